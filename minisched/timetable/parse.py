@@ -1,0 +1,251 @@
+"""Schedule texts to schedules: rules 1 to 4 and 10 of section 13, read strictly.
+
+What is not in the rules is an error, for a schedule misread in silence is a task that does not run.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from functools import lru_cache
+from typing import NamedTuple, Optional
+
+from .days import next_day
+from .duration import parse_duration
+from .schedule import (
+    ALL_DAYS,
+    ALL_MONTHS,
+    ALL_WEEKDAYS,
+    AtSchedule,
+    CronSchedule,
+    EverySchedule,
+    RebootSchedule,
+    Schedule,
+    ScheduleError,
+    lowest,
+)
+
+LONGEST_TEXT = 1000
+LAST_YEAR = 9000  # of an @at: the calendar must go on a while after it, in any zone
+MACROS = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+OTHER_MACROS = '"@every 90s", "@at 2026-12-01T08:00", @reboot'
+
+
+class _Field(NamedTuple):
+    name: str
+    low: int
+    high: int  # also the end of `a/s`
+    names: dict[str, int]
+    help: str  # what is allowed, for errors
+
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_MINUTE = _Field("minute", 0, 59, {}, "0 to 59")
+_FIELDS = (
+    _MINUTE._replace(name="second"),
+    _MINUTE,
+    _Field("hour", 0, 23, {}, "0 to 23"),
+    _Field("day of month", 1, 31, {}, "1 to 31, ?, L, LW, 15W"),
+    _Field("month", 1, 12, {name: number for number, name in enumerate(_MONTHS, 1)}, "1 to 12, jan to dec"),
+    _Field("day of week", 0, 6, dict(zip(_WEEKDAYS, range(7))), "0 to 7, sun to sat, ?, 5L, 5#3"),
+)
+_DAY, _WEEKDAY = _FIELDS[3], _FIELDS[5]
+
+_STRANGE = re.compile(r"[^\t -~]")
+_ITEM = re.compile(r"(?:(\*)|([0-9]+|[a-z]+)(?:-([0-9]+|[a-z]+))?)(?:/([0-9]+))?")
+_DAY_ITEM = re.compile(r"(?P<last>lw?)|(?:w(?P<before>[0-9]{1,2})|(?P<after>[0-9]{1,2})w)")
+_WEEKDAY_ITEM = re.compile(
+    r"(?P<from>[0-7]|[a-z]+)(?:-(?P<to>[0-7]|[a-z]+))?#(?P<nth>[1-5])|l(?P<before>[0-7])|(?P<after>[0-7]|[a-z]+)l"
+)
+_AT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2})(:[0-9]{2})?([Zz]|[+-][0-9]{2}:?[0-9]{2})?")
+
+
+def parse_schedule(text: str) -> Schedule:
+    """The schedule of a text: five or six cron fields, a macro, "@every 90s", "@at 2026-12-01T08:00", "@reboot".
+
+    Raises ScheduleError, which names the field, the text and what is allowed; also for a schedule that can never be
+    due, such as "0 0 30 2 *". The text is kept as it is in `.text`, but for blanks around it.
+    """
+    if not isinstance(text, str):
+        raise ScheduleError(f'schedule: {text!r} is not a text; expected such as "30 2 * * *"')
+    if len(text) > LONGEST_TEXT:
+        raise ScheduleError(f"schedule: the text has {len(text)} characters; at most {LONGEST_TEXT} are allowed")
+    text = text.strip(" \t")
+    strange = _STRANGE.search(text)
+    if strange:
+        raise ScheduleError(f"schedule: {text!a} holds {strange[0]!a}; only ASCII text on one line is allowed")
+    if text.startswith("@"):
+        return _parse_macro(text)
+    return _parse_cron(text, text)
+
+
+def _parse_macro(text: str) -> Schedule:
+    word, _, argument = text.replace("\t", " ").partition(" ")
+    word, argument = word.lower(), argument.strip()
+    if word == "@every":
+        return EverySchedule(text, _interval(text, argument))
+    if word == "@at":
+        return _parse_at(text, argument)
+    if word not in MACROS and word != "@reboot":
+        raise ScheduleError(f'schedule: "{text}" is not known; expected one of {" ".join(MACROS)}, {OTHER_MACROS}')
+    if argument:
+        raise ScheduleError(f'schedule: "{text}" has more than the word {word}, which stands alone')
+    return RebootSchedule(text) if word == "@reboot" else _parse_cron(text, MACROS[word])
+
+
+def _interval(text: str, argument: str) -> int:
+    try:
+        seconds = parse_duration(argument)
+    except ValueError:
+        seconds = 0.0
+    if seconds < 1 or seconds != int(seconds):
+        raise ScheduleError(
+            f'schedule: the interval of "{text}" is "{argument}"; '
+            'expected whole seconds from "1s" to "366d", such as "@every 90s" or "@every 1h30m"'
+        )
+    return int(seconds)
+
+
+def _parse_at(text: str, argument: str) -> AtSchedule:
+    found = _AT.fullmatch(argument)
+    try:
+        if found is None:
+            raise ValueError
+        day, minute, second, offset = found.groups()
+        zone = "" if offset is None else "+00:00" if offset in "Zz" else f"{offset[:3]}:{offset[-2:]}"
+        time = datetime.fromisoformat(f"{day}T{minute}{second or ':00'}{zone}")
+        if not 1970 <= time.year <= LAST_YEAR:
+            raise ValueError
+        moment = int(time.replace(tzinfo=time.tzinfo or timezone.utc).timestamp())
+    except ValueError:
+        raise ScheduleError(
+            f'schedule: the time of "{text}" is "{argument}"; expected a local time such as "@at 2026-12-01T08:00" '
+            'or "2026-12-01T08:00:30", or one with its offset, "2026-12-01T08:00+01:00" or "...Z"'
+        ) from None
+    return AtSchedule(text, moment, absolute=offset is not None)
+
+
+def _parse_cron(text: str, expression: str) -> CronSchedule:
+    parts = expression.split()
+    if len(parts) not in (5, 6):
+        raise ScheduleError(
+            f'schedule: "{text}" has {len(parts)} field{"s" * (len(parts) != 1)}; expected five (minute, hour, '
+            "day of month, month, day of week), or six with the seconds first"
+        )
+    if len(parts) == 5:
+        parts.insert(0, "0")
+    try:
+        (seconds, _), (minutes, _), (hours, _), days, (months, _), weekdays = map(_parse_field, range(6), parts)
+    except ScheduleError as error:
+        raise ScheduleError(f'{error} (in "{text}")') from None
+    either = not (parts[3].startswith(("*", "?")) or parts[5].startswith(("*", "?")))
+    whole = (days[0] == ALL_DAYS, weekdays[0] == ALL_WEEKDAYS)
+    schedule = CronSchedule(
+        text,
+        seconds=seconds,
+        minutes=minutes,
+        hours=hours,
+        days=days[0],
+        months=months,
+        weekdays=weekdays[0],
+        special_days=days[1],
+        special_weekdays=weekdays[1],
+        either=either,
+        fixed=not (parts[1].startswith("*") or parts[2].startswith("*")),
+        opening_s=lowest(hours) * 3600 + lowest(minutes) * 60 + lowest(seconds),
+        every_day=months == ALL_MONTHS and (any(whole) if either else all(whole)),
+    )
+    # The gaps of the calendar are shorter than the horizon (`days`), so that any day will do to look from.
+    if not schedule.every_day and next_day(schedule, 0) is None:
+        raise ScheduleError(
+            f'day of month, month, day of week: "{" ".join(parts[3:])}" can never be due; '
+            f'expected a day that the calendar has within 50 years (in "{text}")'
+        )
+    return schedule
+
+
+@lru_cache(maxsize=1024)  # ten thousand schedules are made of a few hundred different fields
+def _parse_field(index: int, text: str) -> tuple[int, tuple[str, ...]]:
+    """The numbers of one field as a mask, and the items that name days in another way, as `days` reads them."""
+    field = _FIELDS[index]
+    if text == "?" and (field is _DAY or field is _WEEKDAY):
+        text = "*"
+    mask = 0
+    special: list[str] = []
+    for written in text.split(","):
+        item = written.lower()
+        found = _ITEM.fullmatch(item)
+        day = _DAY_ITEM.fullmatch(item) if field is _DAY else None
+        weekday = _WEEKDAY_ITEM.fullmatch(item) if field is _WEEKDAY else None
+        if day is not None:
+            special.append(_special_day(day, written))
+        elif weekday is not None:
+            special.extend(_special_weekdays(weekday, written))
+        elif found is not None:
+            mask |= _numbers(field, written, *found.groups())
+        else:
+            raise _refused(field, written, "is not understood")
+    return mask, tuple(special)
+
+
+def _numbers(
+    field: _Field, item: str, star: Optional[str], first: str, last: Optional[str], step_text: Optional[str]
+) -> int:
+    """The mask of `*`, `a`, `a-b`, `*/s`, `a-b/s` or `a/s`."""
+    step = 1 if step_text is None else int(step_text)
+    if step < 1:
+        raise _refused(field, item, "has a step of 0")
+    low, high = field.low, field.high
+    if not star:
+        low = high = _number(field, item, first)
+        if last is not None:
+            high = _number(field, item, last)
+        elif step_text is not None:
+            low, high = low % 7 if field is _WEEKDAY else low, field.high
+    size = field.high - field.low + 1
+    if low > high:
+        high += size  # a range that wraps, as fri-mon or 22-2
+    mask = 0
+    for number in range(low, high + 1, step):
+        mask |= 1 << field.low + (number - field.low) % size  # weekday 7 is 0
+    return mask
+
+
+def _number(field: _Field, item: str, text: str) -> int:
+    if not text.isdigit():
+        if text not in field.names:
+            raise _refused(field, item, f'holds "{text}", which is no name here')
+        return field.names[text]
+    number = int(text)
+    if not field.low <= number <= (7 if field is _WEEKDAY else field.high):
+        raise _refused(field, item, "is out of range")
+    return number
+
+
+def _special_day(found: re.Match[str], item: str) -> str:
+    if found["last"]:
+        return found["last"].upper()
+    day = _number(_DAY, item, found["before"] or found["after"])
+    return f"{day}W"
+
+
+def _special_weekdays(found: re.Match[str], item: str) -> tuple[str, ...]:
+    """`5L`, `friL`, `L5`: croniter's "L5". `5#3`, `fri#3`, `mon-fri#1`: one "5#3" for each day of the range."""
+    if found["nth"] is None:
+        return (f"L{_number(_WEEKDAY, item, found['before'] or found['after']) % 7}",)
+    mask = _numbers(_WEEKDAY, item, None, found["from"], found["to"], None)
+    return tuple(f"{day}#{found['nth']}" for day in range(7) if mask >> day & 1)
+
+
+def _refused(field: _Field, item: str, why: str) -> ScheduleError:
+    forms = "*, a, a-b, */s, a/s, a-b/s with a step s of 1 or more, and lists of these by comma"
+    return ScheduleError(f'{field.name}: "{item}" {why}; allowed are {field.help}, as {forms}')

@@ -1,0 +1,132 @@
+"""What a schedule is once its text has been read: small, immutable values, one class per kind.
+
+A schedule is its text: two schedules of one text are equal, and pickling one keeps the text only. Sets of numbers
+are bit masks (bit 5 of `minutes` is minute 5): ten thousand schedules fit in some megabytes, and a search is shifts.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+ALL_SECONDS = ALL_MINUTES = (1 << 60) - 1
+ALL_HOURS = (1 << 24) - 1
+ALL_DAYS = (1 << 32) - 2  # days of the month count from 1: bit 0 stays clear
+ALL_MONTHS = (1 << 13) - 2
+ALL_WEEKDAYS = (1 << 7) - 1  # bit 0 is Sunday
+
+
+def lowest(mask: int) -> int:
+    """The least number in a mask that holds one."""
+    return (mask & -mask).bit_length() - 1
+
+
+class ScheduleError(ValueError):
+    """A schedule text that cannot be meant: the message names the field, the text, and what is allowed."""
+
+
+class Schedule:
+    """When a task is due. `text` is what the user wrote, `kind` is "cron", "every", "at" or "reboot"."""
+
+    __slots__ = ("text",)
+    kind: ClassVar[str]
+    text: str
+
+    def __init__(self, text: str) -> None:
+        self._set(text=text)
+
+    def _set(self, **values: Any) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a schedule cannot be changed: {name}")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a schedule cannot be changed: {name}")
+
+    def __eq__(self, other: object) -> bool:
+        return self.text == other.text if isinstance(other, Schedule) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __repr__(self) -> str:
+        return f"parse_schedule({self.text!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from .parse import parse_schedule  # parse imports this module
+
+        return parse_schedule, (self.text,)
+
+
+class CronSchedule(Schedule):
+    """Due when the wall clock of its zone shows one of the named times (section 13 of the specification).
+
+    Masks: `seconds` (second 0 only, for five fields), `minutes`, `hours`, `days`, `months`, `weekdays`.
+    `special_days` and `special_weekdays` hold the items a mask cannot: "L", "LW", "15W"; "L5", "5#3".
+    `either`: both day fields are restricted and none begins with `*`, so one of them is enough (rule 4).
+    `fixed`: neither minute nor hour begins with `*`, which decides what a change of offset does (rule 6).
+    `every_day`: no field restricts the day, so a search need not look at the calendar.
+    `opening_s`: the first time of a due day, as a second of that day; most searches end with it.
+    """
+
+    __slots__ = (
+        "days",
+        "either",
+        "every_day",
+        "fixed",
+        "hours",
+        "minutes",
+        "months",
+        "opening_s",
+        "seconds",
+        "special_days",
+        "special_weekdays",
+        "weekdays",
+    )
+    kind = "cron"
+    seconds: int
+    minutes: int
+    hours: int
+    days: int
+    months: int
+    weekdays: int
+    special_days: tuple[str, ...]
+    special_weekdays: tuple[str, ...]
+    either: bool
+    fixed: bool
+    every_day: bool
+    opening_s: int
+
+    def __init__(self, text: str, **fields: Any) -> None:
+        self._set(text=text, **fields)
+
+
+class EverySchedule(Schedule):
+    """Due at the multiples of `interval_s` since 1970-01-01T00:00Z: the same instants on every host."""
+
+    __slots__ = ("interval_s",)
+    kind = "every"
+    interval_s: int
+
+    def __init__(self, text: str, interval_s: int) -> None:
+        self._set(text=text, interval_s=interval_s)
+
+
+class AtSchedule(Schedule):
+    """Due once. `moment` is an instant where the text had an offset (`absolute`), else a wall time as if in UTC."""
+
+    __slots__ = ("absolute", "moment")
+    kind = "at"
+    moment: int
+    absolute: bool
+
+    def __init__(self, text: str, moment: int, absolute: bool) -> None:
+        self._set(text=text, moment=moment, absolute=absolute)
+
+
+class RebootSchedule(Schedule):
+    """Due once per boot of the machine. No instant of it is known beforehand: the engine sees to it."""
+
+    __slots__ = ()
+    kind = "reboot"
