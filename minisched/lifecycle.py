@@ -1,0 +1,78 @@
+"""The table of legal status changes of a run, and the only functions that change one.
+
+A run is created as `waiting` (nothing is decided yet) and moves on in the same step unless it really waits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Optional
+
+from minisched.model import UNFINISHED, Status, TaskAttempt, TaskExecution
+
+if TYPE_CHECKING:
+    from minisched.model import Completion, Instant, Verdict
+
+_S = Status
+
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    _S.WAITING: frozenset({_S.QUEUED, _S.RUNNING, _S.SKIPPED, _S.MISSED, _S.CANCELLED}),
+    _S.QUEUED: frozenset({_S.RUNNING, _S.SKIPPED, _S.MISSED, _S.CANCELLED}),
+    _S.RUNNING: frozenset({_S.SUCCESS, _S.BUSINESS_FAILURE, _S.TECHNICAL_FAILURE, _S.RETRYING, _S.CANCELLED}),
+    _S.RETRYING: frozenset({_S.QUEUED, _S.RUNNING, _S.CANCELLED}),
+}
+
+
+class IllegalTransition(Exception):
+    """A bug of the caller: the table does not allow this change."""
+
+
+def advance(
+    run: TaskExecution, status: Status, now: Instant, reason: Optional[str] = None, detail: str = "", **changes: Any
+) -> TaskExecution:
+    """The run in its new status; a final one gets its end time. A `queued` run may be queued for another reason.
+
+    Raises IllegalTransition where TRANSITIONS does not allow it.
+    """
+    if status not in TRANSITIONS.get(run.status, ()) and not (status is run.status and status in UNFINISHED):
+        raise IllegalTransition(f"run {run.run_id} of {run.task_id}: {run.status} -> {status}")
+    if status.ended:
+        changes["end_time"] = now
+    return replace(run, status=status, reason=None if reason is None else str(reason), detail=detail, **changes)
+
+
+def begin_attempt(run: TaskExecution, now: Instant) -> TaskExecution:
+    """The run as `running` with one attempt more; its process does not exist yet."""
+    attempt = TaskAttempt(len(run.attempts) + 1, Status.RUNNING, start_time=now)
+    start_time = now if run.start_time is None else run.start_time
+    return advance(run, Status.RUNNING, now, start_time=start_time, retry_time=None, attempts=(*run.attempts, attempt))
+
+
+def change_attempt(run: TaskExecution, **changes: Any) -> TaskExecution:
+    """The run with its latest attempt changed; its own exit code and duration follow from the attempts."""
+    attempts = (*run.attempts[:-1], replace(run.attempts[-1], **changes))
+    durations = [attempt.duration for attempt in attempts if attempt.duration is not None]
+    return replace(
+        run,
+        attempts=attempts,
+        exit_code=attempts[-1].exit_code,
+        duration=round(sum(durations), 3) if durations else None,
+    )
+
+
+def close_attempt(run: TaskExecution, verdict: Verdict, done: Completion) -> TaskExecution:
+    """The run with its latest attempt over: what is known of the process, and what it means."""
+    return change_attempt(
+        run,
+        status=verdict.status,
+        reason=None if verdict.reason is None else verdict.reason.value,
+        detail=verdict.detail,
+        exit_code=done.exit_code,
+        signal=done.signal,
+        end_time=done.end_time,
+        duration=round(done.duration, 3),
+        leftover_processes=done.leftover_processes,
+        output_cut=done.output_cut,
+        log_lost=done.log_lost,
+        log=done.log or run.attempts[-1].log,
+    )

@@ -1,0 +1,198 @@
+"""The config as values, defaults filled in. Field names are those of the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from minisched.model.words import Word
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Secret:
+    """A value that is never printed: `repr` and `str` show stars, `reveal()` reads it at the moment of use.
+
+    `source` is "text", "from_env" or "from_file"; `name` the text itself, the variable or the path.
+    """
+
+    __slots__ = ("_name", "source")
+
+    def __init__(self, source: str, name: str) -> None:
+        self.source = source
+        self._name = name
+
+    @property
+    def place(self) -> str:
+        """The variable or the path; stars for a text."""
+        return "***" if self.source == "text" else self._name
+
+    def reveal(self, environ: Mapping[str, str], home: str) -> str:
+        """The value. Raises LookupError or OSError, with the place in the message, where there is none."""
+        if self.source == "from_env":
+            if self._name not in environ:
+                raise LookupError(f"environment variable {self._name} is not set")
+            return environ[self._name]
+        if self.source == "from_file":
+            import os.path
+
+            with open(os.path.join(home, self._name), encoding="utf-8") as file:
+                return file.read(65536).rstrip("\n")
+        return self._name
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and (self.source, self._name) == (other.source, other._name)
+
+    def __hash__(self) -> int:
+        return hash((self.source, self._name))
+
+
+@dataclass(frozen=True)
+class Retry:
+    max_attempts: int
+    delay: float
+    backoff: float
+    max_delay: float
+    jitter: float  # share of the delay, 0..1
+
+
+@dataclass(frozen=True)
+class Limits:
+    memory: Optional[int]  # bytes of address space
+    cpu_seconds: Optional[int]
+    open_files: Optional[int]
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Where a notification goes; `options` are the checked fields of its `type`."""
+
+    type: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class NotifyRule:
+    name: str
+    enabled: bool
+    triggers: tuple[str, ...]
+    threshold: int
+    cooldown: float
+    recovery: bool
+    channels: tuple[Channel, ...]
+
+
+class Overlap(Word):
+    SKIP = "skip"
+    QUEUE = "queue"
+    REPLACE = "replace"
+
+
+class Misfire(Word):
+    SKIP = "skip"
+    LATEST = "latest"
+    ALL = "all"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task as the config has it, defaults filled in. Field names are those of the file."""
+
+    task_id: str
+    task_exec: Union[str, tuple[str, ...]]
+    task_name: str
+    task_description: str
+    task_tags: tuple[str, ...]
+    enabled: bool
+    task_schedule: tuple[str, ...]
+    task_timezone: str
+    task_dependencies: tuple[str, ...]
+    task_dependency_timeout: Optional[float]
+    task_overlap: Overlap
+    task_max_instances: int
+    task_misfire: Misfire
+    task_misfire_grace: float
+    task_timeout: Optional[float]
+    task_kill_grace: float
+    task_retry: Retry
+    task_jitter: float
+    task_cwd: Optional[str]
+    task_env: Mapping[str, Union[str, Secret]]
+    task_user: Optional[str]
+    task_nice: Optional[int]
+    task_limits: Optional[Limits]
+    task_log: str
+    task_notify: tuple[NotifyRule, ...]
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    when: str
+    backup_count: int
+    max_bytes: int
+
+
+@dataclass(frozen=True)
+class HistorySettings:
+    keep_days: int
+    keep_runs: int
+
+
+@dataclass(frozen=True)
+class HttpSettings:
+    enabled: bool
+    host: str
+    port: int
+    public_status: bool
+    allowed_hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SmtpSettings:
+    host: str
+    port: int
+    security: str
+    username: Optional[str]
+    password: Optional[Secret]
+    sender: Optional[str]  # the file's `from`
+    timeout: float
+
+
+@dataclass(frozen=True)
+class NotifySettings:
+    max_attempts: int
+    log_tail_lines: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    timezone: str
+    max_running: int
+    log: LogSettings
+    history: HistorySettings
+    http: HttpSettings
+    smtp: Optional[SmtpSettings]
+    notify: NotifySettings
+    shutdown_grace: float
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong in a config. `place` is as in `tasks[2] (nightly_backup): task_timeout`."""
+
+    place: str
+    message: str
+    file: str = "tasks/config.json"
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.place}{' ' if self.place else ''}{self.message}"
+
+
+@dataclass(frozen=True)
+class Config:
+    settings: Settings
+    tasks: Mapping[str, Task]  # in the file's order

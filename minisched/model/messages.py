@@ -1,0 +1,145 @@
+"""What the threads tell each other, what is decided, and what the engine asks of the rooms below it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Optional, Protocol, Union
+
+from minisched.model.words import Instant, Reason, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from queue import SimpleQueue
+
+    from minisched.model.config import HistorySettings, Limits
+    from minisched.model.ledger import Batch, LogMark, ProcessIdentity, TaskExecution, TaskRecord
+
+
+@dataclass(frozen=True)
+class Launch:
+    """All that one attempt's process needs; made by the engine, used by the executor's thread."""
+
+    run_id: int
+    attempt: int
+    task_id: str
+    task_exec: Union[str, tuple[str, ...]]
+    cwd: str
+    env: Mapping[str, str]  # the whole environment of the process
+    log: str  # absolute path of the task's log
+    timeout_s: Optional[float] = None
+    kill_grace_s: float = 10.0
+    user: Optional[str] = None
+    nice: Optional[int] = None
+    limits: Optional[Limits] = None
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What is known of an attempt when it is over. Exactly one of `exit_code`, `signal`, `spawn_error` is not None."""
+
+    end_time: Instant
+    duration: float
+    exit_code: Optional[int] = None
+    signal: Optional[int] = None
+    spawn_error: Optional[str] = None  # the program could not be started: errno's text and the path
+    timed_out: bool = False
+    cancelled: bool = False  # `TaskExecutor.cancel` was called before it ended
+    killed: bool = False  # KILL was needed
+    leftover_processes: int = 0
+    output_cut: bool = False
+    log_lost: bool = False
+    log: Optional[LogMark] = None
+    tail: bytes = b""  # the last 16 KiB of its output, UTF-8
+
+
+class Verdict(NamedTuple):
+    """What the end of an attempt means."""
+
+    status: Status
+    reason: Optional[Reason]
+    detail: str
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    run_id: int
+    attempt: int
+    process: ProcessIdentity
+    start_time: Instant
+    log: Optional[LogMark]
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    run_id: int
+    attempt: int
+    completion: Completion
+
+
+@dataclass(frozen=True)
+class Stop:
+    """TERM or INT came; the second one kills at once."""
+
+
+@dataclass(frozen=True)
+class Reload:
+    """HUP came."""
+
+
+Message = Union[RunStarted, RunFinished, Stop, Reload]
+
+
+class Clock(Protocol):
+    def wall(self) -> Instant: ...
+
+    def monotonic(self) -> float: ...
+
+    def wait(self, inbox: SimpleQueue[Message], timeout_s: Optional[float]) -> list[Message]:
+        """Block until a message is there or the time is over; then take all that are there, oldest first."""
+
+
+class Executor(Protocol):
+    def start(self, launch: Launch) -> None:
+        """Start the attempt in a thread of its own. Posts RunStarted once there is a process, then always exactly one
+        RunFinished, also where nothing could be started. Never raises."""
+
+    def cancel(self, run_id: int, grace_s: Optional[float] = None) -> None:
+        """Ask for the end of a run's process: TERM to its group, KILL after `grace_s` (default: its kill grace). A
+        second call with a shorter grace shortens it; 0 kills at once. A run that is over is no error."""
+
+
+class Ledger(Protocol):
+    """What the engine asks of the store; see `store.Store`."""
+
+    def commit(self, batch: Batch) -> list[int]:
+        """Write the batch in one transaction; the run ids in the order of `batch.runs`. Raises StoreError: then
+        nothing was written and the same batch may be given again."""
+
+    def records(self) -> dict[str, TaskRecord]: ...
+
+    def record(self, task_id: str) -> TaskRecord: ...
+
+    def check_file(self) -> Optional[str]:
+        """Why `reopen` is needed, or None: the file was removed, exchanged or cut."""
+
+    def reopen(self, now: Instant, damaged: bool = False) -> list[str]:
+        """Go on with the file that stands there now, or with a new one; what a person should be told. Raises
+        StoreError: the next call tries again."""
+
+    def heal(self) -> bool:
+        """Make the reserve for a full disk again; False while the disk is nearly full."""
+
+    def unfinished(self) -> list[TaskExecution]: ...
+
+    def tokens(self) -> set[tuple[str, str]]: ...
+
+    def due_times(self, task_id: str, since: int, until: int) -> set[int]:
+        """Due times in [since, until] that have a row already."""
+
+    def changed_elsewhere(self) -> bool:
+        """True once after another process (`exec`) has written."""
+
+    def retain(
+        self, history: HistorySettings, now: Instant, limit: int, tasks: Optional[Collection[str]] = None
+    ) -> int:
+        """Delete at most `limit` rows that retention no longer keeps; how many there were. tasks: the configured."""

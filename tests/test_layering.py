@@ -1,0 +1,65 @@
+"""The house holds: a room imports only from the floors below it, and croniter stays in its corner."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "minisched"
+
+# From the ground up. `timetable` stands under `config`, which checks schedules, zones and durations by it.
+FLOORS = [
+    {"model"},
+    {"timetable"},
+    {"lifecycle", "policy", "config"},
+    {"clock", "home", "tasklog", "executor", "store", "notify", "api"},
+    {"engine"},
+    {"cli"},
+    {"__main__"},
+]
+PURE = {"model", "timetable", "lifecycle", "policy"}
+OUTSIDE = {"subprocess", "socket", "sqlite3", "threading", "random", "time", "logging", "selectors"}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_room_imports_only_from_below(path: Path) -> None:
+    room = room_of(path)
+    floor = next(index for index, rooms in enumerate(FLOORS) if room in rooms)
+    below = set().union(*FLOORS[:floor]) | {room}
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "minisched" and parts[1] != "__version__":
+            assert parts[1] in below, f"{path.name} climbs to {name}"
+        if parts[0] == "croniter":
+            assert room == "timetable"
+        if room in PURE:
+            assert parts[0] not in OUTSIDE, f"{path.name} is pure and imports {name}"
+
+
+def test_a_relative_import_never_leaves_its_room() -> None:
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                assert node.level <= len(path.relative_to(PACKAGE).parts) - 1, path
+
+
+def test_every_room_stands_on_a_floor() -> None:
+    assert {room_of(path) for path in MODULES} <= set().union(*FLOORS)
