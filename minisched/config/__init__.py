@@ -1,0 +1,28 @@
+"""The config: one table of fields; bytes to a `Config` with every problem at once; schema, reference, atomic save."""
+
+from .check import check_document, check_task, parse_config, parse_document
+from .load import ConfigError, check_permissions, load_config, read_config
+from .notify_fields import TEMPLATE_VARIABLES
+from .reference import reference_markdown
+from .save import ConfigChanged, config_hash, save_config, sweep_temporaries
+from .schema import json_schema
+from .text import parse_json
+
+__all__ = [
+    "TEMPLATE_VARIABLES",
+    "ConfigChanged",
+    "ConfigError",
+    "check_document",
+    "check_permissions",
+    "check_task",
+    "config_hash",
+    "json_schema",
+    "load_config",
+    "parse_config",
+    "parse_document",
+    "parse_json",
+    "read_config",
+    "reference_markdown",
+    "save_config",
+    "sweep_temporaries",
+]

@@ -1,0 +1,183 @@
+"""A whole config: every problem of a file at once, or the `Config` of it.
+
+Each field by its row of the table, then what no single field can tell: ids, dependencies and cycles, logs.
+"""
+
+from __future__ import annotations
+
+import os.path
+import re
+from typing import TYPE_CHECKING, Any, Optional
+
+from minisched.model import Config, Problem, Task
+from minisched.timetable import local_zone_name
+
+from .cycles import find_cycles
+from .faults import Fault, Reading, show
+from .fields import DOCUMENT, SETTINGS
+from .task_fields import TASK
+from .text import parse_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONFIG_FILE = "tasks/config.json"
+ENGINE_LOG = "minisched.log"
+LONGEST_PATH = 20  # names of a cycle that are told
+
+# As the logs are rotated: `a.log.2026-11-23`, and `.1`, `.2` of the same day.
+_ROTATED = re.compile(r"(.+)\.[0-9]{4}-[0-9]{2}-[0-9]{2}(?:\.[0-9]+)?")
+
+
+def parse_config(
+    data: bytes, *, file: str = CONFIG_FILE, home: Optional[str] = None
+) -> tuple[Optional[Config], list[Problem]]:
+    """The config of a file's bytes and no problem, or None and all problems, as far as they can be known at once.
+
+    home: absolute path; with it, absolute and relative paths of logs are known to be the same file.
+    """
+    document, problems = parse_json(data, file=file)
+    if document is None and problems:
+        return None, problems
+    config, found = _read(document, file, home, spend=True)
+    return (None if problems else config), problems + found
+
+
+def parse_document(
+    document: Any, *, file: str = CONFIG_FILE, home: Optional[str] = None
+) -> tuple[Optional[Config], list[Problem]]:
+    """`parse_config` of what `parse_json` has made of the bytes. The document is left as it is."""
+    return _read(document, file, home)
+
+
+def _read(document: Any, file: str, home: Optional[str], spend: bool = False) -> tuple[Optional[Config], list[Problem]]:
+    """spend: take the tasks out of the document one by one, so that they never are in memory twice as a whole (of ten
+    thousand tasks, 5 MB that the process would keep)."""
+    reading = Reading()
+    faults: list[Fault] = []
+    top = {**DOCUMENT.defaults, **DOCUMENT.collect(document, reading, DOCUMENT.defaults, faults)}
+    problems = [fault.problem("", file) for fault in faults]
+    settings = top["settings"]
+    timezone = settings.timezone or local_zone_name()
+    tasks = _Tasks(file, home, reading)
+    items = top["tasks"] or []
+    for index, item in enumerate(items):
+        if spend:
+            items[index] = None
+        tasks.add(item, top["defaults"], timezone)
+    tasks.check_dependencies()
+    tasks.check_logs()
+    problems += tasks.problems
+    if problems:
+        return None, problems
+    return Config(SETTINGS.build(**{**vars(settings), "timezone": timezone}), tasks.tasks), []
+
+
+def check_document(document: Any, *, file: str = CONFIG_FILE, home: Optional[str] = None) -> list[Problem]:
+    """All problems of a parsed document."""
+    return parse_document(document, file=file, home=home)[1]
+
+
+def check_task(task: Any, *, defaults: Any = None, file: str = CONFIG_FILE) -> list[Problem]:
+    """The problems of one task by itself: its fields, not its dependencies and not what it shares with others.
+
+    defaults: the document's, which are right.
+    """
+    tasks = _Tasks(file, None, Reading())
+    tasks.add(task, DOCUMENT.rows["defaults"].kind.read(defaults or {}, Reading(), None), "UTC", owner="task")
+    return tasks.problems
+
+
+class _Tasks:
+    """The tasks read so far, and what is wrong with them. A task with a problem is in no other check but by its id."""
+
+    def __init__(self, file: str, home: Optional[str], reading: Reading) -> None:
+        self.file, self.reading = file, reading
+        self.logs_folder = os.path.join(home, "logs") if home else None
+        self.problems: list[Problem] = []
+        self.tasks: dict[str, Task] = {}
+        self.owners: dict[str, str] = {}  # task_id -> `tasks[2] (nightly_backup):`
+        self.folded: dict[str, str] = {}  # lower-case task_id -> the same
+        self.dependencies: dict[str, tuple[str, ...]] = {}
+        self.count = 0
+
+    def add(self, item: Any, base: Mapping[str, Any], timezone: str, owner: str = "") -> None:
+        """Read one task. base: what holds where it sets nothing, from the table and the file's `defaults`."""
+        owner = owner or f"tasks[{self.count}]"
+        self.count += 1
+        faults: list[Fault] = []
+        own = TASK.collect(item, self.reading, base, faults)
+        task_id = own.get("task_id")
+        owner = f"{owner} ({task_id}):" if task_id else f"{owner}:"
+        if task_id:
+            other = self.folded.setdefault(task_id.lower(), owner)
+            if other != owner:
+                faults.append(
+                    Fault("task_id", f"is {show(task_id)}; {other[:-1]} has that id, and case does not count")
+                )
+            self.owners.setdefault(task_id, owner)
+            self.dependencies.setdefault(task_id, own.get("task_dependencies", base["task_dependencies"]))
+        if faults:
+            self.problems += [fault.problem(owner, self.file) for fault in faults]
+            return
+        values = {**base, **own}
+        values["task_name"] = own.get("task_name") or task_id
+        values["task_schedule"] = values["task_schedule"] or ()
+        values["task_timezone"] = values["task_timezone"] or timezone
+        values["task_log"] = values["task_log"] or f"{task_id}.log"
+        self.tasks[values["task_id"]] = Task(**values)
+
+    def check_dependencies(self) -> None:
+        graph: dict[str, list[str]] = {}
+        for task_id, dependencies in self.dependencies.items():
+            for index, other in enumerate(dependencies):
+                if other == task_id:
+                    self._tell(
+                        task_id, f"task_dependencies[{index}]", f"is {show(other)}; a task cannot depend on itself"
+                    )
+                elif other not in self.owners:
+                    hint = self.reading.hint(other, self.owners)
+                    self._tell(task_id, f"task_dependencies[{index}]", f"is {show(other)}; no task has this id{hint}")
+                else:
+                    graph.setdefault(task_id, []).append(other)
+        for cycle in find_cycles(graph):
+            names = cycle if len(cycle) <= LONGEST_PATH else [*cycle[: LONGEST_PATH - 2], "...", cycle[-1]]
+            path = " -> ".join([*names, cycle[0]])
+            self._tell(cycle[0], "task_dependencies", f"make a cycle, each needs the next: {path}")
+
+    def check_logs(self) -> None:
+        owners = {ENGINE_LOG: ""}  # log -> the task that has it; "" is the engine
+        for task_id, task in self.tasks.items():
+            log = self._log_key(task.task_log)
+            if log in (".", "..") or log.startswith("../") or log.endswith("/"):
+                rule = 'expected a file inside logs/, such as "backup/nightly.log", or an absolute path'
+                self._tell(task_id, "task_log", f"is {show(task.task_log)}; {rule}")
+            elif log in owners:
+                self._tell_log(task_id, task, owners[log], "is the log of")
+            else:
+                owners[log] = task_id
+        for log, task_id in owners.items():
+            rotated = _ROTATED.fullmatch(log) if log[-1].isdigit() else None
+            if rotated and rotated[1] in owners:
+                self._tell_log(task_id, self.tasks[task_id], owners[rotated[1]], "is a name for the rotated logs of")
+            folder = log.rpartition("/")[0]
+            while folder:
+                if folder in owners:
+                    self._tell_log(task_id, self.tasks[task_id], owners[folder], "has as a folder the log of")
+                folder = folder.rpartition("/")[0]
+
+    def _log_key(self, path: str) -> str:
+        """The same for two paths of one file; in lower case, for not every file system tells cases apart."""
+        if "/" not in path:
+            return path.lower()
+        key = os.path.normpath(path)
+        if self.logs_folder and key.startswith(f"{self.logs_folder}/"):
+            key = key[len(self.logs_folder) + 1 :]
+        return (f"{key}/" if path.endswith("/") else key).lower()
+
+    def _tell_log(self, task_id: str, task: Task, other: str, what: str) -> None:
+        whose = self.owners[other][:-1] if other else "the engine itself"
+        self._tell(task_id, "task_log", f"is {show(task.task_log)}, which {what} {whose}; expected a log of its own")
+
+    def _tell(self, task_id: str, path: str, message: str) -> None:
+        self.problems.append(Fault(path, message).problem(self.owners[task_id], self.file))

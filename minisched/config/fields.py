@@ -1,0 +1,159 @@
+"""The field table: the whole file and its settings; `task_fields` has the tasks."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from minisched.model import HistorySettings, HttpSettings, LogSettings, NotifySettings, Settings, SmtpSettings
+
+from .faults import Fault, refusal, show
+from .kinds import Bool, Choice, Duration, Integer, Size, Zone
+from .shapes import Field, ListOf, Table
+from .task_fields import DEFAULTS, LEAST_WAIT_S, TASK
+from .texts import SecretText, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .faults import Reading
+
+HOST = Text("a host name or an address", ("host name or address", "主机名或地址"), r"[A-Za-z0-9._:-]{1,253}")
+ALLOWED_HOST = Text(
+    'a host name or an address, with its port if it has one, such as "plant.example.org:8787"; "*" is not allowed',
+    ("host, or host:port", "主机，或 主机:端口"),
+    r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?",
+)
+_LOOPBACK = re.compile(r"127(?:\.[0-9]{1,3}){3}|::1|localhost", re.IGNORECASE)
+
+SMTP_PORTS = {"none": 25, "starttls": 587, "ssl": 465}
+
+
+def _http(values: Mapping[str, Any]) -> list[Fault]:
+    if values["enabled"] and not _LOOPBACK.fullmatch(values["host"]) and not values["allowed_hosts"]:
+        rule = "a host other than loopback needs allowed_hosts: the names by which browsers reach the page"
+        return [Fault("host", f"is {show(values['host'])}; {rule}")]
+    return []
+
+
+def _smtp(values: Mapping[str, Any]) -> list[Fault]:
+    if (values["username"] is None) != (values["password"] is None):
+        missing = "password" if values["password"] is None else "username"
+        return [Fault(missing, "is missing; username and password go together")]
+    return []
+
+
+def _build_smtp(**values: Any) -> SmtpSettings:
+    port = SMTP_PORTS[values["security"]] if values["port"] is None else values["port"]
+    return SmtpSettings(**{**values, "port": port})
+
+
+LOG = Table(
+    Field("when", Choice("midnight"), "midnight", "When a log is rotated.", "日志何时轮转。"),
+    Field("backup_count", Integer(0, 10_000), 3, "Rotated files kept; 0: all.", "保留的轮转文件数；0：全部。"),
+    Field("max_bytes", Size(), "50MB", "A log is rotated before it grows larger; 0: never.", "超过前轮转；0：不限。"),
+    build=LogSettings,
+)
+
+HISTORY = Table(
+    Field("keep_days", Integer(1, 36_500), 90, "Older runs are deleted.", "更早的运行记录被删除。"),
+    Field("keep_runs", Integer(1, 1_000_000), 1000, "Runs kept per task.", "每个任务保留的运行数。"),
+    build=HistorySettings,
+)
+
+HTTP = Table(
+    Field("enabled", Bool(), True, "false: no page and no API.", "false：没有页面和 API。"),
+    Field("host", HOST, "127.0.0.1", "The address to listen on.", "监听地址。"),
+    Field("port", Integer(0, 65_535), 8787, "The port; 0: any free one.", "端口；0：任一空闲端口。"),
+    Field("public_status", Bool(), False, "Task states are read without the token.", "无需令牌即可读取任务状态。"),
+    Field(
+        "allowed_hosts",
+        ListOf(ALLOWED_HOST),
+        [],
+        "Names by which browsers may reach the page, beside loopback.",
+        "除回环地址外，浏览器访问页面可用的名称。",
+        example=["plant.example.org:8787"],
+    ),
+    build=HttpSettings,
+    check=_http,
+)
+
+SMTP = Table(
+    Field("host", HOST, None, "The mail server.", "邮件服务器。", required=True, example="mail.example.org"),
+    Field(
+        "port",
+        Integer(1, 65_535),
+        None,
+        "Its port.",
+        "端口。",
+        example=587,
+        default_words=("25 (none), 587 (starttls), 465 (ssl)", "25（none）、587（starttls）、465（ssl）"),
+    ),
+    Field("security", Choice(*SMTP_PORTS), "starttls", "How the connection is kept secret.", "连接的加密方式。"),
+    Field("username", Text(least=1), None, "To log in with.", "登录用户名。"),
+    Field(
+        "password",
+        SecretText(Text(least=1)),
+        None,
+        "To log in with; never shown.",
+        "登录密码；从不显示。",
+        example={"from_file": "var/smtp.password"},
+    ),
+    Field("from", Text(least=1), None, "The sender.", "发件人。", example="minisched@example.org", attribute="sender"),
+    Field("timeout", Duration(LEAST_WAIT_S), "30s", "For one message as a whole.", "单封邮件的总时限。"),
+    build=_build_smtp,
+    check=_smtp,
+)
+
+NOTIFY = Table(
+    Field("max_attempts", Integer(1, 100), 8, "Tries to send a message.", "每条消息的发送尝试次数。"),
+    Field("log_tail_lines", Integer(0, 1000), 50, "Lines in `execution_log_tail`.", "`execution_log_tail` 的行数。"),
+    build=NotifySettings,
+)
+
+SETTINGS = Table(
+    Field(
+        "timezone",
+        Zone(),
+        None,
+        "The time zone of schedules and of times shown.",
+        "时间表和显示时间所用时区。",
+        example="Asia/Shanghai",
+        default_words=("the machine's", "本机时区"),
+    ),
+    Field("max_running", Integer(1, 1000), 10, "Processes at once, over all tasks.", "所有任务同时运行的进程数。"),
+    Field("log", LOG, {}, "How logs are rotated.", "日志轮转。"),
+    Field("history", HISTORY, {}, "How long runs are kept.", "运行记录的保留。"),
+    Field("http", HTTP, {}, "The page and the API.", "页面与 API。"),
+    Field("smtp", SMTP, None, "The mail server for `email` channels.", "`email` 通道所用的邮件服务器。"),
+    Field("notify", NOTIFY, {}, "How messages are sent.", "消息的发送。"),
+    Field(
+        "shutdown_grace",
+        Duration(),
+        "30s",
+        "For running tasks when the engine ends.",
+        "引擎退出时留给运行中任务的时间。",
+    ),
+    build=Settings,
+)
+
+
+class Tasks(ListOf):
+    """The list of tasks. It is told as a list of tasks, but its items are read by `check`, one by one."""
+
+    def read(self, value: Any, reading: Reading, base: Any) -> Any:
+        if not isinstance(value, list):
+            raise refusal(value, self.rule)
+        return value
+
+
+DOCUMENT = Table(
+    Field("$schema", Text(), None, "For editors; not looked at.", "供编辑器使用；不作检查。"),
+    Field("version", Integer(1, 1), 1, "The version of this format.", "本格式的版本。"),
+    Field("settings", SETTINGS, {}, "The engine's settings.", "引擎设置。"),
+    Field(
+        "defaults", DEFAULTS, {}, "Task fields for all tasks that do not set them.", "未自行设置的任务所用的字段值。"
+    ),
+    Field("tasks", Tasks(TASK), None, "The tasks.", "任务列表。", required=True),
+    build=dict,
+)

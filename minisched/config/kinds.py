@@ -1,0 +1,208 @@
+"""Kinds of single values: what a field may hold, how it is read, how it is told.
+
+Each kind is a value of the field table. `rule` ends the sentence "expected ..."; `words` name the kind to people, in
+English and Chinese; `schema()` is its JSON Schema. Texts have a room of their own, `texts`.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from minisched.timetable import ScheduleError, ZoneError, load_zone, parse_duration, parse_schedule
+
+from .faults import Fault, Reading, Wrong, objection, refusal, show
+
+if TYPE_CHECKING:
+    from enum import Enum
+
+LONGEST_DURATION_S = 366 * 86400  # as `parse_duration` has it
+LARGEST_SIZE = 2**50  # 1 PB
+
+_DURATION = r"^(?=.)([0-9.]+d)?([0-9.]+h)?([0-9.]+m)?([0-9.]+s)?$"
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(B|KB|MB|GB|TB)")
+_UNITS = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
+
+
+class Kind(ABC):
+    """How one value is read."""
+
+    rule = ""
+    words = ("", "")
+
+    @abstractmethod
+    def read(self, value: Any, reading: Reading, base: Any) -> Any:
+        """The value as the engine uses it. Raises Wrong.
+
+        base: what would hold if the field were absent; objects are laid over it, other kinds do not look at it.
+        """
+
+    @abstractmethod
+    def schema(self) -> dict[str, Any]:
+        """As JSON Schema 2020-12: never stricter than `read`, now and then less so."""
+
+
+class Bool(Kind):
+    rule = "true or false"
+    words = ("true or false", "true 或 false")
+
+    def read(self, value: Any, reading: Reading, base: Any) -> bool:
+        if value is True or value is False:
+            return value
+        raise refusal(value, self.rule)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "boolean"}
+
+
+class Integer(Kind):
+    def __init__(self, low: int, high: int) -> None:
+        self.low, self.high = low, high
+        self.rule = f"a whole number from {low} to {high}" if low < high else f"{low}"
+        words = (f"whole number, {low} to {high}", f"整数，{low} 至 {high}")
+        self.words = words if low < high else (f"`{low}`", f"`{low}`")
+
+    def read(self, value: Any, reading: Reading, base: Any) -> int:
+        if type(value) is int and self.low <= value <= self.high:  # not isinstance: true is an int
+            return value
+        raise refusal(value, self.rule)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+
+
+class Number(Kind):
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high
+        self.rule = f"a number from {low} to {high}"
+        self.words = (f"number, {low} to {high}", f"数字，{low} 至 {high}")
+
+    def read(self, value: Any, reading: Reading, base: Any) -> float:
+        if type(value) in (int, float) and self.low <= value <= self.high:  # NaN is in no range
+            return float(value)
+        raise refusal(value, self.rule)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "number", "minimum": self.low, "maximum": self.high}
+
+
+class Duration(Kind):
+    """Seconds, at least `low`; none over 366 days: longer waits overflow the C library's (FAULTS, T7)."""
+
+    rule = 'a duration such as 300 or "5m"'
+
+    def __init__(self, low: float = 0) -> None:
+        self.low = low
+        at_least = (f", at least {low}s", f"，至少 {low}s") if low else ("", "")
+        self.words = (f"duration{at_least[0]}", f"时长{at_least[1]}")
+
+    def read(self, value: Any, reading: Reading, base: Any) -> float:
+        key = ("duration", value) if isinstance(value, str) else None
+        seconds: Optional[float] = reading.memo.get(key)
+        if seconds is None:
+            try:
+                seconds = parse_duration(value)
+            except ValueError as error:
+                raise Wrong([Fault("", f"is {show(value)}; {error}")]) from None
+            if key:
+                reading.memo[key] = seconds
+        if seconds < self.low:
+            raise refusal(value, f"{self.rule}, of at least {self.low}s")
+        return seconds
+
+    def schema(self) -> dict[str, Any]:
+        number = {"type": "number", "minimum": self.low, "maximum": LONGEST_DURATION_S}
+        return {"anyOf": [number, {"type": "string", "pattern": _DURATION}]}
+
+
+class Size(Kind):
+    """Bytes: a whole number, or text with a unit; a KB is 1024 bytes, as where memory and files are counted."""
+
+    rule = 'a size such as 1048576 or "10MB"'
+    words = ("size", "大小")
+
+    def __init__(self, low: int = 0) -> None:
+        self.low = low
+
+    def read(self, value: Any, reading: Reading, base: Any) -> int:
+        size: Any = value
+        if isinstance(value, str):
+            found = _SIZE.fullmatch(value)
+            size = int(float(found[1]) * _UNITS[found[2]]) if found else None
+        if type(size) is int and self.low <= size <= LARGEST_SIZE:
+            return size
+        raise refusal(value, f"{self.rule}, of at least {self.low}" if self.low else self.rule)
+
+    def schema(self) -> dict[str, Any]:
+        number = {"type": "integer", "minimum": self.low, "maximum": LARGEST_SIZE}
+        return {"anyOf": [number, {"type": "string", "pattern": f"^{_SIZE.pattern}$"}]}
+
+
+class Choice(Kind):
+    """One of some words; an enum's members are read as such."""
+
+    def __init__(self, *choices: Union[str, type[Enum]]) -> None:
+        self.values: dict[str, Any] = {}
+        for choice in choices:
+            self.values.update({choice: choice} if isinstance(choice, str) else {str(word): word for word in choice})
+        *most, last = (f'"{word}"' for word in self.values)
+        self.rule = f"{', '.join(most)} or {last}" if most else last
+        self.words = (" · ".join(f"`{word}`" for word in self.values),) * 2
+
+    def read(self, value: Any, reading: Reading, base: Any) -> Any:
+        if isinstance(value, str) and value in self.values:
+            return self.values[value]
+        raise refusal(value, self.rule)
+
+    def schema(self) -> dict[str, Any]:
+        return {"enum": list(self.values)}
+
+
+class Zone(Kind):
+    """The name of a time zone that this machine knows. Each name is looked up once in a reading."""
+
+    rule = 'an IANA time zone name such as "Europe/Berlin"'
+    words = ("IANA time zone name", "IANA 时区名")
+
+    def read(self, value: Any, reading: Reading, base: Any) -> str:
+        if not isinstance(value, str):
+            raise refusal(value, self.rule)
+        key = ("zone", value)
+        if key not in reading.memo:
+            try:
+                load_zone(value)
+            except ZoneError as error:  # remembered too: the look for a near name takes 70 ms
+                reading.memo[key] = objection(str(error))
+            else:
+                reading.memo[key] = value
+        found: Union[str, Wrong] = reading.memo[key]
+        if isinstance(found, Wrong):
+            raise Wrong(found.faults)
+        return found
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "minLength": 1}
+
+
+class ScheduleText(Kind):
+    """The text of a schedule. Each text is parsed once in a reading."""
+
+    rule = 'a schedule such as "30 2 * * *", "@every 90s" or "@reboot"'
+    words = ("schedule", "时间表")
+
+    def read(self, value: Any, reading: Reading, base: Any) -> str:
+        if not isinstance(value, str):
+            raise refusal(value, self.rule)
+        key = ("schedule", value)
+        if key not in reading.memo:
+            try:
+                parse_schedule(value)
+            except ScheduleError as error:
+                text = str(error)
+                raise objection(text[len("schedule: ") :] if text.startswith("schedule: ") else text) from None
+            reading.memo[key] = value
+        return reading.memo[key]  # type: ignore[no-any-return]
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "minLength": 1, "maxLength": 1000}

@@ -1,0 +1,92 @@
+"""The config file itself: its bytes, who may write it, the config of it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Optional
+
+from minisched.model import Config, Problem
+
+from .check import CONFIG_FILE, parse_config
+from .text import MAX_BYTES
+
+
+class ConfigError(Exception):
+    """The config cannot be used, for all of `problems`."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+def read_config(path: str) -> bytes:
+    """The bytes of the file. Raises ConfigError where it is no regular file, too large or cannot be read.
+
+    Never hangs: a plain open() of a FIFO waits for a writer for ever (FAULTS, C6).
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            found = os.fstat(fd)
+            if not stat.S_ISREG(found.st_mode):
+                raise ConfigError([Problem("", f"is {_kind(found.st_mode)}; expected a regular file", _shown(path))])
+            with os.fdopen(fd, "rb", closefd=False) as file:
+                data = file.read(MAX_BYTES + 1)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise ConfigError([Problem("", f"cannot be read: {error.strerror} ({path})", _shown(path))]) from None
+    if len(data) > MAX_BYTES:
+        problem = Problem("", f"is larger than {MAX_BYTES} bytes (5 MB); expected a smaller file", _shown(path))
+        raise ConfigError([problem])
+    return data
+
+
+def check_permissions(path: str) -> list[Problem]:
+    """Who else could write the config: its file, its folder and the home (and of a symlink what it points to).
+
+    Whoever can write it can run commands as the engine's user. Each must belong to this user or to root, and must not
+    be writable by everyone. What cannot be looked at is no problem here: reading it will tell.
+    """
+    problems = []
+    target = os.path.realpath(path)
+    folder = os.path.dirname(os.path.abspath(path))
+    places = [target, os.path.dirname(target), folder, *([os.path.dirname(folder)] if _home(path) else [])]
+    for place in dict.fromkeys(places):
+        try:
+            found = os.stat(place)
+        except OSError:
+            continue
+        if found.st_mode & stat.S_IWOTH:
+            problems.append(Problem("", f"is writable by everyone; mend it by: chmod o-w {place}", place))
+        if found.st_uid not in (os.geteuid(), 0):
+            message = f"belongs to user {found.st_uid}, who could change it; mend it by: chown {os.geteuid()} {place}"
+            problems.append(Problem("", message, place))
+    return problems
+
+
+def load_config(path: str) -> Config:
+    """The config of a file that only its owner can change. Raises ConfigError with every problem."""
+    data = read_config(path)
+    config, problems = parse_config(data, file=_shown(path), home=_home(path))
+    problems = check_permissions(path) + problems
+    if config is None or problems:
+        raise ConfigError(problems)
+    return config
+
+
+def _home(path: str) -> Optional[str]:
+    """The home of a file that stands where a home has its config, as `/srv/plant` of `/srv/plant/tasks/config.json`."""
+    path, end = os.path.abspath(path), f"/{CONFIG_FILE}"
+    return (path[: -len(end)] or "/") if path.endswith(end) else None
+
+
+def _shown(path: str) -> str:
+    return CONFIG_FILE if _home(path) else path
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a FIFO" if stat.S_ISFIFO(mode) else "a device or a socket"

@@ -1,0 +1,224 @@
+"""The field table: who is told of what, and how: rules and channels."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from minisched.model import Channel, NotifyRule
+
+from .faults import Fault, refusal
+from .kinds import Bool, Choice, Duration, Integer, Kind
+from .shapes import Field, ListOf, MapOf, Table, Variants
+from .texts import PATH, Name, SecretText, Template, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .faults import Reading
+
+TEMPLATE_VARIABLES = (
+    "task_id",
+    "task_name",
+    "execution_status",
+    "execution_start_time",
+    "execution_end_time",
+    "execution_duration",
+    "threshold_count",
+    "execution_log_tail",
+    "execution_id",
+    "execution_reason",
+    "exit_code",
+    "attempt",
+    "scheduled_time",
+    "host_name",
+    "task_url",
+    "suppressed_count",
+)
+TRIGGERS = ("success", "business_failure", "technical_failure", "timeout", "missed", "skipped")
+PRESETS = ("slack", "dingtalk", "feishu", "wecom", "ntfy")
+
+ADDRESS = Text(
+    "a mail address", ("mail address", "邮件地址"), r"[^\s@<>,;:\"\x00-\x1f]{1,200}@[A-Za-z0-9.\[\]:_-]{1,253}"
+)
+# The host holds no template and no user: what is rendered or sent never decides where it goes (FAULTS, N3).
+URL = Text(
+    "an http:// or https:// address without a user name, blanks or templates",
+    ("http(s) address", "http(s) 地址"),
+    r"[Hh][Tt][Tt][Pp][Ss]?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+    r"(?:[/?#][A-Za-z0-9._~:/?#@!$&'()*+,;=%\[\]-]*)?",
+)
+HEADER_NAME = Text("the name of an HTTP header", ("header name", "头名称"), r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+HEADER = Text("a text of printable ASCII characters", pattern=r"[ -~]{0,4096}")
+
+
+class Command(Kind):
+    """What to run: a text for `/bin/sh -c`, or the list of a program and its arguments."""
+
+    rule = "a command: a text for /bin/sh, or a list of a program and its arguments"
+    words = (
+        "text (run by `/bin/sh -c`), or list of texts (run as it is)",
+        "文本（由 `/bin/sh -c` 执行）或文本列表（直接执行）",
+    )
+    text = Text(lines=True, most=100_000)  # the kernel takes 128 KiB in one argument
+    arguments = ListOf(text, least=1)
+
+    def read(self, value: Any, reading: Reading, base: Any) -> Any:
+        command = self.arguments.read(value, reading, None) if isinstance(value, list) and value else value
+        if isinstance(command, tuple):
+            filled = command[0].strip()
+        else:
+            filled = isinstance(value, str) and self.text.read(value, reading, None).strip()
+        if not filled:
+            raise refusal(value, self.rule)
+        return command
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string", "minLength": 1}, self.arguments.schema()]}
+
+
+def _webhook(values: Mapping[str, Any]) -> list[Fault]:
+    if values["preset"] and values["body_template"] is not None:
+        return [Fault("", "has both preset and body_template; expected one of them")]
+    return []
+
+
+def _channel(kind: str, options: Mapping[str, Any]) -> Channel:
+    return Channel(kind, MappingProxyType(dict(options)))
+
+
+BUILT_IN = ("a good one", "内置模板")
+
+CHANNEL = Variants(
+    _channel,
+    email=Table(
+        Field(
+            "recipients",
+            ListOf(ADDRESS, least=1),
+            None,
+            "Who gets the mail.",
+            "收件人。",
+            required=True,
+            example=["ops@example.org"],
+        ),
+        Field(
+            "subject_template",
+            Template(TEMPLATE_VARIABLES, lines=False),
+            None,
+            "The subject.",
+            "邮件主题。",
+            example="{{ task_name }}: {{ execution_status }}",
+            default_words=BUILT_IN,
+        ),
+        Field(
+            "body_template",
+            Template(TEMPLATE_VARIABLES),
+            None,
+            "The text of the mail.",
+            "邮件正文。",
+            default_words=BUILT_IN,
+        ),
+        build=dict,
+    ),
+    webhook=Table(
+        Field(
+            "url",
+            SecretText(URL, URL.words),
+            None,
+            "Where the request goes; never shown, for many such addresses hold a token.",
+            "请求地址；地址中常含令牌，因此从不显示。",
+            required=True,
+            example="https://chat.example.org/hooks/ops",
+        ),
+        Field("method", Choice("POST", "PUT", "PATCH", "GET"), "POST", "The HTTP method.", "HTTP 方法。"),
+        Field(
+            "headers",
+            MapOf(HEADER_NAME, SecretText(HEADER, plain=True)),
+            {},
+            "Headers to add.",
+            "附加的请求头。",
+            example={"Authorization": {"from_env": "HOOK_TOKEN"}},
+        ),
+        Field(
+            "body_template",
+            Template(TEMPLATE_VARIABLES, json=True),
+            None,
+            "The body: a text, or a JSON object whose texts are templates.",
+            "请求体：文本，或其中文本均为模板的 JSON 对象。",
+            example={"text": "{{ task_name }}: {{ execution_status }}"},
+            default_words=BUILT_IN,
+        ),
+        Field(
+            "secret",
+            SecretText(Text(least=1)),
+            None,
+            "Key of the `X-Minisched-Signature` header, HMAC-SHA256 of the body.",
+            "`X-Minisched-Signature` 头的密钥，对请求体做 HMAC-SHA256。",
+            example={"from_file": "var/hook.key"},
+        ),
+        Field(
+            "preset", Choice(*PRESETS), None, "A ready body for a service.", "某项服务的现成请求体。", example="slack"
+        ),
+        build=dict,
+        check=_webhook,
+    ),
+    command=Table(
+        Field(
+            "task_exec",
+            Command(),
+            None,
+            "What to run, as a task's; it gets the message as JSON on its standard input.",
+            "要执行的命令，写法同任务；消息以 JSON 从标准输入传入。",
+            required=True,
+            example=["tasks/tell.sh", "ops"],
+        ),
+        build=dict,
+    ),
+    file=Table(
+        Field(
+            "path",
+            PATH,
+            None,
+            "The file that gets a JSON line per message; a relative one starts from the home.",
+            "每条消息追加一行 JSON 的文件；相对路径从主目录算起。",
+            required=True,
+            example="logs/notices.jsonl",
+        ),
+        build=dict,
+    ),
+)
+
+RULE = Table(
+    Field(
+        "name",
+        Name(least=1, most=200),
+        None,
+        "Its name, unique in the task.",
+        "名称，在任务内唯一。",
+        required=True,
+        example="tell ops",
+    ),
+    Field("enabled", Bool(), True, "false: never fires.", "false：从不触发。"),
+    Field(
+        "triggers",
+        ListOf(Choice(*TRIGGERS), least=1, key=str),
+        None,
+        "The ends of a run that count. `technical_failure` has the timeouts in it.",
+        "计入的运行结果。`technical_failure` 包含超时。",
+        required=True,
+        example=["technical_failure"],
+    ),
+    Field("threshold", Integer(1, 10_000), 1, "Fires on every N-th event in a row.", "连续每 N 次事件触发一次。"),
+    Field("cooldown", Duration(), 0, "No second message within it.", "在此时长内不发第二条消息。", example="1h"),
+    Field("recovery", Bool(), False, "Tells the first success after it fired.", "触发后首次成功时再通知一次。"),
+    Field(
+        "channels",
+        ListOf(CHANNEL, least=1),
+        None,
+        "Where the message goes.",
+        "消息发往何处。",
+        required=True,
+        example=[{"type": "email", "recipients": ["ops@example.org"]}],
+    ),
+    build=NotifyRule,
+)

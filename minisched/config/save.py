@@ -1,0 +1,133 @@
+"""Writing the config file: at any moment, whatever fails, the file is the old one or the new one, whole."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, Optional
+
+from minisched.model import Problem
+
+from .check import CONFIG_FILE
+from .load import ConfigError
+from .text import MAX_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BACKUP = ".bak"
+NEW_FILE_MODE = 0o640  # as the logs: the group may read; a config may hold passwords
+
+
+class ConfigChanged(Exception):
+    """The file is not the one that was read: somebody changed it by hand. Nothing was written."""
+
+
+def config_hash(data: bytes) -> str:
+    """What `save_config` knows a file by: the SHA-256 of its bytes, in hex."""
+    from hashlib import sha256  # libcrypto: 4 MB that a reader of the config does without
+
+    return sha256(data).hexdigest()
+
+
+def save_config(path: str, document: Mapping[str, Any], *, expected_hash: Optional[str], files: Any = os) -> str:
+    """Write the document, a valid one, to the file at `path`; the new file's hash.
+
+    expected_hash: of the bytes the document was made from; None writes whatever is there. files: `os`, or what a test
+    puts in its place. Order of keys and tasks, mode and owner are kept, a symlink stays and its target is written; the
+    file of before is kept beside it as `.bak`. A document that is there already is not written again.
+
+    Raises ConfigChanged; ConfigError where the file would be too large to be read again; OSError as it comes. After
+    each the file is a whole one, the old one or (where only the last step failed) the new one, and no temporary is
+    left. After a crash one may be: see `sweep_temporaries`.
+    """
+    data = (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    if len(data) > MAX_BYTES:
+        raise ConfigError([Problem("", f"would have {len(data)} bytes; at most {MAX_BYTES} are allowed", CONFIG_FILE)])
+    target = os.path.realpath(path)  # a rename onto a symlink would replace the link
+    folder = os.path.dirname(target)
+    old = _read(target, files)
+    _refuse_changed(old, expected_hash)
+    if data == old:
+        return config_hash(data)
+    like = None if old is None else files.stat(target)
+    temporaries: list[str] = []
+    try:
+        fresh = _write_temporary(folder, data, like, temporaries, files)
+        if old is not None:
+            # A copy, not a hard link: vfat has none, and an editor may write into the old file as it is.
+            copy = _write_temporary(folder, old, like, temporaries, files)
+            files.rename(copy, target + BACKUP)
+        _refuse_changed(_read(target, files), expected_hash)  # again, as late as can be
+        files.rename(fresh, target)
+    except BaseException:
+        for temporary in temporaries:
+            try:
+                files.unlink(temporary)
+            except OSError:
+                pass  # renamed already; or the disk fails altogether, and the first error tells
+        raise
+    _sync_folder(folder, files)
+    return config_hash(data)
+
+
+def sweep_temporaries(folder: str) -> list[str]:
+    """Remove what a save that was killed left in the config's real folder; the names. Only under the home's lock, for a
+    save at work has such a file too. Raises OSError."""
+    strays = [name for name in os.listdir(folder) if name.startswith(".config.") and name.endswith(".tmp")]
+    for name in strays:
+        os.unlink(os.path.join(folder, name))
+    return strays
+
+
+def _refuse_changed(data: Optional[bytes], expected_hash: Optional[str]) -> None:
+    if expected_hash is not None and (data is None or config_hash(data) != expected_hash):
+        raise ConfigChanged("the config file was changed since it was read")
+
+
+def _read(path: str, files: Any) -> Optional[bytes]:
+    try:
+        fd = files.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        data = b""
+        while block := files.read(fd, MAX_BYTES):
+            data += block
+        return data
+    finally:
+        files.close(fd)
+
+
+def _write_temporary(
+    folder: str, data: bytes, like: Optional[os.stat_result], temporaries: list[str], files: Any
+) -> str:
+    """A file with the data, on disk, with mode and owner of `like`; its path, which is noted before it exists."""
+    path = os.path.join(folder, f".config.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    temporaries.append(path)
+    fd = files.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        mode = NEW_FILE_MODE
+        if like is not None:
+            mode = like.st_mode & 0o777
+            try:
+                files.fchown(fd, like.st_uid, like.st_gid)
+            except PermissionError:
+                mode &= 0o700  # another user's file (root's): it becomes ours, and its group another one
+        files.fchmod(fd, mode)
+        left = memoryview(data)
+        while left:
+            left = left[files.write(fd, left) :]
+        files.fsync(fd)
+    finally:
+        files.close(fd)
+    return path
+
+
+def _sync_folder(folder: str, files: Any) -> None:
+    """Without it a power cut may bring the old name back."""
+    fd = files.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        files.fsync(fd)
+    finally:
+        files.close(fd)

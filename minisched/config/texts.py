@@ -1,0 +1,150 @@
+"""Kinds of texts: plain ones, secrets, templates."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from minisched.model import Secret
+
+from .faults import Reading, Wrong, objection, refusal, show
+from .kinds import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LINE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"  # no line end: names go into logs and mail headers
+_LINES = r"[^\x00\ud800-\udfff]"
+_STRANGE = re.compile(r"\x00|[\ud800-\udfff]")
+_VARIABLE = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
+
+
+class Text(Kind):
+    """A text: of one line if not `lines`; of `least` to `most` characters; with `pattern`, only what matches it."""
+
+    def __init__(
+        self,
+        rule: str = "a text",
+        words: tuple[str, str] = ("text", "文本"),
+        pattern: Optional[str] = None,
+        lines: bool = False,
+        least: int = 0,
+        most: int = 4096,
+    ) -> None:
+        self.rule, self.words, self.pattern, self.least, self.most = rule, words, pattern, least, most
+        self._match = re.compile(pattern or f"{_LINES if lines else _LINE}{{{least},{most}}}").fullmatch
+        if rule == "a text":
+            self.rule = f"a text of {least or 'at most'}{' to' if least else ''} {most} characters"
+            self.rule += "" if lines else " on one line"
+
+    def read(self, value: Any, reading: Reading, base: Any) -> str:
+        if isinstance(value, str) and self._match(value):
+            return value
+        raise refusal(value, self.rule_for(value) or self.rule)
+
+    def rule_for(self, value: Any) -> str:
+        """The rule that is broken by what no text may hold: what cannot be passed on, stored or sent."""
+        if isinstance(value, str) and _STRANGE.search(value):
+            return "a text without a NUL character" if "\0" in value else "a text without half a surrogate pair"
+        return ""
+
+    def schema(self) -> dict[str, Any]:
+        if self.pattern:
+            return {"type": "string", "pattern": f"^(?:{self.pattern})$"}
+        return {"type": "string", "maxLength": self.most, **({"minLength": self.least} if self.least else {})}
+
+
+class Name(Text):
+    """A text that occurs again and again: equal ones become one object."""
+
+    def read(self, value: Any, reading: Reading, base: Any) -> str:
+        if isinstance(value, str) and self._match(value):
+            return reading.memo.setdefault(value, value)  # type: ignore[no-any-return]
+        return super().read(value, reading, base)  # it says what is wrong
+
+
+class SecretText(Kind):
+    """A text, or where to find it: {"from_env": "NAME"} or {"from_file": "path"}.
+
+    plain: a text stays a text, for values that are a secret only where the config says so (environment variables).
+    """
+
+    def __init__(self, text: Text, words: tuple[str, str] = ("text", "文本"), plain: bool = False) -> None:
+        self.text, self.plain = text, plain
+        self.rule = f'{text.rule}, or {{"from_env": "NAME"}} or {{"from_file": "path"}}'
+        self.words = (f"{words[0]}, or a secret's place", f"{words[1]}，或密文的位置")
+
+    def read(self, value: Any, reading: Reading, base: Any) -> Union[str, Secret]:
+        if isinstance(value, dict):
+            return self._place(value)
+        try:
+            text = self.text.read(value, reading, base)
+        except Wrong:
+            rule = self.text.rule_for(value) or self.rule
+            raise refusal(value, rule, hidden=not self.plain) from None
+        return text if self.plain else Secret("text", text)
+
+    def _place(self, value: Mapping[str, Any]) -> Secret:
+        if len(value) == 1:
+            (source, name), *_ = value.items()
+            if source in PLACES:
+                try:
+                    return Secret(source, PLACES[source].read(name, Reading(), None))
+                except Wrong as wrong:
+                    raise Wrong([fault.inside(source) for fault in wrong.faults]) from None
+        raise refusal(value, self.rule, hidden=not self.plain)
+
+    def schema(self) -> dict[str, Any]:
+        places = [
+            {"type": "object", "properties": {name: kind.schema()}, "required": [name], "additionalProperties": False}
+            for name, kind in PLACES.items()
+        ]
+        return {"anyOf": [self.text.schema(), *places]}
+
+
+class Template(Kind):
+    """A text with `{{ variable }}` in it; with `json`, also an object whose texts are templates."""
+
+    def __init__(self, variables: tuple[str, ...], lines: bool = True, json: bool = False) -> None:
+        self.text = Text(lines=lines, most=65536)
+        self.variables, self.json = variables, json
+        self.rule = self.text.rule + (", or an object whose texts are templates" if json else "")
+        self.words = (
+            ("template, or an object of templates", "模板，或由模板组成的对象") if json else ("template", "模板")
+        )
+
+    def read(self, value: Any, reading: Reading, base: Any) -> Any:
+        if not isinstance(value, dict) or not self.json:
+            try:
+                self._check(value, reading)
+            except Wrong as wrong:
+                raise (wrong if isinstance(value, str) else refusal(value, self.rule)) from None
+            return value
+        inside: list[Any] = [value]  # a stack of our own: how deep it goes is no matter of this kind
+        while inside:
+            item = inside.pop()
+            if isinstance(item, dict):
+                inside.extend(reversed(item.values()))
+                for key in item:
+                    self.text.read(key, reading, None)
+            elif isinstance(item, list):
+                inside.extend(reversed(item))
+            elif isinstance(item, str):
+                self._check(item, reading)
+        return value
+
+    def _check(self, value: Any, reading: Reading) -> None:
+        for name in _VARIABLE.findall(self.text.read(value, reading, None)):
+            if name not in self.variables:
+                hint = reading.hint(name, self.variables) or f"; known are {', '.join(self.variables)}"
+                raise objection(f"unknown template variable {show(name)}{hint}")
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": ["string", "object"]} if self.json else {"type": "string"}
+
+
+ENV_NAME = Text(
+    'the name of an environment variable: letters, digits and "_"', ("name", "名称"), "[A-Za-z_][A-Za-z0-9_]{0,255}"
+)
+PATH = Text("a path without control characters", ("path", "路径"), least=1)
+PLACES = {"from_env": ENV_NAME, "from_file": PATH}
