@@ -61,13 +61,13 @@ def classify(completion: Completion, cancelled_for: Optional[Reason] = None) -> 
 
     A process that was told to end has not succeeded, whatever it exits with; a timeout is a technical failure.
     """
-    if completion.spawn_error is not None:
-        return Verdict(Status.TECHNICAL_FAILURE, Reason.SPAWN, completion.spawn_error)
     if completion.timed_out:
         how = "killed" if completion.killed else "ended"
         return Verdict(Status.TECHNICAL_FAILURE, Reason.TIMEOUT, f"{how} after {completion.duration:.1f} s")
     if completion.cancelled and cancelled_for is not None:
         return Verdict(Status.CANCELLED, cancelled_for, "")
+    if completion.spawn_error is not None:
+        return Verdict(Status.TECHNICAL_FAILURE, Reason.SPAWN, completion.spawn_error)
     if completion.signal is not None:
         return Verdict(Status.TECHNICAL_FAILURE, Reason.SIGNAL, f"ended by signal {completion.signal}")
     if completion.exit_code == 0:

@@ -62,6 +62,7 @@ def done(**fields: Any) -> Completion:
         (done(signal=9, timed_out=True, killed=True), None, Status.TECHNICAL_FAILURE, Reason.TIMEOUT),
         (done(signal=15, cancelled=True), Reason.USER, Status.CANCELLED, Reason.USER),
         (done(exit_code=0, cancelled=True), Reason.REPLACED, Status.CANCELLED, Reason.REPLACED),
+        (done(spawn_error="before it started", cancelled=True), Reason.USER, Status.CANCELLED, Reason.USER),
         # It ended by itself before the cancel reached it: what it says counts.
         (done(exit_code=0), Reason.USER, Status.SUCCESS, None),
     ],
