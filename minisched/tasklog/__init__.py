@@ -1,0 +1,28 @@
+"""A logger and a rotating handler per task, the engine's own log, and the reading of both.
+
+One line of output is one line of a log, with time, run, attempt and stream before it:
+
+    2026-11-23T02:30:00.123+08:00 [120.1 start] pid 4711: tasks/backup.sh --full
+    2026-11-23T02:30:01.042+08:00 [120.1 out] copying 512 files
+    2026-11-23T02:30:02.500+08:00 [120.1 err] warning: ...
+    2026-11-23T02:30:03.330+08:00 [120.1 end] exit 0 after 3.207 s
+
+The time is that of the reading, which is within 1 s of the writing.
+"""
+
+from minisched.tasklog.engine_log import engine_logger
+from minisched.tasklog.lines import visible, visible_line
+from minisched.tasklog.reading import OutputGone, read_from, read_run, tail_lines
+from minisched.tasklog.run_log import RunLog, TaskLogs
+
+__all__ = [
+    "OutputGone",
+    "RunLog",
+    "TaskLogs",
+    "engine_logger",
+    "read_from",
+    "read_run",
+    "tail_lines",
+    "visible",
+    "visible_line",
+]

@@ -1,0 +1,102 @@
+"""From a stream's blocks to whole lines of valid UTF-8; and how text is shown to people."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import Optional
+
+LINE_MAX = 64 * 1024  # bytes; a longer line goes on in a further one, so that memory is bounded
+
+
+class LineAssembler:
+    """One stream of one run. Bytes go in as they were read, whole lines come out, each with its `\\n`.
+
+    `\\r` and `\\r\\n` are line ends. A line without an end is cut after LINE_MAX bytes, not within a character. What is
+    not UTF-8 becomes backslash escapes (`\\xff`), judged over the borders of blocks. All else stays as it is, NUL and
+    terminal escapes too.
+    """
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        self._rest = b""  # the line begun
+        self._after_cr = False  # a "\n" that comes next is the second half of "\r\n"
+        self._after_cut = False  # a "\n" that comes next ends a line that was already ended here
+        self.since: Optional[float] = None  # when the line begun began, by the `now` given; None: there is none
+
+    def feed(self, block: bytes, now: float) -> bytes:
+        """The lines that `block` completes; `b""` if none."""
+        if not block.isascii() or self._decoder.getstate()[0]:  # pure ASCII, the common case, needs no decoder
+            block = self._decoder.decode(block).encode()
+        if self._after_cr and block.startswith(b"\n"):
+            block = block[1:]
+            self._after_cr = False
+        if not block:
+            return b""
+        self._after_cr = block.endswith(b"\r")
+        if b"\r" in block:
+            block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if self._after_cut and block.startswith(b"\n"):
+            block = block[1:]
+        self._after_cut = False
+
+        text = self._cut_long_lines(self._rest + block)
+        end = text.rfind(b"\n") + 1
+        self._rest = text[end:]
+        if not self._rest:
+            self.since = None
+        elif end or self.since is None:
+            self.since = now
+        return text[:end]
+
+    def flush(self, final: bool = False) -> bytes:
+        """The line begun, ended here; what still comes of it is a further line. `final`: nothing more comes."""
+        text = self._rest
+        if final:
+            text += self._decoder.decode(b"", True).encode()
+        self._rest = b""
+        self.since = None
+        self._after_cut = self._after_cut or bool(text)
+        return text + b"\n" if text else b""
+
+    def _cut_long_lines(self, text: bytes) -> bytes:
+        pieces: list[bytes] = []
+        start = done = 0  # up to `start` it has been looked at, up to `done` it is in `pieces`
+        while len(text) - start >= LINE_MAX:
+            end = text.rfind(b"\n", start, start + LINE_MAX + 1) + 1
+            if not end:
+                end = start + LINE_MAX
+                while end < len(text) and text[end] & 0xC0 == 0x80:  # a character's later bytes are 10xxxxxx
+                    end -= 1
+                pieces += (text[done:end], b"\n")
+                done = end
+            start = end
+        if not pieces:
+            return text
+        self._after_cut = done == len(text)
+        return b"".join((*pieces, text[done:]))
+
+
+_SUSPECT = re.compile(r"[^ -~\n\t\u00a0\u3000]")  # the blanks of French and of Chinese text are no "printable"
+
+
+def visible(text: str) -> str:
+    """`text` as a terminal, a page or a mail may show it: what is not printable becomes `\\x1b`, `\\u202e`.
+
+    That takes the life out of terminal escapes, and `str.isprintable` keeps out bidi and zero-width marks as well.
+    Line ends and tabs stay.
+    """
+    return _SUSPECT.sub(_escape, text)
+
+
+def visible_line(text: str) -> str:
+    """As `visible`, for a text that must stay one line: its line ends are shown as `\\n`."""
+    return visible(text).replace("\n", "\\n")
+
+
+def _escape(match: re.Match[str]) -> str:
+    char = match.group()
+    if char.isprintable():
+        return char
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -1,0 +1,214 @@
+"""Reading a run's own output back, the end of a log, and following it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Optional
+
+import pytest
+from run_kit import Logs
+
+from minisched.model import LogMark
+from minisched.tasklog import OutputGone, RunLog, read_from, read_run, tail_lines
+
+
+def output(logs: Logs, sink: RunLog, run_id: int, attempt: int = 1) -> list[str]:
+    assert sink.mark
+    data = b"".join(read_run(logs.path, sink.mark, run_id, attempt))
+    return [line.split("] ", 1)[1] for line in data.decode().split("\n")[:-1]]
+
+
+def test_a_run_is_read_from_its_first_line_to_its_end(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    sinks = [logs.run(run_id, f"hello {run_id}", "[1.1 end] forged") for run_id in (1, 2, 3)]
+    for run_id, sink in zip((1, 2, 3), sinks):
+        assert output(logs, sink, run_id) == [
+            f"pid 4711: run {run_id}",
+            f"hello {run_id}",
+            "[1.1 end] forged",
+            "exit 0 after 0.100 s",
+        ]
+
+
+def test_the_lines_of_a_run_beside_it_are_left_out(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    one, two = logs.open(1), logs.open(11)
+    for number in range(50):
+        one.write("out", b"one %d\n" % number)
+        two.write("err", b"two %d\n" % number)
+    one.note("end", "exit 0")
+    two.write("out", b"last\n")
+    two.close()
+    one.close()
+    assert output(logs, one, 1) == [f"one {number}" for number in range(50)] + ["exit 0"]
+    assert output(logs, two, 11) == [f"two {number}" for number in range(50)] + ["last"]
+
+
+def test_each_attempt_is_read_alone_even_one_that_has_no_end(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    first = logs.open(7, 1)
+    first.write("out", b"killed with its engine\n")
+    first.close()
+    second = logs.run(7, "second", attempt=2)
+    assert output(logs, first, 7) == ["killed with its engine"]
+    assert output(logs, second, 7, 2)[1] == "second"
+
+
+def test_a_slice_is_found_after_rotations_and_goes_on_over_them(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    logs.run(1, "earlier")
+    sink = logs.open(2)
+    sink.note("start", "pid 1: x")
+    for day in (24, 25):
+        sink.write("out", b"before midnight of %d\n" % day)
+        logs.wall.set(f"2026-11-{day}T00:00:01")
+    sink.write("out", b"the rest\n")
+    sink.note("end", "exit 0")
+    sink.close()
+    logs.run(3, "later")
+    assert logs.names() == ["t.log", "t.log.2026-11-23", "t.log.2026-11-24"]
+    assert output(logs, sink, 2) == [
+        "pid 1: x",
+        "before midnight of 24",
+        "before midnight of 25",
+        "the rest",
+        "exit 0",
+    ]
+
+
+def test_a_long_slice_comes_in_pieces(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    sink = logs.run(1, *(f"{number} " + "x" * 1000 for number in range(2000)))
+    assert sink.mark
+    pieces = list(read_run(logs.path, sink.mark, 1, 1))
+    assert len(pieces) > 5
+    assert max(map(len, pieces)) <= 256 * 1024
+    assert b"".join(pieces).count(b"\n") == 2002
+
+
+def test_output_that_retention_removed_is_gone(tmp_path: Path) -> None:
+    logs = Logs(tmp_path, backup_count=1)
+    sink = logs.run(1, "x")
+    for day in range(24, 27):
+        logs.wall.set(f"2026-11-{day}T12:00:00")
+        logs.run(day, "y")
+    with pytest.raises(OutputGone, match="run 1"):
+        output(logs, sink, 1)
+
+
+def test_another_file_with_the_same_inode_is_not_taken_for_the_run(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    sink = logs.run(1, "x")
+    assert sink.mark
+    other = logs.run(2, "y")
+    assert other.mark
+    for mark in (other.mark, sink.mark._replace(offset=3), sink.mark._replace(offset=10**6)):
+        with pytest.raises(OutputGone):
+            read_run(logs.path, mark, 1, 1)
+    with open(logs.path, "w") as file:  # cut short by hand
+        file.write("x\n")
+    with pytest.raises(OutputGone):
+        output(logs, sink, 1)
+
+
+def test_a_symlink_in_the_logs_place_is_not_read(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("precious\n")
+    logs = Logs(tmp_path / "logs")
+    logs.folder.mkdir()
+    os.symlink(secret, logs.path)
+    assert tail_lines(logs.path, 10)[0] == b""
+    assert read_from(logs.path, None)[0] == b""
+    with pytest.raises(OutputGone):
+        read_run(logs.path, LogMark(os.stat(secret).st_ino, 0), 1, 1)
+
+
+def test_the_last_lines_come_out_of_rotated_files_too(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    for day in (23, 24, 25):
+        logs.wall.set(f"2026-11-{day}T12:00:00")
+        logs.run(day, "x" * 3000)
+    for count in (1, 2, 3, 4, 7, 9, 50):
+        data, place = tail_lines(logs.path, count)
+        assert data.count(b"\n") == min(count, 9)
+        assert data.endswith(logs.text().encode()[-20:])
+        assert place == LogMark(os.stat(logs.path).st_ino, os.path.getsize(logs.path))
+    assert tail_lines(logs.path, 0)[0] == b""
+    assert tail_lines(str(tmp_path / "none.log"), 5) == (b"", LogMark(0, 0))
+
+
+def test_the_last_lines_may_be_long(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    logs.run(1, *["x" * 60_000] * 20)
+    data, _ = tail_lines(logs.path, 11)
+    assert data.count(b"\n") == 11
+    assert len(data) > 600_000
+
+
+def test_following_a_log_shows_each_line_once_over_rotations(tmp_path: Path) -> None:
+    logs = Logs(tmp_path, backup_count=0, max_bytes=2000)
+    logs.run(0, "seen already")
+    _, place = tail_lines(logs.path, 100)
+    seen, rotations = b"", 0
+    for number in range(60):
+        logs.run(1, f"line {number} " + "x" * 300)
+        while number % 13 == 7 or number == 59:  # the follower comes late: several files at once
+            data, after, rotated = read_from(logs.path, place, 1000)
+            seen += data
+            rotations += rotated
+            if after == place:
+                break
+            place = after
+    shown = [line.split()[4] for line in seen.decode().splitlines() if "out] line " in line]
+    assert shown == [str(number) for number in range(60)]
+    assert rotations == len(logs.names()) - 1 > 5
+
+
+def test_following_a_log_that_is_cut_short_or_replaced_starts_anew(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    logs.run(1, "old")
+    _, place, _ = read_from(logs.path, None)
+    os.truncate(logs.path, 0)
+    logs.run(2)
+    data, place, anew = read_from(logs.path, place)
+    assert anew
+    assert data == logs.text().encode()
+    os.rename(logs.path, tmp_path / "elsewhere")
+    logs.run(3)
+    data, place, anew = read_from(logs.path, place)
+    assert anew
+    assert data == logs.text().encode()
+    assert read_from(logs.path, place) == (b"", place, False)
+
+
+def test_following_starts_before_there_is_a_log(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    place: Optional[LogMark] = None
+    data, place, _ = read_from(logs.path, place)
+    assert (data, place) == (b"", LogMark(0, 0))
+    logs.run(1)
+    data, place, _ = read_from(logs.path, place)
+    assert data == logs.text().encode()
+
+
+def test_an_offset_alone_is_one_in_the_live_file(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    logs.run(1, "x")
+    text = logs.text().encode()
+    data, place, anew = read_from(logs.path, LogMark(0, text.index(b"\n") + 1))
+    assert data == text[text.index(b"\n") + 1 :]
+    assert place == LogMark(os.stat(logs.path).st_ino, len(text))
+    assert not anew
+
+
+def test_a_line_half_written_is_not_shown_yet(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    logs.run(1)
+    whole = logs.text().encode()
+    with open(logs.path, "a") as file:
+        file.write("2026-11-23T02:30:00.123+08:00 [1.1 out] ha")
+    assert read_from(logs.path, None)[0] == whole
+    data, place = tail_lines(logs.path, 1)
+    assert place.offset == len(whole)
+    assert b"[1.1 end]" in data
