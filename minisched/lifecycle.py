@@ -5,7 +5,6 @@ A run is created as `waiting` (nothing is decided yet) and moves on in the same 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.model import UNFINISHED, Status, TaskAttempt, TaskExecution
@@ -38,7 +37,7 @@ def advance(
         raise IllegalTransition(f"run {run.run_id} of {run.task_id}: {run.status} -> {status}")
     if status.ended:
         changes["end_time"] = now
-    return replace(run, status=status, reason=None if reason is None else str(reason), detail=detail, **changes)
+    return run._replace(status=status, reason=None if reason is None else str(reason), detail=detail, **changes)
 
 
 def begin_attempt(run: TaskExecution, now: Instant) -> TaskExecution:
@@ -50,10 +49,9 @@ def begin_attempt(run: TaskExecution, now: Instant) -> TaskExecution:
 
 def change_attempt(run: TaskExecution, **changes: Any) -> TaskExecution:
     """The run with its latest attempt changed; its own exit code and duration follow from the attempts."""
-    attempts = (*run.attempts[:-1], replace(run.attempts[-1], **changes))
+    attempts = (*run.attempts[:-1], run.attempts[-1]._replace(**changes))
     durations = [attempt.duration for attempt in attempts if attempt.duration is not None]
-    return replace(
-        run,
+    return run._replace(
         attempts=attempts,
         exit_code=attempts[-1].exit_code,
         duration=round(sum(durations), 3) if durations else None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
@@ -146,8 +145,7 @@ def effects(run: TaskExecution, dependents: Mapping[str, Sequence[Task]], now: I
 # -------------------------------------------------------------------------------------------------- misfire, catch-up
 
 
-@dataclass(frozen=True)
-class Gap:
+class Gap(NamedTuple):
     """Due times of one task that have no row yet, all of them past.
 
     newest: the latest of them, oldest first: all, or at least CATCHUP_MAX + 1. total: how many there are. first: the

@@ -21,7 +21,7 @@ def task_of(defaults=None, **fields):
 
 def test_a_task_of_two_fields_has_the_defaults_of_the_contract():
     task = task_of()
-    assert {**vars(task), "task_env": dict(task.task_env), "task_timezone": ""} == {
+    assert {**task._asdict(), "task_env": dict(task.task_env), "task_timezone": ""} == {
         "task_id": "a",
         "task_exec": "true",
         "task_name": "a",
@@ -54,9 +54,9 @@ def test_settings_have_the_defaults_of_the_contract(monkeypatch):
     monkeypatch.setenv("TZ", "Asia/Shanghai")
     settings = config_of({"tasks": []}).settings
     assert (settings.timezone, settings.max_running, settings.shutdown_grace) == ("Asia/Shanghai", 10, 30.0)
-    assert vars(settings.log) == {"when": "midnight", "backup_count": 3, "max_bytes": 50 * 2**20}
-    assert vars(settings.history) == {"keep_days": 90, "keep_runs": 1000}
-    assert vars(settings.http) == {
+    assert settings.log._asdict() == {"when": "midnight", "backup_count": 3, "max_bytes": 50 * 2**20}
+    assert settings.history._asdict() == {"keep_days": 90, "keep_runs": 1000}
+    assert settings.http._asdict() == {
         "enabled": True, "host": "127.0.0.1", "port": 8787, "public_status": False, "allowed_hosts": ()
     }  # fmt: skip
     assert settings.smtp is None

@@ -14,7 +14,7 @@ from minisched.timetable import local_zone_name
 
 from .cycles import find_cycles
 from .faults import Fault, Reading, show
-from .fields import DOCUMENT, SETTINGS
+from .fields import DOCUMENT
 from .task_fields import TASK
 from .text import parse_json
 
@@ -70,7 +70,7 @@ def _read(document: Any, file: str, home: Optional[str], spend: bool = False) ->
     problems += tasks.problems
     if problems:
         return None, problems
-    return Config(SETTINGS.build(**{**vars(settings), "timezone": timezone}), tasks.tasks), []
+    return Config(settings._replace(timezone=timezone), tasks.tasks), []
 
 
 def check_document(document: Any, *, file: str = CONFIG_FILE, home: Optional[str] = None) -> list[Problem]:

@@ -141,7 +141,7 @@ class Table(Kind):
 
     def read(self, value: Any, reading: Reading, base: Any) -> Any:
         faults: list[Fault] = []
-        before = self.defaults if base is None else base if isinstance(base, dict) else vars(base)
+        before = self.defaults if base is None else base if isinstance(base, dict) else base._asdict()
         values = {**before, **self.collect(value, reading, before, faults)}
         if not faults and self.check:
             faults = self.check(values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 import select
@@ -175,7 +174,7 @@ class _Watch:
             output_cut=bool(self._streams),
         )
         sink.note("end", end_text(completion))
-        return dataclasses.replace(completion, log_lost=sink.lost, log=sink.mark, tail=sink.tail)
+        return completion._replace(log_lost=sink.lost, log=sink.mark, tail=sink.tail)
 
     def _stop_if_due(self, now: float, timeout_at: float) -> None:
         cancel_by = self._cancel_by()

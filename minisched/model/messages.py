@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Optional, Protocol, Union
 
 from minisched.model.words import Instant, Reason, Status
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from minisched.model.ledger import Batch, LogMark, ProcessIdentity, TaskExecution, TaskRecord
 
 
-@dataclass(frozen=True)
-class Launch:
+class Launch(NamedTuple):
     """All that one attempt's process needs; made by the engine, used by the executor's thread."""
 
     run_id: int
@@ -33,8 +31,7 @@ class Launch:
     limits: Optional[Limits] = None
 
 
-@dataclass(frozen=True)
-class Completion:
+class Completion(NamedTuple):
     """What is known of an attempt when it is over. Exactly one of `exit_code`, `signal`, `spawn_error` is not None."""
 
     end_time: Instant
@@ -60,8 +57,7 @@ class Verdict(NamedTuple):
     detail: str
 
 
-@dataclass(frozen=True)
-class RunStarted:
+class RunStarted(NamedTuple):
     run_id: int
     attempt: int
     process: ProcessIdentity
@@ -69,19 +65,16 @@ class RunStarted:
     log: Optional[LogMark]
 
 
-@dataclass(frozen=True)
-class RunFinished:
+class RunFinished(NamedTuple):
     run_id: int
     attempt: int
     completion: Completion
 
 
-@dataclass(frozen=True)
 class Stop:
     """TERM or INT came; the second one kills at once."""
 
 
-@dataclass(frozen=True)
 class Reload:
     """HUP came."""
 

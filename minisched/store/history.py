@@ -1,0 +1,272 @@
+"""Questions about the past, for the page and the command line: never writes, never waits for the engine."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+
+from minisched.model import UNFINISHED, Status, StoreError
+from minisched.store import rows, schema
+from minisched.store.errors import NewerDatabase, store_error
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from minisched.model import Instant, TaskExecution, TaskRecord, Trigger
+
+_ALL = tuple(status for status in Status if status is not Status.IDLE)
+_ENDED = tuple(status for status in _ALL if status not in UNFINISHED)
+_OUTCOMES = f"""SELECT run_id, status, start_time, end_time, duration FROM task_history WHERE run_id IN (
+    SELECT run_id FROM task_history INDEXED BY task_history_task
+    WHERE task_id = ? AND status IN ({", ".join(f"'{status.value}'" for status in _ENDED)})
+    ORDER BY run_id DESC LIMIT ?) ORDER BY run_id"""
+
+
+class Outcome(NamedTuple):
+    """A finished run in short, for the strip on a task's card."""
+
+    run_id: int
+    status: Status
+    start_time: Optional[Instant]  # None: it was never started
+    end_time: Instant
+    duration: Optional[float]  # seconds
+
+
+class Filter(NamedTuple):
+    """Which runs: of one task or all, of these statuses and triggers or all, created in [since, until)."""
+
+    task_id: Optional[str] = None
+    statuses: tuple[Status, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
+    since: Optional[Instant] = None
+    until: Optional[Instant] = None
+
+    @property
+    def span(self) -> bool:
+        return self.since is not None or self.until is not None
+
+    def conditions(self, statuses: tuple[Status, ...], ids: Optional[tuple[int, int]]) -> tuple[str, list[Any]]:
+        """The WHERE clause and its parameters; `ids` are the first and the last run id that can match."""
+        terms: list[str] = []
+        values: list[Any] = []
+        if self.task_id is not None:
+            terms.append("task_id = ?")
+            values.append(self.task_id)
+        if statuses:
+            terms.append("status = ?" if len(statuses) == 1 else f"status IN ({rows.marks(len(statuses))})")
+            values.extend(status.value for status in statuses)
+        if ids is not None:
+            terms.append("run_id BETWEEN ? AND ?")
+            values.extend(ids)
+        if self.triggers:
+            terms.append(f'"trigger" IN ({rows.marks(len(self.triggers))})')
+            values.extend(trigger.value for trigger in self.triggers)
+        if self.since is not None:
+            terms.append("created_time >= ?")
+            values.append(self.since)
+        if self.until is not None:
+            terms.append("created_time < ?")
+            values.append(self.until)
+        return (f" WHERE {' AND '.join(terms)}" if terms else ""), values
+
+
+class History:
+    """Reads the database at `path` through a connection of its own; to be used by the thread that made it.
+
+    Works while the engine writes, while none runs, and on a read-only file system. Where there is no database there is
+    no history: every answer is empty. The file is opened by the first question, and anew when another one has taken
+    its place. Every method raises StoreError; a file of another version is of kind `newer` (NewerDatabase) or `older`
+    (the next start of the engine brings it up to date).
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._db: Optional[sqlite3.Connection] = None
+        self._file: Optional[tuple[int, int]] = None
+
+    def close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def page(
+        self,
+        task_id: Optional[str] = None,
+        statuses: Collection[Status] = (),
+        triggers: Collection[Trigger] = (),
+        since: Optional[Instant] = None,
+        until: Optional[Instant] = None,
+        page: int = 1,
+        page_size: int = 20,
+    ) -> tuple[list[TaskExecution], int]:
+        """Page `page` (from 1) of the runs that match, newest first with their attempts, and how many match in all.
+
+        Newest first is by run id: a step of the clock cannot change it. Empty `statuses` or `triggers` are all of
+        them; since <= created_time < until.
+        """
+        wanted = Filter(task_id, tuple(dict.fromkeys(statuses)), tuple(dict.fromkeys(triggers)), since, until)
+        with self._snapshot() as db:
+            if db is None:
+                return [], 0
+            total, ids = _matching(db, wanted)
+            offset = (page - 1) * page_size
+            size = min(page_size, total - offset)
+            if offset < 0 or size <= 0:
+                return [], total
+            # OFFSET walks over what it skips: count from the nearer end.
+            backwards = offset + size > total - offset
+            select, values = _selection(wanted, ids, "ASC" if backwards else "DESC")
+            found = db.execute(select, (*values, size, total - offset - size if backwards else offset)).fetchall()
+            run_ids = [row[0] for row in found]
+            return rows.read_runs(db, reversed(run_ids) if backwards else run_ids), total
+
+    def run(self, run_id: int) -> Optional[TaskExecution]:
+        with self._snapshot() as db:
+            found = rows.read_runs(db, [run_id]) if db is not None else []
+            return found[0] if found else None
+
+    def runs(self, run_ids: Sequence[int]) -> list[TaskExecution]:
+        """Those of the runs that exist, with their attempts, in the order of their ids given."""
+        with self._snapshot() as db:
+            return rows.read_runs(db, run_ids) if db is not None else []
+
+    def tail(self, run_id: int) -> bytes:
+        """The last 16 KiB of the run's output; empty where there is none, or no such run."""
+        with self._snapshot() as db:
+            query = "SELECT output_tail FROM task_history WHERE run_id = ?"
+            row = db.execute(query, (run_id,)).fetchone() if db is not None else None
+            return bytes(row[0]) if row and row[0] is not None else b""
+
+    def recent_outcomes(self, task_id: str, count: int) -> list[Outcome]:
+        """The task's last `count` finished runs, oldest first."""
+        with self._snapshot() as db:
+            found = db.execute(_OUTCOMES, (task_id, count)) if db is not None else ()
+            return [Outcome(row[0], Status(row[1]), *row[2:]) for row in found]
+
+    def records(self) -> dict[str, TaskRecord]:
+        """What is known of each task, configured or not, by its id."""
+        with self._snapshot() as db:
+            return rows.read_records(db) if db is not None else {}
+
+    def unfinished(self) -> list[TaskExecution]:
+        """All runs that have not ended, with their attempts, oldest first."""
+        with self._snapshot() as db:
+            return rows.read_unfinished(db) if db is not None else []
+
+    def tokens(self) -> set[tuple[str, str]]:
+        """The tokens that lie there: (task_id, the dependency that succeeded)."""
+        with self._snapshot() as db:
+            return rows.read_tokens(db) if db is not None else set()
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Optional[sqlite3.Connection]]:
+        """A connection on which all questions see one state of the database; None where there is no database."""
+        try:
+            db = self._open()
+            if db is None:
+                yield None
+                return
+            db.execute("BEGIN")
+            try:
+                yield db
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            self.close()
+            raise store_error(error, self._path) from error
+
+    def _open(self) -> Optional[sqlite3.Connection]:
+        try:
+            status = os.stat(self._path)
+        except OSError as error:
+            self.close()
+            if isinstance(error, FileNotFoundError):
+                return None
+            raise StoreError("io", f"{self._path}: {error.strerror}") from error
+        file = (status.st_dev, status.st_ino)
+        if self._db is not None and file == self._file:
+            return self._db
+        self.close()
+        if status.st_size == 0:
+            return None  # being made, or empty: the engine tells which
+        db, version = connect_read_only(self._path)
+        if version != schema.newest_version():
+            db.close()
+            if version > schema.newest_version():
+                raise NewerDatabase(self._path, version, schema.newest_version())
+            if version == 0:
+                return None  # being made
+            raise StoreError("older", f"{self._path} has schema version {version}; start the engine once to upgrade it")
+        self._db = db
+        self._file = file
+        return db
+
+
+def connect_read_only(path: str) -> tuple[sqlite3.Connection, int]:
+    """A connection that cannot write, also to a file on a read-only file system; and the schema's version. Raises
+    sqlite3.Error."""
+    try:
+        return _connect(path, "mode=ro")
+    except sqlite3.OperationalError:
+        # A WAL database needs its -shm even to be read. Where nobody can make one, nobody writes: no lock is needed.
+        if os.access(os.path.dirname(os.path.abspath(path)), os.W_OK):
+            raise
+        return _connect(path, "mode=ro&immutable=1")
+
+
+def _connect(path: str, query: str) -> tuple[sqlite3.Connection, int]:
+    db = sqlite3.connect(schema.uri(path, query), uri=True, timeout=schema.BUSY_TIMEOUT_S, isolation_level=None)
+    try:
+        db.execute(f"PRAGMA cache_size = -{schema.CACHE_KIB}")
+        return db, schema.user_version(db)
+    except sqlite3.Error:
+        db.close()
+        raise
+
+
+def _matching(db: sqlite3.Connection, wanted: Filter) -> tuple[int, Optional[tuple[int, int]]]:
+    """How many runs match, and the first and last run id that can (None: any)."""
+    if not (wanted.statuses or wanted.triggers or wanted.span):
+        if wanted.task_id is None:
+            row = db.execute("SELECT ifnull(sum(run_count), 0) FROM task_state").fetchone()
+        else:
+            row = db.execute("SELECT run_count FROM task_state WHERE task_id = ?", (wanted.task_id,)).fetchone()
+        return (int(row[0]) if row else 0), None
+    ids = None
+    if wanted.span and wanted.task_id is None:
+        # The ids of the span bound every other index: a day out of years is found without walking over the years.
+        where, values = Filter(since=wanted.since, until=wanted.until).conditions((), None)
+        count, *ends = db.execute(
+            f"SELECT count(*), min(run_id), max(run_id) FROM task_history INDEXED BY task_history_created{where}",
+            values,
+        ).fetchone()
+        if count == 0 or not (wanted.statuses or wanted.triggers):
+            return count, (ends[0] or 0, ends[1] or 0)
+        ids = (ends[0], ends[1])
+    index = "task_history_task" if wanted.task_id is not None else "task_history_status"
+    statuses = wanted.statuses or (_ALL if wanted.task_id is None else ())
+    where, values = wanted.conditions(statuses, ids)
+    query = f"SELECT count(*) FROM task_history INDEXED BY {index}{where}"
+    return int(db.execute(query, values).fetchone()[0]), ids
+
+
+def _selection(wanted: Filter, ids: Optional[tuple[int, int]], way: str) -> tuple[str, list[Any]]:
+    """The query for run ids in the order of `way`, still to be given LIMIT and OFFSET; and its parameters."""
+    order = f" ORDER BY run_id {way} LIMIT ? OFFSET ?"
+    if wanted.task_id is not None:
+        where, values = wanted.conditions(wanted.statuses, ids)
+        return f"SELECT run_id FROM task_history INDEXED BY task_history_task{where}{order}", values
+    if not wanted.statuses and not wanted.triggers:
+        where, values = wanted.conditions((), ids)
+        return f"SELECT run_id FROM task_history{where}{order}", values
+    # One ordered walk for each status, merged: an IN over several would be sorted.
+    walks: list[str] = []
+    parameters: list[Any] = []
+    for status in wanted.statuses or _ALL:
+        where, values = wanted.conditions((status,), ids)
+        walks.append(f"SELECT run_id FROM task_history INDEXED BY task_history_status{where}")
+        parameters.extend(values)
+    return " UNION ALL ".join(walks) + order, parameters

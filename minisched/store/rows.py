@@ -1,0 +1,220 @@
+"""Rows of the tables as the values of `model`, and back; questions that both the writer and the readers ask."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any, Optional
+
+from minisched.model import (
+    UNFINISHED,
+    LogMark,
+    ProcessIdentity,
+    Status,
+    TaskAttempt,
+    TaskExecution,
+    TaskRecord,
+    Trigger,
+)
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+# A run's row in three parts: its id; what is fixed when it is made; what changes until it has ended.
+FIXED_COLUMNS = ("task_id", '"trigger"', "scheduled_time", "max_attempts", "created_time", "env")
+CHANGING_COLUMNS = (
+    "status",
+    "reason",
+    "detail",
+    "start_time",
+    "end_time",
+    "duration",
+    "exit_code",
+    "attempt",
+    "missed_count",
+    "missed_since",
+    "retry_time",
+    "owner_pid",
+    "owner_start_ticks",
+    "owner_boot_id",
+)
+RUN_COLUMNS = ("run_id", *FIXED_COLUMNS, *CHANGING_COLUMNS)
+ATTEMPT_COLUMNS = (
+    "run_id",
+    "attempt",
+    "status",
+    "reason",
+    "detail",
+    "exit_code",
+    "signal",
+    "start_time",
+    "end_time",
+    "duration",
+    "leftover_processes",
+    "output_cut",
+    "log_lost",
+    "pid",
+    "start_ticks",
+    "boot_id",
+    "log_inode",
+    "log_offset",
+)
+RECORD_COLUMNS = (
+    "task_id",
+    "schedule_key",
+    "settled",
+    "boot_id",
+    "consecutive_failures",
+    "last_run_id",
+    "last_status",
+    "last_success_time",
+    "last_failure_id",
+)
+
+IDS_A_QUERY = 500  # SQLite before 3.32 takes at most 999 parameters
+
+
+def marks(count: int) -> str:
+    return ", ".join("?" * count)
+
+
+_RUNS = f"SELECT {', '.join(RUN_COLUMNS)} FROM task_history WHERE run_id IN (%s) ORDER BY run_id"
+_ATTEMPTS = f"SELECT {', '.join(ATTEMPT_COLUMNS)} FROM task_attempt WHERE run_id IN (%s) ORDER BY run_id, attempt"
+_RECORDS = f"SELECT {', '.join(RECORD_COLUMNS)}, run_count FROM task_state"
+_UNFINISHED = (
+    f"SELECT run_id FROM task_history INDEXED BY task_history_status WHERE status IN ({marks(len(UNFINISHED))})"
+)
+
+
+def text(value: Optional[str]) -> Optional[str]:
+    """`value` as UTF-8 can hold it: an OSError's text may carry the lone surrogates of an undecodable path."""
+    if value is None or value.isascii():
+        return value
+    return value.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def fixed_values(run: TaskExecution) -> tuple[Any, ...]:
+    env = None if run.env is None else json.dumps(dict(run.env))
+    return (run.task_id, run.trigger.value, run.scheduled_time, run.max_attempts, run.created_time, env)
+
+
+def changing_values(run: TaskExecution) -> tuple[Any, ...]:
+    return (
+        run.status.value,
+        text(run.reason),
+        text(run.detail),
+        run.start_time,
+        run.end_time,
+        run.duration,
+        run.exit_code,
+        run.attempt,
+        run.missed_count,
+        run.missed_since,
+        run.retry_time,
+        *(run.owner or (None, None, None)),
+    )
+
+
+def attempt_values(run_id: int, attempt: TaskAttempt) -> tuple[Any, ...]:
+    return (
+        run_id,
+        attempt.attempt,
+        attempt.status.value,
+        text(attempt.reason),
+        text(attempt.detail),
+        attempt.exit_code,
+        attempt.signal,
+        attempt.start_time,
+        attempt.end_time,
+        attempt.duration,
+        attempt.leftover_processes,
+        int(attempt.output_cut),
+        int(attempt.log_lost),
+        *(attempt.process or (None, None, None)),
+        *(attempt.log or (None, None)),
+    )
+
+
+def _attempt(row: Sequence[Any]) -> TaskAttempt:
+    return TaskAttempt(
+        attempt=row[1],
+        status=Status(row[2]),
+        reason=row[3],
+        detail=row[4],
+        exit_code=row[5],
+        signal=row[6],
+        start_time=row[7],
+        end_time=row[8],
+        duration=row[9],
+        leftover_processes=row[10],
+        output_cut=bool(row[11]),
+        log_lost=bool(row[12]),
+        process=None if row[13] is None else ProcessIdentity(*row[13:16]),
+        log=None if row[16] is None else LogMark(*row[16:18]),
+    )
+
+
+def _run(row: Sequence[Any], attempts: Sequence[TaskAttempt]) -> TaskExecution:
+    run_id, task_id, trigger, scheduled_time, max_attempts, created_time, env = row[:7]
+    status, reason, detail, start_time, end_time, duration, exit_code = row[7:14]
+    missed_count, missed_since, retry_time = row[15:18]  # row[14] is the number of attempts
+    return TaskExecution(
+        task_id=task_id,
+        trigger=Trigger(trigger),
+        status=Status(status),
+        created_time=created_time,
+        run_id=run_id,
+        reason=reason,
+        detail=detail,
+        scheduled_time=scheduled_time,
+        start_time=start_time,
+        end_time=end_time,
+        duration=duration,
+        exit_code=exit_code,
+        max_attempts=max_attempts,
+        missed_count=missed_count,
+        missed_since=missed_since,
+        retry_time=retry_time,
+        owner=None if row[18] is None else ProcessIdentity(*row[18:21]),
+        env=None if env is None else json.loads(env),
+        attempts=tuple(attempts),
+    )
+
+
+def read_runs(db: sqlite3.Connection, run_ids: Iterable[int]) -> list[TaskExecution]:
+    """The runs of these ids that exist, with their attempts, in the order of the ids given."""
+    wanted = list(run_ids)
+    found: dict[int, TaskExecution] = {}
+    for start in range(0, len(wanted), IDS_A_QUERY):
+        ids = wanted[start : start + IDS_A_QUERY]
+        attempts: dict[int, list[TaskAttempt]] = {}
+        for row in db.execute(_ATTEMPTS % marks(len(ids)), ids):
+            attempts.setdefault(row[0], []).append(_attempt(row))
+        for row in db.execute(_RUNS % marks(len(ids)), ids):
+            found[row[0]] = _run(row, attempts.get(row[0], ()))
+    return [found[run_id] for run_id in wanted if run_id in found]
+
+
+def read_unfinished(db: sqlite3.Connection) -> list[TaskExecution]:
+    """All runs that have not ended, oldest first."""
+    ids = db.execute(_UNFINISHED, [status.value for status in UNFINISHED])
+    return read_runs(db, sorted(row[0] for row in ids))
+
+
+def read_records(db: sqlite3.Connection, task_id: Optional[str] = None) -> dict[str, TaskRecord]:
+    """Of all tasks, or of one."""
+    records = {}
+    found = db.execute(_RECORDS) if task_id is None else db.execute(f"{_RECORDS} WHERE task_id = ?", (task_id,))
+    for row in found:
+        task_id, schedule_key, settled, boot_id, failures, last_run_id, last_status, success, failure, count = row
+        status = None if last_status is None else Status(last_status)
+        records[task_id] = TaskRecord(
+            task_id, sys.intern(schedule_key), settled, boot_id, failures, last_run_id, status, success, failure, count
+        )
+    return records
+
+
+def read_tokens(db: sqlite3.Connection) -> set[tuple[str, str]]:
+    """(task_id, the dependency that succeeded)."""
+    return {(row[0], row[1]) for row in db.execute("SELECT task_id, dependency FROM task_token")}
