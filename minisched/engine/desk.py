@@ -1,0 +1,376 @@
+"""From a due run to its end: tokens, admission, attempts, retries, and what follows for the others.
+
+Nothing here waits or reads a clock: every call gets `now`. Timers of retries and of dependency timeouts stand in
+`timers`, a scheduler on the monotonic clock, so that a step of the wall clock moves none of them.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING, Optional
+
+from minisched import lifecycle, policy
+from minisched.engine.book import LiveRun
+from minisched.model import Misfire, Reason, Status, TaskExecution, Trigger
+
+if TYPE_CHECKING:
+    import logging
+    import sched
+    from collections.abc import Callable, Mapping
+
+    from minisched.engine.book import Book, TaskState
+    from minisched.model import Executor, Instant, Launch, ProcessIdentity, RunFinished, RunStarted, Task, Verdict
+    from minisched.policy import DueRun, MissedSpan
+
+
+class Desk:
+    """Admits, starts, ends. `running` holds the runs that have a process or are about to get one."""
+
+    def __init__(
+        self,
+        book: Book,
+        executor: Executor,
+        timers: sched.scheduler,
+        log: logging.Logger,
+        owner: ProcessIdentity,
+        wall: Callable[[], Instant],
+        draw: Callable[[], float],
+        make_launch: Callable[[LiveRun], Launch],
+        fail_launch: Callable[[TaskExecution, str], None],
+    ) -> None:
+        self.book = book
+        self.executor = executor
+        self.timers = timers
+        self.log = log
+        self.owner = owner
+        self.wall = wall
+        self.draw = draw
+        self.make_launch = make_launch
+        self.fail_launch = fail_launch
+        self.max_running = 1
+        self.stopping = False
+        self.running: set[LiveRun] = set()
+        self.launches: list[LiveRun] = []
+        self.dependents: dict[str, list[Task]] = {}
+        self.foreign: dict[str, set[int]] = {}  # unfinished runs of another process (`exec`), by task
+        self._queue: list[tuple[float, int, LiveRun]] = []  # for max_running; entries may be stale
+        self._count = 0
+
+    # ------------------------------------------------------------------------------------------------ a run begins
+
+    def due(self, state: TaskState, item: DueRun, now: Instant) -> None:
+        """A due time: its token is put down, and the run starts once those of the dependencies lie there too."""
+        waiting = state.first(Status.WAITING)
+        if waiting is not None:
+            self.end(waiting, Status.SKIPPED, now, Reason.SUPERSEDED, "its next due time came first")
+        self.arrive(state, item.trigger, item.due, now)
+
+    def missed(self, state: TaskState, span: MissedSpan, now: Instant) -> TaskExecution:
+        """Write due times that nothing will run for."""
+        count = span.due_times
+        run = TaskExecution(
+            state.task.task_id,
+            Trigger.SCHEDULE,
+            Status.MISSED,
+            created_time=now,
+            end_time=now,
+            reason=span.reason.value,
+            detail="" if count == 1 else f"{count} due times",
+            scheduled_time=span.last,
+            missed_count=count,
+            missed_since=None if count == 1 else span.first,
+            max_attempts=state.task.task_retry.max_attempts,
+        )
+        self.book.save_row(run)
+        return run
+
+    def trigger(self, task_id: str, now: Instant, env: Optional[Mapping[str, str]] = None) -> LiveRun:
+        """Run a task by hand: it takes no token and waits for none. Raises KeyError for an unknown task."""
+        state = self.book.tasks[task_id]
+        live = self.open(state, Trigger.MANUAL, None, now, env)
+        self.admit(live, now)
+        return live
+
+    def arrive(self, state: TaskState, trigger: Trigger, due: Optional[int], now: Instant) -> None:
+        live = self.open(state, trigger, due, now)
+        if not self.take_tokens(live, now):
+            self.wait_for_tokens(live, now)
+
+    def open(
+        self,
+        state: TaskState,
+        trigger: Trigger,
+        due: Optional[int],
+        now: Instant,
+        env: Optional[Mapping[str, str]] = None,
+    ) -> LiveRun:
+        run = TaskExecution(
+            state.task.task_id,
+            trigger,
+            Status.WAITING,
+            created_time=now,
+            scheduled_time=due,
+            max_attempts=state.task.task_retry.max_attempts,
+            owner=self.owner,
+            env=env,
+        )
+        live = LiveRun(state, run)
+        state.live.append(live)
+        return live
+
+    # ------------------------------------------------------------------------------------------------- dependencies
+
+    def take_tokens(self, live: LiveRun, now: Instant) -> bool:
+        """Take the tokens of a waiting run away and admit it, if they are complete; else say what it waits for."""
+        task = live.state.task
+        lacking = policy.missing(task, self.book.tokens)
+        if lacking:
+            names = ",".join(lacking)
+            if live.run.reason != names:
+                live.run = lifecycle.advance(live.run, Status.WAITING, now, names)
+                self.book.save(live)
+            return False
+        self.cancel_timer(live)
+        self.book.take_tokens([(task.task_id, name) for name in task.task_dependencies])
+        self.admit(live, now)
+        return True
+
+    def wait_for_tokens(self, live: LiveRun, now: Instant) -> None:
+        timeout_s = live.state.task.task_dependency_timeout
+        if timeout_s is None:
+            return
+
+        def expire(then: Instant) -> None:
+            live.timer = None
+            detail = f"waited {timeout_s:g} s for {live.run.reason}"
+            self.end(live, Status.SKIPPED, then, Reason.DEPENDENCY_TIMEOUT, detail)
+
+        self.set_timer(live, max(0.0, live.run.created_time + timeout_s - now), expire)
+
+    def join(self, state: TaskState, now: Instant) -> None:
+        """A token came: start what waits for it, or a task that only its dependencies start."""
+        waiting = state.first(Status.WAITING)
+        task = state.task
+        if waiting is not None:
+            self.take_tokens(waiting, now)
+        elif (
+            task.enabled
+            and task.task_dependencies
+            and not task.task_schedule
+            and not policy.missing(task, self.book.tokens)
+        ):
+            self.arrive(state, Trigger.DEPENDENCY, None, now)
+
+    def follow_up(self, run: TaskExecution, now: Instant) -> None:
+        """What the end of `run` means for the tasks that depend on it."""
+        effects = policy.effects(run, self.dependents, now)
+        for skipped in effects.skipped:
+            self.book.save_row(skipped)
+        for token in effects.tokens:
+            self.book.put_token(token)
+        for task_id, _ in effects.tokens:
+            self.join(self.book.tasks[task_id], now)
+
+    # ---------------------------------------------------------------------------------------------------- admission
+
+    def occupied(self, state: TaskState) -> int:
+        """How many of its `task_max_instances` are taken."""
+        taken = sum(
+            live.run.status in (Status.RUNNING, Status.RETRYING)
+            or (live.run.status is Status.QUEUED and live.run.reason == Reason.MAX_RUNNING.value)
+            for live in state.live
+        )
+        return taken + len(self.foreign.get(state.task.task_id, ()))
+
+    def admit(self, live: LiveRun, now: Instant) -> None:
+        state = live.state
+        decision = policy.admit(
+            state.task,
+            occupied=self.occupied(state),
+            queued=sum(other.run.status is Status.QUEUED for other in state.live),
+            running=len(self.running),
+            max_running=0 if self.stopping else self.max_running,
+            must_queue=live.run.trigger is Trigger.CATCHUP and state.task.task_misfire is Misfire.ALL,
+        )
+        if decision is policy.Admission.START:
+            self.start_attempt(live, now)
+        elif decision is policy.Admission.QUEUE_CAPACITY:
+            self.queue_for_capacity(live, now)
+        elif decision is policy.Admission.SKIP_OVERLAP:
+            self.end(live, Status.SKIPPED, now, Reason.OVERLAP, self.whom(state, live))
+        elif decision is policy.Admission.SKIP_QUEUE_FULL:
+            self.end(live, Status.SKIPPED, now, Reason.QUEUE_FULL, self.whom(state, live))
+        else:
+            if decision is policy.Admission.REPLACE:
+                for other in [other for other in state.live if other is not live]:
+                    if other.run.status is not Status.WAITING:
+                        self.cancel(other, Reason.REPLACED, now)
+            live.run = lifecycle.advance(live.run, Status.QUEUED, now, Reason.OVERLAP, self.whom(state, live))
+            self.book.save(live)
+            self.vacated(state, now)
+
+    def whom(self, state: TaskState, live: LiveRun) -> str:
+        """Why there is no room, for people: the runs in the way and what they do."""
+        others = [other.run for other in state.live if other is not live and other.run.status is not Status.WAITING]
+        texts = [f"run {run.run_id} is {run.status}" for run in others if run.run_id]
+        texts += [f"run {run_id} is running by `exec`" for run_id in sorted(self.foreign.get(state.task.task_id, ()))]
+        return ", ".join(texts)
+
+    def queue_for_capacity(self, live: LiveRun, now: Instant) -> None:
+        detail = f"{len(self.running)} of max_running {self.max_running} processes run"
+        live.run = lifecycle.advance(live.run, Status.QUEUED, now, Reason.MAX_RUNNING, detail)
+        self.book.save(live)
+        self._count += 1
+        since = live.run.created_time if live.run.scheduled_time is None else live.run.scheduled_time
+        heapq.heappush(self._queue, (since, self._count, live))
+
+    def vacated(self, state: TaskState, now: Instant) -> None:
+        """A place is free: the task's own queue moves up, then the engine's, first due first."""
+        while self.occupied(state) < state.task.task_max_instances:
+            live = state.first(Status.QUEUED, Reason.OVERLAP.value)
+            if live is None:
+                break
+            self.queue_for_capacity(live, now)
+        self.pump(now)
+
+    def requeue(self, live: LiveRun, now: Instant) -> None:
+        """A run that an earlier engine had queued takes its place again."""
+        live.run = lifecycle.advance(live.run, Status.QUEUED, now, Reason.OVERLAP, live.run.detail)
+        self.book.save(live)
+        self.vacated(live.state, now)
+
+    def pump(self, now: Instant) -> None:
+        while self._queue and len(self.running) < self.max_running and not self.stopping:
+            live = heapq.heappop(self._queue)[2]
+            if live.run.status is Status.QUEUED and live.run.reason == Reason.MAX_RUNNING.value:
+                self.start_attempt(live, now)
+
+    # ----------------------------------------------------------------------------------------------------- attempts
+
+    def start_attempt(self, live: LiveRun, now: Instant) -> None:
+        live.run = lifecycle.begin_attempt(live.run, now)
+        self.running.add(live)
+        self.book.save(live)
+        self.launches.append(live)
+
+    def launch(self) -> None:
+        """Start the processes whose rows are on disk now."""
+        launches, self.launches = self.launches, []
+        for live in launches:
+            try:
+                launch = self.make_launch(live)
+            except (LookupError, OSError, ValueError) as error:
+                self.fail_launch(live.run, f"task_env: {error}")
+                continue
+            self.executor.start(launch)
+            if live.cancelled_for is not None:
+                self.executor.cancel(live.run.run_id)
+
+    def started(self, message: RunStarted) -> None:
+        live = self.book.runs.get(message.run_id)
+        if live is not None and live.run.attempt == message.attempt:
+            live.run = lifecycle.change_attempt(
+                live.run, process=message.process, start_time=message.start_time, log=message.log
+            )
+            self.book.save(live, durable=False)
+            self.log.info(
+                "run %d of %s: running, pid %d, attempt %d of %d, by %s",
+                live.run.run_id,
+                live.run.task_id,
+                message.process.pid,
+                message.attempt,
+                live.run.max_attempts,
+                live.run.trigger,
+            )
+
+    def finished(self, message: RunFinished, now: Instant) -> None:
+        """An attempt is over: its run ends, or the next attempt waits for its delay."""
+        live = self.book.runs.get(message.run_id)
+        if live is None or live not in self.running or live.run.attempt != message.attempt:
+            return
+        done = message.completion
+        verdict = policy.classify(done, live.cancelled_for)
+        live.tail = done.tail
+        self.running.discard(live)
+        live.run = lifecycle.close_attempt(live.run, verdict, done)
+        if (
+            verdict.status is Status.TECHNICAL_FAILURE
+            and live.cancelled_for is None
+            and live.run.attempt < live.run.max_attempts
+        ):
+            self.retry_later(live, verdict, now)
+            self.vacated(live.state, now)
+        else:
+            self.end(live, verdict.status, now, verdict.reason, verdict.detail)
+
+    def retry_later(self, live: LiveRun, verdict: Verdict, now: Instant) -> None:
+        delay_s = policy.retry_delay(live.state.task.task_retry, live.run.attempt, self.draw())
+        live.run = lifecycle.advance(
+            live.run, Status.RETRYING, now, verdict.reason, verdict.detail, retry_time=now + delay_s
+        )
+        self.book.save(live)
+        self.set_retry_timer(live, delay_s)
+
+    def set_retry_timer(self, live: LiveRun, delay_s: float) -> None:
+        def again(now: Instant) -> None:
+            live.timer = None
+            if len(self.running) < self.max_running and not self.stopping:
+                self.start_attempt(live, now)
+            elif not self.stopping:
+                self.queue_for_capacity(live, now)
+
+        self.set_timer(live, delay_s, again)
+
+    # ------------------------------------------------------------------------------------------------------ the end
+
+    def cancel(
+        self, live: LiveRun, reason: Reason, now: Instant, detail: str = "", grace_s: Optional[float] = None
+    ) -> None:
+        """End a run: a process is told to go and its run ends when it is gone, anything else ends at once."""
+        if live.run.status is not Status.RUNNING:
+            self.end(live, Status.CANCELLED, now, reason, detail)
+            return
+        live.cancelled_for = live.cancelled_for or reason
+        if live not in self.launches:
+            self.executor.cancel(live.run.run_id, grace_s)
+
+    def drop(self, live: Optional[LiveRun]) -> None:
+        """Forget a run that never reached the disk."""
+        if live is None:
+            return
+        self.cancel_timer(live)
+        self.running.discard(live)
+        self.launches = [other for other in self.launches if other is not live]
+        if live in live.state.live:
+            live.state.live.remove(live)
+
+    def drop_launches(self, now: Instant) -> None:
+        """Runs whose process was not started yet, because their row could not be written, are not started any more."""
+        launches, self.launches = self.launches, []
+        for live in launches:
+            live.run = lifecycle.change_attempt(
+                live.run, status=Status.CANCELLED, reason=Reason.SHUTDOWN.value, detail="not started", end_time=now
+            )
+            self.end(live, Status.CANCELLED, now, Reason.SHUTDOWN, "not started")
+
+    def end(self, live: LiveRun, status: Status, now: Instant, reason: Optional[Reason], detail: str) -> None:
+        self.cancel_timer(live)
+        live.run = lifecycle.advance(live.run, status, now, reason, detail)
+        live.run = live.run._replace(retry_time=None)
+        live.state.live.remove(live)
+        self.running.discard(live)
+        self.book.save(live)
+        self.follow_up(live.run, now)
+        self.vacated(live.state, now)
+
+    # ------------------------------------------------------------------------------------------------------- timers
+
+    def set_timer(self, live: LiveRun, delay_s: float, action: Callable[[Instant], None]) -> None:
+        """One timer a run; its action gets the wall time of then."""
+        self.cancel_timer(live)
+        live.timer = self.timers.enter(delay_s, 0, lambda: action(self.wall()))
+
+    def cancel_timer(self, live: LiveRun) -> None:
+        if live.timer is not None:
+            self.timers.cancel(live.timer)
+            live.timer = None

@@ -1,0 +1,104 @@
+"""What a task's process gets: its command, folder, log and environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Union
+
+from minisched.model import Launch, Secret, iso
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+    from minisched.model import Config, Task, TaskExecution, TaskRecord
+
+OWN_PREFIX = "MINISCHED_"
+
+
+def base_environment(environ: Mapping[str, str], config: Config) -> dict[str, str]:
+    """The engine's environment without what the config reads secrets from: they are for the one that names them. And
+    without `MINISCHED_*`: of these a task has its run's own, not those of the task that has started this engine."""
+    names = set(_variables(config.settings.smtp and config.settings.smtp.password))
+    for task in config.tasks.values():
+        names.update(_variables(task.task_env))
+        for rule in task.task_notify:
+            for channel in rule.channels:
+                names.update(_variables(channel.options))
+    return {name: value for name, value in environ.items() if name not in names and not name.startswith(OWN_PREFIX)}
+
+
+def _variables(value: Any) -> Iterator[str]:
+    """The environment variables that secrets in a checked value come from, however deep they stand."""
+    if isinstance(value, Secret):
+        if value.source == "from_env":
+            yield value.place
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _variables(inner)
+
+
+_PROGRAM = re.compile(r"[\w.-]+(?:/[\w.-]+)+(?=\s|$)")
+
+
+def _from_home(task: Task, home: str) -> Union[str, tuple[str, ...]]:
+    """The command with a relative program starting from the home (SPEC section 2), also where `task_cwd` is elsewhere.
+
+    Of a text that is the first word, where it is a plain path of a file that is there; the rest is the shell's.
+    """
+    if not isinstance(task.task_exec, str):
+        program, *arguments = task.task_exec
+        return (os.path.join(home, program) if "/" in program else program, *arguments)
+    first = _PROGRAM.match(task.task_exec) if task.task_cwd else None
+    if first and os.path.isfile(os.path.join(home, first[0])):
+        return shlex.quote(os.path.join(home, first[0])) + task.task_exec[first.end() :]
+    return task.task_exec
+
+
+def make_launch(
+    task: Task,
+    run: TaskExecution,
+    record: TaskRecord,
+    home: str,
+    zone: tzinfo,
+    environ: Mapping[str, str],
+    base: Mapping[str, str],
+) -> Launch:
+    """The order for the executor. Raises LookupError or OSError where a secret of `task_env` cannot be read.
+
+    environ: the engine's whole environment, for `from_env`; base: what of it every task gets.
+    """
+    due = run.created_time if run.scheduled_time is None else run.scheduled_time
+    env = {
+        **base,
+        "PYTHONUNBUFFERED": "1",
+        **{
+            name: value.reveal(environ, home) if isinstance(value, Secret) else value
+            for name, value in task.task_env.items()
+        },
+        **(run.env or {}),
+        "MINISCHED_HOME": home,
+        "MINISCHED_TASK_ID": task.task_id,
+        "MINISCHED_RUN_ID": str(run.run_id),
+        "MINISCHED_ATTEMPT": str(run.attempt),
+        "MINISCHED_TRIGGER": run.trigger.value,
+        "MINISCHED_SCHEDULED_TIME": iso(int(due), zone) or "",
+        "MINISCHED_PREVIOUS_STATUS": record.last_status.value if record.last_status else "",
+        "MINISCHED_LAST_SUCCESS_TIME": iso(record.last_success_time, zone) or "",
+    }
+    return Launch(
+        run_id=run.run_id,
+        attempt=run.attempt,
+        task_id=task.task_id,
+        task_exec=_from_home(task, home),
+        cwd=os.path.join(home, task.task_cwd or ""),
+        env=env,
+        log=os.path.join(home, "logs", task.task_log),
+        timeout_s=task.task_timeout,
+        kill_grace_s=task.task_kill_grace,
+        user=task.task_user,
+        nice=task.task_nice,
+        limits=task.task_limits,
+    )

@@ -1,0 +1,414 @@
+"""The engine: one owner of all run state, one inbox, one loop.
+
+`step` is one turn: take messages, look after the files, fire timers, write, start processes. It blocks nowhere but in
+`Clock.wait`, so that under a fake clock the very same engine is a simulator.
+"""
+
+from __future__ import annotations
+
+import sched
+from typing import TYPE_CHECKING, NamedTuple, Optional, Protocol
+
+from minisched.config import ConfigError
+from minisched.engine.book import Book
+from minisched.engine.calendar import Calendar, no_delay
+from minisched.engine.desk import Desk
+from minisched.engine.launch import base_environment, make_launch
+from minisched.engine.recovery import recover
+from minisched.engine.words import told
+from minisched.model import (
+    EXIT_IOERR,
+    EXIT_OK,
+    Completion,
+    Reason,
+    Reload,
+    RunFinished,
+    RunStarted,
+    Status,
+    Stop,
+    StoreError,
+    TaskRecord,
+)
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Mapping, Sequence
+    from queue import SimpleQueue
+
+    from minisched.engine.book import LiveRun
+    from minisched.model import (
+        Clock,
+        Config,
+        Executor,
+        Instant,
+        Launch,
+        Ledger,
+        Message,
+        ProcessIdentity,
+        TaskExecution,
+    )
+
+# A changed config takes effect within it; the only wake-up of an engine with nothing to do. While a due time stands
+# within the next minute the naps are half as long: a resume or a clock set forward costs at most one.
+POLL_S = 2.0
+SOON_S = 60.0
+JUMP_S = 2.0  # a smaller move of the wall clock against the monotonic one is an ordinary correction
+COMMIT_RETRY_S = 1.0  # between tries to write while the ledger cannot be written
+LAST_COMMIT_S = 5.0  # how long a stopping engine goes on trying
+RELOAD_EVERY_S = 30.0  # a refused config is looked at again: no descriptor was left, or a chmod mended it
+RETAIN_EVERY_S = 60.0
+RETAIN_ROWS = 50  # deleted in one step, some milliseconds
+
+
+class ConfigSource(Protocol):
+    """The config file as the engine sees it."""
+
+    def stamp(self) -> object:
+        """Something that differs when the file has changed."""
+
+    def load(self) -> Config:
+        """Raises ConfigError with every problem."""
+
+
+class Surroundings(NamedTuple):
+    """What the engine asks of the system beside time, ledger and processes; the fakes of a simulation stand here."""
+
+    home: str
+    owner: ProcessIdentity  # this engine
+    environ: Mapping[str, str]
+    draw: Callable[[], float]  # a random number in [0, 1)
+    is_alive: Callable[[ProcessIdentity], bool]
+    kill_leftover: Callable[[Optional[ProcessIdentity], int], int]  # (process, run_id) -> how many were killed
+    upkeep: Callable[[], Sequence[str]]  # at every poll: orphans, files; the standing problems it found
+    configured: Callable[[Config], None]  # a new config is in force: log settings
+
+
+class SchedulerEngine:
+    """Runs the tasks of a config: `start()`, then `run()`."""
+
+    def __init__(
+        self,
+        config: Config,
+        source: ConfigSource,
+        clock: Clock,
+        ledger: Ledger,
+        executor: Executor,
+        inbox: SimpleQueue[Message],
+        log: logging.Logger,
+        around: Surroundings,
+        poll_s: float = POLL_S,
+    ) -> None:
+        self.config = config
+        self.source = source
+        self.clock = clock
+        self.ledger = ledger
+        self.executor = executor
+        self.inbox = inbox
+        self.log = log
+        self.around = around
+        self.poll_s = poll_s
+        self.problems: dict[str, str] = {}  # standing ones, by what they are about
+        self.exit_code: Optional[int] = None
+        self.timers = sched.scheduler(clock.monotonic, no_delay)  # retries, dependency timeouts, the end of the drain
+        self.book = Book(ledger, lambda run: told(log, run))
+        self.desk = Desk(
+            self.book,
+            executor,
+            self.timers,
+            log,
+            around.owner,
+            clock.wall,
+            around.draw,
+            self.make_launch,
+            self.fail_launch,
+        )
+        self.calendar = Calendar(self.book, self.desk, clock, ledger, around.owner.boot_id)
+        self._base = base_environment(around.environ, config)
+        self._stamp = source.stamp()
+        self._doubted = False  # the file may be half written
+        self._stops = 0
+        mono = clock.monotonic()
+        self._offset = clock.wall() - mono
+        self._next_poll = mono + poll_s
+        self._next_reload = mono
+        self._next_retain = mono + RETAIN_EVERY_S
+        self._next_commit = mono
+        self._trouble_since: Optional[float] = None
+        self._due_at: Optional[float] = None  # wall
+        self._timer_at: Optional[float] = None  # monotonic
+
+    # ----------------------------------------------------------------------------------------------------- the loop
+
+    def run(self) -> int:
+        """The loop, after `start`; the exit code of the program."""
+        while self.exit_code is None:
+            self.step(self.clock.wait(self.inbox, self.nap_s()))
+        return self.exit_code
+
+    def start(self) -> None:
+        """Go on from where the last engine stopped: leftovers first, then the due times that passed. Raises StoreError
+        where the ledger cannot even be read."""
+        now = self.clock.wall()
+        self.book.tokens = self.ledger.tokens()
+        states = self.calendar.apply(self.config, self.ledger.records(), now)
+        recover(self.book, self.desk, self.unowned(), self.around.kill_leftover, now)
+        self.calendar.begin(states, now, starting=True)
+        self.log.info("engine started: pid %d, %d tasks", self.around.owner.pid, len(self.book.tasks))
+        self.step([])
+
+    def step(self, messages: Sequence[Message]) -> None:
+        """One turn of the loop."""
+        now = self.clock.wall()
+        mono = self.clock.monotonic()
+        self.watch_clock(now, mono)
+        polling = mono >= self._next_poll
+        if (messages or polling or (self._due_at is not None and now >= self._due_at)) and self.changed_elsewhere():
+            self.absorb(now)
+        for message in messages:
+            self.handle(message, now)
+        if polling:
+            self._next_poll = mono + self.poll_s
+            self.poll(now, mono)
+        delay_s = self.calendar.timers.run(blocking=False)
+        self._due_at = None if delay_s is None else self.clock.wall() + delay_s
+        delay_s = self.timers.run(blocking=False)
+        self._timer_at = None if delay_s is None else self.clock.monotonic() + delay_s
+        if self.calendar.failed is not None:
+            self.ledger_trouble(self.calendar.failed, mono)
+            self.calendar.failed = None
+        self.flush(now)
+        if self._stops and not self.desk.running:
+            self.leave(mono)
+
+    def nap_s(self) -> float:
+        """Seconds until there is something to do."""
+        mono = self.clock.monotonic()
+        nap_s = self._next_poll - mono
+        if self._timer_at is not None:
+            nap_s = min(nap_s, self._timer_at - mono)
+        if self._due_at is not None and self.calendar.open:
+            due_in_s = self._due_at - self.clock.wall()
+            nap_s = min(nap_s, due_in_s if due_in_s > SOON_S else min(due_in_s, self.poll_s / 2))
+        if not self.book.clean or self._trouble_since is not None:
+            nap_s = min(nap_s, self._next_commit - mono)
+        return max(0.0, nap_s)
+
+    def handle(self, message: Message, now: Instant) -> None:
+        if isinstance(message, RunFinished):
+            self.desk.finished(message, now)
+        elif isinstance(message, RunStarted):
+            self.desk.started(message)
+        elif isinstance(message, Reload):
+            self.reload(now, "SIGHUP")
+        elif isinstance(message, Stop):
+            self.stop(now)
+
+    # ---------------------------------------------------------------------------------------------------- processes
+
+    def make_launch(self, live: LiveRun) -> Launch:
+        task = live.state.task
+        try:
+            record = self.ledger.record(task.task_id)
+        except StoreError:
+            record = TaskRecord(task.task_id)  # the run is on disk and due: it starts without knowing its past
+        return make_launch(task, live.run, record, self.around.home, live.state.zone, self.around.environ, self._base)
+
+    def fail_launch(self, run: TaskExecution, why: str) -> None:
+        """End an attempt that could not even be ordered, by the way that every attempt ends."""
+        completion = Completion(end_time=self.clock.wall(), duration=0.0, spawn_error=why)
+        self.inbox.put(RunFinished(run.run_id, run.attempt, completion))
+
+    def unowned(self) -> list[TaskExecution]:
+        """Unfinished runs that are in nobody's hands; those of a living `exec` are noted as in the way."""
+        runs: list[TaskExecution] = []
+        foreign: dict[str, set[int]] = {}
+        for run in self.ledger.unfinished():
+            if run.run_id in self.book.runs:
+                continue
+            if run.owner is not None and run.owner != self.around.owner and self.around.is_alive(run.owner):
+                foreign.setdefault(run.task_id, set()).add(run.run_id)
+            else:
+                runs.append(run)
+        self.desk.foreign = foreign
+        return runs
+
+    def changed_elsewhere(self) -> bool:
+        try:
+            return self.ledger.changed_elsewhere()
+        except StoreError:
+            return False  # what cannot be read now is looked at again by the next poll
+
+    def absorb(self, now: Instant) -> None:
+        """Another process (`exec`) wrote: take over its tokens, and what it left unfinished if it is gone."""
+        try:
+            before = set(self.desk.foreign)
+            recover(self.book, self.desk, self.unowned(), self.around.kill_leftover, now)
+            fresh = self.book.absorb_tokens(self.ledger.tokens())
+        except StoreError as error:
+            self.log.warning("history: %s", error)
+            return
+        for task_id in sorted(before - set(self.desk.foreign)):
+            if task_id in self.book.tasks:
+                self.desk.vacated(self.book.tasks[task_id], now)
+        for task_id, _ in sorted(fresh):
+            if task_id in self.book.tasks:
+                self.desk.join(self.book.tasks[task_id], now)
+
+    # -------------------------------------------------------------------------------------------------- the ledger
+
+    def flush(self, now: Instant) -> None:
+        """Write what changed, then start what may start. While that fails nothing is lost and nothing new begins."""
+        mono = self.clock.monotonic()
+        if mono < self._next_commit and self._trouble_since is not None:
+            return
+        try:
+            if self._trouble_since is not None:
+                self.ledger.tokens()  # with nothing to write, can it at least be read?
+            self.book.flush()
+        except StoreError as error:
+            self.ledger_trouble(error, mono)
+            return
+        self.desk.launch()
+        if self._trouble_since is not None:
+            self.log.warning("history: can be written again after %.0f s", mono - self._trouble_since)
+            self._trouble_since = None
+            self.problems.pop("history", None)
+            if not self._stops:
+                self.calendar.open = True
+                self.calendar.catch_up(now)  # written by the next step, at once
+
+    def ledger_trouble(self, error: StoreError, mono: float) -> None:
+        if error.kind == "duplicate":
+            self.drop_duplicates()
+        if self._trouble_since is None:
+            self._trouble_since = mono
+            self.log.error("history: %s; due times wait until it can be written again", error)
+        self.problems["history"] = str(error)
+        self.calendar.open = False
+        self._next_commit = mono + COMMIT_RETRY_S
+        if error.kind == "damaged":
+            self.reopen(damaged=True)
+
+    def reopen(self, damaged: bool = False) -> None:
+        """The file is damaged, gone or another one: go on with what can be had, and say so for as long as we run."""
+        try:
+            told = self.ledger.reopen(self.clock.wall(), damaged)
+        except StoreError as error:
+            told = [str(error)]
+        else:
+            self.book.rewrite()
+            self._next_commit = self.clock.monotonic()
+        for problem in told:
+            self.log.error("history: %s", problem)
+        self.problems["history file"] = "; ".join(told)
+
+    def drop_duplicates(self) -> None:
+        """Another process wrote the row of a due time after we had looked: it is settled, ours is dropped."""
+        for task_id, due in self.book.unsaved_due_times():
+            if self.ledger.due_times(task_id, due, due):
+                self.log.warning("%s: its due time %s has a run already", task_id, due)
+                self.desk.drop(self.book.forget(task_id, due))
+
+    # ------------------------------------------------------------------------------------------------------- upkeep
+
+    def poll(self, now: Instant, mono: float) -> None:
+        """Every POLL_S: is the config a new one, are the files still ours, what may be deleted."""
+        stamp = self.source.stamp()
+        if stamp != self._stamp and not self._stops:
+            self._stamp = stamp
+            self.reload(now, "the file has changed", doubtful=True)
+        elif self._doubted:
+            self.reload(now, "the file has changed")
+        elif "config" in self.problems and mono >= self._next_reload and not self._stops:
+            self.reload(now, "it can be used again", quiet=True)
+        if self.desk.foreign:
+            self.absorb(now)
+        if self.ledger.check_file():
+            self.reopen()
+        if self.ledger.heal():
+            self.problems.pop("disk", None)
+        elif "disk" not in self.problems:
+            self.problems["disk"] = "the disk is nearly full"
+            self.log.error("the disk is nearly full: runs that cannot be recorded will not start")
+        found = "; ".join(self.around.upkeep())
+        if found and found != self.problems.get("files"):
+            self.log.error("%s", found)
+        self.problems.update({"files": found} if found else {})
+        if mono >= self._next_retain and self._trouble_since is None:
+            try:
+                deleted = self.ledger.retain(self.config.settings.history, now, RETAIN_ROWS, self.config.tasks.keys())
+            except StoreError as error:
+                self.log.warning("history: retention waits: %s", error)
+                deleted = 0
+            self._next_retain = mono + (self.poll_s if deleted >= RETAIN_ROWS else RETAIN_EVERY_S)
+
+    def reload(self, now: Instant, why: str, doubtful: bool = False, quiet: bool = False) -> None:
+        """Put the config file in force, or keep the old config and say why. doubtful: it may be half written, so a
+        broken one is looked at once more before it is told. quiet: problems told before are not told again."""
+        self._doubted = False
+        self._stamp = self.source.stamp()
+        try:
+            config = self.source.load()
+        except ConfigError as error:
+            self._next_reload = self.clock.monotonic() + RELOAD_EVERY_S
+            if doubtful:
+                self._doubted = True
+                return
+            standing = self.problems.get("config")
+            self.problems["config"] = "; ".join(str(problem) for problem in error.problems)
+            if quiet and self.problems["config"] == standing:
+                return
+            for problem in error.problems:
+                self.log.error("config: %s", problem)
+            self.log.error("config: %d problems, the config of before stays in force", len(error.problems))
+            return
+        self.problems.pop("config", None)
+        self.config = config
+        self._base = base_environment(self.around.environ, config)
+        self.around.configured(config)
+        changed = self.calendar.apply(config, {}, now)
+        self.calendar.begin(changed, now, starting=False)
+        self.desk.pump(now)
+        self.log.info("config: reloaded (%s): %d tasks, %d new or changed", why, len(config.tasks), len(changed))
+
+    def watch_clock(self, now: Instant, mono: float) -> None:
+        """A jump of the wall clock: forward, the due times passed are late; back, nothing runs again."""
+        offset = now - mono
+        moved_s = offset - self._offset
+        self._offset = offset
+        if abs(moved_s) > JUMP_S:
+            self.log.warning("the clock was set %s by %.0f s", "forward" if moved_s > 0 else "back", abs(moved_s))
+        if moved_s < 0 and abs(moved_s) > JUMP_S:
+            self.calendar.set_back(now)
+
+    # ------------------------------------------------------------------------------------------------------ the end
+
+    def stop(self, now: Instant) -> None:
+        """First: nothing new starts, what runs gets `shutdown_grace`, then TERM. Second: KILL at once."""
+        self._stops += 1
+        if self._stops == 1:
+            self.desk.stopping = True
+            self.calendar.open = False
+            self.desk.drop_launches(now)
+            for state in self.book.tasks.values():
+                for live in [live for live in state.live if live.run.status is Status.QUEUED]:
+                    self.desk.end(live, Status.SKIPPED, now, Reason.SHUTDOWN, "the engine was stopped")
+            grace_s = self.config.settings.shutdown_grace
+            self.log.info("stopping: %d runs get %g s to end", len(self.desk.running), grace_s)
+            self.timers.enter(grace_s, 0, self.kill_all, (None,))
+        else:
+            self.kill_all(0.0)
+
+    def kill_all(self, grace_s: Optional[float]) -> None:
+        now = self.clock.wall()
+        for live in sorted(self.desk.running, key=lambda live: live.run.run_id):
+            self.desk.cancel(live, Reason.SHUTDOWN, now, grace_s=grace_s)
+
+    def leave(self, mono: float) -> None:
+        """Nothing runs any more: go, once all is written."""
+        if self.book.clean:
+            self.log.info("engine stopped")
+            self.exit_code = EXIT_OK
+        elif self._trouble_since is not None and mono - self._trouble_since > LAST_COMMIT_S:
+            self.log.error("engine stopped, the last changes could not be written: %s", self.problems.get("history"))
+            self.exit_code = EXIT_IOERR

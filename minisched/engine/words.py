@@ -1,0 +1,36 @@
+"""The engine's log lines: who, what, state, next."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from minisched.model import FAILURES, Status
+
+if TYPE_CHECKING:
+    from minisched.model import TaskExecution
+
+_WARN = (*FAILURES, Status.SKIPPED, Status.MISSED)
+
+
+def told(log: logging.Logger, run: TaskExecution) -> None:
+    """Log where a run stands, once its row says so too."""
+    if run.status is Status.RUNNING:
+        return  # told with its pid when there is a process
+    level = logging.WARNING if run.status in _WARN or run.status is Status.RETRYING else logging.INFO
+    log.log(level, "%s", sentence(run))
+
+
+def sentence(run: TaskExecution) -> str:
+    """As in `run 42 of nightly_backup: technical_failure (exit_code: exit code 75) after 3.2 s, attempt 2 of 3`."""
+    text = f"run {run.run_id} of {run.task_id}: {run.status}"
+    why = ": ".join(part for part in (run.reason, run.detail) if part)
+    if why:
+        text += f" ({why})"
+    if run.attempts and run.attempts[-1].duration is not None:
+        text += f" after {run.attempts[-1].duration:.1f} s, attempt {run.attempt} of {run.max_attempts}"
+    if run.status is Status.RETRYING and run.retry_time is not None and run.attempts[-1].end_time is not None:
+        text += f", next in {run.retry_time - run.attempts[-1].end_time:.0f} s"
+    if run.attempts and run.attempts[-1].leftover_processes:
+        text += f", {run.attempts[-1].leftover_processes} processes left behind"
+    return text
