@@ -333,7 +333,7 @@ def test_a_restart_goes_on_waiting(sim: MakeSim) -> None:
 
 def test_a_manual_run_takes_no_token_and_its_success_puts_them_down(sim: MakeSim) -> None:
     one = sim(task("a"), task("b", task_dependencies=["a"]), task("c", task_dependencies=["b"]))
-    one.engine.desk.trigger("b", one.world.wall(), {"DAY": "monday"})
+    one.engine.arrivals.trigger("b", one.world.wall(), {"DAY": "monday"})
     one.run_for(10)
     assert one.told() == [("b", "manual", "success", None), ("c", "dependency", "success", None)]
 

@@ -2,7 +2,8 @@
 
 from minisched.engine.calendar import dependents_of
 from minisched.engine.launch import base_environment, make_launch
-from minisched.engine.scheduler import POLL_S, ConfigSource, SchedulerEngine, Surroundings
+from minisched.engine.scheduler import POLL_S, SchedulerEngine
+from minisched.engine.surroundings import ConfigSource, Surroundings
 
 __all__ = [
     "POLL_S",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import tzinfo
 
+    from minisched.engine.arrivals import Arrivals
     from minisched.engine.book import Book
     from minisched.engine.desk import Desk
     from minisched.model import Clock, Config, Instant, Ledger, Task
@@ -31,15 +32,17 @@ def no_delay(seconds: float) -> None:
 class Calendar:
     """Owns the timers of due times and, with them, the `settled` instant of every task."""
 
-    def __init__(self, book: Book, desk: Desk, clock: Clock, ledger: Ledger, boot_id: str) -> None:
+    def __init__(self, book: Book, desk: Desk, arrivals: Arrivals, clock: Clock, ledger: Ledger, boot_id: str) -> None:
         self.book = book
         self.desk = desk
+        self.arrivals = arrivals
         self.clock = clock
         self.ledger = ledger
         self.boot_id = boot_id
         self.timers = sched.scheduler(clock.wall, no_delay)
         self.open = True  # False: due times wait, because nothing can be written or the engine stops
         self.failed: Optional[StoreError] = None  # why due times could not be settled, for the engine to answer
+        self._fire = self.fire  # bound once, not once for each timer
         self._overdue: dict[str, None] = {}  # tasks whose due times wait for `open`
 
     # ------------------------------------------------------------------------------------------------------- config
@@ -52,9 +55,9 @@ class Calendar:
         """
         old, self.book.tasks = self.book.tasks, {}
         self.desk.max_running = config.settings.max_running
-        self.desk.dependents = dependents_of(config.tasks)
+        self.arrivals.dependents = dependents_of(config.tasks)
         zones: dict[str, tzinfo] = {}
-        parsed: dict[str, Schedule] = {}
+        parsed: dict[tuple[str, ...], tuple[Schedule, ...]] = {}  # tasks of the same texts share what they mean
         changed = []
         for index, task in enumerate(config.tasks.values()):
             state = old.pop(task.task_id, None)
@@ -71,11 +74,10 @@ class Calendar:
             if task.task_timezone not in zones:
                 zones[task.task_timezone] = load_zone(task.task_timezone)
             state.zone = zones[task.task_timezone]
-            texts = [text for text in task.task_schedule if text.strip().lower() != REBOOT]
-            for text in texts:
-                if text not in parsed:
-                    parsed[text] = parse_schedule(text)
-            state.schedules = tuple(parsed[text] for text in texts)
+            if task.task_schedule not in parsed:
+                timed = [text for text in task.task_schedule if text.strip().lower() != REBOOT]
+                parsed[task.task_schedule] = tuple(parse_schedule(text) for text in timed)
+            state.schedules = parsed[task.task_schedule]
         for state in old.values():
             self.disarm(state)
             self.drop_unstarted(state, now, "the task was removed from the config")
@@ -111,13 +113,13 @@ class Calendar:
                 self.drop_unstarted(state, now, "the task was disabled")
                 continue
             if reboot_due:
-                self.desk.arrive(state, Trigger.REBOOT, None, now)
+                self.arrivals.arrive(state, Trigger.REBOOT, None, now)
             self.arm(state)
             if state.next_due is not None and state.next_due <= now:
                 self.settle(state, now, downtime=starting)
                 self.arm(state)
             if task.task_dependencies:
-                self.desk.join(state, now)
+                self.arrivals.join(state, now)
 
     def depends(self, task_id: str, other: str) -> bool:
         state = self.book.tasks.get(task_id)
@@ -140,7 +142,7 @@ class Calendar:
         if state.next_due is not None:
             # In 3.9 the order of equal (time, priority) is left to chance: the priority is the config's order.
             state.event = self.timers.enterabs(
-                self.start_time(state, state.next_due), state.index, self.fire, (state,), _NO_KEYWORDS
+                self.start_time(state, state.next_due), state.index, self._fire, (state,), _NO_KEYWORDS
             )
 
     def disarm(self, state: TaskState) -> None:
@@ -220,11 +222,11 @@ class Calendar:
             first = newest[0] if gap.first in known else gap.first
             gap = policy.Gap(newest, max(total, len(newest)), first)
         plan = policy.catch_up(gap, task.task_misfire, task.task_misfire_grace, now - task.task_jitter, downtime)
-        rows = [self.desk.missed(state, span, now) for span in plan.missed]
+        rows = [self.arrivals.missed(state, span, now) for span in plan.missed]
         for item in plan.runs:
-            self.desk.due(state, item, now)
+            self.arrivals.due(state, item, now)
         if rows and not plan.runs:
-            self.desk.follow_up(rows[-1], now)  # once for the gap, not once for each due time in it
+            self.arrivals.follow_up(rows[-1], now)  # once for the gap, not once for each due time in it
 
     # ------------------------------------------------------------------------------------------------------- clocks
 

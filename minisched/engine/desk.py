@@ -1,4 +1,4 @@
-"""From a due run to its end: tokens, admission, attempts, retries, and what follows for the others.
+"""From a run that is ready to its end: admission, queues, attempts, retries.
 
 Nothing here waits or reads a clock: every call gets `now`. Timers of retries and of dependency timeouts stand in
 `timers`, a scheduler on the monotonic clock, so that a step of the wall clock moves none of them.
@@ -16,11 +16,10 @@ from minisched.model import Misfire, Reason, Status, TaskExecution, Trigger
 if TYPE_CHECKING:
     import logging
     import sched
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from minisched.engine.book import Book, TaskState
-    from minisched.model import Executor, Instant, Launch, ProcessIdentity, RunFinished, RunStarted, Task, Verdict
-    from minisched.policy import DueRun, MissedSpan
+    from minisched.model import Executor, Instant, Launch, ProcessIdentity, RunFinished, RunStarted, Verdict
 
 
 class Desk:
@@ -47,129 +46,14 @@ class Desk:
         self.draw = draw
         self.make_launch = make_launch
         self.fail_launch = fail_launch
+        self.ended: Callable[[TaskExecution, Instant], None] = lambda run, now: None  # what follows from an end
         self.max_running = 1
         self.stopping = False
         self.running: set[LiveRun] = set()
         self.launches: list[LiveRun] = []
-        self.dependents: dict[str, list[Task]] = {}
         self.foreign: dict[str, set[int]] = {}  # unfinished runs of another process (`exec`), by task
         self._queue: list[tuple[float, int, LiveRun]] = []  # for max_running; entries may be stale
         self._count = 0
-
-    # ------------------------------------------------------------------------------------------------ a run begins
-
-    def due(self, state: TaskState, item: DueRun, now: Instant) -> None:
-        """A due time: its token is put down, and the run starts once those of the dependencies lie there too."""
-        waiting = state.first(Status.WAITING)
-        if waiting is not None:
-            self.end(waiting, Status.SKIPPED, now, Reason.SUPERSEDED, "its next due time came first")
-        self.arrive(state, item.trigger, item.due, now)
-
-    def missed(self, state: TaskState, span: MissedSpan, now: Instant) -> TaskExecution:
-        """Write due times that nothing will run for."""
-        count = span.due_times
-        run = TaskExecution(
-            state.task.task_id,
-            Trigger.SCHEDULE,
-            Status.MISSED,
-            created_time=now,
-            end_time=now,
-            reason=span.reason.value,
-            detail="" if count == 1 else f"{count} due times",
-            scheduled_time=span.last,
-            missed_count=count,
-            missed_since=None if count == 1 else span.first,
-            max_attempts=state.task.task_retry.max_attempts,
-        )
-        self.book.save_row(run)
-        return run
-
-    def trigger(self, task_id: str, now: Instant, env: Optional[Mapping[str, str]] = None) -> LiveRun:
-        """Run a task by hand: it takes no token and waits for none. Raises KeyError for an unknown task."""
-        state = self.book.tasks[task_id]
-        live = self.open(state, Trigger.MANUAL, None, now, env)
-        self.admit(live, now)
-        return live
-
-    def arrive(self, state: TaskState, trigger: Trigger, due: Optional[int], now: Instant) -> None:
-        live = self.open(state, trigger, due, now)
-        if not self.take_tokens(live, now):
-            self.wait_for_tokens(live, now)
-
-    def open(
-        self,
-        state: TaskState,
-        trigger: Trigger,
-        due: Optional[int],
-        now: Instant,
-        env: Optional[Mapping[str, str]] = None,
-    ) -> LiveRun:
-        run = TaskExecution(
-            state.task.task_id,
-            trigger,
-            Status.WAITING,
-            created_time=now,
-            scheduled_time=due,
-            max_attempts=state.task.task_retry.max_attempts,
-            owner=self.owner,
-            env=env,
-        )
-        live = LiveRun(state, run)
-        state.live.append(live)
-        return live
-
-    # ------------------------------------------------------------------------------------------------- dependencies
-
-    def take_tokens(self, live: LiveRun, now: Instant) -> bool:
-        """Take the tokens of a waiting run away and admit it, if they are complete; else say what it waits for."""
-        task = live.state.task
-        lacking = policy.missing(task, self.book.tokens)
-        if lacking:
-            names = ",".join(lacking)
-            if live.run.reason != names:
-                live.run = lifecycle.advance(live.run, Status.WAITING, now, names)
-                self.book.save(live)
-            return False
-        self.cancel_timer(live)
-        self.book.take_tokens([(task.task_id, name) for name in task.task_dependencies])
-        self.admit(live, now)
-        return True
-
-    def wait_for_tokens(self, live: LiveRun, now: Instant) -> None:
-        timeout_s = live.state.task.task_dependency_timeout
-        if timeout_s is None:
-            return
-
-        def expire(then: Instant) -> None:
-            live.timer = None
-            detail = f"waited {timeout_s:g} s for {live.run.reason}"
-            self.end(live, Status.SKIPPED, then, Reason.DEPENDENCY_TIMEOUT, detail)
-
-        self.set_timer(live, max(0.0, live.run.created_time + timeout_s - now), expire)
-
-    def join(self, state: TaskState, now: Instant) -> None:
-        """A token came: start what waits for it, or a task that only its dependencies start."""
-        waiting = state.first(Status.WAITING)
-        task = state.task
-        if waiting is not None:
-            self.take_tokens(waiting, now)
-        elif (
-            task.enabled
-            and task.task_dependencies
-            and not task.task_schedule
-            and not policy.missing(task, self.book.tokens)
-        ):
-            self.arrive(state, Trigger.DEPENDENCY, None, now)
-
-    def follow_up(self, run: TaskExecution, now: Instant) -> None:
-        """What the end of `run` means for the tasks that depend on it."""
-        effects = policy.effects(run, self.dependents, now)
-        for skipped in effects.skipped:
-            self.book.save_row(skipped)
-        for token in effects.tokens:
-            self.book.put_token(token)
-        for task_id, _ in effects.tokens:
-            self.join(self.book.tasks[task_id], now)
 
     # ---------------------------------------------------------------------------------------------------- admission
 
@@ -360,7 +244,7 @@ class Desk:
         live.state.live.remove(live)
         self.running.discard(live)
         self.book.save(live)
-        self.follow_up(live.run, now)
+        self.ended(live.run, now)
         self.vacated(live.state, now)
 
     # ------------------------------------------------------------------------------------------------------- timers

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from minisched import lifecycle
 from minisched.engine.book import LiveRun
-from minisched.model import Reason, Status, Verdict
+from minisched.model import Reason, Status, Trigger, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Optional
 
+    from minisched.engine.arrivals import Arrivals
     from minisched.engine.book import Book
-    from minisched.engine.desk import Desk
     from minisched.model import Instant, ProcessIdentity, TaskExecution
 
 _INTERRUPTED = Verdict(Status.TECHNICAL_FAILURE, Reason.INTERRUPTED, "the engine stopped before the process ended")
@@ -21,7 +21,7 @@ _INTERRUPTED = Verdict(Status.TECHNICAL_FAILURE, Reason.INTERRUPTED, "the engine
 
 def recover(
     book: Book,
-    desk: Desk,
+    arrivals: Arrivals,
     unfinished: Sequence[TaskExecution],
     kill_leftover: Callable[[Optional[ProcessIdentity], int], int],
     now: Instant,
@@ -32,6 +32,7 @@ def recover(
     is `interrupted`, and retried if it has attempts left; `retrying` and `waiting` ones go on; a `queued` one starts
     when there is room if its due time is within the grace, else it was missed.
     """
+    desk = arrivals.desk
     lives = []
     for run in sorted(unfinished, key=lambda run: run.run_id):
         state = book.tasks.get(run.task_id)
@@ -67,9 +68,11 @@ def recover(
         elif status is Status.RETRYING:
             book.save(live)
             desk.set_retry_timer(live, max(0.0, (run.retry_time or now) - now))
+        elif status is Status.WAITING and run.trigger is Trigger.MANUAL:
+            desk.end(live, Status.CANCELLED, now, Reason.USER, "the `exec` that opened it ended before it started it")
         elif status is Status.WAITING:
             book.save(live)
-            desk.wait_for_tokens(live, now)
+            arrivals.wait_for_tokens(live, now)
         elif run.scheduled_time is not None and now - run.scheduled_time > grace_s:
             desk.end(live, Status.MISSED, now, Reason.DOWNTIME, "it was queued when the engine stopped")
         else:

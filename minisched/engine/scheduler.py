@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import sched
-from typing import TYPE_CHECKING, NamedTuple, Optional, Protocol
+from typing import TYPE_CHECKING, Optional
 
 from minisched.config import ConfigError
+from minisched.engine.arrivals import Arrivals
 from minisched.engine.book import Book
 from minisched.engine.calendar import Calendar, no_delay
 from minisched.engine.desk import Desk
+from minisched.engine.keeper import Keeper
 from minisched.engine.launch import base_environment, make_launch
 from minisched.engine.recovery import recover
 from minisched.engine.words import told
@@ -32,10 +34,11 @@ from minisched.model import (
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
     from queue import SimpleQueue
 
     from minisched.engine.book import LiveRun
+    from minisched.engine.surroundings import ConfigSource, Surroundings
     from minisched.model import (
         Clock,
         Config,
@@ -44,7 +47,6 @@ if TYPE_CHECKING:
         Launch,
         Ledger,
         Message,
-        ProcessIdentity,
         TaskExecution,
     )
 
@@ -53,34 +55,8 @@ if TYPE_CHECKING:
 POLL_S = 2.0
 SOON_S = 60.0
 JUMP_S = 2.0  # a smaller move of the wall clock against the monotonic one is an ordinary correction
-COMMIT_RETRY_S = 1.0  # between tries to write while the ledger cannot be written
 LAST_COMMIT_S = 5.0  # how long a stopping engine goes on trying
 RELOAD_EVERY_S = 30.0  # a refused config is looked at again: no descriptor was left, or a chmod mended it
-RETAIN_EVERY_S = 60.0
-RETAIN_ROWS = 50  # deleted in one step, some milliseconds
-
-
-class ConfigSource(Protocol):
-    """The config file as the engine sees it."""
-
-    def stamp(self) -> object:
-        """Something that differs when the file has changed."""
-
-    def load(self) -> Config:
-        """Raises ConfigError with every problem."""
-
-
-class Surroundings(NamedTuple):
-    """What the engine asks of the system beside time, ledger and processes; the fakes of a simulation stand here."""
-
-    home: str
-    owner: ProcessIdentity  # this engine
-    environ: Mapping[str, str]
-    draw: Callable[[], float]  # a random number in [0, 1)
-    is_alive: Callable[[ProcessIdentity], bool]
-    kill_leftover: Callable[[Optional[ProcessIdentity], int], int]  # (process, run_id) -> how many were killed
-    upkeep: Callable[[], Sequence[str]]  # at every poll: orphans, files; the standing problems it found
-    configured: Callable[[Config], None]  # a new config is in force: log settings
 
 
 class SchedulerEngine:
@@ -102,7 +78,6 @@ class SchedulerEngine:
         self.source = source
         self.clock = clock
         self.ledger = ledger
-        self.executor = executor
         self.inbox = inbox
         self.log = log
         self.around = around
@@ -122,7 +97,9 @@ class SchedulerEngine:
             self.make_launch,
             self.fail_launch,
         )
-        self.calendar = Calendar(self.book, self.desk, clock, ledger, around.owner.boot_id)
+        self.arrivals = Arrivals(self.book, self.desk)
+        self.calendar = Calendar(self.book, self.desk, self.arrivals, clock, ledger, around.owner.boot_id)
+        self.keeper = Keeper(self.book, self.desk, self.calendar, ledger, clock, log, self.problems)
         self._base = base_environment(around.environ, config)
         self._stamp = source.stamp()
         self._doubted = False  # the file may be half written
@@ -131,9 +108,6 @@ class SchedulerEngine:
         self._offset = clock.wall() - mono
         self._next_poll = mono + poll_s
         self._next_reload = mono
-        self._next_retain = mono + RETAIN_EVERY_S
-        self._next_commit = mono
-        self._trouble_since: Optional[float] = None
         self._due_at: Optional[float] = None  # wall
         self._timer_at: Optional[float] = None  # monotonic
 
@@ -151,7 +125,7 @@ class SchedulerEngine:
         now = self.clock.wall()
         self.book.tokens = self.ledger.tokens()
         states = self.calendar.apply(self.config, self.ledger.records(), now)
-        recover(self.book, self.desk, self.unowned(), self.around.kill_leftover, now)
+        recover(self.book, self.arrivals, self.unowned(), self.around.kill_leftover, now)
         self.calendar.begin(states, now, starting=True)
         self.log.info("engine started: pid %d, %d tasks", self.around.owner.pid, len(self.book.tasks))
         self.step([])
@@ -173,10 +147,7 @@ class SchedulerEngine:
         self._due_at = None if delay_s is None else self.clock.wall() + delay_s
         delay_s = self.timers.run(blocking=False)
         self._timer_at = None if delay_s is None else self.clock.monotonic() + delay_s
-        if self.calendar.failed is not None:
-            self.ledger_trouble(self.calendar.failed, mono)
-            self.calendar.failed = None
-        self.flush(now)
+        self.keeper.flush(now)
         if self._stops and not self.desk.running:
             self.leave(mono)
 
@@ -189,9 +160,7 @@ class SchedulerEngine:
         if self._due_at is not None and self.calendar.open:
             due_in_s = self._due_at - self.clock.wall()
             nap_s = min(nap_s, due_in_s if due_in_s > SOON_S else min(due_in_s, self.poll_s / 2))
-        if not self.book.clean or self._trouble_since is not None:
-            nap_s = min(nap_s, self._next_commit - mono)
-        return max(0.0, nap_s)
+        return max(0.0, min(nap_s, self.keeper.nap_s(mono)))
 
     def handle(self, message: Message, now: Instant) -> None:
         if isinstance(message, RunFinished):
@@ -242,7 +211,7 @@ class SchedulerEngine:
         """Another process (`exec`) wrote: take over its tokens, and what it left unfinished if it is gone."""
         try:
             before = set(self.desk.foreign)
-            recover(self.book, self.desk, self.unowned(), self.around.kill_leftover, now)
+            recover(self.book, self.arrivals, self.unowned(), self.around.kill_leftover, now)
             fresh = self.book.absorb_tokens(self.ledger.tokens())
         except StoreError as error:
             self.log.warning("history: %s", error)
@@ -252,62 +221,7 @@ class SchedulerEngine:
                 self.desk.vacated(self.book.tasks[task_id], now)
         for task_id, _ in sorted(fresh):
             if task_id in self.book.tasks:
-                self.desk.join(self.book.tasks[task_id], now)
-
-    # -------------------------------------------------------------------------------------------------- the ledger
-
-    def flush(self, now: Instant) -> None:
-        """Write what changed, then start what may start. While that fails nothing is lost and nothing new begins."""
-        mono = self.clock.monotonic()
-        if mono < self._next_commit and self._trouble_since is not None:
-            return
-        try:
-            if self._trouble_since is not None:
-                self.ledger.tokens()  # with nothing to write, can it at least be read?
-            self.book.flush()
-        except StoreError as error:
-            self.ledger_trouble(error, mono)
-            return
-        self.desk.launch()
-        if self._trouble_since is not None:
-            self.log.warning("history: can be written again after %.0f s", mono - self._trouble_since)
-            self._trouble_since = None
-            self.problems.pop("history", None)
-            if not self._stops:
-                self.calendar.open = True
-                self.calendar.catch_up(now)  # written by the next step, at once
-
-    def ledger_trouble(self, error: StoreError, mono: float) -> None:
-        if error.kind == "duplicate":
-            self.drop_duplicates()
-        if self._trouble_since is None:
-            self._trouble_since = mono
-            self.log.error("history: %s; due times wait until it can be written again", error)
-        self.problems["history"] = str(error)
-        self.calendar.open = False
-        self._next_commit = mono + COMMIT_RETRY_S
-        if error.kind == "damaged":
-            self.reopen(damaged=True)
-
-    def reopen(self, damaged: bool = False) -> None:
-        """The file is damaged, gone or another one: go on with what can be had, and say so for as long as we run."""
-        try:
-            told = self.ledger.reopen(self.clock.wall(), damaged)
-        except StoreError as error:
-            told = [str(error)]
-        else:
-            self.book.rewrite()
-            self._next_commit = self.clock.monotonic()
-        for problem in told:
-            self.log.error("history: %s", problem)
-        self.problems["history file"] = "; ".join(told)
-
-    def drop_duplicates(self) -> None:
-        """Another process wrote the row of a due time after we had looked: it is settled, ours is dropped."""
-        for task_id, due in self.book.unsaved_due_times():
-            if self.ledger.due_times(task_id, due, due):
-                self.log.warning("%s: its due time %s has a run already", task_id, due)
-                self.desk.drop(self.book.forget(task_id, due))
+                self.arrivals.join(self.book.tasks[task_id], now)
 
     # ------------------------------------------------------------------------------------------------------- upkeep
 
@@ -323,24 +237,11 @@ class SchedulerEngine:
             self.reload(now, "it can be used again", quiet=True)
         if self.desk.foreign:
             self.absorb(now)
-        if self.ledger.check_file():
-            self.reopen()
-        if self.ledger.heal():
-            self.problems.pop("disk", None)
-        elif "disk" not in self.problems:
-            self.problems["disk"] = "the disk is nearly full"
-            self.log.error("the disk is nearly full: runs that cannot be recorded will not start")
+        self.keeper.look_after(self.config.settings.history, self.config.tasks.keys(), now, mono)
         found = "; ".join(self.around.upkeep())
         if found and found != self.problems.get("files"):
             self.log.error("%s", found)
         self.problems.update({"files": found} if found else {})
-        if mono >= self._next_retain and self._trouble_since is None:
-            try:
-                deleted = self.ledger.retain(self.config.settings.history, now, RETAIN_ROWS, self.config.tasks.keys())
-            except StoreError as error:
-                self.log.warning("history: retention waits: %s", error)
-                deleted = 0
-            self._next_retain = mono + (self.poll_s if deleted >= RETAIN_ROWS else RETAIN_EVERY_S)
 
     def reload(self, now: Instant, why: str, doubtful: bool = False, quiet: bool = False) -> None:
         """Put the config file in force, or keep the old config and say why. doubtful: it may be half written, so a
@@ -409,6 +310,6 @@ class SchedulerEngine:
         if self.book.clean:
             self.log.info("engine stopped")
             self.exit_code = EXIT_OK
-        elif self._trouble_since is not None and mono - self._trouble_since > LAST_COMMIT_S:
+        elif self.keeper.trouble_since is not None and mono - self.keeper.trouble_since > LAST_COMMIT_S:
             self.log.error("engine stopped, the last changes could not be written: %s", self.problems.get("history"))
             self.exit_code = EXIT_IOERR

@@ -1,0 +1,129 @@
+"""Writing the book, and answering what goes wrong with the ledger: locked, full, damaged, gone, raced."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional
+
+from minisched.model import StoreError
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Collection
+
+    from minisched.engine.book import Book
+    from minisched.engine.calendar import Calendar
+    from minisched.engine.desk import Desk
+    from minisched.model import Clock, HistorySettings, Instant, Ledger
+
+COMMIT_RETRY_S = 1.0  # between tries to write while the ledger cannot be written
+RETAIN_EVERY_S = 60.0
+RETAIN_ROWS = 50  # deleted in one step, some milliseconds
+
+
+class Keeper:
+    """Owns the ledger's troubles. `trouble_since` is monotonic, None while all is well; what a person should know
+    stands in `problems` for as long as it holds."""
+
+    def __init__(
+        self,
+        book: Book,
+        desk: Desk,
+        calendar: Calendar,
+        ledger: Ledger,
+        clock: Clock,
+        log: logging.Logger,
+        problems: dict[str, str],
+    ) -> None:
+        self.book = book
+        self.desk = desk
+        self.calendar = calendar
+        self.ledger = ledger
+        self.clock = clock
+        self.log = log
+        self.problems = problems
+        self.trouble_since: Optional[float] = None
+        self._next_try = 0.0
+        self._next_retain = clock.monotonic() + RETAIN_EVERY_S
+
+    def nap_s(self, mono: float) -> float:
+        """Seconds until there is something to write; infinite where there is nothing."""
+        return float("inf") if self.book.clean and self.trouble_since is None else self._next_try - mono
+
+    def flush(self, now: Instant) -> None:
+        """Write what changed, then start what may start. While that fails nothing is lost and nothing new begins."""
+        mono = self.clock.monotonic()
+        if self.calendar.failed is not None:
+            self.trouble(self.calendar.failed, mono)
+            self.calendar.failed = None
+        if self.trouble_since is not None and mono < self._next_try:
+            return
+        try:
+            if self.trouble_since is not None:
+                self.ledger.tokens()  # with nothing to write, can it at least be read?
+            self.book.flush()
+        except StoreError as error:
+            self.trouble(error, mono)
+            return
+        self.desk.launch()
+        if self.trouble_since is not None:
+            self.log.warning("history: can be written again after %.0f s", mono - self.trouble_since)
+            self.trouble_since = None
+            self.problems.pop("history", None)
+            if not self.desk.stopping:
+                self.calendar.open = True
+                self.calendar.catch_up(now)  # written by the next step, at once
+
+    def trouble(self, error: StoreError, mono: float) -> None:
+        if self.trouble_since is None:
+            self.trouble_since = mono
+            self.log.error("history: %s; due times wait until it can be written again", error)
+        self.problems["history"] = str(error)
+        self.calendar.open = False
+        self._next_try = mono + COMMIT_RETRY_S
+        if error.kind == "duplicate":
+            self.drop_duplicates()
+        elif error.kind == "damaged":
+            self.reopen(damaged=True)
+
+    def reopen(self, damaged: bool = False) -> None:
+        """The file is damaged, gone or another one: go on with what can be had, and say so for as long as we run."""
+        try:
+            told = self.ledger.reopen(self.clock.wall(), damaged)
+        except StoreError as error:
+            told = [str(error)]
+        else:
+            self.book.rewrite()
+            self._next_try = self.clock.monotonic()
+        for problem in told:
+            self.log.error("history: %s", problem)
+        self.problems["history file"] = "; ".join(told)
+
+    def drop_duplicates(self) -> None:
+        """Another process wrote the row of a due time after we had looked: it is settled, ours is dropped."""
+        for task_id, due in self.book.unsaved_due_times():
+            try:
+                known = self.ledger.due_times(task_id, due, due)
+            except StoreError:
+                return  # the next try meets the same rows
+            if known:
+                self.log.warning("%s: its due time %s has a run already", task_id, due)
+                self.desk.drop(self.book.forget(task_id, due))
+
+    def look_after(self, history: HistorySettings, tasks: Collection[str], now: Instant, mono: float) -> None:
+        """At every poll: is the file still ours, is there room, and may old runs go."""
+        if self.ledger.check_file():
+            self.reopen()
+        if self.ledger.heal():
+            self.problems.pop("disk", None)
+        elif "disk" not in self.problems:
+            self.problems["disk"] = "the disk is nearly full"
+            self.log.error("the disk is nearly full: runs that cannot be recorded will not start")
+        if mono < self._next_retain or self.trouble_since is not None:
+            return
+        deleted = 0
+        try:
+            deleted = self.ledger.retain(history, now, RETAIN_ROWS, tasks)
+        except StoreError as error:
+            self.log.warning("history: retention waits: %s", error)
+        if deleted < RETAIN_ROWS:  # else there is more, for the next poll
+            self._next_retain = mono + RETAIN_EVERY_S
