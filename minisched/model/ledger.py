@@ -1,7 +1,6 @@
 """What the history keeps: runs, attempts, the state of a task, and the batch that is written at once."""
 
-# No `from __future__ import annotations` in this module: NamedTuple compiles every annotation that is a text, in 4 ms of
-# each start.
+# Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text, 4 ms of a start.
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from types import MappingProxyType

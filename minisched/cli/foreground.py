@@ -1,0 +1,193 @@
+"""`exec`: one run of a task in the foreground, recorded in the history, with the engine or without it."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Optional
+
+from minisched import lifecycle, policy
+from minisched.cli.home import View, task_named
+from minisched.cli.output import Refusal, fail, harmless
+from minisched.engine import base_environment, dependents_of, make_launch
+from minisched.engine.words import sentence
+from minisched.executor import TaskExecutor, prepare_process, process_identity
+from minisched.model import (
+    EXIT_NO,
+    EXIT_OK,
+    EXIT_TEMPFAIL,
+    EXIT_USAGE,
+    Batch,
+    Completion,
+    Reason,
+    RunStarted,
+    Status,
+    StoreError,
+    TaskExecution,
+    Trigger,
+)
+from minisched.store import open_store
+from minisched.tasklog import TaskLogs
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterable, Sequence
+
+    from minisched.model import Config, Task
+
+LOCKED_S = 30.0  # how long a run waits for the engine or a backup to let go of the history
+_BLOCKING = (Status.RUNNING, Status.RETRYING)
+_CANCELLING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def execute(options: Namespace) -> int:
+    """Run a task once, one attempt, its output on this terminal; 0 for success, 1 for any other end."""
+    signals = [number for number in _CANCELLING if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
+    prepare_process()
+    env = {}
+    for pair in options.env:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise Refusal(f"--env {pair}: expected K=V, such as --env DAY=2026-11-23", code=EXIT_USAGE)
+        env[name] = value
+    view = View(options.home)
+    config = view.good_config()
+    task = task_named(options.task, config)
+    refuse_at_maximum(task, in_the_way(view, task, view.history.unfinished()))
+    view.home.make_folders()
+    ledger, problems = open_store(view.home.database, now=time.time(), mend=False)
+    try:
+        for problem in problems:
+            fail(problem)
+        return _Foreground(view, config, task, ledger, signals).run(env)
+    finally:
+        ledger.close()
+
+
+def in_the_way(view: View, task: Task, unfinished: Iterable[TaskExecution]) -> list[int]:
+    """The runs of the task that are at work, or about to be by another `exec`."""
+    seen = [view.as_seen(run) for run in unfinished if run.task_id == task.task_id]
+    starting = (Status.WAITING, Trigger.MANUAL)
+    return [run.run_id for run in seen if run.status in _BLOCKING or (run.status, run.trigger) == starting]
+
+
+def refuse_at_maximum(task: Task, run_ids: Sequence[int]) -> None:
+    """Raises Refusal where no further run of the task may start beside these."""
+    if len(run_ids) >= task.task_max_instances:
+        raise Refusal(
+            f"{task.task_id} is at its task_max_instances ({task.task_max_instances}): "
+            f"run {', '.join(map(str, run_ids))} is under way; wait for its end and try again",
+            code=EXIT_TEMPFAIL,
+        )
+
+
+class _Foreground:
+    """One run under this process's own eyes."""
+
+    def __init__(self, view: View, config: Config, task: Task, ledger: Any, signals: list[signal.Signals]) -> None:
+        self.view = view
+        self.config = config
+        self.task = task
+        self.ledger = ledger
+        self.cancelled: Optional[Reason] = None
+        # The engine may rotate this log at any moment; two programs that rename the same files lose some.
+        logs = TaskLogs(view.home.logs, config.settings.log, view.zone, rotate=False)
+        self.executor = TaskExecutor(lambda message: None, logs)
+        self.run_: TaskExecution
+        self.run_id = 0
+        for number in signals:
+            signal.signal(number, self.cancel)
+
+    def cancel(self, number: int, frame: Any) -> None:
+        """A signal: TERM to the task, and KILL after its grace; a second one kills at once."""
+        self.executor.cancel(self.run_id, 0.0 if self.cancelled else None)
+        self.cancelled = Reason.USER
+
+    def run(self, env: dict[str, str]) -> int:
+        run = TaskExecution(
+            self.task.task_id,
+            Trigger.MANUAL,
+            Status.WAITING,
+            created_time=time.time(),
+            owner=process_identity(os.getpid()),
+            env=env or None,
+        )
+        (self.run_id,) = self.commit(Batch(runs=[run]))
+        run = run._replace(run_id=self.run_id)
+        earlier = [one for one in in_the_way(self.view, self.task, self.ledger.unfinished()) if one < self.run_id]
+        try:
+            refuse_at_maximum(self.task, earlier)
+        except Refusal:  # somebody was faster
+            detail = f"run {', '.join(map(str, earlier))} is under way"
+            self.commit(Batch(runs=[lifecycle.advance(run, Status.SKIPPED, time.time(), Reason.OVERLAP, detail)]))
+            raise
+        self.run_ = lifecycle.begin_attempt(run, time.time())
+        self.commit(Batch(runs=[self.run_], durable=False))
+        try:
+            launch = make_launch(
+                self.task,
+                self.run_,
+                self.ledger.record(self.task.task_id),
+                self.view.home.path,
+                self.view.zone_of(self.task.task_id),
+                os.environ,
+                base_environment(os.environ, self.config),
+            )
+        except (LookupError, OSError) as error:
+            done = Completion(end_time=time.time(), duration=0.0, spawn_error=f"task_env: {error}")
+        else:
+            done = self.executor.execute_task(launch, Echo(), self.started)
+        return self.end(done)
+
+    def started(self, message: RunStarted) -> None:
+        self.run_ = lifecycle.change_attempt(self.run_, process=message.process, log=message.log)
+        if self.cancelled:  # before there was anything to cancel
+            self.executor.cancel(message.run_id)
+        try:
+            self.ledger.commit(Batch(runs=[self.run_], durable=False))
+        except StoreError:
+            pass  # the end brings it; the process is not kept waiting
+
+    def end(self, done: Completion) -> int:
+        """Record the end with all that follows from it, as the engine does."""
+        now = time.time()
+        verdict = policy.classify(done, self.cancelled)
+        run = lifecycle.close_attempt(self.run_, verdict, done)
+        run = lifecycle.advance(run, verdict.status, now, verdict.reason, verdict.detail)
+        effects = policy.effects(run, dependents_of(self.config.tasks), now)
+        print(f"minisched: {harmless(sentence(run))}", file=sys.stderr)
+        self.commit(Batch(runs=[run, *effects.skipped], tokens_put=effects.tokens, tails={run.run_id: done.tail}))
+        return EXIT_OK if run.status is Status.SUCCESS else EXIT_NO
+
+    def commit(self, batch: Batch) -> list[int]:
+        """Write, patiently: the engine or a backup may hold the file for some seconds."""
+        deadline = time.monotonic() + LOCKED_S
+        while True:
+            try:
+                ids: list[int] = self.ledger.commit(batch)
+                return ids
+            except StoreError as error:
+                if error.kind != "locked" or time.monotonic() > deadline:
+                    raise
+
+
+class Echo:
+    """A task's output on this terminal: byte by byte as it is into a pipe or file, harmless on a screen."""
+
+    def __init__(self) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")
+        self._decoders = {stream: decoder("backslashreplace") for stream in ("out", "err")}
+
+    def __call__(self, stream: str, block: bytes) -> None:
+        target = sys.stdout if stream == "out" else sys.stderr
+        if target.isatty():
+            text = self._decoders[stream].decode(block)
+            # A progress bar's returns are line ends, as in the log.
+            target.write(harmless(text.replace("\r\n", "\n").replace("\r", "\n")))
+            target.flush()
+        else:
+            target.buffer.write(block)
+            target.buffer.flush()

@@ -1,0 +1,158 @@
+"""`run`: the engine in the foreground."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import time
+import traceback
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Optional
+
+from minisched import __version__
+from minisched.cli.home import config_problems
+from minisched.cli.output import fail
+from minisched.clock import SystemClock
+from minisched.config import ConfigError, check_permissions, load_config, sweep_temporaries
+from minisched.engine import POLL_S, SchedulerEngine, Surroundings
+from minisched.executor import TaskExecutor, is_alive, kill_leftover, prepare_process, process_identity
+from minisched.home import Home, HomeBusy, HomeLock
+from minisched.model import EXIT_CONFIG, EXIT_IOERR, EXIT_TEMPFAIL, Config, Message, Reload, Stop, StoreError
+from minisched.store import NewerDatabase, open_store
+from minisched.tasklog import TaskLogs, engine_logger
+from minisched.timetable import load_zone
+
+if TYPE_CHECKING:
+    import logging
+    from argparse import Namespace
+    from collections.abc import Sequence
+
+# As PID 1 the engine reaps what its tasks leave behind, at the second look: no zombie stays longer than 3 s.
+POLL_AS_INIT_S = 1.5
+EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: a bug of ours
+
+
+class ConfigFile:
+    """The home's config as the engine watches it."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def stamp(self) -> object:
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return None
+        return (found.st_ino, found.st_mtime_ns, found.st_size)
+
+    def load(self) -> Config:
+        return load_config(self._path)
+
+
+def run(options: Namespace) -> int:
+    """Run the engine until a signal ends it. What stands in the way at the start is told on standard error."""
+    prepare_process()
+    gc.disable()  # a start of 10,000 tasks makes no garbage, and looking for some takes a third of its time
+    home = Home(options.home)
+    try:
+        config = load_config(home.config)
+    except ConfigError as error:
+        for problem in config_problems(error, home):
+            fail(problem)
+        return EXIT_CONFIG
+    lock = HomeLock(home)
+    try:
+        home.make_folders()
+        before = lock.acquire()
+        lock.write(process_identity(os.getpid()), before.db_id)
+        sweep_temporaries(os.path.dirname(os.path.realpath(home.config)))
+        ledger, problems = open_store(home.database, expected_db_id=before.db_id, now=time.time())
+        lock.write(process_identity(os.getpid()), ledger.db_id)
+    except HomeBusy as error:
+        return fail(f"{home.path}: {error}; stop it first, or use another --home", EXIT_TEMPFAIL)
+    except (NewerDatabase, StoreError) as error:
+        return fail(str(error), EXIT_IOERR)
+    except OSError as error:
+        return fail(f"{home.path}: the home cannot be used: {error}", EXIT_IOERR)
+    log = engine_logger(home.logs, config.settings.log, load_zone(config.settings.timezone))
+    for told in problems:
+        log.error("history: %s", told)
+        fail(told)
+    if os.geteuid() == 0:
+        log.warning("running as root: tasks without task_user run as root too")
+    engine = build(home, config, ledger, log, lock)
+    install_signals(engine.inbox)
+    count = len(config.tasks)
+    print(f"minisched {__version__}: home {home.path}, {count} task{'' if count == 1 else 's'}", flush=True)
+    print("output in logs/, what the engine does in logs/minisched.log; Ctrl-C stops it", flush=True)
+    try:
+        engine.start()
+        gc.freeze()  # what stands now stays: no later collection looks at it again
+        gc.enable()
+        return engine.run()
+    except StoreError as error:
+        return fail(f"{home.database}: {error}", EXIT_IOERR)
+    except Exception as error:
+        # Nothing here can answer a bug: it is written down, and the next start recovers as from a crash.
+        log.critical("bug: %s", "".join(traceback.format_exception(type(error), error, error.__traceback__)))
+        traceback.print_exc()
+        return EXIT_SOFTWARE
+    finally:
+        ledger.close()
+        lock.release()
+
+
+def build(home: Home, config: Config, ledger: Any, log: logging.Logger, lock: HomeLock) -> SchedulerEngine:
+    """Put the engine together from its parts."""
+    inbox: SimpleQueue[Message] = SimpleQueue()
+    logs = TaskLogs(home.logs, config.settings.log, load_zone(config.settings.timezone))
+    executor = TaskExecutor(inbox.put, logs)
+
+    def configured(config: Config) -> None:
+        logs.settings, logs.zone = config.settings.log, load_zone(config.settings.timezone)
+
+    def upkeep() -> Sequence[str]:
+        if os.getpid() == 1:
+            executor.reap_orphans()
+        problems = [str(problem) for problem in check_permissions(home.config)]
+        try:
+            lock.restore()
+            if ledger.db_id != lock.db_id:  # a new history was begun in the place of a damaged one
+                lock.write(process_identity(os.getpid()), ledger.db_id)
+        except (HomeBusy, OSError) as error:
+            problems.append(f"{home.lock}: {error}")
+        return problems
+
+    around = Surroundings(
+        home=home.path,
+        owner=process_identity(os.getpid()),
+        environ=dict(os.environ),
+        draw=draw,
+        is_alive=is_alive,
+        kill_leftover=lambda process, run_id: kill_leftover(process, run_id, home.path),
+        upkeep=upkeep,
+        configured=configured,
+    )
+    poll_s = POLL_AS_INIT_S if os.getpid() == 1 else POLL_S
+    return SchedulerEngine(config, ConfigFile(home.config), SystemClock(), ledger, executor, inbox, log, around, poll_s)
+
+
+def draw() -> float:
+    import random  # 3 ms and 0.3 MB, for the first retry
+
+    return random.random()
+
+
+def install_signals(inbox: SimpleQueue[Message]) -> None:
+    """Handlers only put a message: `SimpleQueue.put` is the one thing that is safe wherever the signal comes."""
+
+    def stop(number: int, frame: Optional[Any]) -> None:
+        inbox.put(Stop())
+
+    def reload(number: int, frame: Optional[Any]) -> None:
+        inbox.put(Reload())
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGHUP, reload)

@@ -1,0 +1,230 @@
+"""`minisched exec`: one run in the foreground, recorded."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from cli_kit import on_terminal
+from running import Home, alive, environment, eventually
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(home: Home) -> Iterator[Start]:
+    """Start `exec` with these arguments; what a failed test leaves of it is killed."""
+    started = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "minisched", "--home", str(home.path), "exec", *arguments]
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment())
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream:
+                stream.close()
+
+
+def pid_of(home: Home) -> int:
+    """Of the process of the only run, once it is recorded."""
+    return eventually(lambda: [one["pid"] for row in home.rows() for one in row["attempts"] if one["pid"]])[0]
+
+
+def test_exec_shows_logs_and_records_a_run(home: Home) -> None:
+    home.write({"task_id": "hello", "task_exec": "echo out; echo err >&2; exit $CODE", "enabled": False})
+    done = home.run("exec", "hello", "--env", "CODE=0")
+    assert (done.returncode, done.stdout) == (0, "out\n")
+    assert done.stderr.startswith("err\nminisched: run 1 of hello: success after ")
+    failed = home.run("exec", "hello", "--env", "CODE=75")
+    assert failed.returncode == 1 and "technical_failure (exit_code: " in failed.stderr
+    first, second = home.rows()
+    assert (first["status"], first["trigger"], first["exit_code"]) == ("success", "manual", 0)
+    assert (second["status"], second["exit_code"], second["attempt"]) == ("technical_failure", 75, 1)
+    assert all(row["attempts"][0]["pid"] for row in (first, second))
+    assert "[1.1 out] out" in home.log("hello") and "[1.1 err] err" in home.log("hello")
+    assert "[1.1 out] out" in home.run("logs", "--run", "1").stdout
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 75, 255])
+def test_the_exit_code_is_0_for_success_and_1_for_all_else(home: Home, code: int) -> None:
+    home.write({"task_id": "a", "task_exec": f"exit {code}"})
+    assert home.run("exec", "a").returncode == (0 if code == 0 else 1)
+
+
+def test_output_into_a_pipe_is_byte_exact(home: Home) -> None:
+    data = bytes(range(256)) * 2000 + b"no end of line"
+    (home.path / "data").write_bytes(data)
+    home.write({"task_id": "a", "task_exec": "cat data; cat data >&2"})
+    done = subprocess.run(
+        [sys.executable, "-m", "minisched", "--home", str(home.path), "exec", "a"],
+        capture_output=True,
+        env=environment(),
+        check=False,
+    )
+    assert done.stdout == data
+    assert done.stderr.startswith(data) and done.stderr.count(b"minisched: run 1") == 1
+
+
+def test_output_on_a_terminal_is_readable_and_harmless(home: Home) -> None:
+    home.write({"task_id": "a", "task_exec": r"printf '中文 10%%\r20%%\r\n\033]0;x\007\342\200\256 end\n'"})
+    text = on_terminal(80, "exec", "a", home=home.path)
+    assert text.startswith("中文 10%\n20%\n\\x1b]0;x\\x07\\u202e end\n")
+
+
+def test_characters_cut_by_a_block_are_whole_on_a_terminal(home: Home) -> None:
+    home.write({"task_id": "a", "task_exec": r"printf '\344'; sleep 0.2; printf '\270\255\n'"})
+    assert on_terminal(80, "exec", "a", home=home.path).startswith("中\n")
+
+
+def test_a_task_that_is_at_work_is_refused_politely(home: Home, start: Start) -> None:
+    home.write({"task_id": "a", "task_exec": "sleep 60", "task_kill_grace": "1s"})
+    first = start("a")
+    pid = pid_of(home)
+    refused = home.run("exec", "a")
+    assert (refused.returncode, refused.stdout) == (75, "")
+    assert refused.stderr == (
+        "minisched: a is at its task_max_instances (1): run 1 is under way; wait for its end and try again\n"
+    )
+    assert len(home.rows()) == 1
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=20)
+    assert not alive(pid)
+
+
+def test_of_many_started_at_once_only_one_runs(home: Home, start: Start) -> None:
+    home.write({"task_id": "a", "task_exec": "echo x >> ran; sleep 1.5"})
+    processes = [start("a") for _ in range(4)]
+    for process in processes:
+        process.communicate(timeout=30)
+    assert (home.path / "ran").read_text() == "x\n"
+    assert sorted(process.returncode for process in processes) == [0, 75, 75, 75]
+    rows = home.rows()
+    assert [row["status"] for row in rows].count("success") == 1
+    assert {(row["status"], row["reason"]) for row in rows} <= {("success", None), ("skipped", "overlap")}
+
+
+def test_two_may_run_where_two_are_allowed(home: Home, start: Start) -> None:
+    home.write({"task_id": "a", "task_exec": "sleep 0.5", "task_max_instances": 2})
+    processes = [start("a") for _ in range(2)]
+    assert [process.wait(20) for process in processes] == [0, 0]
+    for process in processes:
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_cancels_with_term(home: Home, start: Start, number: int) -> None:
+    home.write({"task_id": "a", "task_exec": "trap 'echo tidy; exit 0' TERM; sleep 60 & echo ready; wait"})
+    process = start("a")
+    assert process.stdout and process.stdout.readline() == "ready\n"
+    pid = pid_of(home)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=20)
+    assert (process.returncode, stdout) == (1, "tidy\n")
+    assert "minisched: run 1 of a: cancelled (user" in stderr and "Traceback" not in stderr
+    (row,) = home.rows()
+    assert (row["status"], row["reason"]) == ("cancelled", "user")
+    assert not alive(pid)
+
+
+def test_a_task_that_ignores_term_is_killed_after_its_grace_or_by_a_second_signal(home: Home, start: Start) -> None:
+    stubborn = "trap 'echo term' TERM; echo ready; while :; do sleep 0.1; done"
+    home.write(
+        {"task_id": "soon", "task_exec": stubborn, "task_kill_grace": 0.3},
+        {"task_id": "late", "task_exec": stubborn, "task_kill_grace": "1h"},
+    )
+    for task_id, signals in (("soon", 1), ("late", 2)):
+        process = start(task_id)
+        assert process.stdout and process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "term\n"
+        if signals == 2:
+            process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+        assert process.returncode == 1
+    assert [row["status"] for row in home.rows()] == ["cancelled", "cancelled"]
+    assert all(row["attempts"][0]["signal"] == 9 for row in home.rows())
+
+
+def test_nohup_keeps_a_closed_terminal_from_cancelling(home: Home) -> None:
+    home.write({"task_id": "a", "task_exec": "echo ready; sleep 0.5; echo done"})
+    process = subprocess.Popen(
+        ["sh", "-c", f"trap '' HUP; exec {sys.executable} -m minisched --home {home.path} exec a"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    assert process.stdout and process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGHUP)
+    stdout, _ = process.communicate(timeout=20)
+    assert (process.returncode, stdout) == (0, "done\n")
+
+
+def test_a_reader_that_leaves_does_not_end_the_run(home: Home, start: Start) -> None:
+    home.write({"task_id": "a", "task_exec": "echo 1; sleep 0.3; echo 2; sleep 0.3; echo 3; exit 3"})
+    process = start("a")
+    assert process.stdout and process.stdout.readline() == "1\n"
+    process.stdout.close()
+    assert process.wait(20) == 1
+    assert "Exception" not in process.stderr.read()  # type: ignore[union-attr]
+    process.stderr.close()  # type: ignore[union-attr]
+    assert "[1.1 out] 3" in home.log("a") and home.rows()[0]["exit_code"] == 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"task_exec": ["/no/such/program"]}, "spawn"),
+        ({"task_exec": "true", "task_cwd": "nowhere"}, "spawn"),
+        ({"task_exec": "true", "task_env": {"A": {"from_env": "NOT_THERE_AT_ALL"}}}, "NOT_THERE_AT_ALL"),
+        ({"task_exec": "sleep 60", "task_timeout": 0.2}, "timeout"),
+    ],
+)
+def test_what_cannot_run_is_told_and_recorded(home: Home, fields: dict[str, Any], told: str) -> None:
+    home.write({"task_id": "a", **fields})
+    done = home.run("exec", "a")
+    assert done.returncode == 1 and told in done.stderr and "Traceback" not in done.stderr
+    assert home.rows()[0]["status"] == "technical_failure"
+
+
+def test_wrong_use_is_told(home: Home) -> None:
+    home.write({"task_id": "backup", "task_exec": "true"})
+    unknown = home.run("exec", "bakup")
+    assert (unknown.returncode, unknown.stderr) == (1, 'minisched: no task "bakup"; did you mean "backup"?\n')
+    for pair in ("A", "=x", ""):
+        refused = home.run("exec", "backup", "--env", pair)
+        assert refused.returncode == 2 and "expected K=V" in refused.stderr
+    assert home.rows() == []
+
+
+def test_a_success_counts_for_the_tasks_that_depend_on_it(home: Home) -> None:
+    home.write(
+        {"task_id": "first", "task_exec": "true"},
+        {"task_id": "then", "task_exec": "echo then", "task_dependencies": ["first"]},
+    )
+    home.start()
+    assert home.run("exec", "first").returncode == 0
+    eventually(lambda: [row for row in home.ended("then") if row["trigger"] == "dependency"], "the engine starts it")
+
+
+def test_a_killed_exec_is_seen_as_interrupted(home: Home, start: Start) -> None:
+    home.write({"task_id": "a", "task_exec": "exec sleep 60"})
+    process = start("a")
+    pid = pid_of(home)
+    process.kill()
+    process.communicate()
+    (seen,) = home.json("list")
+    assert (seen["current_status"], seen["reason"]) == ("technical_failure", "interrupted")
+    os.kill(pid, signal.SIGKILL)
