@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from minisched import lifecycle
-from minisched.model import UNFINISHED, Reason, Status, TaskExecution, Trigger
+from minisched.model import UNFINISHED, Completion, LogMark, Reason, Status, TaskExecution, Trigger, Verdict
 
 
 def run_in(status: Status) -> TaskExecution:
@@ -64,3 +64,17 @@ def test_a_run_has_the_exit_code_of_its_last_attempt_and_the_time_of_all() -> No
     run = lifecycle.begin_attempt(lifecycle.advance(run, Status.RETRYING, 12.0), 20.0)
     run = lifecycle.change_attempt(run, exit_code=0, duration=2.0)
     assert (run.exit_code, run.duration) == (0, 3.25)
+
+
+def test_an_attempt_that_is_over_says_what_is_known_of_its_process() -> None:
+    run = lifecycle.begin_attempt(run_in(Status.WAITING), 10.0)
+    run = lifecycle.change_attempt(run, log=LogMark(5, 0))
+    done = Completion(13.2, 3.2004, signal=9, timed_out=True, leftover_processes=2, output_cut=True, log_lost=True)
+    run = lifecycle.close_attempt(run, Verdict(Status.TECHNICAL_FAILURE, Reason.TIMEOUT, "killed"), done)
+    (attempt,) = run.attempts
+    assert (attempt.status, attempt.reason, attempt.detail) == (Status.TECHNICAL_FAILURE, "timeout", "killed")
+    assert (attempt.signal, attempt.end_time, attempt.duration, attempt.leftover_processes) == (9, 13.2, 3.2, 2)
+    assert attempt.output_cut and attempt.log_lost and attempt.log == LogMark(5, 0)
+    assert (run.status, run.duration) == (Status.RUNNING, 3.2)
+    run = lifecycle.close_attempt(run, Verdict(Status.SUCCESS, None, ""), Completion(14.0, 4.0, exit_code=0))
+    assert (run.attempts[-1].reason, run.exit_code) == (None, 0)

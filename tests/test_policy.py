@@ -85,7 +85,7 @@ def test_the_retry_delay_grows_by_its_factor_up_to_its_cap() -> None:
 
 
 def test_a_retry_delay_too_large_for_a_float_is_the_cap() -> None:
-    retry = Retry(max_attempts=9999, delay=10, backoff=10, max_delay=600, jitter=0)
+    retry = Retry(max_attempts=9999, delay=10.0, backoff=10.0, max_delay=600.0, jitter=0.0)
     assert policy.retry_delay(retry, 5000, 0.5) == 600
 
 
