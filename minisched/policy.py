@@ -181,7 +181,7 @@ def catch_up(gap: Gap, misfire: Misfire, grace_s: float, now: Instant, downtime:
     clock was set forward: then the newest due time is simply started if the delay is no longer than STALL_S.
     """
     on_time = [] if downtime else [due for due in gap.newest if now - due <= PUNCTUAL_S]
-    if not on_time and not downtime and now - gap.newest[-1] <= STALL_S:
+    if not on_time and not downtime and now - gap.newest[-1] <= min(STALL_S, grace_s):
         on_time = [gap.newest[-1]]
     older = gap.newest[: len(gap.newest) - len(on_time)]
     late = [due for due in older if now - due <= grace_s][-CATCHUP_MAX:]

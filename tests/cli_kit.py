@@ -7,11 +7,15 @@ import json
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
 import termios
+import threading
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,6 +84,38 @@ def columns_of(line: str) -> int:
     """How many columns of a terminal a line takes, counted another way than the command line does."""
     line = unicodedata.normalize("NFC", COLOUR.sub("", line))
     return sum(1 + (unicodedata.east_asian_width(char) in ("W", "F")) for char in line)
+
+
+@contextmanager
+def started(home: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A command in a process of its own, with pipes. It takes signals even where these tests run under `nohup` or in a
+    shell's background; it is killed after a minute, so that no reading of its output waits for ever."""
+
+    def take_signals() -> None:
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "minisched", "--home", str(home), *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        preexec_fn=take_signals,
+    )
+    timer = threading.Timer(60, process.kill)
+    timer.start()
+    try:
+        yield process
+    finally:
+        timer.cancel()
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream:
+                stream.close()
 
 
 def record(home: Path, *runs: TaskExecution) -> list[int]:

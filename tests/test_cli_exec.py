@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from cli_kit import on_terminal
+from cli_kit import on_terminal, started
 from running import Home, alive, environment, eventually
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -19,22 +20,8 @@ Start = Callable[..., "subprocess.Popen[str]"]
 @pytest.fixture
 def start(home: Home) -> Iterator[Start]:
     """Start `exec` with these arguments; what a failed test leaves of it is killed."""
-    started = []
-
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "minisched", "--home", str(home.path), "exec", *arguments]
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment())
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-        for stream in (process.stdout, process.stderr):
-            if stream:
-                stream.close()
+    with ExitStack() as stack:
+        yield lambda *arguments: stack.enter_context(started(home.path, "exec", *arguments))
 
 
 def pid_of(home: Home) -> int:
@@ -93,7 +80,7 @@ def test_a_task_that_is_at_work_is_refused_politely(home: Home, start: Start) ->
     first = start("a")
     pid = pid_of(home)
     refused = home.run("exec", "a")
-    assert (refused.returncode, refused.stdout) == (75, "")
+    assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == (
         "minisched: a is at its task_max_instances (1): run 1 is under way; wait for its end and try again\n"
     )
@@ -109,7 +96,7 @@ def test_of_many_started_at_once_only_one_runs(home: Home, start: Start) -> None
     for process in processes:
         process.communicate(timeout=30)
     assert (home.path / "ran").read_text() == "x\n"
-    assert sorted(process.returncode for process in processes) == [0, 75, 75, 75]
+    assert sorted(process.returncode for process in processes) == [0, 1, 1, 1]
     rows = home.rows()
     assert [row["status"] for row in rows].count("success") == 1
     assert {(row["status"], row["reason"]) for row in rows} <= {("success", None), ("skipped", "overlap")}
@@ -179,7 +166,6 @@ def test_a_reader_that_leaves_does_not_end_the_run(home: Home, start: Start) -> 
     process.stdout.close()
     assert process.wait(20) == 1
     assert "Exception" not in process.stderr.read()  # type: ignore[union-attr]
-    process.stderr.close()  # type: ignore[union-attr]
     assert "[1.1 out] 3" in home.log("a") and home.rows()[0]["exit_code"] == 3
 
 

@@ -7,12 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from cli_kit import Cli
+from cli_kit import Cli, started
 from running import Home, environment
 
 
@@ -29,24 +28,8 @@ def texts(done_or_text: str) -> list[str]:
     return [line.split("] ", 1)[1] for line in done_or_text.splitlines()]
 
 
-@contextmanager
-def following(home: Home, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "minisched", "--home", str(home.path), "logs", "-f", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(),
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        for stream in (process.stdout, process.stderr):
-            if stream:
-                stream.close()
+def following(home: Home, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    return started(home.path, "logs", "-f", *arguments)
 
 
 def put(home: Home, name: str, *lines: str) -> None:

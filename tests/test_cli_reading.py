@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_kit import GONE, Cli, record, statuses
+from cli_kit import GONE, Cli, record, started, statuses
 from factory import task as make_task
 from running import Home, environment, eventually, minisched
 
@@ -404,8 +404,7 @@ def test_hostile_names_and_details_reach_no_output_alive(home: Home, cli: Cli) -
     assert "中文任务 备份" in cli("list").stdout and "中文任务 备份" in cli("list", "--json").stdout
 
 
-@pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8"])
-@pytest.mark.parametrize("encoding", ["latin-1", "ascii", ""])
+@pytest.mark.parametrize(("locale", "encoding"), [("C.UTF-8", "latin-1"), ("C", "ascii"), ("POSIX", "")])
 def test_names_in_chinese_crash_in_no_locale_and_json_stays_json(home: Home, locale: str, encoding: str) -> None:
     home.write(task("a", task_name="中文任务 \U0001f600"))
     env = {"LC_ALL": locale, "PYTHONIOENCODING": encoding} if encoding else {"LC_ALL": locale}
@@ -460,19 +459,13 @@ def test_a_closed_standard_output_is_no_trouble(home: Home) -> None:
 
 def test_ctrl_c_leaves_no_traceback(home: Home) -> None:
     home.write(task("a"))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "minisched", "--home", str(home.path), "logs", "-f", "a"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(),
-    )
-    (home.path / "logs").mkdir()
-    (home.path / "logs" / "a.log").write_text("one line\n")
-    assert process.stdout is not None and process.stdout.readline() == "one line\n"
-    process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=30)
-    assert (process.returncode, stdout, stderr) == (130, "", "")
+    with started(home.path, "logs", "-f", "a") as process:
+        (home.path / "logs").mkdir()
+        (home.path / "logs" / "a.log").write_text("one line\n")
+        assert process.stdout is not None and process.stdout.readline() == "one line\n"
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=30)
+        assert (process.returncode, stdout, stderr) == (130, "", "")
 
 
 def test_version_tells_three_versions() -> None:

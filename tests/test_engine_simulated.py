@@ -462,11 +462,38 @@ def test_a_board_that_boots_in_1970_does_not_replay_fifty_years(sim: MakeSim) ->
     one.run_for(120)
     one.world.wall_offset += T0
     one.run_for(120)
-    rows = one.rows()
-    assert len(rows) < 80
-    (missed,) = [row for row in rows if row["status"] == "missed"]
-    assert missed["missed_count"] > 25_000_000
-    assert sum(row["trigger"] == "catchup" for row in rows) <= 61
+    assert [row["status"] for row in one.rows()] == ["success"] * 4
+
+
+def test_once_a_board_learns_the_time_its_real_downtime_is_what_counts(sim: MakeSim) -> None:
+    one = sim(task(schedule="* * * * *"))
+    one.run_for(600)
+    one.stop()
+    now = one.world.wall()
+    one.world.wall_offset -= now - 50.0  # off, and on again without a clock
+    for _ in range(2):
+        one.boot()
+        one.run_for(65)
+        one.stop()
+    one.boot()
+    one.world.wall_offset += now - one.world.wall() + 600  # ten minutes were lost
+    one.run_for(3)
+    rows = [row for row in one.rows() if row["scheduled_time"] > "2000" and row["start_time"] is None]
+    assert {(row["status"], row["reason"]) for row in rows} == {("missed", "late")}
+    assert 8 <= len(rows) <= 10
+    due = [row["scheduled_time"] for row in one.rows() if row["scheduled_time"] > "2000"]
+    assert due == sorted(set(due))
+
+
+def test_a_retry_does_not_wait_for_a_clock_that_was_set_back(sim: MakeSim) -> None:
+    retry = {"max_attempts": 2, "delay": "1m", "max_delay": "2m", "jitter": 0}
+    one = sim(task(schedule="@at 2027-01-15T01:00", task_retry=retry), script=exits(a=[Exit(1.0, 9), Exit(1.0)]))
+    one.run_for(3610)
+    one.stop()
+    one.world.wall_offset -= one.world.wall() - 100.0
+    one.boot()
+    one.run_for(121)
+    assert [row[2] for row in one.told()] == ["success"]
 
 
 def test_an_engine_held_up_writes_what_it_could_not_start_in_time(sim: MakeSim) -> None:
@@ -496,6 +523,15 @@ def test_reboot_runs_once_per_boot_of_the_machine(sim: MakeSim) -> None:
     one.boot()
     one.run_for(10)
     assert one.told() == [("a", "reboot", "success", None)]
+    one.stop()
+    configure(one, task(schedule="@reboot", enabled=False))
+    one.boot()
+    one.run_for(5)
+    one.stop()
+    configure(one, task(schedule="@reboot"))
+    one.boot()
+    one.run_for(5)
+    assert len(one.told()) == 1  # still the same boot
     one.stop()
     one.world.boot_id = "boot-2"
     one.boot()
@@ -655,6 +691,71 @@ def test_a_removed_tasks_waiting_runs_are_cancelled(sim: MakeSim) -> None:
     one.post(Reload())
     one.run_for(1)
     assert one.told() == [("a", "schedule", "cancelled", "user")]
+
+
+def test_a_task_that_is_removed_and_put_back_does_not_run_beside_itself(sim: MakeSim) -> None:
+    one = sim(task(schedule="@every 60s"), task("b"), script=exits(a=Exit(300.0)))
+    one.run_for(65)
+    configure(one, task("b"))
+    one.run_for(10)
+    configure(one, task(schedule="@every 60s"), task("b"))
+    one.run_for(60)
+    assert [row[2:] for row in one.told("a")] == [("running", None), ("skipped", "overlap")]
+
+
+def test_a_waiting_run_whose_dependencies_are_taken_from_the_config_starts(sim: MakeSim) -> None:
+    one = sim(task("b"), task(schedule="@at 2027-01-15T00:01", task_dependencies=["b"]))
+    one.run_for(65)
+    configure(one, task("b"), task(schedule="@at 2027-01-15T00:01"))
+    one.run_for(5)
+    assert one.told() == [("a", "schedule", "success", None)]
+
+
+def test_a_changed_dependency_timeout_holds_for_a_run_that_waits_already(sim: MakeSim) -> None:
+    waits = {"task_dependencies": ["b"]}
+    one = sim(task("b"), task(schedule="@at 2027-01-15T00:01", **waits))
+    one.run_for(65)
+    configure(one, task("b"), task(schedule="@at 2027-01-15T00:01", task_dependency_timeout=30, **waits))
+    one.run_for(30)
+    assert one.told() == [("a", "schedule", "skipped", "dependency_timeout")]
+
+
+def test_a_raised_number_of_instances_lets_the_queued_run_start(sim: MakeSim) -> None:
+    fields = {"task_overlap": "queue"}
+    one = sim(task(schedule="@every 60s", **fields), script=exits(a=Exit(500.0)))
+    one.run_for(125)
+    configure(one, task(schedule="@every 60s", task_max_instances=2, **fields))
+    one.run_for(5)
+    assert [row[2] for row in one.told()] == ["running", "running"]
+
+
+def test_replace_with_several_instances_makes_room_for_one(sim: MakeSim) -> None:
+    one = sim(task(schedule="@every 60s", task_overlap="replace", task_max_instances=2), script=exits(a=Exit(1000.0)))
+    one.run_for(185)
+    assert [row[2:] for row in one.told()] == [("cancelled", "replaced"), ("running", None), ("running", None)]
+
+
+def test_a_retry_that_is_queued_for_capacity_at_a_stop_goes_on_afterwards(sim: MakeSim) -> None:
+    one = sim(
+        task("a", "@at 2027-01-15T00:01", task_retry={"max_attempts": 2, "delay": 30, "jitter": 0}),
+        task("long", "@at 2027-01-15T00:01:05"),
+        script=exits(a=[Exit(1.0, 9), Exit(1.0)], long=Exit(60.0)),
+        max_running=1,
+    )
+    one.run_for(100)
+    assert one.told("a") == [("a", "schedule", "queued", "max_running")]
+    one.stop()
+    one.boot()
+    one.run_for(5)
+    assert one.told("a") == [("a", "schedule", "success", None)]
+
+
+def test_a_due_time_past_its_grace_is_not_started_however_short_the_delay(sim: MakeSim) -> None:
+    one = sim(task(schedule="@every 10m", task_misfire_grace=5))
+    one.run_for(590)
+    one.world.wall_offset += 40
+    one.run_for(5)
+    assert one.told() == [("a", "schedule", "missed", "late")]
 
 
 def test_a_removed_task_that_comes_back_counts_from_then(sim: MakeSim) -> None:

@@ -43,6 +43,7 @@ def test_a_process_is_told_from_a_later_one_with_its_pid() -> None:
     assert not is_alive(identity._replace(start_ticks=identity.start_ticks + 1))
     assert not is_alive(identity._replace(boot_id="another boot"))
     assert not is_alive(ProcessIdentity(os.getpid(), 0, ""))
+    assert is_alive(ProcessIdentity(os.getpid(), 0, ""), assume=True)
     assert process_identity(2**22 + 1) == ProcessIdentity(2**22 + 1, 0, "")
 
 

@@ -221,6 +221,12 @@ def test_an_engine_held_up_for_seconds_still_starts_the_newest_on_schedule_and_m
     assert plan.missed == [MissedSpan(due, due, 1, Reason.LATE) for due in (100, 101, 102)]
 
 
+def test_an_engine_held_up_for_longer_than_the_grace_starts_nothing() -> None:
+    assert policy.catch_up(gap(100), Misfire.LATEST, 5, 109.0, downtime=False) == CatchUp(
+        [], [MissedSpan(100, 100, 1, Reason.LATE)]
+    )
+
+
 def test_with_all_the_older_ones_of_a_held_up_engine_run_too() -> None:
     plan = policy.catch_up(gap(100, 103), Misfire.ALL, HOUR, 109.0, downtime=False)
     assert plan == CatchUp([DueRun(100, Trigger.CATCHUP), DueRun(103, Trigger.SCHEDULE)], [])

@@ -18,7 +18,6 @@ from minisched.executor import TaskExecutor, prepare_process, process_identity
 from minisched.model import (
     EXIT_NO,
     EXIT_OK,
-    EXIT_TEMPFAIL,
     EXIT_USAGE,
     Batch,
     Completion,
@@ -67,11 +66,16 @@ def execute(options: Namespace) -> int:
         ledger.close()
 
 
-def in_the_way(view: View, task: Task, unfinished: Iterable[TaskExecution]) -> list[int]:
-    """The runs of the task that are at work, or about to be by another `exec`."""
-    seen = [view.as_seen(run) for run in unfinished if run.task_id == task.task_id]
+def in_the_way(view: View, task: Task, unfinished: Iterable[TaskExecution], run_id: int = 0) -> list[int]:
+    """The runs of the task that are at work, or about to be by another `exec` that came before run `run_id` (0: by
+    any)."""
+    seen = [view.as_seen(run) for run in unfinished if run.task_id == task.task_id and run.run_id != run_id]
     starting = (Status.WAITING, Trigger.MANUAL)
-    return [run.run_id for run in seen if run.status in _BLOCKING or (run.status, run.trigger) == starting]
+    return [
+        run.run_id
+        for run in seen
+        if run.status in _BLOCKING or ((run.status, run.trigger) == starting and not 0 < run_id < run.run_id)
+    ]
 
 
 def refuse_at_maximum(task: Task, run_ids: Sequence[int]) -> None:
@@ -80,7 +84,7 @@ def refuse_at_maximum(task: Task, run_ids: Sequence[int]) -> None:
         raise Refusal(
             f"{task.task_id} is at its task_max_instances ({task.task_max_instances}): "
             f"run {', '.join(map(str, run_ids))} is under way; wait for its end and try again",
-            code=EXIT_TEMPFAIL,
+            code=EXIT_NO,
         )
 
 
@@ -117,15 +121,10 @@ class _Foreground:
         )
         (self.run_id,) = self.commit(Batch(runs=[run]))
         run = run._replace(run_id=self.run_id)
-        earlier = [one for one in in_the_way(self.view, self.task, self.ledger.unfinished()) if one < self.run_id]
-        try:
-            refuse_at_maximum(self.task, earlier)
-        except Refusal:  # somebody was faster
-            detail = f"run {', '.join(map(str, earlier))} is under way"
-            self.commit(Batch(runs=[lifecycle.advance(run, Status.SKIPPED, time.time(), Reason.OVERLAP, detail)]))
-            raise
+        self.give_way(run, Status.SKIPPED)
         self.run_ = lifecycle.begin_attempt(run, time.time())
         self.commit(Batch(runs=[self.run_], durable=False))
+        self.give_way(self.run_, Status.CANCELLED)  # the engine may have begun a run since the first look
         try:
             launch = make_launch(
                 self.task,
@@ -136,11 +135,24 @@ class _Foreground:
                 os.environ,
                 base_environment(os.environ, self.config),
             )
-        except (LookupError, OSError) as error:
+        except (LookupError, OSError, ValueError) as error:
             done = Completion(end_time=time.time(), duration=0.0, spawn_error=f"task_env: {error}")
         else:
             done = self.executor.execute_task(launch, Echo(), self.started)
         return self.end(done)
+
+    def give_way(self, run: TaskExecution, status: Status) -> None:
+        """End as `status` where somebody was faster. Raises Refusal then."""
+        others = in_the_way(self.view, self.task, self.ledger.unfinished(), self.run_id)
+        try:
+            refuse_at_maximum(self.task, others)
+        except Refusal:
+            reason = Reason.OVERLAP if status is Status.SKIPPED else Reason.REPLACED
+            detail = f"run {', '.join(map(str, others))} is under way"
+            if run.attempts:
+                run = lifecycle.change_attempt(run, status=status, reason=reason.value, end_time=time.time())
+            self.commit(Batch(runs=[lifecycle.advance(run, status, time.time(), reason, detail)]))
+            raise
 
     def started(self, message: RunStarted) -> None:
         self.run_ = lifecycle.change_attempt(self.run_, process=message.process, log=message.log)

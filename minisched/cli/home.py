@@ -37,7 +37,7 @@ class View:
         self.zone = load_zone(name)
         self.history = History(self.home.database)
         holder = read_lock(self.home).holder
-        self.engine: Optional[ProcessIdentity] = holder if holder and is_alive(holder) else None
+        self.engine: Optional[ProcessIdentity] = holder if holder and is_alive(holder, assume=True) else None
 
     def good_config(self) -> Config:
         """The config, where a command is nothing without it. Raises Refusal with its problems."""
@@ -59,7 +59,7 @@ class View:
 
     def as_seen(self, run: TaskExecution) -> TaskExecution:
         """An unfinished run whose engine is gone is not running: the next engine will write what is shown here."""
-        if run.status is not Status.RUNNING or (run.owner and is_alive(run.owner)):
+        if run.status is not Status.RUNNING or (run.owner and is_alive(run.owner, assume=True)):
             return run
         end: dict[str, Any] = {
             "status": Status.TECHNICAL_FAILURE,

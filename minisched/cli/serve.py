@@ -18,7 +18,7 @@ from minisched.config import ConfigError, check_permissions, load_config, sweep_
 from minisched.engine import POLL_S, SchedulerEngine, Surroundings
 from minisched.executor import TaskExecutor, is_alive, kill_leftover, prepare_process, process_identity
 from minisched.home import Home, HomeBusy, HomeLock
-from minisched.model import EXIT_CONFIG, EXIT_IOERR, EXIT_TEMPFAIL, Config, Message, Reload, Stop, StoreError
+from minisched.model import EXIT_CONFIG, EXIT_IOERR, EXIT_TEMPFAIL, Config, Message, Problem, Reload, Stop, StoreError
 from minisched.store import NewerDatabase, open_store
 from minisched.tasklog import TaskLogs, engine_logger
 from minisched.timetable import load_zone
@@ -47,7 +47,11 @@ class ConfigFile:
         return (found.st_ino, found.st_mtime_ns, found.st_size)
 
     def load(self) -> Config:
-        return load_config(self._path)
+        """Raises ConfigError, also where the machine cannot look at it now (no descriptor for a zone's file)."""
+        try:
+            return load_config(self._path)
+        except (OSError, ImportError) as error:
+            raise ConfigError([Problem("", f"cannot be checked now ({error}); it is tried again")]) from error
 
 
 def run(options: Namespace) -> int:
@@ -55,8 +59,10 @@ def run(options: Namespace) -> int:
     prepare_process()
     gc.disable()  # a start of 10,000 tasks makes no garbage, and looking for some takes a third of its time
     home = Home(options.home)
+    source = ConfigFile(home.config)
+    stamp = source.stamp()  # before the file is read: a change from here on is a change
     try:
-        config = load_config(home.config)
+        config = source.load()
     except ConfigError as error:
         for problem in config_problems(error, home):
             fail(problem)
@@ -81,7 +87,7 @@ def run(options: Namespace) -> int:
         fail(told)
     if os.geteuid() == 0:
         log.warning("running as root: tasks without task_user run as root too")
-    engine = build(home, config, ledger, log, lock)
+    engine = build(home, config, source, stamp, ledger, log, lock)
     install_signals(engine.inbox)
     count = len(config.tasks)
     print(f"minisched {__version__}: home {home.path}, {count} task{'' if count == 1 else 's'}", flush=True)
@@ -103,7 +109,9 @@ def run(options: Namespace) -> int:
         lock.release()
 
 
-def build(home: Home, config: Config, ledger: Any, log: logging.Logger, lock: HomeLock) -> SchedulerEngine:
+def build(
+    home: Home, config: Config, source: ConfigFile, stamp: object, ledger: Any, log: logging.Logger, lock: HomeLock
+) -> SchedulerEngine:
     """Put the engine together from its parts."""
     inbox: SimpleQueue[Message] = SimpleQueue()
     logs = TaskLogs(home.logs, config.settings.log, load_zone(config.settings.timezone))
@@ -129,19 +137,20 @@ def build(home: Home, config: Config, ledger: Any, log: logging.Logger, lock: Ho
         owner=process_identity(os.getpid()),
         environ=dict(os.environ),
         draw=draw,
-        is_alive=is_alive,
+        is_alive=lambda identity: is_alive(identity, assume=True),
         kill_leftover=lambda process, run_id: kill_leftover(process, run_id, home.path),
         upkeep=upkeep,
         configured=configured,
     )
     poll_s = POLL_AS_INIT_S if os.getpid() == 1 else POLL_S
-    return SchedulerEngine(config, ConfigFile(home.config), SystemClock(), ledger, executor, inbox, log, around, poll_s)
+    clock = SystemClock()
+    return SchedulerEngine(config, source, clock, ledger, executor, inbox, log, around, poll_s, stamp)
 
 
 def draw() -> float:
-    import random  # 3 ms and 0.3 MB, for the first retry
-
-    return random.random()
+    """As random.random(), without that module: it would be 0.3 MB for a few retries, and cannot be imported when no
+    descriptor is left."""
+    return int.from_bytes(os.urandom(6), "big") / 2**48
 
 
 def install_signals(inbox: SimpleQueue[Message]) -> None:

@@ -107,6 +107,7 @@ class Arrivals:
         return True
 
     def wait_for_tokens(self, live: LiveRun, now: Instant) -> None:
+        self.desk.cancel_timer(live)
         timeout_s = live.state.task.task_dependency_timeout
         if timeout_s is None:
             return
@@ -116,7 +117,8 @@ class Arrivals:
             detail = f"waited {timeout_s:g} s for {live.run.reason}"
             self.desk.end(live, Status.SKIPPED, then, Reason.DEPENDENCY_TIMEOUT, detail)
 
-        self.desk.set_timer(live, max(0.0, live.run.created_time + timeout_s - now), expire)
+        # At most the timeout: the clock may have been set back since.
+        self.desk.set_timer(live, min(max(0.0, live.run.created_time + timeout_s - now), timeout_s), expire)
 
     def join(self, state: TaskState, now: Instant) -> None:
         """A token came: start what waits for it, or a task that only its dependencies start."""

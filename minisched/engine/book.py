@@ -46,7 +46,7 @@ class LiveRun(Entry):
 class TaskState:
     """A task and where it stands."""
 
-    __slots__ = ("event", "index", "live", "next_due", "record", "schedules", "task", "zone")
+    __slots__ = ("event", "index", "known_until", "live", "next_due", "record", "schedules", "task", "zone")
 
     def __init__(self, task: Task, record: TaskRecord) -> None:
         self.task = task
@@ -55,6 +55,7 @@ class TaskState:
         self.schedules: Sequence[Schedule] = ()
         self.zone: tzinfo = timezone.utc
         self.live: list[LiveRun] = []
+        self.known_until: float = 0  # what was settled before the clock fell back to long ago
         self.next_due: Optional[int] = None
         self.event: Any = None  # the timer of `next_due`
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from minisched.timetable import Schedule
 
 REBOOT = "@reboot"
+CLOCK_SANE_SINCE = 1_735_689_600  # 2025-01-01Z; an earlier time is that of a board that has not learnt it yet
 _NO_KEYWORDS: dict[str, Any] = {}  # one for all timers; `sched` would make one for each
 
 
@@ -42,6 +43,7 @@ class Calendar:
         self.timers = sched.scheduler(clock.wall, no_delay)
         self.open = True  # False: due times wait, because nothing can be written or the engine stops
         self.failed: Optional[StoreError] = None  # why due times could not be settled, for the engine to answer
+        self._departed: dict[str, TaskState] = {}  # removed, but their processes live: should one come back, it knows
         self._fire = self.fire  # bound once, not once for each timer
         self._overdue: dict[str, None] = {}  # tasks whose due times wait for `open`
 
@@ -59,12 +61,13 @@ class Calendar:
         zones: dict[str, tzinfo] = {}
         parsed: dict[tuple[str, ...], tuple[Schedule, ...]] = {}  # tasks of the same texts share what they mean
         changed = []
+        departed = set(self._departed)
         for index, task in enumerate(config.tasks.values()):
-            state = old.pop(task.task_id, None)
+            state = old.pop(task.task_id, None) or self._departed.pop(task.task_id, None)
             if state is None:
                 state = TaskState(task, records.get(task.task_id) or TaskRecord(task.task_id))
                 changed.append(state)
-            elif state.task != task:
+            elif state.task != task or state.task.task_id in departed:
                 self.disarm(state)
                 changed.append(state)
             state.task, state.index = task, index
@@ -78,15 +81,18 @@ class Calendar:
                 timed = [text for text in task.task_schedule if text.strip().lower() != REBOOT]
                 parsed[task.task_schedule] = tuple(parse_schedule(text) for text in timed)
             state.schedules = parsed[task.task_schedule]
-        for state in old.values():
-            self.disarm(state)
-            self.drop_unstarted(state, now, "the task was removed from the config")
-            for live in state.live:
-                live.run = live.run._replace(max_attempts=live.run.attempt)  # it ends with its process
         gone = {**records, **{task_id: state.record for task_id, state in old.items()}}
         for record in gone.values():
             if record.task_id not in self.book.tasks and record.schedule_key:
                 self.book.save_record(record._replace(schedule_key=""))  # should it come back, it counts from then
+        for state in old.values():
+            self.disarm(state)
+            self.drop_unstarted(state, now, "the task was removed from the config")
+            state.record = state.record._replace(schedule_key="")
+            for live in state.live:
+                live.run = live.run._replace(max_attempts=live.run.attempt)  # it ends with its process
+            self._departed[state.task.task_id] = state
+        self._departed = {task_id: state for task_id, state in self._departed.items() if state.live}
         stale = [(one, other) for one, other in self.book.tokens if not self.depends(one, other)]
         if stale:
             self.book.take_tokens(stale)
@@ -102,13 +108,16 @@ class Calendar:
             task, record = state.task, state.record
             key = "\n".join((task.task_timezone, *task.task_schedule)) if task.enabled and task.task_schedule else ""
             key = sys.intern(key)  # many tasks have the same one
-            settled = min(record.settled, now) if key == record.schedule_key else now
             reboot = task.enabled and any(text.strip().lower() == REBOOT for text in task.task_schedule)
             reboot_due = starting and reboot and record.boot_id != self.boot_id
-            if key != record.schedule_key or settled != record.settled or reboot_due:
-                self.book.save_record(
-                    record._replace(schedule_key=key, settled=settled, boot_id=self.boot_id if reboot else "")
-                )
+            if key != record.schedule_key:
+                record = record._replace(schedule_key=key, settled=now)
+            if reboot:
+                record = record._replace(boot_id=self.boot_id)
+            if record != state.record:
+                self.book.save_record(record)
+            if record.settled > now:
+                self.mark(state, now, now)
             if not task.enabled:
                 self.drop_unstarted(state, now, "the task was disabled")
                 continue
@@ -118,8 +127,13 @@ class Calendar:
             if state.next_due is not None and state.next_due <= now:
                 self.settle(state, now, downtime=starting)
                 self.arm(state)
-            if task.task_dependencies:
+            for live in state.live:
+                if live.run.status is Status.WAITING:
+                    self.arrivals.wait_for_tokens(live, now)  # its timeout may be another one now
+            if task.task_dependencies or state.first(Status.WAITING):
                 self.arrivals.join(state, now)
+            if state.live:
+                self.desk.vacated(state, now)  # it may run more often at once now
 
     def depends(self, task_id: str, other: str) -> bool:
         state = self.book.tasks.get(task_id)
@@ -161,6 +175,10 @@ class Calendar:
         now = self.clock.wall()
         if due is None:
             return
+        if self.learnt_the_time(state, now):
+            self.settle(state, now, downtime=False)
+            self.arm(state)
+            return
         self.arm(state, due)
         alone = state.next_due is None or state.next_due > now
         if self.open and alone and state.task.task_id not in self._overdue:
@@ -187,6 +205,7 @@ class Calendar:
         if not self.open:
             self._overdue[state.task.task_id] = None
             return
+        self.learnt_the_time(state, now)
         settled = state.record.settled
         first = next_of(state.schedules, settled, state.zone)
         if first is None or first > now:
@@ -212,7 +231,7 @@ class Calendar:
             self._overdue[task.task_id] = None  # `settled` stands still, so the next try sees the same due times
             self.failed = error
             return
-        self.book.save_record(state.record._replace(settled=newest[-1]))
+        self.mark(state, newest[-1], now)
         if known:
             # The clock was set back over due times that have their row: none of them runs again.
             newest = [due for due in newest if due not in known]
@@ -230,12 +249,30 @@ class Calendar:
 
     # ------------------------------------------------------------------------------------------------------- clocks
 
+    def mark(self, state: TaskState, settled: Instant, now: Instant) -> None:
+        """Count from `settled` on. A clock that shows long ago is wrong: what it settles is not written, so that the
+        due times from the real last one on are found once the time is known."""
+        record = state.record._replace(settled=settled)
+        if now >= CLOCK_SANE_SINCE:
+            self.book.save_record(record)
+        else:
+            state.known_until = max(state.known_until, state.record.settled)
+            state.record = record
+
+    def learnt_the_time(self, state: TaskState, now: Instant) -> bool:
+        """The clock came from long ago to the present: count from what was settled before, or from now."""
+        if not state.record.settled < CLOCK_SANE_SINCE <= now:
+            return False
+        settled = state.known_until if state.known_until >= CLOCK_SANE_SINCE else now
+        self.book.save_record(state.record._replace(settled=settled))
+        return True
+
     def set_back(self, now: Instant) -> None:
         """The wall clock was set back: what stands in the future is counted anew from now. Due times that have their
         row already are found again in the ledger and do not run twice."""
         for state in self.book.tasks.values():
             if state.record.settled > now:
-                self.book.save_record(state.record._replace(settled=now))
+                self.mark(state, now, now)
             if state.event is not None:
                 self.arm(state)
 

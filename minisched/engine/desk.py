@@ -35,7 +35,7 @@ class Desk:
         wall: Callable[[], Instant],
         draw: Callable[[], float],
         make_launch: Callable[[LiveRun], Launch],
-        fail_launch: Callable[[TaskExecution, str], None],
+        fail_launch: Callable[[TaskExecution, str, bool], None],
     ) -> None:
         self.book = book
         self.executor = executor
@@ -86,17 +86,26 @@ class Desk:
             self.end(live, Status.SKIPPED, now, Reason.QUEUE_FULL, self.whom(state, live))
         else:
             if decision is policy.Admission.REPLACE:
-                for other in [other for other in state.live if other is not live]:
-                    if other.run.status is not Status.WAITING:
-                        self.cancel(other, Reason.REPLACED, now)
+                self.make_room(live, now)
             live.run = lifecycle.advance(live.run, Status.QUEUED, now, Reason.OVERLAP, self.whom(state, live))
             self.book.save(live)
             self.vacated(state, now)
 
+    def make_room(self, live: LiveRun, now: Instant) -> None:
+        """Replace: what was queued behind the task, and the oldest of those that hold its places, make room for one."""
+        state = live.state
+        held = self.occupied(state) - state.task.task_max_instances + 1
+        for other in [other for other in state.live if other is not live and other.run.status is not Status.WAITING]:
+            if other.run.status is Status.QUEUED and other.run.reason == Reason.OVERLAP.value:
+                self.cancel(other, Reason.REPLACED, now)
+            elif held > 0:
+                held -= 1
+                self.cancel(other, Reason.REPLACED, now)
+
     def whom(self, state: TaskState, live: LiveRun) -> str:
         """Why there is no room, for people: the runs in the way and what they do."""
         others = [other.run for other in state.live if other is not live and other.run.status is not Status.WAITING]
-        texts = [f"run {run.run_id} is {run.status}" for run in others if run.run_id]
+        texts = [f"run {run.run_id} is {run.status}" if run.run_id else "a run of the same moment" for run in others]
         texts += [f"run {run_id} is running by `exec`" for run_id in sorted(self.foreign.get(state.task.task_id, ()))]
         return ", ".join(texts)
 
@@ -141,14 +150,15 @@ class Desk:
         """Start the processes whose rows are on disk now."""
         launches, self.launches = self.launches, []
         for live in launches:
+            if live.cancelled_for is not None:
+                self.fail_launch(live.run, "cancelled before it was started", True)
+                continue
             try:
                 launch = self.make_launch(live)
             except (LookupError, OSError, ValueError) as error:
-                self.fail_launch(live.run, f"task_env: {error}")
+                self.fail_launch(live.run, f"task_env: {error}", False)
                 continue
             self.executor.start(launch)
-            if live.cancelled_for is not None:
-                self.executor.cancel(live.run.run_id)
 
     def started(self, message: RunStarted) -> None:
         live = self.book.runs.get(message.run_id)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from minisched.model import Clock, HistorySettings, Instant, Ledger
 
 COMMIT_RETRY_S = 1.0  # between tries to write while the ledger cannot be written
+REOPEN_EVERY_S = 60.0  # a medium that damages each new file is not given one at every turn
 RETAIN_EVERY_S = 60.0
 RETAIN_ROWS = 50  # deleted in one step, some milliseconds
 
@@ -43,7 +44,8 @@ class Keeper:
         self.problems = problems
         self.trouble_since: Optional[float] = None
         self._next_try = 0.0
-        self._next_retain = clock.monotonic() + RETAIN_EVERY_S
+        self._reopened = -REOPEN_EVERY_S
+        self.next_retain = clock.monotonic() + RETAIN_EVERY_S
 
     def nap_s(self, mono: float) -> float:
         """Seconds until there is something to write; infinite where there is nothing."""
@@ -87,13 +89,16 @@ class Keeper:
 
     def reopen(self, damaged: bool = False) -> None:
         """The file is damaged, gone or another one: go on with what can be had, and say so for as long as we run."""
+        mono = self.clock.monotonic()
+        if mono - self._reopened < REOPEN_EVERY_S:
+            return
         try:
             told = self.ledger.reopen(self.clock.wall(), damaged)
         except StoreError as error:
             told = [str(error)]
         else:
             self.book.rewrite()
-            self._next_try = self.clock.monotonic()
+            self._reopened = self._next_try = mono
         for problem in told:
             self.log.error("history: %s", problem)
         self.problems["history file"] = "; ".join(told)
@@ -118,7 +123,7 @@ class Keeper:
         elif "disk" not in self.problems:
             self.problems["disk"] = "the disk is nearly full"
             self.log.error("the disk is nearly full: runs that cannot be recorded will not start")
-        if mono < self._next_retain or self.trouble_since is not None:
+        if mono < self.next_retain or self.trouble_since is not None:
             return
         deleted = 0
         try:
@@ -126,4 +131,4 @@ class Keeper:
         except StoreError as error:
             self.log.warning("history: retention waits: %s", error)
         if deleted < RETAIN_ROWS:  # else there is more, for the next poll
-            self._next_retain = mono + RETAIN_EVERY_S
+            self.next_retain = mono + RETAIN_EVERY_S

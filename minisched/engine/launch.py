@@ -66,7 +66,7 @@ def make_launch(
     environ: Mapping[str, str],
     base: Mapping[str, str],
 ) -> Launch:
-    """The order for the executor. Raises LookupError or OSError where a secret of `task_env` cannot be read.
+    """The order for the executor. Raises LookupError, OSError, ValueError where a secret cannot be read.
 
     environ: the engine's whole environment, for `from_env`; base: what of it every task gets.
     """

@@ -67,13 +67,14 @@ def recover(
                 desk.end(live, Status.TECHNICAL_FAILURE, now, Reason.INTERRUPTED, detail)
         elif status is Status.RETRYING:
             book.save(live)
-            desk.set_retry_timer(live, max(0.0, (run.retry_time or now) - now))
+            delay_s = (run.retry_time or now) - now  # at most the longest delay: the clock may have been set back
+            desk.set_retry_timer(live, min(max(0.0, delay_s), live.state.task.task_retry.max_delay))
         elif status is Status.WAITING and run.trigger is Trigger.MANUAL:
             desk.end(live, Status.CANCELLED, now, Reason.USER, "the `exec` that opened it ended before it started it")
         elif status is Status.WAITING:
             book.save(live)
             arrivals.wait_for_tokens(live, now)
-        elif run.scheduled_time is not None and now - run.scheduled_time > grace_s:
+        elif run.scheduled_time is not None and now - run.scheduled_time > grace_s and not run.attempts:
             desk.end(live, Status.MISSED, now, Reason.DOWNTIME, "it was queued when the engine stopped")
         else:
             desk.requeue(live, now)

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 # within the next minute the naps are half as long: a resume or a clock set forward costs at most one.
 POLL_S = 2.0
 SOON_S = 60.0
+DAY_S = 86_400.0
 JUMP_S = 2.0  # a smaller move of the wall clock against the monotonic one is an ordinary correction
 LAST_COMMIT_S = 5.0  # how long a stopping engine goes on trying
 RELOAD_EVERY_S = 30.0  # a refused config is looked at again: no descriptor was left, or a chmod mended it
@@ -73,6 +74,7 @@ class SchedulerEngine:
         log: logging.Logger,
         around: Surroundings,
         poll_s: float = POLL_S,
+        stamp: object = None,  # of the file when `config` was read
     ) -> None:
         self.config = config
         self.source = source
@@ -101,7 +103,7 @@ class SchedulerEngine:
         self.calendar = Calendar(self.book, self.desk, self.arrivals, clock, ledger, around.owner.boot_id)
         self.keeper = Keeper(self.book, self.desk, self.calendar, ledger, clock, log, self.problems)
         self._base = base_environment(around.environ, config)
-        self._stamp = source.stamp()
+        self._stamp = source.stamp() if stamp is None else stamp
         self._doubted = False  # the file may be half written
         self._stops = 0
         mono = clock.monotonic()
@@ -182,9 +184,9 @@ class SchedulerEngine:
             record = TaskRecord(task.task_id)  # the run is on disk and due: it starts without knowing its past
         return make_launch(task, live.run, record, self.around.home, live.state.zone, self.around.environ, self._base)
 
-    def fail_launch(self, run: TaskExecution, why: str) -> None:
-        """End an attempt that could not even be ordered, by the way that every attempt ends."""
-        completion = Completion(end_time=self.clock.wall(), duration=0.0, spawn_error=why)
+    def fail_launch(self, run: TaskExecution, why: str, cancelled: bool = False) -> None:
+        """End an attempt that was not even ordered, by the way that every attempt ends."""
+        completion = Completion(end_time=self.clock.wall(), duration=0.0, spawn_error=why, cancelled=cancelled)
         self.inbox.put(RunFinished(run.run_id, run.attempt, completion))
 
     def unowned(self) -> list[TaskExecution]:
@@ -228,12 +230,12 @@ class SchedulerEngine:
     def poll(self, now: Instant, mono: float) -> None:
         """Every POLL_S: is the config a new one, are the files still ours, what may be deleted."""
         stamp = self.source.stamp()
-        if stamp != self._stamp and not self._stops:
+        if stamp != self._stamp:
             self._stamp = stamp
             self.reload(now, "the file has changed", doubtful=True)
         elif self._doubted:
             self.reload(now, "the file has changed")
-        elif "config" in self.problems and mono >= self._next_reload and not self._stops:
+        elif "config" in self.problems and mono >= self._next_reload:
             self.reload(now, "it can be used again", quiet=True)
         if self.desk.foreign:
             self.absorb(now)
@@ -241,11 +243,15 @@ class SchedulerEngine:
         found = "; ".join(self.around.upkeep())
         if found and found != self.problems.get("files"):
             self.log.error("%s", found)
-        self.problems.update({"files": found} if found else {})
+        self.problems["files"] = found
+        if not found:
+            del self.problems["files"]
 
     def reload(self, now: Instant, why: str, doubtful: bool = False, quiet: bool = False) -> None:
         """Put the config file in force, or keep the old config and say why. doubtful: it may be half written, so a
         broken one is looked at once more before it is told. quiet: problems told before are not told again."""
+        if self._stops:
+            return
         self._doubted = False
         self._stamp = self.source.stamp()
         try:
@@ -279,8 +285,10 @@ class SchedulerEngine:
         self._offset = offset
         if abs(moved_s) > JUMP_S:
             self.log.warning("the clock was set %s by %.0f s", "forward" if moved_s > 0 else "back", abs(moved_s))
-        if moved_s < 0 and abs(moved_s) > JUMP_S:
+        if moved_s < -JUMP_S:
             self.calendar.set_back(now)
+        elif moved_s > DAY_S:
+            self.keeper.next_retain = mono + DAY_S  # a clock that is wrong for a while must not age the history away
 
     # ------------------------------------------------------------------------------------------------------ the end
 
@@ -292,7 +300,7 @@ class SchedulerEngine:
             self.calendar.open = False
             self.desk.drop_launches(now)
             for state in self.book.tasks.values():
-                for live in [live for live in state.live if live.run.status is Status.QUEUED]:
+                for live in [live for live in state.live if live.run.status is Status.QUEUED and not live.run.attempts]:
                     self.desk.end(live, Status.SKIPPED, now, Reason.SHUTDOWN, "the engine was stopped")
             grace_s = self.config.settings.shutdown_grace
             self.log.info("stopping: %d runs get %g s to end", len(self.desk.running), grace_s)

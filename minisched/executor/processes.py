@@ -54,8 +54,20 @@ def process_identity(pid: int) -> ProcessIdentity:
     return ProcessIdentity(pid, found.start_ticks if found else 0, boot_id() if found else "")
 
 
-def is_alive(identity: ProcessIdentity) -> bool:
-    """True if that very process lives: same boot, same start time, no zombie. False where that cannot be known."""
+def is_alive(identity: ProcessIdentity, assume: bool = False) -> bool:
+    """True if that very process lives: same boot, same start time, no zombie.
+
+    Where the system does not tell start times (macOS): False; with `assume`, for a look that kills nobody, whether
+    any process has that pid.
+    """
+    if not identity.start_ticks and assume:
+        try:
+            os.kill(identity.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass
+        return True
     if not identity.start_ticks or identity.boot_id != boot_id():
         return False
     found = read_stat(identity.pid)

@@ -30,6 +30,11 @@ OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 Owed = dict[str, tuple[int, str]]  # label -> (how much was lost, the error's text)
 
 
+def inode_of(status: os.stat_result) -> int:
+    """The inode in 63 bits, as SQLite keeps it; some network file systems use the 64th."""
+    return status.st_ino & 0x7FFF_FFFF_FFFF_FFFF
+
+
 def stamp(instant: float, zone: tzinfo) -> str:
     return datetime.fromtimestamp(instant, zone).isoformat(timespec="milliseconds")
 
@@ -87,7 +92,7 @@ class RotatingLog(TimedRotatingFileHandler):
                 left = left[os.write(self._fd, left) :]
             assert self._file
             # With O_APPEND too, the descriptor's own position is the end of what it wrote last.
-            block.mark = LogMark(self._file.st_ino, os.lseek(self._fd, 0, os.SEEK_CUR) - len(block.data))
+            block.mark = LogMark(inode_of(self._file), os.lseek(self._fd, 0, os.SEEK_CUR) - len(block.data))
         except OSError as error:
             self.close_file()
             block.error = error.strerror or str(error)

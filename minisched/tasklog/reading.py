@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, Optional
 
 from minisched.model import LogMark
-from minisched.tasklog.handler import rotated_files
+from minisched.tasklog.handler import inode_of, rotated_files
 
 CHUNK = 256 * 1024  # bytes read at once
 LINE_TAKEN = 66 * 1024  # bytes; the longest line with its prefix
@@ -139,7 +139,7 @@ def _files(path: str) -> list[tuple[int, str]]:
         except OSError:
             continue
         if stat.S_ISREG(found.st_mode):
-            files.append((found.st_ino, name))
+            files.append((inode_of(found), name))
     return files
 
 
@@ -149,7 +149,7 @@ def _open_inode(path: str, inode: int) -> Optional[BinaryIO]:
         for name in [name for number, name in _files(path) if number == inode]:
             file = _open_file(name)
             if file is not None:
-                if os.fstat(file.fileno()).st_ino == inode:
+                if inode_of(os.fstat(file.fileno())) == inode:
                     return file
                 file.close()
     return None
