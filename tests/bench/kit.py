@@ -20,7 +20,6 @@ from typing import Any
 from running import Home, environment
 
 _STAMPED = re.compile(r"^\S+ \[\d+\.\d+ out\] (\d+\.\d+)$", re.M)
-_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 # Arguments: kind, how many at once, how many times, period and phase in seconds. "due": start so many at each instant,
 # print when each began. "rate": so many in flight without a pause, print how many a second.
@@ -59,6 +58,10 @@ class Bench:
             del os.environ[name]  # the few variables that a service manager gives: a spawn pays for each
         self.more_env = {"PYTHONPATH": str(folder)}
         self.env = environment(**self.more_env)
+        os.chdir(folder)  # Python looks there before PYTHONPATH: from the sources' own folder it would measure those
+        words = [sys.executable, "-c", "import minisched; print(minisched.__file__)"]
+        found = subprocess.run(words, env=self.env, stdout=subprocess.PIPE, text=True, check=True).stdout
+        assert found.startswith(f"{folder}/"), f"it would measure {found}"
         self._homes: list[Home] = []
         self._count = 0
         home = self.home()
@@ -164,8 +167,9 @@ def peak_mb(pid: int) -> float:
 
 
 def cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
+    """CPU time of its threads in nanoseconds' detail: the ticks of /proc/PID/stat are 10 ms each, the whole budget."""
+    stats = [(task / "schedstat").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+    return sum(int(stat.split()[0]) for stat in stats) / 1e9
 
 
 def context_switches(pid: int) -> int:

@@ -274,7 +274,7 @@ def main() -> int:
     failed = 0
     rows: list[Any] = [("WHAT", "MEASURED", "FLOOR", "RATIO", "BUDGET", "MET")]
     with tempfile.TemporaryDirectory(prefix="minisched-bench-", dir=options.dir) as folder:
-        bench = Bench(Path(folder), Path(options.package or ROOT / "minisched"))
+        bench = Bench(Path(folder).resolve(), Path(options.package or ROOT / "minisched").resolve())
         for name in options.parts or PARTS:
             print(f"{name} ...", file=sys.stderr)
             try:
