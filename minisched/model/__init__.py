@@ -5,6 +5,7 @@ Ground floor: values only, the standard library only. Every instant is a number 
 told apart by them. Local time appears at the edges only. Every duration is a number of seconds.
 """
 
+from minisched.model.board import Board, EngineView, TaskView
 from minisched.model.config import (
     Channel,
     Config,
@@ -25,6 +26,8 @@ from minisched.model.config import (
 )
 from minisched.model.ledger import Batch, LogMark, ProcessIdentity, StoreError, TaskAttempt, TaskExecution, TaskRecord
 from minisched.model.messages import (
+    Answer,
+    Asked,
     Clock,
     Completion,
     Executor,
@@ -34,7 +37,9 @@ from minisched.model.messages import (
     Reload,
     RunFinished,
     RunStarted,
+    RunTask,
     Stop,
+    StopRun,
     Verdict,
 )
 from minisched.model.words import (
@@ -63,11 +68,15 @@ __all__ = [
     "EXIT_USAGE",
     "FAILURES",
     "UNFINISHED",
+    "Answer",
+    "Asked",
     "Batch",
+    "Board",
     "Channel",
     "Clock",
     "Completion",
     "Config",
+    "EngineView",
     "Executor",
     "HistorySettings",
     "HttpSettings",
@@ -89,16 +98,19 @@ __all__ = [
     "Retry",
     "RunFinished",
     "RunStarted",
+    "RunTask",
     "Secret",
     "Settings",
     "SmtpSettings",
     "Status",
     "Stop",
+    "StopRun",
     "StoreError",
     "Task",
     "TaskAttempt",
     "TaskExecution",
     "TaskRecord",
+    "TaskView",
     "Trigger",
     "Verdict",
     "Word",

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from queue import SimpleQueue
 
-    from minisched.model.config import HistorySettings, Limits
+    from minisched.model.config import HistorySettings, Limits, Problem
     from minisched.model.ledger import Batch, LogMark, ProcessIdentity, TaskExecution, TaskRecord
 
 
@@ -75,11 +75,49 @@ class Stop:
     """TERM or INT came; the second one kills at once."""
 
 
-class Reload:
-    """HUP came."""
+class Answer(NamedTuple):
+    """What the engine says to a request. `refused` is None, or a short code: `not_found`, `stopping`, `unavailable`
+    (the history cannot be written now), `ended` (the run has), `invalid` (the config file)."""
+
+    refused: Optional[str] = None
+    message: str = ""
+    run_id: int = 0
+    problems: tuple[Problem, ...] = ()
 
 
-Message = Union[RunStarted, RunFinished, Stop, Reload]
+class Asked(NamedTuple):
+    """The one-slot reply of a request, and the monotonic time after which nobody waits for it any more: a request that
+    is late is not carried out."""
+
+    reply: SimpleQueue[Answer]
+    until: float
+
+
+class RunTask(NamedTuple):
+    """Run a task now. Answered when the run's row is on disk."""
+
+    asked: Asked
+    task_id: str
+    env: Mapping[str, str]
+    by: str  # who asks, for the engine's log
+
+
+class StopRun(NamedTuple):
+    """Cancel an unfinished run. Answered when it is told to end; it is over when its processes are gone."""
+
+    asked: Asked
+    run_id: int
+    by: str
+
+
+class Reload(NamedTuple):
+    """HUP came, or somebody asks for it."""
+
+    asked: Optional[Asked] = None
+    by: str = "SIGHUP"
+
+
+Message = Union[RunStarted, RunFinished, Stop, Reload, RunTask, StopRun]
 
 
 class Clock(Protocol):
