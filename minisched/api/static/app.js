@@ -1,0 +1,2 @@
+/** The page: sign-in, header, views. */
+export { store } from "./store.js";

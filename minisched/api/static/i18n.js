@@ -1,0 +1,42 @@
+/** The language of the page: by the browser's at first, then as switched. */
+import { MESSAGES } from "./messages.js";
+
+const KEY = "minisched.lang";
+const listeners = new Set();
+let current = localStorage.getItem(KEY) ?? (navigator.languages?.[0] ?? navigator.language ?? "").slice(0, 2).toLowerCase();
+if (current !== "zh") current = "en";
+document.documentElement.lang = current === "zh" ? "zh-CN" : "en";
+
+/** "en" or "zh". */
+export function lang() {
+  return current;
+}
+
+export function setLang(language) {
+  current = language === "zh" ? "zh" : "en";
+  localStorage.setItem(KEY, current);
+  document.documentElement.lang = current === "zh" ? "zh-CN" : "en";
+  for (const f of [...listeners]) f(current);
+}
+
+/** Call `f` after each switch; gives back how to leave. */
+export function onLang(f) {
+  listeners.add(f);
+  return () => listeners.delete(f);
+}
+
+/**
+ * The text of `key`, its `{name}` replaced by `params.name`. "{n} run|{n} runs": the first part for n = 1. A key that
+ * is not in the table is shown as it is.
+ */
+export function t(key, params = {}) {
+  const pair = MESSAGES[key];
+  if (!pair) return key;
+  let text = pair[current === "zh" ? 1 : 0];
+  if ("n" in params && text.includes("|")) text = text.split("|")[Number(params.n) === 1 ? 0 : 1];
+  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in params ? String(params[name]) : whole));
+}
+
+export function has(key) {
+  return key in MESSAGES;
+}

@@ -1,0 +1,266 @@
+// The form's controls for single values, by the kind of the field table. What a control is:
+//   {el, control, get(), set(value), child(name), touched()}
+// get() is the value as the file has it, undefined where nothing is set; what was set and not touched comes back as it
+// was, so that opening and saving changes nothing. child() is the slot of a part ({el, show, focus}), for problems.
+import { h } from "./dom.js";
+import { lang, t } from "./i18n.js";
+
+export const STARS = "***"; // how the API shows a secret; given back, it keeps the old value
+let ids = 0;
+export const newId = () => `ed${(ids += 1)}`;
+
+/** The words of a pair {en, zh}, without the backticks of the docs. */
+export const words = (pair) => ((pair && (pair[lang()] || pair.en)) || "").replaceAll("`", "");
+export const json = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+
+/** Gives a control its memory. build(ctx) -> control without touched; `fits(value)` says whether it can show a value. */
+export function keeping(ctx, build) {
+  let given;
+  let touched = false;
+  const note = h("p", { class: "ed-note", hidden: "" });
+  const inner = build({
+    ...ctx,
+    changed() {
+      touched = true;
+      note.hidden = true;
+      ctx.changed();
+    },
+  });
+  inner.el.append(note);
+  return {
+    ...inner,
+    touched: () => touched,
+    get: () => (touched ? inner.get(given) : given),
+    set(value) {
+      [given, touched] = [value, false];
+      const fits = value === undefined || inner.fits(value);
+      note.hidden = fits;
+      note.textContent = fits ? "" : t("ed_odd_value", { value: json(value) });
+      inner.set(fits ? value : undefined);
+    },
+  };
+}
+
+/** What stands in an empty control: the default, else an example. */
+export function placeholder(field) {
+  const fallback = words(field.default_words);
+  if (fallback) return t("ed_default", { value: fallback });
+  if (field.default !== null && field.default !== undefined && json(field.default) !== "") return t("ed_default", { value: json(field.default) });
+  return field.example === null || field.example === undefined ? "" : t("ed_example", { value: json(field.example) });
+}
+
+function line(field, ctx, more = {}) {
+  const input = h(more.lines ? "textarea" : "input", { class: "ed-input", autocomplete: "off", spellcheck: "false", placeholder: placeholder(field), ...more.attrs });
+  if (more.lines) input.rows = more.rows || 2;
+  else input.type = "text";
+  input.addEventListener("input", () => ctx.changed());
+  return input;
+}
+
+/** A line of text that is read as `read(text)`; with a default and `null` allowed, a box for "none" beside it. */
+function typed(read, fits, attrs) {
+  return (field, outer) =>
+    keeping(outer, (ctx) => {
+      const input = line(field, ctx, { attrs });
+      const el = h("div", { class: "ed-typed" }, input);
+      const none = field.nullable && field.default !== null ? h("input", { type: "checkbox" }) : null;
+      if (none) {
+        el.append(h("label", { class: "ed-none" }, none, h("span", {}, t("ed_none"))));
+        none.addEventListener("change", () => {
+          input.disabled = none.checked;
+          ctx.changed();
+        });
+      }
+      return {
+        el,
+        control: input,
+        fits: (value) => fits(value) || (value === null && none !== null),
+        get() {
+          if (none && none.checked) return null;
+          const text = input.value.trim();
+          return text === "" ? undefined : read(text);
+        },
+        set(value) {
+          if (none) none.checked = value === null;
+          input.disabled = value === null;
+          input.value = value === undefined || value === null ? "" : String(value);
+        },
+      };
+    });
+}
+
+const number = (text) => (/^-?[0-9]+(\.[0-9]+)?$/.test(text) && text.length < 16 ? Number(text) : text);
+const isText = (value) => typeof value === "string";
+const isScalar = (value) => isText(value) || typeof value === "number";
+
+function text(field, outer) {
+  return keeping(outer, (ctx) => {
+    const input = line(field, ctx, { lines: field.multiline });
+    return {
+      el: h("div", {}, input),
+      control: input,
+      fits: (value) => isText(value) && (field.multiline || !/[\n\r]/.test(value)),
+      get: () => (input.value === "" ? undefined : input.value),
+      set: (value) => (input.value = value ?? ""),
+    };
+  });
+}
+
+function select(options, ctx) {
+  const el = h("select", { class: "ed-input" }, ...options.map(([value, said]) => h("option", { value }, said)));
+  el.addEventListener("change", () => ctx.changed());
+  return el;
+}
+
+/** A choice whose first option is "as the default". `options`: [[word, value, said]]. */
+function chosen(field, outer, options) {
+  return keeping(outer, (ctx) => {
+    const unset = field.required ? t("ed_choose") : field.default === null || field.default === undefined ? t("ed_nothing") : t("ed_default", { value: said(options, field.default) });
+    const el = select([["", unset], ...options.map(([word, , text]) => [word, text])], ctx);
+    return {
+      el: h("div", {}, el),
+      control: el,
+      fits: (value) => options.some(([, one]) => one === value),
+      get: () => options.find(([word]) => word === el.value)?.[1],
+      set: (value) => (el.value = options.find(([, one]) => one === value)?.[0] ?? ""),
+    };
+  });
+}
+
+const said = (options, value) => options.find(([, one]) => one === value)?.[2] ?? json(value);
+
+/** The word of a choice, with what it means where the messages know it. */
+export function choiceWords(field, choice) {
+  const key = `ed_c_${field.name}_${choice}`;
+  const meaning = t(key);
+  return meaning === key ? choice : `${choice}: ${meaning}`;
+}
+
+const bool = (field, ctx) => chosen(field, ctx, [["true", true, t("ed_yes")], ["false", false, t("ed_no")]]);
+const choice = (field, ctx) => chosen(field, ctx, field.choices.map((one) => [one, one, choiceWords(field, one)]));
+
+function zone(field, ctx) {
+  const control = typed((value) => value, isText, { list: "ed-zones" })(field, ctx);
+  if (!document.getElementById("ed-zones")) {
+    const names = Intl.supportedValuesOf ? Intl.supportedValuesOf("timeZone") : [];
+    document.body.append(h("datalist", { id: "ed-zones" }, ...["UTC", ...names].map((name) => h("option", { value: name }))));
+  }
+  return control;
+}
+
+/** A text, a variable or a file. A secret that the server keeps to itself is shown as stars until it is replaced. */
+function secret(field, outer) {
+  return keeping(outer, (ctx) => {
+    const source = select([["text", t("ed_src_text")], ["from_env", t("ed_src_env")], ["from_file", t("ed_src_file")]], ctx);
+    source.setAttribute("aria-label", t("ed_src"));
+    source.classList.add("ed-source");
+    const input = line(field, ctx, { lines: field.multiline && field.plain, rows: 1 });
+    const stars = h("span", { class: "ed-stars" }, STARS, " ", h("span", { class: "ed-muted" }, t("ed_kept")));
+    const replace = h("button", { type: "button", class: "ed-small" }, t("ed_replace"));
+    let hidden = null; // what stands behind the stars
+    const turn = (value) => {
+      hidden = value;
+      stars.hidden = replace.hidden = hidden === null;
+      input.hidden = source.hidden = hidden !== null;
+    };
+    replace.addEventListener("click", () => {
+      turn(null);
+      input.value = "";
+      input.focus();
+      ctx.changed();
+    });
+    const el = h("div", { class: "ed-secret" }, source, input, stars, replace);
+    return {
+      el,
+      control: input,
+      focus: () => (hidden === null ? input : replace).focus(),
+      fits: (value) => isText(value) || (isObject(value) && Object.keys(value).length === 1 && ["from_env", "from_file"].some((key) => isText(value[key]))),
+      get() {
+        if (hidden !== null) return hidden;
+        if (source.value !== "text") return { [source.value]: input.value };
+        return input.value === "" && !ctx.keepsEmpty ? undefined : input.value;
+      },
+      set(value) {
+        const place = isObject(value) ? Object.keys(value)[0] : "text";
+        const shown = place === "text" ? value : value[place];
+        source.value = place;
+        input.value = shown ?? "";
+        turn(value === STARS || shown === STARS ? value : null);
+      },
+    };
+  });
+}
+
+export const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** A template, with a list of variables to put in at the cursor; where the field allows it, JSON whose texts are such. */
+function template(field, outer) {
+  return keeping(outer, (ctx) => {
+    const input = line(field, ctx, { lines: field.multiline !== false || field.json, rows: field.multiline === false ? 1 : 3 });
+    const put = select([["", t("ed_variable")], ...(field.variables || []).map((name) => [name, name])], { changed() {} });
+    put.setAttribute("aria-label", t("ed_variable"));
+    put.classList.add("ed-put");
+    put.addEventListener("change", () => {
+      if (!put.value) return;
+      input.setRangeText(`{{ ${put.value} }}`, input.selectionStart, input.selectionEnd, "end");
+      put.value = "";
+      input.focus();
+      ctx.changed();
+    });
+    const form = field.json ? select([["text", t("ed_as_text")], ["json", t("ed_as_json")]], ctx) : null;
+    if (form) form.setAttribute("aria-label", t("ed_as"));
+    const parsed = () => {
+      try {
+        return JSON.parse(input.value);
+      } catch {
+        return undefined;
+      }
+    };
+    return {
+      el: h("div", { class: "ed-template" }, h("div", { class: "ed-tools" }, form, put), input),
+      control: input,
+      fits: (value) => isText(value) || (field.json && isObject(value)),
+      get: () => (input.value.trim() === "" ? undefined : form && form.value === "json" ? parsed() ?? input.value : input.value),
+      trouble: () => (form && form.value === "json" && input.value.trim() && !isObject(parsed()) ? t("ed_bad_object") : ""),
+      set(value) {
+        if (form) form.value = isObject(value) ? "json" : "text";
+        input.value = isObject(value) ? JSON.stringify(value, null, 2) : value ?? "";
+      },
+    };
+  });
+}
+
+/** Of a kind that this page does not know: as JSON. */
+function raw(field, outer) {
+  return keeping(outer, (ctx) => {
+    const input = line(field, ctx, { lines: true });
+    return {
+      el: h("div", {}, input),
+      control: input,
+      fits: () => true,
+      get() {
+        try {
+          return input.value.trim() === "" ? undefined : JSON.parse(input.value);
+        } catch {
+          return input.value;
+        }
+      },
+      set: (value) => (input.value = value === undefined ? "" : JSON.stringify(value, null, 2)),
+    };
+  });
+}
+
+export const SINGLE = {
+  bool,
+  choice,
+  text,
+  zone,
+  secret,
+  template,
+  raw,
+  integer: typed(number, isScalar, { inputmode: "numeric" }),
+  number: typed(number, isScalar, { inputmode: "decimal" }),
+  duration: typed(number, isScalar),
+  size: typed(number, isScalar),
+  schedule: typed((value) => value, isText, { list: "ed-schedules" }),
+};
