@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Optional
 from minisched.cli.home import View, unknown_task
 from minisched.cli.output import Refusal, harmless, print_json, print_table
 from minisched.cli.show import short, words_of
-from minisched.cli.upcoming import parse_time
 from minisched.model import EXIT_OK, EXIT_USAGE, FAILURES, Status, Trigger
+from minisched.timetable import parse_time
 
 if TYPE_CHECKING:
     from argparse import Namespace

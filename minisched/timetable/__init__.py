@@ -6,6 +6,7 @@ time zone is an argument; nothing here reads the clock.
 
 from .duration import format_duration, jitter_offset, parse_duration
 from .fire import count_fires, fires_between, latest_fires, next_fire, next_of
+from .moment import parse_time
 from .parse import parse_schedule
 from .schedule import Schedule, ScheduleError
 from .words import describe
@@ -27,4 +28,5 @@ __all__ = [
     "next_of",
     "parse_duration",
     "parse_schedule",
+    "parse_time",
 ]
