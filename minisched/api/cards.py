@@ -1,0 +1,5 @@
+"""Task cards."""
+
+
+class CardCache:
+    pass

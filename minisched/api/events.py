@@ -1,0 +1,5 @@
+"""Server-Sent Events."""
+
+
+class Listeners:
+    pass

@@ -1,0 +1,112 @@
+"""What a handler reaches: the engine's Board and inbox, the history, the logs, the clocks. The roof builds it."""
+
+# Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text.
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from threading import Lock
+from typing import Any, NamedTuple, Optional, Protocol
+
+from minisched.api.cards import CardCache
+from minisched.api.events import Listeners
+from minisched.model import Board, Instant, LogMark, Message, Status, TaskExecution, TaskRecord, Trigger
+
+
+class Outcome(Protocol):
+    """A finished run in short; `store.Outcome` is one."""
+
+    @property
+    def run_id(self) -> int: ...
+    @property
+    def status(self) -> Status: ...
+    @property
+    def start_time(self) -> Optional[Instant]: ...
+    @property
+    def end_time(self) -> Instant: ...
+    @property
+    def duration(self) -> Optional[float]: ...
+
+
+class Past(Protocol):
+    """What a card tells of a task's past; `store.Past` is one."""
+
+    @property
+    def record(self) -> TaskRecord: ...
+    @property
+    def last_run(self) -> Optional[TaskExecution]: ...
+    @property
+    def outcomes(self) -> Sequence[Outcome]: ...
+
+
+class HistoryReader(Protocol):
+    """`store.History`: every method raises StoreError."""
+
+    def close(self) -> None: ...
+
+    def page(
+        self,
+        task_id: Optional[str] = None,
+        statuses: Collection[Status] = (),
+        triggers: Collection[Trigger] = (),
+        since: Optional[Instant] = None,
+        until: Optional[Instant] = None,
+        page: int = 1,
+        page_size: int = 20,
+    ) -> tuple[list[TaskExecution], int]: ...
+
+    def run(self, run_id: int) -> Optional[TaskExecution]: ...
+    def tail(self, run_id: int) -> bytes: ...
+    def pasts(self, task_ids: Sequence[str], count: int) -> Mapping[str, Past]: ...
+
+
+class LogPage(NamedTuple):
+    """A piece of a log. `text` is escaped for people: nothing in it is a command to a terminal."""
+
+    text: str
+    start: str  # cursor of its first byte
+    after: str  # cursor of what comes next
+    rotated: bool = False  # another file began in between, or the one of the cursor is gone
+    at_end: bool = True  # there is nothing more for now
+
+
+class LogReader(Protocol):
+    """Reads logs; `path` is an absolute one. A cursor is "inode-bytes"; the inode 0 is the live file. Of a run it is
+    "attempt-inode-bytes". Every method raises OSError."""
+
+    def read(self, path: str, place: Optional[LogMark], limit: int) -> LogPage:
+        """Whole lines from `place` on, at most `limit` bytes; None is the start of the live file."""
+
+    def tail(self, path: str, lines: int) -> LogPage:
+        """The last lines, and what comes after them."""
+
+    def before(self, path: str, place: LogMark, limit: int) -> LogPage:
+        """The whole lines that end at `place`."""
+
+    def raw(self, path: str, offset: int) -> Iterator[bytes]:
+        """The live file's bytes from `offset` to its present end, as they are."""
+
+    def run(self, path: str, run: TaskExecution, cursor: Any, limit: int) -> Optional[LogPage]:
+        """The run's own lines from a cursor on: (attempt, LogMark), or a number of bytes of its output. None: they are
+        in no file any more."""
+
+    def run_tail(self, path: str, run: TaskExecution, lines: int) -> Optional[LogPage]: ...
+
+    def run_raw(self, path: str, run: TaskExecution) -> Optional[Iterator[bytes]]: ...
+
+
+class Ports(NamedTuple):
+    """One of these for a server's life; `cards` and `listeners` are what the API itself remembers."""
+
+    board: Board
+    post: Callable[[Message], object]  # into the engine's inbox; never blocks
+    history: Callable[[], HistoryReader]  # a new reader, for one request and its thread
+    logs: LogReader
+    home: str
+    config_path: str
+    config_stamp: Callable[[], object]  # of the config file now, as ConfigSource.stamp gives it
+    version: str
+    wall: Callable[[], Instant]
+    monotonic: Callable[[], float]
+    write_lock: Lock  # one write of the config at a time
+    epoch: str  # random, for this engine's life: versions of the Board count within it
+    cards: CardCache
+    listeners: Listeners
+    public_status: bool = False  # task states may be read without the token
