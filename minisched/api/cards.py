@@ -1,5 +1,161 @@
-"""Task cards."""
+"""`GET /tasks`: a card for each task. What has not changed is neither asked of the history nor rendered again."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Optional
+
+from minisched.api.call import compact, history, page_bytes
+from minisched.api.card_cache import Card
+from minisched.api.message import Response
+from minisched.model import UNFINISHED, Status, iso
+from minisched.timetable import describe, load_zone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import tzinfo
+
+    from minisched.api.call import Call
+    from minisched.api.ports import Outcome, Past, Ports
+    from minisched.model import Task, TaskExecution, TaskView
+
+OUTCOMES = 30  # of the strip on a card
+RENDERED_AT_ONCE = 200  # tasks whose past is in memory at the same time
+
+_WORDS = {"en": ("after {}", "by hand", ", "), "zh": ("在 {} 之后", "手动", "、")}
 
 
-class CardCache:
-    pass
+def list_tasks(call: Call) -> Response:
+    ports, full = call.ports, call.request.authorized
+    etag = f'"{ports.epoch}-{ports.board.version}{"" if full else "-public"}"'  # before the tasks are looked at
+    headers = (("ETag", etag),)
+    if etag in _etags(call.request.headers.get("if-none-match", "")):
+        return Response(304, headers=headers)
+    views = [view for view in ports.board.tasks.values() if _is_wanted(view.task, call.query["tag"], call.query["q"])]
+    statuses = call.query["status"]
+    if statuses:
+        known = statuses_of(ports, views, full)
+        views = [view for view in views if known[view.task.task_id] in statuses]
+    page, size = call.query["page"], call.query["page_size"]
+    shown = views[(page - 1) * size : page * size] if size else (views if page == 1 else [])
+    data = [card.data for card in cards_of(ports, shown, full)]
+    return Response(200, page_bytes(data, page, size or len(views), len(views)), headers=headers)
+
+
+def _etags(header: str) -> list[str]:
+    """Of `If-None-Match`, weak ones as strong ones (RFC 9110, 13.1.2)."""
+    return [text.strip().removeprefix("W/") for text in header.split(",")] if header else []
+
+
+def _is_wanted(task: Task, tag: Optional[str], text: Optional[str]) -> bool:
+    if tag is not None and tag not in task.task_tags:
+        return False
+    if not text:
+        return True
+    text = text.casefold()
+    return any(
+        text in each.casefold() for each in (task.task_id, task.task_name, task.task_description, *task.task_tags)
+    )
+
+
+def statuses_of(ports: Ports, views: Iterable[TaskView], full: bool = True) -> dict[str, Status]:
+    """The `current_status` of each task. Raises StoreError."""
+    known: dict[str, Status] = {}
+    unknown = []
+    for view in views:
+        card = ports.cards.find(view.task.task_id, view.version, full)
+        if card is None:
+            unknown.append(view)
+        else:
+            known[view.task.task_id] = card.status
+    for view, card in zip(unknown, cards_of(ports, unknown, full)):
+        known[view.task.task_id] = card.status
+    return known
+
+
+def cards_of(ports: Ports, views: Sequence[TaskView], full: bool = True) -> list[Card]:
+    """The cards of these views, rendered. full: as the holder of the token sees them. Raises StoreError."""
+    cards = [ports.cards.find(view.task.task_id, view.version, full) for view in views]
+    missing = [index for index, card in enumerate(cards) if card is None or not card.data]
+    for start in range(0, len(missing), RENDERED_AT_ONCE):
+        some = missing[start : start + RENDERED_AT_ONCE]
+        with history(ports) as reader:
+            pasts = reader.pasts([views[index].task.task_id for index in some], OUTCOMES)
+        for index in some:
+            view = views[index]
+            card = render(view, pasts.get(view.task.task_id), full)
+            ports.cards.keep(view.task.task_id, full, card)
+            cards[index] = card
+    if missing and len(ports.cards) > 2 * len(ports.board.tasks):
+        ports.cards.prune(ports.board.tasks)
+    return [card for card in cards if card is not None]
+
+
+def render(view: TaskView, past: Optional[Past], full: bool) -> Card:
+    task, last = view.task, past.last_run if past else None
+    zone = load_zone(task.task_timezone)
+    outcomes = past.outcomes if past else ()
+    shown = min(view.live, key=lambda run: UNFINISHED.index(run.status), default=last)
+    status = shown.status if shown else Status.IDLE
+    successes = [one.duration for one in outcomes if one.status is Status.SUCCESS and one.duration is not None]
+    card = {
+        "task_id": task.task_id,
+        "task_name": task.task_name,
+        "task_description": task.task_description,
+        "task_tags": task.task_tags,
+        "enabled": task.enabled,
+        "task_schedule": task.task_schedule,
+        "task_timezone": task.task_timezone,
+        "schedule_words": schedule_words(task.task_schedule, task.task_dependencies),
+        "task_dependencies": task.task_dependencies,
+        "task_timeout": task.task_timeout,
+        "current_status": status.value,
+        "reason": shown.reason if shown else None,
+        "next_run_time": iso(view.next_start, zone),
+        "last_run": run_json(last, zone, full) if last else None,
+        "running": [run_json(run, zone, full) for run in view.live],
+        "consecutive_failures": past.record.consecutive_failures if past else 0,
+        "outcomes": [_outcome(one, zone) for one in outcomes],
+        "median_duration": _median(successes),
+        "run_count": past.record.run_count if past else 0,
+        "version": view.version,
+    }
+    return Card(view.version, status, compact(card))
+
+
+def run_json(run: TaskExecution, zone: tzinfo, full: bool) -> dict[str, Any]:
+    """full: without the token no `detail` is told; the name of a variable or of a file may stand in it."""
+    shown = run.as_json(zone)
+    if not full:
+        for each in (shown, *shown["attempts"]):
+            each["detail"] = ""
+    return shown
+
+
+def _median(durations: list[float]) -> Optional[float]:
+    """Without the module `statistics`, which costs 2 MB and brings hashlib along."""
+    if not durations:
+        return None
+    ordered = sorted(durations)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def _outcome(one: Outcome, zone: tzinfo) -> dict[str, Any]:
+    return {
+        "run_id": one.run_id,
+        "status": one.status.value,
+        "start_time": iso(one.start_time, zone),
+        "end_time": iso(one.end_time, zone),
+        "duration": one.duration,
+    }
+
+
+@lru_cache(maxsize=256)  # many tasks of one schedule
+def schedule_words(schedules: tuple[str, ...], dependencies: tuple[str, ...] = ()) -> dict[str, str]:
+    """The schedules in words; of a task without one, what starts it instead."""
+    words = {}
+    for language, (after, by_hand, comma) in _WORDS.items():
+        told = "; ".join(describe(text, language) for text in schedules)
+        words[language] = told or (after.format(comma.join(dependencies)) if dependencies else by_hand)
+    return words

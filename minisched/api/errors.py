@@ -52,7 +52,7 @@ class Refused(Exception):
     def __init__(
         self,
         code: str,
-        message: str,
+        message: str = "",
         problems: Sequence[Problem] = (),
         headers: tuple[tuple[str, str], ...] = (),
         **more: Any,

@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Any, NamedTuple, Optional, Protocol
 
-from minisched.api.cards import CardCache
-from minisched.api.events import Listeners
+from minisched.api.card_cache import CardCache
+from minisched.api.listeners import Listeners
 from minisched.model import Board, Instant, LogMark, Message, Status, TaskExecution, TaskRecord, Trigger
 
 
@@ -70,6 +70,9 @@ class LogPage(NamedTuple):
 class LogReader(Protocol):
     """Reads logs; `path` is an absolute one. A cursor is "inode-bytes"; the inode 0 is the live file. Of a run it is
     "attempt-inode-bytes". Every method raises OSError."""
+
+    def shown(self, data: bytes) -> str:
+        """Output as people may see it."""
 
     def read(self, path: str, place: Optional[LogMark], limit: int) -> LogPage:
         """Whole lines from `place` on, at most `limit` bytes; None is the start of the live file."""

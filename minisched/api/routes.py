@@ -35,6 +35,7 @@ class Answer(NamedTuple):
 class Body(NamedTuple):
     schema: str  # a name in `schemas`
     required: bool = True  # False: an empty body is as good as {}
+    fields: Optional[tuple[str, ...]] = None  # all that may stand in it; None: the config's rules say
 
 
 class Route(NamedTuple):
@@ -95,6 +96,7 @@ RUN_LOG = (
     RAW,
 )
 
+NOTHING = Body("Empty", False, ())
 CARD = Answer(200, "Card", "The task as it is now in force.")
 RUN_PAGE = Answer(200, "RunPage", "Runs, newest first.")
 LOG_PAGE = Answer(200, "LogPage", "A piece of the log.")
@@ -166,7 +168,7 @@ ROUTES = (
         "runs.start",
         "Run a task now.",
         (Answer(202, "RunId", "The run's row is in the history."),),
-        body=Body("RunOptions", required=False),
+        body=Body("RunOptions", False, ("env",)),
         errors=("not_found", "busy", "stopping", "unavailable"),
     ),
     Route(
@@ -175,7 +177,7 @@ ROUTES = (
         "edit.enable",
         "Let a task be due again.",
         (CARD,),
-        body=Body("Empty", required=False),
+        body=NOTHING,
         errors=EDIT_ERRORS,
     ),
     Route(
@@ -184,7 +186,7 @@ ROUTES = (
         "edit.disable",
         "Let a task not be due any more; it can still be run by hand.",
         (CARD,),
-        body=Body("Empty", required=False),
+        body=NOTHING,
         errors=EDIT_ERRORS,
     ),
     Route(
@@ -239,7 +241,7 @@ ROUTES = (
         "runs.stop",
         "Cancel a waiting, queued, retrying or running run.",
         (Answer(202, "Run", "It is told to end; it is over when its processes are gone."),),
-        body=Body("Empty", required=False),
+        body=NOTHING,
         errors=("not_found", "ended", "busy", "stopping", "unavailable"),
     ),
     Route(
@@ -271,7 +273,7 @@ ROUTES = (
         "edit.validate",
         "Check a task, or a whole config; nothing is changed.",
         (Answer(200, "Validity", "Whether it is right, and every problem."),),
-        body=Body("Validate"),
+        body=Body("Validate", fields=("task", "config")),
         errors=("unavailable",),
     ),
     Route(
@@ -304,7 +306,7 @@ ROUTES = (
         "edit.reload",
         "Put the config file in force now.",
         (Answer(200, "Problems", "It is in force."),),
-        body=Body("Empty", required=False),
+        body=NOTHING,
         errors=("invalid_config", "busy", "stopping", "unavailable"),
     ),
     Route(

@@ -1,5 +1,0 @@
-"""Server-Sent Events."""
-
-
-class Listeners:
-    pass
