@@ -1,5 +1,7 @@
-// A layered picture of dependencies: where each node and edge goes. Pure: no DOM, so that it can be tried by itself.
-// Longest-path layering, barycenter ordering, one picture per connected part, the parts packed into rows.
+/**
+ * A layered picture of dependencies: where each node and edge goes. Pure: no DOM, so that it can be tried by itself.
+ * Longest-path layering, barycenter ordering, one picture per connected part, the parts packed into rows.
+ */
 
 const SWEEPS = 12; // of the ordering, to and fro; more change nothing on graphs of this size
 const SETTLE = 8; // passes that pull nodes towards their neighbours

@@ -1,7 +1,11 @@
-// The form's controls for single values, by the kind of the field table. What a control is:
-//   {el, control, get(), set(value), child(name), touched()}
-// get() is the value as the file has it, undefined where nothing is set; what was set and not touched comes back as it
-// was, so that opening and saving changes nothing. child() is the slot of a part ({el, show, focus}), for problems.
+/**
+ * The form's controls for single values, by the kind of the field table. A control is {el, get(), set(value)} and, as it
+ * needs, `control` (the element that a label is for), `focus()`, `fits(value)` (whether it can show that), `trouble()`
+ * (what is wrong in it by itself), `child(name)` and `children()` (the slots of its parts), `refresh()`.
+ *
+ * get() is the value as the file has it, undefined where nothing is set; what was set and not touched comes back as it
+ * was, so that opening and saving changes nothing.
+ */
 import { h } from "./dom.js";
 import { lang, t } from "./i18n.js";
 
@@ -13,11 +17,11 @@ export const newId = () => `ed${(ids += 1)}`;
 export const words = (pair) => ((pair && (pair[lang()] || pair.en)) || "").replaceAll("`", "");
 export const json = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 
-/** Gives a control its memory. build(ctx) -> control without touched; `fits(value)` says whether it can show a value. */
+/** Gives the control that build(ctx) makes its memory. */
 export function keeping(ctx, build) {
   let given;
   let touched = false;
-  const note = h("p", { class: "ed-note", hidden: "" });
+  const note = h("p", { class: "ed-note", hidden: true });
   const inner = build({
     ...ctx,
     changed() {
@@ -29,8 +33,7 @@ export function keeping(ctx, build) {
   inner.el.append(note);
   return {
     ...inner,
-    touched: () => touched,
-    get: () => (touched ? inner.get(given) : given),
+    get: () => (touched ? inner.get(given !== undefined && inner.fits(given) ? given : undefined) : given),
     set(value) {
       [given, touched] = [value, false];
       const fits = value === undefined || inner.fits(value);
@@ -45,7 +48,7 @@ export function keeping(ctx, build) {
 export function placeholder(field) {
   const fallback = words(field.default_words);
   if (fallback) return t("ed_default", { value: fallback });
-  if (field.default !== null && field.default !== undefined && json(field.default) !== "") return t("ed_default", { value: json(field.default) });
+  if (!["null", '""', "[]", "{}"].includes(JSON.stringify(field.default ?? null))) return t("ed_default", { value: json(field.default) });
   return field.example === null || field.example === undefined ? "" : t("ed_example", { value: json(field.example) });
 }
 
@@ -95,7 +98,7 @@ const isScalar = (value) => isText(value) || typeof value === "number";
 
 function text(field, outer) {
   return keeping(outer, (ctx) => {
-    const input = line(field, ctx, { lines: field.multiline });
+    const input = line(field, ctx, { lines: field.multiline, rows: field.rows });
     return {
       el: h("div", {}, input),
       control: input,
@@ -141,6 +144,7 @@ const choice = (field, ctx) => chosen(field, ctx, field.choices.map((one) => [on
 
 function zone(field, ctx) {
   const control = typed((value) => value, isText, { list: "ed-zones" })(field, ctx);
+  if (ctx.engineZone?.()) control.control.placeholder = t("ed_default", { value: ctx.engineZone() });
   if (!document.getElementById("ed-zones")) {
     const names = Intl.supportedValuesOf ? Intl.supportedValuesOf("timeZone") : [];
     document.body.append(h("datalist", { id: "ed-zones" }, ...["UTC", ...names].map((name) => h("option", { value: name }))));

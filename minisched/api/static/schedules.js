@@ -1,0 +1,125 @@
+/** The form's control for schedules: their texts, and beneath them what the engine makes of these as one types. */
+import { call } from "./api.js";
+import { fmtAgo, fmtTime, h, iconButton } from "./dom.js";
+import { t } from "./i18n.js";
+import { segments } from "./paths.js";
+import { keeping, newId, placeholder, words } from "./widgets.js";
+
+const PAUSE_MS = 300; // after the last key; a preview takes the engine about a millisecond
+const COUNT = 5;
+const COMMON = ["*/5 * * * *", "0 * * * *", "30 2 * * *", "0 8 * * mon-fri", "0 6 * * mon", "0 0 1 * *", "@every 90s", "@at 2030-01-01T08:00", "@reboot"];
+
+export function schedules(field, outer) {
+  return keeping(outer, (ctx) => {
+    const rows = [];
+    const place = h("ol", { class: "ed-list" });
+    const add = h("button", { type: "button", class: "ed-small ed-add" }, t("ed_add_task_schedule"));
+    const preview = h("div", { class: "ed-preview", "aria-live": "polite" });
+    const common = h("datalist", { id: newId() }, ...COMMON.map((value) => h("option", { value })));
+    let many = false; // was a list in the file
+    let timer = 0;
+    let asked = 0;
+
+    const put = (value = "") => {
+      const id = newId();
+      const errors = h("ul", { class: "ed-errors", id: `${id}e`, hidden: true });
+      const input = h("input", { type: "text", class: "ed-input ed-mono", id, autocomplete: "off", spellcheck: "false", list: common.id, placeholder: placeholder(field), "aria-label": `${t("ed_f_task_schedule")} ${rows.length + 1}`, "aria-describedby": `${id}e`, value });
+      const one = {
+        id,
+        input,
+        el: input,
+        show(messages) {
+          errors.replaceChildren(...messages.map((text) => h("li", {}, text)));
+          errors.hidden = !messages.length;
+          row.classList.toggle("ed-wrong", messages.length > 0);
+          input.toggleAttribute("aria-invalid", messages.length > 0);
+          if (messages.length) input.setAttribute("aria-invalid", "true");
+        },
+        focus: () => input.focus(),
+      };
+      input.addEventListener("input", () => {
+        ctx.changed();
+        later();
+      });
+      const remove = iconButton("trash", t("ed_remove"), () => {
+        rows.splice(rows.indexOf(one), 1);
+        row.remove();
+        if (!rows.length) put();
+        rows[0].focus();
+        ctx.changed();
+        later();
+      }, { class: "ed-remove" });
+      const row = h("li", {}, h("div", { class: "ed-item" }, input, errors), remove);
+      rows.push(one);
+      place.append(row);
+      return one;
+    };
+    add.addEventListener("click", () => put().focus());
+
+    const later = () => {
+      clearTimeout(timer);
+      timer = setTimeout(ask, PAUSE_MS);
+    };
+    const ask = async () => {
+      const filled = rows.filter(({ input }) => input.value.trim());
+      const turn = (asked += 1);
+      if (!filled.length) {
+        rows.forEach((one) => one.show([]));
+        preview.replaceChildren(h("p", { class: "ed-muted" }, t("ed_by_hand")));
+        return;
+      }
+      const query = new URLSearchParams(filled.map(({ input }) => ["schedule", input.value.trim()]));
+      query.append("count", COUNT);
+      if (ctx.zone()) query.append("timezone", ctx.zone());
+      try {
+        const { data } = await call("GET", `/preview?${query}`);
+        if (turn !== asked) return;
+        rows.forEach((one) => one.show([]));
+        preview.replaceChildren(h("p", { class: "ed-words" }, words(data.words)), times(data.times));
+      } catch (error) {
+        if (turn !== asked) return;
+        rows.forEach((one) => one.show([]));
+        const rest = tell(error.problems ?? [], filled);
+        if (!error.problems?.length) rest.push(error.status ? error.message : t("ed_no_preview"));
+        preview.replaceChildren(...rest.map((text) => h("p", { class: "ed-trouble" }, text)));
+      }
+    };
+    /** Problems at the rows they are about; the texts of those that are about none. */
+    const tell = (problems, filled) => {
+      const rest = [];
+      const byRow = new Map();
+      for (const { path = "", message } of problems) {
+        const index = segments(path).find((part) => typeof part === "number");
+        const one = filled[index ?? (filled.length === 1 && /schedule/.test(path || "schedule") ? 0 : -1)];
+        if (one) byRow.set(one, [...(byRow.get(one) ?? []), message]);
+        else rest.push(message);
+      }
+      byRow.forEach((messages, one) => one.show(messages));
+      return rest;
+    };
+    return {
+      el: h("div", { class: "ed-schedules" }, place, add, common, preview),
+      focus: () => rows[0].focus(),
+      fits: (value) => value === null || typeof value === "string" || (Array.isArray(value) && value.every((one) => typeof one === "string")),
+      get() {
+        const texts = rows.map(({ input }) => input.value.trim()).filter(Boolean);
+        return texts.length > 1 || (many && texts.length) ? texts : texts[0];
+      },
+      set(value) {
+        many = Array.isArray(value);
+        rows.length = 0;
+        place.replaceChildren();
+        (many && value.length ? value : [value ?? ""]).forEach((text) => put(text ?? ""));
+        later();
+      },
+      child: (index) => rows[index],
+      children: () => rows,
+      refresh: later,
+    };
+  });
+}
+
+function times(list) {
+  if (!list.length) return h("p", { class: "ed-muted" }, t("ed_never_due"));
+  return h("ol", { class: "ed-times", "aria-label": t("ed_next_due") }, ...list.map((iso) => h("li", {}, h("time", { datetime: iso }, fmtTime(iso)), h("span", { class: "ed-muted" }, fmtAgo(iso)))));
+}
