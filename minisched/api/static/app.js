@@ -1,2 +1,240 @@
-/** The page: sign-in, header, views. */
-export { store } from "./store.js";
+/** The page: sign-in, header, banners, and which view is shown. */
+import { onDenied, setToken, token } from "./api.js";
+import * as cards from "./cards.js";
+import { button, fmtSpan, h, icon, iconButton, setText, visible } from "./dom.js";
+import { lang, onLang, setLang, t } from "./i18n.js";
+import { connect, disconnect } from "./link.js";
+import { mountSignin } from "./signin.js";
+import { store } from "./store.js";
+
+export { store };
+
+const VIEWS = {
+  tasks: () => cards,
+  timeline: () => import("./timeline.js"),
+  graph: () => import("./graph.js"),
+  engine: () => import("./engine.js"),
+};
+const THEMES = ["auto", "light", "dark"];
+const THEME_KEY = "minisched.theme";
+
+let leaveView = () => {};
+let leaveShell = () => {};
+let shown = 0; // counts views, so that one that loads slowly does not replace a later one
+
+const speaker = h("div", { class: "hidden-label", role: "log", "aria-live": "polite" });
+
+/** Speak to screen readers; seldom, so that it is heard. */
+function announce(text) {
+  speaker.append(h("p", { text }));
+  while (speaker.children.length > 5) speaker.firstChild.remove();
+}
+
+// ---- token ----
+
+function takeTokenFromAddress() {
+  const found = /^#token=(.+)$/.exec(location.hash);
+  if (!found) return;
+  setToken(decodeURIComponent(found[1]).trim());
+  history.replaceState(null, "", location.pathname);
+}
+
+function signOut() {
+  setToken("");
+  disconnect();
+  start();
+}
+
+// ---- theme ----
+
+function theme() {
+  return localStorage.getItem(THEME_KEY) ?? "auto";
+}
+
+function setTheme(name) {
+  if (name === "auto") localStorage.removeItem(THEME_KEY);
+  else localStorage.setItem(THEME_KEY, name);
+  if (name === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = name;
+}
+
+// ---- shell ----
+
+function viewInAddress() {
+  const name = location.hash.slice(1).split("/")[0];
+  return VIEWS[name] ? name : "tasks";
+}
+
+function header() {
+  const tabs = Object.keys(VIEWS).map((name) =>
+    h("a", { href: `#${name}`, class: "tab", dataset: { view: name } }, t(`view_${name}`), name === "engine" && h("span", { class: "tab-dot", hidden: true })),
+  );
+  const light = h("span", { class: "link-light", role: "img" });
+  const look = iconButton(theme(), t(`theme_${theme()}`), () => {
+    setTheme(THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]);
+    const word = t(`theme_${theme()}`);
+    look.replaceChildren(icon(theme()));
+    look.title = word;
+    look.setAttribute("aria-label", word);
+  });
+  const other = lang() === "zh" ? "en" : "zh-CN";
+  const language = h(
+    "button",
+    { type: "button", class: "icon-button language", lang: other, title: t("language_tip"), "aria-label": `${t("language")}: ${t("language_tip")}`, on: { click: () => setLang(lang() === "zh" ? "en" : "zh") } },
+    t("language"),
+  );
+  const out = iconButton("signout", t(token() ? "sign_out" : "signin_title"), token() ? signOut : () => showSignin(), { class: "sign" });
+  const el = h(
+    "header",
+    { class: "header" },
+    h(
+      "div",
+      { class: "header-in" },
+      h("a", { class: "brand", href: "#tasks" }, brandMark(), "minisched"),
+      h("nav", { class: "tabs", "aria-label": t("views") }, tabs),
+      h("div", { class: "header-tools" }, light, language, look, out),
+    ),
+  );
+  return {
+    el,
+    show(view) {
+      for (const tab of tabs) {
+        if (tab.dataset.view === view) tab.setAttribute("aria-current", "page");
+        else tab.removeAttribute("aria-current");
+      }
+    },
+    take() {
+      const word = t(store.link === "lost" ? "err_network" : `link_${store.link}`);
+      light.dataset.link = store.link;
+      light.title = word;
+      light.setAttribute("aria-label", word);
+      const { status } = store;
+      const trouble = status && (status.config.problems.length || status.problems.length);
+      for (const dot of el.querySelectorAll(".tab-dot")) dot.hidden = !trouble;
+    },
+  };
+}
+
+export function brandMark() {
+  return icon("brand", "brand-mark");
+}
+
+/** What stands above every view: a lost engine, a config that is not in force, standing problems. */
+function banners() {
+  const lost = h("div", { class: "banner bad", hidden: true }, icon("warn"), h("p"));
+  const others = h("div");
+  const el = h("div", { class: "banners", role: "status" }, lost, others);
+  let key = "";
+  return {
+    el,
+    tick() {
+      lost.hidden = store.link !== "lost";
+      if (!lost.hidden) setText(lost.querySelector("p"), t("link_lost", { span: fmtSpan((Date.now() - store.lostSince) / 1000) }));
+    },
+    take(view) {
+      this.tick();
+      const { status } = store;
+      const told = [];
+      if (status?.stopping) told.push(t("engine_stopping"));
+      if (view !== "engine" && status?.config.problems.length) told.push(t("config_broken", { n: status.config.problems.length }));
+      if (view !== "engine" && status?.problems.length === 1) told.push(visible(status.problems[0].message));
+      else if (view !== "engine" && status?.problems.length) told.push(t("engine_troubled", { n: status.problems.length }));
+      if (!token()) told.push(t("read_only"));
+      const now = JSON.stringify([told, view]);
+      if (now === key) return;
+      key = now;
+      others.replaceChildren(
+        ...told.map((text) => {
+          const way = token() && view !== "engine" && h("a", { href: "#engine", text: t("show") });
+          return h("div", { class: "banner" }, icon("info"), h("p", {}, text, " ", way));
+        }),
+      );
+    },
+  };
+}
+
+function buildShell() {
+  const top = header();
+  const bands = banners();
+  const main = h("main", { id: "main", tabindex: "-1" });
+  let view = null;
+  const skip = h("a", { class: "skip", href: "#main", text: t("skip_link"), on: { click: (e) => (e.preventDefault(), main.focus()) } });
+  document.body.replaceChildren(skip, top.el, bands.el, main, speaker);
+
+  async function show() {
+    const deep = /^#task\/([A-Za-z0-9_-]{1,64})$/.exec(location.hash);
+    const name = viewInAddress();
+    if (deep) import("./history.js").then((room) => room.openHistory(deep[1]), () => {});
+    if (name !== view) {
+      view = name;
+      shown += 1;
+      const mine = shown;
+      leaveView();
+      leaveView = () => {};
+      main.replaceChildren();
+      main.className = `view-${name}`;
+      top.show(name);
+      bands.take(view);
+      try {
+        const room = await VIEWS[name]();
+        if (mine === shown) leaveView = room.mount(main, store, announce) ?? (() => {});
+      } catch (error) {
+        if (mine !== shown) return;
+        view = null;
+        main.replaceChildren(h("div", { class: "empty" }, h("p", { text: t("view_failed") }), h("p", { class: "muted", text: visible(error.message) }), button(t("try_again"), show)));
+      }
+    }
+  }
+
+  const take = () => {
+    if (store.link === "denied") return showSignin(token() ? t("signin_wrong") : "");
+    document.documentElement.classList.toggle("is-lost", store.link === "lost");
+    top.take();
+    bands.take(view);
+  };
+  const leave = store.on((change) => (change.status || change.link) && take());
+  const clock = setInterval(() => bands.tick(), 1000);
+  window.addEventListener("hashchange", show);
+  show();
+  take();
+  return () => {
+    leave();
+    clearInterval(clock);
+    window.removeEventListener("hashchange", show);
+    leaveView();
+    leaveView = () => {};
+    shown += 1;
+  };
+}
+
+function showSignin(told = "") {
+  leaveShell();
+  leaveShell = () => {};
+  disconnect();
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  document.documentElement.classList.remove("is-lost", "modal");
+  mountSignin(document.body, told, start);
+}
+
+function start() {
+  leaveShell();
+  leaveShell = buildShell();
+  connect();
+}
+
+setTheme(theme());
+takeTokenFromAddress();
+window.addEventListener("hashchange", () => {
+  if (!location.hash.startsWith("#token=")) return;
+  takeTokenFromAddress();
+  disconnect();
+  start();
+});
+onDenied(() => store.link !== "connecting" && store.setLink("denied"));
+onLang(() => {
+  if (!document.querySelector("main.signin")) {
+    leaveShell();
+    leaveShell = buildShell();
+  }
+});
+start();

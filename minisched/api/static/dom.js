@@ -67,6 +67,7 @@ export function loadStyle(href) {
 const RING = "M12 3a9 9 0 1 1 0 18a9 9 0 1 1 0-18z";
 const CLOCK = "M12 7v5l3.5 2";
 const ICONS = {
+  brand: ["M19.8 7.6A9 9 0 1 0 21 12", "M8 12l3.2 3.2L20 5.5"],
   idle: ["M12 3a9 9 0 0 1 4.5 1.2M19.8 7.5A9 9 0 0 1 21 12M19.8 16.5a9 9 0 0 1-3.3 3.3M12 21a9 9 0 0 1-4.5-1.2M4.2 16.5A9 9 0 0 1 3 12M4.2 7.5a9 9 0 0 1 3.3-3.3"],
   waiting: [RING, CLOCK],
   queued: ["M4 7h16M4 12h16M4 17h9"],

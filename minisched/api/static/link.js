@@ -1,0 +1,152 @@
+/** Keeps the store like the engine: by events, by asking every 2 s where those do not come, and anew after a loss. */
+import { ApiError, call, stream } from "./api.js";
+import { setServerTime } from "./dom.js";
+import { store } from "./store.js";
+
+const SILENCE_MS = 2300; // the engine says something every second; so a loss shows within 3 s
+const RETRY_MS = 1000;
+const POLL_MS = 2000;
+const EVENTS_AGAIN_MS = 30000; // after which a page that polls tries the events again
+
+let generation = 0; // of the link; what an older one still hears is not taken
+let epoch = null;
+let tag = null; // of the list of tasks held
+
+/** Begin, or begin anew with another token. */
+export function connect() {
+  generation += 1;
+  store.setLink("connecting");
+  follow(generation);
+}
+
+export function disconnect() {
+  generation += 1;
+  epoch = null;
+  tag = null;
+  store.replace([], true);
+  store.loaded = false;
+  store.status = null;
+}
+
+function wait(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+async function follow(mine) {
+  while (mine === generation) {
+    const error = await events(mine);
+    if (mine !== generation) return;
+    if (error?.status === 401) return store.setLink("denied");
+    const answers = await poll(mine, Boolean(error?.status)); // a refusal is an answer, silence is none
+    if (mine !== generation) return;
+    if (answers === 401) return store.setLink("denied");
+    if (answers === false) {
+      store.setLink("lost");
+      await wait(RETRY_MS);
+    }
+  }
+}
+
+/** Follow the events until they end or fall silent; gives the ApiError, or null. */
+function events(mine) {
+  return new Promise((resolve) => {
+    let heard = Date.now();
+    let loading = null; // ids removed while the list was on its way
+    const done = (error) => {
+      clearInterval(watch);
+      connection.close();
+      resolve(error);
+    };
+    const on = {
+      hello(data) {
+        setServerTime(data.server_time);
+        loading = new Set();
+        loadAll(mine, data.epoch).then(
+          () => {
+            if (mine !== generation) return;
+            for (const id of loading) store.remove(id);
+            loading = null;
+            store.setLink("live");
+          },
+          (error) => done(error),
+        );
+      },
+      task(card) {
+        loading?.delete(card.task_id);
+        store.put(card);
+      },
+      removed({ task_id: id }) {
+        loading?.add(id);
+        store.remove(id);
+      },
+      status: takeStatus,
+      ping: (data) => setServerTime(data.server_time),
+    };
+    const connection = stream(
+      "/events",
+      (event, data) => {
+        heard = Date.now();
+        if (mine === generation) on[event]?.(data);
+      },
+      (state, error) => (state === "open" ? (heard = Date.now()) : done(error)),
+    );
+    const watch = setInterval(() => {
+      if (mine !== generation) return done(null);
+      if (Date.now() - heard > SILENCE_MS) done(new ApiError(0, "silence", ""));
+    }, 300);
+  });
+}
+
+async function loadAll(mine, newEpoch) {
+  const fresh = newEpoch !== epoch;
+  const headers = tag && !fresh ? { "If-None-Match": tag } : {};
+  const [tasks] = await Promise.all([
+    call("GET", "/tasks", null, { headers }),
+    call("GET", "/status").then(
+      ({ data }) => mine === generation && takeStatus(data),
+      (error) => {
+        if (error.status !== 401 || !store.readOnly) throw error; // public are the task states alone
+      },
+    ),
+  ]);
+  if (mine !== generation) return;
+  epoch = newEpoch;
+  tag = tasks.headers.get("ETag");
+  if (tasks.data) store.replace(tasks.data.items, fresh);
+}
+
+function takeStatus(status) {
+  if (status.server_time) setServerTime(status.server_time);
+  store.setStatus(status);
+}
+
+/**
+ * Ask every 2 s. Gives false once there is no answer, 401, or true when it is time to try the events again: at once
+ * where they were not refused, for then a proxy or a short pause may have been the cause.
+ */
+async function poll(mine, refused) {
+  const until = Date.now() + (refused ? EVENTS_AGAIN_MS : 0);
+  do {
+    try {
+      const { data, headers } = await call("GET", "/tasks", null, { timeout: POLL_MS, headers: tag ? { "If-None-Match": tag } : {} });
+      if (mine !== generation) return true;
+      if (data) {
+        tag = headers.get("ETag");
+        store.replace(data.items, true);
+      }
+      await call("GET", "/status", null, { timeout: POLL_MS }).then(
+        (answer) => mine === generation && takeStatus(answer.data),
+        (error) => {
+          if (error.status !== 401) throw error;
+        },
+      );
+    } catch (error) {
+      return error.status === 401 ? 401 : false;
+    }
+    if (mine !== generation) return true;
+    if (!refused) return true;
+    store.setLink("poll");
+    await wait(POLL_MS);
+  } while (mine === generation && Date.now() < until);
+  return true;
+}

@@ -1,0 +1,83 @@
+/** What became of a run, and why, in words. */
+import { fmtAgo, visible } from "./dom.js";
+import { has, t } from "./i18n.js";
+
+export const FAILURES = new Set(["business_failure", "technical_failure"]);
+export const UNFINISHED = new Set(["running", "retrying", "queued", "waiting"]);
+export const STATUSES = [
+  "running", "retrying", "queued", "waiting", "technical_failure", "business_failure", "missed", "skipped", "cancelled", "success", "idle",
+];
+
+// Reasons whose `detail` says more than the words here.
+const TOLD_BY_DETAIL = new Set(["spawn", "upstream_failed", "dependency_timeout", "interrupted"]);
+
+/** Why a run has its status, as a sentence; "" where there is nothing to say. */
+export function why(run) {
+  const { status, reason } = run;
+  if (status === "waiting") return reason ? t("why_waiting", { tasks: visible(reason) }) : "";
+  if (!reason || status === "success" || status === "running") return "";
+  const last = run.attempts?.[run.attempts.length - 1];
+  const key = `why_${status === "retrying" ? "technical_failure" : status}_${reason}`;
+  const exitCode = run.exit_code ?? last?.exit_code;
+  let text = has(key) ? t(key, { code: exitCode ?? "?", signal: signalName(last?.signal) }) : visible(reason);
+  if (status === "missed" && run.missed_count > 1) text += ` (${t("missed_many", { n: run.missed_count })})`;
+  if (run.detail && (TOLD_BY_DETAIL.has(reason) || !has(key))) text += `: ${visible(run.detail)}`;
+  return text;
+}
+
+const SIGNALS = { 1: "HUP", 2: "INT", 3: "QUIT", 4: "ILL", 6: "ABRT", 7: "BUS", 8: "FPE", 9: "KILL", 11: "SEGV", 13: "PIPE", 14: "ALRM", 15: "TERM", 24: "XCPU", 25: "XFSZ" };
+
+/** "9 (KILL)"; numbers differ between systems above 15, so those are named by Linux. */
+export function signalName(signal) {
+  if (signal === null || signal === undefined) return "?";
+  return SIGNALS[signal] ? `${signal} (${SIGNALS[signal]})` : String(signal);
+}
+
+/** What is odd about the attempts of a run, as sentences. */
+export function oddities(attempt) {
+  const told = [];
+  if (attempt.leftover_processes) told.push(t("leftovers", { n: attempt.leftover_processes }));
+  if (attempt.log_lost) told.push(t("log_lost"));
+  if (attempt.output_cut) told.push(t("output_cut"));
+  return told;
+}
+
+/** The run that a card's status tells of: the unfinished one, or the latest finished one; or null. */
+export function leadRun(card) {
+  return card.running.find((run) => run.status === card.current_status) ?? card.running[0] ?? card.last_run;
+}
+
+/** The time a run stands at in a list: when it began, else when it was due, else when it ended. */
+export function timeOf(run) {
+  return run.start_time ?? run.scheduled_time ?? run.end_time;
+}
+
+/** How often a retrying run was tried, and when it is tried next. */
+export function retryWords(run) {
+  const counts = { a: run.attempt + 1, m: run.max_attempts };
+  return run.retry_time ? t("retry_next", { ...counts, when: fmtAgo(run.retry_time) }) : t("retry_soon", counts);
+}
+
+/** "failed", "missed", "skipped", "running", "waiting", "success", "cancelled", "idle" or "disabled": what a filter counts. */
+export function kindOf(card) {
+  const status = card.current_status;
+  if (status === "running") return "running";
+  if (UNFINISHED.has(status)) return "waiting";
+  if (!card.enabled) return "disabled";
+  return FAILURES.has(status) ? "failed" : status;
+}
+
+const GROUPS = { failed: "attention", missed: "attention", skipped: "attention", running: "active", waiting: "active" };
+
+/** "attention", "active" or "rest". */
+export function groupOf(card) {
+  return GROUPS[kindOf(card)] ?? "rest";
+}
+
+/** An ApiError as a sentence. */
+export function failure(error) {
+  for (const key of [`err_${error.status}_${error.code}`, `err_${error.code}`, `err_${error.status}`]) {
+    if (has(key)) return t(key, { message: visible(error.message) });
+  }
+  return t("err_other", { message: visible(error.message) });
+}
