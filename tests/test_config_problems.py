@@ -285,3 +285,21 @@ def test_a_document_is_left_as_it_is():
     before = json.dumps(document)
     assert parse_document(document)[1] == []
     assert json.dumps(document) == before
+
+
+def test_a_problem_tells_the_field_inside_its_task():
+    rule = {"name": "a", "triggers": ["success"], "channels": [{"type": "webhook", "url": "ftp://x"}]}
+    wrong = [
+        task("a", task_retry={"delay": "5 min"}, task_notify=[rule], tsak_name="x"),
+        task("b", task_dependencies=["c"]),
+        task("c", task_dependencies=["b"], task_log="minisched.log"),
+    ]
+    _, problems = parse_config(json.dumps({"tasks": wrong, "settings": {"http": {"port": "x"}}}).encode())
+    assert [problem.path for problem in problems] == [
+        "settings.http.port",
+        "task_retry.delay",
+        "task_notify[0].channels[0].url",
+        "",
+        "task_dependencies",
+        "task_log",
+    ]

@@ -85,6 +85,6 @@ def problem_json(problem: Problem) -> dict[str, Any]:
     return {
         "file": problem.file,
         "place": problem.place,
-        "path": getattr(problem, "path", ""),
+        "path": problem.path,
         "message": problem.message,
     }

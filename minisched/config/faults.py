@@ -32,7 +32,7 @@ class Fault(NamedTuple):
             place = owner if self.sentence else owner.rstrip(":")
         else:
             place = f"{owner} {self.path}{':' if self.sentence else ''}".lstrip()
-        return Problem(place, self.message, file)
+        return Problem(place, self.message, file, self.path)
 
 
 class Wrong(ValueError):

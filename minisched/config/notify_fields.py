@@ -133,7 +133,7 @@ CHANNEL = Variants(
         Field("method", Choice("POST", "PUT", "PATCH", "GET"), "POST", "The HTTP method.", "HTTP 方法。"),
         Field(
             "headers",
-            MapOf(HEADER_NAME, SecretText(HEADER, plain=True)),
+            MapOf(HEADER_NAME, SecretText(HEADER, plain=True, masked=True)),  # most hold a token
             {},
             "Headers to add.",
             "附加的请求头。",

@@ -33,7 +33,7 @@ class Text(Kind):
         most: int = 4096,
     ) -> None:
         self.rule, self.words, self.pattern, self.least, self.most = rule, words, pattern, least, most
-        self._lines = lines
+        self.lines = lines
         if rule == "a text":
             self.rule = f"a text of {least or 'at most'}{' to' if least else ''} {most} characters"
             self.rule += "" if lines else " on one line"
@@ -41,7 +41,7 @@ class Text(Kind):
     @cached_property
     def _match(self) -> Callable[[str], object]:
         """Compiled by the first text that is read: most of the table's patterns meet none, and each takes 0.2 ms."""
-        pattern = self.pattern or f"{_LINES if self._lines else _LINE}{{{self.least},{self.most}}}"
+        pattern = self.pattern or f"{_LINES if self.lines else _LINE}{{{self.least},{self.most}}}"
         return re.compile(pattern).fullmatch
 
     def read(self, value: Any, reading: Reading, base: Any) -> str:
@@ -74,10 +74,18 @@ class SecretText(Kind):
     """A text, or where to find it: {"from_env": "NAME"} or {"from_file": "path"}.
 
     plain: a text stays a text, for values that are a secret only where the config says so (environment variables).
+    masked: the API shows a text as stars; if it is not said, that of what is not plain.
     """
 
-    def __init__(self, text: Text, words: tuple[str, str] = ("text", "文本"), plain: bool = False) -> None:
+    def __init__(
+        self,
+        text: Text,
+        words: tuple[str, str] = ("text", "文本"),
+        plain: bool = False,
+        masked: Optional[bool] = None,
+    ) -> None:
         self.text, self.plain = text, plain
+        self.masked = not plain if masked is None else masked
         self.rule = f'{text.rule}, or {{"from_env": "NAME"}} or {{"from_file": "path"}}'
         self.words = (f"{words[0]}, or a secret's place", f"{words[1]}，或密文的位置")
 

@@ -171,6 +171,7 @@ class Problem(NamedTuple):
     place: str
     message: str
     file: str = "tasks/config.json"
+    path: str = ""  # the field inside its task, as `task_retry.delay`; of no task, inside the file
 
     def __str__(self) -> str:
         return f"{self.file}: {self.place}{' ' if self.place else ''}{self.message}"

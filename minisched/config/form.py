@@ -1,0 +1,90 @@
+"""The field table as JSON, for the page's form: what may be typed where, in English and Chinese."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .kinds import Bool, Choice, Duration, Integer, Kind, Number, ScheduleText, Size, Zone
+from .notify_fields import Command
+from .shapes import ListOf, MapOf, Shared, Table, Variants
+from .task_fields import TASK, TASK_ID
+from .texts import SecretText, Template, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .shapes import Field
+
+# Each kind's word, and the attributes of it that a form has to know under their names there.
+_KINDS: Mapping[type[Kind], tuple[str, Mapping[str, str]]] = {
+    Bool: ("bool", {}),
+    Integer: ("integer", {"low": "low", "high": "high"}),
+    Number: ("number", {"low": "low", "high": "high"}),
+    Duration: ("duration", {"low": "low"}),
+    Size: ("size", {"low": "low"}),
+    Choice: ("choice", {"choices": "values"}),
+    Zone: ("zone", {}),
+    ScheduleText: ("schedule", {}),
+    Command: ("command", {}),
+    Text: ("text", {"multiline": "lines", "most": "most"}),
+    SecretText: ("secret", {"secret": "masked", "text": "text"}),
+    Template: ("template", {"variables": "variables", "json": "json", "text": "text"}),
+    ListOf: ("list", {"item": "item", "least": "least", "one": "one"}),
+    MapOf: ("map", {"item": "item", "name_rule": "name"}),
+    Table: ("object", {"fields": "rows"}),
+    Variants: ("variants", {"variants": "tables"}),
+}
+
+
+def form_fields() -> list[dict[str, Any]]:
+    """The fields of a task, in the order of the table.
+
+    A field has name, help, required, default, example, nullable, default_words, and its kind with rule, words and what
+    goes with that kind: choices; low, high; the item of a list or map; the fields of an object; those of each variant;
+    the variables of a template; multiline; secret, where the API shows a text as stars.
+    """
+    return [_field(row) for row in TASK.rows.values()]
+
+
+def _field(row: Field) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        **_told(row.kind),
+        "help": _both((row.help, row.help_zh)),
+        "required": row.required,
+        "default": row.default,
+        "default_words": _both(row.default_words),
+        "example": row.example,
+        "nullable": row.nullable,
+    }
+
+
+def _told(kind: Kind) -> dict[str, Any]:
+    if isinstance(kind, Shared):
+        return _told(kind.kind)
+    told: dict[str, Any] = {"kind": "", "rule": kind.rule, "words": _both(kind.words)}
+    if isinstance(kind, ListOf) and kind.item is TASK_ID:
+        return {**told, "kind": "task_ids"}
+    base = next(base for base in type(kind).__mro__ if base in _KINDS)
+    told["kind"], attributes = _KINDS[base]
+    for name, attribute in attributes.items():
+        told.update(_attribute(name, getattr(kind, attribute)))
+    return told
+
+
+def _attribute(name: str, value: Any) -> dict[str, Any]:
+    if name == "text":  # what a secret or a template is like as a text
+        return {"multiline": value.lines}
+    if name == "item":
+        return {name: _told(value)}
+    if name == "fields":
+        return {name: [_field(row) for row in value.values()]}
+    if name == "variants":
+        return {name: {word: [_field(row) for row in table.rows.values()] for word, table in value.items()}}
+    if name == "name_rule":
+        return {name: value.rule}
+    return {name: list(value) if isinstance(value, (dict, tuple)) else value}
+
+
+def _both(words: tuple[str, str]) -> dict[str, str]:
+    return {"en": words[0], "zh": words[1]}
