@@ -11,7 +11,7 @@ import pytest
 from store_kit import NOW, ask, fill, full_run, make, opened, small_disk
 
 from minisched.model import UNFINISHED, Batch, Status, StoreError, TaskRecord, Trigger
-from minisched.store import History, NewerDatabase, Outcome, Store
+from minisched.store import History, NewerDatabase, Outcome, Past, Store
 from minisched.store.history import Filter, _matching, _selection
 from minisched.store.retention import _CROWDED, _OLD, _SURPLUS
 
@@ -60,6 +60,7 @@ def test_without_a_database_every_answer_is_empty_and_nothing_is_made(history: H
     assert history.run(1) is None
     assert history.tail(1) == b""
     assert history.recent_outcomes("a", 30) == []
+    assert history.pasts(["a"], 30) == {}
     assert (history.records(), history.unfinished(), history.tokens()) == ({}, [], set())
     assert list(path.parent.iterdir()) == []
 
@@ -132,6 +133,23 @@ def test_the_last_outcomes_are_of_finished_runs_oldest_first(store: Store, histo
     skipped = Outcome(ids[2], Status.SKIPPED, None, NOW, None)
     assert history.recent_outcomes("a", 30) == [Outcome(ids[0], Status.SUCCESS, NOW, NOW, 0.5), skipped]
     assert history.recent_outcomes("a", 1) == [skipped]
+
+
+@pytest.mark.parametrize("others", [0, 50])
+def test_the_past_of_many_tasks_is_told_at_once(store: Store, history: History, others: int) -> None:
+    last = full_run()._replace(task_id="a", status=Status.BUSINESS_FAILURE)
+    ids = store.commit(Batch([make("a", Status.SUCCESS), last, make("a"), make("b")]))
+    store.commit(Batch([make(f"other{number}", Status.SUCCESS) for number in range(others)]))
+    names = [f"other{number}" for number in range(others)]
+    pasts = history.pasts(["b", "a", "never ran", *names], 30)
+    assert list(pasts) == ["b", "a", *names]
+    assert pasts["a"] == Past(
+        history.records()["a"], last._replace(run_id=ids[1]), tuple(history.recent_outcomes("a", 30))
+    )
+    assert (pasts["a"].record.consecutive_failures, pasts["a"].record.run_count) == (1, 3)
+    assert pasts["b"] == Past(history.records()["b"], None, ())
+    assert len(history.pasts(["a"], 1)["a"].outcomes) == 1
+    assert all(pasts[name].last_run for name in names)
 
 
 def test_reader_and_writer_agree_on_records_unfinished_runs_and_tokens(store: Store, history: History) -> None:

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from minisched.model import Instant, TaskExecution, TaskRecord, Trigger
 
 _ALL = tuple(status for status in Status if status is not Status.IDLE)
+_STATUS = {status.value: status for status in Status}  # a third of the time of Status(text)
 _ENDED = tuple(status for status in _ALL if status not in UNFINISHED)
 _OUTCOMES = f"""SELECT run_id, status, start_time, end_time, duration FROM task_history WHERE run_id IN (
     SELECT run_id FROM task_history INDEXED BY task_history_task
     WHERE task_id = ? AND status IN ({", ".join(f"'{status.value}'" for status in _ENDED)})
     ORDER BY run_id DESC LIMIT ?) ORDER BY run_id"""
+
+
+_FEW_TASKS = 20  # of more, the records of all tasks are read at once
 
 
 class Outcome(NamedTuple):
@@ -32,6 +36,14 @@ class Outcome(NamedTuple):
     start_time: Optional[Instant]  # None: it was never started
     end_time: Instant
     duration: Optional[float]  # seconds
+
+
+class Past(NamedTuple):
+    """What a task's card tells of its past."""
+
+    record: TaskRecord
+    last_run: Optional[TaskExecution]  # the latest finished one, with its attempts
+    outcomes: tuple[Outcome, ...]  # of the latest finished runs, oldest first
 
 
 class Filter(NamedTuple):
@@ -142,8 +154,24 @@ class History:
     def recent_outcomes(self, task_id: str, count: int) -> list[Outcome]:
         """The task's last `count` finished runs, oldest first."""
         with self._snapshot() as db:
-            found = db.execute(_OUTCOMES, (task_id, count)) if db is not None else ()
-            return [Outcome(row[0], Status(row[1]), *row[2:]) for row in found]
+            return list(_outcomes(db, task_id, count)) if db is not None else []
+
+    def pasts(self, task_ids: Sequence[str], count: int) -> dict[str, Past]:
+        """The past of those of the tasks that have one, with their last `count` finished runs; all as it stood at one
+        moment."""
+        with self._snapshot() as db:
+            if db is None:
+                return {}
+            few = len(task_ids) <= _FEW_TASKS
+            found = [rows.read_records(db, task_id) for task_id in task_ids] if few else [rows.read_records(db)]
+            known = {task_id: record for records in found for task_id, record in records.items()}
+            records = {task_id: known[task_id] for task_id in task_ids if task_id in known}
+            last_ids = [record.last_run_id for record in records.values() if record.last_run_id is not None]
+            last_runs = {run.run_id: run for run in rows.read_runs(db, last_ids)}
+            return {
+                task_id: Past(record, last_runs.get(record.last_run_id or 0), _outcomes(db, task_id, count))
+                for task_id, record in records.items()
+            }
 
     def records(self) -> dict[str, TaskRecord]:
         """What is known of each task, configured or not, by its id."""
@@ -203,6 +231,10 @@ class History:
         self._db = db
         self._file = file
         return db
+
+
+def _outcomes(db: sqlite3.Connection, task_id: str, count: int) -> tuple[Outcome, ...]:
+    return tuple(Outcome(row[0], _STATUS[row[1]], *row[2:]) for row in db.execute(_OUTCOMES, (task_id, count)))
 
 
 def connect_read_only(path: str) -> tuple[sqlite3.Connection, int]:
