@@ -10,7 +10,7 @@ import pytest
 from run_kit import Logs
 
 from minisched.model import LogMark
-from minisched.tasklog import OutputGone, RunLog, read_from, read_run, tail_lines
+from minisched.tasklog import OutputGone, RunLog, lines_before, read_from, read_run, run_lines, tail_lines
 
 
 def output(logs: Logs, sink: RunLog, run_id: int, attempt: int = 1) -> list[str]:
@@ -212,3 +212,73 @@ def test_a_line_half_written_is_not_shown_yet(tmp_path: Path) -> None:
     data, place = tail_lines(logs.path, 1)
     assert place.offset == len(whole)
     assert b"[1.1 end]" in data
+
+
+def test_a_log_is_read_backwards_over_its_rotated_files(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    for day in (23, 24, 25):
+        logs.wall.set(f"2026-11-{day}T12:00:00")
+        for number in range(20):
+            logs.run(day, f"{number} " + "x" * 300)
+    everything, _ = tail_lines(logs.path, 1000)
+    _, place = tail_lines(logs.path, 0)
+    found, pieces = b"", 0
+    while True:
+        data, before = lines_before(logs.path, place, 2000)
+        if not data:
+            break
+        assert len(data) <= 2000 and data.endswith(b"\n")
+        assert data.startswith(b"2026-11-")
+        found, place, pieces = data + found, before, pieces + 1
+    assert (found, before) == (everything, place)
+    assert pieces > 10
+
+
+def test_reading_backwards_ends_where_there_is_nothing(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    nothing = LogMark(0, 10**9)
+    assert lines_before(logs.path, nothing) == (b"", nothing)
+    gone = LogMark(987654321, 5)
+    logs.run(1, "x")
+    assert lines_before(logs.path, gone) == (b"", gone)
+    data, place = lines_before(logs.path, nothing)
+    assert data == logs.text().encode()
+    assert lines_before(logs.path, place) == (b"", place)
+    os.rename(logs.path, logs.path + ".2026-11-22")
+    assert lines_before(logs.path, nothing)[0] == data
+
+
+def test_of_a_line_longer_than_the_piece_its_end_is_read(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    logs.run(1, "x" * 3000 + "end")
+    text = logs.text().encode()
+    data, place = lines_before(logs.path, LogMark(0, text.index(b"end\n") + 4), 1000)
+    assert data == b"x" * 996 + b"end\n"
+    assert lines_before(logs.path, place, 1000)[0] == b"x" * 1000
+
+
+def test_a_run_is_read_on_from_where_it_was_left(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    one, other = logs.open(1), logs.open(2)
+    one.note("start", "pid 1: x")
+    assert one.mark
+    data, place, ended = run_lines(logs.path, one.mark, 1, 1)
+    assert (data.count(b"\n"), ended) == (1, False)
+    assert run_lines(logs.path, place, 1, 1) == (b"", place, False)
+    for number in range(10):
+        one.write("out", b"%d " % number + b"x" * 100 + b"\n")
+        other.write("out", b"other\n")
+    one.note("end", "exit 0")
+    other.write("out", b"later\n")
+    pieces = []
+    while not ended:
+        data, place, ended = run_lines(logs.path, place, 1, 1, 300)
+        assert 0 < len(data) <= 300
+        pieces.append(data)
+    lines = b"".join(pieces).decode().splitlines()
+    assert [line.split("] ")[1].split()[0] for line in lines] == [*map(str, range(10)), "exit"]
+    assert len(pieces) > 3
+    data, _, _ = run_lines(logs.path, one.mark, 1, 1, 1)
+    assert data.count(b"\n") == 1  # one line at least, whatever the limit
+    one.close()
+    other.close()

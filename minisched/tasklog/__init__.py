@@ -12,7 +12,7 @@ The time is that of the reading, which is within 1 s of the writing.
 
 from minisched.tasklog.engine_log import engine_logger
 from minisched.tasklog.lines import visible, visible_line
-from minisched.tasklog.reading import OutputGone, read_from, read_run, tail_lines
+from minisched.tasklog.reading import OutputGone, lines_before, read_from, read_run, run_lines, tail_lines
 from minisched.tasklog.run_log import RunLog, TaskLogs
 
 __all__ = [
@@ -20,8 +20,10 @@ __all__ = [
     "RunLog",
     "TaskLogs",
     "engine_logger",
+    "lines_before",
     "read_from",
     "read_run",
+    "run_lines",
     "tail_lines",
     "visible",
     "visible_line",

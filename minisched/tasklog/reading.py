@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterator
 from typing import BinaryIO, Optional
 
@@ -40,22 +41,35 @@ def read_run(path: str, mark: LogMark, run_id: int, attempt: int) -> Iterator[by
 
 
 def _slice(path: str, place: LogMark, run_id: int, attempt: int) -> Iterator[bytes]:
-    line = re.compile(rb"^" + _STAMP + rb"\[%d\.(\d+) ([a-z]+)\] .*\n?" % run_id, re.M)
-    own = b"%d" % attempt
     while True:
-        data, after, _ = read_from(path, place, CHUNK)
-        found = []
-        for match in line.finditer(data):
-            if match[1] == own:
-                found.append(match[0])
-            if (match[2] == b"end") if match[1] == own else (int(match[1]) > attempt):
-                yield b"".join(found)
-                return
-        if found:
-            yield b"".join(found)
-        if after == place:
+        data, after, ended = run_lines(path, place, run_id, attempt)
+        if data:
+            yield data
+        if ended or after == place:
             return
         place = after
+
+
+def run_lines(path: str, place: LogMark, run_id: int, attempt: int, limit: int = CHUNK) -> tuple[bytes, LogMark, bool]:
+    """The attempt's own lines among those from `place` on, at most `limit` bytes of them but at least one; the place
+    after them, and whether the attempt's output ends there. `place` is the attempt's mark, or one that this function
+    gave. None here, and the same place: nothing more was written yet.
+    """
+    line = re.compile(rb"^" + _STAMP + rb"\[%d\.(\d+) ([a-z]+)\] .*\n?" % run_id, re.M)
+    own = b"%d" % attempt
+    data, after, _ = read_from(path, place, max(limit, LINE_TAKEN))  # a shorter piece might be the half of a line
+    begin = after.offset - len(data)
+    found: list[bytes] = []
+    size = 0
+    for match in line.finditer(data):
+        if match[1] == own:
+            if found and size + len(match[0]) > limit:
+                return b"".join(found), LogMark(after.inode, begin + match.start()), False
+            found.append(match[0])
+            size += len(match[0])
+        if (match[2] == b"end") if match[1] == own else (int(match[1]) > attempt):
+            return b"".join(found), LogMark(after.inode, begin + match.end()), True
+    return b"".join(found), after, False
 
 
 def read_from(path: str, place: Optional[LogMark], limit: int = CHUNK) -> tuple[bytes, LogMark, bool]:
@@ -95,6 +109,33 @@ def read_from(path: str, place: Optional[LogMark], limit: int = CHUNK) -> tuple[
             break
         place, anew = LogMark(later[0], 0), True
     return b"", place, anew
+
+
+def lines_before(path: str, place: LogMark, limit: int = CHUNK) -> tuple[bytes, LogMark]:
+    """At most `limit` bytes of whole lines that end at `place`, and the place where they begin; before a file's start,
+    those of the file rotated before it. Of a line that is longer, its end. Nothing there: `b""` and the same place.
+    """
+    files = _files(path)
+    inodes = [number for number, _ in files]
+    if place.inode == 0:
+        place = LogMark(inodes[-1] if files and files[-1][1] == path else 0, place.offset)
+    index = inodes.index(place.inode) if place.inode in inodes else 0 if place.inode else len(files)
+    inode, end = place.inode, place.offset
+    while index >= 0:
+        file = _open_inode(path, inode)
+        if file is not None:
+            with file:
+                end = min(end, os.fstat(file.fileno()).st_size)
+                begin = max(0, end - limit)
+                file.seek(begin)
+                data = file.read(end - begin)
+            if begin:
+                data = data[data.find(b"\n", 0, -1) + 1 :]
+            if data:
+                return data, LogMark(inode, end - len(data))
+        index -= 1
+        inode, end = inodes[max(index, 0)] if files else 0, sys.maxsize
+    return b"", place
 
 
 def tail_lines(path: str, count: int) -> tuple[bytes, LogMark]:

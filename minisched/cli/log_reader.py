@@ -1,0 +1,184 @@
+"""The logs as the API reads them: `tasklog` behind the port, with cursors as texts and text made harmless."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import deque
+from typing import TYPE_CHECKING, Optional, Union
+
+from minisched.api.ports import LogPage
+from minisched.model import LogMark
+from minisched.tasklog import OutputGone, lines_before, read_from, read_run, run_lines, tail_lines, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from minisched.model import TaskExecution
+
+_BLOCK = 64 * 1024
+_MOST_SCANNED = 8 * 2**20  # bytes of a shared log that one request goes through for the lines of one run
+_MOST_TAIL = 2**20  # bytes
+_WHOLE_LINE = 66 * 1024  # bytes; the longest line with its prefix
+# The bytes of a character that is cut off at the end.
+_CUT = re.compile(rb"(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z")
+
+Place = tuple[int, LogMark]  # in a run's output: the attempt, and where in the log
+Cursor = Union[None, int, Place]  # or a number of bytes of it
+
+
+class LogReader:
+    """`minisched.api.ports.LogReader`. Holds nothing; any thread may use it."""
+
+    def shown(self, data: bytes) -> str:
+        return visible(data.decode("utf-8", "backslashreplace"))
+
+    def read(self, path: str, place: Optional[LogMark], limit: int) -> LogPage:
+        data, after, anew = read_from(path, place, limit)
+        cut = _CUT.search(data)
+        if cut and len(cut[0]) < len(data):  # a line longer than the limit was divided within a character
+            data = data[: cut.start()]
+            after = LogMark(after.inode, after.offset - len(cut[0]))
+        start = LogMark(after.inode, after.offset - len(data))
+        at_end = not data or (len(data) < limit and not read_from(path, after, _WHOLE_LINE)[0])
+        return self._page(data, start, after, anew, at_end)
+
+    def tail(self, path: str, lines: int) -> LogPage:
+        _, end = tail_lines(path, 0)
+        pieces: list[bytes] = []
+        start, size, count = end, 0, 0
+        while count < lines and size < _MOST_TAIL:
+            data, before = lines_before(path, start, min(_BLOCK, _MOST_TAIL - size))
+            if not data:
+                break
+            pieces.insert(0, data)
+            start, size, count = before, size + len(data), count + data.count(b"\n")
+        text = b"".join(pieces)
+        while count > lines:  # the first piece has lines too many
+            drop = text.find(b"\n") + 1
+            text, start, count = text[drop:], LogMark(start.inode, start.offset + drop), count - 1
+        return self._page(text, start, end)
+
+    def before(self, path: str, place: LogMark, limit: int) -> LogPage:
+        data, start = lines_before(path, place, limit)
+        end = LogMark(start.inode, start.offset + len(data)) if data else start
+        return self._page(data, start, end, anew=bool(place.inode) and end.inode != place.inode, at_end=False)
+
+    def raw(self, path: str, offset: int) -> Iterator[bytes]:
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return iter(())
+        return _blocks(fd, offset)
+
+    def run(self, path: str, run: TaskExecution, cursor: Cursor, limit: int) -> Optional[LogPage]:
+        if isinstance(cursor, tuple):
+            data, after, at_end = _own_lines(path, run, cursor, limit)
+            return self._run_page(data, _text(cursor), after, at_end)
+        marked = _marked(run)
+        first = _first_left(path, run)
+        if first is None:
+            return LogPage("", "0", "0") if not marked else None
+        after, skip, data, at_end = first, cursor or 0, b"", False
+        while skip and not at_end:  # what is asked for by a number of bytes has to be counted
+            data, after, at_end = _own_lines(path, run, after, min(skip, _BLOCK))
+            data, skip = data[skip:], max(0, skip - len(data))
+        if not data and not at_end:
+            data, after, at_end = _own_lines(path, run, after, limit)
+        return self._run_page(data, str(cursor or 0), after, at_end)
+
+    def run_tail(self, path: str, run: TaskExecution, lines: int) -> Optional[LogPage]:
+        marked = _marked(run)
+        after = _first_left(path, run)
+        if after is None:
+            return LogPage("", "0", "0") if not marked else None
+        kept: deque[bytes] = deque()
+        size = seen = 0
+        at_end = False
+        while not at_end:
+            data, after, at_end = _own_lines(path, run, after, _BLOCK)
+            seen += len(data)
+            for line in data.splitlines(keepends=True):
+                kept.append(line)
+                size += len(line)
+                while len(kept) > lines or size > _MOST_TAIL:
+                    size -= len(kept.popleft())
+        return self._run_page(b"".join(kept), str(seen - size), after, True)
+
+    def run_raw(self, path: str, run: TaskExecution) -> Optional[Iterator[bytes]]:
+        after = _first_left(path, run)
+        if after is None:
+            return iter(()) if not _marked(run) else None
+        return _run_blocks(path, run, after)
+
+    def _page(self, data: bytes, start: LogMark, after: LogMark, anew: bool = False, at_end: bool = True) -> LogPage:
+        return LogPage(self.shown(data), f"{start.inode}-{start.offset}", f"{after.inode}-{after.offset}", anew, at_end)
+
+    def _run_page(self, data: bytes, start: str, after: Place, at_end: bool) -> LogPage:
+        return LogPage(self.shown(data), start, _text(after), False, at_end)
+
+
+def _text(place: Place) -> str:
+    attempt, mark = place
+    return f"{attempt}-{mark.inode}-{mark.offset}"
+
+
+def _marked(run: TaskExecution) -> list[tuple[int, LogMark]]:
+    """The attempts whose output has a place in the log."""
+    return [(attempt.attempt, attempt.log) for attempt in run.attempts if attempt.log is not None]
+
+
+def _first_left(path: str, run: TaskExecution) -> Optional[Place]:
+    """The first attempt whose output is still there."""
+    for number, mark in _marked(run):
+        try:
+            read_run(path, mark, run.run_id, number)
+        except OutputGone:
+            continue
+        return number, mark
+    return None
+
+
+def _own_lines(path: str, run: TaskExecution, place: Place, limit: int) -> tuple[bytes, Place, bool]:
+    """The run's lines from `place` on, over its attempts: at most `limit` bytes but at least one line; the place after
+    them, and whether there is nothing more for now."""
+    number, mark = place
+    marks = dict(_marked(run))
+    pieces: list[bytes] = []
+    size = scanned = 0
+    while size < limit and scanned < _MOST_SCANNED:
+        data, after, ended = run_lines(path, mark, run.run_id, number, limit - size)
+        if size and size + len(data) > limit:
+            return b"".join(pieces), (number, mark), False  # a line that finds no room any more
+        pieces.append(data)
+        size += len(data)
+        scanned += after.offset - mark.offset if after.inode == mark.inode else _BLOCK
+        ended, mark = ended or after == mark, after
+        if ended:
+            later = [other for other in sorted(marks) if other > number]
+            if not later:
+                return b"".join(pieces), (number, mark), True
+            number, mark = later[0], marks[later[0]]
+    return b"".join(pieces), (number, mark), False
+
+
+def _run_blocks(path: str, run: TaskExecution, place: Place) -> Iterator[bytes]:
+    at_end = False
+    while not at_end:
+        data, place, at_end = _own_lines(path, run, place, _BLOCK)
+        if data:
+            yield data
+
+
+def _blocks(fd: int, offset: int) -> Iterator[bytes]:
+    """The file's bytes from `offset` to the end that it has now; it is closed after them."""
+    try:
+        end = os.fstat(fd).st_size
+        while offset < end:
+            block = os.pread(fd, min(_BLOCK, end - offset), offset)
+            if not block:
+                return
+            offset += len(block)
+            yield block
+    finally:
+        os.close(fd)
