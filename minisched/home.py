@@ -33,6 +33,10 @@ class Home(NamedTuple):
         return os.path.join(self.var, "minisched.db")
 
     @property
+    def token(self) -> str:
+        return os.path.join(self.var, "token")
+
+    @property
     def lock(self) -> str:
         return os.path.join(self.var, "lock")
 
@@ -49,6 +53,7 @@ class LockText(NamedTuple):
 
     holder: Optional[ProcessIdentity]
     db_id: Optional[str]
+    url: Optional[str] = None  # of its page and API; None where it has none
 
 
 class HomeBusy(Exception):
@@ -75,8 +80,8 @@ def _parse(data: bytes) -> LockText:
     try:
         text: Any = json.loads(data)
         holder = ProcessIdentity(int(text["pid"]), int(text["start_ticks"]), str(text["boot_id"]))
-        return LockText(holder, text["db_id"])
-    except (ValueError, KeyError, TypeError):
+        return LockText(holder, text["db_id"], text.get("url"))
+    except (ValueError, KeyError, TypeError, AttributeError):
         return LockText(None, None)
 
 
@@ -92,6 +97,7 @@ class HomeLock:
         self._fd = -1
         self._data = b""
         self.db_id: Optional[str] = None  # as it stands in the file
+        self.url: Optional[str] = None  # of the API, put into the file by the next `write`
 
     def acquire(self) -> LockText:
         """Take the lock; what the last holder left in it. Raises HomeBusy, OSError."""
@@ -137,7 +143,7 @@ class HomeLock:
 
     def write(self, holder: ProcessIdentity, db_id: Optional[str]) -> None:
         """Say in the file who holds it, and which history belongs to this home."""
-        self._data = json.dumps({**holder._asdict(), "db_id": db_id}).encode() + b"\n"
+        self._data = json.dumps({**holder._asdict(), "db_id": db_id, "url": self.url}).encode() + b"\n"
         self._store()
         self.db_id = db_id
 

@@ -65,8 +65,10 @@ class Home:
         self.process: Optional[subprocess.Popen[str]] = None
 
     def write(self, *tasks: dict[str, Any], **settings: Any) -> None:
-        """Put a config in force the way an editor does: a new file in the place of the old one."""
-        document = {"version": 1, "settings": {"timezone": "UTC", **settings}, "tasks": list(tasks)}
+        """Put a config in force the way an editor does: a new file in the place of the old one. No page, unless
+        `http` is given."""
+        settings = {"timezone": "UTC", "http": {"enabled": False}, **settings}
+        document = {"version": 1, "settings": settings, "tasks": list(tasks)}
         new = self.config.with_suffix(".new")
         new.write_text(json.dumps(document))
         new.replace(self.config)

@@ -15,7 +15,12 @@ COMMANDS = {
     "list": ("show", "list_tasks"),
     "status": ("show", "status"),
     "next": ("upcoming", "upcoming"),
+    "trigger": ("remote", "trigger"),
     "exec": ("foreground", "execute"),
+    "stop": ("remote", "stop"),
+    "enable": ("remote", "enable"),
+    "disable": ("remote", "disable"),
+    "reload": ("remote", "reload"),
     "history": ("past", "history"),
     "logs": ("logs", "logs"),
     "schema": ("setup", "schema"),
@@ -138,10 +143,29 @@ def make_parser() -> argparse.ArgumentParser:
     one.add_argument("--lang", choices=("en", "zh"), default=None, help="language of the words (default: by $LANG)")
     as_json(one)
     one = command(
+        "trigger",
+        "run a task now through the engine",
+        "trigger nightly_backup\ntrigger nightly_backup --wait\ntrigger nightly_backup --env DAY=2026-11-23 --json",
+    )
+    task(one)
+    one.add_argument("--wait", action="store_true", help="follow its output, and exit with its exit code")
+    one.add_argument("--env", metavar="K=V", action="append", default=[], help="add to its environment; repeatable")
+    as_json(one)
+    one = command(
         "exec", "run a task once in the foreground, without the engine, recorded in the history", "exec nightly_backup"
     )
     task(one)
     one.add_argument("--env", metavar="K=V", action="append", default=[], help="add to its environment; repeatable")
+    one = command("stop", "end a run that waits, is queued, runs or will be retried", "stop 120")
+    one.add_argument("run_id", metavar="RUN_ID", type=_positive, help="the run, as `history` and `list --json` show it")
+    as_json(one)
+    one = command("enable", "let a task be due again, in the config", "enable nightly_backup")
+    task(one)
+    as_json(one)
+    one = command("disable", "let a task be due no more, in the config", "disable nightly_backup")
+    task(one)
+    as_json(one)
+    as_json(command("reload", "put the config file in force now, or tell its problems", "reload"))
     one = command(
         "history",
         "show past runs, newest first",

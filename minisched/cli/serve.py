@@ -11,8 +11,10 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Optional
 
 from minisched import __version__
+from minisched.api.token import UnsafeToken, load_token
 from minisched.cli.home import config_problems
 from minisched.cli.output import fail
+from minisched.cli.web import Web
 from minisched.clock import SystemClock
 from minisched.config import ConfigError, check_permissions, load_config, sweep_temporaries
 from minisched.engine import POLL_S, SchedulerEngine, Surroundings
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 # As PID 1 the engine reaps what its tasks leave behind, at the second look: no zombie stays longer than 3 s.
 POLL_AS_INIT_S = 1.5
+PAGE_CLOSE_S = 1.0  # for the answers under way when the engine ends
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: a bug of ours
 
 
@@ -73,10 +76,13 @@ def run(options: Namespace) -> int:
         before = lock.acquire()
         lock.write(process_identity(os.getpid()), before.db_id)
         sweep_temporaries(os.path.dirname(os.path.realpath(home.config)))
+        token = load_token(home.token) if config.settings.http.enabled else b""
         ledger, problems = open_store(home.database, expected_db_id=before.db_id, now=time.time())
         lock.write(process_identity(os.getpid()), ledger.db_id)
     except HomeBusy as error:
         return fail(f"{home.path}: {error}; stop it first, or use another --home", EXIT_TEMPFAIL)
+    except UnsafeToken as error:
+        return fail(str(error), EXIT_CONFIG)
     except (NewerDatabase, StoreError) as error:
         return fail(str(error), EXIT_IOERR)
     except OSError as error:
@@ -87,13 +93,18 @@ def run(options: Namespace) -> int:
         fail(told)
     if os.geteuid() == 0:
         log.warning("running as root: tasks without task_user run as root too")
-    engine = build(home, config, source, stamp, ledger, log, lock)
+    engine, web = build(home, config, source, stamp, ledger, log, lock)
     install_signals(engine.inbox)
     count = len(config.tasks)
     print(f"minisched {__version__}: home {home.path}, {count} task{'' if count == 1 else 's'}", flush=True)
     print("output in logs/, what the engine does in logs/minisched.log; Ctrl-C stops it", flush=True)
     try:
         engine.start()
+        web.open(config.settings.http)  # after the first tasks: its modules take longer to import than a start does
+        if web.url:
+            print(f"page: {web.url}/#token={token.decode()}", flush=True)
+        elif web.problem:
+            fail(web.problem)
         gc.freeze()  # what stands now stays: no later collection looks at it again
         gc.enable()
         return engine.run()
@@ -105,20 +116,22 @@ def run(options: Namespace) -> int:
         traceback.print_exc()
         return EXIT_SOFTWARE
     finally:
+        web.close(PAGE_CLOSE_S)
         ledger.close()
         lock.release()
 
 
 def build(
     home: Home, config: Config, source: ConfigFile, stamp: object, ledger: Any, log: logging.Logger, lock: HomeLock
-) -> SchedulerEngine:
-    """Put the engine together from its parts."""
+) -> tuple[SchedulerEngine, Web]:
+    """Put the engine and its page together from their parts."""
     inbox: SimpleQueue[Message] = SimpleQueue()
     logs = TaskLogs(home.logs, config.settings.log, load_zone(config.settings.timezone))
     executor = TaskExecutor(inbox.put, logs)
 
     def configured(config: Config) -> None:
         logs.settings, logs.zone = config.settings.log, load_zone(config.settings.timezone)
+        web.open(config.settings.http)
 
     def upkeep() -> Sequence[str]:
         if os.getpid() == 1:
@@ -130,6 +143,8 @@ def build(
                 lock.write(process_identity(os.getpid()), ledger.db_id)
         except (HomeBusy, OSError) as error:
             problems.append(f"{home.lock}: {error}")
+        if web.upkeep():
+            problems.append(web.problem)
         return problems
 
     around = Surroundings(
@@ -144,7 +159,9 @@ def build(
     )
     poll_s = POLL_AS_INIT_S if os.getpid() == 1 else POLL_S
     clock = SystemClock()
-    return SchedulerEngine(config, source, clock, ledger, executor, inbox, log, around, poll_s, stamp)
+    engine = SchedulerEngine(config, source, clock, ledger, executor, inbox, log, around, poll_s, stamp)
+    web = Web(home, source, lock, engine.board, inbox.put, log)
+    return engine, web
 
 
 def draw() -> float:

@@ -81,17 +81,25 @@ class Book:
         self._put: set[tuple[str, str]] = set()
         self._taken: set[tuple[str, str]] = set()
         self._durable = False
+        self.touched: set[str] = set()  # tasks that the board does not show as they are now
 
     def save(self, live: LiveRun, durable: bool = True) -> None:
+        self.touched.add(live.run.task_id)
         self._entries[live] = None
         self._durable |= durable
 
     def save_row(self, run: TaskExecution) -> None:
         """A run that ended as it began: missed, or skipped for its upstream."""
+        self.touched.add(run.task_id)
         self._entries[Entry(run)] = None
         self._durable = True
 
+    def discard(self, live: LiveRun) -> None:
+        """Forget a run that could not be written."""
+        self._entries.pop(live, None)
+
     def save_record(self, record: TaskRecord) -> None:
+        self.touched.add(record.task_id)
         if record.task_id in self.tasks:
             self.tasks[record.task_id].record = record
         self._records[record.task_id] = record

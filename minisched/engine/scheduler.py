@@ -16,18 +16,25 @@ from minisched.engine.calendar import Calendar, no_delay
 from minisched.engine.desk import Desk
 from minisched.engine.keeper import Keeper
 from minisched.engine.launch import base_environment, make_launch
+from minisched.engine.publisher import Publisher
 from minisched.engine.recovery import recover
+from minisched.engine.requests import Requests
 from minisched.engine.words import told
 from minisched.model import (
     EXIT_IOERR,
     EXIT_OK,
+    Answer,
+    Board,
     Completion,
+    EngineView,
     Reason,
     Reload,
     RunFinished,
     RunStarted,
+    RunTask,
     Status,
     Stop,
+    StopRun,
     StoreError,
     TaskRecord,
 )
@@ -47,6 +54,7 @@ if TYPE_CHECKING:
         Launch,
         Ledger,
         Message,
+        Problem,
         TaskExecution,
     )
 
@@ -85,6 +93,7 @@ class SchedulerEngine:
         self.around = around
         self.poll_s = poll_s
         self.problems: dict[str, str] = {}  # standing ones, by what they are about
+        self.config_problems: tuple[Problem, ...] = ()  # of the file as it stands, where it was refused
         self.exit_code: Optional[int] = None
         self.timers = sched.scheduler(clock.monotonic, no_delay)  # retries, dependency timeouts, the end of the drain
         self.book = Book(ledger, lambda run: told(log, run))
@@ -102,8 +111,12 @@ class SchedulerEngine:
         self.arrivals = Arrivals(self.book, self.desk)
         self.calendar = Calendar(self.book, self.desk, self.arrivals, clock, ledger, around.owner.boot_id)
         self.keeper = Keeper(self.book, self.desk, self.calendar, ledger, clock, log, self.problems)
+        self.requests = Requests(self.arrivals, self.book, self.desk, self.keeper, clock, log)
+        self.board = Board(EngineView(config, stamp, started=clock.wall()))
+        self.publisher = Publisher(self.board, self.book, self.calendar)
         self._base = base_environment(around.environ, config)
         self._stamp = source.stamp() if stamp is None else stamp
+        self._config_stamp = self._stamp  # of the file that is in force
         self._doubted = False  # the file may be half written
         self._stops = 0
         mono = clock.monotonic()
@@ -150,6 +163,16 @@ class SchedulerEngine:
         delay_s = self.timers.run(blocking=False)
         self._timer_at = None if delay_s is None else self.clock.monotonic() + delay_s
         self.keeper.flush(now)
+        self.requests.answer()
+        self.publisher.publish(
+            mono,
+            self.config,
+            self._config_stamp,
+            self.config_problems,
+            self.problems,
+            self.desk.stopping,
+            len(self.desk.running),
+        )
         if self._stops and not self.desk.running:
             self.leave(mono)
 
@@ -169,8 +192,12 @@ class SchedulerEngine:
             self.desk.finished(message, now)
         elif isinstance(message, RunStarted):
             self.desk.started(message)
+        elif isinstance(message, RunTask):
+            self.requests.run_task(message, now)
+        elif isinstance(message, StopRun):
+            self.requests.stop_run(message, now)
         elif isinstance(message, Reload):
-            self.reload(now, "SIGHUP")
+            self.ask_reload(message, now)
         elif isinstance(message, Stop):
             self.stop(now)
 
@@ -211,6 +238,7 @@ class SchedulerEngine:
 
     def absorb(self, now: Instant) -> None:
         """Another process (`exec`) wrote: take over its tokens, and what it left unfinished if it is gone."""
+        self.book.touched.update(self.book.tasks)  # whose past has changed is not told
         try:
             before = set(self.desk.foreign)
             recover(self.book, self.arrivals, self.unowned(), self.around.kill_leftover, now)
@@ -247,6 +275,16 @@ class SchedulerEngine:
         if not found:
             del self.problems["files"]
 
+    def ask_reload(self, message: Reload, now: Instant) -> None:
+        asked = message.asked
+        if asked is not None and self.requests.is_late(asked):
+            return
+        self.reload(now, f"asked by {message.by}")
+        if asked is not None:
+            stopping = Answer("stopping", "the engine is stopping; the config stays as it is")
+            refused = Answer("invalid", "the config file has problems", problems=self.config_problems)
+            asked.reply.put(stopping if self._stops else refused if self.config_problems else Answer())
+
     def reload(self, now: Instant, why: str, doubtful: bool = False, quiet: bool = False) -> None:
         """Put the config file in force, or keep the old config and say why. doubtful: it may be half written, so a
         broken one is looked at once more before it is told. quiet: problems told before are not told again."""
@@ -262,6 +300,7 @@ class SchedulerEngine:
                 self._doubted = True
                 return
             standing = self.problems.get("config")
+            self.config_problems = tuple(error.problems)
             self.problems["config"] = "; ".join(str(problem) for problem in error.problems)
             if quiet and self.problems["config"] == standing:
                 return
@@ -270,11 +309,13 @@ class SchedulerEngine:
             self.log.error("config: %d problems, the config of before stays in force", len(error.problems))
             return
         self.problems.pop("config", None)
-        self.config = config
+        self.config_problems = ()
+        self.config, self._config_stamp = config, self._stamp
         self._base = base_environment(self.around.environ, config)
         self.around.configured(config)
         changed = self.calendar.apply(config, {}, now)
         self.calendar.begin(changed, now, starting=False)
+        self.book.touched.update(config.tasks)
         self.desk.pump(now)
         self.log.info("config: reloaded (%s): %d tasks, %d new or changed", why, len(config.tasks), len(changed))
 

@@ -1,0 +1,115 @@
+"""The page and the API of a running engine: up once the engine is at work, and where the config wants them."""
+
+from __future__ import annotations
+
+import os
+import time
+from threading import Lock
+from typing import TYPE_CHECKING, Callable, Optional
+
+from minisched import __version__
+from minisched.api.token import UnsafeToken, load_token
+from minisched.executor import process_identity
+
+if TYPE_CHECKING:
+    import logging
+
+    from minisched.api.server import ApiServer
+    from minisched.cli.serve import ConfigFile
+    from minisched.home import Home, HomeLock
+    from minisched.model import Board, HttpSettings, Message
+
+RETRY_S = 10.0  # after the address could not be had: the port may become free
+
+
+class Web:
+    """Used by the engine's thread alone. The modules of the API are imported by the first `open`, after the first tasks
+    have started; an engine without a page does without them."""
+
+    def __init__(
+        self,
+        home: Home,
+        source: ConfigFile,
+        lock: HomeLock,
+        board: Board,
+        post: Callable[[Message], object],
+        log: logging.Logger,
+    ) -> None:
+        self.home = home
+        self.source = source
+        self.lock = lock
+        self.board = board
+        self.post = post
+        self.log = log
+        self.problem = ""  # why it cannot be served
+        self._settings: Optional[HttpSettings] = None
+        self._server: Optional[ApiServer] = None
+        self._retry_at = 0.0
+
+    @property
+    def url(self) -> str:
+        """Where the page is, "" where there is none."""
+        return self._server.url if self._server is not None else ""
+
+    def open(self, settings: HttpSettings) -> None:
+        """Serve as these settings have it, on another address if they have changed."""
+        if settings == self._settings and not self.problem:
+            return
+        self.close(0.0)
+        before, self.problem, self._settings = self.problem, "", settings
+        if settings.enabled:
+            try:
+                self._start(settings)
+            except (OSError, UnsafeToken) as error:
+                why = str(error) if isinstance(error, UnsafeToken) else error.strerror or error
+                self.problem = f"the page cannot be served at {settings.host}:{settings.port}: {why}"
+                self._retry_at = time.monotonic() + RETRY_S
+                if self.problem != before:
+                    self.log.error("%s; tasks run all the same", self.problem)
+        if self.lock.url != (self.url or None):
+            self.lock.url = self.url or None
+            self.lock.write(process_identity(os.getpid()), self.lock.db_id)
+
+    def _start(self, settings: HttpSettings) -> None:
+        """Raises OSError, UnsafeToken."""
+        from minisched.api.card_cache import CardCache
+        from minisched.api.listeners import Listeners
+        from minisched.api.ports import Ports
+        from minisched.api.server import ApiServer
+        from minisched.cli.log_reader import LogReader
+        from minisched.store import History
+
+        ports = Ports(
+            board=self.board,
+            post=self.post,
+            history=lambda: History(self.home.database),
+            logs=LogReader(),
+            home=self.home.path,
+            config_path=self.home.config,
+            config_stamp=self.source.stamp,
+            version=__version__,
+            wall=time.time,
+            monotonic=time.monotonic,
+            write_lock=Lock(),
+            epoch=os.urandom(8).hex(),
+            cards=CardCache(),
+            listeners=Listeners(self.board),
+            public_status=settings.public_status,
+        )
+        server = ApiServer(settings, load_token(self.home.token), ports, self.log)
+        server.start()
+        self._server = server
+        self.log.info("the page and the API are at %s", server.url)
+        if settings.host not in ("127.0.0.1", "::1", "localhost"):
+            self.log.warning("they can be reached from other machines: put TLS in front (docs/security.md)")
+
+    def upkeep(self) -> str:
+        """At every poll: try again what could not be had; the standing problem, "" for none."""
+        if self.problem and self._settings is not None and time.monotonic() >= self._retry_at:
+            self.open(self._settings)
+        return self.problem
+
+    def close(self, deadline_s: float) -> None:
+        if self._server is not None:
+            self._server.close(deadline_s)
+            self._server = None

@@ -1,0 +1,66 @@
+"""What other threads may see of the engine: frozen views on the board, exchanged once a step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from minisched.model import EngineView, TaskView
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from minisched.engine.book import Book, TaskState
+    from minisched.engine.calendar import Calendar
+    from minisched.model import Board, Config, Problem
+
+
+class Publisher:
+    """Puts on the board what changed. A run is shown once its row is on disk: whoever sees it, finds it there."""
+
+    def __init__(self, board: Board, book: Book, calendar: Calendar) -> None:
+        self.board = board
+        self.book = book
+        self.calendar = calendar
+        self._shown: object = None  # the engine's own values but the beat
+
+    def publish(
+        self,
+        mono: float,
+        config: Config,
+        stamp: object,
+        config_problems: tuple[Problem, ...],
+        problems: Mapping[str, str],
+        stopping: bool,
+        running: int,
+    ) -> None:
+        """After each step's commit. Costs next to nothing where nothing changed."""
+        board, touched = self.board, self.book.touched
+        shown = (config, stamp, config_problems, dict(problems), stopping, running)
+        changed = shown != self._shown if self._shown is None or config is board.engine.config else True
+        self._shown = shown
+        board.engine = EngineView(*shown, started=board.engine.started, beat=mono)
+        if touched and self.book.clean:
+            self.book.touched = set()
+            changed = True
+            self._exchange(touched, board.version + 1)
+        if changed:
+            board.version += 1
+            for watcher in board.watchers:
+                watcher()
+
+    def _exchange(self, touched: Collection[str], version: int) -> None:
+        views, tasks = self.board.tasks, self.book.tasks
+        if views.keys() != tasks.keys() or len(touched) == len(tasks):
+            self.board.tasks = {
+                task_id: self._view(state, version) if task_id in touched or task_id not in views else views[task_id]
+                for task_id, state in tasks.items()
+            }
+            return
+        for task_id in touched:
+            if task_id in tasks:
+                views[task_id] = self._view(tasks[task_id], version)
+
+    def _view(self, state: TaskState, version: int) -> TaskView:
+        live = tuple(live.run for live in state.live if live.run.run_id)
+        due = state.next_due
+        return TaskView(state.task, version, live, None if due is None else self.calendar.start_time(state, due))

@@ -1,0 +1,76 @@
+"""What people ask of the running engine, and its answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from minisched.model import Answer, Reason
+
+if TYPE_CHECKING:
+    import logging
+
+    from minisched.engine.arrivals import Arrivals
+    from minisched.engine.book import Book, LiveRun
+    from minisched.engine.desk import Desk
+    from minisched.engine.keeper import Keeper
+    from minisched.model import Asked, Clock, Instant, RunTask, StopRun
+
+UNAVAILABLE = "the history cannot be written now, so nothing may start; see the problems of the engine"
+
+
+class Requests:
+    """A request is answered once; one whose asker waits no longer is not carried out, so that what was told as failed
+    does not happen after all."""
+
+    def __init__(
+        self, arrivals: Arrivals, book: Book, desk: Desk, keeper: Keeper, clock: Clock, log: logging.Logger
+    ) -> None:
+        self.arrivals = arrivals
+        self.book = book
+        self.desk = desk
+        self.keeper = keeper
+        self.clock = clock
+        self.log = log
+        self._opened: list[tuple[Asked, LiveRun]] = []  # answered when their rows are on disk
+
+    def is_late(self, asked: Asked) -> bool:
+        return self.clock.monotonic() > asked.until
+
+    def run_task(self, message: RunTask, now: Instant) -> None:
+        asked, task_id = message.asked, message.task_id
+        if self.is_late(asked):
+            return
+        if self.desk.stopping:
+            asked.reply.put(Answer("stopping", "the engine is stopping; nothing new starts"))
+        elif task_id not in self.book.tasks:
+            asked.reply.put(Answer("not_found", f'no task "{task_id}"'))
+        elif self.keeper.trouble_since is not None:
+            asked.reply.put(Answer("unavailable", UNAVAILABLE))
+        else:
+            self.log.info("%s: run by hand, asked by %s", task_id, message.by)
+            self._opened.append((asked, self.arrivals.trigger(task_id, now, message.env or None)))
+
+    def stop_run(self, message: StopRun, now: Instant) -> None:
+        asked, run_id = message.asked, message.run_id
+        if self.is_late(asked):
+            return
+        live = self.book.runs.get(run_id)
+        if live is not None:
+            self.log.info("run %d of %s: to be stopped, asked by %s", run_id, live.run.task_id, message.by)
+            self.desk.cancel(live, Reason.USER, now, f"by {message.by}")
+            asked.reply.put(Answer(run_id=run_id))
+        elif any(run_id in runs for runs in self.desk.foreign.values()):
+            asked.reply.put(Answer("foreign", f"run {run_id} belongs to an `exec`; end that command"))
+        else:
+            asked.reply.put(Answer("ended", f"run {run_id} has ended"))
+
+    def answer(self) -> None:
+        """After the step's commit: tell the ids; what could not be written is forgotten and told so."""
+        opened, self._opened = self._opened, []
+        for asked, live in opened:
+            if live.run.run_id:
+                asked.reply.put(Answer(run_id=live.run.run_id))
+            else:
+                self.book.discard(live)
+                self.desk.drop(live)
+                asked.reply.put(Answer("unavailable", UNAVAILABLE))
