@@ -3,10 +3,11 @@ import { ApiError, call } from "./api.js";
 import { confirm, notice, openDialog } from "./dialog.js";
 import { button, clear, h, loadStyle, visible } from "./dom.js";
 import { createForm } from "./form.js";
-import { has, t } from "./i18n.js";
+import { t } from "./i18n.js";
 import { rebased, same } from "./paths.js";
 import { store } from "./store.js";
 import { isObject } from "./widgets.js";
+import { failure } from "./words.js";
 
 let table = null; // the field table; it does not change while the page is open
 
@@ -40,10 +41,10 @@ async function load(taskId) {
   return { config: data.config, etag: headers.get("ETag") };
 }
 
+/** What went wrong, for people; bugs of this page are not swallowed. */
 function say(error) {
   if (!(error instanceof ApiError)) throw error;
-  for (const key of [`err_${error.status}_${error.code}`, `err_${error.code}`, `err_${error.status}`]) if (has(key)) return t(key, { message: error.message });
-  return t("err_other", { message: error.message });
+  return failure(error);
 }
 
 /** The editor of one task in the dialog; {changed()} says whether there is something to lose. */
