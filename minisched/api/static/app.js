@@ -121,9 +121,9 @@ export function brandMark() {
 
 /** What stands above every view: a lost engine, a config that is not in force, standing problems. */
 function banners() {
-  const lost = h("div", { class: "banner bad", hidden: true }, icon("warn"), h("p"));
-  const others = h("div");
-  const el = h("div", { class: "banners", role: "status" }, lost, others);
+  const lost = h("div", { class: "lost", hidden: true }, icon("warn"), h("p"));
+  const others = h("div", { class: "banners" });
+  const el = h("div", { class: "bands", role: "status" }, lost, others);
   let key = "";
   return {
     el,
@@ -230,7 +230,7 @@ window.addEventListener("hashchange", () => {
   disconnect();
   start();
 });
-onDenied(() => store.link !== "connecting" && store.setLink("denied"));
+onDenied(() => token() && store.link !== "connecting" && store.setLink("denied"));
 onLang(() => {
   if (!document.querySelector("main.signin")) {
     leaveShell();

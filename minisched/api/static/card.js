@@ -1,4 +1,4 @@
-/** One task as a card. It is built in two steps, as 1,000 cards are: what can be searched at once, the rest when seen. */
+/** One task as a card. It is built in two steps, as there may be very many: the second when it is seen. */
 import { fmtAgo, fmtDuration, fmtSpan, fmtTime, h, icon, iconButton, now, setText, visible } from "./dom.js";
 import { lang, t } from "./i18n.js";
 import { FAILURES, UNFINISHED, kindOf, leadRun, retryWords, timeOf, why } from "./words.js";
@@ -38,7 +38,6 @@ export class Card {
     this.data = data;
     this.run = leadRun(data);
     this.shown = shownStatus(data);
-    this.haystack = [data.task_id, data.task_name, data.task_description ?? "", ...(data.task_tags ?? [])].join("\n").toLowerCase();
     const p = this.parts;
     const name = visible(data.task_name);
     this.el.className = `card s-${this.shown}${data.enabled ? "" : " off"}`;
@@ -65,7 +64,7 @@ export class Card {
     this.tick();
   }
 
-  /** Build what is not searched: progress, strip, next run, actions. */
+  /** Build the second half: progress, strip, next run, actions. */
   finish() {
     if (this.complete) return;
     this.complete = true;
@@ -149,7 +148,7 @@ export class Card {
     if (running) {
       const share = elapsedOf(run) / Math.max(data.median_duration, 0.1);
       p.bar.style.setProperty("width", `${Math.min(100, share * 100).toFixed(1)}%`);
-      p.progress.classList.toggle("over", share > 1.5);
+      p.progress.classList.toggle("over", share > 1.5 && elapsedOf(run) - data.median_duration > 5);
       p.progress.setAttribute("aria-valuenow", Math.min(100, Math.round(share * 100)));
     }
   }
@@ -217,7 +216,7 @@ function whyWords(card, run, shown) {
   if (!run) return "";
   if (shown === "running") {
     const last = card.last_run;
-    return last && FAILURES.has(last.status) ? `${t("last_run")}: ${t(`status_${last.status}`)}` : "";
+    return last && FAILURES.has(last.status) ? t("told_by", { text: t("last_run"), detail: t(`status_${last.status}`) }) : "";
   }
   const reason = why(run);
   if (shown === "retrying") return reason && t("after_failure", { why: reason });

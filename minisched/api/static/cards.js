@@ -2,49 +2,60 @@
 import { acts } from "./acts.js";
 import { token } from "./api.js";
 import { Card } from "./card.js";
-import { button, fmtAgo, h, icon, now, setText, visible } from "./dom.js";
+import { button, h, now, setText, visible } from "./dom.js";
 import { t } from "./i18n.js";
+import { emptyPage, filter, summary, toolbar } from "./overview.js";
 import { FAILURES, groupOf, kindOf, leadRun, timeOf } from "./words.js";
 
 const GROUPS = ["attention", "active", "rest"];
-const KINDS = ["failed", "missed", "skipped", "running", "waiting", "success", "cancelled", "idle", "disabled"];
-const KIND_STATUS = { failed: "technical_failure" }; // whose colour and icon a count has
 const AT_ONCE = 60; // so many cards are built whole; of more, those on the screen
+const BATCH = 60; // cards shown; as many again each time the end of the list comes near
 const SHORT_MS = 1200; // a run shorter than that does not move its card
 const STILL_MS = 1500; // cards do not move under a pointer that moved or pressed within
 const MOST_HELD_MS = 6000; // but not longer than that
 const RANK = { technical_failure: 0, business_failure: 1, missed: 2, skipped: 3, running: 0, retrying: 1, queued: 2, waiting: 3 };
 
-/** What the user filters by; it outlives the view. */
-const filter = { text: "", kind: "", tag: "" };
-
 /** Build the view into `el`; `announce(text)` speaks to screen readers. Gives how to leave it. */
 export function mount(el, store, announce = () => {}) {
   const readOnly = !token();
-  const rows = new Map(); // task_id -> Card
+  const rows = new Map(); // task_id -> {data, haystack, place, order, card: null until it is shown}
   const groups = new Map(GROUPS.map((name) => [name, group(name)]));
+  let lists = { attention: [], active: [], rest: [] };
+  let limit = BATCH;
+  let matches = 0; // rows that the filters let through
   const head = summary((kind) => {
     filter.kind = filter.kind === kind ? "" : kind;
     refilter();
   });
   const bar = toolbar(readOnly, refilter);
   const nothing = h("div", { class: "empty" });
-  el.append(head.el, bar.el, nothing, ...[...groups.values()].map((g) => g.el));
+  const end = h("div", { class: "list-end" });
+  el.append(head.el, bar.el, nothing, ...[...groups.values()].map((g) => g.el), end);
 
   const eyes = new IntersectionObserver(
     (entries) => {
       for (const { target, isIntersecting } of entries) {
-        const row = rows.get(target.dataset.taskId);
-        if (!row) continue;
-        row.seen = isIntersecting;
+        const card = rows.get(target.dataset.taskId)?.card;
+        if (!card) continue;
+        card.seen = isIntersecting;
         if (isIntersecting) {
-          row.finish();
-          row.tick();
+          card.finish();
+          card.tick();
         }
       }
     },
     { rootMargin: "300px" },
   );
+  const endEye = new IntersectionObserver(([entry]) => {
+    if (!entry.isIntersecting || limit >= matches) return;
+    limit += BATCH;
+    apply();
+    lookAtEnd();
+  }, { rootMargin: "1200px" });
+  const lookAtEnd = () => {
+    endEye.unobserve(end);
+    endEye.observe(end); // tells at once whether the end is near
+  };
 
   let pointerAt = 0;
   let heldSince = 0;
@@ -56,22 +67,15 @@ export function mount(el, store, announce = () => {}) {
     const data = store.tasks.get(id);
     if (!data) return;
     const row = rows.get(id);
-    if (row) {
-      speak(row.data, data);
-      row.take(data);
-    } else {
-      const made = new Card(data, acts, readOnly);
-      rows.set(id, made);
-      if (store.tasks.size <= AT_ONCE) made.finish();
-      eyes.observe(made.el);
-    }
+    const haystack = [id, data.task_name, data.task_description ?? "", ...(data.task_tags ?? [])].join("\n").toLowerCase();
+    if (!row) return void rows.set(id, { data, haystack, place: null, order: 0, card: null });
+    speak(row.data, data);
+    Object.assign(row, { data, haystack });
+    if (row.card?.el.isConnected) row.card.take(data);
   }
 
   function dropOne(id) {
-    const row = rows.get(id);
-    if (!row) return;
-    eyes.unobserve(row.el);
-    row.el.remove();
+    rows.get(id)?.card?.el.remove();
     rows.delete(id);
   }
 
@@ -84,13 +88,13 @@ export function mount(el, store, announce = () => {}) {
   function placeOf(row) {
     const wanted = groupOf(row.data);
     if (wanted !== "active" || !row.place || row.place === "active" || row.data.current_status !== "running") return [wanted, 0];
-    const age = now() - Date.parse(row.run?.start_time ?? 0);
+    const age = now() - Date.parse(leadRun(row.data)?.start_time ?? 0);
     return age < SHORT_MS ? [row.place, SHORT_MS - age] : [wanted, 0];
   }
 
+  /** Sort all rows into their groups, but not under a pointer that is about to press. */
   function regroup(force = false) {
     clearTimeout(regrouping);
-    regrouping = null;
     const quiet = Date.now() - pointerAt;
     if (!force && quiet < STILL_MS) {
       heldSince ||= Date.now();
@@ -100,7 +104,7 @@ export function mount(el, store, announce = () => {}) {
       }
     }
     heldSince = 0;
-    const lists = { attention: [], active: [], rest: [] };
+    lists = { attention: [], active: [], rest: [] };
     let again = Infinity;
     let order = 0;
     for (const id of store.tasks.keys()) {
@@ -115,40 +119,60 @@ export function mount(el, store, announce = () => {}) {
     }
     lists.attention.sort(byNews);
     lists.active.sort((a, b) => RANK[a.data.current_status] - RANK[b.data.current_status] || a.order - b.order);
-    const focused = document.activeElement;
-    for (const name of GROUPS) arrange(groups.get(name).list, lists[name]);
-    if (focused && focused !== document.activeElement && el.contains(focused)) focused.focus({ preventScroll: true });
     if (again < Infinity) regrouping = setTimeout(regroup, again + 20);
-    refilter();
+    apply();
   }
 
-  /** Filter and count; touches no card but by `hidden`. */
   function refilter() {
+    limit = BATCH;
+    apply();
+    lookAtEnd();
+  }
+
+  /** Show the first rows that the filters let through, and count. */
+  function apply() {
     const text = filter.text.trim().toLowerCase();
-    const shown = { attention: 0, active: 0, rest: 0 };
-    const counts = {};
-    let total = 0;
-    for (const row of rows.values()) {
-      const kind = kindOf(row.data);
-      counts[kind] = (counts[kind] ?? 0) + 1;
-      const fits =
-        (!text || row.haystack.includes(text)) &&
-        (!filter.kind || kind === filter.kind) &&
-        (!filter.tag || (row.data.task_tags ?? []).includes(filter.tag));
-      row.el.hidden = !fits;
-      if (!fits) continue;
-      shown[row.place] += 1;
-      total += 1;
-    }
     const filtered = Boolean(text || filter.kind || filter.tag);
-    for (const name of GROUPS) groups.get(name).show(shown[name], shown.rest === total && !filtered);
+    const many = rows.size > AT_ONCE;
+    el.classList.toggle("many", many);
+    const focused = document.activeElement;
+    const counts = {};
+    matches = 0;
+    for (const name of GROUPS) {
+      const shown = [];
+      let n = 0;
+      for (const row of lists[name]) {
+        if (!rows.has(row.data.task_id)) continue;
+        const kind = kindOf(row.data);
+        counts[kind] = (counts[kind] ?? 0) + 1;
+        const fits =
+          (!text || row.haystack.includes(text)) &&
+          (!filter.kind || kind === filter.kind) &&
+          (!filter.tag || (row.data.task_tags ?? []).includes(filter.tag));
+        if (!fits) continue;
+        n += 1;
+        matches += 1;
+        if (matches <= limit) shown.push(cardOf(row, many));
+      }
+      arrange(groups.get(name).list, shown, eyes);
+      groups.get(name).show(n, n === rows.size);
+    }
+    if (focused !== document.activeElement && el.contains(focused)) focused.focus({ preventScroll: true }); // a move lost it
     head.show(counts, filter.kind, store);
-    bar.show(store, filtered, total, rows.size);
+    bar.show(store, filtered, matches, rows.size);
     if (!store.loaded) nothing.replaceChildren(h("p", { class: "muted", text: t("loading") }));
     else if (!rows.size) nothing.replaceChildren(...emptyPage(readOnly));
-    else if (!total) nothing.replaceChildren(h("p", { text: t("none_found") }), button(t("clear_filters"), clearFilter));
+    else if (!matches) nothing.replaceChildren(h("p", { text: t("none_found") }), button(t("clear_filters"), clearFilter));
     else nothing.replaceChildren();
-    nothing.hidden = Boolean(total);
+    nothing.hidden = Boolean(matches);
+  }
+
+  function cardOf(row, many) {
+    if (!row.card) {
+      row.card = new Card(row.data, acts, readOnly);
+      if (!many) row.card.finish();
+    } else if (row.card.data !== row.data) row.card.take(row.data);
+    return row.card;
   }
 
   function clearFilter() {
@@ -165,9 +189,12 @@ export function mount(el, store, announce = () => {}) {
     }
     for (const id of change.removed) dropOne(id);
     for (const id of change.ids) takeOne(id);
-    if (change.all || change.removed.size) regroup(true);
-    else if (change.ids.size) {
-      refilter();
+    const grown = change.all || change.removed.size || [...change.ids].some((id) => rows.get(id)?.place === null);
+    if (grown) {
+      regroup(true);
+      lookAtEnd();
+    } else if (change.ids.size) {
+      apply();
       regroup();
     } else if (change.status || change.link) head.tick(store);
   }
@@ -176,7 +203,7 @@ export function mount(el, store, announce = () => {}) {
   take({ all: true, ids: new Set(), removed: new Set() });
   const clock = setInterval(() => {
     if (document.hidden) return;
-    for (const row of rows.values()) if (row.seen) row.tick();
+    for (const { card } of rows.values()) if (card?.seen) card.tick();
     head.tick(store);
   }, 1000);
   const slash = (event) => {
@@ -192,6 +219,8 @@ export function mount(el, store, announce = () => {}) {
     clearTimeout(regrouping);
     document.removeEventListener("keydown", slash);
     eyes.disconnect();
+    endEye.disconnect();
+    el.classList.remove("many");
     el.replaceChildren();
   };
 }
@@ -208,11 +237,22 @@ function newsOf(row) {
 }
 
 /** Put the cards into their list in this order; those that stand right are not touched. */
-function arrange(list, rows) {
+function arrange(list, cards, eyes) {
+  const wanted = new Set(cards.map((card) => card.el));
+  for (const el of [...list.children]) {
+    if (wanted.has(el)) continue;
+    eyes.unobserve(el);
+    el.remove();
+  }
   let at = list.firstChild;
-  for (const { el } of rows) {
-    if (at === el) at = at.nextSibling;
-    else list.insertBefore(el, at);
+  for (const card of cards) {
+    if (at === card.el) {
+      at = at.nextSibling;
+      continue;
+    }
+    list.insertBefore(card.el, at);
+    card.seen = false;
+    eyes.observe(card.el);
   }
 }
 
@@ -228,96 +268,4 @@ function group(name) {
       setText(heading, `${t(name === "rest" && alone ? "group_all" : `group_${name}`)} ${n}`);
     },
   };
-}
-
-/** The headline, and the counts that are filters too. */
-function summary(choose) {
-  const mark = h("span", { class: "headline-mark" });
-  const headline = h("h1", {});
-  const next = h("p", { class: "muted number" });
-  const counts = h("div", { class: "counts", role: "group", "aria-label": t("filter_status") });
-  const el = h("div", { class: "summary" }, h("div", { class: "headline" }, mark, h("div", {}, headline, next)), counts);
-  const buttons = new Map(
-    KINDS.map((kind) => {
-      const word = h("span");
-      const status = KIND_STATUS[kind] ?? kind;
-      const one = h("button", { type: "button", class: `count s-${status}`, on: { click: () => choose(kind) } }, icon(status), word);
-      counts.append(one);
-      return [kind, { one, word }];
-    }),
-  );
-  return {
-    el,
-    show(numbers, chosen, store) {
-      for (const [kind, { one, word }] of buttons) {
-        const n = numbers[kind] ?? 0;
-        one.hidden = !n && chosen !== kind;
-        one.setAttribute("aria-pressed", String(chosen === kind));
-        setText(word, t(`count_${kind}`, { n }));
-      }
-      const bad = (numbers.failed ?? 0) + (numbers.missed ?? 0) + (numbers.skipped ?? 0);
-      const total = store.tasks.size;
-      const state = !store.loaded ? "idle" : numbers.failed ? "technical_failure" : bad ? "missed" : total ? "success" : "idle";
-      if (mark.dataset.state !== state) {
-        mark.dataset.state = state;
-        mark.className = `headline-mark s-${state}`;
-        mark.replaceChildren(icon(state));
-      }
-      let text = t("loading");
-      if (store.loaded) text = bad ? t("attention_headline", { n: bad }) : t(total ? "all_well" : "no_tasks_yet");
-      setText(headline, text);
-      document.title = bad ? `(${bad}) minisched` : "minisched";
-      this.tick(store);
-    },
-    tick(store) {
-      let first = null;
-      for (const card of store.tasks.values()) {
-        if (card.enabled && card.next_run_time && (!first || Date.parse(card.next_run_time) < Date.parse(first.next_run_time))) first = card;
-      }
-      const when = first && (Date.parse(first.next_run_time) - now() < 500 ? t("due_now") : fmtAgo(first.next_run_time));
-      setText(next, first ? t("next_up", { task: visible(first.task_name), when }) : store.tasks.size ? t("nothing_due") : "");
-    },
-  };
-}
-
-function toolbar(readOnly, changed) {
-  const search = h("input", { type: "search", placeholder: t("search_hint"), "aria-label": t("search"), value: filter.text, autocomplete: "off", spellcheck: "false" });
-  search.addEventListener("input", () => {
-    filter.text = search.value;
-    changed();
-  });
-  const tags = h("select", { "aria-label": t("tag"), class: "tag-filter" });
-  tags.addEventListener("change", () => {
-    filter.tag = tags.value;
-    changed();
-  });
-  const told = h("span", { class: "muted nowrap", role: "status" });
-  const add = readOnly ? null : button(t("new_task"), () => acts.edit(null), { kind: "primary", icon: "plus" });
-  const el = h("div", { class: "toolbar", role: "search" }, h("div", { class: "search" }, icon("search"), search), tags, told, add);
-  let known = "";
-  return {
-    el,
-    focus: () => search.focus(),
-    reset() {
-      search.value = "";
-      tags.value = "";
-    },
-    show(store, filtered, shown, total) {
-      el.hidden = !store.loaded || (!total && readOnly);
-      el.classList.toggle("bare", !total);
-      setText(told, filtered ? t("shown_of", { shown, total }) : "");
-      const all = [...new Set([...store.tasks.values()].flatMap((card) => card.task_tags ?? []))].sort();
-      const key = JSON.stringify(all);
-      if (key === known) return;
-      known = key;
-      if (filter.tag && !all.includes(filter.tag)) filter.tag = "";
-      tags.replaceChildren(h("option", { value: "", text: t("all_tags") }), ...all.map((tag) => h("option", { value: tag, text: visible(tag) })));
-      tags.value = filter.tag;
-      tags.hidden = !all.length;
-    },
-  };
-}
-
-function emptyPage(readOnly) {
-  return [h("p", { class: "muted", text: t("empty_hint") }), readOnly ? null : button(t("new_task"), () => acts.edit(null), { kind: "primary", icon: "plus" })].filter(Boolean);
 }

@@ -71,7 +71,7 @@ function fillConfig(el, { config }) {
     const place = [problem.file, problem.place].filter(Boolean).map(visible).join(": ");
     return h("li", { class: "problem" }, h("p", {}, place && h("code", { text: place }), " ", visible(problem.message ?? problem)));
   });
-  el.replaceChildren(head, h("ul", { class: "problems" }, rows));
+  el.replaceChildren(head, ...(good ? [] : [h("ul", { class: "problems" }, rows)]));
 }
 
 function fillFacts(el, s) {

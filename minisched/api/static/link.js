@@ -1,5 +1,5 @@
 /** Keeps the store like the engine: by events, by asking every 2 s where those do not come, and anew after a loss. */
-import { ApiError, call, stream } from "./api.js";
+import { ApiError, call, stream, token } from "./api.js";
 import { setServerTime } from "./dom.js";
 import { store } from "./store.js";
 
@@ -36,8 +36,10 @@ async function follow(mine) {
   while (mine === generation) {
     const error = await events(mine);
     if (mine !== generation) return;
-    if (error?.status === 401) return store.setLink("denied");
-    const answers = await poll(mine, Boolean(error?.status)); // a refusal is an answer, silence is none
+    if (error?.status === 401 && token()) return store.setLink("denied");
+    if (error?.code === "silence") store.setLink("lost");
+    const noEvents = Boolean(error?.status) || (error?.code === "silence" && !error.heard); // refused, or held back by a proxy
+    const answers = await poll(mine, noEvents);
     if (mine !== generation) return;
     if (answers === 401) return store.setLink("denied");
     if (answers === false) {
@@ -51,6 +53,7 @@ async function follow(mine) {
 function events(mine) {
   return new Promise((resolve) => {
     let heard = Date.now();
+    let heardAny = false;
     let loading = null; // ids removed while the list was on its way
     const done = (error) => {
       clearInterval(watch);
@@ -86,13 +89,14 @@ function events(mine) {
       "/events",
       (event, data) => {
         heard = Date.now();
+        heardAny = true;
         if (mine === generation) on[event]?.(data);
       },
       (state, error) => (state === "open" ? (heard = Date.now()) : done(error)),
     );
     const watch = setInterval(() => {
       if (mine !== generation) return done(null);
-      if (Date.now() - heard > SILENCE_MS) done(new ApiError(0, "silence", ""));
+      if (Date.now() - heard > SILENCE_MS) done(Object.assign(new ApiError(0, "silence", ""), { heard: heardAny }));
     }, 300);
   });
 }
@@ -102,17 +106,18 @@ async function loadAll(mine, newEpoch) {
   const headers = tag && !fresh ? { "If-None-Match": tag } : {};
   const [tasks] = await Promise.all([
     call("GET", "/tasks", null, { headers }),
-    call("GET", "/status").then(
-      ({ data }) => mine === generation && takeStatus(data),
-      (error) => {
-        if (error.status !== 401 || !store.readOnly) throw error; // public are the task states alone
-      },
-    ),
+    askStatus(mine),
   ]);
   if (mine !== generation) return;
   epoch = newEpoch;
   tag = tasks.headers.get("ETag");
   if (tasks.data) store.replace(tasks.data.items, fresh);
+}
+
+async function askStatus(mine) {
+  if (!token()) return; // public are the task states alone
+  const { data } = await call("GET", "/status", null, { timeout: POLL_MS });
+  if (mine === generation) takeStatus(data);
 }
 
 function takeStatus(status) {
@@ -121,11 +126,11 @@ function takeStatus(status) {
 }
 
 /**
- * Ask every 2 s. Gives false once there is no answer, 401, or true when it is time to try the events again: at once
- * where they were not refused, for then a proxy or a short pause may have been the cause.
+ * Ask every 2 s where there are no events, else once. Gives false when there is no answer, 401, or true when it is time
+ * to try the events again.
  */
-async function poll(mine, refused) {
-  const until = Date.now() + (refused ? EVENTS_AGAIN_MS : 0);
+async function poll(mine, noEvents) {
+  const until = Date.now() + (noEvents ? EVENTS_AGAIN_MS : 0);
   do {
     try {
       const { data, headers } = await call("GET", "/tasks", null, { timeout: POLL_MS, headers: tag ? { "If-None-Match": tag } : {} });
@@ -134,17 +139,12 @@ async function poll(mine, refused) {
         tag = headers.get("ETag");
         store.replace(data.items, true);
       }
-      await call("GET", "/status", null, { timeout: POLL_MS }).then(
-        (answer) => mine === generation && takeStatus(answer.data),
-        (error) => {
-          if (error.status !== 401) throw error;
-        },
-      );
+      await askStatus(mine);
     } catch (error) {
       return error.status === 401 ? 401 : false;
     }
     if (mine !== generation) return true;
-    if (!refused) return true;
+    if (!noEvents) return true;
     store.setLink("poll");
     await wait(POLL_MS);
   } while (mine === generation && Date.now() < until);

@@ -9,19 +9,27 @@ export const STATUSES = [
 ];
 
 // Reasons whose `detail` says more than the words here.
-const TOLD_BY_DETAIL = new Set(["spawn", "upstream_failed", "dependency_timeout", "interrupted"]);
+const TOLD_BY_DETAIL = new Set(["spawn", "interrupted"]);
+
+// Details that name other tasks, in the engine's words.
+const UPSTREAM = /^([A-Za-z0-9_-]{1,64}) ended as ([a-z_]+)/;
+const WAITED_FOR = /^waited \S+ s for ([A-Za-z0-9_, -]+)$/;
 
 /** Why a run has its status, as a sentence; "" where there is nothing to say. */
 export function why(run) {
   const { status, reason } = run;
   if (status === "waiting") return reason ? t("why_waiting", { tasks: visible(reason) }) : "";
   if (!reason || status === "success" || status === "running") return "";
+  const upstream = reason === "upstream_failed" && UPSTREAM.exec(run.detail);
+  if (upstream) return t("why_upstream", { task: upstream[1], status: t(`status_${upstream[2]}`) });
+  const waited = reason === "dependency_timeout" && WAITED_FOR.exec(run.detail);
+  if (waited) return t("why_waited_for", { tasks: waited[1] });
   const last = run.attempts?.[run.attempts.length - 1];
   const key = `why_${status === "retrying" ? "technical_failure" : status}_${reason}`;
   const exitCode = run.exit_code ?? last?.exit_code;
   let text = has(key) ? t(key, { code: exitCode ?? "?", signal: signalName(last?.signal) }) : visible(reason);
-  if (status === "missed" && run.missed_count > 1) text += ` (${t("missed_many", { n: run.missed_count })})`;
-  if (run.detail && (TOLD_BY_DETAIL.has(reason) || !has(key))) text += `: ${visible(run.detail)}`;
+  if (status === "missed" && run.missed_count > 1) text = t("with_note", { text, note: t("missed_many", { n: run.missed_count }) });
+  if (run.detail && (TOLD_BY_DETAIL.has(reason) || !has(key))) text = t("told_by", { text, detail: visible(run.detail) });
   return text;
 }
 
