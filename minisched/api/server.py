@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 BACKLOG = 64  # connections the system takes while we are busy
 STACK_BYTES = 256 * 1024  # of a connection's thread, in place of 8 MB of address space
+JOIN_S = 1.0  # the accepting thread wakes at once, and sleeps nowhere else
 LIMITS = Limits()
 
 
@@ -90,14 +91,14 @@ class ApiServer:
             raise
 
     def close(self, deadline_s: float = 1.0) -> None:
-        """Take no more requests. What is being answered may end, until the deadline; whoever is waited for, and the
-        listeners to events, are cut at once."""
+        """Take no more requests: the address is free when it returns. Whoever is still sending a request, and the
+        listeners to events, are cut at once. What is being answered goes out; it is waited for until the deadline."""
         if self._thread is None:
             return
         until = time.monotonic() + deadline_s
         self._closing.set()
         self._waker.close()
-        self._thread.join(deadline_s)
+        self._thread.join(JOIN_S)
         with self._changed:
             for connection in self._open:
                 if connection.reading or connection.listening:
@@ -105,8 +106,6 @@ class ApiServer:
             self._changed.wait_for(
                 lambda: all(connection.listening for connection in self._open), max(0.0, until - time.monotonic())
             )
-            for connection in self._open:
-                connection.cut()
 
     # -------------------------------------------------------------------------------------------------- connections
 
