@@ -30,12 +30,14 @@ export async function openEditor(taskId = null) {
   try {
     table ??= (await call("GET", "/schema")).data.fields;
     const newest = taskId ? await load(taskId) : { config: {}, etag: null };
-    editor = edit(taskId, newest, body, dialog);
+    if (newest.config) editor = edit(taskId, newest, body, dialog);
+    else clear(body).append(h("p", { class: "ed-trouble", role: "alert" }, t("ed_no_config")));
   } catch (error) {
     clear(body).append(h("p", { class: "ed-trouble", role: "alert" }, say(error)));
   }
 }
 
+/** The task's object in the file (null where the file is not right, or has it no more), and the tag of that state. */
 async function load(taskId) {
   const { data, headers } = await call("GET", `/tasks/${taskId}`);
   return { config: data.config, etag: headers.get("ETag") };
@@ -120,6 +122,7 @@ function edit(taskId, newest, body, dialog) {
       try {
         if (error.code === "config_changed") await call("POST", "/reload");
         const now = await load(taskId);
+        if (!now.config) return tell([h("p", {}, t("ed_no_config"))]);
         const { value: merged, both } = rebased(base, mine, now.config);
         [base, etag] = [now.config, now.etag];
         form.set(keep ? merged : base);

@@ -16,6 +16,7 @@ export const newId = () => `ed${(ids += 1)}`;
 /** The words of a pair {en, zh}, without the backticks of the docs. */
 export const words = (pair) => ((pair && (pair[lang()] || pair.en)) || "").replaceAll("`", "");
 export const json = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+const plain = (value) => (Array.isArray(value) && value.every((one) => typeof one === "string") ? value.join(", ") : json(value));
 
 /** Gives the control that build(ctx) makes its memory. */
 export function keeping(ctx, build) {
@@ -49,7 +50,7 @@ export function placeholder(field) {
   const fallback = words(field.default_words);
   if (fallback) return t("ed_default", { value: fallback });
   if (!["null", '""', "[]", "{}"].includes(JSON.stringify(field.default ?? null))) return t("ed_default", { value: json(field.default) });
-  return field.example === null || field.example === undefined ? "" : t("ed_example", { value: json(field.example) });
+  return field.example === null || field.example === undefined ? "" : t("ed_example", { value: plain(field.example) });
 }
 
 function line(field, ctx, more = {}) {
@@ -158,7 +159,7 @@ function secret(field, outer) {
     const source = select([["text", t("ed_src_text")], ["from_env", t("ed_src_env")], ["from_file", t("ed_src_file")]], ctx);
     source.setAttribute("aria-label", t("ed_src"));
     source.classList.add("ed-source");
-    const input = line(field, ctx, { lines: field.multiline && field.plain, rows: 1 });
+    const input = line(field, ctx, { lines: field.multiline && !field.secret, rows: 1 });
     const stars = h("span", { class: "ed-stars" }, STARS, " ", h("span", { class: "ed-muted" }, t("ed_kept")));
     const replace = h("button", { type: "button", class: "ed-small" }, t("ed_replace"));
     let hidden = null; // what stands behind the stars
