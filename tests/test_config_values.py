@@ -167,6 +167,7 @@ def test_channels_are_read_with_their_defaults_and_secrets():
         "body_template": None,
         "secret": Secret("text", "s"),
         "preset": None,
+        "ca_file": None,
     }
     assert by_file.options["url"] == Secret("from_file", "u")
     assert by_file.options["body_template"] == {"t": ["{{task_id}} {{  exit_code  }}", 1]}

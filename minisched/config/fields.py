@@ -9,6 +9,7 @@ from minisched.model import HistorySettings, HttpSettings, LogSettings, NotifySe
 
 from .faults import Fault, refusal, show
 from .kinds import Bool, Choice, Duration, Integer, Size, Zone
+from .notify_fields import CA_FILE
 from .shapes import Field, ListOf, Table
 from .task_fields import DEFAULTS, LEAST_WAIT_S, TASK
 from .texts import SecretText, Text
@@ -101,6 +102,7 @@ SMTP = Table(
     ),
     Field("from", Text(least=1), None, "The sender.", "发件人。", example="minisched@example.org", attribute="sender"),
     Field("timeout", Duration(LEAST_WAIT_S), "30s", "For one message as a whole.", "单封邮件的总时限。"),
+    CA_FILE,
     build=_build_smtp,
     check=_smtp,
 )

@@ -88,6 +88,15 @@ def _channel(kind: str, options: Mapping[str, Any]) -> Channel:
 
 
 BUILT_IN = ("a good one", "内置模板")
+CA_FILE = Field(
+    "ca_file",
+    PATH,
+    None,
+    "Certificates (PEM) of the authorities to trust, in place of the machine's.",
+    "所信任的 CA 证书（PEM），取代本机的证书库。",
+    example="var/ca.pem",
+    default_words=("the machine's", "本机证书库"),
+)
 
 CHANNEL = Variants(
     _channel,
@@ -152,13 +161,15 @@ CHANNEL = Variants(
             "secret",
             SecretText(Text(least=1)),
             None,
-            "Key of the `X-Minisched-Signature` header, HMAC-SHA256 of the body.",
-            "`X-Minisched-Signature` 头的密钥，对请求体做 HMAC-SHA256。",
+            "Key of the `X-Minisched-Signature` header, HMAC-SHA256 of the body; with `dingtalk` and `feishu`, the key of"
+            " the robot's own sign.",
+            "`X-Minisched-Signature` 头的密钥，对请求体做 HMAC-SHA256；预设为 `dingtalk`、`feishu` 时是机器人的加签密钥。",
             example={"from_file": "var/hook.key"},
         ),
         Field(
             "preset", Choice(*PRESETS), None, "A ready body for a service.", "某项服务的现成请求体。", example="slack"
         ),
+        CA_FILE,
         build=dict,
         check=_webhook,
     ),

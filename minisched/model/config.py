@@ -147,6 +147,7 @@ class SmtpSettings(NamedTuple):
     password: Optional[Secret]
     sender: Optional[str]  # the file's `from`
     timeout: float
+    ca_file: Optional[str] = None
 
 
 class NotifySettings(NamedTuple):
