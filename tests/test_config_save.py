@@ -71,6 +71,13 @@ def test_a_first_save_makes_a_file_that_others_cannot_read(tmp_path):
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o640
 
 
+@pytest.mark.parametrize("missing", [(), ("_sha256", "_sha2")])
+def test_the_hash_is_that_of_sha256sum_whichever_module_counts_it(monkeypatch, missing):
+    for name in missing:
+        monkeypatch.setitem(sys.modules, name, None)  # its import fails
+    assert config_hash(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
 def test_a_symlink_stays_and_its_target_is_written(path, tmp_path):
     os.mkdir(tmp_path / "links")
     link = str(tmp_path / "links" / "config.json")

@@ -9,6 +9,7 @@ from typing import Any, Optional
 
 from minisched.api.errors import Refused
 from minisched.config import parse_json
+from minisched.config.text import FINITE
 
 LARGEST_INTEGER = 2**53 - 1  # beyond it a JavaScript reader sees another number
 MOST_CHARACTERS = 64 * 1024  # of one text
@@ -23,7 +24,8 @@ def read_body(data: bytes) -> dict[str, Any]:
     """The object of a body. Raises Refused."""
     document, problems = parse_json(data, file="body")
     if problems:
-        fault = None if problems[0].place.startswith("line ") else _doubtful(data)
+        readable = document is not None or FINITE in problems[0].message
+        fault = _doubtful(data) if readable else None
         raise bad_body(*(fault or ("", str(problems[0]).partition(": ")[2])))
     if not isinstance(document, dict):
         raise bad_body("", "is no object")
@@ -46,16 +48,9 @@ def pointed(pointer: str, key: object) -> str:
 
 def _doubtful(data: bytes) -> Optional[tuple[str, str]]:
     """Where in a text that json can read a key stands twice or a number is none."""
-    try:
-        value = json.loads(
-            data.decode(),
-            object_pairs_hook=_Pairs,
-            parse_float=_number,
-            parse_int=_number,
-            parse_constant=float,
-        )
-    except ValueError:  # no UTF-8, no JSON: told with line and column
-        return None
+    value = json.loads(
+        data.decode(), object_pairs_hook=_Pairs, parse_float=_number, parse_int=_number, parse_constant=float
+    )
     return _fault(value, "")
 
 

@@ -74,7 +74,14 @@ def history(ports: Ports) -> Iterator[HistoryReader]:
         reader.close()
 
 
-REFUSALS = {"not_found": "not_found", "ended": "ended", "stopping": "stopping", "invalid": "invalid_config"}
+# What the engine says, as a code of `errors.ERRORS`; what is not here is `unavailable`.
+REFUSALS = {
+    "not_found": "not_found",
+    "ended": "ended",
+    "foreign": "foreign",
+    "stopping": "stopping",
+    "invalid": "invalid_config",
+}
 
 
 def ask(ports: Ports, message: Callable[[Asked], Message]) -> Answer:

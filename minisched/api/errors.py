@@ -25,6 +25,7 @@ ERRORS = {
     "config_changed": Meaning(409, "The config file was changed by hand and is not in force (yet); read it again."),
     "has_dependents": Meaning(409, "Other tasks depend on the task."),
     "ended": Meaning(409, "The run has ended already."),
+    "foreign": Meaning(409, "The run is that of an `exec`, which alone can end it."),
     "output_gone": Meaning(410, "The run's output is in no log any more; `output_tail` of the run has its end."),
     "length_required": Meaning(411, "`Content-Length` is missing."),
     "stale": Meaning(412, "`If-Match` names another state of the config file than the present one."),

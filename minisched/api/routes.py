@@ -242,7 +242,7 @@ ROUTES = (
         "Cancel a waiting, queued, retrying or running run.",
         (Answer(202, "Run", "It is told to end; it is over when its processes are gone."),),
         body=NOTHING,
-        errors=("not_found", "ended", "busy", "stopping", "unavailable"),
+        errors=("not_found", "ended", "foreign", "busy", "stopping", "unavailable"),
     ),
     Route(
         "GET",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.model import Problem
@@ -25,9 +27,11 @@ class ConfigChanged(Exception):
 
 def config_hash(data: bytes) -> str:
     """What `save_config` knows a file by: the SHA-256 of its bytes, in hex."""
-    from hashlib import sha256  # libcrypto: 4 MB that a reader of the config does without
-
-    return sha256(data).hexdigest()
+    try:
+        digest = import_module("_sha2" if sys.version_info >= (3, 12) else "_sha256").sha256(data)
+    except ImportError:
+        digest = import_module("hashlib").sha256(data)  # libcrypto: 4 MB, for the same result
+    return str(digest.hexdigest())
 
 
 def save_config(path: str, document: Mapping[str, Any], *, expected_hash: Optional[str], files: Any = os) -> str:
