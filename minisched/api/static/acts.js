@@ -5,6 +5,7 @@ import { confirm, notice } from "./dialog.js";
 import { t } from "./i18n.js";
 import { closeMenu, openMenu } from "./menu.js";
 import { menuRows } from "./card.js";
+import { room } from "./rooms.js";
 import { store } from "./store.js";
 import { UNFINISHED, failure, leadRun } from "./words.js";
 
@@ -63,10 +64,10 @@ export const acts = {
     });
   },
 
-  edit: (card) => load("./editor.js", (room) => room.openEditor(card?.task_id ?? null)),
-  log: (card) => load("./log.js", (room) => room.openLog({ taskId: card.task_id })),
-  history: (card) => load("./history.js", (room) => room.openHistory(card.task_id)),
-  openRun: (card, runId) => load("./history.js", (room) => room.openRun(runId, card.task_id)),
+  edit: (card) => open("./editor.js", (room) => room.openEditor(card?.task_id ?? null)),
+  log: (card) => open("./log.js", (room) => room.openLog({ taskId: card.task_id })),
+  history: (card) => open("./history.js", (room) => room.openHistory(card.task_id)),
+  openRun: (card, runId) => open("./history.js", (room) => room.openRun(runId, card.task_id)),
 
   menu(card, anchor) {
     const fresh = () => store.tasks.get(card.task_id) ?? card;
@@ -81,10 +82,10 @@ const toggle = (card, action, told) =>
     notice(t(told, { task: nameOf(card) }));
   });
 
-async function load(room, use) {
+async function open(path, use) {
   closeMenu();
   try {
-    await use(await import(room));
+    await use(await room(path));
   } catch (error) {
     notice(`${t("view_failed")} ${visible(error?.message ?? error)}`, "bad");
   }

@@ -4,16 +4,16 @@ import * as cards from "./cards.js";
 import { button, fmtSpan, h, icon, iconButton, setText, visible } from "./dom.js";
 import { lang, onLang, setLang, t } from "./i18n.js";
 import { connect, disconnect } from "./link.js";
-import { mountSignin } from "./signin.js";
+import { room } from "./rooms.js";
 import { store } from "./store.js";
 
 export { store };
 
 const VIEWS = {
   tasks: () => cards,
-  timeline: () => import("./timeline.js"),
-  graph: () => import("./graph.js"),
-  engine: () => import("./engine.js"),
+  timeline: () => room("./timeline.js"),
+  graph: () => room("./graph.js"),
+  engine: () => room("./engine.js"),
 };
 const THEMES = ["auto", "light", "dark"];
 const THEME_KEY = "minisched.theme";
@@ -54,8 +54,7 @@ function theme() {
 function setTheme(name) {
   if (name === "auto") localStorage.removeItem(THEME_KEY);
   else localStorage.setItem(THEME_KEY, name);
-  if (name === "auto") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = name;
+  document.getElementById("dark").media = { dark: "all", light: "not all" }[name] ?? "(prefers-color-scheme: dark)";
 }
 
 // ---- shell ----
@@ -164,7 +163,7 @@ function buildShell() {
   async function show() {
     const deep = /^#task\/([A-Za-z0-9_-]{1,64})$/.exec(location.hash);
     const name = viewInAddress();
-    if (deep) import("./history.js").then((room) => room.openHistory(deep[1]), () => {});
+    if (deep) room("./history.js").then(({ openHistory }) => openHistory(deep[1]), () => {});
     if (name !== view) {
       view = name;
       shown += 1;
@@ -176,8 +175,8 @@ function buildShell() {
       top.show(name);
       bands.take(view);
       try {
-        const room = await VIEWS[name]();
-        if (mine === shown) leaveView = room.mount(main, store, announce) ?? (() => {});
+        const found = await VIEWS[name]();
+        if (mine === shown) leaveView = found.mount(main, store, announce) ?? (() => {});
       } catch (error) {
         if (mine !== shown) return;
         view = null;
@@ -207,13 +206,17 @@ function buildShell() {
   };
 }
 
-function showSignin(told = "") {
+async function showSignin(told = "") {
   leaveShell();
   leaveShell = () => {};
   disconnect();
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   document.documentElement.classList.remove("is-lost", "modal");
-  mountSignin(document.body, told, start);
+  try {
+    (await room("./signin.js")).mountSignin(document.body, told, start);
+  } catch {
+    document.body.replaceChildren(h("div", { class: "empty" }, h("p", { text: t("err_network") }), button(t("try_again"), () => location.reload())));
+  }
 }
 
 function start() {
@@ -222,6 +225,13 @@ function start() {
   connect();
 }
 
+/** Load what the first click will ask for when a hand comes near: a page that is only looked at stays small. */
+function loadAhead() {
+  const load = () => token() && room("./acts.js").catch(() => {});
+  for (const type of ["pointermove", "pointerdown", "keydown"]) window.addEventListener(type, load, { once: true, passive: true });
+}
+
+loadAhead();
 setTheme(theme());
 takeTokenFromAddress();
 window.addEventListener("hashchange", () => {

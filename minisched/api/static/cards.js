@@ -1,10 +1,10 @@
 /** The view of all tasks: one look tells what failed, what runs, and why. */
-import { acts } from "./acts.js";
 import { token } from "./api.js";
 import { Card } from "./card.js";
 import { button, h, now, setText, visible } from "./dom.js";
 import { t } from "./i18n.js";
 import { emptyPage, filter, summary, toolbar } from "./overview.js";
+import { room } from "./rooms.js";
 import { FAILURES, groupOf, kindOf, leadRun, timeOf } from "./words.js";
 
 const GROUPS = ["attention", "active", "rest"];
@@ -14,6 +14,14 @@ const SHORT_MS = 1200; // a run shorter than that does not move its card
 const STILL_MS = 1500; // cards do not move under a pointer that moved or pressed within
 const MOST_HELD_MS = 6000; // but not longer than that
 const RANK = { technical_failure: 0, business_failure: 1, missed: 2, skipped: 3, running: 0, retrying: 1, queued: 2, waiting: 3 };
+
+/** What the buttons do, in a room of its own; where that cannot be loaded, the banner tells why. */
+const acts = Object.fromEntries(
+  ["run", "stop", "log", "history", "menu", "openRun", "edit"].map((name) => [
+    name,
+    (...args) => room("./acts.js").then((found) => found.acts[name](...args), () => {}),
+  ]),
+);
 
 /** Build the view into `el`; `announce(text)` speaks to screen readers. Gives how to leave it. */
 export function mount(el, store, announce = () => {}) {
@@ -27,7 +35,7 @@ export function mount(el, store, announce = () => {}) {
     filter.kind = filter.kind === kind ? "" : kind;
     refilter();
   });
-  const bar = toolbar(readOnly, refilter);
+  const bar = toolbar(readOnly ? null : () => acts.edit(null), refilter);
   const nothing = h("div", { class: "empty" });
   const end = h("div", { class: "list-end" });
   el.append(head.el, bar.el, nothing, ...[...groups.values()].map((g) => g.el), end);
@@ -161,7 +169,7 @@ export function mount(el, store, announce = () => {}) {
     head.show(counts, filter.kind, store);
     bar.show(store, filtered, matches, rows.size);
     if (!store.loaded) nothing.replaceChildren(h("p", { class: "muted", text: t("loading") }));
-    else if (!rows.size) nothing.replaceChildren(...emptyPage(readOnly));
+    else if (!rows.size) nothing.replaceChildren(...emptyPage(readOnly ? null : () => acts.edit(null)));
     else if (!matches) nothing.replaceChildren(h("p", { text: t("none_found") }), button(t("clear_filters"), clearFilter));
     else nothing.replaceChildren();
     nothing.hidden = Boolean(matches);

@@ -102,10 +102,10 @@ const ICONS = {
   warn: ["M12 4L21 19.5H3zM12 10v4M12 16.7v.3"],
   info: [RING, "M12 11v5M12 7.8v.3"],
   download: ["M12 4v11M7.5 11l4.5 4.5 4.5-4.5M5 20h14"],
-  refresh: ["M20 11a8 8 0 1 0-2.3 6.2M20 4.5V11h-6.5"],
   copy: ["M9 9h10.5v11.5H9zM5.5 15h-1V3.5H15v1"],
   link: ["M10 14a4 4 0 0 0 5.7 0l3-3A4 4 0 0 0 13 5.3l-1 1M14 10a4 4 0 0 0-5.7 0l-3 3A4 4 0 0 0 11 18.7l1-1"],
 };
+ICONS.refresh = ICONS.retrying;
 
 /** A picture without a label: the word stands beside it or in the `aria-label` of its button. */
 export function icon(name, extra = "") {

@@ -1,11 +1,17 @@
 /** The language of the page: by the browser's at first, then as switched. */
-import { MESSAGES } from "./messages.js";
+import { FIRST } from "./messages_first.js";
 
 const KEY = "minisched.lang";
 const listeners = new Set();
+let table = FIRST;
 let current = localStorage.getItem(KEY) ?? (navigator.languages?.[0] ?? navigator.language ?? "").slice(0, 2).toLowerCase();
 if (current !== "zh") current = "en";
 document.documentElement.lang = current === "zh" ? "zh-CN" : "en";
+
+/** Take the whole table, once it is loaded. */
+export function learn(messages) {
+  table = messages;
+}
 
 /** "en" or "zh". */
 export function lang() {
@@ -30,7 +36,7 @@ export function onLang(f) {
  * is not in the table is shown as it is.
  */
 export function t(key, params = {}) {
-  const pair = MESSAGES[key];
+  const pair = table[key];
   if (!pair) return key;
   let text = pair[current === "zh" ? 1 : 0];
   if ("n" in params && text.includes("|")) text = text.split("|")[Number(params.n) === 1 ? 0 : 1];
@@ -38,5 +44,5 @@ export function t(key, params = {}) {
 }
 
 export function has(key) {
-  return key in MESSAGES;
+  return key in table;
 }

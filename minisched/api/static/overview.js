@@ -1,5 +1,4 @@
 /** What stands above the cards: the state of all in one line, counts, search, and filters. */
-import { acts } from "./acts.js";
 import { button, fmtAgo, h, icon, now, setText, visible } from "./dom.js";
 import { t } from "./i18n.js";
 
@@ -59,7 +58,8 @@ export function summary(choose) {
   };
 }
 
-export function toolbar(readOnly, changed) {
+/** `create()`: make a task; null where that is not allowed. */
+export function toolbar(create, changed) {
   const search = h("input", { type: "search", placeholder: t("search_hint"), "aria-label": t("search"), value: filter.text, autocomplete: "off", spellcheck: "false" });
   search.addEventListener("input", () => {
     filter.text = search.value;
@@ -71,7 +71,7 @@ export function toolbar(readOnly, changed) {
     changed();
   });
   const told = h("span", { class: "muted nowrap", role: "status" });
-  const add = readOnly ? null : button(t("new_task"), () => acts.edit(null), { kind: "primary", icon: "plus" });
+  const add = create && button(t("new_task"), create, { kind: "primary", icon: "plus" });
   const el = h("div", { class: "toolbar", role: "search" }, h("div", { class: "search" }, icon("search"), search), tags, told, add);
   let known = "";
   return {
@@ -82,7 +82,7 @@ export function toolbar(readOnly, changed) {
       tags.value = "";
     },
     show(store, filtered, shown, total) {
-      el.hidden = !store.loaded || (!total && readOnly);
+      el.hidden = !store.loaded || (!total && !create);
       el.classList.toggle("bare", !total);
       setText(told, filtered ? t("shown_of", { shown, total }) : "");
       const all = [...new Set([...store.tasks.values()].flatMap((card) => card.task_tags ?? []))].sort();
@@ -97,6 +97,6 @@ export function toolbar(readOnly, changed) {
   };
 }
 
-export function emptyPage(readOnly) {
-  return [h("p", { class: "muted", text: t("empty_hint") }), readOnly ? null : button(t("new_task"), () => acts.edit(null), { kind: "primary", icon: "plus" })].filter(Boolean);
+export function emptyPage(create) {
+  return [h("p", { class: "muted", text: t("empty_hint") }), create && button(t("new_task"), create, { kind: "primary", icon: "plus" })].filter(Boolean);
 }
