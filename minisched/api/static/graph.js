@@ -1,0 +1,265 @@
+/** The dependencies as a picture: layers from what is needed to what needs it, with the present state of each task. */
+import { acts } from "./acts.js";
+import { button, h, icon, iconButton, loadStyle, svg, statusMark, visible } from "./dom.js";
+import { t } from "./i18n.js";
+import { curve, layered } from "./layers.js";
+import { Viewport } from "./viewport.js";
+import { leadRun, why } from "./words.js";
+
+const SIZE = { width: 216, height: 46, across: 18, along: 64 }; // px at zoom 1
+const NARROW = 640; // px; below it the layers go down
+const TEXT_PX = SIZE.width - 52; // room for a name
+const ICON_PX = 20;
+
+export function mount(el, store) {
+  const view = new Graph(el, store);
+  view.start();
+  return () => view.leave();
+}
+
+class Graph {
+  constructor(el, store) {
+    this.el = el;
+    this.store = store;
+    this.nodes = new Map(); // task_id -> {el, title, mark, drawn}
+    this.chosen = null;
+    this.left = false;
+  }
+
+  async start() {
+    await loadStyle("more.css");
+    if (this.left) return;
+    this.build();
+    this.stop = this.store.on((change) => this.changed(change));
+    this.resized = new ResizeObserver(() => this.resize());
+    this.resized.observe(this.frame);
+    this.layout();
+  }
+
+  leave() {
+    this.left = true;
+    this.stop?.();
+    this.resized?.disconnect();
+  }
+
+  build() {
+    this.edges = svg("g", { class: "gr-edges", "aria-hidden": "true" });
+    this.boxes = svg("g", { class: "gr-nodes" });
+    this.scene = svg("g", {}, this.edges, this.boxes);
+    const arrow = (id) => svg("marker", { id, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 11, markerHeight: 11, markerUnits: "userSpaceOnUse", orient: "auto" }, svg("path", { d: "M0 0.5L7.5 4L0 7.5z", class: id }));
+    this.svg = svg("svg", { class: "gr-svg", role: "group", "aria-label": t("gr_title"), "aria-describedby": "gr-keys" }, svg("defs", {}, arrow("gr-arrow"), arrow("gr-arrow-on")), this.scene);
+    this.view = new Viewport(this.svg, this.scene);
+    const tools = h("div", { class: "gr-tools" }, sign("+", t("gr_in"), () => this.view.zoom(1.25)), sign("−", t("gr_out"), () => this.view.zoom(0.8)), button(t("gr_fit"), () => this.view.fit()));
+    this.panel = h("div", { class: "gr-panel", role: "region", "aria-label": t("gr_selected"), hidden: true });
+    this.frame = h("div", { class: "gr-frame" }, this.svg, tools, this.panel);
+    this.note = h("p", { class: "muted gr-note" });
+    this.none = h("div", { class: "empty", hidden: true }, h("p", {}, t("gr_none")));
+    this.el.append(h("h1", { class: "hidden-label" }, t("gr_title")), h("div", { class: "gr" }, h("p", { class: "hidden-label", id: "gr-keys" }, t("gr_keys")), this.frame, this.none, this.note));
+    this.svg.addEventListener("keydown", (event) => this.key(event));
+    this.svg.addEventListener("click", (event) => {
+      if (this.view.moved) return;
+      const node = event.target.closest(".gr-node");
+      this.choose(node ? node.dataset.id : null);
+    });
+    this.svg.addEventListener("focusin", (event) => {
+      const node = event.target.closest(".gr-node");
+      if (!node) return;
+      for (const { el } of this.nodes.values()) el.setAttribute("tabindex", el === node ? "0" : "-1");
+      const place = this.picture.nodes.get(node.dataset.id);
+      if (node.matches(":focus-visible")) this.view.show(place.x, place.y, SIZE.width, SIZE.height);
+    });
+    this.panel.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      const { chosen } = this;
+      this.choose(null);
+      this.nodes.get(chosen)?.el.focus();
+    });
+  }
+
+  changed(change) {
+    if (change.all || change.removed.size || this.shape() !== this.drawn) return this.layout();
+    for (const id of change.ids) {
+      const node = this.nodes.get(id);
+      if (node) this.draw(node, this.store.tasks.get(id));
+    }
+    if (this.chosen && change.ids.has(this.chosen)) this.tell();
+  }
+
+  /** What the picture depends on. */
+  shape() {
+    return JSON.stringify([...this.store.tasks.values()].map((card) => [card.task_id, card.task_dependencies ?? []]));
+  }
+
+  resize() {
+    const down = this.frame.clientWidth < NARROW;
+    if (down !== this.down) this.layout();
+    else this.view.fit();
+  }
+
+  layout() {
+    this.drawn = this.shape();
+    this.down = this.frame.clientWidth < NARROW;
+    const cards = [...this.store.tasks.values()];
+    const linked = new Set();
+    for (const card of cards) {
+      for (const other of card.task_dependencies ?? []) if (this.store.tasks.has(other)) linked.add(other).add(card.task_id);
+    }
+    const graph = new Map(cards.filter((card) => linked.has(card.task_id)).map((card) => [card.task_id, card.task_dependencies ?? []]));
+    const alone = cards.length - graph.size;
+    this.frame.hidden = !graph.size;
+    this.none.hidden = graph.size > 0;
+    this.note.textContent = graph.size && alone ? t("gr_alone", { n: alone }) : "";
+    const { clientWidth: width, clientHeight: height } = this.frame;
+    this.picture = layered(graph, SIZE, { down: this.down, aspect: width && height ? width / height : 1.6 });
+    const focused = document.activeElement?.closest?.(".gr-node")?.dataset.id;
+    this.lines = this.picture.edges.map(({ from, to, points }) => {
+      const el = svg("path", { d: curve(points, this.down), class: "gr-edge", "marker-end": "url(#gr-arrow)" });
+      return { from, to, el };
+    });
+    this.edges.replaceChildren(...this.lines.map(({ el }) => el));
+    this.nodes = new Map();
+    for (const [id, { x, y }] of this.picture.nodes) this.nodes.set(id, this.node(id, x, y));
+    this.boxes.replaceChildren(...[...this.nodes.values()].map(({ el }) => el));
+    this.nodes.values().next().value?.el.setAttribute("tabindex", "0");
+    this.view.size(this.picture.width, this.picture.height);
+    this.view.fit();
+    if (focused) this.nodes.get(focused)?.el.focus();
+    this.choose(this.nodes.has(this.chosen) ? this.chosen : null);
+  }
+
+  node(id, x, y) {
+    const title = svg("text", { class: "gr-name", x: 42, y: 20 });
+    const word = svg("text", { class: "gr-word", x: 42, y: 36 });
+    const mark = svg("g", { transform: "translate(12 13)" });
+    const el = svg("g", { class: "gr-node", role: "button", tabindex: "-1", transform: `translate(${x} ${y})`, dataset: { id } }, svg("title"), svg("rect", { width: SIZE.width, height: SIZE.height, rx: 9 }), mark, title, word);
+    const node = { id, el, title, word, mark, drawn: "" };
+    this.draw(node, this.store.tasks.get(id));
+    return node;
+  }
+
+  draw(node, card) {
+    const name = visible(card.task_name ?? card.task_id);
+    const status = t(`status_${card.current_status}`);
+    const needed = [...this.store.tasks.values()].filter((other) => (other.task_dependencies ?? []).includes(card.task_id)).map((other) => other.task_id);
+    const told = [
+      t("gr_node", { name, status }),
+      card.enabled ? "" : t("status_disabled"),
+      card.task_dependencies?.length ? t("gr_needs", { names: card.task_dependencies.join(", ") }) : "",
+      needed.length ? t("gr_needed", { names: needed.join(", ") }) : "",
+    ].filter(Boolean);
+    const key = JSON.stringify([told, card.current_status, card.enabled]);
+    if (key === node.drawn) return;
+    node.drawn = key;
+    const chosen = this.chosen === card.task_id;
+    node.el.setAttribute("class", `gr-node s-${card.current_status}${card.enabled ? "" : " gr-off"}${chosen ? " gr-chosen" : ""}`);
+    node.el.setAttribute("aria-label", told.join("; "));
+    node.el.querySelector("title").textContent = `${name}\n${card.task_id}`;
+    node.title.textContent = shortened(name);
+    node.word.textContent = card.enabled ? status : `${status} · ${t("status_disabled")}`;
+    const picture = icon(card.current_status);
+    picture.setAttribute("width", ICON_PX);
+    picture.setAttribute("height", ICON_PX);
+    node.mark.replaceChildren(picture);
+  }
+
+  // ---- the chosen task ----
+
+  choose(id) {
+    this.chosen = id;
+    const up = this.reach(id, "to", "from");
+    const down = this.reach(id, "from", "to");
+    for (const [other, { el }] of this.nodes) {
+      el.classList.toggle("gr-chosen", other === id);
+      el.classList.toggle("gr-dim", id !== null && !up.has(other) && !down.has(other));
+    }
+    for (const { from, to, el } of this.lines ?? []) {
+      const on = id !== null && ((up.has(from) && up.has(to)) || (down.has(from) && down.has(to)));
+      el.classList.toggle("gr-on", on);
+      el.setAttribute("marker-end", on ? "url(#gr-arrow-on)" : "url(#gr-arrow)");
+      el.classList.toggle("gr-dim", id !== null && !on);
+    }
+    this.tell();
+    const place = id !== null && this.picture.nodes.get(id);
+    this.view.inset = this.panel.hidden ? 0 : this.panel.offsetHeight + 12;
+    if (place) this.view.show(place.x, place.y, SIZE.width, SIZE.height);
+  }
+
+  /** The task and all it leads to along the edges, from their end `near` to their end `far`. */
+  reach(id, near, far) {
+    const found = new Set(id === null ? [] : [id]);
+    for (const at of found) for (const edge of this.lines) if (edge[near] === at) found.add(edge[far]);
+    return found;
+  }
+
+  tell() {
+    const card = this.chosen && this.store.tasks.get(this.chosen);
+    this.panel.hidden = !card;
+    if (!card) return;
+    const key = JSON.stringify([card.task_id, card.version]);
+    if (this.panel.dataset.key === key) return;
+    const focused = this.panel.contains(document.activeElement) ? document.activeElement.dataset.act : null;
+    this.panel.dataset.key = key;
+    const run = leadRun(card);
+    const reason = run ? why(run) : "";
+    const act = (name, word) => button(t(word), () => acts[name](this.store.tasks.get(card.task_id) ?? card), { icon: name, dataset: { act: name } });
+    this.panel.replaceChildren(
+      h("div", { class: "gr-about" }, h("strong", {}, visible(card.task_name ?? card.task_id)), statusMark(card.current_status), reason && h("span", { class: "muted" }, reason)),
+      h("div", { class: "gr-acts" }, act("history", "history"), act("log", "log"), act("edit", "edit"), iconButton("close", t("close"), () => this.choose(null))),
+    );
+    if (focused) this.panel.querySelector(`[data-act="${focused}"]`)?.focus();
+  }
+
+  // ---- keyboard ----
+
+  key(event) {
+    const id = event.target.closest(".gr-node")?.dataset.id;
+    if (event.key === "+" || event.key === "=") this.view.zoom(1.25);
+    else if (event.key === "-") this.view.zoom(0.8);
+    else if (event.key === "0") this.view.fit();
+    else if (event.key === "Escape" && this.chosen) this.choose(null);
+    else if (id && (event.key === "Enter" || event.key === " ")) {
+      this.choose(id);
+      this.panel.querySelector("button")?.focus();
+    } else if (id && event.key.startsWith("Arrow")) this.nodes.get(this.beside(id, event.key))?.el.focus();
+    else return;
+    event.preventDefault();
+  }
+
+  /** The node that an arrow key leads to: along an edge where there is one, else the nearest that way. */
+  beside(id, key) {
+    const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
+    const along = this.down ? dy : dx;
+    const here = this.picture.nodes.get(id);
+    const far = (other) => {
+      const place = this.picture.nodes.get(other);
+      const [ahead, aside] = dx ? [(place.x - here.x) * dx, Math.abs(place.y - here.y)] : [(place.y - here.y) * dy, Math.abs(place.x - here.x)];
+      return ahead > 1 ? ahead + aside * 3 : Infinity;
+    };
+    const nearest = (ids) => ids.filter((other) => far(other) < Infinity).sort((a, b) => far(a) - far(b))[0];
+    const linked = along ? this.lines.filter((edge) => edge[along > 0 ? "from" : "to"] === id).map((edge) => edge[along > 0 ? "to" : "from"]) : [];
+    return nearest(linked) ?? nearest([...this.nodes.keys()]);
+  }
+}
+
+function sign(text, label, click) {
+  return h("button", { type: "button", class: "icon-button gr-sign", "aria-label": label, title: label, on: { click } }, text);
+}
+
+let pen = null; // measures text
+
+/** The name, cut to the room it has. */
+function shortened(text) {
+  if (!pen) {
+    pen = document.createElement("canvas").getContext("2d");
+    pen.font = `600 14px ${getComputedStyle(document.body).fontFamily}`;
+  }
+  const chars = [...text];
+  if (pen.measureText(text).width <= TEXT_PX) return text;
+  let [low, high] = [0, chars.length];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (pen.measureText(`${chars.slice(0, middle).join("")}…`).width <= TEXT_PX) low = middle;
+    else high = middle - 1;
+  }
+  return `${chars.slice(0, low).join("")}…`;
+}
