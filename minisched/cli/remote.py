@@ -11,7 +11,7 @@ from minisched.api.token import UnsafeToken, read_token
 from minisched.cli.output import Refusal, harmless, print_json
 from minisched.executor import is_alive
 from minisched.home import Home, read_lock
-from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, UNFINISHED, Status
+from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, UNFINISHED, Problem, Status
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -35,7 +35,7 @@ class Engine(NamedTuple):
         if status < 400:
             return data
         error = data.get("error", {})
-        lines = [str(problem.get("text", problem)) for problem in error.get("problems") or ()]
+        lines = [str(Problem(one["place"], one["message"], one["file"])) for one in error.get("problems") or ()]
         raise Refusal(str(error.get("message", f"the engine answers {status}")), *lines)
 
     def ask(self, method: str, path: str, body: Optional[dict[str, Any]] = None) -> tuple[int, Any]:
