@@ -28,7 +28,10 @@ class Limits(NamedTuple):
     connections: int = 32  # a thread each
     listeners: int = 16  # to events; they stay for hours, so they are counted apart
     request_s: float = 15.0  # from the accept to the last byte of the body
-    give_way_s: float = 0.5  # where all are taken, the one that waits longest for its client, and this long, is cut
+    # Where all connections are taken, one that has waited so long for its client gives way to a new one. A request is
+    # there with the packet after the connection's; a large answer may take a while.
+    reading_s: float = 0.1
+    sending_s: float = 2.0
     linger_s: float = 1.0  # for a client that is refused while it still sends: closed at once, it may lose the answer
     send_s: float = 15.0  # for a response, and a second more for each SLOWEST bytes of it
     slowest: int = 16 * 1024  # bytes a second
@@ -36,7 +39,7 @@ class Limits(NamedTuple):
 
 
 class Connection:
-    """A socket, and whom it waits for. Its own thread alone reads and writes; `cut` may come from any."""
+    """A socket, and how long its client may take. Its own thread alone reads and writes; `cut` may come from any."""
 
     def __init__(self, sock: socket.socket, client: str, limits: Limits) -> None:
         self.sock = sock
@@ -44,7 +47,7 @@ class Connection:
         self.limits = limits
         now = time.monotonic()
         self.deadline = now + limits.request_s
-        self.waits_since: Optional[float] = now  # monotonic; for its client; None while the answer is made
+        self.gives_way_at: Optional[float] = now + limits.reading_s  # monotonic; None while the answer is made
         self.reading = True
         self.only_head = False  # the request is HEAD
         self.listening = False  # to events
@@ -62,18 +65,18 @@ class Connection:
 
     def answering(self) -> None:
         self.reading = False
-        self.waits_since = None
+        self.gives_way_at = None
 
     def send(self, data: bytes) -> None:
         """All of it by one write, if the system takes it. Raises OSError, also where the client is too slow."""
-        self.waits_since = time.monotonic()
+        self.gives_way_at = time.monotonic() + self.limits.sending_s
         self.sock.settimeout(self.limits.send_s + len(data) / self.limits.slowest)
         self.sock.sendall(data)  # its timeout is for the whole, not for each piece
 
     def drain(self) -> None:
         """Say that nothing more comes, and let the client send what it has on the way."""
-        self.waits_since = time.monotonic()
-        self.deadline = self.waits_since + self.limits.linger_s
+        self.gives_way_at = time.monotonic()
+        self.deadline = self.gives_way_at + self.limits.linger_s
         try:
             self.sock.shutdown(socket.SHUT_WR)
             while self.receive():
@@ -187,10 +190,10 @@ def _send(response: Response, connection: Connection, service: Service) -> None:
     try:
         connection.send(rendered(response, time.time(), connection.only_head))
         if response.stream is not None and not connection.only_head:
-            connection.waits_since = None
+            connection.gives_way_at = None
             for piece in response.stream:
                 connection.send(piece)
-                connection.waits_since = None
+                connection.gives_way_at = None
     except BaseException:
         connection.abort()
         raise

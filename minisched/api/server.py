@@ -7,6 +7,7 @@ nor `socketserver`, of which no piece would be left as it is.
 from __future__ import annotations
 
 import errno
+import math
 import selectors
 import socket
 import threading
@@ -152,9 +153,9 @@ class ApiServer:
         counted = [one for one in self._open if not one.listening]
         if len(counted) < self._limits.connections:
             return False
-        waiting = [(one.waits_since, one) for one in counted if one.waits_since is not None]
-        since, slowest = min(waiting, key=lambda pair: pair[0], default=(None, None))
-        if since is None or slowest is None or time.monotonic() - since < self._limits.give_way_s:
+        waiting = [(one.gives_way_at, one) for one in counted if one.gives_way_at is not None]
+        at, slowest = min(waiting, key=lambda pair: pair[0], default=(math.inf, None))
+        if slowest is None or time.monotonic() < at:
             return True
         slowest.cut()
         self._open.discard(slowest)  # its thread wakes and ends
