@@ -120,7 +120,7 @@ function edit(taskId, newest, body, dialog) {
       const mine = value();
       if (!mine) return;
       try {
-        if (error.code === "config_changed") await call("POST", "/reload");
+        await call("POST", "/reload"); // a file that is not in force is not saved over
         const now = await load(taskId);
         if (!now.config) return tell([h("p", {}, t("ed_no_config"))]);
         const { value: merged, both } = rebased(base, mine, now.config);
