@@ -18,13 +18,14 @@ export function onDenied(f) {
   deniedListeners.add(f);
 }
 
-/** `status` 0 with `code` "network" or "timeout": no answer came. `problems`: [{file, place, path, message}]. */
+/** `status` 0 with `code` "network" or "timeout": no answer came. `problems`: [{file, place, path, message}]; `dependents`: ids. */
 export class ApiError extends Error {
-  constructor(status, code, message, problems = []) {
+  constructor(status, code, message, problems = [], dependents = []) {
     super(message);
     this.status = status;
     this.code = code;
     this.problems = problems;
+    this.dependents = dependents;
   }
 }
 
@@ -75,7 +76,7 @@ async function errorOf(response) {
     // Not ours (a proxy's): the status says enough.
   }
   if (response.status === 401) for (const f of deniedListeners) f();
-  return new ApiError(response.status, error.code ?? "http", error.message ?? response.statusText, error.problems ?? []);
+  return new ApiError(response.status, error.code ?? "http", error.message ?? response.statusText, error.problems, error.dependents);
 }
 
 /**

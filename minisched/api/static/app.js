@@ -6,6 +6,7 @@ import { lang, onLang, setLang, t } from "./i18n.js";
 import { connect, disconnect } from "./link.js";
 import { room } from "./rooms.js";
 import { store } from "./store.js";
+import { troubles } from "./words.js";
 
 export { store };
 
@@ -108,7 +109,7 @@ function header() {
       light.title = word;
       light.setAttribute("aria-label", word);
       const { status } = store;
-      const trouble = status && (status.config.problems.length || status.problems.length);
+      const trouble = status && (status.config.problems.length || troubles(status).length);
       for (const dot of el.querySelectorAll(".tab-dot")) dot.hidden = !trouble;
     },
   };
@@ -121,8 +122,8 @@ export function brandMark() {
 /** What stands above every view: a lost engine, a config that is not in force, standing problems. */
 function banners() {
   const lost = h("div", { class: "lost", hidden: true }, icon("warn"), h("p"));
-  const others = h("div", { class: "banners" });
-  const el = h("div", { class: "bands", role: "status" }, lost, others);
+  const rows = h("div", { class: "banners" });
+  const el = h("div", { class: "bands", role: "status" }, lost, rows);
   let key = "";
   return {
     el,
@@ -136,13 +137,14 @@ function banners() {
       const told = [];
       if (status?.stopping) told.push(t("engine_stopping"));
       if (view !== "engine" && status?.config.problems.length) told.push(t("config_broken", { n: status.config.problems.length }));
-      if (view !== "engine" && status?.problems.length === 1) told.push(visible(status.problems[0].message));
-      else if (view !== "engine" && status?.problems.length) told.push(t("engine_troubled", { n: status.problems.length }));
+      const others = status && view !== "engine" ? troubles(status) : [];
+      if (others.length === 1) told.push(visible(others[0].message));
+      else if (others.length) told.push(t("engine_troubled", { n: others.length }));
       if (!token()) told.push(t("read_only"));
       const now = JSON.stringify([told, view]);
       if (now === key) return;
       key = now;
-      others.replaceChildren(
+      rows.replaceChildren(
         ...told.map((text) => {
           const way = token() && view !== "engine" && h("a", { href: "#engine", text: t("show") });
           return h("div", { class: "banner" }, icon("info"), h("p", {}, text, " ", way));
@@ -221,8 +223,8 @@ async function showSignin(told = "") {
 
 function start() {
   leaveShell();
-  leaveShell = buildShell();
   connect();
+  leaveShell = buildShell();
 }
 
 /** Load what the first click will ask for when a hand comes near: a page that is only looked at stays small. */
@@ -240,7 +242,7 @@ window.addEventListener("hashchange", () => {
   disconnect();
   start();
 });
-onDenied(() => token() && store.link !== "connecting" && store.setLink("denied"));
+onDenied(() => ["live", "poll", "lost"].includes(store.link) && store.setLink("denied"));
 onLang(() => {
   if (!document.querySelector("main.signin")) {
     leaveShell();

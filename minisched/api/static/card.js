@@ -50,7 +50,7 @@ export class Card {
     p.name.title = data.task_description ? visible(data.task_description) : "";
     setText(p.id, data.task_id);
     p.id.hidden = data.task_name === data.task_id;
-    setText(p.plan, planWords(data));
+    setText(p.plan, data.schedule_words[lang()] || t("by_hand_only"));
     const tags = (data.task_tags ?? []).map(visible).join("\n");
     if (p.tags.dataset.tags !== tags) {
       p.tags.dataset.tags = tags;
@@ -175,13 +175,6 @@ function stripKey(event) {
   bars[at].tabIndex = -1;
   bars[to].tabIndex = 0;
   bars[to].focus();
-}
-
-function planWords(card) {
-  const words = card.schedule_words?.[lang()];
-  const names = (card.task_dependencies ?? []).join(", ");
-  if (words) return names ? `${words}, ${t("after_tasks", { tasks: names })}` : words;
-  return names ? t("after_tasks", { tasks: names }) : t("by_hand_only");
 }
 
 function elapsedOf(run) {

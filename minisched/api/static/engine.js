@@ -3,7 +3,7 @@ import { call } from "./api.js";
 import { notice } from "./dialog.js";
 import { button, fmtAgo, fmtBytes, fmtTime, h, icon, setText, visible, visibleText } from "./dom.js";
 import { t } from "./i18n.js";
-import { failure } from "./words.js";
+import { failure, troubles } from "./words.js";
 
 const LINES = 300;
 const MOST_CHARS = 200000; // of the log on the page
@@ -26,10 +26,11 @@ export function mount(el, store) {
   const take = () => {
     const { status } = store;
     if (!status) return;
-    const key = JSON.stringify([status.config, status.problems]);
+    const found = troubles(status);
+    const key = JSON.stringify([status.config, found]);
     if (key !== shown) {
       shown = key;
-      fillTrouble(trouble, status);
+      fillTrouble(trouble, found);
       fillConfig(config, status);
     }
     fillFacts(facts, status);
@@ -56,7 +57,7 @@ async function readAgain(reload) {
   reload.disabled = false;
 }
 
-function fillTrouble(el, { problems }) {
+function fillTrouble(el, problems) {
   el.hidden = !problems.length;
   if (!problems.length) return;
   const rows = problems.map(({ about, message }) => h("li", { class: "problem" }, icon("warn"), h("p", {}, h("strong", { text: visible(about) }), ` ${visible(message)}`)));
@@ -83,8 +84,8 @@ function fillFacts(el, s) {
     ["clock", `${fmtTime(s.server_time)}, ${visible(s.timezone)}`],
     ["processes", t("en_processes_of", { n: s.running, max: s.max_running })],
     ["tasks", t("en_tasks_of", { n: s.tasks, disabled: s.disabled })],
-    s.disk && ["disk", t("en_disk_free", { free: fmtBytes(s.disk.free_bytes), total: fmtBytes(s.disk.total_bytes) })],
-    s.history && ["history", t("en_history_of", { n: s.history.runs, size: fmtBytes(s.history.bytes) })],
+    s.disk?.total_bytes && ["disk", t("en_disk_free", { free: fmtBytes(s.disk.free_bytes), total: fmtBytes(s.disk.total_bytes) })],
+    typeof s.history?.runs === "number" && ["history", t("en_history_of", { n: s.history.runs, size: fmtBytes(s.history.bytes) })],
     s.listeners !== undefined && ["listeners", String(s.listeners)],
   ].filter(Boolean);
   if (el.children.length !== facts.length) el.replaceChildren(...facts.map(() => h("div", {}, h("dt"), h("dd", { class: "number" }))));

@@ -26,6 +26,7 @@ export function disconnect() {
   store.replace([], true);
   store.loaded = false;
   store.status = null;
+  store.setLink("connecting");
 }
 
 function wait(ms) {

@@ -91,6 +91,8 @@ export const FIRST = {
   engine_stopping: ["The engine is stopping: nothing new starts.", "引擎正在停止：不再启动新的运行。"],
   config_broken: ["The config file has {n} problem; the engine runs on with the last good one.|The config file has {n} problems; the engine runs on with the last good one.", "配置文件有 {n} 处问题；引擎继续使用上一份正确的配置。"],
   engine_troubled: ["The engine has {n} problem.|The engine has {n} problems.", "引擎有 {n} 个问题。"],
+  engine_hangs: ["The engine's loop has stood still for {span}: nothing is due meanwhile. A disk that hangs is the usual cause.", "引擎主循环已停滞 {span}：期间不会有任务到时间。常见原因是磁盘无响应。"],
+  clock_unset: ["The engine's clock is not set: no due time can be trusted.", "引擎的时钟尚未校准：到期时间不可信。"],
   show: ["Show", "查看"],
 
   // ---- summary ----
@@ -128,7 +130,6 @@ export const FIRST = {
 
   // ---- card ----
   by_hand_only: ["by hand only", "仅手工运行"],
-  after_tasks: ["after {tasks}", "在 {tasks} 之后"],
   next_run: ["Next run", "下次运行"],
   last_run: ["Last run", "上次运行"],
   in_a_row: ["{n} in a row", "连续 {n} 次"],
@@ -173,8 +174,11 @@ export const FIRST = {
   err_404: ["That is gone.", "它已不存在。"],
   err_409_ended: ["That run has ended already.", "该次运行已经结束。"],
   err_409_config_changed: ["tasks/config.json was changed by hand just now. Try again once the engine has read it.", "tasks/config.json 刚被手动修改。请等引擎读取之后再试。"],
-  err_409_has_dependents: ["Other tasks depend on it: {message}", "有其他任务依赖它：{message}"],
+  err_409_has_dependents: ["Other tasks depend on it: {names}", "有其他任务依赖它：{names}"],
+  err_409_foreign: ["That run is one of `minisched exec`; end it there.", "该次运行由 `minisched exec` 发起，请在那里结束它。"],
   err_503: ["The engine is busy. Try again.", "引擎繁忙，请重试。"],
+  err_503_stopping: ["The engine is stopping.", "引擎正在停止。"],
+  err_503_unavailable: ["The history or the config file cannot be read or written now. Try again.", "历史或配置文件暂时无法读写，请重试。"],
   err_507: ["The disk is full.", "磁盘已满。"],
   err_other: ["It did not work: {message}", "操作失败：{message}"],
 };

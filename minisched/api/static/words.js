@@ -1,5 +1,5 @@
 /** What became of a run, and why, in words. */
-import { fmtAgo, visible } from "./dom.js";
+import { fmtAgo, fmtSpan, now, visible } from "./dom.js";
 import { has, t } from "./i18n.js";
 
 export const FAILURES = new Set(["business_failure", "technical_failure"]);
@@ -63,7 +63,7 @@ export function timeOf(run) {
 /** How often a retrying run was tried, and when it is tried next. */
 export function retryWords(run) {
   const counts = { a: run.attempt + 1, m: run.max_attempts };
-  return run.retry_time ? t("retry_next", { ...counts, when: fmtAgo(run.retry_time) }) : t("retry_soon", counts);
+  return Date.parse(run.retry_time) > now() ? t("retry_next", { ...counts, when: fmtAgo(run.retry_time) }) : t("retry_soon", counts);
 }
 
 /** "failed", "missed", "skipped", "running", "waiting", "success", "cancelled", "idle" or "disabled": what a filter counts. */
@@ -82,10 +82,20 @@ export function groupOf(card) {
   return GROUPS[kindOf(card)] ?? "rest";
 }
 
+const HANGS_S = 15; // the engine's loop comes round every two seconds; a slow disk may hold it up
+
+/** What troubles the engine beside its config: [{about, message}]. */
+export function troubles(status) {
+  const told = status.problems.filter(({ about }) => about !== "config" || !status.config.problems.length);
+  if (status.clock?.beat_age > HANGS_S) told.push({ about: "engine", message: t("engine_hangs", { span: fmtSpan(status.clock.beat_age) }) });
+  if (status.clock?.sane === false) told.push({ about: "clock", message: t("clock_unset") });
+  return told;
+}
+
 /** An ApiError as a sentence. */
 export function failure(error) {
   for (const key of [`err_${error.status}_${error.code}`, `err_${error.code}`, `err_${error.status}`]) {
-    if (has(key)) return t(key, { message: visible(error.message) });
+    if (has(key)) return t(key, { message: visible(error.message), names: error.dependents.join(", ") });
   }
   return t("err_other", { message: visible(error.message) });
 }
