@@ -2,7 +2,7 @@
 import { ApiError, call } from "./api.js";
 import { confirm, notice, openDialog } from "./dialog.js";
 import { button, clear, h, loadStyle, visible } from "./dom.js";
-import { createForm } from "./form.js";
+import { createForm, withEffective } from "./form.js";
 import { t } from "./i18n.js";
 import { rebased, same } from "./paths.js";
 import { store } from "./store.js";
@@ -29,7 +29,7 @@ export async function openEditor(taskId = null) {
   });
   try {
     table ??= (await call("GET", "/schema")).data.fields;
-    const newest = taskId ? await load(taskId) : { config: {}, etag: null };
+    const newest = taskId ? await load(taskId) : await blank();
     if (newest.config) editor = edit(taskId, newest, body, dialog);
     else clear(body).append(h("p", { class: "ed-trouble", role: "alert" }, t("ed_no_config")));
   } catch (error) {
@@ -40,7 +40,14 @@ export async function openEditor(taskId = null) {
 /** The task's object in the file (null where the file is not right, or has it no more), and the tag of that state. */
 async function load(taskId) {
   const { data, headers } = await call("GET", `/tasks/${taskId}`);
-  return { config: data.config, etag: headers.get("ETag") };
+  return { config: data.config, etag: headers.get("ETag"), fields: data.config && withEffective(table, data.config, data.effective) };
+}
+
+/** Of a new task. The file's defaults show in any task, where it does not set a field itself. */
+async function blank() {
+  const other = store.tasks.keys().next().value;
+  const data = other ? (await call("GET", `/tasks/${other}`).catch(() => ({}))).data : null;
+  return { config: {}, etag: null, fields: data?.config ? withEffective(table, data.config, data.effective, true) : table };
 }
 
 /** What went wrong, for people; bugs of this page are not swallowed. */
@@ -54,7 +61,7 @@ function edit(taskId, newest, body, dialog) {
   let { config: base, etag } = newest;
   const summary = h("div", { class: "ed-summary", role: "alert", tabindex: "-1" });
   const form = createForm(
-    table,
+    newest.fields,
     {
       changed() {},
       tasks: () => store.tasks,

@@ -83,6 +83,20 @@ export function createForm(fields, ctx, fixed) {
   };
 }
 
+/**
+ * The fields with what holds where they are not set, from a task in force: its `own` object in the file and all its
+ * `effective` values. The file's `defaults` are in these. another: it is not the task that the form is for, so what is
+ * worked out for it alone is left.
+ */
+export function withEffective(fields, own, effective, another = false) {
+  return fields.map((field) => {
+    const value = effective?.[field.name];
+    if (field.kind === "object") return { ...field, fields: withEffective(field.fields, own?.[field.name] ?? {}, value, another) };
+    const told = value !== undefined && !(field.name in own) && !(another && field.default_words.en) && !["list", "map", "task_ids"].includes(field.kind);
+    return told ? { ...field, effective: value } : field;
+  });
+}
+
 function section(key, open, slots) {
   const note = h("span", { class: "ed-count" });
   const el = h("details", { class: "ed-section", open }, h("summary", {}, h("span", {}, t(`ed_s_${key}`)), note), h("div", { class: "ed-fields" }, ...slots.map((one) => one.el)));

@@ -45,8 +45,21 @@ export function keeping(ctx, build) {
   };
 }
 
-/** What stands in an empty control: the default, else an example. */
+const UNITS = { duration: [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]], size: [["TB", 2 ** 40], ["GB", 2 ** 30], ["MB", 2 ** 20], ["KB", 2 ** 10], ["B", 1]] };
+
+/** A value as the engine uses it (seconds, bytes), as one would type it. */
+function asTyped(field, value) {
+  if (value === null) return t("ed_nothing");
+  if (!Number.isInteger(value) || !value) return plain(value);
+  if (field.kind === "size") return UNITS.size.map(([unit, n]) => (value % n ? "" : `${value / n}${unit}`)).find(Boolean);
+  if (field.kind !== "duration") return plain(value);
+  let rest = value;
+  return UNITS.duration.map(([unit, n]) => ([rest, n] = [rest % n, Math.floor(rest / n)])[1] && `${n}${unit}`).filter(Boolean).join("");
+}
+
+/** What stands in an empty control: what holds then, else an example. `effective`: what is known to hold. */
 export function placeholder(field) {
+  if (field.effective !== undefined && field.effective !== null) return t("ed_default", { value: asTyped(field, field.effective) });
   const fallback = words(field.default_words);
   if (fallback) return t("ed_default", { value: fallback });
   if (!["null", '""', "[]", "{}"].includes(JSON.stringify(field.default ?? null))) return t("ed_default", { value: json(field.default) });
@@ -119,7 +132,8 @@ function select(options, ctx) {
 /** A choice whose first option is "as the default". `options`: [[word, value, said]]. */
 function chosen(field, outer, options) {
   return keeping(outer, (ctx) => {
-    const unset = field.required ? t("ed_choose") : field.default === null || field.default === undefined ? t("ed_nothing") : t("ed_default", { value: said(options, field.default) });
+    const fallback = field.effective ?? field.default ?? null;
+    const unset = field.required ? t("ed_choose") : fallback === null ? t("ed_nothing") : t("ed_default", { value: said(options, fallback) });
     const el = select([["", unset], ...options.map(([word, , text]) => [word, text])], ctx);
     return {
       el: h("div", {}, el),
@@ -145,7 +159,7 @@ const choice = (field, ctx) => chosen(field, ctx, field.choices.map((one) => [on
 
 function zone(field, ctx) {
   const control = typed((value) => value, isText, { list: "ed-zones" })(field, ctx);
-  if (ctx.engineZone?.()) control.control.placeholder = t("ed_default", { value: ctx.engineZone() });
+  if (!field.effective && ctx.engineZone?.()) control.control.placeholder = t("ed_default", { value: ctx.engineZone() });
   if (!document.getElementById("ed-zones")) {
     const names = Intl.supportedValuesOf ? Intl.supportedValuesOf("timeZone") : [];
     document.body.append(h("datalist", { id: "ed-zones" }, ...["UTC", ...names].map((name) => h("option", { value: name }))));
