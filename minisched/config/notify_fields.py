@@ -161,9 +161,10 @@ CHANNEL = Variants(
             "secret",
             SecretText(Text(least=1)),
             None,
-            "Key of the `X-Minisched-Signature` header, HMAC-SHA256 of the body; with `dingtalk` and `feishu`, the key of"
-            " the robot's own sign.",
-            "`X-Minisched-Signature` 头的密钥，对请求体做 HMAC-SHA256；预设为 `dingtalk`、`feishu` 时是机器人的加签密钥。",
+            "Key of the `X-Minisched-Signature` header, HMAC-SHA256 of the body; with `dingtalk` and `feishu` the key"
+            " of the robot's own sign.",
+            "`X-Minisched-Signature` 头的密钥，对请求体做 HMAC-SHA256；"
+            "预设为 `dingtalk`、`feishu` 时是机器人的加签密钥。",
             example={"from_file": "var/hook.key"},
         ),
         Field(
