@@ -1,4 +1,4 @@
-"""One connection: a request is read, goes through the gate, gets one answer; then the connection is closed.
+"""One connection: a request is read, goes through the gate, and gets one answer.
 
 Whatever a client sends after its request is never read as another one. Its time is absolute: a socket's own timeout
 begins anew with each byte, and a byte a second would hold a connection for hours.
@@ -33,7 +33,7 @@ class Limits(NamedTuple):
     reading_s: float = 0.1
     sending_s: float = 2.0
     linger_s: float = 1.0  # for a client that is refused while it still sends: closed at once, it may lose the answer
-    send_s: float = 15.0  # for a response, and a second more for each SLOWEST bytes of it
+    send_s: float = 15.0  # for a response, and a second more for each `slowest` bytes of it
     slowest: int = 16 * 1024  # bytes a second
     short_s: float = 0.05  # pause where the system has no descriptor or thread left; without it the loop would spin
 
@@ -109,15 +109,15 @@ class Service(NamedTuple):
 
 
 def serve(connection: Connection, service: Service) -> None:
-    """Answer one request and close. Raises nothing: what a client does is no error of ours, and a bug is logged."""
+    """Answer one request; who calls closes the connection. Raises nothing: what a client does is no error of ours, and
+    a bug is logged."""
     try:
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _exchange(connection, service)
     except (OSError, EOFError, Silent):
         pass  # the client is gone, or too slow, or does not speak HTTP
     except Exception as error:
         service.tell(f"stream {error!r:.80}", f"bug in an answer to {connection.client}: {_told(error)}")
-    finally:
-        connection.sock.close()
 
 
 def _exchange(connection: Connection, service: Service) -> None:

@@ -118,13 +118,14 @@ class ApiServer:
                 if self._closing.is_set():
                     return
                 try:
-                    sock, address = self._listener.accept()
+                    self._take(*self._listener.accept())
                 except (BlockingIOError, ConnectionAbortedError):
                     continue
                 except OSError as error:
                     self._short("no connection can be accepted", error)
-                    continue
-                self._take(sock, address)
+                except Exception as error:
+                    # Whatever one connection brings, the next one is to be accepted.
+                    self._short("a connection could not be served", error)
 
     def _take(self, sock: socket.socket, address: tuple[str, int]) -> None:
         """Give a connection its thread, or close it."""
@@ -140,12 +141,10 @@ class ApiServer:
             self._tell("full", f"{self._limits.connections} connections are open; closed the one from {client}")
             return
         try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             _start(self._serve, (connection,), f"http-{client}")
         except OSError as error:
             self._done(connection)
-            sock.close()
-            self._short(f"no thread for the connection from {client}", error)
+            self._short("no thread can be started for a connection", error)
 
     def _is_full(self) -> bool:
         """Whether there is no room for one more. Where there is none, the connection that has waited longest for its
@@ -176,13 +175,14 @@ class ApiServer:
             self._done(connection)
 
     def _done(self, connection: Connection) -> None:
-        with self._changed:
+        with self._changed:  # so that nobody cuts a descriptor that is another one's already
             self._open.discard(connection)
+            connection.sock.close()
             self._changed.notify_all()
 
-    def _short(self, what: str, error: OSError) -> None:
+    def _short(self, what: str, error: Exception) -> None:
         """The system has no descriptor or thread left: say so, and give it a moment."""
-        self._tell(what.split(" from ")[0], f"{what}: {error}")
+        self._tell(what, f"{what}: {error}")
         self._closing.wait(self._limits.short_s)
 
     # ------------------------------------------------------------------------------------------------------ routing
