@@ -6,9 +6,10 @@ import { curve, layered } from "./layers.js";
 import { Viewport } from "./viewport.js";
 import { leadRun, why } from "./words.js";
 
-const SIZE = { width: 216, height: 46, across: 18, along: 64 }; // px at zoom 1
+const WIDE = { width: 216, height: 46, across: 18, along: 64 }; // px at zoom 1
+const SLIM = { width: 156, height: 46, across: 14, along: 44 };
 const NARROW = 640; // px; below it the layers go down
-const TEXT_PX = SIZE.width - 52; // room for a name
+const BESIDE_PX = 52; // of a node's width is not for its name
 const ICON_PX = 20;
 
 export function mount(el, store) {
@@ -66,7 +67,7 @@ class Graph {
       if (!node) return;
       for (const { el } of this.nodes.values()) el.setAttribute("tabindex", el === node ? "0" : "-1");
       const place = this.picture.nodes.get(node.dataset.id);
-      if (node.matches(":focus-visible")) this.view.show(place.x, place.y, SIZE.width, SIZE.height);
+      if (node.matches(":focus-visible")) this.view.show(place.x, place.y, this.box.width, this.box.height);
     });
     this.panel.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
@@ -110,7 +111,8 @@ class Graph {
     this.none.hidden = graph.size > 0;
     this.note.textContent = graph.size && alone ? t("gr_alone", { n: alone }) : "";
     const { clientWidth: width, clientHeight: height } = this.frame;
-    this.picture = layered(graph, SIZE, { down: this.down, aspect: width && height ? width / height : 1.6 });
+    this.box = this.down ? SLIM : WIDE;
+    this.picture = layered(graph, this.box, { down: this.down, aspect: width && height ? width / height : 1.6 });
     const focused = document.activeElement?.closest?.(".gr-node")?.dataset.id;
     this.lines = this.picture.edges.map(({ from, to, points }) => {
       const el = svg("path", { d: curve(points, this.down), class: "gr-edge", "marker-end": "url(#gr-arrow)" });
@@ -131,7 +133,7 @@ class Graph {
     const title = svg("text", { class: "gr-name", x: 42, y: 20 });
     const word = svg("text", { class: "gr-word", x: 42, y: 36 });
     const mark = svg("g", { transform: "translate(12 13)" });
-    const el = svg("g", { class: "gr-node", role: "button", tabindex: "-1", transform: `translate(${x} ${y})`, dataset: { id } }, svg("title"), svg("rect", { width: SIZE.width, height: SIZE.height, rx: 9 }), mark, title, word);
+    const el = svg("g", { class: "gr-node", role: "button", tabindex: "-1", transform: `translate(${x} ${y})`, dataset: { id } }, svg("title"), svg("rect", { width: this.box.width, height: this.box.height, rx: 9 }), mark, title, word);
     const node = { id, el, title, word, mark, drawn: "" };
     this.draw(node, this.store.tasks.get(id));
     return node;
@@ -154,7 +156,7 @@ class Graph {
     node.el.setAttribute("class", `gr-node s-${card.current_status}${card.enabled ? "" : " gr-off"}${chosen ? " gr-chosen" : ""}`);
     node.el.setAttribute("aria-label", told.join("; "));
     node.el.querySelector("title").textContent = `${name}\n${card.task_id}`;
-    node.title.textContent = shortened(name);
+    node.title.textContent = shortened(name, this.box.width - BESIDE_PX);
     node.word.textContent = card.enabled ? status : `${status} · ${t("status_disabled")}`;
     const picture = icon(card.current_status);
     picture.setAttribute("width", ICON_PX);
@@ -181,7 +183,7 @@ class Graph {
     this.tell();
     const place = id !== null && this.picture.nodes.get(id);
     this.view.inset = this.panel.hidden ? 0 : this.panel.offsetHeight + 12;
-    if (place) this.view.show(place.x, place.y, SIZE.width, SIZE.height);
+    if (place) this.view.show(place.x, place.y, this.box.width, this.box.height);
   }
 
   /** The task and all it leads to along the edges, from their end `near` to their end `far`. */
@@ -204,7 +206,8 @@ class Graph {
     const act = (name, word) => button(t(word), () => acts[name](this.store.tasks.get(card.task_id) ?? card), { icon: name, dataset: { act: name } });
     this.panel.replaceChildren(
       h("div", { class: "gr-about" }, h("strong", {}, visible(card.task_name ?? card.task_id)), statusMark(card.current_status), reason && h("span", { class: "muted" }, reason)),
-      h("div", { class: "gr-acts" }, act("history", "history"), act("log", "log"), act("edit", "edit"), iconButton("close", t("close"), () => this.choose(null))),
+      h("div", { class: "gr-acts" }, act("history", "history"), act("log", "log"), act("edit", "edit")),
+      iconButton("close", t("close"), () => this.choose(null), { class: "gr-close" }),
     );
     if (focused) this.panel.querySelector(`[data-act="${focused}"]`)?.focus();
   }
@@ -247,18 +250,18 @@ function sign(text, label, click) {
 
 let pen = null; // measures text
 
-/** The name, cut to the room it has. */
-function shortened(text) {
+/** The name, cut to the room it has, in px. */
+function shortened(text, room) {
   if (!pen) {
     pen = document.createElement("canvas").getContext("2d");
     pen.font = `600 14px ${getComputedStyle(document.body).fontFamily}`;
   }
   const chars = [...text];
-  if (pen.measureText(text).width <= TEXT_PX) return text;
+  if (pen.measureText(text).width <= room) return text;
   let [low, high] = [0, chars.length];
   while (low < high) {
     const middle = Math.ceil((low + high) / 2);
-    if (pen.measureText(`${chars.slice(0, middle).join("")}…`).width <= TEXT_PX) low = middle;
+    if (pen.measureText(`${chars.slice(0, middle).join("")}…`).width <= room) low = middle;
     else high = middle - 1;
   }
   return `${chars.slice(0, low).join("")}…`;

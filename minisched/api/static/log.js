@@ -62,7 +62,7 @@ class LogDialog {
     });
     this.count = h("span", { class: "lg-count", role: "status" });
     this.halt = h("button", { type: "button", class: "ed-small", hidden: true, on: { click: () => this.walk?.stop() } }, t("lg_cancel"));
-    this.get = button(t("lg_download"), () => this.download(), { icon: "download" });
+    this.get = button(t("lg_download"), () => this.download(), { icon: "download", class: "button lg-get", "aria-label": t("lg_download") });
     this.top = h("div", { class: "lg-edge" });
     this.more = button(t("lg_new"), () => this.toEnd(), { icon: "down", class: "button lg-more", hidden: true });
     const tools = h(

@@ -59,7 +59,7 @@ function asTyped(field, value) {
 
 /** What stands in an empty control: what holds then, else an example. `effective`: what is known to hold. */
 export function placeholder(field) {
-  if (field.effective !== undefined && field.effective !== null) return t("ed_default", { value: asTyped(field, field.effective) });
+  if (![undefined, null, ""].includes(field.effective)) return t("ed_default", { value: asTyped(field, field.effective) });
   const fallback = words(field.default_words);
   if (fallback) return t("ed_default", { value: fallback });
   if (!["null", '""', "[]", "{}"].includes(JSON.stringify(field.default ?? null))) return t("ed_default", { value: json(field.default) });
