@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
+from minisched.api.routes import BASE, IDS
 from minisched.api.token import UnsafeToken, read_token
 from minisched.cli.output import Refusal, harmless, print_json
 from minisched.executor import is_alive
@@ -16,7 +18,6 @@ from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, UNFINISHED, Problem, S
 if TYPE_CHECKING:
     from argparse import Namespace
 
-API = "/api/scheduler"
 TIMEOUT_S = 20.0  # the engine answers within 5 s or says that it cannot
 LOOK_EVERY_S = 0.2
 _OPEN = tuple(status.value for status in UNFINISHED)
@@ -48,7 +49,7 @@ class Engine(NamedTuple):
             data = json.dumps({} if body is None else body).encode()
         connection = HTTPConnection(self.host, self.port, timeout=TIMEOUT_S)
         try:
-            connection.request(method, API + path, data, headers)
+            connection.request(method, BASE + path, data, headers)
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
         except (OSError, HTTPException, ValueError) as error:
@@ -79,6 +80,13 @@ def engine_of(options: Namespace) -> Engine:
     return Engine({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), where.port or 80, token.decode())
 
 
+def _place(options: Namespace) -> str:
+    """The path of the task. Raises Refusal for what cannot be an id."""
+    if not re.fullmatch(IDS["task_id"], options.task):
+        raise Refusal(f'no task "{options.task}"; `minisched list` shows those there are')
+    return f"/tasks/{options.task}"
+
+
 def _say(options: Namespace, data: Any, sentence: str) -> int:
     if options.json:
         print_json(data)
@@ -91,7 +99,7 @@ def trigger(options: Namespace) -> int:
     """Run a task now; with --wait its output comes here, and its exit code is ours."""
     env = dict(_pair(text) for text in options.env)
     engine = engine_of(options)
-    answer = engine.call("POST", f"/tasks/{quote(options.task, safe='')}/run", {"env": env} if env else {})
+    answer = engine.call("POST", f"{_place(options)}/run", {"env": env} if env else {})
     run_id = answer["run_id"]
     if options.wait:
         return _follow(options, engine, run_id)
@@ -163,7 +171,7 @@ def disable(options: Namespace) -> int:
 
 
 def _switch(options: Namespace, word: str, told: str) -> int:
-    card = engine_of(options).call("POST", f"/tasks/{quote(options.task, safe='')}/{word}")
+    card = engine_of(options).call("POST", f"{_place(options)}/{word}")
     return _say(options, card, f"{options.task} is {told}")
 
 
