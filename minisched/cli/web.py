@@ -45,6 +45,7 @@ class Web:
         self._settings: Optional[HttpSettings] = None
         self._server: Optional[ApiServer] = None
         self._retry_at = 0.0
+        self._write_lock = Lock()  # outlives a server: a change of `http` restarts it while it writes the config
 
     @property
     def url(self) -> str:
@@ -90,7 +91,7 @@ class Web:
             version=__version__,
             wall=time.time,
             monotonic=time.monotonic,
-            write_lock=Lock(),
+            write_lock=self._write_lock,
             epoch=os.urandom(8).hex(),
             cards=CardCache(),
             listeners=Listeners(self.board),

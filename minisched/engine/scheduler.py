@@ -142,6 +142,7 @@ class SchedulerEngine:
         states = self.calendar.apply(self.config, self.ledger.records(), now)
         recover(self.book, self.arrivals, self.unowned(), self.around.kill_leftover, now)
         self.calendar.begin(states, now, starting=True)
+        self.book.touched.update(self.book.tasks)  # also those that nothing has happened to
         self.log.info("engine started: pid %d, %d tasks", self.around.owner.pid, len(self.book.tasks))
         self.step([])
 
