@@ -108,6 +108,7 @@ export class Card {
         p.go.setAttribute("aria-label", t("action_for", { action: word, task: visible(data.task_name) }));
       }
     }
+    p.nextBox.hidden = !data.next_run_time;
     setText(p.nextAt, data.next_run_time ? fmtTime(data.next_run_time, { seconds: false }) : "");
   }
 
@@ -219,7 +220,7 @@ function whyWords(card, run, shown) {
 function nextWords(card) {
   if (!card.enabled) return "";
   if (!card.next_run_time) return "";
-  return Date.parse(card.next_run_time) - now() < 500 ? t("due_now") : fmtAgo(card.next_run_time);
+  return Date.parse(card.next_run_time) - now() < 1000 ? t("due_now") : fmtAgo(card.next_run_time);
 }
 
 /** The buttons of a card's menu: [icon, label, act]. */

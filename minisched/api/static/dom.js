@@ -212,7 +212,7 @@ function dayOf(there, today) {
 /** Seconds in words: "0.4 s", "12 s", "1 min 15 s", "2 h 5 min", "3 d 4 h". */
 export function fmtDuration(seconds) {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return "–";
-  if (seconds < 10) return t("unit_s", { n: seconds < 0.05 ? "0.0" : seconds.toFixed(1) });
+  if (seconds < 10) return t("unit_s", { n: seconds < 0.05 ? "< 0.1" : seconds.toFixed(1) });
   return fmtSpan(seconds);
 }
 

@@ -52,7 +52,7 @@ async function readAgain(reload) {
     await call("POST", "/reload");
     notice(t("en_reloaded"), "good");
   } catch (error) {
-    if (error.status !== 422) notice(failure(error), "bad"); // the problems of a 422 stand on the page
+    notice(error.status === 422 ? t("en_config_bad") : failure(error), "bad"); // its problems stand on the page
   }
   reload.disabled = false;
 }

@@ -52,7 +52,7 @@ export function summary(choose) {
       for (const card of store.tasks.values()) {
         if (card.enabled && card.next_run_time && (!first || Date.parse(card.next_run_time) < Date.parse(first.next_run_time))) first = card;
       }
-      const when = first && (Date.parse(first.next_run_time) - now() < 500 ? t("due_now") : fmtAgo(first.next_run_time));
+      const when = first && (Date.parse(first.next_run_time) - now() < 1000 ? t("due_now") : fmtAgo(first.next_run_time));
       setText(next, first ? t("next_up", { task: visible(first.task_name), when }) : store.tasks.size ? t("nothing_due") : "");
     },
   };
