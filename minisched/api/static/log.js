@@ -1,18 +1,17 @@
 /** The log of a task, or the output of a run: followed live, searched, downloaded. */
 import { ApiError, call } from "./api.js";
 import { openDialog } from "./dialog.js";
-import { button, fmtBytes, h, iconButton, loadStyle, statusMark } from "./dom.js";
+import { button, fmtBytes, h, loadStyle, statusMark } from "./dom.js";
 import { download } from "./download.js";
 import { t } from "./i18n.js";
+import { LogSearch } from "./logsearch.js";
 import { LogView } from "./logview.js";
 import { store } from "./store.js";
 import { UNFINISHED } from "./words.js";
 
 const TAIL_LINES = 1000;
 const PIECE = 128 * 1024; // bytes of a further piece; about a thousand lines
-const SOUGHT = 256 * 1024; // bytes that a search reads at once
 const POLL_MS = 1000;
-const TYPED_MS = 250;
 const WRAP_KEY = "minisched.wrap";
 
 /** Open the log of `{taskId}` or the output of `{runId}`. */
@@ -32,7 +31,6 @@ class LogDialog {
     this.ended = false; // a run that is over gets no more output
     this.settled = false; // and all of it was read after that was known
     this.fresh = false; // lines came that are not in sight
-    this.walk = null; // {stop} of a search through what is not here
     this.busy = false;
     this.build();
     this.leave = store.on((change) => this.taskId && change.ids.has(this.taskId) && this.hurry());
@@ -48,20 +46,7 @@ class LogDialog {
     this.pause = button(t("lg_pause"), () => this.setFollowing(!this.following), { icon: "pause" });
     const wrap = h("input", { type: "checkbox", checked: localStorage.getItem(WRAP_KEY) !== "no", on: { change: () => this.wrap(wrap.checked) } });
     this.wrap(wrap.checked);
-    this.input = h("input", { type: "search", class: "lg-search", placeholder: t("lg_search"), "aria-label": t("lg_search"), autocomplete: "off", spellcheck: "false" });
-    this.input.addEventListener("input", () => {
-      clearTimeout(this.typed);
-      this.typed = setTimeout(() => this.sought(), TYPED_MS);
-    });
-    this.input.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || event.isComposing) return;
-      event.preventDefault();
-      clearTimeout(this.typed);
-      if (this.shown !== this.input.value) this.sought();
-      else this.go(event.shiftKey ? 1 : -1);
-    });
-    this.count = h("span", { class: "lg-count", role: "status" });
-    this.halt = h("button", { type: "button", class: "ed-small", hidden: true, on: { click: () => this.walk?.stop() } }, t("lg_cancel"));
+    this.search = new LogSearch(this.view, Boolean(this.runId), (query) => this.read(query), (place) => this.moved(place));
     this.get = button(t("lg_download"), () => this.download(), { icon: "download", class: "button lg-get", "aria-label": t("lg_download") });
     this.top = h("div", { class: "lg-edge" });
     this.more = button(t("lg_new"), () => this.toEnd(), { icon: "down", class: "button lg-more", hidden: true });
@@ -70,9 +55,9 @@ class LogDialog {
       { class: "lg-tools" },
       this.pause,
       this.state,
-      h("span", { class: "lg-seek" }, this.input, iconButton("down", t("lg_prev"), () => this.go(-1), { class: "lg-up" }), iconButton("down", t("lg_next"), () => this.go(1))),
-      this.count,
-      this.halt,
+      this.search.el,
+      this.search.count,
+      this.search.halt,
       h("label", { class: "check lg-wrap" }, wrap, h("span", {}, t("lg_wrap"))),
       this.get,
     );
@@ -87,10 +72,9 @@ class LogDialog {
 
   close() {
     this.closed = true;
-    this.walk?.stop();
+    this.search.close();
     this.getting?.abort();
     clearTimeout(this.timer);
-    clearTimeout(this.typed);
     this.leave?.();
     document.removeEventListener("visibilitychange", this.seen);
   }
@@ -127,7 +111,7 @@ class LogDialog {
   }
 
   async toEnd() {
-    this.walk?.stop();
+    this.search.stop();
     while (this.busy) await new Promise((resolve) => setTimeout(resolve, 20));
     await this.guarded(async () => {
       const page = await this.read({ tail: TAIL_LINES });
@@ -173,7 +157,7 @@ class LogDialog {
 
   async poll() {
     // Only the end of the log grows: a window elsewhere in it waits until it is scrolled there.
-    const asks = this.following && !document.hidden && !this.walk && !this.settled;
+    const asks = this.following && !document.hidden && !this.search.walk && !this.settled;
     if (asks && this.view.empty) await this.toEnd();
     else if (asks && this.atEnd && (this.stuck || !this.view.full)) await this.guarded(() => this.follow());
     this.plan(POLL_MS);
@@ -182,7 +166,7 @@ class LogDialog {
   async follow() {
     const over = this.ended;
     const page = await this.read({ offset: this.view.to, limit: PIECE });
-    if (this.closed || !this.following || this.walk) return;
+    if (this.closed || !this.following || this.search.walk) return;
     if (page.text) this.view.append(page, page.rotated ? t("lg_rotated") : "");
     else if (this.view.pieces.length) this.view.pieces[this.view.pieces.length - 1].to = page.next_offset;
     this.atEnd = page.at_end;
@@ -197,7 +181,7 @@ class LogDialog {
       this.atEnd = end.at_end !== false;
     }
     if (this.stuck) this.view.toBottom();
-    if (page.text && this.shown) this.tell();
+    if (page.text) this.search.tell();
   }
 
   setFollowing(on) {
@@ -217,7 +201,7 @@ class LogDialog {
   // ---- what comes before ----
 
   async earlier() {
-    if (this.atStart || this.runId || this.view.empty || this.walk) return;
+    if (this.atStart || this.runId || this.view.empty || this.search.walk) return;
     await this.guarded(async () => {
       const page = await this.read({ before: this.view.from, limit: PIECE });
       this.atStart = !page.text;
@@ -226,7 +210,7 @@ class LogDialog {
   }
 
   async later() {
-    if (this.view.empty || this.walk) return;
+    if (this.view.empty || this.search.walk) return;
     await this.guarded(async () => {
       const page = await this.read({ offset: this.view.to, limit: PIECE });
       if (page.text && this.view.append(page)) this.atStart = false;
@@ -263,113 +247,11 @@ class LogDialog {
     this.top.replaceChildren(edge === null ? h("button", { type: "button", class: "ed-small", on: { click: load } }, t("lg_earlier")) : edge);
   }
 
-  // ---- search ----
-
-  sought() {
-    this.walk?.stop();
-    this.shown = this.input.value;
-    const text = this.shown.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
-    this.view.seek(text ? new RegExp(text, "giu") : null);
-    const hit = text && this.view.step(-1);
-    if (hit) this.show(hit);
-    this.tell();
-  }
-
-  show(hit) {
-    this.view.choose(hit);
-    this.stuck = this.view.atBottom && this.atEnd;
-  }
-
-  tell(note = "") {
-    const hits = this.view.hits();
-    const at = hits.findIndex(({ piece, index }) => this.view.current?.piece === piece && this.view.current.index === index);
-    const here = !this.shown ? "" : hits.length ? t("lg_hits", { at: at < 0 ? "–" : at + 1, n: hits.length }) : t("lg_no_hits");
-    this.count.textContent = note || here;
-  }
-
-  async go(direction) {
-    if (this.shown !== this.input.value) this.sought();
-    if (!this.shown || this.view.empty) return;
-    this.walk?.stop();
-    const hit = this.view.step(direction);
-    if (hit) this.show(hit);
-    this.tell();
-    if (!hit) await this.wander(direction);
-  }
-
-  /** Reads what is not here, piece by piece, until it is found; then the window is there. */
-  async wander(direction) {
-    const walk = { stopped: false, stop: () => (walk.stopped = true) };
-    this.walk = walk;
-    this.halt.hidden = false;
-    let note = t(direction < 0 ? "lg_not_found_before" : "lg_not_found_after");
-    let read = 0;
-    try {
-      for await (const page of direction < 0 ? this.backwards() : this.forwards()) {
-        if (walk.stopped || this.closed) break;
-        read += page.text.length;
-        this.count.textContent = t("lg_seeking", { size: fmtBytes(read) });
-        if (!this.view.has(page.text)) continue;
-        this.view.clear();
-        this.view.append(page);
-        [this.atStart, this.atEnd, this.stuck] = [page.first === true, page.at_end && direction > 0, false];
-        const hits = this.view.hits();
-        if (!hits.length) continue; // it was over the end of a line
-        this.view.choose(direction < 0 ? hits[hits.length - 1] : hits[0]);
-        note = "";
-        break;
-      }
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      note = error.message;
-    } finally {
-      if (walk.stopped) note = "";
-      if (this.walk === walk) this.walk = null;
-      if (!this.walk) this.halt.hidden = true;
-      if (!this.closed) {
-        this.tell(note);
-        this.draw();
-      }
-    }
-  }
-
-  async *backwards() {
-    if (this.runId) {
-      yield* this.upTo(this.view.pieces[0].texts[0]);
-      return;
-    }
-    for (let before = this.view.from; ; ) {
-      const page = await this.read({ before, limit: SOUGHT });
-      if (!page.text) return;
-      yield page;
-      before = page.offset;
-    }
-  }
-
-  /** Of a run: from its start up to the line; the last piece with a hit is the one, so it is given at last. */
-  async *upTo(line) {
-    let found = null;
-    for (let query = { limit: SOUGHT }; ; ) {
-      const page = await this.read(query);
-      page.first = !query.offset;
-      const lines = page.text.split("\n");
-      const end = lines.indexOf(line);
-      const text = end < 0 ? page.text : lines.slice(0, end).join("\n");
-      if (this.view.has(text)) found = page;
-      yield { ...page, text: "" };
-      if (end >= 0 || page.at_end || !page.text) break;
-      query = { limit: SOUGHT, offset: page.next_offset };
-    }
-    if (found) yield found;
-  }
-
-  async *forwards() {
-    for (let offset = this.view.to; ; ) {
-      const page = await this.read({ offset, limit: SOUGHT });
-      if (page.text) yield page;
-      if (page.at_end || !page.text) return;
-      offset = page.next_offset;
-    }
+  /** The search is at a line of this window, or (`atStart`, `atEnd` given) of another one that it has put here. */
+  moved({ atStart = this.atStart, atEnd = this.atEnd }) {
+    [this.atStart, this.atEnd] = [atStart, atEnd];
+    this.stuck = this.view.atBottom && atEnd;
+    this.draw();
   }
 
   // ---- download ----
@@ -382,9 +264,9 @@ class LogDialog {
     const tell = (size) => (this.get.lastChild.textContent = t("lg_downloading", { size: fmtBytes(size) }));
     try {
       const size = await download(`${this.path}?raw=1`, name, tell, this.getting.signal);
-      this.count.textContent = t("lg_downloaded", { size: fmtBytes(size) });
+      this.search.count.textContent = t("lg_downloaded", { size: fmtBytes(size) });
     } catch (error) {
-      if (error.name !== "AbortError") this.count.textContent = t("err_other", { message: error.message });
+      if (error.name !== "AbortError") this.search.count.textContent = t("err_other", { message: error.message });
     } finally {
       this.getting = null;
       this.get.disabled = false;

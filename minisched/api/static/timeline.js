@@ -1,18 +1,17 @@
 /** What ran and what is due, around now: a lane for each task. */
 import { acts } from "./acts.js";
 import { ApiError, call } from "./api.js";
-import { button, fmtTime, h, loadStyle, now, setText, visible } from "./dom.js";
+import { axis, placeOf } from "./axis.js";
+import { button, h, loadStyle, now, setText, visible } from "./dom.js";
 import { t } from "./i18n.js";
 import { describe, marksOf } from "./marks.js";
-import { failure, STATUSES } from "./words.js";
+import { failure } from "./words.js";
 
 const HOURS = [6, 24, 72];
 const HOURS_KEY = "minisched.timeline";
 const FRESH_MS = 60000; // due times move on; runs come by events
 const TICK_MS = 5000;
 const NARROW = 640; // px; below it the names stand above their lanes
-const STEPS_MIN = [15, 30, 60, 120, 180, 360, 720, 1440]; // between the lines of the axis
-const LABEL_PX = 64; // a label and some room
 const LEGEND = ["success", "business_failure", "technical_failure", "running", "queued", "skipped", "missed", "cancelled", "due"];
 
 export function mount(el, store) {
@@ -170,31 +169,15 @@ class Timeline {
     const [since, until] = this.span();
     this.scale = { since, until, width };
     if (width <= 0) return;
-    const least = ((until - since) / width) * LABEL_PX;
-    const step = (STEPS_MIN.find((minutes) => minutes * 60000 >= least) ?? 1440) * 60000;
-    const offset = new Date().getTimezoneOffset() * 60000;
-    const labels = [];
-    const lines = [];
-    for (let at = Math.ceil((since - offset) / step) * step + offset; at < until; at += step) {
-      const time = new Date(at);
-      const midnight = !time.getHours() && !time.getMinutes();
-      const left = `${this.x(at)}px`;
-      lines.push(h("div", { class: "tl-tick", style: { left } }));
-      if (this.x(at) > 16 && this.x(at) < width - 22) labels.push(h("span", { class: midnight ? "tl-hour tl-midnight" : "tl-hour", style: { left } }, midnight ? dayWord(time) : clock(time)));
-    }
+    const { labels, lines } = axis(this.scale);
     this.lines.replaceChildren(...lines, this.line);
     this.axis.replaceChildren(h("div", { class: "tl-scale" }, ...labels));
-    this.axis.nextSibling.style.setProperty("--tl-now", `${this.x(now())}px`);
+    this.axis.nextSibling.style.setProperty("--tl-now", `${placeOf(now(), this.scale)}px`);
     this.redraw();
   }
 
   head() {
     return this.body.querySelector(".tl-head")?.offsetWidth ?? 0;
-  }
-
-  x(at) {
-    const { since, until, width } = this.scale;
-    return Math.round(((at - since) / (until - since)) * width * 10) / 10;
   }
 
   redraw() {
@@ -308,7 +291,3 @@ class Timeline {
     this.tip.hidden = true;
   }
 }
-
-const two = (n) => String(n).padStart(2, "0");
-const clock = (time) => `${two(time.getHours())}:${two(time.getMinutes())}`;
-const dayWord = (time) => time.toLocaleDateString(document.documentElement.lang === "en" ? "en-GB" : "zh-CN", { day: "numeric", month: "short" });
