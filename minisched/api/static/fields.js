@@ -37,7 +37,7 @@ export function slot(field, ctx, { bare = false } = {}) {
     el = h("div", { class: "ed-item" }, inner.el, errors);
     inner.control?.setAttribute("aria-label", ctx.named ?? label(field));
   } else {
-    const name = [h("span", { class: "ed-name" }, label(field)), h("code", {}, field.name), field.required ? h("span", { class: "ed-must" }, t("ed_required")) : null];
+    const name = [h("span", { class: "ed-name" }, label(field)), " ", h("code", {}, field.name), " ", field.required ? h("span", { class: "ed-must" }, t("ed_required")) : null];
     const help = h("p", { class: "ed-help", id: `${id}h` }, words(field.help));
     const head = inner.control ? h("label", { class: "ed-label", for: id }, name) : h("div", { class: "ed-label", id: `${id}l` }, name);
     // What holds others says what it is for before them.
@@ -131,7 +131,7 @@ function variants(field, outer) {
     turn(types[0]);
     const typeSlot = { id: type.id, el: type, show() {}, focus: () => type.focus() };
     return {
-      el: h("div", { class: "ed-variant" }, h("div", { class: "ed-row" }, h("label", { class: "ed-label", for: type.id }, h("span", { class: "ed-name" }, t("ed_type")), h("code", {}, "type")), type), place),
+      el: h("div", { class: "ed-variant" }, h("div", { class: "ed-row" }, h("label", { class: "ed-label", for: type.id }, h("span", { class: "ed-name" }, t("ed_type")), " ", h("code", {}, "type")), type), place),
       fits: (value) => isObject(value) && types.includes(value.type),
       get: (given) => ({ type: type.value, ...inside.get(given && given.type === type.value ? { ...given, type: undefined } : undefined), type: type.value }),
       set: (value) => turn(value?.type ?? types[0], value),

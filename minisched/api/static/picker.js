@@ -121,6 +121,8 @@ export function dependencies(field, outer) {
       const all = found.slice(0, SHOWN).map((card) => [card, against(card.task_id, needs)]);
       const last = ([, reason]) => (reason ? 1 : 0);
       offers.replaceChildren(...all.sort((a, b) => last(a) - last(b)).map(([card, reason]) => offer(card, reason)));
+      // One stop for Tab, however many tasks there are; the arrow keys go on from it.
+      offers.querySelectorAll("input").forEach((box, i) => (box.tabIndex = i ? -1 : 0));
       if (rest > 0) offers.append(h("li", { class: "ed-muted" }, t("ed_more_tasks", { n: rest })));
       if (!found.length) offers.append(h("li", { class: "ed-muted" }, t("ed_no_such_task")));
       if (focused) offers.querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus();
