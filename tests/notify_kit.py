@@ -156,8 +156,13 @@ def answering(status: str, body: bytes = b"", *headers: str) -> Callable[[Host, 
 
 def silent(host: Host, sock: socket.socket) -> None:
     """Takes what comes and says nothing."""
-    while not host.over.is_set() and sock.recv(65536):
-        pass
+    sock.settimeout(0.05)
+    while not host.over.is_set():
+        try:
+            if not sock.recv(65536):
+                return
+        except socket.timeout:
+            pass
 
 
 def dripping(first: bytes, drop: bytes, every_s: float = 0.05) -> Callable[[Host, socket.socket], None]:

@@ -1,0 +1,223 @@
+"""Mail: the message as MIME, and its way to the server by smtplib. Certificates are always checked."""
+
+from __future__ import annotations
+
+import html
+import re
+import smtplib
+import socket
+import ssl
+from collections.abc import Mapping, Sequence
+from email import policy
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+from typing import Any, Optional
+
+from minisched.model.config import SmtpSettings
+from minisched.model.notices import Message, Order, Outcome, Sending
+from minisched.notify import defaults
+from minisched.notify.deadline import Deadline, explain
+from minisched.notify.scrub import SecretError, Secrets, first_bytes
+from minisched.notify.templates import TAIL_MAX, fill, fill_line, one_line, visible_values
+from minisched.notify.tls import TrustError, tls_context
+
+REPLY_MAX = 64 * 1024  # bytes of all a server says
+POLICY = policy.SMTP.clone(cte_type="7bit")  # not every server says that it takes eight
+QUIT_S = 2.0  # for a good-bye that changes nothing any more
+_ID = re.compile(r"[^A-Za-z0-9.@_-]+")
+
+
+class NotSent(Exception):
+    """Why there is no message to send; a text for people."""
+
+
+def deliver(order: Order) -> Outcome:
+    """Send a message to all recipients of an `email` channel in one go. Never raises for what the world does."""
+    smtp = order.smtp
+    if smtp is None:
+        return Outcome(Sending.FAILED, "settings.smtp is not set: there is no server to send mail by")
+    secrets = Secrets(order.environ, order.home)
+    try:
+        password = secrets.reveal(smtp.password, "settings.smtp.password") if smtp.password else None
+        sender = _sender(smtp.sender, order.message.variables)
+        recipients, refused = _recipients(order.channel.options["recipients"])
+        mail = compose(order.message, order.channel.options, sender, recipients)
+    except SecretError as error:
+        return Outcome(Sending.RETRY, secrets.scrub(str(error)))
+    except NotSent as error:
+        return Outcome(Sending.FAILED, secrets.scrub(str(error)))
+    except (ValueError, LookupError, MessageError) as error:  # what email finds no form for
+        return Outcome(Sending.FAILED, secrets.scrub(f"the mail cannot be written: {type(error).__name__}"))
+    try:
+        context = None if smtp.security == "none" else tls_context(order.home, smtp.ca_file)
+        outcome = _send(mail, smtp, password, sender, recipients, refused, context)
+    except TrustError as error:
+        outcome = Outcome(Sending.RETRY, str(error))
+    except OSError as error:  # no thread to watch the time
+        outcome = Outcome(Sending.RETRY, explain(error))
+    return outcome._replace(error=secrets.scrub(outcome.error), answer=first_bytes(secrets.scrub(outcome.answer)))
+
+
+def compose(
+    message: Message, options: Mapping[str, Any], sender: Address, recipients: Sequence[Address]
+) -> EmailMessage:
+    """The mail: plain text, and the same text as HTML. Raises ValueError and other errors of the email package where
+    a header cannot be written."""
+    values = visible_values(message.variables)
+    subject, body = options["subject_template"], options["body_template"]
+    mail = EmailMessage(policy=POLICY)
+    mail["Subject"] = defaults.subject(message) if subject is None else fill_line(subject, values)
+    mail["From"] = sender
+    mail["To"] = recipients
+    mail["Date"] = format_datetime(_utc(message.created_time))
+    mail["Message-ID"] = f"<{_ID.sub('-', message.message_id.strip('<>'))}>"
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no robot answers it
+    mail["X-Minisched-Delivery"] = one_line(_ID.sub("-", message.message_id.strip("<>")))
+    text = defaults.text(message, TAIL_MAX) if body is None else fill(body, values)
+    mail.set_content(text)
+    mail.add_alternative(f"<!DOCTYPE html>\n<html><body><pre>{html.escape(text)}</pre></body></html>\n", subtype="html")
+    mail.as_bytes()  # a header that no line can hold is found here, not in the middle of a conversation
+    return mail
+
+
+class _Client(smtplib.SMTP):
+    """smtplib's client over a connection with a total time limit, and with a bound on what the server says."""
+
+    def __init__(self, smtp: SmtpSettings, context: Optional[ssl.SSLContext], deadline: Deadline) -> None:
+        self._deadline, self._at_once = deadline, context if smtp.security == "ssl" else None
+        host = socket.gethostname()
+        # Its own default looks the name up in the DNS; without a dot smtplib's address literal is what servers take.
+        local = host if re.fullmatch(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", host) else "[127.0.0.1]"
+        super().__init__(smtp.host, smtp.port, local_hostname=local, timeout=deadline.left())
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        sock = self._deadline.connect(host, port)
+        return self._at_once.wrap_socket(sock, server_hostname=host) if self._at_once else sock
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock:
+            self.file = _Bounded(self.sock.makefile("rb"))
+        return super().getreply()
+
+
+class _Bounded:
+    """A file that ends after REPLY_MAX bytes: smtplib gathers the lines of a reply without end."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self._left = file, REPLY_MAX
+
+    def readline(self, size: int) -> bytes:
+        line: bytes = self._file.readline(min(size, self._left))
+        self._left -= len(line)
+        return line
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _send(
+    mail: EmailMessage,
+    smtp: SmtpSettings,
+    password: Optional[str],
+    sender: Address,
+    recipients: Sequence[Address],
+    refused: Sequence[str],
+    context: Optional[ssl.SSLContext],
+) -> Outcome:
+    with Deadline(smtp.timeout) as deadline:
+        client: Optional[_Client] = None
+        try:
+            client = _Client(smtp, context, deadline)
+            client.ehlo_or_helo_if_needed()
+            if smtp.security == "starttls":
+                client.starttls(context=context)
+            if smtp.username and password is not None:
+                client.login(smtp.username, password)
+            addresses = [address.addr_spec for address in recipients]
+            answers = client.send_message(mail, from_addr=sender.addr_spec, to_addrs=addresses)
+        except (smtplib.SMTPException, OSError, ValueError) as error:
+            return _failure(error, deadline)
+        finally:
+            if client:
+                _say_goodbye(client)
+    told = [*refused, *(f"{address}: {_said(code, text)}" for address, (code, text) in answers.items())]
+    if not told:
+        return Outcome(Sending.SENT)
+    taken, of = len(addresses) - len(answers), len(addresses) + len(refused)
+    return Outcome(Sending.SENT, f"taken for {taken} of {of} recipients; refused for {'; '.join(told)}")
+
+
+def _failure(error: Exception, deadline: Deadline) -> Outcome:
+    """What an error of the conversation means for the message."""
+    if deadline.over:
+        return Outcome(Sending.RETRY, f"the mail server did not take the message within {deadline.seconds:g} s")
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        told = "; ".join(f"{address}: {_said(code, text)}" for address, (code, text) in error.recipients.items())
+        later = any(400 <= code < 500 for code, _ in error.recipients.values())
+        return Outcome(Sending.RETRY if later else Sending.FAILED, f"every recipient is refused: {told}", told)
+    if isinstance(error, smtplib.SMTPAuthenticationError):
+        # A wrong password is mended in the config, not in the message: it is worth the next try.
+        said = _said(error.smtp_code, error.smtp_error)
+        return Outcome(Sending.RETRY, "the mail server refuses the login", said)
+    if isinstance(error, smtplib.SMTPResponseException):
+        said = _said(error.smtp_code, error.smtp_error)
+        what = {smtplib.SMTPSenderRefused: "the sender", smtplib.SMTPDataError: "the message"}.get(type(error), "us")
+        # Refused for good is what the server says of this sender and message; of a greeting it may think better.
+        final = isinstance(error, (smtplib.SMTPSenderRefused, smtplib.SMTPDataError)) and error.smtp_code >= 500
+        return Outcome(Sending.FAILED if final else Sending.RETRY, f"the mail server refuses {what}: {said}", said)
+    if isinstance(error, smtplib.SMTPServerDisconnected):
+        return Outcome(Sending.RETRY, "the mail server closed the connection")
+    if isinstance(error, UnicodeError):
+        return Outcome(Sending.FAILED, "the user name or the password has characters that are not ASCII")
+    if isinstance(error, smtplib.SMTPException):
+        return Outcome(Sending.RETRY, f"the mail server: {error}")
+    return Outcome(Sending.RETRY, f"the mail server cannot be reached: {explain(error)}")
+
+
+def _said(code: int, text: Any) -> str:
+    return f"{code} {text.decode('utf-8', 'replace') if isinstance(text, bytes) else text}"
+
+
+def _say_goodbye(client: _Client) -> None:
+    """The message's fate is known: a server that is silent now keeps nobody waiting."""
+    try:
+        if client.sock:
+            client.sock.settimeout(QUIT_S)
+            client.quit()
+    except (smtplib.SMTPException, OSError, ValueError):
+        pass
+    finally:
+        client.close()
+
+
+def _sender(text: Optional[str], variables: Mapping[str, str]) -> Address:
+    """`from` as `ops@example.org` or `Ops <ops@example.org>`; without one, this program at this host."""
+    host = ".".join(re.findall(r"[A-Za-z0-9-]+", variables.get("host_name", "")))[:200].strip(".-") or "localhost"
+    name, spec = parseaddr(text) if text else ("minisched", f"minisched@{host}")
+    try:
+        if "@" in spec:
+            return Address(display_name=name, addr_spec=spec)
+    except (ValueError, LookupError, MessageError):
+        pass
+    raise NotSent('settings.smtp.from is no mail address; expected "ops@example.org" or "Ops <ops@example.org>"')
+
+
+def _recipients(texts: Sequence[str]) -> tuple[list[Address], list[str]]:
+    """Addresses, and what is to be told of those that are none. Raises NotSent if there is none at all."""
+    addresses, refused = [], []
+    for text in texts:
+        try:
+            addresses.append(Address(addr_spec=text))
+        except (ValueError, LookupError, MessageError):
+            refused.append(f"{text}: no mail address")
+    if not addresses:
+        raise NotSent("; ".join(refused))
+    return addresses, refused
+
+
+def _utc(instant: float) -> Any:
+    from datetime import datetime, timezone
+
+    return datetime.fromtimestamp(int(instant), timezone.utc)
