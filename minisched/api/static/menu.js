@@ -17,7 +17,7 @@ export function openMenu(anchor, rows, act) {
     ),
   );
   const el = h("div", { class: "menu", role: "menu", "aria-label": anchor.getAttribute("aria-label") ?? "", on: { keydown: (e) => key(e, items) } }, items);
-  document.body.append(el);
+  (document.querySelector("main") ?? document.body).append(el);
   const box = anchor.getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = el;
   const below = box.bottom + 4 + height <= window.innerHeight;

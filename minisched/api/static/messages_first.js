@@ -40,6 +40,7 @@ export const FIRST = {
   why_upstream: ["depends on {task}, which ended as: {status}", "所依赖的 {task} 的结果为：{status}"],
   why_waited_for: ["waited too long for the success of {tasks}", "等待 {tasks} 成功，超过时限"],
   missed_many: ["{n} due times", "{n} 个应运行的时间"],
+  left_killed: ["{n} process left over was killed|{n} processes left over were killed", "已终止 {n} 个残留进程"],
   leftovers: ["{n} process left behind|{n} processes left behind", "遗留 {n} 个进程"],
   log_lost: ["some output could not be written to the log", "部分输出未能写入日志"],
   output_cut: ["a process held the output open; the rest was dropped", "有进程一直占用输出，其余部分被丢弃"],

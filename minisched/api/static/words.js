@@ -9,10 +9,11 @@ export const STATUSES = [
 ];
 
 // Reasons whose `detail` says more than the words here.
-const TOLD_BY_DETAIL = new Set(["spawn", "interrupted"]);
+const TOLD_BY_DETAIL = new Set(["spawn"]);
 
-// Details that name other tasks, in the engine's words.
+// Details that say more than the reason, in the engine's words.
 const UPSTREAM = /^([A-Za-z0-9_-]{1,64}) ended as ([a-z_]+)/;
+const LEFT_OVER = /; (\d+) left over were killed$/;
 const WAITED_FOR = /^waited \S+ s for ([A-Za-z0-9_, -]+)$/;
 
 /** Why a run has its status, as a sentence; "" where there is nothing to say. */
@@ -29,6 +30,8 @@ export function why(run) {
   const exitCode = run.exit_code ?? last?.exit_code;
   let text = has(key) ? t(key, { code: exitCode ?? "?", signal: signalName(last?.signal) }) : visible(reason);
   if (status === "missed" && run.missed_count > 1) text = t("with_note", { text, note: t("missed_many", { n: run.missed_count }) });
+  const killed = reason === "interrupted" && LEFT_OVER.exec(run.detail);
+  if (killed) text = t("with_note", { text, note: t("left_killed", { n: killed[1] }) });
   if (run.detail && (TOLD_BY_DETAIL.has(reason) || !has(key))) text = t("told_by", { text, detail: visible(run.detail) });
   return text;
 }
