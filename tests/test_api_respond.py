@@ -112,7 +112,7 @@ def test_an_unknown_path_and_method_are_told(api: Api) -> None:
         ("/executions?trigger=", "expected words out of schedule, manual"),
         ("/executions?since=yesterday", "expected an ISO 8601 time such as 2026-11-23"),
         ("/executions?task=../x", 'query parameter "task": expected a task id'),
-        (f"/tasks?q={'x' * 1001}", "expected a text of at most 1000 characters"),
+        (f"/tasks?q={'x' * 201}", "expected a text of at most 200 characters"),
         ("/preview", 'query parameter "schedule" is missing; expected a text'),
         ("/tasks/a/log?raw=yes", 'query parameter "raw": expected 1 or 0'),
         ("/tasks/a/log?offset=1-2-3", "expected an offset as an answer gave it"),

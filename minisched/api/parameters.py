@@ -82,7 +82,7 @@ class Time:
             raise ValueError(self.rule) from None
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "string", "examples": ["2026-11-23T02:30:00+08:00", "2026-11-23"]}
+        return {"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]}
 
 
 class Flag:

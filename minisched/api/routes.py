@@ -111,9 +111,9 @@ ROUTES = (
         (Answer(200, "CardPage", "The tasks, in the config's order."), Answer(304, "", "As `If-None-Match` has it.")),
         access=PUBLIC,
         query=(
-            Parameter("tag", Plain(), "Only tasks with this tag."),
+            Parameter("tag", Plain(most=64), "Only tasks with this tag."),
             Parameter("status", Words(Status), "Only tasks in one of these states.", ()),
-            Parameter("q", Plain(), "Only tasks with this text in id, name, description or a tag."),
+            Parameter("q", Plain(most=200), "Only tasks with this text in id, name, description or a tag."),
             Parameter("page", Whole(1, MOST_LISTED), "The page, from 1.", 1),
             Parameter("page_size", Whole(1, MOST_PAGE_SIZE), "Tasks a page; none: all of them."),
         ),
