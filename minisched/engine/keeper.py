@@ -90,7 +90,7 @@ class Keeper:
     def reopen(self, damaged: bool = False) -> None:
         """The file is damaged, gone or another one: go on with what can be had, and say so for as long as we run."""
         mono = self.clock.monotonic()
-        if mono - self._reopened < REOPEN_EVERY_S:
+        if damaged and mono - self._reopened < REOPEN_EVERY_S:
             return
         try:
             told = self.ledger.reopen(self.clock.wall(), damaged)
@@ -98,7 +98,8 @@ class Keeper:
             told = [str(error)]
         else:
             self.book.rewrite()
-            self._reopened = self._next_try = mono
+            self._next_try = mono
+            self._reopened = mono if damaged else self._reopened
         for problem in told:
             self.log.error("history: %s", problem)
         self.problems["history file"] = "; ".join(told)
