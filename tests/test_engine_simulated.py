@@ -3,51 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
+from engine_kit import T0, MakeSim, configure, exits, task
 from simulator import Exit, Sim
 
 from minisched.model import Launch, Problem, Reload, Stop
-
-T0 = 1_800_000_000 - 1_800_000_000 % 86_400  # a midnight in UTC
-
-MakeSim = Callable[..., Sim]
-
-
-@pytest.fixture
-def sim(tmp_path: Path) -> MakeSim:
-    """A simulation with an engine that has just started at midnight."""
-
-    def make(*tasks: dict[str, Any], script: Any = None, now: float = T0, boot: bool = True, **settings: Any) -> Sim:
-        one = Sim(str(tmp_path / "minisched.db"), now, tasks, script or (lambda launch, draw: Exit(1.0)), **settings)
-        if boot:
-            one.boot()
-        return one
-
-    return make
-
-
-def task(task_id: str = "a", schedule: Any = None, **fields: Any) -> dict[str, Any]:
-    if schedule is not None:
-        fields["task_schedule"] = schedule
-    return {"task_id": task_id, "task_exec": "true", **fields}
-
-
-def exits(**by_task: Any) -> Callable[[Launch, random.Random], Exit]:
-    """A script: per task an Exit, or a list of them for its attempts in order."""
-    left = {name: list(value) if isinstance(value, list) else value for name, value in by_task.items()}
-
-    def script(launch: Launch, draw: random.Random) -> Exit:
-        how = left.get(launch.task_id, Exit(1.0))
-        if isinstance(how, list):
-            return how.pop(0) if how else Exit(1.0)
-        return how
-
-    return script
-
 
 # ------------------------------------------------------------------------------------------------------ running, retry
 
@@ -639,12 +601,6 @@ def test_a_retry_goes_on_after_a_restart(sim: MakeSim) -> None:
 
 
 # --------------------------------------------------------------------------------------------------------------- reload
-
-
-def configure(one: Sim, *tasks: dict[str, Any], **settings: Any) -> None:
-    from factory import config
-
-    one.source.write(config(*tasks, **settings))
 
 
 def test_a_changed_file_is_in_force_within_two_seconds(sim: MakeSim) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engine_kit import T0, exits, task
 from simulator import Exit, Sim
-from test_engine_simulated import T0, exits, task
 
 from minisched.model import Batch, Status, Stop, StoreError, TaskExecution, Trigger
 from minisched.store import open_store

@@ -8,7 +8,7 @@ piles up, and no process is started before its row is on disk.
 from __future__ import annotations
 
 from datetime import timezone
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 from minisched.model import Batch, Status, TaskExecution
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import tzinfo
 
+    from minisched.engine.timers import Timer
     from minisched.model import Ledger, Reason, Task, TaskRecord
     from minisched.timetable import Schedule
 
@@ -40,7 +41,7 @@ class LiveRun(Entry):
         super().__init__(run)
         self.state = state
         self.cancelled_for: Optional[Reason] = None
-        self.timer: Any = None  # the monotonic timer of its retry or of its dependency timeout
+        self.timer: Optional[Timer] = None  # the monotonic one of its retry or of its dependency timeout
 
 
 class TaskState:
@@ -57,7 +58,7 @@ class TaskState:
         self.live: list[LiveRun] = []
         self.known_until: float = 0  # what was settled before the clock fell back to long ago
         self.next_due: Optional[int] = None
-        self.event: Any = None  # the timer of `next_due`
+        self.event: Optional[Timer] = None  # of `next_due`
 
     def first(self, status: Status, reason: Optional[str] = None) -> Optional[LiveRun]:
         """Its oldest unfinished run in this status."""

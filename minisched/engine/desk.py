@@ -1,7 +1,7 @@
 """From a run that is ready to its end: admission, queues, attempts, retries.
 
 Nothing here waits or reads a clock: every call gets `now`. Timers of retries and of dependency timeouts stand in
-`timers`, a scheduler on the monotonic clock, so that a step of the wall clock moves none of them.
+`timers`, on the monotonic clock, so that a step of the wall clock moves none of them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from minisched.model import Misfire, Reason, Status, TaskExecution, Trigger
 
 if TYPE_CHECKING:
     import logging
-    import sched
     from collections.abc import Callable
 
     from minisched.engine.book import Book, TaskState
+    from minisched.engine.timers import Timers
     from minisched.model import Executor, Instant, Launch, ProcessIdentity, RunFinished, RunStarted, Verdict
 
 
@@ -29,7 +29,7 @@ class Desk:
         self,
         book: Book,
         executor: Executor,
-        timers: sched.scheduler,
+        timers: Timers,
         log: logging.Logger,
         owner: ProcessIdentity,
         wall: Callable[[], Instant],
@@ -262,7 +262,7 @@ class Desk:
     def set_timer(self, live: LiveRun, delay_s: float, action: Callable[[Instant], None]) -> None:
         """One timer a run; its action gets the wall time of then."""
         self.cancel_timer(live)
-        live.timer = self.timers.enter(delay_s, 0, lambda: action(self.wall()))
+        live.timer = self.timers.after(delay_s, lambda _: action(self.wall()))
 
     def cancel_timer(self, live: LiveRun) -> None:
         if live.timer is not None:

@@ -38,6 +38,7 @@ class Keeper:
         self.book = book
         self.desk = desk
         self.calendar = calendar
+        self.due_times = calendar.due_times
         self.ledger = ledger
         self.clock = clock
         self.log = log
@@ -54,9 +55,9 @@ class Keeper:
     def flush(self, now: Instant) -> None:
         """Write what changed, then start what may start. While that fails nothing is lost and nothing new begins."""
         mono = self.clock.monotonic()
-        if self.calendar.failed is not None:
-            self.trouble(self.calendar.failed, mono)
-            self.calendar.failed = None
+        if self.due_times.failed is not None:
+            self.trouble(self.due_times.failed, mono)
+            self.due_times.failed = None
         if self.trouble_since is not None and mono < self._next_try:
             return
         try:
@@ -72,7 +73,7 @@ class Keeper:
             self.trouble_since = None
             self.problems.pop("history", None)
             if not self.desk.stopping:
-                self.calendar.open = True
+                self.due_times.open = True
                 self.calendar.catch_up(now)  # written by the next step, at once
 
     def trouble(self, error: StoreError, mono: float) -> None:
@@ -80,7 +81,7 @@ class Keeper:
             self.trouble_since = mono
             self.log.error("history: %s; due times wait until it can be written again", error)
         self.problems["history"] = str(error)
-        self.calendar.open = False
+        self.due_times.open = False
         self._next_try = mono + COMMIT_RETRY_S
         if error.kind == "duplicate":
             self.drop_duplicates()

@@ -6,17 +6,17 @@
 
 from __future__ import annotations
 
-import sched
 from typing import TYPE_CHECKING, Optional
 
 from minisched.config import ConfigError
 from minisched.engine.arrivals import Arrivals
 from minisched.engine.book import Book
-from minisched.engine.calendar import Calendar, no_delay
+from minisched.engine.calendar import Calendar
 from minisched.engine.desk import Desk
 from minisched.engine.keeper import Keeper
 from minisched.engine.launch import base_environment, make_launch
 from minisched.engine.recovery import recover
+from minisched.engine.timers import Timers
 from minisched.engine.words import told
 from minisched.model import (
     EXIT_IOERR,
@@ -86,7 +86,7 @@ class SchedulerEngine:
         self.poll_s = poll_s
         self.problems: dict[str, str] = {}  # standing ones, by what they are about
         self.exit_code: Optional[int] = None
-        self.timers = sched.scheduler(clock.monotonic, no_delay)  # retries, dependency timeouts, the end of the drain
+        self.timers = Timers(clock.monotonic)  # retries, dependency timeouts, the end of the drain
         self.book = Book(ledger, lambda run: told(log, run))
         self.desk = Desk(
             self.book,
@@ -145,9 +145,9 @@ class SchedulerEngine:
         if polling:
             self._next_poll = mono + self.poll_s
             self.poll(now, mono)
-        delay_s = self.calendar.timers.run(blocking=False)
+        delay_s = self.calendar.timers.run()
         self._due_at = None if delay_s is None else self.clock.wall() + delay_s
-        delay_s = self.timers.run(blocking=False)
+        delay_s = self.timers.run()
         self._timer_at = None if delay_s is None else self.clock.monotonic() + delay_s
         self.keeper.flush(now)
         if self._stops and not self.desk.running:
@@ -159,7 +159,7 @@ class SchedulerEngine:
         nap_s = self._next_poll - mono
         if self._timer_at is not None:
             nap_s = min(nap_s, self._timer_at - mono)
-        if self._due_at is not None and self.calendar.open:
+        if self._due_at is not None and self.calendar.due_times.open:
             due_in_s = self._due_at - self.clock.wall()
             nap_s = min(nap_s, due_in_s if due_in_s > SOON_S else min(due_in_s, self.poll_s / 2))
         return max(0.0, min(nap_s, self.keeper.nap_s(mono)))
@@ -297,14 +297,14 @@ class SchedulerEngine:
         self._stops += 1
         if self._stops == 1:
             self.desk.stopping = True
-            self.calendar.open = False
+            self.calendar.due_times.open = False
             self.desk.drop_launches(now)
             for state in self.book.tasks.values():
                 for live in [live for live in state.live if live.run.status is Status.QUEUED and not live.run.attempts]:
                     self.desk.end(live, Status.SKIPPED, now, Reason.SHUTDOWN, "the engine was stopped")
             grace_s = self.config.settings.shutdown_grace
             self.log.info("stopping: %d runs get %g s to end", len(self.desk.running), grace_s)
-            self.timers.enter(grace_s, 0, self.kill_all, (None,))
+            self.timers.after(grace_s, self.kill_all)
         else:
             self.kill_all(0.0)
 
