@@ -111,13 +111,13 @@ def effects(run: TaskExecution, dependents: Mapping[str, Sequence[Task]], now: I
     """What follows from the end of `run` (SPEC section 7).
 
     A success puts a token down for each enabled dependent. Any other end skips the enabled dependents that have no
-    schedule, and in turn theirs, with the name of the cause; those with a schedule go on waiting. An end in whose place
-    another run of the task stands has no effect.
+    schedule, and in turn theirs, each once, with the name of its nearest cause; those with a schedule go on waiting.
+    An end in whose place another run of the task stands has no effect.
     """
     result = Effects([], [])
     ended = [run]
-    while ended:
-        cause = ended.pop(0)
+    skipped_ids: set[str] = set()  # by how many ways a task depends on the cause is no matter
+    for cause in ended:  # it grows meanwhile
         if cause.status is not Status.SUCCESS and cause.reason in _STANDS_IN:
             continue
         for dependent in dependents.get(cause.task_id, ()):
@@ -125,7 +125,8 @@ def effects(run: TaskExecution, dependents: Mapping[str, Sequence[Task]], now: I
                 continue
             if cause.status is Status.SUCCESS:
                 result.tokens.append((dependent.task_id, cause.task_id))
-            elif not dependent.task_schedule:
+            elif not dependent.task_schedule and dependent.task_id not in skipped_ids:
+                skipped_ids.add(dependent.task_id)
                 why = f" / {cause.reason}" if cause.reason else ""
                 skipped = TaskExecution(
                     dependent.task_id,
