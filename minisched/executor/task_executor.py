@@ -16,7 +16,7 @@ from minisched.model import Completion, Launch, Message, RunFinished, RunStarted
 
 STACK_BYTES = 256 * 1024  # of a run's thread, in place of 8 MB of address space; musl gives 128 KiB
 LINGER_S = 1.0  # a thread whose run is over waits so long for another: to start one costs as much as half a spawn
-ORPHAN_AGE_S = 1.0  # a zombie seen for so long is not one that a Popen of ours is about to reap
+ORPHAN_AGE_S = 0.5  # a zombie seen for so long is not one that a Popen of ours is about to reap
 
 
 class Logs(Protocol):
@@ -80,8 +80,8 @@ class TaskExecutor:
         return tuple(self._attempts)
 
     def reap_orphans(self, spare: Collection[int] = ()) -> int:
-        """Reap the zombies of processes that this process did not start; returns how many. For an engine that is PID 1
-        (or a subreaper), called now and then: what tasks leave behind ends as its child.
+        """Reap the zombies of processes that this process did not start; returns how many. For an engine that is PID 1,
+        called now and then: what tasks leave behind ends as its child.
 
         Never by waitpid(-1), which would take the status of a run's own process. Spared are the processes of runs,
         `spare`, those of this process' own session (helpers), and any zombie younger than ORPHAN_AGE_S."""
