@@ -14,6 +14,8 @@ import pytest
 from cli_kit import on_terminal, started
 from running import Home, alive, environment, eventually
 
+from minisched.store import History
+
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
@@ -167,6 +169,40 @@ def test_a_reader_that_leaves_does_not_end_the_run(home: Home, start: Start) -> 
     assert process.wait(20) == 1
     assert "Exception" not in process.stderr.read()  # type: ignore[union-attr]
     assert "[1.1 out] 3" in home.log("a") and home.rows()[0]["exit_code"] == 3
+
+
+@pytest.mark.parametrize("redirect", ["2>&-", "2>/dev/full", "2>&1 | true", ">/dev/full", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_run_is_recorded_and_its_end_is_the_exit_code_whatever_becomes_of_what_is_told(
+    home: Home, redirect: str, code: int
+) -> None:
+    home.write(
+        {"task_id": "a", "task_exec": f"echo out; echo err >&2; sleep 0.3; echo more >&2; exit {code}"},
+        {"task_id": "then", "task_exec": "true", "task_dependencies": ["a"]},
+    )
+    command = f"{sys.executable} -m minisched --home {home.path} exec a"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{command} {redirect}"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    (row,) = [row for row in home.rows() if row["task_id"] == "a"]
+    assert row["status"] == ("business_failure" if code else "success")
+    assert all(f"[1.1 {line}" in home.log("a") for line in ("out] out", "err] err", "err] more"))
+    assert ("standard output: No space left on device" in done.stderr) == (redirect == ">/dev/full")
+    assert ("err\n" in done.stderr) == (redirect == ">/dev/full")
+    history = History(str(home.path / "var" / "minisched.db"))
+    assert (("then", "a") in history.tokens()) == (code == 0)
+    history.close()
+
+
+def test_what_exec_says_begins_a_line_of_its_own_on_a_terminal(home: Home) -> None:
+    home.write({"task_id": "a", "task_exec": r"printf 'no end'"}, {"task_id": "b", "task_exec": r"printf '\344' >&2"})
+    assert on_terminal(80, "exec", "a", home=home.path).startswith("no end\nminisched: run 1 of a: success")
+    assert on_terminal(80, "exec", "b", home=home.path).startswith("\\xe4\nminisched: run 2 of b: success")
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import os
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, TextIO
 
 from minisched import lifecycle, policy
 from minisched.cli.home import View, task_named
-from minisched.cli.output import Refusal, fail, harmless
+from minisched.cli.output import Refusal, drop, fail, harmless, tell
 from minisched.engine import base_environment, dependents_of, make_launch
 from minisched.engine.words import sentence
 from minisched.executor import TaskExecutor, prepare_process, process_identity
@@ -100,6 +100,7 @@ class _Foreground:
         # The engine may rotate this log at any moment; two programs that rename the same files lose some.
         logs = TaskLogs(view.home.logs, config.settings.log, view.zone, rotate=False)
         self.executor = TaskExecutor(lambda message: None, logs)
+        self.echo = Echo()
         self.run_: TaskExecution
         self.run_id = 0
         for number in signals:
@@ -138,7 +139,7 @@ class _Foreground:
         except (LookupError, OSError, ValueError) as error:
             done = Completion(end_time=time.time(), duration=0.0, spawn_error=f"task_env: {error}")
         else:
-            done = self.executor.execute_task(launch, Echo(), self.started)
+            done = self.executor.execute_task(launch, self.echo, self.started)
         return self.end(done)
 
     def give_way(self, run: TaskExecution, status: Status) -> None:
@@ -164,14 +165,17 @@ class _Foreground:
             pass  # the end brings it; the process is not kept waiting
 
     def end(self, done: Completion) -> int:
-        """Record the end with all that follows from it, as the engine does."""
+        """Record the end with all that follows from it, as the engine does; then tell it, if anybody listens."""
         now = time.time()
         verdict = policy.classify(done, self.cancelled)
         run = lifecycle.close_attempt(self.run_, verdict, done)
         run = lifecycle.advance(run, verdict.status, now, verdict.reason, verdict.detail)
         effects = policy.effects(run, dependents_of(self.config.tasks), now)
-        print(f"minisched: {harmless(sentence(run))}", file=sys.stderr)
-        self.commit(Batch(runs=[run, *effects.skipped], tokens_put=effects.tokens, tails={run.run_id: done.tail}))
+        try:
+            self.commit(Batch(runs=[run, *effects.skipped], tokens_put=effects.tokens, tails={run.run_id: done.tail}))
+        finally:
+            self.echo.finish()
+            tell(sentence(run))
         return EXIT_OK if run.status is Status.SUCCESS else EXIT_NO
 
     def commit(self, batch: Batch) -> list[int]:
@@ -187,19 +191,40 @@ class _Foreground:
 
 
 class Echo:
-    """A task's output on this terminal: byte by byte as it is into a pipe or file, harmless on a screen."""
+    """A task's output on this terminal: byte by byte as it is into a pipe or file, harmless on a screen. One that takes
+    no more of it is given up; the run and the other one go on."""
 
     def __init__(self) -> None:
         decoder = codecs.getincrementaldecoder("utf-8")
         self._decoders = {stream: decoder("backslashreplace") for stream in ("out", "err")}
+        self._in_line = False  # the cursor of the terminal stands in a line that has no end yet
 
     def __call__(self, stream: str, block: bytes) -> None:
         target = sys.stdout if stream == "out" else sys.stderr
-        if target.isatty():
-            text = self._decoders[stream].decode(block)
-            # A progress bar's returns are line ends, as in the log.
-            target.write(harmless(text.replace("\r\n", "\n").replace("\r", "\n")))
-            target.flush()
-        else:
-            target.buffer.write(block)
-            target.buffer.flush()
+        try:
+            if target.isatty():
+                self._show(target, self._decoders[stream].decode(block))
+            else:
+                target.buffer.write(block)
+                target.buffer.flush()
+        except OSError as error:
+            drop(target)
+            if not isinstance(error, BrokenPipeError):
+                tell(f"standard {'output' if stream == 'out' else 'error'}: {error.strerror}; the task runs on")
+
+    def finish(self) -> None:
+        """What is still to be shown of a character cut short, and on a terminal the end of the last line."""
+        for stream, decoder in self._decoders.items():
+            rest = decoder.decode(b"", True)
+            if rest:
+                self(stream, rest.encode())
+        if self._in_line and sys.stderr.isatty():
+            self("err", b"\n")
+
+    def _show(self, target: TextIO, text: str) -> None:
+        # A progress bar's returns are line ends, as in the log.
+        text = harmless(text.replace("\r\n", "\n").replace("\r", "\n"))
+        target.write(text)
+        target.flush()
+        if text:
+            self._in_line = not text.endswith("\n")

@@ -13,6 +13,7 @@ from minisched.model import EXIT_NO, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import TextIO
 
 _COLOURS = {
     "success": "32",
@@ -43,9 +44,25 @@ class Refusal(Exception):
         self.code = code
 
 
+def tell(message: str) -> None:
+    """A line on standard error. Where that cannot be written nobody is told, and nothing else changes."""
+    try:
+        print(f"minisched: {harmless(message)}", file=sys.stderr, flush=True)
+    except OSError:
+        drop(sys.stderr)
+
+
+def drop(stream: TextIO) -> None:
+    """Give up an output that cannot be written: what is left in it and what still comes goes to /dev/null. Else the
+    interpreter fails when it flushes at its end, and the exit code is 120 whatever was done."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
+
+
 def fail(message: str, code: int = EXIT_NO) -> int:
     """Say on standard error why not; the exit code to return."""
-    print(f"minisched: {harmless(message)}", file=sys.stderr)
+    tell(message)
     return code
 
 
