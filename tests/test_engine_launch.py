@@ -65,6 +65,10 @@ def test_secrets_reach_the_task_that_names_them_and_no_other(tmp_path: Path) -> 
     assert base_environment(outside, config) == {"PATH": "/bin"}
 
 
+def test_task_log_in_the_engines_environment_reaches_no_task() -> None:
+    assert base_environment({"PATH": "/bin", "TASK_LOG": "/tmp/x.log"}, make_config()) == {"PATH": "/bin"}
+
+
 def test_a_secret_that_cannot_be_read_names_its_place(tmp_path: Path) -> None:
     with pytest.raises(LookupError, match="NOT_THERE"):
         launch(tmp_path, task_env={"A": {"from_env": "NOT_THERE"}})

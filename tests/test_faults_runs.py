@@ -50,7 +50,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     tasks = [{"task_id": name, "task_schedule": "@reboot", **fields} for name, fields in TASKS.items()]
     home.write(*tasks, max_running=len(tasks), smtp=smtp, shutdown_grace=0)
     try:
-        home.start(MINISCHED_TOKEN="s3cr3t-of-the-engine", **SECRETS)
+        home.start(MINISCHED_TOKEN="s3cr3t-of-the-engine", TASK_LOG="/dev/null", **SECRETS)
         eventually(lambda: len(home.ended()) == len(tasks), "all have run", within=40)
         yield home
         assert home.stop() == 0

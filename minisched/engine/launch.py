@@ -20,8 +20,9 @@ OWN_PREFIX = "MINISCHED_"
 
 def base_environment(environ: Mapping[str, str], config: Config) -> dict[str, str]:
     """The engine's environment without what the config reads secrets from: they are for the one that names them. And
-    without `MINISCHED_*`: of these a task has its run's own, not those of the task that has started this engine."""
-    names = set(_variables(config.settings.smtp and config.settings.smtp.password))
+    without `MINISCHED_*`: of these a task has its run's own, not those of the task that has started this engine. Nor
+    `TASK_LOG` (SPEC section 8): a script that finds it would write to a file, where it only has to print."""
+    names = {"TASK_LOG", *_variables(config.settings.smtp and config.settings.smtp.password)}
     for task in config.tasks.values():
         names.update(_variables(task.task_env))
         for rule in task.task_notify:
