@@ -70,7 +70,11 @@ def test_task_log_in_the_engines_environment_reaches_no_task() -> None:
 
 
 def test_a_secret_that_cannot_be_read_names_its_place(tmp_path: Path) -> None:
-    with pytest.raises(LookupError, match="NOT_THERE"):
-        launch(tmp_path, task_env={"A": {"from_env": "NOT_THERE"}})
-    with pytest.raises(OSError, match="no_such_key"):
-        launch(tmp_path, task_env={"A": {"from_file": "no_such_key"}})
+    (tmp_path / "binary").write_bytes(b"\xff")
+    for source, place, why in (
+        ("from_env", "NOT_THERE", "environment variable NOT_THERE is not set"),
+        ("from_file", "no_such_key", f"{tmp_path}/no_such_key: No such file or directory"),
+        ("from_file", "binary", f"{tmp_path}/binary: not UTF-8"),
+    ):
+        with pytest.raises(LookupError, match=f"^A: {why}$"):
+            launch(tmp_path, task_env={"A": {source: place}})

@@ -109,7 +109,8 @@ def test_a_secret_that_is_missing_fails_the_start_and_says_which(sim: MakeSim) -
     one.run_for(3700)
     (row,) = one.rows()
     assert (row["status"], row["reason"]) == ("technical_failure", "spawn")
-    assert "NOT_THERE" in row["detail"]
+    assert row["detail"] == "task_env: KEY: environment variable NOT_THERE is not set"
+    assert any(f"WARNING run 1 of a: technical_failure (spawn: {row['detail']})" in line for line in one.lines)
 
 
 # ---------------------------------------------------------------------------------------------------- overlap, capacity

@@ -76,8 +76,14 @@ def explain(error: Exception) -> int:
         way_out = _WAY_OUT.get(error.kind)
         return fail(f"{error}; {way_out}" if way_out else str(error))
     if isinstance(error, OSError):
-        return fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return fail(in_words(error))
     raise error
+
+
+def in_words(error: OSError) -> str:
+    """What failed, for people: without the number that Python puts before it."""
+    why = error.strerror or str(error)
+    return f"{error.filename}: {why}" if error.filename else why
 
 
 def harmless(text: str) -> str:

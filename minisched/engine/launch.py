@@ -41,6 +41,17 @@ def _variables(value: Any) -> Iterator[str]:
             yield from _variables(inner)
 
 
+def _revealed(name: str, secret: Secret, environ: Mapping[str, str], home: str) -> str:
+    try:
+        return secret.reveal(environ, home)
+    except OSError as error:
+        raise LookupError(f"{name}: {error.filename}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise LookupError(f"{name}: {os.path.join(home, secret.place)}: not UTF-8") from None
+    except LookupError as error:
+        raise LookupError(f"{name}: {error}") from None
+
+
 _PROGRAM = re.compile(r"[\w.-]+(?:/[\w.-]+)+(?=\s|$)")
 
 
@@ -67,7 +78,7 @@ def make_launch(
     environ: Mapping[str, str],
     base: Mapping[str, str],
 ) -> Launch:
-    """The order for the executor. Raises LookupError, OSError, ValueError where a secret cannot be read.
+    """The order for the executor. Raises LookupError where a secret cannot be read, with its name and place.
 
     environ: the engine's whole environment, for `from_env`; base: what of it every task gets.
     """
@@ -76,7 +87,7 @@ def make_launch(
         **base,
         "PYTHONUNBUFFERED": "1",
         **{
-            name: value.reveal(environ, home) if isinstance(value, Secret) else value
+            name: _revealed(name, value, environ, home) if isinstance(value, Secret) else value
             for name, value in task.task_env.items()
         },
         **(run.env or {}),
