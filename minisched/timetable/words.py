@@ -57,7 +57,7 @@ def _describe_cron(schedule: CronSchedule, say: Union[English, Chinese]) -> str:
     elif minutes.step == hours.step == 1:
         time = say.seconds_of_every_minute(seconds)
     else:
-        time = say.seconds_and(say.seconds(seconds), say.pattern_of_day(minutes, hours, exact=True))
+        time = say.pattern_of_day(minutes, hours, say.seconds(seconds))
     return say.sentence(time, _days(schedule, say), often=not listed)
 
 

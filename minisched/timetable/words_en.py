@@ -64,12 +64,9 @@ class English:
     def seconds_of_every_minute(self, seconds: Pattern) -> str:
         return self.seconds(seconds) + ("" if seconds.step else " of every minute")
 
-    def seconds_and(self, seconds: str, pattern_of_day: str) -> str:
-        return f"{seconds}, {pattern_of_day}"
-
-    def pattern_of_day(self, minutes: Pattern, hours: Pattern, exact: bool = False) -> str:
-        """More times of day than can be listed. `exact`: minute 0 must be said, for seconds are told apart."""
-        if minutes.numbers == (0,) and not exact:
+    def pattern_of_day(self, minutes: Pattern, hours: Pattern, seconds: str = "") -> str:
+        """More times of day than can be listed. `seconds`: the words of those that are not just second 0."""
+        if minutes.numbers == (0,) and not seconds:
             if hours.step:
                 return "every hour" if hours.step == 1 else f"every {hours.step} hours"
             if hours.run:
@@ -77,12 +74,14 @@ class English:
             return self.times([f"{hour:02}:00" for hour in hours.numbers])
         if minutes.step:
             time = "every minute" if minutes.step == 1 else f"every {minutes.step} minutes"
+            if seconds:
+                time = f"{seconds}, {time}" if minutes.step == 1 else f"{seconds} of every {_nth(minutes.step)} minute"
             if hours.run and hours.step != 1:
                 return f"{time} from {hours.run[0]:02}:00 to {hours.run[1]:02}:{minutes.numbers[-1]:02}"
             if hours.step == 1:
                 return time
         else:
-            time = f"at {_named('minute', minutes)}"
+            time = f"{seconds}, " * bool(seconds) + f"at {_named('minute', minutes)}"
         if hours.step:
             return f"{time} of every hour" if hours.step == 1 else f"{time} of every {_nth(hours.step)} hour"
         return f"{time} of {_named('hour', hours)}"

@@ -43,19 +43,22 @@ class Chinese:
     def seconds_of_every_minute(self, seconds: Pattern) -> str:
         return self.seconds(seconds) if seconds.step else f"每分钟的{self.seconds(seconds)}"
 
-    def seconds_and(self, seconds: str, pattern_of_day: str) -> str:
-        return f"{pattern_of_day}，{seconds}"
-
-    def pattern_of_day(self, minutes: Pattern, hours: Pattern, exact: bool = False) -> str:
-        """More times of day than can be listed. `exact`: minute 0 must be said, for seconds are told apart."""
-        if minutes.numbers == (0,) and not exact:
+    def pattern_of_day(self, minutes: Pattern, hours: Pattern, seconds: str = "") -> str:
+        """More times of day than can be listed. `seconds`: the words of those that are not just second 0."""
+        if seconds:
+            return f"{self._minutes_of_day(minutes, hours, '中的一分钟内')}，{seconds}"
+        if minutes.numbers == (0,):
             if hours.step:
                 return "每小时" if hours.step == 1 else f"每 {hours.step} 小时"
             if hours.run:
                 return f"{hours.run[0]:02}:00 至 {hours.run[1]:02}:00 每小时"
             return self.times([f"{hour:02}:00" for hour in hours.numbers])
+        return self._minutes_of_day(minutes, hours)
+
+    def _minutes_of_day(self, minutes: Pattern, hours: Pattern, within: str = "") -> str:
+        """`within`: said of minutes that lie apart, where the seconds in them follow."""
         if minutes.step:
-            time = "每分钟" if minutes.step == 1 else f"每 {minutes.step} 分钟"
+            time = "每分钟" if minutes.step == 1 else f"每 {minutes.step} 分钟{within}"
             if hours.run and hours.step != 1:
                 return f"{hours.run[0]:02}:00 至 {hours.run[1]:02}:{minutes.numbers[-1]:02} {time}"
             if hours.step == 1:
