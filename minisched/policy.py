@@ -192,11 +192,15 @@ def catch_up(gap: Gap, misfire: Misfire, grace_s: float, now: Instant, downtime:
         late = late[-1:]
     runs = [DueRun(due, Trigger.CATCHUP) for due in late] + [DueRun(due, Trigger.SCHEDULE) for due in on_time]
     # What runs is always the newest part, so the missed ones are one block at the old end.
-    count = gap.total - len(runs)
-    lost = gap.newest[: len(gap.newest) - len(runs)]
-    reason = Reason.DOWNTIME if downtime else Reason.LATE
+    return CatchUp(runs, missed_spans(gap, len(runs), Reason.DOWNTIME if downtime else Reason.LATE))
+
+
+def missed_spans(gap: Gap, running: int, reason: Reason) -> list[MissedSpan]:
+    """What is written of a gap's due times but the newest `running` ones: each by itself, or very many as one span."""
+    count = gap.total - running
+    lost = gap.newest[: len(gap.newest) - running]
     if not count:
-        return CatchUp(runs, [])
+        return []
     if count > len(lost) or count > MISSED_ROWS_MAX:
-        return CatchUp(runs, [MissedSpan(gap.first, lost[-1], count, reason)])
-    return CatchUp(runs, [MissedSpan(due, due, 1, reason) for due in lost])
+        return [MissedSpan(gap.first, lost[-1], count, reason)]
+    return [MissedSpan(due, due, 1, reason) for due in lost]

@@ -349,7 +349,7 @@ def test_a_newer_database_is_refused_by_name_and_left_as_it_is(path: Path) -> No
     with pytest.raises(NewerDatabase) as refused:
         open_store(str(path), now=NOW)
     text = str(refused.value)
-    assert all(part in text for part in (str(path), "version 99", "up to 1", "run the newer minisched"))
+    assert all(part in text for part in (str(path), "version 99", f"up to {NEWEST}", "run the newer minisched"))
     assert refused.value.kind == "newer"
     assert (path.read_bytes(), path.stat().st_mtime_ns, names(path.parent)) == before
 
@@ -366,6 +366,7 @@ def test_a_newer_version_that_stands_in_the_write_ahead_log_only_is_seen_too(pat
     assert copy.read_bytes() == before
 
 
+NEWEST = schema.newest_version()
 ADD_COLUMN = ("ALTER TABLE task_state ADD COLUMN note TEXT NOT NULL DEFAULT ''", "UPDATE task_state SET note = 'new'")
 
 
@@ -377,9 +378,9 @@ def test_an_older_database_is_copied_and_then_brought_up_to_date(path: Path, mon
     with closing(opened(path, db_id)) as store:
         assert store.records()["backup"].run_count == 5
     assert ask(path, "SELECT note FROM task_state") == [("new",)]
-    assert ask(path, "PRAGMA user_version") == [(2,)]
-    backup = path.with_name("minisched.db.v1.bak")
-    assert ask(backup, "PRAGMA user_version") == [(1,)]
+    assert ask(path, "PRAGMA user_version") == [(NEWEST + 1,)]
+    backup = path.with_name(f"minisched.db.v{NEWEST}.bak")
+    assert ask(backup, "PRAGMA user_version") == [(NEWEST,)]
     assert ask(backup, "SELECT count(*) FROM task_history") == [(5,)]
 
 
@@ -391,7 +392,7 @@ def test_a_migration_that_fails_in_its_middle_changes_nothing(path: Path) -> Non
     with closing(schema.connect(str(path))) as db:
         with pytest.raises(sqlite3.OperationalError, match="no such table: nowhere"):
             schema.migrate(db, str(path), (*schema.MIGRATIONS, (*ADD_COLUMN, "DELETE FROM nowhere")))
-        assert schema.user_version(db) == 1
+        assert schema.user_version(db) == NEWEST
         assert "note" not in [row[1] for row in db.execute("PRAGMA table_info(task_state)")]
     opened(path).close()
     assert_whole(path)
@@ -401,13 +402,13 @@ def test_a_migration_takes_the_steps_from_its_version_on_in_order(path: Path) ->
     steps = (*schema.MIGRATIONS, ADD_COLUMN, ("UPDATE task_state SET note = note || '!'",))
     with closing(opened(path)) as store:
         fill(store, 1)
-    for count in (2, 3, 3):
+    for count in (NEWEST + 1, NEWEST + 2, NEWEST + 2):
         with closing(schema.connect(str(path))) as db:
             schema.migrate(db, str(path), steps[:count])
     assert ask(path, "SELECT note FROM task_state") == [("new!",)]
     assert [name for name in names(path.parent) if name.endswith(".bak")] == [
-        "minisched.db.v1.bak",
-        "minisched.db.v2.bak",
+        f"minisched.db.v{NEWEST}.bak",
+        f"minisched.db.v{NEWEST + 1}.bak",
     ]
 
 

@@ -47,6 +47,10 @@ class Calendar:
         records: what the ledger knows, for tasks that are new to this engine. Returns the tasks that are new or
         changed; `begin` is for them.
         """
+        for before in self.book.tasks.values():
+            after = config.tasks.get(before.task.task_id)
+            if after is None or schedule_key(after) != before.record.schedule_key:
+                self.due_times.close(before, now)
         old, self.book.tasks = self.book.tasks, {}
         self.desk.max_running = config.settings.max_running
         self.arrivals.dependents = dependents_of(config.tasks)
@@ -102,8 +106,7 @@ class Calendar:
         """
         for state in states:
             task, record = state.task, state.record
-            key = "\n".join((task.task_timezone, *task.task_schedule)) if task.enabled and task.task_schedule else ""
-            key = sys.intern(key)  # many tasks have the same one
+            key = schedule_key(task)
             reboot = task.enabled and any(text.strip().lower() == REBOOT for text in task.task_schedule)
             reboot_due = starting and reboot and record.boot_id != self.boot_id
             if key != record.schedule_key:
@@ -113,7 +116,7 @@ class Calendar:
             if record != state.record:
                 self.book.save_record(record)
             if record.settled > now:
-                self.due_times.mark(state, now, now)
+                self.due_times.turn_back([state], now)
             if not task.enabled:
                 self.drop_unstarted(state, now, "the task was disabled")
                 continue
@@ -196,13 +199,18 @@ class Calendar:
     # ------------------------------------------------------------------------------------------------------- clocks
 
     def set_back(self, now: Instant) -> None:
-        """The wall clock was set back: what stands in the future is counted anew from now. Due times that have their
-        row already are found again in the ledger and do not run twice."""
+        """The wall clock was set back: what stands in the future is counted anew."""
+        self.due_times.turn_back([state for state in self.book.tasks.values() if state.record.settled > now], now)
         for state in self.book.tasks.values():
-            if state.record.settled > now:
-                self.due_times.mark(state, now, now)
             if state.event is not None:
                 self.arm(state)
+
+
+def schedule_key(task: Task) -> str:
+    """What the due times of a task follow from; "" where it is never due."""
+    if not task.enabled or not task.task_schedule:
+        return ""
+    return sys.intern("\n".join((task.task_timezone, *task.task_schedule)))  # many tasks have the same one
 
 
 def dependents_of(tasks: Mapping[str, Task]) -> dict[str, list[Task]]:

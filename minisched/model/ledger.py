@@ -131,6 +131,7 @@ class TaskRecord(NamedTuple):
     last_success_time: Optional[Instant] = None  # when the latest successful run ended
     last_failure_id: Optional[int] = None
     run_count: int = 0
+    forgotten: int = 0  # the latest due time whose row retention has deleted
 
 
 class Batch(NamedTuple):

@@ -81,7 +81,7 @@ def marks(count: int) -> str:
 
 _RUNS = f"SELECT {', '.join(RUN_COLUMNS)} FROM task_history WHERE run_id IN (%s) ORDER BY run_id"
 _ATTEMPTS = f"SELECT {', '.join(ATTEMPT_COLUMNS)} FROM task_attempt WHERE run_id IN (%s) ORDER BY run_id, attempt"
-_RECORDS = f"SELECT {', '.join(RECORD_COLUMNS)}, run_count FROM task_state"
+_RECORDS = f"SELECT {', '.join(RECORD_COLUMNS)}, run_count, forgotten FROM task_state"
 _UNFINISHED = (
     f"SELECT run_id FROM task_history INDEXED BY task_history_status WHERE status IN ({marks(len(UNFINISHED))})"
 )
@@ -207,10 +207,10 @@ def read_records(db: sqlite3.Connection, task_id: Optional[str] = None) -> dict[
     records = {}
     found = db.execute(_RECORDS) if task_id is None else db.execute(f"{_RECORDS} WHERE task_id = ?", (task_id,))
     for row in found:
-        task_id, schedule_key, settled, boot_id, failures, last_run_id, last_status, success, failure, count = row
+        task_id, schedule_key, settled, boot_id, failures, last_run_id, last_status, *rest = row
         status = None if last_status is None else Status(last_status)
         records[task_id] = TaskRecord(
-            task_id, sys.intern(schedule_key), settled, boot_id, failures, last_run_id, status, success, failure, count
+            task_id, sys.intern(schedule_key), settled, boot_id, failures, last_run_id, status, *rest
         )
     return records
 

@@ -95,7 +95,13 @@ _VERSION_1 = (
     ) WITHOUT ROWID""",
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (_VERSION_1,)  # the n-th leads from version n to n + 1; only ever added to
+# Version 2. A clock that is set back comes over due times whose rows are deleted already: they do not run again.
+_VERSION_2 = ("ALTER TABLE task_state ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0",)
+
+MIGRATIONS: Sequence[Sequence[str]] = (
+    _VERSION_1,
+    _VERSION_2,
+)  # the n-th leads from version n to n + 1; only ever added to
 TABLES = ("meta", "task_history", "task_attempt", "task_state", "task_token")
 INDICES = ("task_history_due", "task_history_task", "task_history_status", "task_history_created")
 
