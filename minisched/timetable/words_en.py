@@ -40,6 +40,18 @@ def _named(noun: str, numbers: Pattern) -> str:
     return f"{noun}{'s' * (len(numbers.numbers) > 1)} {_list([str(number) for number in numbers.numbers])}"
 
 
+def _every(noun: str, numbers: Pattern) -> str:
+    return f"every {noun}" if numbers.step == 1 else f"every {numbers.step} {noun}s"
+
+
+def _every_nth(noun: str, numbers: Pattern) -> str:
+    return f"every {noun}" if numbers.step == 1 else f"every {_nth(numbers.step)} {noun}"
+
+
+def _from(noun: str, numbers: Pattern) -> str:
+    return f" from {noun} {numbers.start}" if numbers.start else ""
+
+
 class English:
     """The parts of a sentence: the time first, then the days."""
 
@@ -55,7 +67,7 @@ class English:
 
     def seconds(self, seconds: Pattern) -> str:
         if seconds.step:
-            return "every second" if seconds.step == 1 else f"every {seconds.step} seconds"
+            return _every("second", seconds) + _from("second", seconds)
         return f"at {_named('second', seconds)}"
 
     def seconds_of(self, seconds: str, times: Sequence[str]) -> str:
@@ -68,22 +80,24 @@ class English:
         """More times of day than can be listed. `seconds`: the words of those that are not just second 0."""
         if minutes.numbers == (0,) and not seconds:
             if hours.step:
-                return "every hour" if hours.step == 1 else f"every {hours.step} hours"
+                return _every("hour", hours) + (f" from {hours.start:02}:00" if hours.start else "")
             if hours.run:
                 return f"every hour from {hours.run[0]:02}:00 to {hours.run[1]:02}:00"
             return self.times([f"{hour:02}:00" for hour in hours.numbers])
         if minutes.step:
-            time = "every minute" if minutes.step == 1 else f"every {minutes.step} minutes"
+            time = _every("minute", minutes)
             if seconds:
-                time = f"{seconds}, {time}" if minutes.step == 1 else f"{seconds} of every {_nth(minutes.step)} minute"
+                time = f"{seconds}, {time}" if minutes.step == 1 else f"{seconds} of {_every_nth('minute', minutes)}"
             if hours.run and hours.step != 1:
-                return f"{time} from {hours.run[0]:02}:00 to {hours.run[1]:02}:{minutes.numbers[-1]:02}"
+                first, last = minutes.numbers[0], minutes.numbers[-1]
+                return f"{time} from {hours.run[0]:02}:{first:02} to {hours.run[1]:02}:{last:02}"
+            time += _from("minute", minutes)
             if hours.step == 1:
                 return time
         else:
             time = f"{seconds}, " * bool(seconds) + f"at {_named('minute', minutes)}"
         if hours.step:
-            return f"{time} of every hour" if hours.step == 1 else f"{time} of every {_nth(hours.step)} hour"
+            return f"{time} of {_every_nth('hour', hours)}{_from('hour', hours)}"
         return f"{time} of {_named('hour', hours)}"
 
     def days(self, days: Pattern, special: Sequence[str]) -> str:

@@ -17,6 +17,10 @@ def _numbers(numbers: Pattern) -> str:
     return "、".join(str(number) for number in numbers.numbers)
 
 
+def _from(numbers: Pattern, unit: str) -> str:
+    return f"从第 {numbers.start} {unit}起" if numbers.start else ""
+
+
 class Chinese:
     """The parts of a sentence: the days first, then the time."""
 
@@ -32,7 +36,7 @@ class Chinese:
 
     def seconds(self, seconds: Pattern) -> str:
         if seconds.step:
-            return "每秒" if seconds.step == 1 else f"每 {seconds.step} 秒"
+            return _from(seconds, "秒") + ("每秒" if seconds.step == 1 else f"每 {seconds.step} 秒")
         return f"第 {_numbers(seconds)} 秒"
 
     def seconds_of(self, seconds: str, times: Sequence[str]) -> str:
@@ -49,7 +53,8 @@ class Chinese:
             return f"{self._minutes_of_day(minutes, hours, '中的一分钟内')}，{seconds}"
         if minutes.numbers == (0,):
             if hours.step:
-                return "每小时" if hours.step == 1 else f"每 {hours.step} 小时"
+                begin = f"从 {hours.start:02}:00 起" if hours.start else ""
+                return begin + ("每小时" if hours.step == 1 else f"每 {hours.step} 小时")
             if hours.run:
                 return f"{hours.run[0]:02}:00 至 {hours.run[1]:02}:00 每小时"
             return self.times([f"{hour:02}:00" for hour in hours.numbers])
@@ -60,14 +65,19 @@ class Chinese:
         if minutes.step:
             time = "每分钟" if minutes.step == 1 else f"每 {minutes.step} 分钟{within}"
             if hours.run and hours.step != 1:
-                return f"{hours.run[0]:02}:00 至 {hours.run[1]:02}:{minutes.numbers[-1]:02} {time}"
+                first, last = minutes.numbers[0], minutes.numbers[-1]
+                return f"{hours.run[0]:02}:{first:02} 至 {hours.run[1]:02}:{last:02} {time}"
+            time = _from(minutes, "分") + time
             if hours.step == 1:
                 return time
         else:
             time = f"第 {_numbers(minutes)} 分"
+        if hours.step == 1:
+            return f"每小时的{time}"
         if hours.step:
-            return f"每小时的{time}" if hours.step == 1 else f"每 {hours.step} 小时一次，于其{time}"
-        return f"{_numbers(hours)} 时的{time}"
+            begin = f"从 {hours.start} 时起" if hours.start else ""
+            return f"{begin}每 {hours.step} 小时一次，{'' if minutes.start else '于其'}{time}"
+        return f"{_numbers(hours)} 时{'，' if minutes.start else '的'}{time}"
 
     def days(self, days: Pattern, special: Sequence[str]) -> str:
         words = []
