@@ -68,7 +68,8 @@ def _days(schedule: CronSchedule, say: Union[English, Chinese]) -> str:
     if schedule.days != ALL_DAYS:
         days = say.days(pattern(schedule.days >> 1, 31).plus(1), schedule.special_days)
     if schedule.weekdays != ALL_WEEKDAYS:
-        weekdays = say.weekdays(pattern(schedule.weekdays, 7), schedule.special_weekdays)
+        one_of = bool(days) and not schedule.either
+        weekdays = say.weekdays(pattern(schedule.weekdays, 7), schedule.special_weekdays, one_of)
     if schedule.either and not (days and weekdays):
         days = weekdays = ""  # one of them is every day, and one is enough
     return say.day(days, weekdays, months, schedule.either)

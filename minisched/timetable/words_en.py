@@ -25,8 +25,8 @@ _WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "
 _NTH = {"1": "first", "2": "second", "3": "third", "4": "fourth", "5": "fifth"}
 
 
-def _list(words: Sequence[str]) -> str:
-    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
+def _list(words: Sequence[str], last: str = "and") -> str:
+    return f"{', '.join(words[:-1])} {last} {words[-1]}" if len(words) > 1 else words[0]
 
 
 def _nth(number: int) -> str:
@@ -118,7 +118,8 @@ class English:
                 words.append(f"the day from Monday to Friday nearest to day {item[:-1]} of {{month}}")
         return "on " + _list(words)
 
-    def weekdays(self, weekdays: Pattern, special: Sequence[str]) -> str:
+    def weekdays(self, weekdays: Pattern, special: Sequence[str], one_of: bool) -> str:
+        """`one_of`: as what a day of the month must be besides."""
         if weekdays.run:
             words = [f"{_WEEKDAYS[weekdays.run[0]]} to {_WEEKDAYS[weekdays.run[1]]}"]
         else:
@@ -128,7 +129,7 @@ class English:
                 words.append(f"the last {_WEEKDAYS[int(item[1])]} of {{month}}")
             else:
                 words.append(f"the {_NTH[item[2]]} {_WEEKDAYS[int(item[0])]} of {{month}}")
-        return _list(words)
+        return _list(words, "or" if one_of else "and")
 
     def months(self, months: Pattern) -> str:
         if months.run:

@@ -91,12 +91,13 @@ class Chinese:
             if item == "L":
                 words.append("最后一天")
             elif item == "LW":
-                words.append("最后一个周一至周五")
+                words.append("最后一个工作日（周一至周五）")
             else:
-                words.append(f"离 {item[:-1]} 日最近的周一至周五")
+                words.append(f"离 {item[:-1]} 日最近的工作日")
         return "{month}" + "、".join(words)
 
-    def weekdays(self, weekdays: Pattern, special: Sequence[str]) -> str:
+    def weekdays(self, weekdays: Pattern, special: Sequence[str], one_of: bool) -> str:
+        """`one_of`: as what a day of the month must be besides."""
         if weekdays.run:
             words = [f"{_WEEKDAYS[weekdays.run[0]]}至{_WEEKDAYS[weekdays.run[1]]}"]
         else:
@@ -104,6 +105,8 @@ class Chinese:
         for item in special:
             nth = "最后一个" if item[0] == "L" else f"第{_NTH[item[2]]}个"
             words.append(f"{{month}}{nth}{_WEEKDAYS[int(item[1] if item[0] == 'L' else item[0])]}")
+        if one_of and len(words) > 1:
+            return f"{'、'.join(words[:-1])}或{words[-1]}"
         return "、".join(words)
 
     def months(self, months: Pattern) -> str:
