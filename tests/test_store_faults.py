@@ -310,6 +310,30 @@ def test_a_file_replaced_under_the_engine_is_opened_without_the_old_ones_log(pat
     assert_whole(path)
 
 
+def test_a_vacuum_by_somebody_else_is_no_cut(path: Path) -> None:
+    with closing(opened(path)) as store:
+        fill(store, 2000)
+        store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        assert store.check_file() is None
+        before = path.stat().st_size
+        ask(path, "DELETE FROM task_history WHERE run_id < 1900")
+        ask(path, "VACUUM")
+        ask(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+        fill(store, 100, "b")  # in the -wal: the file is smaller than the database by as much
+        assert path.stat().st_size < before
+        assert store.check_file() is None
+        os.truncate(path, path.stat().st_size // 2)
+        assert "was cut from" in (store.check_file() or "")
+
+
+def test_a_file_cut_to_nothing_under_the_engine_is_seen(path: Path) -> None:
+    with closing(opened(path)) as store:
+        fill(store, 100)
+        assert store.check_file() is None
+        os.truncate(path, 0)
+        assert "was cut from" in (store.check_file() or "")
+
+
 def test_a_file_cut_under_the_engine_is_moved_aside(path: Path) -> None:
     with closing(opened(path)) as store:
         fill(store, 500)
