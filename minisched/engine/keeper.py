@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 COMMIT_RETRY_S = 1.0  # between tries to write while the ledger cannot be written
 REOPEN_EVERY_S = 60.0  # a medium that damages each new file is not given one at every turn
 RETAIN_EVERY_S = 60.0
-RETAIN_ROWS = 50  # deleted in one step, some milliseconds
+RETAIN_ROWS = 50  # deleted in one transaction, some milliseconds
+# While there is more to delete a fifth of the time goes into it, in pieces that delay a start by no more than that.
+RETAIN_S = 0.02
+RETAIN_AGAIN_S = 0.1
 
 
 class Keeper:
@@ -47,10 +50,13 @@ class Keeper:
         self._next_try = 0.0
         self._reopened = -REOPEN_EVERY_S
         self.next_retain = clock.monotonic() + RETAIN_EVERY_S
+        self._more_to_delete = False
 
     def nap_s(self, mono: float) -> float:
-        """Seconds until there is something to write; infinite where there is nothing."""
-        return float("inf") if self.book.clean and self.trouble_since is None else self._next_try - mono
+        """Seconds until there is something to write or to delete; infinite where there is nothing."""
+        if not self.book.clean or self.trouble_since is not None:
+            return self._next_try - mono
+        return self.next_retain - mono if self._more_to_delete else float("inf")
 
     def flush(self, now: Instant) -> None:
         """Write what changed, then start what may start. While that fails nothing is lost and nothing new begins."""
@@ -116,8 +122,8 @@ class Keeper:
                 self.log.warning("%s: its due time %s has a run already", task_id, due)
                 self.desk.drop(self.book.forget(task_id, due))
 
-    def look_after(self, history: HistorySettings, tasks: Collection[str], now: Instant, mono: float) -> None:
-        """At every poll: is the file still ours, is there room, and may old runs go."""
+    def look_after(self) -> None:
+        """At every poll: is the file still ours, is there room."""
         if self.ledger.check_file():
             self.reopen()
         if self.ledger.heal():
@@ -125,12 +131,18 @@ class Keeper:
         elif "disk" not in self.problems:
             self.problems["disk"] = "the disk is nearly full"
             self.log.error("the disk is nearly full: runs that cannot be recorded will not start")
-        if mono < self.next_retain or self.trouble_since is not None:
+
+    def retain(self, history: HistorySettings, tasks: Collection[str], now: Instant, polling: bool) -> None:
+        """Delete old runs: at a poll when it is time for it, and in pieces until there is nothing more to delete."""
+        mono = self.clock.monotonic()
+        if mono < self.next_retain or self.trouble_since is not None or not (polling or self._more_to_delete):
             return
-        deleted = 0
+        deleted = RETAIN_ROWS
         try:
-            deleted = self.ledger.retain(history, now, RETAIN_ROWS, tasks)
+            while deleted == RETAIN_ROWS and self.clock.monotonic() - mono < RETAIN_S:
+                deleted = self.ledger.retain(history, now, RETAIN_ROWS, tasks)
         except StoreError as error:
             self.log.warning("history: retention waits: %s", error)
-        if deleted < RETAIN_ROWS:  # else there is more, for the next poll
-            self.next_retain = mono + RETAIN_EVERY_S
+            deleted = 0
+        self._more_to_delete = deleted == RETAIN_ROWS
+        self.next_retain = self.clock.monotonic() + (RETAIN_AGAIN_S if self._more_to_delete else RETAIN_EVERY_S)

@@ -150,6 +150,7 @@ class SchedulerEngine:
         delay_s = self.timers.run()
         self._timer_at = None if delay_s is None else self.clock.monotonic() + delay_s
         self.keeper.flush(now)
+        self.keeper.retain(self.config.settings.history, self.config.tasks.keys(), now, polling)
         if self._stops and not self.desk.running:
             self.leave(mono)
 
@@ -239,7 +240,7 @@ class SchedulerEngine:
             self.reload(now, "it can be used again", quiet=True)
         if self.desk.foreign:
             self.absorb(now)
-        self.keeper.look_after(self.config.settings.history, self.config.tasks.keys(), now, mono)
+        self.keeper.look_after()
         found = "; ".join(self.around.upkeep())
         if found and found != self.problems.get("files"):
             self.log.error("%s", found)
