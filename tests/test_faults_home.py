@@ -105,6 +105,32 @@ def test_a_config_that_breaks_while_the_engine_runs_changes_nothing_until_it_is_
         other.close()
 
 
+def test_an_engine_whose_standard_error_is_full_and_not_read_goes_on(home: Home) -> None:
+    """FAULTS P16: where a line were written there, that thread would stand still for ever."""
+    code = """if True:
+        import os, sys
+        os.set_blocking(2, False)
+        try:
+            while True:
+                os.write(2, b"x")
+        except BlockingIOError:
+            os.set_blocking(2, True)
+        os.execv(sys.argv[1], sys.argv[1:])"""
+    home.write(TICK)
+    home.start(sys.executable, "-c", code)
+
+    def break_config(number: int) -> None:
+        home.config.write_text(f'{{"version": 1, "tasks": [{number}]}}')
+        hangup(home)
+        eventually(lambda: home.engine_log().count(f"tasks[0] is {number}; expected") == 1, within=5)
+        ran = len(home.ended("tick"))
+        eventually(lambda: len(home.ended("tick")) > ran, "tick goes on", within=5)
+
+    for number in range(4):
+        break_config(number)
+    assert home.stop() == 0
+
+
 def hangup(home: Home) -> None:
     assert home.process is not None
     os.kill(home.process.pid, signal.SIGHUP)
