@@ -95,6 +95,11 @@ def harmless(text: str) -> str:
     return visible(text)
 
 
+def why_of(reason: Optional[str], detail: str) -> str:
+    """As in `spawn: tasks/x.sh: No such file or directory`; without what stands beside it anyway, the exit code."""
+    return ": ".join(part for part in (reason, detail if reason not in ("exit_code", "signal") else "") if part)
+
+
 def print_json(value: Any) -> None:
     """Indented JSON. What is not printable stands in it as `\\u202e`: a terminal may be at the other end."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"

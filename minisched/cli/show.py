@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from minisched.cli.home import View, next_start
-from minisched.cli.output import Refusal, harmless, print_json, print_table
+from minisched.cli.output import Refusal, harmless, print_json, print_table, why_of
 from minisched.cli.setup import by_what
 from minisched.model import EXIT_OK, EXIT_USAGE, UNFINISHED, Status, Word, iso
 
@@ -59,6 +59,7 @@ def _task_seen(
         "enabled": task.enabled,
         "current_status": shown.status.value if shown else Status.IDLE.value,
         "reason": shown.reason if shown else None,
+        "detail": shown.detail if shown else "",
         "next_run_time": iso(next_start(task, now), view.zone_of(task.task_id)),
         "consecutive_failures": 0,
         "last_run": view.as_json(last) if last else None,
@@ -121,9 +122,10 @@ def _why(task: dict[str, Any]) -> str:
         return f"{reason}, attempt {run['attempt']} of {run['max_attempts']} failed"
     if live and status == Status.RUNNING:
         return f"since {short(live[0]['attempts'][-1]['start_time'])}"
+    why = why_of(reason, task["detail"])
     if not live and task["consecutive_failures"] > 1:
-        return f"{reason}, {task['consecutive_failures']} in a row"
-    return str(reason)
+        return f"{why}, {task['consecutive_failures']} in a row"
+    return why
 
 
 def short(moment: Optional[str]) -> str:
