@@ -13,7 +13,7 @@ from minisched import lifecycle, policy
 from minisched.cli.home import View, task_named
 from minisched.cli.output import Refusal, drop, fail, harmless, tell
 from minisched.engine import base_environment, dependents_of, make_launch
-from minisched.engine.words import sentence
+from minisched.engine.words import loss, sentence
 from minisched.executor import TaskExecutor, prepare_process, process_identity
 from minisched.model import (
     EXIT_NO,
@@ -176,6 +176,8 @@ class _Foreground:
         finally:
             self.echo.finish()
             tell(sentence(run))
+            if done.log_lost:
+                tell(loss(run))
         return EXIT_OK if run.status is Status.SUCCESS else EXIT_NO
 
     def commit(self, batch: Batch) -> list[int]:
