@@ -318,8 +318,15 @@ def test_a_broken_config_hides_no_history(past: Home, cli: Cli) -> None:
     text = cli("status").stdout
     assert 'problem  tasks/config.json: tasks[0]: task_id is "a b"' in text and "task_exec" in text
     listed = cli("list")
-    assert (listed.returncode, listed.stdout) == (1, "")
-    assert listed.stderr.count("minisched: tasks/config.json") == 2
+    assert listed.returncode == 1 and listed.stderr.count("minisched: tasks/config.json") == 2
+    backup = row(listed.stdout, "backup").split()
+    assert (backup[1], backup[2]) == ("missed", "unknown")
+    assert statuses(cli("list", "--json")) == {
+        "backup": "missed",
+        "gone_task": "cancelled",
+        "report": "technical_failure",
+    }
+    assert "technical_failure" in row(text, "report")
 
 
 @pytest.mark.parametrize("arguments", READING)
