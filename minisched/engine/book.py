@@ -35,11 +35,12 @@ class Entry:
 class LiveRun(Entry):
     """An unfinished run and what the engine alone knows of it."""
 
-    __slots__ = ("cancelled_for", "state", "timer")
+    __slots__ = ("before", "cancelled_for", "state", "timer")
 
     def __init__(self, state: TaskState, run: TaskExecution) -> None:
         super().__init__(run)
         self.state = state
+        self.before = run  # as it was when its attempt began, until the process is ordered
         self.cancelled_for: Optional[Reason] = None
         self.timer: Optional[Timer] = None  # the monotonic one of its retry or of its dependency timeout
 
@@ -135,8 +136,8 @@ class Book:
                 return entry if isinstance(entry, LiveRun) else None
         return None
 
-    def flush(self) -> None:
-        """Write what is marked in one transaction. Raises StoreError: then all of it stays marked."""
+    def flush(self, guard: Optional[Callable[[Sequence[TaskExecution]], None]] = None) -> None:
+        """Write what is marked in one transaction. Raises StoreError: then all of it stays marked. guard: see Batch."""
         if self.clean:
             return
         entries = list(self._entries)
@@ -146,6 +147,7 @@ class Book:
             tokens_put=sorted(self._put),
             tokens_taken=sorted(self._taken),
             tails={entry.run.run_id: entry.tail for entry in entries if entry.tail is not None},
+            guard=guard,
             durable=self._durable,
         )
         ids = self.ledger.commit(batch)

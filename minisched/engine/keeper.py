@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from minisched.engine.book import Book
     from minisched.engine.calendar import Calendar
     from minisched.engine.desk import Desk
+    from minisched.engine.neighbours import Neighbours
     from minisched.model import Clock, HistorySettings, Instant, Ledger
 
 COMMIT_RETRY_S = 1.0  # between tries to write while the ledger cannot be written
@@ -33,6 +34,7 @@ class Keeper:
         book: Book,
         desk: Desk,
         calendar: Calendar,
+        neighbours: Neighbours,
         ledger: Ledger,
         clock: Clock,
         log: logging.Logger,
@@ -41,6 +43,7 @@ class Keeper:
         self.book = book
         self.desk = desk
         self.calendar = calendar
+        self.neighbours = neighbours
         self.due_times = calendar.due_times
         self.ledger = ledger
         self.clock = clock
@@ -69,8 +72,12 @@ class Keeper:
         try:
             if self.trouble_since is not None:
                 self.ledger.tokens()  # with nothing to write, can it at least be read?
-            self.book.flush()
+            self.book.flush(self.neighbours.guard if self.desk.launches else None)
         except StoreError as error:
+            if error.kind == "raced":
+                self.neighbours.absorb(now)
+                if not self.neighbours.unread:
+                    return  # the next step writes what is left, at once
             self.trouble(error, mono)
             return
         self.desk.launch()

@@ -15,7 +15,7 @@ from minisched.engine.calendar import Calendar
 from minisched.engine.desk import Desk
 from minisched.engine.keeper import Keeper
 from minisched.engine.launch import base_environment, make_launch
-from minisched.engine.recovery import recover
+from minisched.engine.neighbours import Neighbours
 from minisched.engine.timers import Timers
 from minisched.engine.words import told
 from minisched.model import (
@@ -101,7 +101,8 @@ class SchedulerEngine:
         )
         self.arrivals = Arrivals(self.book, self.desk)
         self.calendar = Calendar(self.book, self.desk, self.arrivals, clock, ledger, around.owner.boot_id)
-        self.keeper = Keeper(self.book, self.desk, self.calendar, ledger, clock, log, self.problems)
+        self.neighbours = Neighbours(self.book, self.desk, self.arrivals, ledger, log, around)
+        self.keeper = Keeper(self.book, self.desk, self.calendar, self.neighbours, ledger, clock, log, self.problems)
         self._base = base_environment(around.environ, config)
         self._stamp = source.stamp() if stamp is None else stamp
         self._doubted = False  # the file may be half written
@@ -127,7 +128,7 @@ class SchedulerEngine:
         now = self.clock.wall()
         self.book.tokens = self.ledger.tokens()
         states = self.calendar.apply(self.config, self.ledger.records(), now)
-        recover(self.book, self.arrivals, self.unowned(), self.around.kill_leftover, now)
+        self.neighbours.take_over(self.ledger.unfinished(), now)
         self.calendar.begin(states, now, starting=True)
         self.log.info("engine started: pid %d, %d tasks", self.around.owner.pid, len(self.book.tasks))
         self.step([])
@@ -138,8 +139,9 @@ class SchedulerEngine:
         mono = self.clock.monotonic()
         self.watch_clock(now, mono)
         polling = mono >= self._next_poll
-        if (messages or polling or (self._due_at is not None and now >= self._due_at)) and self.changed_elsewhere():
-            self.absorb(now)
+        due = self._due_at is not None and now >= self._due_at
+        if (messages or polling or due) and self.neighbours.have_written():
+            self.neighbours.absorb(now)
         for message in messages:
             self.handle(message, now)
         if polling:
@@ -190,42 +192,6 @@ class SchedulerEngine:
         completion = Completion(end_time=self.clock.wall(), duration=0.0, spawn_error=why, cancelled=cancelled)
         self.inbox.put(RunFinished(run.run_id, run.attempt, completion))
 
-    def unowned(self) -> list[TaskExecution]:
-        """Unfinished runs that are in nobody's hands; those of a living `exec` are noted as in the way."""
-        runs: list[TaskExecution] = []
-        foreign: dict[str, set[int]] = {}
-        for run in self.ledger.unfinished():
-            if run.run_id in self.book.runs:
-                continue
-            if run.owner is not None and run.owner != self.around.owner and self.around.is_alive(run.owner):
-                foreign.setdefault(run.task_id, set()).add(run.run_id)
-            else:
-                runs.append(run)
-        self.desk.foreign = foreign
-        return runs
-
-    def changed_elsewhere(self) -> bool:
-        try:
-            return self.ledger.changed_elsewhere()
-        except StoreError:
-            return False  # what cannot be read now is looked at again by the next poll
-
-    def absorb(self, now: Instant) -> None:
-        """Another process (`exec`) wrote: take over its tokens, and what it left unfinished if it is gone."""
-        try:
-            before = set(self.desk.foreign)
-            recover(self.book, self.arrivals, self.unowned(), self.around.kill_leftover, now)
-            fresh = self.book.absorb_tokens(self.ledger.tokens())
-        except StoreError as error:
-            self.log.warning("history: %s", error)
-            return
-        for task_id in sorted(before - set(self.desk.foreign)):
-            if task_id in self.book.tasks:
-                self.desk.vacated(self.book.tasks[task_id], now)
-        for task_id, _ in sorted(fresh):
-            if task_id in self.book.tasks:
-                self.arrivals.join(self.book.tasks[task_id], now)
-
     # ------------------------------------------------------------------------------------------------------- upkeep
 
     def poll(self, now: Instant, mono: float) -> None:
@@ -238,8 +204,8 @@ class SchedulerEngine:
             self.reload(now, "the file has changed")
         elif "config" in self.problems and mono >= self._next_reload:
             self.reload(now, "it can be used again", quiet=True)
-        if self.desk.foreign:
-            self.absorb(now)
+        if self.desk.foreign or self.neighbours.unread:
+            self.neighbours.absorb(now)
         self.keeper.look_after()
         found = "; ".join(self.around.upkeep())
         if found and found != self.problems.get("files"):
