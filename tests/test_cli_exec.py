@@ -8,12 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Optional
 
 import pytest
-from cli_kit import on_terminal, started
+from cli_kit import on_terminal, record, started
 from running import Home, alive, environment, eventually
 
+from minisched.executor import process_identity
+from minisched.model import ProcessIdentity, Status, TaskAttempt, TaskExecution, Trigger
 from minisched.store import History
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -101,7 +103,71 @@ def test_of_many_started_at_once_only_one_runs(home: Home, start: Start) -> None
     assert sorted(process.returncode for process in processes) == [0, 1, 1, 1]
     rows = home.rows()
     assert [row["status"] for row in rows].count("success") == 1
-    assert {(row["status"], row["reason"]) for row in rows} <= {("success", None), ("skipped", "overlap")}
+    assert len(rows) == 1  # who came too late has not begun
+
+
+GONE = ProcessIdentity(2**22 + 1, 5, "an earlier boot")  # above every pid
+
+
+def left(status: Status, reason: Optional[str] = None, **changes: Any) -> TaskExecution:
+    """A run of `a` as it stands in the history, of an owner who is gone."""
+    return TaskExecution("a", Trigger.MANUAL, status, 1e9, reason=reason, **{"owner": GONE, **changes})
+
+
+def attempts(process: Optional[ProcessIdentity]) -> tuple[TaskAttempt, ...]:
+    return (TaskAttempt(1, Status.RUNNING, 1e9, process=process),)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        left(Status.RETRYING, "exit_code", retry_time=4e9),
+        left(Status.QUEUED, "max_running"),
+        left(Status.QUEUED, "overlap"),
+        left(Status.WAITING),
+        left(Status.RUNNING, attempts=attempts(GONE)),
+        left(Status.RUNNING, attempts=attempts(None)),
+        left(Status.RUNNING, owner=None),
+    ],
+)
+def test_what_an_engine_that_is_gone_left_unfinished_is_in_nobodys_way(home: Home, run: TaskExecution) -> None:
+    home.write({"task_id": "a", "task_exec": "true"})
+    record(home.path, run)
+    assert home.run("exec", "a").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "code"),
+    [
+        (Status.RUNNING, None, 1),
+        (Status.RETRYING, "exit_code", 1),
+        (Status.QUEUED, "max_running", 1),
+        (Status.QUEUED, "overlap", 0),
+        (Status.WAITING, "b", 0),
+    ],
+)
+def test_a_place_in_an_engine_that_lives_is_taken(home: Home, status: Status, reason: Any, code: int) -> None:
+    home.write({"task_id": "a", "task_exec": "true"})
+    record(home.path, left(status, reason, owner=process_identity(os.getpid())))
+    assert home.run("exec", "a").returncode == code
+    assert len(home.rows()) == 2 - code
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_process_that_outlived_its_engine_is_in_the_way(home: Home, known: bool) -> None:
+    """known: the engine wrote the pid down; else only the process itself tells whose it is."""
+    home.write({"task_id": "a", "task_exec": "true"})
+    env = environment(MINISCHED_RUN_ID="1", MINISCHED_HOME=str(home.path))
+    with subprocess.Popen(["sleep", "60"], env=env) as process:
+        try:
+            record(home.path, left(Status.RUNNING, attempts=attempts(process_identity(process.pid) if known else None)))
+            refused = home.run("exec", "a")
+            assert refused.returncode == 1 and len(home.rows()) == 1
+            assert "run 1 is under way" in refused.stderr
+            assert "whoever started it is gone, its process still lives" in refused.stderr
+        finally:
+            process.kill()
+    assert home.run("exec", "a").returncode == 0
 
 
 def test_two_may_run_where_two_are_allowed(home: Home, start: Start) -> None:

@@ -14,7 +14,8 @@ from minisched.cli.home import View, task_named
 from minisched.cli.output import Refusal, drop, fail, harmless, tell
 from minisched.engine import base_environment, dependents_of, make_launch
 from minisched.engine.words import loss, sentence
-from minisched.executor import TaskExecutor, prepare_process, process_identity
+from minisched.executor import TaskExecutor, is_alive, prepare_process, process_identity
+from minisched.executor.processes import marked_processes
 from minisched.model import (
     EXIT_NO,
     EXIT_OK,
@@ -33,12 +34,11 @@ from minisched.tasklog import TaskLogs
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from minisched.model import Config, Task
 
 LOCKED_S = 30.0  # how long a run waits for the engine or a backup to let go of the history
-_BLOCKING = (Status.RUNNING, Status.RETRYING)
 _CANCELLING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -55,7 +55,6 @@ def execute(options: Namespace) -> int:
     view = View(options.home)
     config = view.good_config()
     task = task_named(options.task, config)
-    refuse_at_maximum(task, in_the_way(view, task, view.history.unfinished()))
     view.home.make_folders()
     ledger, problems = open_store(view.home.database, now=time.time(), mend=False)
     try:
@@ -66,26 +65,38 @@ def execute(options: Namespace) -> int:
         ledger.close()
 
 
-def in_the_way(view: View, task: Task, unfinished: Iterable[TaskExecution], run_id: int = 0) -> list[int]:
-    """The runs of the task that are at work, or about to be by another `exec` that came before run `run_id` (0: by
-    any)."""
-    seen = [view.as_seen(run) for run in unfinished if run.task_id == task.task_id and run.run_id != run_id]
-    starting = (Status.WAITING, Trigger.MANUAL)
-    return [
-        run.run_id
-        for run in seen
-        if run.status in _BLOCKING or ((run.status, run.trigger) == starting and not 0 < run_id < run.run_id)
+def refuse_at_maximum(task: Task, unfinished: Sequence[TaskExecution], home: str) -> None:
+    """Raises Refusal where no further run of the task may start beside those that hold its places."""
+    others = [run for run in unfinished if run.task_id == task.task_id and holds_a_place(run, home)]
+    if len(others) < task.task_max_instances:
+        return
+    names = ", ".join(str(run.run_id) for run in others)
+    told = [
+        f"{task.task_id} is at its task_max_instances ({task.task_max_instances}): "
+        f"run {names} is under way; wait for its end and try again"
     ]
+    told += [
+        f"run {run.run_id}: whoever started it is gone, its process still lives; the next start of the engine ends it"
+        for run in others
+        if not is_owned(run)
+    ]
+    raise Refusal(*told, code=EXIT_NO)
 
 
-def refuse_at_maximum(task: Task, run_ids: Sequence[int]) -> None:
-    """Raises Refusal where no further run of the task may start beside these."""
-    if len(run_ids) >= task.task_max_instances:
-        raise Refusal(
-            f"{task.task_id} is at its task_max_instances ({task.task_max_instances}): "
-            f"run {', '.join(map(str, run_ids))} is under way; wait for its end and try again",
-            code=EXIT_NO,
-        )
+def holds_a_place(run: TaskExecution, home: str) -> bool:
+    """Whether an unfinished run is at work, or about to be in an engine that lives. A process may have outlived the
+    engine that started it."""
+    if is_owned(run):
+        waits_for_capacity = run.status is Status.QUEUED and run.reason == Reason.MAX_RUNNING.value
+        return run.status in (Status.RUNNING, Status.RETRYING) or waits_for_capacity
+    if run.status is not Status.RUNNING:
+        return False
+    process = run.attempts[-1].process if run.attempts else None
+    return is_alive(process, assume=True) if process else bool(marked_processes(run.run_id, home))
+
+
+def is_owned(run: TaskExecution) -> bool:
+    return run.owner is not None and is_alive(run.owner, assume=True)
 
 
 class _Foreground:
@@ -120,12 +131,14 @@ class _Foreground:
             owner=process_identity(os.getpid()),
             env=env or None,
         )
-        (self.run_id,) = self.commit(Batch(runs=[run]))
-        run = run._replace(run_id=self.run_id)
-        self.give_way(run, Status.SKIPPED)
-        self.run_ = lifecycle.begin_attempt(run, time.time())
-        self.commit(Batch(runs=[self.run_], durable=False))
-        self.give_way(self.run_, Status.CANCELLED)  # the engine may have begun a run since the first look
+        run = lifecycle.begin_attempt(run, run.created_time)
+
+        def guard(unfinished: Sequence[TaskExecution]) -> None:
+            refuse_at_maximum(self.task, unfinished, self.view.home.path)
+
+        # To look who is at work and to be so oneself is one transaction: of two that come at once only one passes.
+        (self.run_id,) = self.commit(Batch(runs=[run], guard=guard))
+        self.run_ = run._replace(run_id=self.run_id)
         try:
             launch = make_launch(
                 self.task,
@@ -141,19 +154,6 @@ class _Foreground:
         else:
             done = self.executor.execute_task(launch, self.echo, self.started)
         return self.end(done)
-
-    def give_way(self, run: TaskExecution, status: Status) -> None:
-        """End as `status` where somebody was faster. Raises Refusal then."""
-        others = in_the_way(self.view, self.task, self.ledger.unfinished(), self.run_id)
-        try:
-            refuse_at_maximum(self.task, others)
-        except Refusal:
-            reason = Reason.OVERLAP if status is Status.SKIPPED else Reason.REPLACED
-            detail = f"run {', '.join(map(str, others))} is under way"
-            if run.attempts:
-                run = lifecycle.change_attempt(run, status=status, reason=reason.value, end_time=time.time())
-            self.commit(Batch(runs=[lifecycle.advance(run, status, time.time(), reason, detail)]))
-            raise
 
     def started(self, message: RunStarted) -> None:
         self.run_ = lifecycle.change_attempt(self.run_, process=message.process, log=message.log)

@@ -77,8 +77,6 @@ def recover(
             book.save(live)
             delay_s = (run.retry_time or now) - now  # at most the longest delay: the clock may have been set back
             desk.set_retry_timer(live, min(max(0.0, delay_s), live.state.task.task_retry.max_delay))
-        elif status is Status.WAITING and run.trigger is Trigger.MANUAL:
-            desk.end(live, Status.CANCELLED, now, Reason.USER, "the `exec` that opened it ended before it started it")
         elif status is Status.WAITING:
             book.save(live)
             arrivals.wait_for_tokens(live, now)
