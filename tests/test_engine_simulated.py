@@ -502,6 +502,18 @@ def test_reboot_runs_once_per_boot_of_the_machine(sim: MakeSim) -> None:
     assert one.told() == [("a", "reboot", "success", None)] * 2
 
 
+def test_where_the_boot_is_not_known_reboot_runs_at_each_start(sim: MakeSim) -> None:
+    one = sim(task(schedule="@reboot"), boot=False)
+    one.world.boot_id = ""
+    for _ in range(2):
+        one.boot()
+        one.run_for(5)
+        configure(one, task(schedule="@reboot", task_name=f"A{one.engines}"))
+        one.run_for(5)
+        one.stop()
+    assert one.told() == [("a", "reboot", "success", None)] * 2
+
+
 # --------------------------------------------------------------------------------------------------------- crash, stop
 
 

@@ -108,7 +108,8 @@ class Calendar:
             task, record = state.task, state.record
             key = schedule_key(task)
             reboot = task.enabled and any(text.strip().lower() == REBOOT for text in task.task_schedule)
-            reboot_due = starting and reboot and record.boot_id != self.boot_id
+            # Where the system does not tell which boot it is (macOS), each start of the engine counts as one.
+            reboot_due = starting and reboot and (not self.boot_id or record.boot_id != self.boot_id)
             if key != record.schedule_key:
                 record = record._replace(schedule_key=key, settled=now)
             if reboot:
