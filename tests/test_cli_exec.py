@@ -237,6 +237,30 @@ def test_a_reader_that_leaves_does_not_end_the_run(home: Home, start: Start) -> 
     assert "[1.1 out] 3" in home.log("a") and home.rows()[0]["exit_code"] == 3
 
 
+def test_without_an_engine_exec_rotates_the_log_as_the_engine_would(home: Home, start: Start) -> None:
+    flood = {"task_exec": "head -c 2500000 /dev/zero | tr '\\0' x | fold -w 100", "task_max_instances": 2}
+    home.write({"task_id": "a", **flood}, log={"max_bytes": "1MB", "backup_count": 2})
+    for _ in range(2):
+        assert home.run("exec", "a").returncode == 0
+    sizes = [path.stat().st_size for path in (home.path / "logs").glob("a.log*")]
+    assert len(sizes) == 3 and max(sizes) <= 2**20
+
+
+def test_where_another_program_may_rotate_the_log_exec_leaves_it_alone(home: Home, start: Start) -> None:
+    flood = "head -c 1500000 /dev/zero | tr '\\0' x | fold -w 100"
+    task = {"task_exec": f"echo begin; test $NAP && exec sleep $NAP; {flood}", "task_max_instances": 2}
+    home.write({"task_id": "a", **task}, {"task_id": "b", **task}, log={"max_bytes": "1MB"})
+    first = start("a", "--env", "NAP=60")
+    eventually(lambda: "begin" in home.log("a"))
+    assert home.run("exec", "a").returncode == 0
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=20)
+    home.start()
+    assert home.run("exec", "b").returncode == 0
+    assert max(path.stat().st_size for path in (home.path / "logs").glob("a.log*")) > 2**20
+    assert [path.name for path in (home.path / "logs").glob("b.log*")] == ["b.log"]
+
+
 @pytest.mark.parametrize("redirect", ["2>&-", "2>/dev/full", "2>&1 | true", ">/dev/full", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("code", [0, 1])
 def test_a_run_is_recorded_and_its_end_is_the_exit_code_whatever_becomes_of_what_is_told(

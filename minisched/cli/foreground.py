@@ -16,6 +16,7 @@ from minisched.engine import base_environment, dependents_of, make_launch
 from minisched.engine.words import loss, sentence
 from minisched.executor import TaskExecutor, is_alive, prepare_process, process_identity
 from minisched.executor.processes import marked_processes
+from minisched.home import read_lock
 from minisched.model import (
     EXIT_NO,
     EXIT_OK,
@@ -30,7 +31,7 @@ from minisched.model import (
     Trigger,
 )
 from minisched.store import open_store
-from minisched.tasklog import TaskLogs
+from minisched.tasklog import RunLog, TaskLogs
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -65,11 +66,11 @@ def execute(options: Namespace) -> int:
         ledger.close()
 
 
-def refuse_at_maximum(task: Task, unfinished: Sequence[TaskExecution], home: str) -> None:
-    """Raises Refusal where no further run of the task may start beside those that hold its places."""
+def refuse_at_maximum(task: Task, unfinished: Sequence[TaskExecution], home: str) -> list[TaskExecution]:
+    """The runs that hold places of the task. Raises Refusal where no further one may start beside them."""
     others = [run for run in unfinished if run.task_id == task.task_id and holds_a_place(run, home)]
     if len(others) < task.task_max_instances:
-        return
+        return others
     names = ", ".join(str(run.run_id) for run in others)
     told = [
         f"{task.task_id} is at its task_max_instances ({task.task_max_instances}): "
@@ -108,9 +109,8 @@ class _Foreground:
         self.task = task
         self.ledger = ledger
         self.cancelled: Optional[Reason] = None
-        # The engine may rotate this log at any moment; two programs that rename the same files lose some.
-        logs = TaskLogs(view.home.logs, config.settings.log, view.zone, rotate=False)
-        self.executor = TaskExecutor(lambda message: None, logs)
+        self.executor = TaskExecutor(lambda message: None, self)
+        self.alone = False  # no other run of the task was at work when this one began
         self.echo = Echo()
         self.run_: TaskExecution
         self.run_id = 0
@@ -134,7 +134,7 @@ class _Foreground:
         run = lifecycle.begin_attempt(run, run.created_time)
 
         def guard(unfinished: Sequence[TaskExecution]) -> None:
-            refuse_at_maximum(self.task, unfinished, self.view.home.path)
+            self.alone = not refuse_at_maximum(self.task, unfinished, self.view.home.path)
 
         # To look who is at work and to be so oneself is one transaction: of two that come at once only one passes.
         (self.run_id,) = self.commit(Batch(runs=[run], guard=guard))
@@ -154,6 +154,14 @@ class _Foreground:
         else:
             done = self.executor.execute_task(launch, self.echo, self.started)
         return self.end(done)
+
+    def open_run(self, path: str, run_id: int, attempt: int) -> RunLog:
+        """The task's log, for the executor. An engine rotates the logs of its home, and of several `exec` the one that
+        was there first: two programs that rename the same files lose some."""
+        engine = read_lock(self.view.home).holder
+        rotate = self.alone and not (engine and is_alive(engine, assume=True))
+        logs = TaskLogs(self.view.home.logs, self.config.settings.log, self.view.zone, rotate)
+        return logs.open_run(path, run_id, attempt)
 
     def started(self, message: RunStarted) -> None:
         self.run_ = lifecycle.change_attempt(self.run_, process=message.process, log=message.log)
