@@ -422,6 +422,16 @@ def test_a_migration_that_fails_in_its_middle_changes_nothing(path: Path) -> Non
     assert_whole(path)
 
 
+def test_a_new_database_is_seen_empty_or_at_its_newest_version(path: Path) -> None:
+    """A reader that meets it half made would ask for an upgrade."""
+    seen = set()
+    with closing(schema.connect(str(path))) as db:
+        db.set_trace_callback(lambda _: seen.add(ask(path, "PRAGMA user_version")[0][0]))
+        schema.migrate(db, str(path))
+    assert seen <= {0, NEWEST} and NEWEST > 1
+    assert ask(path, "PRAGMA user_version") == [(NEWEST,)]
+
+
 def test_a_migration_takes_the_steps_from_its_version_on_in_order(path: Path) -> None:
     steps = (*schema.MIGRATIONS, ADD_COLUMN, ("UPDATE task_state SET note = note || '!'",))
     with closing(opened(path)) as store:

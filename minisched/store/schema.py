@@ -138,7 +138,8 @@ def newest_version() -> int:
 
 
 def migrate(db: sqlite3.Connection, path: str, migrations: Optional[Sequence[Sequence[str]]] = None) -> None:
-    """Bring the database to the newest version by MIGRATIONS (or those given), each step in one transaction.
+    """Bring the database to the newest version by MIGRATIONS (or those given), each step in one transaction,
+    all of them where it is new.
 
     A database with data is copied to `<path>.v<version>.bak` first. Raises NewerDatabase (then nothing was changed)
     and sqlite3.Error (then the steps done so far stand, each as a whole).
@@ -155,11 +156,12 @@ def migrate(db: sqlite3.Connection, path: str, migrations: Optional[Sequence[Seq
         db.execute("BEGIN IMMEDIATE")
         try:
             version = user_version(db)  # another process may have been faster
-            if version < len(migrations):
-                for statement in migrations[version]:
+            # A new database is made at once: a reader that meets it half made would ask for an upgrade.
+            for step in migrations[version : version + 1 if version else None]:
+                for statement in step:
                     db.execute(statement)
                 version += 1
-                db.execute(f"PRAGMA user_version = {version}")
+            db.execute(f"PRAGMA user_version = {version}")
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
