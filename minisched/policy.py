@@ -111,13 +111,13 @@ def effects(run: TaskExecution, dependents: Mapping[str, Sequence[Task]], now: I
     """What follows from the end of `run` (SPEC section 7).
 
     A success puts a token down for each enabled dependent. Any other end skips the enabled dependents that have no
-    schedule, and in turn theirs, with the name of the cause; those with a schedule go on waiting. An end in whose place
-    another run of the task stands has no effect.
+    schedule, and in turn theirs, each once, with the name of its nearest cause; those with a schedule go on waiting.
+    An end in whose place another run of the task stands has no effect.
     """
     result = Effects([], [])
     ended = [run]
-    while ended:
-        cause = ended.pop(0)
+    skipped_ids: set[str] = set()  # by how many ways a task depends on the cause is no matter
+    for cause in ended:  # it grows meanwhile
         if cause.status is not Status.SUCCESS and cause.reason in _STANDS_IN:
             continue
         for dependent in dependents.get(cause.task_id, ()):
@@ -125,7 +125,8 @@ def effects(run: TaskExecution, dependents: Mapping[str, Sequence[Task]], now: I
                 continue
             if cause.status is Status.SUCCESS:
                 result.tokens.append((dependent.task_id, cause.task_id))
-            elif not dependent.task_schedule:
+            elif not dependent.task_schedule and dependent.task_id not in skipped_ids:
+                skipped_ids.add(dependent.task_id)
                 why = f" / {cause.reason}" if cause.reason else ""
                 skipped = TaskExecution(
                     dependent.task_id,
@@ -191,11 +192,15 @@ def catch_up(gap: Gap, misfire: Misfire, grace_s: float, now: Instant, downtime:
         late = late[-1:]
     runs = [DueRun(due, Trigger.CATCHUP) for due in late] + [DueRun(due, Trigger.SCHEDULE) for due in on_time]
     # What runs is always the newest part, so the missed ones are one block at the old end.
-    count = gap.total - len(runs)
-    lost = gap.newest[: len(gap.newest) - len(runs)]
-    reason = Reason.DOWNTIME if downtime else Reason.LATE
+    return CatchUp(runs, missed_spans(gap, len(runs), Reason.DOWNTIME if downtime else Reason.LATE))
+
+
+def missed_spans(gap: Gap, running: int, reason: Reason) -> list[MissedSpan]:
+    """What is written of a gap's due times but the newest `running` ones: each by itself, or very many as one span."""
+    count = gap.total - running
+    lost = gap.newest[: len(gap.newest) - running]
     if not count:
-        return CatchUp(runs, [])
+        return []
     if count > len(lost) or count > MISSED_ROWS_MAX:
-        return CatchUp(runs, [MissedSpan(gap.first, lost[-1], count, reason)])
-    return CatchUp(runs, [MissedSpan(due, due, 1, reason) for due in lost])
+        return [MissedSpan(gap.first, lost[-1], count, reason)]
+    return [MissedSpan(due, due, 1, reason) for due in lost]

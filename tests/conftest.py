@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_kit import Cli
+from engine_kit import T0, MakeSim
 from running import Home
+from simulator import Exit, Sim
 
 
 @pytest.fixture
@@ -22,3 +25,16 @@ def home(tmp_path: Path) -> Iterator[Home]:
 def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Cli:
     """The command line in this process, on the home of `home`."""
     return Cli(capsys, tmp_path / "home")
+
+
+@pytest.fixture
+def sim(tmp_path: Path) -> MakeSim:
+    """A simulation with an engine that has just started at midnight."""
+
+    def make(*tasks: dict[str, Any], script: Any = None, now: float = T0, boot: bool = True, **settings: Any) -> Sim:
+        one = Sim(str(tmp_path / "minisched.db"), now, tasks, script or (lambda launch, draw: Exit(1.0)), **settings)
+        if boot:
+            one.boot()
+        return one
+
+    return make

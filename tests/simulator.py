@@ -227,6 +227,7 @@ class Sim:
         self.log.addHandler(handler)
         self.engines = 0
         self.engine: Any = None
+        self.neighbours: set[ProcessIdentity] = set()  # other processes that live, such as an `exec`
 
     def boot(self) -> SchedulerEngine:
         """Start an engine on the ledger as it is."""
@@ -241,7 +242,7 @@ class Sim:
             owner=owner,
             environ={"PATH": "/bin"},
             draw=self.world.random.random,
-            is_alive=lambda identity: identity == owner,
+            is_alive=lambda identity: identity == owner or identity in self.neighbours,
             kill_leftover=self.kill_leftover,
             upkeep=lambda: (),
             configured=lambda config: None,

@@ -8,11 +8,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Optional
 
 import pytest
-from cli_kit import on_terminal, started
+from cli_kit import on_terminal, record, started
 from running import Home, alive, environment, eventually
+
+from minisched.executor import process_identity
+from minisched.model import ProcessIdentity, Status, TaskAttempt, TaskExecution, Trigger
+from minisched.store import History
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -99,7 +103,71 @@ def test_of_many_started_at_once_only_one_runs(home: Home, start: Start) -> None
     assert sorted(process.returncode for process in processes) == [0, 1, 1, 1]
     rows = home.rows()
     assert [row["status"] for row in rows].count("success") == 1
-    assert {(row["status"], row["reason"]) for row in rows} <= {("success", None), ("skipped", "overlap")}
+    assert len(rows) == 1  # who came too late has not begun
+
+
+GONE = ProcessIdentity(2**22 + 1, 5, "an earlier boot")  # above every pid
+
+
+def left(status: Status, reason: Optional[str] = None, **changes: Any) -> TaskExecution:
+    """A run of `a` as it stands in the history, of an owner who is gone."""
+    return TaskExecution("a", Trigger.MANUAL, status, 1e9, reason=reason, **{"owner": GONE, **changes})
+
+
+def attempts(process: Optional[ProcessIdentity]) -> tuple[TaskAttempt, ...]:
+    return (TaskAttempt(1, Status.RUNNING, 1e9, process=process),)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        left(Status.RETRYING, "exit_code", retry_time=4e9),
+        left(Status.QUEUED, "max_running"),
+        left(Status.QUEUED, "overlap"),
+        left(Status.WAITING),
+        left(Status.RUNNING, attempts=attempts(GONE)),
+        left(Status.RUNNING, attempts=attempts(None)),
+        left(Status.RUNNING, owner=None),
+    ],
+)
+def test_what_an_engine_that_is_gone_left_unfinished_is_in_nobodys_way(home: Home, run: TaskExecution) -> None:
+    home.write({"task_id": "a", "task_exec": "true"})
+    record(home.path, run)
+    assert home.run("exec", "a").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "code"),
+    [
+        (Status.RUNNING, None, 1),
+        (Status.RETRYING, "exit_code", 1),
+        (Status.QUEUED, "max_running", 1),
+        (Status.QUEUED, "overlap", 0),
+        (Status.WAITING, "b", 0),
+    ],
+)
+def test_a_place_in_an_engine_that_lives_is_taken(home: Home, status: Status, reason: Any, code: int) -> None:
+    home.write({"task_id": "a", "task_exec": "true"})
+    record(home.path, left(status, reason, owner=process_identity(os.getpid())))
+    assert home.run("exec", "a").returncode == code
+    assert len(home.rows()) == 2 - code
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_process_that_outlived_its_engine_is_in_the_way(home: Home, known: bool) -> None:
+    """known: the engine wrote the pid down; else only the process itself tells whose it is."""
+    home.write({"task_id": "a", "task_exec": "true"})
+    env = environment(MINISCHED_RUN_ID="1", MINISCHED_HOME=str(home.path))
+    with subprocess.Popen(["sleep", "60"], env=env) as process:
+        try:
+            record(home.path, left(Status.RUNNING, attempts=attempts(process_identity(process.pid) if known else None)))
+            refused = home.run("exec", "a")
+            assert refused.returncode == 1 and len(home.rows()) == 1
+            assert "run 1 is under way" in refused.stderr
+            assert "whoever started it is gone, its process still lives" in refused.stderr
+        finally:
+            process.kill()
+    assert home.run("exec", "a").returncode == 0
 
 
 def test_two_may_run_where_two_are_allowed(home: Home, start: Start) -> None:
@@ -167,6 +235,64 @@ def test_a_reader_that_leaves_does_not_end_the_run(home: Home, start: Start) -> 
     assert process.wait(20) == 1
     assert "Exception" not in process.stderr.read()  # type: ignore[union-attr]
     assert "[1.1 out] 3" in home.log("a") and home.rows()[0]["exit_code"] == 3
+
+
+def test_without_an_engine_exec_rotates_the_log_as_the_engine_would(home: Home, start: Start) -> None:
+    flood = {"task_exec": "head -c 2500000 /dev/zero | tr '\\0' x | fold -w 100", "task_max_instances": 2}
+    home.write({"task_id": "a", **flood}, log={"max_bytes": "1MB", "backup_count": 2})
+    for _ in range(2):
+        assert home.run("exec", "a").returncode == 0
+    sizes = [path.stat().st_size for path in (home.path / "logs").glob("a.log*")]
+    assert len(sizes) == 3 and max(sizes) <= 2**20
+
+
+def test_where_another_program_may_rotate_the_log_exec_leaves_it_alone(home: Home, start: Start) -> None:
+    flood = "head -c 1500000 /dev/zero | tr '\\0' x | fold -w 100"
+    task = {"task_exec": f"echo begin; test $NAP && exec sleep $NAP; {flood}", "task_max_instances": 2}
+    home.write({"task_id": "a", **task}, {"task_id": "b", **task}, log={"max_bytes": "1MB"})
+    first = start("a", "--env", "NAP=60")
+    eventually(lambda: "begin" in home.log("a"))
+    assert home.run("exec", "a").returncode == 0
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=20)
+    home.start()
+    assert home.run("exec", "b").returncode == 0
+    assert max(path.stat().st_size for path in (home.path / "logs").glob("a.log*")) > 2**20
+    assert [path.name for path in (home.path / "logs").glob("b.log*")] == ["b.log"]
+
+
+@pytest.mark.parametrize("redirect", ["2>&-", "2>/dev/full", "2>&1 | true", ">/dev/full", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_run_is_recorded_and_its_end_is_the_exit_code_whatever_becomes_of_what_is_told(
+    home: Home, redirect: str, code: int
+) -> None:
+    home.write(
+        {"task_id": "a", "task_exec": f"echo out; echo err >&2; sleep 0.3; echo more >&2; exit {code}"},
+        {"task_id": "then", "task_exec": "true", "task_dependencies": ["a"]},
+    )
+    command = f"{sys.executable} -m minisched --home {home.path} exec a"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{command} {redirect}"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    (row,) = [row for row in home.rows() if row["task_id"] == "a"]
+    assert row["status"] == ("business_failure" if code else "success")
+    assert all(f"[1.1 {line}" in home.log("a") for line in ("out] out", "err] err", "err] more"))
+    assert ("standard output: No space left on device" in done.stderr) == (redirect == ">/dev/full")
+    assert ("err\n" in done.stderr) == (redirect == ">/dev/full")
+    history = History(str(home.path / "var" / "minisched.db"))
+    assert (("then", "a") in history.tokens()) == (code == 0)
+    history.close()
+
+
+def test_what_exec_says_begins_a_line_of_its_own_on_a_terminal(home: Home) -> None:
+    home.write({"task_id": "a", "task_exec": r"printf 'no end'"}, {"task_id": "b", "task_exec": r"printf '\344' >&2"})
+    assert on_terminal(80, "exec", "a", home=home.path).startswith("no end\nminisched: run 1 of a: success")
+    assert on_terminal(80, "exec", "b", home=home.path).startswith("\\xe4\nminisched: run 2 of b: success")
 
 
 @pytest.mark.parametrize(

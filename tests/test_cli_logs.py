@@ -7,12 +7,15 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from cli_kit import Cli, started
 from running import Home, environment
+
+GAP = "minisched: a: some lines were rotated away or removed before they could be shown\n"
 
 
 @pytest.fixture
@@ -48,9 +51,9 @@ def test_logs_show_the_last_lines_with_their_life_taken_out(ran: Home, cli: Cli)
 
 def test_a_task_without_output_is_no_failure(home: Home, cli: Cli) -> None:
     home.write({"task_id": "a", "task_exec": "true"})
-    assert cli("logs", "a") == (0, "", "a has no output yet\n")
+    assert cli("logs", "a") == (0, "", "minisched: a has no output yet\n")
     put(home, "a")
-    assert cli("logs", "a") == (0, "", "a has no output yet\n")
+    assert cli("logs", "a") == (0, "", "minisched: a has no output yet\n")
 
 
 def test_what_cannot_be_shown_is_told(ran: Home, cli: Cli) -> None:
@@ -93,7 +96,41 @@ def test_a_run_that_never_started_has_no_output(home: Home, cli: Cli) -> None:
     home.write({"task_id": "a", "task_exec": "true", "task_env": {"A": {"from_env": "NOT_THERE_AT_ALL"}}})
     home.run("exec", "a")
     done = cli("logs", "--run", "1")
-    assert (done.returncode, done.stderr) == (1, "minisched: run 1 of a has no output: it is technical_failure\n")
+    why = "spawn: task_env: A: environment variable NOT_THERE_AT_ALL is not set"
+    assert done.returncode == 1
+    assert done.stderr == f"minisched: run 1 of a has no output: it is technical_failure ({why})\n"
+
+
+def test_of_a_run_whose_beginning_is_gone_the_rest_is_shown_and_that_is_said(ran: Home, cli: Cli) -> None:
+    log = ran.path / "logs" / "a.log"
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join(lines[2:]))  # as where another file has got the inode: what was at the mark is elsewhere
+    done = cli("logs", "--run", "1")
+    assert (done.returncode, len(texts(done.stdout))) == (0, 3)
+    assert done.stderr == (
+        "minisched: the output of run 1 is no longer there from its beginning; what is left of it:\n"
+    )
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("/nowhere")], ids=["folder", "symlink"])
+def test_a_log_that_cannot_be_opened_is_told_and_the_end_of_the_output_shown(
+    home: Home, cli: Cli, make: Callable[[Path], None]
+) -> None:
+    home.write({"task_id": "a", "task_exec": "echo precious"})
+    log = home.path / "logs" / "a.log"
+    log.parent.mkdir()
+    make(log)
+    ran = home.run("exec", "a")
+    assert (ran.returncode, ran.stdout) == (0, "precious\n")
+    assert "minisched: output of run 1 of a could not be written to its log" in ran.stderr
+    done = cli("logs", "--run", "1")
+    assert (done.returncode, done.stdout) == (0, "precious\n")
+    assert done.stderr == (
+        f"minisched: the output of run 1 could not be written to {log}; the end of it, from the history:\n"
+    )
+    assert "output lost" in cli("history", "--run", "1").stdout
+    done = cli("logs", "a")
+    assert (done.returncode, done.stdout) == (1, "") and f"{log} is no regular file" in done.stderr
 
 
 def test_follow_goes_on_over_a_rotation_and_a_cut(home: Home) -> None:
@@ -113,7 +150,24 @@ def test_follow_goes_on_over_a_rotation_and_a_cut(home: Home) -> None:
         put(home, "a", "7")
         assert process.stdout.readline() == "7\n"
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130 and process.stderr and process.stderr.read() == ""
+        assert process.wait(20) == 130 and process.stderr and process.stderr.read() == GAP
+
+
+def test_follow_says_where_lines_went_away_before_they_could_be_shown(home: Home) -> None:
+    home.write({"task_id": "a", "task_exec": "true"})
+    put(home, "a", "the first line", "the second line")
+    log = home.path / "logs" / "a.log"
+    with following(home, "a") as process:
+        assert process.stdout and process.stderr
+        assert [process.stdout.readline() for _ in range(2)] == ["the first line\n", "the second line\n"]
+        process.send_signal(signal.SIGSTOP)  # a pager that is not scrolled
+        # Rotated away, and the next file has the inode, as ext4 does it.
+        log.write_text("x" * log.stat().st_size + " none of the old lines\nanother\n")
+        process.send_signal(signal.SIGCONT)
+        assert process.stdout.readline().endswith("x none of the old lines\n")
+        assert process.stdout.readline() == "another\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130 and process.stderr.read() == GAP
 
 
 def test_follow_waits_for_a_log_that_appears_later(home: Home) -> None:

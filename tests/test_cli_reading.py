@@ -211,6 +211,31 @@ def test_one_run_is_shown_whole(past: Home, cli: Cli) -> None:
     assert cli("history", "--run", "99").returncode == 1
 
 
+def test_why_it_could_not_be_started_or_finished_is_said_in_every_table(home: Home, cli: Cli) -> None:
+    home.write(task("spawns"), task("late"), task("exits"))
+    record(
+        home.path,
+        run("spawns", Status.TECHNICAL_FAILURE, Reason.SPAWN, detail="tasks/x.sh: No such file or directory"),
+        run("late", Status.TECHNICAL_FAILURE, Reason.TIMEOUT, detail="killed after 5.0 s"),
+        run("exits", Status.TECHNICAL_FAILURE, Reason.EXIT_CODE, detail="exit code 75"),
+    )
+    for command in ("list", "status", "history"):
+        text = cli(command).stdout
+        assert "spawn: tasks/x.sh: No such file or directory" in row(text, "spawns")
+        assert "timeout: killed after 5.0 s" in row(text, "late")
+        assert "exit_code" in row(text, "exits") and "exit code" not in row(text, "exits")
+
+
+def test_output_that_was_lost_or_cut_is_said_of_its_attempt(home: Home, cli: Cli) -> None:
+    home.write(task("a"))
+    lost = attempt(1, Status.TECHNICAL_FAILURE, reason="exit_code", detail="exit code 75", log_lost=True)
+    cut = attempt(2, Status.SUCCESS, output_cut=True)
+    record(home.path, run("a", Status.SUCCESS, attempts=(lost, cut), max_attempts=2))
+    first, second = cli("history", "--run", "1").stdout.splitlines()[-2:]
+    assert "exit_code: exit code 75; output lost" in first
+    assert second.split()[-2:] == ["output", "cut"]
+
+
 def test_a_thousand_tasks_are_listed_within_a_second(home: Home, cli: Cli) -> None:
     home.write(*(task(f"task_{n:04}", task_schedule="30 2 * * *") for n in range(1000)))
     record(home.path, *(run(f"task_{n:04}", Status.SUCCESS) for n in range(1000)))
@@ -293,8 +318,15 @@ def test_a_broken_config_hides_no_history(past: Home, cli: Cli) -> None:
     text = cli("status").stdout
     assert 'problem  tasks/config.json: tasks[0]: task_id is "a b"' in text and "task_exec" in text
     listed = cli("list")
-    assert (listed.returncode, listed.stdout) == (1, "")
-    assert listed.stderr.count("minisched: tasks/config.json") == 2
+    assert listed.returncode == 1 and listed.stderr.count("minisched: tasks/config.json") == 2
+    backup = row(listed.stdout, "backup").split()
+    assert (backup[1], backup[2]) == ("missed", "unknown")
+    assert statuses(cli("list", "--json")) == {
+        "backup": "missed",
+        "gone_task": "cancelled",
+        "report": "technical_failure",
+    }
+    assert "technical_failure" in row(text, "report")
 
 
 @pytest.mark.parametrize("arguments", READING)

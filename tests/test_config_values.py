@@ -50,6 +50,19 @@ def test_a_task_of_two_fields_has_the_defaults_of_the_contract():
     }
 
 
+def test_a_limit_of_a_log_is_none_or_one_that_holds():
+    def read(value):
+        config, problems = parse_config(json.dumps({"settings": {"log": {"max_bytes": value}}, "tasks": []}).encode())
+        return config.settings.log.max_bytes if config else str(problems[0])
+
+    assert [read(value) for value in (0, "0MB", "1MB", 2**20, "2.5MB")] == [0, 0, 2**20, 2**20, 2621440]
+    for value in (1, "10KB", 2**20 - 1):
+        assert read(value) == (
+            f"tasks/config.json: settings.log.max_bytes is {json.dumps(value)}; "
+            'expected a size such as 1048576 or "10MB", of at least 1MB, or 0'
+        )
+
+
 def test_settings_have_the_defaults_of_the_contract(monkeypatch):
     monkeypatch.setenv("TZ", "Asia/Shanghai")
     settings = config_of({"tasks": []}).settings

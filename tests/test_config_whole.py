@@ -73,6 +73,11 @@ def test_tasks_that_all_need_each_other_make_a_list_that_can_be_read():
         ([".."], "expected a file inside logs/"),
         (["a/"], "expected a file inside logs/"),
         (["/var/log/plant/x.log"], None),
+        (["/home/plant/tasks/config.json"], "which lies in tasks/ or var/ of the home; expected a path in logs/ or"),
+        (["/home/plant/var/minisched.db"], "which lies in tasks/ or var/ of the home"),
+        (["/home/plant/logs/../VAR/x.log"], "which lies in tasks/ or var/ of the home"),
+        (["/home/plant/var"], "which lies in tasks/ or var/ of the home"),
+        (["/home/plant/variety/x.log"], None),
     ],
 )
 def test_each_task_has_a_log_of_its_own(logs, words):

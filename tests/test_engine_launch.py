@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timezone
 from pathlib import Path
 from typing import Any
@@ -65,8 +66,20 @@ def test_secrets_reach_the_task_that_names_them_and_no_other(tmp_path: Path) -> 
     assert base_environment(outside, config) == {"PATH": "/bin"}
 
 
+def test_task_log_in_the_engines_environment_reaches_no_task() -> None:
+    assert base_environment({"PATH": "/bin", "TASK_LOG": "/tmp/x.log"}, make_config()) == {"PATH": "/bin"}
+
+
 def test_a_secret_that_cannot_be_read_names_its_place(tmp_path: Path) -> None:
-    with pytest.raises(LookupError, match="NOT_THERE"):
-        launch(tmp_path, task_env={"A": {"from_env": "NOT_THERE"}})
-    with pytest.raises(OSError, match="no_such_key"):
-        launch(tmp_path, task_env={"A": {"from_file": "no_such_key"}})
+    (tmp_path / "binary").write_bytes(b"\xff")
+    os.mkfifo(tmp_path / "pipe")  # nobody writes to it
+    for source, place, why in (
+        ("from_env", "NOT_THERE", "environment variable NOT_THERE is not set"),
+        ("from_file", "no_such_key", f"{tmp_path}/no_such_key: No such file or directory"),
+        ("from_file", "binary", f"{tmp_path}/binary: not UTF-8"),
+        ("from_file", "pipe", f"{tmp_path}/pipe: no regular file"),
+        ("from_file", "/dev/null", "/dev/null: no regular file"),
+        ("from_file", ".", f"{tmp_path}/.: Is a directory"),
+    ):
+        with pytest.raises(LookupError, match=f"^A: {why}$"):
+            launch(tmp_path, task_env={"A": {source: place}})

@@ -6,14 +6,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from engine_kit import T0, MakeSim, exits, task
 from factory import config
 from simulator import Exit, Sim
-from test_engine_simulated import T0, MakeSim, exits, sim, task
 from test_engine_trouble import moody_sim
 
 from minisched.model import Answer, Asked, Problem, Reload, RunTask, Status, StopRun
-
-__all__ = ["sim"]
 
 
 def asked(one: Sim, seconds: float = 5.0) -> Asked:

@@ -3,51 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
+from engine_kit import T0, MakeSim, configure, exits, task
 from simulator import Exit, Sim
 
 from minisched.model import Launch, Problem, Reload, Stop
-
-T0 = 1_800_000_000 - 1_800_000_000 % 86_400  # a midnight in UTC
-
-MakeSim = Callable[..., Sim]
-
-
-@pytest.fixture
-def sim(tmp_path: Path) -> MakeSim:
-    """A simulation with an engine that has just started at midnight."""
-
-    def make(*tasks: dict[str, Any], script: Any = None, now: float = T0, boot: bool = True, **settings: Any) -> Sim:
-        one = Sim(str(tmp_path / "minisched.db"), now, tasks, script or (lambda launch, draw: Exit(1.0)), **settings)
-        if boot:
-            one.boot()
-        return one
-
-    return make
-
-
-def task(task_id: str = "a", schedule: Any = None, **fields: Any) -> dict[str, Any]:
-    if schedule is not None:
-        fields["task_schedule"] = schedule
-    return {"task_id": task_id, "task_exec": "true", **fields}
-
-
-def exits(**by_task: Any) -> Callable[[Launch, random.Random], Exit]:
-    """A script: per task an Exit, or a list of them for its attempts in order."""
-    left = {name: list(value) if isinstance(value, list) else value for name, value in by_task.items()}
-
-    def script(launch: Launch, draw: random.Random) -> Exit:
-        how = left.get(launch.task_id, Exit(1.0))
-        if isinstance(how, list):
-            return how.pop(0) if how else Exit(1.0)
-        return how
-
-    return script
-
 
 # ------------------------------------------------------------------------------------------------------ running, retry
 
@@ -147,7 +109,8 @@ def test_a_secret_that_is_missing_fails_the_start_and_says_which(sim: MakeSim) -
     one.run_for(3700)
     (row,) = one.rows()
     assert (row["status"], row["reason"]) == ("technical_failure", "spawn")
-    assert "NOT_THERE" in row["detail"]
+    assert row["detail"] == "task_env: KEY: environment variable NOT_THERE is not set"
+    assert any(f"WARNING run 1 of a: technical_failure (spawn: {row['detail']})" in line for line in one.lines)
 
 
 # ---------------------------------------------------------------------------------------------------- overlap, capacity
@@ -539,6 +502,18 @@ def test_reboot_runs_once_per_boot_of_the_machine(sim: MakeSim) -> None:
     assert one.told() == [("a", "reboot", "success", None)] * 2
 
 
+def test_where_the_boot_is_not_known_reboot_runs_at_each_start(sim: MakeSim) -> None:
+    one = sim(task(schedule="@reboot"), boot=False)
+    one.world.boot_id = ""
+    for _ in range(2):
+        one.boot()
+        one.run_for(5)
+        configure(one, task(schedule="@reboot", task_name=f"A{one.engines}"))
+        one.run_for(5)
+        one.stop()
+    assert one.told() == [("a", "reboot", "success", None)] * 2
+
+
 # --------------------------------------------------------------------------------------------------------- crash, stop
 
 
@@ -639,12 +614,6 @@ def test_a_retry_goes_on_after_a_restart(sim: MakeSim) -> None:
 
 
 # --------------------------------------------------------------------------------------------------------------- reload
-
-
-def configure(one: Sim, *tasks: dict[str, Any], **settings: Any) -> None:
-    from factory import config
-
-    one.source.write(config(*tasks, **settings))
 
 
 def test_a_changed_file_is_in_force_within_two_seconds(sim: MakeSim) -> None:

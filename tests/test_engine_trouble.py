@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from engine_kit import T0, exits, task
 from simulator import Exit, Sim
-from test_engine_simulated import T0, exits, task
 
 from minisched.model import Batch, Status, Stop, StoreError, TaskExecution, Trigger
 from minisched.store import open_store
@@ -70,6 +71,39 @@ def test_due_times_of_a_long_trouble_are_told_as_late_and_the_newest_runs(tmp_pa
     ledger.kind = ""
     sim.run_for(3)
     assert [row[2:] for row in sim.told()] == [*[("missed", "late")] * 4, ("success", None)]
+
+
+@pytest.mark.parametrize("since_s", [11, 16], ids=["of an end", "of a start"])
+def test_a_commit_that_hangs_for_minutes_and_then_succeeds_loses_and_doubles_nothing(
+    tmp_path: Path, since_s: int
+) -> None:
+    """A hung disk (FAULTS S12): the engine stands still in `commit`, the clocks and the processes go on."""
+    sim, ledger = moody_sim(
+        tmp_path,
+        task(schedule="@every 10s"),
+        task("all", "@every 10s", task_misfire="all", task_overlap="queue"),
+        script=exits(a=Exit(5.0), all=Exit(0.5)),
+    )
+    sim.run_for(since_s)
+    started = sim.world.starts[:]
+
+    def hanging(batch: Batch) -> Any:
+        del ledger.commit  # type: ignore[attr-defined]
+        sim.world.pass_time(185)
+        assert sim.world.starts == started
+        return ledger.commit(batch)
+
+    ledger.commit = hanging  # type: ignore[attr-defined]
+    sim.run_until(T0 + 245)
+    assert "commit" not in vars(ledger)  # it did hang
+    assert sim.stop() == 0
+    for task_id in ("a", "all"):
+        due = [datetime.fromisoformat(row["scheduled_time"]).timestamp() for row in sim.rows(task_id)]
+        assert due == [T0 + second for second in range(10, 250, 10)]
+    ran = [row for row in sim.rows() if row["status"] == "success"]
+    assert sorted(sim.world.starts) == sorted((row["task_id"], row["run_id"], 1) for row in ran)
+    assert [row[2:] for row in sim.told("a")].count(("missed", "late")) >= 15
+    assert len(ran) >= 24  # those of `all` were made up
 
 
 def test_a_chain_started_just_before_the_trouble_goes_on_after_it(tmp_path: Path) -> None:

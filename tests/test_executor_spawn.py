@@ -6,11 +6,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from run_kit import PATH, REPO, Rig, few_descriptors, linux, root
 
+from minisched.executor.spawn import _ulimits
 from minisched.model import Limits, RunFinished
 
 
@@ -148,7 +149,7 @@ def test_another_user_is_refused_without_root(rig: Rig) -> None:
 @linux
 def test_limits_and_niceness_hold_from_the_first_instruction(rig: Rig) -> None:
     limits = Limits(memory=600 * 1024 * 1024, cpu_seconds=33, open_files=44)
-    task = "ulimit -v; ulimit -t; ulimit -n; nice; echo $0 $$"
+    task = "ulimit -v; ulimit -t; ulimit -n; nice; echo $0 $$; ulimit -H -t"
     rig.start(task, limits=limits, nice=7)
     completion = rig.finished()
     assert completion.exit_code == 0
@@ -156,9 +157,40 @@ def test_limits_and_niceness_hold_from_the_first_instruction(rig: Rig) -> None:
     assert lines[:3] == [str(600 * 1024), "33", "44"]
     assert lines[3] == "7"
     assert lines[4].startswith("/bin/sh ")
+    assert lines[5] == "34"
     assert rig.lines("start")[0] == f"pid {lines[4].split()[1]}: {task}"  # the shell before it became the program
     assert rig.run(["printf", "%s|", "a b", "$x"], limits=limits).exit_code == 0
     assert rig.lines() == ["a b|$x|"]
+
+
+@linux
+@pytest.mark.parametrize(
+    ("trap", "exit_code", "number"), [("", None, 24), ("trap 'exit 3' XCPU; ", 3, None), ("trap '' XCPU; ", None, 9)]
+)
+def test_cpu_seconds_can_be_answered_before_they_kill(
+    rig: Rig, trap: str, exit_code: Optional[int], number: Optional[int]
+) -> None:
+    completion = rig.run(trap + "while :; do :; done", limits=Limits(None, 1, None), timeout_s=60)
+    assert (completion.exit_code, completion.signal) == (exit_code, number)
+
+
+SHELLS = [["dash"], ["bash"], ["busybox", "sh"]]
+
+
+@linux
+@pytest.mark.parametrize("shell", [shell for shell in SHELLS if shutil.which(shell[0])], ids=" ".join)
+@pytest.mark.parametrize(("hard", "result"), [(-1, "31"), (60, "31"), (31, "31"), (30, "30"), (20, "31")])
+def test_every_shell_sets_the_limits_of_cpu_time_whatever_holds_already(
+    shell: list[str], hard: int, result: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if hard == 20 and subprocess.run(["sh", "-c", "ulimit -t 20 && ulimit -H -t 31"], check=False).returncode != 0:
+        pytest.skip("needs a root that may raise limits")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("resource.getrlimit", lambda number: (hard, hard))
+    script = " && ".join([*_ulimits(Limits(None, 30, None)), "ulimit -S -t && ulimit -H -t"])
+    limit = f"ulimit -t {'unlimited' if hard < 0 else hard} && exec"
+    out = subprocess.run(["sh", "-c", f'{limit} "$@"', "sh", *shell, "-c", script], capture_output=True, text=True)
+    assert out.stdout.split() == ["30", result], out.stderr
 
 
 @linux

@@ -165,7 +165,7 @@ def test_an_engine_that_is_pid_1_reaps_the_orphans_of_its_tasks(home: Home) -> N
         return {int(pid) for pid in children if not alive(int(pid))}
 
     seen = eventually(zombies, "there are zombies for a moment")
-    eventually(lambda: not seen & zombies(), "those are reaped", within=4)
+    eventually(lambda: not seen & zombies(), "those are reaped", within=2)
     assert {row["exit_code"] for row in home.ended("orphans")} == {7}
     os.kill(engine, signal.SIGTERM)
     assert process.wait(timeout=10) == 0

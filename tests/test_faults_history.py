@@ -73,7 +73,7 @@ def test_a_lock_of_another_process_delays_rows_and_runs_but_loses_none(home: Hom
             answer = home.run(*command)
             assert (answer.returncode, answer.stderr) == (0, "")
             assert "long" in answer.stdout
-        eventually(lambda: not alive(process.pid) or waited(home, 2.5), "some due times pass", within=10)
+        eventually(lambda: not alive(process.pid) or waited(home, 10), "some due times pass", within=20)
         assert len(home.rows()) == count  # nothing could be written
         started = home.log("tick").count("start]")
         assert started <= count  # and what has no row does not run

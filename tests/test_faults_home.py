@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
-from running import Home, eventually
+from running import Home, environment, eventually
 
 TICK = {"task_id": "tick", "task_exec": "true", "task_schedule": "@every 1s"}
 GOOD = json.dumps({"version": 1, "tasks": [{"task_id": "mended", "task_exec": "true"}]})
@@ -103,6 +105,32 @@ def test_a_config_that_breaks_while_the_engine_runs_changes_nothing_until_it_is_
         other.close()
 
 
+def test_an_engine_whose_standard_error_is_full_and_not_read_goes_on(home: Home) -> None:
+    """FAULTS P16: where a line were written there, that thread would stand still for ever."""
+    code = """if True:
+        import os, sys
+        os.set_blocking(2, False)
+        try:
+            while True:
+                os.write(2, b"x")
+        except BlockingIOError:
+            os.set_blocking(2, True)
+        os.execv(sys.argv[1], sys.argv[1:])"""
+    home.write(TICK)
+    home.start(sys.executable, "-c", code)
+
+    def break_config(number: int) -> None:
+        home.config.write_text(f'{{"version": 1, "tasks": [{number}]}}')
+        hangup(home)
+        eventually(lambda: home.engine_log().count(f"tasks[0] is {number}; expected") == 1, within=5)
+        ran = len(home.ended("tick"))
+        eventually(lambda: len(home.ended("tick")) > ran, "tick goes on", within=5)
+
+    for number in range(4):
+        break_config(number)
+    assert home.stop() == 0
+
+
 def hangup(home: Home) -> None:
     assert home.process is not None
     os.kill(home.process.pid, signal.SIGHUP)
@@ -122,6 +150,26 @@ def test_a_wrong_config_at_the_start_ends_with_78_and_all_its_problems(home: Hom
     os.mkfifo(home.config)
     code, text, _ = refused(home)
     assert (code, "is a FIFO" in text) == (78, True)
+
+
+def test_a_home_that_cannot_be_used_is_told_in_words(home: Home) -> None:
+    home.write(TICK)
+    (home.path / "var").write_text("")
+    code, text, _ = refused(home)
+    assert code == 74
+    assert text == f"minisched: the home {home.path} cannot be used: {home.path}/var: File exists\n"
+
+
+@pytest.mark.parametrize("output", [">/dev/full", "2>&1 | true", ">&- 2>&- <&-"])
+def test_an_engine_runs_also_where_nobody_hears_that_it_does(home: Home, output: str) -> None:
+    home.write(TICK)
+    command = f"exec {sys.executable} -m minisched --home {home.path} run"
+    shell = ["bash", "-o", "pipefail", "-c", f"({command}) {output}"]
+    with subprocess.Popen(shell, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        eventually(lambda: home.ended("tick") or process.poll() is not None, "a task runs")
+        assert process.poll() is None
+        os.kill(home.json("status")["engine"]["pid"], signal.SIGTERM)
+        assert process.wait(20) == 0
 
 
 def test_what_everyone_could_write_is_refused_with_the_chmod_that_mends_it(home: Home) -> None:

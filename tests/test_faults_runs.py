@@ -50,7 +50,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     tasks = [{"task_id": name, "task_schedule": "@reboot", **fields} for name, fields in TASKS.items()]
     home.write(*tasks, max_running=len(tasks), smtp=smtp, shutdown_grace=0)
     try:
-        home.start(MINISCHED_TOKEN="s3cr3t-of-the-engine", **SECRETS)
+        home.start(MINISCHED_TOKEN="s3cr3t-of-the-engine", TASK_LOG="/dev/null", **SECRETS)
         eventually(lambda: len(home.ended()) == len(tasks), "all have run", within=40)
         yield home
         assert home.stop() == 0
@@ -168,6 +168,18 @@ def test_a_log_that_is_a_symlink_is_not_written_through(home: Home) -> None:
     assert (row["status"], row["attempts"][0]["log_lost"]) == ("success", True)
     assert (home.path / "victim").read_text() == VICTIM
     assert (home.path / "logs" / "linked.log").is_symlink()
+
+
+def test_output_that_its_log_did_not_take_is_told_everywhere_and_its_end_is_kept(home: Home) -> None:
+    run_id = str(row_of(home, "linked")["run_id"])
+    assert f"WARNING output of run {run_id} of linked could not be written to its log" in home.engine_log()
+    assert "output lost" in home.run("history", "--run", run_id).stdout
+    one = home.run("logs", "--run", run_id)
+    assert (one.returncode, one.stdout) == (0, "something\n")
+    assert "could not be written to" in one.stderr and "the end of it, from the history" in one.stderr
+    task = home.run("logs", "linked")
+    assert (task.returncode, task.stdout) == (1, "")
+    assert f"{home.path}/logs/linked.log is no regular file" in task.stderr
 
 
 @linux

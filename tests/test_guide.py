@@ -9,13 +9,15 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from datetime import timezone
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from store_kit import ask, full_run, make, opened
 
-from minisched.model import Reason, Status, TaskAttempt, TaskExecution, Trigger
+from minisched.model import Batch, Reason, Status
 
 ROOT = Path(__file__).resolve().parent.parent
 ENGLISH = ROOT / "docs" / "task_script_development_guide.md"
@@ -181,18 +183,52 @@ def test_the_troubleshooting_table_knows_every_status_and_every_reason():
     assert len(troubleshooting()) == len(set(troubleshooting()))
 
 
-def test_the_queries_of_the_operation_guide_ask_for_columns_that_a_run_has():
-    """The columns are named as the JSON fields (SPEC section 3); the attempts are rows of their own table."""
-    run = TaskExecution("one", Trigger.SCHEDULE, Status.MISSED, created_time=0.0).as_json(timezone.utc)
-    attempt = TaskAttempt(1, Status.SUCCESS, start_time=0.0).as_json(timezone.utc)
-    with sqlite3.connect(":memory:") as database:
-        names = ", ".join(f'"{name}"' for name in run if name != "attempts")
-        database.execute(f"CREATE TABLE task_history ({names})")
-        database.execute(f"CREATE TABLE task_attempt (run_id, {', '.join(attempt)})")
-        queries = [code for language, code in blocks(OPERATION) if language == "sql"]
-        assert len(queries) == 5
-        for query in queries:
-            if sqlite3.sqlite_version_info < (3, 38):
-                query = re.sub(r"unixepoch\(([^)]*)\)", r"strftime('%s', \1)", query)
-            assert database.execute(query).fetchall() == []
-    database.close()
+@pytest.fixture
+def history(tmp_path):
+    """The history of a home, open as under an engine: a run of two attempts, one that was missed, one on time."""
+    (tmp_path / "var").mkdir()
+    path = tmp_path / "var" / "minisched.db"
+    now = time.time()
+    with closing(opened(path)) as store:
+        late = {"scheduled_time": int(now) - 60, "end_time": now, "reason": Reason.DOWNTIME, "missed_count": 4}
+        on_time = {"scheduled_time": int(now), "start_time": int(now) + 2.5, "end_time": now + 4, "duration": 1.5}
+        two_attempts = full_run()._replace(status=Status.SUCCESS)
+        store.commit(Batch([two_attempts, make("a", Status.MISSED, **late), make("b", Status.SUCCESS, **on_time)]))
+        yield path
+
+
+def test_the_queries_of_the_operation_guide_find_what_they_ask_for(history):
+    """In a database as the store makes it, so that each column they name is one."""
+    found = []
+    for query in [code for language, code in blocks(OPERATION) if language == "sql"]:
+        if sqlite3.sqlite_version_info < (3, 38):
+            query = re.sub(r"unixepoch\(([^)]*)\)", r"(strftime('%s', \1) + 0)", query)
+        found.append(ask(history, query))
+    wrong, by_task, retried, late, missed = found
+    assert [row[1:4] for row in wrong] == [("a", "missed", "downtime")]
+    assert ("b", 1, 1, 1.5, 1.5) in by_task
+    assert [row[1:4] for row in retried] == [("backup", 1, "technical_failure"), ("backup", 2, "success")]
+    assert late == [("b", 2.5, 1)]
+    assert [row[1:] for row in missed] == [("a", 4)]
+
+
+def backup_commands():
+    section = OPERATION.read_text(encoding="utf-8").partition("## 5. ")[2].partition("\n## ")[0]
+    return [code for language, code in FENCE.findall(section) if language == "sh"]
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["sqlite3", "python"])
+def test_the_backup_commands_of_the_operation_guide_copy_a_history_in_use(number, history):
+    assert len(backup_commands()) == 2
+    code = backup_commands()[number]
+    if "\nsqlite3 " in code and not shutil.which("sqlite3"):
+        pytest.skip("needs the sqlite3 program")
+    home = history.parent.parent
+    (home / "tasks").mkdir()
+    (home / "tasks" / "config.json").write_text("{}")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(["sh", "-eu", "-c", code], cwd=home, env={**os.environ, "PATH": path}, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    copy, runs = home / "backup" / "minisched.db", "SELECT * FROM task_history"
+    assert ask(copy, "PRAGMA integrity_check") == [("ok",)]
+    assert ask(copy, runs) == ask(history, runs) != []

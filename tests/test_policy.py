@@ -162,6 +162,29 @@ def test_a_skip_goes_on_down_the_chain() -> None:
     ]
 
 
+def test_a_dependent_is_skipped_once_however_many_ways_lead_to_it() -> None:
+    """A diamond: the nearest cause is named, of several as near the first."""
+    dependents = {
+        "a": [task("b", task_dependencies=["a"]), task("c", task_dependencies=["a"])],
+        "b": [task("d", task_dependencies=["b", "c"])],
+        "c": [task("d", task_dependencies=["b", "c"])],
+    }
+    _, skipped = policy.effects(ended("a", Status.BUSINESS_FAILURE, Reason.EXIT_CODE), dependents, 9.0)
+    assert [(run.task_id, run.detail[:2]) for run in skipped] == [("b", "a "), ("c", "a "), ("d", "b ")]
+
+
+def test_a_failure_before_many_layers_costs_one_row_a_task() -> None:
+    """40 layers of 3 tasks, each of which depends on the whole layer before: there are 3 ** 40 ways to the last."""
+    layers = [["root"], *([f"t{layer}_{place}" for place in range(3)] for layer in range(40))]
+    dependents = {
+        name: [task(later, task_dependencies=layer) for later in after]
+        for layer, after in zip(layers, layers[1:])
+        for name in layer
+    }
+    _, skipped = policy.effects(ended("root", Status.TECHNICAL_FAILURE, Reason.EXIT_CODE), dependents, 9.0)
+    assert [run.task_id for run in skipped] == [name for layer in layers[1:] for name in layer]
+
+
 @pytest.mark.parametrize(
     ("status", "reason"),
     [

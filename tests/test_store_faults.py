@@ -310,6 +310,30 @@ def test_a_file_replaced_under_the_engine_is_opened_without_the_old_ones_log(pat
     assert_whole(path)
 
 
+def test_a_vacuum_by_somebody_else_is_no_cut(path: Path) -> None:
+    with closing(opened(path)) as store:
+        fill(store, 2000)
+        store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        assert store.check_file() is None
+        before = path.stat().st_size
+        ask(path, "DELETE FROM task_history WHERE run_id < 1900")
+        ask(path, "VACUUM")
+        ask(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+        fill(store, 100, "b")  # in the -wal: the file is smaller than the database by as much
+        assert path.stat().st_size < before
+        assert store.check_file() is None
+        os.truncate(path, path.stat().st_size // 2)
+        assert "was cut from" in (store.check_file() or "")
+
+
+def test_a_file_cut_to_nothing_under_the_engine_is_seen(path: Path) -> None:
+    with closing(opened(path)) as store:
+        fill(store, 100)
+        assert store.check_file() is None
+        os.truncate(path, 0)
+        assert "was cut from" in (store.check_file() or "")
+
+
 def test_a_file_cut_under_the_engine_is_moved_aside(path: Path) -> None:
     with closing(opened(path)) as store:
         fill(store, 500)
@@ -349,7 +373,7 @@ def test_a_newer_database_is_refused_by_name_and_left_as_it_is(path: Path) -> No
     with pytest.raises(NewerDatabase) as refused:
         open_store(str(path), now=NOW)
     text = str(refused.value)
-    assert all(part in text for part in (str(path), "version 99", "up to 1", "run the newer minisched"))
+    assert all(part in text for part in (str(path), "version 99", f"up to {NEWEST}", "run the newer minisched"))
     assert refused.value.kind == "newer"
     assert (path.read_bytes(), path.stat().st_mtime_ns, names(path.parent)) == before
 
@@ -366,6 +390,7 @@ def test_a_newer_version_that_stands_in_the_write_ahead_log_only_is_seen_too(pat
     assert copy.read_bytes() == before
 
 
+NEWEST = schema.newest_version()
 ADD_COLUMN = ("ALTER TABLE task_state ADD COLUMN note TEXT NOT NULL DEFAULT ''", "UPDATE task_state SET note = 'new'")
 
 
@@ -377,9 +402,9 @@ def test_an_older_database_is_copied_and_then_brought_up_to_date(path: Path, mon
     with closing(opened(path, db_id)) as store:
         assert store.records()["backup"].run_count == 5
     assert ask(path, "SELECT note FROM task_state") == [("new",)]
-    assert ask(path, "PRAGMA user_version") == [(2,)]
-    backup = path.with_name("minisched.db.v1.bak")
-    assert ask(backup, "PRAGMA user_version") == [(1,)]
+    assert ask(path, "PRAGMA user_version") == [(NEWEST + 1,)]
+    backup = path.with_name(f"minisched.db.v{NEWEST}.bak")
+    assert ask(backup, "PRAGMA user_version") == [(NEWEST,)]
     assert ask(backup, "SELECT count(*) FROM task_history") == [(5,)]
 
 
@@ -391,23 +416,33 @@ def test_a_migration_that_fails_in_its_middle_changes_nothing(path: Path) -> Non
     with closing(schema.connect(str(path))) as db:
         with pytest.raises(sqlite3.OperationalError, match="no such table: nowhere"):
             schema.migrate(db, str(path), (*schema.MIGRATIONS, (*ADD_COLUMN, "DELETE FROM nowhere")))
-        assert schema.user_version(db) == 1
+        assert schema.user_version(db) == NEWEST
         assert "note" not in [row[1] for row in db.execute("PRAGMA table_info(task_state)")]
     opened(path).close()
     assert_whole(path)
+
+
+def test_a_new_database_is_seen_empty_or_at_its_newest_version(path: Path) -> None:
+    """A reader that meets it half made would ask for an upgrade."""
+    seen = set()
+    with closing(schema.connect(str(path))) as db:
+        db.set_trace_callback(lambda _: seen.add(ask(path, "PRAGMA user_version")[0][0]))
+        schema.migrate(db, str(path))
+    assert seen <= {0, NEWEST} and NEWEST > 1
+    assert ask(path, "PRAGMA user_version") == [(NEWEST,)]
 
 
 def test_a_migration_takes_the_steps_from_its_version_on_in_order(path: Path) -> None:
     steps = (*schema.MIGRATIONS, ADD_COLUMN, ("UPDATE task_state SET note = note || '!'",))
     with closing(opened(path)) as store:
         fill(store, 1)
-    for count in (2, 3, 3):
+    for count in (NEWEST + 1, NEWEST + 2, NEWEST + 2):
         with closing(schema.connect(str(path))) as db:
             schema.migrate(db, str(path), steps[:count])
     assert ask(path, "SELECT note FROM task_state") == [("new!",)]
     assert [name for name in names(path.parent) if name.endswith(".bak")] == [
-        "minisched.db.v1.bak",
-        "minisched.db.v2.bak",
+        f"minisched.db.v{NEWEST}.bak",
+        f"minisched.db.v{NEWEST + 1}.bak",
     ]
 
 

@@ -274,7 +274,7 @@ def test_retention_and_recovery_find_their_rows_by_an_index(store: Store) -> Non
     due = "SELECT scheduled_time FROM task_history INDEXED BY task_history_due WHERE task_id = ? AND scheduled_time > ?"
     for query, values in (
         (_OLD, (0.0, 0, NOW, 100)),
-        (_SURPLUS, ("a", 5, None, None, 5)),
+        (_SURPLUS, ("a", 5, NOW, NOW + 1, None, None, 5)),
         (unfinished, [status.value for status in UNFINISHED]),
         (due, ("a", 0)),
     ):

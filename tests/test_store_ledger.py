@@ -13,10 +13,10 @@ from minisched.model import Batch, HistorySettings, Status, StoreError, TaskAtte
 from minisched.store import DuplicateRun, History, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from minisched.model import Ledger
+    from minisched.model import Ledger, TaskExecution
 
 DUE = 1_794_999_000
 
@@ -303,3 +303,31 @@ def test_a_folder_that_is_not_there_is_an_io_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as refused:
         opened(tmp_path / "none" / "minisched.db")
     assert refused.value.kind == "io"
+
+
+def test_a_guard_sees_what_another_process_wrote_since_the_last_look_and_can_refuse(path: Path) -> None:
+    """It is asked in the transaction that it guards, and not where nobody else has written."""
+    seen: list[list[str]] = []
+
+    def guard(unfinished: Sequence[TaskExecution]) -> None:
+        seen.append([run.task_id for run in unfinished])
+        if len(unfinished) > 1:
+            raise StoreError("raced", "two")
+
+    with closing(opened(path)) as store, closing(opened(path)) as other:
+        store.commit(Batch([make("a")], guard=guard))  # it has never looked
+        assert seen == [[]]
+        assert [run.task_id for run in store.unfinished()] == ["a"]
+        store.commit(Batch([make("done", Status.SUCCESS)], guard=guard))
+        assert len(seen) == 1
+        other.commit(Batch([make("b")]))
+        for _ in range(2):
+            with pytest.raises(StoreError) as refused:
+                store.commit(Batch([make("c")], guard=guard))
+            assert refused.value.kind == "raced"
+        assert seen[1:] == [["a", "b"]] * 2
+        assert store.changed_elsewhere()  # the guard does not stand for the look
+        assert [run.task_id for run in store.unfinished()] == ["a", "b"]
+        store.commit(Batch([make("c")], guard=guard))
+        assert len(seen) == 3
+    assert_whole(path)

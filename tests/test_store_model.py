@@ -156,6 +156,10 @@ class StoreMachine(RuleBasedStateMachine):
                 if young[run_id].status.ended and run_id not in (state.last_run_id, state.last_failure_id):
                     del young[run_id]
         assert sum(steps) == len(self.runs) - len(young)
+        for run_id, run in self.runs.items():
+            state = self.state[run.task_id]
+            if run_id not in young and run.scheduled_time is not None:
+                self.state[run.task_id] = state._replace(forgotten=max(state.forgotten, run.scheduled_time))
         self.runs = young
 
     @rule()

@@ -53,6 +53,24 @@ def test_each_task_keeps_its_newest_runs(store: Store, path: Path) -> None:
     assert store.records()["backup"].run_count == 5
 
 
+def test_the_latest_due_time_that_is_deleted_stays_known(store: Store) -> None:
+    store.commit(Batch([make("a", Status.SUCCESS, scheduled_time=int(NOW) - 100 + due) for due in (1, 3, 2, 4)]))
+    fill(store, 3)
+    retain_all(store, HistorySettings(EVER, 1))
+    assert store.records()["a"].forgotten == int(NOW) - 97
+    assert store.record("backup").forgotten == 0
+
+
+def test_a_due_time_still_to_come_is_not_deleted_for_its_number(store: Store, path: Path) -> None:
+    """The clock was set back, and will come over it again."""
+    dues = [int(NOW) + offset for offset in (-5, 5, 10, 2 * DAY)]
+    made = store.commit(Batch([make("a", Status.SUCCESS, scheduled_time=due) for due in (*dues, int(NOW) - 1)]))
+    retain_all(store, HistorySettings(EVER, 1))
+    assert ids(path, "a") == [made[1], made[2], made[4]]
+    retain_all(store, HistorySettings(EVER, 1), now=NOW + 11)
+    assert ids(path, "a") == [made[4]]
+
+
 def test_runs_older_than_the_days_to_keep_go_and_their_attempts_with_them(store: Store, path: Path) -> None:
     attempts = (TaskAttempt(1, Status.SUCCESS, NOW),)
     old = fill(store, 10, created_time=NOW - 3 * DAY, attempts=attempts)

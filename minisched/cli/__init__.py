@@ -23,8 +23,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
     What a user can do something about is told in a line on standard error; a traceback is a bug.
     """
-    if sys.stdout is None:  # started with standard output closed
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # for the process' whole life
+    _open_standard_streams()
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a locale that is not UTF-8
     try:
         options = make_parser().parse_args(sys.argv[1:] if argv is None else argv)
@@ -42,14 +41,22 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     return _flush(code)
 
 
+def _open_standard_streams() -> None:
+    """Have all three, also where the program was started with one closed: its number would be given to the next file
+    that is opened, such as the history, and what is printed would go there."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):  # in the order of their numbers
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8", errors="backslashreplace"))  # noqa: SIM115
+
+
 def _flush(code: int) -> int:
     """The exit code, once standard output has taken all that was printed."""
     try:
         sys.stdout.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter complains when it flushes at its end
-        if not isinstance(error, BrokenPipeError):
-            from minisched.cli.output import explain
+        from minisched.cli.output import drop, explain
 
-            return explain(error)
+        drop(sys.stdout)
+        if not isinstance(error, BrokenPipeError):
+            code = explain(error)
     return code

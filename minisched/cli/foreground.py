@@ -7,14 +7,16 @@ import os
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, TextIO
 
 from minisched import lifecycle, policy
 from minisched.cli.home import View, task_named
-from minisched.cli.output import Refusal, fail, harmless
+from minisched.cli.output import Refusal, drop, fail, harmless, tell
 from minisched.engine import base_environment, dependents_of, make_launch
-from minisched.engine.words import sentence
-from minisched.executor import TaskExecutor, prepare_process, process_identity
+from minisched.engine.words import loss, sentence
+from minisched.executor import TaskExecutor, is_alive, prepare_process, process_identity
+from minisched.executor.processes import marked_processes
+from minisched.home import read_lock
 from minisched.model import (
     EXIT_NO,
     EXIT_OK,
@@ -29,16 +31,15 @@ from minisched.model import (
     Trigger,
 )
 from minisched.store import open_store
-from minisched.tasklog import TaskLogs
+from minisched.tasklog import RunLog, TaskLogs
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from minisched.model import Config, Task
 
 LOCKED_S = 30.0  # how long a run waits for the engine or a backup to let go of the history
-_BLOCKING = (Status.RUNNING, Status.RETRYING)
 _CANCELLING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -55,7 +56,6 @@ def execute(options: Namespace) -> int:
     view = View(options.home)
     config = view.good_config()
     task = task_named(options.task, config)
-    refuse_at_maximum(task, in_the_way(view, task, view.history.unfinished()))
     view.home.make_folders()
     ledger, problems = open_store(view.home.database, now=time.time(), mend=False)
     try:
@@ -66,26 +66,38 @@ def execute(options: Namespace) -> int:
         ledger.close()
 
 
-def in_the_way(view: View, task: Task, unfinished: Iterable[TaskExecution], run_id: int = 0) -> list[int]:
-    """The runs of the task that are at work, or about to be by another `exec` that came before run `run_id` (0: by
-    any)."""
-    seen = [view.as_seen(run) for run in unfinished if run.task_id == task.task_id and run.run_id != run_id]
-    starting = (Status.WAITING, Trigger.MANUAL)
-    return [
-        run.run_id
-        for run in seen
-        if run.status in _BLOCKING or ((run.status, run.trigger) == starting and not 0 < run_id < run.run_id)
+def refuse_at_maximum(task: Task, unfinished: Sequence[TaskExecution], home: str) -> list[TaskExecution]:
+    """The runs that hold places of the task. Raises Refusal where no further one may start beside them."""
+    others = [run for run in unfinished if run.task_id == task.task_id and holds_a_place(run, home)]
+    if len(others) < task.task_max_instances:
+        return others
+    names = ", ".join(str(run.run_id) for run in others)
+    told = [
+        f"{task.task_id} is at its task_max_instances ({task.task_max_instances}): "
+        f"run {names} is under way; wait for its end and try again"
     ]
+    told += [
+        f"run {run.run_id}: whoever started it is gone, its process still lives; the next start of the engine ends it"
+        for run in others
+        if not is_owned(run)
+    ]
+    raise Refusal(*told, code=EXIT_NO)
 
 
-def refuse_at_maximum(task: Task, run_ids: Sequence[int]) -> None:
-    """Raises Refusal where no further run of the task may start beside these."""
-    if len(run_ids) >= task.task_max_instances:
-        raise Refusal(
-            f"{task.task_id} is at its task_max_instances ({task.task_max_instances}): "
-            f"run {', '.join(map(str, run_ids))} is under way; wait for its end and try again",
-            code=EXIT_NO,
-        )
+def holds_a_place(run: TaskExecution, home: str) -> bool:
+    """Whether an unfinished run is at work, or about to be in an engine that lives. A process may have outlived the
+    engine that started it."""
+    if is_owned(run):
+        waits_for_capacity = run.status is Status.QUEUED and run.reason == Reason.MAX_RUNNING.value
+        return run.status in (Status.RUNNING, Status.RETRYING) or waits_for_capacity
+    if run.status is not Status.RUNNING:
+        return False
+    process = run.attempts[-1].process if run.attempts else None
+    return is_alive(process, assume=True) if process else bool(marked_processes(run.run_id, home))
+
+
+def is_owned(run: TaskExecution) -> bool:
+    return run.owner is not None and is_alive(run.owner, assume=True)
 
 
 class _Foreground:
@@ -97,9 +109,9 @@ class _Foreground:
         self.task = task
         self.ledger = ledger
         self.cancelled: Optional[Reason] = None
-        # The engine may rotate this log at any moment; two programs that rename the same files lose some.
-        logs = TaskLogs(view.home.logs, config.settings.log, view.zone, rotate=False)
-        self.executor = TaskExecutor(lambda message: None, logs)
+        self.executor = TaskExecutor(lambda message: None, self)
+        self.alone = False  # no other run of the task was at work when this one began
+        self.echo = Echo()
         self.run_: TaskExecution
         self.run_id = 0
         for number in signals:
@@ -119,12 +131,14 @@ class _Foreground:
             owner=process_identity(os.getpid()),
             env=env or None,
         )
-        (self.run_id,) = self.commit(Batch(runs=[run]))
-        run = run._replace(run_id=self.run_id)
-        self.give_way(run, Status.SKIPPED)
-        self.run_ = lifecycle.begin_attempt(run, time.time())
-        self.commit(Batch(runs=[self.run_], durable=False))
-        self.give_way(self.run_, Status.CANCELLED)  # the engine may have begun a run since the first look
+        run = lifecycle.begin_attempt(run, run.created_time)
+
+        def guard(unfinished: Sequence[TaskExecution]) -> None:
+            self.alone = not refuse_at_maximum(self.task, unfinished, self.view.home.path)
+
+        # To look who is at work and to be so oneself is one transaction: of two that come at once only one passes.
+        (self.run_id,) = self.commit(Batch(runs=[run], guard=guard))
+        self.run_ = run._replace(run_id=self.run_id)
         try:
             launch = make_launch(
                 self.task,
@@ -138,21 +152,16 @@ class _Foreground:
         except (LookupError, OSError, ValueError) as error:
             done = Completion(end_time=time.time(), duration=0.0, spawn_error=f"task_env: {error}")
         else:
-            done = self.executor.execute_task(launch, Echo(), self.started)
+            done = self.executor.execute_task(launch, self.echo, self.started)
         return self.end(done)
 
-    def give_way(self, run: TaskExecution, status: Status) -> None:
-        """End as `status` where somebody was faster. Raises Refusal then."""
-        others = in_the_way(self.view, self.task, self.ledger.unfinished(), self.run_id)
-        try:
-            refuse_at_maximum(self.task, others)
-        except Refusal:
-            reason = Reason.OVERLAP if status is Status.SKIPPED else Reason.REPLACED
-            detail = f"run {', '.join(map(str, others))} is under way"
-            if run.attempts:
-                run = lifecycle.change_attempt(run, status=status, reason=reason.value, end_time=time.time())
-            self.commit(Batch(runs=[lifecycle.advance(run, status, time.time(), reason, detail)]))
-            raise
+    def open_run(self, path: str, run_id: int, attempt: int) -> RunLog:
+        """The task's log, for the executor. An engine rotates the logs of its home, and of several `exec` the one that
+        was there first: two programs that rename the same files lose some."""
+        engine = read_lock(self.view.home).holder
+        rotate = self.alone and not (engine and is_alive(engine, assume=True))
+        logs = TaskLogs(self.view.home.logs, self.config.settings.log, self.view.zone, rotate)
+        return logs.open_run(path, run_id, attempt)
 
     def started(self, message: RunStarted) -> None:
         self.run_ = lifecycle.change_attempt(self.run_, process=message.process, log=message.log)
@@ -164,14 +173,19 @@ class _Foreground:
             pass  # the end brings it; the process is not kept waiting
 
     def end(self, done: Completion) -> int:
-        """Record the end with all that follows from it, as the engine does."""
+        """Record the end with all that follows from it, as the engine does; then tell it, if anybody listens."""
         now = time.time()
         verdict = policy.classify(done, self.cancelled)
         run = lifecycle.close_attempt(self.run_, verdict, done)
         run = lifecycle.advance(run, verdict.status, now, verdict.reason, verdict.detail)
         effects = policy.effects(run, dependents_of(self.config.tasks), now)
-        print(f"minisched: {harmless(sentence(run))}", file=sys.stderr)
-        self.commit(Batch(runs=[run, *effects.skipped], tokens_put=effects.tokens, tails={run.run_id: done.tail}))
+        try:
+            self.commit(Batch(runs=[run, *effects.skipped], tokens_put=effects.tokens, tails={run.run_id: done.tail}))
+        finally:
+            self.echo.finish()
+            tell(sentence(run))
+            if done.log_lost:
+                tell(loss(run))
         return EXIT_OK if run.status is Status.SUCCESS else EXIT_NO
 
     def commit(self, batch: Batch) -> list[int]:
@@ -187,19 +201,40 @@ class _Foreground:
 
 
 class Echo:
-    """A task's output on this terminal: byte by byte as it is into a pipe or file, harmless on a screen."""
+    """A task's output on this terminal: byte by byte as it is into a pipe or file, harmless on a screen. One that takes
+    no more of it is given up; the run and the other one go on."""
 
     def __init__(self) -> None:
         decoder = codecs.getincrementaldecoder("utf-8")
         self._decoders = {stream: decoder("backslashreplace") for stream in ("out", "err")}
+        self._in_line = False  # the cursor of the terminal stands in a line that has no end yet
 
     def __call__(self, stream: str, block: bytes) -> None:
         target = sys.stdout if stream == "out" else sys.stderr
-        if target.isatty():
-            text = self._decoders[stream].decode(block)
-            # A progress bar's returns are line ends, as in the log.
-            target.write(harmless(text.replace("\r\n", "\n").replace("\r", "\n")))
-            target.flush()
-        else:
-            target.buffer.write(block)
-            target.buffer.flush()
+        try:
+            if target.isatty():
+                self._show(target, self._decoders[stream].decode(block))
+            else:
+                target.buffer.write(block)
+                target.buffer.flush()
+        except OSError as error:
+            drop(target)
+            if not isinstance(error, BrokenPipeError):
+                tell(f"standard {'output' if stream == 'out' else 'error'}: {error.strerror}; the task runs on")
+
+    def finish(self) -> None:
+        """What is still to be shown of a character cut short, and on a terminal the end of the last line."""
+        for stream, decoder in self._decoders.items():
+            rest = decoder.decode(b"", True)
+            if rest:
+                self(stream, rest.encode())
+        if self._in_line and sys.stderr.isatty():
+            self("err", b"\n")
+
+    def _show(self, target: TextIO, text: str) -> None:
+        # A progress bar's returns are line ends, as in the log.
+        text = harmless(text.replace("\r\n", "\n").replace("\r", "\n"))
+        target.write(text)
+        target.flush()
+        if text:
+            self._in_line = not text.endswith("\n")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Optional, Union
 
 from minisched.api.ports import LogPage
 from minisched.model import LogMark
-from minisched.tasklog import OutputGone, lines_before, read_from, read_run, run_lines, tail_lines, visible
+from minisched.tasklog import Jump, OutputGone, last_lines, lines_before, read_from, read_run, run_lines, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,17 +34,17 @@ class LogReader:
         return visible(data.decode("utf-8", "backslashreplace"))
 
     def read(self, path: str, place: Optional[LogMark], limit: int) -> LogPage:
-        data, after, anew = read_from(path, place, limit)
+        data, after, jump = read_from(path, place, limit)
         cut = _CUT.search(data)
         if cut and len(cut[0]) < len(data):  # a line longer than the limit was divided within a character
             data = data[: cut.start()]
             after = LogMark(after.inode, after.offset - len(cut[0]))
         start = LogMark(after.inode, after.offset - len(data))
         at_end = not data or (len(data) < limit and not read_from(path, after, _WHOLE_LINE)[0])
-        return self._page(data, start, after, anew, at_end)
+        return self._page(data, start, after, jump is not Jump.NONE, at_end)
 
     def tail(self, path: str, lines: int) -> LogPage:
-        _, end = tail_lines(path, 0)
+        _, end = last_lines(path, 0)
         pieces: list[bytes] = []
         start, size, count = end, 0, 0
         while count < lines and size < _MOST_TAIL:

@@ -10,12 +10,24 @@ import time
 from typing import TYPE_CHECKING
 
 from minisched.cli.home import View, unknown_task
-from minisched.cli.output import Refusal, fail
-from minisched.model import EXIT_OK, EXIT_USAGE, LogMark
-from minisched.tasklog import OutputGone, read_from, read_run, tail_lines, visible
+from minisched.cli.output import Refusal, fail, tell, why_of
+from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, LogMark
+from minisched.tasklog import (
+    Jump,
+    OutputGone,
+    last_lines,
+    read_from,
+    read_remains,
+    read_run,
+    read_span,
+    visible,
+)
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Iterable
+
+    from minisched.model import TaskAttempt
 
 FOLLOW_S = 0.25  # between looks at a log that grows
 _BLOCK = 256 * 1024
@@ -35,12 +47,22 @@ def logs(options: Namespace) -> int:
         paths = {options.task: log_of(view, options.task)}
     if options.follow:
         return follow(paths, options.n)
-    lines, _ = tail_lines(paths[options.task], options.n)
-    if lines:
-        show(lines)
-    else:
-        print(f"{options.task} has no output yet", file=sys.stderr)
-    return EXIT_OK
+    path = paths[options.task]
+    usable = _is_usable(path)
+    if not show_all(read_span(path, *last_lines(path, options.n))) and usable:
+        tell(f"{options.task} has no output yet")
+    return EXIT_OK if usable else EXIT_NO
+
+
+def _is_usable(path: str) -> bool:
+    """Whether a log stands there or could; says so where something else is in its place."""
+    try:
+        usable = stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return True
+    if not usable:
+        fail(f"{path} is no regular file: output is neither written to it nor read from it; move it away")
+    return usable
 
 
 def log_of(view: View, task_id: str) -> str:
@@ -71,31 +93,59 @@ def show(data: bytes, prefix: str = "") -> None:
     sys.stdout.flush()
 
 
+def show_all(blocks: Iterable[bytes]) -> bool:
+    """Print what comes; whether anything did."""
+    shown = False
+    for block in blocks:
+        show(block)
+        shown = True
+    return shown
+
+
 def one_run(view: View, options: Namespace) -> int:
-    """All output of a run, attempt by attempt; where its log is gone, the end of it that the history keeps."""
+    """All output of a run, attempt by attempt; of the last one, where no log has it, the end that the history keeps."""
     run_id: int = options.run
     run = view.history.run(run_id)
     if run is None:
         raise Refusal(f"no run {run_id} in the history")
     if options.task not in (None, run.task_id):
         raise Refusal(f"run {run_id} is one of {run.task_id}")
-    attempts = [(attempt.attempt, attempt.log) for attempt in run.attempts if attempt.log is not None]
-    if not attempts:
-        raise Refusal(f"run {run_id} of {run.task_id} has no output: it is {view.as_seen(run).status}")
-    gone = None
-    for number, mark in attempts:
-        try:
-            for block in read_run(_path(view, run.task_id), mark, run_id, number):
-                show(block)
-        except OutputGone as error:  # of an early attempt perhaps only: the later ones are shown
-            gone = error
-    if gone is not None:
-        tail = view.history.tail(run_id)
-        if not tail:
-            raise Refusal(f"{gone}, and the history keeps none of it")
-        fail(f"{gone}; the end of it, from the history:")
+    path = _path(view, run.task_id)
+    for attempt in run.attempts[:-1]:
+        missing = show_attempt(path, run_id, attempt)
+        if missing:
+            tell(f"{missing} (attempt {attempt.attempt})")
+    missing = show_attempt(path, run_id, run.attempts[-1]) if run.attempts else f"run {run_id} was not started"
+    if not missing:
+        return EXIT_OK
+    tail = view.history.tail(run_id)
+    if tail:
+        tell(f"{missing}; the end of it, from the history:")
         show(tail)
-    return EXIT_OK
+        return EXIT_OK
+    if run.attempts and (run.attempts[-1].log or run.attempts[-1].log_lost):
+        raise Refusal(f"{missing}, and the history keeps none of it")
+    seen = view.as_seen(run)
+    why = f" ({why_of(seen.reason, seen.detail)})" if seen.reason else ""
+    raise Refusal(f"run {run_id} of {run.task_id} has no output: it is {seen.status}{why}")
+
+
+def show_attempt(path: str, run_id: int, attempt: TaskAttempt) -> str:
+    """Print the output of an attempt, or what is left of it; why there is none, if there is none."""
+    if attempt.log is None:
+        return f"the output of run {run_id} {'could not be written to' if attempt.log_lost else 'is not in'} {path}"
+    try:
+        show_all(read_run(path, attempt.log, run_id, attempt.attempt))
+        return ""
+    except OutputGone as error:
+        blocks = read_remains(path, run_id, attempt.attempt)
+        first = next(blocks, b"")
+        if not first:
+            return str(error)
+    tell(f"the output of run {run_id} is no longer there from its beginning; what is left of it:")
+    show(first)
+    show_all(blocks)
+    return ""
 
 
 def follow(paths: dict[str, str], lines: int) -> int:
@@ -104,17 +154,19 @@ def follow(paths: dict[str, str], lines: int) -> int:
     several = len(paths) > 1
     places: dict[str, LogMark] = {}
     for name, path in paths.items():
-        if os.path.exists(path):
-            data, places[name] = tail_lines(path, max(1, lines // len(paths)))
-            show(data, f"{name}: " if several else "")
-    while not _reader_gone(FOLLOW_S):
+        if _is_usable(path) and os.path.exists(path):
+            places[name], _ = last_lines(path, max(1, lines // len(paths)))
+    while True:
         for name, path in paths.items():
             while _has_grown(path, places.get(name)):
-                data, places[name], _ = read_from(path, places.get(name), _BLOCK)
+                data, places[name], jump = read_from(path, places.get(name), _BLOCK)
+                if jump is Jump.GONE:
+                    tell(f"{name}: some lines were rotated away or removed before they could be shown")
                 if not data:
                     break
                 show(data, f"{name}: " if several else "")
-    return EXIT_OK
+        if _reader_gone(FOLLOW_S):
+            return EXIT_OK
 
 
 def _has_grown(path: str, place: LogMark | None) -> bool:

@@ -13,6 +13,7 @@ from minisched.model import EXIT_NO, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import TextIO
 
 _COLOURS = {
     "success": "32",
@@ -43,9 +44,25 @@ class Refusal(Exception):
         self.code = code
 
 
+def tell(message: str) -> None:
+    """A line on standard error. Where that cannot be written nobody is told, and nothing else changes."""
+    try:
+        print(f"minisched: {harmless(message)}", file=sys.stderr, flush=True)
+    except OSError:
+        drop(sys.stderr)
+
+
+def drop(stream: TextIO) -> None:
+    """Give up an output that cannot be written: what is left in it and what still comes goes to /dev/null. Else the
+    interpreter fails when it flushes at its end, and the exit code is 120 whatever was done."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
+
+
 def fail(message: str, code: int = EXIT_NO) -> int:
     """Say on standard error why not; the exit code to return."""
-    print(f"minisched: {harmless(message)}", file=sys.stderr)
+    tell(message)
     return code
 
 
@@ -59,8 +76,14 @@ def explain(error: Exception) -> int:
         way_out = _WAY_OUT.get(error.kind)
         return fail(f"{error}; {way_out}" if way_out else str(error))
     if isinstance(error, OSError):
-        return fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return fail(in_words(error))
     raise error
+
+
+def in_words(error: OSError) -> str:
+    """What failed, for people: without the number that Python puts before it."""
+    why = error.strerror or str(error)
+    return f"{error.filename}: {why}" if error.filename else why
 
 
 def harmless(text: str) -> str:
@@ -70,6 +93,11 @@ def harmless(text: str) -> str:
     from minisched.tasklog import visible  # brings logging along, which most do without
 
     return visible(text)
+
+
+def why_of(reason: Optional[str], detail: str) -> str:
+    """As in `spawn: tasks/x.sh: No such file or directory`; without what stands beside it anyway, the exit code."""
+    return ": ".join(part for part in (reason, detail if reason not in ("exit_code", "signal") else "") if part)
 
 
 def print_json(value: Any) -> None:

@@ -6,9 +6,9 @@ import os
 from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.cli.home import View, unknown_task
-from minisched.cli.output import Refusal, harmless, print_json, print_table
+from minisched.cli.output import Refusal, harmless, print_json, print_table, why_of
 from minisched.cli.show import short, words_of
-from minisched.model import EXIT_OK, EXIT_USAGE, FAILURES, Status, Trigger
+from minisched.model import EXIT_OK, EXIT_USAGE, Status, Trigger
 from minisched.timetable import parse_time
 
 if TYPE_CHECKING:
@@ -62,9 +62,7 @@ def _time(text: Optional[str], view: View) -> Optional[float]:
 
 
 def _run_row(run: dict[str, Any]) -> tuple[Any, ...]:
-    why = run["reason"] or ""
-    if run["detail"] and run["status"] not in [one.value for one in FAILURES]:
-        why = f"{why}: {run['detail']}"
+    why = why_of(run["reason"], run["detail"])
     if run["status"] == Status.WAITING and run["reason"]:
         why = f"for {run['reason']}"
     return (
@@ -90,7 +88,10 @@ def _exit(attempt: dict[str, Any]) -> Any:
 
 
 def _why(one: dict[str, Any]) -> str:
-    return ": ".join(part for part in (one["reason"], one["detail"]) if part)
+    """All that is known, of a run or of an attempt."""
+    text = ": ".join(part for part in (one["reason"], one["detail"]) if part)
+    losses = {"log_lost": "output lost", "output_cut": "output cut"}  # a failed write; a pipe held after the end
+    return "; ".join(part for part in (text, *(words for name, words in losses.items() if one.get(name))) if part)
 
 
 def _one_run(options: Namespace) -> int:

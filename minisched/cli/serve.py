@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import time
 import traceback
 from queue import SimpleQueue
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from minisched import __version__
 from minisched.api.token import UnsafeToken, load_token
 from minisched.cli.home import config_problems
-from minisched.cli.output import fail
+from minisched.cli.output import drop, fail, in_words
 from minisched.cli.web import Web
 from minisched.clock import SystemClock
 from minisched.config import ConfigError, check_permissions, load_config, sweep_temporaries
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
 
-# As PID 1 the engine reaps what its tasks leave behind, at the second look: no zombie stays longer than 3 s.
-POLL_AS_INIT_S = 1.5
+# As PID 1 the engine reaps what its tasks leave behind, at the second look, as the executor's ORPHAN_AGE_S is less than
+# this: a zombie stays 1.2 s at most, with room for a busy machine below the 2 s that are promised.
+POLL_AS_INIT_S = 0.6
 PAGE_CLOSE_S = 1.0  # for the answers under way when the engine ends
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: a bug of ours
 
@@ -54,7 +56,8 @@ class ConfigFile:
         try:
             return load_config(self._path)
         except (OSError, ImportError) as error:
-            raise ConfigError([Problem("", f"cannot be checked now ({error}); it is tried again")]) from error
+            why = in_words(error) if isinstance(error, OSError) else error
+            raise ConfigError([Problem("", f"cannot be checked now ({why}); it is tried again")]) from error
 
 
 def run(options: Namespace) -> int:
@@ -86,7 +89,7 @@ def run(options: Namespace) -> int:
     except (NewerDatabase, StoreError) as error:
         return fail(str(error), EXIT_IOERR)
     except OSError as error:
-        return fail(f"{home.path}: the home cannot be used: {error}", EXIT_IOERR)
+        return fail(f"the home {home.path} cannot be used: {in_words(error)}", EXIT_IOERR)
     log = engine_logger(home.logs, config.settings.log, load_zone(config.settings.timezone))
     for told in problems:
         log.error("history: %s", told)
@@ -96,8 +99,10 @@ def run(options: Namespace) -> int:
     engine, web = build(home, config, source, stamp, ledger, log, lock)
     install_signals(engine.inbox)
     count = len(config.tasks)
-    print(f"minisched {__version__}: home {home.path}, {count} task{'' if count == 1 else 's'}", flush=True)
-    print("output in logs/, what the engine does in logs/minisched.log; Ctrl-C stops it", flush=True)
+    greet(
+        f"minisched {__version__}: home {home.path}, {count} task{'' if count == 1 else 's'}",
+        "output in logs/, what the engine does in logs/minisched.log; Ctrl-C stops it",
+    )
     try:
         engine.start()
         web.open(config.settings.http)  # after the first tasks: its modules take longer to import than a start does
@@ -121,6 +126,15 @@ def run(options: Namespace) -> int:
         lock.release()
 
 
+def greet(*lines: str) -> None:
+    """Say on standard output that it runs. Where nobody can be told (a full disk, no reader) it runs all the same."""
+    try:
+        for line in lines:
+            print(line, flush=True)
+    except OSError:
+        drop(sys.stdout)
+
+
 def build(
     home: Home, config: Config, source: ConfigFile, stamp: object, ledger: Any, log: logging.Logger, lock: HomeLock
 ) -> tuple[SchedulerEngine, Web]:
@@ -141,8 +155,10 @@ def build(
             lock.restore()
             if ledger.db_id != lock.db_id:  # a new history was begun in the place of a damaged one
                 lock.write(process_identity(os.getpid()), ledger.db_id)
-        except (HomeBusy, OSError) as error:
+        except HomeBusy as error:
             problems.append(f"{home.lock}: {error}")
+        except OSError as error:
+            problems.append(f"the lock cannot be kept: {in_words(error)}")
         if web.upkeep():
             problems.append(web.problem)
         return problems

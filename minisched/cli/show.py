@@ -6,12 +6,13 @@ import time
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from minisched.cli.home import View, next_start
-from minisched.cli.output import Refusal, harmless, print_json, print_table
+from minisched.cli.output import Refusal, fail, harmless, print_json, print_table, why_of
 from minisched.cli.setup import by_what
-from minisched.model import EXIT_OK, EXIT_USAGE, UNFINISHED, Status, Word, iso
+from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, UNFINISHED, Status, Word, iso
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Mapping
 
     from minisched.model import Task, TaskExecution
 
@@ -23,44 +24,49 @@ _CALM = (Status.IDLE.value, Status.SUCCESS.value)
 
 
 def tasks_seen(view: View) -> list[dict[str, Any]]:
-    """Every task of the config with its state, as JSON objects."""
+    """Every task of the config with its state, as JSON objects. Where the config is broken, every task that the history
+    knows, with what it knows."""
     records = view.history.records()
     unfinished: dict[str, list[TaskExecution]] = {}
     for run in view.history.unfinished():
         unfinished.setdefault(run.task_id, []).append(view.as_seen(run))
-    tasks = view.config.tasks.values() if view.config else ()
-    ids = [records[task.task_id].last_run_id for task in tasks if task.task_id in records]
+    tasks: Mapping[str, Optional[Task]] = view.config.tasks if view.config else dict.fromkeys(sorted(records))
+    ids = [records[task_id].last_run_id for task_id in tasks if task_id in records]
     ended = {run.run_id: run for run in view.history.runs([run_id for run_id in ids if run_id is not None])}
     now = time.time()
     seen = []
-    for task in tasks:
-        record = records.get(task.task_id)
+    for task_id, task in tasks.items():
+        record = records.get(task_id)
         last = ended.get(record.last_run_id) if record and record.last_run_id else None
-        one = _task_seen(view, task, unfinished.get(task.task_id, []), last, now)
+        one = {"task_id": task_id, **_about(view, task, task_id, now)}
+        one.update(_state(view, unfinished.get(task_id, []), last))
         one["consecutive_failures"] = record.consecutive_failures if record else 0
         seen.append(one)
     return seen
 
 
-def _task_seen(
-    view: View, task: Task, runs: list[TaskExecution], ended: Optional[TaskExecution], now: float
-) -> dict[str, Any]:
+def _about(view: View, task: Optional[Task], task_id: str, now: float) -> dict[str, Any]:
+    """What the config says of a task; None: it cannot be read."""
+    return {
+        "task_name": task.task_name if task else task_id,
+        "task_tags": list(task.task_tags) if task else [],
+        "task_schedule": list(task.task_schedule) if task else [],
+        "task_dependencies": list(task.task_dependencies) if task else [],
+        "enabled": task.enabled if task else None,
+        "next_run_time": iso(next_start(task, now), view.zone_of(task_id)) if task else None,
+    }
+
+
+def _state(view: View, runs: list[TaskExecution], ended: Optional[TaskExecution]) -> dict[str, Any]:
     """runs: those without an end in the history, as they are seen; ended: the last one that has one."""
     live = [run for run in runs if run.status in UNFINISHED]
     gone = [run for run in runs if run.status.ended]  # their engine died; the next one will end them, last of all
     last = gone[-1] if gone else ended
     shown = min(live, key=lambda run: UNFINISHED.index(run.status), default=last)
     return {
-        "task_id": task.task_id,
-        "task_name": task.task_name,
-        "task_tags": list(task.task_tags),
-        "task_schedule": list(task.task_schedule),
-        "task_dependencies": list(task.task_dependencies),
-        "enabled": task.enabled,
         "current_status": shown.status.value if shown else Status.IDLE.value,
         "reason": shown.reason if shown else None,
-        "next_run_time": iso(next_start(task, now), view.zone_of(task.task_id)),
-        "consecutive_failures": 0,
+        "detail": shown.detail if shown else "",
         "last_run": view.as_json(last) if last else None,
         "running": [view.as_json(run) for run in live],
     }
@@ -69,10 +75,14 @@ def _task_seen(
 def list_tasks(options: Namespace) -> int:
     statuses = [status.value for status in words_of(options.status, Status)]
     view = View(options.home)
-    view.good_config()
+    seen = tasks_seen(view)
+    if not seen:
+        view.good_config()
+    for problem in view.problems:
+        fail(problem)
     tasks = [
         task
-        for task in tasks_seen(view)
+        for task in seen
         if (options.tag is None or options.tag in task["task_tags"])
         and (not statuses or task["current_status"] in statuses)
     ]
@@ -82,7 +92,7 @@ def list_tasks(options: Namespace) -> int:
         print_table(_HEADERS, [_task_row(task) for task in tasks], cut=_CUT)
     else:
         print("no such tasks" if options.tag is not None or statuses else "no tasks")
-    return EXIT_OK
+    return EXIT_OK if view.config else EXIT_NO
 
 
 def words_of(text: Optional[str], kind: type[W]) -> list[W]:
@@ -103,7 +113,7 @@ def _task_row(task: dict[str, Any]) -> tuple[Any, ...]:
     return (
         task["task_id"],
         task["current_status"],
-        next_run if task["enabled"] else "disabled",
+        "unknown" if task["enabled"] is None else next_run if task["enabled"] else "disabled",
         _why(task),
         short((last["start_time"] or last["end_time"]) if last else None),
         task["task_name"] if task["task_name"] != task["task_id"] else "",
@@ -121,9 +131,10 @@ def _why(task: dict[str, Any]) -> str:
         return f"{reason}, attempt {run['attempt']} of {run['max_attempts']} failed"
     if live and status == Status.RUNNING:
         return f"since {short(live[0]['attempts'][-1]['start_time'])}"
+    why = why_of(reason, task["detail"])
     if not live and task["consecutive_failures"] > 1:
-        return f"{reason}, {task['consecutive_failures']} in a row"
-    return str(reason)
+        return f"{why}, {task['consecutive_failures']} in a row"
+    return why
 
 
 def short(moment: Optional[str]) -> str:

@@ -94,6 +94,8 @@ class _Tasks:
     def __init__(self, file: str, home: Optional[str], reading: Reading) -> None:
         self.file, self.reading = file, reading
         self.logs_folder = os.path.join(home, "logs") if home else None
+        # What is not to be written into: the config and the scripts, the history and the lock.
+        self.kept_folders = [os.path.join(home, name).lower() for name in ("tasks", "var")] if home else []
         self.problems: list[Problem] = []
         self.tasks: dict[str, Task] = {}
         self.owners: dict[str, str] = {}  # task_id -> `tasks[2] (nightly_backup):`
@@ -152,6 +154,9 @@ class _Tasks:
             if log in (".", "..") or log.startswith("../") or log.endswith("/"):
                 rule = 'expected a file inside logs/, such as "backup/nightly.log", or an absolute path'
                 self._tell(task_id, "task_log", f"is {show(task.task_log)}; {rule}")
+            elif any(f"{log}/".startswith(f"{folder}/") for folder in self.kept_folders):
+                rule = "which lies in tasks/ or var/ of the home; expected a path in logs/ or outside the home"
+                self._tell(task_id, "task_log", f"is {show(task.task_log)}, {rule}")
             elif log in owners:
                 self._tell_log(task_id, task, owners[log], "is the log of")
             else:

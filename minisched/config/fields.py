@@ -27,6 +27,10 @@ ALLOWED_HOST = Text(
 )
 _LOOPBACK = re.compile(r"127(?:\.[0-9]{1,3}){3}|::1|localhost", re.IGNORECASE)
 
+# Lines that were read at once are written at once and stand in one file: 64 KiB, that of empty ones are 0.5 MB by their
+# stamps. A smaller limit would not hold.
+LEAST_LOG_BYTES = 2**20
+
 SMTP_PORTS = {"none": 25, "starttls": 587, "ssl": 465}
 
 
@@ -52,7 +56,13 @@ def _build_smtp(**values: Any) -> SmtpSettings:
 LOG = Table(
     Field("when", Choice("midnight"), "midnight", "When a log is rotated.", "日志何时轮转。"),
     Field("backup_count", Integer(0, 10_000), 3, "Rotated files kept; 0: all.", "保留的轮转文件数；0：全部。"),
-    Field("max_bytes", Size(), "50MB", "A log is rotated before it grows larger; 0: never.", "超过前轮转；0：不限。"),
+    Field(
+        "max_bytes",
+        Size(LEAST_LOG_BYTES, or_zero=True),
+        "50MB",
+        "A log is rotated before it grows larger; 0: at midnight only.",
+        "超过前轮转；0：仅在午夜轮转。",
+    ),
     build=LogSettings,
 )
 

@@ -117,26 +117,32 @@ class Duration(Kind):
 
 
 class Size(Kind):
-    """Bytes: a whole number, or text with a unit; a KB is 1024 bytes, as where memory and files are counted."""
+    """Bytes: a whole number, or text with a unit; a KB is 1024 bytes, as where memory and files are counted. At least
+    `low`; with `or_zero` also 0, for none."""
 
-    rule = 'a size such as 1048576 or "10MB"'
     words = ("size", "大小")
 
-    def __init__(self, low: int = 0) -> None:
-        self.low = low
+    def __init__(self, low: int, or_zero: bool = False) -> None:
+        self.low, self.or_zero = low, or_zero
+        least = f"{low // 2**20}MB" if low >= 2**20 else str(low)
+        self.rule = f'a size such as 1048576 or "10MB", of at least {least}'
+        if or_zero:
+            self.rule += ", or 0"
+            self.words = (f"size, at least {least}, or 0", f"大小，至少 {least}，或 0")
 
     def read(self, value: Any, reading: Reading, base: Any) -> int:
         size: Any = value
         if isinstance(value, str):
             found = _SIZE.fullmatch(value)
             size = int(float(found[1]) * _UNITS[found[2]]) if found else None
-        if type(size) is int and self.low <= size <= LARGEST_SIZE:
+        if type(size) is int and (self.low <= size <= LARGEST_SIZE or (self.or_zero and size == 0)):
             return size
-        raise refusal(value, f"{self.rule}, of at least {self.low}" if self.low else self.rule)
+        raise refusal(value, self.rule)
 
     def schema(self) -> dict[str, Any]:
         number = {"type": "integer", "minimum": self.low, "maximum": LARGEST_SIZE}
-        return {"anyOf": [number, {"type": "string", "pattern": f"^{_SIZE.pattern}$"}]}
+        zero = [{"const": 0}] if self.or_zero else []
+        return {"anyOf": [number, *zero, {"type": "string", "pattern": f"^{_SIZE.pattern}$"}]}
 
 
 class Choice(Kind):

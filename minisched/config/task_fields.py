@@ -33,7 +33,14 @@ RETRY = Table(
 
 LIMITS = Table(
     Field("memory", Size(1024), None, "Address space of each process.", "每个进程的地址空间。", example="512MB"),
-    Field("cpu_seconds", Integer(1, 10**9), None, "CPU time of each process.", "每个进程的 CPU 时间。", example=600),
+    Field(
+        "cpu_seconds",
+        Integer(1, 10**9),
+        None,
+        "CPU time of each process: then XCPU (signal 24), a second of it later KILL.",
+        "每个进程的 CPU 时间：到时发送 XCPU（信号 24），再过一秒 CPU 时间发送 KILL。",
+        example=600,
+    ),
     Field(
         "open_files", Integer(3, 2**20), None, "Open files of each process.", "每个进程可打开的文件数。", example=256
     ),

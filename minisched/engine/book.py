@@ -8,7 +8,7 @@ piles up, and no process is started before its row is on disk.
 from __future__ import annotations
 
 from datetime import timezone
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 from minisched.model import Batch, Status, TaskExecution
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import tzinfo
 
+    from minisched.engine.timers import Timer
     from minisched.model import Ledger, Reason, Task, TaskRecord
     from minisched.timetable import Schedule
 
@@ -34,13 +35,14 @@ class Entry:
 class LiveRun(Entry):
     """An unfinished run and what the engine alone knows of it."""
 
-    __slots__ = ("cancelled_for", "state", "timer")
+    __slots__ = ("before", "cancelled_for", "state", "timer")
 
     def __init__(self, state: TaskState, run: TaskExecution) -> None:
         super().__init__(run)
         self.state = state
+        self.before = run  # as it was when its attempt began, until the process is ordered
         self.cancelled_for: Optional[Reason] = None
-        self.timer: Any = None  # the monotonic timer of its retry or of its dependency timeout
+        self.timer: Optional[Timer] = None  # the monotonic one of its retry or of its dependency timeout
 
 
 class TaskState:
@@ -57,7 +59,7 @@ class TaskState:
         self.live: list[LiveRun] = []
         self.known_until: float = 0  # what was settled before the clock fell back to long ago
         self.next_due: Optional[int] = None
-        self.event: Any = None  # the timer of `next_due`
+        self.event: Optional[Timer] = None  # of `next_due`
 
     def first(self, status: Status, reason: Optional[str] = None) -> Optional[LiveRun]:
         """Its oldest unfinished run in this status."""
@@ -142,8 +144,8 @@ class Book:
                 return entry if isinstance(entry, LiveRun) else None
         return None
 
-    def flush(self) -> None:
-        """Write what is marked in one transaction. Raises StoreError: then all of it stays marked."""
+    def flush(self, guard: Optional[Callable[[Sequence[TaskExecution]], None]] = None) -> None:
+        """Write what is marked in one transaction. Raises StoreError: then all of it stays marked. guard: see Batch."""
         if self.clean:
             return
         entries = list(self._entries)
@@ -153,6 +155,7 @@ class Book:
             tokens_put=sorted(self._put),
             tokens_taken=sorted(self._taken),
             tails={entry.run.run_id: entry.tail for entry in entries if entry.tail is not None},
+            guard=guard,
             durable=self._durable,
         )
         ids = self.ledger.commit(batch)

@@ -1,15 +1,16 @@
-"""Which tasks there are and when each is due: timers, due times passed, clock jumps, and a new config as a diff."""
+"""Which tasks there are and when each is due next: timers, clock jumps, and a new config as a diff."""
 
 from __future__ import annotations
 
-import sched
 import sys
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 from minisched import policy
 from minisched.engine.book import TaskState
-from minisched.model import Reason, Status, StoreError, TaskRecord, Trigger
-from minisched.timetable import count_fires, jitter_offset, latest_fires, load_zone, next_of, parse_schedule
+from minisched.engine.due_times import DueTimes
+from minisched.engine.timers import Timers
+from minisched.model import Reason, Status, TaskRecord, Trigger
+from minisched.timetable import load_zone, next_of, parse_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,30 +23,21 @@ if TYPE_CHECKING:
     from minisched.timetable import Schedule
 
 REBOOT = "@reboot"
-CLOCK_SANE_SINCE = 1_735_689_600  # 2025-01-01Z; an earlier time is that of a board that has not learnt it yet
-_NO_KEYWORDS: dict[str, Any] = {}  # one for all timers; `sched` would make one for each
-
-
-def no_delay(seconds: float) -> None:
-    """For `sched`: after each event it would give up the processor, for some 0.2 ms on a busy machine."""
 
 
 class Calendar:
-    """Owns the timers of due times and, with them, the `settled` instant of every task."""
+    """Owns the timers of due times."""
 
     def __init__(self, book: Book, desk: Desk, arrivals: Arrivals, clock: Clock, ledger: Ledger, boot_id: str) -> None:
         self.book = book
         self.desk = desk
         self.arrivals = arrivals
         self.clock = clock
-        self.ledger = ledger
         self.boot_id = boot_id
-        self.timers = sched.scheduler(clock.wall, no_delay)
-        self.open = True  # False: due times wait, because nothing can be written or the engine stops
-        self.failed: Optional[StoreError] = None  # why due times could not be settled, for the engine to answer
+        self.timers = Timers(clock.wall)
+        self.due_times = DueTimes(book, arrivals, ledger)
         self._departed: dict[str, TaskState] = {}  # removed, but their processes live: should one come back, it knows
         self._fire = self.fire  # bound once, not once for each timer
-        self._overdue: dict[str, None] = {}  # tasks whose due times wait for `open`
 
     # ------------------------------------------------------------------------------------------------------- config
 
@@ -55,6 +47,10 @@ class Calendar:
         records: what the ledger knows, for tasks that are new to this engine. Returns the tasks that are new or
         changed; `begin` is for them.
         """
+        for before in self.book.tasks.values():
+            after = config.tasks.get(before.task.task_id)
+            if after is None or schedule_key(after) != before.record.schedule_key:
+                self.due_times.close(before, now)
         old, self.book.tasks = self.book.tasks, {}
         self.desk.max_running = config.settings.max_running
         self.arrivals.dependents = dependents_of(config.tasks)
@@ -70,8 +66,12 @@ class Calendar:
             elif state.task != task or state.task.task_id in departed:
                 self.disarm(state)
                 changed.append(state)
-            state.task, state.index = task, index
+            state.task = task
             self.book.tasks[task.task_id] = state
+            if state.index != index:
+                state.index = index
+                if state.event is not None and state.next_due is not None:
+                    self.set_timer(state, state.next_due)  # of two due at once, the first one first
         for state in changed:
             task = state.task
             if task.task_timezone not in zones:
@@ -106,10 +106,10 @@ class Calendar:
         """
         for state in states:
             task, record = state.task, state.record
-            key = "\n".join((task.task_timezone, *task.task_schedule)) if task.enabled and task.task_schedule else ""
-            key = sys.intern(key)  # many tasks have the same one
+            key = schedule_key(task)
             reboot = task.enabled and any(text.strip().lower() == REBOOT for text in task.task_schedule)
-            reboot_due = starting and reboot and record.boot_id != self.boot_id
+            # Where the system does not tell which boot it is (macOS), each start of the engine counts as one.
+            reboot_due = starting and reboot and (not self.boot_id or record.boot_id != self.boot_id)
             if key != record.schedule_key:
                 record = record._replace(schedule_key=key, settled=now)
             if reboot:
@@ -117,7 +117,7 @@ class Calendar:
             if record != state.record:
                 self.book.save_record(record)
             if record.settled > now:
-                self.mark(state, now, now)
+                self.due_times.turn_back([state], now)
             if not task.enabled:
                 self.drop_unstarted(state, now, "the task was disabled")
                 continue
@@ -125,7 +125,7 @@ class Calendar:
                 self.arrivals.arrive(state, Trigger.REBOOT, None, now)
             self.arm(state)
             if state.next_due is not None and state.next_due <= now:
-                self.settle(state, now, downtime=starting)
+                self.due_times.settle(state, now, downtime=starting)
                 self.arm(state)
             for live in state.live:
                 if live.run.status is Status.WAITING:
@@ -152,129 +152,66 @@ class Calendar:
         self.disarm(state)
         if not state.task.enabled or not state.schedules:
             return
-        state.next_due = next_of(state.schedules, state.record.settled if after is None else after, state.zone)
-        if state.next_due is not None:
-            # In 3.9 the order of equal (time, priority) is left to chance: the priority is the config's order.
-            state.event = self.timers.enterabs(
-                self.start_time(state, state.next_due), state.index, self._fire, (state,), _NO_KEYWORDS
-            )
+        due = next_of(state.schedules, state.record.settled if after is None else after, state.zone)
+        if due is not None:
+            self.set_timer(state, due)
+
+    def set_timer(self, state: TaskState, due: int) -> None:
+        self.disarm(state)
+        state.next_due = due
+        state.event = self.timers.at(self.due_times.start_time(state, due), self._fire, state, state.index)
 
     def disarm(self, state: TaskState) -> None:
         if state.event is not None:
             self.timers.cancel(state.event)
         state.event = state.next_due = None
 
-    def start_time(self, state: TaskState, due: int) -> float:
-        task = state.task
-        return due + jitter_offset(task.task_id, due, task.task_jitter) if task.task_jitter else due
-
     def fire(self, state: TaskState) -> None:
-        """A timer: arm the next one first (`sched` drops an event whose action raises), then settle."""
+        """A timer: set the next one first (one whose action raises is gone), then settle."""
         state.event = None
         due = state.next_due
         now = self.clock.wall()
         if due is None:
             return
-        if self.learnt_the_time(state, now):
-            self.settle(state, now, downtime=False)
+        if self.due_times.start_time(state, due) > now:
+            self.set_timer(state, due)  # the clock was set back just now
+            return
+        if self.due_times.learnt_the_time(state, now):
+            self.due_times.settle(state, now, downtime=False)
             self.arm(state)
             return
         self.arm(state, due)
         alone = state.next_due is None or state.next_due > now
-        if self.open and alone and state.task.task_id not in self._overdue:
-            self.settle_gap(state, policy.Gap([due], 1, due), now, downtime=False)
+        if self.due_times.open and alone and state.task.task_id not in self.due_times.overdue:
+            self.due_times.settle_gap(state, policy.Gap([due], 1, due), now, downtime=False)
             return
-        self.settle(state, now, downtime=False)
-        if self.open:
+        self.due_times.settle(state, now, downtime=False)
+        if self.due_times.open:
             self.arm(state)
 
     def catch_up(self, now: Instant) -> None:
         """Settle what could not be while the calendar was closed."""
-        overdue, self._overdue = self._overdue, {}
+        overdue, self.due_times.overdue = self.due_times.overdue, {}
         for task_id in overdue:
             if task_id in self.book.tasks:
-                self.settle(self.book.tasks[task_id], now, downtime=False)
+                self.due_times.settle(self.book.tasks[task_id], now, downtime=False)
                 self.arm(self.book.tasks[task_id])
-
-    # ---------------------------------------------------------------------------------------------------- due times
-
-    def settle(self, state: TaskState, now: Instant, downtime: bool) -> None:
-        """Give every due time after `settled` up to now its row."""
-        if not state.schedules or not state.task.enabled:
-            return
-        if not self.open:
-            self._overdue[state.task.task_id] = None
-            return
-        self.learnt_the_time(state, now)
-        settled = state.record.settled
-        first = next_of(state.schedules, settled, state.zone)
-        if first is None or first > now:
-            return
-        second = next_of(state.schedules, first, state.zone)
-        if second is None or second > now:
-            newest, total = [first], 1  # nearly always; to count takes five times as long
-        else:
-            total = count_fires(state.schedules, settled, now, state.zone)
-            newest = latest_fires(state.schedules, settled, now, state.zone, policy.CATCHUP_MAX + 1)
-        while newest and self.start_time(state, newest[-1]) > now:
-            newest.pop()
-            total -= 1
-        if newest:
-            self.settle_gap(state, policy.Gap(newest, total, first), now, downtime)
-
-    def settle_gap(self, state: TaskState, gap: policy.Gap, now: Instant, downtime: bool) -> None:
-        task = state.task
-        newest, total = gap.newest, gap.total
-        try:
-            known = self.ledger.due_times(task.task_id, gap.first, newest[-1])
-        except StoreError as error:
-            self._overdue[task.task_id] = None  # `settled` stands still, so the next try sees the same due times
-            self.failed = error
-            return
-        self.mark(state, newest[-1], now)
-        if known:
-            # The clock was set back over due times that have their row: none of them runs again.
-            newest = [due for due in newest if due not in known]
-            total -= len(known)
-            if not newest:
-                return
-            first = newest[0] if gap.first in known else gap.first
-            gap = policy.Gap(newest, max(total, len(newest)), first)
-        plan = policy.catch_up(gap, task.task_misfire, task.task_misfire_grace, now - task.task_jitter, downtime)
-        rows = [self.arrivals.missed(state, span, now) for span in plan.missed]
-        for item in plan.runs:
-            self.arrivals.due(state, item, now)
-        if rows and not plan.runs:
-            self.arrivals.follow_up(rows[-1], now)  # once for the gap, not once for each due time in it
 
     # ------------------------------------------------------------------------------------------------------- clocks
 
-    def mark(self, state: TaskState, settled: Instant, now: Instant) -> None:
-        """Count from `settled` on. A clock that shows long ago is wrong: what it settles is not written, so that the
-        due times from the real last one on are found once the time is known."""
-        record = state.record._replace(settled=settled)
-        if now >= CLOCK_SANE_SINCE:
-            self.book.save_record(record)
-        else:
-            state.known_until = max(state.known_until, state.record.settled)
-            state.record = record
-
-    def learnt_the_time(self, state: TaskState, now: Instant) -> bool:
-        """The clock came from long ago to the present: count from what was settled before, or from now."""
-        if not state.record.settled < CLOCK_SANE_SINCE <= now:
-            return False
-        settled = state.known_until if state.known_until >= CLOCK_SANE_SINCE else now
-        self.book.save_record(state.record._replace(settled=settled))
-        return True
-
     def set_back(self, now: Instant) -> None:
-        """The wall clock was set back: what stands in the future is counted anew from now. Due times that have their
-        row already are found again in the ledger and do not run twice."""
+        """The wall clock was set back: what stands in the future is counted anew."""
+        self.due_times.turn_back([state for state in self.book.tasks.values() if state.record.settled > now], now)
         for state in self.book.tasks.values():
-            if state.record.settled > now:
-                self.mark(state, now, now)
             if state.event is not None:
                 self.arm(state)
+
+
+def schedule_key(task: Task) -> str:
+    """What the due times of a task follow from; "" where it is never due."""
+    if not task.enabled or not task.task_schedule:
+        return ""
+    return sys.intern("\n".join((task.task_timezone, *task.task_schedule)))  # many tasks have the same one
 
 
 def dependents_of(tasks: Mapping[str, Task]) -> dict[str, list[Task]]:

@@ -1,7 +1,7 @@
 """From a run that is ready to its end: admission, queues, attempts, retries.
 
 Nothing here waits or reads a clock: every call gets `now`. Timers of retries and of dependency timeouts stand in
-`timers`, a scheduler on the monotonic clock, so that a step of the wall clock moves none of them.
+`timers`, on the monotonic clock, so that a step of the wall clock moves none of them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from minisched.model import Misfire, Reason, Status, TaskExecution, Trigger
 
 if TYPE_CHECKING:
     import logging
-    import sched
     from collections.abc import Callable
 
     from minisched.engine.book import Book, TaskState
+    from minisched.engine.timers import Timers
     from minisched.model import Executor, Instant, Launch, ProcessIdentity, RunFinished, RunStarted, Verdict
 
 
@@ -29,7 +29,7 @@ class Desk:
         self,
         book: Book,
         executor: Executor,
-        timers: sched.scheduler,
+        timers: Timers,
         log: logging.Logger,
         owner: ProcessIdentity,
         wall: Callable[[], Instant],
@@ -51,7 +51,8 @@ class Desk:
         self.stopping = False
         self.running: set[LiveRun] = set()
         self.launches: list[LiveRun] = []
-        self.foreign: dict[str, set[int]] = {}  # unfinished runs of another process (`exec`), by task
+        # Unfinished runs of another process (`exec`), by task and id.
+        self.foreign: dict[str, dict[int, TaskExecution]] = {}
         self._queue: list[tuple[float, int, LiveRun]] = []  # for max_running; entries may be stale
         self._count = 0
 
@@ -59,12 +60,19 @@ class Desk:
 
     def occupied(self, state: TaskState) -> int:
         """How many of its `task_max_instances` are taken."""
-        taken = sum(
+        return self.held(state) + len(self.foreign.get(state.task.task_id, ()))
+
+    def held(self, state: TaskState) -> int:
+        """How many of them runs of this engine have."""
+        return sum(
             live.run.status in (Status.RUNNING, Status.RETRYING)
             or (live.run.status is Status.QUEUED and live.run.reason == Reason.MAX_RUNNING.value)
             for live in state.live
         )
-        return taken + len(self.foreign.get(state.task.task_id, ()))
+
+    def crowded(self, state: TaskState) -> bool:
+        """More than its places are taken: an `exec` came beside the engine, or their number was lowered."""
+        return self.occupied(state) > state.task.task_max_instances
 
     def admit(self, live: LiveRun, now: Instant) -> None:
         state = live.state
@@ -87,8 +95,7 @@ class Desk:
         else:
             if decision is policy.Admission.REPLACE:
                 self.make_room(live, now)
-            live.run = lifecycle.advance(live.run, Status.QUEUED, now, Reason.OVERLAP, self.whom(state, live))
-            self.book.save(live)
+            self.queue_for_place(live, live.run, now)
             self.vacated(state, now)
 
     def make_room(self, live: LiveRun, now: Instant) -> None:
@@ -109,6 +116,11 @@ class Desk:
         texts += [f"run {run_id} is running by `exec`" for run_id in sorted(self.foreign.get(state.task.task_id, ()))]
         return ", ".join(texts)
 
+    def queue_for_place(self, live: LiveRun, run: TaskExecution, now: Instant) -> None:
+        """Let it wait, as `run`, until one of the task's places is free."""
+        live.run = lifecycle.advance(run, Status.QUEUED, now, Reason.OVERLAP, self.whom(live.state, live))
+        self.book.save(live)
+
     def queue_for_capacity(self, live: LiveRun, now: Instant) -> None:
         detail = f"{len(self.running)} of max_running {self.max_running} processes run"
         live.run = lifecycle.advance(live.run, Status.QUEUED, now, Reason.MAX_RUNNING, detail)
@@ -128,23 +140,43 @@ class Desk:
 
     def requeue(self, live: LiveRun, now: Instant) -> None:
         """A run that an earlier engine had queued takes its place again."""
-        live.run = lifecycle.advance(live.run, Status.QUEUED, now, Reason.OVERLAP, live.run.detail)
-        self.book.save(live)
+        self.queue_for_place(live, live.run, now)
         self.vacated(live.state, now)
 
     def pump(self, now: Instant) -> None:
         while self._queue and len(self.running) < self.max_running and not self.stopping:
             live = heapq.heappop(self._queue)[2]
             if live.run.status is Status.QUEUED and live.run.reason == Reason.MAX_RUNNING.value:
-                self.start_attempt(live, now)
+                self.begin(live, now)
 
     # ----------------------------------------------------------------------------------------------------- attempts
 
+    def begin(self, live: LiveRun, now: Instant) -> None:
+        """Start its next attempt, or let it wait for what it lacks. It holds one of the task's places already."""
+        if self.crowded(live.state):
+            self.queue_for_place(live, live.run, now)
+        elif len(self.running) < self.max_running:
+            self.start_attempt(live, now)
+        else:
+            self.queue_for_capacity(live, now)
+
     def start_attempt(self, live: LiveRun, now: Instant) -> None:
+        live.before = live.run
         live.run = lifecycle.begin_attempt(live.run, now)
         self.running.add(live)
         self.book.save(live)
         self.launches.append(live)
+
+    def put_back(self, now: Instant) -> None:
+        """An `exec` was faster than these could be written: the newest wait again, as if they had not begun."""
+        for live in reversed(self.launches[:]):
+            if self.crowded(live.state):
+                self.launches.remove(live)
+                self.running.discard(live)
+                self.queue_for_place(live, live.before, now)
+                if live.cancelled_for is not None:
+                    self.cancel(live, live.cancelled_for, now)
+        self.pump(now)
 
     def launch(self) -> None:
         """Start the processes whose rows are on disk now."""
@@ -208,10 +240,8 @@ class Desk:
     def set_retry_timer(self, live: LiveRun, delay_s: float) -> None:
         def again(now: Instant) -> None:
             live.timer = None
-            if len(self.running) < self.max_running and not self.stopping:
-                self.start_attempt(live, now)
-            elif not self.stopping:
-                self.queue_for_capacity(live, now)
+            if not self.stopping:
+                self.begin(live, now)
 
         self.set_timer(live, delay_s, again)
 
@@ -262,7 +292,7 @@ class Desk:
     def set_timer(self, live: LiveRun, delay_s: float, action: Callable[[Instant], None]) -> None:
         """One timer a run; its action gets the wall time of then."""
         self.cancel_timer(live)
-        live.timer = self.timers.enter(delay_s, 0, lambda: action(self.wall()))
+        live.timer = self.timers.after(delay_s, lambda _: action(self.wall()))
 
     def cancel_timer(self, live: LiveRun) -> None:
         if live.timer is not None:

@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from minisched.engine.book import Book
     from minisched.engine.calendar import Calendar
     from minisched.engine.desk import Desk
+    from minisched.engine.neighbours import Neighbours
     from minisched.model import Clock, HistorySettings, Instant, Ledger
 
 COMMIT_RETRY_S = 1.0  # between tries to write while the ledger cannot be written
 REOPEN_EVERY_S = 60.0  # a medium that damages each new file is not given one at every turn
 RETAIN_EVERY_S = 60.0
-RETAIN_ROWS = 50  # deleted in one step, some milliseconds
+RETAIN_ROWS = 50  # deleted in one transaction, some milliseconds
+# While there is more to delete a fifth of the time goes into it, in pieces that delay a start by no more than that.
+RETAIN_S = 0.02
+RETAIN_AGAIN_S = 0.1
 
 
 class Keeper:
@@ -30,6 +34,7 @@ class Keeper:
         book: Book,
         desk: Desk,
         calendar: Calendar,
+        neighbours: Neighbours,
         ledger: Ledger,
         clock: Clock,
         log: logging.Logger,
@@ -38,6 +43,8 @@ class Keeper:
         self.book = book
         self.desk = desk
         self.calendar = calendar
+        self.neighbours = neighbours
+        self.due_times = calendar.due_times
         self.ledger = ledger
         self.clock = clock
         self.log = log
@@ -46,24 +53,31 @@ class Keeper:
         self._next_try = 0.0
         self._reopened = -REOPEN_EVERY_S
         self.next_retain = clock.monotonic() + RETAIN_EVERY_S
+        self._more_to_delete = False
 
     def nap_s(self, mono: float) -> float:
-        """Seconds until there is something to write; infinite where there is nothing."""
-        return float("inf") if self.book.clean and self.trouble_since is None else self._next_try - mono
+        """Seconds until there is something to write or to delete; infinite where there is nothing."""
+        if not self.book.clean or self.trouble_since is not None:
+            return self._next_try - mono
+        return self.next_retain - mono if self._more_to_delete else float("inf")
 
     def flush(self, now: Instant) -> None:
         """Write what changed, then start what may start. While that fails nothing is lost and nothing new begins."""
         mono = self.clock.monotonic()
-        if self.calendar.failed is not None:
-            self.trouble(self.calendar.failed, mono)
-            self.calendar.failed = None
+        if self.due_times.failed is not None:
+            self.trouble(self.due_times.failed, mono)
+            self.due_times.failed = None
         if self.trouble_since is not None and mono < self._next_try:
             return
         try:
             if self.trouble_since is not None:
                 self.ledger.tokens()  # with nothing to write, can it at least be read?
-            self.book.flush()
+            self.book.flush(self.neighbours.guard if self.desk.launches else None)
         except StoreError as error:
+            if error.kind == "raced":
+                self.neighbours.absorb(now)
+                if not self.neighbours.unread:
+                    return  # the next step writes what is left, at once
             self.trouble(error, mono)
             return
         self.desk.launch()
@@ -72,7 +86,7 @@ class Keeper:
             self.trouble_since = None
             self.problems.pop("history", None)
             if not self.desk.stopping:
-                self.calendar.open = True
+                self.due_times.open = True
                 self.calendar.catch_up(now)  # written by the next step, at once
 
     def trouble(self, error: StoreError, mono: float) -> None:
@@ -80,7 +94,7 @@ class Keeper:
             self.trouble_since = mono
             self.log.error("history: %s; due times wait until it can be written again", error)
         self.problems["history"] = str(error)
-        self.calendar.open = False
+        self.due_times.open = False
         self._next_try = mono + COMMIT_RETRY_S
         if error.kind == "duplicate":
             self.drop_duplicates()
@@ -90,7 +104,7 @@ class Keeper:
     def reopen(self, damaged: bool = False) -> None:
         """The file is damaged, gone or another one: go on with what can be had, and say so for as long as we run."""
         mono = self.clock.monotonic()
-        if mono - self._reopened < REOPEN_EVERY_S:
+        if damaged and mono - self._reopened < REOPEN_EVERY_S:
             return
         try:
             told = self.ledger.reopen(self.clock.wall(), damaged)
@@ -98,7 +112,8 @@ class Keeper:
             told = [str(error)]
         else:
             self.book.rewrite()
-            self._reopened = self._next_try = mono
+            self._next_try = mono
+            self._reopened = mono if damaged else self._reopened
         for problem in told:
             self.log.error("history: %s", problem)
         self.problems["history file"] = "; ".join(told)
@@ -114,8 +129,8 @@ class Keeper:
                 self.log.warning("%s: its due time %s has a run already", task_id, due)
                 self.desk.drop(self.book.forget(task_id, due))
 
-    def look_after(self, history: HistorySettings, tasks: Collection[str], now: Instant, mono: float) -> None:
-        """At every poll: is the file still ours, is there room, and may old runs go."""
+    def look_after(self) -> None:
+        """At every poll: is the file still ours, is there room."""
         if self.ledger.check_file():
             self.reopen()
         if self.ledger.heal():
@@ -123,12 +138,18 @@ class Keeper:
         elif "disk" not in self.problems:
             self.problems["disk"] = "the disk is nearly full"
             self.log.error("the disk is nearly full: runs that cannot be recorded will not start")
-        if mono < self.next_retain or self.trouble_since is not None:
+
+    def retain(self, history: HistorySettings, tasks: Collection[str], now: Instant, polling: bool) -> None:
+        """Delete old runs: at a poll when it is time for it, and in pieces until there is nothing more to delete."""
+        mono = self.clock.monotonic()
+        if mono < self.next_retain or self.trouble_since is not None or not (polling or self._more_to_delete):
             return
-        deleted = 0
+        deleted = RETAIN_ROWS
         try:
-            deleted = self.ledger.retain(history, now, RETAIN_ROWS, tasks)
+            while deleted == RETAIN_ROWS and self.clock.monotonic() - mono < RETAIN_S:
+                deleted = self.ledger.retain(history, now, RETAIN_ROWS, tasks)
         except StoreError as error:
             self.log.warning("history: retention waits: %s", error)
-        if deleted < RETAIN_ROWS:  # else there is more, for the next poll
-            self.next_retain = mono + RETAIN_EVERY_S
+            deleted = 0
+        self._more_to_delete = deleted == RETAIN_ROWS
+        self.next_retain = self.clock.monotonic() + (RETAIN_AGAIN_S if self._more_to_delete else RETAIN_EVERY_S)

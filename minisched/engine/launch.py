@@ -20,8 +20,9 @@ OWN_PREFIX = "MINISCHED_"
 
 def base_environment(environ: Mapping[str, str], config: Config) -> dict[str, str]:
     """The engine's environment without what the config reads secrets from: they are for the one that names them. And
-    without `MINISCHED_*`: of these a task has its run's own, not those of the task that has started this engine."""
-    names = set(_variables(config.settings.smtp and config.settings.smtp.password))
+    without `MINISCHED_*`: of these a task has its run's own, not those of the task that has started this engine. Nor
+    `TASK_LOG` (SPEC section 8): a script that finds it would write to a file, where it only has to print."""
+    names = {"TASK_LOG", *_variables(config.settings.smtp and config.settings.smtp.password)}
     for task in config.tasks.values():
         names.update(_variables(task.task_env))
         for rule in task.task_notify:
@@ -38,6 +39,17 @@ def _variables(value: Any) -> Iterator[str]:
     elif isinstance(value, Mapping):
         for inner in value.values():
             yield from _variables(inner)
+
+
+def _revealed(name: str, secret: Secret, environ: Mapping[str, str], home: str) -> str:
+    try:
+        return secret.reveal(environ, home)
+    except OSError as error:
+        raise LookupError(f"{name}: {error.filename}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise LookupError(f"{name}: {os.path.join(home, secret.place)}: not UTF-8") from None
+    except LookupError as error:
+        raise LookupError(f"{name}: {error}") from None
 
 
 _PROGRAM = re.compile(r"[\w.-]+(?:/[\w.-]+)+(?=\s|$)")
@@ -66,7 +78,7 @@ def make_launch(
     environ: Mapping[str, str],
     base: Mapping[str, str],
 ) -> Launch:
-    """The order for the executor. Raises LookupError, OSError, ValueError where a secret cannot be read.
+    """The order for the executor. Raises LookupError where a secret cannot be read, with its name and place.
 
     environ: the engine's whole environment, for `from_env`; base: what of it every task gets.
     """
@@ -75,7 +87,7 @@ def make_launch(
         **base,
         "PYTHONUNBUFFERED": "1",
         **{
-            name: value.reveal(environ, home) if isinstance(value, Secret) else value
+            name: _revealed(name, value, environ, home) if isinstance(value, Secret) else value
             for name, value in task.task_env.items()
         },
         **(run.env or {}),

@@ -11,15 +11,17 @@ if TYPE_CHECKING:
 
     from minisched.engine.book import Book, TaskState
     from minisched.engine.calendar import Calendar
+    from minisched.engine.desk import Desk
     from minisched.model import Board, Config, Problem
 
 
 class Publisher:
     """Puts on the board what changed. A run is shown once its row is on disk: whoever sees it, finds it there."""
 
-    def __init__(self, board: Board, book: Book, calendar: Calendar) -> None:
+    def __init__(self, board: Board, book: Book, desk: Desk, calendar: Calendar) -> None:
         self.board = board
         self.book = book
+        self.desk = desk
         self.calendar = calendar
         self._shown: object = None  # the engine's own values but the beat
 
@@ -61,6 +63,10 @@ class Publisher:
                 views[task_id] = self._view(tasks[task_id], version)
 
     def _view(self, state: TaskState, version: int) -> TaskView:
-        live = tuple(live.run for live in state.live if live.run.run_id)
+        live = [live.run for live in state.live if live.run.run_id]
+        live += self.desk.foreign.get(state.task.task_id, {}).values()
+        live.sort(key=lambda run: run.run_id)
         due = state.next_due
-        return TaskView(state.task, version, live, None if due is None else self.calendar.start_time(state, due))
+        return TaskView(
+            state.task, version, tuple(live), None if due is None else self.calendar.due_times.start_time(state, due)
+        )

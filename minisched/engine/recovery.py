@@ -30,7 +30,8 @@ def recover(
 
     A process that still lives is killed before its run is retried, so that no task runs beside itself. A running run
     is `interrupted`, and retried if it has attempts left; `retrying` and `waiting` ones go on; a `queued` one starts
-    when there is room if its due time is within the grace, else it was missed.
+    when there is room. What is not to start any more is ended first, before the end of another one makes room for it:
+    a `queued` run whose due time is past the grace was missed, and a disabled task's run without a process is dropped.
     """
     desk = arrivals.desk
     lives = []
@@ -48,6 +49,13 @@ def recover(
             reason = Reason.INTERRUPTED if running else Reason.USER
             book.save_row(lifecycle.advance(run, status, now, reason, "the task is no longer in the config"))
             continue
+        if not state.task.enabled and not running and run.trigger is not Trigger.MANUAL:
+            drop(arrivals, run, Status.CANCELLED, Reason.USER, "the task was disabled", now)
+            continue
+        due = run.scheduled_time if run.status is Status.QUEUED and not run.attempts else None
+        if due is not None and now - due > state.task.task_misfire_grace:
+            drop(arrivals, run, Status.MISSED, Reason.DOWNTIME, "it was queued when the engine stopped", now)
+            continue
         live = LiveRun(state, run._replace(owner=desk.owner))
         book.runs[run.run_id] = live
         state.live.append(live)
@@ -55,7 +63,7 @@ def recover(
         if running:
             desk.running.add(live)
     for live, status in [(live, live.run.status) for live in lives]:
-        run, grace_s = live.run, live.state.task.task_misfire_grace
+        run = live.run
         if run.status is not status:
             continue  # a queued run that moved up when another one ended
         if status is Status.RUNNING:
@@ -69,12 +77,15 @@ def recover(
             book.save(live)
             delay_s = (run.retry_time or now) - now  # at most the longest delay: the clock may have been set back
             desk.set_retry_timer(live, min(max(0.0, delay_s), live.state.task.task_retry.max_delay))
-        elif status is Status.WAITING and run.trigger is Trigger.MANUAL:
-            desk.end(live, Status.CANCELLED, now, Reason.USER, "the `exec` that opened it ended before it started it")
         elif status is Status.WAITING:
             book.save(live)
             arrivals.wait_for_tokens(live, now)
-        elif run.scheduled_time is not None and now - run.scheduled_time > grace_s and not run.attempts:
-            desk.end(live, Status.MISSED, now, Reason.DOWNTIME, "it was queued when the engine stopped")
         else:
             desk.requeue(live, now)
+
+
+def drop(arrivals: Arrivals, run: TaskExecution, status: Status, reason: Reason, detail: str, now: Instant) -> None:
+    """End a run that has no process, with all that follows from it."""
+    run = lifecycle.advance(run, status, now, reason, detail)._replace(retry_time=None)
+    arrivals.book.save_row(run)
+    arrivals.follow_up(run, now)

@@ -6,19 +6,19 @@
 
 from __future__ import annotations
 
-import sched
 from typing import TYPE_CHECKING, Optional
 
 from minisched.config import ConfigError
 from minisched.engine.arrivals import Arrivals
 from minisched.engine.book import Book
-from minisched.engine.calendar import Calendar, no_delay
+from minisched.engine.calendar import Calendar
 from minisched.engine.desk import Desk
 from minisched.engine.keeper import Keeper
 from minisched.engine.launch import base_environment, make_launch
+from minisched.engine.neighbours import Neighbours
 from minisched.engine.publisher import Publisher
-from minisched.engine.recovery import recover
 from minisched.engine.requests import Requests
+from minisched.engine.timers import Timers
 from minisched.engine.words import told
 from minisched.model import (
     EXIT_IOERR,
@@ -95,7 +95,7 @@ class SchedulerEngine:
         self.problems: dict[str, str] = {}  # standing ones, by what they are about
         self.config_problems: tuple[Problem, ...] = ()  # of the file as it stands, where it was refused
         self.exit_code: Optional[int] = None
-        self.timers = sched.scheduler(clock.monotonic, no_delay)  # retries, dependency timeouts, the end of the drain
+        self.timers = Timers(clock.monotonic)  # retries, dependency timeouts, the end of the drain
         self.book = Book(ledger, lambda run: told(log, run))
         self.desk = Desk(
             self.book,
@@ -110,10 +110,11 @@ class SchedulerEngine:
         )
         self.arrivals = Arrivals(self.book, self.desk)
         self.calendar = Calendar(self.book, self.desk, self.arrivals, clock, ledger, around.owner.boot_id)
-        self.keeper = Keeper(self.book, self.desk, self.calendar, ledger, clock, log, self.problems)
+        self.neighbours = Neighbours(self.book, self.desk, self.arrivals, ledger, log, around)
+        self.keeper = Keeper(self.book, self.desk, self.calendar, self.neighbours, ledger, clock, log, self.problems)
         self.requests = Requests(self.arrivals, self.book, self.desk, self.keeper, clock, log)
         self.board = Board(EngineView(config, stamp, started=clock.wall()))
-        self.publisher = Publisher(self.board, self.book, self.calendar)
+        self.publisher = Publisher(self.board, self.book, self.desk, self.calendar)
         self._base = base_environment(around.environ, config)
         self._stamp = source.stamp() if stamp is None else stamp
         self._config_stamp = self._stamp  # of the file that is in force
@@ -140,7 +141,7 @@ class SchedulerEngine:
         now = self.clock.wall()
         self.book.tokens = self.ledger.tokens()
         states = self.calendar.apply(self.config, self.ledger.records(), now)
-        recover(self.book, self.arrivals, self.unowned(), self.around.kill_leftover, now)
+        self.neighbours.take_over(self.ledger.unfinished(), now)
         self.calendar.begin(states, now, starting=True)
         self.book.touched.update(self.book.tasks)  # also those that nothing has happened to
         self.log.info("engine started: pid %d, %d tasks", self.around.owner.pid, len(self.book.tasks))
@@ -152,18 +153,20 @@ class SchedulerEngine:
         mono = self.clock.monotonic()
         self.watch_clock(now, mono)
         polling = mono >= self._next_poll
-        if (messages or polling or (self._due_at is not None and now >= self._due_at)) and self.changed_elsewhere():
-            self.absorb(now)
+        due = self._due_at is not None and now >= self._due_at
+        if (messages or polling or due) and self.neighbours.have_written():
+            self.neighbours.absorb(now)
         for message in messages:
             self.handle(message, now)
         if polling:
             self._next_poll = mono + self.poll_s
             self.poll(now, mono)
-        delay_s = self.calendar.timers.run(blocking=False)
+        delay_s = self.calendar.timers.run()
         self._due_at = None if delay_s is None else self.clock.wall() + delay_s
-        delay_s = self.timers.run(blocking=False)
+        delay_s = self.timers.run()
         self._timer_at = None if delay_s is None else self.clock.monotonic() + delay_s
         self.keeper.flush(now)
+        self.keeper.retain(self.config.settings.history, self.config.tasks.keys(), now, polling)
         self.requests.answer()
         self.publisher.publish(
             mono,
@@ -183,7 +186,7 @@ class SchedulerEngine:
         nap_s = self._next_poll - mono
         if self._timer_at is not None:
             nap_s = min(nap_s, self._timer_at - mono)
-        if self._due_at is not None and self.calendar.open:
+        if self._due_at is not None and self.calendar.due_times.open:
             due_in_s = self._due_at - self.clock.wall()
             nap_s = min(nap_s, due_in_s if due_in_s > SOON_S else min(due_in_s, self.poll_s / 2))
         return max(0.0, min(nap_s, self.keeper.nap_s(mono)))
@@ -217,43 +220,6 @@ class SchedulerEngine:
         completion = Completion(end_time=self.clock.wall(), duration=0.0, spawn_error=why, cancelled=cancelled)
         self.inbox.put(RunFinished(run.run_id, run.attempt, completion))
 
-    def unowned(self) -> list[TaskExecution]:
-        """Unfinished runs that are in nobody's hands; those of a living `exec` are noted as in the way."""
-        runs: list[TaskExecution] = []
-        foreign: dict[str, set[int]] = {}
-        for run in self.ledger.unfinished():
-            if run.run_id in self.book.runs:
-                continue
-            if run.owner is not None and run.owner != self.around.owner and self.around.is_alive(run.owner):
-                foreign.setdefault(run.task_id, set()).add(run.run_id)
-            else:
-                runs.append(run)
-        self.desk.foreign = foreign
-        return runs
-
-    def changed_elsewhere(self) -> bool:
-        try:
-            return self.ledger.changed_elsewhere()
-        except StoreError:
-            return False  # what cannot be read now is looked at again by the next poll
-
-    def absorb(self, now: Instant) -> None:
-        """Another process (`exec`) wrote: take over its tokens, and what it left unfinished if it is gone."""
-        self.book.touched.update(self.book.tasks)  # whose past has changed is not told
-        try:
-            before = set(self.desk.foreign)
-            recover(self.book, self.arrivals, self.unowned(), self.around.kill_leftover, now)
-            fresh = self.book.absorb_tokens(self.ledger.tokens())
-        except StoreError as error:
-            self.log.warning("history: %s", error)
-            return
-        for task_id in sorted(before - set(self.desk.foreign)):
-            if task_id in self.book.tasks:
-                self.desk.vacated(self.book.tasks[task_id], now)
-        for task_id, _ in sorted(fresh):
-            if task_id in self.book.tasks:
-                self.arrivals.join(self.book.tasks[task_id], now)
-
     # ------------------------------------------------------------------------------------------------------- upkeep
 
     def poll(self, now: Instant, mono: float) -> None:
@@ -266,9 +232,9 @@ class SchedulerEngine:
             self.reload(now, "the file has changed")
         elif "config" in self.problems and mono >= self._next_reload:
             self.reload(now, "it can be used again", quiet=True)
-        if self.desk.foreign:
-            self.absorb(now)
-        self.keeper.look_after(self.config.settings.history, self.config.tasks.keys(), now, mono)
+        if self.desk.foreign or self.neighbours.unread:
+            self.neighbours.absorb(now)
+        self.keeper.look_after()
         found = "; ".join(self.around.upkeep())
         if found and found != self.problems.get("files"):
             self.log.error("%s", found)
@@ -339,14 +305,14 @@ class SchedulerEngine:
         self._stops += 1
         if self._stops == 1:
             self.desk.stopping = True
-            self.calendar.open = False
+            self.calendar.due_times.open = False
             self.desk.drop_launches(now)
             for state in self.book.tasks.values():
                 for live in [live for live in state.live if live.run.status is Status.QUEUED and not live.run.attempts]:
                     self.desk.end(live, Status.SKIPPED, now, Reason.SHUTDOWN, "the engine was stopped")
             grace_s = self.config.settings.shutdown_grace
             self.log.info("stopping: %d runs get %g s to end", len(self.desk.running), grace_s)
-            self.timers.enter(grace_s, 0, self.kill_all, (None,))
+            self.timers.after(grace_s, self.kill_all)
         else:
             self.kill_all(0.0)
 

@@ -19,6 +19,16 @@ def told(log: logging.Logger, run: TaskExecution) -> None:
         return  # told with its pid when there is a process
     level = logging.WARNING if run.status in _WARN or run.status is Status.RETRYING else logging.INFO
     log.log(level, "%s", sentence(run))
+    if run.attempts and run.attempts[-1].log_lost and (run.status.ended or run.status is Status.RETRYING):
+        log.warning("%s", loss(run))
+
+
+def loss(run: TaskExecution) -> str:
+    """For a run whose latest attempt printed what its log did not take."""
+    return (
+        f"output of run {run.run_id} of {run.task_id} could not be written to its log (a full disk, or no regular file "
+        "in its place)"
+    )
 
 
 def sentence(run: TaskExecution) -> str:

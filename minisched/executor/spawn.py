@@ -97,8 +97,19 @@ def _ulimits(limits: Optional[Limits]) -> list[str]:
         hard = resource.getrlimit(number)[1]
         if hard != resource.RLIM_INFINITY and wanted > hard and os.geteuid() != 0:
             raise SpawnError(f"task_limits: {name} {wanted} is over the hard limit {hard} of the engine")
-        steps.append(f"ulimit -{flag} {max(1, wanted // unit)}")
+        value = max(1, wanted // unit)
+        steps += _cpu_steps(value, hard) if flag == "t" else [f"ulimit -{flag} {value}"]
     return steps
+
+
+def _cpu_steps(seconds: int, hard: int) -> list[str]:
+    """The soft limit, at which comes XCPU, a second before the hard one, at which comes KILL: else it is KILL alone,
+    which no program can answer and which looks like any other. hard: the one that holds; no soft one stands over it at
+    any moment."""
+    steps = [f"ulimit -S -t {seconds}", f"ulimit -H -t {seconds + 1}"]
+    if hard == resource.RLIM_INFINITY or seconds < hard:
+        return steps
+    return steps[:1] if seconds == hard else steps[::-1]
 
 
 def _check_program(program: str, cwd: str, search_path: str) -> None:

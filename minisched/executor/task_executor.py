@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Collection
+from queue import Empty, SimpleQueue
 from typing import Callable, Optional, Protocol
 
 from minisched.executor.attempt import Attempt, Echo, Sink
@@ -14,7 +15,8 @@ from minisched.executor.processes import all_processes
 from minisched.model import Completion, Launch, Message, RunFinished, RunStarted
 
 STACK_BYTES = 256 * 1024  # of a run's thread, in place of 8 MB of address space; musl gives 128 KiB
-ORPHAN_AGE_S = 1.0  # a zombie seen for so long is not one that a Popen of ours is about to reap
+LINGER_S = 1.0  # a thread whose run is over waits so long for another: to start one costs as much as half a spawn
+ORPHAN_AGE_S = 0.5  # a zombie seen for so long is not one that a Popen of ours is about to reap
 
 
 class Logs(Protocol):
@@ -30,6 +32,7 @@ class TaskExecutor:
         self._logs = logs
         self._wall = wall
         self._attempts: dict[int, Attempt] = {}  # by run id; each operation on it is atomic
+        self._waiting: list[SimpleQueue[Attempt]] = []  # of threads without a run; each operation on it is atomic
         self._zombies: dict[int, float] = {}  # pid -> monotonic time when first seen
 
     def execute_task(
@@ -50,7 +53,12 @@ class TaskExecutor:
     def start(self, launch: Launch) -> None:
         """As `Executor.start`: one thread, one RunStarted if there is a process, always one RunFinished."""
         attempt = self._attempts[launch.run_id] = Attempt(launch)
-        thread = threading.Thread(target=self._work, args=(attempt,), name=f"run-{launch.run_id}", daemon=True)
+        try:
+            self._waiting.pop().put(attempt)
+            return
+        except IndexError:  # none: all have a run, or have just gone
+            pass
+        thread = threading.Thread(target=self._serve, args=(attempt,), name=f"run-{launch.run_id}", daemon=True)
         stack_bytes = threading.stack_size(STACK_BYTES)
         try:
             thread.start()
@@ -72,8 +80,8 @@ class TaskExecutor:
         return tuple(self._attempts)
 
     def reap_orphans(self, spare: Collection[int] = ()) -> int:
-        """Reap the zombies of processes that this process did not start; returns how many. For an engine that is PID 1
-        (or a subreaper), called now and then: what tasks leave behind ends as its child.
+        """Reap the zombies of processes that this process did not start; returns how many. For an engine that is PID 1,
+        called now and then: what tasks leave behind ends as its child.
 
         Never by waitpid(-1), which would take the status of a run's own process. Spared are the processes of runs,
         `spare`, those of this process' own session (helpers), and any zombie younger than ORPHAN_AGE_S."""
@@ -96,7 +104,23 @@ class TaskExecutor:
                     pass
         return reaped
 
-    def _work(self, attempt: Attempt) -> None:
+    def _serve(self, attempt: Attempt) -> None:
+        """A thread: its run, then others for as long as one comes within LINGER_S."""
+        orders: SimpleQueue[Attempt] = SimpleQueue()
+        while True:
+            threading.current_thread().name = f"run-{attempt.launch.run_id}"
+            self._work(attempt, orders)
+            threading.current_thread().name = "run-none"
+            try:
+                attempt = orders.get(timeout=LINGER_S)
+            except Empty:
+                try:
+                    self._waiting.remove(orders)
+                    return
+                except ValueError:  # `start` was faster: the order is on its way
+                    attempt = orders.get()
+
+    def _work(self, attempt: Attempt, orders: SimpleQueue[Attempt]) -> None:
         launch = attempt.launch
         completion = Completion(self._wall(), 0.0, spawn_error="internal error")
         try:
@@ -106,6 +130,7 @@ class TaskExecutor:
             completion = Completion(self._wall(), 0.0, spawn_error=f"internal error: {error!r}")
         finally:
             self._attempts.pop(launch.run_id, None)
+            self._waiting.append(orders)  # before the engine hears of it, which may start the next one at once
             self._post(RunFinished(launch.run_id, launch.attempt, completion))
 
     def _run(self, attempt: Attempt, echo: Optional[Echo], started: Callable[[RunStarted], object]) -> Completion:

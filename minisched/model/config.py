@@ -7,6 +7,12 @@ from typing import Any, NamedTuple, Optional, Union
 from minisched.model.words import Word
 
 
+def _open_at_once(path: str, flags: int) -> int:
+    import os
+
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 class Secret:
     """A value that is never printed: `repr` and `str` show stars, `reveal()` reads it at the moment of use.
 
@@ -25,15 +31,21 @@ class Secret:
         return "***" if self.source == "text" else self._name
 
     def reveal(self, environ: Mapping[str, str], home: str) -> str:
-        """The value. Raises LookupError or OSError, with the place in the message, where there is none."""
+        """The value. Raises LookupError or OSError, with the place in the message, where there is none; OSError also
+        for what is no regular file: a pipe that nobody writes to would hold up who asks."""
         if self.source == "from_env":
             if self._name not in environ:
                 raise LookupError(f"environment variable {self._name} is not set")
             return environ[self._name]
         if self.source == "from_file":
+            import errno
             import os.path
+            import stat
 
-            with open(os.path.join(home, self._name), encoding="utf-8") as file:
+            path = os.path.join(home, self._name)
+            with open(path, encoding="utf-8", opener=_open_at_once) as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise OSError(errno.EINVAL, "no regular file", path)
                 return file.read(65536).rstrip("\n")
         return self._name
 

@@ -1,7 +1,7 @@
 """What the history keeps: runs, attempts, the state of a task, and the batch that is written at once."""
 
 # Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text, 4 ms of a start.
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from types import MappingProxyType
 from typing import Any, NamedTuple, Optional
@@ -131,6 +131,7 @@ class TaskRecord(NamedTuple):
     last_success_time: Optional[Instant] = None  # when the latest successful run ended
     last_failure_id: Optional[int] = None
     run_count: int = 0
+    forgotten: int = 0  # the latest due time whose row retention has deleted
 
 
 class Batch(NamedTuple):
@@ -141,13 +142,17 @@ class Batch(NamedTuple):
     tokens_put: Sequence[tuple[str, str]] = ()  # (task_id, the dependency that succeeded)
     tokens_taken: Sequence[tuple[str, str]] = ()
     tails: Mapping[int, bytes] = MappingProxyType({})  # run_id -> the last 16 KiB of its output
+    # Asked before anything is written, with all unfinished runs, in the same transaction and only where another process
+    # may have written since `Ledger.unfinished`; what it raises refuses the batch.
+    guard: Optional[Callable[[Sequence[TaskExecution]], None]] = None
     durable: bool = True  # False: may be lost with the power, not with the process (a pid is no use after a boot)
 
 
 class StoreError(Exception):
     """The ledger could not be written now; nothing of the batch was.
 
-    `kind`: locked, full, io, damaged; or duplicate, newer, older (see `store`).
+    `kind`: locked, full, io, damaged; or duplicate, newer, older (see `store`); or raced, by the batch's guard: another
+    process was faster.
     """
 
     def __init__(self, kind: str, message: str) -> None:

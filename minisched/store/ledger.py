@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Optional
 
-from minisched.model import FAILURES, Status, StoreError, TaskRecord
+from minisched.model import StoreError, TaskRecord
 from minisched.store import rows
 from minisched.store.ballast import Ballast
 from minisched.store.errors import DuplicateRun, store_error
@@ -20,31 +20,6 @@ if TYPE_CHECKING:
 
     from minisched.model import Batch, HistorySettings, Instant, TaskExecution
 
-_INSERT = (
-    f"INSERT INTO task_history (run_id, {', '.join(rows.FIXED_COLUMNS)}, {', '.join(rows.CHANGING_COLUMNS)})"
-    f" VALUES ({rows.marks(len(rows.RUN_COLUMNS))})"
-)
-_UPDATE = f"UPDATE task_history SET {', '.join(f'{name} = ?' for name in rows.CHANGING_COLUMNS)} WHERE run_id = ?"
-_ATTEMPT = (
-    f"INSERT OR REPLACE INTO task_attempt ({', '.join(rows.ATTEMPT_COLUMNS)})"
-    f" VALUES ({rows.marks(len(rows.ATTEMPT_COLUMNS))})"
-)
-_COUNT = """INSERT INTO task_state (task_id, run_count) VALUES (?, ?)
-    ON CONFLICT (task_id) DO UPDATE SET run_count = run_count + excluded.run_count"""
-_RECORD = """INSERT INTO task_state (task_id, schedule_key, settled, boot_id) VALUES (?, ?, ?, ?)
-    ON CONFLICT (task_id) DO UPDATE
-    SET schedule_key = excluded.schedule_key, settled = excluded.settled, boot_id = excluded.boot_id"""
-_OUTCOME = """INSERT INTO task_state
-        (task_id, last_run_id, last_status, last_success_time, last_failure_id, consecutive_failures)
-    VALUES (?, ?, ?, ?, ?, ?)
-    ON CONFLICT (task_id) DO UPDATE
-    SET last_run_id = excluded.last_run_id,
-        last_status = excluded.last_status,
-        last_success_time = COALESCE(excluded.last_success_time, last_success_time),
-        last_failure_id = COALESCE(excluded.last_failure_id, last_failure_id),
-        consecutive_failures = CASE
-            WHEN excluded.last_success_time IS NOT NULL THEN 0
-            ELSE consecutive_failures + excluded.consecutive_failures END"""
 _DUE_TIMES = """SELECT scheduled_time FROM task_history INDEXED BY task_history_due
     WHERE task_id = ? AND scheduled_time BETWEEN ? AND ?"""
 
@@ -89,6 +64,7 @@ class Store:
 
     def _adopt(self, db: sqlite3.Connection) -> None:
         self._db = db
+        self._seen_version = 0  # of the data that `unfinished` has read
         self._synchronous = "FULL"
         self._retention = Retention()
         try:
@@ -115,7 +91,8 @@ class Store:
         runs of a task came to is counted here, from the ended runs of the batch, so that the engine and an `exec`
         beside it never overwrite each other's counts. A run is given in an ended status once.
 
-        Raises StoreError: nothing was written, and the same batch may be given again. DuplicateRun names the run whose
+        Raises StoreError: nothing was written, and the same batch may be given again. What the batch's guard raises
+        is raised as it is. DuplicateRun names the run whose
         due time has a row already. On a full disk the ballast is spent, once, on a batch that changes a known run: an
         end gets through, a start does not cost it.
         """
@@ -128,23 +105,25 @@ class Store:
 
     def _write(self, batch: Batch) -> list[int]:
         with self._transaction(batch.durable) as db:
+            if batch.guard is not None and self._read_data_version() != self._seen_version:
+                batch.guard(rows.read_unfinished(db))
             ids = []
             made: dict[str, int] = {}
             attempts: list[tuple[object, ...]] = []
             for run in batch.runs:
-                changed = run.run_id and db.execute(_UPDATE, (*rows.changing_values(run), run.run_id)).rowcount
+                changed = run.run_id and db.execute(rows.UPDATE_RUN, (*rows.changing_values(run), run.run_id)).rowcount
                 run_id = run.run_id if changed else self._insert(run)
                 ids.append(run_id)
                 if not changed:
                     made[run.task_id] = made.get(run.task_id, 0) + 1
                 attempts += [rows.attempt_values(run_id, attempt) for attempt in run.attempts]
             if attempts:
-                db.executemany(_ATTEMPT, attempts)
+                db.executemany(rows.PUT_ATTEMPT, attempts)
             if made:
-                db.executemany(_COUNT, made.items())
-            ended = [_outcome(run, run_id) for run, run_id in zip(batch.runs, ids) if run.status.ended]
+                db.executemany(rows.COUNT_RUNS, made.items())
+            ended = [rows.outcome_values(run, run_id) for run, run_id in zip(batch.runs, ids) if run.status.ended]
             if ended:
-                db.executemany(_OUTCOME, ended)
+                db.executemany(rows.PUT_OUTCOME, ended)
             if batch.tails:
                 db.executemany(
                     "UPDATE task_history SET output_tail = ? WHERE run_id = ?",
@@ -152,7 +131,8 @@ class Store:
                 )
             if batch.records:
                 db.executemany(
-                    _RECORD, [(one.task_id, one.schedule_key, one.settled, one.boot_id) for one in batch.records]
+                    rows.PUT_RECORD,
+                    [(one.task_id, one.schedule_key, one.settled, one.boot_id) for one in batch.records],
                 )
             if batch.tokens_taken:
                 db.executemany("DELETE FROM task_token WHERE task_id = ? AND dependency = ?", batch.tokens_taken)
@@ -164,7 +144,7 @@ class Store:
     def _insert(self, run: TaskExecution) -> int:
         try:
             cursor = self._db.execute(
-                _INSERT, (run.run_id or None, *rows.fixed_values(run), *rows.changing_values(run))
+                rows.INSERT_RUN, (run.run_id or None, *rows.fixed_values(run), *rows.changing_values(run))
             )
         except sqlite3.IntegrityError as error:
             if run.scheduled_time is None or "scheduled_time" not in str(error):
@@ -238,7 +218,10 @@ class Store:
     def unfinished(self) -> list[TaskExecution]:
         """All runs that have not ended, with their attempts, oldest first."""
         with self._reading() as db:
-            return rows.read_unfinished(db)
+            version = self._read_data_version()
+            unfinished = rows.read_unfinished(db)
+        self._seen_version = version
+        return unfinished
 
     def tokens(self) -> set[tuple[str, str]]:
         """The tokens that lie there: (task_id, the dependency that succeeded)."""
@@ -294,9 +277,3 @@ class Store:
         self._adopt(db)
         old.close()
         return problems + more
-
-
-def _outcome(run: TaskExecution, run_id: int) -> tuple[object, ...]:
-    failed = run.status in FAILURES
-    success_time = run.end_time if run.status is Status.SUCCESS else None
-    return run.task_id, run_id, run.status.value, success_time, run_id if failed else None, int(failed)

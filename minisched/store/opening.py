@@ -105,6 +105,8 @@ def _open(path: str) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise store_error(error, path) from error
     try:
+        if schema.user_version(db):
+            _refuse_stranger(db, path)
         schema.migrate(db, path)
         _examine(db, path)
     except sqlite3.Error as error:
@@ -118,10 +120,7 @@ def _open(path: str) -> sqlite3.Connection:
 
 def _examine(db: sqlite3.Connection, path: str) -> None:
     """Raise StoreError or sqlite3.Error where damage can be seen at a small price; see the module."""
-    names = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
-    gone = [name for name in (*schema.TABLES, *schema.INDICES) if name not in names]
-    if gone:
-        raise StoreError("damaged", f"{path}: {', '.join(gone)} missing")
+    _refuse_stranger(db, path)
     for edge in _EDGES:
         for way in ("ASC", "DESC"):
             db.execute(edge.format(way=way)).fetchall()
@@ -130,6 +129,14 @@ def _examine(db: sqlite3.Connection, path: str) -> None:
         verdict = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
         if verdict != "ok":
             raise StoreError("damaged", f"{path}: {' '.join(verdict.split())}")
+
+
+def _refuse_stranger(db: sqlite3.Connection, path: str) -> None:
+    """Raise StoreError `damaged` where a table or an index is missing, all of which every version has."""
+    names = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
+    gone = [name for name in (*schema.TABLES, *schema.INDICES) if name not in names]
+    if gone:
+        raise StoreError("damaged", f"{path}: {', '.join(gone)} missing")
 
 
 def read_db_id(db: sqlite3.Connection) -> str:

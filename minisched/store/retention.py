@@ -31,9 +31,11 @@ _CROWDED = """
     WHERE run_count > ? AND task_id %s ? ORDER BY task_id"""
 _SURPLUS = f"""
     SELECT run_id FROM (
-        SELECT run_id, status FROM task_history INDEXED BY task_history_task
+        SELECT run_id, status, scheduled_time FROM task_history INDEXED BY task_history_task
         WHERE task_id = ? ORDER BY run_id LIMIT ?)
-    WHERE status NOT IN ({_UNFINISHED}) AND run_id IS NOT ? AND run_id IS NOT ? LIMIT ?"""
+    WHERE (scheduled_time IS NULL OR scheduled_time NOT BETWEEN ? AND ?)
+        AND status NOT IN ({_UNFINISHED}) AND run_id IS NOT ? AND run_id IS NOT ?
+    LIMIT ?"""
 
 
 class Retention:
@@ -59,7 +61,7 @@ class Retention:
     ) -> int:
         """Delete at most `limit` runs within the open transaction; 0 at the end of a pass. See `Store.retain`."""
         cutoff = now - history.keep_days * DAY_S
-        doomed = self._too_old(db, cutoff, limit, tasks) or self._too_many(db, history.keep_runs, limit)
+        doomed = self._too_old(db, cutoff, limit, tasks) or self._too_many(db, history.keep_runs, now, limit)
         if doomed:
             _delete(db, doomed)
             return len(doomed)
@@ -82,13 +84,14 @@ class Retention:
                     doomed.append((run_id, task_id))
         return doomed
 
-    def _too_many(self, db: sqlite3.Connection, keep_runs: int, limit: int) -> list[tuple[int, str]]:
+    def _too_many(self, db: sqlite3.Connection, keep_runs: int, now: Instant, limit: int) -> list[tuple[int, str]]:
+        """Not those whose due time is still to come: the clock was set back, and will come over it again."""
         doomed: list[tuple[int, str]] = []
         for share in (max(1, limit // TURNS), limit):
             doomed = []
             for task_id, surplus, last_run_id, last_failure_id in self._crowded(db, keep_runs):
                 room = min(share, limit - len(doomed))
-                rows = db.execute(_SURPLUS, (task_id, surplus, last_run_id, last_failure_id, room))
+                rows = db.execute(_SURPLUS, (task_id, surplus, now, now + DAY_S, last_run_id, last_failure_id, room))
                 doomed += [(row[0], task_id) for row in rows]
                 self._task = task_id
                 if len(doomed) == limit:
@@ -107,14 +110,19 @@ class Retention:
 
 def _delete(db: sqlite3.Connection, doomed: list[tuple[int, str]]) -> None:
     ids = [(run_id,) for run_id, _ in doomed]
+    last_dues: dict[str, int] = {}
+    for run_id, task_id in doomed:
+        (due,) = db.execute("SELECT scheduled_time FROM task_history WHERE run_id = ?", (run_id,)).fetchone()
+        if due is not None:
+            last_dues[task_id] = max(due, last_dues.get(task_id, 0))
     db.executemany("DELETE FROM task_attempt WHERE run_id = ?", ids)
     db.executemany("DELETE FROM task_history WHERE run_id = ?", ids)
     counts: dict[str, int] = {}
     for _, task_id in doomed:
         counts[task_id] = counts.get(task_id, 0) + 1
     db.executemany(
-        "UPDATE task_state SET run_count = run_count - ? WHERE task_id = ?",
-        [(count, task_id) for task_id, count in counts.items()],
+        "UPDATE task_state SET run_count = run_count - ?, forgotten = max(forgotten, ?) WHERE task_id = ?",
+        [(count, last_dues.get(task_id, 0), task_id) for task_id, count in counts.items()],
     )
 
 

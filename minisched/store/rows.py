@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.model import (
+    FAILURES,
     UNFINISHED,
     LogMark,
     ProcessIdentity,
@@ -79,9 +80,36 @@ def marks(count: int) -> str:
     return ", ".join("?" * count)
 
 
+# Writing.
+INSERT_RUN = (
+    f"INSERT INTO task_history (run_id, {', '.join(FIXED_COLUMNS)}, {', '.join(CHANGING_COLUMNS)})"
+    f" VALUES ({marks(len(RUN_COLUMNS))})"
+)
+UPDATE_RUN = f"UPDATE task_history SET {', '.join(f'{name} = ?' for name in CHANGING_COLUMNS)} WHERE run_id = ?"
+PUT_ATTEMPT = (
+    f"INSERT OR REPLACE INTO task_attempt ({', '.join(ATTEMPT_COLUMNS)}) VALUES ({marks(len(ATTEMPT_COLUMNS))})"
+)
+COUNT_RUNS = """INSERT INTO task_state (task_id, run_count) VALUES (?, ?)
+    ON CONFLICT (task_id) DO UPDATE SET run_count = run_count + excluded.run_count"""
+PUT_RECORD = """INSERT INTO task_state (task_id, schedule_key, settled, boot_id) VALUES (?, ?, ?, ?)
+    ON CONFLICT (task_id) DO UPDATE
+    SET schedule_key = excluded.schedule_key, settled = excluded.settled, boot_id = excluded.boot_id"""
+PUT_OUTCOME = """INSERT INTO task_state
+        (task_id, last_run_id, last_status, last_success_time, last_failure_id, consecutive_failures)
+    VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (task_id) DO UPDATE
+    SET last_run_id = excluded.last_run_id,
+        last_status = excluded.last_status,
+        last_success_time = COALESCE(excluded.last_success_time, last_success_time),
+        last_failure_id = COALESCE(excluded.last_failure_id, last_failure_id),
+        consecutive_failures = CASE
+            WHEN excluded.last_success_time IS NOT NULL THEN 0
+            ELSE consecutive_failures + excluded.consecutive_failures END"""
+
+# Reading.
 _RUNS = f"SELECT {', '.join(RUN_COLUMNS)} FROM task_history WHERE run_id IN (%s) ORDER BY run_id"
 _ATTEMPTS = f"SELECT {', '.join(ATTEMPT_COLUMNS)} FROM task_attempt WHERE run_id IN (%s) ORDER BY run_id, attempt"
-_RECORDS = f"SELECT {', '.join(RECORD_COLUMNS)}, run_count FROM task_state"
+_RECORDS = f"SELECT {', '.join(RECORD_COLUMNS)}, run_count, forgotten FROM task_state"
 _UNFINISHED = (
     f"SELECT run_id FROM task_history INDEXED BY task_history_status WHERE status IN ({marks(len(UNFINISHED))})"
 )
@@ -134,6 +162,12 @@ def attempt_values(run_id: int, attempt: TaskAttempt) -> tuple[Any, ...]:
         *(attempt.process or (None, None, None)),
         *(attempt.log or (None, None)),
     )
+
+
+def outcome_values(run: TaskExecution, run_id: int) -> tuple[object, ...]:
+    failed = run.status in FAILURES
+    success_time = run.end_time if run.status is Status.SUCCESS else None
+    return run.task_id, run_id, run.status.value, success_time, run_id if failed else None, int(failed)
 
 
 def _attempt(row: Sequence[Any]) -> TaskAttempt:
@@ -207,10 +241,10 @@ def read_records(db: sqlite3.Connection, task_id: Optional[str] = None) -> dict[
     records = {}
     found = db.execute(_RECORDS) if task_id is None else db.execute(f"{_RECORDS} WHERE task_id = ?", (task_id,))
     for row in found:
-        task_id, schedule_key, settled, boot_id, failures, last_run_id, last_status, success, failure, count = row
+        task_id, schedule_key, settled, boot_id, failures, last_run_id, last_status, *rest = row
         status = None if last_status is None else Status(last_status)
         records[task_id] = TaskRecord(
-            task_id, sys.intern(schedule_key), settled, boot_id, failures, last_run_id, status, success, failure, count
+            task_id, sys.intern(schedule_key), settled, boot_id, failures, last_run_id, status, *rest
         )
     return records
 

@@ -95,7 +95,13 @@ _VERSION_1 = (
     ) WITHOUT ROWID""",
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (_VERSION_1,)  # the n-th leads from version n to n + 1; only ever added to
+# Version 2. A clock that is set back comes over due times whose rows are deleted already: they do not run again.
+_VERSION_2 = ("ALTER TABLE task_state ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0",)
+
+MIGRATIONS: Sequence[Sequence[str]] = (
+    _VERSION_1,
+    _VERSION_2,
+)  # the n-th leads from version n to n + 1; only ever added to
 TABLES = ("meta", "task_history", "task_attempt", "task_state", "task_token")
 INDICES = ("task_history_due", "task_history_task", "task_history_status", "task_history_created")
 
@@ -132,7 +138,8 @@ def newest_version() -> int:
 
 
 def migrate(db: sqlite3.Connection, path: str, migrations: Optional[Sequence[Sequence[str]]] = None) -> None:
-    """Bring the database to the newest version by MIGRATIONS (or those given), each step in one transaction.
+    """Bring the database to the newest version by MIGRATIONS (or those given), each step in one transaction,
+    all of them where it is new.
 
     A database with data is copied to `<path>.v<version>.bak` first. Raises NewerDatabase (then nothing was changed)
     and sqlite3.Error (then the steps done so far stand, each as a whole).
@@ -149,11 +156,12 @@ def migrate(db: sqlite3.Connection, path: str, migrations: Optional[Sequence[Seq
         db.execute("BEGIN IMMEDIATE")
         try:
             version = user_version(db)  # another process may have been faster
-            if version < len(migrations):
-                for statement in migrations[version]:
+            # A new database is made at once: a reader that meets it half made would ask for an upgrade.
+            for step in migrations[version : version + 1 if version else None]:
+                for statement in step:
                     db.execute(statement)
                 version += 1
-                db.execute(f"PRAGMA user_version = {version}")
+            db.execute(f"PRAGMA user_version = {version}")
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:

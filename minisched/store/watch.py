@@ -27,17 +27,35 @@ class WatchedFile:
         return _identity(self._path) == self._file
 
     def problem(self) -> Optional[str]:
-        """What has happened to it: removed, exchanged or cut; None where nothing has. Costs one stat."""
+        """What has happened to it: removed, exchanged or cut; None where nothing has. Costs one stat, and a look at the
+        file where it has become smaller: somebody has cut it, or run VACUUM."""
         try:
             status = os.stat(self._path)
         except OSError as error:
             return f"{self._path} is gone: {error.strerror}"
         if (status.st_dev, status.st_ino) != self._file:
             return f"{self._path} was replaced by another file"
-        if status.st_size < self._size:  # it never shrinks by itself: nothing here vacuums
+        if status.st_size < self._size and not self._whole():
             return f"{self._path} was cut from {self._size} to {status.st_size} bytes"
         self._size = status.st_size
         return None
+
+    def _whole(self) -> bool:
+        """Whether the file holds as many pages as its header says.
+
+        The open connection cannot tell: it counts the pages that still stand in the -wal alone. And the header is read
+        by SQLite, for to close a descriptor of our own would drop the locks of that connection (POSIX).
+        """
+        try:
+            db = sqlite3.connect(schema.uri(self._path, "mode=ro&immutable=1"), uri=True)
+            try:
+                return bool(db.execute("PRAGMA page_count").fetchone()[0])
+            finally:
+                db.close()
+        except sqlite3.OperationalError:
+            return True  # no descriptor is left, or it is gone by now: the next look tells
+        except sqlite3.DatabaseError:
+            return False
 
     def drop_side_files(self) -> None:
         """Unlink the -wal and -shm of a file that is gone: SQLite would play them into the one that comes. Those of

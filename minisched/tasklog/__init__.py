@@ -12,19 +12,32 @@ The time is that of the reading, which is within 1 s of the writing.
 
 from minisched.tasklog.engine_log import engine_logger
 from minisched.tasklog.lines import visible, visible_line
-from minisched.tasklog.reading import OutputGone, lines_before, read_from, read_run, run_lines, tail_lines
+from minisched.tasklog.reading import (
+    Jump,
+    OutputGone,
+    last_lines,
+    lines_before,
+    read_from,
+    read_remains,
+    read_run,
+    read_span,
+    run_lines,
+)
 from minisched.tasklog.run_log import RunLog, TaskLogs
 
 __all__ = [
+    "Jump",
     "OutputGone",
     "RunLog",
     "TaskLogs",
     "engine_logger",
+    "last_lines",
     "lines_before",
     "read_from",
+    "read_remains",
     "read_run",
+    "read_span",
     "run_lines",
-    "tail_lines",
     "visible",
     "visible_line",
 ]

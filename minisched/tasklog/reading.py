@@ -1,5 +1,9 @@
 """Reading a log: one attempt's slice, the last lines, and what comes after a place. Renames by a rotation are followed:
-a place in a log is an inode and an offset."""
+a place in a log is an inode and an offset.
+
+File systems give the inode of a deleted file to the next one that is made, so a place may lead into another file. What
+stands there tells: an attempt's first line, or the beginning of any line.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import re
 import stat
 import sys
 from collections.abc import Iterator
+from enum import Enum
 from typing import BinaryIO, Optional
 
 from minisched.model import LogMark
@@ -19,7 +24,15 @@ _STAMP = rb"\d{4}-\d\d-\d\dT\S{10,30} "
 
 
 class OutputGone(Exception):
-    """The output asked for is in no file any more: retention or a person removed it."""
+    """The output asked for is in no file any more, or not from its first line on: retention or a person removed it."""
+
+
+class Jump(Enum):
+    """What lies between a place in a log and what was read from there on."""
+
+    NONE = "nothing: the same file"
+    NEXT = "a rotation: the place was the end of a file, this is the next one"
+    GONE = "lines, perhaps: the file of the place is gone or was cut short, and another one begins"
 
 
 def read_run(path: str, mark: LogMark, run_id: int, attempt: int) -> Iterator[bytes]:
@@ -27,9 +40,11 @@ def read_run(path: str, mark: LogMark, run_id: int, attempt: int) -> Iterator[by
     them are left out. From its first line, at `mark`, to its "end" line; of an attempt that has none (it still runs, or
     its engine was killed) to the start of the run's next attempt or the end of the log.
 
-    Raises OutputGone, at the first piece, where what stands at `mark` is not that attempt's, or no longer there.
+    Raises OutputGone, at once, where what stands at `mark` is not that attempt's first line, or no longer there; then
+    `read_remains` has what is left.
     """
-    tag = rb"\[%d\.%d [a-z]+\] " % (run_id, attempt)
+    # "end" is the first line of one that was not started. With its first lines lost on a full disk it has no beginning.
+    tag = rb"\[%d\.%d (?:start|note|end)\] " % (run_id, attempt)
     file = _open_inode(path, mark.inode)
     if file is None:
         raise OutputGone(f"the output of run {run_id} is no longer in {path}")
@@ -38,6 +53,12 @@ def read_run(path: str, mark: LogMark, run_id: int, attempt: int) -> Iterator[by
         if not re.match(_STAMP + tag, file.read(200)):
             raise OutputGone(f"the output of run {run_id} is no longer in {path}")
     return _slice(path, mark, run_id, attempt)
+
+
+def read_remains(path: str, run_id: int, attempt: int) -> Iterator[bytes]:
+    """All lines of an attempt that are still in any file of the log, in pieces; none if there are none."""
+    files = _files(path)
+    return _slice(path, LogMark(files[0][0], 0), run_id, attempt) if files else iter(())
 
 
 def _slice(path: str, place: LogMark, run_id: int, attempt: int) -> Iterator[bytes]:
@@ -56,12 +77,12 @@ def run_lines(path: str, place: LogMark, run_id: int, attempt: int, limit: int =
     gave. None here, and the same place: nothing more was written yet.
     """
     line = re.compile(rb"^" + _STAMP + rb"\[%d\.(\d+) ([a-z]+)\] .*\n?" % run_id, re.M)
-    own = b"%d" % attempt
+    own, label = b"%d" % attempt, b" [%d." % run_id
     data, after, _ = read_from(path, place, max(limit, LINE_TAKEN))  # a shorter piece might be the half of a line
     begin = after.offset - len(data)
     found: list[bytes] = []
     size = 0
-    for match in line.finditer(data):
+    for match in line.finditer(data) if label in data else ():  # most of a log may be other runs'
         if match[1] == own:
             if found and size + len(match[0]) > limit:
                 return b"".join(found), LogMark(after.inode, begin + match.start()), False
@@ -72,12 +93,13 @@ def run_lines(path: str, place: LogMark, run_id: int, attempt: int, limit: int =
     return b"".join(found), after, False
 
 
-def read_from(path: str, place: Optional[LogMark], limit: int = CHUNK) -> tuple[bytes, LogMark, bool]:
-    """Up to `limit` bytes of whole lines from `place` on, the place after them, and whether another file began.
+def read_from(path: str, place: Optional[LogMark], limit: int = CHUNK) -> tuple[bytes, LogMark, Jump]:
+    """Up to `limit` bytes of whole lines from `place` on (at least one line, however long), the place after them, and
+    what was jumped over before them.
 
     `place` None is the start of the log's live file; inode 0 stands for "the live file, whichever it is". At the end of
-    a rotated file it goes on in the next one. A file cut short is read from its start again, and where the file of
-    `place` is gone, so is the live one; both count as begun anew. Nothing new: `b""` and the same place.
+    a rotated file it goes on in the next one. Where the file of `place` is gone, the live one is read from its start; a
+    file that was cut short, or in which no line begins at `place`, is read from its own. Nothing new: `b""`.
     """
     files = _files(path)
     live = files[-1][0] if files and files[-1][1] == path else 0
@@ -86,29 +108,42 @@ def read_from(path: str, place: Optional[LogMark], limit: int = CHUNK) -> tuple[
     elif place.inode == 0:
         place = LogMark(live, place.offset)
     inodes = [inode for inode, _ in files]
-    anew = False
+    jump = Jump.NONE
     while place.inode:
         file = _open_inode(path, place.inode)
         if file is None:
             if place.inode == live or not live:
                 break  # removed just now
-            place, anew = LogMark(live, 0), True
+            place, jump = LogMark(live, 0), Jump.GONE
             continue
         with file:
-            if place.offset > os.fstat(file.fileno()).st_size:
-                place, anew = LogMark(place.inode, 0), True
+            if not _is_place(file.fileno(), place.offset):
+                place, jump = LogMark(place.inode, 0), Jump.GONE
             file.seek(place.offset)
             data = file.read(limit)
-        if data:
             whole = data.rfind(b"\n") + 1
-            if whole or len(data) == limit or place.inode != live:
-                data = data[: whole or None]
-                return data, LogMark(place.inode, place.offset + len(data)), anew
+            if not whole and len(data) == limit:
+                data += file.read(LINE_TAKEN)
+                whole = data.find(b"\n") + 1
+        # Without an end it is a line that is being written; in a rotated file one that was torn, else none of ours.
+        if data and (whole or len(data) == limit + LINE_TAKEN or place.inode != live):
+            data = data[: whole or None]
+            return data, LogMark(place.inode, place.offset + len(data)), jump
         later = inodes[inodes.index(place.inode) + 1 :] if place.inode in inodes else []
         if not later:
             break
-        place, anew = LogMark(later[0], 0), True
-    return b"", place, anew
+        jump = Jump.NEXT if jump is Jump.NONE else jump
+        place = LogMark(later[0], 0)
+    return b"", place, jump
+
+
+def _is_place(fd: int, offset: int) -> bool:
+    """Whether a reader of this file can have stopped there: where a line begins, at the end, or within a line longer
+    than any of ours."""
+    size = os.fstat(fd).st_size
+    if not 0 < offset < size or os.pread(fd, 1, offset - 1) == b"\n":
+        return offset <= size
+    return offset >= LINE_TAKEN and b"\n" not in os.pread(fd, LINE_TAKEN, offset - LINE_TAKEN)
 
 
 def lines_before(path: str, place: LogMark, limit: int = CHUNK) -> tuple[bytes, LogMark]:
@@ -138,37 +173,62 @@ def lines_before(path: str, place: LogMark, limit: int = CHUNK) -> tuple[bytes, 
     return b"", place
 
 
-def tail_lines(path: str, count: int) -> tuple[bytes, LogMark]:
-    """The last `count` lines of the log, out of rotated files too where the live one has fewer, and the place after
-    them, for `read_from`."""
-    files = _files(path)
-    place = LogMark(0, 0)
-    tail = b""
-    for inode, name in reversed(files):
-        file = _open_file(name)
+def last_lines(path: str, count: int) -> tuple[LogMark, LogMark]:
+    """Where the last `count` whole lines of the log begin, in a rotated file where the live one has fewer, and where
+    they end; for `read_span` and `read_from`. Reads no more than those lines, and keeps none."""
+    start = end = LogMark(0, 0)
+    for inode, _ in reversed(_files(path)):
+        file = _open_inode(path, inode)
         if file is None:
             continue
         with file:
-            start = file.seek(0, os.SEEK_END)
-            if not place.inode:
-                start = _line_end_before(file, start)
-                place = LogMark(inode if name == path else 0, start if name == path else 0)
-            while start and tail.count(b"\n") <= count:
-                begin = max(0, start - CHUNK)
-                file.seek(begin)
-                tail = file.read(start - begin) + tail
-                start = begin
-        if tail.count(b"\n") > count:
+            size = file.seek(0, os.SEEK_END)
+            if not end.inode:
+                size = _line_end_before(file, size)
+                end = LogMark(inode, size)
+            offset, count = _back(file, size, count)
+        start = LogMark(inode, offset)
+        if not count:
             break
-    lines = tail.split(b"\n")
-    return b"\n".join(lines[-count - 1 :]) if count > 0 else b"", place
+    return start, end
+
+
+def _back(file: BinaryIO, size: int, count: int) -> tuple[int, int]:
+    """Where the last `count` of the lines before `size` begin, and how many of them the file lacks."""
+    while size:
+        begin = max(0, size - CHUNK)
+        file.seek(begin)
+        data = file.read(size - begin)
+        found = data.count(b"\n")
+        if found > count:  # the line end before the first of them is in here
+            at = len(data)
+            for _ in range(count + 1):
+                at = data.rindex(b"\n", 0, at)
+            return begin + at + 1, 0
+        count -= found
+        size = begin
+    return 0, count
+
+
+def read_span(path: str, start: LogMark, end: LogMark) -> Iterator[bytes]:
+    """The lines from one place to another, in pieces of some whole lines; also where a rotation renames their files
+    meanwhile. It ends early where one deletes them."""
+    while start != end:
+        data, after, jump = read_from(path, start)
+        if not data or jump is Jump.GONE:
+            return
+        if after.inode == end.inode and after.offset > end.offset:  # more was written since
+            data, after = data[: end.offset - after.offset], end
+        yield data
+        start = after
 
 
 def _line_end_before(file: BinaryIO, size: int) -> int:
     """Where the last whole line ends: a line may be half written at this moment."""
     start = max(0, size - LINE_TAKEN)
     file.seek(start)
-    return start + file.read(size - start).rfind(b"\n") + 1
+    end = file.read(size - start).rfind(b"\n") + 1
+    return start + end if end or not start else size  # a line longer than any of ours
 
 
 def _files(path: str) -> list[tuple[int, str]]:

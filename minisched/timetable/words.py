@@ -57,7 +57,7 @@ def _describe_cron(schedule: CronSchedule, say: Union[English, Chinese]) -> str:
     elif minutes.step == hours.step == 1:
         time = say.seconds_of_every_minute(seconds)
     else:
-        time = say.seconds_and(say.seconds(seconds), say.pattern_of_day(minutes, hours, exact=True))
+        time = say.pattern_of_day(minutes, hours, say.seconds(seconds))
     return say.sentence(time, _days(schedule, say), often=not listed)
 
 
@@ -68,7 +68,8 @@ def _days(schedule: CronSchedule, say: Union[English, Chinese]) -> str:
     if schedule.days != ALL_DAYS:
         days = say.days(pattern(schedule.days >> 1, 31).plus(1), schedule.special_days)
     if schedule.weekdays != ALL_WEEKDAYS:
-        weekdays = say.weekdays(pattern(schedule.weekdays, 7), schedule.special_weekdays)
+        one_of = bool(days) and not schedule.either
+        weekdays = say.weekdays(pattern(schedule.weekdays, 7), schedule.special_weekdays, one_of)
     if schedule.either and not (days and weekdays):
         days = weekdays = ""  # one of them is every day, and one is enough
     return say.day(days, weekdays, months, schedule.either)

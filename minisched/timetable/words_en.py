@@ -25,8 +25,8 @@ _WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "
 _NTH = {"1": "first", "2": "second", "3": "third", "4": "fourth", "5": "fifth"}
 
 
-def _list(words: Sequence[str]) -> str:
-    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
+def _list(words: Sequence[str], last: str = "and") -> str:
+    return f"{', '.join(words[:-1])} {last} {words[-1]}" if len(words) > 1 else words[0]
 
 
 def _nth(number: int) -> str:
@@ -38,6 +38,18 @@ def _named(noun: str, numbers: Pattern) -> str:
     if numbers.run:
         return f"{noun}s {numbers.run[0]} to {numbers.run[1]}"
     return f"{noun}{'s' * (len(numbers.numbers) > 1)} {_list([str(number) for number in numbers.numbers])}"
+
+
+def _every(noun: str, numbers: Pattern) -> str:
+    return f"every {noun}" if numbers.step == 1 else f"every {numbers.step} {noun}s"
+
+
+def _every_nth(noun: str, numbers: Pattern) -> str:
+    return f"every {noun}" if numbers.step == 1 else f"every {_nth(numbers.step)} {noun}"
+
+
+def _from(noun: str, numbers: Pattern) -> str:
+    return f" from {noun} {numbers.start}" if numbers.start else ""
 
 
 class English:
@@ -55,7 +67,7 @@ class English:
 
     def seconds(self, seconds: Pattern) -> str:
         if seconds.step:
-            return "every second" if seconds.step == 1 else f"every {seconds.step} seconds"
+            return _every("second", seconds) + _from("second", seconds)
         return f"at {_named('second', seconds)}"
 
     def seconds_of(self, seconds: str, times: Sequence[str]) -> str:
@@ -64,27 +76,28 @@ class English:
     def seconds_of_every_minute(self, seconds: Pattern) -> str:
         return self.seconds(seconds) + ("" if seconds.step else " of every minute")
 
-    def seconds_and(self, seconds: str, pattern_of_day: str) -> str:
-        return f"{seconds}, {pattern_of_day}"
-
-    def pattern_of_day(self, minutes: Pattern, hours: Pattern, exact: bool = False) -> str:
-        """More times of day than can be listed. `exact`: minute 0 must be said, for seconds are told apart."""
-        if minutes.numbers == (0,) and not exact:
+    def pattern_of_day(self, minutes: Pattern, hours: Pattern, seconds: str = "") -> str:
+        """More times of day than can be listed. `seconds`: the words of those that are not just second 0."""
+        if minutes.numbers == (0,) and not seconds:
             if hours.step:
-                return "every hour" if hours.step == 1 else f"every {hours.step} hours"
+                return _every("hour", hours) + (f" from {hours.start:02}:00" if hours.start else "")
             if hours.run:
                 return f"every hour from {hours.run[0]:02}:00 to {hours.run[1]:02}:00"
             return self.times([f"{hour:02}:00" for hour in hours.numbers])
         if minutes.step:
-            time = "every minute" if minutes.step == 1 else f"every {minutes.step} minutes"
+            time = _every("minute", minutes)
+            if seconds:
+                time = f"{seconds}, {time}" if minutes.step == 1 else f"{seconds} of {_every_nth('minute', minutes)}"
             if hours.run and hours.step != 1:
-                return f"{time} from {hours.run[0]:02}:00 to {hours.run[1]:02}:{minutes.numbers[-1]:02}"
+                first, last = minutes.numbers[0], minutes.numbers[-1]
+                return f"{time} from {hours.run[0]:02}:{first:02} to {hours.run[1]:02}:{last:02}"
+            time += _from("minute", minutes)
             if hours.step == 1:
                 return time
         else:
-            time = f"at {_named('minute', minutes)}"
+            time = f"{seconds}, " * bool(seconds) + f"at {_named('minute', minutes)}"
         if hours.step:
-            return f"{time} of every hour" if hours.step == 1 else f"{time} of every {_nth(hours.step)} hour"
+            return f"{time} of {_every_nth('hour', hours)}{_from('hour', hours)}"
         return f"{time} of {_named('hour', hours)}"
 
     def days(self, days: Pattern, special: Sequence[str]) -> str:
@@ -105,7 +118,8 @@ class English:
                 words.append(f"the day from Monday to Friday nearest to day {item[:-1]} of {{month}}")
         return "on " + _list(words)
 
-    def weekdays(self, weekdays: Pattern, special: Sequence[str]) -> str:
+    def weekdays(self, weekdays: Pattern, special: Sequence[str], one_of: bool) -> str:
+        """`one_of`: as what a day of the month must be besides."""
         if weekdays.run:
             words = [f"{_WEEKDAYS[weekdays.run[0]]} to {_WEEKDAYS[weekdays.run[1]]}"]
         else:
@@ -115,7 +129,7 @@ class English:
                 words.append(f"the last {_WEEKDAYS[int(item[1])]} of {{month}}")
             else:
                 words.append(f"the {_NTH[item[2]]} {_WEEKDAYS[int(item[0])]} of {{month}}")
-        return _list(words)
+        return _list(words, "or" if one_of else "and")
 
     def months(self, months: Pattern) -> str:
         if months.run:

@@ -17,6 +17,10 @@ def _numbers(numbers: Pattern) -> str:
     return "、".join(str(number) for number in numbers.numbers)
 
 
+def _from(numbers: Pattern, unit: str) -> str:
+    return f"从第 {numbers.start} {unit}起" if numbers.start else ""
+
+
 class Chinese:
     """The parts of a sentence: the days first, then the time."""
 
@@ -32,7 +36,7 @@ class Chinese:
 
     def seconds(self, seconds: Pattern) -> str:
         if seconds.step:
-            return "每秒" if seconds.step == 1 else f"每 {seconds.step} 秒"
+            return _from(seconds, "秒") + ("每秒" if seconds.step == 1 else f"每 {seconds.step} 秒")
         return f"第 {_numbers(seconds)} 秒"
 
     def seconds_of(self, seconds: str, times: Sequence[str]) -> str:
@@ -43,28 +47,37 @@ class Chinese:
     def seconds_of_every_minute(self, seconds: Pattern) -> str:
         return self.seconds(seconds) if seconds.step else f"每分钟的{self.seconds(seconds)}"
 
-    def seconds_and(self, seconds: str, pattern_of_day: str) -> str:
-        return f"{pattern_of_day}，{seconds}"
-
-    def pattern_of_day(self, minutes: Pattern, hours: Pattern, exact: bool = False) -> str:
-        """More times of day than can be listed. `exact`: minute 0 must be said, for seconds are told apart."""
-        if minutes.numbers == (0,) and not exact:
+    def pattern_of_day(self, minutes: Pattern, hours: Pattern, seconds: str = "") -> str:
+        """More times of day than can be listed. `seconds`: the words of those that are not just second 0."""
+        if seconds:
+            return f"{self._minutes_of_day(minutes, hours, '中的一分钟内')}，{seconds}"
+        if minutes.numbers == (0,):
             if hours.step:
-                return "每小时" if hours.step == 1 else f"每 {hours.step} 小时"
+                begin = f"从 {hours.start:02}:00 起" if hours.start else ""
+                return begin + ("每小时" if hours.step == 1 else f"每 {hours.step} 小时")
             if hours.run:
                 return f"{hours.run[0]:02}:00 至 {hours.run[1]:02}:00 每小时"
             return self.times([f"{hour:02}:00" for hour in hours.numbers])
+        return self._minutes_of_day(minutes, hours)
+
+    def _minutes_of_day(self, minutes: Pattern, hours: Pattern, within: str = "") -> str:
+        """`within`: said of minutes that lie apart, where the seconds in them follow."""
         if minutes.step:
-            time = "每分钟" if minutes.step == 1 else f"每 {minutes.step} 分钟"
+            time = "每分钟" if minutes.step == 1 else f"每 {minutes.step} 分钟{within}"
             if hours.run and hours.step != 1:
-                return f"{hours.run[0]:02}:00 至 {hours.run[1]:02}:{minutes.numbers[-1]:02} {time}"
+                first, last = minutes.numbers[0], minutes.numbers[-1]
+                return f"{hours.run[0]:02}:{first:02} 至 {hours.run[1]:02}:{last:02} {time}"
+            time = _from(minutes, "分") + time
             if hours.step == 1:
                 return time
         else:
             time = f"第 {_numbers(minutes)} 分"
+        if hours.step == 1:
+            return f"每小时的{time}"
         if hours.step:
-            return f"每小时的{time}" if hours.step == 1 else f"每 {hours.step} 小时一次，于其{time}"
-        return f"{_numbers(hours)} 时的{time}"
+            begin = f"从 {hours.start} 时起" if hours.start else ""
+            return f"{begin}每 {hours.step} 小时一次，{'' if minutes.start else '于其'}{time}"
+        return f"{_numbers(hours)} 时{'，' if minutes.start else '的'}{time}"
 
     def days(self, days: Pattern, special: Sequence[str]) -> str:
         words = []
@@ -78,12 +91,13 @@ class Chinese:
             if item == "L":
                 words.append("最后一天")
             elif item == "LW":
-                words.append("最后一个周一至周五")
+                words.append("最后一个工作日（周一至周五）")
             else:
-                words.append(f"离 {item[:-1]} 日最近的周一至周五")
+                words.append(f"离 {item[:-1]} 日最近的工作日")
         return "{month}" + "、".join(words)
 
-    def weekdays(self, weekdays: Pattern, special: Sequence[str]) -> str:
+    def weekdays(self, weekdays: Pattern, special: Sequence[str], one_of: bool) -> str:
+        """`one_of`: as what a day of the month must be besides."""
         if weekdays.run:
             words = [f"{_WEEKDAYS[weekdays.run[0]]}至{_WEEKDAYS[weekdays.run[1]]}"]
         else:
@@ -91,6 +105,8 @@ class Chinese:
         for item in special:
             nth = "最后一个" if item[0] == "L" else f"第{_NTH[item[2]]}个"
             words.append(f"{{month}}{nth}{_WEEKDAYS[int(item[1] if item[0] == 'L' else item[0])]}")
+        if one_of and len(words) > 1:
+            return f"{'、'.join(words[:-1])}或{words[-1]}"
         return "、".join(words)
 
     def months(self, months: Pattern) -> str:

@@ -14,6 +14,8 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +144,21 @@ def floor_program(
     words = [sys.executable, "-c", _FLOOR, kind, *map(str, (at_once, times, period, phase))]
     done = subprocess.run(words, env=bench.env, stdout=subprocess.PIPE, text=True, check=True)
     return [float(line) for line in done.stdout.split()]
+
+
+@contextmanager
+def sleeper(bench: Bench) -> Iterator[int]:
+    """The pid of a Python that does nothing but wake every two seconds, as one must that is to see a change of a file
+    within them."""
+    code = "import time; print(flush=True)\nwhile True: time.sleep(2)"
+    bare = subprocess.Popen([sys.executable, "-c", code], env=bench.env, stdout=subprocess.PIPE)
+    assert bare.stdout
+    try:
+        bare.stdout.readline()
+        yield bare.pid
+    finally:
+        bare.kill()
+        bare.communicate()
 
 
 def instants(home: Home) -> list[float]:
