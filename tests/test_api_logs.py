@@ -100,6 +100,7 @@ def recorded(api: Api, sink: Any, run_id: int = 0, task_id: str = "t") -> int:
 
 def test_a_runs_own_output(api: Api, logs: Logs) -> None:
     sink = logs.open(7)
+    sink.note("start", "pid 1: true")
     for number in range(30):
         sink.write("out", f"line {number}\n".encode())
         logs.open(8).write("out", b"of another run\n")
@@ -113,12 +114,12 @@ def test_a_runs_own_output(api: Api, logs: Logs) -> None:
         if found.json["at_end"]:
             break
         found = api.get(f"/executions/7/log?limit=1024&offset={found.json['next_offset']}")
-    assert seen == [*(f"line {number}" for number in range(30)), "exit 0"]
+    assert seen == ["pid 1: true", *(f"line {number}" for number in range(30)), "exit 0"]
     assert lines(api.get("/executions/7/log?tail=2")) == ["line 29", "exit 0"]
     whole = api.get("/executions/7/log?raw=1")
     assert whole.headers["Content-Disposition"] == 'attachment; filename="run.log"'
     data = download(whole)
-    assert data.count(b"\n") == 31
+    assert data.count(b"\n") == 32
     text = api.get("/executions/7/log?offset=100").json["text"].encode()
     assert text and data[100:].startswith(text)
     assert api.get("/executions/7/log?before=5").code == "bad_request"

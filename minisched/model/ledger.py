@@ -110,6 +110,7 @@ class TaskExecution(NamedTuple):
             "max_attempts": self.max_attempts,
             "missed_count": self.missed_count,
             "missed_since": iso(self.missed_since, zone),
+            "retry_time": iso(self.retry_time, zone),
             "attempts": [attempt.as_json(zone) for attempt in self.attempts],
         }
 
