@@ -58,8 +58,8 @@ def deliver(order: Order) -> Outcome:
         outcome = Outcome(Sending.RETRY, str(error))
     except OSError as error:  # no thread to watch the time
         outcome = Outcome(Sending.RETRY, explain(error))
-    error, answer = secrets.scrub(outcome.error), secrets.scrub(outcome.answer)
-    return outcome._replace(error=first_bytes(error, ERROR_MAX), answer=first_bytes(answer))
+    told, answer = secrets.scrub(outcome.error), secrets.scrub(outcome.answer)
+    return outcome._replace(error=first_bytes(told, ERROR_MAX), answer=first_bytes(answer))
 
 
 def compose(
