@@ -237,6 +237,14 @@ def test_a_mail_that_nobody_may_get_is_not_sent(code, state):
     assert outcome.state is state and f"{OPS}: {code} not now; {DEV}: 550 no" in outcome.error and not inbox.mails
 
 
+def test_what_a_server_says_is_one_line_and_bounded():
+    inbox = Inbox({OPS: "\r\n".join(["550-" + "x" * 480] * 60 + ["550 end \x1b"])})
+    with serving(inbox) as port:
+        outcome = sent(port)
+    assert outcome.state is Sending.FAILED
+    assert len(outcome.error) == 2000 and len(outcome.answer) == 500 and "\n" not in outcome.error
+
+
 @pytest.mark.parametrize("reply, state", [("554 spam", Sending.FAILED), ("452 full", Sending.RETRY)])
 def test_a_refused_message_is_tried_again_where_that_may_help(reply, state):
     with serving(Inbox(reply=reply)) as port:

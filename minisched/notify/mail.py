@@ -25,6 +25,7 @@ from minisched.notify.tls import TrustError, tls_context
 
 REPLY_MAX = 64 * 1024  # bytes of all a server says
 POLICY = policy.SMTP.clone(cte_type="7bit")  # not every server says that it takes eight
+ERROR_MAX = 2000  # bytes of an error: a server may have much to say about each of many recipients
 QUIT_S = 2.0  # for a good-bye that changes nothing any more
 _ID = re.compile(r"[^A-Za-z0-9.@_-]+")
 
@@ -57,7 +58,8 @@ def deliver(order: Order) -> Outcome:
         outcome = Outcome(Sending.RETRY, str(error))
     except OSError as error:  # no thread to watch the time
         outcome = Outcome(Sending.RETRY, explain(error))
-    return outcome._replace(error=secrets.scrub(outcome.error), answer=first_bytes(secrets.scrub(outcome.answer)))
+    told, answer = secrets.scrub(outcome.error), secrets.scrub(outcome.answer)
+    return outcome._replace(error=first_bytes(told, ERROR_MAX), answer=first_bytes(answer))
 
 
 def compose(
@@ -177,7 +179,8 @@ def _failure(error: Exception, deadline: Deadline) -> Outcome:
 
 
 def _said(code: int, text: Any) -> str:
-    return f"{code} {text.decode('utf-8', 'replace') if isinstance(text, bytes) else text}"
+    """A reply on one line, however many it came on."""
+    return " ".join(f"{code} {text.decode('utf-8', 'replace') if isinstance(text, bytes) else text}".split())
 
 
 def _say_goodbye(client: _Client) -> None:

@@ -6,6 +6,7 @@ import { store } from "./store.js";
 const SILENCE_MS = 2300; // the engine says something every second; so a loss shows within 3 s
 const RETRY_MS = 1000;
 const POLL_MS = 2000;
+const HIDDEN_MS = 10000; // in a tab that is not seen: so long the events go on, and so often it asks after that
 const EVENTS_AGAIN_MS = 30000; // after which a page that polls tries the events again
 
 let generation = 0; // of the link; what an older one still hears is not taken
@@ -38,6 +39,10 @@ async function follow(mine) {
     const error = await events(mine);
     if (mine !== generation) return;
     if (error?.status === 401 && token()) return store.setLink("denied");
+    if (error?.code === "hidden") {
+      if ((await rest(mine)) === 401) return store.setLink("denied");
+      continue;
+    }
     if (error?.code === "silence") store.setLink("lost");
     const noEvents = Boolean(error?.status) || (error?.code === "silence" && !error.heard); // refused, or held back by a proxy
     const answers = await poll(mine, noEvents);
@@ -50,11 +55,27 @@ async function follow(mine) {
   }
 }
 
-/** Follow the events until they end or fall silent; gives the ApiError, or null. */
+/**
+ * While the tab is not seen: ask now and then, so that its title stays right. A browser has but six connections to an
+ * engine for all its tabs; events in each of seven would leave none for anything else.
+ */
+async function rest(mine) {
+  while (mine === generation && document.hidden) {
+    const answers = await poll(mine, false);
+    if (mine !== generation) return null;
+    if (answers === 401) return 401;
+    store.setLink(answers ? "poll" : "lost");
+    await Promise.race([wait(HIDDEN_MS), new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }))]);
+  }
+  return null;
+}
+
+/** Follow the events until they end or fall silent, or the tab is hidden; gives the ApiError, or null. */
 function events(mine) {
   return new Promise((resolve) => {
     let heard = Date.now();
     let heardAny = false;
+    let seen = Date.now();
     let loading = null; // ids removed while the list was on its way
     const done = (error) => {
       clearInterval(watch);
@@ -97,6 +118,8 @@ function events(mine) {
     );
     const watch = setInterval(() => {
       if (mine !== generation) return done(null);
+      if (!document.hidden) seen = Date.now();
+      else if (Date.now() - seen > HIDDEN_MS) return done(new ApiError(0, "hidden", ""));
       if (Date.now() - heard > SILENCE_MS) done(Object.assign(new ApiError(0, "silence", ""), { heard: heardAny }));
     }, 300);
   });
