@@ -130,6 +130,7 @@ def test_the_raw_bytes_end_where_the_file_is_cut(tmp_path: Path) -> None:
 def two_attempts(tmp_path: Path) -> tuple[Logs, TaskExecution]:
     logs = Logs(tmp_path)
     first = logs.open(7, 1)
+    first.note("start", "pid 4710: run 7")
     first.write("out", b"killed with its engine\n")
     first.close()
     logs.run(8, *["of another run"] * 20)
@@ -139,7 +140,12 @@ def two_attempts(tmp_path: Path) -> tuple[Logs, TaskExecution]:
 
 def test_a_runs_own_lines_come_over_all_its_attempts(tmp_path: Path) -> None:
     logs, run = two_attempts(tmp_path)
-    expected = ["killed with its engine", "pid 4711: run 7", *(f"line {number}" for number in range(30))]
+    expected = [
+        "pid 4710: run 7",
+        "killed with its engine",
+        "pid 4711: run 7",
+        *(f"line {number}" for number in range(30)),
+    ]
     expected.append("exit 0 after 0.100 s")
     page = READER.run(logs.path, run, None, 2**20)
     assert page is not None
