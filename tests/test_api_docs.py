@@ -42,7 +42,7 @@ def test_links_within_the_document_lead_to_a_heading() -> None:
         "".join(char for char in line.lower().replace(" ", "-") if char.isalnum() or char in "-_")
         for line in re.findall(r"^#+ (.*)$", TEXT, re.MULTILINE)
     }
-    assert {target for target in re.findall(r"\]\(#([^)]+)\)", TEXT)} <= headings
+    assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) <= headings
 
 
 @pytest.mark.parametrize("example", re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL))
