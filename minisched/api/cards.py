@@ -139,7 +139,7 @@ def render(view: TaskView, past: Optional[Past], full: bool) -> Card:
 
 def run_json(run: TaskExecution, zone: tzinfo, full: bool) -> dict[str, Any]:
     """full: without the token no `detail` is told; the name of a variable or of a file may stand in it."""
-    shown = run.as_json(zone)
+    shown = {**run.as_json(zone), "retry_time": iso(run.retry_time, zone)}
     if not full:
         for each in (shown, *shown["attempts"]):
             each["detail"] = ""
