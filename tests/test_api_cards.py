@@ -189,11 +189,16 @@ def test_the_cache_counts_what_it_holds() -> None:
     assert (cache.size, len(cache)) == (6, 1)
 
 
-def test_a_thousand_cards_come_in_the_configs_order(tmp_path: Path) -> None:
+def test_many_cards_come_in_the_configs_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     api = Api(tmp_path / "home", *(task(f"t{number}") for number in range(450)))
     api.record(make("t449", Status.SUCCESS))
     found = api.get("/tasks")
     assert ids(found) == [f"t{number}" for number in range(450)]
     assert found.json["items"][449]["run_count"] == 1
     assert api.histories == 3
+    monkeypatch.setattr("minisched.api.cards.MOST_WHOLE", 400)
+    streamed = api.get("/tasks").response
+    assert streamed.stream is not None
+    pieces = list(streamed.stream)
+    assert (b"".join(pieces), len(pieces)) == (found.body, 4)
     api.close()

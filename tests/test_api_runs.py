@@ -52,7 +52,7 @@ def test_a_run_is_told_in_its_tasks_zone_with_the_end_of_its_output(api: Api) ->
     found = api.get(f"/executions/{run_id}").json
     assert found["output_tail"] == "done \\x1b[31mred\\xff\n"
     assert found["start_time"] == "2026-11-18T12:06:41.500+01:00"
-    assert len(found["attempts"]) == 2
+    assert (len(found["attempts"]), found["retry_time"]) == (2, "2026-11-18T12:06:51.500+01:00")
     assert api.get("/executions/9999").message == "there is no run 9999 in the history"
 
 

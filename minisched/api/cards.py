@@ -12,7 +12,7 @@ from minisched.model import UNFINISHED, Status, iso
 from minisched.timetable import describe, load_zone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import tzinfo
 
     from minisched.api.call import Call
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 OUTCOMES = 30  # of the strip on a card
 RENDERED_AT_ONCE = 200  # tasks whose past is in memory at the same time
+MOST_WHOLE = 1000  # cards that are answered as one body
 
 _WORDS = {"en": ("after {}", "by hand", ", "), "zh": ("在 {} 之后", "手动", "、")}
 
@@ -38,8 +39,20 @@ def list_tasks(call: Call) -> Response:
         views = [view for view in views if known[view.task.task_id] in statuses]
     page, size = call.query["page"], call.query["page_size"]
     shown = views[(page - 1) * size : page * size] if size else (views if page == 1 else [])
+    size = size or len(views)
+    if len(shown) > MOST_WHOLE:
+        return Response(200, headers=headers, stream=_pieces(ports, shown, full, page, size, len(views)))
     data = [card.data for card in cards_of(ports, shown, full)]
-    return Response(200, page_bytes(data, page, size or len(views), len(views)), headers=headers)
+    return Response(200, page_bytes(data, page, size, len(views)), headers=headers)
+
+
+def _pieces(ports: Ports, views: Sequence[TaskView], full: bool, page: int, size: int, total: int) -> Iterator[bytes]:
+    """The same page, never whole in memory: ten thousand tasks with their outcomes are 50 MB."""
+    before, _, after = page_bytes([b"|"], page, size, total).partition(b"|")
+    for start in range(0, len(views), RENDERED_AT_ONCE):
+        cards = cards_of(ports, views[start : start + RENDERED_AT_ONCE], full)
+        yield (b"," if start else before) + b",".join(card.data for card in cards)
+    yield after
 
 
 def _etags(header: str) -> list[str]:
@@ -68,8 +81,9 @@ def statuses_of(ports: Ports, views: Iterable[TaskView], full: bool = True) -> d
             unknown.append(view)
         else:
             known[view.task.task_id] = card.status
-    for view, card in zip(unknown, cards_of(ports, unknown, full)):
-        known[view.task.task_id] = card.status
+    for start in range(0, len(unknown), RENDERED_AT_ONCE):
+        some = unknown[start : start + RENDERED_AT_ONCE]
+        known.update((view.task.task_id, card.status) for view, card in zip(some, cards_of(ports, some, full)))
     return known
 
 
@@ -125,7 +139,7 @@ def render(view: TaskView, past: Optional[Past], full: bool) -> Card:
 
 def run_json(run: TaskExecution, zone: tzinfo, full: bool) -> dict[str, Any]:
     """full: without the token no `detail` is told; the name of a variable or of a file may stand in it."""
-    shown = run.as_json(zone)
+    shown = {**run.as_json(zone), "retry_time": iso(run.retry_time, zone)}
     if not full:
         for each in (shown, *shown["attempts"]):
             each["detail"] = ""

@@ -83,7 +83,8 @@ class EventStream:
                 yield event("ping", self._now())
             # However often it is woken, it looks four times a second.
             self._rest(looked_at + LEAST_BETWEEN_S)
-            self._listener.wait(PING_S)
+            status_in = self._status_at + STATUS_EVERY_S - ports.monotonic()
+            self._listener.wait(min(PING_S, max(0.0, status_in)) if self._unsaid else PING_S)
             looked_at = ports.monotonic()
 
     def _rest(self, until: float) -> None:

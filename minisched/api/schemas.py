@@ -78,7 +78,7 @@ _RUN = {
     "max_attempts": {**COUNT, "minimum": 1},
     "missed_count": {**COUNT, "description": "How many due times a `missed` run stands for."},
     "missed_since": maybe(TIME),
-    "retry_time": maybe(TIME),
+    "retry_time": {**maybe(TIME), "description": "Of a `retrying` run: when its next attempt may start."},
     "attempts": items(ref("Attempt")),
 }
 _CARD = {

@@ -246,7 +246,7 @@ class SchedulerEngine:
         asked = message.asked
         if asked is not None and self.requests.is_late(asked):
             return
-        self.reload(now, f"asked by {message.by}")
+        self.reload(now, message.by if asked is None else f"asked by {message.by}")
         if asked is not None:
             stopping = Answer("stopping", "the engine is stopping; the config stays as it is")
             refused = Answer("invalid", "the config file has problems", problems=self.config_problems)
