@@ -23,6 +23,7 @@ WAL_LIMIT_BYTES = 4 << 20  # a -wal that a burst or a long reader made larger is
 # Version 1. AUTOINCREMENT: an id that retention has deleted never comes again. `task_history_due` is what makes a
 # double start impossible. A page is read in the order of run_id, which a step of the clock cannot change, through an
 # index that holds all that a filter asks for: `_task` for one task, `_status` for all, `_created` for a span of time.
+# `forgotten`: the latest due time that retention has deleted; a clock that is set back runs none up to there again.
 _VERSION_1 = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "INSERT INTO meta (name, value) VALUES ('db_id', lower(hex(randomblob(16))))",
@@ -86,7 +87,8 @@ _VERSION_1 = (
         last_status TEXT,
         last_success_time REAL,
         last_failure_id INTEGER,
-        run_count INTEGER NOT NULL DEFAULT 0
+        run_count INTEGER NOT NULL DEFAULT 0,
+        forgotten INTEGER NOT NULL DEFAULT 0
     ) WITHOUT ROWID""",
     """CREATE TABLE task_token (
         task_id TEXT NOT NULL,
@@ -95,13 +97,7 @@ _VERSION_1 = (
     ) WITHOUT ROWID""",
 )
 
-# Version 2. A clock that is set back comes over due times whose rows are deleted already: they do not run again.
-_VERSION_2 = ("ALTER TABLE task_state ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0",)
-
-MIGRATIONS: Sequence[Sequence[str]] = (
-    _VERSION_1,
-    _VERSION_2,
-)  # the n-th leads from version n to n + 1; only ever added to
+MIGRATIONS: Sequence[Sequence[str]] = (_VERSION_1,)  # the n-th leads from version n to n + 1; only ever added to
 TABLES = ("meta", "task_history", "task_attempt", "task_state", "task_token")
 INDICES = ("task_history_due", "task_history_task", "task_history_status", "task_history_created")
 
