@@ -8,6 +8,8 @@ from typing import Any
 from minisched.config import parse_config
 from minisched.model import Config, Task
 
+SMTP = {"host": "mail.example.org", "from": "minisched@example.org"}
+
 
 def config(*tasks: dict[str, Any], **settings: Any) -> Config:
     """A checked config of these tasks; settings as in the file."""
@@ -18,6 +20,6 @@ def config(*tasks: dict[str, Any], **settings: Any) -> Config:
 
 
 def task(task_id: str = "backup", **fields: Any) -> Task:
-    """A checked task that runs `true`. Dependencies are made up beside it."""
+    """A checked task that runs `true`. Dependencies are made up beside it, and a mail server."""
     others = [{"task_id": name, "task_exec": "true"} for name in fields.get("task_dependencies", ())]
-    return config({"task_id": task_id, "task_exec": "true", **fields}, *others).tasks[task_id]
+    return config({"task_id": task_id, "task_exec": "true", **fields}, *others, smtp=SMTP).tasks[task_id]

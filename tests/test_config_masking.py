@@ -61,7 +61,8 @@ def test_a_value_of_another_shape_is_left_to_the_check(value):
 
 
 def test_what_is_in_force_is_shown_with_every_field_and_no_secret():
-    one = config(with_rules(rule("a", HOOK, OTHER, MAIL), task_retry={"delay": "1m"}, task_env={"A": "b"})).tasks["a"]
+    task = with_rules(rule("a", HOOK, OTHER, MAIL), task_retry={"delay": "1m"}, task_env={"A": "b"})
+    one = config(task, smtp={"host": "mail", "from": "a@example.org"}).tasks["a"]
     found = effective_task(one)
     assert json.loads(json.dumps(found)) == found
     assert "hunter" not in json.dumps(found)

@@ -191,6 +191,31 @@ def test_mail_name_and_password_go_together():
     assert found == ["settings.smtp.username is missing; username and password go together"]
 
 
+MAIL = [{"name": "n", "triggers": ["success"], "channels": [{"type": "email", "recipients": ["a@b"]}]}]
+MAIL_PLACE = "task_notify[0].channels[0] is an email"
+NO_SMTP = 'but settings.smtp is not set; expected it with "host" and "from", or another type of channel'
+NO_FROM = 'but settings.smtp has no "from"; expected the sender\'s address there, such as "minisched@example.org"'
+
+
+def test_a_mail_without_a_server_or_a_sender_is_told_once():
+    tasks = [task("a"), task("b", task_notify=MAIL), task("c", task_notify=MAIL)]
+    assert problems_of({"tasks": tasks}) == [f"tasks[1] (b): {MAIL_PLACE}, {NO_SMTP}"]
+    settings = {"smtp": {"host": "mail.example.org"}}
+    assert problems_of({"settings": settings, "tasks": tasks}) == [f"tasks[1] (b): {MAIL_PLACE}, {NO_FROM}"]
+    document = {"defaults": {"task_notify": MAIL}, "tasks": tasks}
+    assert problems_of(document) == [f"defaults.{MAIL_PLACE}, {NO_SMTP}"]
+    settings["smtp"]["from"] = "ops@example.org"
+    assert problems_of({**document, "settings": settings}) == []
+    (problem,) = check_document({"tasks": tasks})
+    assert problem.path == "task_notify[0].channels[0]"
+
+
+def test_a_server_that_is_set_wrong_is_told_by_itself():
+    settings = {"smtp": {"host": "mail.example.org", "prot": 25}}
+    found = problems_of({"settings": settings, "tasks": [task(task_notify=MAIL)]})
+    assert found == ['settings.smtp: unknown field "prot"; did you mean "port"?']
+
+
 ADDRESS = (
     "url is ***; expected an http:// or https:// address without a user name, blanks or templates, "
     f"or {SECRET}"

@@ -166,7 +166,9 @@ def test_channels_are_read_with_their_defaults_and_secrets():
         {"type": "file", "path": "n.jsonl"},
     ]
     rule = {"name": "n", "triggers": ["missed", "success"], "channels": channels, "cooldown": "1h"}
-    (read,) = task_of(task_notify=[rule]).task_notify
+    smtp = {"host": "mail", "from": "a@example.org"}
+    document = {"settings": {"smtp": smtp}, "tasks": [{"task_id": "a", "task_exec": "true", "task_notify": [rule]}]}
+    (read,) = config_of(document).tasks["a"].task_notify
     assert (read.enabled, read.threshold, read.cooldown, read.recovery) == (True, 1, 3600.0, False)
     assert read.triggers == ("missed", "success")
     email, webhook, by_file, command, file = read.channels

@@ -21,6 +21,8 @@ from .text import parse_json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from minisched.model import NotifyRule, SmtpSettings
+
 CONFIG_FILE = "tasks/config.json"
 ENGINE_LOG = "minisched.log"
 LONGEST_PATH = 20  # names of a cycle that are told
@@ -67,6 +69,8 @@ def _read(document: Any, file: str, home: Optional[str], spend: bool = False) ->
         tasks.add(item, top["defaults"], timezone)
     tasks.check_dependencies()
     tasks.check_logs()
+    if not faults:
+        tasks.check_mail(top["defaults"]["task_notify"], settings.smtp)
     problems += tasks.problems
     if problems:
         return None, problems
@@ -171,6 +175,26 @@ class _Tasks:
                     self._tell_log(task_id, self.tasks[task_id], owners[folder], "has as a folder the log of")
                 folder = folder.rpartition("/")[0]
 
+    def check_mail(self, default: tuple[NotifyRule, ...], smtp: Optional[SmtpSettings]) -> None:
+        """Mail needs a server and a sender. Told at the first channel that is a mail: they are missing for all."""
+        if smtp is None:
+            rule = 'settings.smtp is not set; expected it with "host" and "from", or another type of channel'
+        elif smtp.sender is None:
+            rule = 'settings.smtp has no "from"; expected the sender\'s address there, such as "minisched@example.org"'
+        else:
+            return
+        rules = [("defaults.", "", default)]
+        rules += [("", task_id, task.task_notify) for task_id, task in self.tasks.items() if task.task_notify]
+        mails = [
+            (task_id, f"{prefix}task_notify[{number}].channels[{index}]")
+            for prefix, task_id, several in rules
+            for number, one in enumerate(several)
+            for index, channel in enumerate(one.channels)
+            if channel.type == "email"
+        ]
+        for task_id, path in mails[:1]:
+            self._tell(task_id, path, f"is an email, but {rule}")
+
     def _log_key(self, path: str) -> str:
         """The same for two paths of one file; in lower case, for not every file system tells cases apart."""
         if "/" not in path:
@@ -185,4 +209,6 @@ class _Tasks:
         self._tell(task_id, "task_log", f"is {show(task.task_log)}, which {what} {whose}; expected a log of its own")
 
     def _tell(self, task_id: str, path: str, message: str) -> None:
-        self.problems.append(Fault(path, message).problem(self.owners[task_id], self.file))
+        """task_id: "" for what is of no task."""
+        owner = self.owners[task_id] if task_id else ""
+        self.problems.append(Fault(path, message).problem(owner, self.file))
