@@ -7,6 +7,7 @@ from typing import Callable, NamedTuple, Optional
 
 from minisched.model.config import Config, Problem, Task
 from minisched.model.ledger import TaskExecution
+from minisched.model.notices import OutboxCounts
 from minisched.model.words import Instant
 
 Watcher = Callable[[], object]
@@ -32,6 +33,7 @@ class EngineView(NamedTuple):
     running: int = 0  # processes
     started: Instant = 0.0
     beat: float = 0.0  # monotonic time of the latest step; an old one says that the loop stands still
+    outbox: OutboxCounts = OutboxCounts()
 
 
 class Board:

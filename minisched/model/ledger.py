@@ -6,6 +6,7 @@ from datetime import tzinfo
 from types import MappingProxyType
 from typing import Any, NamedTuple, Optional
 
+from minisched.model.notices import Delivery, Notices, Recall
 from minisched.model.words import Instant, Status, Trigger, iso
 
 
@@ -146,6 +147,10 @@ class Batch(NamedTuple):
     # Asked before anything is written, with all unfinished runs, in the same transaction and only where another process
     # may have written since `Ledger.unfinished`; what it raises refuses the batch.
     guard: Optional[Callable[[Sequence[TaskExecution]], None]] = None
+    # Asked for each run that has ended, in their order, after it is written: whom to tell of it. It must not change
+    # anything, for the transaction may fail after it and be given again.
+    tell: Optional[Callable[[TaskExecution, Recall], Notices]] = None
+    deliveries: Sequence[Delivery] = ()  # of the outbox, as they stand after an attempt
     durable: bool = True  # False: may be lost with the power, not with the process (a pid is no use after a boot)
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Optional, Protocol, Union
 
+from minisched.model.notices import NoticeSent
 from minisched.model.words import Instant, Reason, Status
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from queue import SimpleQueue
 
-    from minisched.model.config import HistorySettings, Limits, Problem
+    from minisched.model.config import HistorySettings, Limits, Problem, Task
     from minisched.model.ledger import Batch, LogMark, ProcessIdentity, TaskExecution, TaskRecord
+    from minisched.model.notices import Delivery, DeliveryState, Order, OutboxCounts
 
 
 class Launch(NamedTuple):
@@ -117,7 +119,16 @@ class Reload(NamedTuple):
     by: str = "SIGHUP"
 
 
-Message = Union[RunStarted, RunFinished, Stop, Reload, RunTask, StopRun]
+class ResendNotice(NamedTuple):
+    """Send a delivery once more that was sent or has failed. Answered when it is pending again; refused with
+    `not_found`, or `pending` where it is so already."""
+
+    asked: Asked
+    delivery_id: int
+    by: str
+
+
+Message = Union[RunStarted, RunFinished, Stop, Reload, RunTask, StopRun, NoticeSent, ResendNotice]
 
 
 class Clock(Protocol):
@@ -139,8 +150,34 @@ class Executor(Protocol):
         second call with a shorter grace shortens it; 0 kills at once. A run that is over is no error."""
 
 
+class Sender(Protocol):
+    def send(self, order: Order) -> None:
+        """Send a message by a thread of its own, one after the other. Posts exactly one NoticeSent. Never raises."""
+
+
+class Outbox(Protocol):
+    """The deliveries that the ledger keeps; see `store.outbox`. Every method raises StoreError."""
+
+    def due(self, now: Instant, limit: int, besides: Collection[int]) -> list[Delivery]: ...
+
+    def next_time(self, besides: Collection[int]) -> Optional[Instant]: ...
+
+    def counts(self, since: Instant) -> tuple[OutboxCounts, int]: ...
+
+    def resend(self, delivery_id: int, now: Instant) -> Optional[DeliveryState]: ...
+
+    def end_removed(self, tasks: Mapping[str, Task], why: str, now: Instant) -> dict[tuple[str, str, int], int]: ...
+
+    def bound(self, pending: int, why: str, now: Instant) -> int: ...
+
+    def hasten(self, latest: Instant) -> None: ...
+
+
 class Ledger(Protocol):
     """What the engine asks of the store; see `store.Store`."""
+
+    @property
+    def outbox(self) -> Outbox: ...
 
     def commit(self, batch: Batch) -> list[int]:
         """Write the batch in one transaction; the run ids in the order of `batch.runs`. Raises StoreError: then

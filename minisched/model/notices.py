@@ -1,11 +1,12 @@
 """What is sent to whom, and what came of it: the values between the engine and the thread that sends."""
 
 # Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text, 4 ms of a start.
-from collections.abc import Mapping
-from typing import NamedTuple, Optional
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import tzinfo
+from typing import Any, NamedTuple, Optional, Protocol
 
 from minisched.model.config import Channel, SmtpSettings
-from minisched.model.words import Instant, Word
+from minisched.model.words import Instant, Status, Word, iso
 
 
 class NoticeEvent(Word):
@@ -57,3 +58,111 @@ class Outcome(NamedTuple):
 class NoticeSent(NamedTuple):
     delivery_id: int
     outcome: Outcome
+
+
+class DeliveryState(Word):
+    """Where a delivery stands."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    FAILED = "failed"  # for good; a person may have it sent again
+
+
+class Delivery(NamedTuple):
+    """A message to one channel. One row of `task_outbox`.
+
+    The channel is that of the config in force when it is sent: `task_id`, `rule` and `channel` find it. Deliveries of
+    one channel are sent one after the other, in their order: one that waits for another has no `next_time`.
+    """
+
+    created_time: Instant  # when the run ended
+    task_id: str
+    rule: str  # its name
+    channel: int  # its index in the rule
+    channel_type: str
+    run_id: int
+    event: NoticeEvent
+    variables: Mapping[str, str]  # the template variables, as they were then
+    delivery_id: int = 0
+    message_id: str = ""  # `12.ab34cd@host`
+    state: DeliveryState = DeliveryState.PENDING
+    attempts: int = 0  # that are over
+    next_time: Optional[Instant] = None  # of the next one
+    tried_time: Optional[Instant] = None  # when the latest one was over
+    sent_time: Optional[Instant] = None
+    error: str = ""  # of the latest attempt
+    answer: str = ""  # of the server or command to it, at most 500 bytes
+
+    def as_json(self, zone: tzinfo) -> dict[str, Any]:
+        """The delivery as it is shown everywhere, without its variables."""
+        return {
+            "delivery_id": self.delivery_id,
+            "message_id": self.message_id,
+            "created_time": iso(self.created_time, zone),
+            "task_id": self.task_id,
+            "rule": self.rule,
+            "channel": self.channel,
+            "channel_type": self.channel_type,
+            "run_id": self.run_id,
+            "event": self.event.value,
+            "state": self.state.value,
+            "attempts": self.attempts,
+            "next_time": iso(self.next_time, zone),
+            "tried_time": iso(self.tried_time, zone),
+            "sent_time": iso(self.sent_time, zone),
+            "error": self.error,
+            "answer": self.answer,
+        }
+
+
+class RuleState(NamedTuple):
+    """What a rule has done so far, beside what the history tells. One row of `task_rule`.
+
+    `row` is how many of the task's finished runs in a row had matched when the one with the `end_order` `row_end` was
+    the latest; `row_of` tells whether they were counted for the triggers that the rule still has, "" if for none.
+    """
+
+    task_id: str
+    rule: str
+    fired: bool = False  # a message told of something else than a success, and there was no success after it
+    last_time: Optional[Instant] = None  # of the run that the latest message but a recovery told of: its end
+    suppressed: int = 0  # messages that the cooldown has held back since the latest one
+    row: int = 0
+    row_end: int = 0
+    row_of: str = ""
+
+
+class FinishedRun(NamedTuple):
+    """What the rules look at. `end_order` counts the ends of a task's runs from 1: they may end in another order than
+    they began in, and the clock may be set back between them."""
+
+    end_order: int
+    status: Status
+    reason: Optional[str]
+
+
+class Notices(NamedTuple):
+    """What follows from the end of a run: written with it."""
+
+    states: Sequence[RuleState] = ()
+    deliveries: Sequence[Delivery] = ()
+
+
+class Recall(Protocol):
+    """What the ledger knows when a run ends, asked within the transaction that writes the end."""
+
+    def finished(self) -> Iterator[FinishedRun]:
+        """The finished runs of its task that retention has kept, this one first, in the order of their ends."""
+
+    def tail(self) -> bytes:
+        """The last 16 KiB of its output."""
+
+    def state(self, rule: str) -> RuleState: ...
+
+
+class OutboxCounts(NamedTuple):
+    """How many deliveries stand in each state; of sent and failed ones those that retention has kept."""
+
+    pending: int = 0
+    sent: int = 0
+    failed: int = 0
