@@ -12,7 +12,7 @@ from store_kit import NOW, ask, fill, full_run, make, opened, small_disk
 
 from minisched.model import UNFINISHED, Batch, Status, StoreError, TaskRecord, Trigger
 from minisched.store import History, NewerDatabase, Outcome, Past, Store
-from minisched.store.history import Filter, _matching, _selection
+from minisched.store.paging import Filter, _matching, _selection
 from minisched.store.retention import _CROWDED, _OLD, _SURPLUS
 
 if TYPE_CHECKING:

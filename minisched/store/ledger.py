@@ -12,6 +12,7 @@ from minisched.store import rows
 from minisched.store.ballast import Ballast
 from minisched.store.errors import DuplicateRun, store_error
 from minisched.store.opening import open_database, read_db_id, set_aside
+from minisched.store.outbox import DAY_S, Outbox, trim, update_deliveries, write_notices
 from minisched.store.retention import Retention
 from minisched.store.watch import WatchedFile
 
@@ -60,6 +61,7 @@ class Store:
         self.path = path
         self._ballast = ballast
         self._last_id = 0
+        self.outbox = Outbox(self._transaction, self._reading)
         self._adopt(db)
 
     def _adopt(self, db: sqlite3.Connection) -> None:
@@ -121,9 +123,10 @@ class Store:
                 db.executemany(rows.PUT_ATTEMPT, attempts)
             if made:
                 db.executemany(rows.COUNT_RUNS, made.items())
-            ended = [rows.outcome_values(run, run_id) for run, run_id in zip(batch.runs, ids) if run.status.ended]
-            if ended:
-                db.executemany(rows.PUT_OUTCOME, ended)
+            ended = [run._replace(run_id=run_id) for run, run_id in zip(batch.runs, ids) if run.status.ended]
+            for run in ended:
+                db.execute(rows.PUT_OUTCOME, rows.outcome_values(run))
+                db.execute(rows.PUT_END_ORDER, (run.task_id, run.run_id))
             if batch.tails:
                 db.executemany(
                     "UPDATE task_history SET output_tail = ? WHERE run_id = ?",
@@ -138,6 +141,9 @@ class Store:
                 db.executemany("DELETE FROM task_token WHERE task_id = ? AND dependency = ?", batch.tokens_taken)
             if batch.tokens_put:
                 db.executemany("INSERT OR IGNORE INTO task_token (task_id, dependency) VALUES (?, ?)", batch.tokens_put)
+            update_deliveries(db, batch.deliveries)
+            if batch.tell is not None:
+                write_notices(db, ended, batch.tell, self.db_id)
         self._last_id = max(self._last_id, *ids, 0)
         return ids
 
@@ -162,10 +168,12 @@ class Store:
         whatever their age and number, unfinished runs and each task's `last_run_id` and `last_failure_id`. `tasks` are
         the configured ones: the two latest runs of any other task age out too, at last with what is known of it. None
         takes every task for a configured one. `limit` is at least 1; a run costs 0.01 to 0.1 ms, for the old runs of
-        many tasks lie on pages of their own in each index.
+        many tasks lie on pages of their own in each index. When no run is left to delete, sent and failed deliveries
+        go by the same age and by a number of their own.
         """
         with self._transaction(durable=False) as db:  # what the power takes back is deleted again
-            return self._retention.step(db, history, now, limit, tasks)
+            deleted = self._retention.step(db, history, now, limit, tasks)
+            return deleted or trim(db, now - history.keep_days * DAY_S, limit)
 
     @contextmanager
     def _transaction(self, durable: bool) -> Iterator[sqlite3.Connection]:

@@ -25,6 +25,7 @@ QUICK_CHECK_BYTES = 4 << 20  # quick_check reads every page: 10 ms for this much
 SIDE_FILES = ("-wal", "-shm")
 
 _DUE = "FROM task_history INDEXED BY task_history_due WHERE scheduled_time IS NOT NULL"
+_END = "FROM task_history INDEXED BY task_history_end WHERE end_order IS NOT NULL"
 _EDGES = (
     "SELECT * FROM task_history ORDER BY run_id {way} LIMIT 1",
     "SELECT * FROM task_attempt ORDER BY run_id {way}, attempt {way} LIMIT 1",
@@ -32,6 +33,9 @@ _EDGES = (
     "SELECT run_id FROM task_history INDEXED BY task_history_task ORDER BY task_id {way}, run_id {way} LIMIT 1",
     "SELECT run_id FROM task_history INDEXED BY task_history_status ORDER BY status {way}, run_id {way} LIMIT 1",
     "SELECT run_id FROM task_history INDEXED BY task_history_created ORDER BY created_time {way} LIMIT 1",
+    f"SELECT run_id {_END} ORDER BY task_id {{way}}, end_order {{way}} LIMIT 1",
+    "SELECT * FROM task_outbox ORDER BY delivery_id {way} LIMIT 1",
+    "SELECT delivery_id FROM task_outbox INDEXED BY task_outbox_state ORDER BY state {way}, delivery_id {way} LIMIT 1",
 )
 
 

@@ -132,3 +132,4 @@ def _forget(db: sqlite3.Connection, cutoff: Instant, tasks: Collection[str]) -> 
     gone = [(row[0],) for row in rows if row[0] not in tasks]
     db.executemany("DELETE FROM task_state WHERE task_id = ?", gone)
     db.executemany("DELETE FROM task_token WHERE task_id = ?", gone)
+    db.executemany("DELETE FROM task_rule WHERE task_id = ?", gone)

@@ -95,16 +95,19 @@ PUT_RECORD = """INSERT INTO task_state (task_id, schedule_key, settled, boot_id)
     ON CONFLICT (task_id) DO UPDATE
     SET schedule_key = excluded.schedule_key, settled = excluded.settled, boot_id = excluded.boot_id"""
 PUT_OUTCOME = """INSERT INTO task_state
-        (task_id, last_run_id, last_status, last_success_time, last_failure_id, consecutive_failures)
-    VALUES (?, ?, ?, ?, ?, ?)
+        (task_id, last_run_id, last_status, last_success_time, last_failure_id, consecutive_failures, end_count)
+    VALUES (?, ?, ?, ?, ?, ?, 1)
     ON CONFLICT (task_id) DO UPDATE
-    SET last_run_id = excluded.last_run_id,
+    SET end_count = end_count + 1,
+        last_run_id = excluded.last_run_id,
         last_status = excluded.last_status,
         last_success_time = COALESCE(excluded.last_success_time, last_success_time),
         last_failure_id = COALESCE(excluded.last_failure_id, last_failure_id),
         consecutive_failures = CASE
             WHEN excluded.last_success_time IS NOT NULL THEN 0
             ELSE consecutive_failures + excluded.consecutive_failures END"""
+PUT_END_ORDER = """UPDATE task_history SET end_order = (SELECT end_count FROM task_state WHERE task_id = ?)
+    WHERE run_id = ?"""
 
 # Reading.
 _RUNS = f"SELECT {', '.join(RUN_COLUMNS)} FROM task_history WHERE run_id IN (%s) ORDER BY run_id"
@@ -164,10 +167,10 @@ def attempt_values(run_id: int, attempt: TaskAttempt) -> tuple[Any, ...]:
     )
 
 
-def outcome_values(run: TaskExecution, run_id: int) -> tuple[object, ...]:
+def outcome_values(run: TaskExecution) -> tuple[object, ...]:
     failed = run.status in FAILURES
     success_time = run.end_time if run.status is Status.SUCCESS else None
-    return run.task_id, run_id, run.status.value, success_time, run_id if failed else None, int(failed)
+    return run.task_id, run.run_id, run.status.value, success_time, run.run_id if failed else None, int(failed)
 
 
 def _attempt(row: Sequence[Any]) -> TaskAttempt:

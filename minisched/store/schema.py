@@ -23,6 +23,8 @@ WAL_LIMIT_BYTES = 4 << 20  # a -wal that a burst or a long reader made larger is
 # Version 1. AUTOINCREMENT: an id that retention has deleted never comes again. `task_history_due` is what makes a
 # double start impossible. A page is read in the order of run_id, which a step of the clock cannot change, through an
 # index that holds all that a filter asks for: `_task` for one task, `_status` for all, `_created` for a span of time.
+# `_end` is the order in which the runs of a task ended, by which the rules count, and `end_count` its latest number.
+# In the outbox only the first of those that wait for one channel has a `next_time`, so `_due` holds these alone.
 # `forgotten`: the latest due time that retention has deleted; a clock that is set back runs none up to there again.
 _VERSION_1 = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -37,6 +39,7 @@ _VERSION_1 = (
         scheduled_time INTEGER,
         start_time REAL,
         end_time REAL,
+        end_order INTEGER,
         duration REAL,
         exit_code INTEGER,
         attempt INTEGER NOT NULL,
@@ -56,6 +59,7 @@ _VERSION_1 = (
     'CREATE INDEX task_history_task ON task_history (task_id, run_id, status, "trigger", created_time)',
     'CREATE INDEX task_history_status ON task_history (status, run_id, "trigger", created_time)',
     "CREATE INDEX task_history_created ON task_history (created_time)",
+    "CREATE UNIQUE INDEX task_history_end ON task_history (task_id, end_order) WHERE end_order IS NOT NULL",
     """CREATE TABLE task_attempt (
         run_id INTEGER NOT NULL,
         attempt INTEGER NOT NULL,
@@ -88,6 +92,7 @@ _VERSION_1 = (
         last_success_time REAL,
         last_failure_id INTEGER,
         run_count INTEGER NOT NULL DEFAULT 0,
+        end_count INTEGER NOT NULL DEFAULT 0,
         forgotten INTEGER NOT NULL DEFAULT 0
     ) WITHOUT ROWID""",
     """CREATE TABLE task_token (
@@ -95,11 +100,54 @@ _VERSION_1 = (
         dependency TEXT NOT NULL,
         PRIMARY KEY (task_id, dependency)
     ) WITHOUT ROWID""",
+    """CREATE TABLE task_rule (
+        task_id TEXT NOT NULL,
+        rule TEXT NOT NULL,
+        fired INTEGER NOT NULL,
+        last_time REAL,
+        suppressed INTEGER NOT NULL,
+        row_length INTEGER NOT NULL,
+        row_end INTEGER NOT NULL,
+        row_of TEXT NOT NULL,
+        PRIMARY KEY (task_id, rule)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE task_outbox (
+        delivery_id INTEGER PRIMARY KEY AUTOINCREMENT,
+        message_id TEXT NOT NULL,
+        created_time REAL NOT NULL,
+        task_id TEXT NOT NULL,
+        rule TEXT NOT NULL,
+        channel INTEGER NOT NULL,
+        channel_type TEXT NOT NULL,
+        run_id INTEGER NOT NULL,
+        event TEXT NOT NULL,
+        state TEXT NOT NULL,
+        attempts INTEGER NOT NULL,
+        next_time REAL,
+        tried_time REAL,
+        sent_time REAL,
+        error TEXT NOT NULL,
+        answer TEXT NOT NULL,
+        variables TEXT NOT NULL
+    )""",
+    "CREATE INDEX task_outbox_due ON task_outbox (attempts > 0, next_time) WHERE next_time IS NOT NULL",
+    """CREATE INDEX task_outbox_queue ON task_outbox (task_id, rule, channel, delivery_id, next_time)
+        WHERE state = 'pending'""",
+    "CREATE INDEX task_outbox_state ON task_outbox (state, delivery_id, tried_time, task_id)",
 )
 
 MIGRATIONS: Sequence[Sequence[str]] = (_VERSION_1,)  # the n-th leads from version n to n + 1; only ever added to
-TABLES = ("meta", "task_history", "task_attempt", "task_state", "task_token")
-INDICES = ("task_history_due", "task_history_task", "task_history_status", "task_history_created")
+TABLES = ("meta", "task_history", "task_attempt", "task_state", "task_token", "task_rule", "task_outbox")
+INDICES = (
+    "task_history_due",
+    "task_history_task",
+    "task_history_status",
+    "task_history_created",
+    "task_history_end",
+    "task_outbox_due",
+    "task_outbox_queue",
+    "task_outbox_state",
+)
 
 
 def uri(path: str, query: str) -> str:

@@ -1,0 +1,262 @@
+"""The outbox: deliveries, from the end of the run that they tell of until retention; and what the rules have done.
+
+All deliveries that wait for one channel of a rule are a queue, in their order: only its first one has a `next_time`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Optional
+
+from minisched.model import Delivery, DeliveryState, OutboxCounts, Status
+from minisched.model.notices import FinishedRun, NoticeEvent, RuleState
+from minisched.store.rows import marks, text
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from minisched.model import Instant, Task, TaskExecution
+    from minisched.model.notices import Notices, Recall
+
+DAY_S = 86_400
+KEEP_ENDED = 2000  # sent and failed ones: 8 MB with a usual log's tail in each, 34 MB with the longest
+
+_FIXED = ("created_time", "task_id", "rule", "channel", "channel_type", "run_id", "event", "variables")
+_CHANGING = ("state", "attempts", "next_time", "tried_time", "sent_time", "error", "answer")
+_COLUMNS = ", ".join((*_FIXED, "delivery_id", "message_id", *_CHANGING))
+_QUEUE = "task_id = ? AND rule = ? AND channel = ? AND state = 'pending'"
+_OLDEST = f"SELECT delivery_id FROM task_outbox WHERE {_QUEUE} ORDER BY delivery_id LIMIT 1"
+
+_INSERT = f"""INSERT INTO task_outbox ({", ".join(_FIXED)}, message_id, {", ".join(_CHANGING)})
+    VALUES ({marks(len(_FIXED))}, '', 'pending', 0,
+        CASE WHEN EXISTS (SELECT 1 FROM task_outbox WHERE {_QUEUE}) THEN NULL ELSE ? END, NULL, NULL, '', '')"""
+_NAME = "UPDATE task_outbox SET message_id = delivery_id || ? WHERE delivery_id = ?"
+# The message id tells that it is the same one: in a new file the ids begin anew.
+_UPDATE = f"""UPDATE task_outbox SET {", ".join(f"{name} = ?" for name in _CHANGING)}
+    WHERE delivery_id = ? AND message_id = ?"""
+_PROMOTE = f"UPDATE task_outbox SET next_time = ? WHERE delivery_id = ({_OLDEST}) AND next_time IS NULL"
+_DUE = """SELECT delivery_id FROM task_outbox INDEXED BY task_outbox_due
+    WHERE next_time IS NOT NULL AND (attempts > 0) = ? AND next_time <= ? ORDER BY next_time LIMIT ?"""
+_NEXT = """SELECT next_time, delivery_id FROM task_outbox INDEXED BY task_outbox_due
+    WHERE next_time IS NOT NULL AND (attempts > 0) = ? ORDER BY next_time LIMIT ?"""
+_COUNTS = """SELECT state, count(*), sum(ifnull(tried_time >= ?, 0)) FROM task_outbox INDEXED BY task_outbox_state
+    GROUP BY state"""
+_GIVE_UP = """UPDATE task_outbox SET state = 'failed', error = ?, tried_time = ?, next_time = NULL
+    WHERE state = 'pending' AND """
+_ENDED = "state IN ('sent', 'failed')"
+_OLD = f"""SELECT delivery_id, created_time FROM task_outbox WHERE delivery_id IN (
+    SELECT delivery_id FROM task_outbox WHERE {_ENDED} ORDER BY delivery_id LIMIT ?) ORDER BY delivery_id"""
+_RULE = """SELECT task_id, rule, fired, last_time, suppressed, row_length, row_end, row_of FROM task_rule
+    WHERE task_id = ? AND rule = ?"""
+_PUT_RULE = f"""INSERT OR REPLACE INTO task_rule
+    (task_id, rule, fired, last_time, suppressed, row_length, row_end, row_of) VALUES ({marks(8)})"""
+_FINISHED = """SELECT end_order, status, reason FROM task_history INDEXED BY task_history_end
+    WHERE task_id = ? AND end_order <= (SELECT end_order FROM task_history WHERE run_id = ?) ORDER BY end_order DESC"""
+
+_DOMAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.")
+
+
+# ------------------------------------------------------------------------------- within the transaction of a run's end
+
+
+class Past:
+    """The `Recall` of a run whose end has just been written."""
+
+    def __init__(self, db: sqlite3.Connection, run: TaskExecution) -> None:
+        self._db = db
+        self._run = run
+
+    def finished(self) -> Iterator[FinishedRun]:
+        for end_order, status, reason in self._db.execute(_FINISHED, (self._run.task_id, self._run.run_id)):
+            yield FinishedRun(end_order, Status(status), reason)
+
+    def tail(self) -> bytes:
+        query = "SELECT output_tail FROM task_history WHERE run_id = ?"
+        return bytes(self._db.execute(query, (self._run.run_id,)).fetchone()[0] or b"")
+
+    def state(self, rule: str) -> RuleState:
+        row = self._db.execute(_RULE, (self._run.task_id, rule)).fetchone()
+        return RuleState(row[0], row[1], bool(row[2]), *row[3:]) if row else RuleState(self._run.task_id, rule)
+
+
+def write_notices(
+    db: sqlite3.Connection,
+    ended: Sequence[TaskExecution],
+    tell: Callable[[TaskExecution, Recall], Notices],
+    db_id: str,
+) -> None:
+    """Ask for each ended run whom to tell of it, and write that."""
+    for run in ended:
+        notices = tell(run, Past(db, run))
+        for state in notices.states:
+            db.execute(_PUT_RULE, state)
+        for delivery in notices.deliveries:
+            queue = (delivery.task_id, delivery.rule, delivery.channel)
+            values = (*delivery[: len(_FIXED) - 1], json.dumps(dict(delivery.variables)))
+            cursor = db.execute(_INSERT, (*values, *queue, delivery.created_time))
+            host = "".join(char for char in delivery.variables.get("host_name", "") if char in _DOMAIN).strip(".")
+            db.execute(_NAME, (f".{db_id[:6]}@{host or 'localhost'}", cursor.lastrowid))
+
+
+def update_deliveries(db: sqlite3.Connection, deliveries: Sequence[Delivery]) -> None:
+    """Write where they stand; the next one of a queue whose first has left it is due at once."""
+    for one in deliveries:
+        changing = (one.state, one.attempts, one.next_time, one.tried_time, one.sent_time)
+        db.execute(_UPDATE, (*changing, text(one.error), text(one.answer), one.delivery_id, one.message_id))
+        if one.state is not DeliveryState.PENDING:
+            db.execute(_PROMOTE, (one.tried_time, one.task_id, one.rule, one.channel))
+
+
+def trim(db: sqlite3.Connection, cutoff: Instant, limit: int) -> int:
+    """Delete at most `limit` sent and failed deliveries: the oldest of more than KEEP_ENDED, and those from before
+    `cutoff`; how many."""
+    (ended,) = db.execute(f"SELECT count(*) FROM task_outbox WHERE {_ENDED}").fetchone()
+    rows = db.execute(_OLD, (limit,)).fetchall()
+    surplus = ended - KEEP_ENDED
+    doomed = [(row[0],) for number, row in enumerate(rows) if number < surplus or row[1] < cutoff]
+    db.executemany("DELETE FROM task_outbox WHERE delivery_id = ?", doomed)
+    return len(doomed)
+
+
+# --------------------------------------------------------------------------------------------------------- the engine
+
+
+class Outbox:
+    """What the engine asks between: each method is one transaction or one question, and raises StoreError."""
+
+    def __init__(
+        self,
+        transaction: Callable[[bool], AbstractContextManager[sqlite3.Connection]],
+        reading: Callable[[], AbstractContextManager[sqlite3.Connection]],
+    ) -> None:
+        self._transaction = transaction
+        self._reading = reading
+
+    def due(self, now: Instant, limit: int, besides: Collection[int]) -> list[Delivery]:
+        """At most `limit` deliveries to be tried now: those never tried first, so that a server that hangs at each
+        further try holds up the others the least; else the one that has been due for longest. Not `besides`."""
+        found: list[int] = []
+        with self._reading() as db:
+            for tried in (False, True):
+                rows = db.execute(_DUE, (tried, now, limit + len(besides)))
+                found += [row[0] for row in rows if row[0] not in besides]
+            return read_deliveries(db, found[:limit])
+
+    def next_time(self, besides: Collection[int]) -> Optional[Instant]:
+        """When the next one is due, not counting `besides`; None where there is none."""
+        with self._reading() as db:
+            found = [row for tried in (False, True) for row in db.execute(_NEXT, (tried, len(besides) + 1))]
+        return min((next_time for next_time, delivery_id in found if delivery_id not in besides), default=None)
+
+    def counts(self, since: Instant) -> tuple[OutboxCounts, int]:
+        """How many there are, and how many have failed since then."""
+        with self._reading() as db:
+            found = {state: (count, late) for state, count, late in db.execute(_COUNTS, (since,))}
+        counts = OutboxCounts(*(found.get(name, (0, 0))[0] for name in OutboxCounts._fields))
+        return counts, found.get("failed", (0, 0))[1]
+
+    def resend(self, delivery_id: int, now: Instant) -> Optional[DeliveryState]:
+        """Let a sent or failed one be pending again, with all its attempts before it; the state it was in, None where
+        there is no such delivery."""
+        with self._transaction(True) as db:
+            found = read_deliveries(db, [delivery_id])
+            if not found:
+                return None
+            (one,) = found
+            if one.state is not DeliveryState.PENDING:
+                (busy,) = db.execute(f"SELECT EXISTS ({_OLDEST})", (one.task_id, one.rule, one.channel)).fetchone()
+                fresh = one._replace(state=DeliveryState.PENDING, attempts=0, next_time=None if busy else now)
+                update_deliveries(db, [fresh])
+            return one.state
+
+    def end_removed(self, tasks: Mapping[str, Task], why: str, now: Instant) -> dict[tuple[str, str, int], int]:
+        """Give up what waits for a rule or channel that the config no longer has, and forget what such rules did; for
+        each queue given up (task_id, rule, channel) how many."""
+        rules = {(task_id, rule.name): rule for task_id, task in tasks.items() for rule in task.task_notify}
+        with self._reading() as db:
+            queues = db.execute(
+                """SELECT DISTINCT task_id, rule, channel, channel_type FROM task_outbox
+                WHERE state = 'pending'"""
+            ).fetchall()
+            states = db.execute("SELECT task_id, rule FROM task_rule").fetchall()
+        gone = []
+        for task_id, rule, channel, channel_type in queues:
+            found = rules.get((task_id, rule))
+            types = [one.type for one in found.channels] if found else []
+            if types[channel : channel + 1] != [channel_type]:
+                gone.append((task_id, rule, channel, channel_type))
+        stale = [state for state in states if state not in rules]
+        ended: dict[tuple[str, str, int], int] = {}
+        if gone or stale:
+            with self._transaction(True) as db:
+                for *queue, channel_type in gone:
+                    count = db.execute(
+                        f"{_GIVE_UP} task_id = ? AND rule = ? AND channel = ? AND channel_type = ?",
+                        (why, now, *queue, channel_type),
+                    ).rowcount
+                    db.execute(_PROMOTE, (now, *queue))  # of another type
+                    key = (queue[0], queue[1], queue[2])
+                    ended[key] = ended.get(key, 0) + count
+                db.executemany("DELETE FROM task_rule WHERE task_id = ? AND rule = ?", stale)
+        return ended
+
+    def bound(self, pending: int, why: str, now: Instant) -> int:
+        """Give up the oldest ones where more than so many wait; how many."""
+        with self._reading() as db:
+            (waiting,) = db.execute("SELECT count(*) FROM task_outbox WHERE state = 'pending'").fetchone()
+        if waiting <= pending:
+            return 0
+        with self._transaction(False) as db:
+            oldest = "SELECT {} FROM task_outbox WHERE state = 'pending' ORDER BY delivery_id LIMIT ?"
+            surplus = (waiting - pending,)
+            queues = set(db.execute(f"SELECT * FROM ({oldest.format('task_id, rule, channel')})", surplus))
+            count = db.execute(
+                f"{_GIVE_UP} delivery_id IN ({oldest.format('delivery_id')})", (why, now, *surplus)
+            ).rowcount
+            db.executemany(_PROMOTE, [(now, *queue) for queue in queues])
+            return count
+
+    def hasten(self, latest: Instant) -> None:
+        """Nothing waits for longer than until then: the clock was set back, and would come to it years later."""
+        with self._reading() as db:
+            query = "SELECT 1 FROM task_outbox WHERE next_time > ? LIMIT 1"
+            late = db.execute(query, (latest,)).fetchone()
+        if late:
+            with self._transaction(False) as db:
+                db.execute("UPDATE task_outbox SET next_time = ? WHERE next_time > ?", (latest, latest))
+
+
+# ------------------------------------------------------------------------------------------------------------ reading
+
+
+def read_deliveries(db: sqlite3.Connection, delivery_ids: Sequence[int]) -> list[Delivery]:
+    """Those that exist, in the order of the ids given; at most a few hundred."""
+    query = f"SELECT {_COLUMNS} FROM task_outbox WHERE delivery_id IN ({marks(len(delivery_ids))})"
+    found = {row[len(_FIXED)]: row for row in db.execute(query, delivery_ids)}
+    return [_delivery(found[delivery_id]) for delivery_id in delivery_ids if delivery_id in found]
+
+
+def read_page(
+    db: sqlite3.Connection, task_id: Optional[str], states: Collection[DeliveryState], page: int, page_size: int
+) -> tuple[list[Delivery], int]:
+    """See `History.deliveries`."""
+    wanted = [state.value for state in (states or DeliveryState)]
+    where = f"INDEXED BY task_outbox_state WHERE state IN ({marks(len(wanted))})"
+    if task_id is not None:
+        wanted.append(task_id)
+        where += " AND task_id = ?"
+    (total,) = db.execute(f"SELECT count(*) FROM task_outbox {where}", wanted).fetchone()
+    query = f"SELECT delivery_id FROM task_outbox {where} ORDER BY delivery_id DESC LIMIT ? OFFSET ?"
+    ids = [row[0] for row in db.execute(query, (*wanted, page_size, (page - 1) * page_size))]
+    return read_deliveries(db, ids), total
+
+
+def _delivery(row: Sequence[Any]) -> Delivery:
+    one = Delivery._make(row)
+    return one._replace(
+        event=NoticeEvent(one.event),
+        variables=json.loads(row[len(_FIXED) - 1]),
+        state=DeliveryState(one.state),
+    )
