@@ -143,10 +143,10 @@ class History:
 
     def deliveries(
         self,
-        task_id: Optional[str] = None,
         states: Collection[DeliveryState] = (),
         page: int = 1,
         page_size: int = 20,
+        task_id: Optional[str] = None,
     ) -> tuple[list[Delivery], int]:
         """Page `page` (from 1) of the deliveries that match, newest first, and how many match in all. Empty `states`
         are all of them."""
