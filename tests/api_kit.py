@@ -18,7 +18,7 @@ from store_kit import NOW, make
 from minisched.api.card_cache import CardCache
 from minisched.api.listeners import Listeners
 from minisched.api.message import Request, Response
-from minisched.api.ports import Ports
+from minisched.api.ports import Ports, Trial
 from minisched.api.respond import respond
 from minisched.api.routes import BASE, Match, match
 from minisched.api.schemas import SCHEMAS
@@ -28,12 +28,15 @@ from minisched.model import (
     Answer,
     Batch,
     Board,
+    Config,
     EngineView,
     Message,
     Reload,
+    ResendNotice,
     RunTask,
     Status,
     StopRun,
+    Task,
     TaskExecution,
     TaskView,
 )
@@ -95,6 +98,8 @@ class Api:
         self.store: Store = open_store(self.database, now=NOW)[0]
         self.now = NOW
         self.posted: list[Message] = []
+        self.tried: list[tuple[Config, str, Optional[str], str]] = []  # by `notify-test`
+        self.trials: list[Trial] = []
         self.mute = False  # the engine does not answer
         self.refusal: Optional[Answer] = None
         self.histories = 0  # how often one was opened
@@ -115,6 +120,7 @@ class Api:
             epoch="e0",
             cards=CardCache(),
             listeners=Listeners(self.board),
+            try_rules=self.try_rules,
         )
 
     def close(self) -> None:
@@ -142,14 +148,22 @@ class Api:
 
     def post(self, message: Message) -> None:
         self.posted.append(message)
-        if self.mute or not isinstance(message, (RunTask, StopRun, Reload)) or message.asked is None:
+        if self.mute or not isinstance(message, (RunTask, StopRun, Reload, ResendNotice)) or message.asked is None:
             return
         answer = self.refusal
         if answer is None and isinstance(message, RunTask):
             answer = Answer(run_id=self.record(make(message.task_id, Status.RUNNING, env=message.env)))
         if answer is None and isinstance(message, Reload):
             answer = self.reload()
+        if answer is None and isinstance(message, ResendNotice):
+            self.store.outbox.resend(message.delivery_id, self.now)
         message.asked.reply.put(answer or Answer())
+
+    def try_rules(self, config: Config, task: Task, rule: Optional[str], by: str) -> list[Trial]:
+        if rule == "unknown":
+            raise LookupError("there is no such rule")
+        self.tried.append((config, task.task_id, rule, by))
+        return self.trials
 
     def reload(self) -> Answer:
         stamp = self.stamp()

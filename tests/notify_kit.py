@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Callable, NamedTuple, Optional
 
 import trustme
+from aiosmtpd.controller import Controller
 from factory import config, task
 
 from minisched.model.notices import Message, NoticeEvent, Order
@@ -174,6 +175,32 @@ def dripping(first: bytes, drop: bytes, every_s: float = 0.05) -> Callable[[Host
             sock.sendall(drop)
 
     return talk
+
+
+class MailServer(Controller):
+    """aiosmtpd over TLS from the first byte on a free port: its own trigger looks at port 0."""
+
+    def _trigger_server(self) -> None:
+        hostname, port = self.server.sockets[0].getsockname()[:2]
+        with socket.create_connection((hostname, port), 5) as sock:
+            if self.ssl_context:
+                context = ssl.create_default_context()
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+                with context.wrap_socket(sock) as over_tls:
+                    over_tls.recv(1024)
+            else:
+                sock.recv(1024)
+
+
+@contextmanager
+def serving(inbox: Any, **options: Any) -> Iterator[int]:
+    """A mail server that hands over to `inbox`, as aiosmtpd does; gives its port."""
+    controller = MailServer(inbox, hostname=HOST, port=0, **options)
+    controller.start()
+    try:
+        yield controller.server.sockets[0].getsockname()[1]
+    finally:
+        controller.stop()
 
 
 class Request(NamedTuple):

@@ -539,7 +539,7 @@ def test_29_no_secret_is_told(engine: Engine) -> None:
     for name in ("MINISCHED_TEST_SECRET", "file"):
         assert SECRETS[name].encode() in environs["keeper"]
     lines = {
-        f"GET {API}{route.path.format(task_id=task_id, run_id=keeper)}"
+        f"GET {API}{route.path.format(task_id=task_id, run_id=keeper, delivery_id=1)}"
         for route in routes.ROUTES
         for task_id in ("keeper", "other", "canary")
         if route.method == "GET" and route.path not in ("/events", "/preview")
@@ -697,7 +697,7 @@ def test_33_a_log_that_is_a_link_leads_nowhere(engine: Engine) -> None:
 
 
 def test_34_without_the_token_every_path_is_the_same(engine: Engine) -> None:
-    paths = {routes.BASE + route.path.format(task_id="canary", run_id=1) for route in routes.ROUTES}
+    paths = {routes.BASE + route.path.format(task_id="canary", run_id=1, delivery_id=1) for route in routes.ROUTES}
     paths |= {"/api", "/api/", "/api/v1", f"{API}/nothing", f"{API}/tasks/nobody/run", f"{API}/executions/999999"}
     for path in sorted(paths - {f"{API}/healthz"}):
         for method in ("GET", "HEAD", "OPTIONS", "DELETE", "TRACE", "BREW"):

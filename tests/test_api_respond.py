@@ -77,7 +77,7 @@ def test_every_handler_is_there_and_every_error_is_known() -> None:
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 def test_without_the_token_only_what_is_open_is_answered(api: Api, route: Any) -> None:
-    path = route.path.replace("{task_id}", "a").replace("{run_id}", "1")
+    path = route.path.replace("{task_id}", "a").replace("{run_id}", "1").replace("{delivery_id}", "1")
     found = api(route.method, path, authorized=False)
     assert (found.status == 401) == (route.access != OPEN)
     if found.status == 401:

@@ -2,17 +2,13 @@
 
 import email
 import email.policy
-import socket
-import ssl
 import threading
-from contextlib import contextmanager
 
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from notify_kit import HOST, MESSAGE_ID, VARIABLES, Authority, Watch, dripping, hosted, message, order, silent
+from notify_kit import HOST, MESSAGE_ID, VARIABLES, Authority, Watch, dripping, hosted, message, order, serving, silent
 
 from minisched.model.notices import Sending
 from minisched.notify import defaults, mail
@@ -40,31 +36,6 @@ class Inbox:
         login, password = data.login.decode(), data.password.decode()
         self.logins.append(login)
         return AuthResult(success=(login, password) == ("ops", "hunter2"), handled=False)
-
-
-class Implicit(Controller):
-    """aiosmtpd over TLS from the first byte on a free port: its own trigger looks at port 0."""
-
-    def _trigger_server(self):
-        hostname, port = self.server.sockets[0].getsockname()[:2]
-        with socket.create_connection((hostname, port), 5) as sock:
-            if self.ssl_context:
-                context = ssl.create_default_context()
-                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-                with context.wrap_socket(sock) as over_tls:
-                    over_tls.recv(1024)
-            else:
-                sock.recv(1024)
-
-
-@contextmanager
-def serving(inbox, **options):
-    controller = Implicit(inbox, hostname=HOST, port=0, **options)
-    controller.start()
-    try:
-        yield controller.server.sockets[0].getsockname()[1]
-    finally:
-        controller.stop()
 
 
 @pytest.fixture(scope="module")

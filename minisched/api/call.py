@@ -79,6 +79,7 @@ REFUSALS = {
     "not_found": "not_found",
     "ended": "ended",
     "foreign": "foreign",
+    "pending": "pending",
     "stopping": "stopping",
     "invalid": "invalid_config",
 }

@@ -49,6 +49,8 @@ def _lines(ports: Ports) -> Iterable[str]:
     yield _metric("problem", "gauge", "Standing problems of the engine.", standing)
     yield _metric("running_processes", "gauge", "Processes of tasks.", [({}, engine.running)])
     yield _metric("max_running", "gauge", "At most so many.", [({}, engine.config.settings.max_running)])
+    outbox: _Samples = [({"state": state}, count) for state, count in engine.outbox._asdict().items()]
+    yield _metric("notifications", "gauge", "Messages in the outbox by their state.", outbox)
     yield _metric("listeners", "gauge", "Of /events.", [({}, len(ports.listeners))])
     yield _metric("history_bytes", "gauge", "Size of the history's files.", [({}, history_bytes(ports.home))])
     room = disk(ports.home)

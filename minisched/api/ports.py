@@ -7,7 +7,22 @@ from typing import Any, NamedTuple, Optional, Protocol
 
 from minisched.api.card_cache import CardCache
 from minisched.api.listeners import Listeners
-from minisched.model import Board, Instant, LogMark, Message, Status, TaskExecution, TaskRecord, Trigger
+from minisched.model import (
+    Board,
+    Channel,
+    Config,
+    Delivery,
+    DeliveryState,
+    Instant,
+    LogMark,
+    Message,
+    Status,
+    Task,
+    TaskExecution,
+    TaskRecord,
+    Trigger,
+    notices,
+)
 
 
 class Outcome(Protocol):
@@ -54,6 +69,15 @@ class HistoryReader(Protocol):
 
     def run(self, run_id: int) -> Optional[TaskExecution]: ...
     def tail(self, run_id: int) -> bytes: ...
+    def deliveries(
+        self,
+        states: Collection[DeliveryState] = (),
+        page: int = 1,
+        page_size: int = 20,
+        task_id: Optional[str] = None,
+    ) -> tuple[list[Delivery], int]: ...
+
+    def delivery(self, delivery_id: int) -> Optional[Delivery]: ...
     def pasts(self, task_ids: Sequence[str], count: int) -> Mapping[str, Past]: ...
 
 
@@ -95,6 +119,33 @@ class LogReader(Protocol):
     def run_raw(self, path: str, run: TaskExecution) -> Optional[Iterator[bytes]]: ...
 
 
+class Trial(NamedTuple):
+    """A test message through one channel, and what came of it."""
+
+    rule: str
+    number: int  # of the channel in its rule, from 0
+    channel: Channel
+    outcome: notices.Outcome
+    duration: float  # seconds
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "rule": self.rule,
+            "channel": self.number,
+            "channel_type": self.channel.type,
+            "state": self.outcome.state.value,
+            "error": self.outcome.error,
+            "answer": self.outcome.answer,
+            "duration": round(self.duration, 3),
+        }
+
+
+class TryRules(Protocol):
+    def __call__(self, config: Config, task: Task, rule: Optional[str], by: str) -> Sequence[Trial]:
+        """Send a test message through each channel of a rule, or of all rules that are enabled, and wait for what comes
+        of it, 35 s at most. by: who asks, for the engine's log. Raises LookupError for an unknown rule, OSError."""
+
+
 class Ports(NamedTuple):
     """One of these for a server's life; `cards` and `listeners` are what the API itself remembers."""
 
@@ -112,4 +163,5 @@ class Ports(NamedTuple):
     epoch: str  # random, for this engine's life: versions of the Board count within it
     cards: CardCache
     listeners: Listeners
+    try_rules: TryRules
     public_status: bool = False  # task states may be read without the token

@@ -18,7 +18,20 @@ END = "<!-- end of the generated part -->"
 
 WHO = {OPEN: "Open to everyone.", PUBLIC: "Without the token only where `http.public_status` is true."}
 # Told field by field; the others are a text, a page of these, or the config's.
-SHAPES = ("Card", "Run", "Attempt", "Outcome", "RunDetail", "TaskDetail", "LogPage", "Timeline", "Preview", "Status")
+SHAPES = (
+    "Card",
+    "Run",
+    "Attempt",
+    "Outcome",
+    "RunDetail",
+    "TaskDetail",
+    "LogPage",
+    "Timeline",
+    "Preview",
+    "Status",
+    "Notification",
+    "Trial",
+)
 
 
 def reference_markdown() -> str:
@@ -71,10 +84,13 @@ def _shape(name: str) -> str:
         return f"[`{name}`](#{name.lower()})"
     return {
         "CardPage": "A page of [`Card`](#card)",
+        "NotificationPage": "A page of [`Notification`](#notification)",
         "RunPage": "A page of [`Run`](#run)",
         "Task": "a task as [the config file](configuration.md) has it",
         "TaskPatch": "some fields of a task",
         "RunOptions": '`{"env": {"NAME": "text"}}`',
+        "TestOptions": '`{"rule": "its name"}`',
+        "Trials": '`{"results": [...]}`, each a [`Trial`](#trial)',
         "Empty": "`{}`",
         "Validate": '`{"task": ...}` or `{"config": ...}`',
         "TaskId": '`{"task_id": ...}`',

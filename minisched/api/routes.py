@@ -8,7 +8,7 @@ import re
 from typing import NamedTuple, Optional, Union
 
 from minisched.api.parameters import Flag, Parameter, Plain, Time, Whole, Words
-from minisched.model import Status, Trigger
+from minisched.model import DeliveryState, Status, Trigger
 
 BASE = "/api/scheduler"
 ROOT_TOO = ("/healthz", "/metrics")  # also without BASE, where monitoring looks for them
@@ -17,7 +17,8 @@ OPEN = "open"  # without the token
 PUBLIC = "public"  # without it where `http.public_status` is true
 TOKEN = "token"
 
-IDS = {"task_id": "[A-Za-z0-9_-]{1,64}", "run_id": "[1-9][0-9]{0,15}"}  # no other text is ever taken for one
+NUMBER = "[1-9][0-9]{0,15}"
+IDS = {"task_id": "[A-Za-z0-9_-]{1,64}", "run_id": NUMBER, "delivery_id": NUMBER}  # no other text is ever taken for one
 
 PAGE_SIZE = 20
 MOST_PAGE_SIZE = 200
@@ -40,7 +41,7 @@ class Body(NamedTuple):
 
 class Route(NamedTuple):
     method: str
-    path: str  # without BASE; `{task_id}` and `{run_id}` stand for what IDS allow
+    path: str  # without BASE; `{task_id}`, `{run_id}` and the like stand for what IDS allow
     handler: str  # the room in `minisched.api` and the function in it, imported by the first call
     summary: str
     answers: tuple[Answer, ...]
@@ -67,7 +68,7 @@ class NotAllowed(NamedTuple):
 
 PAGES = (
     Parameter("page", Whole(1, MOST_LISTED), "The page, from 1.", 1),
-    Parameter("page_size", Whole(1, MOST_PAGE_SIZE), "Runs a page.", PAGE_SIZE),
+    Parameter("page_size", Whole(1, MOST_PAGE_SIZE), "Items a page.", PAGE_SIZE),
 )
 RUNS = (
     *PAGES,
@@ -190,6 +191,15 @@ ROUTES = (
         errors=EDIT_ERRORS,
     ),
     Route(
+        "POST",
+        "/tasks/{task_id}/notify-test",
+        "notices.test",
+        "Send a marked test message through each channel of a rule, or of all rules of a task that are enabled.",
+        (Answer(200, "Trials", "What came of it; a channel that does not answer is waited for 35 s."),),
+        body=Body("TestOptions", False, ("rule",)),
+        errors=("not_found", "unavailable"),
+    ),
+    Route(
         "GET",
         "/tasks/{task_id}/history",
         "runs.of_task",
@@ -308,6 +318,36 @@ ROUTES = (
         (Answer(200, "Problems", "It is in force."),),
         body=NOTHING,
         errors=("invalid_config", "busy", "stopping", "unavailable"),
+    ),
+    Route(
+        "GET",
+        "/notifications",
+        "notices.outbox",
+        "The outbox: a message to one channel each, newest first.",
+        (Answer(200, "NotificationPage", "The messages."),),
+        query=(
+            *PAGES,
+            Parameter("state", Words(DeliveryState), "Only messages in one of these states.", ()),
+            Parameter("task", TASK.kind, "Only messages about this task, also about one that was removed."),
+        ),
+        errors=("unavailable",),
+    ),
+    Route(
+        "GET",
+        "/notifications/{delivery_id}",
+        "notices.one",
+        "One message of the outbox.",
+        (Answer(200, "Notification", "The message."),),
+        errors=("not_found", "unavailable"),
+    ),
+    Route(
+        "POST",
+        "/notifications/{delivery_id}/resend",
+        "notices.resend",
+        "Send a message once more that was sent or has failed.",
+        (Answer(202, "Notification", "It is pending again; its number and `message_id` stay."),),
+        body=NOTHING,
+        errors=("not_found", "pending", "busy", "stopping", "unavailable"),
     ),
     Route(
         "GET",

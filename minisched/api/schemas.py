@@ -6,9 +6,11 @@ from typing import Any
 
 from minisched.api.errors import ERRORS
 from minisched.api.routes import IDS
+from minisched.config.notify_fields import CHANNEL
 from minisched.config.shapes import row_schema
 from minisched.config.task_fields import TASK
-from minisched.model import Status, Trigger
+from minisched.model import DeliveryState, Status, Trigger
+from minisched.model.notices import NoticeEvent, Sending
 
 Schema = dict[str, Any]
 
@@ -155,6 +157,43 @@ SCHEMAS: dict[str, Schema] = {
         },
         "additionalProperties": False,
     },
+    "Notification": fields(
+        delivery_id=RUN_ID,
+        message_id={**TEXT, "description": "The same at each try: `Message-ID` of a mail, `X-Minisched-Delivery`."},
+        created_time={**TIME, "description": "When the run ended."},
+        task_id=TASK_ID,
+        rule=TEXT,
+        channel={**COUNT, "description": "Its place in the rule, from 0."},
+        channel_type={"enum": [*CHANNEL.tables]},
+        run_id={**RUN_ID, "description": "The run that it tells of."},
+        event={"enum": [NoticeEvent.EVENT.value, NoticeEvent.RECOVERY.value]},
+        state={"enum": [word.value for word in DeliveryState]},
+        attempts={**COUNT, "description": "Tries that are over."},
+        next_time={**maybe(TIME), "description": "Of the next try; null where it waits for the one before it."},
+        tried_time={**maybe(TIME), "description": "When the latest try was over."},
+        sent_time=maybe(TIME),
+        error={**TEXT, "description": "Of the latest try; of a sent mail, whom it was refused for."},
+        answer={**TEXT, "description": "What the server or the command said to it, its first 500 bytes."},
+    ),
+    "NotificationPage": page_of(ref("Notification")),
+    "TestOptions": {
+        "type": "object",
+        "properties": {"rule": {**maybe(TEXT), "description": "The name of a rule, also of one that is not enabled."}},
+        "additionalProperties": False,
+    },
+    "Trial": fields(
+        rule=TEXT,
+        channel={**COUNT, "description": "Its place in the rule, from 0."},
+        channel_type={"enum": [*CHANNEL.tables]},
+        state={
+            "enum": [word.value for word in Sending],
+            "description": "`sent`; `retry`: a message of the outbox would be tried again; `failed`: it would not.",
+        },
+        error=TEXT,
+        answer={**TEXT, "description": "What the server or the command said, its first 500 bytes."},
+        duration=SECONDS,
+    ),
+    "Trials": fields(results=items(ref("Trial"))),
     "Outcome": fields(run_id=RUN_ID, status=STATUS, start_time=maybe(TIME), end_time=TIME, duration=maybe(SECONDS)),
     "Card": fields(**_CARD),
     "CardPage": page_of(ref("Card")),
@@ -229,6 +268,7 @@ SCHEMAS: dict[str, Schema] = {
             sane={**FLAG, "description": "false: the machine has not learnt the time yet."},
             beat_age={**SECONDS, "description": "Seconds since the engine's loop came round last."},
         ),
+        outbox=fields(**{state.value: COUNT for state in DeliveryState}),
         listeners=COUNT,
     ),
     "Health": {

@@ -63,6 +63,7 @@ def status_json(ports: Ports) -> dict[str, Any]:
         "disk": disk(ports.home),
         "history": {"runs": runs, "bytes": history_bytes(ports.home)},
         "clock": {"sane": now >= CLOCK_SANE_SINCE, "beat_age": beat_age(ports)},
+        "outbox": engine.outbox._asdict(),
         "listeners": len(ports.listeners),
     }
 

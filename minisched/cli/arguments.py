@@ -23,6 +23,7 @@ COMMANDS = {
     "reload": ("remote", "reload"),
     "history": ("past", "history"),
     "logs": ("logs", "logs"),
+    "notify-test": ("trial", "notify_test"),
     "schema": ("setup", "schema"),
     "version": ("setup", "version"),
 }
@@ -186,6 +187,14 @@ def make_parser() -> argparse.ArgumentParser:
     one.add_argument("-f", "--follow", action="store_true", help="go on as it grows; without TASK, all tasks")
     one.add_argument("-n", metavar="N", type=_positive, default=40, help="begin with the last N lines (default: 40)")
     one.add_argument("--run", metavar="ID", type=_positive, help="the output of one run; not with -f")
+    one = command(
+        "notify-test",
+        "send a marked test message by a task's rules, and tell what each server says",
+        'notify-test nightly_backup\nnotify-test nightly_backup "tell ops"',
+    )
+    task(one)
+    one.add_argument("rule", metavar="RULE", nargs="?", help="the name of one rule (default: all that are enabled)")
+    as_json(one)
     command("schema", "print the JSON Schema of tasks/config.json, for editors", "schema > config.schema.json")
     one = command("version", "print the versions of minisched, Python and SQLite", "version")
     as_json(one)

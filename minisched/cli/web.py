@@ -13,11 +13,13 @@ from minisched.executor import process_identity
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Sequence
 
+    from minisched.api.ports import Trial
     from minisched.api.server import ApiServer
     from minisched.cli.serve import ConfigFile
     from minisched.home import Home, HomeLock
-    from minisched.model import Board, HttpSettings, Message
+    from minisched.model import Board, Config, HttpSettings, Message, Task
 
 RETRY_S = 10.0  # after the address could not be had: the port may become free
 
@@ -95,6 +97,7 @@ class Web:
             epoch=os.urandom(8).hex(),
             cards=CardCache(),
             listeners=Listeners(self.board),
+            try_rules=self._try_rules,
             public_status=settings.public_status,
         )
         server = ApiServer(settings, load_token(self.home.token), ports, self.log)
@@ -103,6 +106,15 @@ class Web:
         self.log.info("the page and the API are at %s", server.url)
         if settings.host not in ("127.0.0.1", "::1", "localhost"):
             self.log.warning("they can be reached from other machines: put TLS in front (docs/security.md)")
+
+    def _try_rules(self, config: Config, task: Task, rule: Optional[str], by: str) -> Sequence[Trial]:
+        """In the thread of a request. What came of it stands in the log too."""
+        from minisched.cli.trial import chosen, sentence, try_rules
+
+        trials = try_rules(config, task, chosen(task, rule), self.home.path, os.environ, self.url)
+        for trial in trials:
+            self.log.info("%s: test message, asked by %s: %s", task.task_id, by, sentence(trial))
+        return trials
 
     def upkeep(self) -> str:
         """At every poll: try again what could not be had; the standing problem, "" for none."""
