@@ -1,4 +1,4 @@
-"""What then: every decision of the engine, as functions of values. Time and chance come in as arguments."""
+"""Decisions about runs: admission, the end of a process, dependencies, due times that passed."""
 
 from __future__ import annotations
 

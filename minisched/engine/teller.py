@@ -1,0 +1,96 @@
+"""From the end of a run to the messages that tell of it; for the engine and for `exec`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional
+
+from minisched import policy
+from minisched.model import Delivery, iso
+from minisched.model.notices import NoticeEvent, Notices
+from minisched.notify import log_tail
+from minisched.timetable import load_zone
+
+if TYPE_CHECKING:
+    from minisched.model import Config, HttpSettings, Task, TaskExecution
+    from minisched.model.notices import Recall
+
+_NOBODY = Notices()
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class Teller:
+    """The `tell` of a Batch. Its texts are fixed here: what a message says does not change while it waits."""
+
+    def __init__(self, config: Config, host_name: str) -> None:
+        self.config = config
+        self.host_name = host_name
+        self.asked = 0  # how often it found somebody to tell; what it said may not have been written
+
+    def __call__(self, run: TaskExecution, recall: Recall) -> Notices:
+        task = self.config.tasks.get(run.task_id)
+        if task is None or not task.task_notify or run.end_time is None:
+            return _NOBODY
+        states, deliveries = [], []
+        for rule in task.task_notify:
+            before = recall.state(rule.name)
+            decision = policy.decide(rule, recall.finished(), before, run.end_time)
+            if decision.state != before:
+                states.append(decision.state)
+            if decision.event is None:
+                continue
+            variables = self._variables(task, run, decision, recall.tail())
+            deliveries += [
+                Delivery(
+                    created_time=run.end_time,
+                    task_id=task.task_id,
+                    rule=rule.name,
+                    channel=index,
+                    channel_type=channel.type,
+                    run_id=run.run_id,
+                    event=decision.event,
+                    variables=variables,
+                )
+                for index, channel in enumerate(rule.channels)
+            ]
+        self.asked += len(deliveries)
+        return Notices(states, deliveries)
+
+    def _variables(self, task: Task, run: TaskExecution, decision: policy.Decision, output: bytes) -> dict[str, str]:
+        settings, zone = self.config.settings, load_zone(task.task_timezone)
+
+        def time(instant: Optional[float]) -> str:
+            return "" if instant is None else iso(int(instant), zone) or ""
+
+        url = page_url(settings.http)
+        return {
+            "task_id": task.task_id,
+            "task_name": task.task_name,
+            "execution_status": run.status.value,
+            "execution_start_time": time(run.start_time),
+            "execution_end_time": time(run.end_time),
+            "execution_duration": "" if run.duration is None else f"{run.duration:.1f} s",
+            # After a recovery no row goes on.
+            "threshold_count": str(decision.in_a_row if decision.event is NoticeEvent.EVENT else 0),
+            "execution_log_tail": log_tail(output, settings.notify.log_tail_lines),
+            "execution_id": str(run.run_id),
+            "execution_reason": run.reason or "",
+            "exit_code": "" if run.exit_code is None else str(run.exit_code),
+            "attempt": str(run.attempt),
+            "scheduled_time": time(run.scheduled_time),
+            "host_name": self.host_name,
+            "task_url": f"{url}/#task/{task.task_id}" if url else "",
+            "suppressed_count": str(decision.suppressed),
+        }
+
+
+def page_url(http: HttpSettings) -> str:
+    """Where people find the page, as far as the config tells; "" without one. That is the first name that browsers may
+    use, if there is one: on the engine's own port, unless it names one or a proxy stands before a loopback address."""
+    if not http.enabled:
+        return ""
+    host = f"[{http.host}]" if ":" in http.host else http.host
+    if not http.allowed_hosts:
+        return f"http://{host}:{http.port}"
+    name = http.allowed_hosts[0]
+    own_port = ":" in name.rpartition("]")[2] or http.host in LOOPBACK
+    return f"http://{name}" if own_port else f"http://{name}:{http.port}"

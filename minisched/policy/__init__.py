@@ -1,0 +1,46 @@
+"""What then: every decision of the engine, as functions of values. Time and chance come in as arguments."""
+
+from minisched.policy.notify import RETRY_AFTER_MAX_S, Decision, decide, resend_delay
+from minisched.policy.runs import (
+    CATCHUP_MAX,
+    MISSED_ROWS_MAX,
+    PUNCTUAL_S,
+    STALL_S,
+    Admission,
+    CatchUp,
+    DueRun,
+    Effects,
+    Gap,
+    MissedSpan,
+    admit,
+    catch_up,
+    classify,
+    effects,
+    missed_spans,
+    missing,
+    retry_delay,
+)
+
+__all__ = [
+    "CATCHUP_MAX",
+    "MISSED_ROWS_MAX",
+    "PUNCTUAL_S",
+    "RETRY_AFTER_MAX_S",
+    "STALL_S",
+    "Admission",
+    "CatchUp",
+    "Decision",
+    "DueRun",
+    "Effects",
+    "Gap",
+    "MissedSpan",
+    "admit",
+    "catch_up",
+    "classify",
+    "decide",
+    "effects",
+    "missed_spans",
+    "missing",
+    "resend_delay",
+    "retry_delay",
+]
