@@ -67,7 +67,7 @@ function viewInAddress() {
 
 function header() {
   const tabs = Object.keys(VIEWS).map((name) =>
-    h("a", { href: `#${name}`, class: "tab", dataset: { view: name } }, t(`view_${name}`), name === "engine" && h("span", { class: "tab-dot", hidden: true })),
+    h("a", { href: `#${name}`, class: "tab", dataset: { view: name } }, t(`view_${name}`), name === "engine" && [h("span", { class: "tab-dot", hidden: true }), h("span", { class: "tab-count", role: "img", hidden: true })]),
   );
   const light = h("span", { class: "link-light", role: "img" });
   const look = iconButton(theme(), t(`theme_${theme()}`), () => {
@@ -110,7 +110,13 @@ function header() {
       light.setAttribute("aria-label", word);
       const { status } = store;
       const trouble = status && (status.config.problems.length || troubles(status).length);
-      for (const dot of el.querySelectorAll(".tab-dot")) dot.hidden = !trouble;
+      const failed = store.failedUnseen();
+      el.querySelector(".tab-dot").hidden = !trouble || failed > 0;
+      const count = el.querySelector(".tab-count");
+      count.hidden = !failed;
+      setText(count, failed > 99 ? "99+" : String(failed));
+      count.title = t("messages_failed", { n: failed });
+      count.setAttribute("aria-label", count.title);
     },
   };
 }

@@ -6,6 +6,7 @@ import { createForm, withEffective } from "./form.js";
 import { t } from "./i18n.js";
 import { rebased, same } from "./paths.js";
 import { store } from "./store.js";
+import { trial } from "./trial.js";
 import { isObject } from "./widgets.js";
 import { failure } from "./words.js";
 
@@ -60,10 +61,17 @@ function say(error) {
 function edit(taskId, newest, body, dialog) {
   let { config: base, etag } = newest;
   const summary = h("div", { class: "ed-summary", role: "alert", tabindex: "-1" });
+  const trials = new Set(); // of the rules in the form
   const form = createForm(
     newest.fields,
     {
-      changed() {},
+      changed: () => trials.forEach((one) => one.refresh()),
+      beside(field, slot) {
+        if (field.name !== "task_notify") return null;
+        const one = trial(taskId, () => slot.get(), () => base.task_notify ?? []);
+        trials.add(one);
+        return one.el;
+      },
       tasks: () => store.tasks,
       engineZone: () => store.status?.timezone,
       known: (name) => (name === "task_tags" ? [...new Set([...store.tasks.values()].flatMap((card) => card.task_tags ?? []))].sort() : []),

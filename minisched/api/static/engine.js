@@ -3,6 +3,7 @@ import { call } from "./api.js";
 import { notice } from "./dialog.js";
 import { button, fmtAgo, fmtBytes, fmtTime, h, icon, setText, visible, visibleText } from "./dom.js";
 import { t } from "./i18n.js";
+import { outbox } from "./outbox.js";
 import { failure, troubles } from "./words.js";
 
 const LINES = 300;
@@ -13,6 +14,7 @@ export function mount(el, store) {
   const facts = h("dl", { class: "facts" });
   const config = h("div", { class: "panel-body" });
   const trouble = h("section", { class: "panel", hidden: true });
+  const messages = outbox(store);
   const log = engineLog();
   const reload = button(t("en_reload"), () => readAgain(reload), { icon: "refresh" });
   el.append(
@@ -20,6 +22,7 @@ export function mount(el, store) {
     trouble,
     h("section", { class: "panel" }, h("h2", { text: t("view_engine") }), facts),
     h("section", { class: "panel" }, h("div", { class: "panel-head" }, h("h2", { text: t("en_config") }), reload), config),
+    messages.el,
     log.el,
   );
   let shown = "";
@@ -41,6 +44,7 @@ export function mount(el, store) {
   return () => {
     leave();
     clearInterval(clock);
+    messages.close();
     log.close();
     el.replaceChildren();
   };

@@ -152,6 +152,8 @@ function list(field, outer) {
     const put = (value) => {
       const one = slot(item, { ...ctx, keepsEmpty: true, named: `${label(field)} ${rows.length + 1}` }, { bare: true });
       one.set(value);
+      const more = ctx.beside?.(field, one);
+      if (more) one.el.append(more);
       const row = h("li", {}, one.el, iconButton("trash", t("ed_remove"), () => {
         rows.splice(rows.indexOf(one), 1);
         row.remove();

@@ -94,6 +94,8 @@ export const FIRST = {
   engine_troubled: ["The engine has {n} problem.|The engine has {n} problems.", "引擎有 {n} 个问题。"],
   engine_hangs: ["The engine's loop has stood still for {span}: nothing is due meanwhile. A disk that hangs is the usual cause.", "引擎主循环已停滞 {span}：期间不会有任务到时间。常见原因是磁盘无响应。"],
   clock_unset: ["The engine's clock is not set: no due time can be trusted.", "引擎的时钟尚未校准：到期时间不可信。"],
+  messages_failed: ["{n} message could not be sent|{n} messages could not be sent", "{n} 条消息未能送达"],
+  messages_failed_today: ["{n} message could not be sent in the last 24 h|{n} messages could not be sent in the last 24 h", "过去 24 小时有 {n} 条消息未能送达"],
   show: ["Show", "查看"],
 
   // ---- summary ----

@@ -1,5 +1,6 @@
 /** What the page knows of the engine, and who is told when it changes. */
 
+const SEEN = "minisched.failed_seen";
 const listeners = new Set();
 let pending = null;
 
@@ -70,6 +71,21 @@ export const store = {
 
   setStatus(status) {
     store.status = status;
+    note().status = true;
+  },
+
+  /** How many messages have failed since the outbox was looked at in this browser. */
+  failedUnseen() {
+    const failed = store.status?.outbox?.failed ?? 0;
+    const seen = Math.min(Number(localStorage.getItem(SEEN)) || 0, failed); // retention takes some of them
+    localStorage.setItem(SEEN, seen);
+    return failed - seen;
+  },
+
+  /** The outbox is looked at. */
+  failedSeen() {
+    if (!store.failedUnseen()) return;
+    localStorage.setItem(SEEN, store.status.outbox.failed);
     note().status = true;
   },
 

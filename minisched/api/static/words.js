@@ -87,9 +87,15 @@ export function groupOf(card) {
 
 const HANGS_S = 15; // the engine's loop comes round every two seconds; a slow disk may hold it up
 
+/** A problem that is told often, in the page's language. */
+function inWords(one) {
+  const n = one.about === "notifications" && Number.parseInt(one.message, 10);
+  return n ? { ...one, message: t("messages_failed_today", { n }) } : one;
+}
+
 /** What troubles the engine beside its config: [{about, message}]. */
 export function troubles(status) {
-  const told = status.problems.filter(({ about }) => about !== "config" || !status.config.problems.length);
+  const told = status.problems.filter(({ about }) => about !== "config" || !status.config.problems.length).map(inWords);
   if (status.clock?.beat_age > HANGS_S) told.push({ about: "engine", message: t("engine_hangs", { span: fmtSpan(status.clock.beat_age) }) });
   if (status.clock?.sane === false) told.push({ about: "clock", message: t("clock_unset") });
   return told;
