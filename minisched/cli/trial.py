@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 import threading
 import time
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Optional
 
 from minisched.api.ports import Trial
-from minisched.engine import base_environment
+from minisched.engine import base_environment, page_url
 from minisched.model import EXIT_NO, EXIT_OK, Status, iso
 from minisched.model.notices import Message, NoticeEvent, Order, Outcome, Sending
 from minisched.notify import deliver
@@ -39,8 +38,7 @@ def notify_test(options: Namespace) -> int:
         rules = chosen(task, options.rule)
     except LookupError as error:
         raise Refusal(str(error.args[0])) from None
-    url = f"http://{config.settings.http.host}:{config.settings.http.port}" if config.settings.http.enabled else ""
-    trials = try_rules(config, task, rules, options.home, os.environ, url)
+    trials = try_rules(config, task, rules, options.home, os.environ)
     if options.json:
         print_json([trial.as_json() for trial in trials])
     else:
@@ -61,7 +59,7 @@ def chosen(task: Task, name: Optional[str]) -> list[NotifyRule]:
 
 
 def try_rules(
-    config: Config, task: Task, rules: Sequence[NotifyRule], home: str, environ: Mapping[str, str], url: str
+    config: Config, task: Task, rules: Sequence[NotifyRule], home: str, environ: Mapping[str, str]
 ) -> list[Trial]:
     """Send a test message through every channel of the rules, and wait for all of them for at most DEADLINE_S. Raises
     OSError where no thread can be started."""
@@ -71,7 +69,7 @@ def try_rules(
     orders: SimpleQueue[tuple[int, Order]] = SimpleQueue()
     done: SimpleQueue[tuple[int, Trial]] = SimpleQueue()
     for rule in rules:
-        told = variables(task, rule, now, url)
+        told = variables(task, rule, now, page_url(config.settings.http))
         for number, channel in enumerate(rule.channels):
             message = Message(0, message_id(), NoticeEvent.TEST, told, now)
             orders.put((len(trials), Order(message, channel, config.settings.smtp, home, environ, base)))
@@ -106,12 +104,12 @@ def try_rules(
 
 
 def message_id() -> str:
-    return f"test.{os.urandom(6).hex()}@{socket.gethostname()}"
+    return f"test.{os.urandom(6).hex()}@{os.uname().nodename}"
 
 
 def variables(task: Task, rule: NotifyRule, now: float, url: str) -> dict[str, str]:
     """As those of a run that has just ended in the rule's first way; there was none, so it has no number."""
-    moment = iso(now, load_zone(task.task_timezone)) or ""
+    moment = iso(int(now), load_zone(task.task_timezone)) or ""
     trigger = rule.triggers[0]
     return {
         "task_id": task.task_id,
@@ -119,7 +117,7 @@ def variables(task: Task, rule: NotifyRule, now: float, url: str) -> dict[str, s
         "execution_status": Status.TECHNICAL_FAILURE.value if trigger == "timeout" else trigger,
         "execution_start_time": moment,
         "execution_end_time": moment,
-        "execution_duration": "0 s",
+        "execution_duration": "0.0 s",
         "threshold_count": str(rule.threshold),
         "execution_log_tail": TAIL,
         "execution_id": "",
@@ -127,7 +125,7 @@ def variables(task: Task, rule: NotifyRule, now: float, url: str) -> dict[str, s
         "exit_code": "",
         "attempt": "1",
         "scheduled_time": moment,
-        "host_name": socket.gethostname(),
+        "host_name": os.uname().nodename,
         "task_url": f"{url}/#task/{task.task_id}" if url else "",
         "suppressed_count": "0",
     }

@@ -111,7 +111,7 @@ class Web:
         """In the thread of a request. What came of it stands in the log too."""
         from minisched.cli.trial import chosen, sentence, try_rules
 
-        trials = try_rules(config, task, chosen(task, rule), self.home.path, os.environ, self.url)
+        trials = try_rules(config, task, chosen(task, rule), self.home.path, os.environ)
         for trial in trials:
             self.log.info("%s: test message, asked by %s: %s", task.task_id, by, sentence(trial))
         return trials
