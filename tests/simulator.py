@@ -23,11 +23,13 @@ from minisched.model import (
     Config,
     Launch,
     Message,
+    NoticeSent,
     ProcessIdentity,
     RunFinished,
     RunStarted,
     Stop,
 )
+from minisched.model.notices import Order, Outcome, Sending
 from minisched.store import open_store
 
 
@@ -64,6 +66,11 @@ class World:
         self.starts: list[tuple[str, int, int]] = []  # (task_id, run_id, attempt), as started
         self.kill_at: Optional[float] = None  # monotonic
         self.waits = 0
+        self.post: Callable[[Order, random.Random], tuple[float, Outcome]] = lambda order, draw: (
+            0.1,
+            Outcome(Sending.SENT),
+        )
+        self.sent: list[tuple[Order, Outcome]] = []  # what the receivers saw, in its order
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
         self._pid = 1000
@@ -180,6 +187,31 @@ class FakeExecutor:
             self.inbox.put(message)
 
 
+class FakeSender:
+    """Delivers in a world: `world.post(order, draw)` says how long that takes and what comes of it."""
+
+    def __init__(self, world: World, inbox: SimpleQueue[Message]) -> None:
+        self.world = world
+        self.inbox: Optional[SimpleQueue[Message]] = inbox
+        self.under_way = 0
+        self.most = 0
+
+    def send(self, order: Order) -> None:
+        world = self.world
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        after_s, outcome = world.post(order, world.random)
+
+        def over() -> None:
+            self.under_way -= 1
+            if self.inbox is None:
+                return  # it died with its engine
+            world.sent.append((order, outcome))
+            self.inbox.put(NoticeSent(order.message.delivery_id, outcome))
+
+        world.at(world.mono + after_s, over)
+
+
 class FakeSource:
     """The config file: `text` is what stands there, a Config or the problems of a broken one."""
 
@@ -236,9 +268,11 @@ class Sim:
         inbox: SimpleQueue[Message] = SimpleQueue()
         self.inbox = inbox
         self.executor = FakeExecutor(self.world, inbox)
+        self.sender = FakeSender(self.world, inbox)
         owner = ProcessIdentity(self.engines, self.engines, self.world.boot_id)
         around = Surroundings(
             home="/home",
+            host_name="plant7",
             owner=owner,
             environ={"PATH": "/bin"},
             draw=self.world.random.random,
@@ -246,6 +280,7 @@ class Sim:
             kill_leftover=self.kill_leftover,
             upkeep=lambda: (),
             configured=lambda config: None,
+            sender=self.sender,
         )
         self.engine = SchedulerEngine(
             self.source.load(),
@@ -280,7 +315,7 @@ class Sim:
 
     def crash(self) -> None:
         """kill -9: the engine is gone, its processes live on, nobody hears of them."""
-        self.executor.inbox = None
+        self.executor.inbox = self.sender.inbox = None
         self.ledger.close()
         self.engine = None
 

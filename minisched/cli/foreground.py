@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Optional, TextIO
 from minisched import lifecycle, policy
 from minisched.cli.home import View, task_named
 from minisched.cli.output import Refusal, drop, fail, harmless, tell
-from minisched.engine import base_environment, dependents_of, make_launch
+from minisched.engine import Teller, base_environment, dependents_of, make_launch
 from minisched.engine.words import loss, sentence
 from minisched.executor import TaskExecutor, is_alive, prepare_process, process_identity
 from minisched.executor.processes import marked_processes
@@ -180,7 +180,9 @@ class _Foreground:
         run = lifecycle.advance(run, verdict.status, now, verdict.reason, verdict.detail)
         effects = policy.effects(run, dependents_of(self.config.tasks), now)
         try:
-            self.commit(Batch(runs=[run, *effects.skipped], tokens_put=effects.tokens, tails={run.run_id: done.tail}))
+            teller = Teller(self.config, os.uname().nodename)
+            tails = {run.run_id: done.tail}
+            self.commit(Batch(runs=[run, *effects.skipped], tokens_put=effects.tokens, tails=tails, tell=teller))
         finally:
             self.echo.finish()
             tell(sentence(run))

@@ -22,6 +22,7 @@ from minisched.engine import POLL_S, SchedulerEngine, Surroundings
 from minisched.executor import TaskExecutor, is_alive, kill_leftover, prepare_process, process_identity
 from minisched.home import Home, HomeBusy, HomeLock
 from minisched.model import EXIT_CONFIG, EXIT_IOERR, EXIT_TEMPFAIL, Config, Message, Problem, Reload, Stop, StoreError
+from minisched.notify import Sender
 from minisched.store import NewerDatabase, open_store
 from minisched.tasklog import TaskLogs, engine_logger
 from minisched.timetable import load_zone
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 # this: a zombie stays 1.2 s at most, with room for a busy machine below the 2 s that are promised.
 POLL_AS_INIT_S = 0.6
 PAGE_CLOSE_S = 1.0  # for the answers under way when the engine ends
+SENDER_CLOSE_S = 0.1  # the engine has waited for the message under way already; one that hangs dies with the program
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: a bug of ours
 
 
@@ -96,7 +98,7 @@ def run(options: Namespace) -> int:
         fail(told)
     if os.geteuid() == 0:
         log.warning("running as root: tasks without task_user run as root too")
-    engine, web = build(home, config, source, stamp, ledger, log, lock)
+    engine, web, sender = build(home, config, source, stamp, ledger, log, lock)
     install_signals(engine.inbox)
     count = len(config.tasks)
     greet(
@@ -121,6 +123,7 @@ def run(options: Namespace) -> int:
         traceback.print_exc()
         return EXIT_SOFTWARE
     finally:
+        sender.close(SENDER_CLOSE_S)
         web.close(PAGE_CLOSE_S)
         ledger.close()
         lock.release()
@@ -137,11 +140,12 @@ def greet(*lines: str) -> None:
 
 def build(
     home: Home, config: Config, source: ConfigFile, stamp: object, ledger: Any, log: logging.Logger, lock: HomeLock
-) -> tuple[SchedulerEngine, Web]:
-    """Put the engine and its page together from their parts."""
+) -> tuple[SchedulerEngine, Web, Sender]:
+    """Put the engine, its page and its sender together from their parts."""
     inbox: SimpleQueue[Message] = SimpleQueue()
     logs = TaskLogs(home.logs, config.settings.log, load_zone(config.settings.timezone))
     executor = TaskExecutor(inbox.put, logs)
+    sender = Sender(inbox.put)
 
     def configured(config: Config) -> None:
         logs.settings, logs.zone = config.settings.log, load_zone(config.settings.timezone)
@@ -165,6 +169,7 @@ def build(
 
     around = Surroundings(
         home=home.path,
+        host_name=os.uname().nodename,
         owner=process_identity(os.getpid()),
         environ=dict(os.environ),
         draw=draw,
@@ -172,12 +177,13 @@ def build(
         kill_leftover=lambda process, run_id: kill_leftover(process, run_id, home.path),
         upkeep=upkeep,
         configured=configured,
+        sender=sender,
     )
     poll_s = POLL_AS_INIT_S if os.getpid() == 1 else POLL_S
     clock = SystemClock()
     engine = SchedulerEngine(config, source, clock, ledger, executor, inbox, log, around, poll_s, stamp)
     web = Web(home, source, lock, engine.board, inbox.put, log)
-    return engine, web
+    return engine, web, sender
 
 
 def draw() -> float:

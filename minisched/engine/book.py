@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from minisched.engine.timers import Timer
-    from minisched.model import Ledger, Reason, Task, TaskRecord
+    from minisched.model import Delivery, Ledger, Reason, Task, TaskRecord
+    from minisched.model.notices import Notices, Recall
     from minisched.timetable import Schedule
 
 
@@ -70,10 +71,16 @@ class TaskState:
 
 
 class Book:
-    """See the module. `said(run)` is called once for each status that reached the disk."""
+    """See the module. `said(run)` is called once for each status that reached the disk; `tell`: see Batch."""
 
-    def __init__(self, ledger: Ledger, said: Callable[[TaskExecution], None]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        said: Callable[[TaskExecution], None],
+        tell: Optional[Callable[[TaskExecution, Recall], Notices]] = None,
+    ) -> None:
         self.ledger = ledger
+        self.tell = tell
         self.tasks: dict[str, TaskState] = {}
         self.runs: dict[int, LiveRun] = {}  # by run_id, from the first commit to the last
         self.tokens: set[tuple[str, str]] = set()
@@ -82,6 +89,7 @@ class Book:
         self._records: dict[str, TaskRecord] = {}
         self._put: set[tuple[str, str]] = set()
         self._taken: set[tuple[str, str]] = set()
+        self._deliveries: dict[int, Delivery] = {}
         self._durable = False
         self.touched: set[str] = set()  # tasks that the board does not show as they are now
 
@@ -107,6 +115,10 @@ class Book:
         self._records[record.task_id] = record
         self._durable = True
 
+    def save_delivery(self, delivery: Delivery) -> None:
+        self._deliveries[delivery.delivery_id] = delivery
+        self._durable = True
+
     def put_token(self, token: tuple[str, str]) -> None:
         self.tokens.add(token)
         self._put.add(token)
@@ -129,7 +141,7 @@ class Book:
 
     @property
     def clean(self) -> bool:
-        return not (self._entries or self._records or self._put or self._taken)
+        return not (self._entries or self._records or self._put or self._taken or self._deliveries)
 
     def unsaved_due_times(self) -> list[tuple[str, int]]:
         """Due times whose rows are not on disk yet."""
@@ -156,10 +168,13 @@ class Book:
             tokens_taken=sorted(self._taken),
             tails={entry.run.run_id: entry.tail for entry in entries if entry.tail is not None},
             guard=guard,
+            tell=self.tell,
+            deliveries=list(self._deliveries.values()),
             durable=self._durable,
         )
         ids = self.ledger.commit(batch)
         self._entries, self._records, self._put, self._taken, self._durable = {}, {}, set(), set(), False
+        self._deliveries = {}
         for entry, run_id in zip(entries, ids):
             if not entry.run.run_id:
                 entry.run = entry.run._replace(run_id=run_id)

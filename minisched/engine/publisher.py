@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from minisched.engine.book import Book, TaskState
     from minisched.engine.calendar import Calendar
     from minisched.engine.desk import Desk
-    from minisched.model import Board, Config, Problem
+    from minisched.model import Board, Config, OutboxCounts, Problem
 
 
 class Publisher:
@@ -34,13 +34,15 @@ class Publisher:
         problems: Mapping[str, str],
         stopping: bool,
         running: int,
+        outbox: OutboxCounts,
     ) -> None:
         """After each step's commit. Costs next to nothing where nothing changed."""
         board, touched = self.board, self.book.touched
         shown = (config, stamp, config_problems, dict(problems), stopping, running)
         changed = shown != self._shown if self._shown is None or config is board.engine.config else True
+        changed |= outbox != board.engine.outbox
         self._shown = shown
-        board.engine = EngineView(*shown, started=board.engine.started, beat=mono)
+        board.engine = EngineView(*shown, started=board.engine.started, beat=mono, outbox=outbox)
         if touched and self.book.clean:
             self.book.touched = set()
             changed = True

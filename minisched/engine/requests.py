@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
     from minisched.engine.arrivals import Arrivals
     from minisched.engine.book import Book, LiveRun
+    from minisched.engine.courier import Courier
     from minisched.engine.desk import Desk
     from minisched.engine.keeper import Keeper
-    from minisched.model import Asked, Clock, Instant, RunTask, StopRun
+    from minisched.model import Asked, Clock, Instant, ResendNotice, RunTask, StopRun
 
 UNAVAILABLE = "the history cannot be written now, so nothing may start; see the problems of the engine"
 
@@ -23,12 +24,20 @@ class Requests:
     does not happen after all."""
 
     def __init__(
-        self, arrivals: Arrivals, book: Book, desk: Desk, keeper: Keeper, clock: Clock, log: logging.Logger
+        self,
+        arrivals: Arrivals,
+        book: Book,
+        desk: Desk,
+        keeper: Keeper,
+        courier: Courier,
+        clock: Clock,
+        log: logging.Logger,
     ) -> None:
         self.arrivals = arrivals
         self.book = book
         self.desk = desk
         self.keeper = keeper
+        self.courier = courier
         self.clock = clock
         self.log = log
         self._opened: list[tuple[Asked, LiveRun]] = []  # answered when their rows are on disk
@@ -63,6 +72,10 @@ class Requests:
             asked.reply.put(Answer("foreign", f"run {run_id} belongs to an `exec`; end that command"))
         else:
             asked.reply.put(Answer("ended", f"run {run_id} has ended"))
+
+    def resend(self, message: ResendNotice, now: Instant) -> None:
+        if not self.is_late(message.asked):
+            message.asked.reply.put(self.courier.resend(message, now))
 
     def answer(self) -> None:
         """After the step's commit: tell the ids; what could not be written is forgotten and told so."""

@@ -8,31 +8,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from minisched.config import ConfigError
 from minisched.engine.arrivals import Arrivals
 from minisched.engine.book import Book
 from minisched.engine.calendar import Calendar
+from minisched.engine.courier import Courier
 from minisched.engine.desk import Desk
+from minisched.engine.ending import Ending
 from minisched.engine.keeper import Keeper
 from minisched.engine.launch import base_environment, make_launch
 from minisched.engine.neighbours import Neighbours
 from minisched.engine.publisher import Publisher
+from minisched.engine.reloader import Reloader
 from minisched.engine.requests import Requests
+from minisched.engine.teller import Teller
 from minisched.engine.timers import Timers
 from minisched.engine.words import told
 from minisched.model import (
-    EXIT_IOERR,
-    EXIT_OK,
-    Answer,
     Board,
     Completion,
     EngineView,
-    Reason,
+    NoticeSent,
     Reload,
+    ResendNotice,
     RunFinished,
     RunStarted,
     RunTask,
-    Status,
     Stop,
     StopRun,
     StoreError,
@@ -54,7 +54,6 @@ if TYPE_CHECKING:
         Launch,
         Ledger,
         Message,
-        Problem,
         TaskExecution,
     )
 
@@ -64,8 +63,6 @@ POLL_S = 2.0
 SOON_S = 60.0
 DAY_S = 86_400.0
 JUMP_S = 2.0  # a smaller move of the wall clock against the monotonic one is an ordinary correction
-LAST_COMMIT_S = 5.0  # how long a stopping engine goes on trying
-RELOAD_EVERY_S = 30.0  # a refused config is looked at again: no descriptor was left, or a chmod mended it
 
 
 class SchedulerEngine:
@@ -84,8 +81,6 @@ class SchedulerEngine:
         poll_s: float = POLL_S,
         stamp: object = None,  # of the file when `config` was read
     ) -> None:
-        self.config = config
-        self.source = source
         self.clock = clock
         self.ledger = ledger
         self.inbox = inbox
@@ -93,10 +88,10 @@ class SchedulerEngine:
         self.around = around
         self.poll_s = poll_s
         self.problems: dict[str, str] = {}  # standing ones, by what they are about
-        self.config_problems: tuple[Problem, ...] = ()  # of the file as it stands, where it was refused
         self.exit_code: Optional[int] = None
         self.timers = Timers(clock.monotonic)  # retries, dependency timeouts, the end of the drain
-        self.book = Book(ledger, lambda run: told(log, run))
+        self.teller = Teller(config, around.host_name)
+        self.book = Book(ledger, lambda run: told(log, run), self.teller)
         self.desk = Desk(
             self.book,
             executor,
@@ -112,18 +107,23 @@ class SchedulerEngine:
         self.calendar = Calendar(self.book, self.desk, self.arrivals, clock, ledger, around.owner.boot_id)
         self.neighbours = Neighbours(self.book, self.desk, self.arrivals, ledger, log, around)
         self.keeper = Keeper(self.book, self.desk, self.calendar, self.neighbours, ledger, clock, log, self.problems)
-        self.requests = Requests(self.arrivals, self.book, self.desk, self.keeper, clock, log)
+        self.courier = Courier(
+            self.book, self.teller, self.keeper, ledger, self.timers, clock, log, around, self.problems
+        )
+        self.requests = Requests(self.arrivals, self.book, self.desk, self.keeper, self.courier, clock, log)
+        self.ending = Ending(
+            self.book, self.desk, self.calendar, self.courier, self.keeper, self.timers, clock, log, self.problems
+        )
         self.board = Board(EngineView(config, stamp, started=clock.wall()))
         self.publisher = Publisher(self.board, self.book, self.desk, self.calendar)
+        self.reloader = Reloader(
+            config, source.stamp() if stamp is None else stamp, source, clock, log, self.problems, self.in_force
+        )
         self._base = base_environment(around.environ, config)
-        self._stamp = source.stamp() if stamp is None else stamp
-        self._config_stamp = self._stamp  # of the file that is in force
-        self._doubted = False  # the file may be half written
-        self._stops = 0
+        self.courier.base = self._base
         mono = clock.monotonic()
         self._offset = clock.wall() - mono
         self._next_poll = mono + poll_s
-        self._next_reload = mono
         self._due_at: Optional[float] = None  # wall
         self._timer_at: Optional[float] = None  # monotonic
 
@@ -140,10 +140,11 @@ class SchedulerEngine:
         where the ledger cannot even be read."""
         now = self.clock.wall()
         self.book.tokens = self.ledger.tokens()
-        states = self.calendar.apply(self.config, self.ledger.records(), now)
+        states = self.calendar.apply(self.reloader.config, self.ledger.records(), now)
         self.neighbours.take_over(self.ledger.unfinished(), now)
         self.calendar.begin(states, now, starting=True)
         self.book.touched.update(self.book.tasks)  # also those that nothing has happened to
+        self.courier.set_back(now)
         self.log.info("engine started: pid %d, %d tasks", self.around.owner.pid, len(self.book.tasks))
         self.step([])
 
@@ -156,6 +157,7 @@ class SchedulerEngine:
         due = self._due_at is not None and now >= self._due_at
         if (messages or polling or due) and self.neighbours.have_written():
             self.neighbours.absorb(now)
+            self.courier.look()
         for message in messages:
             self.handle(message, now)
         if polling:
@@ -166,19 +168,21 @@ class SchedulerEngine:
         delay_s = self.timers.run()
         self._timer_at = None if delay_s is None else self.clock.monotonic() + delay_s
         self.keeper.flush(now)
-        self.keeper.retain(self.config.settings.history, self.config.tasks.keys(), now, polling)
+        self.courier.pump(now)
+        config = self.reloader.config
+        self.keeper.retain(config.settings.history, config.tasks.keys(), now, polling)
         self.requests.answer()
         self.publisher.publish(
             mono,
-            self.config,
-            self._config_stamp,
-            self.config_problems,
+            config,
+            self.reloader.config_stamp,
+            self.reloader.config_problems,
             self.problems,
             self.desk.stopping,
             len(self.desk.running),
+            self.courier.counts,
         )
-        if self._stops and not self.desk.running:
-            self.leave(mono)
+        self.exit_code = self.ending.leave(mono)
 
     def nap_s(self) -> float:
         """Seconds until there is something to do."""
@@ -200,10 +204,14 @@ class SchedulerEngine:
             self.requests.run_task(message, now)
         elif isinstance(message, StopRun):
             self.requests.stop_run(message, now)
+        elif isinstance(message, NoticeSent):
+            self.courier.sent(message, now)
+        elif isinstance(message, ResendNotice):
+            self.requests.resend(message, now)
         elif isinstance(message, Reload):
-            self.ask_reload(message, now)
+            self.reloader.ask(message, now, bool(self.ending.stops))
         elif isinstance(message, Stop):
-            self.stop(now)
+            self.ending.stop(now, self.reloader.config.settings.shutdown_grace)
 
     # ---------------------------------------------------------------------------------------------------- processes
 
@@ -220,71 +228,33 @@ class SchedulerEngine:
         completion = Completion(end_time=self.clock.wall(), duration=0.0, spawn_error=why, cancelled=cancelled)
         self.inbox.put(RunFinished(run.run_id, run.attempt, completion))
 
+    def in_force(self, config: Config, now: Instant) -> int:
+        """The config is a new one; how many of its tasks are new or changed."""
+        self.teller.config = config
+        self._base = self.courier.base = base_environment(self.around.environ, config)
+        self.around.configured(config)
+        changed = self.calendar.apply(config, {}, now)
+        self.calendar.begin(changed, now, starting=False)
+        self.book.touched.update(config.tasks)
+        self.desk.pump(now)
+        return len(changed)
+
     # ------------------------------------------------------------------------------------------------------- upkeep
 
     def poll(self, now: Instant, mono: float) -> None:
         """Every POLL_S: is the config a new one, are the files still ours, what may be deleted."""
-        stamp = self.source.stamp()
-        if stamp != self._stamp:
-            self._stamp = stamp
-            self.reload(now, "the file has changed", doubtful=True)
-        elif self._doubted:
-            self.reload(now, "the file has changed")
-        elif "config" in self.problems and mono >= self._next_reload:
-            self.reload(now, "it can be used again", quiet=True)
+        if not self.ending.stops:
+            self.reloader.poll(now, mono)
         if self.desk.foreign or self.neighbours.unread:
             self.neighbours.absorb(now)
         self.keeper.look_after()
+        self.courier.poll(now, mono)
         found = "; ".join(self.around.upkeep())
         if found and found != self.problems.get("files"):
             self.log.error("%s", found)
         self.problems["files"] = found
         if not found:
             del self.problems["files"]
-
-    def ask_reload(self, message: Reload, now: Instant) -> None:
-        asked = message.asked
-        if asked is not None and self.requests.is_late(asked):
-            return
-        self.reload(now, message.by if asked is None else f"asked by {message.by}")
-        if asked is not None:
-            stopping = Answer("stopping", "the engine is stopping; the config stays as it is")
-            refused = Answer("invalid", "the config file has problems", problems=self.config_problems)
-            asked.reply.put(stopping if self._stops else refused if self.config_problems else Answer())
-
-    def reload(self, now: Instant, why: str, doubtful: bool = False, quiet: bool = False) -> None:
-        """Put the config file in force, or keep the old config and say why. doubtful: it may be half written, so a
-        broken one is looked at once more before it is told. quiet: problems told before are not told again."""
-        if self._stops:
-            return
-        self._doubted = False
-        self._stamp = self.source.stamp()
-        try:
-            config = self.source.load()
-        except ConfigError as error:
-            self._next_reload = self.clock.monotonic() + RELOAD_EVERY_S
-            if doubtful:
-                self._doubted = True
-                return
-            standing = self.problems.get("config")
-            self.config_problems = tuple(error.problems)
-            self.problems["config"] = "; ".join(str(problem) for problem in error.problems)
-            if quiet and self.problems["config"] == standing:
-                return
-            for problem in error.problems:
-                self.log.error("config: %s", problem)
-            self.log.error("config: %d problems, the config of before stays in force", len(error.problems))
-            return
-        self.problems.pop("config", None)
-        self.config_problems = ()
-        self.config, self._config_stamp = config, self._stamp
-        self._base = base_environment(self.around.environ, config)
-        self.around.configured(config)
-        changed = self.calendar.apply(config, {}, now)
-        self.calendar.begin(changed, now, starting=False)
-        self.book.touched.update(config.tasks)
-        self.desk.pump(now)
-        self.log.info("config: reloaded (%s): %d tasks, %d new or changed", why, len(config.tasks), len(changed))
 
     def watch_clock(self, now: Instant, mono: float) -> None:
         """A jump of the wall clock: forward, the due times passed are late; back, nothing runs again."""
@@ -293,39 +263,10 @@ class SchedulerEngine:
         self._offset = offset
         if abs(moved_s) > JUMP_S:
             self.log.warning("the clock was set %s by %.0f s", "forward" if moved_s > 0 else "back", abs(moved_s))
+        if abs(moved_s) > JUMP_S:
+            self.courier.look()
         if moved_s < -JUMP_S:
             self.calendar.set_back(now)
+            self.courier.set_back(now)
         elif moved_s > DAY_S:
             self.keeper.next_retain = mono + DAY_S  # a clock that is wrong for a while must not age the history away
-
-    # ------------------------------------------------------------------------------------------------------ the end
-
-    def stop(self, now: Instant) -> None:
-        """First: nothing new starts, what runs gets `shutdown_grace`, then TERM. Second: KILL at once."""
-        self._stops += 1
-        if self._stops == 1:
-            self.desk.stopping = True
-            self.calendar.due_times.open = False
-            self.desk.drop_launches(now)
-            for state in self.book.tasks.values():
-                for live in [live for live in state.live if live.run.status is Status.QUEUED and not live.run.attempts]:
-                    self.desk.end(live, Status.SKIPPED, now, Reason.SHUTDOWN, "the engine was stopped")
-            grace_s = self.config.settings.shutdown_grace
-            self.log.info("stopping: %d runs get %g s to end", len(self.desk.running), grace_s)
-            self.timers.after(grace_s, self.kill_all)
-        else:
-            self.kill_all(0.0)
-
-    def kill_all(self, grace_s: Optional[float]) -> None:
-        now = self.clock.wall()
-        for live in sorted(self.desk.running, key=lambda live: live.run.run_id):
-            self.desk.cancel(live, Reason.SHUTDOWN, now, grace_s=grace_s)
-
-    def leave(self, mono: float) -> None:
-        """Nothing runs any more: go, once all is written."""
-        if self.book.clean:
-            self.log.info("engine stopped")
-            self.exit_code = EXIT_OK
-        elif self.keeper.trouble_since is not None and mono - self.keeper.trouble_since > LAST_COMMIT_S:
-            self.log.error("engine stopped, the last changes could not be written: %s", self.problems.get("history"))
-            self.exit_code = EXIT_IOERR

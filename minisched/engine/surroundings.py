@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from minisched.model import Config, ProcessIdentity
+    from minisched.model import Config, ProcessIdentity, Sender
 
 
 class ConfigSource(Protocol):
@@ -24,6 +24,7 @@ class Surroundings(NamedTuple):
     """The machine and this process, as the engine sees them."""
 
     home: str
+    host_name: str
     owner: ProcessIdentity  # this engine
     environ: Mapping[str, str]
     draw: Callable[[], float]  # a random number in [0, 1)
@@ -31,3 +32,4 @@ class Surroundings(NamedTuple):
     kill_leftover: Callable[[Optional[ProcessIdentity], int], int]  # (process, run_id) -> how many were killed
     upkeep: Callable[[], Sequence[str]]  # at every poll: orphans, files; the standing problems it found
     configured: Callable[[Config], None]  # a new config is in force: log settings
+    sender: Sender

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from minisched.model import FAILURES, Status
+from minisched.model import FAILURES, DeliveryState, Status
 
 if TYPE_CHECKING:
-    from minisched.model import TaskExecution
+    from minisched.model import Delivery, Instant, TaskExecution
 
 _WARN = (*FAILURES, Status.SKIPPED, Status.MISSED)
 
@@ -44,3 +44,13 @@ def sentence(run: TaskExecution) -> str:
     if run.attempts and run.attempts[-1].leftover_processes:
         text += f", {run.attempts[-1].leftover_processes} processes left behind"
     return text
+
+
+def of_delivery(one: Delivery, now: Instant) -> str:
+    """As in `notification 12 of nightly_backup, rule "tell ops", email: HTTP 503, attempt 2, next in 58 s`."""
+    text = f'notification {one.delivery_id} of {one.task_id}, rule "{one.rule}", {one.channel_type}: '
+    if one.state is DeliveryState.SENT:
+        return f"{text}sent, but {one.error}" if one.error else f"{text}sent"
+    if one.state is DeliveryState.FAILED:
+        return f"{text}not sent after {one.attempts} attempts: {one.error}"
+    return f"{text}{one.error}, attempt {one.attempts}, next in {(one.next_time or now) - now:.0f} s"

@@ -33,14 +33,16 @@ _INSERT = f"""INSERT INTO task_outbox ({", ".join(_FIXED)}, message_id, {", ".jo
     VALUES ({marks(len(_FIXED))}, '', 'pending', 0,
         CASE WHEN EXISTS (SELECT 1 FROM task_outbox WHERE {_QUEUE}) THEN NULL ELSE ? END, NULL, NULL, '', '')"""
 _NAME = "UPDATE task_outbox SET message_id = delivery_id || ? WHERE delivery_id = ?"
-# The message id tells that it is the same one: in a new file the ids begin anew.
+# The message id tells that it is the same one: in a new file the ids begin anew. One that was given up while it was
+# under way may have been sent all the same; a further try is not for it.
 _UPDATE = f"""UPDATE task_outbox SET {", ".join(f"{name} = ?" for name in _CHANGING)}
-    WHERE delivery_id = ? AND message_id = ?"""
+    WHERE delivery_id = ? AND message_id = ? AND (state = 'pending' OR ? = 'sent')"""
+_AGAIN = "UPDATE task_outbox SET state = 'pending', attempts = 0, next_time = ? WHERE delivery_id = ?"
 _PROMOTE = f"UPDATE task_outbox SET next_time = ? WHERE delivery_id = ({_OLDEST}) AND next_time IS NULL"
 _DUE = """SELECT delivery_id FROM task_outbox INDEXED BY task_outbox_due
-    WHERE next_time IS NOT NULL AND (attempts > 0) = ? AND next_time <= ? ORDER BY next_time LIMIT ?"""
-_NEXT = """SELECT next_time, delivery_id FROM task_outbox INDEXED BY task_outbox_due
-    WHERE next_time IS NOT NULL AND (attempts > 0) = ? ORDER BY next_time LIMIT ?"""
+    WHERE next_time IS NOT NULL AND (attempts > 0) = ? AND next_time <= ? ORDER BY next_time LIMIT 1"""
+_NEXT = """SELECT min(next_time) FROM task_outbox INDEXED BY task_outbox_due
+    WHERE next_time IS NOT NULL AND (attempts > 0) = ?"""
 _COUNTS = """SELECT state, count(*), sum(ifnull(tried_time >= ?, 0)) FROM task_outbox INDEXED BY task_outbox_state
     GROUP BY state"""
 _GIVE_UP = """UPDATE task_outbox SET state = 'failed', error = ?, tried_time = ?, next_time = NULL
@@ -103,8 +105,9 @@ def write_notices(
 def update_deliveries(db: sqlite3.Connection, deliveries: Sequence[Delivery]) -> None:
     """Write where they stand; the next one of a queue whose first has left it is due at once."""
     for one in deliveries:
-        changing = (one.state, one.attempts, one.next_time, one.tried_time, one.sent_time)
-        db.execute(_UPDATE, (*changing, text(one.error), text(one.answer), one.delivery_id, one.message_id))
+        values = (one.state.value, one.attempts, one.next_time, one.tried_time, one.sent_time)
+        key = (one.delivery_id, one.message_id, one.state.value)
+        db.execute(_UPDATE, (*values, text(one.error), text(one.answer), *key))
         if one.state is not DeliveryState.PENDING:
             db.execute(_PROMOTE, (one.tried_time, one.task_id, one.rule, one.channel))
 
@@ -134,21 +137,21 @@ class Outbox:
         self._transaction = transaction
         self._reading = reading
 
-    def due(self, now: Instant, limit: int, besides: Collection[int]) -> list[Delivery]:
-        """At most `limit` deliveries to be tried now: those never tried first, so that a server that hangs at each
-        further try holds up the others the least; else the one that has been due for longest. Not `besides`."""
-        found: list[int] = []
+    def due(self, now: Instant) -> Optional[Delivery]:
+        """The delivery to be tried now, None where there is none: one never tried before the others, so that a server
+        that hangs at each further try holds up the rest the least; of such the one that has been due for longest."""
         with self._reading() as db:
             for tried in (False, True):
-                rows = db.execute(_DUE, (tried, now, limit + len(besides)))
-                found += [row[0] for row in rows if row[0] not in besides]
-            return read_deliveries(db, found[:limit])
+                row = db.execute(_DUE, (tried, now)).fetchone()
+                if row is not None:
+                    return read_deliveries(db, [row[0]])[0]
+            return None
 
-    def next_time(self, besides: Collection[int]) -> Optional[Instant]:
-        """When the next one is due, not counting `besides`; None where there is none."""
+    def next_time(self) -> Optional[Instant]:
+        """When the next one is due; None where none waits."""
         with self._reading() as db:
-            found = [row for tried in (False, True) for row in db.execute(_NEXT, (tried, len(besides) + 1))]
-        return min((next_time for next_time, delivery_id in found if delivery_id not in besides), default=None)
+            found = [db.execute(_NEXT, (tried,)).fetchone()[0] for tried in (False, True)]
+        return min((time for time in found if time is not None), default=None)
 
     def counts(self, since: Instant) -> tuple[OutboxCounts, int]:
         """How many there are, and how many have failed since then."""
@@ -159,7 +162,7 @@ class Outbox:
 
     def resend(self, delivery_id: int, now: Instant) -> Optional[DeliveryState]:
         """Let a sent or failed one be pending again, with all its attempts before it; the state it was in, None where
-        there is no such delivery."""
+        there is no such delivery. It keeps its message id: it is the same message."""
         with self._transaction(True) as db:
             found = read_deliveries(db, [delivery_id])
             if not found:
@@ -167,8 +170,7 @@ class Outbox:
             (one,) = found
             if one.state is not DeliveryState.PENDING:
                 (busy,) = db.execute(f"SELECT EXISTS ({_OLDEST})", (one.task_id, one.rule, one.channel)).fetchone()
-                fresh = one._replace(state=DeliveryState.PENDING, attempts=0, next_time=None if busy else now)
-                update_deliveries(db, [fresh])
+                db.execute(_AGAIN, (None if busy else now, delivery_id))
             return one.state
 
     def end_removed(self, tasks: Mapping[str, Task], why: str, now: Instant) -> dict[tuple[str, str, int], int]:

@@ -1,0 +1,216 @@
+"""From the outbox to the sender and back: one delivery at a time, tried again until it is sent or given up.
+
+The outbox is in the ledger; of it the engine holds the one delivery that is under way. So a dead server costs no
+memory, however many messages wait for it, and what is under way when the engine dies is pending for the next one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional
+
+from minisched import policy
+from minisched.engine.words import of_delivery
+from minisched.model import Answer, DeliveryState, OutboxCounts, StoreError
+from minisched.model.notices import Message, Order, Outcome, Sending
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Mapping
+
+    from minisched.engine.book import Book
+    from minisched.engine.keeper import Keeper
+    from minisched.engine.surroundings import Surroundings
+    from minisched.engine.teller import Teller
+    from minisched.engine.timers import Timer, Timers
+    from minisched.model import Channel, Clock, Config, Delivery, Instant, Ledger, NoticeSent, ResendNotice
+
+PENDING_MAX = 10_000  # of more the oldest are given up: with a long log's tail in each they fill 160 MB
+LOOK_EVERY_S = 3600.0  # a timer on the monotonic clock does not see how the wall clock moves
+RECENT_S = 86_400.0  # for so long a message that was given up is a problem of the engine
+COUNT_EVERY_S = 60.0  # while there are such
+REMOVED = "its rule or channel is no longer in the config"
+TOO_MANY = f"too many waiting: more than {PENDING_MAX}"
+
+
+class Courier:
+    """Owns what stands in the outbox. `counts` is as old as the latest poll."""
+
+    def __init__(
+        self,
+        book: Book,
+        teller: Teller,
+        keeper: Keeper,
+        ledger: Ledger,
+        timers: Timers,
+        clock: Clock,
+        log: logging.Logger,
+        around: Surroundings,
+        problems: dict[str, str],
+    ) -> None:
+        self.book = book
+        self.teller = teller
+        self.keeper = keeper
+        self.ledger = ledger
+        self.timers = timers
+        self.clock = clock
+        self.log = log
+        self.around = around
+        self.problems = problems
+        self.base: Mapping[str, str] = {}
+        self.counts = OutboxCounts()
+        self.under_way: Optional[Delivery] = None
+        self.closing = False  # what is under way may end, nothing new begins
+        self._look = True  # something may be due
+        self._changed = True  # the counts may be others
+        self._next_count = 0.0  # monotonic
+        self._known: Optional[Config] = None  # whose rules and channels the outbox has been compared with
+        self._latest: Optional[Instant] = None  # at the next look nothing may have to wait for longer
+        self._asked = 0
+        self._timer: Optional[Timer] = None
+
+    def look(self) -> None:
+        """There may be something new: another process wrote, a clock moved."""
+        self._look = self._changed = True
+
+    def set_back(self, now: Instant) -> None:
+        """The clock was set back (or the engine begins, and does not know): what is to be tried again does not wait
+        until the clock comes there once more."""
+        self._latest = now + policy.RETRY_AFTER_MAX_S
+        self.look()
+
+    # ---------------------------------------------------------------------------------------------------- the outbox
+
+    def pump(self, now: Instant) -> None:
+        """After each commit: hand over the next delivery that is due, or find out when one will be."""
+        if self.teller.asked != self._asked:
+            self._asked = self.teller.asked
+            self.look()
+        if self.teller.config is not self._known:
+            self._look = True
+        if not self._look or self.under_way is not None or self.closing:
+            return
+        # What is not written yet may be the mark of a delivery that is over: it would be sent twice.
+        if not self.book.clean or self.keeper.trouble_since is not None:
+            return
+        try:
+            self._compare(now)
+            due = self.ledger.outbox.due(now)
+            if due is not None:
+                self._begin(due, now)
+                return
+            self._look = False
+            self._set_timer(now)
+        except StoreError as error:
+            self._look = True
+            self.keeper.trouble(error, self.clock.monotonic())
+
+    def _compare(self, now: Instant) -> None:
+        """Once for each config: what waits for a rule or a channel that is gone is given up."""
+        if self._latest is not None:
+            self.ledger.outbox.hasten(self._latest)
+            self._latest = None
+        config = self.teller.config
+        if config is self._known:
+            return
+        for (task_id, rule, channel), count in self.ledger.outbox.end_removed(config.tasks, REMOVED, now).items():
+            self._changed = True
+            self.log.warning(
+                '%s: %d notifications of rule "%s", channel %d, were not sent: %s',
+                task_id,
+                count,
+                rule,
+                channel,
+                REMOVED,
+            )
+        self._known = config
+
+    def _set_timer(self, now: Instant) -> None:
+        if self._timer is not None:
+            self.timers.cancel(self._timer)
+            self._timer = None
+        next_time = self.ledger.outbox.next_time()
+        if next_time is not None:
+            self._timer = self.timers.after(min(max(0.0, next_time - now), LOOK_EVERY_S), self._ring)
+
+    def _ring(self, _: object) -> None:
+        self._timer = None
+        self._look = True
+
+    def _begin(self, one: Delivery, now: Instant) -> None:
+        channel = self._channel(one)
+        if channel is None:  # written by an `exec` that had another config
+            self._end(one, Outcome(Sending.FAILED, REMOVED), now)
+            return
+        self.under_way = one
+        message = Message(one.delivery_id, one.message_id, one.event, one.variables, one.created_time)
+        settings = self.teller.config.settings
+        self.around.sender.send(
+            Order(message, channel, settings.smtp, self.around.home, self.around.environ, self.base)
+        )
+
+    def _channel(self, one: Delivery) -> Optional[Channel]:
+        task = self.teller.config.tasks.get(one.task_id)
+        rules = {rule.name: rule for rule in task.task_notify} if task is not None else {}
+        channels = rules[one.rule].channels if one.rule in rules else ()
+        found = channels[one.channel] if one.channel < len(channels) else None
+        return found if found is not None and found.type == one.channel_type else None
+
+    # ---------------------------------------------------------------------------------------------------- what became
+
+    def sent(self, message: NoticeSent, now: Instant) -> None:
+        """An attempt is over."""
+        one = self.under_way
+        if one is None or one.delivery_id != message.delivery_id:
+            return
+        self.under_way = None
+        self._end(one._replace(attempts=one.attempts + 1), message.outcome, now)
+
+    def _end(self, one: Delivery, outcome: Outcome, now: Instant) -> None:
+        one = one._replace(tried_time=now, next_time=None, error=outcome.error, answer=outcome.answer)
+        if outcome.state is Sending.SENT:
+            one = one._replace(state=DeliveryState.SENT, sent_time=now)
+        elif outcome.state is Sending.RETRY and one.attempts < self.teller.config.settings.notify.max_attempts:
+            delay_s = policy.resend_delay(one.attempts, self.around.draw(), outcome.retry_after_s)
+            one = one._replace(next_time=now + delay_s)
+        else:
+            one = one._replace(state=DeliveryState.FAILED)
+        self.book.save_delivery(one)
+        self.look()
+        well = one.state is DeliveryState.SENT and not one.error  # a mail may have reached some of its recipients only
+        (self.log.info if well else self.log.warning)("%s", of_delivery(one, now))
+
+    def resend(self, message: ResendNotice, now: Instant) -> Answer:
+        """A person wants it sent once more."""
+        try:
+            state = self.ledger.outbox.resend(message.delivery_id, now)
+        except StoreError as error:
+            return Answer("unavailable", f"the outbox cannot be written now: {error}")
+        if state is None:
+            return Answer("not_found", f"no delivery {message.delivery_id}")
+        if state is DeliveryState.PENDING:
+            return Answer("pending", f"delivery {message.delivery_id} is waiting to be sent already")
+        self.log.info("notification %d: to be sent again, asked by %s", message.delivery_id, message.by)
+        self.look()
+        return Answer()
+
+    # --------------------------------------------------------------------------------------------------------- upkeep
+
+    def poll(self, now: Instant, mono: float) -> None:
+        """Count, and keep the outbox within its bounds. Costs nothing while nothing changes."""
+        if not self._changed and (mono < self._next_count or "notifications" not in self.problems):
+            return
+        try:
+            self.counts, failed = self.ledger.outbox.counts(now - RECENT_S)
+            if self.counts.pending > PENDING_MAX:
+                count = self.ledger.outbox.bound(PENDING_MAX, TOO_MANY, now)
+                self.log.warning("%d notifications were not sent: %s", count, TOO_MANY)
+                self.counts, failed = self.ledger.outbox.counts(now - RECENT_S)
+        except StoreError:
+            return  # the next poll counts again
+        self._changed = False
+        self._next_count = mono + COUNT_EVERY_S
+        if failed:
+            noun = "message" if failed == 1 else "messages"
+            self.problems["notifications"] = f"{failed} {noun} could not be sent in the last 24 h; see the outbox"
+        else:
+            self.problems.pop("notifications", None)
