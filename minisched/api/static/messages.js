@@ -100,7 +100,7 @@ export const MESSAGES = {
   ob_type_command: ["Command", "命令"],
   ob_type_file: ["File", "文件"],
   ob_again: ["Send again", "重新发送"],
-  ob_again_of: ["Send again: {task}, {rule}, {time}", "重新发送：{task}，{rule}，{time}"],
+  ob_again_of: ["Send again: {task}, {rule}, {channel}, {time}", "重新发送：{task}，{rule}，{channel}，{time}"],
   ob_again_question: ["Send the message about {task} once more?", "再次发送关于 {task} 的消息？"],
   ob_again_detail: ["It was taken already; whoever has it gets it twice.", "该消息已被接收；对方会收到两次。"],
   ob_resent: ["It will be sent again.", "将重新发送。"],
