@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from cli_kit import Cli
 from engine_kit import T0, MakeSim
 from running import Home
 from simulator import Exit, Sim
+
+
+os.environ.pop("COLUMNS", None)  # of the terminal, or of pytest-xdist: tables are as wide as where there is none
 
 
 @pytest.fixture
