@@ -81,6 +81,7 @@ REFUSALS = {
     "foreign": "foreign",
     "stopping": "stopping",
     "invalid": "invalid_config",
+    "disk_full": "disk_full",
 }
 
 

@@ -53,6 +53,7 @@ class Keeper:
         self.log = log
         self.problems = problems
         self.trouble_since: Optional[float] = None
+        self.full = False  # the last trouble was a full disk
         self._next_try = 0.0
         self._write_by: Optional[float] = None  # monotonic; for what is marked and not urgent
         self._reopened = -REOPEN_EVERY_S
@@ -103,6 +104,7 @@ class Keeper:
             self.trouble_since = mono
             self.log.error("history: %s; due times wait until it can be written again", error)
         self.problems["history"] = str(error)
+        self.full = error.kind == "full"
         self.due_times.open = False
         self._next_try = mono + COMMIT_RETRY_S
         if error.kind == "duplicate":
