@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli_kit import Cli
 from engine_kit import T0, MakeSim
 from running import Home
 from simulator import Exit, Sim
+
+if TYPE_CHECKING:
+    from page_kit import OpenPage
+    from playwright.sync_api import Browser
+
+
+os.environ.pop("COLUMNS", None)  # of the terminal, or of pytest-xdist: tables are as wide as where there is none
 
 
 @pytest.fixture
@@ -38,3 +46,22 @@ def sim(tmp_path: Path) -> MakeSim:
         return one
 
     return make
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser for the tests of the page."""
+    import page_kit
+
+    with page_kit.chromium() as one:
+        yield one
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """Opens pages in the browser; the test fails where one of them had anything to complain of."""
+    import page_kit
+
+    one = page_kit.OpenPage(browser)
+    yield one
+    one.close()

@@ -46,6 +46,13 @@ def eventually(probe: Callable[[], T], what: str = "", within: float = 20.0) -> 
         time.sleep(0.02)
 
 
+def open_to_others(folder: Path) -> None:
+    """Let another user come as far as this folder of a test: pytest closes those above it."""
+    for path in (folder, *folder.parents):
+        if path.stat().st_uid == os.geteuid() and path != Path("/"):
+            path.chmod(path.stat().st_mode | 0o011)
+
+
 def alive(pid: int) -> bool:
     """Whether a process is there and no zombie."""
     try:

@@ -13,7 +13,7 @@ from api_kit import Api
 from config_kit import task
 from store_kit import fill_to_the_brim, small_disk
 
-from minisched.model import Answer, Reload
+from minisched.model import Answer, Problem, Reload
 
 HOOK = {"type": "webhook", "url": "https://chat.example.org/hooks/hunter2", "headers": {"Authorization": "hunter3"}}
 RULE = {"name": "tell ops", "triggers": ["technical_failure"], "channels": [HOOK]}
@@ -131,6 +131,15 @@ def test_fields_are_patched_and_null_removes_one(api: Api) -> None:
     assert in_file(api, "a")["task_notify"] == [{**RULE, "threshold": 3}]
 
 
+@pytest.mark.parametrize("value", [None, 5])
+def test_a_patch_of_what_is_no_field_is_refused(api: Api, value: Any) -> None:
+    found = api("PATCH", "/tasks/c", {"task_timout": value})
+    assert (found.status, found.code) == (422, "invalid_config")
+    [problem] = found.json["error"]["problems"]
+    assert problem["message"] == 'unknown field "task_timout"; did you mean "task_timeout"?'
+    assert "task_timout" not in in_file(api, "c")
+
+
 def test_a_task_is_disabled_and_enabled(api: Api) -> None:
     assert api("POST", "/tasks/c/disable").json["enabled"] is False
     assert in_file(api, "c")["enabled"] is False
@@ -224,7 +233,11 @@ def test_one_change_at_a_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None
     [
         (None, "busy", "the file is written, but not in force yet: the engine did not answer"),
         (Answer("stopping", "it stops"), "stopping", "the file is written, but not in force yet: it stops"),
-        (Answer("invalid", "it has problems"), "invalid_config", "it has problems"),
+        (
+            Answer("invalid", "it has problems", problems=(Problem("", "is broken"),)),
+            "invalid_config",
+            "the file is written, but not in force: it has problems",
+        ),
     ],
 )
 def test_a_change_that_does_not_come_into_force_is_told(
@@ -235,6 +248,20 @@ def test_a_change_that_does_not_come_into_force_is_told(
     found = api("PATCH", "/tasks/c", {"task_nice": 1})
     assert found.code == code
     assert found.message.startswith(message)
+    assert in_file(api, "c")["task_nice"] == 1
+
+
+def test_where_everyone_could_write_nothing_is_changed(api: Api) -> None:
+    before = api.config.read_bytes()
+    api.config.chmod(0o666)
+    found = api("PATCH", "/tasks/c", {"task_nice": 1})
+    assert (found.status, found.code) == (422, "invalid_config")
+    [problem] = found.json["error"]["problems"]
+    assert problem["message"] == f"is writable by everyone; mend it by: chmod o-w {api.config}"
+    assert "nothing was changed" in found.message
+    assert (api.config.read_bytes(), api.posted) == (before, [])
+    api.config.chmod(0o640)
+    assert api("PATCH", "/tasks/c", {"task_nice": 1}).status == 200
 
 
 def test_a_task_that_does_not_show_on_the_board_in_time_is_told(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

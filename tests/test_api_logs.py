@@ -76,9 +76,15 @@ def test_a_raw_log_is_a_download_with_a_fixed_name(api: Api, logs: Logs) -> None
     logs.run(1, "\x1b[31m red <script>")
     text = logs.text().encode()
     found = api.get("/tasks/t/log?raw=1")
-    assert found.headers == {"Content-Disposition": 'attachment; filename="task.log"'}
+    assert found.headers["Content-Disposition"] == 'attachment; filename="task.log"'
     assert download(found) == text
-    assert download(api.get("/tasks/t/log?raw=1&offset=10")) == text[10:]
+    assert found.headers["Content-Length"] == str(len(text))
+    rest = api.get("/tasks/t/log?raw=1&offset=10")
+    assert rest.headers["Content-Length"] == str(len(text) - 10)
+    assert download(rest) == text[10:]
+    beyond = api.get("/tasks/t/log?raw=1&offset=100000")
+    assert (beyond.headers["Content-Length"], download(beyond)) == ("0", b"")
+    assert api.get("/tasks/other/log?raw=1").headers["Content-Length"] == "0"  # there is no file yet
     assert r"\x1b[31m red <script>" in api.get("/tasks/t/log?raw=0").json["text"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import re
 import socket
 import struct
@@ -26,6 +27,7 @@ from minisched.api.connection import Limits
 from minisched.api.errors import Refused
 from minisched.api.message import Request, Response
 from minisched.api.server import ApiServer
+from minisched.cli.log_reader import LogReader
 from minisched.model import HttpSettings
 
 TOKEN = "k7Jx0Zq2uYwS5bV8nM4rT1cL6hP9dFgA3eQiOoRtUvW"
@@ -383,6 +385,30 @@ def test_a_stream_that_ends_is_whole(server: Server) -> None:
     reply = server.get(f"{API}/log")
     assert (reply.reset, reply.body) == (False, b"a" * 100_000 + b"b")
     assert "content-length" not in reply.headers
+
+
+@linux
+def test_a_download_that_nobody_takes_leaves_no_descriptor(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "t.log"
+    path.write_bytes(b"a" * 8_000_000)
+
+    def handler(request: Request) -> Response:
+        time.sleep(0.02)  # the client may be gone before the first byte goes out
+        return Response(200, content_type="application/octet-stream", stream=LogReader().raw(str(path), 0))
+
+    server.handlers[f"{API}/log"] = handler
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(10):
+        head = exchange(server.address, request(server.address, f"HEAD {API}/log", token=TOKEN))
+        assert (head.status, head.body) == (200, b"")
+        with connect(server.address) as sock:
+            sock.sendall(request(server.address, f"GET {API}/log", token=TOKEN))
+            if number % 2:
+                sock.recv(1000)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # an RST at the close
+    eventually(server.is_idle, "the connections end")
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert not server.log.lines
 
 
 # ------------------------------------------------------------------------------------------------------------ trouble

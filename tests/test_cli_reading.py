@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from cli_kit import GONE, Cli, record, started, statuses
 from factory import task as make_task
-from running import Home, environment, eventually, minisched
+from running import Home, environment, eventually, minisched, open_to_others
 
 from minisched.cli.home import next_start
 from minisched.executor import process_identity
@@ -378,8 +378,7 @@ def test_another_user_gets_one_clear_line(tmp_path: Path, arguments: tuple[str, 
     home.write(task("a"))
     record(home.path, run("a", Status.SUCCESS))
     shutil.rmtree(home.path / "tasks") if arguments == ("init",) else None
-    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
-        folder.chmod(0o755)
+    open_to_others(home.path)
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     code = "import sys; from minisched.cli import main; sys.exit(main(sys.argv[1:]))"
     done = subprocess.run(

@@ -6,10 +6,14 @@ import json
 import signal
 import socket
 import time
+from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from running import Home, alive, eventually
+
+from minisched.cli.remote import _follow
 
 PAGE = {"port": 0}
 
@@ -52,6 +56,22 @@ def test_trigger_wait_follows_the_output_and_ends_as_the_task_does(engine: Home)
     assert "\x1b" not in done.stdout and "\\x1b[31mred" in done.stdout
     run = json.loads(engine.run("trigger", "fails", "--wait", "--json").stdout)
     assert (run["status"], run["exit_code"]) == ("technical_failure", 75)
+
+
+def test_output_is_followed_past_a_page_that_has_none_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """A request goes through a part of the log only, in which there may be other runs' lines alone."""
+    pages = {"": ("first\n", "1", False), "?offset=1": ("", "2", False), "?offset=2": ("last\n", "3", True)}
+
+    class Told:
+        def call(self, method: str, path: str) -> Any:
+            return {"status": "success", "reason": "", "detail": "", "attempts": []}
+
+        def ask(self, method: str, path: str) -> Any:
+            text, after, at_end = pages.pop(path.partition("/log")[2])
+            return 200, {"text": text, "next_offset": after, "at_end": at_end}
+
+    assert _follow(Namespace(json=False), Told(), 7) == 0  # type: ignore[arg-type]
+    assert (capsys.readouterr().out, pages) == ("first\nlast\n", {})
 
 
 def test_a_task_that_runs_already_is_skipped_and_says_so(engine: Home) -> None:

@@ -91,10 +91,66 @@ def test_stars_that_come_back_are_the_value_of_before():
 
 def test_a_secret_that_is_given_anew_or_taken_away_is_so():
     before = with_rules(rule("a", HOOK))
-    new = {**HOOK, "url": "https://x", "secret": {"from_env": "K"}, "headers": {"Authorization": "***"}}
+    new = {**HOOK, "url": "***", "secret": {"from_env": "K"}, "headers": {"Authorization": "***"}}
     found, faults = unmasked(with_rules(rule("a", new)), before)
     assert faults == []
-    assert found["task_notify"][0]["channels"] == [{**new, "headers": {"Authorization": "Bearer hunter4"}}]
+    [channel] = found["task_notify"][0]["channels"]
+    assert channel == {**new, "url": HOOK["url"], "headers": {"Authorization": "Bearer hunter4"}}
+
+
+@pytest.mark.parametrize("url", ["https://elsewhere.example.org/", {"from_env": "URL"}, None])
+def test_where_the_address_is_changed_no_secret_goes_along(url):
+    before = with_rules(rule("a", HOOK))
+    back = masked(before)
+    back["task_notify"][0]["channels"][0]["url"] = url
+    _, faults = unmasked(back, before)
+    assert [fault.path for fault in faults] == [
+        "task_notify[0].channels[0].secret",
+        "task_notify[0].channels[0].headers.Authorization",
+    ]
+    assert all(fault.message.startswith('is "***", and its url is another one: give it anew;') for fault in faults)
+    back["task_notify"][0]["channels"][0]["url"] = HOOK["url"]  # it was typed again
+    assert unmasked(back, before) == (before, [])
+
+
+def test_a_header_that_is_called_url_is_no_address():
+    before = with_rules(rule("a", {**HOOK, "headers": {"url": "hunter5", "X-Key": "hunter6"}}))
+    back = masked(before)
+    back["task_notify"][0]["channels"][0]["headers"]["url"] = "new"
+    found, faults = unmasked(back, before)
+    assert (faults, found["task_notify"][0]["channels"][0]["headers"]) == ([], {"url": "new", "X-Key": "hunter6"})
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (["u1", "u2"], [{"method": "PUT"}, {"url": "https://new"}]),  # one removed, one changed, one added
+        (["u1", "u2"], [{"url": "https://new"}, {"method": "PUT"}]),
+        (["u1", "u2"], [{"method": "PUT"}]),
+        (["u1", "u1"], [{"method": "PUT"}]),
+        (["u1"], [{"method": "PUT"}, {"method": "PATCH"}]),
+        (["u1", "u2"], [{"method": "PUT"}, {"method": "PATCH"}]),
+    ],
+)
+def test_a_secret_never_reaches_another_channel_by_its_place(old, new):
+    """Stars are taken for a channel's of before only where there is no other that they could be of."""
+    before = with_rules(rule("a", *({"type": "webhook", "url": f"https://{url}"} for url in old)))
+    back = with_rules(rule("a", *({"type": "webhook", "url": "***", **fields} for fields in new)))
+    found, faults = unmasked(back, before)
+    assert faults
+    assert found == back
+    assert {fault.path for fault in faults} == {
+        f"task_notify[0].channels[{index}].url" for index, fields in enumerate(new) if "url" not in fields
+    }
+
+
+def test_the_one_that_is_left_is_found_wherever_it_stands():
+    before = with_rules(rule("a", MAIL, HOOK, OTHER))
+    back = masked(before)
+    changed = back["task_notify"][0]["channels"].pop(1)
+    back["task_notify"][0]["channels"].append({**changed, "method": "PUT"})
+    found, faults = unmasked(back, before)
+    assert (faults, found["task_notify"][0]["channels"]) == ([], [MAIL, OTHER, {**HOOK, "method": "PUT"}])
 
 
 def test_a_renamed_rule_keeps_its_secrets_where_it_stands():

@@ -6,6 +6,10 @@ import pytest
 from config_kit import problems_of, task
 
 from minisched.config import check_document, check_task, parse_config, parse_document
+from minisched.config.faults import Reading, Wrong
+from minisched.config.fields import DOCUMENT
+from minisched.config.kinds import Kind
+from minisched.config.texts import SecretText
 
 
 def problems_of_task(**fields):
@@ -175,6 +179,17 @@ def test_every_use_of_an_unknown_time_zone_is_told_though_it_is_looked_up_once()
         ({"host": "0.0.0.0", "allowed_hosts": ["plant.example:8787", "[::1]:8787"]}, None),
         ({"host": "0.0.0.0", "enabled": False}, None),
         ({"host": "127.0.0.2"}, None),
+        ({"host": "127.1"}, "settings.http.host is"),
+        ({"host": "127.0.0.01"}, "settings.http.host is"),
+        ({"host": "256.0.0.1", "allowed_hosts": ["x"]}, "settings.http.host is"),
+        ({"host": "plant.example.org", "allowed_hosts": ["x"]}, "settings.http.host is"),
+        ({"host": "localhost.", "allowed_hosts": ["x"]}, "settings.http.host is"),
+        ({"host": "::", "allowed_hosts": ["x"]}, None),
+        ({"host": "fe80::1:2", "allowed_hosts": ["x"]}, None),
+        ({"host": ":::", "allowed_hosts": ["x"]}, "settings.http.host is"),
+        ({"host": "a:b", "allowed_hosts": ["x"]}, "settings.http.host is"),
+        ({"host": "fe80::1%eth0", "allowed_hosts": ["x"]}, "settings.http.host is"),
+        ({"host": "LocalHost"}, None),
         ({"host": "::1"}, None),
         ({"host": "localhost"}, None),
     ],
@@ -280,6 +295,42 @@ def test_secrets_are_never_shown():
     assert len(found) == 5
     assert "settings.smtp.password is ***" in found[0]
     assert "geheim" not in "\n".join(found)
+
+
+def secrets_in(kind, path=""):
+    """Every kind of the table whose text is masked, with a place to name it by."""
+    if isinstance(kind, SecretText) and kind.masked:
+        yield path, kind
+    for name, inner in vars(kind).items():
+        if isinstance(inner, Kind):
+            yield from secrets_in(inner, f"{path}.{name}")
+    for row in getattr(kind, "rows", {}).values():
+        yield from secrets_in(row.kind, f"{path}.{row.name}")
+    for name, table in getattr(kind, "tables", {}).items():
+        yield from secrets_in(table, f"{path}.{name}")
+
+
+SECRETS = dict(secrets_in(DOCUMENT))
+
+
+def test_the_secrets_of_the_table_are_found():
+    ends = {path.rsplit(".", 2)[-2] + "." + path.rsplit(".", 1)[-1] for path in SECRETS}
+    assert ends == {"webhook.url", "headers.item", "webhook.secret", "smtp.password"}
+
+
+@pytest.mark.parametrize("kind", SECRETS.values(), ids=SECRETS.keys())
+def test_no_wrong_value_of_a_secret_is_shown(kind):
+    texts = ["geheim\0", "geheim\ud800", "geheim\nX: y", "geheim" * 20_000]
+    for value in [*texts, ["geheim"], {"geheim": "geheim"}, {"from_env": "A", "geheim": 1}, 1234567, True, 12.34567]:
+        with pytest.raises(Wrong) as wrong:
+            kind.read(value, Reading(), None)
+        told = repr(wrong.value.faults)
+        assert not [word for word in ("geheim", "1234567", "12.34567") if word in told], value
+
+
+def test_headers_that_stand_there_as_one_text_are_not_shown():
+    (problem,) = problems_of_channel(type="webhook", url="https://x", headers="Authorization: geheim")
+    assert problem == "headers is ***; expected an object"
 
 
 def test_a_file_of_nonsense_is_answered_in_time_without_hints():

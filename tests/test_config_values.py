@@ -76,6 +76,11 @@ def test_settings_have_the_defaults_of_the_contract(monkeypatch):
     assert settings.notify.log_tail_lines == 50
 
 
+def test_no_name_is_left_to_listen_on():
+    settings = config_of({"settings": {"http": {"host": "LocalHost"}}, "tasks": []}).settings
+    assert settings.http.host == "127.0.0.1"
+
+
 @pytest.mark.parametrize(("security", "port"), [("none", 25), ("starttls", 587), ("ssl", 465)])
 def test_a_mail_server_has_the_port_of_its_security(security, port):
     smtp = {"host": "mail", "security": security, "from": "a@b", "username": "u", "password": {"from_env": "P"}}

@@ -84,6 +84,17 @@ def test_while_the_history_cannot_be_written_a_run_is_refused_and_never_comes_la
     assert run(one, "a").run_id == 1
 
 
+def test_where_the_disk_is_full_a_run_is_refused_in_these_words(tmp_path: Path) -> None:
+    one, ledger = moody_sim(tmp_path, task())
+    ledger.kind = "full"
+    assert run(one, "a").refused == "disk_full"  # found at the commit
+    assert run(one, "a").refused == "disk_full"  # known before
+    ledger.kind = "locked"
+    one.run_for(5)
+    assert run(one, "a").refused == "unavailable"
+    assert one.rows() == []
+
+
 def test_a_run_is_stopped_in_whatever_state_it_is(sim: MakeSim) -> None:
     fields: Any = {"task_overlap": "queue", "task_retry": {"max_attempts": 2, "delay": "1h"}}
     one = sim(task(**fields), task("w", "@every 1h", task_dependencies=["a"]), script=exits(a=Exit(1.0, 75)))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from run_kit import linux, root
-from running import Home, alive, eventually
+from running import Home, alive, eventually, open_to_others
 
 resource = pytest.importorskip("resource")
 
@@ -80,8 +80,7 @@ def test_without_processes_runs_fail_as_such_and_work_again_afterwards(home: Hom
 
         threading.Thread(target=watch, daemon=True).start()
         sys.exit(main(sys.argv[4:]))"""
-    for folder in [tmp_path, *list(tmp_path.parents)[:2]]:
-        folder.chmod(folder.stat().st_mode | 0o011)
+    open_to_others(tmp_path)
     home.write(TICK)
     for path in (home.path, home.path / "tasks", home.config):
         shutil.chown(path, 65534, 65534)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from run_kit import Logs
+from run_kit import Logs, linux
 from store_kit import make
 
 from minisched.cli.log_reader import LogReader
@@ -57,6 +58,45 @@ def test_a_log_is_followed_page_by_page_to_its_end(tmp_path: Path) -> None:
             break
     assert seen == [f"line {number}" for number in range(40)]
     assert rotations == len(logs.names()) - 1
+
+
+def test_a_raw_log_has_the_length_that_is_told_however_the_file_grows(tmp_path: Path) -> None:
+    path = tmp_path / "t.log"
+    path.write_bytes(b"a" * 200_000)
+    blocks = READER.raw(str(path), 10)
+    with path.open("ab") as file:
+        file.write(b"more")
+    assert (blocks.size, b"".join(blocks)) == (199_990, b"a" * 199_990)
+    assert (blocks.size, list(blocks)) == (0, [])
+    cut = READER.raw(str(path), 0)
+    path.write_bytes(b"")
+    assert list(cut) == []
+
+
+@linux
+def test_a_raw_log_that_is_closed_early_leaves_no_descriptor(tmp_path: Path) -> None:
+    path = tmp_path / "t.log"
+    path.write_bytes(b"a" * 200_000)
+    before = len(os.listdir("/proc/self/fd"))
+    for read in (0, 1):
+        blocks = READER.raw(str(path), 0)
+        for _ in range(read):
+            next(blocks)
+        blocks.close()
+        blocks.close()
+        assert list(blocks) == []
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_few_lines_out_of_very_many_are_found_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "t.log"
+    path.write_bytes(b"\n" * 300_000)
+    began = time.thread_time()
+    for _ in range(10):
+        page = READER.tail(str(path), 2)
+    took_s = time.thread_time() - began
+    assert took_s < 0.4
+    assert (page.text, mark_of(page.start).offset, mark_of(page.after).offset) == ("\n\n", 299_998, 300_000)
 
 
 def test_what_a_task_prints_is_harmless(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The thread that sends: one at a time, in order, and nothing ends it but its end."""
 
+import io
 import logging
 import queue
 import subprocess
@@ -57,7 +58,7 @@ def test_no_exception_ends_it(posts):
     assert one.close(5)
 
 
-def test_a_bug_is_told_by_its_place_and_not_by_its_text(caplog, monkeypatch):
+def test_a_bug_is_told_by_its_place_and_not_by_its_text(monkeypatch):
     from minisched.notify import file
 
     secret = "hunter" + str(2)
@@ -66,10 +67,15 @@ def test_a_bug_is_told_by_its_place_and_not_by_its_text(caplog, monkeypatch):
         raise KeyError(secret)
 
     monkeypatch.setattr(file, "deliver", bug)
-    with caplog.at_level(logging.ERROR):
+    told = io.StringIO()
+    handler = logging.StreamHandler(told)
+    logging.getLogger("minisched").addHandler(handler)
+    try:
         outcome = deliver(FILE)
+    finally:
+        logging.getLogger("minisched").removeHandler(handler)
     assert outcome.state is Sending.RETRY and "KeyError" in outcome.error
-    assert "in bug" in caplog.text and "hunter2" not in caplog.text + repr(outcome)
+    assert "in bug" in told.getvalue() and "hunter2" not in told.getvalue() + repr(outcome)
 
 
 def test_there_is_no_thread_before_the_first_message(posts):

@@ -82,6 +82,7 @@ REFUSALS = {
     "pending": "pending",
     "stopping": "stopping",
     "invalid": "invalid_config",
+    "disk_full": "disk_full",
 }
 
 

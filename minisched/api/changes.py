@@ -10,6 +10,7 @@ from minisched.api.errors import Refused
 from minisched.config import (
     ConfigChanged,
     ConfigError,
+    check_permissions,
     config_hash,
     parse_document,
     parse_json,
@@ -83,7 +84,7 @@ def change(call: Call, edit: Callable[[ConfigText], dict[str, Any]], what: str) 
         if not text.in_force:
             raise Refused("config_changed", CHANGED)
         document = edit(text)
-        problems = problems_of(document, ports)
+        problems = check_permissions(ports.config_path) + problems_of(document, ports)
         if problems:
             raise invalid(problems)
         try:
@@ -92,7 +93,12 @@ def change(call: Call, edit: Callable[[ConfigText], dict[str, Any]], what: str) 
             raise Refused("config_changed", CHANGED) from None
         except ConfigError as error:
             raise invalid(error.problems) from None
-        put_in_force(call, what)
+        try:
+            put_in_force(call, what)
+        except Refused as error:
+            yet = "" if error.code == "invalid_config" else " yet"
+            told = f"the file is written, but not in force{yet}: {error}"
+            raise Refused(error.code, told, error.problems) from None
         return saved
     finally:
         ports.write_lock.release()
@@ -106,14 +112,9 @@ def _refuse_stale(call: Call, text: ConfigText) -> None:
 
 
 def put_in_force(call: Call, what: str) -> None:
-    """Let the engine load the file, and wait until the Board shows it."""
+    """Let the engine load the file, and wait until the Board shows it. Raises Refused."""
     ports = call.ports
-    try:
-        ask(ports, lambda asked: Reload(asked, f"{what}, {call.by}"))
-    except Refused as error:
-        if error.code in ("busy", "stopping"):
-            raise Refused(error.code, f"the file is written, but not in force yet: {error}") from None
-        raise
+    ask(ports, lambda asked: Reload(asked, f"{what}, {call.by}"))
     deadline = ports.monotonic() + ANSWER_S
     while ports.board.engine.config_stamp != ports.config_stamp() and ports.monotonic() < deadline:
         time.sleep(LOOK_S)

@@ -14,6 +14,7 @@ from minisched.api.routes import BASE
 from minisched.config import check_task, json_schema
 from minisched.config.form import form_fields
 from minisched.config.masking import effective_task, masked, unmasked
+from minisched.config.task_fields import TASK
 from minisched.model import Problem
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ def replace(call: Call) -> Response:
 def patch(call: Call) -> Response:
     def edit(task: dict[str, Any], text: ConfigText) -> dict[str, Any]:
         merged = {**task, **_restored(call.body, task, text)}
-        removed = {name for name, value in call.body.items() if value is None}
+        # What is no field stays, for the check to tell.
+        removed = {name for name, value in call.body.items() if value is None and name in TASK.rows}
         return {name: value for name, value in merged.items() if name not in removed}
 
     fields = ", ".join(call.body) or "nothing"

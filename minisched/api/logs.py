@@ -60,7 +60,8 @@ def _log(call: Call, path: str, name: str) -> Response:
     asked, logs = call.query, call.ports.logs
     place = _cursor(asked["offset"])
     if asked["raw"]:
-        return _download(logs.raw(path, place.offset if place else 0), name)
+        blocks = logs.raw(path, place.offset if place else 0)
+        return _download(blocks, name, ("Content-Length", str(blocks.size)))
     before = _cursor(asked["before"])
     if before is not None:
         return _answer(logs.before(path, before, asked["limit"]))
@@ -96,7 +97,7 @@ def _answer(page: LogPage) -> Response:
     )
 
 
-def _download(blocks: Iterator[bytes], name: str) -> Response:
+def _download(blocks: Iterator[bytes], name: str, *more: tuple[str, str]) -> Response:
     """The name is fixed: nothing of a request or a config stands in a header."""
-    headers = (("Content-Disposition", f'attachment; filename="{name}"'),)
+    headers = (("Content-Disposition", f'attachment; filename="{name}"'), *more)
     return Response(200, content_type="application/octet-stream", headers=headers, stream=blocks)

@@ -20,7 +20,8 @@ class Request(NamedTuple):
 
 class Response(NamedTuple):
     """`stream`, if there is one, is sent piece by piece instead of `body`, until it ends or the client is gone; it is
-    closed then. A status of 304 has no body."""
+    closed then. Where its length is known it is a Content-Length among the headers; of a body it is added by itself. A
+    status of 304 has no body."""
 
     status: int
     body: bytes = b""

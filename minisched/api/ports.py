@@ -91,6 +91,16 @@ class LogPage(NamedTuple):
     at_end: bool = True  # there is nothing more for now
 
 
+class RawLog(Iterator[bytes], Protocol):
+    """A piece of a file, for a response's stream. Closed before its end it leaves nothing open."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that are still to come."""
+
+    def close(self) -> None: ...
+
+
 class LogReader(Protocol):
     """Reads logs; `path` is an absolute one. A cursor is "inode-bytes"; the inode 0 is the live file. Of a run it is
     "attempt-inode-bytes". Every method raises OSError."""
@@ -107,7 +117,7 @@ class LogReader(Protocol):
     def before(self, path: str, place: LogMark, limit: int) -> LogPage:
         """The whole lines that end at `place`."""
 
-    def raw(self, path: str, offset: int) -> Iterator[bytes]:
+    def raw(self, path: str, offset: int) -> RawLog:
         """The live file's bytes from `offset` to its present end, as they are."""
 
     def run(self, path: str, run: TaskExecution, cursor: Any, limit: int) -> Optional[LogPage]:

@@ -170,7 +170,7 @@ ROUTES = (
         "Run a task now.",
         (Answer(202, "RunId", "The run's row is in the history."),),
         body=Body("RunOptions", False, ("env",)),
-        errors=("not_found", "busy", "stopping", "unavailable"),
+        errors=("not_found", "busy", "stopping", "unavailable", "disk_full"),
     ),
     Route(
         "POST",

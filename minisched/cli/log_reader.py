@@ -14,6 +14,7 @@ from minisched.tasklog import Jump, OutputGone, last_lines, lines_before, read_f
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from minisched.api.ports import RawLog
     from minisched.model import TaskExecution
 
 _BLOCK = 64 * 1024
@@ -54,9 +55,9 @@ class LogReader:
             pieces.insert(0, data)
             start, size, count = before, size + len(data), count + data.count(b"\n")
         text = b"".join(pieces)
-        while count > lines:  # the first piece has lines too many
-            drop = text.find(b"\n") + 1
-            text, start, count = text[drop:], LogMark(start.inode, start.offset + drop), count - 1
+        if count > lines:  # the first piece has lines too many
+            rest = text.split(b"\n", count - lines)[-1]
+            text, start = rest, LogMark(start.inode, start.offset + len(text) - len(rest))
         return self._page(text, start, end)
 
     def before(self, path: str, place: LogMark, limit: int) -> LogPage:
@@ -64,12 +65,8 @@ class LogReader:
         end = LogMark(start.inode, start.offset + len(data)) if data else start
         return self._page(data, start, end, anew=bool(place.inode) and end.inode != place.inode, at_end=False)
 
-    def raw(self, path: str, offset: int) -> Iterator[bytes]:
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-        except FileNotFoundError:
-            return iter(())
-        return _blocks(fd, offset)
+    def raw(self, path: str, offset: int) -> RawLog:
+        return _Blocks(path, offset)
 
     def run(self, path: str, run: TaskExecution, cursor: Cursor, limit: int) -> Optional[LogPage]:
         if isinstance(cursor, tuple):
@@ -170,15 +167,35 @@ def _run_blocks(path: str, run: TaskExecution, place: Place) -> Iterator[bytes]:
             yield data
 
 
-def _blocks(fd: int, offset: int) -> Iterator[bytes]:
-    """The file's bytes from `offset` to the end that it has now; it is closed after them."""
-    try:
-        end = os.fstat(fd).st_size
-        while offset < end:
-            block = os.pread(fd, min(_BLOCK, end - offset), offset)
-            if not block:
-                return
-            offset += len(block)
-            yield block
-    finally:
-        os.close(fd)
+class _Blocks:
+    """A file's bytes from `offset` to the end that it had when it was opened. No generator: one that is closed before
+    its first piece was asked for never comes to its `finally`, and would keep the file open."""
+
+    def __init__(self, path: str, offset: int) -> None:
+        self._offset = self._end = offset
+        try:
+            self._fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError:
+            self._fd = -1
+            return
+        self._end = max(offset, os.fstat(self._fd).st_size)
+
+    @property
+    def size(self) -> int:
+        return self._end - self._offset
+
+    def __iter__(self) -> _Blocks:
+        return self
+
+    def __next__(self) -> bytes:
+        block = os.pread(self._fd, min(_BLOCK, self.size), self._offset) if self.size else b""
+        if not block:
+            self.close()
+            raise StopIteration
+        self._offset += len(block)
+        return block
+
+    def close(self) -> None:
+        fd, self._fd, self._end = self._fd, -1, self._offset
+        if fd >= 0:
+            os.close(fd)

@@ -123,10 +123,13 @@ def _follow(options: Namespace, engine: Engine, run_id: int) -> int:
         ended = run["status"] not in _OPEN
         while not options.json:
             status, page = engine.ask("GET", f"/executions/{run_id}/log" + (f"?offset={cursor}" if cursor else ""))
-            if status >= 400 or not page["text"]:
+            if status >= 400:
                 break
-            print(page["text"], end="", flush=True)
-            cursor = page["next_offset"]
+            if page["text"]:
+                print(page["text"], end="", flush=True)
+            cursor = page["next_offset"]  # also past other runs' lines, of which a request may see nothing else
+            if page["at_end"]:
+                break
         if ended:
             break
         time.sleep(LOOK_EVERY_S)

@@ -163,8 +163,9 @@ def build(
             problems.append(f"{home.lock}: {error}")
         except OSError as error:
             problems.append(f"the lock cannot be kept: {in_words(error)}")
-        if web.upkeep():
-            problems.append(web.problem)
+        beside = web.upkeep()
+        if beside:
+            problems.append(beside)
         return problems
 
     around = Surroundings(

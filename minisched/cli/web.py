@@ -44,6 +44,7 @@ class Web:
         self.post = post
         self.log = log
         self.problem = ""  # why it cannot be served
+        self.untold = ""  # why the lock does not say where it is
         self._settings: Optional[HttpSettings] = None
         self._server: Optional[ApiServer] = None
         self._retry_at = 0.0
@@ -63,18 +64,29 @@ class Web:
         if settings.enabled:
             try:
                 self._start(settings)
-            except (OSError, UnsafeToken) as error:
-                why = str(error) if isinstance(error, UnsafeToken) else error.strerror or error
-                self.problem = f"the page cannot be served at {settings.host}:{settings.port}: {why}"
-                self._retry_at = time.monotonic() + RETRY_S
-                if self.problem != before:
-                    self.log.error("%s; tasks run all the same", self.problem)
-        if self.lock.url != (self.url or None):
-            self.lock.url = self.url or None
+            except (OSError, ImportError, UnsafeToken) as error:  # ImportError: there is no descriptor for a module
+                self.problem = f"the page cannot be served at {settings.host}:{settings.port}: {_why(error)}"
+                self._retry_later(self.problem, before)
+        if self.untold or self.lock.url != (self.url or None):
+            self._tell()
+
+    def _tell(self) -> None:
+        """Let the lock say where the page is; the commands look there."""
+        before, self.untold = self.untold, ""
+        self.lock.url = self.url or None
+        try:
             self.lock.write(process_identity(os.getpid()), self.lock.db_id)
+        except OSError as error:
+            self.untold = f"{self.home.lock} cannot be written, the commands do not find the page: {_why(error)}"
+            self._retry_later(self.untold, before)
+
+    def _retry_later(self, problem: str, before: str) -> None:
+        self._retry_at = time.monotonic() + RETRY_S
+        if problem != before:
+            self.log.error("%s; tasks run all the same", problem)
 
     def _start(self, settings: HttpSettings) -> None:
-        """Raises OSError, UnsafeToken."""
+        """Raises OSError, ImportError, UnsafeToken."""
         from minisched.api.card_cache import CardCache
         from minisched.api.listeners import Listeners
         from minisched.api.ports import Ports
@@ -117,12 +129,19 @@ class Web:
         return trials
 
     def upkeep(self) -> str:
-        """At every poll: try again what could not be had; the standing problem, "" for none."""
-        if self.problem and self._settings is not None and time.monotonic() >= self._retry_at:
-            self.open(self._settings)
-        return self.problem
+        """At every poll: try again what could not be had; the standing problems, "" for none."""
+        if self._settings is not None and time.monotonic() >= self._retry_at:
+            if self.problem:
+                self.open(self._settings)
+            elif self.untold:
+                self._tell()
+        return "; ".join(problem for problem in (self.problem, self.untold) if problem)
 
     def close(self, deadline_s: float) -> None:
         if self._server is not None:
             self._server.close(deadline_s)
             self._server = None
+
+
+def _why(error: Exception) -> str:
+    return str((isinstance(error, OSError) and error.strerror) or error)

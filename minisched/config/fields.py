@@ -25,13 +25,38 @@ ALLOWED_HOST = Text(
     ("host, or host:port", "主机，或 主机:端口"),
     r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?",
 )
-_LOOPBACK = re.compile(r"127(?:\.[0-9]{1,3}){3}|::1|localhost", re.IGNORECASE)
+_LOOPBACK = re.compile(r"127(?:\.[0-9]{1,3}){3}|::1")
+_BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 
 # Lines that were read at once are written at once and stand in one file: 64 KiB, that of empty ones are 0.5 MB by their
 # stamps. A smaller limit would not hold.
 LEAST_LOG_BYTES = 2**20
 
 SMTP_PORTS = {"none": 25, "starttls": 587, "ssl": 465}
+
+
+class ListenAddress(Text):
+    """An address to listen on. No name: it would be looked up by the engine's thread, which a slow answer holds up for
+    half a minute each time."""
+
+    def read(self, value: Any, reading: Reading, base: Any) -> str:
+        address = super().read(value, reading, base)
+        if ":" in address:
+            from ipaddress import IPv6Address  # 3 ms that most do without
+
+            try:
+                IPv6Address(address)
+            except ValueError:
+                raise refusal(value, self.rule) from None
+        return "127.0.0.1" if address.lower() == "localhost" else address
+
+
+LISTEN = ListenAddress(
+    'an IP address such as "127.0.0.1", "0.0.0.0" or "::1", or "localhost", which is the first of them; other names are'
+    " not looked up, and those by which browsers reach the page go into allowed_hosts",
+    ("IP address, or `localhost`", "IP 地址，或 `localhost`"),
+    rf"[Ll][Oo][Cc][Aa][Ll][Hh][Oo][Ss][Tt]|(?:{_BYTE}\.){{3}}{_BYTE}|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]{{1,45}}",
+)
 
 
 def _http(values: Mapping[str, Any]) -> list[Fault]:
@@ -74,7 +99,7 @@ HISTORY = Table(
 
 HTTP = Table(
     Field("enabled", Bool(), True, "false: no page and no API.", "false：没有页面和 API。"),
-    Field("host", HOST, "127.0.0.1", "The address to listen on.", "监听地址。"),
+    Field("host", LISTEN, "127.0.0.1", "The address to listen on.", "监听地址。"),
     Field("port", Integer(0, 65_535), 8787, "The port; 0: any free one.", "端口；0：任一空闲端口。"),
     Field("public_status", Bool(), False, "Task states are read without the token.", "无需令牌即可读取任务状态。"),
     Field(

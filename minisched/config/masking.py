@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .kinds import Kind
 
 _NOTHING = object()  # there is no value of before
+_MOVED = object()  # there is one, but it would now go to another address
+_ADDRESS = "url"  # where the secrets that stand beside it are sent
 
 
 def masked(value: Any, kind: Kind = TASK) -> Any:
@@ -93,15 +95,20 @@ def _restored(kind: Any, value: Any, old: Any, path: str, faults: list[Fault]) -
     if isinstance(kind, SecretText):
         if not kind.masked or value != STARS:
             return value
-        if old is _NOTHING or old is None:
-            faults.append(Fault(path, f'is "{STARS}", and there is no value to keep; expected {kind.rule}'))
-        return value if old is _NOTHING else old
+        if old is _NOTHING or old is _MOVED or old is None:
+            why = f"its {_ADDRESS} is another one: give it anew" if old is _MOVED else "there is no value to keep"
+            faults.append(Fault(path, f'is "{STARS}", and {why}; expected {kind.rule}'))
+        return value if old is _NOTHING or old is _MOVED else old
     if isinstance(value, dict):
         before = old if isinstance(old, dict) else {}
-        if isinstance(kind, Variants) and before.get("type") != value.get("type"):
-            before = {}
+        absent = old if old is _MOVED else _NOTHING
+        if isinstance(kind, Variants):
+            if before.get("type") != value.get("type"):
+                before = {}
+            elif _ADDRESS in before and value.get(_ADDRESS) not in (STARS, before[_ADDRESS]):
+                before, absent = {}, _MOVED
         return {
-            name: _restored(inner, each, before.get(name, _NOTHING), f"{path}.{name}".lstrip("."), faults)
+            name: _restored(inner, each, before.get(name, absent), f"{path}.{name}".lstrip("."), faults)
             for name, each, inner in _members(kind, value)
         }
     if isinstance(value, list) and isinstance(kind, ListOf):
@@ -116,8 +123,8 @@ def _paired(kind: Kind, values: Sequence[Any], before: Sequence[Any]) -> list[An
     """For each item of a list the item of before that it is, or _NOTHING. A secret must never reach another's place:
     where it could be either of two, it is none.
 
-    First those that came back as they were shown, then those of the same name, then those at the same place of a list
-    as long as before.
+    First those that came back as they were shown, then those of the same name. What then is left is a pair only where
+    it is one of each: the place in the list says nothing, as one may have been removed and another one added.
     """
     found: list[Any] = [_NOTHING] * len(values)
     shown_before = [masked(item, kind) for item in before]
@@ -132,11 +139,12 @@ def _paired(kind: Kind, values: Sequence[Any], before: Sequence[Any]) -> list[An
         if found[index] is _NOTHING:
             name = _name(value)
             named = [at for at in sorted(free) if name is not None and _name(before[at]) == name]
-            if not named and len(values) == len(before) and index in free:
-                named = [index]
             if len(named) == 1:
                 found[index] = before[named[0]]
                 free.discard(named[0])
+    left = [index for index, one in enumerate(found) if one is _NOTHING]
+    if len(left) == len(free) == 1:
+        found[left[0]] = before[free.pop()]
     return found
 
 

@@ -68,7 +68,7 @@ class MapOf(Kind):
 
     def read(self, value: Any, reading: Reading, base: Optional[Mapping[str, Any]]) -> Mapping[str, Any]:
         if not isinstance(value, dict):
-            raise refusal(value, self.rule)
+            raise refusal(value, self.rule, hidden=getattr(self.item, "masked", False))
         items = dict(base or {})
         faults: list[Fault] = []
         for name, each in value.items():

@@ -74,7 +74,7 @@ class SecretText(Kind):
     """A text, or where to find it: {"from_env": "NAME"} or {"from_file": "path"}.
 
     plain: a text stays a text, for values that are a secret only where the config says so (environment variables).
-    masked: the API shows a text as stars; if it is not said, that of what is not plain.
+    masked: a text is shown as stars, by the API and in problems; if it is not said, that of what is not plain.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class SecretText(Kind):
             text = self.text.read(value, reading, base)
         except Wrong:
             rule = self.text.rule_for(value) or self.rule
-            raise refusal(value, rule, hidden=not self.plain) from None
+            raise refusal(value, rule, hidden=self.masked) from None
         return text if self.plain else Secret("text", text)
 
     def _place(self, value: Mapping[str, Any]) -> Secret:
@@ -107,7 +107,7 @@ class SecretText(Kind):
                     return Secret(source, PLACES[source].read(name, Reading(), None))
                 except Wrong as wrong:
                     raise Wrong([fault.inside(source) for fault in wrong.faults]) from None
-        raise refusal(value, self.rule, hidden=not self.plain)
+        raise refusal(value, self.rule, hidden=self.masked)
 
     def schema(self) -> dict[str, Any]:
         places = [

@@ -90,19 +90,19 @@ class Book:
         self._put: set[tuple[str, str]] = set()
         self._taken: set[tuple[str, str]] = set()
         self._deliveries: dict[int, Delivery] = {}
-        self._durable = False
+        self.urgent = False  # what is marked must be on disk before anything follows from it
         self.touched: set[str] = set()  # tasks that the board does not show as they are now
 
     def save(self, live: LiveRun, durable: bool = True) -> None:
         self.touched.add(live.run.task_id)
         self._entries[live] = None
-        self._durable |= durable
+        self.urgent |= durable
 
     def save_row(self, run: TaskExecution) -> None:
         """A run that ended as it began: missed, or skipped for its upstream."""
         self.touched.add(run.task_id)
         self._entries[Entry(run)] = None
-        self._durable = True
+        self.urgent = True
 
     def discard(self, live: LiveRun) -> None:
         """Forget a run that could not be written."""
@@ -113,24 +113,24 @@ class Book:
         if record.task_id in self.tasks:
             self.tasks[record.task_id].record = record
         self._records[record.task_id] = record
-        self._durable = True
+        self.urgent = True
 
     def save_delivery(self, delivery: Delivery) -> None:
         self._deliveries[delivery.delivery_id] = delivery
-        self._durable = True
+        self.urgent = True
 
     def put_token(self, token: tuple[str, str]) -> None:
         self.tokens.add(token)
         self._put.add(token)
         self._taken.discard(token)
-        self._durable = True
+        self.urgent = True
 
     def take_tokens(self, tokens: Sequence[tuple[str, str]]) -> None:
         for token in tokens:
             self.tokens.discard(token)
             self._put.discard(token)
             self._taken.add(token)
-        self._durable = True
+        self.urgent = True
 
     def absorb_tokens(self, stored: set[tuple[str, str]]) -> set[tuple[str, str]]:
         """Take over the ledger's tokens under what is not written yet; those that are new here."""
@@ -170,10 +170,10 @@ class Book:
             guard=guard,
             tell=self.tell,
             deliveries=list(self._deliveries.values()),
-            durable=self._durable,
+            durable=self.urgent,
         )
         ids = self.ledger.commit(batch)
-        self._entries, self._records, self._put, self._taken, self._durable = {}, {}, set(), set(), False
+        self._entries, self._records, self._put, self._taken, self.urgent = {}, {}, set(), set(), False
         self._deliveries = {}
         for entry, run_id in zip(entries, ids):
             if not entry.run.run_id:

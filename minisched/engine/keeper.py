@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from minisched.engine.neighbours import Neighbours
     from minisched.model import Clock, HistorySettings, Instant, Ledger
 
+# A process' pid may be written so late: a short run's start and end are one commit then. Should the engine die before,
+# the process is found by the mark in its environment.
+PID_LATE_S = 0.05
 COMMIT_RETRY_S = 1.0  # between tries to write while the ledger cannot be written
 REOPEN_EVERY_S = 60.0  # a medium that damages each new file is not given one at every turn
 RETAIN_EVERY_S = 60.0
@@ -50,7 +53,9 @@ class Keeper:
         self.log = log
         self.problems = problems
         self.trouble_since: Optional[float] = None
+        self.full = False  # the last trouble was a full disk
         self._next_try = 0.0
+        self._write_by: Optional[float] = None  # monotonic; for what is marked and not urgent
         self._reopened = -REOPEN_EVERY_S
         self.next_retain = clock.monotonic() + RETAIN_EVERY_S
         self._more_to_delete = False
@@ -58,7 +63,7 @@ class Keeper:
     def nap_s(self, mono: float) -> float:
         """Seconds until there is something to write or to delete; infinite where there is nothing."""
         if not self.book.clean or self.trouble_since is not None:
-            return self._next_try - mono
+            return (self._next_try if self._write_by is None else self._write_by) - mono
         return self.next_retain - mono if self._more_to_delete else float("inf")
 
     def flush(self, now: Instant) -> None:
@@ -69,6 +74,11 @@ class Keeper:
             self.due_times.failed = None
         if self.trouble_since is not None and mono < self._next_try:
             return
+        if not self.book.clean and not self.book.urgent and self.trouble_since is None:
+            self._write_by = mono + PID_LATE_S if self._write_by is None else self._write_by
+            if mono < self._write_by:
+                return
+        self._write_by = None
         try:
             if self.trouble_since is not None:
                 self.ledger.tokens()  # with nothing to write, can it at least be read?
@@ -94,6 +104,7 @@ class Keeper:
             self.trouble_since = mono
             self.log.error("history: %s; due times wait until it can be written again", error)
         self.problems["history"] = str(error)
+        self.full = error.kind == "full"
         self.due_times.open = False
         self._next_try = mono + COMMIT_RETRY_S
         if error.kind == "duplicate":

@@ -24,6 +24,7 @@ class Publisher:
         self.desk = desk
         self.calendar = calendar
         self._shown: object = None  # the engine's own values but the beat
+        self._tasks: object = None  # of the config that the board has
 
     def publish(
         self,
@@ -54,7 +55,8 @@ class Publisher:
 
     def _exchange(self, touched: Collection[str], version: int) -> None:
         views, tasks = self.board.tasks, self.book.tasks
-        if views.keys() != tasks.keys() or len(touched) == len(tasks):
+        if tasks is not self._tasks:  # a new config: others, or in another order
+            self._tasks = tasks
             self.board.tasks = {
                 task_id: self._view(state, version) if task_id in touched or task_id not in views else views[task_id]
                 for task_id, state in tasks.items()

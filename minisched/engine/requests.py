@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from minisched.model import Asked, Clock, Instant, ResendNotice, RunTask, StopRun
 
 UNAVAILABLE = "the history cannot be written now, so nothing may start; see the problems of the engine"
+DISK_FULL = "the disk is full: the run cannot be recorded, so it may not start"
 
 
 class Requests:
@@ -54,7 +55,7 @@ class Requests:
         elif task_id not in self.book.tasks:
             asked.reply.put(Answer("not_found", f'no task "{task_id}"'))
         elif self.keeper.trouble_since is not None:
-            asked.reply.put(Answer("unavailable", UNAVAILABLE))
+            asked.reply.put(self.unwritten())
         else:
             self.log.info("%s: run by hand, asked by %s", task_id, message.by)
             self._opened.append((asked, self.arrivals.trigger(task_id, now, message.env or None)))
@@ -86,4 +87,7 @@ class Requests:
             else:
                 self.book.discard(live)
                 self.desk.drop(live)
-                asked.reply.put(Answer("unavailable", UNAVAILABLE))
+                asked.reply.put(self.unwritten())
+
+    def unwritten(self) -> Answer:
+        return Answer("disk_full", DISK_FULL) if self.keeper.full else Answer("unavailable", UNAVAILABLE)

@@ -79,7 +79,8 @@ class Stop:
 
 class Answer(NamedTuple):
     """What the engine says to a request. `refused` is None, or a short code: `not_found`, `stopping`, `unavailable`
-    (the history cannot be written now), `ended` (the run has), `invalid` (the config file)."""
+    (the history cannot be written now), `disk_full` (which is why it cannot), `ended` (the run has), `invalid` (the
+    config file)."""
 
     refused: Optional[str] = None
     message: str = ""

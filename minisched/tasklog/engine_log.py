@@ -19,6 +19,10 @@ def engine_logger(folder: str, settings: LogSettings, zone: tzinfo) -> logging.L
 
     A disk that fails raises nothing and prints nothing; after it the log says how many lines it lost.
     """
+    # Callers, threads and processes are shown by no line, and looked up for each unless this is said. See
+    # https://docs.python.org/3/howto/logging.html#optimization
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logger = logging.getLogger(NAME)
     for handler in logger.handlers[:]:
         if isinstance(handler, EngineLog):

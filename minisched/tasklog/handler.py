@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import os
 import re
 import stat
 import time
 from datetime import date, datetime, tzinfo
+from functools import lru_cache
 from logging.handlers import TimedRotatingFileHandler
 from typing import Optional
 
@@ -36,7 +38,16 @@ def inode_of(status: os.stat_result) -> int:
 
 
 def stamp(instant: float, zone: tzinfo) -> str:
-    return datetime.fromtimestamp(instant, zone).isoformat(timespec="milliseconds")
+    """ISO 8601 with milliseconds and the zone's offset."""
+    second = math.floor(instant)
+    head, offset = _second(second, zone)
+    return f"{head}.{min(round((instant - second) * 1e6) // 1000, 999):03}{offset}"
+
+
+@lru_cache(maxsize=4)  # many lines of a second are stamped, in one zone
+def _second(second: int, zone: tzinfo) -> tuple[str, str]:
+    text = datetime.fromtimestamp(second, zone).isoformat()
+    return text[:19], text[19:]
 
 
 class Block(logging.LogRecord):

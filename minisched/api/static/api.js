@@ -13,6 +13,16 @@ export function setToken(text) {
   else localStorage.removeItem(KEY);
 }
 
+/** Whether the engine takes this token; false also where it does not answer. Nothing else changes by asking. */
+export async function accepts(text) {
+  try {
+    const headers = { Authorization: `Bearer ${text}` };
+    return (await fetch(`${BASE}/status`, { headers, cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(5000) })).ok;
+  } catch {
+    return false; // what no header may hold is no token either
+  }
+}
+
 /** Call `f` when the engine refuses the token, or the lack of one. */
 export function onDenied(f) {
   deniedListeners.add(f);

@@ -1,5 +1,5 @@
 /** The page: sign-in, header, banners, and which view is shown. */
-import { onDenied, setToken, token } from "./api.js";
+import { accepts, onDenied, setToken, token } from "./api.js";
 import * as cards from "./cards.js";
 import { button, fmtSpan, h, icon, iconButton, setText, visible } from "./dom.js";
 import { lang, onLang, setLang, t } from "./i18n.js";
@@ -33,11 +33,23 @@ function announce(text) {
 
 // ---- token ----
 
-function takeTokenFromAddress() {
+/**
+ * Any page may link here with a token of its own making: the one that is kept gives way only to one that the engine
+ * takes. Gives whether there is another one now.
+ */
+async function takeTokenFromAddress() {
   const found = /^#token=(.+)$/.exec(location.hash);
-  if (!found) return;
-  setToken(decodeURIComponent(found[1]).trim());
+  if (!found) return false;
   history.replaceState(null, "", location.pathname);
+  let given;
+  try {
+    given = decodeURIComponent(found[1]).trim();
+  } catch {
+    return false;
+  }
+  if (!/^[!-~]+$/.test(given) || given === token() || (token() && !(await accepts(given)))) return false;
+  setToken(given);
+  return true;
 }
 
 function signOut() {
@@ -241,10 +253,8 @@ function loadAhead() {
 
 loadAhead();
 setTheme(theme());
-takeTokenFromAddress();
-window.addEventListener("hashchange", () => {
-  if (!location.hash.startsWith("#token=")) return;
-  takeTokenFromAddress();
+window.addEventListener("hashchange", async () => {
+  if (!(await takeTokenFromAddress())) return;
   disconnect();
   start();
 });
@@ -255,4 +265,4 @@ onLang(() => {
     leaveShell = buildShell();
   }
 });
-start();
+takeTokenFromAddress().then(start);

@@ -9,6 +9,8 @@ import { STATUSES, UNFINISHED, failure, oddities, signalName, timeOf, why } from
 
 const PAGE_SIZE = 15;
 const TAIL_LINES = 1000;
+// Details in the engine's English that say no more than the words of the page.
+const TOLD = /^(exit code \d+|ended by signal \d+|\d+ due times|[\w-]+ ended as [a-z_]+( \/ [a-z_]+)?|waited \S+ s for [\w, -]+)$/;
 
 /** Open the runs of a task. */
 export function openHistory(taskId) {
@@ -196,7 +198,7 @@ function exitOf(run) {
 
 function factList(run) {
   const reason = why(run);
-  const detail = run.detail && !reason.includes(visible(run.detail)) ? visible(run.detail) : "";
+  const detail = run.detail && !TOLD.test(run.detail) && !reason.includes(visible(run.detail)) ? visible(run.detail) : "";
   const facts = [
     ["status", h("div", {}, statusMark(run.status), reason && h("p", { text: reason }), detail && h("p", { class: "muted small", text: detail }))],
     ["trigger", t(`trigger_${run.trigger}`)],

@@ -19,7 +19,7 @@ const WAITED_FOR = /^waited \S+ s for ([A-Za-z0-9_, -]+)$/;
 /** Why a run has its status, as a sentence; "" where there is nothing to say. */
 export function why(run) {
   const { status, reason } = run;
-  if (status === "waiting") return reason ? t("why_waiting", { tasks: visible(reason) }) : "";
+  if (status === "waiting") return reason ? t("why_waiting", { tasks: visible(reason).replaceAll(",", ", ") }) : "";
   if (!reason || status === "success" || status === "running") return "";
   const upstream = reason === "upstream_failed" && UPSTREAM.exec(run.detail);
   if (upstream) return t("why_upstream", { task: upstream[1], status: t(`status_${upstream[2]}`) });

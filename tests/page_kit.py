@@ -1,0 +1,214 @@
+"""The page in a real browser: Chromium, an engine to look at, pages that tell what went wrong in them, and the page's
+parts by name. Without a browser the tests are skipped; where CI is set they fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Optional
+
+import pytest
+from http_kit import Address, exchange, request
+from running import Home, eventually
+
+CI = bool(os.environ.get("CI"))
+try:
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+    from playwright.sync_api import TimeoutError as PlaywrightTimeout
+except ImportError:
+    if CI:
+        raise
+    pytest.skip("the page's tests need the package `playwright`", allow_module_level=True)
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+GET_IT = "the page's tests need a browser: apt-get install chromium fonts-noto-cjk"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+PATIENCE_MS = 15_000  # for what comes at once on an idle machine
+API = "/api/scheduler"
+GONE = "net::ERR_"  # what the console says when an engine goes; for `expected`
+HELD = 'while [ ! -e "$MINISCHED_HOME/go-{name}" ]; do sleep 0.05; done'  # a command that runs until `release(name)`
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser, without a window."""
+    if CHROMIUM is None:
+        pytest.fail(GET_IT) if CI else pytest.skip(GET_IT)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class OpenPage:
+    """Opens pages, and holds each to silence: nothing on the console, no error, no box of the browser's own."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.browser = browser
+        self.contexts: list[BrowserContext] = []
+        self.told: list[str] = []
+
+    def __call__(self, url: str, expected: str = "", size: tuple[int, int] = (1280, 900), **options: Any) -> Page:
+        """A page in a browser profile of its own. expected: a pattern for what the console may say, such as that an
+        answer was 401; options: as of `Browser.new_context`."""
+        options = {"locale": "en-GB", "timezone_id": "UTC", **options}
+        context = self.browser.new_context(viewport={"width": size[0], "height": size[1]}, **options)
+        context.set_default_timeout(PATIENCE_MS)
+        self.contexts.append(context)
+        page = context.new_page()
+
+        def tell(text: str) -> None:
+            if not (expected and re.search(expected, text)):
+                self.told.append(text)
+
+        page.on("console", lambda m: tell(f"{m.type}: {m.text}") if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: tell(f"error: {error}"))
+        page.on("crash", lambda: tell("the page crashed"))
+        page.on("dialog", lambda box: (tell(f"dialog: {box.message}"), box.dismiss()))
+        page.goto(url)
+        return page
+
+    def close(self) -> None:
+        for context in self.contexts:
+            context.close()
+        if self.told:
+            pytest.fail("\n".join(["a page had to complain:", *self.told]))
+
+
+class Engine:
+    """A running engine with its page."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.go()
+
+    def go(self, **env: str) -> None:
+        """Start it, and learn where its page is."""
+        process = self.home.start(**env)
+        if process.poll() is not None:
+            pytest.fail(f"the engine did not start: {process.communicate()}")
+        lock = self.home.path / "var" / "lock"
+        self.url: str = eventually(lambda: json.loads(lock.read_text() or "{}").get("url"), "the page is up")
+        self.token = (self.home.path / "var" / "token").read_text().strip()
+
+    @property
+    def link(self) -> str:
+        """The address that signs in."""
+        return f"{self.url}/#token={self.token}"
+
+    @property
+    def address(self) -> Address:
+        host, port = self.url.rsplit("/", 1)[1].rsplit(":", 1)
+        return host, int(port)
+
+    def call(self, line: str, document: Optional[dict[str, Any]] = None) -> Any:
+        """What the API answers to `GET /tasks` and the like."""
+        method, path = line.split(" ")
+        body = b"" if document is None else json.dumps(document).encode()
+        fields = ["Content-Type: application/json"] if body else []
+        reply = exchange(
+            self.address, request(self.address, f"{method} {API}{path}", *fields, token=self.token, body=body)
+        )
+        assert reply.status < 300, reply.raw
+        return reply.json
+
+    def run(self, task_id: str, **env: str) -> int:
+        """Trigger a task; gives the run's number."""
+        return int(self.call(f"POST /tasks/{task_id}/run", {"env": env})["run_id"])
+
+    def until(self, task_id: str, status: str) -> dict[str, Any]:
+        """Wait for the task's status; gives its card."""
+
+        def card() -> Any:
+            found = self.call(f"GET /tasks/{task_id}")["card"]
+            return found if found["current_status"] == status else None
+
+        return dict(eventually(card, f"{task_id} is {status}"))
+
+    def release(self, name: str) -> None:
+        """Let a HELD command end."""
+        (self.home.path / f"go-{name}").touch()
+
+    def hold(self, name: str) -> None:
+        (self.home.path / f"go-{name}").unlink()
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """As they stand in the file."""
+        return list(json.loads(self.home.config.read_text())["tasks"])
+
+
+@contextmanager
+def engine(folder: Path, *tasks: dict[str, Any], **settings: Any) -> Iterator[Engine]:
+    """An engine with its page on a port of its own."""
+    home = Home(folder / "home")
+    home.write(*tasks, **{"http": {"port": 0}, **settings})
+    try:
+        yield Engine(home)
+    finally:
+        home.close()
+
+
+# ------------------------------------------------------------------------------------------------ the page's parts
+
+
+def card(page: Page, task_id: str) -> Locator:
+    return page.locator(f'.card[data-task-id="{task_id}"]')
+
+
+def act(page: Page, task_id: str, action: str) -> None:
+    """Press one of a card's buttons: "go" (run or stop), "log", "history" or "more"."""
+    card(page, task_id).locator(".card-actions button").nth(["go", "log", "history", "more"].index(action)).click()
+
+
+def choose(page: Page, task_id: str, row: str) -> None:
+    """Choose from a card's menu: "edit", "enable", "disable", "remove" or "run". A menu closes when the page scrolls,
+    as it may by itself while its cards are still coming in: it is opened again then."""
+    for tries_left in range(4, -1, -1):
+        if not page.locator(".menu").is_visible():
+            act(page, task_id, "more")
+        try:
+            page.locator(f".menu-row.{row}").click(timeout=PATIENCE_MS / 5)
+            return
+        except PlaywrightTimeout:
+            if not tries_left:
+                raise
+
+
+def view(page: Page, name: str) -> None:
+    page.locator(f'.tab[data-view="{name}"]').click()
+
+
+def dialog(page: Page) -> Locator:
+    """The dialog on top."""
+    return page.locator("dialog[open]").last
+
+
+def field(page: Page, name: str) -> Locator:
+    """The row of a field in the editor, such as "task_id"."""
+    return page.locator(f'.ed-row:has(> .ed-label code:text-is("{name}"))')
+
+
+def problem(page: Page, name: str) -> Locator:
+    """Where the problems of a field as a whole are told."""
+    return field(page, name).locator("> .ed-errors")
+
+
+def focused(page: Page) -> str:
+    """The accessible name of what has the focus."""
+    return str(page.evaluate("document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent"))
