@@ -168,12 +168,12 @@ class Store:
         whatever their age and number, unfinished runs and each task's `last_run_id` and `last_failure_id`. `tasks` are
         the configured ones: the two latest runs of any other task age out too, at last with what is known of it. None
         takes every task for a configured one. `limit` is at least 1; a run costs 0.01 to 0.1 ms, for the old runs of
-        many tasks lie on pages of their own in each index. When no run is left to delete, sent and failed deliveries
-        go by the same age and by a number of their own.
+        many tasks lie on pages of their own in each index. Sent and failed deliveries go by the same age, and by a
+        number of their own; they are counted with the runs.
         """
         with self._transaction(durable=False) as db:  # what the power takes back is deleted again
             deleted = self._retention.step(db, history, now, limit, tasks)
-            return deleted or trim(db, now - history.keep_days * DAY_S, limit)
+            return deleted + trim(db, now - history.keep_days * DAY_S, limit - deleted)
 
     @contextmanager
     def _transaction(self, durable: bool) -> Iterator[sqlite3.Connection]:
