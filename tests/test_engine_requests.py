@@ -59,7 +59,7 @@ def test_an_unknown_task_and_a_stopping_engine_are_told(sim: MakeSim) -> None:
     one = sim(task("a"), task("b"), script=exits(a=Exit(5.0)))
     assert run(one, "c").refused == "not_found"
     run(one, "a")
-    one.engine.stop(one.world.wall())
+    one.engine.ending.stop(one.world.wall(), 30.0)
     assert run(one, "b").refused == "stopping"
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Optional
 
 from minisched import lifecycle, policy
 from minisched.engine.book import LiveRun
+from minisched.engine.words import in_the_way
 from minisched.model import Misfire, Reason, Status, TaskExecution, Trigger
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from minisched.engine.book import Book, TaskState
     from minisched.engine.timers import Timers
     from minisched.model import Executor, Instant, Launch, ProcessIdentity, RunFinished, RunStarted, Verdict
-
-WHOM_MAX = 3  # runs that are named in a detail
 
 
 class Desk:
@@ -112,14 +111,9 @@ class Desk:
                 self.cancel(other, Reason.REPLACED, now)
 
     def whom(self, state: TaskState, live: LiveRun) -> str:
-        """Why there is no room, for people: the first runs in the way and what they do; a catch-up may bring many."""
+        """Why there is no room, for people."""
         others = [other.run for other in state.live if other is not live and other.run.status is not Status.WAITING]
-        texts = [f"run {run.run_id} is {run.status}" for run in others if run.run_id]
-        texts += [f"run {run_id} is running by `exec`" for run_id in sorted(self.foreign.get(state.task.task_id, ()))]
-        more = max(0, len(texts) - WHOM_MAX) + sum(not run.run_id for run in others)
-        return ", ".join(
-            [*texts[:WHOM_MAX], *([f"{more} {'more' if texts else 'of the same moment'}"] if more else [])]
-        )
+        return in_the_way(others, self.foreign.get(state.task.task_id, ()))
 
     def queue_for_place(self, live: LiveRun, run: TaskExecution, now: Instant) -> None:
         """Let it wait, as `run`, until one of the task's places is free."""

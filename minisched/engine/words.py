@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 from minisched.model import FAILURES, DeliveryState, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from minisched.model import Delivery, Instant, TaskExecution
 
+WHOM_MAX = 3  # runs that are named in a detail
 _WARN = (*FAILURES, Status.SKIPPED, Status.MISSED)
 
 
@@ -44,6 +47,14 @@ def sentence(run: TaskExecution) -> str:
     if run.attempts and run.attempts[-1].leftover_processes:
         text += f", {run.attempts[-1].leftover_processes} processes left behind"
     return text
+
+
+def in_the_way(others: Sequence[TaskExecution], foreign: Iterable[int]) -> str:
+    """The first runs that hold a place and what they do, those by `exec` among them; a catch-up may bring many."""
+    texts = [f"run {run.run_id} is {run.status}" for run in others if run.run_id]
+    texts += [f"run {run_id} is running by `exec`" for run_id in sorted(foreign)]
+    more = max(0, len(texts) - WHOM_MAX) + sum(not run.run_id for run in others)
+    return ", ".join([*texts[:WHOM_MAX], *([f"{more} {'more' if texts else 'of the same moment'}"] if more else [])])
 
 
 def of_delivery(one: Delivery, now: Instant) -> str:
