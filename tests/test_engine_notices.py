@@ -446,6 +446,36 @@ class Locked:
         return self.ledger.tokens()
 
 
+def test_an_outbox_that_cannot_be_read_is_asked_again(sim: MakeSim) -> None:
+    class Unread(Locked):
+        @property
+        def outbox(self) -> Any:
+            if self.shut:
+                raise StoreError("io", "no descriptor")
+            return self.ledger.outbox
+
+        def tokens(self) -> Any:
+            return self.ledger.tokens()
+
+    doors: list[Unread] = []
+
+    def wrap(ledger: Any) -> Unread:
+        doors.append(Unread(ledger))
+        doors[-1].commit = ledger.commit  # type: ignore[method-assign]
+        return doors[-1]
+
+    one = sim(failing(), script=exits(a=[FAIL]), wrap=wrap)
+    doors[0].shut = True
+    one.run_for(70)
+    assert received(one) == [] and len(one.rows()) == 1
+    assert ask_again(one, 1).refused == "unavailable"
+    assert one.engine.problems["outbox"] == "no descriptor" and len(one.rows()) == 1
+    assert sum("no descriptor" in line for line in one.lines) == 1
+    doors[0].shut = False
+    one.run_for(15)
+    assert received(one) == [1] and "outbox" not in one.engine.problems
+
+
 def test_nothing_is_lost_while_the_ledger_cannot_be_written(sim: MakeSim) -> None:
     doors: list[Locked] = []
 

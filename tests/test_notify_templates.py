@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from notify_kit import CREATED, MESSAGE_ID, VARIABLES, message
 
 from minisched.config.notify_fields import TEMPLATE_VARIABLES
-from minisched.notify import defaults, log_tail
+from minisched.notify import defaults
 from minisched.notify.templates import (
     LINE_MAX,
     fill,
@@ -17,6 +17,7 @@ from minisched.notify.templates import (
     fill_line,
     is_json,
     last_lines,
+    log_tail,
     one_line,
     to_json,
     visible,

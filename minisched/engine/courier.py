@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PENDING_MAX = 10_000  # of more the oldest are given up: with a long log's tail in each they fill 160 MB
 LOOK_EVERY_S = 3600.0  # a timer on the monotonic clock does not see how the wall clock moves
+UNREAD_S = 10.0  # between looks at an outbox that cannot be read: no descriptor, or a disk that fails
 RECENT_S = 86_400.0  # for so long a message that was given up is a problem of the engine
 COUNT_EVERY_S = 60.0  # while there are such
 REMOVED = "its rule or channel is no longer in the config"
@@ -95,14 +96,26 @@ class Courier:
         try:
             self._compare(now)
             due = self.ledger.outbox.due(now)
-            if due is not None:
-                self._begin(due, now)
-                return
-            self._look = False
-            self._set_timer(now)
+            if due is None:
+                self._look = False
+                self._set_timer(self.ledger.outbox.next_time(), now)
         except StoreError as error:
-            self._look = True
+            self._unread(error, now)
+            return
+        self.problems.pop("outbox", None)
+        if due is not None:
+            self._begin(due, now)
+
+    def _unread(self, error: StoreError, now: Instant) -> None:
+        """Messages wait, tasks go on."""
+        if error.kind == "damaged":
             self.keeper.trouble(error, self.clock.monotonic())
+            return
+        if "outbox" not in self.problems:
+            self.log.error("outbox: %s; messages wait until it can be read again", error)
+        self.problems["outbox"] = str(error)
+        self._look = False
+        self._set_timer(now + UNREAD_S, now)
 
     def _compare(self, now: Instant) -> None:
         """Once for each config: what waits for a rule or a channel that is gone is given up."""
@@ -124,11 +137,10 @@ class Courier:
             )
         self._known = config
 
-    def _set_timer(self, now: Instant) -> None:
+    def _set_timer(self, next_time: Optional[Instant], now: Instant) -> None:
         if self._timer is not None:
             self.timers.cancel(self._timer)
             self._timer = None
-        next_time = self.ledger.outbox.next_time()
         if next_time is not None:
             self._timer = self.timers.after(min(max(0.0, next_time - now), LOOK_EVERY_S), self._ring)
 

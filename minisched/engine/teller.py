@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Optional
 from minisched import policy
 from minisched.model import Delivery, iso
 from minisched.model.notices import NoticeEvent, Notices
-from minisched.notify import log_tail
 from minisched.timetable import load_zone
 
 if TYPE_CHECKING:
@@ -56,6 +55,8 @@ class Teller:
         return Notices(states, deliveries)
 
     def _variables(self, task: Task, run: TaskExecution, decision: policy.Decision, output: bytes) -> dict[str, str]:
+        from minisched.notify.templates import log_tail  # 2 ms that a start does without
+
         settings, zone = self.config.settings, load_zone(task.task_timezone)
 
         def time(instant: Optional[float]) -> str:
