@@ -129,7 +129,7 @@ def test_an_exec_beside_the_engine_is_told_of_by_the_engine(home: Home) -> None:
     assert home.run("exec", "a").returncode == 1  # the engine is not there: it counts all the same
     home.start()
     assert home.run("exec", "a").returncode == 1
-    eventually(path.exists, "the message is sent")
+    eventually(lambda: path.exists() and path.read_text().endswith("\n"), "the message is sent")
     (line,) = path.read_text().splitlines()
     message = json.loads(line)
     assert (message["execution_id"], message["threshold_count"]) == ("2", "2")
