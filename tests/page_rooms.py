@@ -28,7 +28,7 @@ def rooms(page: Page, task_id: str) -> Iterator[str]:
     yield from runs(page, task_id)
     yield from editor(page, task_id)
     view(page, "timeline")
-    page.locator(".tl-mark[role=gridcell]").first.hover()
+    page.locator(".tl-mark[role=gridcell]").first.hover(position={"x": 1, "y": 6})  # a due time may lie over its end
     expect(page.locator(".tl-tip")).to_be_visible()
     yield "timeline"
     view(page, "graph")

@@ -28,7 +28,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
             "task_name": "every thing",
             "task_description": "ALL",
             "task_exec": f"echo {LONG}; echo {LONG} >&2; exit 3",
-            "task_schedule": ["0 8 * * *", "@every 2h"],
+            "task_schedule": ["0 8 * * *", "30 4 1 1 *"],
             "task_tags": ["net", "shop"],
             "task_dependencies": ["good"],
             "task_retry": {"max_attempts": 2, "delay": "0.1s"},
