@@ -118,6 +118,8 @@ def test_the_end_of_a_run_is_told_with_all_that_a_template_may_use(sim: MakeSim)
     ("http", "url"),
     [
         ({"enabled": False}, ""),
+        ({"port": 0}, ""),
+        ({"host": "0.0.0.0", "port": 0, "allowed_hosts": ["plant.example"]}, "http://plant.example/#task/a"),
         ({"host": "::1", "port": 9000}, "http://[::1]:9000/#task/a"),
         ({"host": "0.0.0.0", "allowed_hosts": ["plant.example"]}, "http://plant.example:8787/#task/a"),
         ({"host": "0.0.0.0", "allowed_hosts": ["plant.example:80"]}, "http://plant.example:80/#task/a"),

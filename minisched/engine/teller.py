@@ -85,13 +85,14 @@ class Teller:
 
 
 def page_url(http: HttpSettings) -> str:
-    """Where people find the page, as far as the config tells; "" without one. That is the first name that browsers may
-    use, if there is one: on the engine's own port, unless it names one or a proxy stands before a loopback address."""
+    """Where people find the page, as far as the config tells; "" where it does not (port 0: any free one). That is the
+    first name that browsers may use, if there is one: on the engine's own port, unless it names one or a proxy stands
+    before a loopback address."""
     if not http.enabled:
         return ""
     host = f"[{http.host}]" if ":" in http.host else http.host
     if not http.allowed_hosts:
-        return f"http://{host}:{http.port}"
+        return f"http://{host}:{http.port}" if http.port else ""
     name = http.allowed_hosts[0]
-    own_port = ":" in name.rpartition("]")[2] or http.host in LOOPBACK
+    own_port = ":" in name.rpartition("]")[2] or http.host in LOOPBACK or not http.port
     return f"http://{name}" if own_port else f"http://{name}:{http.port}"
