@@ -67,7 +67,7 @@ class OpenPage:
     def __call__(self, url: str, expected: str = "", size: tuple[int, int] = (1280, 900), **options: Any) -> Page:
         """A page in a browser profile of its own. expected: a pattern for what the console may say, such as that an
         answer was 401; options: as of `Browser.new_context`."""
-        options = {"locale": "en-GB", "timezone_id": "UTC", **options}
+        options = {"locale": "en-GB", "timezone_id": "UTC", "reduced_motion": "reduce", **options}
         context = self.browser.new_context(viewport={"width": size[0], "height": size[1]}, **options)
         context.set_default_timeout(PATIENCE_MS)
         self.contexts.append(context)

@@ -87,7 +87,7 @@ def faults(page: Page) -> list[str]:
 
 
 def test_axe_finds_no_serious_fault_in_any_room_light_or_dark(one: Engine, open_page: OpenPage) -> None:
-    page = open_page(one.link, expected="422|401", reduced_motion="reduce")
+    page = open_page(one.link, expected="422|401")
     page.evaluate(Axe().axe_script)
     found = {room: faults(page) for room in rooms(page, "rich")}
     page.locator(".sign").click()
