@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, Optional
 import pytest
 from http_kit import Address, Reply, connect, exchange, receive, request
 from run_kit import linux, root
-from running import Home, alive, eventually
+from running import Home, alive, eventually, open_to_others
 
 from minisched.api import routes
 from minisched.api.connection import Limits
@@ -647,23 +647,14 @@ def test_30_a_token_that_others_know_is_none(
 @root
 def test_31_another_user_reads_nothing(engine: Engine) -> None:
     folder = engine.home.path
-    opened = [folder, *list(folder.parents)[:4]]
-    modes = [path.stat().st_mode for path in opened]
-    try:
-        for path, mode in zip(opened, modes):
-            path.chmod(mode | 0o011)
-        as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-        assert (
-            subprocess.run([*as_nobody, "ls", folder / "tasks"], capture_output=True).returncode == 0
-        )  # it comes here
-        files = [path for name in ("var", "logs") for path in (folder / name).iterdir()]
-        assert {"token", "minisched.db", "lock", "minisched.log"} <= {path.name for path in files}
-        for path in files:
-            done = subprocess.run([*as_nobody, "cat", path], capture_output=True, text=True)
-            assert done.returncode and "Permission denied" in done.stderr and not done.stdout
-    finally:
-        for path, mode in zip(opened, modes):
-            path.chmod(mode)
+    open_to_others(folder)
+    as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    assert subprocess.run([*as_nobody, "ls", folder / "tasks"], capture_output=True).returncode == 0  # it comes here
+    files = [path for name in ("var", "logs") for path in (folder / name).iterdir()]
+    assert {"token", "minisched.db", "lock", "minisched.log"} <= {path.name for path in files}
+    for path in files:
+        done = subprocess.run([*as_nobody, "cat", path], capture_output=True, text=True)
+        assert done.returncode and "Permission denied" in done.stderr and not done.stdout
 
 
 @pytest.mark.parametrize("place", [".", "tasks", "tasks/config.json"])
