@@ -15,7 +15,6 @@ from simulator import Exit, Sim
 
 if TYPE_CHECKING:
     from page_kit import OpenPage
-    from playwright.sync_api import Browser
 
 
 os.environ.pop("COLUMNS", None)  # of the terminal, or of pytest-xdist: tables are as wide as where there is none
@@ -49,19 +48,16 @@ def sim(tmp_path: Path) -> MakeSim:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser() -> Iterator[OpenPage]:
     """A browser for the tests of the page."""
     import page_kit
 
     with page_kit.chromium() as one:
-        yield one
+        yield page_kit.OpenPage(one)
 
 
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[OpenPage]:
+def open_page(browser: OpenPage) -> Iterator[OpenPage]:
     """Opens pages in the browser; the test fails where one of them had anything to complain of."""
-    import page_kit
-
-    one = page_kit.OpenPage(browser)
-    yield one
-    one.close()
+    yield browser
+    browser.close()

@@ -57,21 +57,44 @@ def chromium() -> Iterator[Browser]:
 
 
 class OpenPage:
-    """Opens pages, and holds each to silence: nothing on the console, no error, no box of the browser's own."""
+    """Opens pages, and holds each to silence: nothing on the console, no error, no box of the browser's own.
+
+    Pages without wishes share a profile, which knows of nothing when a test begins, and by a page that stays open a
+    process: a new one takes most of a second.
+    """
 
     def __init__(self, browser: Browser) -> None:
         self.browser = browser
+        self.plain = self.profile()
+        self.keepers: dict[str, Page] = {}  # by their origin
+        self.pages: list[Page] = []
         self.contexts: list[BrowserContext] = []
         self.told: list[str] = []
 
-    def __call__(self, url: str, expected: str = "", size: tuple[int, int] = (1280, 900), **options: Any) -> Page:
-        """A page in a browser profile of its own. expected: a pattern for what the console may say, such as that an
-        answer was 401; options: as of `Browser.new_context`."""
-        options = {"locale": "en-GB", "timezone_id": "UTC", "reduced_motion": "reduce", **options}
-        context = self.browser.new_context(viewport={"width": size[0], "height": size[1]}, **options)
+    def profile(self, **options: Any) -> BrowserContext:
+        context = self.browser.new_context(**{"locale": "en-GB", "timezone_id": "UTC", **options})
         context.set_default_timeout(PATIENCE_MS)
-        self.contexts.append(context)
-        page = context.new_page()
+        return context
+
+    def __call__(
+        self,
+        url: str,
+        expected: str = "",
+        size: tuple[int, int] = (1280, 900),
+        media: Optional[dict[str, Any]] = None,
+        fresh: bool = False,
+        **options: Any,
+    ) -> Page:
+        """A new page. expected: a pattern for what the console may say, such as that an answer was 401; media: as of
+        `Page.emulate_media`; fresh: in a profile of its own, as it is with `options` of `Browser.new_context`."""
+        if fresh or options:
+            self.contexts.append(self.profile(**options))
+            page = self.contexts[-1].new_page()
+        else:
+            page = self.plain.new_page()
+        self.pages.append(page)
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.emulate_media(**{"reduced_motion": "reduce", **(media or {})})
 
         def tell(text: str) -> None:
             if not (expected and re.search(expected, text)):
@@ -82,13 +105,25 @@ class OpenPage:
         page.on("crash", lambda: tell("the page crashed"))
         page.on("dialog", lambda box: (tell(f"dialog: {box.message}"), box.dismiss()))
         page.goto(url)
+        origin = url.split("/#")[0]
+        if page.context is self.plain and origin not in self.keepers:
+            self.keepers[origin] = self.plain.new_page()
+            self.keepers[origin].goto(f"{origin}/favicon.svg")
+            page.bring_to_front()
         return page
 
     def close(self) -> None:
+        """At the end of a test."""
+        for page in self.pages:
+            page.close()
         for context in self.contexts:
             context.close()
-        if self.told:
-            pytest.fail("\n".join(["a page had to complain:", *self.told]))
+        for keeper in self.keepers.values():
+            keeper.evaluate("localStorage.clear()")
+        told = self.told
+        self.pages, self.contexts, self.told = [], [], []
+        if told:
+            pytest.fail("\n".join(["a page had to complain:", *told]))
 
 
 class Engine:
@@ -176,13 +211,19 @@ def act(page: Page, task_id: str, action: str) -> None:
     card(page, task_id).locator(".card-actions button").nth(["go", "log", "history", "more"].index(action)).click()
 
 
+def open_menu(page: Page, task_id: str) -> None:
+    menu = page.locator(".menu")
+    if not menu.is_visible():
+        act(page, task_id, "more")
+        menu.wait_for(timeout=PATIENCE_MS / 5)
+
+
 def choose(page: Page, task_id: str, row: str) -> None:
     """Choose from a card's menu: "edit", "enable", "disable", "remove" or "run". A menu closes when the page scrolls,
     as it may by itself while its cards are still coming in: it is opened again then."""
     for tries_left in range(4, -1, -1):
-        if not page.locator(".menu").is_visible():
-            act(page, task_id, "more")
         try:
+            open_menu(page, task_id)
             page.locator(f".menu-row.{row}").click(timeout=PATIENCE_MS / 5)
             return
         except PlaywrightTimeout:

@@ -1,11 +1,66 @@
-"""A walk through the page: each view and dialog in turn, in whatever language, for what must hold in all of them."""
+"""A walk through the page: each view and dialog in turn, in whatever language, for what must hold in all of them.
+
+And an engine that has something to show in each."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from page_kit import Page, act, card, choose, dialog, expect, view
+from page_kit import HELD, Engine, Page, act, card, choose, dialog, engine, expect, open_menu, view
+from running import eventually
+
+LONG = "a_word_of_a_log_that_does_not_end_" * 8
+MAIL = {"type": "email", "recipients": ["a@example.org"]}
+RULES = [{"name": "on timeout", "triggers": ["timeout"], "channels": [MAIL]}]
+HOUR = {"max_attempts": 2, "delay": "1h", "max_delay": "1h"}
+
+
+@contextmanager
+def furnished(folder: Path) -> Iterator[Engine]:
+    """An engine with tasks in many states, one of them, `rich`, with all that a dialog can show."""
+    tasks = [
+        {
+            "task_id": "rich",
+            "task_name": "every thing",
+            "task_description": "ALL",
+            "task_exec": f"echo {LONG}; echo {LONG} >&2; exit 3",
+            "task_schedule": ["0 8 * * *", "30 4 1 1 *"],
+            "task_tags": ["net", "shop"],
+            "task_dependencies": ["good"],
+            "task_retry": {"max_attempts": 2, "delay": "0.1s"},
+            "task_notify": RULES,
+            "task_env": {"A": "1"},
+            "task_limits": {"memory": "1GB"},
+        },
+        {"task_id": "good", "task_exec": "true", "task_schedule": "@hourly"},
+        {"task_id": "business", "task_exec": "exit 1"},
+        {"task_id": "skipped", "task_exec": "true", "task_dependencies": ["business"]},
+        {"task_id": "stopped", "task_exec": "exec sleep 60"},
+        {
+            "task_id": "retrying",
+            "task_exec": "exit 75",
+            "task_retry": HOUR,
+        },
+        {"task_id": "held", "task_exec": HELD.format(name="held")},
+        {"task_id": "off", "task_exec": "true", "enabled": False},
+    ]
+    with engine(
+        folder,
+        *tasks,
+        smtp={"host": "127.0.0.1", "port": 9, "security": "none", "from": "m@example.org"},
+    ) as running:
+        for task_id in ("rich", "business", "good", "retrying", "held"):
+            running.run(task_id)
+        stopped = running.run("stopped")
+        running.until("stopped", "running")
+        running.call(f"POST /executions/{stopped}/stop", {})
+        eventually(lambda: {"rich", "skipped", "stopped"} <= {run["task_id"] for run in running.home.ended()})
+        running.until("retrying", "retrying")
+        yield running
+        running.release("held")
 
 
 def close(page: Page) -> None:
@@ -19,7 +74,7 @@ def rooms(page: Page, task_id: str) -> Iterator[str]:
     output."""
     expect(card(page, task_id).locator(".bar").first).to_be_visible()
     yield "tasks"
-    act(page, task_id, "more")
+    open_menu(page, task_id)
     yield "menu"
     choose(page, task_id, "remove")
     dialog(page).locator("input").check()

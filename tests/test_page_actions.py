@@ -27,7 +27,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 def test_a_task_goes_from_idle_over_running_to_success(one: Engine, open_page: OpenPage) -> None:
-    page = open_page(one.link, reduced_motion="no-preference")
+    page = open_page(one.link, media={"reduced_motion": "no-preference"})
     held = card(page, "held")
     status = held.locator(".card-status")
     expect(held).to_have_attribute("data-status", "idle")

@@ -115,7 +115,7 @@ def test_business_and_technical_failures_look_different(one: Engine, open_page: 
 
 
 def test_the_ring_turns_unless_motion_is_not_wanted(one: Engine, open_page: OpenPage) -> None:
-    page = open_page(one.link, reduced_motion="no-preference")
+    page = open_page(one.link, media={"reduced_motion": "no-preference"})
     ring = card(page, "long").locator(".card-state")
     expect(ring).to_have_css("animation-name", "turn")
     page.emulate_media(reduced_motion="reduce")

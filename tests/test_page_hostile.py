@@ -76,6 +76,7 @@ def test_notices_and_questions_show_names_as_text(one: Engine, open_page: OpenPa
     choose(page, "bidi", "disable")
     expect(page.locator(".notice")).to_contain_text(SHOWN["bidi"])
     hold(page)
+    expect(card(page, "bidi").locator(".card-word")).to_have_text("Disabled")
     choose(page, "bidi", "enable")
     choose(page, "quotes", "remove")
     expect(dialog(page).locator("h2")).to_contain_text(SHOWN["quotes"])

@@ -6,95 +6,17 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from page_kit import HELD, Engine, OpenPage, Page, card, dialog, engine, expect, view
-from page_rooms import rooms
-from running import eventually
+from page_kit import Engine, OpenPage, Page, card, dialog, expect, view
+from page_rooms import furnished, rooms
 from test_page_files import MESSAGES
 
 PHONE = (360, 740)
-LONG = "a_word_of_a_log_that_does_not_end_" * 8
-MAIL = {"type": "email", "recipients": ["a@example.org"]}
-RULES = [{"name": "on timeout", "triggers": ["timeout"], "channels": [MAIL]}]
-HOUR = {"max_attempts": 2, "delay": "1h", "max_delay": "1h"}
 
 
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Tasks in many states, one of them with all that a dialog can show."""
-    tasks = [
-        {
-            "task_id": "rich",
-            "task_name": "every thing",
-            "task_description": "ALL",
-            "task_exec": f"echo {LONG}; echo {LONG} >&2; exit 3",
-            "task_schedule": ["0 8 * * *", "30 4 1 1 *"],
-            "task_tags": ["net", "shop"],
-            "task_dependencies": ["good"],
-            "task_retry": {"max_attempts": 2, "delay": "0.1s"},
-            "task_notify": RULES,
-            "task_env": {"A": "1"},
-            "task_limits": {"memory": "1GB"},
-        },
-        {"task_id": "good", "task_exec": "true", "task_schedule": "@hourly"},
-        {"task_id": "business", "task_exec": "exit 1"},
-        {"task_id": "skipped", "task_exec": "true", "task_dependencies": ["business"]},
-        {"task_id": "stopped", "task_exec": "exec sleep 60"},
-        {
-            "task_id": "retrying",
-            "task_exec": "exit 75",
-            "task_retry": HOUR,
-        },
-        {"task_id": "held", "task_exec": HELD.format(name="held")},
-        {"task_id": "off", "task_exec": "true", "enabled": False},
-    ]
-    with engine(
-        tmp_path_factory.mktemp("looks"),
-        *tasks,
-        smtp={"host": "127.0.0.1", "port": 9, "security": "none", "from": "m@example.org"},
-    ) as running:
-        for task_id in ("rich", "business", "good", "retrying", "held"):
-            running.run(task_id)
-        stopped = running.run("stopped")
-        running.until("stopped", "running")
-        running.call(f"POST /executions/{stopped}/stop", {})
-        eventually(lambda: {"rich", "skipped", "stopped"} <= {run["task_id"] for run in running.home.ended()})
-        running.until("retrying", "retrying")
+    with furnished(tmp_path_factory.mktemp("looks")) as running:
         yield running
-        running.release("held")
-
-
-# ------------------------------------------------------------------------------------------------- access for all
-
-
-# What axe finds in the dialog on top, else in the page, that is serious.
-AXE = """async (options) => {
-  const where = [...document.querySelectorAll('dialog[open]')].pop() ?? document;
-  const found = await axe.run(where, {resultTypes: ['violations'], ...options});
-  return found.violations
-    .filter(({impact}) => ['serious', 'critical'].includes(impact))
-    .flatMap(({id, nodes}) => nodes.map((node) => `${id}: ${node.html} ${node.failureSummary}`));
-}"""
-
-
-def faults(page: Page) -> list[str]:
-    """In light, and in dark what a theme can change."""
-    found = list(page.evaluate(AXE, {}))
-    page.emulate_media(color_scheme="dark")
-    found += [f"dark: {fault}" for fault in page.evaluate(AXE, {"runOnly": ["color-contrast"]})]
-    page.emulate_media(color_scheme="light")
-    return found
-
-
-def test_axe_finds_no_serious_fault_in_any_room_light_or_dark(one: Engine, open_page: OpenPage) -> None:
-    page = open_page(one.link, expected="422|401")
-    page.evaluate(Axe().axe_script)
-    found = {room: faults(page) for room in rooms(page, "rich")}
-    page.locator(".sign").click()
-    expect(page.get_by_label("Token")).to_be_visible()
-    found["signin"] = faults(page)
-    assert len(found) > 12
-    assert not {room: told for room, told in found.items() if told}
 
 
 # -------------------------------------------------------------------------------------------------- language, size
@@ -190,7 +112,7 @@ def brightness(page: Page) -> float:
 
 
 def test_the_theme_is_the_systems_until_it_is_switched(one: Engine, open_page: OpenPage) -> None:
-    page = open_page(one.link, color_scheme="dark")
+    page = open_page(one.link, media={"color_scheme": "dark"})
     expect(card(page, "good")).to_be_visible()
     assert brightness(page) < 0.2
     page.emulate_media(color_scheme="light")
@@ -208,7 +130,7 @@ def test_the_theme_is_the_systems_until_it_is_switched(one: Engine, open_page: O
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_button_under_the_pointer_can_be_read(one: Engine, open_page: OpenPage, scheme: str) -> None:
-    page = open_page(one.link, color_scheme=scheme)
+    page = open_page(one.link, media={"color_scheme": scheme})
     new = page.get_by_role("button", name="New task")
     new.hover()
     ground = float(new.evaluate(BRIGHTNESS))

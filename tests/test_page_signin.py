@@ -60,7 +60,7 @@ def test_without_a_token_there_is_nothing_to_see(one: Engine, open_page: OpenPag
 
 
 def test_the_first_view_is_small_and_all_of_it_comes_from_the_engine(one: Engine, open_page: OpenPage) -> None:
-    page = open_page("about:blank")
+    page = open_page("about:blank", fresh=True)
     got = []
     page.on("response", lambda answer: got.append(answer) if "/events" not in answer.url else None)
     page.goto(one.link)
