@@ -17,16 +17,19 @@ from http_kit import Address, exchange, request
 from running import Home, eventually
 
 CI = bool(os.environ.get("CI"))
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+GET_IT = "the page's tests need a browser: apt-get install chromium fonts-noto-cjk"
+if CHROMIUM is None and not CI:
+    pytest.skip(GET_IT, allow_module_level=True)
 try:
+    from axe_playwright_python.sync_playwright import Axe
     from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
     from playwright.sync_api import TimeoutError as PlaywrightTimeout
 except ImportError:
     if CI:
         raise
-    pytest.skip("the page's tests need the package `playwright`", allow_module_level=True)
+    pytest.skip("the page's tests need the packages `playwright` and `axe-playwright-python`", allow_module_level=True)
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-GET_IT = "the page's tests need a browser: apt-get install chromium fonts-noto-cjk"
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -37,6 +40,7 @@ ARGUMENTS = [
 ]
 PATIENCE_MS = 15_000  # for what comes at once on an idle machine
 API = "/api/scheduler"
+AXE = Axe().axe_script  # axe-core
 GONE = "net::ERR_"  # what the console says when an engine goes; for `expected`
 HELD = 'while [ ! -e "$MINISCHED_HOME/go-{name}" ]; do sleep 0.05; done'  # a command that runs until `release(name)`
 
@@ -46,8 +50,7 @@ expect.set_options(timeout=PATIENCE_MS)
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A browser, without a window."""
-    if CHROMIUM is None:
-        pytest.fail(GET_IT) if CI else pytest.skip(GET_IT)
+    assert CHROMIUM, GET_IT
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         try:

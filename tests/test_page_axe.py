@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from page_kit import Engine, OpenPage, Page, expect
+from page_kit import AXE, Engine, OpenPage, Page, expect
 from page_rooms import furnished, rooms
 
 # What axe finds in the dialog on top, else in the page, that is serious.
-AXE = """async (options) => {
+LOOK = """async (options) => {
   const where = [...document.querySelectorAll('dialog[open]')].pop() ?? document;
   const found = await axe.run(where, {resultTypes: ['violations'], ...options});
   return found.violations
@@ -27,16 +26,16 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 def faults(page: Page) -> list[str]:
     """In light, and in dark what a theme can change."""
-    found = list(page.evaluate(AXE, {}))
+    found = list(page.evaluate(LOOK, {}))
     page.emulate_media(color_scheme="dark")
-    found += [f"dark: {fault}" for fault in page.evaluate(AXE, {"runOnly": ["color-contrast"]})]
+    found += [f"dark: {fault}" for fault in page.evaluate(LOOK, {"runOnly": ["color-contrast"]})]
     page.emulate_media(color_scheme="light")
     return found
 
 
 def test_axe_finds_no_serious_fault_in_any_room_light_or_dark(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="422|401")
-    page.evaluate(Axe().axe_script)
+    page.evaluate(AXE)
     found = {room: faults(page) for room in rooms(page, "rich")}
     page.locator(".sign").click()
     expect(page.get_by_label("Token")).to_be_visible()
