@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from page_kit import Browser, chromium
 from running import Home
 
-sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the page's tests need a browser: apt-get install chromium")
 TOKEN = "localStorage.getItem('minisched.token')"
 
 
@@ -28,16 +25,14 @@ def link(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        one = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+def one_browser() -> Iterator[Browser]:
+    with chromium() as one:
         yield one
-        one.close()
 
 
 @pytest.fixture
-def page(chromium: Any) -> Iterator[Any]:
-    context = chromium.new_context()
+def page(one_browser: Browser) -> Iterator[Any]:
+    context = one_browser.new_context()
     one = context.new_page()
     one.errors = []
     one.on("pageerror", lambda error: one.errors.append(error))
