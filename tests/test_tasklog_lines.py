@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from run_kit import Logs, until
 
-from minisched.tasklog import visible, visible_line
+from minisched.model.visible import visible
+from minisched.tasklog import visible_line
 from minisched.tasklog.lines import LINE_MAX, LineAssembler
 
 

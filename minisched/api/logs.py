@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Optional, Union
 from minisched.api.call import history, json_answer, task_view
 from minisched.api.errors import Refused
 from minisched.api.message import Response
-from minisched.api.runs import unknown_run
+from minisched.api.runs import known_run
 from minisched.model import LogMark
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ def of_engine(call: Call) -> Response:
 def of_run(call: Call) -> Response:
     run_id = int(call.ids["run_id"])
     with history(call.ports) as reader:
-        run = reader.run(run_id)
-    if run is None:
-        raise unknown_run(run_id)
+        run = known_run(reader, run_id)
     asked, logs, path = call.query, call.ports.logs, _path(call.ports, run.task_id)
     page: Optional[LogPage] = None
     blocks: Optional[Iterator[bytes]] = None

@@ -15,6 +15,7 @@ from minisched.model import RunTask, StopRun, TaskExecution
 
 if TYPE_CHECKING:
     from minisched.api.call import Call
+    from minisched.api.ports import HistoryReader
 
 MOST_VARIABLES = 1000
 
@@ -50,15 +51,17 @@ def _json(call: Call, run: TaskExecution) -> dict[str, Any]:
 def one(call: Call) -> Response:
     run_id = int(call.ids["run_id"])
     with history(call.ports) as reader:
-        run = reader.run(run_id)
-        tail = reader.tail(run_id) if run is not None else b""
-    if run is None:
-        raise unknown_run(run_id)
+        run = known_run(reader, run_id)
+        tail = reader.tail(run_id)
     return json_answer(200, {**_json(call, run), "output_tail": call.ports.logs.shown(tail)})
 
 
-def unknown_run(run_id: int) -> Refused:
-    return Refused("not_found", f"there is no run {run_id} in the history")
+def known_run(reader: HistoryReader, run_id: int) -> TaskExecution:
+    """Raises Refused."""
+    run = reader.run(run_id)
+    if run is None:
+        raise Refused("not_found", f"there is no run {run_id} in the history")
+    return run
 
 
 def start(call: Call) -> Response:
@@ -87,9 +90,7 @@ def stop(call: Call) -> Response:
     """Of a run that has no process yet it is the end; else its process group gets TERM, and KILL after its grace."""
     run_id = int(call.ids["run_id"])
     with history(call.ports) as reader:
-        run = reader.run(run_id)
-    if run is None:
-        raise unknown_run(run_id)
+        run = known_run(reader, run_id)
     if run.status.ended:
         raise Refused("ended", f"run {run_id} has ended already: {run.status}")
     ask(call.ports, lambda asked: StopRun(asked, run_id, call.by))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional, TextIO
 
 from minisched import lifecycle, policy
 from minisched.cli.home import View, task_named
-from minisched.cli.output import Refusal, drop, fail, harmless, tell
+from minisched.cli.output import Refusal, drop, fail, harmless, tell, variables
 from minisched.engine import Teller, base_environment, dependents_of, make_launch
 from minisched.engine.words import loss, sentence
 from minisched.executor import TaskExecutor, is_alive, prepare_process, process_identity
@@ -20,7 +20,6 @@ from minisched.home import read_lock
 from minisched.model import (
     EXIT_NO,
     EXIT_OK,
-    EXIT_USAGE,
     Batch,
     Completion,
     Reason,
@@ -47,12 +46,7 @@ def execute(options: Namespace) -> int:
     """Run a task once, one attempt, its output on this terminal; 0 for success, 1 for any other end."""
     signals = [number for number in _CANCELLING if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
     prepare_process()
-    env = {}
-    for pair in options.env:
-        name, equals, value = pair.partition("=")
-        if not name or not equals:
-            raise Refusal(f"--env {pair}: expected K=V, such as --env DAY=2026-11-23", code=EXIT_USAGE)
-        env[name] = value
+    env = variables(options.env)
     view = View(options.home)
     config = view.good_config()
     task = task_named(options.task, config)

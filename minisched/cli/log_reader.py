@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Optional, Union
 
 from minisched.api.ports import LogPage
 from minisched.model import LogMark
-from minisched.tasklog import Jump, OutputGone, last_lines, lines_before, read_from, read_run, run_lines, visible
+from minisched.model.visible import visible
+from minisched.tasklog import Jump, OutputGone, last_lines, lines_before, read_from, read_run, run_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from minisched.cli.home import View, unknown_task
 from minisched.cli.output import Refusal, fail, tell, why_of
 from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, LogMark
+from minisched.model.visible import visible
 from minisched.tasklog import (
     Jump,
     OutputGone,
@@ -20,7 +21,6 @@ from minisched.tasklog import (
     read_remains,
     read_run,
     read_span,
-    visible,
 )
 
 if TYPE_CHECKING:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 from urllib.parse import urlsplit
 
 from minisched.api.routes import BASE, IDS
 from minisched.api.token import UnsafeToken, read_token
-from minisched.cli.output import Refusal, harmless, print_json
+from minisched.cli.output import Refusal, harmless, print_json, variables
 from minisched.executor import is_alive
 from minisched.home import Home, read_lock
-from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, UNFINISHED, Problem, Status
+from minisched.model import EXIT_NO, EXIT_OK, UNFINISHED, Problem, Status
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -76,8 +77,7 @@ def engine_of(options: Namespace) -> Engine:
     except (UnsafeToken, OSError) as error:
         raise Refusal(str(error)) from None
     where = urlsplit(lock.url)
-    host = where.hostname or "127.0.0.1"
-    return Engine({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), where.port or 80, token.decode())
+    return Engine(where.hostname or "", where.port or 0, token.decode())
 
 
 def _place(options: Namespace) -> str:
@@ -97,7 +97,7 @@ def _say(options: Namespace, data: Any, sentence: str) -> int:
 
 def trigger(options: Namespace) -> int:
     """Run a task now; with --wait its output comes here, and its exit code is ours."""
-    env = dict(_pair(text) for text in options.env)
+    env = variables(options.env)
     engine = engine_of(options)
     answer = engine.call("POST", f"{_place(options)}/run", {"env": env} if env else {})
     run_id = answer["run_id"]
@@ -106,13 +106,6 @@ def trigger(options: Namespace) -> int:
     return _say(
         options, answer, f"run {run_id} of {options.task} was asked for; `minisched logs --run {run_id}` shows it"
     )
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise Refusal(f"--env {text}: expected K=V, such as --env DAY=2026-11-23", code=EXIT_USAGE)
-    return name, value
 
 
 def _follow(options: Namespace, engine: Engine, run_id: int) -> int:
@@ -141,8 +134,6 @@ def _follow(options: Namespace, engine: Engine, run_id: int) -> int:
 
 
 def _end(run: dict[str, Any]) -> None:
-    import sys
-
     why = ": ".join(part for part in (run["reason"], run["detail"]) if part)
     print(
         f"minisched: run {run['run_id']} of {run['task_id']}: {run['status']}{f' ({harmless(why)})' if why else ''}",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Callable, Optional
 
 from minisched import __version__
 from minisched.api.token import UnsafeToken, load_token
+from minisched.engine.teller import LOOPBACK
 from minisched.executor import process_identity
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Web:
         server.start()
         self._server = server
         self.log.info("the page and the API are at %s", server.url)
-        if settings.host not in ("127.0.0.1", "::1", "localhost"):
+        if settings.host not in LOOPBACK:
             self.log.warning("they can be reached from other machines: put TLS in front (docs/security.md)")
 
     def _try_rules(self, config: Config, task: Task, rule: Optional[str], by: str) -> Sequence[Trial]:

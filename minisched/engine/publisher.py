@@ -40,10 +40,10 @@ class Publisher:
         """After each step's commit. Costs next to nothing where nothing changed."""
         board, touched = self.board, self.book.touched
         shown = (config, stamp, config_problems, dict(problems), stopping, running)
-        changed = shown != self._shown if self._shown is None or config is board.engine.config else True
-        changed |= outbox != board.engine.outbox
+        before = board.engine
+        changed = config is not before.config or shown != self._shown or outbox != before.outbox
         self._shown = shown
-        board.engine = EngineView(*shown, started=board.engine.started, beat=mono, outbox=outbox)
+        board.engine = EngineView(*shown, started=before.started, beat=mono, outbox=outbox)
         if touched and self.book.clean:
             self.book.touched = set()
             changed = True

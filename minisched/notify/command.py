@@ -10,9 +10,10 @@ import time
 from typing import IO
 
 from minisched.model.notices import Order, Outcome, Sending
+from minisched.model.visible import visible
 from minisched.notify import defaults
 from minisched.notify.scrub import ANSWER_MAX
-from minisched.notify.templates import last_lines, to_json, visible
+from minisched.notify.templates import last_lines, to_json
 
 TIMEOUT_S = 30.0
 KILL_GRACE_S = 2.0  # between TERM and KILL

@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Callable, Union
 
+from minisched.model.visible import visible
+
 LINE_MAX = 200  # characters of a subject, title or header: more is cut or refused by servers
 TAIL_MAX = 16 * 1024  # bytes of a log tail
 CUT = "..."
@@ -20,7 +22,6 @@ _STRING_OR_VARIABLE = re.compile(r'("(?:[^"\\]|\\.)*")|' + _VARIABLE.pattern, re
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _NO_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # all that ends a line somewhere, and other controls
 _HALF = re.compile(r"[\ud800-\udfff]")
-_SUSPECT = re.compile(r"[^ -~\n\t\u00a0\u3000]")  # the blanks of French and of Chinese text are no "printable"
 
 
 def fill(template: str, values: Mapping[str, str], quote: Callable[[str], str] = str) -> str:
@@ -77,12 +78,6 @@ def one_line(text: str, most: int = LINE_MAX) -> str:
     return line if len(line) <= most else line[: most - len(CUT)] + CUT
 
 
-def visible(text: str) -> str:
-    """The text as a mail or a chat may show it: what is not printable becomes `\\x1b`, `\\u202e`; line ends and tabs
-    stay. So terminal escapes, bidi and zero-width marks are dead, and UTF-8 can carry it."""
-    return _SUSPECT.sub(_escape, text)
-
-
 def visible_values(values: Mapping[str, str]) -> dict[str, str]:
     """The variables as templates get them: part of them was written by a task."""
     return {name: visible(value) for name, value in values.items()}
@@ -112,11 +107,3 @@ def last_lines(text: str, max_bytes: int) -> str:
         return rest.decode("utf-8", "ignore")
     room = max_bytes - len(CUT)
     return CUT + data[-room:].decode("utf-8", "ignore") if room > 0 else ""
-
-
-def _escape(match: re.Match[str]) -> str:
-    char = match.group()
-    if char.isprintable():
-        return char
-    code = ord(char)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -11,7 +11,7 @@ The time is that of the reading, which is within 1 s of the writing.
 """
 
 from minisched.tasklog.engine_log import engine_logger
-from minisched.tasklog.lines import visible, visible_line
+from minisched.tasklog.lines import visible_line
 from minisched.tasklog.reading import (
     Jump,
     OutputGone,
@@ -38,6 +38,5 @@ __all__ = [
     "read_run",
     "read_span",
     "run_lines",
-    "visible",
     "visible_line",
 ]

@@ -1,10 +1,11 @@
-"""From a stream's blocks to whole lines of valid UTF-8; and how text is shown to people."""
+"""From a stream's blocks to whole lines of valid UTF-8."""
 
 from __future__ import annotations
 
 import codecs
-import re
 from typing import Optional
+
+from minisched.model.visible import visible
 
 LINE_MAX = 64 * 1024  # bytes; a longer line goes on in a further one, so that memory is bounded
 
@@ -77,26 +78,6 @@ class LineAssembler:
         return b"".join((*pieces, text[done:]))
 
 
-_SUSPECT = re.compile(r"[^ -~\n\t\u00a0\u3000]")  # the blanks of French and of Chinese text are no "printable"
-
-
-def visible(text: str) -> str:
-    """`text` as a terminal, a page or a mail may show it: what is not printable becomes `\\x1b`, `\\u202e`.
-
-    That takes the life out of terminal escapes, and `str.isprintable` keeps out bidi and zero-width marks as well.
-    Line ends and tabs stay.
-    """
-    return _SUSPECT.sub(_escape, text)
-
-
 def visible_line(text: str) -> str:
     """As `visible`, for a text that must stay one line: its line ends are shown as `\\n`."""
     return visible(text).replace("\n", "\\n")
-
-
-def _escape(match: re.Match[str]) -> str:
-    char = match.group()
-    if char.isprintable():
-        return char
-    code = ord(char)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
