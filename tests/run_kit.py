@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,6 +36,24 @@ def until(fact: Callable[[], Any], timeout_s: float = 10.0) -> Any:
             return found
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.01)
+
+
+def sleeps(thread: threading.Thread, for_s: float = 0.7) -> bool:
+    """Whether a thread of this process comes to rest: for that long nothing wakes it.
+
+    What it still had to do is let pass: only a thread that is woken again and again never rests.
+    """
+
+    def switches() -> int:
+        status = Path(f"/proc/self/task/{thread.native_id}/status").read_text()
+        return sum(int(line.split()[1]) for line in status.splitlines() if "ctxt_switches" in line)
+
+    for _ in range(20):
+        before = switches()
+        time.sleep(for_s)  # for nothing to happen
+        if switches() == before:
+            return True
+    return False
 
 
 def at(text: str) -> float:

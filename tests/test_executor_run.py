@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from run_kit import PATH, REPO, Rig, linux, until
+from run_kit import PATH, REPO, Rig, linux, sleeps, until
 
 from minisched.model import RunFinished, RunStarted
 
@@ -218,15 +218,7 @@ def test_a_process_that_closes_its_output_is_waited_for(rig: Rig) -> None:
 def test_a_sleeping_task_wakes_nobody(rig: Rig) -> None:
     rig.start("sleep 30", timeout_s=3600.0)
     thread = next(thread for thread in threading.enumerate() if thread.name == f"run-{rig.run_id}")
-
-    def switches() -> int:
-        status = Path(f"/proc/self/task/{thread.native_id}/status").read_text()
-        return sum(int(line.split()[1]) for line in status.splitlines() if "ctxt_switches" in line)
-
-    until(lambda: switches() == (time.sleep(0.1), switches())[1])  # it has settled
-    before = switches()
-    time.sleep(0.7)  # for nothing to happen
-    assert switches() - before <= 1
+    assert sleeps(thread)
     rig.executor.cancel(rig.run_id, 0)
     rig.finished()
 
