@@ -77,6 +77,8 @@ def test_a_full_disk_lets_an_end_through_by_the_ballast_and_heals(tmp_path: Path
             [run_id] = store.commit(Batch([make(attempts=(TaskAttempt(1, Status.RUNNING, NOW),))]))
             assert (disk / "ballast").stat().st_size == 256 * 1024
             filler = fill_to_the_brim(disk)
+            assert not store.heal(), "others have filled the disk; the ballast stands"
+            assert (disk / "ballast").exists()
             big = [make(detail="x" * 20_000) for _ in range(100)]
             with pytest.raises(StoreError) as refused:
                 store.commit(Batch(big))

@@ -15,12 +15,19 @@ class Ballast:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._tight = False
 
     def make(self) -> bool:
-        """Make the file unless it is there or the disk has little room. True if it stands. Never raises."""
+        """Make the file unless it is there or the disk has little room. Never raises.
+
+        True while it stands and the disk has as much room again beside it: a disk that others have filled is told
+        before a run is lost to it.
+        """
+        free = free_bytes(self._path)
+        self._tight = free < (ROOM_FACTOR if self._tight else 1) * BALLAST_BYTES
         if os.path.exists(self._path):
-            return True
-        if free_bytes(self._path) < ROOM_FACTOR * BALLAST_BYTES:
+            return not self._tight
+        if free < ROOM_FACTOR * BALLAST_BYTES:
             return False
         fresh = self._path + ".new"
         try:

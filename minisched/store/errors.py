@@ -68,4 +68,4 @@ def free_bytes(path: str) -> int:
         disk = os.statvfs(os.path.dirname(path) or ".")
     except OSError:
         return 1 << 62
-    return disk.f_bavail * disk.f_frsize
+    return disk.f_bavail * disk.f_frsize if disk.f_blocks else 1 << 62  # some file systems count nothing
