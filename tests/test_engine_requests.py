@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Optional
 
 from engine_kit import T0, MakeSim, exits, task
 from factory import config
@@ -45,6 +45,25 @@ def test_a_run_asked_for_is_answered_with_its_id_once_its_row_is_on_disk(sim: Ma
     assert (row["run_id"], row["trigger"], row["status"]) == (answer.run_id, "manual", "running")
     assert one.world.processes[answer.run_id].launch.env["DAY"] == "today"
     assert any("a: run by hand, asked by a test" in line for line in one.lines)
+
+
+def test_who_has_an_answer_finds_it_on_the_board(sim: MakeSim) -> None:
+    one = sim(task(), script=exits(a=Exit(5.0)))
+    board = one.engine.board
+
+    class Reply(SimpleQueue[Answer]):
+        def put(self, item: Answer, block: bool = True, timeout: Optional[float] = None) -> None:
+            views.append((board.engine.config_stamp == one.source.stamp(), shown(one)))
+            super().put(item)
+
+    views: list[Any] = []
+    one.post(RunTask(Asked(Reply(), one.world.mono + 5), "a", {}, "a test"))
+    one.run_for(0.01)
+    one.source.write(config(task(task_name="another")))
+    one.post(Reload(Asked(Reply(), one.world.mono + 5), "a test"))
+    one.run_for(0.01)
+    assert views == [(True, [Status.RUNNING]), (True, [Status.RUNNING])]
+    assert board.tasks["a"].task.task_name == "another"
 
 
 def test_a_second_run_by_hand_is_treated_by_the_tasks_overlap(sim: MakeSim) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 from minisched.api.call import ANSWER_S, ask
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from minisched.api.ports import Ports
     from minisched.model import Problem
 
-LOOK_S = 0.005  # between looks at the Board, which shows a new config within the engine's step
 CHANGED = "the config file was changed by hand and is not in force yet; read the task again"
 
 
@@ -112,9 +110,5 @@ def _refuse_stale(call: Call, text: ConfigText) -> None:
 
 
 def put_in_force(call: Call, what: str) -> None:
-    """Let the engine load the file, and wait until the Board shows it. Raises Refused."""
-    ports = call.ports
-    ask(ports, lambda asked: Reload(asked, f"{what}, {call.by}"))
-    deadline = ports.monotonic() + ANSWER_S
-    while ports.board.engine.config_stamp != ports.config_stamp() and ports.monotonic() < deadline:
-        time.sleep(LOOK_S)
+    """Let the engine load the file; when it answers, the Board shows it. Raises Refused."""
+    ask(call.ports, lambda asked: Reload(asked, f"{what}, {call.by}"))

@@ -54,17 +54,14 @@ class Reloader:
         elif "config" in self.problems and mono >= self._next_reload:
             self.reload(now, "it can be used again", quiet=True)
 
-    def ask(self, message: Reload, now: Instant, stopping: bool) -> None:
-        """Somebody wants it read now; one who waits no longer is not answered, and nothing is done for him."""
-        asked = message.asked
-        if asked is not None and self.clock.monotonic() > asked.until:
-            return
-        if not stopping:
-            self.reload(now, message.by if asked is None else f"asked by {message.by}")
-        if asked is not None:
-            stays = Answer("stopping", "the engine is stopping; the config stays as it is")
-            refused = Answer("invalid", "the config file has problems", problems=self.config_problems)
-            asked.reply.put(stays if stopping else refused if self.config_problems else Answer())
+    def ask(self, message: Reload, now: Instant, stopping: bool) -> Answer:
+        """Somebody wants it read now."""
+        if stopping:
+            return Answer("stopping", "the engine is stopping; the config stays as it is")
+        self.reload(now, message.by if message.asked is None else f"asked by {message.by}")
+        if self.config_problems:
+            return Answer("invalid", "the config file has problems", problems=self.config_problems)
+        return Answer()
 
     def reload(self, now: Instant, why: str, doubtful: bool = False, quiet: bool = False) -> None:
         """Put the config file in force, or keep the old config and say why. doubtful: it may be half written, so a

@@ -171,7 +171,7 @@ class SchedulerEngine:
         self.courier.pump(now)
         config = self.reloader.config
         self.keeper.retain(config.settings.history, config.tasks.keys(), now, polling)
-        self.requests.answer()
+        self.requests.settle()
         self.publisher.publish(
             mono,
             config,
@@ -182,6 +182,7 @@ class SchedulerEngine:
             len(self.desk.running),
             self.courier.counts,
         )
+        self.requests.send()
         self.exit_code = self.ending.leave(mono)
 
     def nap_s(self) -> float:
@@ -209,7 +210,7 @@ class SchedulerEngine:
         elif isinstance(message, ResendNotice):
             self.requests.resend(message, now)
         elif isinstance(message, Reload):
-            self.reloader.ask(message, now, bool(self.ending.stops))
+            self.requests.reload(message, lambda: self.reloader.ask(message, now, bool(self.ending.stops)))
         elif isinstance(message, Stop):
             self.ending.stop(now, self.reloader.config.settings.shutdown_grace)
 
@@ -236,6 +237,7 @@ class SchedulerEngine:
         changed = self.calendar.apply(config, {}, now)
         self.calendar.begin(changed, now, starting=False)
         self.book.touched.update(config.tasks)
+        self.book.urgent = True  # with the book written, the board shows them in this step
         self.desk.pump(now)
         return len(changed)
 
