@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli_kit import Cli
+from closers import close_all
 from engine_kit import T0, MakeSim
 from running import Home
 from simulator import Exit, Sim
@@ -22,6 +23,12 @@ os.environ.pop("COLUMNS", None)  # of the terminal, or of pytest-xdist: tables a
 for number in (signal.SIGHUP, signal.SIGINT):  # under nohup, or behind a shell's `&`, they are ignored, by children too
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def _stores_are_closed() -> Iterator[None]:
+    yield
+    close_all()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Optional
 
+from closers import close_later
 from factory import config as make_config
 
 from minisched.config import ConfigError
@@ -265,6 +266,7 @@ class Sim:
         """Start an engine on the ledger as it is."""
         self.engines += 1
         self.ledger, self.store_problems = open_store(self.path, now=self.world.wall())
+        close_later(self.ledger)
         inbox: SimpleQueue[Message] = SimpleQueue()
         self.inbox = inbox
         self.executor = FakeExecutor(self.world, inbox)

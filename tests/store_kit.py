@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 import pytest
+from closers import close_later
 
 from minisched.model import (
     Batch,
@@ -81,6 +82,7 @@ def full_run() -> TaskExecution:
 def opened(path: Path, expected_db_id: Optional[str] = None) -> Store:
     """The store at `path`, which must have no problem."""
     store, problems = open_store(str(path), expected_db_id, now=NOW)
+    close_later(store)
     assert problems == []
     return store
 

@@ -712,12 +712,14 @@ def test_35_guesses_slow_nobody_down_and_are_one_line(engine: Engine) -> None:
         return took[10]
 
     before = seconds()
+    told = len(engine.home.engine_log())
     guesses = [f"guess-{number}-{engine.token[:20]}" for number in range(100)]
     for guess in guesses:
         assert engine.send(f"GET {API}/status", token=guess).status == 401
     assert seconds() < 5 * before + 0.02
     log = engine.home.engine_log()
-    assert len(re.findall("a request with a wrong token, from 127.0.0.1:", log)) == 1
+    wrong = "a request with a wrong token, from 127.0.0.1:"
+    assert wrong in log and log[told:].count(wrong) <= 2  # a line a minute, whoever the minute's first was
     assert "guess-" not in log and engine.token not in log
 
 

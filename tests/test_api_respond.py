@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,7 @@ def test_a_body_may_be_left_out_only_where_it_says_nothing(api: Api) -> None:
 
 
 def test_a_history_that_cannot_be_read_is_503_and_its_path_is_for_the_token_alone(api: Api) -> None:
-    with sqlite3.connect(api.database) as db:
+    with closing(sqlite3.connect(api.database)) as db:
         db.execute("PRAGMA user_version = 99")
     api.ports = api.ports._replace(public_status=True)
     found = api.get("/executions")

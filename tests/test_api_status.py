@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def api(tmp_path: Path) -> Iterator[Api]:
 
 
 def break_history(api: Api) -> None:
-    with sqlite3.connect(api.database) as db:
+    with closing(sqlite3.connect(api.database)) as db:
         db.execute("PRAGMA user_version = 99")
 
 
