@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from minisched.model import HistorySettings, HttpSettings, LogSettings, NotifySettings, Settings, SmtpSettings
+from minisched.model import HistorySettings, HttpSettings, LogSettings, NotifySettings, Settings, SmtpSettings, Words
 
-from .faults import Fault, refusal, show
+from .faults import Fault, missing, refusal, refused, show
 from .kinds import Bool, Choice, Duration, Integer, Size, Zone
 from .notify_fields import CA_FILE
 from .shapes import Field, ListOf, Table
@@ -19,9 +19,16 @@ if TYPE_CHECKING:
 
     from .faults import Reading
 
-HOST = Text("a host name or an address", ("host name or address", "主机名或地址"), r"[A-Za-z0-9._:-]{1,253}")
+HOST = Text(
+    Words("a host name or an address", "主机名或地址"),
+    ("host name or address", "主机名或地址"),
+    r"[A-Za-z0-9._:-]{1,253}",
+)
 ALLOWED_HOST = Text(
-    'a host name or an address, with its port if it has one, such as "plant.example.org:8787"; "*" is not allowed',
+    Words(
+        'a host name or an address, with its port if it has one, such as "plant.example.org:8787"; "*" is not allowed',
+        '主机名或地址，有端口则一并写出，如 "plant.example.org:8787"；不允许 "*"',
+    ),
     ("host, or host:port", "主机，或 主机:端口"),
     r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?",
 )
@@ -52,8 +59,12 @@ class ListenAddress(Text):
 
 
 LISTEN = ListenAddress(
-    'an IP address such as "127.0.0.1", "0.0.0.0" or "::1", or "localhost", which is the first of them; other names are'
-    " not looked up, and those by which browsers reach the page go into allowed_hosts",
+    Words(
+        'an IP address such as "127.0.0.1", "0.0.0.0" or "::1", or "localhost", which is the first of them; other names'
+        " are not looked up, and those by which browsers reach the page go into allowed_hosts",
+        '本机的 IP 地址，如 "127.0.0.1"、"0.0.0.0" 或 "::1"，或 "localhost"（即第一个）；其他名称不作解析，'
+        "浏览器访问页面所用的名称写入 allowed_hosts",
+    ),
     ("IP address, or `localhost`", "IP 地址，或 `localhost`"),
     rf"[Ll][Oo][Cc][Aa][Ll][Hh][Oo][Ss][Tt]|(?:{_BYTE}\.){{3}}{_BYTE}|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]{{1,45}}",
 )
@@ -61,15 +72,19 @@ LISTEN = ListenAddress(
 
 def _http(values: Mapping[str, Any]) -> list[Fault]:
     if values["enabled"] and not _LOOPBACK.fullmatch(values["host"]) and not values["allowed_hosts"]:
-        rule = "a host other than loopback needs allowed_hosts: the names by which browsers reach the page"
-        return [Fault("host", f"is {show(values['host'])}; {rule}")]
+        why = Words(
+            "a host other than loopback needs allowed_hosts: the names by which browsers reach the page",
+            "非回环地址须设置 allowed_hosts：浏览器访问页面所用的名称",
+        )
+        return [Fault("host", refused(show(values["host"]), why))]
     return []
 
 
 def _smtp(values: Mapping[str, Any]) -> list[Fault]:
     if (values["username"] is None) != (values["password"] is None):
-        missing = "password" if values["password"] is None else "username"
-        return [Fault(missing, "is missing; username and password go together")]
+        other = "password" if values["password"] is None else "username"
+        why = Words("username and password go together", "username 与 password 须同时设置")
+        return [Fault(other, missing(why))]
     return []
 
 

@@ -62,7 +62,7 @@ def _field(row: Field) -> dict[str, Any]:
 def _told(kind: Kind) -> dict[str, Any]:
     if isinstance(kind, Shared):
         return _told(kind.kind)
-    told: dict[str, Any] = {"kind": "", "rule": kind.rule, "words": _both(kind.words)}
+    told: dict[str, Any] = {"kind": "", "rule": _both(kind.rule), "words": _both(kind.words)}
     if isinstance(kind, ListOf) and kind.item is TASK_ID:
         return {**told, "kind": "task_ids"}
     base = next(base for base in type(kind).__mro__ if base in _KINDS)
@@ -82,7 +82,7 @@ def _attribute(name: str, value: Any) -> dict[str, Any]:
     if name == "variants":
         return {name: {word: [_field(row) for row in table.rows.values()] for word, table in value.items()}}
     if name == "name_rule":
-        return {name: value.rule}
+        return {name: _both(value.rule)}
     return {name: list(value) if isinstance(value, (dict, tuple)) else value}
 
 

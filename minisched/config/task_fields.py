@@ -6,7 +6,7 @@ JSON Schema, reference and the page's form come from these rows alone.
 
 from __future__ import annotations
 
-from minisched.model import Limits, Misfire, Overlap, Retry, Task
+from minisched.model import Limits, Misfire, Overlap, Retry, Task, Words
 
 from .kinds import Bool, Choice, Duration, Integer, Number, ScheduleText, Size, Zone
 from .notify_fields import RULE, Command
@@ -15,9 +15,15 @@ from .texts import ENV_NAME, PATH, Name, SecretText, Text
 
 LEAST_WAIT_S = 0.1  # shorter limits and delays make a busy loop (FAULTS, T7)
 
-TASK_ID = Name('1 to 64 letters, digits, "_" or "-"', ("task id", "任务 ID"), "[A-Za-z0-9_-]{1,64}")
+TASK_ID = Name(
+    Words('1 to 64 letters, digits, "_" or "-"', '字母、数字、"_" 或 "-"，共 1 至 64 个'),
+    ("task id", "任务 ID"),
+    "[A-Za-z0-9_-]{1,64}",
+)
 TASK_ENV_NAME = Text(
-    f'{ENV_NAME.rule}; names that begin with "MINISCHED_" are the engine\'s',
+    ENV_NAME.rule.then(
+        Words('; names that begin with "MINISCHED_" are the engine\'s', '；以 "MINISCHED_" 开头的名称归引擎使用')
+    ),
     ENV_NAME.words,
     f"(?!MINISCHED_){ENV_NAME.pattern}",
 )
@@ -203,5 +209,7 @@ OWN_FIELDS = ("task_id", "task_exec", "task_name")  # what `defaults` cannot set
 DEFAULTS = Table(
     *(row for name, row in TASK.rows.items() if name not in OWN_FIELDS),
     build=dict,
-    barred=dict.fromkeys(OWN_FIELDS, "is no default; each task has its own"),
+    barred=dict.fromkeys(
+        OWN_FIELDS, Words("is no default; each task has its own", "不能作为默认值；须由各任务自行设置")
+    ),
 )
