@@ -43,6 +43,11 @@ export function t(key, params = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in params ? String(params[name]) : whole));
 }
 
+/** What the engine says: `words` in the page's language, where it has them beside the English `message`. */
+export function said({ words, message }) {
+  return words?.[current] ?? message;
+}
+
 export function has(key) {
   return key in table;
 }

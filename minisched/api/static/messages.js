@@ -12,6 +12,18 @@ export const MESSAGES = {
   signin_token: ["Token", "令牌"],
   signin_kept: ["The token is kept in this browser until you sign out.", "令牌会保存在此浏览器中，直到退出登录。"],
 
+  // ---- failures that are rare ----
+  err_403: ["The engine takes it for the request of another site's page.", "引擎认为该请求来自其他网站的页面。"],
+  err_409_pending: ["It is on its way already.", "该消息已在发送中。"],
+  err_410: ["Its output is no longer kept.", "其输出已不再保留。"],
+  err_412: ["The config was changed by somebody else meanwhile. Nothing was saved.", "配置已被他人修改。未保存。"],
+  err_413: ["It is more than the engine takes at once (256 KiB).", "内容超过引擎一次接受的大小（256 KiB）。"],
+  err_414: ["The address that was asked for is too long.", "请求的地址过长。"],
+  err_421: ["The page may not be reached by this name; see allowed_hosts in the config.", "不允许以此名称访问页面；见配置中的 allowed_hosts。"],
+  err_422: ["The config would have problems; nothing was changed.", "配置会有问题，未作更改。"],
+  err_431: ["The browser sends larger headers than the engine takes.", "浏览器发送的请求头超过引擎接受的大小。"],
+  err_500: ["That is a bug of minisched; logs/minisched.log has it.", "这是 minisched 的缺陷；详见 logs/minisched.log。"],
+
   // ---- history ----
   history_of: ["History: {task}", "历史：{task}"],
   run_title: ["Run {id} of {task}", "{task} 的运行 {id}"],
@@ -170,6 +182,7 @@ export const MESSAGES = {
   ed_odd_value: ["The file has {value}, which has no place in this field; it is kept until you change it here or in the JSON.", "文件中为 {value}，此字段无法显示；在此处或 JSON 中修改之前会保留原值。"],
   ed_cmd_shell: ["shell text", "Shell 文本"],
   ed_cmd_list: ["program and arguments", "程序与参数"],
+  ed_id_taken: ["is taken: there is a task {id}, or one that differs in case only.", "已被使用：已有任务 {id}，或仅大小写不同的任务。"],
   ed_id_fixed: ["The id cannot change; copy the task's JSON to a new one instead.", "ID 不能修改；可将任务的 JSON 复制到新任务。"],
   ed_by_hand: ["No schedule: it runs by hand or when its dependencies have succeeded.", "无时间表：手动运行，或在依赖成功后运行。"],
   ed_next_due: ["Next due times", "接下来的到期时间"],

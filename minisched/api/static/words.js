@@ -1,6 +1,6 @@
 /** What became of a run, and why, in words. */
 import { fmtAgo, fmtSpan, now, visible } from "./dom.js";
-import { has, t } from "./i18n.js";
+import { has, said, t } from "./i18n.js";
 
 export const FAILURES = new Set(["business_failure", "technical_failure"]);
 export const UNFINISHED = new Set(["running", "retrying", "queued", "waiting"]);
@@ -104,7 +104,7 @@ export function troubles(status) {
 /** An ApiError as a sentence. */
 export function failure(error) {
   for (const key of [`err_${error.status}_${error.code}`, `err_${error.code}`, `err_${error.status}`]) {
-    if (has(key)) return t(key, { message: visible(error.message), names: error.dependents.join(", ") });
+    if (has(key)) return t(key, { names: error.dependents.join(", ") });
   }
-  return t("err_other", { message: visible(error.message) });
+  return t("err_other", { message: visible(said(error)) });
 }

@@ -1,0 +1,88 @@
+"""The page in Chinese, in a browser: what the engine has to say is told in Chinese too."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+
+import pytest
+from page_kit import Engine, OpenPage, choose, dialog, engine, expect, field, problem, view
+
+ENGLISH = re.compile(r"\b(?:is|expected|found|unknown|line|column|the|of|an?)\b")
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    tasks = [{"task_id": "first", "task_exec": "true"}, {"task_id": "second", "task_exec": "true"}]
+    with engine(tmp_path_factory.mktemp("chinese"), *tasks) as running:
+        yield running
+
+
+def test_wrong_fields_and_a_wrong_schedule_are_told_in_chinese(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="422|409|400", locale="zh-CN")
+    choose(page, "first", "edit")
+    schedule = field(page, "task_schedule")
+    schedule.get_by_role("combobox").first.fill("0 25 * * *")
+    expect(schedule.locator(".ed-errors").first).to_have_text(
+        '小时："25" 超出范围；可用 0 至 23，写法为 *、a、a-b、*/s、a/s、a-b/s（步长 s 至少为 1），'
+        '以及由逗号分隔的多项（见 "0 25 * * *"）'
+    )
+    schedule.get_by_role("combobox").first.fill("x" * 2000)
+    expect(schedule.locator("..").locator(".ed-preview")).to_contain_text("操作失败")
+    schedule.get_by_role("combobox").first.fill("@fortnightly")
+    field(page, "task_timezone").locator("input").fill("Asia/Shangai")
+    dialog(page).get_by_text("限制", exact=True).click()
+    field(page, "task_timeout").get_by_role("textbox").fill("5 min")
+    dialog(page).get_by_role("button", name="保存").click()
+    expect(problem(page, "task_timeout")).to_have_text('值为 "5 min"；应为时长，如 300 或 "5m"')
+    expect(problem(page, "task_timezone")).to_have_text('未知时区 "Asia/Shangai"；是否指 "Asia/Shanghai"？')
+    expect(schedule.locator(".ed-errors").first).to_contain_text('无法识别 "@fortnightly"；应为以下之一：@yearly、')
+    summary = dialog(page).locator(".ed-summary")
+    expect(summary).to_contain_text("有 3 个问题，未保存。")
+    assert not ENGLISH.search(summary.inner_text())
+
+
+def test_a_body_that_is_wrong_and_an_id_that_is_taken_are_told_in_chinese(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="400|409", locale="zh-CN")
+    page.get_by_role("button", name="新建任务").click()
+    field(page, "task_id").locator("input").fill("First")
+    field(page, "task_exec").get_by_role("textbox").first.fill("true")
+    dialog(page).get_by_role("button", name="保存").click()
+    expect(problem(page, "task_id")).to_contain_text("已被使用：已有任务 First")
+    dialog(page).get_by_role("tab", name="JSON").click()
+    dialog(page).locator(".ed-raw").fill('{"task_id": "third", "task_exec": "a\\u0000b"}')
+    dialog(page).get_by_role("button", name="保存").click()
+    expect(dialog(page).locator(".ed-summary")).to_contain_text(
+        '操作失败：请求内容 "/task_exec" 处：含有 NUL 字符或半个代理对'
+    )
+
+
+def test_a_config_broken_by_hand_is_told_in_chinese(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="422", locale="zh-CN")
+    view(page, "engine")
+    problems = page.locator(".problems .problem")
+    good = one.home.config.read_text()
+    bad = json.loads(good)
+    bad["tasks"][0]["task_retrys"] = {}
+    bad["tasks"][1]["task_dependencies"] = ["secnd"]
+    try:
+        one.home.config.write_text(json.dumps(bad))
+        expect(problems).to_have_text(
+            [
+                'tasks/config.json: tasks[0] (first): 未知字段 "task_retrys"；是否指 "task_retry"？',
+                "tasks/config.json: tasks[1] (second): task_dependencies[0] "
+                '值为 "secnd"；没有此 ID 的任务；是否指 "second"？',
+            ]
+        )
+        one.home.config.write_text('{"version": 1,\n "tasks": [}')
+        expect(problems).to_have_text(["tasks/config.json: 第 2 行，第 12 列： 此处为 }；应为一个值"])
+        os.chmod(one.home.config, 0o666)
+        page.get_by_role("button", name="重新读取配置").click()
+        expect(page.locator(".notice.bad")).to_contain_text("配置文件未生效")
+        expect(problems.first).to_contain_text("任何用户都可写入；请执行：chmod o-w")
+    finally:
+        os.chmod(one.home.config, 0o600)
+        one.home.config.write_text(good)
+    expect(page.get_by_text("配置文件已生效。")).to_be_visible()
