@@ -8,14 +8,22 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from page_kit import Engine, OpenPage, choose, dialog, engine, expect, field, problem, view
+from page_kit import Engine, OpenPage, act, card, choose, dialog, engine, expect, field, problem, view
+from sentences import BY_REASON, ELSEWHERE, FOREIGN, TOGETHER, WORDED, collected, shown
 
 ENGLISH = re.compile(r"\b(?:is|expected|found|unknown|line|column|the|of|an?)\b")
 
 
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    tasks = [{"task_id": "first", "task_exec": "true"}, {"task_id": "second", "task_exec": "true"}]
+    hook = {"type": "webhook", "url": "http://127.0.0.1:9/"}
+    rule = {"name": "tell", "triggers": ["technical_failure"], "channels": [hook]}
+    tasks = [
+        {"task_id": "first", "task_exec": "true"},
+        {"task_id": "second", "task_exec": "true"},
+        {"task_id": "absent", "task_exec": ["tasks/absent"], "task_notify": [rule]},
+        {"task_id": "slow", "task_exec": "exec sleep 60", "task_timeout": "0.2s"},
+    ]
     with engine(tmp_path_factory.mktemp("chinese"), *tasks) as running:
         yield running
 
@@ -86,3 +94,68 @@ def test_a_config_broken_by_hand_is_told_in_chinese(one: Engine, open_page: Open
         os.chmod(one.home.config, 0o600)
         one.home.config.write_text(good)
     expect(page.get_by_text("配置文件已生效。")).to_be_visible()
+
+
+def test_what_the_engine_keeps_is_shown_in_chinese_and_foreign_words_as_they_are(
+    one: Engine, open_page: OpenPage
+) -> None:
+    script = one.home.path / "tasks" / "absent"
+    script.write_text("#!/no/such/interpreter\n")
+    script.chmod(0o755)
+    for task_id in ("absent", "slow"):
+        one.run(task_id)
+        one.until(task_id, "technical_failure")
+    (one.home.path / "tasks").chmod(0o777)
+    page = open_page(one.link, locale="zh-CN")
+    expect(card(page, "absent")).to_contain_text(
+        re.compile("无法启动：.*tasks/absent: No such file or directory：其 #! 行中的解释器不存在")
+    )
+    try:
+        expect(page.locator(".bands")).to_contain_text("任何用户都可写入；请执行：chmod o-w")
+        view(page, "engine")
+        expect(page.locator(".problem").first).to_contain_text("文件")
+        expect(page.locator(".problem").first).to_contain_text("任何用户都可写入；请执行：chmod o-w")
+    finally:
+        (one.home.path / "tasks").chmod(0o755)
+    expect(page.locator(".outbox")).to_contain_text("无法连接服务器：Connection refused")
+    view(page, "tasks")
+    act(page, "slow", "history")
+    dialog(page).locator("tbody tr").first.click()
+    expect(dialog(page)).to_contain_text(re.compile(r"0\.\d 秒后被终止"))
+    page.keyboard.press("Escape")
+    choose(page, "absent", "edit")
+    dialog(page).get_by_role("button", name="发送测试消息").click()
+    expect(dialog(page).locator(".tr-results li")).to_contain_text("无法连接服务器：Connection refused")
+
+
+def test_the_sentences_come_with_the_switch_to_chinese(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    view(page, "engine")
+    outbox = page.locator(".outbox")
+    expect(outbox).to_contain_text("the server cannot be reached: Connection refused")
+    page.locator("button.language").click()
+    expect(outbox).to_contain_text("无法连接服务器：Connection refused")
+    page.locator("button.language").click()
+    expect(outbox).to_contain_text("the server cannot be reached: Connection refused")
+
+
+TRANSLATE = """async (texts) => {
+  const { inChinese } = await import('/sentences.js');
+  return texts.map(inChinese);
+}"""
+
+
+def test_every_sentence_that_the_engine_keeps_or_tells_is_known_in_chinese(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    unknown = []
+    for forms in shown():
+        told = page.evaluate(TRANSLATE, forms)
+        if not any(re.search("[一-鿿]", text) and not re.search("[a-z]{2,} [a-z]{2,}", text) for text in told):
+            unknown.append(forms[0])
+    assert not unknown
+    assert page.evaluate(TRANSLATE, FOREIGN) == FOREIGN
+    assert dict(zip(TOGETHER, page.evaluate(TRANSLATE, list(TOGETHER)))) == TOGETHER
+
+
+def test_no_sentence_is_left_out_that_is_not_there() -> None:
+    assert collected() >= ELSEWHERE | BY_REASON | WORDED.keys()

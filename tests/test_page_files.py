@@ -18,6 +18,7 @@ FIRST_VIEW_MAX = 100_000  # bytes, uncompressed
 
 TEXT = r'"((?:[^"\\]|\\.)*)"'
 LINE = re.compile(rf"^  (\w+): \[{TEXT}, {TEXT}\],$", re.MULTILINE)
+SENTENCE = re.compile(rf"^  \[{TEXT}, {TEXT}\],$", re.MULTILINE)
 
 IMPORT = re.compile(r'^(?:import|export).* from "\./(.+?)";$', re.MULTILINE)
 
@@ -53,7 +54,9 @@ def test_no_text_stands_twice() -> None:
 
 
 def test_both_languages_fill_in_the_same_values() -> None:
-    for key, (english, chinese) in MESSAGES.items():
+    sentences = SENTENCE.findall(SCRIPTS["sentences.js"])
+    assert len(sentences) == SCRIPTS["sentences.js"].count("\n  [") > 50
+    for key, (english, chinese) in [*MESSAGES.items(), *((pair[0], pair) for pair in sentences)]:
         assert set(re.findall(r"\{(\w+)\}", english)) == set(re.findall(r"\{(\w+)\}", chinese)), key
 
 

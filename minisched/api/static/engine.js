@@ -2,7 +2,7 @@
 import { call } from "./api.js";
 import { notice } from "./dialog.js";
 import { button, fmtAgo, fmtBytes, fmtTime, h, icon, setText, visible, visibleText } from "./dom.js";
-import { lang, said, t } from "./i18n.js";
+import { has, lang, said, t } from "./i18n.js";
 import { outbox } from "./outbox.js";
 import { failure, troubles } from "./words.js";
 
@@ -64,7 +64,10 @@ async function readAgain(reload) {
 function fillTrouble(el, problems) {
   el.hidden = !problems.length;
   if (!problems.length) return;
-  const rows = problems.map(({ about, message }) => h("li", { class: "problem" }, icon("warn"), h("p", {}, h("strong", { text: visible(about) }), ` ${visible(message)}`)));
+  const rows = problems.map(({ about, message }) => {
+    const key = `about_${about.replace(" ", "_")}`;
+    return h("li", { class: "problem" }, icon("warn"), h("p", {}, h("strong", { text: has(key) ? t(key) : visible(about) }), ` ${visible(message)}`));
+  });
   el.replaceChildren(h("h2", { text: t("en_problems") }), h("ul", {}, rows));
 }
 
