@@ -29,7 +29,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 def test_wrong_fields_and_a_wrong_schedule_are_told_in_chinese(one: Engine, open_page: OpenPage) -> None:
-    page = open_page(one.link, expected="422|409|400", locale="zh-CN")
+    page = open_page(one.link, expected="422|400|414", locale="zh-CN")
     choose(page, "first", "edit")
     schedule = field(page, "task_schedule")
     schedule.get_by_role("combobox").first.fill("0 25 * * *")
@@ -38,7 +38,10 @@ def test_wrong_fields_and_a_wrong_schedule_are_told_in_chinese(one: Engine, open
         '以及由逗号分隔的多项（见 "0 25 * * *"）'
     )
     schedule.get_by_role("combobox").first.fill("x" * 2000)
-    expect(schedule.locator("..").locator(".ed-preview")).to_contain_text("操作失败")
+    preview = schedule.locator("..").locator(".ed-preview")
+    expect(preview).to_have_text('操作失败：参数 "schedule"：应为最多 1000 个字符的文本')
+    schedule.get_by_role("combobox").first.fill("x" * 9000)
+    expect(preview).to_have_text(re.compile("请求的地址(超过 [0-9]+ 字节|过长)"))
     schedule.get_by_role("combobox").first.fill("@fortnightly")
     field(page, "task_timezone").locator("input").fill("Asia/Shangai")
     dialog(page).get_by_text("限制", exact=True).click()

@@ -140,6 +140,11 @@ const SENTENCES = [
   ["another process has started {task}", "另一进程已启动 {task}"],
   ["{path} cannot be moved aside: {why}", "无法移开 {path}：{why}"],
   ["{path}.db: {names} missing", "{path}.db：缺少 {names}"],
+
+  // ---- a request that is not taken ----
+  ["query parameter \"{name}\": expected {rule}", "参数 \"{name}\"：应为 {rule}"],
+  ["a text of at most {n} characters", "最多 {n} 个字符的文本"],
+  ["the request target has more than {n} bytes", "请求的地址超过 {n} 字节"],
 ];
 const JOINTS = [["; ", "；"], [": ", "："], [", ", "，"]]; // sentences that stand beside each other
 const HAN = /[\u4e00-\u9fff]/;

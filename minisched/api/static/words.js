@@ -106,5 +106,5 @@ export function failure(error) {
   for (const key of [`err_${error.status}_${error.code}`, `err_${error.code}`, `err_${error.status}`]) {
     if (has(key)) return t(key, { names: error.dependents.join(", ") });
   }
-  return t("err_other", { message: visible(said(error)) });
+  return t("err_other", { message: visible(translated(said(error))) });
 }
