@@ -31,7 +31,7 @@ _UNITS = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 class Kind(ABC):
     """How one value is read."""
 
-    words = ("", "")
+    words = Words("", "")
 
     @property
     @abstractmethod
@@ -53,7 +53,7 @@ class Kind(ABC):
 
 class Bool(Kind):
     rule = Words("true or false", "布尔值 true 或 false")
-    words = ("true or false", "true 或 false")
+    words = Words("true or false", "true 或 false")
 
     def read(self, value: Any, reading: Reading, base: Any) -> bool:
         if value is True or value is False:
@@ -67,8 +67,8 @@ class Bool(Kind):
 class Integer(Kind):
     def __init__(self, low: int, high: int) -> None:
         self.low, self.high = low, high
-        words = (f"whole number, {low} to {high}", f"整数，{low} 至 {high}")
-        self.words = words if low < high else (f"`{low}`", f"`{low}`")
+        words = Words(f"whole number, {low} to {high}", f"整数，{low} 至 {high}")
+        self.words = words if low < high else Words(f"`{low}`", f"`{low}`")
 
     @property
     def rule(self) -> Words:
@@ -88,7 +88,7 @@ class Integer(Kind):
 class Number(Kind):
     def __init__(self, low: float, high: float) -> None:
         self.low, self.high = low, high
-        self.words = (f"number, {low} to {high}", f"数字，{low} 至 {high}")
+        self.words = Words(f"number, {low} to {high}", f"数字，{low} 至 {high}")
 
     @property
     def rule(self) -> Words:
@@ -110,8 +110,8 @@ class Duration(Kind):
 
     def __init__(self, low: float = 0) -> None:
         self.low = low
-        at_least = (f", at least {low}s", f"，至少 {low}s") if low else ("", "")
-        self.words = (f"duration{at_least[0]}", f"时长{at_least[1]}")
+        words = Words("duration", "时长")
+        self.words = words.then(Words(f", at least {low}s", f"，至少 {low}s")) if low else words
 
     def read(self, value: Any, reading: Reading, base: Any) -> float:
         key = ("duration", value) if isinstance(value, str) else None
@@ -136,13 +136,13 @@ class Size(Kind):
     """Bytes: a whole number, or text with a unit; a KB is 1024 bytes, as where memory and files are counted. At least
     `low`; with `or_zero` also 0, for none."""
 
-    words = ("size", "大小")
+    words = Words("size", "大小")
 
     def __init__(self, low: int, or_zero: bool = False) -> None:
         self.low, self.or_zero = low, or_zero
         self.least = f"{low // 2**20}MB" if low >= 2**20 else str(low)
         if or_zero:
-            self.words = (f"size, at least {self.least}, or 0", f"大小，至少 {self.least}，或 0")
+            self.words = Words(f"size, at least {self.least}, or 0", f"大小，至少 {self.least}，或 0")
 
     @property
     def rule(self) -> Words:
@@ -180,7 +180,8 @@ class Choice(Kind):
         self.values: dict[str, Any] = {}
         for choice in choices:
             self.values.update({choice: choice} if isinstance(choice, str) else {str(word): word for word in choice})
-        self.words = (" · ".join(f"`{word}`" for word in self.values),) * 2
+        values = " · ".join(f"`{word}`" for word in self.values)
+        self.words = Words(values, values)
 
     @property
     def rule(self) -> Words:
@@ -199,7 +200,7 @@ class Zone(Kind):
     """The name of a time zone that this machine knows. Each name is looked up once in a reading."""
 
     rule = Words('an IANA time zone name such as "Europe/Berlin"', '时区的 IANA 名称，如 "Europe/Berlin"')
-    words = ("IANA time zone name", "IANA 时区名")
+    words = Words("IANA time zone name", "IANA 时区名")
 
     def read(self, value: Any, reading: Reading, base: Any) -> str:
         if not isinstance(value, str):
@@ -228,7 +229,7 @@ class ScheduleText(Kind):
         'a schedule such as "30 2 * * *", "@every 90s" or "@reboot"',
         '时间表，如 "30 2 * * *"、"@every 90s" 或 "@reboot"',
     )
-    words = ("schedule", "时间表")
+    words = Words("schedule", "时间表")
 
     def read(self, value: Any, reading: Reading, base: Any) -> str:
         if not isinstance(value, str):

@@ -29,10 +29,8 @@ class ListOf(Kind):
         self, item: Kind, least: int = 0, one: bool = False, key: Optional[Callable[[Any], Any]] = None
     ) -> None:
         self.item, self.least, self.one, self.key = item, least, one, key
-        name, name_zh = item.words
-        self.words = (
-            (f"{name}, or a list of such", f"{name_zh}，或其列表") if one else (f"list of {name}", f"{name_zh}的列表")
-        )
+        listed = Words(f"list of {item.words.en}", f"{item.words.zh}的列表")
+        self.words = item.words.then(Words(", or a list of such", "，或其列表")) if one else listed
 
     @property
     def rule(self) -> Words:
@@ -75,7 +73,7 @@ class MapOf(Kind):
 
     def __init__(self, name: Text, item: Kind) -> None:
         self.name, self.item = name, item
-        self.words = (f"object: name to {item.words[0]}", f"对象：名称到{item.words[1]}")
+        self.words = Words(f"object: name to {item.words.en}", f"对象：名称到{item.words.zh}")
 
     def read(self, value: Any, reading: Reading, base: Optional[Mapping[str, Any]]) -> Mapping[str, Any]:
         if not isinstance(value, dict):
@@ -118,7 +116,7 @@ class Field(NamedTuple):
     null: bool = False  # `null` may be written though there is a default
     example: Any = None
     attribute: str = ""  # where it is kept, if not under its name
-    default_words: tuple[str, str] = ("", "")  # of a default that is worked out
+    default_words: Words = Words("", "")  # of a default that is worked out
 
     @property
     def nullable(self) -> bool:
@@ -146,7 +144,7 @@ class Table(Kind):
         self._readers = {row.name: (row.attribute or row.name, row.kind.read) for row in rows}
         self.required = [row.name for row in rows if row.required]
         self.build, self.check = build, check
-        self.words = ("object", "对象")
+        self.words = Words("object", "对象")
         reading = Reading()
         self.defaults: dict[str, Any] = {
             row.attribute or row.name: None if row.default is None else row.kind.read(row.default, reading, None)
@@ -222,7 +220,7 @@ class Variants(Kind):
 
     def __init__(self, build: Callable[[str, Mapping[str, Any]], Any], **tables: Table) -> None:
         self.build, self.tables = build, tables
-        self.words = ("object by its `type`", "对象，由 `type` 决定")
+        self.words = Words("object by its `type`", "对象，由 `type` 决定")
 
     def read(self, value: Any, reading: Reading, base: Any) -> Any:
         if not isinstance(value, dict):

@@ -228,21 +228,27 @@ def _find_doubtful(text: str) -> list[Fault]:
         elif expects_key and keys is not None:
             key = json.loads(word)
             if key in keys:
-                twice = Words(
-                    f"field {show(key)} stands twice, in line {keys[key]} and in line {line}; remove one",
-                    f"字段 {show(key)} 重复，见第 {keys[key]} 行和第 {line} 行；请删去其一",
-                )
-                faults.append(Fault(_path(steps[:-1]), twice, sentence=True))
+                faults.append(Fault(_path(steps[:-1]), _twice(key, keys[key], line), sentence=True))
             keys[key] = line
             steps[-1] = key
             expects_key = False
         elif word[0] in "-0123456789NI" and (len(word) > MAX_DIGITS or isinf(float(word)) or word == "NaN"):
-            shown = Words(word, f" {word}")
-            if len(word) > MAX_DIGITS:
-                shown = Words(f"a number of {len(word)} digits", f" {len(word)} 位的数")
-            words = Words(f"is {shown.en} in line {line}; {FINITE.en}", f"第 {line} 行的值为{shown.zh}；{FINITE.zh}")
-            faults.append(Fault(_path(steps), words))
+            faults.append(Fault(_path(steps), _infinite(word, line)))
     return faults
+
+
+def _twice(key: str, first: int, second: int) -> Words:
+    return Words(
+        f"field {show(key)} stands twice, in line {first} and in line {second}; remove one",
+        f"字段 {show(key)} 重复，见第 {first} 行和第 {second} 行；请删去其一",
+    )
+
+
+def _infinite(number: str, line: int) -> Words:
+    shown = Words(number, number)
+    if len(number) > MAX_DIGITS:
+        shown = Words(f"a number of {len(number)} digits", f"{len(number)} 位的数")
+    return Words(f"is {shown.en} in line {line}; {FINITE.en}", f"第 {line} 行的值为 {shown.zh}；{FINITE.zh}")
 
 
 def _path(steps: list[Any]) -> str:

@@ -14,6 +14,8 @@ from .kinds import Kind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+TEXT_WORDS = Words("text", "文本")
+
 _LINE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"  # no line end: names go into logs and mail headers
 _LINES = r"[^\x00\ud800-\udfff]"
 _STRANGE = re.compile(r"\x00|[\ud800-\udfff]")
@@ -26,7 +28,7 @@ class Text(Kind):
     def __init__(
         self,
         rule: Optional[Words] = None,
-        words: tuple[str, str] = ("text", "文本"),
+        words: Words = TEXT_WORDS,
         pattern: Optional[str] = None,
         lines: bool = False,
         least: int = 0,
@@ -90,13 +92,13 @@ class SecretText(Kind):
     def __init__(
         self,
         text: Text,
-        words: tuple[str, str] = ("text", "文本"),
+        words: Words = TEXT_WORDS,
         plain: bool = False,
         masked: Optional[bool] = None,
     ) -> None:
         self.text, self.plain = text, plain
         self.masked = not plain if masked is None else masked
-        self.words = (f"{words[0]}, or a secret's place", f"{words[1]}，或密文的位置")
+        self.words = words.then(Words(", or a secret's place", "，或密文的位置"))
 
     @property
     def rule(self) -> Words:
@@ -139,9 +141,8 @@ class Template(Kind):
     def __init__(self, variables: tuple[str, ...], lines: bool = True, json: bool = False) -> None:
         self.text = Text(lines=lines, most=65536)
         self.variables, self.json = variables, json
-        self.words = (
-            ("template, or an object of templates", "模板，或由模板组成的对象") if json else ("template", "模板")
-        )
+        words = Words("template", "模板")
+        self.words = words.then(Words(", or an object of templates", "，或由模板组成的对象")) if json else words
 
     @property
     def rule(self) -> Words:
@@ -180,8 +181,8 @@ class Template(Kind):
 
 ENV_NAME = Text(
     Words('the name of an environment variable: letters, digits and "_"', '环境变量名：字母、数字和 "_"'),
-    ("name", "名称"),
+    Words("name", "名称"),
     "[A-Za-z_][A-Za-z0-9_]{0,255}",
 )
-PATH = Text(Words("a path without control characters", "不含控制字符的路径"), ("path", "路径"), least=1)
+PATH = Text(Words("a path without control characters", "不含控制字符的路径"), Words("path", "路径"), least=1)
 PLACES = {"from_env": ENV_NAME, "from_file": PATH}
