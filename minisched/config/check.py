@@ -171,18 +171,18 @@ class _Tasks:
             elif any(f"{log}/".startswith(f"{folder}/") for folder in self.kept_folders):
                 self._tell(task_id, "task_log", _is_which(task.task_log, IN_KEPT_FOLDER))
             elif log in owners:
-                self._tell_log(task_id, task, owners[log], Words("is the log of", "已用作日志的是"))
+                self._tell_log(task_id, task, owners[log], Words("is the log of", "该日志已属于"))
             else:
                 owners[log] = task_id
         for log, task_id in owners.items():
             rotated = _ROTATED.fullmatch(log) if log[-1].isdigit() else None
             if rotated and rotated[1] in owners:
-                what = Words("is a name for the rotated logs of", "轮转日志也用此名称的是")
+                what = Words("is a name for the rotated logs of", "此名称用于轮转日志，属于")
                 self._tell_log(task_id, self.tasks[task_id], owners[rotated[1]], what)
             folder = log.rpartition("/")[0]
             while folder:
                 if folder in owners:
-                    what = Words("has as a folder the log of", "其上级目录已用作日志的是")
+                    what = Words("has as a folder the log of", "其上级目录是日志文件，属于")
                     self._tell_log(task_id, self.tasks[task_id], owners[folder], what)
                 folder = folder.rpartition("/")[0]
 
@@ -224,7 +224,7 @@ class _Tasks:
     def _tell_log(self, task_id: str, task: Task, other: str, what: Words) -> None:
         owner = self.owners[other][:-1] if other else ""
         whose = Words(owner, f" {owner}") if owner else Words("the engine itself", "引擎自身")
-        why = Words(f"{what.en} {whose.en}; expected a log of its own", f"{what.zh}{whose.zh}；应为单独的日志")
+        why = Words(f"{what.en} {whose.en}; expected a log of its own", f"{what.zh}{whose.zh}；应使用单独的日志")
         self._tell(task_id, "task_log", _is_which(task.task_log, why))
 
     def _tell(self, task_id: str, path: str, words: Words) -> None:
