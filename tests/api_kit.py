@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Optional
 from urllib.parse import parse_qsl, urlsplit
 
 from store_kit import NOW, make
+from words_kit import in_both
 
 from minisched.api.card_cache import CardCache
 from minisched.api.listeners import Listeners
@@ -39,6 +40,7 @@ from minisched.model import (
     Task,
     TaskExecution,
     TaskView,
+    Words,
 )
 from minisched.store import History, Store, open_store
 
@@ -76,7 +78,12 @@ def validator(name: str) -> Any:
 
 
 def check(method: str, path: str, response: Response) -> None:
-    """Whether the answer is one of the route's, and as its schema has it."""
+    """Whether the answer is one of the route's, and as its schema has it; and whether what may be wrong in a config or
+    a body is told in both languages."""
+    if response.status >= 400 and response.content_type.startswith("application/json"):
+        error = json.loads(response.body).get("error", {})
+        for one in [*error.get("problems", ()), *([error] if "pointer" in error else ())]:
+            assert in_both(Words(**one["words"])).en == one["message"]
     found = match(method, path)
     if not isinstance(found, Match) or response.stream is not None:
         return

@@ -2,13 +2,17 @@
 
 import json
 
+from words_kit import in_both
+
 from minisched.config import parse_config
 
 
 def problems_of(document, **options):
-    """The lines a user gets, without the file."""
+    """The lines a user gets, without the file; each is there in Chinese too."""
     config, problems = parse_config(json.dumps(document).encode(), **options)
     assert (config is None) == bool(problems)
+    for problem in problems:
+        in_both(problem.words)
     return [str(problem).replace("tasks/config.json: ", "", 1) for problem in problems]
 
 

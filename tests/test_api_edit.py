@@ -13,7 +13,7 @@ from api_kit import Api
 from config_kit import task
 from store_kit import fill_to_the_brim, small_disk
 
-from minisched.model import Answer, Problem, Reload
+from minisched.model import Answer, Problem, Reload, Words
 
 HOOK = {"type": "webhook", "url": "https://chat.example.org/hooks/hunter2", "headers": {"Authorization": "hunter3"}}
 RULE = {"name": "tell ops", "triggers": ["technical_failure"], "channels": [HOOK]}
@@ -234,7 +234,7 @@ def test_one_change_at_a_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None
         (None, "busy", "the file is written, but not in force yet: the engine did not answer"),
         (Answer("stopping", "it stops"), "stopping", "the file is written, but not in force yet: it stops"),
         (
-            Answer("invalid", "it has problems", problems=(Problem("", "is broken"),)),
+            Answer("invalid", "it has problems", problems=(Problem("", Words("is broken", "已损坏")),)),
             "invalid_config",
             "the file is written, but not in force: it has problems",
         ),

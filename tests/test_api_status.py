@@ -13,7 +13,7 @@ from api_kit import Api
 from config_kit import task
 from store_kit import NOW, make
 
-from minisched.model import Problem, Status
+from minisched.model import Problem, Status, Words
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def break_history(api: Api) -> None:
 def test_the_status_tells_the_engine(api: Api) -> None:
     api.record(make("a", Status.SUCCESS))
     api.record(make("gone", Status.SUCCESS))
-    problem = Problem("tasks[0] (a): task_nice", "is 99; expected less", path="task_nice")
+    problem = Problem("tasks[0] (a): task_nice", Words("is 99; expected less", "值为 99；应更小"), path="task_nice")
     api.board.engine = api.board.engine._replace(
         problems={"files": "logs/ is full"}, config_problems=(problem,), running=2, started=NOW - 60
     )
@@ -45,8 +45,10 @@ def test_the_status_tells_the_engine(api: Api) -> None:
         {
             "file": "tasks/config.json",
             "place": "tasks[0] (a): task_nice",
+            "place_words": {"en": "tasks[0] (a): task_nice", "zh": "tasks[0] (a): task_nice"},
             "path": "task_nice",
             "message": "is 99; expected less",
+            "words": {"en": "is 99; expected less", "zh": "值为 99；应更小"},
         }
     ]
     assert found["history"]["runs"] == 2
@@ -89,7 +91,7 @@ def test_health_is_open_and_tells_why_with_the_token_only(api: Api) -> None:
     assert reasons[:2] == ["files: logs/ is full", "config: task_nice is 99"]
     assert re.fullmatch(r"the engine's loop has stood still for 2\d s", reasons[2])
     assert reasons[3:] == ["the engine is stopping"]
-    api.board.engine = api.board.engine._replace(config_problems=(Problem("x", "is wrong"),))
+    api.board.engine = api.board.engine._replace(config_problems=(Problem("x", Words("is wrong", "有误")),))
     assert "tasks/config.json: x is wrong" in api.get("/healthz").json["reasons"]
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from words_kit import in_both
 
 from minisched.config import ConfigError, check_permissions, load_config, read_config
 
@@ -30,6 +31,7 @@ def refusal(call, path):
         call(path)
     (problem,) = caught.value.problems
     assert str(caught.value) == str(problem)
+    in_both(problem.words)
     return str(problem)
 
 

@@ -34,7 +34,7 @@ def test_every_kind_has_a_word_and_says_its_rule_in_both_languages():
     found = list(everything(FIELDS.values()))
     assert {field["kind"] for field in found} == KINDS
     for field in found:
-        assert field["rule"] and field["words"]["en"] and field["words"]["zh"]
+        assert all(field[name][language] for name in ("rule", "words") for language in ("en", "zh"))
         if "name" in field:
             assert field["help"]["en"] and field["help"]["zh"]
 
@@ -49,7 +49,7 @@ def test_a_field_tells_what_goes_with_its_kind():
     assert (FIELDS["task_schedule"]["item"]["kind"], FIELDS["task_schedule"]["one"]) == ("schedule", True)
     assert [field["name"] for field in FIELDS["task_limits"]["fields"]] == ["memory", "cpu_seconds", "open_files"]
     assert (FIELDS["task_env"]["item"]["kind"], FIELDS["task_env"]["item"]["secret"]) == ("secret", False)
-    assert "environment variable" in FIELDS["task_env"]["name_rule"]
+    assert "environment variable" in FIELDS["task_env"]["name_rule"]["en"]
     rule = {field["name"]: field for field in FIELDS["task_notify"]["item"]["fields"]}
     channels = rule["channels"]["item"]["variants"]
     assert list(channels) == ["email", "webhook", "command", "file"]

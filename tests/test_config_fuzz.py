@@ -4,6 +4,7 @@ import json
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from words_kit import CHINESE
 
 from minisched.config import check_task, parse_config, parse_document, save_config
 from minisched.config.task_fields import TASK
@@ -27,6 +28,7 @@ def as_promised(answer):
     for problem in problems:
         assert str(problem).isprintable()
         assert len(str(problem)) < 1500
+        assert problem.words.zh.isprintable() and CHINESE.search(problem.words.zh)
 
 
 @FUZZ

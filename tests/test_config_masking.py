@@ -5,9 +5,11 @@ import json
 import pytest
 from config_kit import problems_of, task
 from factory import config
+from words_kit import in_both
 
 from minisched.config.fields import DOCUMENT
-from minisched.config.masking import effective_task, masked, unmasked
+from minisched.config.masking import effective_task, masked
+from minisched.config.masking import unmasked as really_unmasked
 
 HOOK = {
     "type": "webhook",
@@ -25,6 +27,13 @@ def rule(name="tell ops", *channels, **fields):
 
 def with_rules(*rules, **fields):
     return task(task_notify=list(rules), **fields)
+
+
+def unmasked(*arguments):
+    task, faults = really_unmasked(*arguments)
+    for fault in faults:
+        in_both(fault.words)
+    return task, faults
 
 
 def test_secrets_are_stars_and_their_places_are_shown():
@@ -108,7 +117,7 @@ def test_where_the_address_is_changed_no_secret_goes_along(url):
         "task_notify[0].channels[0].secret",
         "task_notify[0].channels[0].headers.Authorization",
     ]
-    assert all(fault.message.startswith('is "***", and its url is another one: give it anew;') for fault in faults)
+    assert all(fault.words.en.startswith('is "***", and its url is another one: give it anew;') for fault in faults)
     back["task_notify"][0]["channels"][0]["url"] = HOOK["url"]  # it was typed again
     assert unmasked(back, before) == (before, [])
 
@@ -173,7 +182,7 @@ def test_of_two_channels_that_look_alike_the_one_left_gets_neither_secret():
         "task_notify[0].channels[0].secret",
         "task_notify[0].channels[0].headers.Authorization",
     ]
-    assert faults[0].message.startswith('is "***", and there is no value to keep; expected an http:// or https://')
+    assert faults[0].words.en.startswith('is "***", and there is no value to keep; expected an http:// or https://')
     twins = with_rules(rule("a", HOOK, HOOK))
     kept = masked(twins)
     del kept["task_notify"][0]["channels"][0]

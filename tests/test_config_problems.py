@@ -4,6 +4,7 @@ import json
 
 import pytest
 from config_kit import problems_of, task
+from words_kit import CHINESE, in_both
 
 from minisched.config import check_document, check_task, parse_config, parse_document
 from minisched.config.faults import Reading, Wrong
@@ -297,20 +298,27 @@ def test_secrets_are_never_shown():
     assert "geheim" not in "\n".join(found)
 
 
-def secrets_in(kind, path=""):
-    """Every kind of the table whose text is masked, with a place to name it by."""
-    if isinstance(kind, SecretText) and kind.masked:
-        yield path, kind
+def kinds_in(kind, path=""):
+    """Every kind of the table, with a place to name it by."""
+    yield path, kind
     for name, inner in vars(kind).items():
         if isinstance(inner, Kind):
-            yield from secrets_in(inner, f"{path}.{name}")
+            yield from kinds_in(inner, f"{path}.{name}")
     for row in getattr(kind, "rows", {}).values():
-        yield from secrets_in(row.kind, f"{path}.{row.name}")
+        yield from kinds_in(row.kind, f"{path}.{row.name}")
     for name, table in getattr(kind, "tables", {}).items():
-        yield from secrets_in(table, f"{path}.{name}")
+        yield from kinds_in(table, f"{path}.{name}")
 
 
-SECRETS = dict(secrets_in(DOCUMENT))
+KINDS = dict(kinds_in(DOCUMENT))
+SECRETS = {path: kind for path, kind in KINDS.items() if isinstance(kind, SecretText) and kind.masked}
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+def test_every_kind_of_the_table_says_its_rule_in_chinese_too(kind):
+    rule = in_both(kind.rule)
+    assert CHINESE.match(rule.zh), "it follows a Chinese character, without a blank"
+    assert kind.words[0] and kind.words[1]
 
 
 def test_the_secrets_of_the_table_are_found():

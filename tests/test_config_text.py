@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from words_kit import in_both, values_in
 
 from minisched.config import parse_config, parse_json
 
@@ -10,6 +11,9 @@ from minisched.config import parse_config, parse_json
 def told(data):
     document, problems = parse_json(data)
     assert problems
+    for problem in problems:
+        in_both(problem.words)
+        assert values_in(problem.place) == values_in(problem.place_zh or problem.place)
     return [f"{problem.place} {problem.message}".strip() for problem in problems], document
 
 

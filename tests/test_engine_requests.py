@@ -11,7 +11,7 @@ from factory import config
 from simulator import Exit, Sim
 from test_engine_trouble import moody_sim
 
-from minisched.model import Answer, Asked, Problem, Reload, RunTask, Status, StopRun
+from minisched.model import Answer, Asked, Problem, Reload, RunTask, Status, StopRun, Words
 
 
 def asked(one: Sim, seconds: float = 5.0) -> Asked:
@@ -135,7 +135,7 @@ def test_a_run_is_stopped_in_whatever_state_it_is(sim: MakeSim) -> None:
 
 def test_a_reload_that_is_asked_for_tells_the_problems(sim: MakeSim) -> None:
     one = sim(task())
-    one.source.write([Problem("tasks[0] (a): task_timeout", 'is "5 min"')])
+    one.source.write([Problem("tasks[0] (a): task_timeout", Words('is "5 min"', '值为 "5 min"'))])
     question = asked(one)
     one.post(Reload(question, "a test"))
     one.run_for(0.01)

@@ -9,7 +9,7 @@ import pytest
 from engine_kit import T0, MakeSim, configure, exits, task
 from simulator import Exit, Sim
 
-from minisched.model import Launch, Problem, Reload, Stop
+from minisched.model import Launch, Problem, Reload, Stop, Words
 
 # ------------------------------------------------------------------------------------------------------ running, retry
 
@@ -747,7 +747,7 @@ def test_a_disabled_task_is_never_due_and_drops_what_had_not_started(sim: MakeSi
 
 def test_a_broken_config_keeps_the_old_one_and_is_told(sim: MakeSim) -> None:
     one = sim(task(schedule="@every 60s"))
-    one.source.write([Problem("tasks[0] (a):", ' task_timeout is "5 min"')])
+    one.source.write([Problem("tasks[0] (a):", Words(' task_timeout is "5 min"', ' task_timeout 值为 "5 min"'))])
     one.run_for(65)
     assert one.told() == [("a", "schedule", "success", None)]
     assert "task_timeout" in one.engine.problems["config"]
@@ -759,7 +759,7 @@ def test_a_broken_config_keeps_the_old_one_and_is_told(sim: MakeSim) -> None:
 
 def test_a_half_written_config_is_looked_at_once_more_before_it_is_told(sim: MakeSim) -> None:
     one = sim(task(schedule="@every 60s"))
-    one.source.write([Problem("", "line 3, column 1")])
+    one.source.write([Problem("", Words("line 3, column 1", "第 3 行，第 1 列"))])
     one.run_for(2.01)
     assert "config" not in one.engine.problems
     configure(one, task("b", "@every 60s"))
@@ -772,7 +772,7 @@ def test_a_config_that_could_not_be_read_is_taken_once_it_can_be_without_a_furth
     from factory import config
 
     one = sim(task(schedule="@every 60s"))
-    one.source.write([Problem("", "cannot be read: Too many open files")])
+    one.source.write([Problem("", Words("cannot be read: Too many open files", "无法读取：Too many open files"))])
     one.run_for(100)
     assert len([line for line in one.lines if "Too many open files" in line]) == 1
     one.source.content = config(task("b", "@every 60s"))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import minisched.api
+from minisched.api.errors import ERRORS
 from minisched.model import Reason, Status, Trigger
 
 STATIC = Path(minisched.api.__file__).parent / "static"
@@ -17,6 +18,7 @@ FIRST_VIEW_MAX = 100_000  # bytes, uncompressed
 
 TEXT = r'"((?:[^"\\]|\\.)*)"'
 LINE = re.compile(rf"^  (\w+): \[{TEXT}, {TEXT}\],$", re.MULTILINE)
+SENTENCE = re.compile(rf"^  \[{TEXT}, {TEXT}\],$", re.MULTILINE)
 
 IMPORT = re.compile(r'^(?:import|export).* from "\./(.+?)";$', re.MULTILINE)
 
@@ -52,7 +54,9 @@ def test_no_text_stands_twice() -> None:
 
 
 def test_both_languages_fill_in_the_same_values() -> None:
-    for key, (english, chinese) in MESSAGES.items():
+    sentences = SENTENCE.findall(SCRIPTS["sentences.js"])
+    assert len(sentences) == SCRIPTS["sentences.js"].count("\n  [") > 50
+    for key, (english, chinese) in [*MESSAGES.items(), *((pair[0], pair) for pair in sentences)]:
         assert set(re.findall(r"\{(\w+)\}", english)) == set(re.findall(r"\{(\w+)\}", chinese)), key
 
 
@@ -66,6 +70,21 @@ def test_every_status_trigger_and_reason_has_its_words() -> None:
     assert {f"status_{status}" for status in Status} | {f"trigger_{trigger}" for trigger in Trigger} <= FIRST.keys()
     for reason in Reason:
         assert [key for key in FIRST if key.startswith("why_") and key.endswith(f"_{reason}")], reason
+
+
+# What the page tells by the words that come with the error, or by the id that is taken; and what it never meets: its
+# requests keep to the protocol, and it asks every two seconds where it may not listen.
+TOLD_OTHERWISE = {"bad_request", "exists"}
+OF_OTHER_CLIENTS = {
+    *("method_not_allowed", "length_required", "unsupported_media_type", "expectation_failed", "not_implemented"),
+    *("version_not_supported", "too_many_listeners"),
+}
+
+
+@pytest.mark.parametrize("code", sorted(set(ERRORS) - TOLD_OTHERWISE - OF_OTHER_CLIENTS))
+def test_every_error_of_the_api_that_a_page_can_meet_has_its_words(code: str) -> None:
+    status = ERRORS[code].status
+    assert {f"err_{status}_{code}", f"err_{code}", f"err_{status}"} & MESSAGES.keys()
 
 
 def test_the_first_view_is_small() -> None:

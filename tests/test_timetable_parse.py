@@ -9,6 +9,7 @@ import pytest
 from bruteforce import BOUNDS, numbers
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from words_kit import CHINESE, in_both
 
 from minisched.timetable import Schedule, ScheduleError, parse_schedule
 
@@ -96,7 +97,7 @@ def test_any_text_is_a_schedule_or_a_schedule_error(text):
     try:
         assert parse_schedule(text).text == text.strip(" \t")
     except ScheduleError as error:
-        assert ":" in str(error)
+        assert ":" in str(error) and CHINESE.search(error.words.zh)
 
 
 def test_six_fields_have_the_seconds_first_and_five_mean_second_0():
@@ -213,6 +214,7 @@ def test_a_refusal_names_the_field_the_text_and_what_is_allowed(text, message):
     with pytest.raises(ScheduleError) as caught:
         parse_schedule(text)
     assert message in str(caught.value)
+    assert in_both(caught.value.words).en in str(caught.value)
 
 
 def test_a_refusal_quotes_the_whole_text():
@@ -222,8 +224,9 @@ def test_a_refusal_quotes_the_whole_text():
 
 @pytest.mark.parametrize("value", [None, 5, True, b"* * * * *", ["* * * * *"]])
 def test_what_is_no_text_is_refused(value):
-    with pytest.raises(ScheduleError, match="is not a text"):
+    with pytest.raises(ScheduleError, match="is not a text") as caught:
         parse_schedule(value)
+    in_both(caught.value.words)
 
 
 @pytest.mark.parametrize("text", ["0 0 31 2 1", "0 0 29 2 *", "0 0 */28 2 0#5", "0 0 31 * *", "0 0 30W 2 *"])

@@ -15,7 +15,7 @@ from minisched.config import check_task, json_schema
 from minisched.config.form import form_fields
 from minisched.config.masking import effective_task, masked, unmasked
 from minisched.config.task_fields import TASK
-from minisched.model import Problem
+from minisched.model import Problem, Words
 
 if TYPE_CHECKING:
     from minisched.api.call import Call
@@ -104,8 +104,11 @@ def _edited(call: Call, edit: Any, what: str) -> Response:
         before = _found(text, task_id)
         task = edit(before, text)
         if task.get("task_id", task_id) != task_id:
-            message = f"is not {task_id}; a task keeps its id: create another one, and remove this"
-            raise invalid([Problem("task_id", message, path="task_id")])
+            words = Words(
+                f"is not {task_id}; a task keeps its id: create another one, and remove this",
+                f"不是 {task_id}；任务的 ID 不能更改：请新建另一任务，再删除此任务",
+            )
+            raise invalid([Problem("task_id", words, path="task_id")])
         return {**text.document, "tasks": [task if one is before else one for one in text.document["tasks"]]}
 
     return _card(call, task_id, change(call, change_one, what), 200)
@@ -143,7 +146,7 @@ def _card(call: Call, task_id: str, file_hash: str, status: int, *headers: tuple
 def validate(call: Call) -> Response:
     """A task is checked in the place of the one with its id, or beside the others."""
     if len(call.body) != 1:
-        raise bad_body("", 'expected one of "task" and "config"')
+        raise bad_body("", Words('expected one of "task" and "config"', '应为 "task" 或 "config" 之一'))
     if "config" in call.body:
         problems = problems_of(call.body["config"], call.ports)
     else:

@@ -87,6 +87,8 @@ def problem_json(problem: Problem) -> dict[str, Any]:
     return {
         "file": problem.file,
         "place": problem.place,
+        "place_words": {"en": problem.place, "zh": problem.place_zh or problem.place},
         "path": problem.path,
         "message": problem.message,
+        "words": problem.words._asdict(),
     }

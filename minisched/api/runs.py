@@ -9,9 +9,9 @@ from minisched.api.call import ask, compact, history, json_answer, page_bytes, t
 from minisched.api.cards import run_json
 from minisched.api.errors import Refused
 from minisched.api.message import Response
-from minisched.config.faults import Reading, Wrong
+from minisched.config.faults import Reading, Wrong, expected
 from minisched.config.task_fields import TASK_ENV_NAME
-from minisched.model import RunTask, StopRun, TaskExecution
+from minisched.model import RunTask, StopRun, TaskExecution, Words
 
 if TYPE_CHECKING:
     from minisched.api.call import Call
@@ -75,14 +75,21 @@ def start(call: Call) -> Response:
 def _env(value: Any) -> dict[str, str]:
     place = pointed("", "env")
     if not isinstance(value, dict) or len(value) > MOST_VARIABLES:
-        raise bad_body(place, f"expected an object of texts, at most {MOST_VARIABLES}")
+        raise bad_body(
+            place,
+            Words(
+                f"expected an object of texts, at most {MOST_VARIABLES}",
+                f"应为由文本组成的对象，最多 {MOST_VARIABLES} 项",
+            ),
+        )
     for name, text in value.items():
         try:
             TASK_ENV_NAME.read(name, Reading(), None)
         except Wrong:
-            raise bad_body(pointed(place, name), f"the name: expected {TASK_ENV_NAME.rule}") from None
+            why = Words("the name: ", "名称：").then(expected(TASK_ENV_NAME.rule))
+            raise bad_body(pointed(place, name), why) from None
         if not isinstance(text, str):
-            raise bad_body(pointed(place, name), "expected a text")
+            raise bad_body(pointed(place, name), Words("expected a text", "应为文本"))
     return value
 
 

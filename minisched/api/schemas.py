@@ -126,6 +126,7 @@ SCHEMAS: dict[str, Schema] = {
                     "message": TEXT,
                     "problems": items(ref("Problem")),
                     "pointer": {**TEXT, "description": "Of a wrong body: where in it (RFC 6901)."},
+                    "words": {**WORDS, "description": "Of a wrong body: the message in both languages."},
                     "dependents": {**items(TASK_ID), "description": "Of `has_dependents`: which."},
                 },
                 "required": ["code", "message", "problems"],
@@ -136,8 +137,10 @@ SCHEMAS: dict[str, Schema] = {
     "Problem": fields(
         file=TEXT,
         place={**TEXT, "description": "As in `tasks[2] (nightly_backup): task_timeout`."},
+        place_words={**WORDS, "description": "The same; a line and a column are told in words."},
         path={**TEXT, "description": 'The field inside its task, as `task_retry.delay`; "" is the whole.'},
         message=TEXT,
+        words={**WORDS, "description": "The message in both languages."},
     ),
     "Attempt": fields(**_ATTEMPT),
     "Run": fields(**_RUN),

@@ -54,6 +54,7 @@ FILES = (
     "rooms.css",
     "rooms.js",
     "schedules.js",
+    "sentences.js",
     "signin.js",
     "store.js",
     "style.css",

@@ -89,13 +89,13 @@ def preview(call: Call) -> Response:
         try:
             schedules.append(parse_schedule(text))
         except ScheduleError as error:
-            problems.append(Problem(f"{place}:", str(error).partition("schedule: ")[2] or str(error), "", place))
+            problems.append(Problem(f"{place}:", error.words, "", place))
     zone = engine_zone(ports)
     try:
         if call.query["timezone"]:
             zone = load_zone(call.query["timezone"])
     except ZoneError as error:
-        problems.append(Problem("task_timezone:", str(error), "", "task_timezone"))
+        problems.append(Problem("task_timezone:", error.words, "", "task_timezone"))
     if problems:
         raise Refused("invalid_config", "; ".join(problem.message for problem in problems), problems)
     times: list[Optional[str]] = []

@@ -14,7 +14,7 @@ from minisched.api.token import UnsafeToken, read_token
 from minisched.cli.output import Refusal, harmless, print_json, variables
 from minisched.executor import is_alive
 from minisched.home import Home, read_lock
-from minisched.model import EXIT_NO, EXIT_OK, UNFINISHED, Problem, Status
+from minisched.model import EXIT_NO, EXIT_OK, UNFINISHED, Problem, Status, Words
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -37,7 +37,8 @@ class Engine(NamedTuple):
         if status < 400:
             return data
         error = data.get("error", {})
-        lines = [str(Problem(one["place"], one["message"], one["file"])) for one in error.get("problems") or ()]
+        problems = error.get("problems") or ()
+        lines = [str(Problem(one["place"], Words(one["message"], one["message"]), one["file"])) for one in problems]
         raise Refusal(str(error.get("message", f"the engine answers {status}")), *lines)
 
     def ask(self, method: str, path: str, body: Optional[dict[str, Any]] = None) -> tuple[int, Any]:

@@ -21,7 +21,18 @@ from minisched.config import ConfigError, check_permissions, load_config, sweep_
 from minisched.engine import POLL_S, SchedulerEngine, Surroundings
 from minisched.executor import TaskExecutor, is_alive, kill_leftover, prepare_process, process_identity
 from minisched.home import Home, HomeBusy, HomeLock
-from minisched.model import EXIT_CONFIG, EXIT_IOERR, EXIT_TEMPFAIL, Config, Message, Problem, Reload, Stop, StoreError
+from minisched.model import (
+    EXIT_CONFIG,
+    EXIT_IOERR,
+    EXIT_TEMPFAIL,
+    Config,
+    Message,
+    Problem,
+    Reload,
+    Stop,
+    StoreError,
+    Words,
+)
 from minisched.notify import Sender
 from minisched.store import NewerDatabase, open_store
 from minisched.tasklog import TaskLogs, engine_logger
@@ -59,7 +70,8 @@ class ConfigFile:
             return load_config(self._path)
         except (OSError, ImportError) as error:
             why = in_words(error) if isinstance(error, OSError) else error
-            raise ConfigError([Problem("", f"cannot be checked now ({why}); it is tried again")]) from error
+            words = Words(f"cannot be checked now ({why}); it is tried again", f"暂时无法检查（{why}）；稍后会重试")
+            raise ConfigError([Problem("", words)]) from error
 
 
 def run(options: Namespace) -> int:

@@ -9,11 +9,11 @@ import os.path
 import re
 from typing import TYPE_CHECKING, Any, Optional
 
-from minisched.model import Config, Problem, Task
+from minisched.model import Config, Problem, Task, Words
 from minisched.timetable import local_zone_name
 
 from .cycles import find_cycles
-from .faults import Fault, Reading, show
+from .faults import Fault, Reading, refused, show
 from .fields import DOCUMENT
 from .task_fields import TASK
 from .text import parse_json
@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 CONFIG_FILE = "tasks/config.json"
 ENGINE_LOG = "minisched.log"
 LONGEST_PATH = 20  # names of a cycle that are told
+
+OUTSIDE_LOGS = Words(
+    'expected a file inside logs/, such as "backup/nightly.log", or an absolute path',
+    '应为 logs/ 内的文件，如 "backup/nightly.log"，或绝对路径',
+)
+IN_KEPT_FOLDER = Words(
+    "lies in tasks/ or var/ of the home; expected a path in logs/ or outside the home",
+    "位于主目录的 tasks/ 或 var/ 内；应为 logs/ 内或主目录之外的路径",
+)
 
 # As the logs are rotated: `a.log.2026-11-23`, and `.1`, `.2` of the same day.
 _ROTATED = re.compile(r"(.+)\.[0-9]{4}-[0-9]{2}-[0-9]{2}(?:\.[0-9]+)?")
@@ -118,9 +127,10 @@ class _Tasks:
         if task_id:
             other = self.folded.setdefault(task_id.lower(), owner)
             if other != owner:
-                faults.append(
-                    Fault("task_id", f"is {show(task_id)}; {other[:-1]} has that id, and case does not count")
+                why = Words(
+                    f"{other[:-1]} has that id, and case does not count", f"{other[:-1]} 已用此 ID，且不区分大小写"
                 )
+                faults.append(Fault("task_id", refused(show(task_id), why)))
             self.owners.setdefault(task_id, owner)
             self.dependencies.setdefault(task_id, own.get("task_dependencies", base["task_dependencies"]))
         if faults:
@@ -138,49 +148,56 @@ class _Tasks:
         for task_id, dependencies in self.dependencies.items():
             for index, other in enumerate(dependencies):
                 if other == task_id:
-                    self._tell(
-                        task_id, f"task_dependencies[{index}]", f"is {show(other)}; a task cannot depend on itself"
-                    )
+                    why = Words("a task cannot depend on itself", "任务不能依赖自身")
                 elif other not in self.owners:
-                    hint = self.reading.hint(other, self.owners)
-                    self._tell(task_id, f"task_dependencies[{index}]", f"is {show(other)}; no task has this id{hint}")
+                    why = Words("no task has this id", "没有此 ID 的任务")
+                    why = why.then(self.reading.hint(other, self.owners) or Words("", ""))
                 else:
                     graph.setdefault(task_id, []).append(other)
+                    continue
+                self._tell(task_id, f"task_dependencies[{index}]", refused(show(other), why))
         for cycle in find_cycles(graph):
             names = cycle if len(cycle) <= LONGEST_PATH else [*cycle[: LONGEST_PATH - 2], "...", cycle[-1]]
             path = " -> ".join([*names, cycle[0]])
-            self._tell(cycle[0], "task_dependencies", f"make a cycle, each needs the next: {path}")
+            words = Words(f"make a cycle, each needs the next: {path}", f"形成循环，前者依赖后者：{path}")
+            self._tell(cycle[0], "task_dependencies", words)
 
     def check_logs(self) -> None:
         owners = {ENGINE_LOG: ""}  # log -> the task that has it; "" is the engine
         for task_id, task in self.tasks.items():
             log = self._log_key(task.task_log)
             if log in (".", "..") or log.startswith("../") or log.endswith("/"):
-                rule = 'expected a file inside logs/, such as "backup/nightly.log", or an absolute path'
-                self._tell(task_id, "task_log", f"is {show(task.task_log)}; {rule}")
+                self._tell(task_id, "task_log", refused(show(task.task_log), OUTSIDE_LOGS))
             elif any(f"{log}/".startswith(f"{folder}/") for folder in self.kept_folders):
-                rule = "which lies in tasks/ or var/ of the home; expected a path in logs/ or outside the home"
-                self._tell(task_id, "task_log", f"is {show(task.task_log)}, {rule}")
+                self._tell(task_id, "task_log", _is_which(task.task_log, IN_KEPT_FOLDER))
             elif log in owners:
-                self._tell_log(task_id, task, owners[log], "is the log of")
+                self._tell_log(task_id, task, owners[log], Words("is the log of", "该日志已属于"))
             else:
                 owners[log] = task_id
         for log, task_id in owners.items():
             rotated = _ROTATED.fullmatch(log) if log[-1].isdigit() else None
             if rotated and rotated[1] in owners:
-                self._tell_log(task_id, self.tasks[task_id], owners[rotated[1]], "is a name for the rotated logs of")
+                what = Words("is a name for the rotated logs of", "此名称用于轮转日志，属于")
+                self._tell_log(task_id, self.tasks[task_id], owners[rotated[1]], what)
             folder = log.rpartition("/")[0]
             while folder:
                 if folder in owners:
-                    self._tell_log(task_id, self.tasks[task_id], owners[folder], "has as a folder the log of")
+                    what = Words("has as a folder the log of", "其上级目录是日志文件，属于")
+                    self._tell_log(task_id, self.tasks[task_id], owners[folder], what)
                 folder = folder.rpartition("/")[0]
 
     def check_mail(self, default: tuple[NotifyRule, ...], smtp: Optional[SmtpSettings]) -> None:
         """Mail needs a server and a sender. Told at the first channel that is a mail: they are missing for all."""
         if smtp is None:
-            rule = 'settings.smtp is not set; expected it with "host" and "from", or another type of channel'
+            why = Words(
+                'settings.smtp is not set; expected it with "host" and "from", or another type of channel',
+                '没有设置 settings.smtp；应设置它及其 "host" 和 "from"，或改用其他类型的渠道',
+            )
         elif smtp.sender is None:
-            rule = 'settings.smtp has no "from"; expected the sender\'s address there, such as "minisched@example.org"'
+            why = Words(
+                'settings.smtp has no "from"; expected the sender\'s address there, such as "minisched@example.org"',
+                '没有设置 settings.smtp 的 "from"；应为发件人地址，如 "minisched@example.org"',
+            )
         else:
             return
         rules = [("defaults.", "", default)]
@@ -193,7 +210,7 @@ class _Tasks:
             if channel.type == "email"
         ]
         for task_id, path in mails[:1]:
-            self._tell(task_id, path, f"is an email, but {rule}")
+            self._tell(task_id, path, Words(f"is an email, but {why.en}", f"类型为 email，但{why.zh}"))
 
     def _log_key(self, path: str) -> str:
         """The same for two paths of one file; in lower case, for not every file system tells cases apart."""
@@ -204,11 +221,17 @@ class _Tasks:
             key = key[len(self.logs_folder) + 1 :]
         return (f"{key}/" if path.endswith("/") else key).lower()
 
-    def _tell_log(self, task_id: str, task: Task, other: str, what: str) -> None:
-        whose = self.owners[other][:-1] if other else "the engine itself"
-        self._tell(task_id, "task_log", f"is {show(task.task_log)}, which {what} {whose}; expected a log of its own")
+    def _tell_log(self, task_id: str, task: Task, other: str, what: Words) -> None:
+        owner = self.owners[other][:-1] if other else ""
+        whose = Words(owner, f" {owner}") if owner else Words("the engine itself", "引擎自身")
+        why = Words(f"{what.en} {whose.en}; expected a log of its own", f"{what.zh}{whose.zh}；应使用单独的日志")
+        self._tell(task_id, "task_log", _is_which(task.task_log, why))
 
-    def _tell(self, task_id: str, path: str, message: str) -> None:
+    def _tell(self, task_id: str, path: str, words: Words) -> None:
         """task_id: "" for what is of no task."""
         owner = self.owners[task_id] if task_id else ""
-        self.problems.append(Fault(path, message).problem(owner, self.file))
+        self.problems.append(Fault(path, words).problem(owner, self.file))
+
+
+def _is_which(value: str, why: Words) -> Words:
+    return Words(f"is {show(value)}, which {why.en}", f"值为 {show(value)}，{why.zh}")

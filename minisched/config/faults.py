@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from minisched.model import Problem
+from minisched.model import Problem, Words
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable
@@ -15,10 +15,10 @@ STARS = "***"  # stands for a value that is never shown
 
 
 class Fault(NamedTuple):
-    """One thing wrong at `path` inside a value; `message` says what the value there "is", or is a sentence."""
+    """One thing wrong at `path` inside a value; `words` say what the value there "is", or are a sentence."""
 
     path: str
-    message: str
+    words: Words
     sentence: bool = False
 
     def inside(self, place: str) -> Fault:
@@ -32,7 +32,7 @@ class Fault(NamedTuple):
             place = owner if self.sentence else owner.rstrip(":")
         else:
             place = f"{owner} {self.path}{':' if self.sentence else ''}".lstrip()
-        return Problem(place, self.message, file, self.path)
+        return Problem(place, self.words, file, self.path)
 
 
 class Wrong(ValueError):
@@ -43,12 +43,26 @@ class Wrong(ValueError):
         self.faults = faults
 
 
-def refusal(value: Any, rule: str, hidden: bool = False) -> Wrong:
+def refusal(value: Any, rule: Words, hidden: bool = False) -> Wrong:
     """The value is not what the rule expects; a hidden one is shown as stars."""
-    return Wrong([Fault("", f"is {STARS if hidden else show(value)}; expected {rule}")])
+    return Wrong([Fault("", refused(STARS if hidden else show(value), expected(rule)))])
 
 
-def objection(sentence: str) -> Wrong:
+def refused(shown: str, why: Words) -> Words:
+    """What a value is, as it is shown, and why it may not be that."""
+    return Words(f"is {shown}; {why.en}", f"值为 {shown}；{why.zh}")
+
+
+def expected(rule: Words) -> Words:
+    return Words(f"expected {rule.en}", f"应为{rule.zh}")
+
+
+def missing(why: Words) -> Words:
+    """Of a field that is not there."""
+    return Words(f"is missing; {why.en}", f"缺少此项；{why.zh}")
+
+
+def objection(sentence: Words) -> Wrong:
     """Something about the value that is not told by showing it."""
     return Wrong([Fault("", sentence, sentence=True)])
 
@@ -86,12 +100,16 @@ class Reading:
         self.memo: dict[Hashable, Any] = {}
         self._comparisons = self.COMPARISONS
 
-    def hint(self, word: str, known: Collection[str]) -> str:
-        """`; did you mean "x"?`, or nothing where no known word is near."""
+    def hint(self, word: str, known: Collection[str]) -> Optional[Words]:
+        """`; did you mean "x"?`, or None where no known word is near."""
         self._comparisons -= len(known)
         if self._comparisons < 0 or len(word) > SHOWN:
-            return ""
+            return None
         from difflib import get_close_matches  # 3 ms that a right config does without
 
         near = get_close_matches(word, known, n=1)
-        return f'; did you mean "{near[0]}"?' if near else ""
+        return Words(f'; did you mean "{near[0]}"?', f'；是否指 "{near[0]}"？') if near else None
+
+    def hint_or_all(self, word: str, known: Collection[str]) -> Words:
+        """`; did you mean "x"?`, or all known words where none is near."""
+        return self.hint(word, known) or Words(f"; known are {', '.join(known)}", f"；已知的有 {'、'.join(known)}")

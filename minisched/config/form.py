@@ -50,10 +50,10 @@ def _field(row: Field) -> dict[str, Any]:
     return {
         "name": row.name,
         **_told(row.kind),
-        "help": _both((row.help, row.help_zh)),
+        "help": {"en": row.help, "zh": row.help_zh},
         "required": row.required,
         "default": row.default,
-        "default_words": _both(row.default_words),
+        "default_words": row.default_words._asdict(),
         "example": row.example,
         "nullable": row.nullable,
     }
@@ -62,7 +62,7 @@ def _field(row: Field) -> dict[str, Any]:
 def _told(kind: Kind) -> dict[str, Any]:
     if isinstance(kind, Shared):
         return _told(kind.kind)
-    told: dict[str, Any] = {"kind": "", "rule": kind.rule, "words": _both(kind.words)}
+    told: dict[str, Any] = {"kind": "", "rule": kind.rule._asdict(), "words": kind.words._asdict()}
     if isinstance(kind, ListOf) and kind.item is TASK_ID:
         return {**told, "kind": "task_ids"}
     base = next(base for base in type(kind).__mro__ if base in _KINDS)
@@ -82,9 +82,5 @@ def _attribute(name: str, value: Any) -> dict[str, Any]:
     if name == "variants":
         return {name: {word: [_field(row) for row in table.rows.values()] for word, table in value.items()}}
     if name == "name_rule":
-        return {name: value.rule}
+        return {name: value.rule._asdict()}
     return {name: list(value) if isinstance(value, (dict, tuple)) else value}
-
-
-def _both(words: tuple[str, str]) -> dict[str, str]:
-    return {"en": words[0], "zh": words[1]}

@@ -1,7 +1,7 @@
 """Kinds of single values: what a field may hold, how it is read, how it is told.
 
-Each kind is a value of the field table. `rule` ends the sentence "expected ..."; `words` name the kind to people, in
-English and Chinese; `schema()` is its JSON Schema. Texts have a room of their own, `texts`.
+Each kind is a value of the field table. `rule` ends the sentence "expected ..."; `words` name the kind to people;
+`schema()` is its JSON Schema. Texts have a room of their own, `texts`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import re
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from minisched.timetable import ScheduleError, ZoneError, load_zone, parse_duration, parse_schedule
+from minisched.model import Words
+from minisched.timetable import DurationError, ScheduleError, ZoneError, load_zone, parse_duration, parse_schedule
+from minisched.timetable.duration import RULE as DURATION_RULE
 
-from .faults import Fault, Reading, Wrong, objection, refusal, show
+from .faults import Reading, Wrong, objection, refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from enum import Enum
 
 LONGEST_DURATION_S = 366 * 86400  # as `parse_duration` has it
@@ -28,8 +31,13 @@ _UNITS = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 class Kind(ABC):
     """How one value is read."""
 
-    rule = ""
-    words = ("", "")
+    words = Words("", "")
+
+    @property
+    @abstractmethod
+    def rule(self) -> Words:
+        """What is expected; in Chinese it begins with a Chinese character, for it follows one. It is made when a value
+        is refused, not with the table."""
 
     @abstractmethod
     def read(self, value: Any, reading: Reading, base: Any) -> Any:
@@ -44,8 +52,8 @@ class Kind(ABC):
 
 
 class Bool(Kind):
-    rule = "true or false"
-    words = ("true or false", "true 或 false")
+    rule = Words("true or false", "布尔值 true 或 false")
+    words = Words("true or false", "true 或 false")
 
     def read(self, value: Any, reading: Reading, base: Any) -> bool:
         if value is True or value is False:
@@ -59,9 +67,14 @@ class Bool(Kind):
 class Integer(Kind):
     def __init__(self, low: int, high: int) -> None:
         self.low, self.high = low, high
-        self.rule = f"a whole number from {low} to {high}" if low < high else f"{low}"
-        words = (f"whole number, {low} to {high}", f"整数，{low} 至 {high}")
-        self.words = words if low < high else (f"`{low}`", f"`{low}`")
+        words = Words(f"whole number, {low} to {high}", f"整数，{low} 至 {high}")
+        self.words = words if low < high else Words(f"`{low}`", f"`{low}`")
+
+    @property
+    def rule(self) -> Words:
+        if self.low == self.high:
+            return Words(f"{self.low}", f"数字 {self.low}")
+        return Words(f"a whole number from {self.low} to {self.high}", f"整数，{self.low} 至 {self.high}")
 
     def read(self, value: Any, reading: Reading, base: Any) -> int:
         if type(value) is int and self.low <= value <= self.high:  # not isinstance: true is an int
@@ -75,8 +88,11 @@ class Integer(Kind):
 class Number(Kind):
     def __init__(self, low: float, high: float) -> None:
         self.low, self.high = low, high
-        self.rule = f"a number from {low} to {high}"
-        self.words = (f"number, {low} to {high}", f"数字，{low} 至 {high}")
+        self.words = Words(f"number, {low} to {high}", f"数字，{low} 至 {high}")
+
+    @property
+    def rule(self) -> Words:
+        return Words(f"a number from {self.low} to {self.high}", f"数字，{self.low} 至 {self.high}")
 
     def read(self, value: Any, reading: Reading, base: Any) -> float:
         if type(value) in (int, float) and self.low <= value <= self.high:  # NaN is in no range
@@ -90,12 +106,12 @@ class Number(Kind):
 class Duration(Kind):
     """Seconds, at least `low`; none over 366 days: longer waits overflow the C library's (FAULTS, T7)."""
 
-    rule = 'a duration such as 300 or "5m"'
+    rule = DURATION_RULE
 
     def __init__(self, low: float = 0) -> None:
         self.low = low
-        at_least = (f", at least {low}s", f"，至少 {low}s") if low else ("", "")
-        self.words = (f"duration{at_least[0]}", f"时长{at_least[1]}")
+        words = Words("duration", "时长")
+        self.words = words.then(Words(f", at least {low}s", f"，至少 {low}s")) if low else words
 
     def read(self, value: Any, reading: Reading, base: Any) -> float:
         key = ("duration", value) if isinstance(value, str) else None
@@ -103,12 +119,12 @@ class Duration(Kind):
         if seconds is None:
             try:
                 seconds = parse_duration(value)
-            except ValueError as error:
-                raise Wrong([Fault("", f"is {show(value)}; {error}")]) from None
+            except DurationError as error:
+                raise refusal(value, error.rule) from None
             if key:
                 reading.memo[key] = seconds
         if seconds < self.low:
-            raise refusal(value, f"{self.rule}, of at least {self.low}s")
+            raise refusal(value, self.rule.then(Words(f", of at least {self.low}s", f"，至少 {self.low}s")))
         return seconds
 
     def schema(self) -> dict[str, Any]:
@@ -120,15 +136,21 @@ class Size(Kind):
     """Bytes: a whole number, or text with a unit; a KB is 1024 bytes, as where memory and files are counted. At least
     `low`; with `or_zero` also 0, for none."""
 
-    words = ("size", "大小")
+    words = Words("size", "大小")
 
     def __init__(self, low: int, or_zero: bool = False) -> None:
         self.low, self.or_zero = low, or_zero
-        least = f"{low // 2**20}MB" if low >= 2**20 else str(low)
-        self.rule = f'a size such as 1048576 or "10MB", of at least {least}'
+        self.least = f"{low // 2**20}MB" if low >= 2**20 else str(low)
         if or_zero:
-            self.rule += ", or 0"
-            self.words = (f"size, at least {least}, or 0", f"大小，至少 {least}，或 0")
+            self.words = Words(f"size, at least {self.least}, or 0", f"大小，至少 {self.least}，或 0")
+
+    @property
+    def rule(self) -> Words:
+        rule = Words(
+            f'a size such as 1048576 or "10MB", of at least {self.least}',
+            f'大小，如 1048576 或 "10MB"，至少 {self.least}',
+        )
+        return rule.then(Words(", or 0", "，或 0")) if self.or_zero else rule
 
     def read(self, value: Any, reading: Reading, base: Any) -> int:
         size: Any = value
@@ -145,6 +167,12 @@ class Size(Kind):
         return {"anyOf": [number, *zero, {"type": "string", "pattern": f"^{_SIZE.pattern}$"}]}
 
 
+def one_of(words: Iterable[str], last: str = ", ") -> Words:
+    """Which words may stand there. last: what stands before the last of several, in English."""
+    *most, end = (f'"{word}"' for word in words)
+    return Words(f"{', '.join(most)}{last if most else ''}{end}", f"以下之一：{'、'.join([*most, end])}")
+
+
 class Choice(Kind):
     """One of some words; an enum's members are read as such."""
 
@@ -152,9 +180,12 @@ class Choice(Kind):
         self.values: dict[str, Any] = {}
         for choice in choices:
             self.values.update({choice: choice} if isinstance(choice, str) else {str(word): word for word in choice})
-        *most, last = (f'"{word}"' for word in self.values)
-        self.rule = f"{', '.join(most)} or {last}" if most else last
-        self.words = (" · ".join(f"`{word}`" for word in self.values),) * 2
+        values = " · ".join(f"`{word}`" for word in self.values)
+        self.words = Words(values, values)
+
+    @property
+    def rule(self) -> Words:
+        return one_of(self.values, " or ")
 
     def read(self, value: Any, reading: Reading, base: Any) -> Any:
         if isinstance(value, str) and value in self.values:
@@ -168,8 +199,8 @@ class Choice(Kind):
 class Zone(Kind):
     """The name of a time zone that this machine knows. Each name is looked up once in a reading."""
 
-    rule = 'an IANA time zone name such as "Europe/Berlin"'
-    words = ("IANA time zone name", "IANA 时区名")
+    rule = Words('an IANA time zone name such as "Europe/Berlin"', '时区的 IANA 名称，如 "Europe/Berlin"')
+    words = Words("IANA time zone name", "IANA 时区名")
 
     def read(self, value: Any, reading: Reading, base: Any) -> str:
         if not isinstance(value, str):
@@ -179,7 +210,7 @@ class Zone(Kind):
             try:
                 load_zone(value)
             except ZoneError as error:  # remembered too: the look for a near name takes 70 ms
-                reading.memo[key] = objection(str(error))
+                reading.memo[key] = objection(error.words)
             else:
                 reading.memo[key] = value
         found: Union[str, Wrong] = reading.memo[key]
@@ -194,8 +225,11 @@ class Zone(Kind):
 class ScheduleText(Kind):
     """The text of a schedule. Each text is parsed once in a reading."""
 
-    rule = 'a schedule such as "30 2 * * *", "@every 90s" or "@reboot"'
-    words = ("schedule", "时间表")
+    rule = Words(
+        'a schedule such as "30 2 * * *", "@every 90s" or "@reboot"',
+        '时间表，如 "30 2 * * *"、"@every 90s" 或 "@reboot"',
+    )
+    words = Words("schedule", "时间表")
 
     def read(self, value: Any, reading: Reading, base: Any) -> str:
         if not isinstance(value, str):
@@ -205,8 +239,7 @@ class ScheduleText(Kind):
             try:
                 parse_schedule(value)
             except ScheduleError as error:
-                text = str(error)
-                raise objection(text[len("schedule: ") :] if text.startswith("schedule: ") else text) from None
+                raise objection(error.words) from None
             reading.memo[key] = value
         return reading.memo[key]  # type: ignore[no-any-return]
 

@@ -6,7 +6,7 @@ import os
 import stat
 from typing import Optional
 
-from minisched.model import Config, Problem
+from minisched.model import Config, Problem, Words
 
 from .check import CONFIG_FILE, parse_config
 from .text import MAX_BYTES
@@ -30,16 +30,20 @@ def read_config(path: str) -> bytes:
         try:
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode):
-                raise ConfigError([Problem("", f"is {_kind(found.st_mode)}; expected a regular file", _shown(path))])
+                raise _unusable(path, _no_file(found.st_mode))
             with os.fdopen(fd, "rb", closefd=False) as file:
                 data = file.read(MAX_BYTES + 1)
         finally:
             os.close(fd)
     except OSError as error:
-        raise ConfigError([Problem("", f"cannot be read: {error.strerror} ({path})", _shown(path))]) from None
+        told = Words(f"cannot be read: {error.strerror} ({path})", f"无法读取：{error.strerror}（{path}）")
+        raise _unusable(path, told) from None
     if len(data) > MAX_BYTES:
-        problem = Problem("", f"is larger than {MAX_BYTES} bytes (5 MB); expected a smaller file", _shown(path))
-        raise ConfigError([problem])
+        told = Words(
+            f"is larger than {MAX_BYTES} bytes (5 MB); expected a smaller file",
+            f"文件超过 {MAX_BYTES} 字节（5 MB）；应缩小文件",
+        )
+        raise _unusable(path, told)
     return data
 
 
@@ -59,10 +63,17 @@ def check_permissions(path: str) -> list[Problem]:
         except OSError:
             continue
         if found.st_mode & stat.S_IWOTH:
-            problems.append(Problem("", f"is writable by everyone; mend it by: chmod o-w {place}", place))
+            words = Words(
+                f"is writable by everyone; mend it by: chmod o-w {place}",
+                f"任何用户都可写入；请执行：chmod o-w {place}",
+            )
+            problems.append(Problem("", words, place))
         if found.st_uid not in (os.geteuid(), 0):
-            message = f"belongs to user {found.st_uid}, who could change it; mend it by: chown {os.geteuid()} {place}"
-            problems.append(Problem("", message, place))
+            words = Words(
+                f"belongs to user {found.st_uid}, who could change it; mend it by: chown {os.geteuid()} {place}",
+                f"属于用户 {found.st_uid}，可被其修改；请执行：chown {os.geteuid()} {place}",
+            )
+            problems.append(Problem("", words, place))
     return problems
 
 
@@ -86,7 +97,14 @@ def _shown(path: str) -> str:
     return CONFIG_FILE if _home(path) else path
 
 
-def _kind(mode: int) -> str:
+def _unusable(path: str, words: Words) -> ConfigError:
+    return ConfigError([Problem("", words, _shown(path))])
+
+
+def _no_file(mode: int) -> Words:
+    what = Words("a device or a socket", "设备或套接字")
     if stat.S_ISDIR(mode):
-        return "a folder"
-    return "a FIFO" if stat.S_ISFIFO(mode) else "a device or a socket"
+        what = Words("a folder", "目录")
+    elif stat.S_ISFIFO(mode):
+        what = Words("a FIFO", "命名管道")
+    return Words(f"is {what.en}; expected a regular file", f"这是{what.zh}；应为普通文件")

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from minisched.model import Secret, Task
+from minisched.model import Secret, Task, Words
 
-from .faults import STARS, Fault
+from .faults import STARS, Fault, expected
 from .shapes import ListOf, MapOf, Shared, Table, Variants
 from .task_fields import TASK
 from .texts import SecretText
@@ -96,8 +96,7 @@ def _restored(kind: Any, value: Any, old: Any, path: str, faults: list[Fault]) -
         if not kind.masked or value != STARS:
             return value
         if old is _NOTHING or old is _MOVED or old is None:
-            why = f"its {_ADDRESS} is another one: give it anew" if old is _MOVED else "there is no value to keep"
-            faults.append(Fault(path, f'is "{STARS}", and {why}; expected {kind.rule}'))
+            faults.append(Fault(path, _not_kept(old is _MOVED, expected(kind.rule))))
         return value if old is _NOTHING or old is _MOVED else old
     if isinstance(value, dict):
         before = old if isinstance(old, dict) else {}
@@ -117,6 +116,13 @@ def _restored(kind: Any, value: Any, old: Any, path: str, faults: list[Fault]) -
             _restored(kind.item, each, pairs[index], f"{path}[{index}]", faults) for index, each in enumerate(value)
         ]
     return value
+
+
+def _not_kept(moved: bool, rule: Words) -> Words:
+    why = Words("there is no value to keep", "没有可保留的原值")
+    if moved:
+        why = Words(f"its {_ADDRESS} is another one: give it anew", f"其 {_ADDRESS} 已更改，须重新填写")
+    return Words(f'is "{STARS}", and {why.en}; {rule.en}', f'值为 "{STARS}"，但{why.zh}；{rule.zh}')
 
 
 def _paired(kind: Kind, values: Sequence[Any], before: Sequence[Any]) -> list[Any]:

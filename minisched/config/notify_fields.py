@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from minisched.model import Channel, NotifyRule
+from minisched.model import Channel, NotifyRule, Words
 
 from .faults import Fault, refusal
 from .kinds import Bool, Choice, Duration, Integer, Kind
@@ -39,24 +39,36 @@ TRIGGERS = ("success", "business_failure", "technical_failure", "timeout", "miss
 PRESETS = ("slack", "dingtalk", "feishu", "wecom", "ntfy")
 
 ADDRESS = Text(
-    "a mail address", ("mail address", "邮件地址"), r"[^\s@<>,;:\"\x00-\x1f]{1,200}@[A-Za-z0-9.\[\]:_-]{1,253}"
+    Words("a mail address", "邮件地址"),
+    Words("mail address", "邮件地址"),
+    r"[^\s@<>,;:\"\x00-\x1f]{1,200}@[A-Za-z0-9.\[\]:_-]{1,253}",
 )
 # The host holds no template and no user: what is rendered or sent never decides where it goes (FAULTS, N3).
 URL = Text(
-    "an http:// or https:// address without a user name, blanks or templates",
-    ("http(s) address", "http(s) 地址"),
+    Words(
+        "an http:// or https:// address without a user name, blanks or templates",
+        "以 http:// 或 https:// 开头的地址，不含用户名、空白和模板",
+    ),
+    Words("http(s) address", "http(s) 地址"),
     r"[Hh][Tt][Tt][Pp][Ss]?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
     r"(?:[/?#][A-Za-z0-9._~:/?#@!$&'()*+,;=%\[\]-]*)?",
 )
-HEADER_NAME = Text("the name of an HTTP header", ("header name", "头名称"), r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-HEADER = Text("a text of printable ASCII characters", pattern=r"[ -~]{0,4096}")
+HEADER_NAME = Text(
+    Words("the name of an HTTP header", "名称合法的 HTTP 头"),
+    Words("header name", "头名称"),
+    r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}",
+)
+HEADER = Text(Words("a text of printable ASCII characters", "由可打印 ASCII 字符组成的文本"), pattern=r"[ -~]{0,4096}")
 
 
 class Command(Kind):
     """What to run: a text for `/bin/sh -c`, or the list of a program and its arguments."""
 
-    rule = "a command: a text for /bin/sh, or a list of a program and its arguments"
-    words = (
+    rule = Words(
+        "a command: a text for /bin/sh, or a list of a program and its arguments",
+        "命令：交给 /bin/sh 的文本，或由程序及其参数组成的列表",
+    )
+    words = Words(
         "text (run by `/bin/sh -c`), or list of texts (run as it is)",
         "文本（由 `/bin/sh -c` 执行）或文本列表（直接执行）",
     )
@@ -79,7 +91,11 @@ class Command(Kind):
 
 def _webhook(values: Mapping[str, Any]) -> list[Fault]:
     if values["preset"] and values["body_template"] is not None:
-        return [Fault("", "has both preset and body_template; expected one of them")]
+        both = Words(
+            "has both preset and body_template; expected one of them",
+            "同时设置了 preset 和 body_template；只能设置其一",
+        )
+        return [Fault("", both)]
     return []
 
 
@@ -87,7 +103,7 @@ def _channel(kind: str, options: Mapping[str, Any]) -> Channel:
     return Channel(kind, MappingProxyType(dict(options)))
 
 
-BUILT_IN = ("a good one", "内置模板")
+BUILT_IN = Words("a good one", "内置模板")
 CA_FILE = Field(
     "ca_file",
     PATH,
@@ -95,7 +111,7 @@ CA_FILE = Field(
     "Certificates (PEM) of the authorities to trust, in place of the machine's.",
     "所信任的 CA 证书（PEM），取代本机的证书库。",
     example="var/ca.pem",
-    default_words=("the machine's", "本机证书库"),
+    default_words=Words("the machine's", "本机证书库"),
 )
 
 CHANNEL = Variants(

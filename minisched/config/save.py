@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Optional
 
-from minisched.model import Problem
+from minisched.model import Problem, Words
 
 from .check import CONFIG_FILE
 from .load import ConfigError
@@ -47,7 +47,11 @@ def save_config(path: str, document: Mapping[str, Any], *, expected_hash: Option
     """
     data = (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     if len(data) > MAX_BYTES:
-        raise ConfigError([Problem("", f"would have {len(data)} bytes; at most {MAX_BYTES} are allowed", CONFIG_FILE)])
+        words = Words(
+            f"would have {len(data)} bytes; at most {MAX_BYTES} are allowed",
+            f"将有 {len(data)} 字节；最多允许 {MAX_BYTES} 字节",
+        )
+        raise ConfigError([Problem("", words, CONFIG_FILE)])
     target = os.path.realpath(path)  # a rename onto a symlink would replace the link
     folder = os.path.dirname(target)
     old = _read(target, files)

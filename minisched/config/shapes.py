@@ -5,13 +5,18 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
-from .faults import SHOWN, Fault, Reading, Wrong, printable, refusal, show
-from .kinds import Kind
+from minisched.model import Words
+
+from .faults import SHOWN, Fault, Reading, Wrong, expected, missing, printable, refusal, refused, show
+from .kinds import Kind, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .texts import Text
+
+
+AN_OBJECT = Words("an object", "对象")
 
 
 class ListOf(Kind):
@@ -24,12 +29,14 @@ class ListOf(Kind):
         self, item: Kind, least: int = 0, one: bool = False, key: Optional[Callable[[Any], Any]] = None
     ) -> None:
         self.item, self.least, self.one, self.key = item, least, one, key
-        self.rule = f"a list{' that is not empty' if least else ''}"
-        self.rule = f"{item.rule}, or a list of such" if one else self.rule
-        name, name_zh = item.words
-        self.words = (
-            (f"{name}, or a list of such", f"{name_zh}，或其列表") if one else (f"list of {name}", f"{name_zh}的列表")
-        )
+        listed = Words(f"list of {item.words.en}", f"{item.words.zh}的列表")
+        self.words = item.words.then(Words(", or a list of such", "，或其列表")) if one else listed
+
+    @property
+    def rule(self) -> Words:
+        if self.one:
+            return self.item.rule.then(Words(", or a list of such", "，或其列表"))
+        return Words("a list that is not empty", "非空列表") if self.least else Words("a list", "列表")
 
     def read(self, value: Any, reading: Reading, base: Any) -> tuple[Any, ...]:
         if self.one and not isinstance(value, list):
@@ -46,7 +53,8 @@ class ListOf(Kind):
                 continue
             key = self.key(item) if self.key else index
             if key in items:
-                faults.append(Fault(f"[{index}]", f"{show(key)} stands twice in this list", sentence=True))
+                twice = Words(f"{show(key)} stands twice in this list", f"{show(key)} 在此列表中重复")
+                faults.append(Fault(f"[{index}]", twice, sentence=True))
             items[key] = item
         if faults:
             raise Wrong(faults)
@@ -61,10 +69,11 @@ class ListOf(Kind):
 class MapOf(Kind):
     """An object with names of the user's own, laid over the base by name."""
 
+    rule = AN_OBJECT
+
     def __init__(self, name: Text, item: Kind) -> None:
         self.name, self.item = name, item
-        self.rule = "an object"
-        self.words = (f"object: name to {item.words[0]}", f"对象：名称到{item.words[1]}")
+        self.words = Words(f"object: name to {item.words.en}", f"对象：名称到{item.words.zh}")
 
     def read(self, value: Any, reading: Reading, base: Optional[Mapping[str, Any]]) -> Mapping[str, Any]:
         if not isinstance(value, dict):
@@ -75,7 +84,9 @@ class MapOf(Kind):
             try:
                 self.name.read(name, reading, None)
             except Wrong:
-                faults.append(Fault("", f"{show(name)} is no name here; expected {self.name.rule}", sentence=True))
+                why = expected(self.name.rule)
+                told = Words(f"{show(name)} is no name here; {why.en}", f"{show(name)} 不能用作此处的名称；{why.zh}")
+                faults.append(Fault("", told, sentence=True))
                 continue
             try:
                 items[name] = self.item.read(each, reading, None)
@@ -105,7 +116,7 @@ class Field(NamedTuple):
     null: bool = False  # `null` may be written though there is a default
     example: Any = None
     attribute: str = ""  # where it is kept, if not under its name
-    default_words: tuple[str, str] = ("", "")  # of a default that is worked out
+    default_words: Words = Words("", "")  # of a default that is worked out
 
     @property
     def nullable(self) -> bool:
@@ -119,20 +130,21 @@ class Table(Kind):
     expect here, and why they are not.
     """
 
+    rule = AN_OBJECT
+
     def __init__(
         self,
         *rows: Field,
         build: Callable[..., Any],
         check: Optional[Callable[[Mapping[str, Any]], list[Fault]]] = None,
-        barred: Optional[Mapping[str, str]] = None,
+        barred: Optional[Mapping[str, Words]] = None,
     ) -> None:
         self.barred = barred or {}
         self.rows = {row.name: row for row in rows}
         self._readers = {row.name: (row.attribute or row.name, row.kind.read) for row in rows}
         self.required = [row.name for row in rows if row.required]
         self.build, self.check = build, check
-        self.rule = "an object"
-        self.words = ("object", "对象")
+        self.words = Words("object", "对象")
         reading = Reading()
         self.defaults: dict[str, Any] = {
             row.attribute or row.name: None if row.default is None else row.kind.read(row.default, reading, None)
@@ -153,7 +165,7 @@ class Table(Kind):
         """The fields that are there and right, by attribute; what is wrong goes to `faults`."""
         values: dict[str, Any] = {}
         if not isinstance(value, dict):
-            faults.append(Fault("", f"is {show(value)}; expected {self.rule}"))
+            faults += refusal(value, self.rule).faults
             return values
         readers = self._readers
         for name, each in value.items():
@@ -170,14 +182,15 @@ class Table(Kind):
                 faults += [fault.inside(name) for fault in wrong.faults]
         for name in self.required:
             if name not in value:
-                faults.append(Fault(name, f"is missing; expected {self.rows[name].kind.rule}"))
+                faults.append(Fault(name, missing(expected(self.rows[name].kind.rule))))
         return values
 
     def _unknown(self, name: str, reading: Reading) -> Fault:
         if name in self.barred:
             return Fault(name, self.barred[name])
-        hint = reading.hint(name, self.rows) or f"; known are {', '.join(self.rows)}"
-        return Fault("", f'unknown field "{printable(name[:SHOWN])}"{hint}', sentence=True)
+        shown = printable(name[:SHOWN])
+        unknown = Words(f'unknown field "{shown}"', f'未知字段 "{shown}"')
+        return Fault("", unknown.then(reading.hint_or_all(name, self.rows)), sentence=True)
 
     def schema(self) -> dict[str, Any]:
         return {
@@ -203,19 +216,20 @@ def row_schema(row: Field) -> dict[str, Any]:
 class Variants(Kind):
     """An object whose field `type` says which table its other fields are of; `build(type, fields)` makes the value."""
 
+    rule = AN_OBJECT
+
     def __init__(self, build: Callable[[str, Mapping[str, Any]], Any], **tables: Table) -> None:
         self.build, self.tables = build, tables
-        self.rule = "an object"
-        self.words = ("object by its `type`", "对象，由 `type` 决定")
-        self.types = ", ".join(f'"{name}"' for name in tables)
+        self.words = Words("object by its `type`", "对象，由 `type` 决定")
 
     def read(self, value: Any, reading: Reading, base: Any) -> Any:
         if not isinstance(value, dict):
             raise refusal(value, self.rule)
         given = value.get("type")
         if not isinstance(given, str) or given not in self.tables:
-            said = f"is {show(given)}" if "type" in value else "is missing"
-            raise Wrong([Fault("type", f"{said}; expected one of {self.types}")])
+            types = one_of(self.tables)
+            why = expected(Words(f"one of {types.en}", types.zh))
+            raise Wrong([Fault("type", refused(show(given), why) if "type" in value else missing(why))])
         fields = {name: each for name, each in value.items() if name != "type"}
         return self.build(given, self.tables[given].read(fields, reading, None))
 
@@ -233,7 +247,11 @@ class Shared(Kind):
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
-        self.rule, self.words = kind.rule, kind.words
+        self.words = kind.words
+
+    @property
+    def rule(self) -> Words:
+        return self.kind.rule
 
     def read(self, value: Any, reading: Reading, base: Any) -> Any:
         key = (self, id(base), repr(value))

@@ -12,14 +12,22 @@ from itertools import accumulate
 from math import isinf
 from typing import Any, Optional
 
-from minisched.model import Problem
+from minisched.model import Problem, WordedError, Words
 
 from .faults import Fault, printable, show
 
 MAX_BYTES = 5 * 2**20
 MAX_DEPTH = 32  # lists and objects within each other; a config has 8, and each level costs C stack while it is parsed
-FINITE = "expected a finite number of at most 300 digits"
+FINITE = Words("expected a finite number of at most 300 digits", "应为最多 300 位的有限数值")
 MAX_DIGITS = 300  # of one number: Python itself refuses 4,300, at the price of their square
+
+UNCLOSED = Words(
+    "the file ends here; expected more: something above is not closed", "文件到此结束；内容不完整，前面有未闭合之处"
+)
+UNCLOSED_TEXT = Words("the text that begins here has no closing quote", "从此处开始的文本没有右引号")
+NO_ESCAPE = Words(
+    r"this backslash begins no escape; for a backslash itself write \\", r"此反斜杠不是转义的开头；反斜杠本身应写作 \\"
+)
 
 _ALL_BUT_STRUCTURE = bytes(set(range(256)) - set(b'"[]{}'))
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
@@ -28,15 +36,16 @@ _WORD = re.compile(r'//|/\*|"(?:[^"\\\n]|\\.){0,40}"?|\w{1,40}|.', re.DOTALL)
 _WORDS = {"True": "true", "False": "false", "None": "null", "nil": "null", "undefined": "null"}
 
 
-class _Unfit(Exception):
+class _Unfit(WordedError):
     """The data cannot be taken for JSON at all."""
 
-    def __init__(self, message: str, text: str = "", position: Optional[int] = None) -> None:
-        super().__init__(message)
-        self.place = ""
+    def __init__(self, words: Words, text: str = "", position: Optional[int] = None) -> None:
+        super().__init__(words)
+        self.place = Words("", "")
         if position is not None:
             line = text.count("\n", 0, position) + 1
-            self.place = f"line {line}, column {position - text.rfind(chr(10), 0, position)}:"
+            column = position - text.rfind("\n", 0, position)
+            self.place = Words(f"line {line}, column {column}:", f"第 {line} 行，第 {column} 列：")
 
 
 def parse_json(data: bytes, *, file: str = "tasks/config.json") -> tuple[Any, list[Problem]]:
@@ -48,13 +57,17 @@ def parse_json(data: bytes, *, file: str = "tasks/config.json") -> tuple[Any, li
     try:
         return _parse(data, file)
     except _Unfit as error:
-        return None, [Problem(error.place, str(error), file)]
+        return None, [Problem(error.place.en, error.words, file, place_zh=error.place.zh)]
 
 
 def _parse(data: bytes, file: str) -> tuple[Any, list[Problem]]:
     text = _decode(data)
     if _depth(data) > MAX_DEPTH:
-        raise _Unfit(f"lists and objects are nested deeper than {MAX_DEPTH} levels")
+        raise _Unfit(
+            Words(
+                f"lists and objects are nested deeper than {MAX_DEPTH} levels", f"列表与对象的嵌套超过 {MAX_DEPTH} 层"
+            )
+        )
     doubtful: list[str] = []  # what json lets pass; where it stands is looked for only if there is some
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -87,21 +100,37 @@ def _parse(data: bytes, file: str) -> tuple[Any, list[Problem]]:
 
 def _decode(data: bytes) -> str:
     if len(data) > MAX_BYTES:
-        raise _Unfit(f"has {len(data)} bytes; at most {MAX_BYTES} (5 MB) are allowed")
+        raise _Unfit(
+            Words(
+                f"has {len(data)} bytes; at most {MAX_BYTES} (5 MB) are allowed",
+                f"共 {len(data)} 字节；最多允许 {MAX_BYTES} 字节（5 MB）",
+            )
+        )
     if data.startswith(b"\xef\xbb\xbf"):
-        raise _Unfit("begins with a byte order mark (BOM); save it as UTF-8 without BOM")
+        raise _Unfit(
+            Words(
+                "begins with a byte order mark (BOM); save it as UTF-8 without BOM",
+                "文件以字节顺序标记（BOM）开头；请保存为不带 BOM 的 UTF-8",
+            )
+        )
     # The first characters of a JSON text are ASCII: in UTF-16 and UTF-32 they have NUL bytes beside them.
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or 0 in data[:4]:
         wide = "UTF-32" if data[:4].count(0) > 2 else "UTF-16"
-        raise _Unfit(f"looks like {wide}; save it as UTF-8")
+        raise _Unfit(Words(f"looks like {wide}; save it as UTF-8", f"似为 {wide} 编码；请保存为 UTF-8"))
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
         before = data[: error.start].decode()
-        message = f"byte 0x{data[error.start]:02x} (offset {error.start}) is not UTF-8; save the file as UTF-8"
-        raise _Unfit(message, before, len(before)) from None
+        byte = f"0x{data[error.start]:02x}"
+        words = Words(
+            f"byte {byte} (offset {error.start}) is not UTF-8; save the file as UTF-8",
+            f"字节 {byte}（偏移 {error.start}）不是 UTF-8；请将文件保存为 UTF-8",
+        )
+        raise _Unfit(words, before, len(before)) from None
     if not text.strip():
-        raise _Unfit('is empty; expected an object such as {"tasks": []}')
+        raise _Unfit(
+            Words('is empty; expected an object such as {"tasks": []}', '内容为空；应为对象，如 {"tasks": []}')
+        )
     return text
 
 
@@ -119,35 +148,50 @@ def _depth(data: bytes) -> int:
 def _explained(text: str, error: json.JSONDecodeError) -> _Unfit:
     """What json found, in words that help; the same for every Python version."""
     if error.msg.startswith("Unterminated string"):
-        return _Unfit("the text that begins here has no closing quote", text, error.pos)
+        return _Unfit(UNCLOSED_TEXT, text, error.pos)
     if error.msg.startswith("Invalid control character"):
         found = show(text[error.pos : error.pos + 1])
-        return _Unfit(f"{found} stands in a text as it is; expected an escape such as \\n or \\t", text, error.pos)
+        raw = Words(
+            f"{found} stands in a text as it is; expected an escape such as \\n or \\t",
+            f"文本中直接含有 {found}；应写作转义，如 \\n 或 \\t",
+        )
+        return _Unfit(raw, text, error.pos)
     if error.msg.startswith("Invalid \\"):
-        return _Unfit(r"this backslash begins no escape; for a backslash itself write \\", text, error.pos)
+        return _Unfit(NO_ESCAPE, text, error.pos)
     here = _skip(text, error.pos)
     if here == len(text):
-        return _Unfit("the file ends here; expected more: something above is not closed", text, here)
+        return _Unfit(UNCLOSED, text, here)
     # A comma before a bracket: 3.13 stops at the comma, those before it at the bracket.
     comma = here if text[here] == "," else len(text[:here].rstrip()) - 1
     bracket = text[comma + 1 :].lstrip()[:1]
     if comma > 0 and text[comma] == "," and bracket in ("]", "}") and text[:comma].rstrip()[-1:] not in ":,[{":
-        return _Unfit(f'found a "," with nothing but "{bracket}" after it; remove the comma', text, comma)
+        trailing = Words(
+            f'found a "," with nothing but "{bracket}" after it; remove the comma',
+            f'此处的 "," 之后只有 "{bracket}"；请删去逗号',
+        )
+        return _Unfit(trailing, text, comma)
     word = _matched(_WORD, text, here)
-    found = f"found {printable(word)}"
+    why = _why_not(word, error.msg)
+    return _Unfit(Words(f"found {printable(word)}; {why.en}", f"此处为 {printable(word)}；{why.zh}"), text, here)
+
+
+def _why_not(word: str, message: str) -> Words:
+    """Why JSON has no such word there. message: json's own."""
     if word in _WORDS:
-        return _Unfit(f"{found}; write {_WORDS[word]}", text, here)
+        return Words(f"write {_WORDS[word]}", f"应写作 {_WORDS[word]}")
     if word == "'":
-        return _Unfit(f"{found}; texts stand in double quotes", text, here)
+        return Words("texts stand in double quotes", "文本须用双引号")
     if word in ("#", "//", "/*"):
-        return _Unfit(f"{found}; JSON has no comments", text, here)
-    expected = {
-        "Extra data": "the end of the file",
-        "Expecting ',' delimiter": 'a "," or a closing bracket before it',
-        "Expecting ':' delimiter": 'a ":" before it',
-        "Expecting property name enclosed in double quotes": "a field name in double quotes",
-    }.get(error.msg, "a value")
-    return _Unfit(f"{found}; expected {expected}", text, here)
+        return Words("JSON has no comments", "JSON 没有注释")
+    if message == "Extra data":
+        return Words("expected the end of the file", "应到文件末尾为止")
+    if message == "Expecting ',' delimiter":
+        return Words('expected a "," or a closing bracket before it', '之前应有 "," 或右括号')
+    if message == "Expecting ':' delimiter":
+        return Words('expected a ":" before it', '之前应有 ":"')
+    if message == "Expecting property name enclosed in double quotes":
+        return Words("expected a field name in double quotes", "应为双引号中的字段名")
+    return Words("expected a value", "应为一个值")
 
 
 def _skip(text: str, position: int) -> int:
@@ -184,15 +228,27 @@ def _find_doubtful(text: str) -> list[Fault]:
         elif expects_key and keys is not None:
             key = json.loads(word)
             if key in keys:
-                message = f"field {show(key)} stands twice, in line {keys[key]} and in line {line}; remove one"
-                faults.append(Fault(_path(steps[:-1]), message, sentence=True))
+                faults.append(Fault(_path(steps[:-1]), _twice(key, keys[key], line), sentence=True))
             keys[key] = line
             steps[-1] = key
             expects_key = False
         elif word[0] in "-0123456789NI" and (len(word) > MAX_DIGITS or isinf(float(word)) or word == "NaN"):
-            shown = word if len(word) <= MAX_DIGITS else f"a number of {len(word)} digits"
-            faults.append(Fault(_path(steps), f"is {shown} in line {line}; {FINITE}"))
+            faults.append(Fault(_path(steps), _infinite(word, line)))
     return faults
+
+
+def _twice(key: str, first: int, second: int) -> Words:
+    return Words(
+        f"field {show(key)} stands twice, in line {first} and in line {second}; remove one",
+        f"字段 {show(key)} 重复，见第 {first} 行和第 {second} 行；请删去其一",
+    )
+
+
+def _infinite(number: str, line: int) -> Words:
+    shown = Words(number, number)
+    if len(number) > MAX_DIGITS:
+        shown = Words(f"a number of {len(number)} digits", f"{len(number)} 位的数")
+    return Words(f"is {shown.en} in line {line}; {FINITE.en}", f"第 {line} 行的值为 {shown.zh}；{FINITE.zh}")
 
 
 def _path(steps: list[Any]) -> str:

@@ -6,13 +6,15 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
-from minisched.model import Secret
+from minisched.model import Secret, Words
 
 from .faults import Reading, Wrong, objection, refusal, show
 from .kinds import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+TEXT_WORDS = Words("text", "文本")
 
 _LINE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"  # no line end: names go into logs and mail headers
 _LINES = r"[^\x00\ud800-\udfff]"
@@ -25,18 +27,26 @@ class Text(Kind):
 
     def __init__(
         self,
-        rule: str = "a text",
-        words: tuple[str, str] = ("text", "文本"),
+        rule: Optional[Words] = None,
+        words: Words = TEXT_WORDS,
         pattern: Optional[str] = None,
         lines: bool = False,
         least: int = 0,
         most: int = 4096,
     ) -> None:
-        self.rule, self.words, self.pattern, self.least, self.most = rule, words, pattern, least, most
+        self.words, self.pattern, self.least, self.most = words, pattern, least, most
         self.lines = lines
-        if rule == "a text":
-            self.rule = f"a text of {least or 'at most'}{' to' if least else ''} {most} characters"
-            self.rule += "" if lines else " on one line"
+        self._rule = rule
+
+    @property
+    def rule(self) -> Words:
+        if self._rule:
+            return self._rule
+        span = Words(f"{self.least} to", f"{self.least} 至") if self.least else Words("at most", "最多")
+        return Words(
+            f"a text of {span.en} {self.most} characters{'' if self.lines else ' on one line'}",
+            f"{'' if self.lines else '单行'}文本，{span.zh} {self.most} 个字符",
+        )
 
     @cached_property
     def _match(self) -> Callable[[str], object]:
@@ -49,11 +59,13 @@ class Text(Kind):
             return value
         raise refusal(value, self.rule_for(value) or self.rule)
 
-    def rule_for(self, value: Any) -> str:
+    def rule_for(self, value: Any) -> Optional[Words]:
         """The rule that is broken by what no text may hold: what cannot be passed on, stored or sent."""
         if isinstance(value, str) and _STRANGE.search(value):
-            return "a text without a NUL character" if "\0" in value else "a text without half a surrogate pair"
-        return ""
+            if "\0" in value:
+                return Words("a text without a NUL character", "不含 NUL 字符的文本")
+            return Words("a text without half a surrogate pair", "不含半个代理对的文本")
+        return None
 
     def schema(self) -> dict[str, Any]:
         if self.pattern:
@@ -80,14 +92,20 @@ class SecretText(Kind):
     def __init__(
         self,
         text: Text,
-        words: tuple[str, str] = ("text", "文本"),
+        words: Words = TEXT_WORDS,
         plain: bool = False,
         masked: Optional[bool] = None,
     ) -> None:
         self.text, self.plain = text, plain
         self.masked = not plain if masked is None else masked
-        self.rule = f'{text.rule}, or {{"from_env": "NAME"}} or {{"from_file": "path"}}'
-        self.words = (f"{words[0]}, or a secret's place", f"{words[1]}，或密文的位置")
+        self.words = words.then(Words(", or a secret's place", "，或密文的位置"))
+
+    @property
+    def rule(self) -> Words:
+        places = Words(
+            ', or {"from_env": "NAME"} or {"from_file": "path"}', '，或 {"from_env": "NAME"} 或 {"from_file": "path"}'
+        )
+        return self.text.rule.then(places)
 
     def read(self, value: Any, reading: Reading, base: Any) -> Union[str, Secret]:
         if isinstance(value, dict):
@@ -123,10 +141,13 @@ class Template(Kind):
     def __init__(self, variables: tuple[str, ...], lines: bool = True, json: bool = False) -> None:
         self.text = Text(lines=lines, most=65536)
         self.variables, self.json = variables, json
-        self.rule = self.text.rule + (", or an object whose texts are templates" if json else "")
-        self.words = (
-            ("template, or an object of templates", "模板，或由模板组成的对象") if json else ("template", "模板")
-        )
+        words = Words("template", "模板")
+        self.words = words.then(Words(", or an object of templates", "，或由模板组成的对象")) if json else words
+
+    @property
+    def rule(self) -> Words:
+        of_templates = Words(", or an object whose texts are templates", "，或其中文本均为模板的对象")
+        return self.text.rule.then(of_templates) if self.json else self.text.rule
 
     def read(self, value: Any, reading: Reading, base: Any) -> Any:
         if not isinstance(value, dict) or not self.json:
@@ -151,15 +172,17 @@ class Template(Kind):
     def _check(self, value: Any, reading: Reading) -> None:
         for name in _VARIABLE.findall(self.text.read(value, reading, None)):
             if name not in self.variables:
-                hint = reading.hint(name, self.variables) or f"; known are {', '.join(self.variables)}"
-                raise objection(f"unknown template variable {show(name)}{hint}")
+                unknown = Words(f"unknown template variable {show(name)}", f"未知模板变量 {show(name)}")
+                raise objection(unknown.then(reading.hint_or_all(name, self.variables)))
 
     def schema(self) -> dict[str, Any]:
         return {"type": ["string", "object"]} if self.json else {"type": "string"}
 
 
 ENV_NAME = Text(
-    'the name of an environment variable: letters, digits and "_"', ("name", "名称"), "[A-Za-z_][A-Za-z0-9_]{0,255}"
+    Words('the name of an environment variable: letters, digits and "_"', '环境变量名：字母、数字和 "_"'),
+    Words("name", "名称"),
+    "[A-Za-z_][A-Za-z0-9_]{0,255}",
 )
-PATH = Text("a path without control characters", ("path", "路径"), least=1)
+PATH = Text(Words("a path without control characters", "不含控制字符的路径"), Words("path", "路径"), least=1)
 PLACES = {"from_env": ENV_NAME, "from_file": PATH}

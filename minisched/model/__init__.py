@@ -59,6 +59,8 @@ from minisched.model.words import (
     Status,
     Trigger,
     Word,
+    WordedError,
+    Words,
     iso,
 )
 
@@ -123,5 +125,7 @@ __all__ = [
     "Trigger",
     "Verdict",
     "Word",
+    "WordedError",
+    "Words",
     "iso",
 ]

@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional, Union
 
-from minisched.model.words import Word
+from minisched.model.words import Word, Words
 
 
 def _open_at_once(path: str, flags: int) -> int:
@@ -179,12 +179,17 @@ class Settings(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """One thing wrong in a config. `place` is as in `tasks[2] (nightly_backup): task_timeout`."""
+    """One thing wrong in a config. `place` is as in `tasks[2] (nightly_backup): task_timeout`; the words follow it."""
 
     place: str
-    message: str
+    words: Words
     file: str = "tasks/config.json"
     path: str = ""  # the field inside its task, as `task_retry.delay`; of no task, inside the file
+    place_zh: str = ""  # of a place that is told in words, a line and a column
+
+    @property
+    def message(self) -> str:
+        return self.words.en
 
     def __str__(self) -> str:
         return f"{self.file}: {self.place}{' ' if self.place else ''}{self.message}"

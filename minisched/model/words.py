@@ -1,10 +1,9 @@
-"""Statuses, triggers, reasons, exit codes, and how an instant is written."""
+"""Texts in both languages, statuses, triggers, reasons, exit codes, and how an instant is written."""
 
-from __future__ import annotations
-
+# Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text.
 from datetime import datetime, timezone, tzinfo
 from enum import Enum
-from typing import Optional
+from typing import NamedTuple, Optional
 
 Instant = float  # seconds since 1970-01-01T00:00Z
 
@@ -14,6 +13,28 @@ EXIT_USAGE = 2
 EXIT_IOERR = 74  # sysexits.h EX_IOERR: the home cannot be read or written
 EXIT_TEMPFAIL = 75  # sysexits.h EX_TEMPFAIL: another engine holds this home
 EXIT_CONFIG = 78  # sysexits.h EX_CONFIG
+
+
+class Words(NamedTuple):
+    """What people are told, in English and Chinese. The CLI and the logs speak English, the page either."""
+
+    en: str
+    zh: str
+
+    def then(self, more: "Words") -> "Words":
+        """The one followed by the other, in each language."""
+        return Words(self.en + more.en, self.zh + more.zh)
+
+
+class WordedError(ValueError):
+    """An error that people are told in either language; `str` is the English text."""
+
+    def __init__(self, words: Words) -> None:
+        super().__init__(words)
+        self.words = words
+
+    def __str__(self) -> str:
+        return self.words.en
 
 
 class Word(str, Enum):

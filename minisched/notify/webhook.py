@@ -104,7 +104,7 @@ def _check(url: str, headers: Mapping[str, str]) -> None:
         try:
             kind.read(value, Reading(), None)
         except Wrong:
-            raise SecretError(f"{what} is not {kind.rule}") from None
+            raise SecretError(f"{what} is not {kind.rule.en}") from None
 
 
 class _Handler(urllib.request.AbstractHTTPHandler):

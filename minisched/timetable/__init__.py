@@ -4,7 +4,7 @@ Pure: text and instants in, instants and text out. An instant is seconds since t
 time zone is an argument; nothing here reads the clock.
 """
 
-from .duration import format_duration, jitter_offset, parse_duration
+from .duration import DurationError, format_duration, jitter_offset, parse_duration
 from .fire import count_fires, fires_between, latest_fires, next_fire, next_of
 from .moment import parse_time
 from .parse import parse_schedule
@@ -13,6 +13,7 @@ from .words import describe
 from .zone import ZoneError, load_zone, local_zone_name
 
 __all__ = [
+    "DurationError",
     "Schedule",
     "ScheduleError",
     "ZoneError",

@@ -6,28 +6,38 @@ import re
 from typing import Union
 from zlib import crc32
 
+from minisched.model import Words
+
 LONGEST_S = 366 * 86400  # longer waits overflow the C library's; a schedule that rare is cron's to say (FAULTS, T7)
-RULE = 'expected a duration such as 300 or "5m"'
+RULE = Words('a duration such as 300 or "5m"', '时长，如 300 或 "5m"')
 
 _NUMBER = r"([0-9]{1,12}(?:\.[0-9]{1,9})?)"
 _TEXT = re.compile(rf"(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?")
 _UNITS_S = (86400, 3600, 60, 1)
 
 
+class DurationError(ValueError):
+    """A value that is no duration; `rule` says what was expected."""
+
+    def __init__(self, rule: Words) -> None:
+        super().__init__(f"expected {rule.en}")
+        self.rule = rule
+
+
 def parse_duration(value: Union[str, int, float]) -> float:
     """Seconds of a duration: a number of seconds, or text of days, hours, minutes and seconds in this order.
 
-    Raises ValueError with the rule for anything else: a bool, NaN, a negative number, over 366 days, "5 min".
+    Raises DurationError with the rule for anything else: a bool, NaN, a negative number, over 366 days, "5 min".
     """
     if isinstance(value, str):
         found = _TEXT.fullmatch(value)
         if not value or found is None:
-            raise ValueError(RULE)
+            raise DurationError(RULE)
         value = sum(float(number) * unit for number, unit in zip(found.groups(), _UNITS_S) if number)
     elif isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:  # `not >=`: NaN too
-        raise ValueError(RULE)
+        raise DurationError(RULE)
     if value > LONGEST_S:
-        raise ValueError(f"{RULE}, of at most 366 days")
+        raise DurationError(RULE.then(Words(", of at most 366 days", "，最长 366 天")))
     return float(value)
 
 

@@ -10,6 +10,8 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import NamedTuple, Optional
 
+from minisched.model import Words
+
 from .days import next_day
 from .duration import parse_duration
 from .schedule import (
@@ -36,27 +38,30 @@ MACROS = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-OTHER_MACROS = '"@every 90s", "@at 2026-12-01T08:00", @reboot'
+OTHER_MACROS = ('"@every 90s"', '"@at 2026-12-01T08:00"', "@reboot")
 
 
 class _Field(NamedTuple):
-    name: str
+    name: Words
     low: int
     high: int  # also the end of `a/s`
     names: dict[str, int]
-    help: str  # what is allowed, for errors
+    help: Words  # what is allowed, for errors
 
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_MINUTE = _Field("minute", 0, 59, {}, "0 to 59")
+_MONTH_NAMES = {name: number for number, name in enumerate(_MONTHS, 1)}
+_WEEKDAY_NAMES = {name: number for number, name in enumerate(_WEEKDAYS)}
+_WEEKDAY_HELP = Words("0 to 7, sun to sat, ?, 5L, 5#3", "0 至 7、sun 至 sat、?、5L、5#3")
+_MINUTE = _Field(Words("minute", "分钟"), 0, 59, {}, Words("0 to 59", "0 至 59"))
 _FIELDS = (
-    _MINUTE._replace(name="second"),
+    _MINUTE._replace(name=Words("second", "秒")),
     _MINUTE,
-    _Field("hour", 0, 23, {}, "0 to 23"),
-    _Field("day of month", 1, 31, {}, "1 to 31, ?, L, LW, 15W"),
-    _Field("month", 1, 12, {name: number for number, name in enumerate(_MONTHS, 1)}, "1 to 12, jan to dec"),
-    _Field("day of week", 0, 6, dict(zip(_WEEKDAYS, range(7))), "0 to 7, sun to sat, ?, 5L, 5#3"),
+    _Field(Words("hour", "小时"), 0, 23, {}, Words("0 to 23", "0 至 23")),
+    _Field(Words("day of month", "日期"), 1, 31, {}, Words("1 to 31, ?, L, LW, 15W", "1 至 31、?、L、LW、15W")),
+    _Field(Words("month", "月份"), 1, 12, _MONTH_NAMES, Words("1 to 12, jan to dec", "1 至 12、jan 至 dec")),
+    _Field(Words("day of week", "星期"), 0, 6, _WEEKDAY_NAMES, _WEEKDAY_HELP),
 )
 _DAY, _WEEKDAY = _FIELDS[3], _FIELDS[5]
 
@@ -76,13 +81,19 @@ def parse_schedule(text: str) -> Schedule:
     due, such as "0 0 30 2 *". The text is kept as it is in `.text`, but for blanks around it.
     """
     if not isinstance(text, str):
-        raise ScheduleError(f'schedule: {text!r} is not a text; expected such as "30 2 * * *"')
+        raise _wrong(f'{text!r} is not a text; expected such as "30 2 * * *"', f'{text!r} 不是文本；应如 "30 2 * * *"')
     if len(text) > LONGEST_TEXT:
-        raise ScheduleError(f"schedule: the text has {len(text)} characters; at most {LONGEST_TEXT} are allowed")
+        raise _wrong(
+            f"the text has {len(text)} characters; at most {LONGEST_TEXT} are allowed",
+            f"文本有 {len(text)} 个字符；最多允许 {LONGEST_TEXT} 个",
+        )
     text = text.strip(" \t")
     strange = _STRANGE.search(text)
     if strange:
-        raise ScheduleError(f"schedule: {text!a} holds {strange[0]!a}; only ASCII text on one line is allowed")
+        raise _wrong(
+            f"{text!a} holds {strange[0]!a}; only ASCII text on one line is allowed",
+            f"{text!a} 含有 {strange[0]!a}；只允许单行 ASCII 文本",
+        )
     if text.startswith("@"):
         return _parse_macro(text)
     return _parse_cron(text, text)
@@ -96,9 +107,15 @@ def _parse_macro(text: str) -> Schedule:
     if word == "@at":
         return _parse_at(text, argument)
     if word not in MACROS and word != "@reboot":
-        raise ScheduleError(f'schedule: "{text}" is not known; expected one of {" ".join(MACROS)}, {OTHER_MACROS}')
+        raise _wrong(
+            f'"{text}" is not known; expected one of {" ".join(MACROS)}, {", ".join(OTHER_MACROS)}',
+            f'无法识别 "{text}"；应为以下之一：{"、".join((*MACROS, *OTHER_MACROS))}',
+        )
     if argument:
-        raise ScheduleError(f'schedule: "{text}" has more than the word {word}, which stands alone')
+        raise _wrong(
+            f'"{text}" has more than the word {word}, which stands alone',
+            f'"{text}" 中 {word} 之后有多余内容；{word} 须单独使用',
+        )
     return RebootSchedule(text) if word == "@reboot" else _parse_cron(text, MACROS[word])
 
 
@@ -108,9 +125,10 @@ def _interval(text: str, argument: str) -> int:
     except ValueError:
         seconds = 0.0
     if seconds < 1 or seconds != int(seconds):
-        raise ScheduleError(
-            f'schedule: the interval of "{text}" is "{argument}"; '
-            'expected whole seconds from "1s" to "366d", such as "@every 90s" or "@every 1h30m"'
+        raise _wrong(
+            f'the interval of "{text}" is "{argument}"; '
+            'expected whole seconds from "1s" to "366d", such as "@every 90s" or "@every 1h30m"',
+            f'"{text}" 的间隔为 "{argument}"；应为 "1s" 至 "366d" 之间的整秒数，如 "@every 90s" 或 "@every 1h30m"',
         )
     return int(seconds)
 
@@ -127,9 +145,11 @@ def _parse_at(text: str, argument: str) -> AtSchedule:
             raise ValueError
         moment = int(time.replace(tzinfo=time.tzinfo or timezone.utc).timestamp())
     except ValueError:
-        raise ScheduleError(
-            f'schedule: the time of "{text}" is "{argument}"; expected a local time such as "@at 2026-12-01T08:00" '
-            'or "2026-12-01T08:00:30", or one with its offset, "2026-12-01T08:00+01:00" or "...Z"'
+        raise _wrong(
+            f'the time of "{text}" is "{argument}"; expected a local time such as "@at 2026-12-01T08:00" '
+            'or "2026-12-01T08:00:30", or one with its offset, "2026-12-01T08:00+01:00" or "...Z"',
+            f'"{text}" 的时间为 "{argument}"；应为本地时间，如 "@at 2026-12-01T08:00" 或 "2026-12-01T08:00:30"，'
+            '或带时差的时间，如 "2026-12-01T08:00+01:00" 或 "...Z"',
         ) from None
     return AtSchedule(text, moment, absolute=offset is not None)
 
@@ -137,16 +157,17 @@ def _parse_at(text: str, argument: str) -> AtSchedule:
 def _parse_cron(text: str, expression: str) -> CronSchedule:
     parts = expression.split()
     if len(parts) not in (5, 6):
-        raise ScheduleError(
-            f'schedule: "{text}" has {len(parts)} field{"s" * (len(parts) != 1)}; expected five (minute, hour, '
-            "day of month, month, day of week), or six with the seconds first"
+        raise _wrong(
+            f'"{text}" has {len(parts)} field{"s" * (len(parts) != 1)}; expected five (minute, hour, '
+            "day of month, month, day of week), or six with the seconds first",
+            f'"{text}" 有 {len(parts)} 个字段；应为五个（分钟、小时、日期、月份、星期），或六个（秒在最前）',
         )
     if len(parts) == 5:
         parts.insert(0, "0")
     try:
         (seconds, _), (minutes, _), (hours, _), days, (months, _), weekdays = map(_parse_field, range(6), parts)
     except ScheduleError as error:
-        raise ScheduleError(f'{error} (in "{text}")') from None
+        raise _within(text, error.words) from None
     either = not (parts[3].startswith(("*", "?")) or parts[5].startswith(("*", "?")))
     whole = (days[0] == ALL_DAYS, weekdays[0] == ALL_WEEKDAYS)
     schedule = CronSchedule(
@@ -166,11 +187,24 @@ def _parse_cron(text: str, expression: str) -> CronSchedule:
     )
     # The gaps of the calendar are shorter than the horizon (`days`), so that any day will do to look from.
     if not schedule.every_day and next_day(schedule, 0) is None:
-        raise ScheduleError(
-            f'day of month, month, day of week: "{" ".join(parts[3:])}" can never be due; '
-            f'expected a day that the calendar has within 50 years (in "{text}")'
+        days_text = " ".join(parts[3:])
+        never = Words(
+            f'day of month, month, day of week: "{days_text}" can never be due; '
+            "expected a day that the calendar has within 50 years",
+            f'日期、月份、星期："{days_text}" 永远不会到期；应为 50 年内日历上存在的日子',
         )
+        raise _within(text, never)
     return schedule
+
+
+def _wrong(en: str, zh: str) -> ScheduleError:
+    """Of the text as a whole."""
+    return ScheduleError(Words(en, zh), whole=True)
+
+
+def _within(text: str, words: Words) -> ScheduleError:
+    """Of a part of the text, which is quoted as a whole at the end."""
+    return ScheduleError(words.then(Words(f' (in "{text}")', f'（见 "{text}"）')))
 
 
 @lru_cache(maxsize=1024)  # ten thousand schedules are made of a few hundred different fields
@@ -193,7 +227,7 @@ def _parse_field(index: int, text: str) -> tuple[int, tuple[str, ...]]:
         elif found is not None:
             mask |= _numbers(field, written, *found.groups())
         else:
-            raise _refused(field, written, "is not understood")
+            raise _refused(field, written, Words("is not understood", "无法理解"))
     return mask, tuple(special)
 
 
@@ -203,7 +237,7 @@ def _numbers(
     """The mask of `*`, `a`, `a-b`, `*/s`, `a-b/s` or `a/s`."""
     step = 1 if step_text is None else int(step_text)
     if step < 1:
-        raise _refused(field, item, "has a step of 0")
+        raise _refused(field, item, Words("has a step of 0", "的步长为 0"))
     low, high = field.low, field.high
     if not star:
         low = high = _number(field, item, first)
@@ -223,11 +257,13 @@ def _numbers(
 def _number(field: _Field, item: str, text: str) -> int:
     if not text.isdigit():
         if text not in field.names:
-            raise _refused(field, item, f'holds "{text}", which is no name here')
+            raise _refused(
+                field, item, Words(f'holds "{text}", which is no name here', f'含有 "{text}"，不是此处可用的名称')
+            )
         return field.names[text]
     number = int(text)
     if not field.low <= number <= (7 if field is _WEEKDAY else field.high):
-        raise _refused(field, item, "is out of range")
+        raise _refused(field, item, Words("is out of range", "超出范围"))
     return number
 
 
@@ -246,6 +282,12 @@ def _special_weekdays(found: re.Match[str], item: str) -> tuple[str, ...]:
     return tuple(f"{day}#{found['nth']}" for day in range(7) if mask >> day & 1)
 
 
-def _refused(field: _Field, item: str, why: str) -> ScheduleError:
+def _refused(field: _Field, item: str, why: Words) -> ScheduleError:
     forms = "*, a, a-b, */s, a/s, a-b/s with a step s of 1 or more, and lists of these by comma"
-    return ScheduleError(f'{field.name}: "{item}" {why}; allowed are {field.help}, as {forms}')
+    forms_zh = "*、a、a-b、*/s、a/s、a-b/s（步长 s 至少为 1），以及由逗号分隔的多项"
+    return ScheduleError(
+        Words(
+            f'{field.name.en}: "{item}" {why.en}; allowed are {field.help.en}, as {forms}',
+            f'{field.name.zh}："{item}" {why.zh}；可用 {field.help.zh}，写法为 {forms_zh}',
+        )
+    )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from minisched.model import WordedError, Words
+
 ALL_SECONDS = ALL_MINUTES = (1 << 60) - 1
 ALL_HOURS = (1 << 24) - 1
 ALL_DAYS = (1 << 32) - 2  # days of the month count from 1: bit 0 stays clear
@@ -20,8 +22,18 @@ def lowest(mask: int) -> int:
     return (mask & -mask).bit_length() - 1
 
 
-class ScheduleError(ValueError):
-    """A schedule text that cannot be meant: the message names the field, the text, and what is allowed."""
+class ScheduleError(WordedError):
+    """A schedule text that cannot be meant: the message names the field, the text, and what is allowed.
+
+    whole: it is about no field of the text, and the words begin with the text itself.
+    """
+
+    def __init__(self, words: Words, whole: bool = False) -> None:
+        super().__init__(words)
+        self.whole = whole
+
+    def __str__(self) -> str:
+        return f"schedule: {self.words.en}" if self.whole else self.words.en
 
 
 class Schedule:

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 
+from minisched.model import WordedError, Words
+
 DAY_S = 86400
 LARGEST_CHANGE_S = 3 * 3600  # rule 9: a larger change of offset is a correction, for which nothing is made up
 
@@ -24,10 +26,13 @@ PROBE_S = 3 * DAY_S
 MARGIN_S = 2 * DAY_S
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EXAMPLES = Words(
+    'expected an IANA name such as "Europe/Berlin" or "UTC"', '应为 IANA 时区名，如 "Europe/Berlin" 或 "UTC"'
+)
 _NAME = re.compile(r"[A-Za-z0-9_+-]{1,40}(?:/[A-Za-z0-9_+-]{1,40}){0,3}")
 
 
-class ZoneError(ValueError):
+class ZoneError(WordedError):
     """An unknown time zone, or a machine without time zone data; the message says the way out."""
 
 
@@ -107,7 +112,7 @@ def load_zone(name: str) -> tzinfo:
         return timezone.utc
     # No file but a zone's: "../x", "/etc/passwd"; nor the "right/" copies, which count leap seconds.
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name.startswith(("right/", "posix/")):
-        raise ZoneError(f'{name!r} is not a time zone name; expected an IANA name such as "Europe/Berlin" or "UTC"')
+        raise ZoneError(Words(f"{name!r} is not a time zone name; ", f"{name!r} 不是时区名；").then(_EXAMPLES))
     from zoneinfo import ZoneInfo  # 4 ms that `minisched --help` does without
 
     try:
@@ -116,19 +121,20 @@ def load_zone(name: str) -> tzinfo:
         raise ZoneError(_why_unknown(name)) from None
 
 
-def _why_unknown(name: str) -> str:
+def _why_unknown(name: str) -> Words:
     from difflib import get_close_matches
     from zoneinfo import available_timezones
 
     known = {zone.lower(): zone for zone in available_timezones()}
     if not known:
-        return (
+        return Words(
             f'no time zone data on this machine, so "{name}" is unknown: '
-            'install the system\'s "tzdata" or `pip install tzdata`, or use "UTC"'
+            'install the system\'s "tzdata" or `pip install tzdata`, or use "UTC"',
+            f'本机没有时区数据，无法识别 "{name}"：请安装系统的 "tzdata" 或执行 `pip install tzdata`，或改用 "UTC"',
         )
-    near = get_close_matches(name.lower(), known, n=1)
-    hint = f'did you mean "{known[near[0]]}"?' if near else 'expected an IANA name such as "Europe/Berlin" or "UTC"'
-    return f'unknown time zone "{name}"; {hint}'
+    near = [known[match] for match in get_close_matches(name.lower(), known, n=1)]
+    hint = Words(f'did you mean "{near[0]}"?', f'是否指 "{near[0]}"？') if near else _EXAMPLES
+    return Words(f'unknown time zone "{name}"; ', f'未知时区 "{name}"；').then(hint)
 
 
 def local_zone_name(etc: str = "/etc") -> str:

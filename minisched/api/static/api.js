@@ -28,14 +28,16 @@ export function onDenied(f) {
   deniedListeners.add(f);
 }
 
-/** `status` 0 with `code` "network" or "timeout": no answer came. `problems`: [{file, place, path, message}]; `dependents`: ids. */
+/** `status` 0 with `code` "network" or "timeout": no answer came. `problems`: [{file, place, path, message, and
+ * in both languages place_words, words}]; `dependents`: ids; `words`: of a wrong body the message in both languages. */
 export class ApiError extends Error {
-  constructor(status, code, message, problems = [], dependents = []) {
+  constructor(status, code, message, { problems = [], dependents = [], words } = {}) {
     super(message);
     this.status = status;
     this.code = code;
     this.problems = problems;
     this.dependents = dependents;
+    this.words = words;
   }
 }
 
@@ -78,7 +80,8 @@ export async function call(method, path, body, { headers, timeout = 15000, signa
   }
 }
 
-async function errorOf(response) {
+/** The ApiError of an answer that is none of success. */
+export async function errorOf(response) {
   let error = {};
   try {
     error = (await response.json()).error ?? {};
@@ -86,7 +89,7 @@ async function errorOf(response) {
     // Not ours (a proxy's): the status says enough.
   }
   if (response.status === 401) for (const f of deniedListeners) f();
-  return new ApiError(response.status, error.code ?? "http", error.message ?? response.statusText, error.problems, error.dependents);
+  return new ApiError(response.status, error.code ?? "http", error.message ?? response.statusText, error);
 }
 
 /**

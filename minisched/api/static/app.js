@@ -2,7 +2,7 @@
 import { accepts, onDenied, setToken, token } from "./api.js";
 import * as cards from "./cards.js";
 import { button, fmtSpan, h, icon, iconButton, setText, visible } from "./dom.js";
-import { lang, onLang, setLang, t } from "./i18n.js";
+import { lang, onLang, ready, setLang, t } from "./i18n.js";
 import { connect, disconnect } from "./link.js";
 import { room } from "./rooms.js";
 import { store } from "./store.js";
@@ -265,4 +265,4 @@ onLang(() => {
     leaveShell = buildShell();
   }
 });
-takeTokenFromAddress().then(start);
+Promise.all([takeTokenFromAddress(), ready()]).then(start);

@@ -1,13 +1,13 @@
 /** A file from the API: by fetch, for a plain link cannot carry the token. */
-import { token } from "./api.js";
+import { errorOf, token } from "./api.js";
 
 const BASE = "/api/scheduler";
 const LARGE = 64 * 1024 * 1024; // bytes; beyond it the file is written as it comes, where the browser can
 
-/** Fetches it and saves it as `name`; `tell(bytes)` as it goes on. Gives the bytes; throws AbortError and others. */
+/** Fetches it and saves it as `name`; `tell(bytes)` as it goes on. Gives the bytes; throws ApiError, AbortError and others. */
 export async function download(path, name, tell, signal) {
   const response = await fetch(BASE + path, { headers: { Authorization: `Bearer ${token()}` }, cache: "no-store", credentials: "omit", signal });
-  if (!response.ok) throw new Error((await response.json().catch(() => ({}))).error?.message ?? response.statusText);
+  if (!response.ok) throw await errorOf(response);
   const large = Number(response.headers.get("Content-Length")) > LARGE && "showSaveFilePicker" in window;
   const sink = large ? await fileSink(name) : blobSink(name);
   const reader = response.body.getReader();

@@ -3,7 +3,7 @@ import { ApiError, call } from "./api.js";
 import { confirm, notice, openDialog } from "./dialog.js";
 import { button, clear, h, loadStyle, visible } from "./dom.js";
 import { createForm, withEffective } from "./form.js";
-import { t } from "./i18n.js";
+import { said, t } from "./i18n.js";
 import { rebased, same } from "./paths.js";
 import { store } from "./store.js";
 import { trial } from "./trial.js";
@@ -114,8 +114,8 @@ function edit(taskId, newest, body, dialog) {
     if (panels.at() === "json") panels.turn("form");
     const found = form.show(problems);
     const items = found.map(({ problem, slot, name }) => {
-      if (!slot) return h("li", {}, [(problem.place || name).replace(/:$/, ""), problem.message].filter(Boolean).join(": "));
-      const link = h("a", { href: `#${slot.id}` }, h("strong", {}, name), ` ${problem.message}`);
+      if (!slot) return h("li", {}, [(problem.place || name).replace(/:$/, ""), said(problem)].filter(Boolean).join(": "));
+      const link = h("a", { href: `#${slot.id}` }, h("strong", {}, name), ` ${said(problem)}`);
       link.addEventListener("click", (event) => {
         event.preventDefault();
         panels.turn("form");
@@ -171,8 +171,8 @@ function edit(taskId, newest, body, dialog) {
     } catch (error) {
       saving(false);
       if (error.status === 412 || (error.status === 409 && error.code === "config_changed" && taskId)) conflict(error);
-      else if (error.status === 422) fail(error.problems, error.message);
-      else if (error.code === "exists") fail([{ path: "task_id", message: error.message }], "");
+      else if (error.status === 422) fail(error.problems, say(error));
+      else if (error.code === "exists") fail([{ path: "task_id", message: t("ed_id_taken", { id: task.task_id }) }], "");
       else {
         form.show([]);
         tell([h("p", {}, say(error))]);

@@ -2,7 +2,7 @@
 import { call } from "./api.js";
 import { notice } from "./dialog.js";
 import { button, fmtAgo, fmtBytes, fmtTime, h, icon, setText, visible, visibleText } from "./dom.js";
-import { t } from "./i18n.js";
+import { has, lang, said, t } from "./i18n.js";
 import { outbox } from "./outbox.js";
 import { failure, troubles } from "./words.js";
 
@@ -64,7 +64,10 @@ async function readAgain(reload) {
 function fillTrouble(el, problems) {
   el.hidden = !problems.length;
   if (!problems.length) return;
-  const rows = problems.map(({ about, message }) => h("li", { class: "problem" }, icon("warn"), h("p", {}, h("strong", { text: visible(about) }), ` ${visible(message)}`)));
+  const rows = problems.map(({ about, message }) => {
+    const key = `about_${about.replace(" ", "_")}`;
+    return h("li", { class: "problem" }, icon("warn"), h("p", {}, h("strong", { text: has(key) ? t(key) : visible(about) }), ` ${visible(message)}`));
+  });
   el.replaceChildren(h("h2", { text: t("en_problems") }), h("ul", {}, rows));
 }
 
@@ -73,8 +76,8 @@ function fillConfig(el, { config }) {
   const good = !problems.length;
   const head = h("p", { class: `mark s-${good ? "success" : "technical_failure"}` }, icon(good ? "success" : "technical_failure"), t(good ? "en_config_good" : "en_config_bad"));
   const rows = problems.map((problem) => {
-    const place = [problem.file, problem.place].filter(Boolean).map(visible).join(": ");
-    return h("li", { class: "problem" }, h("p", {}, place && h("code", { text: place }), " ", visible(problem.message ?? problem)));
+    const place = [problem.file, problem.place_words[lang()]].filter(Boolean).map(visible).join(": ");
+    return h("li", { class: "problem" }, h("p", {}, place && h("code", { text: place }), " ", visible(said(problem))));
   });
   el.replaceChildren(head, ...(good ? [] : [h("ul", { class: "problems" }, rows)]));
 }

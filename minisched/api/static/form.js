@@ -1,7 +1,7 @@
 /** The form of a task, made from the field table: sections, and the problems at their fields. */
 import { h } from "./dom.js";
 import { label, members, slotsIn } from "./fields.js";
-import { t } from "./i18n.js";
+import { said, t } from "./i18n.js";
 import { segments, slotAt } from "./paths.js";
 
 /** What stands where. Open ones are what nearly every task needs; a field in none of them goes to the last. */
@@ -64,7 +64,7 @@ export function createForm(fields, ctx, fixed) {
       const found = problems.map((problem) => ({ problem, slot: slotAt({ child: inside.child }, problem.path ?? ""), name: nameOf(problem.path ?? "") }));
       const order = [];
       for (const one of inside.slots.values()) order.push(...slotsIn(one));
-      for (const one of order) one.show(found.filter(({ slot }) => slot === one).map(({ problem }) => problem.message));
+      for (const one of order) one.show(found.filter(({ slot }) => slot === one).map(({ problem }) => said(problem)));
       for (const { slot } of found) if (slot && !order.includes(slot)) slot.show([]);
       sections.forEach((one) => one.mark());
       return found.sort((a, b) => order.indexOf(a.slot) - order.indexOf(b.slot));

@@ -3,7 +3,7 @@ import { acts } from "./acts.js";
 import { call, token } from "./api.js";
 import { openDialog } from "./dialog.js";
 import { button, clear, fmtDuration, fmtTime, h, icon, iconButton, statusMark, visible, visibleText } from "./dom.js";
-import { t } from "./i18n.js";
+import { t, translated } from "./i18n.js";
 import { store } from "./store.js";
 import { STATUSES, UNFINISHED, failure, oddities, signalName, timeOf, why } from "./words.js";
 
@@ -198,7 +198,8 @@ function exitOf(run) {
 
 function factList(run) {
   const reason = why(run);
-  const detail = run.detail && !TOLD.test(run.detail) && !reason.includes(visible(run.detail)) ? visible(run.detail) : "";
+  const more = run.detail && !TOLD.test(run.detail) ? visible(translated(run.detail)) : "";
+  const detail = reason.includes(more) ? "" : more;
   const facts = [
     ["status", h("div", {}, statusMark(run.status), reason && h("p", { text: reason }), detail && h("p", { class: "muted small", text: detail }))],
     ["trigger", t(`trigger_${run.trigger}`)],

@@ -4,6 +4,7 @@ import { FIRST } from "./messages_first.js";
 const KEY = "minisched.lang";
 const listeners = new Set();
 let table = FIRST;
+let inChinese = null; // comes with the first that is told in Chinese
 let current = localStorage.getItem(KEY) ?? (navigator.languages?.[0] ?? navigator.language ?? "").slice(0, 2).toLowerCase();
 if (current !== "zh") current = "en";
 document.documentElement.lang = current === "zh" ? "zh-CN" : "en";
@@ -18,10 +19,17 @@ export function lang() {
   return current;
 }
 
-export function setLang(language) {
+/** Once what the language needs beside the tables is here, or cannot be had. */
+export async function ready() {
+  if (current !== "zh" || inChinese) return;
+  inChinese = (await import("./sentences.js").catch(() => ({}))).inChinese;
+}
+
+export async function setLang(language) {
   current = language === "zh" ? "zh" : "en";
   localStorage.setItem(KEY, current);
   document.documentElement.lang = current === "zh" ? "zh-CN" : "en";
+  await ready();
   for (const f of [...listeners]) f(current);
 }
 
@@ -41,6 +49,16 @@ export function t(key, params = {}) {
   let text = pair[current === "zh" ? 1 : 0];
   if ("n" in params && text.includes("|")) text = text.split("|")[Number(params.n) === 1 ? 0 : 1];
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in params ? String(params[name]) : whole));
+}
+
+/** What the engine says: `words` in the page's language, where it has them beside the English `message`. */
+export function said({ words, message }) {
+  return words?.[current] ?? message;
+}
+
+/** A sentence of the engine's, which comes in English alone, in the page's language as far as that is known. */
+export function translated(text) {
+  return current === "zh" && inChinese ? inChinese(text) : text;
 }
 
 export function has(key) {

@@ -1,13 +1,13 @@
 /** The log of a task, or the output of a run: followed live, searched, downloaded. */
 import { ApiError, call } from "./api.js";
 import { openDialog } from "./dialog.js";
-import { button, fmtBytes, h, loadStyle, statusMark } from "./dom.js";
+import { button, fmtBytes, h, loadStyle, statusMark, visible } from "./dom.js";
 import { download } from "./download.js";
 import { t } from "./i18n.js";
 import { LogSearch } from "./logsearch.js";
 import { LogView } from "./logview.js";
 import { store } from "./store.js";
-import { UNFINISHED } from "./words.js";
+import { UNFINISHED, failure } from "./words.js";
 
 const TAIL_LINES = 1000;
 const PIECE = 128 * 1024; // bytes of a further piece; about a thousand lines
@@ -136,7 +136,7 @@ class LogDialog {
       return true;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      this.trouble = error.status === 410 ? t("lg_gone") : error.status ? error.message : t("lg_lost");
+      this.trouble = error.status === 410 ? t("lg_gone") : error.status ? failure(error) : t("lg_lost");
       if (error.status === 410) this.ended = true;
       return false;
     } finally {
@@ -266,7 +266,7 @@ class LogDialog {
       const size = await download(`${this.path}?raw=1`, name, tell, this.getting.signal);
       this.search.count.textContent = t("lg_downloaded", { size: fmtBytes(size) });
     } catch (error) {
-      if (error.name !== "AbortError") this.search.count.textContent = t("err_other", { message: error.message });
+      if (error.name !== "AbortError") this.search.count.textContent = error instanceof ApiError ? failure(error) : t("err_other", { message: visible(error.message) });
     } finally {
       this.getting = null;
       this.get.disabled = false;

@@ -2,6 +2,7 @@
 import { ApiError } from "./api.js";
 import { fmtBytes, h, iconButton } from "./dom.js";
 import { t } from "./i18n.js";
+import { failure } from "./words.js";
 
 const SOUGHT = 256 * 1024; // bytes that are read at once
 const TYPED_MS = 250;
@@ -100,7 +101,7 @@ export class LogSearch {
       }
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      note = error.message;
+      note = failure(error);
     } finally {
       if (walk.stopped) note = "";
       if (this.walk === walk) this.walk = null;

@@ -3,7 +3,7 @@ import { call } from "./api.js";
 import { confirm, notice } from "./dialog.js";
 import { button, fmtAgo, fmtTime, h, iconButton, setText, statusMark, visible } from "./dom.js";
 import { openRun } from "./history.js";
-import { t } from "./i18n.js";
+import { t, translated } from "./i18n.js";
 import { failure } from "./words.js";
 
 const PAGE_SIZE = 10;
@@ -95,7 +95,7 @@ export function outbox(store) {
       h("td", { class: "ob-time nowrap number", text: fmtTime(one.created_time) }),
       h("td", { class: "ob-task" }, run, h("p", { class: "muted small" }, visible(one.rule), one.event === "recovery" && ` · ${t("ob_recovery")}`)),
       h("td", { class: "ob-channel", text: t(`ob_type_${one.channel_type}`) }),
-      h("td", { class: "ob-state" }, statusMark(MARKS[one.state], t(`ob_state_${one.state}`)), one.error && h("p", { class: "small", text: visible(one.error) }), one.answer && h("p", { class: "muted small" }, t("ob_said"), " ", h("q", { text: visible(one.answer) }))),
+      h("td", { class: "ob-state" }, statusMark(MARKS[one.state], t(`ob_state_${one.state}`)), one.error && h("p", { class: "small", text: visible(translated(one.error)) }), one.answer && h("p", { class: "muted small" }, t("ob_said"), " ", h("q", { text: visible(one.answer) }))),
       h("td", { class: "ob-tries number", "data-label": t("told_by", { text: t("ob_tries"), detail: "" }), text: String(one.attempts) }),
       next(one),
       h("td", { class: "ob-act" }, again),

@@ -1,9 +1,10 @@
 /** The form's control for schedules: their texts, and beneath them what the engine makes of these as one types. */
 import { call } from "./api.js";
 import { fmtAgo, fmtTime, h, iconButton } from "./dom.js";
-import { t } from "./i18n.js";
+import { said, t } from "./i18n.js";
 import { segments } from "./paths.js";
 import { keeping, newId, placeholder, words } from "./widgets.js";
+import { failure } from "./words.js";
 
 const PAUSE_MS = 300; // after the last key; a preview takes the engine about a millisecond
 const COUNT = 5;
@@ -80,7 +81,7 @@ export function schedules(field, outer) {
         if (turn !== asked) return;
         rows.forEach((one) => one.show([]));
         const rest = tell(error.problems ?? [], filled);
-        if (!error.problems?.length) rest.push(error.status ? error.message : t("ed_no_preview"));
+        if (!error.problems?.length) rest.push(error.status ? failure(error) : t("ed_no_preview"));
         preview.replaceChildren(...rest.map((text) => h("p", { class: "ed-trouble" }, text)));
       }
     };
@@ -88,11 +89,12 @@ export function schedules(field, outer) {
     const tell = (problems, filled) => {
       const rest = [];
       const byRow = new Map();
-      for (const { path = "", message } of problems) {
+      for (const problem of problems) {
+        const { path = "" } = problem;
         const index = segments(path).find((part) => typeof part === "number");
         const one = filled[index ?? (filled.length === 1 && /schedule/.test(path || "schedule") ? 0 : -1)];
-        if (one) byRow.set(one, [...(byRow.get(one) ?? []), message]);
-        else rest.push(message);
+        if (one) byRow.set(one, [...(byRow.get(one) ?? []), said(problem)]);
+        else rest.push(said(problem));
       }
       byRow.forEach((messages, one) => one.show(messages));
       return rest;

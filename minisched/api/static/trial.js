@@ -1,7 +1,7 @@
 /** A test message by a saved rule, and what each channel's other end said. */
 import { call } from "./api.js";
 import { button, h, icon, visible } from "./dom.js";
-import { t } from "./i18n.js";
+import { t, translated } from "./i18n.js";
 import { same } from "./paths.js";
 import { failure } from "./words.js";
 
@@ -54,7 +54,7 @@ function told({ channel, channel_type: type, state, error, answer }) {
       "div",
       {},
       h("p", {}, h("strong", { text: t("told_by", { text: `${channel + 1}. ${t(`ob_type_${type}`)}`, detail: t(good ? "tr_sent" : "tr_not_sent") }) })),
-      error && h("p", { class: "small", text: visible(error) }),
+      error && h("p", { class: "small", text: visible(translated(error)) }),
       answer && h("p", { class: "muted small" }, t("ob_said"), " ", h("q", { text: visible(answer) })),
     ),
   );

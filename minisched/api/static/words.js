@@ -1,6 +1,6 @@
 /** What became of a run, and why, in words. */
 import { fmtAgo, fmtSpan, now, visible } from "./dom.js";
-import { has, t } from "./i18n.js";
+import { has, said, t, translated } from "./i18n.js";
 
 export const FAILURES = new Set(["business_failure", "technical_failure"]);
 export const UNFINISHED = new Set(["running", "retrying", "queued", "waiting"]);
@@ -32,7 +32,7 @@ export function why(run) {
   if (status === "missed" && run.missed_count > 1) text = t("with_note", { text, note: t("missed_many", { n: run.missed_count }) });
   const killed = reason === "interrupted" && LEFT_OVER.exec(run.detail);
   if (killed) text = t("with_note", { text, note: t("left_killed", { n: killed[1] }) });
-  if (run.detail && (TOLD_BY_DETAIL.has(reason) || !has(key))) text = t("told_by", { text, detail: visible(run.detail) });
+  if (run.detail && (TOLD_BY_DETAIL.has(reason) || !has(key))) text = t("told_by", { text, detail: visible(translated(run.detail)) });
   return text;
 }
 
@@ -46,11 +46,11 @@ export function signalName(signal) {
 
 /** What is odd about the attempts of a run, as sentences. */
 export function oddities(attempt) {
-  const told = [];
-  if (attempt.leftover_processes) told.push(t("leftovers", { n: attempt.leftover_processes }));
-  if (attempt.log_lost) told.push(t("log_lost"));
-  if (attempt.output_cut) told.push(t("output_cut"));
-  return told;
+  const odd = [];
+  if (attempt.leftover_processes) odd.push(t("leftovers", { n: attempt.leftover_processes }));
+  if (attempt.log_lost) odd.push(t("log_lost"));
+  if (attempt.output_cut) odd.push(t("output_cut"));
+  return odd;
 }
 
 /** The run that a card's status tells of: the unfinished one, or the latest finished one; or null. */
@@ -87,24 +87,24 @@ export function groupOf(card) {
 
 const HANGS_S = 15; // the engine's loop comes round every two seconds; a slow disk may hold it up
 
-/** A problem that is told often, in the page's language. */
+/** A problem in the page's language. */
 function inWords(one) {
   const n = one.about === "notifications" && Number.parseInt(one.message, 10);
-  return n ? { ...one, message: t("messages_failed_today", { n }) } : one;
+  return { ...one, message: n ? t("messages_failed_today", { n }) : translated(one.message) };
 }
 
 /** What troubles the engine beside its config: [{about, message}]. */
 export function troubles(status) {
-  const told = status.problems.filter(({ about }) => about !== "config" || !status.config.problems.length).map(inWords);
-  if (status.clock?.beat_age > HANGS_S) told.push({ about: "engine", message: t("engine_hangs", { span: fmtSpan(status.clock.beat_age) }) });
-  if (status.clock?.sane === false) told.push({ about: "clock", message: t("clock_unset") });
-  return told;
+  const found = status.problems.filter(({ about }) => about !== "config" || !status.config.problems.length).map(inWords);
+  if (status.clock?.beat_age > HANGS_S) found.push({ about: "engine", message: t("engine_hangs", { span: fmtSpan(status.clock.beat_age) }) });
+  if (status.clock?.sane === false) found.push({ about: "clock", message: t("clock_unset") });
+  return found;
 }
 
 /** An ApiError as a sentence. */
 export function failure(error) {
   for (const key of [`err_${error.status}_${error.code}`, `err_${error.code}`, `err_${error.status}`]) {
-    if (has(key)) return t(key, { message: visible(error.message), names: error.dependents.join(", ") });
+    if (has(key)) return t(key, { names: error.dependents.join(", ") });
   }
-  return t("err_other", { message: visible(error.message) });
+  return t("err_other", { message: visible(translated(said(error))) });
 }
