@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 from engine_kit import T0, MakeSim, configure, exits, task
+from factory import config
 from simulator import Exit, Killed, Sim
+from store_kit import make
 
-from minisched.engine import courier
-from minisched.model import Answer, Asked, Delivery, DeliveryState, ResendNotice, StoreError
+from minisched.engine import Teller, courier
+from minisched.model import Answer, Asked, Config, Delivery, DeliveryState, ResendNotice, Status, StoreError
 from minisched.model.notices import Order, Outcome, Sending
 from minisched.store import History
 
@@ -311,9 +313,9 @@ def test_a_delivery_by_another_config_ends_as_failed(sim: MakeSim) -> None:
     """An `exec` that read the next config before the engine did writes messages of a rule that is not known here."""
     one = sim(failing())
     stranger = Delivery(T0, "a", "next", 0, "file", 1, "event", {"host_name": "h"})  # type: ignore[arg-type]
-    from store_kit import make, opened
+    from store_kit import opened
 
-    from minisched.model import Batch, Status
+    from minisched.model import Batch
     from minisched.model.notices import Notices
 
     store = opened(Path(one.path))
@@ -495,6 +497,39 @@ def test_nothing_is_lost_while_the_ledger_cannot_be_written(sim: MakeSim) -> Non
     assert received(one) == [1]
     one.run_for(125)
     assert received(one) == [row["run_id"] for row in one.rows() if row["status"] == "technical_failure"]
+
+
+def unable(*tasks: dict[str, Any]) -> Config:
+    """A config by which no message can be made: what stands here for a bug of ours."""
+    good = config(*tasks)
+    notify = good.settings.notify._replace(log_tail_lines=None)  # type: ignore[arg-type]
+    return Config(good.settings._replace(notify=notify), good.tasks)
+
+
+def test_an_end_whose_messages_cannot_be_made_is_written_all_the_same_and_that_is_told(sim: MakeSim) -> None:
+    one = sim(config=unable(failing()), script=exits(a=[FAIL, FAIL]))
+    one.run_for(130)
+    assert [row["status"] for row in one.rows()] == ["technical_failure"] * 2 and states(one) == []
+    why = "nobody is told of its end, the messages could not be made: TypeError"
+    assert [why in line for line in one.lines if line.startswith("ERROR")] == [True, True]
+    told = "nobody was told of the ends of 2 runs: the messages could not be made; see logs/minisched.log"
+    assert one.engine.problems["messages"] == told
+    configure(one, failing(rule("success")))
+    one.run_for(86_400)
+    assert "messages" not in one.engine.problems and received(one)[0] == 3
+
+
+def test_a_ledger_that_fails_while_it_is_asked_for_the_past_writes_nothing(tmp_path: Path) -> None:
+    """It is no fault of the messages: the commit is to be given again, as a whole."""
+
+    class Failing:
+        def state(self, rule: str) -> Any:
+            raise StoreError("io", "no disk")
+
+    teller = Teller(config(failing()), "plant7")
+    with pytest.raises(StoreError, match="no disk"):
+        teller(make("a", Status.TECHNICAL_FAILURE), Failing())  # type: ignore[arg-type]
+    assert teller.untold == {}
 
 
 def test_a_message_sent_while_the_ledger_is_shut_is_not_sent_twice(sim: MakeSim) -> None:

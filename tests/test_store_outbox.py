@@ -80,6 +80,35 @@ def test_a_run_s_end_and_its_messages_are_written_together_or_not_at_all(path: P
     assert len(read(store)) == 2 and ask(path, "SELECT count(*) FROM task_rule") == [(1,)]
 
 
+def test_what_the_rules_cannot_read_is_told_as_what_the_ledger_cannot(path: Path) -> None:
+    """They must know it from mistakes of their own, which cost their messages only."""
+    store = opened(path)
+    seen = []
+
+    def tell(run: Any, recall: Any) -> Notices:
+        for question in (lambda: list(recall.finished()), recall.tail, lambda: recall.state("ops")):
+            with pytest.raises(StoreError) as refused:
+                question()
+            seen.append(refused.value.kind)
+        raise refused.value
+
+    def halt() -> int:
+        return 1
+
+    (run_id,) = store.commit(Batch([make()]))
+
+    def ask_of_a_halted_connection(run: Any, recall: Any) -> Notices:
+        store._db.set_progress_handler(halt, 1)
+        try:
+            return tell(run, recall)
+        finally:
+            store._db.set_progress_handler(None, 0)
+
+    with pytest.raises(StoreError):
+        store.commit(Batch([make(status=F, run_id=run_id)], tell=ask_of_a_halted_connection))
+    assert seen == ["io"] * 3 and ask(path, "SELECT status FROM task_history") == [("running",)]
+
+
 def refuse(store: Store) -> Callable[[object], None]:
     opened(Path(store.path)).commit(Batch(tokens_put=[("a", "b")]))  # another process wrote: the guard is asked
 

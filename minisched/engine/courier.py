@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Optional
 
 from minisched import policy
-from minisched.engine.words import of_delivery
+from minisched.engine.words import of_delivery, untold
 from minisched.model import Answer, DeliveryState, OutboxCounts, StoreError
 from minisched.model.notices import Message, Order, Outcome, Sending
 
@@ -67,6 +67,8 @@ class Courier:
         self._known: Optional[Config] = None  # whose rules and channels the outbox has been compared with
         self._latest: Optional[Instant] = None  # at the next look nothing may have to wait for longer
         self._asked = 0
+        self._untold = 0  # runs whose messages could not be made, since there was a day without one
+        self._forget_untold = 0.0  # monotonic
         self._timer: Optional[Timer] = None
 
     def look(self) -> None:
@@ -83,6 +85,8 @@ class Courier:
 
     def pump(self, now: Instant) -> None:
         """After each commit: hand over the next delivery that is due, or find out when one will be."""
+        if self.teller.untold and self.book.clean:
+            self._note_untold()
         if self.teller.asked != self._asked:
             self._asked = self.teller.asked
             self.look()
@@ -105,6 +109,16 @@ class Courier:
         self.problems.pop("outbox", None)
         if due is not None:
             self._begin(due, now)
+
+    def _note_untold(self) -> None:
+        """Ends of runs were written without their messages: there is nothing in the outbox that would show it."""
+        for run_id, why in self.teller.untold.items():
+            self.log.error("%s", untold(run_id, why))
+        self._untold += len(self.teller.untold)
+        self._forget_untold = self.clock.monotonic() + RECENT_S
+        self.teller.untold.clear()
+        runs = "the end of 1 run" if self._untold == 1 else f"the ends of {self._untold} runs"
+        self.problems["messages"] = f"nobody was told of {runs}: the messages could not be made; see logs/minisched.log"
 
     def _unread(self, error: StoreError, now: Instant) -> None:
         """Messages wait, tasks go on."""
@@ -209,6 +223,9 @@ class Courier:
 
     def poll(self, now: Instant, mono: float) -> None:
         """Count, and keep the outbox within its bounds. Costs nothing while nothing changes."""
+        if self._untold and mono >= self._forget_untold:
+            self._untold = 0
+            self.problems.pop("messages", None)
         if not self._changed and (mono < self._next_count or "notifications" not in self.problems):
             return
         try:

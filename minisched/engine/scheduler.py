@@ -231,7 +231,7 @@ class SchedulerEngine:
 
     def in_force(self, config: Config, now: Instant) -> int:
         """The config is a new one; how many of its tasks are new or changed."""
-        self.teller.config = config
+        self.teller.use(config)
         self._base = self.courier.base = base_environment(self.around.environ, config)
         self.around.configured(config)
         changed = self.calendar.apply(config, {}, now)

@@ -149,7 +149,7 @@ class Notices(NamedTuple):
 
 
 class Recall(Protocol):
-    """What the ledger knows when a run ends, asked within the transaction that writes the end."""
+    """What the ledger knows when a run ends, asked within the transaction that writes the end. Raises StoreError."""
 
     def finished(self) -> Iterator[FinishedRun]:
         """The finished runs of its task that retention has kept, this one first, in the order of their ends."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from minisched.model import Instant, Task, TaskExecution
     from minisched.model.notices import Notices, Recall
 
+    Reading = Callable[[], AbstractContextManager[sqlite3.Connection]]
+
 DAY_S = 86_400
 KEEP_ENDED = 2000  # sent and failed ones: 8 MB with a usual log's tail in each, 34 MB with the longest
 
@@ -66,32 +68,37 @@ _DOMAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456
 class Past:
     """The `Recall` of a run whose end has just been written."""
 
-    def __init__(self, db: sqlite3.Connection, run: TaskExecution) -> None:
-        self._db = db
+    def __init__(self, reading: Reading, run: TaskExecution) -> None:
+        self._reading = reading
         self._run = run
 
     def finished(self) -> Iterator[FinishedRun]:
-        for end_order, status, reason in self._db.execute(_FINISHED, (self._run.task_id, self._run.run_id)):
-            yield FinishedRun(end_order, Status(status), reason)
+        with self._reading() as db:
+            for end_order, status, reason in db.execute(_FINISHED, (self._run.task_id, self._run.run_id)):
+                yield FinishedRun(end_order, Status(status), reason)
 
     def tail(self) -> bytes:
         query = "SELECT output_tail FROM task_history WHERE run_id = ?"
-        return bytes(self._db.execute(query, (self._run.run_id,)).fetchone()[0] or b"")
+        with self._reading() as db:
+            return bytes(db.execute(query, (self._run.run_id,)).fetchone()[0] or b"")
 
     def state(self, rule: str) -> RuleState:
-        row = self._db.execute(_RULE, (self._run.task_id, rule)).fetchone()
+        with self._reading() as db:
+            row = db.execute(_RULE, (self._run.task_id, rule)).fetchone()
         return RuleState(row[0], row[1], bool(row[2]), *row[3:]) if row else RuleState(self._run.task_id, rule)
 
 
 def write_notices(
     db: sqlite3.Connection,
+    reading: Reading,
     ended: Sequence[TaskExecution],
     tell: Callable[[TaskExecution, Recall], Notices],
     db_id: str,
 ) -> None:
-    """Ask for each ended run whom to tell of it, and write that."""
+    """Ask for each ended run whom to tell of it, and write that. reading: of the same transaction; what it cannot read
+    is a StoreError already while `tell` asks, so that it can tell that from its own mistakes."""
     for run in ended:
-        notices = tell(run, Past(db, run))
+        notices = tell(run, Past(reading, run))
         for state in notices.states:
             db.execute(_PUT_RULE, state)
         for delivery in notices.deliveries:
@@ -132,7 +139,7 @@ class Outbox:
     def __init__(
         self,
         transaction: Callable[[bool], AbstractContextManager[sqlite3.Connection]],
-        reading: Callable[[], AbstractContextManager[sqlite3.Connection]],
+        reading: Reading,
     ) -> None:
         self._transaction = transaction
         self._reading = reading
