@@ -226,12 +226,12 @@ def test_a_restart_between_any_two_events_changes_no_message(
     backup = base.tasks["backup"]._replace(task_notify=(rule,))
     with TemporaryDirectory() as folder:
         path = Path(folder) / "minisched.db"
-        store, teller = opened(path), Teller(Config(base.settings, {"backup": backup}), "plant7")
+        store, teller = opened(path), Teller(Config(base.settings, {"backup": backup}), "plant7", "/home")
         for number, (end, now) in enumerate(zip(ends, times)):
             if number in restarts:
                 store.retain(HistorySettings(keep_days=36_500, keep_runs=keep), now, 100)
                 store.close()
-                store, teller = opened(path), Teller(teller.config, "plant7")
+                store, teller = opened(path), Teller(teller.config, "plant7", "/home")
             status, reason = ENDS[end]
             store.commit(Batch([make(status=status, reason=reason, created_time=now, end_time=now)], tell=teller))
         store.close()

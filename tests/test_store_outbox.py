@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
-from factory import config
 from store_kit import NOW, ask, make, opened
 
 from minisched.model import Batch, Delivery, DeliveryState, HistorySettings, OutboxCounts, Status, StoreError
-from minisched.model.notices import FinishedRun, NoticeEvent, Notices, RuleState
-from minisched.store import History, Store, outbox
+from minisched.model.notices import FinishedRun, NoticeEvent, Notices, Queue, RuleState
+from minisched.store import History, Store, outbox, schema
 
 S, F = Status.SUCCESS, Status.TECHNICAL_FAILURE
 
@@ -202,19 +202,57 @@ def test_pages_are_newest_first_and_may_be_of_some_states_and_of_a_task(path: Pa
     assert History(str(path.parent / "none.db")).deliveries() == ([], 0)
 
 
+def queue(rule: str, channel: int, task_id: str = "backup") -> Queue:
+    return Queue(task_id, rule, channel, "email", "k")
+
+
 def test_what_the_config_no_longer_has_is_given_up_and_forgotten(path: Path) -> None:
     store = opened(path)
     put(store, delivery(), delivery(), delivery(rule="gone"), delivery(channel=1), delivery("gone"))
     states = [RuleState("backup", "ops"), RuleState("backup", "gone")]
     store.commit(Batch([make(status=S)], tell=lambda run, recall: Notices(states)))
-    rule = {"name": "ops", "triggers": ["success"], "channels": [{"type": "email", "recipients": ["a@example.org"]}]}
-    smtp = {"host": "mail", "from": "a@example.org"}
-    tasks = config({"task_id": "backup", "task_exec": "true", "task_notify": [rule]}, smtp=smtp).tasks
     gone = {("backup", "gone", 0): 1, ("backup", "ops", 1): 1, ("gone", "ops", 0): 1}
-    assert store.outbox.end_removed(tasks, "removed", NOW + 1) == gone
+
+    def find(one: Queue, waiting: Collection[tuple[str, str]]) -> Optional[Queue]:
+        assert set(waiting) <= {("backup", "ops"), ("backup", "gone"), ("gone", "ops")}
+        return one if one[:3] == ("backup", "ops", 0) else None
+
+    assert store.outbox.follow(find, [("backup", "ops")], "removed", NOW + 1) == gone
     assert [d.state.value for d in read(store)] == ["pending", "pending", "failed", "failed", "failed"]
     assert ask(path, "SELECT rule FROM task_rule") == [("ops",)]
-    assert store.outbox.end_removed(tasks, "removed", NOW + 1) == {}
+    assert store.outbox.follow(find, [("backup", "ops")], "removed", NOW + 1) == {}
+
+
+def test_what_waits_follows_its_channel_and_queues_there_in_its_order(path: Path) -> None:
+    """Two channels change places, and what waited for a third comes into the queue of the first."""
+    store = opened(path)
+    put(store, *(delivery(rule=rule, channel=n, channel_keys="o") for rule, n in (("x", 0), ("y", 0), ("y", 1)) * 2))
+    places = {("x", 0): queue("y", 1), ("y", 0): queue("y", 1), ("y", 1): queue("y", 0)}
+    ended = store.outbox.follow(lambda one, _: places[one[1:3]], [], "removed", NOW + 9)
+    assert ended == {}
+    assert [(d.rule, d.channel, d.channel_keys, d.next_time) for d in read(store)] == [
+        ("y", 1, "k", NOW),
+        ("y", 1, "k", None),
+        ("y", 0, "k", NOW),
+        ("y", 1, "k", None),
+        ("y", 1, "k", None),
+        ("y", 0, "k", None),
+    ]
+
+
+def test_messages_that_an_older_minisched_wrote_are_read_and_sent(path: Path) -> None:
+    with closing(schema.connect(str(path))) as db:
+        schema.migrate(db, str(path), schema.MIGRATIONS[:1])
+        db.execute(
+            """INSERT INTO task_outbox (message_id, created_time, task_id, rule, channel, channel_type, run_id, event,
+            state, attempts, next_time, error, answer, variables)
+            VALUES ('1.ab@h', 5, 'backup', 'ops', 1, 'email', 7, 'event', 'pending', 0, 5, '', '', '{}')"""
+        )
+    store = opened(path)
+    (one,) = read(store)
+    assert one.queue == Queue("backup", "ops", 1, "email", "") and store.outbox.due(NOW) == one
+    assert ask(path, "PRAGMA user_version") == [(schema.newest_version(),)]
+    assert path.with_name("minisched.db.v1.bak").exists()
 
 
 def test_nothing_waits_beyond_what_the_clock_can_mean(path: Path) -> None:
@@ -248,7 +286,11 @@ def test_ten_thousand_that_wait_make_no_question_slow(path: Path) -> None:
         (outbox._NEXT, (True,)),
         (outbox._OLDEST, ("a", "b", 0)),
         (outbox._FINISHED, ("a", 1)),
+        (outbox._STEP_BACK, ("a", "b", 0, "a", "b", 0)),
+        (outbox._MOVE, ("b", 1, "file", "k", "a", "b", 0, "file", "k")),
     ]
     for query, values in plans:
         for *_, detail in store._db.execute(f"EXPLAIN QUERY PLAN {query}", values):
             assert "SCAN" not in detail and "TEMP B-TREE" not in detail, (query, detail)
+    ((*_, detail), *_) = store._db.execute(f"EXPLAIN QUERY PLAN {outbox._QUEUES}")
+    assert "COVERING INDEX task_outbox_queue" in detail, "no row is read for a config that has changed"

@@ -173,7 +173,7 @@ class _Foreground:
         run = lifecycle.close_attempt(self.run_, verdict, done)
         run = lifecycle.advance(run, verdict.status, now, verdict.reason, verdict.detail)
         effects = policy.effects(run, dependents_of(self.config.tasks), now)
-        teller = Teller(self.config, os.uname().nodename)
+        teller = Teller(self.config, os.uname().nodename, self.view.home.path)
         try:
             tails = {run.run_id: done.tail}
             self.commit(Batch(runs=[run, *effects.skipped], tokens_put=effects.tokens, tails=tails, tell=teller))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Optional
 
 from minisched import policy
+from minisched.engine.channels import Channels
 from minisched.engine.words import of_delivery, untold
 from minisched.model import Answer, DeliveryState, OutboxCounts, StoreError
 from minisched.model.notices import Message, Order, Outcome, Sending
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from minisched.engine.surroundings import Surroundings
     from minisched.engine.teller import Teller
     from minisched.engine.timers import Timer, Timers
-    from minisched.model import Channel, Clock, Config, Delivery, Instant, Ledger, NoticeSent, ResendNotice
+    from minisched.model import Clock, Config, Delivery, Instant, Ledger, NoticeSent, ResendNotice
 
 PENDING_MAX = 10_000  # of more the oldest are given up: with a long log's tail in each they fill 160 MB
 LOOK_EVERY_S = 3600.0  # a timer on the monotonic clock does not see how the wall clock moves
@@ -64,6 +65,7 @@ class Courier:
         self._look = True  # something may be due
         self._changed = True  # the counts may be others
         self._next_count = 0.0  # monotonic
+        self.channels = Channels({}, around.home)
         self._known: Optional[Config] = None  # whose rules and channels the outbox has been compared with
         self._latest: Optional[Instant] = None  # at the next look nothing may have to wait for longer
         self._asked = 0
@@ -132,14 +134,16 @@ class Courier:
         self._set_timer(now + UNREAD_S, now)
 
     def _compare(self, now: Instant) -> None:
-        """Once for each config: what waits for a rule or a channel that is gone is given up."""
+        """Once for each config: what waits follows its channel; if that is gone it is given up."""
         if self._latest is not None:
             self.ledger.outbox.hasten(self._latest)
             self._latest = None
         config = self.teller.config
         if config is self._known:
             return
-        for (task_id, rule, channel), count in self.ledger.outbox.end_removed(config.tasks, REMOVED, now).items():
+        self.channels = channels = Channels(config.tasks, self.around.home)
+        ended = self.ledger.outbox.follow(channels.find, channels.rules.keys(), REMOVED, now)
+        for (task_id, rule, channel), count in ended.items():
             self._changed = True
             self.log.warning(
                 '%s: %d notifications of rule "%s", channel %d, were not sent: %s',
@@ -163,23 +167,16 @@ class Courier:
         self._look = True
 
     def _begin(self, one: Delivery, now: Instant) -> None:
-        channel = self._channel(one)
-        if channel is None:  # written by an `exec` that had another config
+        place = self.channels.find(one.queue)
+        if place is None:  # written by an `exec` that had another config
             self._end(one, Outcome(Sending.FAILED, REMOVED), now)
             return
         self.under_way = one
         message = Message(one.delivery_id, one.message_id, one.event, one.variables, one.created_time)
         settings = self.teller.config.settings
         self.around.sender.send(
-            Order(message, channel, settings.smtp, self.around.home, self.around.environ, self.base)
+            Order(message, self.channels.at(place), settings.smtp, self.around.home, self.around.environ, self.base)
         )
-
-    def _channel(self, one: Delivery) -> Optional[Channel]:
-        task = self.teller.config.tasks.get(one.task_id)
-        rules = {rule.name: rule for rule in task.task_notify} if task is not None else {}
-        channels = rules[one.rule].channels if one.rule in rules else ()
-        found = channels[one.channel] if one.channel < len(channels) else None
-        return found if found is not None and found.type == one.channel_type else None
 
     # ---------------------------------------------------------------------------------------------------- what became
 
@@ -216,6 +213,7 @@ class Courier:
         if state is DeliveryState.PENDING:
             return Answer("pending", f"delivery {message.delivery_id} is waiting to be sent already")
         self.log.info("notification %d: to be sent again, asked by %s", message.delivery_id, message.by)
+        self._known = None  # it may be of an older config
         self.look()
         return Answer()
 

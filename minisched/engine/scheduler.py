@@ -90,7 +90,7 @@ class SchedulerEngine:
         self.problems: dict[str, str] = {}  # standing ones, by what they are about
         self.exit_code: Optional[int] = None
         self.timers = Timers(clock.monotonic)  # retries, dependency timeouts, the end of the drain
-        self.teller = Teller(config, around.host_name)
+        self.teller = Teller(config, around.host_name, around.home)
         self.book = Book(ledger, lambda run: told(log, run), self.teller)
         self.desk = Desk(
             self.book,

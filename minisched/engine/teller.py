@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Optional
 
 from minisched import policy
+from minisched.config import config_hash
+from minisched.engine.channels import keys_of
 from minisched.model import Delivery, StoreError, iso
 from minisched.model.notices import NoticeEvent, Notices
 from minisched.timetable import load_zone
@@ -22,8 +24,9 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 class Teller:
     """The `tell` of a Batch. Its texts are fixed here: what a message says does not change while it waits."""
 
-    def __init__(self, config: Config, host_name: str) -> None:
+    def __init__(self, config: Config, host_name: str, home: str) -> None:
         self.host_name = host_name
+        self.home = home
         self.asked = 0  # how often it found somebody to tell; what it said may not have been written
         self.untold: dict[int, str] = {}  # by run_id, why nobody could be told of it; for whoever asked to take out
         self.use(config)
@@ -35,6 +38,7 @@ class Teller:
         if any(task.task_notify for task in config.tasks.values()):
             try:
                 import_module(TEMPLATES)
+                config_hash(b"")  # its own module
             except (ImportError, OSError):
                 pass  # the first end that is told of tries again
 
@@ -62,6 +66,7 @@ class Teller:
             if decision.event is None:
                 continue
             variables = self._variables(task, run, decision, recall.tail())
+            keys = keys_of(rule, self.home)
             deliveries += [
                 Delivery(
                     created_time=run.end_time,
@@ -72,6 +77,7 @@ class Teller:
                     run_id=run.run_id,
                     event=decision.event,
                     variables=variables,
+                    channel_keys=keys,
                 )
                 for index, channel in enumerate(rule.channels)
             ]

@@ -9,16 +9,16 @@ import json
 from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.model import Delivery, DeliveryState, OutboxCounts, Status
-from minisched.model.notices import FinishedRun, NoticeEvent, RuleState
+from minisched.model.notices import FinishedRun, NoticeEvent, Queue, RuleState
 from minisched.store.rows import marks, text
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from minisched.model import Instant, Task, TaskExecution
-    from minisched.model.notices import Notices, Recall
+    from minisched.model import Instant, TaskExecution
+    from minisched.model.notices import FindQueue, Notices, Recall
 
     Reading = Callable[[], AbstractContextManager[sqlite3.Connection]]
 
@@ -27,12 +27,12 @@ KEEP_ENDED = 2000  # sent and failed ones: 8 MB with a usual log's tail in each,
 
 _FIXED = ("created_time", "task_id", "rule", "channel", "channel_type", "run_id", "event", "variables")
 _CHANGING = ("state", "attempts", "next_time", "tried_time", "sent_time", "error", "answer")
-_COLUMNS = ", ".join((*_FIXED, "delivery_id", "message_id", *_CHANGING))
+_COLUMNS = ", ".join((*_FIXED, "delivery_id", "message_id", *_CHANGING, "channel_keys"))
 _QUEUE = "task_id = ? AND rule = ? AND channel = ? AND state = 'pending'"
 _OLDEST = f"SELECT delivery_id FROM task_outbox WHERE {_QUEUE} ORDER BY delivery_id LIMIT 1"
 
-_INSERT = f"""INSERT INTO task_outbox ({", ".join(_FIXED)}, message_id, {", ".join(_CHANGING)})
-    VALUES ({marks(len(_FIXED))}, '', 'pending', 0,
+_INSERT = f"""INSERT INTO task_outbox ({", ".join(_FIXED)}, channel_keys, message_id, {", ".join(_CHANGING)})
+    VALUES ({marks(len(_FIXED) + 1)}, '', 'pending', 0,
         CASE WHEN EXISTS (SELECT 1 FROM task_outbox WHERE {_QUEUE}) THEN NULL ELSE ? END, NULL, NULL, '', '')"""
 _NAME = "UPDATE task_outbox SET message_id = delivery_id || ? WHERE delivery_id = ?"
 # The message id tells that it is the same one: in a new file the ids begin anew. One that was given up while it was
@@ -41,6 +41,13 @@ _UPDATE = f"""UPDATE task_outbox SET {", ".join(f"{name} = ?" for name in _CHANG
     WHERE delivery_id = ? AND message_id = ? AND (state = 'pending' OR ? = 'sent')"""
 _AGAIN = "UPDATE task_outbox SET state = 'pending', attempts = 0, next_time = ? WHERE delivery_id = ?"
 _PROMOTE = f"UPDATE task_outbox SET next_time = ? WHERE delivery_id = ({_OLDEST}) AND next_time IS NULL"
+_STEP_BACK = f"""UPDATE task_outbox SET next_time = NULL
+    WHERE {_QUEUE} AND next_time IS NOT NULL AND delivery_id <> ({_OLDEST})"""
+_QUEUES = f"""SELECT DISTINCT {", ".join(Queue._fields)} FROM task_outbox INDEXED BY task_outbox_queue
+    WHERE state = 'pending'"""
+_SAME_QUEUE = " AND ".join(f"{name} = ?" for name in Queue._fields)
+_MOVE = f"""UPDATE task_outbox SET {", ".join(f"{name} = ?" for name in Queue._fields[1:])}
+    WHERE state = 'pending' AND {_SAME_QUEUE}"""
 _DUE = """SELECT delivery_id FROM task_outbox INDEXED BY task_outbox_due
     WHERE next_time IS NOT NULL AND (attempts > 0) = ? AND next_time <= ? ORDER BY next_time LIMIT 1"""
 _NEXT = """SELECT min(next_time) FROM task_outbox INDEXED BY task_outbox_due
@@ -103,7 +110,7 @@ def write_notices(
             db.execute(_PUT_RULE, state)
         for delivery in notices.deliveries:
             queue = (delivery.task_id, delivery.rule, delivery.channel)
-            values = (*delivery[: len(_FIXED) - 1], json.dumps(dict(delivery.variables)))
+            values = (*delivery[: len(_FIXED) - 1], json.dumps(dict(delivery.variables)), delivery.channel_keys)
             cursor = db.execute(_INSERT, (*values, *queue, delivery.created_time))
             host = "".join(char for char in delivery.variables.get("host_name", "") if char in _DOMAIN).strip(".")
             db.execute(_NAME, (f".{db_id[:6]}@{host or 'localhost'}", cursor.lastrowid))
@@ -180,34 +187,31 @@ class Outbox:
                 db.execute(_AGAIN, (None if busy else now, delivery_id))
             return one.state
 
-    def end_removed(self, tasks: Mapping[str, Task], why: str, now: Instant) -> dict[tuple[str, str, int], int]:
-        """Give up what waits for a rule or channel that the config no longer has, and forget what such rules did; for
-        each queue given up (task_id, rule, channel) how many."""
-        rules = {(task_id, rule.name): rule for task_id, task in tasks.items() for rule in task.task_notify}
+    def follow(
+        self, find: FindQueue, rules: Collection[tuple[str, str]], why: str, now: Instant
+    ) -> dict[tuple[str, str, int], int]:
+        """The config has changed: let what waits wait where `find(queue, waiting)` says, by the rules (task_id, name)
+        that have messages waiting; give up what it has no place for, and forget what rules did that are not in `rules`.
+        For each queue given up (task_id, rule, channel) how many."""
         with self._reading() as db:
-            queues = db.execute(
-                """SELECT DISTINCT task_id, rule, channel, channel_type FROM task_outbox
-                WHERE state = 'pending'"""
-            ).fetchall()
+            queues = [Queue._make(row) for row in db.execute(_QUEUES)]
             states = db.execute("SELECT task_id, rule FROM task_rule").fetchall()
-        gone = []
-        for task_id, rule, channel, channel_type in queues:
-            found = rules.get((task_id, rule))
-            types = [one.type for one in found.channels] if found else []
-            if types[channel : channel + 1] != [channel_type]:
-                gone.append((task_id, rule, channel, channel_type))
+        waiting = {queue[:2] for queue in queues}
+        moves = [(queue, place) for queue in queues for place in [find(queue, waiting)] if place != queue]
         stale = [state for state in states if state not in rules]
         ended: dict[tuple[str, str, int], int] = {}
-        if gone or stale:
+        if moves or stale:
             with self._transaction(True) as db:
-                for *queue, channel_type in gone:
-                    count = db.execute(
-                        f"{_GIVE_UP} task_id = ? AND rule = ? AND channel = ? AND channel_type = ?",
-                        (why, now, *queue, channel_type),
-                    ).rowcount
-                    db.execute(_PROMOTE, (now, *queue))  # of another type
-                    key = (queue[0], queue[1], queue[2])
-                    ended[key] = ended.get(key, 0) + count
+                # No move takes up what another one has put down: what was moved has the keys of now.
+                for queue, place in moves:
+                    if place is None:
+                        count = db.execute(f"{_GIVE_UP} {_SAME_QUEUE}", (why, now, *queue)).rowcount
+                        ended[queue[:3]] = ended.get(queue[:3], 0) + count
+                    else:
+                        db.execute(_MOVE, (*place[1:], *queue))
+                touched = {one[:3] for move in moves for one in move if one is not None}
+                db.executemany(_STEP_BACK, [(*queue, *queue) for queue in touched])
+                db.executemany(_PROMOTE, [(now, *queue) for queue in touched])
                 db.executemany("DELETE FROM task_rule WHERE task_id = ? AND rule = ?", stale)
         return ended
 
