@@ -399,6 +399,42 @@ def test_a_clock_set_back_by_years_does_not_hold_a_retry_up_for_years(sim: MakeS
     assert states(one)[0] == "sent"
 
 
+@pytest.mark.parametrize("hours", [0.01, 1, 12, 30])
+def test_a_clock_set_back_holds_up_neither_a_retry_nor_a_first_try(sim: MakeSim, hours: float) -> None:
+    """Each waits for as long as it would have without: the retry for its 30 s, the new one for the server before it."""
+    one = sim(
+        task("a", "@at 2027-01-15T00:01:00", task_notify=[rule()]),
+        task("b", "@at 2027-01-15T00:01:10", task_notify=[rule(channels=[{"type": "file", "path": "b"}])]),
+        script=exits(a=FAIL, b=FAIL),
+    )
+    tries: list[tuple[str, float]] = []
+
+    def post(order: Order, draw: random.Random) -> tuple[float, Outcome]:
+        task_id = order.message.variables["task_id"]
+        tries.append((task_id, one.world.mono))
+        return (20.0, AWAY) if len(tries) == 1 else (0.1, SENT)
+
+    one.world.post = post
+    one.run_for(75)
+    one.world.wall_offset -= hours * 3600
+    one.run_for(120)
+    (_, first), (_, new), (_, again) = tries
+    assert [task_id for task_id, _ in tries] == ["a", "b", "a"] and states(one) == ["sent", "sent"]
+    assert new - first < 21 and 44 <= again - first <= 57
+
+
+@pytest.mark.parametrize("hours", [1, 12, 9000])
+def test_a_clock_set_back_while_no_engine_runs_holds_no_retry_up(sim: MakeSim, hours: float) -> None:
+    one = sim(task("a", "@at 2027-01-15T00:01:00", task_notify=[rule()]), script=exits(a=[FAIL]))
+    one.world.post = posting(AWAY, SENT)
+    one.run_for(65)
+    one.crash()
+    one.world.wall_offset -= hours * 3600
+    one.boot()
+    one.run_for(40)
+    assert "sent" in states(one)
+
+
 def test_a_clock_set_forward_makes_a_retry_due_at_once(sim: MakeSim) -> None:
     one = sim(failing(), script=exits(a=[FAIL]))
     one.world.post = posting(Outcome(Sending.RETRY, "busy", "", 7200.0), SENT)

@@ -255,14 +255,24 @@ def test_messages_that_an_older_minisched_wrote_are_read_and_sent(path: Path) ->
     assert path.with_name("minisched.db.v1.bak").exists()
 
 
-def test_nothing_waits_beyond_what_the_clock_can_mean(path: Path) -> None:
+def test_nothing_waits_for_longer_than_its_own_delay(path: Path) -> None:
+    """Whatever the clock showed when it was written."""
     store = opened(path)
-    (one,) = put(store, delivery())
-    store.commit(Batch(deliveries=[one._replace(attempts=1, next_time=NOW + 9e9, tried_time=NOW)]))
-    store.outbox.hasten(NOW + 60)
-    assert store.outbox.next_time() == NOW + 60
-    store.outbox.hasten(NOW + 90)
-    assert store.outbox.next_time() == NOW + 60
+    fresh, soon, late, wild = put(store, *(delivery(rule=name) for name in ("fresh", "soon", "late", "wild")))
+    for one, tried, wait in ((soon, NOW - 10, 60), (late, NOW + 7200, 1800), (wild, NOW - 10, 9e9)):
+        store.commit(Batch(deliveries=[one._replace(attempts=1, next_time=tried + wait, tried_time=tried)]))
+    for _ in range(2):
+        store.outbox.hasten(NOW - 100)
+        times = [d.next_time and d.next_time - NOW for d in read(store)]
+        assert times[:3] == [-100, -40, 1700] and 86_000 < (times[3] or 0) <= 86_300
+    assert fresh.next_time == NOW
+
+
+def test_what_waits_is_moved_with_the_clock(path: Path) -> None:
+    store = opened(path)
+    one, _ = put(store, delivery(), delivery())
+    store.outbox.move(-3600)
+    assert [d.next_time for d in read(store)] == [NOW - 3600, None] and one.next_time == NOW
 
 
 def test_sent_and_failed_ones_are_kept_by_age_and_number_and_those_that_wait_for_ever(

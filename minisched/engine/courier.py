@@ -67,7 +67,8 @@ class Courier:
         self._next_count = 0.0  # monotonic
         self.channels = Channels({}, around.home)
         self._known: Optional[Config] = None  # whose rules and channels the outbox has been compared with
-        self._latest: Optional[Instant] = None  # at the next look nothing may have to wait for longer
+        self._fresh = True  # how the clock was set before this engine began is not known
+        self._set_back_s = 0.0  # by how much the clock was set back, until the outbox is moved with it
         self._asked = 0
         self._untold = 0  # runs whose messages could not be made, since there was a day without one
         self._forget_untold = 0.0  # monotonic
@@ -77,11 +78,24 @@ class Courier:
         """There may be something new: another process wrote, a clock moved."""
         self._look = self._changed = True
 
-    def set_back(self, now: Instant) -> None:
-        """The clock was set back (or the engine begins, and does not know): what is to be tried again does not wait
-        until the clock comes there once more."""
-        self._latest = now + policy.RETRY_AFTER_MAX_S
+    def set_back(self, by_s: float) -> None:
+        """The clock was set back: what is to be tried again does not wait until the clock comes there once more."""
+        self._set_back_s += by_s
+        self._move()
         self.look()
+
+    def _move(self) -> None:
+        """Before anything is written by the new clock; where that is not possible now, a message is sent too early."""
+        if self._set_back_s and self._writable:
+            try:
+                self.ledger.outbox.move(-self._set_back_s)
+                self._set_back_s = 0.0
+            except StoreError:
+                pass  # the next look tries again
+
+    @property
+    def _writable(self) -> bool:
+        return self.book.clean and self.keeper.trouble_since is None
 
     # ---------------------------------------------------------------------------------------------------- the outbox
 
@@ -89,6 +103,7 @@ class Courier:
         """After each commit: hand over the next delivery that is due, or find out when one will be."""
         if self.teller.untold and self.book.clean:
             self._note_untold()
+        self._move()
         if self.teller.asked != self._asked:
             self._asked = self.teller.asked
             self.look()
@@ -97,7 +112,7 @@ class Courier:
         if not self._look or self.under_way is not None or self.closing:
             return
         # What is not written yet may be the mark of a delivery that is over: it would be sent twice.
-        if not self.book.clean or self.keeper.trouble_since is not None:
+        if not self._writable:
             return
         try:
             self._compare(now)
@@ -135,9 +150,9 @@ class Courier:
 
     def _compare(self, now: Instant) -> None:
         """Once for each config: what waits follows its channel; if that is gone it is given up."""
-        if self._latest is not None:
-            self.ledger.outbox.hasten(self._latest)
-            self._latest = None
+        if self._fresh:
+            self.ledger.outbox.hasten(now)
+            self._fresh = False
         config = self.teller.config
         if config is self._known:
             return

@@ -144,7 +144,6 @@ class SchedulerEngine:
         self.neighbours.take_over(self.ledger.unfinished(), now)
         self.calendar.begin(states, now, starting=True)
         self.book.touched.update(self.book.tasks)  # also those that nothing has happened to
-        self.courier.set_back(now)
         self.log.info("engine started: pid %d, %d tasks", self.around.owner.pid, len(self.book.tasks))
         self.step([])
 
@@ -268,7 +267,7 @@ class SchedulerEngine:
         if abs(moved_s) > JUMP_S:
             self.courier.look()
         if moved_s < -JUMP_S:
+            self.courier.set_back(-moved_s)
             self.calendar.set_back(now)
-            self.courier.set_back(now)
         elif moved_s > DAY_S:
             self.keeper.next_retain = mono + DAY_S  # a clock that is wrong for a while must not age the history away

@@ -52,6 +52,15 @@ _DUE = """SELECT delivery_id FROM task_outbox INDEXED BY task_outbox_due
     WHERE next_time IS NOT NULL AND (attempts > 0) = ? AND next_time <= ? ORDER BY next_time LIMIT 1"""
 _NEXT = """SELECT min(next_time) FROM task_outbox INDEXED BY task_outbox_due
     WHERE next_time IS NOT NULL AND (attempts > 0) = ?"""
+# From the latest attempt to the next one, a day at most (a server is granted no more, see `policy.resend_delay`); one
+# that was not tried yet is due at once. What is due before its latest attempt was moved already.
+_DELAY = """CASE WHEN attempts = 0 THEN 0
+    ELSE min(:most, CASE WHEN next_time >= tried_time THEN next_time - tried_time ELSE :most END) END"""
+_TOO_LATE = f"WHERE next_time IS NOT NULL AND next_time > :now + {_DELAY}"
+_ANY_TOO_LATE = f"SELECT 1 FROM task_outbox INDEXED BY task_outbox_due {_TOO_LATE} LIMIT 1"
+_HASTEN = f"UPDATE task_outbox INDEXED BY task_outbox_due SET next_time = :now + {_DELAY} {_TOO_LATE}"
+_SHIFT = """UPDATE task_outbox INDEXED BY task_outbox_due SET next_time = next_time + ?
+    WHERE next_time IS NOT NULL"""
 _COUNTS = """SELECT state, count(*), sum(ifnull(tried_time >= ?, 0)) FROM task_outbox INDEXED BY task_outbox_state
     GROUP BY state"""
 _GIVE_UP = """UPDATE task_outbox SET state = 'failed', error = ?, tried_time = ?, next_time = NULL
@@ -231,14 +240,19 @@ class Outbox:
             db.executemany(_PROMOTE, [(now, *queue) for queue in queues])
             return count
 
-    def hasten(self, latest: Instant) -> None:
-        """Nothing waits for longer than until then: the clock was set back, and would come to it years later."""
+    def hasten(self, now: Instant) -> None:
+        """Nothing waits for longer than it would have to if it began now: the clock may have been set back while nobody
+        looked, and would come to it hours or years later."""
         with self._reading() as db:
-            query = "SELECT 1 FROM task_outbox WHERE next_time > ? LIMIT 1"
-            late = db.execute(query, (latest,)).fetchone()
+            late = db.execute(_ANY_TOO_LATE, {"now": now, "most": DAY_S}).fetchone()
         if late:
             with self._transaction(False) as db:
-                db.execute("UPDATE task_outbox SET next_time = ? WHERE next_time > ?", (latest, latest))
+                db.execute(_HASTEN, {"now": now, "most": DAY_S})
+
+    def move(self, by_s: float) -> None:
+        """The clock was set by so much: what waits does so for as long as before."""
+        with self._transaction(False) as db:
+            db.execute(_SHIFT, (by_s,))
 
 
 # ------------------------------------------------------------------------------------------------------------ reading
