@@ -275,6 +275,15 @@ def test_what_waits_is_moved_with_the_clock(path: Path) -> None:
     assert [d.next_time for d in read(store)] == [NOW - 3600, None] and one.next_time == NOW
 
 
+def test_only_the_first_tries_of_those_that_are_held_are_put_off(path: Path) -> None:
+    store = opened(path)
+    tried, _, _, _ = put(store, *(delivery(rule=rule) for rule in ("tried", "held", "held", "free")))
+    store.commit(Batch(deliveries=[tried._replace(attempts=1, next_time=NOW + 30, tried_time=NOW)]))
+    for until in (NOW + 60, NOW + 5):
+        store.outbox.put_off(lambda task_id, rule, channel: (task_id, rule, channel) != ("backup", "free", 0), until)
+        assert [d.next_time for d in read(store)] == [NOW + 30, until, None, NOW]
+
+
 def test_sent_and_failed_ones_are_kept_by_age_and_number_and_those_that_wait_for_ever(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,6 +305,7 @@ def test_ten_thousand_that_wait_make_no_question_slow(path: Path) -> None:
         (outbox._NEXT, (True,)),
         (outbox._OLDEST, ("a", "b", 0)),
         (outbox._FINISHED, ("a", 1)),
+        (outbox._UNTRIED, ()),
         (outbox._STEP_BACK, ("a", "b", 0, "a", "b", 0)),
         (outbox._MOVE, ("b", 1, "file", "k", "a", "b", 0, "file", "k")),
     ]

@@ -43,8 +43,9 @@ class Channels:
         self.rules = {(task_id, rule.name): rule for task_id, task in tasks.items() for rule in task.task_notify}
         self._names = {task_id: [rule.name for rule in task.task_notify] for task_id, task in tasks.items()}
 
-    def at(self, queue: Queue) -> Channel:
-        return self.rules[queue.task_id, queue.rule].channels[queue.channel]
+    def at(self, task_id: str, rule: str, channel: int) -> Optional[Channel]:
+        found = self.rules.get((task_id, rule))
+        return found.channels[channel] if found is not None and channel < len(found.channels) else None
 
     def find(self, queue: Queue, waiting: Collection[tuple[str, str]] = ()) -> Optional[Queue]:
         """Where the messages that were written for `queue` wait by this config; None where their rule or channel is

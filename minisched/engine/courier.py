@@ -6,10 +6,11 @@ memory, however many messages wait for it, and what is under way when the engine
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from minisched import policy
 from minisched.engine.channels import Channels
+from minisched.engine.servers import Servers, hanging, server_of
 from minisched.engine.words import of_delivery, untold
 from minisched.model import Answer, DeliveryState, OutboxCounts, StoreError
 from minisched.model.notices import Message, Order, Outcome, Sending
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from minisched.engine.surroundings import Surroundings
     from minisched.engine.teller import Teller
     from minisched.engine.timers import Timer, Timers
-    from minisched.model import Clock, Config, Delivery, Instant, Ledger, NoticeSent, ResendNotice
+    from minisched.model import Channel, Clock, Config, Delivery, Instant, Ledger, NoticeSent, ResendNotice
 
 PENDING_MAX = 10_000  # of more the oldest are given up: with a long log's tail in each they fill 160 MB
 LOOK_EVERY_S = 3600.0  # a timer on the monotonic clock does not see how the wall clock moves
@@ -66,6 +67,10 @@ class Courier:
         self._changed = True  # the counts may be others
         self._next_count = 0.0  # monotonic
         self.channels = Channels({}, around.home)
+        self.servers = Servers()
+        self._by: Optional[Channel] = None  # of what is under way
+        self._began = 0.0  # monotonic; the latest try
+        self._due_then: Optional[tuple[str, Instant]] = None  # (server, when the first tries to it are due)
         self._known: Optional[Config] = None  # whose rules and channels the outbox has been compared with
         self._fresh = True  # how the clock was set before this engine began is not known
         self._set_back_s = 0.0  # by how much the clock was set back, until the outbox is moved with it
@@ -116,6 +121,7 @@ class Courier:
             return
         try:
             self._compare(now)
+            self._put_off()
             due = self.ledger.outbox.due(now)
             if due is None:
                 self._look = False
@@ -170,6 +176,18 @@ class Courier:
             )
         self._known = config
 
+    def _put_off(self) -> None:
+        """What the latest try has shown of its server is for the others that wait for it."""
+        if self._due_then is not None:
+            server, until = self._due_then
+
+            def held(*queue: Any) -> bool:
+                channel = self.channels.at(*queue)
+                return channel is not None and server_of(channel) == server
+
+            self.ledger.outbox.put_off(held, until)
+            self._due_then = None
+
     def _set_timer(self, next_time: Optional[Instant], now: Instant) -> None:
         if self._timer is not None:
             self.timers.cancel(self._timer)
@@ -183,14 +201,15 @@ class Courier:
 
     def _begin(self, one: Delivery, now: Instant) -> None:
         place = self.channels.find(one.queue)
-        if place is None:  # written by an `exec` that had another config
+        channel = self.channels.at(*place[:3]) if place is not None else None
+        if channel is None:  # written by an `exec` that had another config
             self._end(one, Outcome(Sending.FAILED, REMOVED), now)
             return
-        self.under_way = one
+        self.under_way, self._by, self._began = one, channel, self.clock.monotonic()
         message = Message(one.delivery_id, one.message_id, one.event, one.variables, one.created_time)
         settings = self.teller.config.settings
         self.around.sender.send(
-            Order(message, self.channels.at(place), settings.smtp, self.around.home, self.around.environ, self.base)
+            Order(message, channel, settings.smtp, self.around.home, self.around.environ, self.base)
         )
 
     # ---------------------------------------------------------------------------------------------------- what became
@@ -200,7 +219,12 @@ class Courier:
         one = self.under_way
         if one is None or one.delivery_id != message.delivery_id:
             return
+        assert self._by is not None
+        server = server_of(self._by)
+        until = self.servers.tried(server, self.clock.monotonic() - self._began, message.outcome, now)
+        self._due_then = None if until is None else (server, until)
         self.under_way = None
+        self.problems.pop("sender", None)
         self._end(one._replace(attempts=one.attempts + 1), message.outcome, now)
 
     def _end(self, one: Delivery, outcome: Outcome, now: Instant) -> None:
@@ -236,6 +260,7 @@ class Courier:
 
     def poll(self, now: Instant, mono: float) -> None:
         """Count, and keep the outbox within its bounds. Costs nothing while nothing changes."""
+        self._watch(mono)
         if self._untold and mono >= self._forget_untold:
             self._untold = 0
             self.problems.pop("messages", None)
@@ -256,3 +281,13 @@ class Courier:
             self.problems["notifications"] = f"{failed} {noun} could not be sent in the last 24 h; see the outbox"
         else:
             self.problems.pop("notifications", None)
+
+    def _watch(self, mono: float) -> None:
+        """Every try ends within its limit; should one not, nothing is sent any more, and that must not be silent."""
+        if self.under_way is None or self._by is None or "sender" in self.problems:
+            return
+        smtp = self.teller.config.settings.smtp
+        found = hanging(self.under_way.delivery_id, self._by, smtp, mono - self._began)
+        if found:
+            self.problems["sender"] = found
+            self.log.error("%s", found)

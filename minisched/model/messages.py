@@ -8,7 +8,7 @@ from minisched.model.notices import NoticeSent
 from minisched.model.words import Instant, Reason, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from queue import SimpleQueue
 
     from minisched.model.config import HistorySettings, Limits, Problem
@@ -176,6 +176,8 @@ class Outbox(Protocol):
     def hasten(self, now: Instant) -> None: ...
 
     def move(self, by_s: float) -> None: ...
+
+    def put_off(self, held: Callable[[str, str, int], bool], until: Instant) -> None: ...
 
 
 class Ledger(Protocol):

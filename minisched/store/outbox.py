@@ -52,6 +52,8 @@ _DUE = """SELECT delivery_id FROM task_outbox INDEXED BY task_outbox_due
     WHERE next_time IS NOT NULL AND (attempts > 0) = ? AND next_time <= ? ORDER BY next_time LIMIT 1"""
 _NEXT = """SELECT min(next_time) FROM task_outbox INDEXED BY task_outbox_due
     WHERE next_time IS NOT NULL AND (attempts > 0) = ?"""
+_UNTRIED = """SELECT delivery_id, task_id, rule, channel FROM task_outbox INDEXED BY task_outbox_due
+    WHERE next_time IS NOT NULL AND (attempts > 0) = 0"""
 # From the latest attempt to the next one, a day at most (a server is granted no more, see `policy.resend_delay`); one
 # that was not tried yet is due at once. What is due before its latest attempt was moved already.
 _DELAY = """CASE WHEN attempts = 0 THEN 0
@@ -253,6 +255,15 @@ class Outbox:
         """The clock was set by so much: what waits does so for as long as before."""
         with self._transaction(False) as db:
             db.execute(_SHIFT, (by_s,))
+
+    def put_off(self, held: Callable[[str, str, int], bool], until: Instant) -> None:
+        """Of the channels (task_id, rule, channel) for which `held` holds, those messages that are the first of their
+        queue and were not tried yet are due then, neither sooner nor later."""
+        with self._reading() as db:
+            found = [(until, row[0]) for row in db.execute(_UNTRIED) if held(*row[1:])]
+        if found:
+            with self._transaction(False) as db:
+                db.executemany("UPDATE task_outbox SET next_time = ? WHERE delivery_id = ?", found)
 
 
 # ------------------------------------------------------------------------------------------------------------ reading
