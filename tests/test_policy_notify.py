@@ -162,6 +162,15 @@ def test_a_long_row_is_counted_with_a_glance() -> None:
         assert len(list(runs)) >= number - 2  # read: this one, and the one that was counted before
 
 
+def test_an_end_that_does_not_count_reads_nothing_of_the_past() -> None:
+    """A long run's due times are skipped by the thousand."""
+    rule, new = a_rule("technical_failure", threshold=2), RuleState("backup", "r")
+    for state in (new, new._replace(row=1, row_end=1, row_of="technical_failure")):
+        runs = iter([FinishedRun(n, *ENDS[end]) for n, end in ((4, K), (3, K), (2, K), (1, T))])
+        assert policy.decide(rule, runs, state, 0.0) == (None, state.row, 0, state)
+        assert len(list(runs)) == 3
+
+
 # ----------------------------------------------------------------------------------------------------------- properties
 
 
