@@ -181,6 +181,15 @@ def test_resending_keeps_the_message_and_begins_its_attempts_anew(path: Path) ->
     assert read(store)[0].next_time == NOW + 9
 
 
+def test_one_that_is_sent_again_shows_nothing_of_its_earlier_attempts(path: Path) -> None:
+    """Should it be refused this time, it must not look like one that was sent."""
+    store = opened(path)
+    (one,) = put(store, delivery())
+    end(store, one._replace(attempts=1, error="not taken for b@example.org", answer="250 ok"))
+    store.outbox.resend(1, NOW + 3)
+    assert read(store) == [one._replace(next_time=NOW + 3)]
+
+
 def test_pages_are_newest_first_and_may_be_of_some_states_and_of_a_task(path: Path) -> None:
     store = opened(path)
     found = put(store, *(delivery(f"t{n % 2}", rule=str(n)) for n in range(10)))

@@ -39,7 +39,8 @@ _NAME = "UPDATE task_outbox SET message_id = delivery_id || ? WHERE delivery_id 
 # under way may have been sent all the same; a further try is not for it.
 _UPDATE = f"""UPDATE task_outbox SET {", ".join(f"{name} = ?" for name in _CHANGING)}
     WHERE delivery_id = ? AND message_id = ? AND (state = 'pending' OR ? = 'sent')"""
-_AGAIN = "UPDATE task_outbox SET state = 'pending', attempts = 0, next_time = ? WHERE delivery_id = ?"
+_AGAIN = """UPDATE task_outbox SET state = 'pending', attempts = 0, next_time = ?, tried_time = NULL,
+    sent_time = NULL, error = '', answer = '' WHERE delivery_id = ?"""
 _PROMOTE = f"UPDATE task_outbox SET next_time = ? WHERE delivery_id = ({_OLDEST}) AND next_time IS NULL"
 _STEP_BACK = f"""UPDATE task_outbox SET next_time = NULL
     WHERE {_QUEUE} AND next_time IS NOT NULL AND delivery_id <> ({_OLDEST})"""
@@ -187,7 +188,7 @@ class Outbox:
 
     def resend(self, delivery_id: int, now: Instant) -> Optional[DeliveryState]:
         """Let a sent or failed one be pending again, with all its attempts before it; the state it was in, None where
-        there is no such delivery. It keeps its message id: it is the same message."""
+        there is no such delivery. It keeps its message id: it is the same message. Of its attempts nothing is kept."""
         with self._transaction(True) as db:
             found = read_deliveries(db, [delivery_id])
             if not found:
