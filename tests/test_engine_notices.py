@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 from engine_kit import T0, MakeSim, configure, exits, task
+from factory import config
 from simulator import Exit, Killed, Sim
+from store_kit import make
 
-from minisched.engine import courier
-from minisched.model import Answer, Asked, Delivery, DeliveryState, ResendNotice, StoreError
+from minisched.engine import Teller, courier, servers
+from minisched.model import Answer, Asked, Config, Delivery, DeliveryState, ResendNotice, Status, StoreError
 from minisched.model.notices import Order, Outcome, Sending
+from minisched.notify import command, webhook
 from minisched.store import History
 
 FAIL = Exit(1.0, 75)
@@ -270,7 +273,7 @@ def test_a_mail_that_some_recipients_did_not_get_is_told(sim: MakeSim) -> None:
 
 def test_retries_to_a_dead_server_do_not_hold_up_the_others(sim: MakeSim) -> None:
     """Thirty channels hang for 30 s at each try; a first message to a live one waits for one of these at most."""
-    dead = [rule(name=f"dead {n}") for n in range(30)]
+    dead = [rule(name=f"dead {n}", channels=[{"type": "file", "path": f"dead {n}"}]) for n in range(30)]
     one = sim(
         task("a", "@at 2027-01-15T00:01:00", task_notify=dead),
         task("b", "0 * * * *", task_notify=[rule("success")]),
@@ -280,6 +283,90 @@ def test_retries_to_a_dead_server_do_not_hold_up_the_others(sim: MakeSim) -> Non
     one.run_for(4 * 3600)
     waits = [d.sent_time - d.created_time for d in outbox(one) if d.task_id == "b" and d.sent_time is not None]
     assert len(waits) >= 3 and max(waits) < 31
+
+
+def test_first_tries_to_a_dead_server_do_not_hold_up_the_others_either(sim: MakeSim) -> None:
+    """A hundred tasks fail at once, and again every ten minutes, while their server hangs; then it is back."""
+    dead = [
+        task(f"t{n}", "*/10 * * * *", task_notify=[rule(channels=[{"type": "file", "path": "dead"}])])
+        for n in range(100)
+    ]
+    live = task("z", "* * * * *", task_notify=[rule("success", channels=[{"type": "file", "path": "live"}])])
+    script = exits(z=Exit(1.0), **{one["task_id"]: FAIL for one in dead})
+    one = sim(*dead, live, script=script, max_running=200, notify={"max_attempts": 100})
+    one.world.post = lambda order, draw: (30.0, AWAY) if order.channel.options["path"] == "dead" else (0.1, SENT)
+    one.run_for(3 * 3600)
+    waits = [d.sent_time - d.created_time for d in outbox(one) if d.task_id == "z" and d.sent_time is not None]
+    assert len(waits) >= 179 and max(waits) < 31
+    tried = [d for d in outbox(one) if d.task_id != "z" and d.attempts]
+    assert len(tried) >= 20, "first tries go on"
+    one.world.post = lambda order, draw: (0.1, SENT)
+    one.run_for(480)  # to the next one's turn, a minute, and 1,800 messages; but those that wait for a further try
+    left = {d.task_id for d in outbox(one) if d.state is DeliveryState.PENDING}
+    assert left <= {d.task_id for d in tried}
+    one.run_for(3700)
+    for task_id in {d.task_id for d in outbox(one)}:
+        runs = [d.run_id for d in sorted(outbox_of(one, task_id), key=lambda d: (d.sent_time or 9e99, d.delivery_id))]
+        assert runs == sorted(runs)
+
+
+def outbox_of(one: Sim, task_id: str) -> list[Delivery]:
+    return [delivery for delivery in outbox(one) if delivery.task_id == task_id]
+
+
+def test_a_server_that_takes_each_message_slowly_is_no_reason_to_wait_for_all_of_them(sim: MakeSim) -> None:
+    slow = [rule(name=f"slow {n}", channels=[{"type": "file", "path": "slow"}]) for n in range(20)]
+    one = sim(
+        task("a", "@at 2027-01-15T00:01:00", task_notify=slow),
+        task("b", "@at 2027-01-15T00:01:05", task_notify=[rule(channels=[{"type": "file", "path": "b"}])]),
+        script=exits(a=FAIL, b=FAIL),
+    )
+    one.world.post = lambda order, draw: (20.0, SENT) if order.channel.options["path"] == "slow" else (0.1, SENT)
+    one.run_for(600)
+    assert received(one)[:3] == [1, 2, 1] and set(states(one)) == {"sent"}
+    (fast,) = outbox_of(one, "b")
+    assert fast.sent_time is not None and fast.sent_time - fast.created_time < 21
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups"),
+    [
+        ([{"type": "email", "recipients": ["a@a.example"]}, {"type": "email", "recipients": ["b@b.example"]}], 1),
+        ([{"type": "webhook", "url": "https://A.example/1"}, {"type": "webhook", "url": "https://a.example?2"}], 1),
+        ([{"type": "webhook", "url": "https://a.example"}, {"type": "webhook", "url": "https://a.example:8443"}], 2),
+        ([{"type": "webhook", "url": {"from_file": f"/a/b/{n}"}} for n in range(3)], 3),
+        ([{"type": "file", "path": "a"}, {"type": "command", "task_exec": "a"}, {"type": "file", "path": "b"}], 3),
+    ],
+)
+def test_channels_behind_one_server_are_known_as_such(channels: list[dict[str, Any]], groups: int) -> None:
+    checked = config(failing(rule(channels=channels)), smtp={"host": "mail", "from": "a@example.org"})
+    assert len({servers.server_of(channel) for channel in checked.tasks["a"].task_notify[0].channels}) == groups
+
+
+def test_a_sender_that_hangs_is_told_until_it_goes_on(sim: MakeSim) -> None:
+    one = sim(failing(), script=exits(a=[FAIL]))
+    one.world.post = posting(SENT, after_s=100.0)
+    one.run_for(120)
+    assert "sender" not in one.engine.problems
+    one.run_for(10)
+    told = one.engine.problems["sender"]
+    assert told.startswith("the sender hangs at notification 1, which should have ended after 30 s: no message is sent")
+    one.run_for(25)
+    assert one.lines.count(f"ERROR {told}") == 1
+    one.run_for(10)
+    assert "sender" not in one.engine.problems and states(one) == ["sent"]
+
+
+def test_a_try_hangs_once_it_is_late_for_its_own_limit() -> None:
+    mail = {"type": "email", "recipients": ["a@example.org"]}
+    checked = config(
+        failing(rule(channels=[mail, {"type": "file", "path": "a"}])),
+        smtp={"host": "mail", "from": "a@example.org", "timeout": "2m"},
+    )
+    by_mail, by_file = checked.tasks["a"].task_notify[0].channels
+    assert [bool(servers.hanging(1, by_mail, checked.settings.smtp, s)) for s in (61, 149, 151)] == [False, False, True]
+    assert [bool(servers.hanging(1, by_file, checked.settings.smtp, s)) for s in (59, 61)] == [False, True]
+    assert webhook.TIMEOUT_S == command.TIMEOUT_S == servers.LIMIT_S
 
 
 # ---------------------------------------------------------------------------------------------------------- the config
@@ -298,10 +385,10 @@ def test_what_waits_for_a_removed_rule_channel_or_task_is_given_up(sim: MakeSim)
     configure(one, failing(rule(name="r2", channels=two[1:]), rule(name="r3")))
     one.run_for(5)
     ended = {(d.task_id, d.rule, d.channel) for d in outbox(one) if d.state is DeliveryState.FAILED}
-    assert ended == {("a", "r1", 0), ("a", "r2", 0), ("a", "r2", 1), ("b", "ops", 0)}
+    assert ended == {("a", "r1", 0), ("a", "r2", 0), ("b", "ops", 0)}
     assert {d.error for d in outbox(one) if d.state is DeliveryState.FAILED} == {courier.REMOVED}
     assert f'WARNING b: 2 notifications of rule "ops", channel 0, were not sent: {courier.REMOVED}' in one.lines
-    assert "8 messages" in one.engine.problems["notifications"]
+    assert "6 messages" in one.engine.problems["notifications"]
     one.world.post = posting(SENT)
     one.run_for(600)
     assert "pending" not in states(one)
@@ -311,9 +398,9 @@ def test_a_delivery_by_another_config_ends_as_failed(sim: MakeSim) -> None:
     """An `exec` that read the next config before the engine did writes messages of a rule that is not known here."""
     one = sim(failing())
     stranger = Delivery(T0, "a", "next", 0, "file", 1, "event", {"host_name": "h"})  # type: ignore[arg-type]
-    from store_kit import make, opened
+    from store_kit import opened
 
-    from minisched.model import Batch, Status
+    from minisched.model import Batch
     from minisched.model.notices import Notices
 
     store = opened(Path(one.path))
@@ -395,6 +482,42 @@ def test_a_clock_set_back_by_years_does_not_hold_a_retry_up_for_years(sim: MakeS
     one.world.wall_offset -= 5 * 365 * 86_400
     one.run_for(2 * 86_400)
     assert states(one)[0] == "sent"
+
+
+@pytest.mark.parametrize("hours", [0.01, 1, 12, 30])
+def test_a_clock_set_back_holds_up_neither_a_retry_nor_a_first_try(sim: MakeSim, hours: float) -> None:
+    """Each waits for as long as it would have without: the retry for its 30 s, the new one for the server before it."""
+    one = sim(
+        task("a", "@at 2027-01-15T00:01:00", task_notify=[rule()]),
+        task("b", "@at 2027-01-15T00:01:10", task_notify=[rule(channels=[{"type": "file", "path": "b"}])]),
+        script=exits(a=FAIL, b=FAIL),
+    )
+    tries: list[tuple[str, float]] = []
+
+    def post(order: Order, draw: random.Random) -> tuple[float, Outcome]:
+        task_id = order.message.variables["task_id"]
+        tries.append((task_id, one.world.mono))
+        return (20.0, AWAY) if len(tries) == 1 else (0.1, SENT)
+
+    one.world.post = post
+    one.run_for(75)
+    one.world.wall_offset -= hours * 3600
+    one.run_for(120)
+    (_, first), (_, new), (_, again) = tries
+    assert [task_id for task_id, _ in tries] == ["a", "b", "a"] and states(one) == ["sent", "sent"]
+    assert new - first < 21 and 44 <= again - first <= 57
+
+
+@pytest.mark.parametrize("hours", [1, 12, 9000])
+def test_a_clock_set_back_while_no_engine_runs_holds_no_retry_up(sim: MakeSim, hours: float) -> None:
+    one = sim(task("a", "@at 2027-01-15T00:01:00", task_notify=[rule()]), script=exits(a=[FAIL]))
+    one.world.post = posting(AWAY, SENT)
+    one.run_for(65)
+    one.crash()
+    one.world.wall_offset -= hours * 3600
+    one.boot()
+    one.run_for(40)
+    assert "sent" in states(one)
 
 
 def test_a_clock_set_forward_makes_a_retry_due_at_once(sim: MakeSim) -> None:
@@ -495,6 +618,39 @@ def test_nothing_is_lost_while_the_ledger_cannot_be_written(sim: MakeSim) -> Non
     assert received(one) == [1]
     one.run_for(125)
     assert received(one) == [row["run_id"] for row in one.rows() if row["status"] == "technical_failure"]
+
+
+def unable(*tasks: dict[str, Any]) -> Config:
+    """A config by which no message can be made: what stands here for a bug of ours."""
+    good = config(*tasks)
+    notify = good.settings.notify._replace(log_tail_lines=None)  # type: ignore[arg-type]
+    return Config(good.settings._replace(notify=notify), good.tasks)
+
+
+def test_an_end_whose_messages_cannot_be_made_is_written_all_the_same_and_that_is_told(sim: MakeSim) -> None:
+    one = sim(config=unable(failing()), script=exits(a=[FAIL, FAIL]))
+    one.run_for(130)
+    assert [row["status"] for row in one.rows()] == ["technical_failure"] * 2 and states(one) == []
+    why = "nobody is told of its end, the messages could not be made: TypeError"
+    assert [why in line for line in one.lines if line.startswith("ERROR")] == [True, True]
+    told = "nobody was told of the ends of 2 runs: the messages could not be made; see logs/minisched.log"
+    assert one.engine.problems["messages"] == told
+    configure(one, failing(rule("success")))
+    one.run_for(86_400)
+    assert "messages" not in one.engine.problems and received(one)[0] == 3
+
+
+def test_a_ledger_that_fails_while_it_is_asked_for_the_past_writes_nothing(tmp_path: Path) -> None:
+    """It is no fault of the messages: the commit is to be given again, as a whole."""
+
+    class Failing:
+        def state(self, rule: str) -> Any:
+            raise StoreError("io", "no disk")
+
+    teller = Teller(config(failing()), "plant7", "/home")
+    with pytest.raises(StoreError, match="no disk"):
+        teller(make("a", Status.TECHNICAL_FAILURE), Failing())  # type: ignore[arg-type]
+    assert teller.untold == {}
 
 
 def test_a_message_sent_while_the_ledger_is_shut_is_not_sent_twice(sim: MakeSim) -> None:

@@ -12,6 +12,8 @@ import pytest
 from run_kit import linux, root
 from running import Home, alive, eventually, open_to_others
 
+from minisched.store import History
+
 resource = pytest.importorskip("resource")
 
 TICK = {"task_id": "tick", "task_exec": "true", "task_schedule": "@every 1s"}
@@ -50,6 +52,33 @@ def test_without_descriptors_runs_fail_as_such_and_work_again_afterwards(home: H
     assert "Too many open files" in failed[0]["detail"]
     assert alive(process.pid)
     eventually(lambda: successes_after(home, failed[-1]["run_id"]), "it works again by itself", within=5)
+    assert home.stop() == 0
+
+
+@linux
+def test_without_descriptors_the_failed_runs_are_told_of(home: Home) -> None:
+    """Also where nothing was told before: by then nothing more can be imported."""
+    if not hasattr(resource, "prlimit"):
+        pytest.skip("needs prlimit")
+    told = {"name": "ops", "triggers": ["technical_failure"], "channels": [{"type": "file", "path": "told.jsonl"}]}
+    home.write({**TICK, "task_notify": [told]})
+    process = home.start()
+    eventually(lambda: home.ended("tick"))
+    soft, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+    try:
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (3, hard))
+        eventually(lambda: len(spawn_failures(home)) >= 2, "due times that find no descriptor", within=10)
+    finally:
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+    failed = [str(row["run_id"]) for row in spawn_failures(home)]
+    eventually(lambda: successes_after(home, int(failed[-1])), "it works again by itself", within=5)
+    history = History(str(home.path / "var" / "minisched.db"))
+    try:
+        deliveries, _ = history.deliveries(page_size=100)
+    finally:
+        history.close()
+    told_of = [one.variables["execution_id"] for one in deliveries]
+    assert told_of[::-1] == [str(row["run_id"]) for row in spawn_failures(home)] and set(failed) <= set(told_of)
     assert home.stop() == 0
 
 

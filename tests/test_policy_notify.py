@@ -162,6 +162,15 @@ def test_a_long_row_is_counted_with_a_glance() -> None:
         assert len(list(runs)) >= number - 2  # read: this one, and the one that was counted before
 
 
+def test_an_end_that_does_not_count_reads_nothing_of_the_past() -> None:
+    """A long run's due times are skipped by the thousand."""
+    rule, new = a_rule("technical_failure", threshold=2), RuleState("backup", "r")
+    for state in (new, new._replace(row=1, row_end=1, row_of="technical_failure")):
+        runs = iter([FinishedRun(n, *ENDS[end]) for n, end in ((4, K), (3, K), (2, K), (1, T))])
+        assert policy.decide(rule, runs, state, 0.0) == (None, state.row, 0, state)
+        assert len(list(runs)) == 3
+
+
 # ----------------------------------------------------------------------------------------------------------- properties
 
 
@@ -226,12 +235,12 @@ def test_a_restart_between_any_two_events_changes_no_message(
     backup = base.tasks["backup"]._replace(task_notify=(rule,))
     with TemporaryDirectory() as folder:
         path = Path(folder) / "minisched.db"
-        store, teller = opened(path), Teller(Config(base.settings, {"backup": backup}), "plant7")
+        store, teller = opened(path), Teller(Config(base.settings, {"backup": backup}), "plant7", "/home")
         for number, (end, now) in enumerate(zip(ends, times)):
             if number in restarts:
                 store.retain(HistorySettings(keep_days=36_500, keep_runs=keep), now, 100)
                 store.close()
-                store, teller = opened(path), Teller(teller.config, "plant7")
+                store, teller = opened(path), Teller(teller.config, "plant7", "/home")
             status, reason = ENDS[end]
             store.commit(Batch([make(status=status, reason=reason, created_time=now, end_time=now)], tell=teller))
         store.close()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
-from factory import config
 from store_kit import NOW, ask, make, opened
 
 from minisched.model import Batch, Delivery, DeliveryState, HistorySettings, OutboxCounts, Status, StoreError
-from minisched.model.notices import FinishedRun, NoticeEvent, Notices, RuleState
-from minisched.store import History, Store, outbox
+from minisched.model.notices import FinishedRun, NoticeEvent, Notices, Queue, RuleState
+from minisched.store import History, Store, outbox, schema
 
 S, F = Status.SUCCESS, Status.TECHNICAL_FAILURE
 
@@ -78,6 +78,35 @@ def test_a_run_s_end_and_its_messages_are_written_together_or_not_at_all(path: P
     assert ask(path, "SELECT count(*) FROM task_history") == ask(path, "SELECT count(*) FROM task_outbox") == [(0,)]
     store.commit(given)
     assert len(read(store)) == 2 and ask(path, "SELECT count(*) FROM task_rule") == [(1,)]
+
+
+def test_what_the_rules_cannot_read_is_told_as_what_the_ledger_cannot(path: Path) -> None:
+    """They must know it from mistakes of their own, which cost their messages only."""
+    store = opened(path)
+    seen = []
+
+    def tell(run: Any, recall: Any) -> Notices:
+        for question in (lambda: list(recall.finished()), recall.tail, lambda: recall.state("ops")):
+            with pytest.raises(StoreError) as refused:
+                question()
+            seen.append(refused.value.kind)
+        raise refused.value
+
+    def halt() -> int:
+        return 1
+
+    (run_id,) = store.commit(Batch([make()]))
+
+    def ask_of_a_halted_connection(run: Any, recall: Any) -> Notices:
+        store._db.set_progress_handler(halt, 1)
+        try:
+            return tell(run, recall)
+        finally:
+            store._db.set_progress_handler(None, 0)
+
+    with pytest.raises(StoreError):
+        store.commit(Batch([make(status=F, run_id=run_id)], tell=ask_of_a_halted_connection))
+    assert seen == ["io"] * 3 and ask(path, "SELECT status FROM task_history") == [("running",)]
 
 
 def refuse(store: Store) -> Callable[[object], None]:
@@ -152,6 +181,15 @@ def test_resending_keeps_the_message_and_begins_its_attempts_anew(path: Path) ->
     assert read(store)[0].next_time == NOW + 9
 
 
+def test_one_that_is_sent_again_shows_nothing_of_its_earlier_attempts(path: Path) -> None:
+    """Should it be refused this time, it must not look like one that was sent."""
+    store = opened(path)
+    (one,) = put(store, delivery())
+    end(store, one._replace(attempts=1, error="not taken for b@example.org", answer="250 ok"))
+    store.outbox.resend(1, NOW + 3)
+    assert read(store) == [one._replace(next_time=NOW + 3)]
+
+
 def test_pages_are_newest_first_and_may_be_of_some_states_and_of_a_task(path: Path) -> None:
     store = opened(path)
     found = put(store, *(delivery(f"t{n % 2}", rule=str(n)) for n in range(10)))
@@ -173,29 +211,86 @@ def test_pages_are_newest_first_and_may_be_of_some_states_and_of_a_task(path: Pa
     assert History(str(path.parent / "none.db")).deliveries() == ([], 0)
 
 
+def queue(rule: str, channel: int, task_id: str = "backup") -> Queue:
+    return Queue(task_id, rule, channel, "email", "k")
+
+
 def test_what_the_config_no_longer_has_is_given_up_and_forgotten(path: Path) -> None:
     store = opened(path)
     put(store, delivery(), delivery(), delivery(rule="gone"), delivery(channel=1), delivery("gone"))
     states = [RuleState("backup", "ops"), RuleState("backup", "gone")]
     store.commit(Batch([make(status=S)], tell=lambda run, recall: Notices(states)))
-    rule = {"name": "ops", "triggers": ["success"], "channels": [{"type": "email", "recipients": ["a@example.org"]}]}
-    smtp = {"host": "mail", "from": "a@example.org"}
-    tasks = config({"task_id": "backup", "task_exec": "true", "task_notify": [rule]}, smtp=smtp).tasks
     gone = {("backup", "gone", 0): 1, ("backup", "ops", 1): 1, ("gone", "ops", 0): 1}
-    assert store.outbox.end_removed(tasks, "removed", NOW + 1) == gone
+
+    def find(one: Queue, waiting: Collection[tuple[str, str]]) -> Optional[Queue]:
+        assert set(waiting) <= {("backup", "ops"), ("backup", "gone"), ("gone", "ops")}
+        return one if one[:3] == ("backup", "ops", 0) else None
+
+    assert store.outbox.follow(find, [("backup", "ops")], "removed", NOW + 1) == gone
     assert [d.state.value for d in read(store)] == ["pending", "pending", "failed", "failed", "failed"]
     assert ask(path, "SELECT rule FROM task_rule") == [("ops",)]
-    assert store.outbox.end_removed(tasks, "removed", NOW + 1) == {}
+    assert store.outbox.follow(find, [("backup", "ops")], "removed", NOW + 1) == {}
 
 
-def test_nothing_waits_beyond_what_the_clock_can_mean(path: Path) -> None:
+def test_what_waits_follows_its_channel_and_queues_there_in_its_order(path: Path) -> None:
+    """Two channels change places, and what waited for a third comes into the queue of the first."""
     store = opened(path)
-    (one,) = put(store, delivery())
-    store.commit(Batch(deliveries=[one._replace(attempts=1, next_time=NOW + 9e9, tried_time=NOW)]))
-    store.outbox.hasten(NOW + 60)
-    assert store.outbox.next_time() == NOW + 60
-    store.outbox.hasten(NOW + 90)
-    assert store.outbox.next_time() == NOW + 60
+    put(store, *(delivery(rule=rule, channel=n, channel_keys="o") for rule, n in (("x", 0), ("y", 0), ("y", 1)) * 2))
+    places = {("x", 0): queue("y", 1), ("y", 0): queue("y", 1), ("y", 1): queue("y", 0)}
+    ended = store.outbox.follow(lambda one, _: places[one[1:3]], [], "removed", NOW + 9)
+    assert ended == {}
+    assert [(d.rule, d.channel, d.channel_keys, d.next_time) for d in read(store)] == [
+        ("y", 1, "k", NOW),
+        ("y", 1, "k", None),
+        ("y", 0, "k", NOW),
+        ("y", 1, "k", None),
+        ("y", 1, "k", None),
+        ("y", 0, "k", None),
+    ]
+
+
+def test_messages_that_an_older_minisched_wrote_are_read_and_sent(path: Path) -> None:
+    with closing(schema.connect(str(path))) as db:
+        schema.migrate(db, str(path), schema.MIGRATIONS[:1])
+        db.execute(
+            """INSERT INTO task_outbox (message_id, created_time, task_id, rule, channel, channel_type, run_id, event,
+            state, attempts, next_time, error, answer, variables)
+            VALUES ('1.ab@h', 5, 'backup', 'ops', 1, 'email', 7, 'event', 'pending', 0, 5, '', '', '{}')"""
+        )
+    store = opened(path)
+    (one,) = read(store)
+    assert one.queue == Queue("backup", "ops", 1, "email", "") and store.outbox.due(NOW) == one
+    assert ask(path, "PRAGMA user_version") == [(schema.newest_version(),)]
+    assert path.with_name("minisched.db.v1.bak").exists()
+
+
+def test_nothing_waits_for_longer_than_its_own_delay(path: Path) -> None:
+    """Whatever the clock showed when it was written."""
+    store = opened(path)
+    fresh, soon, late, wild = put(store, *(delivery(rule=name) for name in ("fresh", "soon", "late", "wild")))
+    for one, tried, wait in ((soon, NOW - 10, 60), (late, NOW + 7200, 1800), (wild, NOW - 10, 9e9)):
+        store.commit(Batch(deliveries=[one._replace(attempts=1, next_time=tried + wait, tried_time=tried)]))
+    for _ in range(2):
+        store.outbox.hasten(NOW - 100)
+        times = [d.next_time and d.next_time - NOW for d in read(store)]
+        assert times[:3] == [-100, -40, 1700] and 86_000 < (times[3] or 0) <= 86_300
+    assert fresh.next_time == NOW
+
+
+def test_what_waits_is_moved_with_the_clock(path: Path) -> None:
+    store = opened(path)
+    one, _ = put(store, delivery(), delivery())
+    store.outbox.move(-3600)
+    assert [d.next_time for d in read(store)] == [NOW - 3600, None] and one.next_time == NOW
+
+
+def test_only_the_first_tries_of_those_that_are_held_are_put_off(path: Path) -> None:
+    store = opened(path)
+    tried, _, _, _ = put(store, *(delivery(rule=rule) for rule in ("tried", "held", "held", "free")))
+    store.commit(Batch(deliveries=[tried._replace(attempts=1, next_time=NOW + 30, tried_time=NOW)]))
+    for until in (NOW + 60, NOW + 5):
+        store.outbox.put_off(lambda task_id, rule, channel: (task_id, rule, channel) != ("backup", "free", 0), until)
+        assert [d.next_time for d in read(store)] == [NOW + 30, until, None, NOW]
 
 
 def test_sent_and_failed_ones_are_kept_by_age_and_number_and_those_that_wait_for_ever(
@@ -219,7 +314,12 @@ def test_ten_thousand_that_wait_make_no_question_slow(path: Path) -> None:
         (outbox._NEXT, (True,)),
         (outbox._OLDEST, ("a", "b", 0)),
         (outbox._FINISHED, ("a", 1)),
+        (outbox._UNTRIED, ()),
+        (outbox._STEP_BACK, ("a", "b", 0, "a", "b", 0)),
+        (outbox._MOVE, ("b", 1, "file", "k", "a", "b", 0, "file", "k")),
     ]
     for query, values in plans:
         for *_, detail in store._db.execute(f"EXPLAIN QUERY PLAN {query}", values):
             assert "SCAN" not in detail and "TEMP B-TREE" not in detail, (query, detail)
+    ((*_, detail), *_) = store._db.execute(f"EXPLAIN QUERY PLAN {outbox._QUEUES}")
+    assert "COVERING INDEX task_outbox_queue" in detail, "no row is read for a config that has changed"

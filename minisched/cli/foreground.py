@@ -13,7 +13,7 @@ from minisched import lifecycle, policy
 from minisched.cli.home import View, task_named
 from minisched.cli.output import Refusal, drop, fail, harmless, tell, variables
 from minisched.engine import Teller, base_environment, dependents_of, make_launch
-from minisched.engine.words import loss, sentence
+from minisched.engine.words import loss, sentence, untold
 from minisched.executor import TaskExecutor, is_alive, prepare_process, process_identity
 from minisched.executor.processes import marked_processes
 from minisched.home import read_lock
@@ -173,8 +173,8 @@ class _Foreground:
         run = lifecycle.close_attempt(self.run_, verdict, done)
         run = lifecycle.advance(run, verdict.status, now, verdict.reason, verdict.detail)
         effects = policy.effects(run, dependents_of(self.config.tasks), now)
+        teller = Teller(self.config, os.uname().nodename, self.view.home.path)
         try:
-            teller = Teller(self.config, os.uname().nodename)
             tails = {run.run_id: done.tail}
             self.commit(Batch(runs=[run, *effects.skipped], tokens_put=effects.tokens, tails=tails, tell=teller))
         finally:
@@ -182,6 +182,8 @@ class _Foreground:
             tell(sentence(run))
             if done.log_lost:
                 tell(loss(run))
+            for run_id, why in teller.untold.items():
+                tell(untold(run_id, why))
         return EXIT_OK if run.status is Status.SUCCESS else EXIT_NO
 
     def commit(self, batch: Batch) -> list[int]:

@@ -6,10 +6,12 @@ memory, however many messages wait for it, and what is under way when the engine
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from minisched import policy
-from minisched.engine.words import of_delivery
+from minisched.engine.channels import Channels
+from minisched.engine.servers import Servers, hanging, server_of
+from minisched.engine.words import of_delivery, untold
 from minisched.model import Answer, DeliveryState, OutboxCounts, StoreError
 from minisched.model.notices import Message, Order, Outcome, Sending
 
@@ -64,25 +66,49 @@ class Courier:
         self._look = True  # something may be due
         self._changed = True  # the counts may be others
         self._next_count = 0.0  # monotonic
+        self.channels = Channels({}, around.home)
+        self.servers = Servers()
+        self._by: Optional[Channel] = None  # of what is under way
+        self._began = 0.0  # monotonic; the latest try
+        self._due_then: Optional[tuple[str, Instant]] = None  # (server, when the first tries to it are due)
         self._known: Optional[Config] = None  # whose rules and channels the outbox has been compared with
-        self._latest: Optional[Instant] = None  # at the next look nothing may have to wait for longer
+        self._fresh = True  # how the clock was set before this engine began is not known
+        self._set_back_s = 0.0  # by how much the clock was set back, until the outbox is moved with it
         self._asked = 0
+        self._untold = 0  # runs whose messages could not be made, since there was a day without one
+        self._forget_untold = 0.0  # monotonic
         self._timer: Optional[Timer] = None
 
     def look(self) -> None:
         """There may be something new: another process wrote, a clock moved."""
         self._look = self._changed = True
 
-    def set_back(self, now: Instant) -> None:
-        """The clock was set back (or the engine begins, and does not know): what is to be tried again does not wait
-        until the clock comes there once more."""
-        self._latest = now + policy.RETRY_AFTER_MAX_S
+    def set_back(self, by_s: float) -> None:
+        """The clock was set back: what is to be tried again does not wait until the clock comes there once more."""
+        self._set_back_s += by_s
+        self._move()
         self.look()
+
+    def _move(self) -> None:
+        """Before anything is written by the new clock; where that is not possible now, a message is sent too early."""
+        if self._set_back_s and self._writable:
+            try:
+                self.ledger.outbox.move(-self._set_back_s)
+                self._set_back_s = 0.0
+            except StoreError:
+                pass  # the next look tries again
+
+    @property
+    def _writable(self) -> bool:
+        return self.book.clean and self.keeper.trouble_since is None
 
     # ---------------------------------------------------------------------------------------------------- the outbox
 
     def pump(self, now: Instant) -> None:
         """After each commit: hand over the next delivery that is due, or find out when one will be."""
+        if self.teller.untold and self.book.clean:
+            self._note_untold()
+        self._move()
         if self.teller.asked != self._asked:
             self._asked = self.teller.asked
             self.look()
@@ -91,10 +117,11 @@ class Courier:
         if not self._look or self.under_way is not None or self.closing:
             return
         # What is not written yet may be the mark of a delivery that is over: it would be sent twice.
-        if not self.book.clean or self.keeper.trouble_since is not None:
+        if not self._writable:
             return
         try:
             self._compare(now)
+            self._put_off()
             due = self.ledger.outbox.due(now)
             if due is None:
                 self._look = False
@@ -105,6 +132,16 @@ class Courier:
         self.problems.pop("outbox", None)
         if due is not None:
             self._begin(due, now)
+
+    def _note_untold(self) -> None:
+        """Ends of runs were written without their messages: there is nothing in the outbox that would show it."""
+        for run_id, why in self.teller.untold.items():
+            self.log.error("%s", untold(run_id, why))
+        self._untold += len(self.teller.untold)
+        self._forget_untold = self.clock.monotonic() + RECENT_S
+        self.teller.untold.clear()
+        runs = "the end of 1 run" if self._untold == 1 else f"the ends of {self._untold} runs"
+        self.problems["messages"] = f"nobody was told of {runs}: the messages could not be made; see logs/minisched.log"
 
     def _unread(self, error: StoreError, now: Instant) -> None:
         """Messages wait, tasks go on."""
@@ -118,14 +155,16 @@ class Courier:
         self._set_timer(now + UNREAD_S, now)
 
     def _compare(self, now: Instant) -> None:
-        """Once for each config: what waits for a rule or a channel that is gone is given up."""
-        if self._latest is not None:
-            self.ledger.outbox.hasten(self._latest)
-            self._latest = None
+        """Once for each config: what waits follows its channel; if that is gone it is given up."""
+        if self._fresh:
+            self.ledger.outbox.hasten(now)
+            self._fresh = False
         config = self.teller.config
         if config is self._known:
             return
-        for (task_id, rule, channel), count in self.ledger.outbox.end_removed(config.tasks, REMOVED, now).items():
+        self.channels = channels = Channels(config.tasks, self.around.home)
+        ended = self.ledger.outbox.follow(channels.find, channels.rules.keys(), REMOVED, now)
+        for (task_id, rule, channel), count in ended.items():
             self._changed = True
             self.log.warning(
                 '%s: %d notifications of rule "%s", channel %d, were not sent: %s',
@@ -136,6 +175,18 @@ class Courier:
                 REMOVED,
             )
         self._known = config
+
+    def _put_off(self) -> None:
+        """What the latest try has shown of its server is for the others that wait for it."""
+        if self._due_then is not None:
+            server, until = self._due_then
+
+            def held(*queue: Any) -> bool:
+                channel = self.channels.at(*queue)
+                return channel is not None and server_of(channel) == server
+
+            self.ledger.outbox.put_off(held, until)
+            self._due_then = None
 
     def _set_timer(self, next_time: Optional[Instant], now: Instant) -> None:
         if self._timer is not None:
@@ -149,23 +200,17 @@ class Courier:
         self._look = True
 
     def _begin(self, one: Delivery, now: Instant) -> None:
-        channel = self._channel(one)
+        place = self.channels.find(one.queue)
+        channel = self.channels.at(*place[:3]) if place is not None else None
         if channel is None:  # written by an `exec` that had another config
             self._end(one, Outcome(Sending.FAILED, REMOVED), now)
             return
-        self.under_way = one
+        self.under_way, self._by, self._began = one, channel, self.clock.monotonic()
         message = Message(one.delivery_id, one.message_id, one.event, one.variables, one.created_time)
         settings = self.teller.config.settings
         self.around.sender.send(
             Order(message, channel, settings.smtp, self.around.home, self.around.environ, self.base)
         )
-
-    def _channel(self, one: Delivery) -> Optional[Channel]:
-        task = self.teller.config.tasks.get(one.task_id)
-        rules = {rule.name: rule for rule in task.task_notify} if task is not None else {}
-        channels = rules[one.rule].channels if one.rule in rules else ()
-        found = channels[one.channel] if one.channel < len(channels) else None
-        return found if found is not None and found.type == one.channel_type else None
 
     # ---------------------------------------------------------------------------------------------------- what became
 
@@ -174,7 +219,12 @@ class Courier:
         one = self.under_way
         if one is None or one.delivery_id != message.delivery_id:
             return
+        assert self._by is not None
+        server = server_of(self._by)
+        until = self.servers.tried(server, self.clock.monotonic() - self._began, message.outcome, now)
+        self._due_then = None if until is None else (server, until)
         self.under_way = None
+        self.problems.pop("sender", None)
         self._end(one._replace(attempts=one.attempts + 1), message.outcome, now)
 
     def _end(self, one: Delivery, outcome: Outcome, now: Instant) -> None:
@@ -202,6 +252,7 @@ class Courier:
         if state is DeliveryState.PENDING:
             return Answer("pending", f"delivery {message.delivery_id} is waiting to be sent already")
         self.log.info("notification %d: to be sent again, asked by %s", message.delivery_id, message.by)
+        self._known = None  # it may be of an older config
         self.look()
         return Answer()
 
@@ -209,6 +260,10 @@ class Courier:
 
     def poll(self, now: Instant, mono: float) -> None:
         """Count, and keep the outbox within its bounds. Costs nothing while nothing changes."""
+        self._watch(mono)
+        if self._untold and mono >= self._forget_untold:
+            self._untold = 0
+            self.problems.pop("messages", None)
         if not self._changed and (mono < self._next_count or "notifications" not in self.problems):
             return
         try:
@@ -226,3 +281,13 @@ class Courier:
             self.problems["notifications"] = f"{failed} {noun} could not be sent in the last 24 h; see the outbox"
         else:
             self.problems.pop("notifications", None)
+
+    def _watch(self, mono: float) -> None:
+        """Every try ends within its limit; should one not, nothing is sent any more, and that must not be silent."""
+        if self.under_way is None or self._by is None or "sender" in self.problems:
+            return
+        smtp = self.teller.config.settings.smtp
+        found = hanging(self.under_way.delivery_id, self._by, smtp, mono - self._began)
+        if found:
+            self.problems["sender"] = found
+            self.log.error("%s", found)

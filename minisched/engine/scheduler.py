@@ -90,7 +90,7 @@ class SchedulerEngine:
         self.problems: dict[str, str] = {}  # standing ones, by what they are about
         self.exit_code: Optional[int] = None
         self.timers = Timers(clock.monotonic)  # retries, dependency timeouts, the end of the drain
-        self.teller = Teller(config, around.host_name)
+        self.teller = Teller(config, around.host_name, around.home)
         self.book = Book(ledger, lambda run: told(log, run), self.teller)
         self.desk = Desk(
             self.book,
@@ -144,7 +144,6 @@ class SchedulerEngine:
         self.neighbours.take_over(self.ledger.unfinished(), now)
         self.calendar.begin(states, now, starting=True)
         self.book.touched.update(self.book.tasks)  # also those that nothing has happened to
-        self.courier.set_back(now)
         self.log.info("engine started: pid %d, %d tasks", self.around.owner.pid, len(self.book.tasks))
         self.step([])
 
@@ -231,7 +230,7 @@ class SchedulerEngine:
 
     def in_force(self, config: Config, now: Instant) -> int:
         """The config is a new one; how many of its tasks are new or changed."""
-        self.teller.config = config
+        self.teller.use(config)
         self._base = self.courier.base = base_environment(self.around.environ, config)
         self.around.configured(config)
         changed = self.calendar.apply(config, {}, now)
@@ -268,7 +267,7 @@ class SchedulerEngine:
         if abs(moved_s) > JUMP_S:
             self.courier.look()
         if moved_s < -JUMP_S:
+            self.courier.set_back(-moved_s)
             self.calendar.set_back(now)
-            self.courier.set_back(now)
         elif moved_s > DAY_S:
             self.keeper.next_retain = mono + DAY_S  # a clock that is wrong for a while must not age the history away

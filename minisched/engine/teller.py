@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Optional
 
 from minisched import policy
-from minisched.model import Delivery, iso
+from minisched.config import config_hash
+from minisched.engine.channels import keys_of
+from minisched.model import Delivery, StoreError, iso
 from minisched.model.notices import NoticeEvent, Notices
 from minisched.timetable import load_zone
 
@@ -14,18 +17,43 @@ if TYPE_CHECKING:
     from minisched.model.notices import Recall
 
 _NOBODY = Notices()
+TEMPLATES = "minisched.notify.templates"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Teller:
     """The `tell` of a Batch. Its texts are fixed here: what a message says does not change while it waits."""
 
-    def __init__(self, config: Config, host_name: str) -> None:
-        self.config = config
+    def __init__(self, config: Config, host_name: str, home: str) -> None:
         self.host_name = host_name
+        self.home = home
         self.asked = 0  # how often it found somebody to tell; what it said may not have been written
+        self.untold: dict[int, str] = {}  # by run_id, why nobody could be told of it; for whoever asked to take out
+        self.use(config)
+
+    def use(self, config: Config) -> None:
+        """From here on by this config. What its messages are made with is imported now, 2 ms that an engine without
+        rules does without: once no descriptor is left nothing can be imported any more (FAULTS R1)."""
+        self.config = config
+        if any(task.task_notify for task in config.tasks.values()):
+            try:
+                import_module(TEMPLATES)
+                config_hash(b"")  # its own module
+            except (ImportError, OSError):
+                pass  # the first end that is told of tries again
 
     def __call__(self, run: TaskExecution, recall: Recall) -> Notices:
+        """Never raises, but StoreError of `recall`: the end of a run is written, whatever becomes of its messages."""
+        try:
+            return self._tell(run, recall)
+        except StoreError:
+            raise
+        except Exception as error:
+            # Whatever it is, a missing descriptor or a bug: it costs this run's messages, and no run.
+            self.untold[run.run_id] = f"{type(error).__name__}: {error}"
+            return _NOBODY
+
+    def _tell(self, run: TaskExecution, recall: Recall) -> Notices:
         task = self.config.tasks.get(run.task_id)
         if task is None or not task.task_notify or run.end_time is None:
             return _NOBODY
@@ -38,6 +66,7 @@ class Teller:
             if decision.event is None:
                 continue
             variables = self._variables(task, run, decision, recall.tail())
+            keys = keys_of(rule, self.home)
             deliveries += [
                 Delivery(
                     created_time=run.end_time,
@@ -48,6 +77,7 @@ class Teller:
                     run_id=run.run_id,
                     event=decision.event,
                     variables=variables,
+                    channel_keys=keys,
                 )
                 for index, channel in enumerate(rule.channels)
             ]
@@ -55,7 +85,7 @@ class Teller:
         return Notices(states, deliveries)
 
     def _variables(self, task: Task, run: TaskExecution, decision: policy.Decision, output: bytes) -> dict[str, str]:
-        from minisched.notify.templates import log_tail  # 2 ms that a start does without
+        from minisched.notify.templates import log_tail  # see `use`
 
         settings, zone = self.config.settings, load_zone(task.task_timezone)
 

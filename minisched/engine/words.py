@@ -65,3 +65,8 @@ def of_delivery(one: Delivery, now: Instant) -> str:
     if one.state is DeliveryState.FAILED:
         return f"{text}not sent after {one.attempts} attempts: {one.error}"
     return f"{text}{one.error}, attempt {one.attempts}, next in {(one.next_time or now) - now:.0f} s"
+
+
+def untold(run_id: int, why: str) -> str:
+    """An end that was written without its messages."""
+    return f"run {run_id}: nobody is told of its end, the messages could not be made: {why}"

@@ -8,12 +8,12 @@ from minisched.model.notices import NoticeSent
 from minisched.model.words import Instant, Reason, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from queue import SimpleQueue
 
-    from minisched.model.config import HistorySettings, Limits, Problem, Task
+    from minisched.model.config import HistorySettings, Limits, Problem
     from minisched.model.ledger import Batch, LogMark, ProcessIdentity, TaskExecution, TaskRecord
-    from minisched.model.notices import Delivery, DeliveryState, Order, OutboxCounts
+    from minisched.model.notices import Delivery, DeliveryState, FindQueue, Order, OutboxCounts
 
 
 class Launch(NamedTuple):
@@ -167,11 +167,17 @@ class Outbox(Protocol):
 
     def resend(self, delivery_id: int, now: Instant) -> Optional[DeliveryState]: ...
 
-    def end_removed(self, tasks: Mapping[str, Task], why: str, now: Instant) -> dict[tuple[str, str, int], int]: ...
+    def follow(
+        self, find: FindQueue, rules: Collection[tuple[str, str]], why: str, now: Instant
+    ) -> dict[tuple[str, str, int], int]: ...
 
     def bound(self, pending: int, why: str, now: Instant) -> int: ...
 
-    def hasten(self, latest: Instant) -> None: ...
+    def hasten(self, now: Instant) -> None: ...
+
+    def move(self, by_s: float) -> None: ...
+
+    def put_off(self, held: Callable[[str, str, int], bool], until: Instant) -> None: ...
 
 
 class Ledger(Protocol):

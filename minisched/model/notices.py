@@ -1,7 +1,7 @@
 """What is sent to whom, and what came of it: the values between the engine and the thread that sends."""
 
 # Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text, 4 ms of a start.
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import tzinfo
 from typing import Any, NamedTuple, Optional, Protocol
 
@@ -68,11 +68,26 @@ class DeliveryState(Word):
     FAILED = "failed"  # for good; a person may have it sent again
 
 
+class Queue(NamedTuple):
+    """Where deliveries wait: a channel of a rule. Those of one are sent one after the other, in their order."""
+
+    task_id: str
+    rule: str  # its name
+    channel: int  # its index in the rule
+    channel_type: str
+    channel_keys: str  # see `engine.channels.keys_of`; "" where an older minisched wrote it
+
+
+# Where what was written for a queue waits by the config of now, None for nowhere; and the rules (task_id, name) for
+# which messages wait.
+FindQueue = Callable[[Queue, Collection[tuple[str, str]]], Optional[Queue]]
+
+
 class Delivery(NamedTuple):
     """A message to one channel. One row of `task_outbox`.
 
-    The channel is that of the config in force when it is sent: `task_id`, `rule` and `channel` find it. Deliveries of
-    one channel are sent one after the other, in their order: one that waits for another has no `next_time`.
+    The channel is that of the config in force when it is sent: `task_id`, `rule` and `channel` find it, and
+    `channel_keys` where the config has changed since. One that waits for another of its queue has no `next_time`.
     """
 
     created_time: Instant  # when the run ended
@@ -92,6 +107,11 @@ class Delivery(NamedTuple):
     sent_time: Optional[Instant] = None
     error: str = ""  # of the latest attempt
     answer: str = ""  # of the server or command to it, at most 500 bytes
+    channel_keys: str = ""
+
+    @property
+    def queue(self) -> Queue:
+        return Queue(self.task_id, self.rule, self.channel, self.channel_type, self.channel_keys)
 
     def as_json(self, zone: tzinfo) -> dict[str, Any]:
         """The delivery as it is shown everywhere, without its variables."""
@@ -149,7 +169,7 @@ class Notices(NamedTuple):
 
 
 class Recall(Protocol):
-    """What the ledger knows when a run ends, asked within the transaction that writes the end."""
+    """What the ledger knows when a run ends, asked within the transaction that writes the end. Raises StoreError."""
 
     def finished(self) -> Iterator[FinishedRun]:
         """The finished runs of its task that retention has kept, this one first, in the order of their ends."""

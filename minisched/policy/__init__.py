@@ -1,6 +1,6 @@
 """What then: every decision of the engine, as functions of values. Time and chance come in as arguments."""
 
-from minisched.policy.notify import RETRY_AFTER_MAX_S, Decision, decide, resend_delay
+from minisched.policy.notify import Decision, decide, resend_delay
 from minisched.policy.runs import (
     CATCHUP_MAX,
     MISSED_ROWS_MAX,
@@ -25,7 +25,6 @@ __all__ = [
     "CATCHUP_MAX",
     "MISSED_ROWS_MAX",
     "PUNCTUAL_S",
-    "RETRY_AFTER_MAX_S",
     "STALL_S",
     "Admission",
     "CatchUp",

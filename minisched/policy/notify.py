@@ -48,9 +48,12 @@ def decide(rule: NotifyRule, finished: Iterable[FinishedRun], state: RuleState, 
     triggers = _words(rule)
     matched = _matches(rule, latest)
     neutral = not matched and latest.status in _NEUTRAL
-    count = int(matched)
-    if matched or neutral:
-        count += _row(rule, runs, state if state.row_of == triggers else None)
+    known = state if state.row_of == triggers else None
+    count = 0
+    if matched:
+        count = 1 + _row(rule, runs, known)
+    elif neutral and known is not None:
+        count = known.row  # and nothing is read: each of a long run's many skips would go through all before it
     event, suppressed = None, 0
     recovered = success and state.fired and rule.recovery
     if matched and count % rule.threshold == 0:

@@ -143,7 +143,7 @@ class Store:
                 db.executemany("INSERT OR IGNORE INTO task_token (task_id, dependency) VALUES (?, ?)", batch.tokens_put)
             update_deliveries(db, batch.deliveries)
             if batch.tell is not None:
-                write_notices(db, ended, batch.tell, self.db_id)
+                write_notices(db, self._reading, ended, batch.tell, self.db_id)
         self._last_id = max(self._last_id, *ids, 0)
         return ids
 

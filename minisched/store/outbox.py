@@ -9,40 +9,61 @@ import json
 from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.model import Delivery, DeliveryState, OutboxCounts, Status
-from minisched.model.notices import FinishedRun, NoticeEvent, RuleState
+from minisched.model.notices import FinishedRun, NoticeEvent, Queue, RuleState
 from minisched.store.rows import marks, text
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from minisched.model import Instant, Task, TaskExecution
-    from minisched.model.notices import Notices, Recall
+    from minisched.model import Instant, TaskExecution
+    from minisched.model.notices import FindQueue, Notices, Recall
+
+    Reading = Callable[[], AbstractContextManager[sqlite3.Connection]]
 
 DAY_S = 86_400
 KEEP_ENDED = 2000  # sent and failed ones: 8 MB with a usual log's tail in each, 34 MB with the longest
 
 _FIXED = ("created_time", "task_id", "rule", "channel", "channel_type", "run_id", "event", "variables")
 _CHANGING = ("state", "attempts", "next_time", "tried_time", "sent_time", "error", "answer")
-_COLUMNS = ", ".join((*_FIXED, "delivery_id", "message_id", *_CHANGING))
+_COLUMNS = ", ".join((*_FIXED, "delivery_id", "message_id", *_CHANGING, "channel_keys"))
 _QUEUE = "task_id = ? AND rule = ? AND channel = ? AND state = 'pending'"
 _OLDEST = f"SELECT delivery_id FROM task_outbox WHERE {_QUEUE} ORDER BY delivery_id LIMIT 1"
 
-_INSERT = f"""INSERT INTO task_outbox ({", ".join(_FIXED)}, message_id, {", ".join(_CHANGING)})
-    VALUES ({marks(len(_FIXED))}, '', 'pending', 0,
+_INSERT = f"""INSERT INTO task_outbox ({", ".join(_FIXED)}, channel_keys, message_id, {", ".join(_CHANGING)})
+    VALUES ({marks(len(_FIXED) + 1)}, '', 'pending', 0,
         CASE WHEN EXISTS (SELECT 1 FROM task_outbox WHERE {_QUEUE}) THEN NULL ELSE ? END, NULL, NULL, '', '')"""
 _NAME = "UPDATE task_outbox SET message_id = delivery_id || ? WHERE delivery_id = ?"
 # The message id tells that it is the same one: in a new file the ids begin anew. One that was given up while it was
 # under way may have been sent all the same; a further try is not for it.
 _UPDATE = f"""UPDATE task_outbox SET {", ".join(f"{name} = ?" for name in _CHANGING)}
     WHERE delivery_id = ? AND message_id = ? AND (state = 'pending' OR ? = 'sent')"""
-_AGAIN = "UPDATE task_outbox SET state = 'pending', attempts = 0, next_time = ? WHERE delivery_id = ?"
+_AGAIN = """UPDATE task_outbox SET state = 'pending', attempts = 0, next_time = ?, tried_time = NULL,
+    sent_time = NULL, error = '', answer = '' WHERE delivery_id = ?"""
 _PROMOTE = f"UPDATE task_outbox SET next_time = ? WHERE delivery_id = ({_OLDEST}) AND next_time IS NULL"
+_STEP_BACK = f"""UPDATE task_outbox SET next_time = NULL
+    WHERE {_QUEUE} AND next_time IS NOT NULL AND delivery_id <> ({_OLDEST})"""
+_QUEUES = f"""SELECT DISTINCT {", ".join(Queue._fields)} FROM task_outbox INDEXED BY task_outbox_queue
+    WHERE state = 'pending'"""
+_SAME_QUEUE = " AND ".join(f"{name} = ?" for name in Queue._fields)
+_MOVE = f"""UPDATE task_outbox SET {", ".join(f"{name} = ?" for name in Queue._fields[1:])}
+    WHERE state = 'pending' AND {_SAME_QUEUE}"""
 _DUE = """SELECT delivery_id FROM task_outbox INDEXED BY task_outbox_due
     WHERE next_time IS NOT NULL AND (attempts > 0) = ? AND next_time <= ? ORDER BY next_time LIMIT 1"""
 _NEXT = """SELECT min(next_time) FROM task_outbox INDEXED BY task_outbox_due
     WHERE next_time IS NOT NULL AND (attempts > 0) = ?"""
+_UNTRIED = """SELECT delivery_id, task_id, rule, channel FROM task_outbox INDEXED BY task_outbox_due
+    WHERE next_time IS NOT NULL AND (attempts > 0) = 0"""
+# From the latest attempt to the next one, a day at most (a server is granted no more, see `policy.resend_delay`); one
+# that was not tried yet is due at once. What is due before its latest attempt was moved already.
+_DELAY = """CASE WHEN attempts = 0 THEN 0
+    ELSE min(:most, CASE WHEN next_time >= tried_time THEN next_time - tried_time ELSE :most END) END"""
+_TOO_LATE = f"WHERE next_time IS NOT NULL AND next_time > :now + {_DELAY}"
+_ANY_TOO_LATE = f"SELECT 1 FROM task_outbox INDEXED BY task_outbox_due {_TOO_LATE} LIMIT 1"
+_HASTEN = f"UPDATE task_outbox INDEXED BY task_outbox_due SET next_time = :now + {_DELAY} {_TOO_LATE}"
+_SHIFT = """UPDATE task_outbox INDEXED BY task_outbox_due SET next_time = next_time + ?
+    WHERE next_time IS NOT NULL"""
 _COUNTS = """SELECT state, count(*), sum(ifnull(tried_time >= ?, 0)) FROM task_outbox INDEXED BY task_outbox_state
     GROUP BY state"""
 _GIVE_UP = """UPDATE task_outbox SET state = 'failed', error = ?, tried_time = ?, next_time = NULL
@@ -66,37 +87,42 @@ _DOMAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456
 class Past:
     """The `Recall` of a run whose end has just been written."""
 
-    def __init__(self, db: sqlite3.Connection, run: TaskExecution) -> None:
-        self._db = db
+    def __init__(self, reading: Reading, run: TaskExecution) -> None:
+        self._reading = reading
         self._run = run
 
     def finished(self) -> Iterator[FinishedRun]:
-        for end_order, status, reason in self._db.execute(_FINISHED, (self._run.task_id, self._run.run_id)):
-            yield FinishedRun(end_order, Status(status), reason)
+        with self._reading() as db:
+            for end_order, status, reason in db.execute(_FINISHED, (self._run.task_id, self._run.run_id)):
+                yield FinishedRun(end_order, Status(status), reason)
 
     def tail(self) -> bytes:
         query = "SELECT output_tail FROM task_history WHERE run_id = ?"
-        return bytes(self._db.execute(query, (self._run.run_id,)).fetchone()[0] or b"")
+        with self._reading() as db:
+            return bytes(db.execute(query, (self._run.run_id,)).fetchone()[0] or b"")
 
     def state(self, rule: str) -> RuleState:
-        row = self._db.execute(_RULE, (self._run.task_id, rule)).fetchone()
+        with self._reading() as db:
+            row = db.execute(_RULE, (self._run.task_id, rule)).fetchone()
         return RuleState(row[0], row[1], bool(row[2]), *row[3:]) if row else RuleState(self._run.task_id, rule)
 
 
 def write_notices(
     db: sqlite3.Connection,
+    reading: Reading,
     ended: Sequence[TaskExecution],
     tell: Callable[[TaskExecution, Recall], Notices],
     db_id: str,
 ) -> None:
-    """Ask for each ended run whom to tell of it, and write that."""
+    """Ask for each ended run whom to tell of it, and write that. reading: of the same transaction; what it cannot read
+    is a StoreError already while `tell` asks, so that it can tell that from its own mistakes."""
     for run in ended:
-        notices = tell(run, Past(db, run))
+        notices = tell(run, Past(reading, run))
         for state in notices.states:
             db.execute(_PUT_RULE, state)
         for delivery in notices.deliveries:
             queue = (delivery.task_id, delivery.rule, delivery.channel)
-            values = (*delivery[: len(_FIXED) - 1], json.dumps(dict(delivery.variables)))
+            values = (*delivery[: len(_FIXED) - 1], json.dumps(dict(delivery.variables)), delivery.channel_keys)
             cursor = db.execute(_INSERT, (*values, *queue, delivery.created_time))
             host = "".join(char for char in delivery.variables.get("host_name", "") if char in _DOMAIN).strip(".")
             db.execute(_NAME, (f".{db_id[:6]}@{host or 'localhost'}", cursor.lastrowid))
@@ -132,7 +158,7 @@ class Outbox:
     def __init__(
         self,
         transaction: Callable[[bool], AbstractContextManager[sqlite3.Connection]],
-        reading: Callable[[], AbstractContextManager[sqlite3.Connection]],
+        reading: Reading,
     ) -> None:
         self._transaction = transaction
         self._reading = reading
@@ -162,7 +188,7 @@ class Outbox:
 
     def resend(self, delivery_id: int, now: Instant) -> Optional[DeliveryState]:
         """Let a sent or failed one be pending again, with all its attempts before it; the state it was in, None where
-        there is no such delivery. It keeps its message id: it is the same message."""
+        there is no such delivery. It keeps its message id: it is the same message. Of its attempts nothing is kept."""
         with self._transaction(True) as db:
             found = read_deliveries(db, [delivery_id])
             if not found:
@@ -173,34 +199,31 @@ class Outbox:
                 db.execute(_AGAIN, (None if busy else now, delivery_id))
             return one.state
 
-    def end_removed(self, tasks: Mapping[str, Task], why: str, now: Instant) -> dict[tuple[str, str, int], int]:
-        """Give up what waits for a rule or channel that the config no longer has, and forget what such rules did; for
-        each queue given up (task_id, rule, channel) how many."""
-        rules = {(task_id, rule.name): rule for task_id, task in tasks.items() for rule in task.task_notify}
+    def follow(
+        self, find: FindQueue, rules: Collection[tuple[str, str]], why: str, now: Instant
+    ) -> dict[tuple[str, str, int], int]:
+        """The config has changed: let what waits wait where `find(queue, waiting)` says, by the rules (task_id, name)
+        that have messages waiting; give up what it has no place for, and forget what rules did that are not in `rules`.
+        For each queue given up (task_id, rule, channel) how many."""
         with self._reading() as db:
-            queues = db.execute(
-                """SELECT DISTINCT task_id, rule, channel, channel_type FROM task_outbox
-                WHERE state = 'pending'"""
-            ).fetchall()
+            queues = [Queue._make(row) for row in db.execute(_QUEUES)]
             states = db.execute("SELECT task_id, rule FROM task_rule").fetchall()
-        gone = []
-        for task_id, rule, channel, channel_type in queues:
-            found = rules.get((task_id, rule))
-            types = [one.type for one in found.channels] if found else []
-            if types[channel : channel + 1] != [channel_type]:
-                gone.append((task_id, rule, channel, channel_type))
+        waiting = {queue[:2] for queue in queues}
+        moves = [(queue, place) for queue in queues for place in [find(queue, waiting)] if place != queue]
         stale = [state for state in states if state not in rules]
         ended: dict[tuple[str, str, int], int] = {}
-        if gone or stale:
+        if moves or stale:
             with self._transaction(True) as db:
-                for *queue, channel_type in gone:
-                    count = db.execute(
-                        f"{_GIVE_UP} task_id = ? AND rule = ? AND channel = ? AND channel_type = ?",
-                        (why, now, *queue, channel_type),
-                    ).rowcount
-                    db.execute(_PROMOTE, (now, *queue))  # of another type
-                    key = (queue[0], queue[1], queue[2])
-                    ended[key] = ended.get(key, 0) + count
+                # No move takes up what another one has put down: what was moved has the keys of now.
+                for queue, place in moves:
+                    if place is None:
+                        count = db.execute(f"{_GIVE_UP} {_SAME_QUEUE}", (why, now, *queue)).rowcount
+                        ended[queue[:3]] = ended.get(queue[:3], 0) + count
+                    else:
+                        db.execute(_MOVE, (*place[1:], *queue))
+                touched = {one[:3] for move in moves for one in move if one is not None}
+                db.executemany(_STEP_BACK, [(*queue, *queue) for queue in touched])
+                db.executemany(_PROMOTE, [(now, *queue) for queue in touched])
                 db.executemany("DELETE FROM task_rule WHERE task_id = ? AND rule = ?", stale)
         return ended
 
@@ -220,14 +243,28 @@ class Outbox:
             db.executemany(_PROMOTE, [(now, *queue) for queue in queues])
             return count
 
-    def hasten(self, latest: Instant) -> None:
-        """Nothing waits for longer than until then: the clock was set back, and would come to it years later."""
+    def hasten(self, now: Instant) -> None:
+        """Nothing waits for longer than it would have to if it began now: the clock may have been set back while nobody
+        looked, and would come to it hours or years later."""
         with self._reading() as db:
-            query = "SELECT 1 FROM task_outbox WHERE next_time > ? LIMIT 1"
-            late = db.execute(query, (latest,)).fetchone()
+            late = db.execute(_ANY_TOO_LATE, {"now": now, "most": DAY_S}).fetchone()
         if late:
             with self._transaction(False) as db:
-                db.execute("UPDATE task_outbox SET next_time = ? WHERE next_time > ?", (latest, latest))
+                db.execute(_HASTEN, {"now": now, "most": DAY_S})
+
+    def move(self, by_s: float) -> None:
+        """The clock was set by so much: what waits does so for as long as before."""
+        with self._transaction(False) as db:
+            db.execute(_SHIFT, (by_s,))
+
+    def put_off(self, held: Callable[[str, str, int], bool], until: Instant) -> None:
+        """Of the channels (task_id, rule, channel) for which `held` holds, those messages that are the first of their
+        queue and were not tried yet are due then, neither sooner nor later."""
+        with self._reading() as db:
+            found = [(until, row[0]) for row in db.execute(_UNTRIED) if held(*row[1:])]
+        if found:
+            with self._transaction(False) as db:
+                db.executemany("UPDATE task_outbox SET next_time = ? WHERE delivery_id = ?", found)
 
 
 # ------------------------------------------------------------------------------------------------------------ reading

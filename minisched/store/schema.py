@@ -136,7 +136,20 @@ _VERSION_1 = (
     "CREATE INDEX task_outbox_state ON task_outbox (state, delivery_id, tried_time, task_id)",
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (_VERSION_1,)  # the n-th leads from version n to n + 1; only ever added to
+# Version 2: a message is known to its channel by more than the channel's index. The index holds all that is asked of
+# those that wait, for in a row what comes after `variables`, up to 16 KiB and more, is reached through all of them.
+_VERSION_2 = (
+    "ALTER TABLE task_outbox ADD COLUMN channel_keys TEXT NOT NULL DEFAULT ''",
+    "DROP INDEX task_outbox_queue",
+    """CREATE INDEX task_outbox_queue ON task_outbox
+        (task_id, rule, channel, delivery_id, next_time, channel_type, channel_keys, state)
+        WHERE state = 'pending'""",
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = (
+    _VERSION_1,
+    _VERSION_2,
+)  # the n-th leads from version n to n + 1; only ever added to
 TABLES = ("meta", "task_history", "task_attempt", "task_state", "task_token", "task_rule", "task_outbox")
 INDICES = (
     "task_history_due",
