@@ -14,6 +14,7 @@ import sys
 import termios
 import threading
 import unicodedata
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,10 +51,13 @@ class Cli:
         self.home = home
 
     def __call__(self, *arguments: str) -> Done:
-        try:
-            code = main(["--home", str(self.home), *arguments])
-        except SystemExit as end:  # argparse
-            code = int(str(end.code))
+        with warnings.catch_warnings():
+            # What a command leaves open ends with its process, as a rule; here with its return.
+            warnings.simplefilter("ignore", ResourceWarning)
+            try:
+                code = main(["--home", str(self.home), *arguments])
+            except SystemExit as end:  # argparse
+                code = int(str(end.code))
         text = self._capsys.readouterr()
         return Done(code, text.out, text.err)
 
