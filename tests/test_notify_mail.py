@@ -3,6 +3,9 @@
 import email
 import email.policy
 import threading
+from email.header import decode_header, make_header
+from email.headerregistry import Address
+from email.utils import parseaddr
 
 import pytest
 from aiosmtpd.smtp import AuthResult
@@ -11,9 +14,14 @@ from hypothesis import strategies as st
 from notify_kit import HOST, MESSAGE_ID, VARIABLES, Authority, Watch, dripping, hosted, message, order, serving, silent
 
 from minisched.model.notices import Sending
-from minisched.notify import defaults, mail
+from minisched.notify import defaults, headers, mail
+from minisched.notify.templates import fill_line, visible_values
 
 OPS, DEV = "ops@example.org", "dev@example.org"
+NAMES = [
+    *("auto-submitted", "content-type", "date", "from", "message-id", "mime-version", "subject", "to"),
+    "x-minisched-delivery",
+]
 
 
 class Inbox:
@@ -111,34 +119,95 @@ def test_a_name_is_no_header(name):
     for _, recipients, content, _ in inbox.mails:
         found = read(content)
         assert recipients == [OPS] and len(found["Subject"].splitlines()) == 1
-        assert {name.lower() for name in found} == {
-            "subject",
-            "from",
-            "to",
-            "date",
-            "message-id",
-            "auto-submitted",
-            "x-minisched-delivery",
-            "mime-version",
-            "content-type",
-        }
+        assert sorted(name.lower() for name in found) == NAMES
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.text(st.characters(), max_size=250))
+def composed(told, sender=None, **options):
+    recipients, _ = mail._recipients([OPS, DEV])
+    options = order(channel(OPS, DEV, **options)).channel.options
+    return mail.compose(told, options, mail._sender(sender, told.variables), recipients)
+
+
+# What a task may print: pieces that the email package takes for words of its own, or folds at.
+PIECES = st.sampled_from(
+    [
+        *(
+            " ",
+            "  ",
+            "\t",
+            "a",
+            "-",
+            ":",
+            "日志",
+            "备份" * 30,
+            "é",
+            "\u3000",
+            "\u202e",
+            "\x1b[2J",
+            "=?",
+            "?=",
+            "_",
+            "x" * 60,
+        ),
+        "=?utf-8?q?a=0d=0aBcc:_x@example.org?=",
+        "=?utf-8?q?=0d=0a=0d=0a<b>?=",
+        "=?utf-8?b?YQ0KQmNjOiBldmlsQHgub3Jn?=",
+        "=?us-ascii?q?=1b]0;x?=",
+        "=?unknown-8bit?q?=ff?=",
+    ]
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.text(st.characters(), max_size=250) | st.lists(PIECES, max_size=20).map("".join))
 @example("é" * 60 + " " * 20 + "x" * 80)
 @example("=?utf-8?q?a?=")
 @example("0..0")
 @example('" <a@b>, :;')
-def test_any_value_makes_a_mail_of_one_line_subject(value):
+@example("夜间备份 第 7 车间  失败 " * 9)
+@example("x" * 75 + " =?utf-8?q?a=0d=0aBcc:_evil@x.org?=")
+def test_a_subject_is_read_as_exactly_its_value_whatever_a_task_wrote(value):
     told = message(task_name=value, execution_log_tail=value, host_name=value)
-    options = order(channel(OPS, subject_template="{{ task_name }}")).channel.options
-    recipients, _ = mail._recipients([OPS])
-    data = mail.compose(told, options, mail._sender(None, told.variables), recipients).as_bytes()
+    expected = fill_line("{{ task_name }}", visible_values({"task_name": value}))
+    data = composed(told, subject_template="{{ task_name }}")
     found = read(data)
-    assert len(found["Subject"].splitlines()) <= 1 and found["To"] == OPS
+    assert found["Subject"] == expected
+    assert str(make_header(decode_header(email.message_from_bytes(data)["Subject"]))) == expected
+    assert sorted(name.lower() for name in found) == NAMES and found["To"] == f"{OPS}, {DEV}"
     assert all(len(line) <= 998 for line in data.split(b"\r\n"))
     assert found["From"].addresses[0].username == "minisched"
+
+
+def test_an_encoded_word_that_a_task_printed_is_no_header_and_no_body():
+    word = "=?utf-8?q?ok=0d=0aReply-To:_evil@example.org=0d=0aContent-Type:_text/html=0d=0a=0d=0a<a>Log_in</a>?="
+    inbox = Inbox()
+    with serving(inbox) as port:
+        for options in ({}, {"subject_template": "{{ task_name }}: {{ execution_log_tail }}"}):
+            told = message(task_name=word, execution_log_tail=word)
+            assert sent(port, told, channel(OPS, **options)).state is Sending.SENT
+    for _, _, content, _ in inbox.mails:
+        found = read(content)
+        assert sorted(name.lower() for name in found) == NAMES
+        assert word in found["Subject"] and found.get_content_type() == "multipart/alternative"
+
+
+@pytest.mark.parametrize("name", ['Ops, "7" \\ <a@b>', "=?utf-8?q?a=0d=0aBcc:_x?=", "值班 第 7 车间" * 9, "a  b"])
+def test_a_senders_name_is_read_as_it_was_written(name):
+    sender = Address(name, "ops", "example.org")
+    data = mail.compose(message(), order(channel()).channel.options, sender, [sender])
+    # Read by the old parser: the new one keeps the blanks between the encoded words of a name.
+    found, address = parseaddr(email.message_from_bytes(data)["From"])
+    assert (str(make_header(decode_header(found))), address) == (name, "ops@example.org")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"A: x\r\nB: y\r\nC: z", b"A: x", b"A: x\r\nB: y\nz", b"A: x\r\nB: \x1b", b"A: x\r\nB: y\r\nA: x", b"A: x\r\ny"],
+)
+def test_headers_that_nobody_meant_are_found(head):
+    headers.check(b"A: x\r\n x\r\nB: y\r\n\r\nC: z\r\n", ["B", "A"])
+    with pytest.raises(headers.HeaderError, match="other headers than A, B"):
+        headers.check(head + b"\r\n\r\nB: y\r\n", ["A", "B"])
 
 
 def test_a_line_of_a_dot_ends_no_mail():

@@ -105,7 +105,17 @@ def test_ntfy():
     assert request.body.decode() == defaults.text(message(), 16384)
 
 
-@pytest.mark.parametrize("name", ["夜间备份" * 20, "=?UTF-8?B?eA==?=", "a\r\nX-Evil: b", "\u2028\x00é"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "夜间备份" * 20,
+        "第 7  车间 " * 9,
+        "=?UTF-8?B?eA==?=",
+        "=?utf-8?q?a=0d=0aX-Evil:_b?=",
+        "a\r\nX-Evil: b",
+        "\u2028\x00é",
+    ],
+)
 def test_an_ntfy_title_is_one_header_whatever_the_name_holds(name):
     told = message("recovery", task_name=name)
     _, request = sent("ntfy", b"{}", told)

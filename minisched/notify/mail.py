@@ -17,7 +17,7 @@ from typing import Any, Optional
 
 from minisched.model.config import SmtpSettings
 from minisched.model.notices import Message, Order, Outcome, Sending
-from minisched.notify import defaults
+from minisched.notify import defaults, headers
 from minisched.notify.deadline import Deadline, explain
 from minisched.notify.scrub import SecretError, Secrets, first_bytes
 from minisched.notify.templates import TAIL_MAX, fill, fill_line, one_line, visible_values
@@ -25,6 +25,7 @@ from minisched.notify.tls import TrustError, tls_context
 
 REPLY_MAX = 64 * 1024  # bytes of all a server says
 POLICY = policy.SMTP.clone(cte_type="7bit")  # not every server says that it takes eight
+FOLD = "\r\n "  # where a header goes on in the next line
 ERROR_MAX = 2000  # bytes of an error: a server may have much to say about each of many recipients
 QUIT_S = 2.0  # for a good-bye that changes nothing any more
 _ID = re.compile(r"[^A-Za-z0-9.@_-]+")
@@ -49,6 +50,8 @@ def deliver(order: Order) -> Outcome:
         return Outcome(Sending.RETRY, secrets.scrub(str(error)))
     except NotSent as error:
         return Outcome(Sending.FAILED, secrets.scrub(str(error)))
+    except headers.HeaderError as error:
+        return Outcome(Sending.FAILED, f"the mail is not sent: {error}")
     except (ValueError, LookupError, MessageError) as error:  # what email finds no form for
         return Outcome(Sending.FAILED, secrets.scrub(f"the mail cannot be written: {type(error).__name__}"))
     try:
@@ -62,25 +65,32 @@ def deliver(order: Order) -> Outcome:
     return outcome._replace(error=first_bytes(told, ERROR_MAX), answer=first_bytes(answer))
 
 
-def compose(
-    message: Message, options: Mapping[str, Any], sender: Address, recipients: Sequence[Address]
-) -> EmailMessage:
-    """The mail: plain text, and the same text as HTML. Raises ValueError and other errors of the email package where
-    a header cannot be written."""
+def compose(message: Message, options: Mapping[str, Any], sender: Address, recipients: Sequence[Address]) -> bytes:
+    """The mail as it is sent: plain text, and the same text as HTML. Raises ValueError and other errors of the email
+    package where it cannot be written."""
     values = visible_values(message.variables)
     subject, body = options["subject_template"], options["body_template"]
-    mail = EmailMessage(policy=POLICY)
-    mail["Subject"] = defaults.subject(message) if subject is None else fill_line(subject, values)
-    mail["From"] = sender
-    mail["To"] = recipients
-    mail["Date"] = format_datetime(_utc(message.created_time))
-    mail["Message-ID"] = f"<{_ID.sub('-', message.message_id.strip('<>'))}>"
-    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no robot answers it
-    mail["X-Minisched-Delivery"] = one_line(_ID.sub("-", message.message_id.strip("<>")))
+    line = defaults.subject(message) if subject is None else fill_line(subject, values)
+    identity = one_line(_ID.sub("-", message.message_id.strip("<>")))
+    fields = {
+        "Subject": headers.unstructured(line, FOLD),
+        "From": f"{headers.display_name(sender.display_name)}{FOLD}<{sender.addr_spec}>"
+        if sender.display_name
+        else sender.addr_spec,
+        "To": f",{FOLD}".join(address.addr_spec for address in recipients),
+        "Date": format_datetime(_utc(message.created_time)),
+        "Message-ID": f"<{identity}>",
+        "Auto-Submitted": "auto-generated",  # RFC 3834: no robot answers it
+        "X-Minisched-Delivery": identity,
+    }
     text = defaults.text(message, TAIL_MAX) if body is None else fill(body, values)
-    mail.set_content(text)
-    mail.add_alternative(f"<!DOCTYPE html>\n<html><body><pre>{html.escape(text)}</pre></body></html>\n", subtype="html")
-    mail.as_bytes()  # a header that no line can hold is found here, not in the middle of a conversation
+    content = EmailMessage(policy=POLICY)
+    content.set_content(text)
+    content.add_alternative(
+        f"<!DOCTYPE html>\n<html><body><pre>{html.escape(text)}</pre></body></html>\n", subtype="html"
+    )
+    mail = headers.write(fields) + content.as_bytes()
+    headers.check(mail, [*fields, "MIME-Version", "Content-Type"])
     return mail
 
 
@@ -120,7 +130,7 @@ class _Bounded:
 
 
 def _send(
-    mail: EmailMessage,
+    mail: bytes,
     smtp: SmtpSettings,
     password: Optional[str],
     sender: Address,
@@ -138,7 +148,7 @@ def _send(
             if smtp.username and password is not None:
                 client.login(smtp.username, password)
             addresses = [address.addr_spec for address in recipients]
-            answers = client.send_message(mail, from_addr=sender.addr_spec, to_addrs=addresses)
+            answers = client.sendmail(sender.addr_spec, addresses, mail)
         except (smtplib.SMTPException, OSError, ValueError) as error:
             return _failure(error, deadline)
         finally:

@@ -24,6 +24,7 @@ from urllib.parse import quote_plus
 
 from minisched.model.notices import Message, NoticeEvent, Sending
 from minisched.notify import defaults
+from minisched.notify.headers import unstructured
 from minisched.notify.templates import TAIL_MAX, to_json
 
 JSON_TYPE = "application/json; charset=utf-8"
@@ -103,7 +104,7 @@ def _ntfy(message: Message, url: str, secret: Optional[str], now: float) -> Read
     good = status == "success" or message.event != NoticeEvent.EVENT
     headers = {
         "Content-Type": TEXT_TYPE,
-        "Title": _encoded_word(defaults.subject(message)),
+        "Title": unstructured(defaults.subject(message)),
         "Priority": "3" if good else "4",
         "Tags": "white_check_mark" if good else "warning",
     }
@@ -118,15 +119,6 @@ def _mac(key: bytes, message: bytes) -> str:
 def _no_mention(text: str) -> str:
     """`<at user_id="all">` and `<@all>` call people, also out of a log: a blank after the bracket makes them text."""
     return re.sub(r"<(?=/?(?:at\b|@))", "< ", text, flags=re.IGNORECASE)
-
-
-def _encoded_word(text: str) -> str:
-    """A header's text as it is if it is ASCII, else as words by RFC 2047, on one line."""
-    if re.fullmatch(r"[ -~]*", text) and "=?" not in text:
-        return text
-    from email.header import Header
-
-    return Header(text, "utf-8").encode(linesep="").replace("\n", "")
 
 
 def _by_code(field: str, passing: tuple[int, ...], *others: str) -> Callable[[bytes], tuple[Sending, str]]:
