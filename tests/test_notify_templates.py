@@ -82,7 +82,9 @@ def test_a_text_that_is_json_stays_json_for_any_value(value):
     assert body["code"] in (shown, None) or isinstance(body["code"], (int, float))
 
 
-@pytest.mark.parametrize("text", ["{{ task_name }}", "a={{ task_name }}", '{"a": }', '"{{ task_name }}"', "[" * 5000])
+@pytest.mark.parametrize(
+    "text", ["{{ task_name }}", "a={{ task_name }}", '{"a": }', '"{{ task_name }}"', "[" * 5000, "[" * 33 + "]" * 33]
+)
 def test_a_text_that_is_no_json_is_none(text):
     assert not is_json(text)
 

@@ -17,11 +17,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
 import re
 from typing import Any, Callable, NamedTuple, Optional
 from urllib.parse import quote_plus
 
+from minisched.config.text import loads
 from minisched.model.notices import Message, NoticeEvent, Sending
 from minisched.notify import defaults
 from minisched.notify.headers import unstructured
@@ -126,9 +126,9 @@ def _by_code(field: str, passing: tuple[int, ...], *others: str) -> Callable[[by
 
     def judge(answer: bytes) -> tuple[Sending, str]:
         try:
-            found = json.loads(answer)
+            found = loads(answer.decode("utf-8-sig"))
             code = next(found[name] for name in (field, *others) if name in found)
-        except (ValueError, TypeError, StopIteration, RecursionError):
+        except (ValueError, TypeError, StopIteration):
             return Sending.RETRY, f"the answer has no {field}: it may be another server's"
         if code == 0:
             return Sending.SENT, ""

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Callable, Union
 
+from minisched.config.text import loads
 from minisched.model.visible import visible
 
 LINE_MAX = 200  # characters of a subject, title or header: more is cut or refused by servers
@@ -49,8 +50,8 @@ def fill_json(template: Any, values: Mapping[str, str]) -> Any:
 def is_json(template: str) -> bool:
     """Whether a text is a template of a JSON object or array, wherever its variables stand in it."""
     try:
-        return isinstance(json.loads(_STRING_OR_VARIABLE.sub(lambda found: found[1] or "0", template)), (dict, list))
-    except (ValueError, RecursionError):
+        return isinstance(loads(_STRING_OR_VARIABLE.sub(lambda found: found[1] or "0", template)), (dict, list))
+    except ValueError:
         return False
 
 
