@@ -19,7 +19,8 @@ TAIL_MAX = 16 * 1024  # bytes of a log tail
 CUT = "..."
 
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
-_STRING_OR_VARIABLE = re.compile(r'("(?:[^"\\]|\\.)*")|' + _VARIABLE.pattern, re.DOTALL)
+# A string without its end goes to the end of the text: else each quote in it would be tried for a beginning.
+_STRING_OR_VARIABLE = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*"?)|' + _VARIABLE.pattern, re.DOTALL)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _NO_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # all that ends a line somewhere, and other controls
 _HALF = re.compile(r"[\ud800-\udfff]")
