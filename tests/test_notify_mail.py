@@ -110,6 +110,20 @@ def test_subjects_names_and_texts_are_unicode():
     assert found.get_body(("plain",)).get_content().replace("\r\n", "\n") == f"任务 {'夜间备份' * 10} é\n75\n"
 
 
+def test_a_test_says_so_where_the_channel_has_templates_of_its_own():
+    inbox = Inbox()
+    to = channel(OPS, subject_template="{{ task_name }} failed", body_template="code {{ exit_code }}\n")
+    with serving(inbox) as port:
+        for event in ("test", "event", "recovery"):
+            assert sent(port, message(event), to).state is Sending.SENT
+    found = [read(content) for _, _, content, _ in inbox.mails]
+    assert [one["Subject"] for one in found] == ["[test] Nightly backup failed", *["Nightly backup failed"] * 2]
+    texts = [one.get_body(("plain",)).get_content().replace("\r\n", "\n") for one in found]
+    assert texts == ["This is a test message. Nothing has happened.\n\ncode 75\n", *["code 75\n"] * 2]
+    data = composed(message("test", task_name="x" * 300), subject_template="{{ task_name }}")
+    assert read(data)["Subject"] == "[test] " + "x" * 190 + "..."
+
+
 @pytest.mark.parametrize("name", ["a\r\nBcc: evil@example.org", "a\nX: b", "a\u2028b\x85c\x0bd\x00", "\x7f\x1b[31m"])
 def test_a_name_is_no_header(name):
     inbox = Inbox()
@@ -122,10 +136,10 @@ def test_a_name_is_no_header(name):
         assert sorted(name.lower() for name in found) == NAMES
 
 
-def composed(told, sender=None, **options):
+def composed(told, **options):
     recipients, _ = mail._recipients([OPS, DEV])
     options = order(channel(OPS, DEV, **options)).channel.options
-    return mail.compose(told, options, mail._sender(sender, told.variables), recipients)
+    return mail.compose(told, options, mail._sender(None, told.variables), recipients)
 
 
 # What a task may print: pieces that the email package takes for words of its own, or folds at.

@@ -116,6 +116,37 @@ def test_in_a_form_a_value_is_no_further_field():
     assert request.body == b"text=x%26y%3D1+%E4%B8%AD&z=2"
 
 
+LEAD = b"This is a test message. Nothing has happened.\n\n"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    "options, body",
+    [
+        ({"body_template": {"a": "{{ task_name }}"}}, b'{"a": "[test] Nightly backup"}'),
+        (
+            {"body_template": '{"a": "{{ task_name }}", "b": {{ exit_code }}}'},
+            b'{"a": "[test] Nightly backup", "b": 75}',
+        ),
+        ({"body_template": "{{ task_name }}"}, LEAD + b"Nightly backup"),
+        ({"body_template": "{{ task_name }}", "headers": {"content-type": "text/plain"}}, LEAD + b"Nightly backup"),
+        ({"body_template": "a={{ task_name }}", "headers": FORM}, b"a=%5Btest%5D+Nightly+backup"),
+        (
+            {"body_template": "<a>{{ task_name }}</a>", "headers": {"Content-Type": "x/xml"}},
+            b"<a>[test] Nightly backup</a>",
+        ),
+        ({"method": "GET"}, b""),
+    ],
+    ids=["object", "JSON", "text", "text by header", "form", "another type", "GET"],
+)
+def test_a_test_says_so_where_the_channel_has_a_template_of_its_own(options, body):
+    _, (request,), _ = sent(answering("200 OK"), message("test"), **options)
+    assert (request.body, request.headers["X-Minisched-Test"]) == (body, "1")
+    _, (request,), _ = sent(answering("200 OK"), **options)
+    unmarked = body.replace(LEAD, b"").replace(b"[test] ", b"").replace(b"%5Btest%5D+", b"")
+    assert request.body == unmarked and "X-Minisched-Test" not in request.headers
+
+
 def test_json_bodies_are_valid_for_any_value():
     with hosted(answering("200 OK")) as host:
 

@@ -20,7 +20,7 @@ from minisched.model.notices import Message, Order, Outcome, Sending
 from minisched.notify import defaults, headers
 from minisched.notify.deadline import Deadline, explain
 from minisched.notify.scrub import SecretError, Secrets, first_bytes
-from minisched.notify.templates import TAIL_MAX, fill, fill_line, one_line, visible_values
+from minisched.notify.templates import TAIL_MAX, fill, one_line, visible_values
 from minisched.notify.tls import TrustError, tls_context
 
 REPLY_MAX = 64 * 1024  # bytes of all a server says
@@ -70,7 +70,7 @@ def compose(message: Message, options: Mapping[str, Any], sender: Address, recip
     package where it cannot be written."""
     values = visible_values(message.variables)
     subject, body = options["subject_template"], options["body_template"]
-    line = defaults.subject(message) if subject is None else fill_line(subject, values)
+    line = defaults.subject(message) if subject is None else one_line(defaults.mark(message) + fill(subject, values))
     identity = one_line(_ID.sub("-", message.message_id.strip("<>")))
     fields = {
         "Subject": headers.unstructured(line, FOLD),
@@ -83,7 +83,7 @@ def compose(message: Message, options: Mapping[str, Any], sender: Address, recip
         "Auto-Submitted": "auto-generated",  # RFC 3834: no robot answers it
         "X-Minisched-Delivery": identity,
     }
-    text = defaults.text(message, TAIL_MAX) if body is None else fill(body, values)
+    text = defaults.text(message, TAIL_MAX) if body is None else defaults.lead(message) + fill(body, values)
     content = EmailMessage(policy=POLICY)
     content.set_content(text)
     content.add_alternative(
