@@ -9,6 +9,7 @@ import threading
 import time
 from datetime import datetime, timezone
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -283,6 +284,13 @@ def test_a_server_that_is_away_is_tried_again():
 def test_tls_is_checked(tmp_path):
     good, other = Authority.at(tmp_path), Authority.at(_folder(tmp_path, "other"))
     wrong = Authority.at(_folder(tmp_path, "wrong"), "elsewhere.example")
+    (tmp_path / "bad.pem").write_text("x")
+    (tmp_path / "empty.pem").touch()
+    os.mkfifo(tmp_path / "pipe")
+    with open(tmp_path / "huge.pem", "wb") as huge:
+        huge.truncate(4 * 2**20 + 1)
+    bundle = [Path(other.ca_file).read_text(), "# 工厂的证书 é", Path(good.ca_file).read_text()]
+    (tmp_path / "bundle.pem").write_text("\n".join(bundle), encoding="utf-8")
     with hosted(answering("200 OK"), good.server) as host:
         url = f"https://{HOST}:{host.port}/"
         for ca_file, state, error in (
@@ -291,12 +299,15 @@ def test_tls_is_checked(tmp_path):
             (other.ca_file, Sending.RETRY, "the server cannot be reached: its certificate is not trusted: "),
             ("none.pem", Sending.RETRY, "ca_file none.pem: No such file or directory"),
             ("bad.pem", Sending.RETRY, "ca_file bad.pem: holds no certificates in PEM form"),
+            ("empty.pem", Sending.RETRY, "ca_file empty.pem: holds no certificates in PEM form"),
+            ("huge.pem", Sending.RETRY, "ca_file huge.pem: has more than 4194304 bytes"),
+            ("pipe", Sending.RETRY, "ca_file pipe: no regular file"),
+            ("bundle.pem", Sending.SENT, ""),
         ):
-            (tmp_path / "bad.pem").write_text("x")
             channel = {"type": "webhook", "url": url, **({"ca_file": ca_file} if ca_file else {})}
             outcome = webhook.deliver(order(channel, home=str(tmp_path)))
             assert outcome.state is state and outcome.error.startswith(error), outcome
-        assert len(host.seen) == 1
+        assert len(host.seen) == 2
     with hosted(answering("200 OK"), wrong.server) as host:
         channel = {"type": "webhook", "url": f"https://{HOST}:{host.port}/", "ca_file": wrong.ca_file}
         outcome = webhook.deliver(order(channel))
