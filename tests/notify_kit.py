@@ -38,6 +38,10 @@ VARIABLES = {
 }
 CREATED = 1_795_372_203.7  # 2026-11-22T18:30:03.7Z
 MESSAGE_ID = "12.ab34cd@plant7"
+MAIL_HEADERS = [
+    *("auto-submitted", "content-type", "date", "from", "message-id", "mime-version", "subject", "to"),
+    "x-minisched-delivery",
+]
 
 
 def message(event: str = NoticeEvent.EVENT, **variables: str) -> Message:

@@ -6,6 +6,7 @@ import pytest
 from words_kit import in_both, values_in
 
 from minisched.config import parse_config, parse_json
+from minisched.config.text import loads
 
 
 def told(data):
@@ -121,3 +122,11 @@ def test_right_json_is_read_as_it_is():
     value = {"a": [1, -2.5, True, None, "ä\n😀", {"b": {}}]}
     assert parse_json(json.dumps(value, ensure_ascii=False).encode()) == (value, [])
     assert parse_json(b"null") == (None, [])
+
+
+def test_json_of_others_is_read_to_the_same_depth():
+    assert loads('{"a": ["[[", 1]}') == {"a": ["[[", 1]}
+    assert loads("[" * 32 + "]" * 32)
+    for text in ("[" * 33 + "]" * 33, "[" * 60_000, '{"a":' * 13_000, '{"a": "\ud800", "b": ' + "[" * 33):
+        with pytest.raises(ValueError, match="nested deeper than 32 levels"):
+            loads(text)

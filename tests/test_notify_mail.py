@@ -6,9 +6,20 @@ import threading
 
 import pytest
 from aiosmtpd.smtp import AuthResult
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
-from notify_kit import HOST, MESSAGE_ID, VARIABLES, Authority, Watch, dripping, hosted, message, order, serving, silent
+from notify_kit import (
+    HOST,
+    MAIL_HEADERS,
+    MESSAGE_ID,
+    VARIABLES,
+    Authority,
+    Watch,
+    dripping,
+    hosted,
+    message,
+    order,
+    serving,
+    silent,
+)
 
 from minisched.model.notices import Sending
 from minisched.notify import defaults, mail
@@ -102,6 +113,18 @@ def test_subjects_names_and_texts_are_unicode():
     assert found.get_body(("plain",)).get_content().replace("\r\n", "\n") == f"任务 {'夜间备份' * 10} é\n75\n"
 
 
+def test_a_test_says_so_where_the_channel_has_templates_of_its_own():
+    inbox = Inbox()
+    to = channel(OPS, subject_template="{{ task_name }} failed", body_template="code {{ exit_code }}\n")
+    with serving(inbox) as port:
+        for event in ("test", "event", "recovery"):
+            assert sent(port, message(event), to).state is Sending.SENT
+    found = [read(content) for _, _, content, _ in inbox.mails]
+    assert [one["Subject"] for one in found] == ["[test] Nightly backup failed", *["Nightly backup failed"] * 2]
+    texts = [one.get_body(("plain",)).get_content().replace("\r\n", "\n") for one in found]
+    assert texts == ["This is a test message. Nothing has happened.\n\ncode 75\n", *["code 75\n"] * 2]
+
+
 @pytest.mark.parametrize("name", ["a\r\nBcc: evil@example.org", "a\nX: b", "a\u2028b\x85c\x0bd\x00", "\x7f\x1b[31m"])
 def test_a_name_is_no_header(name):
     inbox = Inbox()
@@ -111,34 +134,20 @@ def test_a_name_is_no_header(name):
     for _, recipients, content, _ in inbox.mails:
         found = read(content)
         assert recipients == [OPS] and len(found["Subject"].splitlines()) == 1
-        assert {name.lower() for name in found} == {
-            "subject",
-            "from",
-            "to",
-            "date",
-            "message-id",
-            "auto-submitted",
-            "x-minisched-delivery",
-            "mime-version",
-            "content-type",
-        }
+        assert sorted(name.lower() for name in found) == MAIL_HEADERS
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.text(st.characters(), max_size=250))
-@example("é" * 60 + " " * 20 + "x" * 80)
-@example("=?utf-8?q?a?=")
-@example("0..0")
-@example('" <a@b>, :;')
-def test_any_value_makes_a_mail_of_one_line_subject(value):
-    told = message(task_name=value, execution_log_tail=value, host_name=value)
-    options = order(channel(OPS, subject_template="{{ task_name }}")).channel.options
-    recipients, _ = mail._recipients([OPS])
-    data = mail.compose(told, options, mail._sender(None, told.variables), recipients).as_bytes()
-    found = read(data)
-    assert len(found["Subject"].splitlines()) <= 1 and found["To"] == OPS
-    assert all(len(line) <= 998 for line in data.split(b"\r\n"))
-    assert found["From"].addresses[0].username == "minisched"
+def test_an_encoded_word_that_a_task_printed_is_no_header_and_no_body():
+    word = "=?utf-8?q?ok=0d=0aReply-To:_evil@example.org=0d=0aContent-Type:_text/html=0d=0a=0d=0a<a>Log_in</a>?="
+    inbox = Inbox()
+    with serving(inbox) as port:
+        for options in ({}, {"subject_template": "{{ task_name }}: {{ execution_log_tail }}"}):
+            told = message(task_name=word, execution_log_tail=word)
+            assert sent(port, told, channel(OPS, **options)).state is Sending.SENT
+    for _, _, content, _ in inbox.mails:
+        found = read(content)
+        assert sorted(name.lower() for name in found) == MAIL_HEADERS
+        assert word in found["Subject"] and found.get_content_type() == "multipart/alternative"
 
 
 def test_a_line_of_a_dot_ends_no_mail():
@@ -271,7 +280,7 @@ def drip(host, sock, lines):
 def test_the_time_limit_holds_for_all_of_it(talk):
     with hosted(talk) as host:
         watch = Watch()
-        settings = {"host": HOST, "port": host.port, "security": "none", "timeout": 1}
+        settings = {"host": HOST, "port": host.port, "security": "none", "from": OPS, "timeout": 1}
         limited = order(channel(), smtp=settings)
         outcome = mail.deliver(limited._replace(smtp=limited.smtp._replace(timeout=0.4)))
         assert 0.3 < watch.seconds < 1.5
@@ -292,7 +301,7 @@ def test_a_server_that_is_silent_after_it_took_the_message_changes_nothing():
 
     with hosted(talk_smtp(*HELLO, take)) as host:
         watch = Watch()
-        limited = order(channel(), smtp={"host": HOST, "port": host.port, "security": "none"})
+        limited = order(channel(), smtp={"host": HOST, "port": host.port, "security": "none", "from": OPS})
         outcome = mail.deliver(limited._replace(smtp=limited.smtp._replace(timeout=0.5)))
         assert watch.seconds < 2.5
     assert outcome.state is Sending.SENT
@@ -328,8 +337,7 @@ def test_a_server_that_is_away_is_tried_again():
 
 def test_what_no_server_can_help_is_said_at_once():
     assert mail.deliver(order(channel())).state is Sending.FAILED
-    outcome = sent(1, **{"from": "nobody"})
-    assert outcome.state is Sending.FAILED and "settings.smtp.from is no mail address" in outcome.error
+    assert mail.deliver(order(channel(), smtp={"host": HOST})).state is Sending.FAILED
     missing = {"username": "ops", "password": {"from_env": "NONE"}}
     assert sent(1, **missing) == (
         Sending.RETRY,

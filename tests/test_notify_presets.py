@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 from email.header import decode_header, make_header
+from queue import SimpleQueue
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -12,6 +13,7 @@ from notify_kit import HOST, VARIABLES, answering, hosted, message, order, parse
 
 from minisched.model.notices import Sending
 from minisched.notify import defaults, webhook
+from minisched.notify.sender import Sender
 
 NOW = 1_795_372_203.25
 JSON = "application/json; charset=utf-8"
@@ -105,7 +107,17 @@ def test_ntfy():
     assert request.body.decode() == defaults.text(message(), 16384)
 
 
-@pytest.mark.parametrize("name", ["夜间备份" * 20, "=?UTF-8?B?eA==?=", "a\r\nX-Evil: b", "\u2028\x00é"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "夜间备份" * 20,
+        "第 7  车间 " * 9,
+        "=?UTF-8?B?eA==?=",
+        "=?utf-8?q?a=0d=0aX-Evil:_b?=",
+        "a\r\nX-Evil: b",
+        "\u2028\x00é",
+    ],
+)
 def test_an_ntfy_title_is_one_header_whatever_the_name_holds(name):
     told = message("recovery", task_name=name)
     _, request = sent("ntfy", b"{}", told)
@@ -161,6 +173,7 @@ def test_a_message_without_a_log_is_cut_too():
         ("feishu", b'{"code":19001,"msg":"param invalid"}', Sending.FAILED, "code 19001"),
         ("dingtalk", b"<html>sign in to the guest network</html>", Sending.RETRY, "the answer has no errcode"),
         ("feishu", b"[1]", Sending.RETRY, "the answer has no code"),
+        ("wecom", b'{"errcode":0,"a":' + b"[" * 33 + b"]" * 33 + b"}", Sending.RETRY, "the answer has no errcode"),
         ("wecom", b"null", Sending.RETRY, "the answer has no errcode"),
     ],
 )
@@ -180,3 +193,14 @@ def test_a_secret_of_a_service_that_does_not_sign_makes_our_signature():
     digest = hmac.new(b"k", request.body, hashlib.sha256).hexdigest()
     assert request.headers["X-Minisched-Signature"] == f"sha256={digest}"
     assert VARIABLES["task_name"] in request.body.decode()
+
+
+@pytest.mark.parametrize("answer", [b"[" * 65_000, b'{"a":' * 13_000], ids=["lists", "objects"])
+def test_an_answer_nested_without_end_is_only_a_strange_answer_to_the_thread_that_sends(answer):
+    told: SimpleQueue = SimpleQueue()
+    with hosted(answering("200 OK", answer)) as host:
+        sender = Sender(told.put)  # with its own small stack, which such an answer fills on Python 3.13
+        sender.send(order({"type": "webhook", "preset": "wecom", "url": f"http://{HOST}:{host.port}/"}))
+        outcome = told.get(timeout=10).outcome
+        assert sender.close(5)
+    assert outcome.state is Sending.RETRY and outcome.error.startswith("the answer has no errcode")

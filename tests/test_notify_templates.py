@@ -1,6 +1,7 @@
 """Templates: a value is data wherever it lands."""
 
 import json
+from time import process_time
 
 import pytest
 from hypothesis import example, given
@@ -82,7 +83,9 @@ def test_a_text_that_is_json_stays_json_for_any_value(value):
     assert body["code"] in (shown, None) or isinstance(body["code"], (int, float))
 
 
-@pytest.mark.parametrize("text", ["{{ task_name }}", "a={{ task_name }}", '{"a": }', '"{{ task_name }}"', "[" * 5000])
+@pytest.mark.parametrize(
+    "text", ["{{ task_name }}", "a={{ task_name }}", '{"a": }', '"{{ task_name }}"', "[" * 5000, "[" * 33 + "]" * 33]
+)
 def test_a_text_that_is_no_json_is_none(text):
     assert not is_json(text)
 
@@ -166,3 +169,12 @@ def test_the_json_form_has_every_variable_and_where_it_comes_from():
         "subject": "a\\x1b: recovered (3 in a row)",
     }
     assert int(CREATED) == 1_795_372_203
+
+
+@pytest.mark.parametrize("piece", ["{{", "{{ ", " ", '\\"', '"', "\\", "{{ a ", "{{a", '{{ task_id }}"'])
+def test_no_template_takes_long_to_fill(piece):
+    for size in (1024, 65_536):
+        text = ('["{{' + piece * size)[:size]
+        began = process_time()
+        assert not is_json(text) and fill(text, {}) == text
+        assert process_time() - began < 1.0

@@ -9,6 +9,7 @@ import threading
 import time
 from datetime import datetime, timezone
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -114,6 +115,37 @@ def test_in_a_form_a_value_is_no_further_field():
         answering("200 OK"), message(task_name="x&y=1 \u4e2d"), headers=form, body_template="text={{ task_name }}&z=2"
     )
     assert request.body == b"text=x%26y%3D1+%E4%B8%AD&z=2"
+
+
+LEAD = b"This is a test message. Nothing has happened.\n\n"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    "options, body",
+    [
+        ({"body_template": {"a": "{{ task_name }}"}}, b'{"a": "[test] Nightly backup"}'),
+        (
+            {"body_template": '{"a": "{{ task_name }}", "b": {{ exit_code }}}'},
+            b'{"a": "[test] Nightly backup", "b": 75}',
+        ),
+        ({"body_template": "{{ task_name }}"}, LEAD + b"Nightly backup"),
+        ({"body_template": "{{ task_name }}", "headers": {"content-type": "text/plain"}}, LEAD + b"Nightly backup"),
+        ({"body_template": "a={{ task_name }}", "headers": FORM}, b"a=%5Btest%5D+Nightly+backup"),
+        (
+            {"body_template": "<a>{{ task_name }}</a>", "headers": {"Content-Type": "x/xml"}},
+            b"<a>[test] Nightly backup</a>",
+        ),
+        ({"method": "GET"}, b""),
+    ],
+    ids=["object", "JSON", "text", "text by header", "form", "another type", "GET"],
+)
+def test_a_test_says_so_where_the_channel_has_a_template_of_its_own(options, body):
+    _, (request,), _ = sent(answering("200 OK"), message("test"), **options)
+    assert (request.body, request.headers["X-Minisched-Test"]) == (body, "1")
+    _, (request,), _ = sent(answering("200 OK"), **options)
+    unmarked = body.replace(LEAD, b"").replace(b"[test] ", b"").replace(b"%5Btest%5D+", b"")
+    assert request.body == unmarked and "X-Minisched-Test" not in request.headers
 
 
 def test_json_bodies_are_valid_for_any_value():
@@ -252,6 +284,13 @@ def test_a_server_that_is_away_is_tried_again():
 def test_tls_is_checked(tmp_path):
     good, other = Authority.at(tmp_path), Authority.at(_folder(tmp_path, "other"))
     wrong = Authority.at(_folder(tmp_path, "wrong"), "elsewhere.example")
+    (tmp_path / "bad.pem").write_text("x")
+    (tmp_path / "empty.pem").touch()
+    os.mkfifo(tmp_path / "pipe")
+    with open(tmp_path / "huge.pem", "wb") as huge:
+        huge.truncate(4 * 2**20 + 1)
+    bundle = [Path(other.ca_file).read_text(), "# 工厂的证书 é", Path(good.ca_file).read_text()]
+    (tmp_path / "bundle.pem").write_text("\n".join(bundle), encoding="utf-8")
     with hosted(answering("200 OK"), good.server) as host:
         url = f"https://{HOST}:{host.port}/"
         for ca_file, state, error in (
@@ -260,12 +299,15 @@ def test_tls_is_checked(tmp_path):
             (other.ca_file, Sending.RETRY, "the server cannot be reached: its certificate is not trusted: "),
             ("none.pem", Sending.RETRY, "ca_file none.pem: No such file or directory"),
             ("bad.pem", Sending.RETRY, "ca_file bad.pem: holds no certificates in PEM form"),
+            ("empty.pem", Sending.RETRY, "ca_file empty.pem: holds no certificates in PEM form"),
+            ("huge.pem", Sending.RETRY, "ca_file huge.pem: has more than 4194304 bytes"),
+            ("pipe", Sending.RETRY, "ca_file pipe: no regular file"),
+            ("bundle.pem", Sending.SENT, ""),
         ):
-            (tmp_path / "bad.pem").write_text("x")
             channel = {"type": "webhook", "url": url, **({"ca_file": ca_file} if ca_file else {})}
             outcome = webhook.deliver(order(channel, home=str(tmp_path)))
             assert outcome.state is state and outcome.error.startswith(error), outcome
-        assert len(host.seen) == 1
+        assert len(host.seen) == 2
     with hosted(answering("200 OK"), wrong.server) as host:
         channel = {"type": "webhook", "url": f"https://{HOST}:{host.port}/", "ca_file": wrong.ca_file}
         outcome = webhook.deliver(order(channel))

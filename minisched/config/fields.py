@@ -9,7 +9,7 @@ from minisched.model import HistorySettings, HttpSettings, LogSettings, NotifySe
 
 from .faults import Fault, missing, refusal, refused, show
 from .kinds import Bool, Choice, Duration, Integer, Size, Zone
-from .notify_fields import CA_FILE
+from .notify_fields import CA_FILE, SENDER
 from .shapes import Field, ListOf, Table
 from .task_fields import DEFAULTS, LEAST_WAIT_S, TASK
 from .texts import SecretText, Text
@@ -150,7 +150,7 @@ SMTP = Table(
         "登录密码；从不显示。",
         example={"from_file": "var/smtp.password"},
     ),
-    Field("from", Text(least=1), None, "The sender.", "发件人。", example="minisched@example.org", attribute="sender"),
+    Field("from", SENDER, None, "The sender.", "发件人。", example="minisched@example.org", attribute="sender"),
     Field("timeout", Duration(LEAST_WAIT_S), "30s", "For one message as a whole.", "单封邮件的总时限。"),
     CA_FILE,
     build=_build_smtp,

@@ -18,6 +18,7 @@ from .faults import Fault, printable, show
 
 MAX_BYTES = 5 * 2**20
 MAX_DEPTH = 32  # lists and objects within each other; a config has 8, and each level costs C stack while it is parsed
+TOO_DEEP = Words(f"lists and objects are nested deeper than {MAX_DEPTH} levels", f"列表与对象的嵌套超过 {MAX_DEPTH} 层")
 FINITE = Words("expected a finite number of at most 300 digits", "应为最多 300 位的有限数值")
 MAX_DIGITS = 300  # of one number: Python itself refuses 4,300, at the price of their square
 
@@ -60,14 +61,18 @@ def parse_json(data: bytes, *, file: str = "tasks/config.json") -> tuple[Any, li
         return None, [Problem(error.place.en, error.words, file, place_zh=error.place.zh)]
 
 
+def loads(text: str) -> Any:
+    """The value of a JSON text that is no config: what `json.loads` makes of it. Raises ValueError, also where it is
+    nested too deep: on a thread's stack that would end the process (CPython 3.13)."""
+    if _depth(text.encode("utf-8", "surrogatepass")) > MAX_DEPTH:
+        raise ValueError(TOO_DEEP.en)
+    return json.loads(text)
+
+
 def _parse(data: bytes, file: str) -> tuple[Any, list[Problem]]:
     text = _decode(data)
     if _depth(data) > MAX_DEPTH:
-        raise _Unfit(
-            Words(
-                f"lists and objects are nested deeper than {MAX_DEPTH} levels", f"列表与对象的嵌套超过 {MAX_DEPTH} 层"
-            )
-        )
+        raise _Unfit(TOO_DEEP)
     doubtful: list[str] = []  # what json lets pass; where it stands is looked for only if there is some
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -12,14 +12,13 @@ from .faults import Reading, Wrong, objection, refusal, show
 from .kinds import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 TEXT_WORDS = Words("text", "文本")
 
 _LINE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"  # no line end: names go into logs and mail headers
 _LINES = r"[^\x00\ud800-\udfff]"
 _STRANGE = re.compile(r"\x00|[\ud800-\udfff]")
-_VARIABLE = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
 
 
 class Text(Kind):
@@ -170,13 +169,25 @@ class Template(Kind):
         return value
 
     def _check(self, value: Any, reading: Reading) -> None:
-        for name in _VARIABLE.findall(self.text.read(value, reading, None)):
+        for name in _variables(self.text.read(value, reading, None)):
             if name not in self.variables:
                 unknown = Words(f"unknown template variable {show(name)}", f"未知模板变量 {show(name)}")
                 raise objection(unknown.then(reading.hint_or_all(name, self.variables)))
 
     def schema(self) -> dict[str, Any]:
         return {"type": ["string", "object"]} if self.json else {"type": "string"}
+
+
+def _variables(text: str) -> Iterator[str]:
+    """What stands in `{{ }}`. By no pattern: each `{{` without its end would be one more way through all that follows,
+    and so would each blank."""
+    start = text.find("{{")
+    while start >= 0:
+        end = text.find("}}", start + 2)
+        if end < 0:
+            return
+        yield text[start + 2 : end].strip()
+        start = text.find("{{", end + 2)
 
 
 ENV_NAME = Text(

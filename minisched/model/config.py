@@ -7,10 +7,22 @@ from typing import Any, NamedTuple, Optional, Union
 from minisched.model.words import Word, Words
 
 
-def _open_at_once(path: str, flags: int) -> int:
+def open_regular(path: str) -> int:
+    """A descriptor to read from. Raises OSError, also for what is no regular file: a pipe that nobody writes to would
+    hold up who asks."""
+    import errno
     import os
+    import stat
 
-    return os.open(path, flags | os.O_NONBLOCK)
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
+        return fd
+    os.close(fd)
+    number, words = (
+        (errno.EISDIR, os.strerror(errno.EISDIR)) if stat.S_ISDIR(mode) else (errno.EINVAL, "no regular file")
+    )
+    raise OSError(number, words, path)
 
 
 class Secret:
@@ -31,21 +43,15 @@ class Secret:
         return "***" if self.source == "text" else self._name
 
     def reveal(self, environ: Mapping[str, str], home: str) -> str:
-        """The value. Raises LookupError or OSError, with the place in the message, where there is none; OSError also
-        for what is no regular file: a pipe that nobody writes to would hold up who asks."""
+        """The value. Raises LookupError or OSError, with the place in the message, where there is none."""
         if self.source == "from_env":
             if self._name not in environ:
                 raise LookupError(f"environment variable {self._name} is not set")
             return environ[self._name]
         if self.source == "from_file":
-            import errno
             import os.path
-            import stat
 
-            path = os.path.join(home, self._name)
-            with open(path, encoding="utf-8", opener=_open_at_once) as file:
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise OSError(errno.EINVAL, "no regular file", path)
+            with open(open_regular(os.path.join(home, self._name)), encoding="utf-8") as file:
                 return file.read(65536).rstrip("\n")
         return self._name
 

@@ -11,6 +11,8 @@ import time
 from types import TracebackType
 from typing import Any, Optional
 
+ADDRESS_S = 5.0  # for the connection to an address that is not the last one of its name
+
 
 class Deadline:
     """The time limit of one delivery. A socket's own timeout counts from each byte anew, so a server that sends one a
@@ -57,20 +59,28 @@ class Deadline:
     def connect(self, host: str, port: int) -> socket.socket:
         """A TCP connection to the first address of `host` that answers. Raises OSError."""
         failure: OSError = OSError(errno.EADDRNOTAVAIL, "the name has no address")
-        for family, kind, protocol, _, address in self._look_up(host, port):
-            sock = socket.socket(family, kind, protocol)
+        addresses = self._look_up(host, port)
+        for more, (family, kind, protocol, _, address) in zip(reversed(range(len(addresses))), addresses):
+            # One that says nothing, as an IPv6 address where the network has none, leaves the others their time.
+            share = min(self.left() / (more + 1), ADDRESS_S) if more else self.left()
             try:
-                sock.settimeout(self.left())
-                sock.connect(address)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                with self._lock:
-                    self._line = sock.dup()
-                sock.settimeout(self.left())
-                return sock
+                return self._connected(socket.socket(family, kind, protocol), address, share)
             except OSError as error:
-                sock.close()
                 failure = error
         raise failure
+
+    def _connected(self, sock: socket.socket, address: Any, seconds: float) -> socket.socket:
+        try:
+            sock.settimeout(seconds)
+            sock.connect(address)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self._lock:
+                self._line = sock.dup()
+            sock.settimeout(self.left())
+        except OSError:
+            sock.close()
+            raise
+        return sock
 
     def _look_up(self, host: str, port: int) -> list[tuple[Any, ...]]:
         """getaddrinfo knows no time limit: it is waited for in a thread of its own, left behind when it is late."""

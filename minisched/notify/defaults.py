@@ -34,11 +34,12 @@ NAME_MAX = 120  # characters of a task's name in a subject, so that the status h
 def subject(message: Message) -> str:
     """One line: task and status; a test says so first."""
     values = visible_values(message.variables)
-    test = "[test] " if message.event == NoticeEvent.TEST else ""
     name = one_line(values.get("task_name") or values.get("task_id", ""), NAME_MAX)
     status = "recovered" if message.event == NoticeEvent.RECOVERY else values.get("execution_status", "")
     count = values.get("threshold_count", "")
-    return one_line(f"{test}{name}: {status}" + (f" ({count} in a row)" if count not in ("", "0", "1") else ""))
+    return one_line(
+        f"{mark(message)}{name}: {status}" + (f" ({count} in a row)" if count not in ("", "0", "1") else "")
+    )
 
 
 def text(message: Message, tail_bytes: int) -> str:
@@ -55,6 +56,16 @@ def text(message: Message, tail_bytes: int) -> str:
     if tail:
         filled += ["", "The last lines of its output:", tail]
     return "\n".join(filled) + "\n"
+
+
+def mark(message: Message) -> str:
+    """What a subject begins with that a template of the user's own makes: nobody gets up at night for a test."""
+    return "[test] " if message.event == NoticeEvent.TEST else ""
+
+
+def lead(message: Message) -> str:
+    """The same for a text."""
+    return f"{LEADS[NoticeEvent.TEST][0]}\n\n" if message.event == NoticeEvent.TEST else ""
 
 
 def as_json(message: Message) -> dict[str, Any]:

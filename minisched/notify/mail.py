@@ -10,50 +10,46 @@ import ssl
 from collections.abc import Mapping, Sequence
 from email import policy
 from email.errors import MessageError
-from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime
 from typing import Any, Optional
 
+from minisched.config.notify_fields import name_and_address
 from minisched.model.config import SmtpSettings
 from minisched.model.notices import Message, Order, Outcome, Sending
-from minisched.notify import defaults
+from minisched.notify import defaults, headers
 from minisched.notify.deadline import Deadline, explain
 from minisched.notify.scrub import SecretError, Secrets, first_bytes
-from minisched.notify.templates import TAIL_MAX, fill, fill_line, one_line, visible_values
+from minisched.notify.templates import TAIL_MAX, fill, one_line, visible_values
 from minisched.notify.tls import TrustError, tls_context
 
 REPLY_MAX = 64 * 1024  # bytes of all a server says
 POLICY = policy.SMTP.clone(cte_type="7bit")  # not every server says that it takes eight
+FOLD = "\r\n "  # where a header goes on in the next line
 ERROR_MAX = 2000  # bytes of an error: a server may have much to say about each of many recipients
 QUIT_S = 2.0  # for a good-bye that changes nothing any more
 _ID = re.compile(r"[^A-Za-z0-9.@_-]+")
 
 
-class NotSent(Exception):
-    """Why there is no message to send; a text for people."""
-
-
 def deliver(order: Order) -> Outcome:
     """Send a message to all recipients of an `email` channel in one go. Never raises for what the world does."""
     smtp = order.smtp
-    if smtp is None:
-        return Outcome(Sending.FAILED, "settings.smtp is not set: there is no server to send mail by")
+    if smtp is None or smtp.sender is None:
+        return Outcome(Sending.FAILED, "settings.smtp is not set, or has no from: there is nobody to send mail by")
     secrets = Secrets(order.environ, order.home)
     try:
         password = secrets.reveal(smtp.password, "settings.smtp.password") if smtp.password else None
-        sender = _sender(smtp.sender, order.message.variables)
-        recipients, refused = _recipients(order.channel.options["recipients"])
-        mail = compose(order.message, order.channel.options, sender, recipients)
+        sender = name_and_address(smtp.sender)
+        mail = compose(order.message, order.channel.options, sender)
     except SecretError as error:
         return Outcome(Sending.RETRY, secrets.scrub(str(error)))
-    except NotSent as error:
-        return Outcome(Sending.FAILED, secrets.scrub(str(error)))
+    except headers.HeaderError as error:
+        return Outcome(Sending.FAILED, f"the mail is not sent: {error}")
     except (ValueError, LookupError, MessageError) as error:  # what email finds no form for
         return Outcome(Sending.FAILED, secrets.scrub(f"the mail cannot be written: {type(error).__name__}"))
     try:
         context = None if smtp.security == "none" else tls_context(order.home, smtp.ca_file)
-        outcome = _send(mail, smtp, password, sender, recipients, refused, context)
+        outcome = _send(mail, smtp, password, sender[1], order.channel.options["recipients"], context)
     except TrustError as error:
         outcome = Outcome(Sending.RETRY, str(error))
     except OSError as error:  # no thread to watch the time
@@ -62,25 +58,31 @@ def deliver(order: Order) -> Outcome:
     return outcome._replace(error=first_bytes(told, ERROR_MAX), answer=first_bytes(answer))
 
 
-def compose(
-    message: Message, options: Mapping[str, Any], sender: Address, recipients: Sequence[Address]
-) -> EmailMessage:
-    """The mail: plain text, and the same text as HTML. Raises ValueError and other errors of the email package where
-    a header cannot be written."""
+def compose(message: Message, options: Mapping[str, Any], sender: tuple[str, str]) -> bytes:
+    """The mail of a sender's name and address as it is sent: plain text, and the same text as HTML. Raises ValueError
+    and other errors of the email package where it cannot be written."""
     values = visible_values(message.variables)
     subject, body = options["subject_template"], options["body_template"]
-    mail = EmailMessage(policy=POLICY)
-    mail["Subject"] = defaults.subject(message) if subject is None else fill_line(subject, values)
-    mail["From"] = sender
-    mail["To"] = recipients
-    mail["Date"] = format_datetime(_utc(message.created_time))
-    mail["Message-ID"] = f"<{_ID.sub('-', message.message_id.strip('<>'))}>"
-    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no robot answers it
-    mail["X-Minisched-Delivery"] = one_line(_ID.sub("-", message.message_id.strip("<>")))
-    text = defaults.text(message, TAIL_MAX) if body is None else fill(body, values)
-    mail.set_content(text)
-    mail.add_alternative(f"<!DOCTYPE html>\n<html><body><pre>{html.escape(text)}</pre></body></html>\n", subtype="html")
-    mail.as_bytes()  # a header that no line can hold is found here, not in the middle of a conversation
+    line = defaults.subject(message) if subject is None else one_line(defaults.mark(message) + fill(subject, values))
+    identity = one_line(_ID.sub("-", message.message_id.strip("<>")))
+    name, address = sender
+    fields = {
+        "Subject": headers.unstructured(line, FOLD),
+        "From": f"{headers.display_name(name)}{FOLD}<{address}>" if name else address,
+        "To": f",{FOLD}".join(options["recipients"]),
+        "Date": format_datetime(_utc(message.created_time)),
+        "Message-ID": f"<{identity}>",
+        "Auto-Submitted": "auto-generated",  # RFC 3834: no robot answers it
+        "X-Minisched-Delivery": identity,
+    }
+    text = defaults.text(message, TAIL_MAX) if body is None else defaults.lead(message) + fill(body, values)
+    content = EmailMessage(policy=POLICY)
+    content.set_content(text)
+    content.add_alternative(
+        f"<!DOCTYPE html>\n<html><body><pre>{html.escape(text)}</pre></body></html>\n", subtype="html"
+    )
+    mail = headers.write(fields) + content.as_bytes()
+    headers.check(mail, [*fields, "MIME-Version", "Content-Type"])
     return mail
 
 
@@ -120,12 +122,11 @@ class _Bounded:
 
 
 def _send(
-    mail: EmailMessage,
+    mail: bytes,
     smtp: SmtpSettings,
     password: Optional[str],
-    sender: Address,
-    recipients: Sequence[Address],
-    refused: Sequence[str],
+    sender: str,
+    recipients: Sequence[str],
     context: Optional[ssl.SSLContext],
 ) -> Outcome:
     with Deadline(smtp.timeout) as deadline:
@@ -137,18 +138,17 @@ def _send(
                 client.starttls(context=context)
             if smtp.username and password is not None:
                 client.login(smtp.username, password)
-            addresses = [address.addr_spec for address in recipients]
-            answers = client.send_message(mail, from_addr=sender.addr_spec, to_addrs=addresses)
+            answers = client.sendmail(sender, recipients, mail)
         except (smtplib.SMTPException, OSError, ValueError) as error:
             return _failure(error, deadline)
         finally:
             if client:
                 _say_goodbye(client)
-    told = [*refused, *(f"{address}: {_said(code, text)}" for address, (code, text) in answers.items())]
+    told = "; ".join(f"{address}: {_said(code, text)}" for address, (code, text) in answers.items())
     if not told:
         return Outcome(Sending.SENT)
-    taken, of = len(addresses) - len(answers), len(addresses) + len(refused)
-    return Outcome(Sending.SENT, f"taken for {taken} of {of} recipients; refused for {'; '.join(told)}")
+    taken, of = len(recipients) - len(answers), len(recipients)
+    return Outcome(Sending.SENT, f"taken for {taken} of {of} recipients; refused for {told}")
 
 
 def _failure(error: Exception, deadline: Deadline) -> Outcome:
@@ -193,31 +193,6 @@ def _say_goodbye(client: _Client) -> None:
         pass
     finally:
         client.close()
-
-
-def _sender(text: Optional[str], variables: Mapping[str, str]) -> Address:
-    """`from` as `ops@example.org` or `Ops <ops@example.org>`; without one, this program at this host."""
-    host = ".".join(re.findall(r"[A-Za-z0-9-]+", variables.get("host_name", "")))[:200].strip(".-") or "localhost"
-    name, spec = parseaddr(text) if text else ("minisched", f"minisched@{host}")
-    try:
-        if "@" in spec:
-            return Address(display_name=name, addr_spec=spec)
-    except (ValueError, LookupError, MessageError):
-        pass
-    raise NotSent('settings.smtp.from is no mail address; expected "ops@example.org" or "Ops <ops@example.org>"')
-
-
-def _recipients(texts: Sequence[str]) -> tuple[list[Address], list[str]]:
-    """Addresses, and what is to be told of those that are none. Raises NotSent if there is none at all."""
-    addresses, refused = [], []
-    for text in texts:
-        try:
-            addresses.append(Address(addr_spec=text))
-        except (ValueError, LookupError, MessageError):
-            refused.append(f"{text}: no mail address")
-    if not addresses:
-        raise NotSent("; ".join(refused))
-    return addresses, refused
 
 
 def _utc(instant: float) -> Any:

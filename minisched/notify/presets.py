@@ -17,13 +17,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
 import re
 from typing import Any, Callable, NamedTuple, Optional
 from urllib.parse import quote_plus
 
+from minisched.config.text import loads
 from minisched.model.notices import Message, NoticeEvent, Sending
 from minisched.notify import defaults
+from minisched.notify.headers import unstructured
 from minisched.notify.templates import TAIL_MAX, to_json
 
 JSON_TYPE = "application/json; charset=utf-8"
@@ -103,7 +104,7 @@ def _ntfy(message: Message, url: str, secret: Optional[str], now: float) -> Read
     good = status == "success" or message.event != NoticeEvent.EVENT
     headers = {
         "Content-Type": TEXT_TYPE,
-        "Title": _encoded_word(defaults.subject(message)),
+        "Title": unstructured(defaults.subject(message)),
         "Priority": "3" if good else "4",
         "Tags": "white_check_mark" if good else "warning",
     }
@@ -120,23 +121,14 @@ def _no_mention(text: str) -> str:
     return re.sub(r"<(?=/?(?:at\b|@))", "< ", text, flags=re.IGNORECASE)
 
 
-def _encoded_word(text: str) -> str:
-    """A header's text as it is if it is ASCII, else as words by RFC 2047, on one line."""
-    if re.fullmatch(r"[ -~]*", text) and "=?" not in text:
-        return text
-    from email.header import Header
-
-    return Header(text, "utf-8").encode(linesep="").replace("\n", "")
-
-
 def _by_code(field: str, passing: tuple[int, ...], *others: str) -> Callable[[bytes], tuple[Sending, str]]:
     """The answer is a JSON object with a number that is 0 for success; `passing`: those that go by with time."""
 
     def judge(answer: bytes) -> tuple[Sending, str]:
         try:
-            found = json.loads(answer)
+            found = loads(answer.decode("utf-8-sig"))
             code = next(found[name] for name in (field, *others) if name in found)
-        except (ValueError, TypeError, StopIteration, RecursionError):
+        except (ValueError, TypeError, StopIteration):
             return Sending.RETRY, f"the answer has no {field}: it may be another server's"
         if code == 0:
             return Sending.SENT, ""

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Callable, Union
 
+from minisched.config.text import loads
 from minisched.model.visible import visible
 
 LINE_MAX = 200  # characters of a subject, title or header: more is cut or refused by servers
@@ -18,7 +19,8 @@ TAIL_MAX = 16 * 1024  # bytes of a log tail
 CUT = "..."
 
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
-_STRING_OR_VARIABLE = re.compile(r'("(?:[^"\\]|\\.)*")|' + _VARIABLE.pattern, re.DOTALL)
+# A string without its end goes to the end of the text: else each quote in it would be tried for a beginning.
+_STRING_OR_VARIABLE = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*"?)|' + _VARIABLE.pattern, re.DOTALL)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _NO_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # all that ends a line somewhere, and other controls
 _HALF = re.compile(r"[\ud800-\udfff]")
@@ -49,8 +51,8 @@ def fill_json(template: Any, values: Mapping[str, str]) -> Any:
 def is_json(template: str) -> bool:
     """Whether a text is a template of a JSON object or array, wherever its variables stand in it."""
     try:
-        return isinstance(json.loads(_STRING_OR_VARIABLE.sub(lambda found: found[1] or "0", template)), (dict, list))
-    except (ValueError, RecursionError):
+        return isinstance(loads(_STRING_OR_VARIABLE.sub(lambda found: found[1] or "0", template)), (dict, list))
+    except ValueError:
         return False
 
 

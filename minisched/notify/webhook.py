@@ -15,7 +15,7 @@ from typing import Any, Callable, Optional
 from urllib.parse import quote_plus
 
 from minisched import __version__
-from minisched.model.notices import Message, Order, Outcome, Sending
+from minisched.model.notices import Message, NoticeEvent, Order, Outcome, Sending
 from minisched.notify import defaults
 from minisched.notify.deadline import Deadline, explain
 from minisched.notify.presets import JSON_TYPE, PRESETS, TEXT_TYPE, Ready
@@ -62,6 +62,7 @@ def _request(order: Order, secrets: Secrets, now: float) -> tuple[urllib.request
     headers = {
         "User-Agent": f"minisched/{__version__}",
         **ready.headers,
+        **({"X-Minisched-Test": "1"} if message.event == NoticeEvent.TEST else {}),
         "X-Minisched-Delivery": one_line(message.message_id).encode("ascii", "replace").decode(),
     }
     if secret is not None and not (preset and preset.signs):
@@ -75,17 +76,24 @@ def _request(order: Order, secrets: Secrets, now: float) -> tuple[urllib.request
 
 
 def _body(message: Message, template: Any, content_type: str, method: str) -> tuple[dict[str, str], bytes]:
-    """Headers and the exact body. In JSON and in a form a value is data, whatever it holds."""
+    """Headers and the exact body. In JSON and in a form a value is data, whatever it holds. A test says so in the
+    task's name where a line for it would break the form."""
     values = visible_values(message.variables)
+    marked = {**values, "task_name": defaults.mark(message) + values.get("task_name", "")}
     if template is None:
         if method == "GET":
             return {}, b""
         return {"Content-Type": JSON_TYPE}, to_json(defaults.as_json(message)).encode()
     if isinstance(template, dict):
-        return {"Content-Type": JSON_TYPE}, to_json(fill_json(template, values)).encode()
+        return {"Content-Type": JSON_TYPE}, to_json(fill_json(template, marked)).encode()
     if is_json(template):
-        return {"Content-Type": JSON_TYPE}, fill_json_text(template, values).encode()
-    text = fill(template, values, quote_plus if content_type == FORM_TYPE else str)
+        return {"Content-Type": JSON_TYPE}, fill_json_text(template, marked).encode()
+    if content_type == FORM_TYPE:
+        text = fill(template, marked, quote_plus)
+    elif content_type in ("", "text/plain"):
+        text = defaults.lead(message) + fill(template, values)
+    else:
+        text = fill(template, marked)
     return {"Content-Type": TEXT_TYPE}, text.encode()
 
 

@@ -24,6 +24,7 @@ const SENTENCES = [
   ["the name server does not answer", "域名服务器没有应答"],
   ["not the name of a host", "不是主机名"],
   ["its certificate is not trusted: {why}", "其证书不受信任：{why}"],
+  ["has more than {n} bytes", "超过 {n} 字节"],
   ["holds no certificates in PEM form", "其中没有 PEM 格式的证书"],
   ["{what} cannot be read: {why}", "无法读取 {what}：{why}"],
   ["{place} is not UTF-8", "{place} 不是 UTF-8"],
@@ -48,7 +49,10 @@ const SENTENCES = [
   ["is no regular file", "不是普通文件"],
 
   // ---- messages: a mail ----
+  ["settings.smtp is not set, or has no from: there is nobody to send mail by", "没有设置 settings.smtp，或其中没有 from：没有发件人"],
   ["settings.smtp is not set: there is no server to send mail by", "没有设置 settings.smtp：没有可用的邮件服务器"],
+  ["the mail is not sent: {why}", "邮件未发送：{why}"],
+  ["it would have other headers than {names}; look at its templates and values", "除 {names} 外还会有其他邮件头；请检查模板和取值"],
   ["settings.smtp.from is no mail address; expected {one} or {other}", "settings.smtp.from 不是邮件地址；应如 {one} 或 {other}"],
   ["the mail cannot be written: {why}", "无法生成邮件：{why}"],
   ["taken for {n} of {m} recipients; refused for {whom}", "{m} 个收件人中已接受 {n} 个；被拒收：{whom}"],
@@ -112,6 +116,9 @@ const SENTENCES = [
   ["by API", "通过 API"],
 
   // ---- what troubles the engine ----
+  ["nobody was told of {runs}: the messages could not be made; see logs/minisched.log", "{runs}没有通知任何人：无法生成消息；详见 logs/minisched.log"],
+  ["the end of 1 run", "1 次运行的结束"],
+  ["the ends of {n} runs", "{n} 次运行的结束"],
   ["the disk is nearly full", "磁盘空间即将用尽"],
   ["{place}: is writable by everyone; mend it by: {command}", "{place}：任何用户都可写入；请执行：{command}"],
   ["{place}: belongs to user {n}, who could change it; mend it by: {command}", "{place}：属于用户 {n}，可被其修改；请执行：{command}"],
