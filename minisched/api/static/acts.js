@@ -2,12 +2,13 @@
 import { call } from "./api.js";
 import { visible } from "./dom.js";
 import { confirm, notice } from "./dialog.js";
+import { failure } from "./failure.js";
 import { t } from "./i18n.js";
 import { closeMenu, openMenu } from "./menu.js";
 import { menuRows } from "./card.js";
 import { room } from "./rooms.js";
 import { store } from "./store.js";
-import { UNFINISHED, failure, leadRun } from "./words.js";
+import { UNFINISHED, leadRun } from "./words.js";
 
 const path = (card, rest = "") => `/tasks/${encodeURIComponent(card.task_id)}${rest}`;
 const nameOf = (card) => visible(card.task_name);

@@ -3,11 +3,12 @@ import { ApiError, call } from "./api.js";
 import { openDialog } from "./dialog.js";
 import { button, fmtBytes, h, loadStyle, statusMark, visible } from "./dom.js";
 import { download } from "./download.js";
+import { failure } from "./failure.js";
 import { t } from "./i18n.js";
 import { LogSearch } from "./logsearch.js";
 import { LogView } from "./logview.js";
 import { store } from "./store.js";
-import { UNFINISHED, failure } from "./words.js";
+import { UNFINISHED } from "./words.js";
 
 const TAIL_LINES = 1000;
 const PIECE = 128 * 1024; // bytes of a further piece; about a thousand lines

@@ -7,9 +7,39 @@ import { FIRST } from "./messages_first.js";
 export const MESSAGES = {
   ...FIRST,
 
+  // ---- what a card's buttons do ----
+  started: ["{task}: run {id} was asked for.", "{task}：已请求运行 {id}。"],
+  stop_asked: ["Run {id} is being stopped.", "正在停止运行 {id}。"],
+  enabled_now: ["{task} is enabled.", "{task} 已启用。"],
+  disabled_now: ["{task} is disabled: it is never due.", "{task} 已停用，不会再按时运行。"],
+  deleted_now: ["{task} is deleted.", "{task} 已删除。"],
+  delete_question: ["Delete {task}?", "删除 {task}？"],
+  delete_detail: ["It is removed from tasks/config.json. Its history and log stay until retention removes them.", "它会从 tasks/config.json 中移除。历史和日志会保留到期满为止。"],
+  delete_check: ["Yes, delete the task {id}", "确认删除任务 {id}"],
+  stop_question: ["Stop run {id} of {task}?", "停止 {task} 的运行 {id}？"],
+  stop_detail: ["Its processes get TERM, and KILL after the grace.", "其进程先收到 TERM，宽限期后收到 KILL。"],
+
+  // ---- dialogs, failures ----
+  close: ["Close", "关闭"],
+  cancel: ["Cancel", "取消"],
+  err_timeout: ["The engine did not answer in time.", "引擎未及时应答。"],
+  err_401: ["The token is not the engine's. Sign in again.", "令牌不正确，请重新登录。"],
+  err_404: ["That is gone.", "它已不存在。"],
+  err_409_ended: ["That run has ended already.", "该次运行已经结束。"],
+  err_409_config_changed: ["tasks/config.json was changed by hand just now. Try again once the engine has read it.", "tasks/config.json 刚被手动修改。请等引擎读取之后再试。"],
+  err_409_config_broken: ["The config file has problems; mend it first (Engine view).", "配置文件有问题，请先修正（见“引擎”页）。"],
+  err_409_has_dependents: ["Other tasks depend on it: {names}", "有其他任务依赖它：{names}"],
+  err_409_foreign: ["That run is one of `minisched exec`; end it there.", "该次运行由 `minisched exec` 发起，请在那里结束它。"],
+  err_503: ["The engine is busy. Try again.", "引擎繁忙，请重试。"],
+  err_503_stopping: ["The engine is stopping.", "引擎正在停止。"],
+  err_503_unavailable: ["The history or the config file cannot be read or written now. Try again.", "历史或配置文件暂时无法读写，请重试。"],
+  err_507: ["The disk is full.", "磁盘已满。"],
+  err_other: ["It did not work: {message}", "操作失败：{message}"],
+
   // ---- sign-in ----
   signin_hint: ["Open the address that the engine printed when it started, or paste its token here. It stands in the file var/token of the engine's home.", "请打开引擎启动时打印的地址，或在此粘贴令牌。令牌保存在引擎工作目录的 var/token 文件中。"],
   signin_token: ["Token", "令牌"],
+  signin_back: ["Back to the task states", "返回任务状态"],
   signin_kept: ["The token is kept in this browser until you sign out.", "令牌会保存在此浏览器中，直到退出登录。"],
 
   // ---- failures that are rare ----
@@ -47,6 +77,8 @@ export const MESSAGES = {
   fact_started: ["Started", "开始"],
   fact_ended: ["Ended", "结束"],
   fact_duration: ["Duration", "用时"],
+  fact_noted: ["Noted", "记录时间"],
+  fact_ran: ["Without the waits", "不含等待"],
   fact_exit: ["Exit code", "退出码"],
   fact_detail: ["Detail", "详情"],
   fact_missed: ["Due times missed", "错过的次数"],
@@ -210,6 +242,7 @@ export const MESSAGES = {
   ed_leave: ["Leave without saving?", "放弃未保存的更改？"],
   ed_leave_yes: ["Discard the changes", "放弃更改"],
   ed_stay: ["Keep editing", "继续编辑"],
+  ed_denied: ["The engine refuses the token, so nothing can be saved now. Sign in again in another tab of this browser and save here; closing this leads to the sign-in.", "引擎拒绝了令牌，现在无法保存。请在此浏览器的另一个标签页中重新登录，再回到这里保存；关闭此窗口会转到登录页。"],
   ed_stale: ["The config was changed by somebody else since you opened this task. Nothing was saved.", "打开此任务之后，配置已被他人修改。未保存。"],
   ed_file_changed: ["tasks/config.json was changed by hand meanwhile. Nothing was saved.", "tasks/config.json 已被手动修改。未保存。"],
   ed_keep_mine: ["Load the newest and keep my changes", "加载最新内容并保留我的更改"],
@@ -298,6 +331,7 @@ export const MESSAGES = {
   tl_truncated: ["Not all of it can be shown: these are the newest runs and the next due times.", "内容过多：仅显示最近的运行和接下来的到期时间。"],
   tl_due: ["due", "到期"],
   tl_due_at: ["Due {time}", "到期 {time}"],
+  tl_on: ["and so on", "依此类推"],
   tl_due_many: ["{n} due times, {from} to {to}", "{n} 次到期，{from} 至 {to}"],
   tl_run: ["{status}, {from} to {to}, {duration}", "{status}，{from} 至 {to}，用时 {duration}"],
   tl_run_live: ["{status} since {from}", "{status}，自 {from}"],

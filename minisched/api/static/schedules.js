@@ -1,10 +1,10 @@
 /** The form's control for schedules: their texts, and beneath them what the engine makes of these as one types. */
 import { call } from "./api.js";
 import { fmtAgo, fmtTime, h, iconButton } from "./dom.js";
+import { failure } from "./failure.js";
 import { said, t } from "./i18n.js";
 import { segments } from "./paths.js";
 import { keeping, newId, placeholder, words } from "./widgets.js";
-import { failure } from "./words.js";
 
 const PAUSE_MS = 300; // after the last key; a preview takes the engine about a millisecond
 const COUNT = 5;
