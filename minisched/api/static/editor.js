@@ -2,13 +2,13 @@
 import { ApiError, call } from "./api.js";
 import { confirm, notice, openDialog } from "./dialog.js";
 import { button, clear, h, loadStyle, visible } from "./dom.js";
+import { failure } from "./failure.js";
 import { createForm, withEffective } from "./form.js";
 import { said, t } from "./i18n.js";
 import { rebased, same } from "./paths.js";
 import { store } from "./store.js";
 import { trial } from "./trial.js";
 import { isObject } from "./widgets.js";
-import { failure } from "./words.js";
 
 let table = null; // the field table; it does not change while the page is open
 
@@ -26,6 +26,7 @@ export async function openEditor(taskId = null) {
     kind: "ed-dialog",
     actions: [{ label: t("cancel") }],
     guard: async () => !editor?.changed() || confirm(t("ed_leave"), t("ed_leave_yes"), { cancel: t("ed_stay") }),
+    unsaved: { now: () => Boolean(editor?.changed()), denied: () => editor.denied() },
     onClose: () => window.removeEventListener("beforeunload", leave),
   });
   try {
@@ -196,6 +197,7 @@ function edit(taskId, newest, body, dialog) {
   clear(body).append(panels.list, summary, ...panels.panels);
   form.focus();
   return {
+    denied: () => tell([h("p", {}, t("ed_denied"))]),
     changed() {
       if (panels.at() === "form") return !same(base, form.get());
       try {
