@@ -95,7 +95,7 @@ def test_delete_asks_twice(one: Engine, open_page: OpenPage) -> None:
     dialog(page).get_by_role("button", name="Cancel").click()
     expect(page.locator("dialog")).to_have_count(0)
     choose(page, "spare", "remove")
-    dialog(page).get_by_label("Yes, delete the task spare").check()
+    dialog(page).get_by_label("Yes, delete the task “spare”").check()
     delete.click()
     expect(card(page, "spare")).to_have_count(0)
     expect(page.get_by_text("spare is deleted.")).to_be_visible()

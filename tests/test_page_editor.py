@@ -226,6 +226,20 @@ def test_no_number_of_escapes_loses_a_change(one: Engine, open_page: OpenPage) -
     expect(field(page, "task_name").locator("input")).to_have_value("Never saved")
 
 
+def test_a_task_deleted_meanwhile_can_be_saved_as_a_new_one(one: Engine, open_page: OpenPage) -> None:
+    one.call("POST /tasks", {"task_id": "gone", "task_exec": "true"})
+    page = open_page(one.link, expected="404|412")
+    edit(page, "gone")
+    page.keyboard.type("Back again")
+    one.call("DELETE /tasks/gone")
+    save(page)
+    dialog(page).get_by_role("button", name="Load the newest and keep my changes").click()
+    expect(dialog(page).locator(".ed-summary")).to_contain_text("The task was deleted meanwhile.")
+    dialog(page).get_by_role("button", name="Save as a new task").click()
+    expect(page.locator("dialog")).to_have_count(0)
+    assert task(one, "gone") == {"task_id": "gone", "task_exec": "true", "task_name": "Back again"}
+
+
 def test_changes_outlive_a_token_that_is_refused(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="401", fresh=True)
     edit(page, "rich")

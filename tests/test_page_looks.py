@@ -104,6 +104,7 @@ def test_the_language_is_switched_and_remembered(one: Engine, open_page: OpenPag
     expect(card(page, "held").locator(".card-word")).to_have_text("Running")
     expect(card(page, "good").locator(".card-meta")).to_contain_text("every hour")
     page.get_by_role("button", name="中文").click()
+    expect(page.get_by_role("button", name="English")).to_be_focused()
     expect(card(page, "held").locator(".card-word")).to_have_text("运行中")
     expect(card(page, "good").locator(".card-meta")).to_contain_text("每小时")
     page.reload()

@@ -119,10 +119,11 @@ def test_a_run_tells_what_came_of_it_and_leads_back(one: Engine, open_page: Open
     output = dialog(page).locator(".run-output pre")
     expect(output).to_contain_text("run by number 16")
     expect(output).not_to_contain_text("run by number 15")  # its own output alone
-    dialog(page).get_by_role("button", name="Open in the log").click()
+    dialog(page).get_by_role("button", name="Open the whole output").click()
     expect(dialog(page).locator("h2")).to_contain_text("Output of run 17")
     expect(dialog(page).locator(".lg-line.lg-out")).to_contain_text("run by number 16")
     expect(dialog(page).locator(".lg-state")).to_have_text("complete")
+    expect(dialog(page).locator(".lg-edge")).to_have_text("The log begins here.")  # so there is no more to load
     page.keyboard.press("Escape")
     dialog(page).get_by_role("button", name="Back to the history").click()
     expect(rows).to_have_count(15)

@@ -59,9 +59,12 @@ export const acts = {
     const options = { detail: t("delete_detail"), check: t("delete_check", { id: card.task_id }) };
     if (!(await confirm(t("delete_question", { task: nameOf(card) }), t("delete"), options))) return;
     await attempt(null, async () => {
-      await call("DELETE", path(card));
+      const gone = await call("DELETE", path(card)).then(() => false, (error) => {
+        if (error.status !== 404) throw error;
+        return true; // by somebody else
+      });
       store.remove(card.task_id);
-      notice(t("deleted_now", { task: nameOf(card) }), "good");
+      notice(t(gone ? "deleted_before" : "deleted_now", { task: nameOf(card) }), "good");
     });
   },
 

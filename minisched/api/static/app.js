@@ -182,11 +182,13 @@ function banners() {
   };
 }
 
-function buildShell() {
+/** `scrolled`: px that the first view is scrolled down to. */
+function buildShell(scrolled = 0) {
   const top = header();
   const bands = banners();
   const main = h("main", { id: "main", tabindex: "-1" });
   let view = null;
+  let place = scrolled;
   const skip = h("a", { class: "skip", href: "#main", text: t("skip_link"), on: { click: (e) => (e.preventDefault(), main.focus()) } });
   document.body.replaceChildren(skip, top.el, bands.el, main, speaker);
 
@@ -207,7 +209,10 @@ function buildShell() {
       bands.take(view);
       try {
         const found = await VIEWS[name]();
-        if (mine === shown) leaveView = found.mount(main, store, announce) ?? (() => {});
+        if (mine !== shown) return;
+        leaveView = found.mount(main, store, announce) ?? (() => {});
+        scrollTo(0, place);
+        place = 0;
       } catch (error) {
         if (mine !== shown) return;
         view = null;
@@ -290,9 +295,10 @@ window.addEventListener("hashchange", async () => {
 });
 onDenied(() => ["live", "poll", "lost"].includes(store.link) && store.setLink("denied"));
 onLang(() => {
-  if (!document.querySelector("main.signin")) {
-    leaveShell();
-    leaveShell = buildShell();
-  }
+  if (document.querySelector("main.signin")) return;
+  const scrolled = scrollY;
+  leaveShell();
+  leaveShell = buildShell(scrolled);
+  document.querySelector(".language").focus({ preventScroll: true }); // it is another one now
 });
 Promise.all([takeTokenFromAddress(), ready()]).then(start);

@@ -199,7 +199,8 @@ export function fmtTime(iso, { seconds = true, date = false } = {}) {
   return -new Date(instant).getTimezoneOffset() === offset ? text : `${text} ${zoneWord(offset)}`;
 }
 
-function zoneWord(offset) {
+/** "UTC+8" of an offset in minutes. */
+export function zoneWord(offset) {
   const minutes = Math.abs(offset);
   return `UTC${offset < 0 ? "−" : "+"}${Math.floor(minutes / 60)}${minutes % 60 ? `:${two(minutes % 60)}` : ""}`;
 }

@@ -180,9 +180,9 @@ class Place {
     this.run = new RunView(
       runId,
       (path, use) => this.ask(path, use),
-      (run) => {
+      (run, gone) => {
         if (stop) stop.hidden = !UNFINISHED.has(run.status);
-        log.hidden = !run.attempts.length;
+        log.hidden = gone || !run.attempts.length;
       },
     );
     content.append(this.run.el);

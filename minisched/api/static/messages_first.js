@@ -47,7 +47,7 @@ export const FIRST = {
 
   // ---- triggers ----
   trigger_schedule: ["Schedule", "时间表"],
-  trigger_manual: ["By hand", "手工"],
+  trigger_manual: ["By hand", "手动"],
   trigger_dependency: ["Dependency", "依赖"],
   trigger_catchup: ["Catch-up", "补跑"],
   trigger_reboot: ["Boot", "开机"],
@@ -95,7 +95,7 @@ export const FIRST = {
   config_broken: ["The config file has {n} problem; the engine runs on with the last good one.|The config file has {n} problems; the engine runs on with the last good one.", "配置文件有 {n} 处问题；引擎继续使用上一份正确的配置。"],
   engine_troubled: ["The engine has {n} problem.|The engine has {n} problems.", "引擎有 {n} 个问题。"],
   engine_hangs: ["The engine's loop has stood still for {span}: nothing is due meanwhile. A disk that hangs is the usual cause.", "引擎主循环已停滞 {span}：期间不会有任务到时间。常见原因是磁盘无响应。"],
-  clock_unset: ["The engine's clock is not set: no due time can be trusted.", "引擎的时钟尚未校准：到期时间不可信。"],
+  clock_unset: ["The engine's clock is not set: no due time can be trusted.", "引擎的时钟尚未校准：应运行的时间不可信。"],
   messages_failed: ["{n} message could not be sent|{n} messages could not be sent", "{n} 条消息未能送达"],
   messages_failed_today: ["{n} message could not be sent in the last 24 h|{n} messages could not be sent in the last 24 h", "过去 24 小时有 {n} 条消息未能送达"],
   show: ["Show", "查看"],
@@ -120,7 +120,7 @@ export const FIRST = {
 
   // ---- toolbar, groups ----
   search: ["Search", "搜索"],
-  search_hint: ["Search name, id, tag", "搜索名称、标识、标签"],
+  search_hint: ["Search name, id, tag", "搜索名称、ID、标签"],
   all_tags: ["All tags", "全部标签"],
   tag: ["Tag", "标签"],
   new_task: ["New task", "新建任务"],
@@ -134,7 +134,7 @@ export const FIRST = {
   empty_hint: ["A task is a command and when to run it. Make one here, or write it into tasks/config.json.", "任务就是一条命令，加上它何时运行。可以在这里新建，也可以写入 tasks/config.json。"],
 
   // ---- card ----
-  by_hand_only: ["by hand only", "仅手工运行"],
+  by_hand_only: ["by hand only", "仅手动运行"],
   next_run: ["Next run", "下次运行"],
   last_run: ["Last run", "上次运行"],
   in_a_row: ["{n} in a row", "连续 {n} 次"],

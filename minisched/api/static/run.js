@@ -11,7 +11,7 @@ const TAIL_LINES = 1000;
 // Details in the engine's English that say no more than the words of the page.
 const TOLD = /^(exit code \d+|ended by signal \d+|\d+ due times|[\w-]+ ended as [a-z_]+( \/ [a-z_]+)?|waited \S+ s for [\w, -]+)$/;
 
-/** `ask(path, use)` as the history has it; `told(run)` is called with each state of the run. */
+/** `ask(path, use)` as the history has it; `told(run, gone)` is called with each state of the run and of its output. */
 export class RunView {
   constructor(runId, ask, told) {
     Object.assign(this, { runId, ask, told });
@@ -46,9 +46,10 @@ export class RunView {
     const key = JSON.stringify({ ...run, output_tail: "" });
     if (key !== this.shown) clear(this.facts).append(factList(run), attemptTable(run));
     [this.shown, this.run] = [key, run];
-    this.told(run);
+    this.told(run, this.output.gone);
     const over = !UNFINISHED.has(run.status); // then all of its output is there to be read
     const read = await this.output.read(run);
+    if (this.output.gone) this.told(run, true);
     if (over && read) this.live = false;
   }
 }
@@ -77,6 +78,7 @@ class Output {
         this.tell(failure(error)); // what is there stays
         return false;
       }
+      this.gone = true;
       this.show(run.output_tail ?? "", "");
       this.tell(t(run.output_tail ? "output_gone" : "output_gone_all"));
       return true;

@@ -2,7 +2,7 @@
 import { acts } from "./acts.js";
 import { ApiError, call, token } from "./api.js";
 import { axis, placeOf } from "./axis.js";
-import { button, h, loadStyle, now, setText, visible } from "./dom.js";
+import { button, h, loadStyle, now, setText, visible, zoneWord } from "./dom.js";
 import { failure } from "./failure.js";
 import { t } from "./i18n.js";
 import { describe, marksOf } from "./marks.js";
@@ -12,7 +12,7 @@ const HOURS_KEY = "minisched.timeline";
 const FRESH_MS = 60000; // due times move on; runs come by events
 const TICK_MS = 5000;
 const NARROW = 640; // px; below it the names stand above their lanes
-const LEGEND = ["success", "business_failure", "technical_failure", "running", "queued", "skipped", "missed", "cancelled", "due"];
+const LEGEND = ["success", "business_failure", "technical_failure", "running", "retrying", "queued", "waiting", "skipped", "missed", "cancelled", "due"];
 
 export function mount(el, store) {
   const view = new Timeline(el, store);
@@ -172,7 +172,8 @@ class Timeline {
     if (width <= 0) return;
     const { labels, lines } = axis(this.scale);
     this.lines.replaceChildren(...lines, this.line);
-    this.axis.replaceChildren(h("div", { class: "tl-scale" }, ...labels));
+    const zone = h("span", { class: "tl-zone" }, zoneWord(-new Date().getTimezoneOffset()));
+    this.axis.replaceChildren(zone, h("div", { class: "tl-scale" }, ...labels));
     this.axis.nextSibling.style.setProperty("--tl-now", `${placeOf(now(), this.scale)}px`);
     this.redraw();
   }
