@@ -85,6 +85,9 @@ def test_a_raw_log_is_a_download_with_a_fixed_name(api: Api, logs: Logs) -> None
     beyond = api.get("/tasks/t/log?raw=1&offset=100000")
     assert (beyond.headers["Content-Length"], download(beyond)) == ("0", b"")
     assert api.get("/tasks/other/log?raw=1").headers["Content-Length"] == "0"  # there is no file yet
+    (api.path / "logs" / "t.log.2026-11-17").write_text("of yesterday\n")
+    assert download(api.get("/tasks/t/log?raw=1")) == b"of yesterday\n" + text
+    assert download(api.get("/tasks/t/log?raw=1&offset=0")) == text
     assert r"\x1b[31m red <script>" in api.get("/tasks/t/log?raw=0").json["text"]
 
 

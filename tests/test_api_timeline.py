@@ -55,6 +55,7 @@ def test_a_lane_has_its_past_and_its_due_times(api: Api) -> None:
     assert len(lanes["hourly"]["due"]) == 24
     assert lanes["hourly"]["due"][0] == "2026-11-18T12:00:00+00:00"
     assert (len(lanes["often"]["due"]), found["truncated"]) == (50, True)
+    assert [lane["due_truncated"] for lane in lanes.values()] == [False, True, False, False, False]
     assert lanes["often"]["due"][0] == "2026-11-18T19:07:00+08:00"
     [start] = lanes["jittered"]["due"]
     assert "2026-11-18T12:00:00" < start < "2026-11-18T12:10:00"
@@ -67,6 +68,13 @@ def test_the_span_is_asked_for(api: Api) -> None:
         lane = api.get(f"/timeline?hours={hours}").json["lanes"][0]
         assert (len(lane["runs"]), len(lane["due"])) == (runs, due)
     assert api.get("/timeline?hours=169").code == "bad_request"
+
+
+def test_due_times_that_are_all_told_are_not_called_cut(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    for most, cut in ((24, False), (23, True)):
+        monkeypatch.setattr("minisched.api.timeline.MOST_DUE", most)
+        lane = api.get("/timeline").json["lanes"][0]
+        assert (len(lane["due"]), lane["due_truncated"]) == (most, cut)
 
 
 def test_too_many_runs_are_cut_and_told(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,6 +60,26 @@ def test_a_log_is_followed_page_by_page_to_its_end(tmp_path: Path) -> None:
     assert rotations == len(logs.names()) - 1
 
 
+def test_a_whole_log_is_all_its_files_the_oldest_first(tmp_path: Path) -> None:
+    logs = Logs(tmp_path, max_bytes=2000, backup_count=5)
+    for number in range(40):
+        logs.run(1, f"line {number}")
+    (tmp_path / "t.log.old").write_text("of somebody else")
+    blocks = READER.raw(logs.path, None)
+    size = blocks.size
+    data = b"".join(blocks)
+    assert size == len(data) == sum((tmp_path / name).stat().st_size for name in logs.names() if name != "t.log.old")
+    told = [int(line.rsplit(b" ", 1)[1]) for line in data.splitlines() if b"out] line" in line]
+    assert len(told) > 20 and told == list(range(told[0], 40))  # the oldest are gone by the log's own settings
+    assert b"".join(READER.raw(logs.path, 0)) == Path(logs.path).read_bytes()
+    unread = READER.raw(logs.path, None)
+    next(unread)
+    descriptors = len(os.listdir("/proc/self/fd"))
+    unread.close()
+    assert len(os.listdir("/proc/self/fd")) == descriptors - 2  # the live file and the one that was read
+    assert (unread.size, list(unread)) == (0, [])
+
+
 def test_a_raw_log_has_the_length_that_is_told_however_the_file_grows(tmp_path: Path) -> None:
     path = tmp_path / "t.log"
     path.write_bytes(b"a" * 200_000)

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from page_kit import GONE, HELD, Engine, OpenPage, card, engine, expect
+from page_kit import GONE, HELD, Engine, OpenPage, card, engine, expect, view
 from running import eventually
 
 AT_ONCE = 2  # max_running: `long` and `longer` take both places
@@ -39,7 +39,7 @@ def tasks(passed: float, soon: float) -> list[dict[str, Any]]:
         {"task_id": "waiting", "task_exec": "true", "task_schedule": at(soon), "task_dependencies": ["idle", "long"]},
         {"task_id": "idle", "task_exec": "true", "task_schedule": "@daily"},
         {"task_id": "off", "task_exec": "true", "enabled": False, "task_schedule": "@daily"},
-        {"task_id": "long", "task_exec": HELD.format(name="long")},
+        {"task_id": "long", "task_exec": HELD.format(name="long"), "task_overlap": "queue"},
         {"task_id": "longer", "task_exec": HELD.format(name="long")},
         {"task_id": "queued", "task_exec": "true"},
     ]
@@ -66,7 +66,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         )
         running.until("retrying", "retrying")
         running.until("waiting", "waiting")
-        for task_id in ("long", "longer", "queued"):
+        for task_id in ("long", "longer", "queued", "long"):
             running.run(task_id)
         running.until("queued", "queued")
         yield running
@@ -80,7 +80,7 @@ STATES = {
     "unstartable": ("Technical failure", "could not be started: .*no-such-program", "attention"),
     "missed": ("Missed", "due while the engine was not running", "attention"),
     "skipped": ("Skipped", "depends on business, which ended as: Business failure", "attention"),
-    "long": ("Running", r"\d+ s", "active"),
+    "long": ("Running", r"\d+ s.*1 queued", "active"),
     "retrying": ("Retrying", r"attempt 2 of 3 in \d+ min.*after: exit code 75", "active"),
     "queued": ("Queued", "as many processes run as max_running allows", "active"),
     "waiting": ("Waiting", "due, but waits for the success of idle, long", "active"),
@@ -165,10 +165,12 @@ SEARCH = """async () => {
 def test_a_thousand_tasks_are_searched_in_no_time(
     tmp_path_factory: pytest.TempPathFactory, open_page: OpenPage
 ) -> None:
-    many = [
+    many: list[dict[str, Any]] = [
         {"task_id": f"t{n}", "task_name": f"Task number {n}", "task_exec": "true", "task_schedule": f"{n % 60} 0 1 1 *"}
         for n in range(MANY)
     ]
+    for n in range(1, 30):
+        many[n]["task_dependencies"] = ["t0"]
     with engine(tmp_path_factory.mktemp("many"), *many) as mine:
         page = open_page(mine.link, expected=GONE)
         expect(page.get_by_text(f"{MANY} never ran")).to_be_visible()
@@ -177,3 +179,9 @@ def test_a_thousand_tasks_are_searched_in_no_time(
         assert max(min(spans) for spans in zip(*tries)) < FILTER_MS, tries
         page.get_by_role("searchbox").fill("number 999")
         expect(page.locator(".card")).to_have_count(1)
+        page.set_viewport_size({"width": 360, "height": 740})
+        view(page, "graph")  # a large one is shown in part, and so that it can be read
+        scene = page.locator(".gr-svg > g").first
+        expect(scene).to_have_attribute("transform", re.compile(r"translate\(20\.0 .*scale\(0\.7500\)"))
+        page.get_by_role("button", name="Fit").click()
+        expect(scene).to_have_attribute("transform", re.compile(r"scale\(0\.[12]"))

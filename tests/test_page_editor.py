@@ -204,6 +204,64 @@ def test_a_form_left_with_changes_asks(one: Engine, open_page: OpenPage) -> None
     assert page.evaluate("dispatchEvent(new Event('beforeunload', {cancelable: true}))")  # the page itself may be left
 
 
+def test_no_number_of_escapes_loses_a_change(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    edit(page, "clean")
+    page.keyboard.type("Never saved")
+    dialogs = page.locator("dialog[open]")
+    for _ in range(4):  # the browser itself would close at the second
+        page.keyboard.press("Escape")
+        expect(dialogs).to_have_count(2)
+        page.keyboard.press("Escape")
+        expect(dialogs).to_have_count(1)
+    for _ in range(6):
+        page.keyboard.down("Escape")  # held down
+    expect(dialogs).to_have_count(2)
+    page.keyboard.up("Escape")
+    page.keyboard.press("Escape")
+    expect(dialogs).to_have_count(1)
+    dialog(page).evaluate("el => el.close()")  # as a phone's way back does
+    expect(dialog(page)).to_contain_text("Leave without saving?")
+    dialog(page).get_by_role("button", name="Keep editing").click()
+    expect(field(page, "task_name").locator("input")).to_have_value("Never saved")
+
+
+def test_a_task_deleted_meanwhile_can_be_saved_as_a_new_one(one: Engine, open_page: OpenPage) -> None:
+    one.call("POST /tasks", {"task_id": "gone", "task_exec": "true"})
+    page = open_page(one.link, expected="404|412")
+    edit(page, "gone")
+    page.keyboard.type("Back again")
+    one.call("DELETE /tasks/gone")
+    save(page)
+    dialog(page).get_by_role("button", name="Load the newest and keep my changes").click()
+    expect(dialog(page).locator(".ed-summary")).to_contain_text("The task was deleted meanwhile.")
+    dialog(page).get_by_role("button", name="Save as a new task").click()
+    expect(page.locator("dialog")).to_have_count(0)
+    assert task(one, "gone") == {"task_id": "gone", "task_exec": "true", "task_name": "Back again"}
+
+
+def test_changes_outlive_a_token_that_is_refused(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="401", fresh=True)
+    edit(page, "rich")
+    page.keyboard.type("Kept")
+    page.evaluate("localStorage.setItem('minisched.token', 'another')")
+    save(page)
+    expect(dialog(page).locator(".ed-summary")).to_contain_text("The engine refuses the token")
+    expect(field(page, "task_name").locator("input")).to_have_value("Kept")
+    page.evaluate("token => localStorage.setItem('minisched.token', token)", one.token)  # as signing in elsewhere does
+    save(page)
+    expect(page.locator("dialog")).to_have_count(0)
+    expect(card(page, "rich").locator(".card-name")).to_have_text("Kept")
+    edit(page, "rich")
+    page.keyboard.type("Lost")
+    page.evaluate("localStorage.setItem('minisched.token', 'another')")
+    save(page)
+    expect(dialog(page).locator(".ed-summary")).to_contain_text("The engine refuses the token")
+    page.keyboard.press("Escape")
+    dialog(page).get_by_role("button", name="Discard the changes").click()
+    expect(page.get_by_label("Token")).to_be_visible()
+
+
 def test_a_task_that_changed_meanwhile_is_not_written_over(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="412|409")
     edit(page, "clean")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from page_kit import Engine, OpenPage, Page, card, dialog, expect, view
-from page_rooms import furnished, rooms
+from page_rooms import furnished, rooms, runs
 from test_page_files import MESSAGES
 
 PHONE = (360, 740)
@@ -83,11 +83,28 @@ def test_no_room_is_too_wide_for_a_phone_in_english(one: Engine, open_page: Open
         hold_width(page, room)
 
 
+def test_a_page_at_double_zoom_keeps_its_words_whole_and_its_log_at_full_size(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, size=(720, 450))
+    for room in runs(page, "rich"):
+        if room == "history":
+            lines = """() => [...document.querySelectorAll('.runs .col-time button, .runs .col-trigger')].map((el) => {
+              const range = document.createRange();
+              range.selectNodeContents(el);
+              return range.getClientRects().length;
+            })"""
+            assert set(page.evaluate(lines)) == {1}
+        if room == "log":
+            width = page.evaluate("document.body.clientWidth")  # without the room of a scrollbar
+            assert dialog(page).bounding_box() == {"x": 0, "y": 0, "width": width, "height": 450}
+            expect(dialog(page)).to_have_css("border-radius", "0px")
+
+
 def test_the_language_is_switched_and_remembered(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     expect(card(page, "held").locator(".card-word")).to_have_text("Running")
     expect(card(page, "good").locator(".card-meta")).to_contain_text("every hour")
     page.get_by_role("button", name="中文").click()
+    expect(page.get_by_role("button", name="English")).to_be_focused()
     expect(card(page, "held").locator(".card-word")).to_have_text("运行中")
     expect(card(page, "good").locator(".card-meta")).to_contain_text("每小时")
     page.reload()

@@ -118,11 +118,29 @@ def test_public_states_can_be_seen_and_nothing_done(
     tmp_path_factory: pytest.TempPathFactory, open_page: OpenPage
 ) -> None:
     public = {"port": 0, "public_status": True}
-    with engine(tmp_path_factory.mktemp("public"), {"task_id": "a", "task_exec": "true"}, http=public) as mine:
+    tasks = [
+        {"task_id": "a", "task_exec": "true"},
+        {"task_id": "b", "task_exec": "true", "task_dependencies": ["a"]},
+    ]
+    with engine(tmp_path_factory.mktemp("public"), *tasks, http=public) as mine:
         mine.run("a")
-        eventually(lambda: mine.home.ended("a"))
-        page = open_page(mine.url, expected=GONE)
+        eventually(lambda: mine.home.ended("b"))
+        page = open_page(mine.url, expected=f"{GONE}|401")
         expect(card(page, "a")).to_have_attribute("data-status", "success")
         expect(page.locator(".banner")).to_contain_text("You see the task states only.")
         expect(page.locator(".card-actions")).to_have_count(0)
         expect(page.get_by_role("button", name="New task")).to_have_count(0)
+        expect(page.locator(".tab")).to_have_count(3)  # the engine is none of them
+        card(page, "a").locator(".bar").click()
+        view(page, "timeline")
+        page.locator(".tl-mark[role=gridcell]").first.click()
+        view(page, "graph")
+        page.locator('.gr-node[data-id="b"]').click()
+        expect(page.locator(".gr-acts button")).to_have_text(["History"])
+        page.locator(".gr-acts button").click()
+        page.locator(".runs tbody tr").click()
+        expect(page.locator("dialog h2")).to_have_text("History: b")  # it leads no further
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Back to the task states").click()
+        expect(card(page, "a")).to_be_visible()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
-from page_kit import HELD, Engine, OpenPage, card, dialog, engine, expect, view
+from page_kit import HELD, Engine, OpenPage, card, choose, dialog, engine, expect, view
 from running import eventually
 
 
@@ -23,7 +23,12 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         },
         {"task_id": "clean", "task_exec": "true", "task_dependencies": ["extract"]},
         {"task_id": "report", "task_exec": "echo reported", "task_dependencies": ["clean"]},
-        {"task_id": "alone", "task_name": "Alone", "task_exec": "exit 3"},
+        {
+            "task_id": "alone",
+            "task_name": "Alone",
+            "task_exec": "exit 3",
+            "task_schedule": f"* {(datetime.now().hour + 2) % 24} * * *",  # more due times than are told
+        },
     ]
     with engine(tmp_path_factory.mktemp("views"), *tasks) as running:
         running.run("alone")
@@ -44,6 +49,10 @@ def test_the_timeline_shows_what_ran_and_what_is_due_and_opens_it(one: Engine, o
         .get_by_role("gridcell")
     )
     assert due.filter(has_not=page.locator(".tl-run")).count() >= 20  # each hour of the next day
+    more = lane.get_by_role("gridcell", name="and so on")
+    band, track = more.bounding_box(), lane.locator(".tl-track").bounding_box()
+    assert band and track
+    assert abs(band["x"] + band["width"] - track["x"] - track["width"]) < 2  # to the right edge
     run.hover()
     expect(page.get_by_role("tooltip")).to_contain_text("Alone")
     run.click()
@@ -137,3 +146,14 @@ def test_a_config_broken_by_hand_is_told_until_it_is_mended(one: Engine, open_pa
     expect(page.get_by_text("The config file is in force.")).to_be_visible()
     view(page, "tasks")
     expect(banner).to_have_count(0)
+
+
+def test_with_a_broken_config_a_task_that_cannot_be_disabled_says_why(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="409")
+    good = one.home.config.read_text()
+    one.home.config.write_text(good.replace("exit 3", "exit 3\n"))
+    expect(page.locator(".banner")).to_contain_text("The config file has 1 problem")
+    choose(page, "alone", "disable")
+    expect(page.locator(".notice.bad")).to_contain_text("The config file has problems; mend it first (Engine view).")
+    one.home.config.write_text(good)
+    expect(page.locator(".banner")).to_have_count(0)

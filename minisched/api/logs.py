@@ -58,7 +58,7 @@ def _log(call: Call, path: str, name: str) -> Response:
     asked, logs = call.query, call.ports.logs
     place = _cursor(asked["offset"])
     if asked["raw"]:
-        blocks = logs.raw(path, place.offset if place else 0)
+        blocks = logs.raw(path, place.offset if place else None)
         return _download(blocks, name, ("Content-Length", str(blocks.size)))
     before = _cursor(asked["before"])
     if before is not None:

@@ -117,8 +117,9 @@ class LogReader(Protocol):
     def before(self, path: str, place: LogMark, limit: int) -> LogPage:
         """The whole lines that end at `place`."""
 
-    def raw(self, path: str, offset: int) -> RawLog:
-        """The live file's bytes from `offset` to its present end, as they are."""
+    def raw(self, path: str, offset: Optional[int]) -> RawLog:
+        """The bytes of all files of the log to its present end, as they are; with `offset` those of the live file from
+        there on."""
 
     def run(self, path: str, run: TaskExecution, cursor: Any, limit: int) -> Optional[LogPage]:
         """The run's own lines from a cursor on: (attempt, LogMark), or a number of bytes of its output. None: they are

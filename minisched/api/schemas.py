@@ -243,6 +243,7 @@ SCHEMAS: dict[str, Schema] = {
                 task_name=TEXT,
                 runs=items(fields(**{name: _RUN[name] for name in _TIMELINE_RUN})),
                 due=items(TIME, 50),
+                due_truncated={**FLAG, "description": "More of them follow on the last of `due`."},
             )
         ),
         truncated={**FLAG, "description": "There are more runs or due times than are told."},

@@ -45,14 +45,16 @@ def timeline(call: Call) -> Response:
         zone = load_zone(view.task.task_timezone)
         # One that began before the span may still be at work.
         shown = {**{run.run_id: run for run in view.live}, **runs.get(task_id, {})}
-        due = _due(view.task, now, now + span_s, zone, limit)
-        truncated = truncated or len(due) == limit
+        due = _due(view.task, now, now + span_s, zone, limit + 1)  # one more tells whether that is all
+        due_truncated = len(due) > limit
+        truncated = truncated or due_truncated
         lanes.append(
             {
                 "task_id": task_id,
                 "task_name": view.task.task_name,
                 "runs": [_run(shown[run_id], zone) for run_id in sorted(shown)],
-                "due": [iso(moment, zone) for moment in due],
+                "due": [iso(moment, zone) for moment in due[:limit]],
+                "due_truncated": due_truncated,
             }
         )
     zone = engine_zone(ports)

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Optional, Union
 from minisched.api.ports import LogPage
 from minisched.model import LogMark
 from minisched.model.visible import visible
-from minisched.tasklog import Jump, OutputGone, last_lines, lines_before, read_from, read_run, run_lines
+from minisched.tasklog import (
+    Jump,
+    OutputGone,
+    inode_of,
+    last_lines,
+    lines_before,
+    log_files,
+    read_from,
+    read_run,
+    run_lines,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,8 +76,8 @@ class LogReader:
         end = LogMark(start.inode, start.offset + len(data)) if data else start
         return self._page(data, start, end, anew=bool(place.inode) and end.inode != place.inode, at_end=False)
 
-    def raw(self, path: str, offset: int) -> RawLog:
-        return _Blocks(path, offset)
+    def raw(self, path: str, offset: Optional[int]) -> RawLog:
+        return _WholeLog(path) if offset is None else _Blocks(path, offset)
 
     def run(self, path: str, run: TaskExecution, cursor: Cursor, limit: int) -> Optional[LogPage]:
         if isinstance(cursor, tuple):
@@ -185,6 +195,10 @@ class _Blocks:
     def size(self) -> int:
         return self._end - self._offset
 
+    @property
+    def inode(self) -> int:
+        return inode_of(os.fstat(self._fd)) if self._fd >= 0 else 0
+
     def __iter__(self) -> _Blocks:
         return self
 
@@ -200,3 +214,35 @@ class _Blocks:
         fd, self._fd, self._end = self._fd, -1, self._offset
         if fd >= 0:
             os.close(fd)
+
+
+class _WholeLog:
+    """All files of a log, the oldest first. Their sizes add up to what is told at first: of a rotated file nothing
+    changes any more. One that is deleted before its turn came cuts the download short, which its reader can see."""
+
+    def __init__(self, path: str) -> None:
+        self._live = _Blocks(path, 0)  # before the others: what is renamed in between is found twice, not never
+        older = [(name, size) for inode, size, name in log_files(path) if inode != self._live.inode and name != path]
+        self._older = deque(older)
+        self._now: Optional[_Blocks] = None
+
+    @property
+    def size(self) -> int:
+        return sum(size for _, size in self._older) + (self._now.size if self._now else 0) + self._live.size
+
+    def __iter__(self) -> _WholeLog:
+        return self
+
+    def __next__(self) -> bytes:
+        while self._older or self._now:
+            self._now = self._now or _Blocks(self._older.popleft()[0], 0)
+            for block in self._now:
+                return block
+            self._now = None
+        return next(self._live)
+
+    def close(self) -> None:
+        self._older.clear()
+        for blocks in (self._now, self._live):
+            if blocks:
+                blocks.close()

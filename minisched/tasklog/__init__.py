@@ -11,12 +11,14 @@ The time is that of the reading, which is within 1 s of the writing.
 """
 
 from minisched.tasklog.engine_log import engine_logger
+from minisched.tasklog.handler import inode_of
 from minisched.tasklog.lines import visible_line
 from minisched.tasklog.reading import (
     Jump,
     OutputGone,
     last_lines,
     lines_before,
+    log_files,
     read_from,
     read_remains,
     read_run,
@@ -31,8 +33,10 @@ __all__ = [
     "RunLog",
     "TaskLogs",
     "engine_logger",
+    "inode_of",
     "last_lines",
     "lines_before",
+    "log_files",
     "read_from",
     "read_remains",
     "read_run",

@@ -231,8 +231,8 @@ def _line_end_before(file: BinaryIO, size: int) -> int:
     return start + end if end or not start else size  # a line longer than any of ours
 
 
-def _files(path: str) -> list[tuple[int, str]]:
-    """(inode, path) of the log's files, oldest first, the live one last."""
+def log_files(path: str) -> list[tuple[int, int, str]]:
+    """(inode, bytes, path) of the log's files, oldest first, the live one last."""
     files = []
     for name in [name for _, name in rotated_files(path)] + [path]:
         try:
@@ -240,8 +240,12 @@ def _files(path: str) -> list[tuple[int, str]]:
         except OSError:
             continue
         if stat.S_ISREG(found.st_mode):
-            files.append((inode_of(found), name))
+            files.append((inode_of(found), found.st_size, name))
     return files
+
+
+def _files(path: str) -> list[tuple[int, str]]:
+    return [(inode, name) for inode, _, name in log_files(path)]
 
 
 def _open_inode(path: str, inode: int) -> Optional[BinaryIO]:

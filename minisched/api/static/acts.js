@@ -2,12 +2,13 @@
 import { call } from "./api.js";
 import { visible } from "./dom.js";
 import { confirm, notice } from "./dialog.js";
+import { failure } from "./failure.js";
 import { t } from "./i18n.js";
 import { closeMenu, openMenu } from "./menu.js";
 import { menuRows } from "./card.js";
 import { room } from "./rooms.js";
 import { store } from "./store.js";
-import { UNFINISHED, failure, leadRun } from "./words.js";
+import { UNFINISHED, leadRun } from "./words.js";
 
 const path = (card, rest = "") => `/tasks/${encodeURIComponent(card.task_id)}${rest}`;
 const nameOf = (card) => visible(card.task_name);
@@ -58,9 +59,12 @@ export const acts = {
     const options = { detail: t("delete_detail"), check: t("delete_check", { id: card.task_id }) };
     if (!(await confirm(t("delete_question", { task: nameOf(card) }), t("delete"), options))) return;
     await attempt(null, async () => {
-      await call("DELETE", path(card));
+      const gone = await call("DELETE", path(card)).then(() => false, (error) => {
+        if (error.status !== 404) throw error;
+        return true; // by somebody else
+      });
       store.remove(card.task_id);
-      notice(t("deleted_now", { task: nameOf(card) }), "good");
+      notice(t(gone ? "deleted_before" : "deleted_now", { task: nameOf(card) }), "good");
     });
   },
 

@@ -52,6 +52,12 @@ async function takeTokenFromAddress() {
   return true;
 }
 
+/** Close what dialogs are open: all but one whose changes would be lost. Gives a function to wait for that one with. */
+async function closeDialogs(options) {
+  const { closeAll } = document.querySelector("dialog[open]") ? await import("./dialog.js") : {};
+  return closeAll?.(options) ?? (() => null);
+}
+
 function signOut() {
   setToken("");
   disconnect();
@@ -72,13 +78,16 @@ function setTheme(name) {
 
 // ---- shell ----
 
+/** The views that there are: without a token the engine is not among them. */
+const views = () => Object.keys(VIEWS).filter((name) => name !== "engine" || token());
+
 function viewInAddress() {
   const name = location.hash.slice(1).split("/")[0];
-  return VIEWS[name] ? name : "tasks";
+  return views().includes(name) ? name : "tasks";
 }
 
 function header() {
-  const tabs = Object.keys(VIEWS).map((name) =>
+  const tabs = views().map((name) =>
     h("a", { href: `#${name}`, class: "tab", dataset: { view: name } }, t(`view_${name}`), name === "engine" && [h("span", { class: "tab-dot", hidden: true }), h("span", { class: "tab-count", role: "img", hidden: true })]),
   );
   const light = h("span", { class: "link-light", role: "img" });
@@ -95,7 +104,7 @@ function header() {
     { type: "button", class: "icon-button language", lang: other, title: t("language_tip"), "aria-label": `${t("language")}: ${t("language_tip")}`, on: { click: () => setLang(lang() === "zh" ? "en" : "zh") } },
     t("language"),
   );
-  const out = iconButton("signout", t(token() ? "sign_out" : "signin_title"), token() ? signOut : () => showSignin(), { class: "sign" });
+  const out = token() ? iconButton("signout", t("sign_out"), signOut, { class: "sign" }) : iconButton("signin", t("signin_title"), () => showSignin(), { class: "sign" });
   const el = h(
     "header",
     { class: "header" },
@@ -123,8 +132,9 @@ function header() {
       const { status } = store;
       const trouble = status && (status.config.problems.length || troubles(status).length);
       const failed = store.failedUnseen();
-      el.querySelector(".tab-dot").hidden = !trouble || failed > 0;
       const count = el.querySelector(".tab-count");
+      if (!count) return;
+      el.querySelector(".tab-dot").hidden = !trouble || failed > 0;
       count.hidden = !failed;
       setText(count, failed > 99 ? "99+" : String(failed));
       count.title = t("messages_failed", { n: failed });
@@ -172,15 +182,18 @@ function banners() {
   };
 }
 
-function buildShell() {
+/** `scrolled`: px that the first view is scrolled down to. */
+function buildShell(scrolled = 0) {
   const top = header();
   const bands = banners();
   const main = h("main", { id: "main", tabindex: "-1" });
   let view = null;
+  let place = scrolled;
   const skip = h("a", { class: "skip", href: "#main", text: t("skip_link"), on: { click: (e) => (e.preventDefault(), main.focus()) } });
   document.body.replaceChildren(skip, top.el, bands.el, main, speaker);
 
   async function show() {
+    await closeDialogs(); // they belong to where one was
     const deep = /^#task\/([A-Za-z0-9_-]{1,64})$/.exec(location.hash);
     const name = viewInAddress();
     if (deep) room("./history.js").then(({ openHistory }) => openHistory(deep[1]), () => {});
@@ -196,7 +209,10 @@ function buildShell() {
       bands.take(view);
       try {
         const found = await VIEWS[name]();
-        if (mine === shown) leaveView = found.mount(main, store, announce) ?? (() => {});
+        if (mine !== shown) return;
+        leaveView = found.mount(main, store, announce) ?? (() => {});
+        scrollTo(0, place);
+        place = 0;
       } catch (error) {
         if (mine !== shown) return;
         view = null;
@@ -206,7 +222,7 @@ function buildShell() {
   }
 
   const take = () => {
-    if (store.link === "denied") return showSignin(token() ? t("signin_wrong") : "");
+    if (store.link === "denied") return denied();
     document.documentElement.classList.toggle("is-lost", store.link === "lost");
     top.take();
     bands.take(view);
@@ -226,14 +242,32 @@ function buildShell() {
   };
 }
 
+let leaving = false;
+
+/** The engine refuses the token: to the sign-in, but not over changes that are not saved yet. */
+async function denied() {
+  if (leaving) return;
+  leaving = true;
+  const refused = token();
+  await (await closeDialogs({ denied: true }))();
+  leaving = false;
+  if (token() !== refused && token()) start(); // signed in elsewhere meanwhile
+  else showSignin(refused ? t("signin_wrong") : "");
+}
+
 async function showSignin(told = "") {
+  const states = store.loaded && !token();
   leaveShell();
   leaveShell = () => {};
   disconnect();
-  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
-  document.documentElement.classList.remove("is-lost", "modal");
+  await (await closeDialogs())();
+  document.documentElement.classList.remove("is-lost");
+  const back = () => {
+    history.replaceState(null, "", location.pathname);
+    start();
+  };
   try {
-    (await room("./signin.js")).mountSignin(document.body, told, start);
+    (await room("./signin.js")).mountSignin(document.body, told, start, states ? back : null);
   } catch {
     document.body.replaceChildren(h("div", { class: "empty" }, h("p", { text: t("err_network") }), button(t("try_again"), () => location.reload())));
   }
@@ -255,14 +289,16 @@ loadAhead();
 setTheme(theme());
 window.addEventListener("hashchange", async () => {
   if (!(await takeTokenFromAddress())) return;
+  await (await closeDialogs())();
   disconnect();
   start();
 });
 onDenied(() => ["live", "poll", "lost"].includes(store.link) && store.setLink("denied"));
 onLang(() => {
-  if (!document.querySelector("main.signin")) {
-    leaveShell();
-    leaveShell = buildShell();
-  }
+  if (document.querySelector("main.signin")) return;
+  const scrolled = scrollY;
+  leaveShell();
+  leaveShell = buildShell(scrolled);
+  document.querySelector(".language").focus({ preventScroll: true }); // it is another one now
 });
 Promise.all([takeTokenFromAddress(), ready()]).then(start);

@@ -4,6 +4,7 @@ import { lang, t } from "./i18n.js";
 import { FAILURES, UNFINISHED, kindOf, leadRun, retryWords, timeOf, why } from "./words.js";
 
 const STRIP = 30;
+const TURN_MS = 700; // a click that comes so soon after the button turned was meant for what it was before
 
 export class Card {
   /** `acts`: {run, stop, history, log, menu, openRun}, each called with the card's data; `readOnly`: without actions. */
@@ -20,6 +21,7 @@ export class Card {
       tags: h("span", { class: "card-tags" }),
       word: h("span", { class: "card-word" }),
       note: h("span", { class: "muted number" }),
+      also: h("span", { class: "card-also" }),
       why: h("p", { class: "card-why" }),
     };
     const p = this.parts;
@@ -28,7 +30,7 @@ export class Card {
       { class: "card", dataset: { taskId: data.task_id } },
       p.state,
       h("div", { class: "card-title" }, p.name, h("p", { class: "card-meta muted" }, p.id, " ", p.plan, p.tags)),
-      h("div", { class: "card-status" }, h("p", { class: "card-line" }, p.word, " ", p.note), p.why),
+      h("div", { class: "card-status" }, h("p", { class: "card-line" }, p.word, " ", p.note, p.also), p.why),
     );
     this.take(data);
   }
@@ -51,11 +53,8 @@ export class Card {
     setText(p.id, data.task_id);
     p.id.hidden = data.task_name === data.task_id;
     setText(p.plan, data.schedule_words[lang()] || t("by_hand_only"));
-    const tags = (data.task_tags ?? []).map(visible).join("\n");
-    if (p.tags.dataset.tags !== tags) {
-      p.tags.dataset.tags = tags;
-      p.tags.replaceChildren(...(tags ? tags.split("\n").map((tag) => h("span", { class: "badge", text: tag })) : []));
-    }
+    setBadges(p.tags, (data.task_tags ?? []).map(visible));
+    setBadges(p.also, alsoWords(data, this.run));
     setText(p.word, t(`status_${this.shown}`));
     const reason = whyWords(data, this.run, this.shown);
     setText(p.why, reason);
@@ -80,7 +79,7 @@ export class Card {
     if (!this.readOnly) {
       const label = (action) => t("action_for", { action: t(action), task: visible(this.data.task_name) });
       const on = (act) => (event) => this.acts[act](this.data, event.currentTarget);
-      p.go = h("button", { type: "button", class: "icon-button go", on: { click: (event) => this.acts[this.going](this.data, event.currentTarget) } });
+      p.go = h("button", { type: "button", class: "icon-button go", on: { click: () => p.go.hasAttribute("aria-disabled") || this.acts[this.going](this.data, p.go) } });
       p.actions = h(
         "div",
         { class: "card-actions" },
@@ -101,6 +100,7 @@ export class Card {
     if (p.go) {
       const going = UNFINISHED.has(data.current_status) ? "stop" : "run";
       if (this.going !== going) {
+        if (this.going) this.rest();
         this.going = going;
         const word = t(going === "stop" ? "stop_run" : "run_now");
         p.go.replaceChildren(icon(going === "stop" ? "stop" : "play"));
@@ -112,30 +112,39 @@ export class Card {
     setText(p.nextAt, data.next_run_time ? fmtTime(data.next_run_time, { seconds: false }) : "");
   }
 
+  /** The button turned: for a moment it does nothing. */
+  rest() {
+    const { go } = this.parts;
+    go.setAttribute("aria-disabled", "true");
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => go.removeAttribute("aria-disabled"), TURN_MS);
+  }
+
   takeStrip() {
     const runs = this.data.outcomes.slice(-STRIP);
     const key = runs.map((run) => `${run.run_id}${run.status}`).join();
     if (this.stripKey === key) return;
     this.stripKey = key;
     const { strip } = this.parts;
-    const hadFocus = strip.contains(document.activeElement);
+    const focused = strip.contains(document.activeElement) ? Number(document.activeElement.dataset.runId) : 0;
+    const stop = focused ? Math.max(0, runs.findIndex((run) => run.run_id === focused)) : runs.length - 1; // of the Tab key
     const longest = Math.max(0.001, ...runs.map((run) => run.duration ?? 0));
     strip.replaceChildren(
       ...runs.map((run, i) => {
         const tall = run.duration === null ? 14 : 14 + 86 * Math.sqrt(run.duration / longest);
-        const el = barButton(run);
+        const el = bar(run, this.readOnly);
         el.style.setProperty("--h", `${tall.toFixed(0)}%`);
-        el.tabIndex = i === runs.length - 1 ? 0 : -1;
+        if (!this.readOnly) el.tabIndex = i === stop ? 0 : -1;
         return el;
       }),
     );
     strip.setAttribute("aria-label", `${visible(this.data.task_name)}: ${t("last_runs", { n: runs.length })}`);
-    if (hadFocus) strip.lastElementChild?.focus({ preventScroll: true });
+    if (focused) strip.children[stop]?.focus({ preventScroll: true });
   }
 
   stripClick(event) {
     const id = event.target.closest?.(".bar")?.dataset.runId;
-    if (id) this.acts.openRun(this.data, Number(id));
+    if (id && !this.readOnly) this.acts.openRun(this.data, Number(id));
   }
 
   /** What changes with time alone: elapsed, ago, countdown. */
@@ -160,10 +169,19 @@ function shownStatus(card) {
   return kindOf(card) === "disabled" ? "disabled" : card.current_status;
 }
 
-function barButton(run) {
+function setBadges(el, texts) {
+  const key = texts.join("\n");
+  if (el.dataset.key === key) return;
+  el.dataset.key = key;
+  el.replaceChildren(...texts.map((text) => h("span", { class: "badge", text })));
+}
+
+/** A run in the strip: a button, but where runs may not be looked into. */
+function bar(run, inert) {
   const time = fmtTime(timeOf(run), { seconds: false });
   const label = t("bar_label", { id: run.run_id, status: t(`status_${run.status}`), time, duration: fmtDuration(run.duration) });
-  return h("button", { type: "button", class: `bar s-${run.status}`, title: label, "aria-label": label, dataset: { runId: run.run_id } });
+  const kind = inert ? { role: "img" } : { type: "button" };
+  return h(inert ? "span" : "button", { ...kind, class: `bar s-${run.status}`, title: label, "aria-label": label, dataset: { runId: run.run_id } });
 }
 
 /** One stop for the Tab key, arrows within: 30 stops a card would bar the way. */
@@ -193,7 +211,8 @@ function noteWords(card, run, shown) {
   } else if (shown === "retrying") {
     told.push(retryWords(run));
   } else if (UNFINISHED.has(shown)) {
-    if (run.scheduled_time) told.push(fmtAgo(run.scheduled_time));
+    const span = (now() - Date.parse(run.scheduled_time)) / 1000;
+    if (span >= 1) told.push(t("for_span", { span: fmtSpan(span) }));
   } else if (shown === "disabled") {
     told.push(`${t(`status_${card.current_status}`)} ${fmtAgo(run.end_time ?? timeOf(run))}`);
   } else {
@@ -201,9 +220,14 @@ function noteWords(card, run, shown) {
     if (FAILURES.has(shown) && card.consecutive_failures > 1) told.push(t("in_a_row", { n: card.consecutive_failures }));
     if (shown === "success") told.push(t("took", { span: fmtDuration(run.duration) }));
   }
-  const others = card.running.length - 1;
-  if (others > 0) told.push(t("also_live", { n: others }));
   return told.join(" · ");
+}
+
+/** What is under way beside the run that the card tells of: "1 queued". */
+function alsoWords(card, run) {
+  const numbers = {};
+  for (const { run_id: id, status } of card.running) if (id !== run?.run_id) numbers[status] = (numbers[status] ?? 0) + 1;
+  return Object.entries(numbers).map(([status, n]) => t(`also_${status}`, { n }));
 }
 
 function whyWords(card, run, shown) {

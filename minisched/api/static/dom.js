@@ -98,6 +98,7 @@ const ICONS = {
   dark: ["M19.5 14.5A8 8 0 0 1 9.5 4.5a8 8 0 1 0 10 10z"],
   auto: [RING, "!M12 3a9 9 0 0 1 0 18z"],
   language: [RING, "M3.2 12h17.6M12 3c2.6 2.6 3.8 5.6 3.8 9s-1.2 6.4-3.8 9c-2.6-2.6-3.8-5.6-3.8-9S9.4 5.6 12 3z"],
+  signin: ["M14 4h5v16h-5M9.5 8l4 4-4 4M13.5 12h-9"],
   signout: ["M10 4H5v16h5M14.5 8l4 4-4 4M18.5 12H9.5"],
   warn: ["M12 4L21 19.5H3zM12 10v4M12 16.7v.3"],
   info: [RING, "M12 11v5M12 7.8v.3"],
@@ -198,7 +199,8 @@ export function fmtTime(iso, { seconds = true, date = false } = {}) {
   return -new Date(instant).getTimezoneOffset() === offset ? text : `${text} ${zoneWord(offset)}`;
 }
 
-function zoneWord(offset) {
+/** "UTC+8" of an offset in minutes. */
+export function zoneWord(offset) {
   const minutes = Math.abs(offset);
   return `UTC${offset < 0 ? "−" : "+"}${Math.floor(minutes / 60)}${minutes % 60 ? `:${two(minutes % 60)}` : ""}`;
 }

@@ -2,13 +2,13 @@
 import { ApiError, call } from "./api.js";
 import { confirm, notice, openDialog } from "./dialog.js";
 import { button, clear, h, loadStyle, visible } from "./dom.js";
+import { failure } from "./failure.js";
 import { createForm, withEffective } from "./form.js";
 import { said, t } from "./i18n.js";
 import { rebased, same } from "./paths.js";
 import { store } from "./store.js";
 import { trial } from "./trial.js";
 import { isObject } from "./widgets.js";
-import { failure } from "./words.js";
 
 let table = null; // the field table; it does not change while the page is open
 
@@ -26,6 +26,7 @@ export async function openEditor(taskId = null) {
     kind: "ed-dialog",
     actions: [{ label: t("cancel") }],
     guard: async () => !editor?.changed() || confirm(t("ed_leave"), t("ed_leave_yes"), { cancel: t("ed_stay") }),
+    unsaved: { now: () => Boolean(editor?.changed()), denied: () => editor.denied() },
     onClose: () => window.removeEventListener("beforeunload", leave),
   });
   try {
@@ -145,7 +146,8 @@ function edit(taskId, newest, body, dialog) {
         form.show([]);
         tell([h("p", {}, !keep ? t("ed_newest") : both.length ? t("ed_merged_both", { names: both.join(", ") }) : t("ed_merged"))]);
       } catch (again) {
-        if (again.problems?.length) fail(again.problems, "");
+        if (again.status === 404) deleted();
+        else if (again.problems?.length) fail(again.problems, "");
         else tell([h("p", {}, say(again))]);
       }
     };
@@ -155,14 +157,21 @@ function edit(taskId, newest, body, dialog) {
     ]);
   };
 
-  const save = async () => {
+  /** The task is there no more: what was made here can be a new one. */
+  const deleted = () =>
+    tell([
+      h("p", {}, t("ed_deleted")),
+      h("div", { class: "ed-tools" }, button(t("ed_save_new"), () => save({ anew: true }), { kind: "primary" })),
+    ]);
+
+  const save = async ({ anew = false } = {}) => {
     const task = value();
     if (!task) return;
     const troubles = panels.at() === "form" ? form.troubles() : [];
     if (troubles.length) return fail(troubles, "");
     saving(true);
     try {
-      const { data } = taskId
+      const { data } = taskId && !anew
         ? await call("PUT", `/tasks/${taskId}`, task, { headers: etag ? { "If-Match": etag } : {} })
         : await call("POST", "/tasks", task);
       store.put(data);
@@ -170,7 +179,8 @@ function edit(taskId, newest, body, dialog) {
       notice(t("ed_saved", { id: visible(data.task_id) }), "good");
     } catch (error) {
       saving(false);
-      if (error.status === 412 || (error.status === 409 && error.code === "config_changed" && taskId)) conflict(error);
+      if (error.status === 404) deleted();
+      else if (error.status === 412 || (error.status === 409 && error.code === "config_changed" && taskId)) conflict(error);
       else if (error.status === 422) fail(error.problems, say(error));
       else if (error.code === "exists") fail([{ path: "task_id", message: t("ed_id_taken", { id: task.task_id }) }], "");
       else {
@@ -179,13 +189,13 @@ function edit(taskId, newest, body, dialog) {
       }
     }
   };
-  const yes = button(t("ed_save"), save, { kind: "primary" });
+  const yes = button(t("ed_save"), () => save(), { kind: "primary" });
   const saving = (on) => {
     yes.disabled = on;
     yes.lastChild.textContent = on ? t("ed_saving") : t("ed_save");
   };
   dialog.footer.append(yes);
-  form.el.addEventListener("submit", save);
+  form.el.addEventListener("submit", () => save());
   dialog.el.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
@@ -196,6 +206,7 @@ function edit(taskId, newest, body, dialog) {
   clear(body).append(panels.list, summary, ...panels.panels);
   form.focus();
   return {
+    denied: () => tell([h("p", {}, t("ed_denied"))]),
     changed() {
       if (panels.at() === "form") return !same(base, form.get());
       try {

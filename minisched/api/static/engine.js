@@ -2,9 +2,10 @@
 import { call } from "./api.js";
 import { notice } from "./dialog.js";
 import { button, fmtAgo, fmtBytes, fmtTime, h, icon, setText, visible, visibleText } from "./dom.js";
+import { failure } from "./failure.js";
 import { has, lang, said, t } from "./i18n.js";
 import { outbox } from "./outbox.js";
-import { failure, troubles } from "./words.js";
+import { troubles } from "./words.js";
 
 const LINES = 300;
 const MOST_CHARS = 200000; // of the log on the page

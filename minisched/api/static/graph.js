@@ -1,5 +1,6 @@
 /** The dependencies as a picture: layers from what is needed to what needs it, with the present state of each task. */
 import { acts } from "./acts.js";
+import { token } from "./api.js";
 import { button, h, icon, iconButton, loadStyle, svg, statusMark, visible } from "./dom.js";
 import { t } from "./i18n.js";
 import { curve, layered } from "./layers.js";
@@ -11,6 +12,8 @@ const SLIM = { width: 156, height: 46, across: 14, along: 44 };
 const NARROW = 640; // px; below it the layers go down
 const BESIDE_PX = 52; // of a node's width is not for its name
 const ICON_PX = 20;
+const READABLE = 0.75; // of the zoom: a large picture is first shown from its upper left, not as a whole
+const ACTS = ["history", "log", "edit"]; // of them only the first is there without a token
 
 export function mount(el, store) {
   const view = new Graph(el, store);
@@ -94,7 +97,7 @@ class Graph {
   resize() {
     const down = this.frame.clientWidth < NARROW;
     if (down !== this.down) this.layout();
-    else this.view.fit();
+    else this.view.fit(READABLE);
   }
 
   layout() {
@@ -124,7 +127,7 @@ class Graph {
     this.boxes.replaceChildren(...[...this.nodes.values()].map(({ el }) => el));
     this.nodes.values().next().value?.el.setAttribute("tabindex", "0");
     this.view.size(this.picture.width, this.picture.height);
-    this.view.fit();
+    this.view.fit(READABLE);
     if (focused) this.nodes.get(focused)?.el.focus();
     this.choose(this.nodes.has(this.chosen) ? this.chosen : null);
   }
@@ -206,7 +209,7 @@ class Graph {
     const act = (name, word) => button(t(word), () => acts[name](this.store.tasks.get(card.task_id) ?? card), { icon: name, dataset: { act: name } });
     this.panel.replaceChildren(
       h("div", { class: "gr-about" }, h("strong", {}, visible(card.task_name ?? card.task_id)), statusMark(card.current_status), reason && h("span", { class: "muted" }, reason)),
-      h("div", { class: "gr-acts" }, act("history", "history"), act("log", "log"), act("edit", "edit")),
+      h("div", { class: "gr-acts" }, ACTS.filter((name) => name === "history" || token()).map((name) => act(name, name))),
       iconButton("close", t("close"), () => this.choose(null), { class: "gr-close" }),
     );
     if (focused) this.panel.querySelector(`[data-act="${focused}"]`)?.focus();

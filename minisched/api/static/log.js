@@ -1,13 +1,14 @@
 /** The log of a task, or the output of a run: followed live, searched, downloaded. */
 import { ApiError, call } from "./api.js";
 import { openDialog } from "./dialog.js";
-import { button, fmtBytes, h, loadStyle, statusMark, visible } from "./dom.js";
+import { button, fmtBytes, h, icon, loadStyle, statusMark, visible } from "./dom.js";
 import { download } from "./download.js";
+import { failure } from "./failure.js";
 import { t } from "./i18n.js";
 import { LogSearch } from "./logsearch.js";
 import { LogView } from "./logview.js";
 import { store } from "./store.js";
-import { UNFINISHED, failure } from "./words.js";
+import { UNFINISHED } from "./words.js";
 
 const TAIL_LINES = 1000;
 const PIECE = 128 * 1024; // bytes of a further piece; about a thousand lines
@@ -116,7 +117,7 @@ class LogDialog {
     await this.guarded(async () => {
       const page = await this.read({ tail: TAIL_LINES });
       this.view.clear();
-      this.atStart = !page.text;
+      this.atStart = this.isStart(page);
       this.view.append(page);
       this.atEnd = page.at_end !== false;
       [this.stuck, this.fresh] = [true, false];
@@ -124,6 +125,11 @@ class LogDialog {
     });
     if (this.view.lines < TAIL_LINES) await this.earlier(); // so that a short log is here as a whole
     this.draw();
+  }
+
+  /** Whether nothing comes before: of a run's output the offset counts its bytes, of a log it is a place in a file. */
+  isStart(page) {
+    return !page.text || (Boolean(this.runId) && page.offset === "0");
   }
 
   /** One thing at a time; tells what the engine refuses. Gives whether it worked. */
@@ -137,7 +143,7 @@ class LogDialog {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.trouble = error.status === 410 ? t("lg_gone") : error.status ? failure(error) : t("lg_lost");
-      if (error.status === 410) this.ended = true;
+      if (error.status === 410) this.ended = this.gone = true;
       return false;
     } finally {
       this.busy = false;
@@ -177,7 +183,7 @@ class LogDialog {
       const end = await this.read({ tail: TAIL_LINES });
       this.view.clear();
       this.view.append(end);
-      this.atStart = false;
+      this.atStart = this.isStart(end);
       this.atEnd = end.at_end !== false;
     }
     if (this.stuck) this.view.toBottom();
@@ -234,8 +240,9 @@ class LogDialog {
     const live = this.following && !this.trouble && !(this.ended && this.atEnd);
     this.state.className = `lg-state ${this.trouble ? "lg-bad" : live ? "lg-live" : ""}`;
     this.state.textContent = this.trouble || t(this.ended && this.atEnd ? "lg_ended" : this.following ? "lg_following" : "lg_paused");
-    this.pause.lastChild.textContent = t(this.following ? "lg_pause" : "lg_follow");
-    this.pause.hidden = this.ended && this.atEnd;
+    this.pause.replaceChildren(icon(this.following ? "pause" : "play"), t(this.following ? "lg_pause" : "lg_follow"));
+    this.pause.hidden = this.gone || (this.ended && this.atEnd);
+    this.get.hidden = Boolean(this.gone);
     this.more.hidden = this.stuck || this.view.empty;
     this.more.lastChild.textContent = t(this.fresh ? "lg_new" : "lg_to_end");
     const nothing = this.view.empty || !this.view.lines;

@@ -1,8 +1,8 @@
 /** Search in a log: in the lines that are here, and beyond them piece by piece until it is found. */
 import { ApiError } from "./api.js";
 import { fmtBytes, h, iconButton } from "./dom.js";
+import { failure } from "./failure.js";
 import { t } from "./i18n.js";
-import { failure } from "./words.js";
 
 const SOUGHT = 256 * 1024; // bytes that are read at once
 const TYPED_MS = 250;

@@ -1,4 +1,5 @@
 /** The marks of a lane: runs and due times, those too near to tell apart put together. */
+import { token } from "./api.js";
 import { fmtDuration, fmtTime } from "./dom.js";
 import { t } from "./i18n.js";
 import { UNFINISHED } from "./words.js";
@@ -9,7 +10,7 @@ const SLOT_PX = 9; // marks that begin within it are one; so a crowd stays a row
 const WEIGHT = ["technical_failure", "business_failure", "missed", "skipped", "retrying", "running", "waiting", "queued", "cancelled", "success"];
 
 /**
- * lane: {runs: Map of runs, due: [ISO]}. scale: {since, until: ms, width: px}.
+ * lane: {runs: Map of runs, due: [ISO], more: due times follow on them}. scale: {since, until: ms, width: px}.
  * Gives [{key, status, left, width, count, runs or due, runId, share, base}] from left to right. runId: the run that a
  * click opens; share, base: of several runs, see `mixture`.
  */
@@ -31,6 +32,8 @@ export function marksOf(lane, scale, present) {
     if (at <= present || at > until) continue;
     put(coming, { key: `d${at}`, status: "due", left: x(at) - LEAST_PX / 2, right: x(at) + LEAST_PX / 2, due: [iso] });
   }
+  const last = coming.length ? coming[coming.length - 1].right + 1 : x(present);
+  if (lane.more && last < width - LEAST_PX) coming.push({ key: "on", status: "on", left: last, right: width, due: [] });
   return [...marks, ...coming].map(({ right, ...mark }) => {
     const first = mark.runs && leading(mark.runs);
     return {
@@ -82,11 +85,13 @@ function leading(runs) {
 
 /** A mark in words. */
 export function describe({ runs, due, runId, count }) {
+  if (due && !count) return t("tl_on");
   if (due) return count === 1 ? t("tl_due_at", { time: fmtTime(due[0]) }) : t("tl_due_many", { n: count, from: fmtTime(due[0]), to: fmtTime(due[count - 1]) });
   const when = (run) => fmtTime(run.start_time ?? run.scheduled_time ?? run.end_time);
   if (count > 1) {
     const counts = [...countsOf(runs)].sort(([a], [b]) => WEIGHT.indexOf(a) - WEIGHT.indexOf(b)).map(([status, n]) => `${n} × ${t(`status_${status}`)}`);
-    return `${t("tl_runs", { n: count, from: when(runs[0]), to: when(runs[count - 1]), counts: counts.join(", ") })}; ${t("tl_opens", { id: runId })}`;
+    const told = t("tl_runs", { n: count, from: when(runs[0]), to: when(runs[count - 1]), counts: counts.join(", ") });
+    return token() ? `${told}; ${t("tl_opens", { id: runId })}` : told;
   }
   const [run] = runs;
   const status = t(`status_${run.status}`);

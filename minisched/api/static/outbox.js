@@ -2,9 +2,9 @@
 import { call } from "./api.js";
 import { confirm, notice } from "./dialog.js";
 import { button, fmtAgo, fmtTime, h, iconButton, setText, statusMark, visible } from "./dom.js";
+import { failure } from "./failure.js";
 import { openRun } from "./history.js";
 import { t, translated } from "./i18n.js";
-import { failure } from "./words.js";
 
 const PAGE_SIZE = 10;
 const ASK_MS = 5000; // while messages are on their way

@@ -1,10 +1,10 @@
 /** The form's control for schedules: their texts, and beneath them what the engine makes of these as one types. */
 import { call } from "./api.js";
-import { fmtAgo, fmtTime, h, iconButton } from "./dom.js";
+import { fmtAgo, fmtTime, h, iconButton, setText } from "./dom.js";
+import { failure } from "./failure.js";
 import { said, t } from "./i18n.js";
 import { segments } from "./paths.js";
 import { keeping, newId, placeholder, words } from "./widgets.js";
-import { failure } from "./words.js";
 
 const PAUSE_MS = 300; // after the last key; a preview takes the engine about a millisecond
 const COUNT = 5;
@@ -20,6 +20,7 @@ export function schedules(field, outer) {
     let many = false; // was a list in the file
     let timer = 0;
     let asked = 0;
+    let clock = 0;
 
     const put = (value = "") => {
       const id = newId();
@@ -77,6 +78,8 @@ export function schedules(field, outer) {
         if (turn !== asked) return;
         rows.forEach((one) => one.show([]));
         preview.replaceChildren(h("p", { class: "ed-words" }, words(data.words)), times(data.times));
+        clearInterval(clock);
+        clock = setInterval(() => (preview.isConnected ? count(preview) : clearInterval(clock)), 1000);
       } catch (error) {
         if (turn !== asked) return;
         rows.forEach((one) => one.show([]));
@@ -119,6 +122,11 @@ export function schedules(field, outer) {
       refresh: later,
     };
   });
+}
+
+/** Count on to the times shown. */
+function count(preview) {
+  for (const time of preview.querySelectorAll("time")) setText(time.nextSibling, fmtAgo(time.dateTime));
 }
 
 function times(list) {

@@ -143,7 +143,7 @@ const SENTENCES = [
   ["run the newer minisched, or move the file away (a copy from before the upgrade may stand beside it as {copy})", "请运行更新的 minisched，或移走该文件（旁边可能有升级前的副本 {copy}）"],
   ["{path}.db has schema version {found}", "{path}.db 的结构版本为 {found}"],
   ["start the engine once to upgrade it", "请启动一次引擎以完成升级"],
-  ["{task} has a run for the due time {time} already", "{task} 在到期时间 {time} 已有一次运行"],
+  ["{task} has a run for the due time {time} already", "{task} 在应运行时间 {time} 已有一次运行"],
   ["another process has started {task}", "另一进程已启动 {task}"],
   ["{path} cannot be moved aside: {why}", "无法移开 {path}：{why}"],
   ["{path}.db: {names} missing", "{path}.db：缺少 {names}"],

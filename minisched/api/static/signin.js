@@ -1,18 +1,21 @@
 /** The token prompt. */
 import { call, setToken, token } from "./api.js";
-import { h, icon } from "./dom.js";
+import { button, h, icon } from "./dom.js";
+import { failure } from "./failure.js";
 import { lang, setLang, t } from "./i18n.js";
-import { failure } from "./words.js";
 
-/** Fill `body` with the prompt; `told`: why it is shown; `done()` is called once the engine took the token. */
-export function mountSignin(body, told, done) {
+/**
+ * Fill `body` with the prompt; `told`: why it is shown; `done()` is called once the engine took the token; `back()`
+ * leads to what may be seen without one, or is null.
+ */
+export function mountSignin(body, told, done, back = null) {
   const input = h("input", { type: "password", id: "token", autocomplete: "off", spellcheck: "false", required: true, "aria-describedby": "signin-hint signin-told" });
   const message = h("p", { id: "signin-told", class: "field-error", role: "alert", text: told });
   const submit = h("button", { type: "submit", class: "button primary", text: t("signin_title") });
   const language = h("button", { type: "button", class: "button quiet", lang: lang() === "zh" ? "en" : "zh-CN", text: t("language") });
   language.addEventListener("click", () => {
     setLang(lang() === "zh" ? "en" : "zh");
-    mountSignin(body, told && t("signin_wrong"), done);
+    mountSignin(body, told && t("signin_wrong"), done, back);
   });
   const form = h(
     "form",
@@ -42,7 +45,8 @@ export function mountSignin(body, told, done) {
       input.select();
     }
   });
-  body.replaceChildren(h("main", { class: "signin" }, form, language));
+  const states = back && button(t("signin_back"), back, { icon: "left", kind: "quiet" });
+  body.replaceChildren(h("main", { class: "signin" }, form, states, language));
   document.title = "minisched";
   input.focus();
 }

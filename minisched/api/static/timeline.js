@@ -1,18 +1,18 @@
 /** What ran and what is due, around now: a lane for each task. */
 import { acts } from "./acts.js";
-import { ApiError, call } from "./api.js";
+import { ApiError, call, token } from "./api.js";
 import { axis, placeOf } from "./axis.js";
-import { button, h, loadStyle, now, setText, visible } from "./dom.js";
+import { button, h, loadStyle, now, setText, visible, zoneWord } from "./dom.js";
+import { failure } from "./failure.js";
 import { t } from "./i18n.js";
 import { describe, marksOf } from "./marks.js";
-import { failure } from "./words.js";
 
 const HOURS = [6, 24, 72];
 const HOURS_KEY = "minisched.timeline";
 const FRESH_MS = 60000; // due times move on; runs come by events
 const TICK_MS = 5000;
 const NARROW = 640; // px; below it the names stand above their lanes
-const LEGEND = ["success", "business_failure", "technical_failure", "running", "queued", "skipped", "missed", "cancelled", "due"];
+const LEGEND = ["success", "business_failure", "technical_failure", "running", "retrying", "queued", "waiting", "skipped", "missed", "cancelled", "due"];
 
 export function mount(el, store) {
   const view = new Timeline(el, store);
@@ -27,7 +27,7 @@ class Timeline {
     this.hours = HOURS.includes(Number(localStorage.getItem(HOURS_KEY))) ? Number(localStorage.getItem(HOURS_KEY)) : 24;
     this.sought = "";
     this.quiet = false; // lanes with nothing in them are shown
-    this.lanes = new Map(); // task_id -> {id, name, runs: Map, due: [ms], el, track, drawn}
+    this.lanes = new Map(); // task_id -> {id, name, runs: Map, due: [ISO], more: due times follow on them, el, track}
     this.left = false;
   }
 
@@ -73,7 +73,7 @@ class Timeline {
     this.body = h("div", { role: "rowgroup" });
     this.line = h("div", { class: "tl-now", "aria-hidden": "true" });
     this.lines = h("div", { class: "tl-lines", "aria-hidden": "true" }, this.line);
-    this.grid = h("div", { class: "tl-grid", role: "grid", "aria-label": t("tl_title"), "aria-describedby": "tl-keys" }, this.lines, this.body);
+    this.grid = h("div", { class: token() ? "tl-grid" : "tl-grid tl-inert", role: "grid", "aria-label": t("tl_title"), "aria-describedby": "tl-keys" }, this.lines, this.body);
     this.note = h("div", { class: "tl-note" });
     this.tip = h("div", { class: "tl-tip", role: "tooltip", hidden: true });
     const legend = h("ul", { class: "tl-legend" }, LEGEND.map((status) => h("li", {}, h("span", { class: `tl-mark tl-${status} s-${status}` }), status === "due" ? t("tl_due") : t(`status_${status}`))));
@@ -106,11 +106,12 @@ class Timeline {
   take(lanes) {
     const before = this.lanes;
     this.lanes = new Map();
-    for (const { task_id: id, task_name: name, runs, due } of lanes) {
+    for (const { task_id: id, task_name: name, runs, due, due_truncated: more } of lanes) {
       const lane = before.get(id) ?? this.lane(id);
       lane.name = name;
       lane.runs = new Map(runs.map((run) => [run.run_id, run]));
       lane.due = due;
+      lane.more = more;
       setText(lane.label, visible(name));
       lane.label.title = id;
       lane.label.setAttribute("aria-label", t("tl_lane", { task: visible(name) }));
@@ -171,7 +172,8 @@ class Timeline {
     if (width <= 0) return;
     const { labels, lines } = axis(this.scale);
     this.lines.replaceChildren(...lines, this.line);
-    this.axis.replaceChildren(h("div", { class: "tl-scale" }, ...labels));
+    const zone = h("span", { class: "tl-zone" }, zoneWord(-new Date().getTimezoneOffset()));
+    this.axis.replaceChildren(zone, h("div", { class: "tl-scale" }, ...labels));
     this.axis.nextSibling.style.setProperty("--tl-now", `${placeOf(now(), this.scale)}px`);
     this.redraw();
   }
@@ -233,6 +235,7 @@ class Timeline {
     if (!target) return;
     const lane = target.lane ?? target.closest(".tl-lane").lane;
     const card = this.store.tasks.get(lane.id) ?? { task_id: lane.id, task_name: lane.name };
+    if (target.mark && !token()) return; // a run is not for everybody's eyes
     if (target.mark?.runId) acts.openRun(card, target.mark.runId);
     else acts.history(card);
   }

@@ -1,9 +1,9 @@
 /** A test message by a saved rule, and what each channel's other end said. */
 import { call } from "./api.js";
 import { button, h, icon, visible } from "./dom.js";
+import { failure } from "./failure.js";
 import { t, translated } from "./i18n.js";
 import { same } from "./paths.js";
-import { failure } from "./words.js";
 
 const PATIENCE_MS = 45000; // the engine waits 35 s for the channels
 

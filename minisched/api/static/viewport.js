@@ -21,12 +21,13 @@ export class Viewport {
     Object.assign(this, { width, height });
   }
 
-  fit() {
+  /** Show all of it, but at no smaller zoom than `least`; from its start what does not fit then. */
+  fit(least = LEAST) {
     const { clientWidth: width, clientHeight: height } = this.svg;
     if (!width || !height) return;
-    this.scale = Math.max(LEAST, Math.min(LARGEST_FIT, (width - 2 * MARGIN) / this.width, (height - 2 * MARGIN) / this.height));
-    this.x = (width - this.width * this.scale) / 2;
-    this.y = (height - this.height * this.scale) / 2;
+    this.scale = Math.max(least, Math.min(LARGEST_FIT, (width - 2 * MARGIN) / this.width, (height - 2 * MARGIN) / this.height));
+    this.x = Math.max(MARGIN, (width - this.width * this.scale) / 2);
+    this.y = Math.max(MARGIN, (height - this.height * this.scale) / 2);
     this.put();
   }
 

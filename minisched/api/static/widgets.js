@@ -151,7 +151,7 @@ const said = (options, value) => options.find(([, one]) => one === value)?.[2] ?
 export function choiceWords(field, choice) {
   const key = `ed_c_${field.name}_${choice}`;
   const meaning = t(key);
-  return meaning === key ? choice : `${choice}: ${meaning}`;
+  return meaning === key ? choice : `${choice} (${meaning})`;
 }
 
 const bool = (field, ctx) => chosen(field, ctx, [["true", true, t("ed_yes")], ["false", false, t("ed_no")]]);

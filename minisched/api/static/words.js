@@ -1,6 +1,6 @@
 /** What became of a run, and why, in words. */
 import { fmtAgo, fmtSpan, now, visible } from "./dom.js";
-import { has, said, t, translated } from "./i18n.js";
+import { has, t, translated } from "./i18n.js";
 
 export const FAILURES = new Set(["business_failure", "technical_failure"]);
 export const UNFINISHED = new Set(["running", "retrying", "queued", "waiting"]);
@@ -99,12 +99,4 @@ export function troubles(status) {
   if (status.clock?.beat_age > HANGS_S) found.push({ about: "engine", message: t("engine_hangs", { span: fmtSpan(status.clock.beat_age) }) });
   if (status.clock?.sane === false) found.push({ about: "clock", message: t("clock_unset") });
   return found;
-}
-
-/** An ApiError as a sentence. */
-export function failure(error) {
-  for (const key of [`err_${error.status}_${error.code}`, `err_${error.code}`, `err_${error.status}`]) {
-    if (has(key)) return t(key, { names: error.dependents.join(", ") });
-  }
-  return t("err_other", { message: visible(translated(said(error))) });
 }

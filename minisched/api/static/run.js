@@ -1,0 +1,173 @@
+/** One run: what came of it and why, its attempts, its output; followed while it lasts. */
+import { call, token } from "./api.js";
+import { clear, fmtDuration, fmtSpan, fmtTime, h, icon, now, setText, statusMark, visible, visibleText } from "./dom.js";
+import { failure } from "./failure.js";
+import { t, translated } from "./i18n.js";
+import { UNFINISHED, oddities, signalName, why } from "./words.js";
+
+const TICK_MS = 1000; // the output goes on and the elapsed time counts
+const NEAR_PX = 30; // of its end; so near, the output is followed
+const TAIL_LINES = 1000;
+// Details in the engine's English that say no more than the words of the page.
+const TOLD = /^(exit code \d+|ended by signal \d+|\d+ due times|[\w-]+ ended as [a-z_]+( \/ [a-z_]+)?|waited \S+ s for [\w, -]+)$/;
+
+/** `ask(path, use)` as the history has it; `told(run, gone)` is called with each state of the run and of its output. */
+export class RunView {
+  constructor(runId, ask, told) {
+    Object.assign(this, { runId, ask, told });
+    this.live = true; // an ended run never changes
+    this.facts = h("div", { class: "run-facts" });
+    this.output = new Output();
+    this.el = h("div", {}, this.facts, this.output.el);
+    this.clock = setInterval(() => this.tick(), TICK_MS);
+  }
+
+  close() {
+    this.live = false;
+    clearInterval(this.clock);
+  }
+
+  tick() {
+    if (!this.live) return;
+    const elapsed = this.facts.querySelector("[data-fact=duration]");
+    if (elapsed && this.run) setText(elapsed, spanOf(this.run));
+    if (!document.hidden) this.refresh();
+  }
+
+  async refresh() {
+    if (!this.live || this.busy) return; // what is missed now comes with the next tick
+    this.busy = true;
+    const error = await this.ask(`/executions/${this.runId}`, (run) => this.take(run));
+    this.busy = false;
+    if (error?.status === 404) this.live = false;
+  }
+
+  async take(run) {
+    const key = JSON.stringify({ ...run, output_tail: "" });
+    if (key !== this.shown) clear(this.facts).append(factList(run), attemptTable(run));
+    [this.shown, this.run] = [key, run];
+    this.told(run, this.output.gone);
+    const over = !UNFINISHED.has(run.status); // then all of its output is there to be read
+    const read = await this.output.read(run);
+    if (this.output.gone) this.told(run, true);
+    if (over && read) this.live = false;
+  }
+}
+
+/** The end of a run's output. It grows in place, so that the focus, the selection and the place in it stay. */
+class Output {
+  constructor() {
+    this.told = h("span");
+    this.note = h("p", { class: "note", hidden: true }, icon("info"), this.told);
+    this.none = h("p", { class: "muted", text: t("loading") });
+    this.text = document.createTextNode("");
+    this.block = h("pre", { class: "output", tabindex: "0", "aria-label": t("output"), hidden: true }, this.text);
+    this.head = h("h3", { text: t("output"), hidden: true });
+    this.el = h("div", { class: "run-output" }, this.head, this.note, this.none, this.block);
+  }
+
+  /** Gives whether it was read, or is known to be gone. */
+  async read(run) {
+    if (!run.attempts.length) return this.show("", UNFINISHED.has(run.status) ? "no_output_yet" : "never_started");
+    if (!token()) return this.show("", "");
+    try {
+      const { data } = await call("GET", `/executions/${run.run_id}/log?tail=${TAIL_LINES}`);
+      return this.show(data.text, UNFINISHED.has(run.status) ? "no_output_yet" : "no_output");
+    } catch (error) {
+      if (error.status !== 410) {
+        this.tell(failure(error)); // what is there stays
+        return false;
+      }
+      this.gone = true;
+      this.show(run.output_tail ?? "", "");
+      this.tell(t(run.output_tail ? "output_gone" : "output_gone_all"));
+      return true;
+    }
+  }
+
+  /** `none`: the key of what is said where there is no text. */
+  show(text, none) {
+    this.tell("");
+    const { block } = this;
+    const atEnd = block.hidden || block.scrollHeight - block.scrollTop - block.clientHeight < NEAR_PX;
+    grow(this.text, visibleText(text));
+    block.hidden = !text;
+    this.head.hidden = !text && (none === "no_output_yet" || none === "never_started");
+    this.none.hidden = Boolean(text) || !none;
+    setText(this.none, none && t(none));
+    if (atEnd) block.scrollTop = block.scrollHeight;
+    return true;
+  }
+
+  tell(text) {
+    setText(this.told, text);
+    this.note.hidden = !text;
+  }
+}
+
+/** Make the text node hold `text` by as little as possible: of a longer output lines go above as others come below. */
+function grow(node, text) {
+  if (node.data === text) return;
+  const first = text.slice(0, text.indexOf("\n") + 1);
+  const gone = first ? node.data.indexOf(first) : -1;
+  if (gone < 0 || !text.startsWith(node.data.slice(gone))) {
+    node.data = text;
+    return;
+  }
+  const kept = node.data.length - gone;
+  node.deleteData(0, gone);
+  node.appendData(text.slice(kept));
+}
+
+export function exitOf(run) {
+  if (run.exit_code !== null) return String(run.exit_code);
+  const signal = run.attempts[run.attempts.length - 1]?.signal;
+  return signal ? t("signal_name", { signal: signalName(signal) }) : "–";
+}
+
+/** From the first start to the end, or to now, with the waits between attempts; exact where there was but one. */
+function spanOf(run) {
+  if (!run.end_time) return fmtSpan((now() - Date.parse(run.start_time)) / 1000);
+  return fmtDuration(run.attempts.length > 1 ? (Date.parse(run.end_time) - Date.parse(run.start_time)) / 1000 : run.duration);
+}
+
+function missedSpan(run) {
+  const count = t("missed_many", { n: run.missed_count });
+  const [from, to] = [run.missed_since, run.scheduled_time].map((time) => fmtTime(time, { date: true }));
+  return run.missed_since ? `${count}, ${from} – ${to}` : count;
+}
+
+function factList(run) {
+  const reason = why(run);
+  const more = run.detail && !TOLD.test(run.detail) ? visible(translated(run.detail)) : "";
+  const detail = reason.includes(more) ? "" : more;
+  const facts = [
+    ["status", h("div", {}, statusMark(run.status), reason && h("p", { text: reason }), detail && h("p", { class: "muted small", text: detail }))],
+    ["trigger", t(`trigger_${run.trigger}`)],
+    run.scheduled_time && ["due", fmtTime(run.scheduled_time, { date: true })],
+    run.missed_count > 1 && ["missed", missedSpan(run)],
+    run.start_time && ["started", fmtTime(run.start_time, { date: true })],
+    run.end_time && [run.start_time ? "ended" : "noted", fmtTime(run.end_time, { date: true })],
+    run.start_time && ["duration", spanOf(run)],
+    run.attempts.length > 1 && run.duration !== null && ["ran", fmtDuration(run.duration)],
+    exitOf(run) !== "–" && ["exit", exitOf(run)],
+  ];
+  return h("dl", { class: "facts" }, facts.filter(Boolean).map(([name, value]) => h("div", {}, h("dt", { text: t(`fact_${name}`) }), h("dd", { class: "number", dataset: { fact: name } }, value))));
+}
+
+function attemptTable(run) {
+  const odd = run.attempts.some((attempt) => oddities(attempt).length);
+  if (run.attempts.length < 2 && !odd) return "";
+  const rows = run.attempts.map((attempt) =>
+    h(
+      "tr",
+      {},
+      h("td", { text: attempt.attempt }),
+      h("td", {}, statusMark(attempt.status), [why({ ...attempt, attempts: [attempt] }), ...oddities(attempt)].filter(Boolean).map((text) => h("p", { class: "muted small", text }))),
+      h("td", { class: "nowrap", text: fmtTime(attempt.start_time) }),
+      h("td", { class: "nowrap", text: fmtDuration(attempt.duration) }),
+    ),
+  );
+  const head = ["attempt", "status", "time", "duration"].map((name) => h("th", { scope: "col", text: t(`col_${name}`) }));
+  return h("div", { class: "attempts" }, h("h3", { text: t("attempts") }), h("div", { class: "scroll-x" }, h("table", { class: "table" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows))));
+}
