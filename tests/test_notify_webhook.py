@@ -117,6 +117,23 @@ def test_in_a_form_a_value_is_no_further_field():
     assert request.body == b"text=x%26y%3D1+%E4%B8%AD&z=2"
 
 
+def test_a_value_is_no_further_line_of_json_whatever_the_template_is():
+    value = 'x"}\n{"index": {"_index": "evil"}}\n{"a": "b'
+    for kind, template in (
+        ("application/x-ndjson", '{"index": {}}\n{"a": "{{ task_name }}"}\n'),
+        ("application/jsonl", '{"index": {}}\n{"a": {{ task_name }}}\n'),
+    ):
+        headers = {"Content-Type": kind}
+        _, (request,), _ = sent(answering("200 OK"), message(task_name=value), headers=headers, body_template=template)
+        first, second, end = request.body.decode().split("\n")
+        assert (json.loads(first), json.loads(second), end) == ({"index": {}}, {"a": value}, "")
+        assert request.headers["Content-Type"] == kind
+    options = {"headers": {"Content-Type": {"from_env": "TYPE"}}, "body_template": '{"a": "{{ task_name }}",}'}
+    environ = {"TYPE": "application/json"}
+    _, (request,), _ = sent(answering("200 OK"), message(task_name='a"b'), environ, **options)
+    assert request.body == b'{"a": "a\\"b",}'
+
+
 LEAD = b"This is a test message. Nothing has happened.\n\n"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 

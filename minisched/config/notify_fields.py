@@ -106,6 +106,12 @@ class Command(Kind):
 def _webhook(values: Mapping[str, Any]) -> list[Fault]:
     if values["preset"] and values["body_template"] is not None:
         return [Fault("", "has both preset and body_template; expected one of them")]
+    if values["headers"] and values["body_template"] is not None:
+        from .bodies import is_broken  # what most do without
+
+        if is_broken(values["body_template"], values["headers"]):
+            rule = 'expected JSON, or the type "application/x-ndjson" for a JSON on each line'
+            return [Fault("body_template", f"is no JSON, but the header Content-Type says that it is; {rule}")]
     return []
 
 
