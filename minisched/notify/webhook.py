@@ -52,6 +52,7 @@ def _request(order: Order, secrets: Secrets, now: float) -> tuple[urllib.request
     own = {name: secrets.reveal(value, f"header {name}") for name, value in options["headers"].items()}
     secret = secrets.reveal(options["secret"], "the secret") if options["secret"] else None
     _check(url, own)
+    secrets.hide_values(url, own)
     preset = PRESETS.get(options["preset"])
     if preset:
         ready = preset.prepare(message, url, secret if preset.signs else None, now)
