@@ -209,6 +209,26 @@ def test_a_refused_recipient_is_told_and_the_others_have_it():
     assert inbox.mails[0][1] == [OPS]
 
 
+def test_a_recipient_refused_for_now_beside_one_that_has_the_mail_is_told_with_a_way_out():
+    inbox = Inbox({DEV: "450 greylisted"})
+    with serving(inbox) as port:
+        outcome = sent(port, to=channel(OPS, DEV))
+    assert outcome.state is Sending.SENT and outcome.error == (
+        f"taken for 1 of 2 recipients; refused for {DEV}: 450 greylisted. A refusal for now (4xx) is not tried again"
+        " where others have the mail: give such a recipient a channel of its own"
+    )
+
+
+@pytest.mark.parametrize("code", ["530", "534", "535", "538"])
+def test_a_login_that_is_missing_is_mended_in_the_config_and_tried_again(code):
+    with hosted(talk_smtp(HELLO[0], f"{code} log in first\r\n".encode(), *[b"250 ok\r\n"] * 2)) as host:
+        outcome = sent(host.port)
+    error = f"the mail server refuses the sender: {code} log in first"
+    assert outcome == (Sending.RETRY, error, f"{code} log in first", None)
+    with serving(Inbox({OPS: f"{code} log in first"})) as port:
+        assert sent(port).state is Sending.RETRY
+
+
 @pytest.mark.parametrize("code, state", [("550", Sending.FAILED), ("451", Sending.RETRY)])
 def test_a_mail_that_nobody_may_get_is_not_sent(code, state):
     inbox = Inbox({OPS: f"{code} not now", DEV: "550 no"})

@@ -10,6 +10,7 @@ import time
 from datetime import datetime, timezone
 from email.utils import format_datetime
 from pathlib import Path
+from urllib.parse import unquote_plus
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -115,6 +116,23 @@ def test_in_a_form_a_value_is_no_further_field():
         answering("200 OK"), message(task_name="x&y=1 \u4e2d"), headers=form, body_template="text={{ task_name }}&z=2"
     )
     assert request.body == b"text=x%26y%3D1+%E4%B8%AD&z=2"
+
+
+def test_a_value_is_no_further_line_of_json_whatever_the_template_is():
+    value = 'x"}\n{"index": {"_index": "evil"}}\n{"a": "b'
+    for kind, template in (
+        ("application/x-ndjson", '{"index": {}}\n{"a": "{{ task_name }}"}\n'),
+        ("application/jsonl", '{"index": {}}\n{"a": {{ task_name }}}\n'),
+    ):
+        headers = {"Content-Type": kind}
+        _, (request,), _ = sent(answering("200 OK"), message(task_name=value), headers=headers, body_template=template)
+        first, second, end = request.body.decode().split("\n")
+        assert (json.loads(first), json.loads(second), end) == ({"index": {}}, {"a": value}, "")
+        assert request.headers["Content-Type"] == kind
+    options = {"headers": {"Content-Type": {"from_env": "TYPE"}}, "body_template": '{"a": "{{ task_name }}",}'}
+    environ = {"TYPE": "application/json"}
+    _, (request,), _ = sent(answering("200 OK"), message(task_name='a"b'), environ, **options)
+    assert request.body == b'{"a": "a\\"b",}'
 
 
 LEAD = b"This is a test message. Nothing has happened.\n\n"
@@ -356,6 +374,23 @@ def test_nothing_that_is_told_holds_a_secret(status):
     )
     assert "hunter" not in repr(outcome) and "T0K3N" not in repr(outcome)
     assert "no hook" in outcome.answer and len(outcome.answer.encode()) <= 500
+
+
+@pytest.mark.parametrize("name", ["s3cret", "p%C3%A4ss", "a+bc", "abcd"])
+def test_a_short_value_of_a_query_or_a_header_is_told_by_nobody(name):
+    def echo(host, sock):
+        request = parsed(read_request(sock))
+        path = request.line.split(" ")[1]
+        said = f"bad key in {path}, {unquote_plus(path)}, {request.headers['X-Key']}; {request.headers['X-Auth'][7:]}"
+        sock.sendall(b"HTTP/1.1 403 No\r\nContent-Length: %d\r\n\r\n" % len(said.encode()) + said.encode())
+
+    with hosted(echo) as host:
+        options = {
+            "url": f"http://{HOST}:{host.port}/h?k={name}&x=1",
+            "headers": {"X-Key": "t0k7", "X-Auth": "Bearer qwer"},
+        }
+        outcome = webhook.deliver(order({"type": "webhook", **options}))
+    assert outcome.answer == "bad key in /h?k=***&x=1, /h?k=***&x=1, ***; ***"
 
 
 def test_a_channel_without_its_server_says_no_address():

@@ -128,6 +128,17 @@ def _webhook(values: Mapping[str, Any]) -> list[Fault]:
             "同时设置了 preset 和 body_template；只能设置其一",
         )
         return [Fault("", both)]
+    if values["headers"] and values["body_template"] is not None:
+        from .bodies import is_broken  # what most do without
+
+        if is_broken(values["body_template"], values["headers"]):
+            no_json = Words(
+                "is no JSON, but the header Content-Type says that it is; expected JSON, or the type"
+                ' "application/x-ndjson" for a JSON on each line',
+                "不是 JSON，而 Content-Type 头声明其为 JSON；应为 JSON，或将类型设为"
+                ' "application/x-ndjson"（每行一个 JSON）',
+            )
+            return [Fault("body_template", no_json)]
     return []
 
 

@@ -27,6 +27,10 @@ REPLY_MAX = 64 * 1024  # bytes of all a server says
 POLICY = policy.SMTP.clone(cte_type="7bit")  # not every server says that it takes eight
 FOLD = "\r\n "  # where a header goes on in the next line
 ERROR_MAX = 2000  # bytes of an error: a server may have much to say about each of many recipients
+NO_LOGIN = (530, 534, 535, 538)  # RFC 4954: a login is required, or a stronger one
+NOT_AGAIN = (
+    "A refusal for now (4xx) is not tried again where others have the mail: give such a recipient a channel of its own"
+)
 QUIT_S = 2.0  # for a good-bye that changes nothing any more
 _ID = re.compile(r"[^A-Za-z0-9.@_-]+")
 
@@ -148,7 +152,9 @@ def _send(
     if not told:
         return Outcome(Sending.SENT)
     taken, of = len(recipients) - len(answers), len(recipients)
-    return Outcome(Sending.SENT, f"taken for {taken} of {of} recipients; refused for {told}")
+    # The outbox keeps one state for all of them: those that have it would get it again at each try.
+    later = "" if all(_is_final(code) for code, _ in answers.values()) else f". {NOT_AGAIN}"
+    return Outcome(Sending.SENT, f"taken for {taken} of {of} recipients; refused for {told}{later}")
 
 
 def _failure(error: Exception, deadline: Deadline) -> Outcome:
@@ -157,8 +163,8 @@ def _failure(error: Exception, deadline: Deadline) -> Outcome:
         return Outcome(Sending.RETRY, f"the mail server did not take the message within {deadline.seconds:g} s")
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         told = "; ".join(f"{address}: {_said(code, text)}" for address, (code, text) in error.recipients.items())
-        later = any(400 <= code < 500 for code, _ in error.recipients.values())
-        return Outcome(Sending.RETRY if later else Sending.FAILED, f"every recipient is refused: {told}", told)
+        final = all(_is_final(code) for code, _ in error.recipients.values())
+        return Outcome(Sending.FAILED if final else Sending.RETRY, f"every recipient is refused: {told}", told)
     if isinstance(error, smtplib.SMTPAuthenticationError):
         # A wrong password is mended in the config, not in the message: it is worth the next try.
         said = _said(error.smtp_code, error.smtp_error)
@@ -166,8 +172,9 @@ def _failure(error: Exception, deadline: Deadline) -> Outcome:
     if isinstance(error, smtplib.SMTPResponseException):
         said = _said(error.smtp_code, error.smtp_error)
         what = {smtplib.SMTPSenderRefused: "the sender", smtplib.SMTPDataError: "the message"}.get(type(error), "us")
-        # Refused for good is what the server says of this sender and message; of a greeting it may think better.
-        final = isinstance(error, (smtplib.SMTPSenderRefused, smtplib.SMTPDataError)) and error.smtp_code >= 500
+        # Refused for good is what the server says of this sender and message; of a greeting it may think better, and a
+        # login that it misses is mended in the config.
+        final = isinstance(error, (smtplib.SMTPSenderRefused, smtplib.SMTPDataError)) and _is_final(error.smtp_code)
         return Outcome(Sending.FAILED if final else Sending.RETRY, f"the mail server refuses {what}: {said}", said)
     if isinstance(error, smtplib.SMTPServerDisconnected):
         return Outcome(Sending.RETRY, "the mail server closed the connection")
@@ -176,6 +183,10 @@ def _failure(error: Exception, deadline: Deadline) -> Outcome:
     if isinstance(error, smtplib.SMTPException):
         return Outcome(Sending.RETRY, f"the mail server: {error}")
     return Outcome(Sending.RETRY, f"the mail server cannot be reached: {explain(error)}")
+
+
+def _is_final(code: int) -> bool:
+    return code >= 500 and code not in NO_LOGIN
 
 
 def _said(code: int, text: Any) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Union
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 from minisched.model import Secret
 from minisched.model.visible import visible
 
 ANSWER_MAX = 500  # bytes kept of what a server or a command said
 TOKEN_MIN = 8  # characters; a shorter part of an address or a header is a word such as "robot", no token
+VALUE_MIN = 4  # characters of what stands in a query or a header; stars for less would eat the words around
 HIDDEN = "***"
 
 
@@ -44,8 +45,13 @@ class Secrets:
                 self._hidden.update((part, unquote(part)))
         return text
 
-    def hide(self, text: str) -> None:
-        self._hidden.add(text)
+    def hide_values(self, url: str, headers: Mapping[str, str]) -> None:
+        """From now on the values of the address's query and of the headers are hidden, of which any may be a key; of
+        `Bearer abcd` also what stands after the blank."""
+        values = [piece.partition("=")[2] or piece for piece in urlsplit(url).query.split("&")]
+        values += [unquote_plus(value) for value in values]
+        values += [part for value in headers.values() for part in (value.strip(), value.rpartition(" ")[2])]
+        self._hidden.update(value for value in values if len(value) >= VALUE_MIN)
 
     def scrub(self, text: str) -> str:
         """The text with every secret as stars, the longest first, and nothing in it that is not printable."""

@@ -11,16 +11,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, Callable, Union
 
-from minisched.config.text import loads
+from minisched.config.bodies import STRING_OR_VARIABLE, VARIABLE
 from minisched.model.visible import visible
 
 LINE_MAX = 200  # characters of a subject, title or header: more is cut or refused by servers
 TAIL_MAX = 16 * 1024  # bytes of a log tail
 CUT = "..."
 
-_VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
-# A string without its end goes to the end of the text: else each quote in it would be tried for a beginning.
-_STRING_OR_VARIABLE = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*"?)|' + _VARIABLE.pattern, re.DOTALL)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _NO_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # all that ends a line somewhere, and other controls
 _HALF = re.compile(r"[\ud800-\udfff]")
@@ -29,7 +26,7 @@ _HALF = re.compile(r"[\ud800-\udfff]")
 def fill(template: str, values: Mapping[str, str], quote: Callable[[str], str] = str) -> str:
     """The text with its variables filled in, each through `quote`. A name that is not in `values` stays as it stands;
     the config lets none through."""
-    return _VARIABLE.sub(lambda found: quote(values[found[1]]) if found[1] in values else found[0], template)
+    return VARIABLE.sub(lambda found: quote(values[found[1]]) if found[1] in values else found[0], template)
 
 
 def fill_line(template: str, values: Mapping[str, str]) -> str:
@@ -48,16 +45,8 @@ def fill_json(template: Any, values: Mapping[str, str]) -> Any:
     return template
 
 
-def is_json(template: str) -> bool:
-    """Whether a text is a template of a JSON object or array, wherever its variables stand in it."""
-    try:
-        return isinstance(loads(_STRING_OR_VARIABLE.sub(lambda found: found[1] or "0", template)), (dict, list))
-    except ValueError:
-        return False
-
-
 def fill_json_text(template: str, values: Mapping[str, str]) -> str:
-    """A text for which `is_json` holds, filled in so that it is JSON whatever the values hold: within a text they are
+    """JSON, or a JSON on each line, filled in so that it stays so whatever the values hold: within a text they are
     escaped; elsewhere a number stays one, nothing becomes `null`, and all else a text."""
 
     def place(found: re.Match[str]) -> str:
@@ -66,7 +55,8 @@ def fill_json_text(template: str, values: Mapping[str, str]) -> str:
         value = values.get(found[2], "")
         return value if _NUMBER.fullmatch(value) else to_json(value) if value else "null"
 
-    return _STRING_OR_VARIABLE.sub(place, template)
+    # No text of JSON goes over a line: a quote that one line has too many turns nothing round in the others.
+    return "\n".join(STRING_OR_VARIABLE.sub(place, line) for line in template.split("\n"))
 
 
 def to_json(value: Any) -> str:

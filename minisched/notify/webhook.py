@@ -15,12 +15,13 @@ from typing import Any, Callable, Optional
 from urllib.parse import quote_plus
 
 from minisched import __version__
+from minisched.config.bodies import is_json, media_type
 from minisched.model.notices import Message, NoticeEvent, Order, Outcome, Sending
 from minisched.notify import defaults
 from minisched.notify.deadline import Deadline, explain
 from minisched.notify.presets import JSON_TYPE, PRESETS, TEXT_TYPE, Ready
 from minisched.notify.scrub import SecretError, Secrets
-from minisched.notify.templates import fill, fill_json, fill_json_text, is_json, one_line, to_json, visible_values
+from minisched.notify.templates import fill, fill_json, fill_json_text, one_line, to_json, visible_values
 from minisched.notify.tls import TrustError, tls_context
 
 TIMEOUT_S = 30.0  # for all of it: name, connection, TLS, request and answer
@@ -51,12 +52,13 @@ def _request(order: Order, secrets: Secrets, now: float) -> tuple[urllib.request
     own = {name: secrets.reveal(value, f"header {name}") for name, value in options["headers"].items()}
     secret = secrets.reveal(options["secret"], "the secret") if options["secret"] else None
     _check(url, own)
+    secrets.hide_values(url, own)
     preset = PRESETS.get(options["preset"])
     if preset:
         ready = preset.prepare(message, url, secret if preset.signs else None, now)
         method = "POST"
     else:
-        ready = Ready(url, *_body(message, options["body_template"], _type(own), options["method"]))
+        ready = Ready(url, *_body(message, options["body_template"], media_type(own), options["method"]))
         method = options["method"]
     secrets.reveal(ready.url, "the url")  # with a sign in its query now
     headers = {
@@ -86,7 +88,7 @@ def _body(message: Message, template: Any, content_type: str, method: str) -> tu
         return {"Content-Type": JSON_TYPE}, to_json(defaults.as_json(message)).encode()
     if isinstance(template, dict):
         return {"Content-Type": JSON_TYPE}, to_json(fill_json(template, marked)).encode()
-    if is_json(template):
+    if is_json(template) or "json" in content_type:
         return {"Content-Type": JSON_TYPE}, fill_json_text(template, marked).encode()
     if content_type == FORM_TYPE:
         text = fill(template, marked, quote_plus)
@@ -95,12 +97,6 @@ def _body(message: Message, template: Any, content_type: str, method: str) -> tu
     else:
         text = fill(template, marked)
     return {"Content-Type": TEXT_TYPE}, text.encode()
-
-
-def _type(headers: Mapping[str, str]) -> str:
-    """The media type that the channel's own headers name."""
-    found = [value for name, value in headers.items() if name.lower() == "content-type"]
-    return found[0].partition(";")[0].strip().lower() if found else ""
 
 
 def _check(url: str, headers: Mapping[str, str]) -> None:

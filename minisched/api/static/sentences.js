@@ -55,6 +55,8 @@ const SENTENCES = [
   ["it would have other headers than {names}; look at its templates and values", "除 {names} 外还会有其他邮件头；请检查模板和取值"],
   ["settings.smtp.from is no mail address; expected {one} or {other}", "settings.smtp.from 不是邮件地址；应如 {one} 或 {other}"],
   ["the mail cannot be written: {why}", "无法生成邮件：{why}"],
+  ["{what}. A refusal for now (4xx) is not tried again where others have the mail: give such a recipient a channel of its own", "{what}。暂时拒收（4xx）在其他收件人已收到时不再重试：请为该收件人单设渠道"],
+  ["A refusal for now (4xx) is not tried again where others have the mail: give such a recipient a channel of its own", "暂时拒收（4xx）在其他收件人已收到时不再重试：请为该收件人单设渠道"],
   ["taken for {n} of {m} recipients; refused for {whom}", "{m} 个收件人中已接受 {n} 个；被拒收：{whom}"],
   ["every recipient is refused: {said}", "所有收件人均被拒收：{said}"],
   ["no mail address", "不是邮件地址"],
