@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from page_kit import OpenPage
 
 
+MEMORY = "/dev/shm"
 os.environ.pop("COLUMNS", None)  # of the terminal, or of pytest-xdist: tables are as wide as where there is none
 for number in (signal.SIGHUP, signal.SIGINT):  # under nohup, or behind a shell's `&`, they are ignored, by children too
     if signal.getsignal(number) == signal.SIG_IGN:
@@ -29,6 +32,18 @@ for number in (signal.SIGHUP, signal.SIGINT):  # under nohup, or behind a shell'
 def _stores_are_closed() -> Iterator[None]:
     yield
     close_all()
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Of a simulation, in memory where there is room: it writes months within seconds, and a disk would be most of its
+    time. What a disk does is tested on a real one, by the tests of the store and of faults."""
+    simulated = request.module.__name__.startswith("test_engine_")
+    if not simulated or not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < 2**30:
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="minisched-", dir=MEMORY) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
