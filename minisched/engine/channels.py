@@ -41,7 +41,9 @@ class Channels:
     def __init__(self, tasks: Mapping[str, Task], home: str) -> None:
         self.home = home
         self.rules = {(task_id, rule.name): rule for task_id, task in tasks.items() for rule in task.task_notify}
-        self._names = {task_id: [rule.name for rule in task.task_notify] for task_id, task in tasks.items()}
+        self._names: dict[str, list[str]] = {}
+        for task_id, name in self.rules:
+            self._names.setdefault(task_id, []).append(name)
 
     def at(self, task_id: str, rule: str, channel: int) -> Optional[Channel]:
         found = self.rules.get((task_id, rule))
