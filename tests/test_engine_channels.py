@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_kit import T0, MakeSim, configure, exits, task
+from engine_kit import MakeSim, configure, exits, task
 from factory import config
 from simulator import Exit, Sim
 
@@ -22,16 +22,6 @@ from minisched.store import History
 FAIL, WELL = Exit(1.0, 75), Exit(1.0)
 SENT, AWAY = Outcome(Sending.SENT), Outcome(Sending.RETRY, "away")
 A, B, C = ({"type": "file", "path": name} for name in "abc")
-
-
-@pytest.fixture
-def sim(tmp_path: Path) -> MakeSim:
-    def make(*tasks: dict[str, Any], **options: Any) -> Sim:
-        one = Sim(str(tmp_path / "minisched.db"), T0, tasks, **options)
-        one.boot()
-        return one
-
-    return make
 
 
 def failing(*channels: dict[str, Any], name: str = "ops", **more: list[dict[str, Any]]) -> dict[str, Any]:

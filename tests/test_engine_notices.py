@@ -25,16 +25,6 @@ FAIL = Exit(1.0, 75)
 SENT, AWAY, REFUSED = Outcome(Sending.SENT), Outcome(Sending.RETRY, "away"), Outcome(Sending.FAILED, "no such user")
 
 
-@pytest.fixture
-def sim(tmp_path: Path) -> MakeSim:
-    def make(*tasks: dict[str, Any], **options: Any) -> Sim:
-        one = Sim(str(tmp_path / "minisched.db"), T0, tasks, **options)
-        one.boot()
-        return one
-
-    return make
-
-
 def rule(*triggers: str, name: str = "ops", **fields: Any) -> dict[str, Any]:
     channels = fields.pop("channels", [{"type": "file", "path": "n.jsonl"}])
     return {"name": name, "triggers": list(triggers or ["technical_failure"]), "channels": channels, **fields}
