@@ -11,12 +11,18 @@ from pathlib import Path
 import minisched
 
 PACKAGE = Path(minisched.__file__).parent
+# Whose texts no page shows as they are: they are told by a code, in the log, in messages, or in parts (see TOGETHER).
+QUIET = {"notify/defaults.py", "store/paging.py", *(f"engine/{name}.py" for name in ("reloader", "requests", "words"))}
 PLACES = [
-    *(f"notify/{name}.py" for name in ("command", "deadline", "file", "mail", "presets", "scrub", "sender", "tls")),
-    *("notify/webhook.py", "executor/attempt.py", "executor/spawn.py", "executor/task_executor.py", "policy/runs.py"),
-    *(f"engine/{name}.py" for name in ("arrivals", "calendar", "courier", "desk", "ending", "keeper", "recovery")),
-    *(f"store/{name}.py" for name in ("errors", "history", "ledger", "opening", "watch")),
     *("cli/serve.py", "cli/trial.py", "cli/web.py", "home.py"),
+    *sorted(
+        {
+            f"{folder}/{path.name}"
+            for folder in ("engine", "executor", "notify", "policy", "store")
+            for path in (PACKAGE / folder).glob("*.py")
+        }
+        - QUIET
+    ),
 ]
 SILENT = {
     "debug",

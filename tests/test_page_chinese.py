@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from page_kit import Engine, OpenPage, act, card, choose, dialog, engine, expect, field, problem, view
-from sentences import BY_REASON, ELSEWHERE, FOREIGN, TOGETHER, WORDED, collected, shown
+from sentences import BY_REASON, ELSEWHERE, FOREIGN, PACKAGE, TOGETHER, WORDED, collected, shown
 
 ENGLISH = re.compile(r"\b(?:is|expected|found|unknown|line|column|the|of|an?)\b")
 
@@ -167,3 +167,11 @@ def test_every_sentence_that_the_engine_keeps_or_tells_is_known_in_chinese(one: 
 
 def test_no_sentence_is_left_out_that_is_not_there() -> None:
     assert collected() >= ELSEWHERE | BY_REASON | WORDED.keys()
+
+
+def test_what_stands_wrong_with_the_engine_has_a_name_in_both_languages() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (PACKAGE / "engine").glob("*.py")]
+    abouts = {about for source in sources for about in re.findall(r'problems\["([a-z ]+)"\] = ', source)}
+    table = (PACKAGE / "api" / "static" / "messages.js").read_text(encoding="utf-8")
+    assert "disk" in abouts
+    assert {about for about in abouts if f"about_{about.replace(' ', '_')}: [" not in table} == set()

@@ -125,6 +125,8 @@ export const MESSAGES = {
   about_files: ["files", "文件"],
   about_outbox: ["outbox", "发件箱"],
   about_notifications: ["notifications", "通知"],
+  about_messages: ["messages", "消息"],
+  about_sender: ["sender", "发送"],
   about_engine: ["engine", "引擎"],
   about_clock: ["clock", "时钟"],
   en_no_problems: ["No problems.", "没有问题。"],

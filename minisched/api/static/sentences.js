@@ -118,6 +118,7 @@ const SENTENCES = [
   ["by API", "通过 API"],
 
   // ---- what troubles the engine ----
+  ["the sender hangs at notification {n}, which should have ended after {s} s: no message is sent meanwhile; restart minisched to go on", "发送线程停在第 {n} 条消息，本应在 {s} 秒后结束：在此期间不发送任何消息；请重启 minisched"],
   ["nobody was told of {runs}: the messages could not be made; see logs/minisched.log", "{runs}没有通知任何人：无法生成消息；详见 logs/minisched.log"],
   ["the end of 1 run", "1 次运行的结束"],
   ["the ends of {n} runs", "{n} 次运行的结束"],
