@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Optional
 
 from minisched.engine.channels import destination
 from minisched.model import Secret
-from minisched.model.notices import Outcome, Sending
+from minisched.model.notices import LIMIT_S, Outcome, Sending
 
 if TYPE_CHECKING:
     from minisched.model import Channel, Instant, SmtpSettings
 
 SLOW_S = 5.0  # a try that takes so long holds up others; a server that is well, or refuses, is faster
 APART_S = 60.0  # between first tries to a server that hangs: half the time is for the others
-LIMIT_S = 30.0  # of a webhook, a command, a file; a mail's is `smtp.timeout`
 HANGS_AFTER_S = 30.0  # beyond its limit a try may take some seconds for an end in good order
 
 

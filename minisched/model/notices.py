@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Optional, Protocol
 from minisched.model.config import Channel, SmtpSettings
 from minisched.model.words import Instant, Status, Word, iso
 
+LIMIT_S = 30.0  # of a try by a webhook or a command; a mail's is `smtp.timeout`
+
 
 class NoticeEvent(Word):
     """Why a message is sent."""

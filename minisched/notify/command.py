@@ -9,13 +9,13 @@ import subprocess
 import time
 from typing import IO
 
-from minisched.model.notices import Order, Outcome, Sending
+from minisched.model.notices import LIMIT_S, Order, Outcome, Sending
 from minisched.model.visible import visible
 from minisched.notify import defaults
 from minisched.notify.scrub import ANSWER_MAX
 from minisched.notify.templates import last_lines, to_json
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = LIMIT_S
 KILL_GRACE_S = 2.0  # between TERM and KILL
 DRAIN_S = 1.0  # output still read after the end, while a process left behind holds the pipe
 TICK_S = 0.05  # an exit is announced by no descriptor

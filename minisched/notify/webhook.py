@@ -16,7 +16,7 @@ from urllib.parse import quote_plus
 
 from minisched import __version__
 from minisched.config.bodies import is_json, media_type
-from minisched.model.notices import Message, NoticeEvent, Order, Outcome, Sending
+from minisched.model.notices import LIMIT_S, Message, NoticeEvent, Order, Outcome, Sending
 from minisched.notify import defaults
 from minisched.notify.deadline import Deadline, explain
 from minisched.notify.presets import JSON_TYPE, PRESETS, TEXT_TYPE, Ready
@@ -24,7 +24,7 @@ from minisched.notify.scrub import SecretError, Secrets
 from minisched.notify.templates import fill, fill_json, fill_json_text, one_line, to_json, visible_values
 from minisched.notify.tls import TrustError, tls_context
 
-TIMEOUT_S = 30.0  # for all of it: name, connection, TLS, request and answer
+TIMEOUT_S = LIMIT_S  # for all of it: name, connection, TLS, request and answer
 ANSWER_READ = 64 * 1024  # bytes
 RETRY_AFTER_MAX_S = 24 * 3600.0  # a server that asks for more gets no more patience
 FORM_TYPE = "application/x-www-form-urlencoded"
