@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from minisched.model import UNFINISHED, Status, TaskAttempt, TaskExecution
 
 if TYPE_CHECKING:
-    from minisched.model import Completion, Instant, Verdict
+    from minisched.model import Instant, ProcessResult, Verdict
 
 _S = Status
 
@@ -58,7 +58,7 @@ def change_attempt(run: TaskExecution, **changes: Any) -> TaskExecution:
     )
 
 
-def close_attempt(run: TaskExecution, verdict: Verdict, done: Completion) -> TaskExecution:
+def close_attempt(run: TaskExecution, verdict: Verdict, done: ProcessResult) -> TaskExecution:
     """The run with its latest attempt over: what is known of the process, and what it means."""
     return change_attempt(
         run,

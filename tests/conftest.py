@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cli_kit import Cli
-from closers import close_all
-from engine_kit import T0, MakeSim
-from running import Home
-from simulator import Exit, Sim
+
+from support.cli import Cli
+from support.closing import close_all
+from support.engine import T0, MakeSim
+from support.programs import Home
+from support.sim import Exit, Sim
 
 if TYPE_CHECKING:
-    from page_kit import OpenPage
+    from support.page import OpenPage
 
 
 MEMORY = "/dev/shm"
@@ -38,7 +39,7 @@ def _stores_are_closed() -> Iterator[None]:
 def tmp_path(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """Of a simulation, in memory where there is room: it writes months within seconds, and a disk would be most of its
     time. What a disk does is tested on a real one, by the tests of the store and of faults."""
-    simulated = request.module.__name__.startswith("test_engine_")
+    simulated = request.path.parent.name == "engine"
     if not simulated or not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < 2**30:
         yield tmp_path
         return
@@ -76,7 +77,7 @@ def sim(tmp_path: Path) -> MakeSim:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[OpenPage]:
     """A browser for the tests of the page."""
-    import page_kit
+    from support import page as page_kit
 
     with page_kit.chromium() as one:
         yield page_kit.OpenPage(one)

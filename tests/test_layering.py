@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "minisched"
 # From the ground up. `timetable` stands under `config`, which checks schedules, zones and durations by it.
 FLOORS = [
     {"model"},
+    {"catalogue"},
     {"timetable"},
     {"lifecycle", "policy", "config"},
     {"clock", "home", "tasklog", "executor", "store", "notify", "api"},
@@ -20,7 +21,7 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
-PURE = {"model", "timetable", "lifecycle", "policy"}
+PURE = {"catalogue", "model", "timetable", "lifecycle", "policy"}
 OUTSIDE = {"subprocess", "socket", "sqlite3", "threading", "random", "time", "logging", "selectors"}
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from minisched.api.errors import Refused
 from minisched.api.message import Request, Response
 from minisched.api.ports import HistoryReader, Ports
-from minisched.model import Answer, Asked, Message, TaskView
+from minisched.model import Answer, Message, ReplyTo, TaskSnapshot
 from minisched.timetable import load_zone
 
 ANSWER_S = 5.0  # how long the engine may take to answer; its loop comes round within a second unless the disk stands
@@ -56,7 +56,7 @@ def zone_of(ports: Ports, task_id: str) -> tzinfo:
     return engine_zone(ports) if view is None else load_zone(view.task.task_timezone)
 
 
-def task_view(call: Call) -> TaskView:
+def task_view(call: Call) -> TaskSnapshot:
     """The task of the path. Raises Refused."""
     task_id = call.ids["task_id"]
     view = call.ports.board.tasks.get(task_id)
@@ -86,10 +86,10 @@ REFUSALS = {
 }
 
 
-def ask(ports: Ports, message: Callable[[Asked], Message]) -> Answer:
+def ask(ports: Ports, message: Callable[[ReplyTo], Message]) -> Answer:
     """Post a message to the engine and wait for its answer. Raises Refused: in the engine's words, or `busy`."""
     reply: SimpleQueue[Answer] = SimpleQueue()
-    ports.post(message(Asked(reply, ports.monotonic() + ANSWER_S)))
+    ports.post(message(ReplyTo(reply, ports.monotonic() + ANSWER_S)))
     try:
         answer = reply.get(timeout=ANSWER_S)
     except Empty:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from minisched.api.call import Call
     from minisched.api.ports import Outcome, Past, Ports
-    from minisched.model import Task, TaskExecution, TaskView
+    from minisched.model import Task, TaskExecution, TaskSnapshot
 
 OUTCOMES = 30  # of the strip on a card
 RENDERED_AT_ONCE = 200  # tasks whose past is in memory at the same time
@@ -46,7 +46,9 @@ def list_tasks(call: Call) -> Response:
     return Response(200, page_bytes(data, page, size, len(views)), headers=headers)
 
 
-def _pieces(ports: Ports, views: Sequence[TaskView], full: bool, page: int, size: int, total: int) -> Iterator[bytes]:
+def _pieces(
+    ports: Ports, views: Sequence[TaskSnapshot], full: bool, page: int, size: int, total: int
+) -> Iterator[bytes]:
     """The same page, never whole in memory: ten thousand tasks with their outcomes are 50 MB."""
     before, _, after = page_bytes([b"|"], page, size, total).partition(b"|")
     for start in range(0, len(views), RENDERED_AT_ONCE):
@@ -71,7 +73,7 @@ def _is_wanted(task: Task, tag: Optional[str], text: Optional[str]) -> bool:
     )
 
 
-def statuses_of(ports: Ports, views: Iterable[TaskView], full: bool = True) -> dict[str, Status]:
+def statuses_of(ports: Ports, views: Iterable[TaskSnapshot], full: bool = True) -> dict[str, Status]:
     """The `current_status` of each task. Raises StoreError."""
     known: dict[str, Status] = {}
     unknown = []
@@ -87,7 +89,7 @@ def statuses_of(ports: Ports, views: Iterable[TaskView], full: bool = True) -> d
     return known
 
 
-def cards_of(ports: Ports, views: Sequence[TaskView], full: bool = True) -> list[Card]:
+def cards_of(ports: Ports, views: Sequence[TaskSnapshot], full: bool = True) -> list[Card]:
     """The cards of these views, rendered. full: as the holder of the token sees them. Raises StoreError."""
     cards = [ports.cards.find(view.task.task_id, view.version, full) for view in views]
     missing = [index for index, card in enumerate(cards) if card is None or not card.data]
@@ -105,7 +107,7 @@ def cards_of(ports: Ports, views: Sequence[TaskView], full: bool = True) -> list
     return [card for card in cards if card is not None]
 
 
-def render(view: TaskView, past: Optional[Past], full: bool) -> Card:
+def render(view: TaskSnapshot, past: Optional[Past], full: bool) -> Card:
     task, last = view.task, past.last_run if past else None
     zone = load_zone(task.task_timezone)
     outcomes = past.outcomes if past else ()

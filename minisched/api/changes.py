@@ -110,5 +110,5 @@ def _refuse_stale(call: Call, text: ConfigText) -> None:
 
 
 def put_in_force(call: Call, what: str) -> None:
-    """Let the engine load the file; when it answers, the Board shows it. Raises Refused."""
+    """Let the engine load the file; when it answers, the Snapshot shows it. Raises Refused."""
     ask(call.ports, lambda asked: Reload(asked, f"{what}, {call.by}"))

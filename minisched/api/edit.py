@@ -13,9 +13,9 @@ from minisched.api.message import Response
 from minisched.api.routes import BASE
 from minisched.config import check_task, json_schema
 from minisched.config.form import form_fields
-from minisched.config.masking import effective_task, masked, unmasked
+from minisched.config.secrets import effective_task, masked, unmasked
 from minisched.config.task_fields import TASK
-from minisched.model import Problem, Words
+from minisched.model import LocalizedText, Problem
 
 if TYPE_CHECKING:
     from minisched.api.call import Call
@@ -104,7 +104,7 @@ def _edited(call: Call, edit: Any, what: str) -> Response:
         before = _found(text, task_id)
         task = edit(before, text)
         if task.get("task_id", task_id) != task_id:
-            words = Words(
+            words = LocalizedText(
                 f"is not {task_id}; a task keeps its id: create another one, and remove this",
                 f"不是 {task_id}；任务的 ID 不能更改：请新建另一任务，再删除此任务",
             )
@@ -146,7 +146,7 @@ def _card(call: Call, task_id: str, file_hash: str, status: int, *headers: tuple
 def validate(call: Call) -> Response:
     """A task is checked in the place of the one with its id, or beside the others."""
     if len(call.body) != 1:
-        raise bad_body("", Words('expected one of "task" and "config"', '应为 "task" 或 "config" 之一'))
+        raise bad_body("", LocalizedText('expected one of "task" and "config"', '应为 "task" 或 "config" 之一'))
     if "config" in call.body:
         problems = problems_of(call.body["config"], call.ports)
     else:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from minisched.api.call import Call
     from minisched.api.listeners import Listener
     from minisched.api.ports import Ports
-    from minisched.model import EngineView, TaskView
+    from minisched.model import EngineSnapshot, TaskSnapshot
 
 PING_S = 1.0  # a page that hears nothing for three of these shows that it lost the engine
 LEAST_BETWEEN_S = 0.25  # of two looks at what has changed
@@ -49,7 +49,7 @@ class EventStream:
         self._full = full  # the token came with it: without, nothing of the engine is told
         self._seen = ports.board.version if since is None else since
         self._tasks = ports.board.tasks
-        self._engine: Optional[EngineView] = None
+        self._engine: Optional[EngineSnapshot] = None
         self._status_at = 0.0
         self._unsaid = False  # a task has changed since the engine's status was sent
         self._pieces = self._run()
@@ -115,7 +115,7 @@ class EventStream:
                 return  # the history cannot be read now; they are looked up again
         self._seen = version
 
-    def _cards(self, views: list[TaskView]) -> bytes:
+    def _cards(self, views: list[TaskSnapshot]) -> bytes:
         cards = cards_of(self._ports, views, self._full)
         return b"".join(b"event: task\ndata: %b\n\n" % card.data for card in cards)
 

@@ -1,4 +1,4 @@
-"""Who listens to the Board's changes."""
+"""Who listens to the Snapshot's changes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Optional
 
 if TYPE_CHECKING:
-    from minisched.model import Board
+    from minisched.model import Snapshot
 
 MOST_LISTENERS = 16
 
@@ -36,9 +36,9 @@ class Listener:
 
 
 class Listeners:
-    """All of them, woken by one watcher of the Board; none costs nothing."""
+    """All of them, woken by one watcher of the Snapshot; none costs nothing."""
 
-    def __init__(self, board: Board, most: int = MOST_LISTENERS) -> None:
+    def __init__(self, board: Snapshot, most: int = MOST_LISTENERS) -> None:
         self._board = board
         self._most = most
         self._lock = Lock()

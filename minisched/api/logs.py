@@ -9,7 +9,7 @@ from minisched.api.call import history, json_answer, task_view
 from minisched.api.errors import Refused
 from minisched.api.message import Response
 from minisched.api.runs import known_run
-from minisched.model import LogMark
+from minisched.model import LogPosition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,18 +68,18 @@ def _log(call: Call, path: str, name: str) -> Response:
     return _answer(logs.read(path, place, asked["limit"]))
 
 
-def _cursor(text: Optional[str]) -> Optional[LogMark]:
+def _cursor(text: Optional[str]) -> Optional[LogPosition]:
     if text is None:
         return None
     inode, _, offset = text.rpartition("-")
-    return LogMark(int(inode or 0), int(offset))
+    return LogPosition(int(inode or 0), int(offset))
 
 
-def _run_cursor(text: Optional[str]) -> Union[int, tuple[int, LogMark], None]:
+def _run_cursor(text: Optional[str]) -> Union[int, tuple[int, LogPosition], None]:
     if text is None or "-" not in text:
         return None if text is None else int(text)
     attempt, inode, offset = map(int, text.split("-"))
-    return attempt, LogMark(inode, offset)
+    return attempt, LogPosition(inode, offset)
 
 
 def _answer(page: LogPage) -> Response:

@@ -8,7 +8,7 @@ from minisched.api.body import bad_body, pointed
 from minisched.api.call import ask, compact, history, json_answer, page_bytes, task_view, zone_of
 from minisched.api.errors import Refused
 from minisched.api.message import Response
-from minisched.model import ResendNotice, Words
+from minisched.model import LocalizedText, ResendDelivery
 
 if TYPE_CHECKING:
     from minisched.api.call import Call
@@ -30,7 +30,7 @@ def one(call: Call) -> Response:
 def resend(call: Call) -> Response:
     """With all its tries anew, and in its place among those of its channel."""
     delivery_id = int(call.ids["delivery_id"])
-    ask(call.ports, lambda asked: ResendNotice(asked, delivery_id, call.by))
+    ask(call.ports, lambda asked: ResendDelivery(asked, delivery_id, call.by))
     return _answer(202, call)
 
 
@@ -48,7 +48,7 @@ def test(call: Call) -> Response:
     task = task_view(call).task
     rule = call.body.get("rule")
     if rule is not None and not isinstance(rule, str):
-        raise bad_body(pointed("", "rule"), Words("expected the name of a rule", "应为规则名称"))
+        raise bad_body(pointed("", "rule"), LocalizedText("expected the name of a rule", "应为规则名称"))
     try:
         trials = call.ports.try_rules(call.ports.board.engine.config, task, rule, call.by)
     except LookupError as error:

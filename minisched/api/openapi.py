@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from minisched.api.call import json_answer
 from minisched.api.errors import ERRORS
-from minisched.api.parameters import Words
+from minisched.api.parameters import EnumParam
 from minisched.api.routes import BASE, IDS, OPEN, PUBLIC, ROOT_TOO, ROUTES
 from minisched.api.schemas import SCHEMAS, ref
 
@@ -87,7 +87,7 @@ def _path_parameter(name: str) -> dict[str, Any]:
 def _query_parameter(parameter: Parameter) -> dict[str, Any]:
     schema = parameter.kind.schema()
     told: dict[str, Any] = {"name": parameter.name, "in": "query", "description": parameter.help, "schema": schema}
-    if isinstance(parameter.kind, Words):
+    if isinstance(parameter.kind, EnumParam):
         told.update(style="form", explode=False)
     if parameter.many:
         told["schema"] = {"type": "array", "items": schema, "minItems": 1}

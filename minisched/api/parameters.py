@@ -20,7 +20,7 @@ class ParameterKind(Protocol):
     def schema(self) -> dict[str, Any]: ...
 
 
-class Whole:
+class IntParam:
     """A whole number from `low` to `high`, in plain digits."""
 
     def __init__(self, low: int, high: int) -> None:
@@ -36,7 +36,7 @@ class Whole:
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
 
-class Words:
+class EnumParam:
     """One or more words of an enum, separated by commas."""
 
     def __init__(self, kind: type[Word]) -> None:
@@ -54,7 +54,7 @@ class Words:
         return {"type": "array", "items": {"enum": self.words}, "minItems": 1, "maxItems": len(self.words)}
 
 
-class Plain:
+class StrParam:
     """Any text; with a pattern, what matches it as a whole."""
 
     def __init__(self, pattern: str = "", rule: str = "", most: int = MOST_CHARACTERS) -> None:
@@ -85,7 +85,7 @@ class Time:
         return {"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]}
 
 
-class Flag:
+class BoolParam:
     """1 or 0."""
 
     rule = "1 or 0"

@@ -1,4 +1,4 @@
-"""What a handler reaches: the engine's Board and inbox, the history, the logs, the clocks. The roof builds it."""
+"""What a handler reaches: the engine's Snapshot and inbox, the history, the logs, the clocks. The roof builds it."""
 
 # Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text.
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -8,20 +8,20 @@ from typing import Any, NamedTuple, Optional, Protocol
 from minisched.api.card_cache import CardCache
 from minisched.api.listeners import Listeners
 from minisched.model import (
-    Board,
     Channel,
     Config,
     Delivery,
     DeliveryState,
     Instant,
-    LogMark,
+    LogPosition,
     Message,
+    Snapshot,
     Status,
     Task,
     TaskExecution,
     TaskRecord,
     Trigger,
-    notices,
+    notification,
 )
 
 
@@ -108,13 +108,13 @@ class LogReader(Protocol):
     def shown(self, data: bytes) -> str:
         """Output as people may see it."""
 
-    def read(self, path: str, place: Optional[LogMark], limit: int) -> LogPage:
+    def read(self, path: str, place: Optional[LogPosition], limit: int) -> LogPage:
         """Whole lines from `place` on, at most `limit` bytes; None is the start of the live file."""
 
     def tail(self, path: str, lines: int) -> LogPage:
         """The last lines, and what comes after them."""
 
-    def before(self, path: str, place: LogMark, limit: int) -> LogPage:
+    def before(self, path: str, place: LogPosition, limit: int) -> LogPage:
         """The whole lines that end at `place`."""
 
     def raw(self, path: str, offset: Optional[int]) -> RawLog:
@@ -122,8 +122,8 @@ class LogReader(Protocol):
         there on."""
 
     def run(self, path: str, run: TaskExecution, cursor: Any, limit: int) -> Optional[LogPage]:
-        """The run's own lines from a cursor on: (attempt, LogMark), or a number of bytes of its output. None: they are
-        in no file any more."""
+        """The run's own lines from a cursor on: (attempt, LogPosition), or a number of bytes of its output. None: they
+        are in no file any more."""
 
     def run_tail(self, path: str, run: TaskExecution, lines: int) -> Optional[LogPage]: ...
 
@@ -136,7 +136,7 @@ class Trial(NamedTuple):
     rule: str
     number: int  # of the channel in its rule, from 0
     channel: Channel
-    outcome: notices.Outcome
+    outcome: notification.SendResult
     duration: float  # seconds
 
     def as_json(self) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class TryRules(Protocol):
 class Ports(NamedTuple):
     """One of these for a server's life; `cards` and `listeners` are what the API itself remembers."""
 
-    board: Board
+    board: Snapshot
     post: Callable[[Message], object]  # into the engine's inbox; never blocks
     history: Callable[[], HistoryReader]  # a new reader, for one request and its thread
     logs: LogReader
@@ -171,7 +171,7 @@ class Ports(NamedTuple):
     wall: Callable[[], Instant]
     monotonic: Callable[[], float]
     write_lock: Lock  # one write of the config at a time
-    epoch: str  # random, for this engine's life: versions of the Board count within it
+    epoch: str  # random, for this engine's life: versions of the Snapshot count within it
     cards: CardCache
     listeners: Listeners
     try_rules: TryRules

@@ -10,7 +10,7 @@ from minisched.api.body import bad_body, pointed, read_body
 from minisched.api.call import Call, engine_zone
 from minisched.api.errors import Refused, refusal
 from minisched.api.routes import OPEN, PUBLIC, Match, NotFound, match
-from minisched.model import StoreError, Words
+from minisched.model import LocalizedText, StoreError
 
 if TYPE_CHECKING:
     from minisched.api.message import Request, Response
@@ -79,8 +79,8 @@ def _body(request: Request, body: Body | None) -> dict[str, Any]:
     document = read_body(request.body)
     for name in document:
         if body.fields is not None and name not in body.fields:
-            known = Words("none is known here", "此处没有可用字段")
+            known = LocalizedText("none is known here", "此处没有可用字段")
             if body.fields:
-                known = Words(f"known are {', '.join(body.fields)}", f"已知的有 {'、'.join(body.fields)}")
-            raise bad_body(pointed("", name), Words("unknown field; ", "未知字段；").then(known))
+                known = LocalizedText(f"known are {', '.join(body.fields)}", f"已知的有 {'、'.join(body.fields)}")
+            raise bad_body(pointed("", name), LocalizedText("unknown field; ", "未知字段；").then(known))
     return document

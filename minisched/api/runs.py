@@ -9,9 +9,9 @@ from minisched.api.call import ask, compact, history, json_answer, page_bytes, t
 from minisched.api.cards import run_json
 from minisched.api.errors import Refused
 from minisched.api.message import Response
-from minisched.config.faults import Reading, Wrong, expected
+from minisched.config.problems import Reading, Wrong, expected
 from minisched.config.task_fields import TASK_ENV_NAME
-from minisched.model import RunTask, StopRun, TaskExecution, Words
+from minisched.model import LocalizedText, RunTask, StopRun, TaskExecution
 
 if TYPE_CHECKING:
     from minisched.api.call import Call
@@ -77,7 +77,7 @@ def _env(value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or len(value) > MOST_VARIABLES:
         raise bad_body(
             place,
-            Words(
+            LocalizedText(
                 f"expected an object of texts, at most {MOST_VARIABLES}",
                 f"应为由文本组成的对象，最多 {MOST_VARIABLES} 项",
             ),
@@ -86,10 +86,10 @@ def _env(value: Any) -> dict[str, str]:
         try:
             TASK_ENV_NAME.read(name, Reading(), None)
         except Wrong:
-            why = Words("the name: ", "名称：").then(expected(TASK_ENV_NAME.rule))
+            why = LocalizedText("the name: ", "名称：").then(expected(TASK_ENV_NAME.rule))
             raise bad_body(pointed(place, name), why) from None
         if not isinstance(text, str):
-            raise bad_body(pointed(place, name), Words("expected a text", "应为文本"))
+            raise bad_body(pointed(place, name), LocalizedText("expected a text", "应为文本"))
     return value
 
 

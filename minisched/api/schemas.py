@@ -6,11 +6,11 @@ from typing import Any
 
 from minisched.api.errors import ERRORS
 from minisched.api.routes import IDS
+from minisched.config.containers import row_schema
 from minisched.config.notify_fields import CHANNEL
-from minisched.config.shapes import row_schema
 from minisched.config.task_fields import TASK
 from minisched.model import DeliveryState, Status, Trigger
-from minisched.model.notices import NoticeEvent, Sending
+from minisched.model.notification import NotificationEvent, SendStatus
 
 Schema = dict[str, Any]
 
@@ -169,7 +169,7 @@ SCHEMAS: dict[str, Schema] = {
         channel={**COUNT, "description": "Its place in the rule, from 0."},
         channel_type={"enum": [*CHANNEL.tables]},
         run_id={**RUN_ID, "description": "The run that it tells of."},
-        event={"enum": [NoticeEvent.EVENT.value, NoticeEvent.RECOVERY.value]},
+        event={"enum": [NotificationEvent.EVENT.value, NotificationEvent.RECOVERY.value]},
         state={"enum": [word.value for word in DeliveryState]},
         attempts={**COUNT, "description": "Tries that are over."},
         next_time={**maybe(TIME), "description": "Of the next try; null where it waits for the one before it."},
@@ -189,7 +189,7 @@ SCHEMAS: dict[str, Schema] = {
         channel={**COUNT, "description": "Its place in the rule, from 0."},
         channel_type={"enum": [*CHANNEL.tables]},
         state={
-            "enum": [word.value for word in Sending],
+            "enum": [word.value for word in SendStatus],
             "description": "`sent`; `retry`: a message of the outbox would be tried again; `failed`: it would not.",
         },
         error=TEXT,

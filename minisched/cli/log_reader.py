@@ -8,8 +8,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Optional, Union
 
 from minisched.api.ports import LogPage
-from minisched.model import LogMark
-from minisched.model.visible import visible
+from minisched.model import LogPosition
+from minisched.model.text import visible
 from minisched.tasklog import (
     Jump,
     OutputGone,
@@ -35,7 +35,7 @@ _WHOLE_LINE = 66 * 1024  # bytes; the longest line with its prefix
 # The bytes of a character that is cut off at the end.
 _CUT = re.compile(rb"(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z")
 
-Place = tuple[int, LogMark]  # in a run's output: the attempt, and where in the log
+Place = tuple[int, LogPosition]  # in a run's output: the attempt, and where in the log
 Cursor = Union[None, int, Place]  # or a number of bytes of it
 
 
@@ -45,13 +45,13 @@ class LogReader:
     def shown(self, data: bytes) -> str:
         return visible(data.decode("utf-8", "backslashreplace"))
 
-    def read(self, path: str, place: Optional[LogMark], limit: int) -> LogPage:
+    def read(self, path: str, place: Optional[LogPosition], limit: int) -> LogPage:
         data, after, jump = read_from(path, place, limit)
         cut = _CUT.search(data)
         if cut and len(cut[0]) < len(data):  # a line longer than the limit was divided within a character
             data = data[: cut.start()]
-            after = LogMark(after.inode, after.offset - len(cut[0]))
-        start = LogMark(after.inode, after.offset - len(data))
+            after = LogPosition(after.inode, after.offset - len(cut[0]))
+        start = LogPosition(after.inode, after.offset - len(data))
         at_end = not data or (len(data) < limit and not read_from(path, after, _WHOLE_LINE)[0])
         return self._page(data, start, after, jump is not Jump.NONE, at_end)
 
@@ -68,12 +68,12 @@ class LogReader:
         text = b"".join(pieces)
         if count > lines:  # the first piece has lines too many
             rest = text.split(b"\n", count - lines)[-1]
-            text, start = rest, LogMark(start.inode, start.offset + len(text) - len(rest))
+            text, start = rest, LogPosition(start.inode, start.offset + len(text) - len(rest))
         return self._page(text, start, end)
 
-    def before(self, path: str, place: LogMark, limit: int) -> LogPage:
+    def before(self, path: str, place: LogPosition, limit: int) -> LogPage:
         data, start = lines_before(path, place, limit)
-        end = LogMark(start.inode, start.offset + len(data)) if data else start
+        end = LogPosition(start.inode, start.offset + len(data)) if data else start
         return self._page(data, start, end, anew=bool(place.inode) and end.inode != place.inode, at_end=False)
 
     def raw(self, path: str, offset: Optional[int]) -> RawLog:
@@ -119,7 +119,9 @@ class LogReader:
             return iter(()) if not _marked(run) else None
         return _run_blocks(path, run, after)
 
-    def _page(self, data: bytes, start: LogMark, after: LogMark, anew: bool = False, at_end: bool = True) -> LogPage:
+    def _page(
+        self, data: bytes, start: LogPosition, after: LogPosition, anew: bool = False, at_end: bool = True
+    ) -> LogPage:
         return LogPage(self.shown(data), f"{start.inode}-{start.offset}", f"{after.inode}-{after.offset}", anew, at_end)
 
     def _run_page(self, data: bytes, start: str, after: Place, at_end: bool) -> LogPage:
@@ -131,7 +133,7 @@ def _text(place: Place) -> str:
     return f"{attempt}-{mark.inode}-{mark.offset}"
 
 
-def _marked(run: TaskExecution) -> list[tuple[int, LogMark]]:
+def _marked(run: TaskExecution) -> list[tuple[int, LogPosition]]:
     """The attempts whose output has a place in the log."""
     return [(attempt.attempt, attempt.log) for attempt in run.attempts if attempt.log is not None]
 

@@ -9,10 +9,10 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from minisched.cli.home import View, unknown_task
 from minisched.cli.output import Refusal, fail, tell, why_of
-from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, LogMark
-from minisched.model.visible import visible
+from minisched.cli.view import View, unknown_task
+from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, LogPosition
+from minisched.model.text import visible
 from minisched.tasklog import (
     Jump,
     OutputGone,
@@ -152,7 +152,7 @@ def follow(paths: dict[str, str], lines: int) -> int:
     """Print the last lines, then what comes, until Ctrl-C or until nobody reads it any more; over rotations, and for
     logs that do not exist yet."""
     several = len(paths) > 1
-    places: dict[str, LogMark] = {}
+    places: dict[str, LogPosition] = {}
     for name, path in paths.items():
         if _is_usable(path) and os.path.exists(path):
             places[name], _ = last_lines(path, max(1, lines // len(paths)))
@@ -169,7 +169,7 @@ def follow(paths: dict[str, str], lines: int) -> int:
             return EXIT_OK
 
 
-def _has_grown(path: str, place: LogMark | None) -> bool:
+def _has_grown(path: str, place: LogPosition | None) -> bool:
     """Whether there may be more after `place`: one look at the file, where reading would look at the whole folder."""
     try:
         found = os.stat(path)

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from minisched.api.ports import Trial
     from minisched.api.server import ApiServer
-    from minisched.cli.serve import ConfigFile
+    from minisched.cli.run import ConfigFile
     from minisched.home import Home, HomeLock
-    from minisched.model import Board, Config, HttpSettings, Message, Task
+    from minisched.model import Config, HttpSettings, Message, Snapshot, Task
 
 RETRY_S = 10.0  # after the address could not be had: the port may become free
 
@@ -34,7 +34,7 @@ class Web:
         home: Home,
         source: ConfigFile,
         lock: HomeLock,
-        board: Board,
+        board: Snapshot,
         post: Callable[[Message], object],
         log: logging.Logger,
     ) -> None:
@@ -122,7 +122,7 @@ class Web:
 
     def _try_rules(self, config: Config, task: Task, rule: Optional[str], by: str) -> Sequence[Trial]:
         """In the thread of a request. What came of it stands in the log too."""
-        from minisched.cli.trial import chosen, sentence, try_rules
+        from minisched.cli.notify_test import chosen, sentence, try_rules
 
         trials = try_rules(config, task, chosen(task, rule), self.home.path, os.environ)
         for trial in trials:

@@ -1,12 +1,12 @@
 """The config: one table of fields; bytes to a `Config` with every problem at once; schema, reference, atomic save."""
 
-from .check import check_document, check_task, parse_config, parse_document
-from .load import ConfigError, check_permissions, load_config, read_config
+from .file import ConfigError, check_permissions, load_config, read_config
 from .notify_fields import TEMPLATE_VARIABLES
 from .reference import reference_markdown
 from .save import ConfigChanged, config_hash, save_config, sweep_temporaries
 from .schema import json_schema
-from .text import parse_json
+from .strict_json import parse_json
+from .validate import check_document, check_task, parse_config, parse_document
 
 __all__ = [
     "TEMPLATE_VARIABLES",

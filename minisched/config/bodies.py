@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from .text import loads
+from .strict_json import loads
 
 VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 # A string without its end goes to the end of the text: else each quote in it would be tried for a beginning.

@@ -5,31 +5,39 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from minisched.model import HistorySettings, HttpSettings, LogSettings, NotifySettings, Settings, SmtpSettings, Words
+from minisched.model import (
+    HistorySettings,
+    HttpSettings,
+    LocalizedText,
+    LogSettings,
+    NotifySettings,
+    Settings,
+    SmtpSettings,
+)
 
-from .faults import Fault, missing, refusal, refused, show
-from .kinds import Bool, Choice, Duration, Integer, Size, Zone
+from .containers import Field, ListOf, Table
+from .field_types import Bool, Choice, Duration, Integer, Size, Zone
 from .notify_fields import CA_FILE, SENDER
-from .shapes import Field, ListOf, Table
+from .problems import Fault, missing, refusal, refused, show
 from .task_fields import DEFAULTS, LEAST_WAIT_S, TASK
 from .texts import SecretText, Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .faults import Reading
+    from .problems import Reading
 
 HOST = Text(
-    Words("a host name or an address", "主机名或地址"),
-    Words("host name or address", "主机名或地址"),
+    LocalizedText("a host name or an address", "主机名或地址"),
+    LocalizedText("host name or address", "主机名或地址"),
     r"[A-Za-z0-9._:-]{1,253}",
 )
 ALLOWED_HOST = Text(
-    Words(
+    LocalizedText(
         'a host name or an address, with its port if it has one, such as "plant.example.org:8787"; "*" is not allowed',
         '主机名或地址，有端口则一并写出，如 "plant.example.org:8787"；不允许 "*"',
     ),
-    Words("host, or host:port", "主机，或 主机:端口"),
+    LocalizedText("host, or host:port", "主机，或 主机:端口"),
     r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?",
 )
 _LOOPBACK = re.compile(r"127(?:\.[0-9]{1,3}){3}|::1")
@@ -59,20 +67,20 @@ class ListenAddress(Text):
 
 
 LISTEN = ListenAddress(
-    Words(
+    LocalizedText(
         'an IP address such as "127.0.0.1", "0.0.0.0" or "::1", or "localhost", which is the first of them; other names'
         " are not looked up, and those by which browsers reach the page go into allowed_hosts",
         '本机的 IP 地址，如 "127.0.0.1"、"0.0.0.0" 或 "::1"，或 "localhost"（即第一个）；其他名称不作解析，'
         "浏览器访问页面所用的名称写入 allowed_hosts",
     ),
-    Words("IP address, or `localhost`", "IP 地址，或 `localhost`"),
+    LocalizedText("IP address, or `localhost`", "IP 地址，或 `localhost`"),
     rf"[Ll][Oo][Cc][Aa][Ll][Hh][Oo][Ss][Tt]|(?:{_BYTE}\.){{3}}{_BYTE}|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]{{1,45}}",
 )
 
 
 def _http(values: Mapping[str, Any]) -> list[Fault]:
     if values["enabled"] and not _LOOPBACK.fullmatch(values["host"]) and not values["allowed_hosts"]:
-        why = Words(
+        why = LocalizedText(
             "a host other than loopback needs allowed_hosts: the names by which browsers reach the page",
             "非回环地址须设置 allowed_hosts：浏览器访问页面所用的名称",
         )
@@ -83,7 +91,7 @@ def _http(values: Mapping[str, Any]) -> list[Fault]:
 def _smtp(values: Mapping[str, Any]) -> list[Fault]:
     if (values["username"] is None) != (values["password"] is None):
         other = "password" if values["password"] is None else "username"
-        why = Words("username and password go together", "username 与 password 须同时设置")
+        why = LocalizedText("username and password go together", "username 与 password 须同时设置")
         return [Fault(other, missing(why))]
     return []
 
@@ -138,7 +146,7 @@ SMTP = Table(
         "Its port.",
         "端口。",
         example=587,
-        default_words=Words("25 (none), 587 (starttls), 465 (ssl)", "25（none）、587（starttls）、465（ssl）"),
+        default_words=LocalizedText("25 (none), 587 (starttls), 465 (ssl)", "25（none）、587（starttls）、465（ssl）"),
     ),
     Field("security", Choice(*SMTP_PORTS), "starttls", "How the connection is kept secret.", "连接的加密方式。"),
     Field("username", Text(least=1), None, "To log in with.", "登录用户名。"),
@@ -171,7 +179,7 @@ SETTINGS = Table(
         "The time zone of schedules and of times shown.",
         "时间表和显示时间所用时区。",
         example="Asia/Shanghai",
-        default_words=Words("the machine's", "本机时区"),
+        default_words=LocalizedText("the machine's", "本机时区"),
     ),
     Field("max_running", Integer(1, 1000), 10, "Processes at once, over all tasks.", "所有任务同时运行的进程数。"),
     Field("log", LOG, {}, "How logs are rotated.", "日志轮转。"),

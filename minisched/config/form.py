@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .kinds import Bool, Choice, Duration, Integer, Kind, Number, ScheduleText, Size, Zone
+from .containers import ListOf, MapOf, Shared, Table, Variants
+from .field_types import Bool, Choice, Duration, Integer, Kind, Number, ScheduleText, Size, Zone
 from .notify_fields import Command
-from .shapes import ListOf, MapOf, Shared, Table, Variants
 from .task_fields import TASK, TASK_ID
 from .texts import SecretText, Template, Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .shapes import Field
+    from .containers import Field
 
 # Each kind's word, and the attributes of it that a form has to know under their names there.
 _KINDS: Mapping[type[Kind], tuple[str, Mapping[str, str]]] = {

@@ -6,17 +6,17 @@ import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from minisched.model import Channel, NotifyRule, Words
+from minisched.model import Channel, LocalizedText, NotifyRule
 
-from .faults import Fault, refusal
-from .kinds import Bool, Choice, Duration, Integer, Kind
-from .shapes import Field, ListOf, MapOf, Table, Variants
+from .containers import Field, ListOf, MapOf, Table, Variants
+from .field_types import Bool, Choice, Duration, Integer, Kind
+from .problems import Fault, refusal
 from .texts import PATH, Name, SecretText, Template, Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .faults import Reading
+    from .problems import Reading
 
 TEMPLATE_VARIABLES = (
     "task_id",
@@ -49,40 +49,42 @@ _QUOTED = rf'"((?:[^{_NO_NAME}]|\\["\\]){{1,200}})"'
 _NAME = rf"([^\s<>@,;:()\[\]{_NO_NAME}][^<>@,;:()\[\]{_NO_NAME}]{{0,199}})"
 _SENDER = rf"({_MAILBOX})|(?:{_QUOTED}|{_NAME}) *<({_MAILBOX})>"
 ADDRESS = Text(
-    Words(
+    LocalizedText(
         'a mail address such as "ops@example.org": in ASCII, without a comment, no dot at an end or beside another one',
         '邮件地址，如 "ops@example.org"：仅 ASCII 字符，不含注释，点号不在两端且不相连',
     ),
-    Words("mail address", "邮件地址"),
+    LocalizedText("mail address", "邮件地址"),
     _MAILBOX,
 )
 SENDER = Text(
     ADDRESS.rule.then(
-        Words(
+        LocalizedText(
             "; or a name and an address, such as Ops <ops@example.org>, the name in double quotes if one of"
             " , ; : @ ( ) [ ] stands in it",
             "；或名称加地址，如 Ops <ops@example.org>，名称中含有 , ; : @ ( ) [ ] 之一时须用双引号括起",
         )
     ),
-    Words("mail address, or `name <address>`", "邮件地址，或 `名称 <地址>`"),
+    LocalizedText("mail address, or `name <address>`", "邮件地址，或 `名称 <地址>`"),
     _SENDER,
 )
 # The host holds no template and no user: what is rendered or sent never decides where it goes (FAULTS, N3).
 URL = Text(
-    Words(
+    LocalizedText(
         "an http:// or https:// address without a user name, blanks or templates",
         "以 http:// 或 https:// 开头的地址，不含用户名、空白和模板",
     ),
-    Words("http(s) address", "http(s) 地址"),
+    LocalizedText("http(s) address", "http(s) 地址"),
     r"[Hh][Tt][Tt][Pp][Ss]?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
     r"(?:[/?#][A-Za-z0-9._~:/?#@!$&'()*+,;=%\[\]-]*)?",
 )
 HEADER_NAME = Text(
-    Words("the name of an HTTP header", "名称合法的 HTTP 头"),
-    Words("header name", "头名称"),
+    LocalizedText("the name of an HTTP header", "名称合法的 HTTP 头"),
+    LocalizedText("header name", "头名称"),
     r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}",
 )
-HEADER = Text(Words("a text of printable ASCII characters", "由可打印 ASCII 字符组成的文本"), pattern=r"[ -~]{0,4096}")
+HEADER = Text(
+    LocalizedText("a text of printable ASCII characters", "由可打印 ASCII 字符组成的文本"), pattern=r"[ -~]{0,4096}"
+)
 
 
 def name_and_address(sender: str) -> tuple[str, str]:
@@ -96,11 +98,11 @@ def name_and_address(sender: str) -> tuple[str, str]:
 class Command(Kind):
     """What to run: a text for `/bin/sh -c`, or the list of a program and its arguments."""
 
-    rule = Words(
+    rule = LocalizedText(
         "a command: a text for /bin/sh, or a list of a program and its arguments",
         "命令：交给 /bin/sh 的文本，或由程序及其参数组成的列表",
     )
-    words = Words(
+    words = LocalizedText(
         "text (run by `/bin/sh -c`), or list of texts (run as it is)",
         "文本（由 `/bin/sh -c` 执行）或文本列表（直接执行）",
     )
@@ -123,7 +125,7 @@ class Command(Kind):
 
 def _webhook(values: Mapping[str, Any]) -> list[Fault]:
     if values["preset"] and values["body_template"] is not None:
-        both = Words(
+        both = LocalizedText(
             "has both preset and body_template; expected one of them",
             "同时设置了 preset 和 body_template；只能设置其一",
         )
@@ -132,7 +134,7 @@ def _webhook(values: Mapping[str, Any]) -> list[Fault]:
         from .bodies import is_broken  # what most do without
 
         if is_broken(values["body_template"], values["headers"]):
-            no_json = Words(
+            no_json = LocalizedText(
                 "is no JSON, but the header Content-Type says that it is; expected JSON, or the type"
                 ' "application/x-ndjson" for a JSON on each line',
                 "不是 JSON，而 Content-Type 头声明其为 JSON；应为 JSON，或将类型设为"
@@ -146,7 +148,7 @@ def _channel(kind: str, options: Mapping[str, Any]) -> Channel:
     return Channel(kind, MappingProxyType(dict(options)))
 
 
-BUILT_IN = Words("a good one", "内置模板")
+BUILT_IN = LocalizedText("a good one", "内置模板")
 CA_FILE = Field(
     "ca_file",
     PATH,
@@ -154,7 +156,7 @@ CA_FILE = Field(
     "Certificates (PEM) of the authorities to trust, in place of the machine's.",
     "所信任的 CA 证书（PEM），取代本机的证书库。",
     example="var/ca.pem",
-    default_words=Words("the machine's", "本机证书库"),
+    default_words=LocalizedText("the machine's", "本机证书库"),
 )
 
 CHANNEL = Variants(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from .containers import Field, Table
 from .fields import DOCUMENT, SETTINGS
 from .notify_fields import CHANNEL, RULE, TEMPLATE_VARIABLES
-from .shapes import Field, Table
 from .task_fields import LIMITS, RETRY, TASK
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Optional
 
-from minisched.model import Problem, Words
+from minisched.model import LocalizedText, Problem
 
-from .check import CONFIG_FILE
-from .load import ConfigError
-from .text import MAX_BYTES
+from .file import ConfigError
+from .strict_json import MAX_BYTES
+from .validate import CONFIG_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ def save_config(path: str, document: Mapping[str, Any], *, expected_hash: Option
     """
     data = (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     if len(data) > MAX_BYTES:
-        words = Words(
+        words = LocalizedText(
             f"would have {len(data)} bytes; at most {MAX_BYTES} are allowed",
             f"将有 {len(data)} 字节；最多允许 {MAX_BYTES} 字节",
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .containers import row_schema
 from .fields import DOCUMENT
-from .shapes import row_schema
 from .task_fields import OWN_FIELDS, TASK
 
 

@@ -6,23 +6,25 @@ JSON Schema, reference and the page's form come from these rows alone.
 
 from __future__ import annotations
 
-from minisched.model import Limits, Misfire, Overlap, Retry, Task, Words
+from minisched.model import Limits, LocalizedText, Misfire, Overlap, Retry, Task
 
-from .kinds import Bool, Choice, Duration, Integer, Number, ScheduleText, Size, Zone
+from .containers import Field, ListOf, MapOf, Shared, Table
+from .field_types import Bool, Choice, Duration, Integer, Number, ScheduleText, Size, Zone
 from .notify_fields import RULE, Command
-from .shapes import Field, ListOf, MapOf, Shared, Table
 from .texts import ENV_NAME, PATH, Name, SecretText, Text
 
 LEAST_WAIT_S = 0.1  # shorter limits and delays make a busy loop (FAULTS, T7)
 
 TASK_ID = Name(
-    Words('1 to 64 letters, digits, "_" or "-"', '字母、数字、"_" 或 "-"，共 1 至 64 个'),
-    Words("task id", "任务 ID"),
+    LocalizedText('1 to 64 letters, digits, "_" or "-"', '字母、数字、"_" 或 "-"，共 1 至 64 个'),
+    LocalizedText("task id", "任务 ID"),
     "[A-Za-z0-9_-]{1,64}",
 )
 TASK_ENV_NAME = Text(
     ENV_NAME.rule.then(
-        Words('; names that begin with "MINISCHED_" are the engine\'s', '；以 "MINISCHED_" 开头的名称归引擎使用')
+        LocalizedText(
+            '; names that begin with "MINISCHED_" are the engine\'s', '；以 "MINISCHED_" 开头的名称归引擎使用'
+        )
     ),
     ENV_NAME.words,
     f"(?!MINISCHED_){ENV_NAME.pattern}",
@@ -79,7 +81,7 @@ TASK = Table(
         "For people.",
         "给人看的名称。",
         example="Nightly backup",
-        default_words=Words("`task_id`", "`task_id`"),
+        default_words=LocalizedText("`task_id`", "`task_id`"),
     ),
     Field("task_description", Text(lines=True, most=65536), "", "For people.", "给人看的说明。"),
     Field(
@@ -106,7 +108,7 @@ TASK = Table(
         "The time zone of its schedules.",
         "时间表所用时区。",
         example="Europe/Berlin",
-        default_words=Words("`settings.timezone`", "`settings.timezone`"),
+        default_words=LocalizedText("`settings.timezone`", "`settings.timezone`"),
     ),
     Field(
         "task_dependencies",
@@ -123,7 +125,7 @@ TASK = Table(
         "How long it may wait for them.",
         "等待依赖的最长时间。",
         example="2h",
-        default_words=Words("until the next due time", "直到下一次到期"),
+        default_words=LocalizedText("until the next due time", "直到下一次到期"),
     ),
     Field(
         "task_overlap",
@@ -173,7 +175,12 @@ TASK = Table(
         example="30s",
     ),
     Field(
-        "task_cwd", PATH, None, "The folder it runs in.", "运行所在目录。", default_words=Words("the home", "主目录")
+        "task_cwd",
+        PATH,
+        None,
+        "The folder it runs in.",
+        "运行所在目录。",
+        default_words=LocalizedText("the home", "主目录"),
     ),
     Field(
         "task_env",
@@ -195,7 +202,7 @@ TASK = Table(
         "Its log; a relative path starts from `logs/` and stays in it. No two tasks share one.",
         "日志；相对路径从 `logs/` 算起且不得离开它。任务之间不可共用。",
         example="backup/nightly.log",
-        default_words=Words("`<task_id>.log`", "`<task_id>.log`"),
+        default_words=LocalizedText("`<task_id>.log`", "`<task_id>.log`"),
     ),
     Field(
         "task_notify",
@@ -212,6 +219,6 @@ DEFAULTS = Table(
     *(row for name, row in TASK.rows.items() if name not in OWN_FIELDS),
     build=dict,
     barred=dict.fromkeys(
-        OWN_FIELDS, Words("is no default; each task has its own", "不能作为默认值；须由各任务自行设置")
+        OWN_FIELDS, LocalizedText("is no default; each task has its own", "不能作为默认值；须由各任务自行设置")
     ),
 )

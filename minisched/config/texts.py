@@ -6,15 +6,15 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
-from minisched.model import Secret, Words
+from minisched.model import LocalizedText, Secret
 
-from .faults import Reading, Wrong, objection, refusal, show
-from .kinds import Kind
+from .field_types import Kind
+from .problems import Reading, Wrong, objection, refusal, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-TEXT_WORDS = Words("text", "文本")
+TEXT_WORDS = LocalizedText("text", "文本")
 
 _LINE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"  # no line end: names go into logs and mail headers
 _LINES = r"[^\x00\ud800-\udfff]"
@@ -26,8 +26,8 @@ class Text(Kind):
 
     def __init__(
         self,
-        rule: Optional[Words] = None,
-        words: Words = TEXT_WORDS,
+        rule: Optional[LocalizedText] = None,
+        words: LocalizedText = TEXT_WORDS,
         pattern: Optional[str] = None,
         lines: bool = False,
         least: int = 0,
@@ -38,11 +38,11 @@ class Text(Kind):
         self._rule = rule
 
     @property
-    def rule(self) -> Words:
+    def rule(self) -> LocalizedText:
         if self._rule:
             return self._rule
-        span = Words(f"{self.least} to", f"{self.least} 至") if self.least else Words("at most", "最多")
-        return Words(
+        span = LocalizedText(f"{self.least} to", f"{self.least} 至") if self.least else LocalizedText("at most", "最多")
+        return LocalizedText(
             f"a text of {span.en} {self.most} characters{'' if self.lines else ' on one line'}",
             f"{'' if self.lines else '单行'}文本，{span.zh} {self.most} 个字符",
         )
@@ -58,12 +58,12 @@ class Text(Kind):
             return value
         raise refusal(value, self.rule_for(value) or self.rule)
 
-    def rule_for(self, value: Any) -> Optional[Words]:
+    def rule_for(self, value: Any) -> Optional[LocalizedText]:
         """The rule that is broken by what no text may hold: what cannot be passed on, stored or sent."""
         if isinstance(value, str) and _STRANGE.search(value):
             if "\0" in value:
-                return Words("a text without a NUL character", "不含 NUL 字符的文本")
-            return Words("a text without half a surrogate pair", "不含半个代理对的文本")
+                return LocalizedText("a text without a NUL character", "不含 NUL 字符的文本")
+            return LocalizedText("a text without half a surrogate pair", "不含半个代理对的文本")
         return None
 
     def schema(self) -> dict[str, Any]:
@@ -91,17 +91,17 @@ class SecretText(Kind):
     def __init__(
         self,
         text: Text,
-        words: Words = TEXT_WORDS,
+        words: LocalizedText = TEXT_WORDS,
         plain: bool = False,
         masked: Optional[bool] = None,
     ) -> None:
         self.text, self.plain = text, plain
         self.masked = not plain if masked is None else masked
-        self.words = words.then(Words(", or a secret's place", "，或密文的位置"))
+        self.words = words.then(LocalizedText(", or a secret's place", "，或密文的位置"))
 
     @property
-    def rule(self) -> Words:
-        places = Words(
+    def rule(self) -> LocalizedText:
+        places = LocalizedText(
             ', or {"from_env": "NAME"} or {"from_file": "path"}', '，或 {"from_env": "NAME"} 或 {"from_file": "path"}'
         )
         return self.text.rule.then(places)
@@ -140,12 +140,12 @@ class Template(Kind):
     def __init__(self, variables: tuple[str, ...], lines: bool = True, json: bool = False) -> None:
         self.text = Text(lines=lines, most=65536)
         self.variables, self.json = variables, json
-        words = Words("template", "模板")
-        self.words = words.then(Words(", or an object of templates", "，或由模板组成的对象")) if json else words
+        words = LocalizedText("template", "模板")
+        self.words = words.then(LocalizedText(", or an object of templates", "，或由模板组成的对象")) if json else words
 
     @property
-    def rule(self) -> Words:
-        of_templates = Words(", or an object whose texts are templates", "，或其中文本均为模板的对象")
+    def rule(self) -> LocalizedText:
+        of_templates = LocalizedText(", or an object whose texts are templates", "，或其中文本均为模板的对象")
         return self.text.rule.then(of_templates) if self.json else self.text.rule
 
     def read(self, value: Any, reading: Reading, base: Any) -> Any:
@@ -171,7 +171,7 @@ class Template(Kind):
     def _check(self, value: Any, reading: Reading) -> None:
         for name in _variables(self.text.read(value, reading, None)):
             if name not in self.variables:
-                unknown = Words(f"unknown template variable {show(name)}", f"未知模板变量 {show(name)}")
+                unknown = LocalizedText(f"unknown template variable {show(name)}", f"未知模板变量 {show(name)}")
                 raise objection(unknown.then(reading.hint_or_all(name, self.variables)))
 
     def schema(self) -> dict[str, Any]:
@@ -191,9 +191,11 @@ def _variables(text: str) -> Iterator[str]:
 
 
 ENV_NAME = Text(
-    Words('the name of an environment variable: letters, digits and "_"', '环境变量名：字母、数字和 "_"'),
-    Words("name", "名称"),
+    LocalizedText('the name of an environment variable: letters, digits and "_"', '环境变量名：字母、数字和 "_"'),
+    LocalizedText("name", "名称"),
     "[A-Za-z_][A-Za-z0-9_]{0,255}",
 )
-PATH = Text(Words("a path without control characters", "不含控制字符的路径"), Words("path", "路径"), least=1)
+PATH = Text(
+    LocalizedText("a path without control characters", "不含控制字符的路径"), LocalizedText("path", "路径"), least=1
+)
 PLACES = {"from_env": ENV_NAME, "from_file": PATH}

@@ -3,14 +3,14 @@
 from minisched.engine.calendar import dependents_of
 from minisched.engine.launch import base_environment, make_launch
 from minisched.engine.scheduler import POLL_S, SchedulerEngine
-from minisched.engine.surroundings import ConfigSource, Surroundings
+from minisched.engine.surroundings import ConfigSource, System
 from minisched.engine.teller import Teller, page_url
 
 __all__ = [
     "POLL_S",
     "ConfigSource",
     "SchedulerEngine",
-    "Surroundings",
+    "System",
     "Teller",
     "base_environment",
     "dependents_of",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from minisched.engine.book import Book, TaskState
     from minisched.engine.desk import Desk
     from minisched.model import Instant, Task
-    from minisched.policy import DueRun, MissedSpan
+    from minisched.policy import DueRun, MissedRange
 
 
 class Arrivals:
@@ -36,7 +36,7 @@ class Arrivals:
             self.desk.end(waiting, Status.SKIPPED, now, Reason.SUPERSEDED, "its next due time came first")
         self.arrive(state, item.trigger, item.due, now)
 
-    def missed(self, state: TaskState, span: MissedSpan, now: Instant) -> TaskExecution:
+    def missed(self, state: TaskState, span: MissedRange, now: Instant) -> TaskExecution:
         """Write due times that nothing will run for."""
         count = span.due_times
         run = TaskExecution(

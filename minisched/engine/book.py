@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from minisched.engine.timers import Timer
     from minisched.model import Delivery, Ledger, Reason, Task, TaskRecord
-    from minisched.model.notices import Notices, Recall
+    from minisched.model.notification import Notices, RunHistory
     from minisched.timetable import Schedule
 
 
@@ -77,7 +77,7 @@ class Book:
         self,
         ledger: Ledger,
         said: Callable[[TaskExecution], None],
-        tell: Optional[Callable[[TaskExecution, Recall], Notices]] = None,
+        tell: Optional[Callable[[TaskExecution, RunHistory], Notices]] = None,
     ) -> None:
         self.ledger = ledger
         self.tell = tell

@@ -183,7 +183,7 @@ class Calendar:
         self.arm(state, due)
         alone = state.next_due is None or state.next_due > now
         if self.due_times.open and alone and state.task.task_id not in self.due_times.overdue:
-            self.due_times.settle_gap(state, policy.Gap([due], 1, due), now, downtime=False)
+            self.due_times.settle_gap(state, policy.MissedWindow([due], 1, due), now, downtime=False)
             return
         self.due_times.settle(state, now, downtime=False)
         if self.due_times.open:

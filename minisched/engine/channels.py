@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Optional
 
 from minisched.config import config_hash
 from minisched.model import Secret
-from minisched.model.notices import Queue
+from minisched.model.notification import Queue
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

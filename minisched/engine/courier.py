@@ -13,7 +13,7 @@ from minisched.engine.channels import Channels
 from minisched.engine.servers import Servers, hanging, server_of
 from minisched.engine.words import of_delivery, untold
 from minisched.model import Answer, DeliveryState, OutboxCounts, StoreError
-from minisched.model.notices import Message, Order, Outcome, Sending
+from minisched.model.notification import Message, SendRequest, SendResult, SendStatus
 
 if TYPE_CHECKING:
     import logging
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from minisched.engine.book import Book
     from minisched.engine.keeper import Keeper
-    from minisched.engine.surroundings import Surroundings
+    from minisched.engine.surroundings import System
     from minisched.engine.teller import Teller
     from minisched.engine.timers import Timer, Timers
-    from minisched.model import Channel, Clock, Config, Delivery, Instant, Ledger, NoticeSent, ResendNotice
+    from minisched.model import Channel, Clock, Config, Delivery, DeliverySent, Instant, Ledger, ResendDelivery
 
 PENDING_MAX = 10_000  # of more the oldest are given up: with a long log's tail in each they fill 160 MB
 LOOK_EVERY_S = 3600.0  # a timer on the monotonic clock does not see how the wall clock moves
@@ -47,7 +47,7 @@ class Courier:
         timers: Timers,
         clock: Clock,
         log: logging.Logger,
-        around: Surroundings,
+        around: System,
         problems: dict[str, str],
     ) -> None:
         self.book = book
@@ -203,18 +203,18 @@ class Courier:
         place = self.channels.find(one.queue)
         channel = self.channels.at(*place[:3]) if place is not None else None
         if channel is None:  # written by an `exec` that had another config
-            self._end(one, Outcome(Sending.FAILED, REMOVED), now)
+            self._end(one, SendResult(SendStatus.FAILED, REMOVED), now)
             return
         self.under_way, self._by, self._began = one, channel, self.clock.monotonic()
         message = Message(one.delivery_id, one.message_id, one.event, one.variables, one.created_time)
         settings = self.teller.config.settings
         self.around.sender.send(
-            Order(message, channel, settings.smtp, self.around.home, self.around.environ, self.base)
+            SendRequest(message, channel, settings.smtp, self.around.home, self.around.environ, self.base)
         )
 
     # ---------------------------------------------------------------------------------------------------- what became
 
-    def sent(self, message: NoticeSent, now: Instant) -> None:
+    def sent(self, message: DeliverySent, now: Instant) -> None:
         """An attempt is over."""
         one = self.under_way
         if one is None or one.delivery_id != message.delivery_id:
@@ -227,11 +227,11 @@ class Courier:
         self.problems.pop("sender", None)
         self._end(one._replace(attempts=one.attempts + 1), message.outcome, now)
 
-    def _end(self, one: Delivery, outcome: Outcome, now: Instant) -> None:
+    def _end(self, one: Delivery, outcome: SendResult, now: Instant) -> None:
         one = one._replace(tried_time=now, next_time=None, error=outcome.error, answer=outcome.answer)
-        if outcome.state is Sending.SENT:
+        if outcome.state is SendStatus.SENT:
             one = one._replace(state=DeliveryState.SENT, sent_time=now)
-        elif outcome.state is Sending.RETRY and one.attempts < self.teller.config.settings.notify.max_attempts:
+        elif outcome.state is SendStatus.RETRY and one.attempts < self.teller.config.settings.notify.max_attempts:
             delay_s = policy.resend_delay(one.attempts, self.around.draw(), outcome.retry_after_s)
             one = one._replace(next_time=now + delay_s)
         else:
@@ -241,7 +241,7 @@ class Courier:
         well = one.state is DeliveryState.SENT and not one.error  # a mail may have reached some of its recipients only
         (self.log.info if well else self.log.warning)("%s", of_delivery(one, now))
 
-    def resend(self, message: ResendNotice, now: Instant) -> Answer:
+    def resend(self, message: ResendDelivery, now: Instant) -> Answer:
         """A person wants it sent once more."""
         try:
             state = self.ledger.outbox.resend(message.delivery_id, now)

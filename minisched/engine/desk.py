@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from minisched.engine.book import Book, TaskState
     from minisched.engine.timers import Timers
-    from minisched.model import Executor, Instant, Launch, ProcessIdentity, RunFinished, RunStarted, Verdict
+    from minisched.model import Executor, Instant, ProcessIdentity, ProcessSpec, RunFinished, RunStarted, Verdict
 
 
 class Desk:
@@ -35,7 +35,7 @@ class Desk:
         owner: ProcessIdentity,
         wall: Callable[[], Instant],
         draw: Callable[[], float],
-        make_launch: Callable[[LiveRun], Launch],
+        make_launch: Callable[[LiveRun], ProcessSpec],
         fail_launch: Callable[[TaskExecution, str, bool], None],
     ) -> None:
         self.book = book

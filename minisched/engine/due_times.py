@@ -66,7 +66,7 @@ class DueTimes:
             rows = [self.arrivals.missed(state, span, now) for span in policy.missed_spans(gap, 0, Reason.LATE)]
             self.arrivals.follow_up(rows[-1], now)
 
-    def gap(self, state: TaskState, now: Instant, started: bool) -> Optional[policy.Gap]:
+    def gap(self, state: TaskState, now: Instant, started: bool) -> Optional[policy.MissedWindow]:
         """The due times after `settled` up to now; started: up to the last whose start is not still to come."""
         settled = state.record.settled
         first = next_of(state.schedules, settled, state.zone)
@@ -81,9 +81,9 @@ class DueTimes:
         while started and newest and self.start_time(state, newest[-1]) > now:
             newest.pop()
             total -= 1
-        return policy.Gap(newest, total, first) if newest else None
+        return policy.MissedWindow(newest, total, first) if newest else None
 
-    def settle_gap(self, state: TaskState, gap: policy.Gap, now: Instant, downtime: bool) -> None:
+    def settle_gap(self, state: TaskState, gap: policy.MissedWindow, now: Instant, downtime: bool) -> None:
         task = state.task
         try:
             known = self.ledger.due_times(task.task_id, gap.first, gap.newest[-1])
@@ -141,10 +141,10 @@ class DueTimes:
             self.mark(state, max(now, forgotten) if forgotten <= now + DAY_S else now, now)
 
 
-def _without(gap: policy.Gap, known: Collection[int]) -> Optional[policy.Gap]:
+def _without(gap: policy.MissedWindow, known: Collection[int]) -> Optional[policy.MissedWindow]:
     """What is left of a gap without the due times that have their row: the clock was set back over them."""
     newest = [due for due in gap.newest if due not in known]
     if not newest:
         return None
     first = newest[0] if gap.first in known else gap.first
-    return policy.Gap(newest, max(gap.total - len(known), len(newest)), first)
+    return policy.MissedWindow(newest, max(gap.total - len(known), len(newest)), first)

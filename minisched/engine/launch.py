@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Union
 
-from minisched.model import Launch, Secret, iso
+from minisched.model import ProcessSpec, Secret, iso
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -77,7 +77,7 @@ def make_launch(
     zone: tzinfo,
     environ: Mapping[str, str],
     base: Mapping[str, str],
-) -> Launch:
+) -> ProcessSpec:
     """The order for the executor. Raises LookupError where a secret cannot be read, with its name and place.
 
     environ: the engine's whole environment, for `from_env`; base: what of it every task gets.
@@ -100,7 +100,7 @@ def make_launch(
         "MINISCHED_PREVIOUS_STATUS": record.last_status.value if record.last_status else "",
         "MINISCHED_LAST_SUCCESS_TIME": iso(record.last_success_time, zone) or "",
     }
-    return Launch(
+    return ProcessSpec(
         run_id=run.run_id,
         attempt=run.attempt,
         task_id=task.task_id,

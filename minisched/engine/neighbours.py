@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from minisched.engine.arrivals import Arrivals
     from minisched.engine.book import Book
     from minisched.engine.desk import Desk
-    from minisched.engine.surroundings import Surroundings
+    from minisched.engine.surroundings import System
     from minisched.model import Instant, Ledger, TaskExecution
 
 
@@ -22,7 +22,7 @@ class Neighbours:
     """Takes over what they wrote, and gives way where one was faster. `unread`: what one wrote could not be read."""
 
     def __init__(
-        self, book: Book, desk: Desk, arrivals: Arrivals, ledger: Ledger, log: logging.Logger, around: Surroundings
+        self, book: Book, desk: Desk, arrivals: Arrivals, ledger: Ledger, log: logging.Logger, around: System
     ) -> None:
         self.book = book
         self.desk = desk

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from minisched.model import EngineView, TaskView
+from minisched.model import EngineSnapshot, TaskSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from minisched.engine.book import Book, TaskState
     from minisched.engine.calendar import Calendar
     from minisched.engine.desk import Desk
-    from minisched.model import Board, Config, OutboxCounts, Problem
+    from minisched.model import Config, OutboxCounts, Problem, Snapshot
 
 
 class Publisher:
     """Puts on the board what changed. A run is shown once its row is on disk: whoever sees it, finds it there."""
 
-    def __init__(self, board: Board, book: Book, desk: Desk, calendar: Calendar) -> None:
+    def __init__(self, board: Snapshot, book: Book, desk: Desk, calendar: Calendar) -> None:
         self.board = board
         self.book = book
         self.desk = desk
@@ -43,7 +43,7 @@ class Publisher:
         before = board.engine
         changed = config is not before.config or shown != self._shown or outbox != before.outbox
         self._shown = shown
-        board.engine = EngineView(*shown, started=before.started, beat=mono, outbox=outbox)
+        board.engine = EngineSnapshot(*shown, started=before.started, beat=mono, outbox=outbox)
         if touched and self.book.clean:
             self.book.touched = set()
             changed = True
@@ -66,11 +66,11 @@ class Publisher:
             if task_id in tasks:
                 views[task_id] = self._view(tasks[task_id], version)
 
-    def _view(self, state: TaskState, version: int) -> TaskView:
+    def _view(self, state: TaskState, version: int) -> TaskSnapshot:
         live = [live.run for live in state.live if live.run.run_id]
         live += self.desk.foreign.get(state.task.task_id, {}).values()
         live.sort(key=lambda run: run.run_id)
         due = state.next_due
-        return TaskView(
+        return TaskSnapshot(
             state.task, version, tuple(live), None if due is None else self.calendar.due_times.start_time(state, due)
         )

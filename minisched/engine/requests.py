@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from minisched.engine.courier import Courier
     from minisched.engine.desk import Desk
     from minisched.engine.keeper import Keeper
-    from minisched.model import Asked, Clock, Instant, Reload, ResendNotice, RunTask, StopRun
+    from minisched.model import Clock, Instant, Reload, ReplyTo, ResendDelivery, RunTask, StopRun
 
 UNAVAILABLE = "the history cannot be written now, so nothing may start; see the problems of the engine"
 DISK_FULL = "the disk is full: the run cannot be recorded, so it may not start"
@@ -42,10 +42,10 @@ class Requests:
         self.courier = courier
         self.clock = clock
         self.log = log
-        self._opened: list[tuple[Asked, LiveRun]] = []  # answered when their rows are on disk
-        self._answers: list[tuple[Asked, Answer]] = []
+        self._opened: list[tuple[ReplyTo, LiveRun]] = []  # answered when their rows are on disk
+        self._answers: list[tuple[ReplyTo, Answer]] = []
 
-    def is_late(self, asked: Asked) -> bool:
+    def is_late(self, asked: ReplyTo) -> bool:
         return self.clock.monotonic() > asked.until
 
     def run_task(self, message: RunTask, now: Instant) -> None:
@@ -76,7 +76,7 @@ class Requests:
         else:
             self.tell(asked, Answer("ended", f"run {run_id} has ended"))
 
-    def resend(self, message: ResendNotice, now: Instant) -> None:
+    def resend(self, message: ResendDelivery, now: Instant) -> None:
         if not self.is_late(message.asked):
             self.tell(message.asked, self.courier.resend(message, now))
 
@@ -87,7 +87,7 @@ class Requests:
         elif not self.is_late(message.asked):
             self.tell(message.asked, ask())
 
-    def tell(self, asked: Asked, answer: Answer) -> None:
+    def tell(self, asked: ReplyTo, answer: Answer) -> None:
         """To be answered at the step's end."""
         self._answers.append((asked, answer))
 

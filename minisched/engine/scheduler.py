@@ -24,15 +24,15 @@ from minisched.engine.teller import Teller
 from minisched.engine.timers import Timers
 from minisched.engine.words import told
 from minisched.model import (
-    Board,
-    Completion,
-    EngineView,
-    NoticeSent,
+    DeliverySent,
+    EngineSnapshot,
+    ProcessResult,
     Reload,
-    ResendNotice,
+    ResendDelivery,
     RunFinished,
     RunStarted,
     RunTask,
+    Snapshot,
     Stop,
     StopRun,
     StoreError,
@@ -45,15 +45,15 @@ if TYPE_CHECKING:
     from queue import SimpleQueue
 
     from minisched.engine.book import LiveRun
-    from minisched.engine.surroundings import ConfigSource, Surroundings
+    from minisched.engine.surroundings import ConfigSource, System
     from minisched.model import (
         Clock,
         Config,
         Executor,
         Instant,
-        Launch,
         Ledger,
         Message,
+        ProcessSpec,
         TaskExecution,
     )
 
@@ -77,7 +77,7 @@ class SchedulerEngine:
         executor: Executor,
         inbox: SimpleQueue[Message],
         log: logging.Logger,
-        around: Surroundings,
+        around: System,
         poll_s: float = POLL_S,
         stamp: object = None,  # of the file when `config` was read
     ) -> None:
@@ -114,7 +114,7 @@ class SchedulerEngine:
         self.ending = Ending(
             self.book, self.desk, self.calendar, self.courier, self.keeper, self.timers, clock, log, self.problems
         )
-        self.board = Board(EngineView(config, stamp, started=clock.wall()))
+        self.board = Snapshot(EngineSnapshot(config, stamp, started=clock.wall()))
         self.publisher = Publisher(self.board, self.book, self.desk, self.calendar)
         self.reloader = Reloader(
             config, source.stamp() if stamp is None else stamp, source, clock, log, self.problems, self.in_force
@@ -204,9 +204,9 @@ class SchedulerEngine:
             self.requests.run_task(message, now)
         elif isinstance(message, StopRun):
             self.requests.stop_run(message, now)
-        elif isinstance(message, NoticeSent):
+        elif isinstance(message, DeliverySent):
             self.courier.sent(message, now)
-        elif isinstance(message, ResendNotice):
+        elif isinstance(message, ResendDelivery):
             self.requests.resend(message, now)
         elif isinstance(message, Reload):
             self.requests.reload(message, lambda: self.reloader.ask(message, now, bool(self.ending.stops)))
@@ -215,7 +215,7 @@ class SchedulerEngine:
 
     # ---------------------------------------------------------------------------------------------------- processes
 
-    def make_launch(self, live: LiveRun) -> Launch:
+    def make_launch(self, live: LiveRun) -> ProcessSpec:
         task = live.state.task
         try:
             record = self.ledger.record(task.task_id)
@@ -225,7 +225,7 @@ class SchedulerEngine:
 
     def fail_launch(self, run: TaskExecution, why: str, cancelled: bool = False) -> None:
         """End an attempt that was not even ordered, by the way that every attempt ends."""
-        completion = Completion(end_time=self.clock.wall(), duration=0.0, spawn_error=why, cancelled=cancelled)
+        completion = ProcessResult(end_time=self.clock.wall(), duration=0.0, spawn_error=why, cancelled=cancelled)
         self.inbox.put(RunFinished(run.run_id, run.attempt, completion))
 
     def in_force(self, config: Config, now: Instant) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Optional
 
 from minisched.engine.channels import destination
 from minisched.model import Secret
-from minisched.model.notices import LIMIT_S, Outcome, Sending
+from minisched.model.notification import LIMIT_S, SendResult, SendStatus
 
 if TYPE_CHECKING:
     from minisched.model import Channel, Instant, SmtpSettings
@@ -44,13 +44,13 @@ class Servers:
     def __init__(self) -> None:
         self._slow: set[str] = set()
 
-    def tried(self, server: str, took_s: float, outcome: Outcome, now: Instant) -> Optional[Instant]:
+    def tried(self, server: str, took_s: float, outcome: SendResult, now: Instant) -> Optional[Instant]:
         """When the other first tries to that server are due, None where it is as before.
 
         Where a try took long they go behind those to other servers. Where it came to nothing they wait, until one of
         them got through or a minute is over: then it is the next one's turn.
         """
-        if took_s >= SLOW_S and outcome.state is Sending.RETRY:
+        if took_s >= SLOW_S and outcome.state is SendStatus.RETRY:
             self._slow.add(server)
             return now + APART_S
         if took_s >= SLOW_S or server in self._slow:

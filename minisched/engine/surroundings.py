@@ -20,7 +20,7 @@ class ConfigSource(Protocol):
         """Raises ConfigError with every problem."""
 
 
-class Surroundings(NamedTuple):
+class System(NamedTuple):
     """The machine and this process, as the engine sees them."""
 
     home: str

@@ -9,12 +9,12 @@ from minisched import policy
 from minisched.config import config_hash
 from minisched.engine.channels import keys_of
 from minisched.model import Delivery, StoreError, iso
-from minisched.model.notices import NoticeEvent, Notices
+from minisched.model.notification import Notices, NotificationEvent
 from minisched.timetable import load_zone
 
 if TYPE_CHECKING:
     from minisched.model import Config, HttpSettings, Task, TaskExecution
-    from minisched.model.notices import Recall
+    from minisched.model.notification import RunHistory
 
 _NOBODY = Notices()
 TEMPLATES = "minisched.notify.templates"
@@ -42,7 +42,7 @@ class Teller:
             except (ImportError, OSError):
                 pass  # the first end that is told of tries again
 
-    def __call__(self, run: TaskExecution, recall: Recall) -> Notices:
+    def __call__(self, run: TaskExecution, recall: RunHistory) -> Notices:
         """Never raises, but StoreError of `recall`: the end of a run is written, whatever becomes of its messages."""
         try:
             return self._tell(run, recall)
@@ -53,7 +53,7 @@ class Teller:
             self.untold[run.run_id] = f"{type(error).__name__}: {error}"
             return _NOBODY
 
-    def _tell(self, run: TaskExecution, recall: Recall) -> Notices:
+    def _tell(self, run: TaskExecution, recall: RunHistory) -> Notices:
         task = self.config.tasks.get(run.task_id)
         if task is None or not task.task_notify or run.end_time is None:
             return _NOBODY
@@ -101,7 +101,7 @@ class Teller:
             "execution_end_time": time(run.end_time),
             "execution_duration": "" if run.duration is None else f"{run.duration:.1f} s",
             # After a recovery no row goes on.
-            "threshold_count": str(decision.in_a_row if decision.event is NoticeEvent.EVENT else 0),
+            "threshold_count": str(decision.in_a_row if decision.event is NotificationEvent.EVENT else 0),
             "execution_log_tail": log_tail(output, settings.notify.log_tail_lines),
             "execution_id": str(run.run_id),
             "execution_reason": run.reason or "",

@@ -7,7 +7,7 @@ import signal
 import subprocess
 from typing import Optional
 
-from minisched.executor.processes import group_members
+from minisched.executor.procfs import group_members
 
 
 class Child:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Optional, Protocol, Union
 
-from minisched.model.notices import NoticeSent
-from minisched.model.words import Instant, Reason, Status
+from minisched.model.notification import DeliverySent
+from minisched.model.status import Instant, Reason, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from queue import SimpleQueue
 
-    from minisched.model.config import HistorySettings, Limits, Problem
-    from minisched.model.ledger import Batch, LogMark, ProcessIdentity, TaskExecution, TaskRecord
-    from minisched.model.notices import Delivery, DeliveryState, FindQueue, Order, OutboxCounts
+    from minisched.model.notification import Delivery, DeliveryState, FindQueue, OutboxCounts, SendRequest
+    from minisched.model.run import Batch, LogPosition, ProcessIdentity, TaskExecution, TaskRecord
+    from minisched.model.task import HistorySettings, Limits, Problem
 
 
-class Launch(NamedTuple):
+class ProcessSpec(NamedTuple):
     """All that one attempt's process needs; made by the engine, used by the executor's thread."""
 
     run_id: int
@@ -33,7 +33,7 @@ class Launch(NamedTuple):
     limits: Optional[Limits] = None
 
 
-class Completion(NamedTuple):
+class ProcessResult(NamedTuple):
     """What is known of an attempt when it is over. Exactly one of `exit_code`, `signal`, `spawn_error` is not None."""
 
     end_time: Instant
@@ -47,7 +47,7 @@ class Completion(NamedTuple):
     leftover_processes: int = 0
     output_cut: bool = False
     log_lost: bool = False
-    log: Optional[LogMark] = None
+    log: Optional[LogPosition] = None
     tail: bytes = b""  # the last 16 KiB of its output, UTF-8
 
 
@@ -64,13 +64,13 @@ class RunStarted(NamedTuple):
     attempt: int
     process: ProcessIdentity
     start_time: Instant
-    log: Optional[LogMark]
+    log: Optional[LogPosition]
 
 
 class RunFinished(NamedTuple):
     run_id: int
     attempt: int
-    completion: Completion
+    completion: ProcessResult
 
 
 class Stop:
@@ -88,7 +88,7 @@ class Answer(NamedTuple):
     problems: tuple[Problem, ...] = ()
 
 
-class Asked(NamedTuple):
+class ReplyTo(NamedTuple):
     """The one-slot reply of a request, and the monotonic time after which nobody waits for it any more: a request that
     is late is not carried out."""
 
@@ -99,7 +99,7 @@ class Asked(NamedTuple):
 class RunTask(NamedTuple):
     """Run a task now. Answered when the run's row is on disk."""
 
-    asked: Asked
+    asked: ReplyTo
     task_id: str
     env: Mapping[str, str]
     by: str  # who asks, for the engine's log
@@ -108,7 +108,7 @@ class RunTask(NamedTuple):
 class StopRun(NamedTuple):
     """Cancel an unfinished run. Answered when it is told to end; it is over when its processes are gone."""
 
-    asked: Asked
+    asked: ReplyTo
     run_id: int
     by: str
 
@@ -116,20 +116,20 @@ class StopRun(NamedTuple):
 class Reload(NamedTuple):
     """HUP came, or somebody asks for it."""
 
-    asked: Optional[Asked] = None
+    asked: Optional[ReplyTo] = None
     by: str = "SIGHUP"
 
 
-class ResendNotice(NamedTuple):
+class ResendDelivery(NamedTuple):
     """Send a delivery once more that was sent or has failed. Answered when it is pending again; refused with
     `not_found`, or `pending` where it is so already."""
 
-    asked: Asked
+    asked: ReplyTo
     delivery_id: int
     by: str
 
 
-Message = Union[RunStarted, RunFinished, Stop, Reload, RunTask, StopRun, NoticeSent, ResendNotice]
+Message = Union[RunStarted, RunFinished, Stop, Reload, RunTask, StopRun, DeliverySent, ResendDelivery]
 
 
 class Clock(Protocol):
@@ -142,7 +142,7 @@ class Clock(Protocol):
 
 
 class Executor(Protocol):
-    def start(self, launch: Launch) -> None:
+    def start(self, launch: ProcessSpec) -> None:
         """Start the attempt in a thread of its own. Posts RunStarted once there is a process, then always exactly one
         RunFinished, also where nothing could be started. Never raises."""
 
@@ -152,8 +152,8 @@ class Executor(Protocol):
 
 
 class Sender(Protocol):
-    def send(self, order: Order) -> None:
-        """Send a message by a thread of its own, one after the other. Posts exactly one NoticeSent. Never raises."""
+    def send(self, order: SendRequest) -> None:
+        """Send a message by a thread of its own, one after the other. Posts exactly one DeliverySent. Never raises."""
 
 
 class Outbox(Protocol):

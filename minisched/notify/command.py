@@ -9,8 +9,8 @@ import subprocess
 import time
 from typing import IO
 
-from minisched.model.notices import LIMIT_S, Order, Outcome, Sending
-from minisched.model.visible import visible
+from minisched.model.notification import LIMIT_S, SendRequest, SendResult, SendStatus
+from minisched.model.text import visible
 from minisched.notify import defaults
 from minisched.notify.scrub import ANSWER_MAX
 from minisched.notify.templates import last_lines, to_json
@@ -23,7 +23,7 @@ BLOCK = 64 * 1024
 LATER_BYTES = bytes(range(0x80, 0xC0))  # of a UTF-8 character whose first byte was cut off
 
 
-def deliver(order: Order, timeout_s: float = TIMEOUT_S) -> Outcome:
+def deliver(order: SendRequest, timeout_s: float = TIMEOUT_S) -> SendResult:
     """Run the command of a `command` channel: exit 0 is sent, all else may be tried again. Never raises for what the
     world does."""
     command = order.channel.options["task_exec"]
@@ -44,16 +44,16 @@ def deliver(order: Order, timeout_s: float = TIMEOUT_S) -> Outcome:
     # Popen raises OSError, but also ValueError, UnicodeError, IndexError, RuntimeError: all mean that it did not start.
     except Exception as error:
         words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return Outcome(Sending.RETRY, f"the command could not be started: {words}")
+        return SendResult(SendStatus.RETRY, f"the command could not be started: {words}")
     run = _Run(process, to_json(defaults.as_json(message)).encode() + b"\n", timeout_s)
     run.attend()
     answer = last_lines(visible(run.tail.lstrip(LATER_BYTES).decode("utf-8", "backslashreplace")).strip(), ANSWER_MAX)
     if run.killed:
-        return Outcome(Sending.RETRY, f"the command took longer than {timeout_s:g} s and was ended", answer)
+        return SendResult(SendStatus.RETRY, f"the command took longer than {timeout_s:g} s and was ended", answer)
     if process.returncode == 0:
-        return Outcome(Sending.SENT, answer=answer)
+        return SendResult(SendStatus.SENT, answer=answer)
     how = f"signal {-process.returncode}" if process.returncode < 0 else f"exit code {process.returncode}"
-    return Outcome(Sending.RETRY, f"the command ended with {how}", answer)
+    return SendResult(SendStatus.RETRY, f"the command ended with {how}", answer)
 
 
 def _from_home(command: tuple[str, ...], home: str) -> list[str]:

@@ -6,7 +6,7 @@ from datetime import timezone
 from typing import Any
 
 from minisched.model import iso
-from minisched.model.notices import Message, NoticeEvent
+from minisched.model.notification import Message, NotificationEvent
 from minisched.notify.templates import fill, last_lines, one_line, visible_values
 
 # What a line says, the variable that it needs, and the values with which it says nothing.
@@ -24,9 +24,9 @@ LINES = (
     ("{{ task_url }}", "task_url", ()),
 )
 LEADS = {
-    NoticeEvent.TEST: ("This is a test message. Nothing has happened.",),
-    NoticeEvent.RECOVERY: ("The task works again.",),
-    NoticeEvent.EVENT: (),
+    NotificationEvent.TEST: ("This is a test message. Nothing has happened.",),
+    NotificationEvent.RECOVERY: ("The task works again.",),
+    NotificationEvent.EVENT: (),
 }
 NAME_MAX = 120  # characters of a task's name in a subject, so that the status has its place
 
@@ -35,7 +35,7 @@ def subject(message: Message) -> str:
     """One line: task and status; a test says so first."""
     values = visible_values(message.variables)
     name = one_line(values.get("task_name") or values.get("task_id", ""), NAME_MAX)
-    status = "recovered" if message.event == NoticeEvent.RECOVERY else values.get("execution_status", "")
+    status = "recovered" if message.event == NotificationEvent.RECOVERY else values.get("execution_status", "")
     count = values.get("threshold_count", "")
     return one_line(
         f"{mark(message)}{name}: {status}" + (f" ({count} in a row)" if count not in ("", "0", "1") else "")
@@ -47,7 +47,7 @@ def text(message: Message, tail_bytes: int) -> str:
     values = visible_values(message.variables)
     host = " on {{ host_name }}" if values.get("host_name") else ""
     lines = [
-        *LEADS[NoticeEvent(message.event)],
+        *LEADS[NotificationEvent(message.event)],
         f"{{{{ task_name }}}} ({{{{ task_id }}}}){host}: {{{{ execution_status }}}}",
         *(line for line, needed, nothing in LINES if values.get(needed, "") not in ("", *nothing)),
     ]
@@ -60,21 +60,21 @@ def text(message: Message, tail_bytes: int) -> str:
 
 def mark(message: Message) -> str:
     """What a subject begins with that a template of the user's own makes: nobody gets up at night for a test."""
-    return "[test] " if message.event == NoticeEvent.TEST else ""
+    return "[test] " if message.event == NotificationEvent.TEST else ""
 
 
 def lead(message: Message) -> str:
     """The same for a text."""
-    return f"{LEADS[NoticeEvent.TEST][0]}\n\n" if message.event == NoticeEvent.TEST else ""
+    return f"{LEADS[NotificationEvent.TEST][0]}\n\n" if message.event == NotificationEvent.TEST else ""
 
 
 def as_json(message: Message) -> dict[str, Any]:
     """The message as commands, files and plain webhooks get it."""
     return {
         "delivery": message.message_id,
-        "event": NoticeEvent(message.event).value,
-        "recovered": message.event == NoticeEvent.RECOVERY,
-        "test": message.event == NoticeEvent.TEST,
+        "event": NotificationEvent(message.event).value,
+        "recovered": message.event == NotificationEvent.RECOVERY,
+        "test": message.event == NotificationEvent.TEST,
         "created_time": iso(int(message.created_time), timezone.utc),
         "subject": subject(message),
         **visible_values(message.variables),

@@ -7,7 +7,7 @@ import fcntl
 import os
 import stat
 
-from minisched.model.notices import Order, Outcome, Sending
+from minisched.model.notification import SendRequest, SendResult, SendStatus
 from minisched.notify import defaults
 from minisched.notify.templates import to_json
 
@@ -18,7 +18,7 @@ WORDS = {errno.ELOOP: "is a symbolic link, which is not followed", errno.ENOENT:
 NO_FILE = (errno.ELOOP, errno.EISDIR, errno.ENXIO)
 
 
-def deliver(order: Order) -> Outcome:
+def deliver(order: SendRequest) -> SendResult:
     """Append to the file of a `file` channel. Never raises for what the world does."""
     path = os.path.join(order.home, order.channel.options["path"])
     try:
@@ -26,8 +26,8 @@ def deliver(order: Order) -> Outcome:
     except (OSError, ValueError) as error:
         number = error.errno if isinstance(error, OSError) else None
         words = WORDS.get(number or 0) or (error.strerror if isinstance(error, OSError) else "") or str(error)
-        return Outcome(Sending.FAILED if number in NO_FILE else Sending.RETRY, f"{path}: {words}")
-    return Outcome(Sending.SENT)
+        return SendResult(SendStatus.FAILED if number in NO_FILE else SendStatus.RETRY, f"{path}: {words}")
+    return SendResult(SendStatus.SENT)
 
 
 def _append(path: str, line: bytes) -> None:

@@ -15,8 +15,8 @@ from email.utils import format_datetime
 from typing import Any, Optional
 
 from minisched.config.notify_fields import name_and_address
-from minisched.model.config import SmtpSettings
-from minisched.model.notices import Message, Order, Outcome, Sending
+from minisched.model.notification import Message, SendRequest, SendResult, SendStatus
+from minisched.model.task import SmtpSettings
 from minisched.notify import defaults, headers
 from minisched.notify.deadline import Deadline, explain
 from minisched.notify.scrub import SecretError, Secrets, first_bytes
@@ -35,29 +35,31 @@ QUIT_S = 2.0  # for a good-bye that changes nothing any more
 _ID = re.compile(r"[^A-Za-z0-9.@_-]+")
 
 
-def deliver(order: Order) -> Outcome:
+def deliver(order: SendRequest) -> SendResult:
     """Send a message to all recipients of an `email` channel in one go. Never raises for what the world does."""
     smtp = order.smtp
     if smtp is None or smtp.sender is None:
-        return Outcome(Sending.FAILED, "settings.smtp is not set, or has no from: there is nobody to send mail by")
+        return SendResult(
+            SendStatus.FAILED, "settings.smtp is not set, or has no from: there is nobody to send mail by"
+        )
     secrets = Secrets(order.environ, order.home)
     try:
         password = secrets.reveal(smtp.password, "settings.smtp.password") if smtp.password else None
         sender = name_and_address(smtp.sender)
         mail = compose(order.message, order.channel.options, sender)
     except SecretError as error:
-        return Outcome(Sending.RETRY, secrets.scrub(str(error)))
+        return SendResult(SendStatus.RETRY, secrets.scrub(str(error)))
     except headers.HeaderError as error:
-        return Outcome(Sending.FAILED, f"the mail is not sent: {error}")
+        return SendResult(SendStatus.FAILED, f"the mail is not sent: {error}")
     except (ValueError, LookupError, MessageError) as error:  # what email finds no form for
-        return Outcome(Sending.FAILED, secrets.scrub(f"the mail cannot be written: {type(error).__name__}"))
+        return SendResult(SendStatus.FAILED, secrets.scrub(f"the mail cannot be written: {type(error).__name__}"))
     try:
         context = None if smtp.security == "none" else tls_context(order.home, smtp.ca_file)
         outcome = _send(mail, smtp, password, sender[1], order.channel.options["recipients"], context)
     except TrustError as error:
-        outcome = Outcome(Sending.RETRY, str(error))
+        outcome = SendResult(SendStatus.RETRY, str(error))
     except OSError as error:  # no thread to watch the time
-        outcome = Outcome(Sending.RETRY, explain(error))
+        outcome = SendResult(SendStatus.RETRY, explain(error))
     told, answer = secrets.scrub(outcome.error), secrets.scrub(outcome.answer)
     return outcome._replace(error=first_bytes(told, ERROR_MAX), answer=first_bytes(answer))
 
@@ -132,7 +134,7 @@ def _send(
     sender: str,
     recipients: Sequence[str],
     context: Optional[ssl.SSLContext],
-) -> Outcome:
+) -> SendResult:
     with Deadline(smtp.timeout) as deadline:
         client: Optional[_Client] = None
         try:
@@ -150,39 +152,41 @@ def _send(
                 _say_goodbye(client)
     told = "; ".join(f"{address}: {_said(code, text)}" for address, (code, text) in answers.items())
     if not told:
-        return Outcome(Sending.SENT)
+        return SendResult(SendStatus.SENT)
     taken, of = len(recipients) - len(answers), len(recipients)
     # The outbox keeps one state for all of them: those that have it would get it again at each try.
     later = "" if all(_is_final(code) for code, _ in answers.values()) else f". {NOT_AGAIN}"
-    return Outcome(Sending.SENT, f"taken for {taken} of {of} recipients; refused for {told}{later}")
+    return SendResult(SendStatus.SENT, f"taken for {taken} of {of} recipients; refused for {told}{later}")
 
 
-def _failure(error: Exception, deadline: Deadline) -> Outcome:
+def _failure(error: Exception, deadline: Deadline) -> SendResult:
     """What an error of the conversation means for the message."""
     if deadline.over:
-        return Outcome(Sending.RETRY, f"the mail server did not take the message within {deadline.seconds:g} s")
+        return SendResult(SendStatus.RETRY, f"the mail server did not take the message within {deadline.seconds:g} s")
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         told = "; ".join(f"{address}: {_said(code, text)}" for address, (code, text) in error.recipients.items())
         final = all(_is_final(code) for code, _ in error.recipients.values())
-        return Outcome(Sending.FAILED if final else Sending.RETRY, f"every recipient is refused: {told}", told)
+        return SendResult(SendStatus.FAILED if final else SendStatus.RETRY, f"every recipient is refused: {told}", told)
     if isinstance(error, smtplib.SMTPAuthenticationError):
         # A wrong password is mended in the config, not in the message: it is worth the next try.
         said = _said(error.smtp_code, error.smtp_error)
-        return Outcome(Sending.RETRY, "the mail server refuses the login", said)
+        return SendResult(SendStatus.RETRY, "the mail server refuses the login", said)
     if isinstance(error, smtplib.SMTPResponseException):
         said = _said(error.smtp_code, error.smtp_error)
         what = {smtplib.SMTPSenderRefused: "the sender", smtplib.SMTPDataError: "the message"}.get(type(error), "us")
         # Refused for good is what the server says of this sender and message; of a greeting it may think better, and a
         # login that it misses is mended in the config.
         final = isinstance(error, (smtplib.SMTPSenderRefused, smtplib.SMTPDataError)) and _is_final(error.smtp_code)
-        return Outcome(Sending.FAILED if final else Sending.RETRY, f"the mail server refuses {what}: {said}", said)
+        return SendResult(
+            SendStatus.FAILED if final else SendStatus.RETRY, f"the mail server refuses {what}: {said}", said
+        )
     if isinstance(error, smtplib.SMTPServerDisconnected):
-        return Outcome(Sending.RETRY, "the mail server closed the connection")
+        return SendResult(SendStatus.RETRY, "the mail server closed the connection")
     if isinstance(error, UnicodeError):
-        return Outcome(Sending.FAILED, "the user name or the password has characters that are not ASCII")
+        return SendResult(SendStatus.FAILED, "the user name or the password has characters that are not ASCII")
     if isinstance(error, smtplib.SMTPException):
-        return Outcome(Sending.RETRY, f"the mail server: {error}")
-    return Outcome(Sending.RETRY, f"the mail server cannot be reached: {explain(error)}")
+        return SendResult(SendStatus.RETRY, f"the mail server: {error}")
+    return SendResult(SendStatus.RETRY, f"the mail server cannot be reached: {explain(error)}")
 
 
 def _is_final(code: int) -> bool:

@@ -21,8 +21,8 @@ import re
 from typing import Any, Callable, NamedTuple, Optional
 from urllib.parse import quote_plus
 
-from minisched.config.text import loads
-from minisched.model.notices import Message, NoticeEvent, Sending
+from minisched.config.strict_json import loads
+from minisched.model.notification import Message, NotificationEvent, SendStatus
 from minisched.notify import defaults
 from minisched.notify.headers import unstructured
 from minisched.notify.templates import TAIL_MAX, to_json
@@ -44,7 +44,7 @@ class Preset(NamedTuple):
     -> what it means, with words for a person where it is not `sent`."""
 
     prepare: Callable[[Message, str, Optional[str], float], Ready]
-    judge: Callable[[bytes], tuple[Sending, str]]
+    judge: Callable[[bytes], tuple[SendStatus, str]]
     signs: bool  # the channel's `secret` is the service's own, not ours
 
 
@@ -101,7 +101,7 @@ def _wecom(message: Message, url: str, secret: Optional[str], now: float) -> Rea
 
 def _ntfy(message: Message, url: str, secret: Optional[str], now: float) -> Ready:
     status = message.variables.get("execution_status")
-    good = status == "success" or message.event != NoticeEvent.EVENT
+    good = status == "success" or message.event != NotificationEvent.EVENT
     headers = {
         "Content-Type": TEXT_TYPE,
         "Title": unstructured(defaults.subject(message)),
@@ -121,30 +121,30 @@ def _no_mention(text: str) -> str:
     return re.sub(r"<(?=/?(?:at\b|@))", "< ", text, flags=re.IGNORECASE)
 
 
-def _by_code(field: str, passing: tuple[int, ...], *others: str) -> Callable[[bytes], tuple[Sending, str]]:
+def _by_code(field: str, passing: tuple[int, ...], *others: str) -> Callable[[bytes], tuple[SendStatus, str]]:
     """The answer is a JSON object with a number that is 0 for success; `passing`: those that go by with time."""
 
-    def judge(answer: bytes) -> tuple[Sending, str]:
+    def judge(answer: bytes) -> tuple[SendStatus, str]:
         try:
             found = loads(answer.decode("utf-8-sig"))
             code = next(found[name] for name in (field, *others) if name in found)
         except (ValueError, TypeError, StopIteration):
-            return Sending.RETRY, f"the answer has no {field}: it may be another server's"
+            return SendStatus.RETRY, f"the answer has no {field}: it may be another server's"
         if code == 0:
-            return Sending.SENT, ""
-        return Sending.RETRY if code in passing else Sending.FAILED, f"the service answers {field} {code}"
+            return SendStatus.SENT, ""
+        return SendStatus.RETRY if code in passing else SendStatus.FAILED, f"the service answers {field} {code}"
 
     return judge
 
 
-def _by_ok(answer: bytes) -> tuple[Sending, str]:
+def _by_ok(answer: bytes) -> tuple[SendStatus, str]:
     if answer.strip() == b"ok":
-        return Sending.SENT, ""
-    return Sending.RETRY, 'the service does not answer "ok"'
+        return SendStatus.SENT, ""
+    return SendStatus.RETRY, 'the service does not answer "ok"'
 
 
-def _by_status(answer: bytes) -> tuple[Sending, str]:
-    return Sending.SENT, ""
+def _by_status(answer: bytes) -> tuple[SendStatus, str]:
+    return SendStatus.SENT, ""
 
 
 PRESETS = {

@@ -8,7 +8,7 @@ from typing import Union
 from urllib.parse import unquote, unquote_plus, urlsplit
 
 from minisched.model import Secret
-from minisched.model.visible import visible
+from minisched.model.text import visible
 
 ANSWER_MAX = 500  # bytes kept of what a server or a command said
 TOKEN_MIN = 8  # characters; a shorter part of an address or a header is a word such as "robot", no token

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Callable, Union
 
 from minisched.config.bodies import STRING_OR_VARIABLE, VARIABLE
-from minisched.model.visible import visible
+from minisched.model.text import visible
 
 LINE_MAX = 200  # characters of a subject, title or header: more is cut or refused by servers
 TAIL_MAX = 16 * 1024  # bytes of a log tail

@@ -7,7 +7,7 @@ import os
 import ssl
 from typing import Optional
 
-from minisched.model.config import open_regular
+from minisched.model.task import open_regular
 from minisched.notify.deadline import explain
 
 CA_MAX = 4 * 2**20  # bytes; all authorities of the web take 0.3 MB

@@ -16,7 +16,7 @@ from urllib.parse import quote_plus
 
 from minisched import __version__
 from minisched.config.bodies import is_json, media_type
-from minisched.model.notices import LIMIT_S, Message, NoticeEvent, Order, Outcome, Sending
+from minisched.model.notification import LIMIT_S, Message, NotificationEvent, SendRequest, SendResult, SendStatus
 from minisched.notify import defaults
 from minisched.notify.deadline import Deadline, explain
 from minisched.notify.presets import JSON_TYPE, PRESETS, TEXT_TYPE, Ready
@@ -30,7 +30,7 @@ RETRY_AFTER_MAX_S = 24 * 3600.0  # a server that asks for more gets no more pati
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 
-def deliver(order: Order, timeout_s: float = TIMEOUT_S, wall: Callable[[], float] = time.time) -> Outcome:
+def deliver(order: SendRequest, timeout_s: float = TIMEOUT_S, wall: Callable[[], float] = time.time) -> SendResult:
     """Send a message to a `webhook` channel. Never raises for what the world does."""
     secrets, options = Secrets(order.environ, order.home), order.channel.options
     try:
@@ -39,13 +39,13 @@ def deliver(order: Order, timeout_s: float = TIMEOUT_S, wall: Callable[[], float
         with Deadline(timeout_s) as deadline:
             outcome = _exchange(request, context, deadline, judge, secrets, wall)
     except (SecretError, TrustError) as error:
-        outcome = Outcome(Sending.RETRY, str(error))
+        outcome = SendResult(SendStatus.RETRY, str(error))
     except OSError as error:  # no thread to watch the time
-        outcome = Outcome(Sending.RETRY, explain(error))
+        outcome = SendResult(SendStatus.RETRY, explain(error))
     return outcome._replace(error=secrets.scrub(outcome.error))
 
 
-def _request(order: Order, secrets: Secrets, now: float) -> tuple[urllib.request.Request, Any]:
+def _request(order: SendRequest, secrets: Secrets, now: float) -> tuple[urllib.request.Request, Any]:
     """The request, and how its answer is judged beside its status. Raises SecretError."""
     options, message = order.channel.options, order.message
     url = secrets.reveal(options["url"], "the url")
@@ -64,7 +64,7 @@ def _request(order: Order, secrets: Secrets, now: float) -> tuple[urllib.request
     headers = {
         "User-Agent": f"minisched/{__version__}",
         **ready.headers,
-        **({"X-Minisched-Test": "1"} if message.event == NoticeEvent.TEST else {}),
+        **({"X-Minisched-Test": "1"} if message.event == NotificationEvent.TEST else {}),
         "X-Minisched-Delivery": one_line(message.message_id).encode("ascii", "replace").decode(),
     }
     if secret is not None and not (preset and preset.signs):
@@ -101,8 +101,8 @@ def _body(message: Message, template: Any, content_type: str, method: str) -> tu
 
 def _check(url: str, headers: Mapping[str, str]) -> None:
     """What came from the environment or a file obeys the rules of the config too. Raises SecretError."""
-    from minisched.config.faults import Reading, Wrong
     from minisched.config.notify_fields import HEADER, URL
+    from minisched.config.problems import Reading, Wrong
 
     for what, kind, value in (("the url", URL, url), *((f"header {name}", HEADER, headers[name]) for name in headers)):
         try:
@@ -151,10 +151,10 @@ def _exchange(
     request: urllib.request.Request,
     context: Optional[ssl.SSLContext],
     deadline: Deadline,
-    judge: Optional[Callable[[bytes], tuple[Sending, str]]],
+    judge: Optional[Callable[[bytes], tuple[SendStatus, str]]],
     secrets: Secrets,
     wall: Callable[[], float],
-) -> Outcome:
+) -> SendResult:
     opener = urllib.request.OpenerDirector()
     opener.addheaders = []
     opener.add_handler(_Handler(deadline, context))
@@ -162,33 +162,33 @@ def _exchange(
         response = opener.open(request, timeout=deadline.left())
     except (OSError, http.client.HTTPException, ValueError) as error:
         if deadline.over:
-            return Outcome(Sending.RETRY, f"no answer within {deadline.seconds:g} s")
+            return SendResult(SendStatus.RETRY, f"no answer within {deadline.seconds:g} s")
         if isinstance(error, http.client.RemoteDisconnected):
-            return Outcome(Sending.RETRY, "the server closed the connection without an answer")
+            return SendResult(SendStatus.RETRY, "the server closed the connection without an answer")
         if isinstance(error, (http.client.HTTPException, ValueError)):
-            return Outcome(Sending.RETRY, f"the answer is no HTTP: {type(error).__name__}")
+            return SendResult(SendStatus.RETRY, f"the answer is no HTTP: {type(error).__name__}")
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         words = explain(reason) if isinstance(reason, BaseException) else str(reason)
-        return Outcome(Sending.RETRY, f"the server cannot be reached: {words}")
+        return SendResult(SendStatus.RETRY, f"the server cannot be reached: {words}")
     assert response is not None  # there is a handler for both schemes, and the address has one of them
     with response:
         if deadline.over:  # http.client takes the end of the connection for the end of the headers
-            return Outcome(Sending.RETRY, f"no answer within {deadline.seconds:g} s")
+            return SendResult(SendStatus.RETRY, f"no answer within {deadline.seconds:g} s")
         status = response.status
         body = _read(response)
         retry_after_s = _retry_after(response.headers.get("Retry-After"), wall())
     answer = secrets.answer(body)
     if 200 <= status < 300:
         if judge is None:
-            return Outcome(Sending.SENT, answer=answer)
+            return SendResult(SendStatus.SENT, answer=answer)
         state, error_text = judge(body)
-        return Outcome(state, error_text and f"{error_text} (HTTP {status})", answer)
+        return SendResult(state, error_text and f"{error_text} (HTTP {status})", answer)
     if 300 <= status < 400:
         words = "a redirect, which is not followed: name the address itself"
-        return Outcome(Sending.FAILED, f"HTTP {status}: {words}", answer)
+        return SendResult(SendStatus.FAILED, f"HTTP {status}: {words}", answer)
     if status == 429 or status >= 500:
-        return Outcome(Sending.RETRY, f"HTTP {status}", answer, retry_after_s)
-    return Outcome(Sending.FAILED, f"HTTP {status}", answer)
+        return SendResult(SendStatus.RETRY, f"HTTP {status}", answer, retry_after_s)
+    return SendResult(SendStatus.FAILED, f"HTTP {status}", answer)
 
 
 def _read(response: http.client.HTTPResponse) -> bytes:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from minisched.model import Reason, Retry, Status
-from minisched.model.notices import NoticeEvent
+from minisched.model.notification import NotificationEvent
 from minisched.policy.runs import retry_delay
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from minisched.model import Instant, NotifyRule
-    from minisched.model.notices import FinishedRun, RuleState
+    from minisched.model.notification import FinishedRun, RuleState
 
 RESEND = Retry(max_attempts=0, delay=30.0, backoff=2.0, max_delay=3600.0, jitter=0.2)  # its attempts are a setting
 RETRY_AFTER_MAX_S = 86_400.0  # a server's wish for more is not granted
@@ -24,7 +24,7 @@ _NEUTRAL = (Status.SKIPPED, Status.MISSED, Status.CANCELLED)
 class Decision(NamedTuple):
     """What a rule makes of the end of a run."""
 
-    event: Optional[NoticeEvent]  # None: no message
+    event: Optional[NotificationEvent]  # None: no message
     in_a_row: int  # events that matched, this one with them
     suppressed: int  # messages that were held back since the one before
     state: RuleState  # from here on
@@ -58,12 +58,12 @@ def decide(rule: NotifyRule, finished: Iterable[FinishedRun], state: RuleState, 
     recovered = success and state.fired and rule.recovery
     if matched and count % rule.threshold == 0:
         if state.last_time is None or not 0 <= now - state.last_time < rule.cooldown:
-            event, recovered, suppressed = NoticeEvent.EVENT, False, state.suppressed
+            event, recovered, suppressed = NotificationEvent.EVENT, False, state.suppressed
             state = state._replace(fired=True, last_time=now, suppressed=0)
         elif not recovered:
             state = state._replace(suppressed=state.suppressed + 1)
     if recovered:
-        event, suppressed = NoticeEvent.RECOVERY, state.suppressed
+        event, suppressed = NotificationEvent.RECOVERY, state.suppressed
         state = state._replace(suppressed=0)
     if success:
         state = state._replace(fired=False)

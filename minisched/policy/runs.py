@@ -10,7 +10,7 @@ from minisched.model import Misfire, Overlap, Reason, Status, TaskExecution, Tri
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from minisched.model import Completion, Instant, Retry, Task
+    from minisched.model import Instant, ProcessResult, Retry, Task
 
 CATCHUP_MAX = 1000  # due times of one task that a catch-up may start (SPEC section 5)
 MISSED_ROWS_MAX = 100  # more missed due times than this in one gap are one row with a count
@@ -55,7 +55,7 @@ def admit(
 # ------------------------------------------------------------------------------------------------- the end of a process
 
 
-def classify(completion: Completion, cancelled_for: Optional[Reason] = None) -> Verdict:
+def classify(completion: ProcessResult, cancelled_for: Optional[Reason] = None) -> Verdict:
     """What an attempt's end means: 0 success, 1 business failure, anything else technical (SPEC section 3).
 
     A process that was told to end has not succeeded, whatever it exits with; a timeout is a technical failure.
@@ -146,7 +146,7 @@ def effects(run: TaskExecution, dependents: Mapping[str, Sequence[Task]], now: I
 # -------------------------------------------------------------------------------------------------- misfire, catch-up
 
 
-class Gap(NamedTuple):
+class MissedWindow(NamedTuple):
     """Due times of one task that have no row yet, all of them past.
 
     newest: the latest of them, oldest first: all, or at least CATCHUP_MAX + 1. total: how many there are. first: the
@@ -163,7 +163,7 @@ class DueRun(NamedTuple):
     trigger: Trigger
 
 
-class MissedSpan(NamedTuple):
+class MissedRange(NamedTuple):
     first: int
     last: int
     due_times: int
@@ -172,10 +172,10 @@ class MissedSpan(NamedTuple):
 
 class CatchUp(NamedTuple):
     runs: list[DueRun]  # oldest first
-    missed: list[MissedSpan]  # oldest first
+    missed: list[MissedRange]  # oldest first
 
 
-def catch_up(gap: Gap, misfire: Misfire, grace_s: float, now: Instant, downtime: bool) -> CatchUp:
+def catch_up(gap: MissedWindow, misfire: Misfire, grace_s: float, now: Instant, downtime: bool) -> CatchUp:
     """Which of the due times that passed still run, and which are missed (SPEC section 5).
 
     downtime: the engine was not running when they passed; else it was awake but late, or the machine slept, or its
@@ -195,12 +195,12 @@ def catch_up(gap: Gap, misfire: Misfire, grace_s: float, now: Instant, downtime:
     return CatchUp(runs, missed_spans(gap, len(runs), Reason.DOWNTIME if downtime else Reason.LATE))
 
 
-def missed_spans(gap: Gap, running: int, reason: Reason) -> list[MissedSpan]:
+def missed_spans(gap: MissedWindow, running: int, reason: Reason) -> list[MissedRange]:
     """What is written of a gap's due times but the newest `running` ones: each by itself, or very many as one span."""
     count = gap.total - running
     lost = gap.newest[: len(gap.newest) - running]
     if not count:
         return []
     if count > len(lost) or count > MISSED_ROWS_MAX:
-        return [MissedSpan(gap.first, lost[-1], count, reason)]
-    return [MissedSpan(due, due, 1, reason) for due in lost]
+        return [MissedRange(gap.first, lost[-1], count, reason)]
+    return [MissedRange(due, due, 1, reason) for due in lost]

@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.model import Delivery, DeliveryState, OutboxCounts, Status
-from minisched.model.notices import FinishedRun, NoticeEvent, Queue, RuleState
+from minisched.model.notification import FinishedRun, NotificationEvent, Queue, RuleState
 from minisched.store.rows import marks, text
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from minisched.model import Instant, TaskExecution
-    from minisched.model.notices import FindQueue, Notices, Recall
+    from minisched.model.notification import FindQueue, Notices, RunHistory
 
     Reading = Callable[[], AbstractContextManager[sqlite3.Connection]]
 
@@ -85,7 +85,7 @@ _DOMAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456
 
 
 class Past:
-    """The `Recall` of a run whose end has just been written."""
+    """The `RunHistory` of a run whose end has just been written."""
 
     def __init__(self, reading: Reading, run: TaskExecution) -> None:
         self._reading = reading
@@ -111,7 +111,7 @@ def write_notices(
     db: sqlite3.Connection,
     reading: Reading,
     ended: Sequence[TaskExecution],
-    tell: Callable[[TaskExecution, Recall], Notices],
+    tell: Callable[[TaskExecution, RunHistory], Notices],
     db_id: str,
 ) -> None:
     """Ask for each ended run whom to tell of it, and write that. reading: of the same transaction; what it cannot read
@@ -295,7 +295,7 @@ def read_page(
 def _delivery(row: Sequence[Any]) -> Delivery:
     one = Delivery._make(row)
     return one._replace(
-        event=NoticeEvent(one.event),
+        event=NotificationEvent(one.event),
         variables=json.loads(row[len(_FIXED) - 1]),
         state=DeliveryState(one.state),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from minisched.model import (
     FAILURES,
     UNFINISHED,
-    LogMark,
+    LogPosition,
     ProcessIdentity,
     Status,
     TaskAttempt,
@@ -188,7 +188,7 @@ def _attempt(row: Sequence[Any]) -> TaskAttempt:
         output_cut=bool(row[11]),
         log_lost=bool(row[12]),
         process=None if row[13] is None else ProcessIdentity(*row[13:16]),
-        log=None if row[16] is None else LogMark(*row[16:18]),
+        log=None if row[16] is None else LogPosition(*row[16:18]),
     )
 
 

@@ -8,8 +8,8 @@ from typing import Optional
 
 from minisched.model import StoreError
 from minisched.store import schema
+from minisched.store.database import SIDE_FILES
 from minisched.store.errors import store_error
-from minisched.store.opening import SIDE_FILES
 
 
 class WatchedFile:

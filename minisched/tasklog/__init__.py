@@ -11,7 +11,6 @@ The time is that of the reading, which is within 1 s of the writing.
 """
 
 from minisched.tasklog.engine_log import engine_logger
-from minisched.tasklog.handler import inode_of
 from minisched.tasklog.lines import visible_line
 from minisched.tasklog.reading import (
     Jump,
@@ -25,6 +24,7 @@ from minisched.tasklog.reading import (
     read_span,
     run_lines,
 )
+from minisched.tasklog.rotating_file import inode_of
 from minisched.tasklog.run_log import RunLog, TaskLogs
 
 __all__ = [

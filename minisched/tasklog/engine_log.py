@@ -7,8 +7,8 @@ import os
 from datetime import tzinfo
 
 from minisched.model import LogSettings
-from minisched.tasklog.handler import Block, RotatingLog, stamp
 from minisched.tasklog.lines import visible_line
+from minisched.tasklog.rotating_file import Block, RotatingLog, stamp
 
 NAME = "minisched"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import Optional
 
-from minisched.model.visible import visible
+from minisched.model.text import visible
 
 LINE_MAX = 64 * 1024  # bytes; a longer line goes on in a further one, so that memory is bounded
 

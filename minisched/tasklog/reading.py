@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import BinaryIO, Optional
 
-from minisched.model import LogMark
-from minisched.tasklog.handler import inode_of, rotated_files
+from minisched.model import LogPosition
+from minisched.tasklog.rotating_file import inode_of, rotated_files
 
 CHUNK = 256 * 1024  # bytes read at once
 LINE_TAKEN = 66 * 1024  # bytes; the longest line with its prefix
@@ -35,7 +35,7 @@ class Jump(Enum):
     GONE = "lines, perhaps: the file of the place is gone or was cut short, and another one begins"
 
 
-def read_run(path: str, mark: LogMark, run_id: int, attempt: int) -> Iterator[bytes]:
+def read_run(path: str, mark: LogPosition, run_id: int, attempt: int) -> Iterator[bytes]:
     """The lines of one attempt as they stand in the log, in pieces of some whole lines; lines of other runs between
     them are left out. From its first line, at `mark`, to its "end" line; of an attempt that has none (it still runs, or
     its engine was killed) to the start of the run's next attempt or the end of the log.
@@ -58,10 +58,10 @@ def read_run(path: str, mark: LogMark, run_id: int, attempt: int) -> Iterator[by
 def read_remains(path: str, run_id: int, attempt: int) -> Iterator[bytes]:
     """All lines of an attempt that are still in any file of the log, in pieces; none if there are none."""
     files = _files(path)
-    return _slice(path, LogMark(files[0][0], 0), run_id, attempt) if files else iter(())
+    return _slice(path, LogPosition(files[0][0], 0), run_id, attempt) if files else iter(())
 
 
-def _slice(path: str, place: LogMark, run_id: int, attempt: int) -> Iterator[bytes]:
+def _slice(path: str, place: LogPosition, run_id: int, attempt: int) -> Iterator[bytes]:
     while True:
         data, after, ended = run_lines(path, place, run_id, attempt)
         if data:
@@ -71,7 +71,9 @@ def _slice(path: str, place: LogMark, run_id: int, attempt: int) -> Iterator[byt
         place = after
 
 
-def run_lines(path: str, place: LogMark, run_id: int, attempt: int, limit: int = CHUNK) -> tuple[bytes, LogMark, bool]:
+def run_lines(
+    path: str, place: LogPosition, run_id: int, attempt: int, limit: int = CHUNK
+) -> tuple[bytes, LogPosition, bool]:
     """The attempt's own lines among those from `place` on, at most `limit` bytes of them but at least one; the place
     after them, and whether the attempt's output ends there. `place` is the attempt's mark, or one that this function
     gave. None here, and the same place: nothing more was written yet.
@@ -85,15 +87,15 @@ def run_lines(path: str, place: LogMark, run_id: int, attempt: int, limit: int =
     for match in line.finditer(data) if label in data else ():  # most of a log may be other runs'
         if match[1] == own:
             if found and size + len(match[0]) > limit:
-                return b"".join(found), LogMark(after.inode, begin + match.start()), False
+                return b"".join(found), LogPosition(after.inode, begin + match.start()), False
             found.append(match[0])
             size += len(match[0])
         if (match[2] == b"end") if match[1] == own else (int(match[1]) > attempt):
-            return b"".join(found), LogMark(after.inode, begin + match.end()), True
+            return b"".join(found), LogPosition(after.inode, begin + match.end()), True
     return b"".join(found), after, False
 
 
-def read_from(path: str, place: Optional[LogMark], limit: int = CHUNK) -> tuple[bytes, LogMark, Jump]:
+def read_from(path: str, place: Optional[LogPosition], limit: int = CHUNK) -> tuple[bytes, LogPosition, Jump]:
     """Up to `limit` bytes of whole lines from `place` on (at least one line, however long), the place after them, and
     what was jumped over before them.
 
@@ -104,9 +106,9 @@ def read_from(path: str, place: Optional[LogMark], limit: int = CHUNK) -> tuple[
     files = _files(path)
     live = files[-1][0] if files and files[-1][1] == path else 0
     if place is None:
-        place = LogMark(live, 0)
+        place = LogPosition(live, 0)
     elif place.inode == 0:
-        place = LogMark(live, place.offset)
+        place = LogPosition(live, place.offset)
     inodes = [inode for inode, _ in files]
     jump = Jump.NONE
     while place.inode:
@@ -114,11 +116,11 @@ def read_from(path: str, place: Optional[LogMark], limit: int = CHUNK) -> tuple[
         if file is None:
             if place.inode == live or not live:
                 break  # removed just now
-            place, jump = LogMark(live, 0), Jump.GONE
+            place, jump = LogPosition(live, 0), Jump.GONE
             continue
         with file:
             if not _is_place(file.fileno(), place.offset):
-                place, jump = LogMark(place.inode, 0), Jump.GONE
+                place, jump = LogPosition(place.inode, 0), Jump.GONE
             file.seek(place.offset)
             data = file.read(limit)
             whole = data.rfind(b"\n") + 1
@@ -128,12 +130,12 @@ def read_from(path: str, place: Optional[LogMark], limit: int = CHUNK) -> tuple[
         # Without an end it is a line that is being written; in a rotated file one that was torn, else none of ours.
         if data and (whole or len(data) == limit + LINE_TAKEN or place.inode != live):
             data = data[: whole or None]
-            return data, LogMark(place.inode, place.offset + len(data)), jump
+            return data, LogPosition(place.inode, place.offset + len(data)), jump
         later = inodes[inodes.index(place.inode) + 1 :] if place.inode in inodes else []
         if not later:
             break
         jump = Jump.NEXT if jump is Jump.NONE else jump
-        place = LogMark(later[0], 0)
+        place = LogPosition(later[0], 0)
     return b"", place, jump
 
 
@@ -146,14 +148,14 @@ def _is_place(fd: int, offset: int) -> bool:
     return offset >= LINE_TAKEN and b"\n" not in os.pread(fd, LINE_TAKEN, offset - LINE_TAKEN)
 
 
-def lines_before(path: str, place: LogMark, limit: int = CHUNK) -> tuple[bytes, LogMark]:
+def lines_before(path: str, place: LogPosition, limit: int = CHUNK) -> tuple[bytes, LogPosition]:
     """At most `limit` bytes of whole lines that end at `place`, and the place where they begin; before a file's start,
     those of the file rotated before it. Of a line that is longer, its end. Nothing there: `b""` and the same place.
     """
     files = _files(path)
     inodes = [number for number, _ in files]
     if place.inode == 0:
-        place = LogMark(inodes[-1] if files and files[-1][1] == path else 0, place.offset)
+        place = LogPosition(inodes[-1] if files and files[-1][1] == path else 0, place.offset)
     index = inodes.index(place.inode) if place.inode in inodes else 0 if place.inode else len(files)
     inode, end = place.inode, place.offset
     while index >= 0:
@@ -167,16 +169,16 @@ def lines_before(path: str, place: LogMark, limit: int = CHUNK) -> tuple[bytes, 
             if begin:
                 data = data[data.find(b"\n", 0, -1) + 1 :]
             if data:
-                return data, LogMark(inode, end - len(data))
+                return data, LogPosition(inode, end - len(data))
         index -= 1
         inode, end = inodes[max(index, 0)] if files else 0, sys.maxsize
     return b"", place
 
 
-def last_lines(path: str, count: int) -> tuple[LogMark, LogMark]:
+def last_lines(path: str, count: int) -> tuple[LogPosition, LogPosition]:
     """Where the last `count` whole lines of the log begin, in a rotated file where the live one has fewer, and where
     they end; for `read_span` and `read_from`. Reads no more than those lines, and keeps none."""
-    start = end = LogMark(0, 0)
+    start = end = LogPosition(0, 0)
     for inode, _ in reversed(_files(path)):
         file = _open_inode(path, inode)
         if file is None:
@@ -185,9 +187,9 @@ def last_lines(path: str, count: int) -> tuple[LogMark, LogMark]:
             size = file.seek(0, os.SEEK_END)
             if not end.inode:
                 size = _line_end_before(file, size)
-                end = LogMark(inode, size)
+                end = LogPosition(inode, size)
             offset, count = _back(file, size, count)
-        start = LogMark(inode, offset)
+        start = LogPosition(inode, offset)
         if not count:
             break
     return start, end
@@ -210,7 +212,7 @@ def _back(file: BinaryIO, size: int, count: int) -> tuple[int, int]:
     return 0, count
 
 
-def read_span(path: str, start: LogMark, end: LogMark) -> Iterator[bytes]:
+def read_span(path: str, start: LogPosition, end: LogPosition) -> Iterator[bytes]:
     """The lines from one place to another, in pieces of some whole lines; also where a rotation renames their files
     meanwhile. It ends early where one deletes them."""
     while start != end:

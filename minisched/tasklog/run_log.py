@@ -10,9 +10,9 @@ import time
 from datetime import tzinfo
 from typing import Callable, Optional
 
-from minisched.model import LogMark, LogSettings
-from minisched.tasklog.handler import Block, Owed, RotatingLog, stamp
+from minisched.model import LogPosition, LogSettings
 from minisched.tasklog.lines import LineAssembler, visible_line
+from minisched.tasklog.rotating_file import Block, Owed, RotatingLog, stamp
 
 TAIL_MAX = 16 * 1024  # bytes of a run's output that its history row keeps
 FLUSH_S = 0.5  # a prompt without a line end stands in the log within 1 s
@@ -87,7 +87,7 @@ class RunLog:
     """
 
     def __init__(self, log: _OpenLog, label: str, wall: Callable[[], float], release: Callable[[], None]) -> None:
-        self.mark: Optional[LogMark] = None
+        self.mark: Optional[LogPosition] = None
         self.lost = False
         self._log = log
         self._label = label

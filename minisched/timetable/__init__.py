@@ -4,13 +4,13 @@ Pure: text and instants in, instants and text out. An instant is seconds since t
 time zone is an argument; nothing here reads the clock.
 """
 
-from .duration import DurationError, format_duration, jitter_offset, parse_duration
-from .fire import count_fires, fires_between, latest_fires, next_fire, next_of
+from .describe import describe
+from .durations import DurationError, format_duration, jitter_offset, parse_duration
 from .moment import parse_time
-from .parse import parse_schedule
+from .next_fire import count_fires, fires_between, latest_fires, next_fire, next_of
+from .parser import parse_schedule
 from .schedule import Schedule, ScheduleError
-from .words import describe
-from .zone import ZoneError, load_zone, local_zone_name
+from .zones import ZoneError, load_zone, local_zone_name
 
 __all__ = [
     "DurationError",

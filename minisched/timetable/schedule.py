@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from minisched.model import WordedError, Words
+from minisched.model import LocalizedText, UserError
 
 ALL_SECONDS = ALL_MINUTES = (1 << 60) - 1
 ALL_HOURS = (1 << 24) - 1
@@ -22,13 +22,13 @@ def lowest(mask: int) -> int:
     return (mask & -mask).bit_length() - 1
 
 
-class ScheduleError(WordedError):
+class ScheduleError(UserError):
     """A schedule text that cannot be meant: the message names the field, the text, and what is allowed.
 
     whole: it is about no field of the text, and the words begin with the text itself.
     """
 
-    def __init__(self, words: Words, whole: bool = False) -> None:
+    def __init__(self, words: LocalizedText, whole: bool = False) -> None:
         super().__init__(words)
         self.whole = whole
 
@@ -66,7 +66,7 @@ class Schedule:
         return f"parse_schedule({self.text!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from .parse import parse_schedule  # parse imports this module
+        from .parser import parse_schedule  # parse imports this module
 
         return parse_schedule, (self.text,)
 

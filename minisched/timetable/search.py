@@ -10,7 +10,7 @@ from functools import reduce
 from operator import and_
 from typing import Optional
 
-from .days import count_days, next_day
+from .calendar import count_days, next_day
 from .schedule import CronSchedule, lowest
 
 DAY_S = 86400

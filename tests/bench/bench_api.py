@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from kit import Bench, idle_tasks, instants, percentile, uss_mb
 from run import DATE, Figure
-from running import ROOT, Home
+
+from support.programs import ROOT, Home
 
 SECONDS = 4.0  # of each measurement
 CLIENTS = 8

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from running import Home, environment
+from support.programs import Home, environment
 
 _STAMPED = re.compile(r"^\S+ \[\d+\.\d+ out\] (\d+\.\d+)$", re.M)
 

@@ -32,7 +32,8 @@ from kit import (
     sleeper,
     uss_mb,
 )
-from running import ROOT
+
+from support.programs import ROOT
 
 SIZES = (10, 1_000, 10_000)
 DATE = ["/bin/date", "+%s.%N"]  # the cheapest program everywhere that tells when it began, to the nanosecond
@@ -248,8 +249,8 @@ def commits(bench: Bench) -> list[Figure]:
 def month(bench: Bench) -> list[Figure]:
     """30 days of 100 tasks under the fake clock."""
     sys.path.insert(0, str(bench.folder))  # the package that is measured, not the sources
-    from simulator import Sim
-    from test_engine_month import DAYS, POLL_S, START, month_of_exits, month_of_tasks
+    from engine.test_month import DAYS, POLL_S, START, month_of_exits, month_of_tasks
+    from support.sim import Sim
 
     folder = bench.home().path
     config = month_of_tasks()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minisched.api.parameters import Parameter, Plain, Whole, Words
+from minisched.api.parameters import EnumParam, IntParam, Parameter, StrParam
 from minisched.api.routes.kinds import OPEN, PUBLIC, Answer, Body, Route
 from minisched.api.routes.shared import LOG, LOG_PAGE, NOTHING, PAGES, TASK
 from minisched.model import DeliveryState
@@ -58,7 +58,7 @@ ENGINE = (
         (Answer(200, "NotificationPage", "The messages."),),
         query=(
             *PAGES,
-            Parameter("state", Words(DeliveryState), "Only messages in one of these states.", ()),
+            Parameter("state", EnumParam(DeliveryState), "Only messages in one of these states.", ()),
             Parameter("task", TASK.kind, "Only messages about this task, also about one that was removed."),
         ),
         errors=("unavailable",),
@@ -88,8 +88,10 @@ ENGINE = (
         (Answer(200, "Events", "The stream; `hello` comes first."),),
         access=PUBLIC,
         query=(
-            Parameter("since", Whole(0, 10**15), "The version that is known: newer cards come first."),
-            Parameter("epoch", Plain("[A-Za-z0-9_-]{1,64}", "an epoch as `hello` gave it"), "Where `since` is from."),
+            Parameter("since", IntParam(0, 10**15), "The version that is known: newer cards come first."),
+            Parameter(
+                "epoch", StrParam("[A-Za-z0-9_-]{1,64}", "an epoch as `hello` gave it"), "Where `since` is from."
+            ),
         ),
         errors=("too_many_listeners",),
     ),

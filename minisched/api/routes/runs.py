@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minisched.api.parameters import Parameter, Plain, Whole
+from minisched.api.parameters import IntParam, Parameter, StrParam
 from minisched.api.routes.kinds import PUBLIC, Answer, Route
 from minisched.api.routes.shared import LOG_PAGE, NOTHING, RUN_LOG, RUN_PAGE, RUNS, TASK
 
@@ -50,7 +50,7 @@ EXECUTIONS = (
         "Past runs and coming due times of all tasks, for a chart.",
         (Answer(200, "Timeline", "A lane for each task."),),
         access=PUBLIC,
-        query=(Parameter("hours", Whole(1, 168), "Hours back, and as many ahead.", 24),),
+        query=(Parameter("hours", IntParam(1, 168), "Hours back, and as many ahead.", 24),),
         errors=("unavailable",),
     ),
     Route(
@@ -60,9 +60,9 @@ EXECUTIONS = (
         "The next due times of schedule texts, and the texts in words.",
         (Answer(200, "Preview", "The times, at most `count` of them."),),
         query=(
-            Parameter("schedule", Plain(), "A schedule text; several together are due when any is.", (), True, True),
-            Parameter("timezone", Plain(most=160), "An IANA time zone name; none: the engine's."),
-            Parameter("count", Whole(1, 50), "How many times.", 5),
+            Parameter("schedule", StrParam(), "A schedule text; several together are due when any is.", (), True, True),
+            Parameter("timezone", StrParam(most=160), "An IANA time zone name; none: the engine's."),
+            Parameter("count", IntParam(1, 50), "How many times.", 5),
         ),
         errors=("invalid_config",),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minisched.api.parameters import Flag, Parameter, Plain, Time, Whole, Words
+from minisched.api.parameters import BoolParam, EnumParam, IntParam, Parameter, StrParam, Time
 from minisched.api.routes.kinds import IDS, Answer, Body
 from minisched.model import Status, Trigger
 
@@ -13,22 +13,24 @@ LEAST_LOG_BYTES, LOG_BYTES, MOST_LOG_BYTES = 1024, 256 * 1024, 1024 * 1024
 MOST_TAIL_LINES = 5000
 
 PAGES = (
-    Parameter("page", Whole(1, MOST_LISTED), "The page, from 1.", 1),
-    Parameter("page_size", Whole(1, MOST_PAGE_SIZE), "Items a page.", PAGE_SIZE),
+    Parameter("page", IntParam(1, MOST_LISTED), "The page, from 1.", 1),
+    Parameter("page_size", IntParam(1, MOST_PAGE_SIZE), "Items a page.", PAGE_SIZE),
 )
 RUNS = (
     *PAGES,
-    Parameter("status", Words(Status), "Only runs in one of these statuses.", ()),
-    Parameter("trigger", Words(Trigger), "Only runs with one of these triggers.", ()),
+    Parameter("status", EnumParam(Status), "Only runs in one of these statuses.", ()),
+    Parameter("trigger", EnumParam(Trigger), "Only runs with one of these triggers.", ()),
     Parameter("since", Time(), "Only runs created at this time or later."),
     Parameter("until", Time(), "Only runs created before it."),
 )
-TASK = Parameter("task", Plain(IDS["task_id"], "a task id"), "Only runs of this task, also of one that was removed.")
-CURSOR = Plain(r"(?:[0-9]{1,20}-)?[0-9]{1,15}", "an offset as an answer gave it, or a number of bytes")
-RUN_CURSOR = Plain(r"(?:[0-9]{1,4}-[0-9]{1,20}-)?[0-9]{1,15}", "an offset as an answer gave it, or a number of bytes")
-LIMIT = Parameter("limit", Whole(LEAST_LOG_BYTES, MOST_LOG_BYTES), "Bytes of the log at most.", LOG_BYTES)
-TAIL = Parameter("tail", Whole(1, MOST_TAIL_LINES), "The last lines instead, that many.")
-RAW = Parameter("raw", Flag(), "1: the bytes as they are, as a file to download.", False)
+TASK = Parameter("task", StrParam(IDS["task_id"], "a task id"), "Only runs of this task, also of one that was removed.")
+CURSOR = StrParam(r"(?:[0-9]{1,20}-)?[0-9]{1,15}", "an offset as an answer gave it, or a number of bytes")
+RUN_CURSOR = StrParam(
+    r"(?:[0-9]{1,4}-[0-9]{1,20}-)?[0-9]{1,15}", "an offset as an answer gave it, or a number of bytes"
+)
+LIMIT = Parameter("limit", IntParam(LEAST_LOG_BYTES, MOST_LOG_BYTES), "Bytes of the log at most.", LOG_BYTES)
+TAIL = Parameter("tail", IntParam(1, MOST_TAIL_LINES), "The last lines instead, that many.")
+RAW = Parameter("raw", BoolParam(), "1: the bytes as they are, as a file to download.", False)
 LOG = (
     Parameter("offset", CURSOR, "Where to begin; a plain number counts in the live file. None: its start."),
     LIMIT,

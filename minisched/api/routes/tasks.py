@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minisched.api.parameters import Parameter, Plain, Whole, Words
+from minisched.api.parameters import EnumParam, IntParam, Parameter, StrParam
 from minisched.api.routes.kinds import PUBLIC, Answer, Body, Route
 from minisched.api.routes.shared import (
     CARD,
@@ -26,11 +26,11 @@ TASKS = (
         (Answer(200, "CardPage", "The tasks, in the config's order."), Answer(304, "", "As `If-None-Match` has it.")),
         access=PUBLIC,
         query=(
-            Parameter("tag", Plain(most=64), "Only tasks with this tag."),
-            Parameter("status", Words(Status), "Only tasks in one of these states.", ()),
-            Parameter("q", Plain(most=200), "Only tasks with this text in id, name, description or a tag."),
-            Parameter("page", Whole(1, MOST_LISTED), "The page, from 1.", 1),
-            Parameter("page_size", Whole(1, MOST_PAGE_SIZE), "Tasks a page; none: all of them."),
+            Parameter("tag", StrParam(most=64), "Only tasks with this tag."),
+            Parameter("status", EnumParam(Status), "Only tasks in one of these states.", ()),
+            Parameter("q", StrParam(most=200), "Only tasks with this text in id, name, description or a tag."),
+            Parameter("page", IntParam(1, MOST_LISTED), "The page, from 1.", 1),
+            Parameter("page_size", IntParam(1, MOST_PAGE_SIZE), "Tasks a page; none: all of them."),
         ),
         errors=("unavailable",),
     ),

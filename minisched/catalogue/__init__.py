@@ -1,0 +1,74 @@
+"""Every text that people read, once: `code -> (English, Chinese)`, for log, command line, API, page and mail.
+
+Programs hand on a `Text`, a code with values; only the edge that a person looks at renders it. A code is `area.name`,
+and the area is a module beside this one, imported when its first text is rendered: an engine that never meets a broken
+config never loads the sentences about one. Codes of runs have no area, since they are in the database and in the API:
+`exit_code`, `dependency_timeout`. The page gets the same tables from the server and renders them by the same rules.
+
+Rules of a template:
+
+- `{name}` is the value of that name: a text as it is, a whole number as it is, any other number with one decimal, a
+  list joined by commas, a nested `Text` rendered in the same language.
+- `{name|one|many}` is the word for the number `name`: `{n} {n|process|processes}`.
+- A name without a value stays as it is written. A value is never looked into for a further `{name}`.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from typing import Any
+
+from minisched.model.text import Text
+
+ENGLISH, CHINESE = "en", "zh"
+LANGUAGES = (ENGLISH, CHINESE)
+AREAS = ("runs", "engine", "notify", "config", "schedules", "api", "cli")
+
+_PART = re.compile(r"\{(\w+)(?:\|([^{}|]*)\|([^{}|]*))?\}")
+
+
+def table(area: str) -> dict[str, tuple[str, str]]:
+    """All texts of an area, by their full code."""
+    texts: dict[str, tuple[str, str]] = import_module(f"minisched.catalogue.{area}").TEXTS
+    return texts
+
+
+def template(code: str, language: str) -> str:
+    """The template of a code. A code that is not known, written by a newer version, is shown as it is."""
+    area, dot, _ = code.partition(".")
+    texts = table(area) if dot and area in AREAS else table("runs")
+    pair = texts.get(code)
+    return code if pair is None else pair[LANGUAGES.index(language)]
+
+
+def render(text: Text, language: str = ENGLISH) -> str:
+    """The text as a person reads it."""
+    values = text.values
+
+    def part(match: re.Match[str]) -> str:
+        name, one, many = match.groups()
+        if name not in values:
+            return match.group()
+        if many is not None:
+            return str(one if values[name] == 1 else many)
+        return shown(values[name], language)
+
+    return _PART.sub(part, template(text.code, language))
+
+
+def shown(value: Any, language: str) -> str:
+    """One value inside a text."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    if isinstance(value, Text):
+        return render(value, language)
+    if isinstance(value, dict):  # a Text as JSON, from the database or another process
+        return render(Text.from_json(value), language)
+    return ("、" if language == CHINESE else ", ").join(shown(one, language) for one in value)

@@ -1,0 +1,121 @@
+"""`init`, `validate`, `schema`, `version`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+from minisched.cli.output import fail, print_json, print_table
+from minisched.model import EXIT_NO, EXIT_OK
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+SAMPLES = ("config.json", "example_task_script.py", "example_task_script.sh")
+
+
+def init(options: Namespace) -> int:
+    """Make a home: what is there already, a symlink too, stays as it is."""
+    target = os.path.join(options.home, "tasks")
+    contents = {name: _sample(name) for name in SAMPLES}
+    os.makedirs(options.home, exist_ok=True)
+    if not os.path.isdir(target):
+        os.mkdir(target, 0o755)  # writable by everyone, as an umask of 0 would have it, no config is accepted
+    made = [_write(os.path.join(target, name), content) for name, content in contents.items()]
+    if any(made):
+        home = "" if os.path.samefile(options.home, os.curdir) else f"--home {shlex.quote(options.home)} "
+        print(f"next: minisched {home}validate, then minisched {home}run")
+    return EXIT_OK
+
+
+def _write(path: str, content: bytes) -> bool:
+    """Whether the file was made: one that exists is kept. All of it is written or nothing. Raises OSError."""
+    script = not path.endswith(".json")
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o755 if script else 0o644)
+    except FileExistsError:
+        print(f"kept  {path}")
+        return False
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+    except OSError as error:
+        os.unlink(path)
+        raise OSError(error.errno, error.strerror, path) from error
+    print(f"made  {path}")
+    return True
+
+
+def _sample(name: str) -> bytes:
+    """A file of the project's `tasks/`: inside the installed package, or beside it in a clone. Raises OSError."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    installed = os.path.join(package, "sample")
+    folder = installed if os.path.isdir(installed) else os.path.join(os.path.dirname(package), "tasks")
+    with open(os.path.join(folder, name), "rb") as file:
+        return file.read()
+
+
+def validate(options: Namespace) -> int:
+    """All problems of a config, or its tasks with their next due times."""
+    from minisched.cli.view import config_problems, upcoming_times
+    from minisched.config import ConfigError, load_config
+    from minisched.home import Home
+
+    home = Home(options.home)
+    path = options.file or home.config
+    try:
+        config = load_config(path)
+    except ConfigError as error:
+        if options.json:
+            problems = [{"place": problem.place, "message": problem.message} for problem in error.problems]
+            print_json({"valid": False, "problems": problems})
+            return EXIT_NO
+        for line in config_problems(error, home) if path == home.config else map(str, error.problems):
+            fail(line)
+        print(f"{len(error.problems)} problem{'s' if len(error.problems) > 1 else ''}", file=sys.stderr)
+        return EXIT_NO
+    rows = []
+    for task in config.tasks.values():
+        times = upcoming_times(task, 1)
+        schedule = " | ".join(task.task_schedule) or by_what(task.task_dependencies)
+        rows.append((task, schedule, times[0] if times else None))
+    if options.json:
+        tasks = [
+            {"task_id": task.task_id, "schedule": schedule, "next_run_time": due, "enabled": task.enabled}
+            for task, schedule, due in rows
+        ]
+        print_json({"valid": True, "problems": [], "tasks": tasks})
+        return EXIT_OK
+    print(f"{path} is valid: {len(rows)} task{'' if len(rows) == 1 else 's'}")
+    lines = [(task.task_id, due if task.enabled else "disabled", schedule) for task, schedule, due in rows]
+    if lines:
+        print_table(("TASK", "NEXT", "SCHEDULE"), lines, cut={"TASK": 10, "SCHEDULE": 10})
+    return EXIT_OK
+
+
+def by_what(dependencies: tuple[str, ...]) -> str:
+    """What starts a task that has no schedule."""
+    return f"after {', '.join(dependencies)}" if dependencies else "by hand"
+
+
+def schema(options: Namespace) -> int:
+    from minisched.config import json_schema
+
+    print_json(json_schema())
+    return EXIT_OK
+
+
+def version(options: Namespace) -> int:
+    import platform
+    import sqlite3
+
+    from minisched import __version__
+
+    versions = {"minisched": __version__, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    if options.json:
+        print_json(versions)
+    else:
+        print(", ".join(f"{name} {number}" for name, number in versions.items()))
+    return EXIT_OK

@@ -1,0 +1,191 @@
+"""What is sent to whom, and what came of it: the values between the engine and the thread that sends."""
+
+# Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text, 4 ms of a start.
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import tzinfo
+from typing import Any, NamedTuple, Optional, Protocol
+
+from minisched.model.status import Instant, Status, Word
+from minisched.model.task import Channel, SmtpSettings
+from minisched.model.text import iso
+
+LIMIT_S = 30.0  # of a try by a webhook or a command; a mail's is `smtp.timeout`
+
+
+class NotificationEvent(Word):
+    """Why a message is sent."""
+
+    EVENT = "event"  # a rule has fired
+    RECOVERY = "recovery"  # the first success after it
+    TEST = "test"  # a person asked for it
+
+
+class SendStatus(Word):
+    """What came of one try to deliver a message."""
+
+    SENT = "sent"
+    RETRY = "retry"  # another try may help: the server was away, busy, or failed
+    FAILED = "failed"  # the same message would be refused again
+
+
+class Message(NamedTuple):
+    """A message as every try to deliver it tells it: nothing in it changes from one to the next."""
+
+    delivery_id: int  # its row in the outbox
+    message_id: str  # `12.ab34cd@host`, the same at each try, so that a receiver can tell a repeat
+    event: str  # a NotificationEvent
+    variables: Mapping[str, str]  # the template variables of SPEC section 9
+    created_time: Instant
+
+
+class SendRequest(NamedTuple):
+    """A message with all that its channel needs; made by the engine, used by the sender."""
+
+    message: Message
+    channel: Channel
+    smtp: Optional[SmtpSettings]
+    home: str  # absolute; relative paths start there
+    environ: Mapping[str, str]  # the engine's whole environment, for secrets that are read from it
+    base: Mapping[str, str]  # what of it a command gets: as a task, no secrets
+
+
+class SendResult(NamedTuple):
+    """The end of one try. No text in it holds a secret or the address of a webhook."""
+
+    state: SendStatus
+    error: str = ""  # for people; also of a `sent` message that some recipients did not get
+    answer: str = ""  # what the server or the command said, at most 500 bytes
+    retry_after_s: Optional[float] = None  # the server's own wish
+
+
+class DeliverySent(NamedTuple):
+    delivery_id: int
+    outcome: SendResult
+
+
+class DeliveryState(Word):
+    """Where a delivery stands."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    FAILED = "failed"  # for good; a person may have it sent again
+
+
+class Queue(NamedTuple):
+    """Where deliveries wait: a channel of a rule. Those of one are sent one after the other, in their order."""
+
+    task_id: str
+    rule: str  # its name
+    channel: int  # its index in the rule
+    channel_type: str
+    channel_keys: str  # see `engine.channels.keys_of`; "" where an older minisched wrote it
+
+
+# Where what was written for a queue waits by the config of now, None for nowhere; and the rules (task_id, name) for
+# which messages wait.
+FindQueue = Callable[[Queue, Collection[tuple[str, str]]], Optional[Queue]]
+
+
+class Delivery(NamedTuple):
+    """A message to one channel. One row of `task_outbox`.
+
+    The channel is that of the config in force when it is sent: `task_id`, `rule` and `channel` find it, and
+    `channel_keys` where the config has changed since. One that waits for another of its queue has no `next_time`.
+    """
+
+    created_time: Instant  # when the run ended
+    task_id: str
+    rule: str  # its name
+    channel: int  # its index in the rule
+    channel_type: str
+    run_id: int
+    event: NotificationEvent
+    variables: Mapping[str, str]  # the template variables, as they were then
+    delivery_id: int = 0
+    message_id: str = ""  # `12.ab34cd@host`
+    state: DeliveryState = DeliveryState.PENDING
+    attempts: int = 0  # that are over
+    next_time: Optional[Instant] = None  # of the next one
+    tried_time: Optional[Instant] = None  # when the latest one was over
+    sent_time: Optional[Instant] = None
+    error: str = ""  # of the latest attempt
+    answer: str = ""  # of the server or command to it, at most 500 bytes
+    channel_keys: str = ""
+
+    @property
+    def queue(self) -> Queue:
+        return Queue(self.task_id, self.rule, self.channel, self.channel_type, self.channel_keys)
+
+    def as_json(self, zone: tzinfo) -> dict[str, Any]:
+        """The delivery as it is shown everywhere, without its variables."""
+        return {
+            "delivery_id": self.delivery_id,
+            "message_id": self.message_id,
+            "created_time": iso(self.created_time, zone),
+            "task_id": self.task_id,
+            "rule": self.rule,
+            "channel": self.channel,
+            "channel_type": self.channel_type,
+            "run_id": self.run_id,
+            "event": self.event.value,
+            "state": self.state.value,
+            "attempts": self.attempts,
+            "next_time": iso(self.next_time, zone),
+            "tried_time": iso(self.tried_time, zone),
+            "sent_time": iso(self.sent_time, zone),
+            "error": self.error,
+            "answer": self.answer,
+        }
+
+
+class RuleState(NamedTuple):
+    """What a rule has done so far, beside what the history tells. One row of `task_rule`.
+
+    `row` is how many of the task's finished runs in a row had matched when the one with the `end_order` `row_end` was
+    the latest; `row_of` tells whether they were counted for the triggers that the rule still has, "" if for none.
+    """
+
+    task_id: str
+    rule: str
+    fired: bool = False  # a message told of something else than a success, and there was no success after it
+    last_time: Optional[Instant] = None  # of the run that the latest message but a recovery told of: its end
+    suppressed: int = 0  # messages that the cooldown has held back since the latest one
+    row: int = 0
+    row_end: int = 0
+    row_of: str = ""
+
+
+class FinishedRun(NamedTuple):
+    """What the rules look at. `end_order` counts the ends of a task's runs from 1: they may end in another order than
+    they began in, and the clock may be set back between them."""
+
+    end_order: int
+    status: Status
+    reason: Optional[str]
+
+
+class Notices(NamedTuple):
+    """What follows from the end of a run: written with it."""
+
+    states: Sequence[RuleState] = ()
+    deliveries: Sequence[Delivery] = ()
+
+
+class RunHistory(Protocol):
+    """What the ledger knows when a run ends, asked within the transaction that writes the end. Raises StoreError."""
+
+    def finished(self) -> Iterator[FinishedRun]:
+        """The finished runs of its task that retention has kept, this one first, in the order of their ends."""
+
+    def tail(self) -> bytes:
+        """The last 16 KiB of its output."""
+
+    def state(self, rule: str) -> RuleState: ...
+
+
+class OutboxCounts(NamedTuple):
+    """How many deliveries stand in each state; of sent and failed ones those that retention has kept."""
+
+    pending: int = 0
+    sent: int = 0
+    failed: int = 0

@@ -1,0 +1,167 @@
+"""What the history keeps: runs, attempts, the state of a task, and the batch that is written at once."""
+
+# Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text, 4 ms of a start.
+from collections.abc import Callable, Mapping, Sequence
+from datetime import tzinfo
+from types import MappingProxyType
+from typing import Any, NamedTuple, Optional
+
+from minisched.model.notification import Delivery, Notices, RunHistory
+from minisched.model.status import Instant, Status, Trigger
+from minisched.model.text import iso
+
+
+class LogPosition(NamedTuple):
+    """Where an attempt's first line stands in its task's log; a rotation renames the file and keeps the inode."""
+
+    inode: int
+    offset: int  # bytes from the file's start
+
+
+class ProcessIdentity(NamedTuple):
+    """A process that no later one can be taken for: a pid alone is used again (FAULTS P10)."""
+
+    pid: int
+    start_ticks: int  # field 22 of /proc/PID/stat; 0 where the system does not tell
+    boot_id: str  # /proc/sys/kernel/random/boot_id; "" where the system does not tell
+
+
+class TaskAttempt(NamedTuple):
+    """One process, or the try to start one. `attempt` counts from 1."""
+
+    attempt: int
+    status: Status
+    start_time: Instant
+    reason: Optional[str] = None
+    detail: str = ""
+    exit_code: Optional[int] = None
+    signal: Optional[int] = None
+    end_time: Optional[Instant] = None
+    duration: Optional[float] = None  # seconds, by the monotonic clock
+    leftover_processes: int = 0
+    output_cut: bool = False  # a process held the pipe past the drain limit
+    log_lost: bool = False  # some output could not be written to the log
+    process: Optional[ProcessIdentity] = None
+    log: Optional[LogPosition] = None
+
+    def as_json(self, zone: tzinfo) -> dict[str, Any]:
+        return {
+            "attempt": self.attempt,
+            "status": self.status.value,
+            "reason": self.reason,
+            "detail": self.detail,
+            "exit_code": self.exit_code,
+            "signal": self.signal,
+            "pid": self.process.pid if self.process else None,
+            "start_time": iso(self.start_time, zone),
+            "end_time": iso(self.end_time, zone),
+            "duration": self.duration,
+            "leftover_processes": self.leftover_processes,
+            "output_cut": self.output_cut,
+            "log_lost": self.log_lost,
+        }
+
+
+class TaskExecution(NamedTuple):
+    """A run: one due time, one manual start or one completed join. One row of `task_history`.
+
+    `run_id` is 0 until the store has written the row. `scheduled_time` is the due time in whole seconds, None for a
+    run that no schedule made due. A `missed` row may stand for several due times: `missed_count` of them, the first at
+    `missed_since`, the last at `scheduled_time`.
+    """
+
+    task_id: str
+    trigger: Trigger
+    status: Status
+    created_time: Instant
+    run_id: int = 0
+    reason: Optional[str] = None
+    detail: str = ""
+    scheduled_time: Optional[int] = None
+    start_time: Optional[Instant] = None
+    end_time: Optional[Instant] = None
+    duration: Optional[float] = None  # seconds that attempts ran, the waits between them not counted
+    exit_code: Optional[int] = None
+    max_attempts: int = 1
+    missed_count: int = 0
+    missed_since: Optional[int] = None
+    retry_time: Optional[Instant] = None  # when the next attempt of a `retrying` run may start
+    owner: Optional[ProcessIdentity] = None  # the engine (or `exec`) in charge while it is unfinished
+    env: Optional[Mapping[str, str]] = None  # of a manual run, over the task's own
+    attempts: tuple[TaskAttempt, ...] = ()
+
+    @property
+    def attempt(self) -> int:
+        return len(self.attempts)
+
+    def as_json(self, zone: tzinfo) -> dict[str, Any]:
+        """The run as it is shown everywhere; times are ISO 8601 with the offset of `zone`."""
+        return {
+            "run_id": self.run_id,
+            "task_id": self.task_id,
+            "trigger": self.trigger.value,
+            "status": self.status.value,
+            "reason": self.reason,
+            "detail": self.detail,
+            "scheduled_time": iso(self.scheduled_time, zone),
+            "start_time": iso(self.start_time, zone),
+            "end_time": iso(self.end_time, zone),
+            "duration": self.duration,
+            "exit_code": self.exit_code,
+            "attempt": self.attempt,
+            "max_attempts": self.max_attempts,
+            "missed_count": self.missed_count,
+            "missed_since": iso(self.missed_since, zone),
+            "retry_time": iso(self.retry_time, zone),
+            "attempts": [attempt.as_json(zone) for attempt in self.attempts],
+        }
+
+
+class TaskRecord(NamedTuple):
+    """What the ledger keeps about a task beside its runs. One row of `task_state`.
+
+    `settled` is the instant up to which every due time has its row; the engine goes on from there after a restart.
+    `schedule_key` tells whether the schedule is still the one `settled` was counted with.
+    """
+
+    task_id: str
+    schedule_key: str = ""
+    settled: Instant = 0
+    boot_id: str = ""  # of the boot whose `@reboot` is settled
+    consecutive_failures: int = 0
+    last_run_id: Optional[int] = None  # the latest finished run
+    last_status: Optional[Status] = None  # its status
+    last_success_time: Optional[Instant] = None  # when the latest successful run ended
+    last_failure_id: Optional[int] = None
+    run_count: int = 0
+    forgotten: int = 0  # the latest due time whose row retention has deleted
+
+
+class Batch(NamedTuple):
+    """One transaction: what changed in memory and must be on disk before anything follows from it."""
+
+    runs: Sequence[TaskExecution] = ()  # run_id 0: a new row; the attempts are written too
+    records: Sequence[TaskRecord] = ()  # their `schedule_key`, `settled`, `boot_id`; the store counts the rest itself
+    tokens_put: Sequence[tuple[str, str]] = ()  # (task_id, the dependency that succeeded)
+    tokens_taken: Sequence[tuple[str, str]] = ()
+    tails: Mapping[int, bytes] = MappingProxyType({})  # run_id -> the last 16 KiB of its output
+    # Asked before anything is written, with all unfinished runs, in the same transaction and only where another process
+    # may have written since `Ledger.unfinished`; what it raises refuses the batch.
+    guard: Optional[Callable[[Sequence[TaskExecution]], None]] = None
+    # Asked for each run that has ended, in their order, after it is written: whom to tell of it. It must not change
+    # anything, for the transaction may fail after it and be given again.
+    tell: Optional[Callable[[TaskExecution, RunHistory], Notices]] = None
+    deliveries: Sequence[Delivery] = ()  # of the outbox, as they stand after an attempt
+    durable: bool = True  # False: may be lost with the power, not with the process (a pid is no use after a boot)
+
+
+class StoreError(Exception):
+    """The ledger could not be written now; nothing of the batch was.
+
+    `kind`: locked, full, io, damaged; or duplicate, newer, older (see `store`); or raced, by the batch's guard: another
+    process was faster.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind

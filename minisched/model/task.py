@@ -1,0 +1,207 @@
+"""The config as values, defaults filled in. Field names are those of the file."""
+
+# Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text, 4 ms of a start.
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Optional, Union
+
+from minisched.model.status import Word
+from minisched.model.text import LocalizedText
+
+
+def open_regular(path: str) -> int:
+    """A descriptor to read from. Raises OSError, also for what is no regular file: a pipe that nobody writes to would
+    hold up who asks."""
+    import errno
+    import os
+    import stat
+
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
+        return fd
+    os.close(fd)
+    number, words = (
+        (errno.EISDIR, os.strerror(errno.EISDIR)) if stat.S_ISDIR(mode) else (errno.EINVAL, "no regular file")
+    )
+    raise OSError(number, words, path)
+
+
+class Secret:
+    """A value that is never printed: `repr` and `str` show stars, `reveal()` reads it at the moment of use.
+
+    `source` is "text", "from_env" or "from_file"; `name` the text itself, the variable or the path.
+    """
+
+    __slots__ = ("_name", "source")
+
+    def __init__(self, source: str, name: str) -> None:
+        self.source = source
+        self._name = name
+
+    @property
+    def place(self) -> str:
+        """The variable or the path; stars for a text."""
+        return "***" if self.source == "text" else self._name
+
+    def reveal(self, environ: Mapping[str, str], home: str) -> str:
+        """The value. Raises LookupError or OSError, with the place in the message, where there is none."""
+        if self.source == "from_env":
+            if self._name not in environ:
+                raise LookupError(f"environment variable {self._name} is not set")
+            return environ[self._name]
+        if self.source == "from_file":
+            import os.path
+
+            with open(open_regular(os.path.join(home, self._name)), encoding="utf-8") as file:
+                return file.read(65536).rstrip("\n")
+        return self._name
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and (self.source, self._name) == (other.source, other._name)
+
+    def __hash__(self) -> int:
+        return hash((self.source, self._name))
+
+
+class Retry(NamedTuple):
+    max_attempts: int
+    delay: float
+    backoff: float
+    max_delay: float
+    jitter: float  # share of the delay, 0..1
+
+
+class Limits(NamedTuple):
+    memory: Optional[int]  # bytes of address space
+    cpu_seconds: Optional[int]
+    open_files: Optional[int]
+
+
+class Channel(NamedTuple):
+    """Where a notification goes; `options` are the checked fields of its `type`."""
+
+    type: str
+    options: Mapping[str, Any]
+
+
+class NotifyRule(NamedTuple):
+    name: str
+    enabled: bool
+    triggers: tuple[str, ...]
+    threshold: int
+    cooldown: float
+    recovery: bool
+    channels: tuple[Channel, ...]
+
+
+class Overlap(Word):
+    SKIP = "skip"
+    QUEUE = "queue"
+    REPLACE = "replace"
+
+
+class Misfire(Word):
+    SKIP = "skip"
+    LATEST = "latest"
+    ALL = "all"
+
+
+class Task(NamedTuple):
+    """A task as the config has it, defaults filled in. Field names are those of the file."""
+
+    task_id: str
+    task_exec: Union[str, tuple[str, ...]]
+    task_name: str
+    task_description: str
+    task_tags: tuple[str, ...]
+    enabled: bool
+    task_schedule: tuple[str, ...]
+    task_timezone: str
+    task_dependencies: tuple[str, ...]
+    task_dependency_timeout: Optional[float]
+    task_overlap: Overlap
+    task_max_instances: int
+    task_misfire: Misfire
+    task_misfire_grace: float
+    task_timeout: Optional[float]
+    task_kill_grace: float
+    task_retry: Retry
+    task_jitter: float
+    task_cwd: Optional[str]
+    task_env: Mapping[str, Union[str, Secret]]
+    task_user: Optional[str]
+    task_nice: Optional[int]
+    task_limits: Optional[Limits]
+    task_log: str
+    task_notify: tuple[NotifyRule, ...]
+
+
+class LogSettings(NamedTuple):
+    when: str
+    backup_count: int
+    max_bytes: int
+
+
+class HistorySettings(NamedTuple):
+    keep_days: int
+    keep_runs: int
+
+
+class HttpSettings(NamedTuple):
+    enabled: bool
+    host: str
+    port: int
+    public_status: bool
+    allowed_hosts: tuple[str, ...]
+
+
+class SmtpSettings(NamedTuple):
+    host: str
+    port: int
+    security: str
+    username: Optional[str]
+    password: Optional[Secret]
+    sender: Optional[str]  # the file's `from`
+    timeout: float
+    ca_file: Optional[str] = None
+
+
+class NotifySettings(NamedTuple):
+    max_attempts: int
+    log_tail_lines: int
+
+
+class Settings(NamedTuple):
+    timezone: str
+    max_running: int
+    log: LogSettings
+    history: HistorySettings
+    http: HttpSettings
+    smtp: Optional[SmtpSettings]
+    notify: NotifySettings
+    shutdown_grace: float
+
+
+class Problem(NamedTuple):
+    """One thing wrong in a config. `place` is as in `tasks[2] (nightly_backup): task_timeout`; the words follow it."""
+
+    place: str
+    words: LocalizedText
+    file: str = "tasks/config.json"
+    path: str = ""  # the field inside its task, as `task_retry.delay`; of no task, inside the file
+    place_zh: str = ""  # of a place that is told in words, a line and a column
+
+    @property
+    def message(self) -> str:
+        return self.words.en
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.place}{' ' if self.place else ''}{self.message}"
+
+
+class Config(NamedTuple):
+    settings: Settings
+    tasks: Mapping[str, Task]  # in the file's order

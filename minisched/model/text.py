@@ -1,0 +1,93 @@
+"""Texts for people: in two languages, as times, and without characters that could do harm on a terminal."""
+
+import re
+from datetime import datetime, timezone, tzinfo
+from typing import Any, NamedTuple, Optional
+
+from minisched.model.status import Instant
+
+_SUSPECT = re.compile(r"[^ -~\n\t\u00a0\u3000]")  # the blanks of French and of Chinese text are no "printable"
+
+
+def visible(text: str) -> str:
+    """What is not printable becomes `\\x1b`, `\\u202e`; line ends and tabs stay.
+
+    That takes the life out of terminal escapes, `str.isprintable` keeps out bidi and zero-width marks as well, and
+    UTF-8 can carry what is left.
+    """
+    return _SUSPECT.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    char = match.group()
+    if char.isprintable():
+        return char
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+class Text:
+    """A text for people that is not rendered yet: a code of `minisched.catalogue` and the values it speaks of.
+
+    Values are what JSON has: texts, numbers, lists of texts, and further `Text`s. Equal texts compare as equal.
+    """
+
+    __slots__ = ("code", "values")
+
+    def __init__(self, code: str, **values: Any) -> None:
+        self.code = code
+        self.values = values
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Text":
+        """The text that `as_json` made this of; `code` is missing in nothing that minisched wrote."""
+        values = {
+            name: cls.from_json(value) if isinstance(value, dict) and "code" in value else value
+            for name, value in data.items()
+            if name != "code"
+        }
+        return cls(str(data.get("code", "text")), **values)
+
+    def as_json(self) -> dict[str, Any]:
+        """`{"code": "dependency_timeout", "seconds": 30, "tasks": ["a"]}`."""
+        values = {name: value.as_json() if isinstance(value, Text) else value for name, value in self.values.items()}
+        return {"code": self.code, **values}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Text) and (self.code, self.values) == (other.code, other.values)
+
+    def __hash__(self) -> int:
+        return hash(self.code)
+
+    def __repr__(self) -> str:
+        return f"Text({self.code!r}, {self.values!r})"
+
+
+class LocalizedText(NamedTuple):
+    """What people are told, in English and Chinese. The CLI and the logs speak English, the page either."""
+
+    en: str
+    zh: str
+
+    def then(self, more: "LocalizedText") -> "LocalizedText":
+        """The one followed by the other, in each language."""
+        return LocalizedText(self.en + more.en, self.zh + more.zh)
+
+
+class UserError(ValueError):
+    """An error that people are told in either language; `str` is the English text."""
+
+    def __init__(self, words: LocalizedText) -> None:
+        super().__init__(words)
+        self.words = words
+
+    def __str__(self) -> str:
+        return self.words.en
+
+
+def iso(instant: Optional[Instant], zone: tzinfo) -> Optional[str]:
+    """ISO 8601 with the zone's offset; whole seconds without a fraction, others with milliseconds."""
+    if instant is None:
+        return None
+    moment = datetime.fromtimestamp(instant, timezone.utc).astimezone(zone)
+    return moment.isoformat(timespec="seconds" if instant == int(instant) else "milliseconds")

@@ -1,0 +1,287 @@
+"""The one writer of the database: `Store` is the `Ledger` of `minisched.model`."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Optional
+
+from minisched.model import StoreError, TaskRecord
+from minisched.store import rows
+from minisched.store.ballast import Ballast
+from minisched.store.database import open_database, read_db_id, set_aside
+from minisched.store.errors import DuplicateRun, store_error
+from minisched.store.outbox import DAY_S, Outbox, trim, update_deliveries, write_notices
+from minisched.store.retention import Retention
+from minisched.store.watch import WatchedFile
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from minisched.model import Batch, HistorySettings, Instant, TaskExecution
+
+_DUE_TIMES = """SELECT scheduled_time FROM task_history INDEXED BY task_history_due
+    WHERE task_id = ? AND scheduled_time BETWEEN ? AND ?"""
+
+# Mistakes of the caller, not states of the disk: they are raised as they are.
+_BUGS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
+
+
+def open_store(
+    path: str, expected_db_id: Optional[str] = None, *, now: Instant, mend: bool = True
+) -> tuple[Store, list[str]]:
+    """Open or make the database at `path`; the store and the problems that a person should be told.
+
+    expected_db_id: the history that this home had (`Store.db_id` of the last time), None where there was none: a file
+    that is missing, empty or another one is a problem then.
+    mend: a damaged file is moved aside (with -wal and -shm, as `<path>.damaged-<time>`) and a new one made. For the
+    holder of `var/lock` only; others get StoreError `damaged`.
+    Raises StoreError; of kind `newer` is NewerDatabase. A full disk is `full`, never damage.
+    """
+    ballast = Ballast(os.path.join(os.path.dirname(path), "ballast"))
+    try:
+        db, problems = open_database(path, expected_db_id, now, mend)
+    except StoreError as error:
+        if error.kind != "full" or not ballast.release():
+            raise
+        db, problems = open_database(path, expected_db_id, now, mend)
+    store = Store(db, path, ballast)
+    store.heal()
+    return store, problems
+
+
+class Store:
+    """Made by `open_store`; used by one thread. Every method that asks the database raises StoreError.
+
+    `db_id` is the random name of this history.
+    """
+
+    def __init__(self, db: sqlite3.Connection, path: str, ballast: Ballast) -> None:
+        self.path = path
+        self._ballast = ballast
+        self._last_id = 0
+        self.outbox = Outbox(self._transaction, self._reading)
+        self._adopt(db)
+
+    def _adopt(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._seen_version = 0  # of the data that `unfinished` has read
+        self._synchronous = "FULL"
+        self._retention = Retention()
+        try:
+            self.db_id = read_db_id(db)
+            row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'task_history'").fetchone()
+            self._last_id = max(self._last_id, row[0] if row else 0)
+            self._data_version = self._read_data_version()
+        except sqlite3.Error as error:
+            raise store_error(error, self.path) from error
+        self._file = WatchedFile(self.path)
+
+    def close(self) -> None:
+        """Close the database; its -wal is written back where no other process has it open."""
+        self._db.close()
+
+    # ------------------------------------------------------------------------------------------------------- writing
+
+    def commit(self, batch: Batch) -> list[int]:
+        """Write the batch in one transaction; the run ids in the order of `batch.runs`.
+
+        A run with `run_id` 0 gets a new row. One with an id has its row changed, except for what never changes
+        (task_id, trigger, scheduled_time, max_attempts, created_time, env), or made under that id where the row is
+        gone: the file may be a new one. Of a record only `schedule_key`, `settled` and `boot_id` are written: what the
+        runs of a task came to is counted here, from the ended runs of the batch, so that the engine and an `exec`
+        beside it never overwrite each other's counts. A run is given in an ended status once.
+
+        Raises StoreError: nothing was written, and the same batch may be given again. What the batch's guard raises
+        is raised as it is. DuplicateRun names the run whose
+        due time has a row already. On a full disk the ballast is spent, once, on a batch that changes a known run: an
+        end gets through, a start does not cost it.
+        """
+        try:
+            return self._write(batch)
+        except StoreError as error:
+            if error.kind != "full" or not any(run.run_id for run in batch.runs) or not self._ballast.release():
+                raise
+            return self._write(batch)
+
+    def _write(self, batch: Batch) -> list[int]:
+        with self._transaction(batch.durable) as db:
+            if batch.guard is not None and self._read_data_version() != self._seen_version:
+                batch.guard(rows.read_unfinished(db))
+            ids = []
+            made: dict[str, int] = {}
+            attempts: list[tuple[object, ...]] = []
+            for run in batch.runs:
+                changed = run.run_id and db.execute(rows.UPDATE_RUN, (*rows.changing_values(run), run.run_id)).rowcount
+                run_id = run.run_id if changed else self._insert(run)
+                ids.append(run_id)
+                if not changed:
+                    made[run.task_id] = made.get(run.task_id, 0) + 1
+                attempts += [rows.attempt_values(run_id, attempt) for attempt in run.attempts]
+            if attempts:
+                db.executemany(rows.PUT_ATTEMPT, attempts)
+            if made:
+                db.executemany(rows.COUNT_RUNS, made.items())
+            ended = [run._replace(run_id=run_id) for run, run_id in zip(batch.runs, ids) if run.status.ended]
+            for run in ended:
+                db.execute(rows.PUT_OUTCOME, rows.outcome_values(run))
+                db.execute(rows.PUT_END_ORDER, (run.task_id, run.run_id))
+            if batch.tails:
+                db.executemany(
+                    "UPDATE task_history SET output_tail = ? WHERE run_id = ?",
+                    [(tail, run_id) for run_id, tail in batch.tails.items()],
+                )
+            if batch.records:
+                db.executemany(
+                    rows.PUT_RECORD,
+                    [(one.task_id, one.schedule_key, one.settled, one.boot_id) for one in batch.records],
+                )
+            if batch.tokens_taken:
+                db.executemany("DELETE FROM task_token WHERE task_id = ? AND dependency = ?", batch.tokens_taken)
+            if batch.tokens_put:
+                db.executemany("INSERT OR IGNORE INTO task_token (task_id, dependency) VALUES (?, ?)", batch.tokens_put)
+            update_deliveries(db, batch.deliveries)
+            if batch.tell is not None:
+                write_notices(db, self._reading, ended, batch.tell, self.db_id)
+        self._last_id = max(self._last_id, *ids, 0)
+        return ids
+
+    def _insert(self, run: TaskExecution) -> int:
+        try:
+            cursor = self._db.execute(
+                rows.INSERT_RUN, (run.run_id or None, *rows.fixed_values(run), *rows.changing_values(run))
+            )
+        except sqlite3.IntegrityError as error:
+            if run.scheduled_time is None or "scheduled_time" not in str(error):
+                raise
+            raise DuplicateRun(run.task_id, run.scheduled_time) from error
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def retain(
+        self, history: HistorySettings, now: Instant, limit: int, tasks: Optional[Collection[str]] = None
+    ) -> int:
+        """Delete at most `limit` runs that retention no longer keeps; how many. 0: nothing is left to do for now.
+
+        Kept are the newest `keep_runs` runs of each task, by run id, of those created less than `keep_days` ago; and,
+        whatever their age and number, unfinished runs and each task's `last_run_id` and `last_failure_id`. `tasks` are
+        the configured ones: the two latest runs of any other task age out too, at last with what is known of it. None
+        takes every task for a configured one. `limit` is at least 1; a run costs 0.01 to 0.1 ms, for the old runs of
+        many tasks lie on pages of their own in each index. Sent and failed deliveries go by the same age, and by a
+        number of their own; they are counted with the runs.
+        """
+        with self._transaction(durable=False) as db:  # what the power takes back is deleted again
+            deleted = self._retention.step(db, history, now, limit, tasks)
+            return deleted + trim(db, now - history.keep_days * DAY_S, limit - deleted)
+
+    @contextmanager
+    def _transaction(self, durable: bool) -> Iterator[sqlite3.Connection]:
+        """One transaction, synced to the disk if `durable`: whole or not at all."""
+        db = self._db
+        synchronous = "FULL" if durable else "NORMAL"
+        try:
+            if db.in_transaction:
+                db.execute("ROLLBACK")  # the one before could not be rolled back
+            if synchronous != self._synchronous:
+                db.execute(f"PRAGMA synchronous = {synchronous}")
+                self._synchronous = synchronous
+            db.execute("BEGIN IMMEDIATE")  # a read that becomes a write fails at once where another wrote in between
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:  # after a full disk or an I/O error SQLite has rolled back by itself
+                    try:
+                        db.execute("ROLLBACK")
+                    except sqlite3.Error:
+                        pass  # the error that led here tells more, and the next transaction tries again
+                raise
+        except _BUGS:
+            raise
+        except sqlite3.Error as error:
+            raise store_error(error, self.path) from error
+
+    # ------------------------------------------------------------------------------------------------------- reading
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            yield self._db
+        except _BUGS:
+            raise
+        except sqlite3.Error as error:
+            raise store_error(error, self.path) from error
+
+    def records(self) -> dict[str, TaskRecord]:
+        """What is known of each task, configured or not, by its id."""
+        with self._reading() as db:
+            return rows.read_records(db)
+
+    def record(self, task_id: str) -> TaskRecord:
+        """What is known of one task; an empty record where nothing is."""
+        with self._reading() as db:
+            return rows.read_records(db, task_id).get(task_id) or TaskRecord(task_id)
+
+    def unfinished(self) -> list[TaskExecution]:
+        """All runs that have not ended, with their attempts, oldest first."""
+        with self._reading() as db:
+            version = self._read_data_version()
+            unfinished = rows.read_unfinished(db)
+        self._seen_version = version
+        return unfinished
+
+    def tokens(self) -> set[tuple[str, str]]:
+        """The tokens that lie there: (task_id, the dependency that succeeded)."""
+        with self._reading() as db:
+            return rows.read_tokens(db)
+
+    def due_times(self, task_id: str, since: int, until: int) -> set[int]:
+        """Due times in [since, until] that have a row already; of a row that stands for several, its last one."""
+        with self._reading() as db:
+            return {row[0] for row in db.execute(_DUE_TIMES, (task_id, since, until))}
+
+    def changed_elsewhere(self) -> bool:
+        """True once after another process (or connection) has written."""
+        with self._reading():
+            version = self._read_data_version()
+        changed = version != self._data_version
+        self._data_version = version
+        return changed
+
+    def _read_data_version(self) -> int:
+        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
+    # ------------------------------------------------------------------------------------------------------- healing
+
+    def heal(self) -> bool:
+        """Make the ballast again when there is room. True while it stands; False: the disk is nearly full."""
+        return self._ballast.make()
+
+    def check_file(self) -> Optional[str]:
+        """Why `reopen` is needed: the file was removed, exchanged or cut under the open connection; or None."""
+        return self._file.problem()
+
+    def reopen(self, now: Instant, damaged: bool = False) -> list[str]:
+        """Go on with the file that stands at `path` now; the problems that a person should be told.
+
+        A file that was removed is written anew from the connection that still has it open (this takes as long as
+        copying it). One that was replaced is opened. One that is cut, or `damaged` (a commit said so), is moved aside
+        and a new one made; run ids go on after the newest one known. Then `db_id` may be another one, and all that the
+        engine holds in memory is to be given again. Raises StoreError: the next call tries again.
+        """
+        problem = self._file.problem()
+        problems = [problem] if problem else []
+        old = self._db
+        if self._file.same:
+            if damaged or problem:
+                problems.append(f"the damaged history was moved to {set_aside(self.path, now)}; a new one was begun")
+        else:
+            self._file.drop_side_files()
+            if not os.path.exists(self.path) and not damaged:
+                problems.append(self._file.rescue(old))
+        # The old connection stays until the new one stands: after an error here, commits go on to say what is wrong.
+        db, more = open_database(self.path, None, now, mend=True, last_id=self._last_id)
+        self._adopt(db)
+        old.close()
+        return problems + more

@@ -1,0 +1,69 @@
+"""Durations: the texts of the config ("90s", "1d12h"), and a task's share of its jitter."""
+
+from __future__ import annotations
+
+import re
+from typing import Union
+from zlib import crc32
+
+from minisched.model import LocalizedText
+
+LONGEST_S = 366 * 86400  # longer waits overflow the C library's; a schedule that rare is cron's to say (FAULTS, T7)
+RULE = LocalizedText('a duration such as 300 or "5m"', '时长，如 300 或 "5m"')
+
+_NUMBER = r"([0-9]{1,12}(?:\.[0-9]{1,9})?)"
+_TEXT = re.compile(rf"(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?")
+_UNITS_S = (86400, 3600, 60, 1)
+
+
+class DurationError(ValueError):
+    """A value that is no duration; `rule` says what was expected."""
+
+    def __init__(self, rule: LocalizedText) -> None:
+        super().__init__(f"expected {rule.en}")
+        self.rule = rule
+
+
+def parse_duration(value: Union[str, int, float]) -> float:
+    """Seconds of a duration: a number of seconds, or text of days, hours, minutes and seconds in this order.
+
+    Raises DurationError with the rule for anything else: a bool, NaN, a negative number, over 366 days, "5 min".
+    """
+    if isinstance(value, str):
+        found = _TEXT.fullmatch(value)
+        if not value or found is None:
+            raise DurationError(RULE)
+        value = sum(float(number) * unit for number, unit in zip(found.groups(), _UNITS_S) if number)
+    elif isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:  # `not >=`: NaN too
+        raise DurationError(RULE)
+    if value > LONGEST_S:
+        raise DurationError(RULE.then(LocalizedText(", of at most 366 days", "，最长 366 天")))
+    return float(value)
+
+
+def format_duration(seconds: float) -> str:
+    """The canonical text of a finite duration, to the millisecond: 90 is "1m30s", 129600 "1d12h", 0 "0s".
+
+    `parse_duration` reads it back; a negative duration, which only a stepped clock makes, begins with "-".
+    """
+    milliseconds = round(abs(seconds) * 1000)
+    whole, fraction = divmod(milliseconds, 1000)
+    text = ""
+    for unit_s, letter in zip(_UNITS_S, "dhm"):
+        count, whole = divmod(whole, unit_s)
+        text += f"{count}{letter}" if count else ""
+    if whole or fraction or not text:
+        text += f"{whole}.{fraction:03}".rstrip("0").rstrip(".") + "s"
+    return f"-{text}" if seconds < 0 and milliseconds else text
+
+
+def jitter_offset(task_id: str, due: int, jitter_s: float) -> float:
+    """The delay of one task's start at one due time: a fixed share in [0, jitter_s).
+
+    By hash, not by chance: the same on every host and after every restart, spread evenly over tasks and over
+    due times. CRC-32 is linear, so ids that differ in a digit land in a pattern; the multiplication breaks it.
+    """
+    share = crc32(f"{due} {task_id}".encode())
+    share = (share ^ share >> 15) * 0x2C1B3C6D & 0xFFFFFFFF
+    share = (share ^ share >> 12) * 0x297A2D39 & 0xFFFFFFFF
+    return (share ^ share >> 15) / 2**32 * jitter_s

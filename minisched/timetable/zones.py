@@ -1,0 +1,160 @@
+"""Time zones: names to zones, and a zone's offset as a table of segments.
+
+`zoneinfo` answers one instant at a time (1.3 us) and hides its table of changes. A search asks for the offset over and
+over, so the changes are found once, by probing, and kept: a lookup then is a bisection of a short list.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from bisect import bisect_right
+from datetime import datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
+from typing import NamedTuple
+
+from minisched.model import LocalizedText, UserError
+
+DAY_S = 86400
+LARGEST_CHANGE_S = 3 * 3600  # rule 9: a larger change of offset is a correction, for which nothing is made up
+
+# A table spans 388 days. The closest two changes in tzdata are 3.98 days apart (Africa/Freetown 1939; 6.9 days since
+# 1970), so a probe every 3 days sees each. It begins 2 days early: the largest change is 24 h (Pacific/Apia 2011),
+# and whoever asks about an instant just after a change must find that change in the same table.
+TABLE_BITS = 25
+PROBE_S = 3 * DAY_S
+MARGIN_S = 2 * DAY_S
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EXAMPLES = LocalizedText(
+    'expected an IANA name such as "Europe/Berlin" or "UTC"', '应为 IANA 时区名，如 "Europe/Berlin" 或 "UTC"'
+)
+_NAME = re.compile(r"[A-Za-z0-9_+-]{1,40}(?:/[A-Za-z0-9_+-]{1,40}){0,3}")
+
+
+class ZoneError(UserError):
+    """An unknown time zone, or a machine without time zone data; the message says the way out."""
+
+
+class Segment(NamedTuple):
+    """A span [start, end) of instants with one offset: wall time = instant + offset, all in seconds.
+
+    `skipped`: how much wall time the change at `start` leapt over, 0 if none (or more than rule 9 allows).
+    `repeat_end`: up to this instant the wall clock shows times it has shown before; `start` if it does not.
+    """
+
+    start: int
+    end: int
+    offset: int
+    skipped: int
+    repeat_end: int
+
+
+def segment_at(zone: tzinfo, instant: int) -> Segment:
+    """The segment that holds `instant`. A segment may also end, without a change, where a table does."""
+    starts, segments = _table(zone, instant >> TABLE_BITS)
+    return segments[bisect_right(starts, instant) - 1]
+
+
+@lru_cache(maxsize=512)  # a table is under 1 KB: eight zones over 56 years
+def _table(zone: tzinfo, number: int) -> tuple[list[int], list[Segment]]:
+    instant, stop = (number << TABLE_BITS) - MARGIN_S, (number + 1) << TABLE_BITS
+    starts, offsets = [instant], [_offset_at(zone, instant)]
+    while instant < stop:
+        probe = min(instant + PROBE_S, stop)
+        if _offset_at(zone, probe) != offsets[-1]:
+            while probe - instant > 1:  # the change lies in (instant, probe]
+                middle = (instant + probe) // 2
+                if _offset_at(zone, middle) == offsets[-1]:
+                    instant = middle
+                else:
+                    probe = middle
+            starts.append(probe)
+            offsets.append(_offset_at(zone, probe))
+        instant = probe
+    segments = [Segment(starts[0], 0, offsets[0], 0, starts[0])]
+    for start, offset in zip(starts[1:], offsets[1:]):
+        change = offset - segments[-1].offset
+        known = abs(change) <= LARGEST_CHANGE_S
+        skipped = change if known and change > 0 else 0
+        repeated = -change if known and change < 0 else 0
+        segments.append(Segment(start, 0, offset, skipped, start + repeated))
+    ends = [*starts[1:], stop]
+    return starts, [segment._replace(end=end) for segment, end in zip(segments, ends)]
+
+
+def _offset_at(zone: tzinfo, instant: int) -> int:
+    # Not fromtimestamp: it refuses instants before 1970 on some systems.
+    offset = (_EPOCH + timedelta(seconds=instant)).astimezone(zone).utcoffset()
+    assert offset is not None, "an aware time has an offset"
+    return offset // timedelta(seconds=1)
+
+
+def first_instant_of(zone: tzinfo, wall: int) -> int:
+    """The first instant at which the zone's clock shows `wall` (seconds since 1970-01-01T00:00 by that clock).
+
+    For a wall time that a change leaps over, however far: the first instant after the change.
+    """
+    local = (_EPOCH + timedelta(seconds=wall)).replace(tzinfo=zone)  # fold=0: the first pass; in a gap, as before it
+    offset = local.utcoffset()
+    assert offset is not None, "an aware time has an offset"
+    instant = wall - offset // timedelta(seconds=1)
+    segment = segment_at(zone, instant)
+    return instant if instant + segment.offset == wall else segment.start
+
+
+def load_zone(name: str) -> tzinfo:
+    """The time zone of an IANA name. Raises ZoneError, with a suggestion where one is near.
+
+    "UTC" needs no time zone data: `ZoneInfo("UTC")` fails on a machine without it (FAULTS, T5).
+    """
+    if name in ("UTC", "Etc/UTC"):
+        return timezone.utc
+    # No file but a zone's: "../x", "/etc/passwd"; nor the "right/" copies, which count leap seconds.
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name.startswith(("right/", "posix/")):
+        raise ZoneError(LocalizedText(f"{name!r} is not a time zone name; ", f"{name!r} 不是时区名；").then(_EXAMPLES))
+    from zoneinfo import ZoneInfo  # 4 ms that `minisched --help` does without
+
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # not found (a KeyError), not a zone's file ("leapseconds"), a folder
+        raise ZoneError(_why_unknown(name)) from None
+
+
+def _why_unknown(name: str) -> LocalizedText:
+    from difflib import get_close_matches
+    from zoneinfo import available_timezones
+
+    known = {zone.lower(): zone for zone in available_timezones()}
+    if not known:
+        return LocalizedText(
+            f'no time zone data on this machine, so "{name}" is unknown: '
+            'install the system\'s "tzdata" or `pip install tzdata`, or use "UTC"',
+            f'本机没有时区数据，无法识别 "{name}"：请安装系统的 "tzdata" 或执行 `pip install tzdata`，或改用 "UTC"',
+        )
+    near = [known[match] for match in get_close_matches(name.lower(), known, n=1)]
+    hint = LocalizedText(f'did you mean "{near[0]}"?', f'是否指 "{near[0]}"？') if near else _EXAMPLES
+    return LocalizedText(f'unknown time zone "{name}"; ', f'未知时区 "{name}"；').then(hint)
+
+
+def local_zone_name(etc: str = "/etc") -> str:
+    """The machine's IANA zone: `$TZ`, else `/etc/timezone`, else where `/etc/localtime` points to, else "UTC"."""
+    candidates = []
+    if "TZ" in os.environ:
+        candidates.append(os.environ["TZ"].lstrip(":") or "UTC")  # POSIX: an empty TZ is UTC
+    try:
+        with open(os.path.join(etc, "timezone"), encoding="ascii", errors="replace") as file:
+            candidates.append(file.readline(200).strip())
+    except OSError:
+        pass  # most systems have none
+    candidates.append(os.path.realpath(os.path.join(etc, "localtime")))
+    for candidate in candidates:
+        name = candidate.rpartition("zoneinfo/")[2]
+        for prefix in ("posix/", "right/"):
+            name = name[len(prefix) :] if name.startswith(prefix) else name
+        try:
+            load_zone(name)
+        except ZoneError:
+            continue
+        return name
+    return "UTC"

@@ -1,0 +1,204 @@
+"""`GET /tasks`: what a card tells, which tasks are chosen, and what an unchanged one costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minisched.api.card_cache import Card, CardCache
+from minisched.model import Batch, Status, TaskAttempt, Trigger
+from support.api import Api
+from support.config import task
+from support.store import NOW, make
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    one = Api(
+        tmp_path / "home",
+        task("nightly", task_name="Nightly Backup", task_schedule="30 2 * * *", task_tags=["db", "night"]),
+        task("report", task_dependencies=["nightly"], task_description="Für die Chefin", task_timezone="Asia/Shanghai"),
+        task("by_hand", enabled=False, task_tags=["db"]),
+    )
+    yield one
+    one.close()
+
+
+def ids(found: Any) -> list[str]:
+    return [card["task_id"] for card in found.json["items"]]
+
+
+def test_a_task_that_never_ran(api: Api) -> None:
+    found = api.get("/tasks")
+    card = found.json["items"][0]
+    assert (found.json["page"], found.json["page_size"], found.json["total"]) == (1, 3, 3)
+    assert card == {
+        "task_id": "nightly",
+        "task_name": "Nightly Backup",
+        "task_description": "",
+        "task_tags": ["db", "night"],
+        "enabled": True,
+        "task_schedule": ["30 2 * * *"],
+        "task_timezone": "UTC",
+        "schedule_words": {"en": "at 02:30, every day", "zh": "每天 02:30"},
+        "task_dependencies": [],
+        "task_timeout": 3600,
+        "current_status": "idle",
+        "reason": None,
+        "next_run_time": None,
+        "last_run": None,
+        "running": [],
+        "consecutive_failures": 0,
+        "outcomes": [],
+        "median_duration": None,
+        "run_count": 0,
+        "version": 1,
+    }
+    assert found.json["items"][1]["schedule_words"] == {"en": "after nightly", "zh": "在 nightly 之后"}
+    assert found.json["items"][2]["schedule_words"] == {"en": "by hand", "zh": "手动"}
+
+
+def test_a_card_tells_the_past_the_present_and_the_future(api: Api) -> None:
+    for seconds in (1.0, 5.0, 2.5, 100.0):
+        api.record(make("report", Status.SUCCESS, start_time=NOW, end_time=NOW + seconds, duration=seconds))
+    attempt = TaskAttempt(1, Status.TECHNICAL_FAILURE, NOW, reason="exit_code", detail="exit code 75", exit_code=75)
+    api.record(make("report", Status.SKIPPED, reason="overlap"))
+    failed = make("report", Status.TECHNICAL_FAILURE, reason="exit_code", detail="exit code 75", attempts=(attempt,))
+    last_id = api.record(failed)
+    card = api.get("/tasks?q=report").json["items"][0]
+    assert (card["current_status"], card["reason"], card["consecutive_failures"]) == (
+        "technical_failure",
+        "exit_code",
+        1,
+    )
+    assert (card["last_run"]["run_id"], card["last_run"]["attempts"][0]["exit_code"]) == (last_id, 75)
+    assert card["last_run"]["end_time"] == "2026-11-18T19:06:40.500+08:00"
+    assert (card["median_duration"], card["run_count"]) == (3.75, 6)
+    assert [one["status"] for one in card["outcomes"]] == ["success"] * 4 + ["skipped", "technical_failure"]
+    assert card["outcomes"][1]["duration"] == 5.0
+    assert card["outcomes"][4]["start_time"] is None
+    waiting = make("report", Status.WAITING, reason="nightly", trigger=Trigger.SCHEDULE)
+    running = make("report", Status.RUNNING, start_time=NOW)
+    ids = api.store.commit(Batch([waiting, running]))
+    live = tuple(run._replace(run_id=run_id) for run, run_id in zip((waiting, running), ids))
+    api.publish("report", live=live, next_start=NOW + 60)
+    card = api.get("/tasks?q=report").json["items"][0]
+    assert (card["current_status"], card["reason"]) == ("running", None)
+    assert [run["run_id"] for run in card["running"]] == ids
+    assert card["last_run"]["run_id"] == last_id
+    assert card["next_run_time"] == "2026-11-18T19:07:40.500+08:00"
+    assert card["version"] == api.board.version
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", ["nightly", "report", "by_hand"]),
+        ("tag=db", ["nightly", "by_hand"]),
+        ("tag=d", []),
+        ("q=BACKUP", ["nightly"]),
+        ("q=für", ["report"]),
+        ("q=FÜR", ["report"]),
+        ("q=night", ["nightly"]),
+        ("q=", ["nightly", "report", "by_hand"]),
+        ("status=running", ["by_hand"]),
+        ("status=success,running", ["nightly", "by_hand"]),
+        ("status=running&tag=night", []),
+        ("page_size=2", ["nightly", "report"]),
+        ("page_size=2&page=2", ["by_hand"]),
+        ("page_size=2&page=3", []),
+        ("page=2", []),
+    ],
+)
+def test_tasks_are_chosen(api: Api, query: str, expected: list[str]) -> None:
+    api.record(make("nightly", Status.SUCCESS))
+    api.record(make("by_hand", Status.RUNNING))
+    found = api.get(f"/tasks?{query}")
+    assert ids(found) == expected
+    if "page" in query:
+        assert found.json["total"] == 3
+
+
+def test_what_has_not_changed_is_neither_asked_nor_rendered_again(api: Api) -> None:
+    first = api.get("/tasks")
+    assert api.histories == 1
+    assert api.get("/tasks").body == first.body
+    assert api.get("/tasks?status=idle").json["total"] == 3
+    assert api.histories == 1
+    etag = first.headers["ETag"]
+    assert etag == f'"e0-{api.board.version}"'
+    for header in (etag, f"W/{etag}", f'"other", {etag}'):
+        found = api.get("/tasks", headers={"if-none-match": header})
+        assert (found.status, found.body, found.headers["ETag"]) == (304, b"", etag)
+    assert api.histories == 1
+    api.publish("nightly", next_start=NOW)
+    found = api.get("/tasks", headers={"if-none-match": etag})
+    assert (found.status, api.histories) == (200, 2)
+    assert found.json["items"][0]["next_run_time"] is not None
+    assert found.json["items"][1:] == first.json["items"][1:]
+
+
+def test_without_the_token_no_detail_is_told_and_the_etag_is_another(api: Api) -> None:
+    api.ports = api.ports._replace(public_status=True)
+    attempt = TaskAttempt(1, Status.TECHNICAL_FAILURE, NOW, reason="spawn", detail="PGPASSWORD is not set")
+    api.record(
+        make("nightly", Status.TECHNICAL_FAILURE, reason="spawn", detail="PGPASSWORD is not set", attempts=(attempt,))
+    )
+    known, stranger = api.get("/tasks"), api.get("/tasks", authorized=False)
+    assert b"PGPASSWORD" in known.body
+    assert b"PGPASSWORD" not in stranger.body
+    assert known.headers["ETag"] != stranger.headers["ETag"]
+    assert api.get("/tasks", authorized=False).body == stranger.body
+
+
+def test_a_removed_task_is_forgotten(api: Api) -> None:
+    api.ports = api.ports._replace(public_status=True)
+    for authorized in (True, False):
+        api.get("/tasks", authorized=authorized)
+    assert len(api.ports.cards) == 6
+    api.write({"tasks": [task("new")]})
+    api.reload()
+    assert ids(api.get("/tasks")) == ["new"]
+    assert len(api.ports.cards) == 1
+
+
+def test_cards_that_find_no_room_are_made_anew_and_their_status_is_known(api: Api) -> None:
+    size = len(api.get("/tasks").body)
+    api.ports = api.ports._replace(cards=CardCache(size // 2))
+    before = api.histories
+    assert api.get("/tasks").body == api.get("/tasks").body
+    assert api.histories == before + 2
+    assert api.get("/tasks?status=running").json["total"] == 0
+    assert api.histories == before + 2
+    assert api.ports.cards.size <= size // 2
+
+
+def test_the_cache_counts_what_it_holds() -> None:
+    cache = CardCache(10)
+    cache.keep("a", True, Card(1, Status.IDLE, b"12345"))
+    cache.keep("b", True, Card(1, Status.IDLE, b"123456"))
+    found = cache.find("b", 1, True)
+    assert (cache.size, found and found.data) == (5, b"")
+    cache.keep("a", True, Card(2, Status.IDLE, b"1"))
+    cache.keep("b", True, Card(1, Status.IDLE, b"123456"))
+    assert (cache.size, cache.find("a", 1, True), cache.find("a", 2, False)) == (7, None, None)
+    cache.prune(["b"])
+    assert (cache.size, len(cache)) == (6, 1)
+
+
+def test_many_cards_come_in_the_configs_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    api = Api(tmp_path / "home", *(task(f"t{number}") for number in range(450)))
+    api.record(make("t449", Status.SUCCESS))
+    found = api.get("/tasks")
+    assert ids(found) == [f"t{number}" for number in range(450)]
+    assert found.json["items"][449]["run_count"] == 1
+    assert api.histories == 3
+    monkeypatch.setattr("minisched.api.cards.MOST_WHOLE", 400)
+    streamed = api.get("/tasks").response
+    assert streamed.stream is not None
+    pieces = list(streamed.stream)
+    assert (b"".join(pieces), len(pieces)) == (found.body, 4)
+    api.close()

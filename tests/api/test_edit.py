@@ -1,0 +1,345 @@
+"""Tasks are changed in the config file: by its rules, whole or not at all, in force when the answer comes."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minisched.model import Answer, LocalizedText, Problem, Reload
+from support.api import Api
+from support.config import task
+from support.store import fill_to_the_brim, small_disk
+
+HOOK = {"type": "webhook", "url": "https://chat.example.org/hooks/hunter2", "headers": {"Authorization": "hunter3"}}
+RULE = {"name": "tell ops", "triggers": ["technical_failure"], "channels": [HOOK]}
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    one = Api(
+        tmp_path / "home",
+        {"task_exec": "echo a", "task_id": "a", "task_timeout": "5m", "task_notify": [RULE]},
+        task("b", task_dependencies=["a"], task_env={"LEVEL": "full", "PW": {"from_env": "DB_PW"}}),
+        task("c"),
+    )
+    yield one
+    one.close()
+
+
+def in_file(api: Api, task_id: str) -> Any:
+    return next((one for one in api.document["tasks"] if one["task_id"] == task_id), None)
+
+
+def paths(found: Any) -> list[str]:
+    assert (found.status, found.code) == (422, "invalid_config"), found.body
+    return [problem["path"] for problem in found.json["error"]["problems"]]
+
+
+def test_a_task_is_read_with_its_state_its_text_and_what_is_in_force(api: Api) -> None:
+    found = api.get("/tasks/a")
+    assert found.json["card"] == api.get("/tasks").json["items"][0]
+    assert found.json["config"]["task_timeout"] == "5m"
+    assert found.json["effective"]["task_timeout"] == 300
+    assert found.json["effective"]["task_log"] == "a.log"
+    assert b"hunter" not in found.body
+    assert found.json["config"]["task_notify"][0]["channels"] == [
+        {**HOOK, "url": "***", "headers": {"Authorization": "***"}}
+    ]
+    assert api.get("/tasks/b").json["effective"]["task_env"] == {"LEVEL": "full", "PW": {"from_env": "DB_PW"}}
+    assert found.headers["ETag"] == f'"{api.get("/status").json["config"]["hash"]}"'
+    assert api.get("/tasks/never_was").code == "not_found"
+
+
+def test_a_task_is_created_at_the_end(api: Api) -> None:
+    found = api("POST", "/tasks", task("new", task_dependencies=["a"]))
+    assert (found.status, found.headers["Location"]) == (201, "/api/scheduler/tasks/new")
+    assert found.json["current_status"] == "idle"
+    assert [one["task_id"] for one in api.document["tasks"]] == ["a", "b", "c", "new"]
+    assert found.headers["ETag"] == api.get("/tasks/new").headers["ETag"]
+    [message] = api.posted
+    assert isinstance(message, Reload)
+    assert message.by == "task new created, API, 127.0.0.1:9"
+    assert (api.path / "tasks" / "config.json.bak").exists()
+    for name in ("new", "NEW", "A"):
+        again = api("POST", "/tasks", task(name))
+        assert (again.status, again.code) == (409, "exists")
+    assert len(api.posted) == 1
+
+
+def test_a_wrong_task_is_refused_with_every_problem_at_its_field(api: Api) -> None:
+    before = api.config.read_bytes()
+    wrong = {
+        "task_id": "x y",
+        "task_retry": {"delay": "5 min"},
+        "task_notify": [{**RULE, "channels": [MAIL, {"type": "webhook", "url": "ftp://x"}]}],
+    }
+    found = api("POST", "/tasks", wrong)
+    assert paths(found) == ["task_id", "task_retry.delay", "task_notify[0].channels[1].url", "task_exec"]
+    assert found.json["error"]["problems"][1]["message"] == 'is "5 min"; expected a duration such as 300 or "5m"'
+    assert found.json["error"]["problems"][1]["place"] == "tasks[3]: task_retry.delay"
+    assert paths(api("POST", "/tasks", {})) == ["task_id", "task_exec"]
+    assert paths(api("POST", "/tasks", task("x", tsak_name="y"))) == [""]
+    assert paths(api("POST", "/tasks", task("x", task_log="C.LOG"))) == ["task_log"]
+    assert paths(api("POST", "/tasks", task("x", task_notify=[{**RULE, "channels": [{**HOOK, "url": "***"}]}]))) == [
+        "task_notify[0].channels[0].url"
+    ]
+    assert (api.config.read_bytes(), api.posted) == (before, [])
+
+
+MAIL = {"type": "email", "recipients": ["ops@example.org"]}
+
+
+def test_a_cycle_is_refused_at_its_field(api: Api) -> None:
+    found = api("PATCH", "/tasks/a", {"task_dependencies": ["b"]})
+    assert paths(found) == ["task_dependencies"]
+    assert "a -> b -> a" in found.json["error"]["problems"][0]["message"]
+
+
+def test_a_task_is_replaced_in_its_place_with_its_secrets_kept(api: Api) -> None:
+    config = api.get("/tasks/a").json["config"]
+    found = api("PUT", "/tasks/a", {"task_name": "Anew", **dict(reversed(config.items())), "task_timeout": None})
+    assert (found.status, found.json["task_name"], found.json["task_timeout"]) == (200, "Anew", None)
+    assert list(in_file(api, "a")) == ["task_exec", "task_id", "task_timeout", "task_notify", "task_name"]
+    assert in_file(api, "a")["task_notify"] == [RULE]
+    assert [one["task_id"] for one in api.document["tasks"]] == ["a", "b", "c"]
+    assert api.get("/tasks/a").json["card"]["task_name"] == "Anew"
+
+
+def test_a_task_keeps_its_id(api: Api) -> None:
+    for method in ("PUT", "PATCH"):
+        assert paths(api(method, "/tasks/c", task("d"))) == ["task_id"]
+    assert paths(api("PUT", "/tasks/c", {"task_exec": "true"})) == ["task_id"]
+    assert paths(api("PATCH", "/tasks/c", {"task_id": None})) == ["task_id"]
+    assert api("PUT", "/tasks/never_was", task("never_was")).code == "not_found"
+
+
+def test_fields_are_patched_and_null_removes_one(api: Api) -> None:
+    api("PUT", "/tasks/c", task("c", task_timeout=None, task_name="C", task_nice=5))
+    found = api("PATCH", "/tasks/c", {"task_name": None, "task_nice": 7, "task_cwd": None})
+    assert found.status == 200
+    assert in_file(api, "c") == {"task_id": "c", "task_exec": "true", "task_timeout": None, "task_nice": 7}
+    assert isinstance(api.posted[-1], Reload)
+    assert api.posted[-1].by == "task c changed (task_name, task_nice, task_cwd), API, 127.0.0.1:9"
+    back = api.get("/tasks/a").json["config"]["task_notify"]
+    back[0]["threshold"] = 3
+    assert api("PATCH", "/tasks/a", {"task_notify": back}).status == 200
+    assert in_file(api, "a")["task_notify"] == [{**RULE, "threshold": 3}]
+
+
+@pytest.mark.parametrize("value", [None, 5])
+def test_a_patch_of_what_is_no_field_is_refused(api: Api, value: Any) -> None:
+    found = api("PATCH", "/tasks/c", {"task_timout": value})
+    assert (found.status, found.code) == (422, "invalid_config")
+    [problem] = found.json["error"]["problems"]
+    assert problem["message"] == 'unknown field "task_timout"; did you mean "task_timeout"?'
+    assert "task_timout" not in in_file(api, "c")
+
+
+def test_a_task_is_disabled_and_enabled(api: Api) -> None:
+    assert api("POST", "/tasks/c/disable").json["enabled"] is False
+    assert in_file(api, "c")["enabled"] is False
+    found = api("POST", "/tasks/c/enable", {})
+    assert found.json["enabled"] is True
+    assert in_file(api, "c")["enabled"] is True
+    assert found.headers["ETag"] == api.get("/tasks/c").headers["ETag"]
+    assert api("POST", "/tasks/never_was/enable").code == "not_found"
+
+
+def test_a_task_is_removed_unless_others_need_it(api: Api) -> None:
+    found = api("DELETE", "/tasks/a")
+    assert (found.status, found.code) == (409, "has_dependents")
+    assert found.json["error"]["dependents"] == ["b"]
+    assert found.message == "b depend on a"
+    assert api("DELETE", "/tasks/b").json == {"task_id": "b"}
+    assert api("DELETE", "/tasks/a").json == {"task_id": "a"}
+    assert [one["task_id"] for one in api.document["tasks"]] == ["c"]
+    assert api("DELETE", "/tasks/a").code == "not_found"
+
+
+def test_a_change_of_what_was_read_before_is_refused(api: Api) -> None:
+    etag = api.get("/tasks/c").headers["ETag"]
+    assert api("PATCH", "/tasks/c", {"task_nice": 1}, {"if-match": etag}).status == 200
+    for method, body in (("PUT", task("c")), ("PATCH", {}), ("DELETE", None)):
+        found = api(method, "/tasks/c", body, {"if-match": etag})
+        assert (found.status, found.code) == (412, "stale")
+    newest = api.get("/tasks/c").headers["ETag"]
+    assert api("PATCH", "/tasks/c", {"task_nice": 2}, {"if-match": f"W/{newest}"}).code == "stale"  # a strong one only
+    assert api("PATCH", "/tasks/c", {"task_nice": 2}, {"if-match": f'"x", {newest}'}).status == 200
+    assert api("PATCH", "/tasks/c", {"task_nice": 3}, {"if-match": "*"}).status == 200
+    assert in_file(api, "c")["task_nice"] == 3
+
+
+@pytest.mark.parametrize("by_hand", ['{"tasks": []}', '{"tasks": [', None], ids=["right", "broken", "removed"])
+def test_a_file_changed_by_hand_is_not_overwritten(api: Api, by_hand: Any) -> None:
+    if by_hand is None:
+        api.config.unlink()
+    else:
+        api.config.write_text(by_hand)
+    for method, path, body in (
+        ("POST", "/tasks", task("new")),
+        ("PUT", "/tasks/c", task("c")),
+        ("DELETE", "/tasks/c", None),
+        ("POST", "/tasks/c/disable", None),
+    ):
+        found = api(method, path, body)
+        assert (found.status, found.code) == (409, "config_changed")
+    assert api.posted == []
+    assert (api.config.read_text() if by_hand else None) == by_hand
+    found = api.get("/tasks/c")
+    assert (found.status, found.json["config"], found.json["effective"]["task_id"]) == (200, None, "c")
+    assert ("ETag" in found.headers) == (by_hand is not None)
+
+
+def test_a_right_file_that_is_not_in_force_yet_is_shown_but_not_changed(api: Api) -> None:
+    document = api.document
+    document["tasks"][2]["task_name"] = "By hand"
+    api.write(document)
+    assert api.get("/tasks/c").json["config"]["task_name"] == "By hand"
+    assert api("PATCH", "/tasks/c", {"task_nice": 1}).code == "config_changed"
+    api.reload()
+    assert api("PATCH", "/tasks/c", {"task_nice": 1}).status == 200
+    assert in_file(api, "c")["task_name"] == "By hand"
+
+
+def test_a_file_changed_by_hand_at_the_last_moment_is_not_overwritten(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from minisched.api import changes
+
+    def by_hand(*args: Any, **options: Any) -> str:
+        api.config.write_text('{"tasks": []}')
+        return save(*args, **options)
+
+    save = changes.save_config
+    monkeypatch.setattr(changes, "save_config", by_hand)
+    assert api("PATCH", "/tasks/c", {"task_nice": 1}).code == "config_changed"
+    assert api.config.read_text() == '{"tasks": []}'
+
+
+def test_one_change_at_a_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minisched.api.changes.ANSWER_S", 0.05)
+    with api.ports.write_lock:
+        assert api("PATCH", "/tasks/c", {"task_nice": 1}).code == "busy"
+    assert api("PATCH", "/tasks/c", {"task_nice": 1}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "message"),
+    [
+        (None, "busy", "the file is written, but not in force yet: the engine did not answer"),
+        (Answer("stopping", "it stops"), "stopping", "the file is written, but not in force yet: it stops"),
+        (
+            Answer("invalid", "it has problems", problems=(Problem("", LocalizedText("is broken", "已损坏")),)),
+            "invalid_config",
+            "the file is written, but not in force: it has problems",
+        ),
+    ],
+)
+def test_a_change_that_does_not_come_into_force_is_told(
+    api: Api, monkeypatch: pytest.MonkeyPatch, answer: Any, code: str, message: str
+) -> None:
+    monkeypatch.setattr("minisched.api.call.ANSWER_S", 0.05)
+    api.mute, api.refusal = answer is None, answer
+    found = api("PATCH", "/tasks/c", {"task_nice": 1})
+    assert found.code == code
+    assert found.message.startswith(message)
+    assert in_file(api, "c")["task_nice"] == 1
+
+
+def test_where_everyone_could_write_nothing_is_changed(api: Api) -> None:
+    before = api.config.read_bytes()
+    api.config.chmod(0o666)
+    found = api("PATCH", "/tasks/c", {"task_nice": 1})
+    assert (found.status, found.code) == (422, "invalid_config")
+    [problem] = found.json["error"]["problems"]
+    assert problem["message"] == f"is writable by everyone; mend it by: chmod o-w {api.config}"
+    assert "nothing was changed" in found.message
+    assert (api.config.read_bytes(), api.posted) == (before, [])
+    api.config.chmod(0o640)
+    assert api("PATCH", "/tasks/c", {"task_nice": 1}).status == 200
+
+
+def test_a_task_that_does_not_show_on_the_board_in_time_is_told(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minisched.api.changes.ANSWER_S", 0.05)
+    api.refusal = Answer()  # it says so, and does nothing
+    assert api("POST", "/tasks", task("new")).code == "busy"
+
+
+@pytest.mark.parametrize(("number", "status"), [(errno.ENOSPC, 507), (errno.EBUSY, 503)])
+def test_a_file_that_cannot_be_written_is_told(
+    api: Api, monkeypatch: pytest.MonkeyPatch, number: int, status: int
+) -> None:
+    def fail(*args: Any, **options: Any) -> str:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("minisched.api.changes.save_config", fail)
+    found = api("PATCH", "/tasks/c", {"task_nice": 1})
+    assert found.status == status
+    assert os.strerror(number) in found.message
+    assert not api.ports.write_lock.locked()
+
+
+def test_a_full_disk_leaves_the_config_as_it_was(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 1024) as disk:
+        api = Api(disk / "home", task("c"))
+        before = api.config.read_bytes()
+        api.get("/tasks")
+        fill_to_the_brim(disk)
+        found = api("POST", "/tasks", task("new", task_description="x" * 60_000))
+        assert (found.status, found.code) == (507, "disk_full")
+        assert api.config.read_bytes() == before
+        assert sorted(os.listdir(disk / "home" / "tasks")) == ["config.json"]
+        api.close()
+
+
+def test_a_config_grown_too_large_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minisched.config.save.MAX_BYTES", 2000)
+    found = api("POST", "/tasks", task("new", task_description="x" * 3000))
+    assert (found.status, found.code) == (422, "invalid_config")
+    assert "at most 2000 are allowed" in found.json["error"]["problems"][0]["message"]
+
+
+def test_a_task_is_validated_where_it_would_stand(api: Api) -> None:
+    def problems(one: Any) -> list[str]:
+        found = api("POST", "/validate", {"task": one}).json
+        assert found["valid"] == (not found["problems"])
+        return [problem["path"] for problem in found["problems"]]
+
+    assert problems(task("new", task_dependencies=["b"])) == []
+    assert problems(api.get("/tasks/a").json["config"]) == []
+    assert problems(task("a", task_dependencies=["b"])) == ["task_dependencies"]
+    assert problems(task("new", task_timeout="x", task_nice=99)) == ["task_timeout", "task_nice"]
+    assert problems(task("new", task_notify=[{**RULE, "channels": [{**HOOK, "url": "***"}]}])) != []
+    assert problems(task("B")) == ["task_id"]
+    for strange in (None, 5, "x", [], {}, {"task_id": []}):
+        assert problems(strange) != []
+    api.config.write_text("{")
+    assert problems(task("new", task_dependencies=["gone"])) == []  # the others are not known
+    assert problems(task("new", task_nice=99)) == ["task_nice"]
+    assert api.posted == []
+
+
+def test_a_config_is_validated_whole(api: Api) -> None:
+    for config, valid in (({"tasks": [task("x")]}, True), ({"tasks": [{}]}, False), (None, False), ([], False)):
+        assert api("POST", "/validate", {"config": config}).json["valid"] is valid
+    for body in ({}, {"task": {}, "config": {}}, {"tasks": []}):
+        assert api("POST", "/validate", body).code == "bad_request"
+
+
+def test_the_form_gets_its_fields_and_the_schema(api: Api) -> None:
+    found = api.get("/schema").json
+    assert found["json_schema"]["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert found["fields"][0]["name"] == "task_id"
+
+
+def test_a_reload_puts_the_file_in_force(api: Api) -> None:
+    api.write({"tasks": [task("other")]})
+    assert api("POST", "/reload").json == {"problems": []}
+    assert [card["task_id"] for card in api.get("/tasks").json["items"]] == ["other"]
+    api.write({"tasks": [{"task_id": "other"}]})
+    assert paths(api("POST", "/reload", {})) == ["task_exec"]

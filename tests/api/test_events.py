@@ -1,0 +1,214 @@
+"""Events: what changes is told, in bounded memory, to at most sixteen."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minisched.api import events
+from minisched.api.listeners import Listener
+from minisched.model import Status, StoreError
+from support.api import Api
+from support.config import task
+from support.store import NOW, make
+
+
+@pytest.fixture
+def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    for name, seconds in (("PING_S", 0.05), ("LEAST_BETWEEN_S", 0.01), ("STATUS_EVERY_S", 0.0)):
+        monkeypatch.setattr(events, name, seconds)
+    one = Api(tmp_path / "home", task("a"), task("b"))
+    yield one
+    one.close()
+
+
+class Stream:
+    """The events of one listener."""
+
+    def __init__(self, api: Api, query: str = "", authorized: bool = True) -> None:
+        found = api.get(f"/events{query}", authorized=authorized)
+        assert found.response.content_type == "text/event-stream; charset=utf-8"
+        self.pieces: Any = found.response.stream
+        self._left: list[tuple[str, Any]] = []
+
+    def next(self) -> tuple[str, Any]:
+        while not self._left:
+            for block in next(self.pieces).decode("ascii").split("\n\n")[:-1]:
+                first, second = block.split("\n")
+                assert first.startswith("event: ") and second.startswith("data: ")
+                self._left.append((first[7:], json.loads(second[6:])))
+        return self._left.pop(0)
+
+    def upto(self, name: str) -> list[tuple[str, Any]]:
+        """All events up to the first of that name."""
+        found = [self.next()]
+        while found[-1][0] != name:
+            found.append(self.next())
+        return found
+
+
+def test_a_stream_begins_with_hello_and_the_engine_and_then_pings(api: Api) -> None:
+    stream = Stream(api)
+    name, data = stream.next()
+    assert name == "hello"
+    assert data == {"epoch": "e0", "version": 1, "tasks": 2, "server_time": "2026-11-18T11:06:40.500+00:00"}
+    name, data = stream.next()
+    assert (name, data["tasks"], data["listeners"]) == ("status", 2, 1)
+    assert stream.next() == ("ping", {"server_time": "2026-11-18T11:06:40.500+00:00"})
+    assert stream.next()[0] == "ping"
+    stream.pieces.close()
+
+
+def test_a_task_that_changes_is_told_as_its_card(api: Api) -> None:
+    stream = Stream(api)
+    stream.upto("ping")
+    api.record(make("b", Status.RUNNING, start_time=NOW))
+    name, card = stream.next()
+    assert (name, card["task_id"], card["current_status"]) == ("task", "b", "running")
+    assert card == api.get("/tasks?q=b").json["items"][0]
+    name, status = stream.next()
+    assert (name, status["counts"]["running"]) == ("status", 1)
+    assert stream.next()[0] == "ping"
+    stream.pieces.close()
+
+
+def test_many_changes_are_told_as_the_last_one(api: Api) -> None:
+    stream = Stream(api)
+    stream.upto("ping")
+    for number in range(100):
+        api.publish("a", next_start=NOW + number)
+    told = stream.upto("ping")
+    assert [name for name, _ in told] == ["task", "status", "ping"]
+    assert told[0][1]["next_run_time"] == "2026-11-18T11:08:19.500+00:00"
+    stream.pieces.close()
+
+
+def test_who_comes_back_gets_what_is_newer_first(api: Api) -> None:
+    version = api.board.version
+    api.publish("b", next_start=NOW)
+    for query, expected in (
+        (f"?since={version}", ["b"]),
+        (f"?since={version}&epoch=e0", ["b"]),
+        (f"?since={version}&epoch=other", []),
+        (f"?since={api.board.version}", []),
+        ("?since=0", ["a", "b"]),
+        ("", []),
+    ):
+        stream = Stream(api, query)
+        told = stream.upto("ping")
+        assert [data["task_id"] for name, data in told if name == "task"] == expected, query
+        assert told[0][0] == "hello"
+        stream.pieces.close()
+
+
+def test_tasks_that_come_and_go_are_told(api: Api) -> None:
+    stream = Stream(api)
+    stream.upto("ping")
+    api.write({"tasks": [task("b"), task("new")]})
+    api.reload()
+    told = stream.upto("status")
+    assert told[0] == ("removed", {"task_id": "a"})
+    assert [data["task_id"] for name, data in told if name == "task"] == ["b", "new"]
+    stream.pieces.close()
+
+
+def test_a_change_of_the_engine_alone_is_told(api: Api) -> None:
+    stream = Stream(api)
+    stream.upto("ping")
+    api.board.engine = api.board.engine._replace(beat=time.monotonic())
+    api.bump()
+    assert stream.next()[0] == "ping"
+    api.board.engine = api.board.engine._replace(stopping=True)
+    api.bump()
+    name, status = stream.next()
+    assert (name, status["stopping"]) == ("status", True)
+    stream.pieces.close()
+
+
+def test_the_engine_is_told_not_more_often_than_is_of_use(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "STATUS_EVERY_S", 0.3)
+    stream = Stream(api)
+    stream.upto("status")
+    began = time.monotonic()
+    api.publish("a", next_start=NOW)
+    told = stream.upto("status")
+    assert time.monotonic() - began >= 0.25
+    assert [name for name, _ in told if name != "ping"] == ["task", "status"]
+    stream.pieces.close()
+
+
+def test_without_the_token_only_states_are_told(api: Api) -> None:
+    api.ports = api.ports._replace(public_status=True)
+    stream = Stream(api, "?since=0", authorized=False)
+    told = stream.upto("ping")
+    assert [name for name, _ in told] == ["hello", "task", "task", "ping"]
+    stream.pieces.close()
+
+
+def test_a_history_that_cannot_be_read_for_a_while_delays_the_card(api: Api) -> None:
+    stream = Stream(api, authorized=True)
+    stream.upto("ping")
+    history = api.ports.history
+
+    def locked() -> Any:
+        raise StoreError("locked", "locked")
+
+    stream.pieces._ports = api.ports._replace(history=locked)
+    api.publish("a", next_start=NOW)
+    assert "task" not in [name for name, _ in stream.upto("ping")]
+    stream.pieces._ports = api.ports._replace(history=history)
+    assert "task" in [name for name, _ in stream.upto("task")]
+    stream.pieces.close()
+
+
+def test_at_most_sixteen_listen_and_a_place_is_free_again(api: Api) -> None:
+    streams = [Stream(api) for _ in range(16)]
+    found = api.get("/events")
+    assert (found.status, found.code) == (503, "too_many_listeners")
+    streams[0].pieces.close()  # one that never began
+    streams[1].next()
+    streams[1].pieces.close()
+    streams[1].pieces.close()
+    assert len(api.ports.listeners) == 14
+    streams += [Stream(api), Stream(api)]
+    assert api.get("/events").code == "too_many_listeners"
+    for stream in streams:
+        stream.pieces.close()
+    assert (len(api.ports.listeners), api.board.watchers) == (0, ())
+
+
+def test_a_slow_reader_costs_one_wake_however_much_happens(api: Api) -> None:
+    listener = api.ports.listeners.join()
+    assert listener is not None
+    for _ in range(10_000):
+        api.bump()
+    assert listener._wakes.qsize() == 1
+    assert listener.wait(0) and not listener.wait(0)
+    api.bump()
+    assert listener.wait(0)
+    api.ports.listeners.leave(listener)
+
+
+def test_a_listener_is_woken_from_another_thread() -> None:
+    listener = Listener()
+    threading.Timer(0.02, listener.wake).start()
+    assert listener.wait(10)
+    assert not listener.wait(-1)
+
+
+def test_a_stream_looks_at_most_so_often(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "LEAST_BETWEEN_S", 0.1)
+    stream = Stream(api, authorized=True)
+    stream.upto("status")
+    began, count = time.monotonic(), 0
+    while time.monotonic() - began < 0.45:
+        api.publish("a", next_start=NOW + count)
+        count += [name for name, _ in stream.upto("status")].count("task")
+    assert count <= 6
+    stream.pieces.close()

@@ -1,0 +1,157 @@
+"""The outbox is read, a message is sent once more, a rule is tested; and no answer holds a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minisched.api.ports import Trial
+from minisched.model import Answer, Batch, Channel, Delivery, DeliveryState, OutboxCounts, ResendDelivery, Status
+from minisched.model.notification import Notices, NotificationEvent, SendResult, SendStatus
+from support.api import Api
+from support.config import task
+from support.store import NOW, make
+
+SECRET = "xoxb-0123456789"
+RULE = {
+    "name": "chat",
+    "triggers": ["technical_failure"],
+    "channels": [
+        {"type": "webhook", "preset": "slack", "url": f"https://hooks.example.org/{SECRET}", "secret": SECRET}
+    ],
+}
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    one = Api(tmp_path / "home", task("a", task_notify=[RULE]), task("b", task_timezone="Europe/Berlin"))
+    yield one
+    one.close()
+
+
+def deliver(api: Api, task_id: str = "a", **fields: Any) -> Delivery:
+    """A delivery in the outbox, as it stands after what `fields` say."""
+    run = make(task_id, Status.TECHNICAL_FAILURE)
+
+    def tell(run: Any, recall: Any) -> Notices:
+        variables = {"task_id": task_id, "host_name": "plant7", "execution_log_tail": SECRET}
+        one = Delivery(NOW, task_id, "chat", 0, "webhook", run.run_id, NotificationEvent.EVENT, variables)
+        return Notices((), [one])
+
+    api.store.commit(Batch([run], tell=tell))
+    with closing(api.history()) as history:
+        ((newest, *_), _) = history.deliveries()
+    if fields:
+        newest = newest._replace(**fields)
+        api.store.commit(Batch(deliveries=[newest]))
+    return newest
+
+
+FAILED = {"state": DeliveryState.FAILED, "attempts": 8, "tried_time": NOW + 60, "error": "HTTP 500", "next_time": None}
+SENT = {"state": DeliveryState.SENT, "attempts": 1, "sent_time": NOW + 1, "tried_time": NOW + 1, "next_time": None}
+
+
+def test_the_outbox_is_paged_newest_first_and_filtered(api: Api) -> None:
+    made = [deliver(api, **(FAILED if number % 3 == 0 else SENT)).delivery_id for number in range(6)]
+    made += [deliver(api).delivery_id, deliver(api, "b").delivery_id]
+    assert [one["delivery_id"] for one in api.get("/notifications").json["items"]] == made[::-1]
+    page = api.get("/notifications?page=2&page_size=3").json
+    assert [one["delivery_id"] for one in page["items"]] == made[4:1:-1]
+    assert (page["page"], page["page_size"], page["total"]) == (2, 3, 8)
+    failed = api.get("/notifications?state=failed&task=a").json
+    assert [one["delivery_id"] for one in failed["items"]] == [made[3], made[0]]
+    assert api.get("/notifications?state=failed,sent").json["total"] == 6
+    assert api.get("/notifications?task=b").json["total"] == 1
+    assert api.get("/notifications?task=removed").json["items"] == []
+    assert api.get("/notifications?state=lost").code == "bad_request"
+    assert api.get("/notifications", authorized=False).code == "unauthorized"
+
+
+def test_a_message_is_told_with_its_error_in_the_zone_of_its_task(api: Api) -> None:
+    one = deliver(api, "b", **{**FAILED, "answer": "no_service"})
+    found = api.get(f"/notifications/{one.delivery_id}").json
+    assert (found["state"], found["attempts"], found["error"], found["answer"]) == (
+        "failed",
+        8,
+        "HTTP 500",
+        "no_service",
+    )
+    assert found["created_time"] == "2026-11-18T12:06:40.500+01:00"
+    assert (found["run_id"], found["event"], found["next_time"]) == (1, "event", None)
+    assert found["message_id"].endswith("@plant7")
+    assert api.get("/notifications/99").message == "there is no message 99 in the outbox"
+    assert api.get("/notifications/0").code == "not_found"
+
+
+def test_what_a_message_tells_is_in_no_answer(api: Api) -> None:
+    """A log's tail may hold what the task's log has, and that is read elsewhere."""
+    deliver(api, **FAILED)
+    for path in ("/notifications", "/notifications/1", "/status", "/metrics", "/tasks/a"):
+        assert SECRET not in api.get(path).body.decode(), path
+
+
+def test_a_message_is_sent_once_more(api: Api) -> None:
+    one = deliver(api, **FAILED)
+    found = api("POST", f"/notifications/{one.delivery_id}/resend", {})
+    assert (found.status, found.json["state"], found.json["attempts"]) == (202, "pending", 0)
+    assert found.json["message_id"] == one.message_id
+    (message,) = api.posted
+    assert isinstance(message, ResendDelivery)
+    assert (message.delivery_id, message.by) == (one.delivery_id, "API, 127.0.0.1:9")
+
+
+@pytest.mark.parametrize(("refused", "status"), [("not_found", 404), ("pending", 409), ("stopping", 503)])
+def test_a_message_that_cannot_be_sent_once_more(api: Api, refused: str, status: int) -> None:
+    deliver(api)
+    api.refusal = Answer(refused, "so it is")
+    found = api("POST", "/notifications/1/resend")
+    assert (found.status, found.code, found.message) == (status, refused, "so it is")
+
+
+def test_a_test_message_is_sent_by_the_rules_in_force(api: Api) -> None:
+    channel = Channel("webhook", {"url": SECRET})
+    api.trials = [
+        Trial("chat", 0, channel, SendResult(SendStatus.SENT, answer="ok"), 0.12345),
+        Trial("chat", 1, channel, SendResult(SendStatus.RETRY, "HTTP 503", "busy"), 1.0),
+    ]
+    found = api("POST", "/tasks/a/notify-test", {"rule": "chat"})
+    assert found.status == 200
+    first, second = found.json["results"]
+    assert first == {
+        "rule": "chat",
+        "channel": 0,
+        "channel_type": "webhook",
+        "state": "sent",
+        "error": "",
+        "answer": "ok",
+        "duration": 0.123,
+    }
+    assert (second["state"], second["error"], second["answer"]) == ("retry", "HTTP 503", "busy")
+    assert SECRET not in found.body.decode()
+    assert api("POST", "/tasks/a/notify-test").status == 200
+    assert api("POST", "/tasks/a/notify-test", {"rule": None}).status == 200
+    config = api.board.engine.config
+    assert api.tried == [(config, "a", rule, "API, 127.0.0.1:9") for rule in ("chat", None, None)]
+    assert api.posted == []  # the engine has no part in it
+
+
+def test_a_test_that_cannot_be_made(api: Api) -> None:
+    assert api("POST", "/tasks/never_was/notify-test").code == "not_found"
+    found = api("POST", "/tasks/a/notify-test", {"rule": "unknown"})
+    assert (found.status, found.code, found.message) == (404, "not_found", "there is no such rule")
+    found = api("POST", "/tasks/a/notify-test", {"rule": 5})
+    assert (found.code, found.json["error"]["pointer"]) == ("bad_request", "/rule")
+    assert api("POST", "/tasks/a/notify-test", {"rules": "chat"}).code == "bad_request"
+    assert api("POST", "/tasks/a/notify-test", authorized=False).code == "unauthorized"
+
+
+def test_the_status_and_the_metrics_count_the_outbox(api: Api) -> None:
+    api.board.engine = api.board.engine._replace(outbox=OutboxCounts(pending=3, sent=20, failed=1))
+    assert api.get("/status").json["outbox"] == {"pending": 3, "sent": 20, "failed": 1}
+    text = api.get("/metrics").body.decode()
+    assert 'minisched_notifications{state="failed"} 1\n' in text
+    assert 'minisched_notifications{state="pending"} 3\n' in text

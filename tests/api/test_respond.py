@@ -1,0 +1,239 @@
+"""Every request is held to its row of the route table; whatever comes, there is an answer in the one form."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from minisched.api.errors import ERRORS
+from minisched.api.message import Request
+from minisched.api.respond import respond
+from minisched.api.routes import BASE, OPEN, PUBLIC, ROUTES, Match, NotAllowed, NotFound, match
+from minisched.model import StoreError
+from support.api import Api
+from support.config import task
+from support.programs import environment
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    one = Api(tmp_path / "home", task("a"), task("b", task_dependencies=["a"]))
+    yield one
+    one.close()
+
+
+def test_a_path_has_its_route_and_its_ids() -> None:
+    found = match("PUT", f"{BASE}/tasks/nightly_backup")
+    assert isinstance(found, Match)
+    assert (found.route.handler, found.ids) == ("edit.replace", {"task_id": "nightly_backup"})
+    assert match("DELETE", f"{BASE}/tasks") == NotAllowed("GET, HEAD, POST")
+    assert match("OPTIONS", f"{BASE}/executions/7/stop") == NotAllowed("POST")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        BASE,
+        f"{BASE}/",
+        f"{BASE}/tasks/",
+        f"{BASE}/tasks/../x",
+        f"{BASE}/tasks/{'a' * 65}",
+        f"{BASE}/tasks/a.b",
+        f"{BASE}/tasks/ä",
+        f"{BASE}/tasks/a\n",
+        f"{BASE}/executions/0",
+        f"{BASE}/executions/007",
+        f"{BASE}/executions/-1",
+        f"{BASE}/executions/٧",
+        f"{BASE}/executions/12345678901234567",
+        f"{BASE}/Tasks",
+        "/tasks",
+    ],
+)
+def test_no_other_text_is_taken_for_a_path(path: str) -> None:
+    assert match("GET", path) == NotFound()
+
+
+def test_every_handler_is_there_and_every_error_is_known() -> None:
+    for route in ROUTES:
+        room, function = route.handler.split(".")
+        assert callable(getattr(importlib.import_module(f"minisched.api.{room}"), function))
+        assert set(route.errors) <= set(ERRORS), route.path
+        assert len({parameter.name for parameter in route.query}) == len(route.query)
+        assert (route.body is not None) == (route.method in ("POST", "PUT", "PATCH"))
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_without_the_token_only_what_is_open_is_answered(api: Api, route: Any) -> None:
+    path = route.path.replace("{task_id}", "a").replace("{run_id}", "1").replace("{delivery_id}", "1")
+    found = api(route.method, path, authorized=False)
+    assert (found.status == 401) == (route.access != OPEN)
+    if found.status == 401:
+        assert found.headers["WWW-Authenticate"] == "Bearer"
+    api.ports = api.ports._replace(public_status=True)
+    found = api(route.method, path, authorized=False)
+    assert (found.status == 401) == (route.access not in (OPEN, PUBLIC))
+    if found.response.stream is not None:
+        found.response.stream.close()  # type: ignore[attr-defined]
+
+
+def test_an_unknown_path_and_method_are_told(api: Api) -> None:
+    assert (api.get("/nothing").status, api.get("/nothing").code) == (404, "not_found")
+    found = api("DELETE", "/tasks")
+    assert (found.status, found.headers["Allow"]) == (405, "GET, HEAD, POST")
+    assert found.json == {
+        "error": {"code": "method_not_allowed", "message": "allowed are GET, HEAD, POST", "problems": []}
+    }
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("/tasks?nothing=1", 'unknown query parameter "nothing"; known are tag, status, q, page, page_size'),
+        ("/status?page=1", 'unknown query parameter "page"; this path takes none'),
+        ("/tasks?page=1&page=2", 'query parameter "page" is given 2 times; expected once'),
+        ("/executions?page=0", 'query parameter "page": expected a whole number from 1 to 1000000000'),
+        ("/executions?page=%2B1", 'query parameter "page": expected a whole number from 1 to 1000000000'),
+        ("/executions?page_size=201", 'query parameter "page_size": expected a whole number from 1 to 200'),
+        ("/executions?page=", 'query parameter "page": expected a whole number from 1 to 1000000000'),
+        ("/executions?status=success,failed", "expected words out of idle, waiting, queued"),
+        ("/executions?trigger=", "expected words out of schedule, manual"),
+        ("/executions?since=yesterday", "expected an ISO 8601 time such as 2026-11-23"),
+        ("/executions?task=../x", 'query parameter "task": expected a task id'),
+        (f"/tasks?q={'x' * 201}", "expected a text of at most 200 characters"),
+        ("/preview", 'query parameter "schedule" is missing; expected a text'),
+        ("/tasks/a/log?raw=yes", 'query parameter "raw": expected 1 or 0'),
+        ("/tasks/a/log?offset=1-2-3", "expected an offset as an answer gave it"),
+        ("/log?limit=1", "expected a whole number from 1024 to 1048576"),
+    ],
+)
+def test_a_wrong_query_is_told(api: Api, target: str, message: str) -> None:
+    found = api.get(target)
+    assert (found.status, found.code) == (400, "bad_request")
+    assert message in found.message
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "message"),
+    [
+        (b'{"env": {"A": "1", "A": "2"}}', "/env/A", "stands twice"),
+        (b'{"env": {"A": NaN}}', "/env/A", "is no finite number"),
+        (b'{"env": {"A": [1, 1e999]}}', "/env/A/1", "is no finite number"),
+        (b'{"env": {"A": ' + b"9" * 5000 + b"}}", "/env/A", "is no finite number"),
+        (b'{"env": {"A": 9007199254740993}}', "/env/A", "is an integer beyond 9007199254740991"),
+        (b'{"env": {"a/b~": "' + b"x" * 70_000 + b'"}}', "/env/a~1b~0", "is a text of more than 65536"),
+        (b'{"env": {"A": "\\ud800"}}', "/env/A", "half a surrogate pair"),
+        (b'{"env": {"\\u0000": 1}}', "/env/\0", "has a NUL character"),
+        (b"[" * 50_000, "", "nested deeper than 32 levels"),
+        (b"[]", "", "is no object"),
+        (b"\xef\xbb\xbf{}", "", "byte order mark"),
+        ("{}".encode("utf-16"), "", "looks like UTF-16"),
+        (b'{"env": "\xff"}', "", "is not UTF-8"),
+        (b'{"env": }', "", "line 1, column 9: found }; expected a value"),
+        (b'{"env": "x\xed\xa0\x80"}', "", "is not UTF-8"),
+        (b'{"enf": {}}', "/enf", "unknown field; known are env"),
+        (b'{"env": {"A=B": "x"}}', "/env/A=B", "the name: expected the name of an environment variable"),
+        (b'{"env": {"MINISCHED_RUN_ID": "x"}}', "/env/MINISCHED_RUN_ID", "are the engine's"),
+        (b'{"env": {"A": 1}}', "/env/A", "expected a text"),
+        (b'{"env": []}', "/env", "expected an object of texts"),
+    ],
+)
+def test_a_wrong_body_is_told_with_a_pointer(api: Api, body: bytes, pointer: str, message: str) -> None:
+    found = api("POST", "/tasks/a/run", body)
+    assert (found.status, found.code) == (400, "bad_request")
+    assert found.json["error"]["pointer"] == pointer
+    assert message in found.message
+    assert api.posted == []
+
+
+def test_a_body_may_be_left_out_only_where_it_says_nothing(api: Api) -> None:
+    assert api("POST", "/tasks/a/run", b"").status == 202
+    assert api("POST", "/reload", {"x": 1}).message == 'body, at "/x": unknown field; none is known here'
+    assert api("POST", "/tasks", b"").code == "bad_request"
+
+
+def test_a_history_that_cannot_be_read_is_503_and_its_path_is_for_the_token_alone(api: Api) -> None:
+    with closing(sqlite3.connect(api.database)) as db:
+        db.execute("PRAGMA user_version = 99")
+    api.ports = api.ports._replace(public_status=True)
+    found = api.get("/executions")
+    assert (found.status, found.code) == (503, "unavailable")
+    assert api.database in found.message
+    found = api.get("/executions", authorized=False)
+    assert (found.status, api.database in found.message) == (503, False)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (StoreError("locked", "locked"), 503, "unavailable"),
+        (StoreError("full", "full"), 507, "disk_full"),
+        (OSError(28, "No space left on device"), 507, "disk_full"),
+        (OSError(24, "Too many open files"), 503, "unavailable"),
+        (ImportError("no descriptor"), 503, "unavailable"),
+    ],
+)
+def test_what_the_machine_refuses_is_told_as_such(api: Api, error: Exception, status: int, code: str) -> None:
+    def fail() -> Any:
+        raise error
+
+    api.ports = api.ports._replace(history=fail)
+    found = api.get("/executions")
+    assert (found.status, found.code) == (status, code)
+
+
+def test_no_route_costs_the_modules_that_cost_memory() -> None:
+    costly = {"hashlib", "_hashlib", "ssl", "_ssl", "email", "http", "random", "decimal", "statistics", "urllib"}
+    code = (
+        "import sys\n"
+        "from minisched.api import body, call, cards, changes, edit, events, logs, metrics, ports, respond, runs\n"
+        "from minisched.api import status, timeline\n"
+        f"print(sorted({costly} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=True)
+    assert done.stdout == "[]\n"
+
+
+TEXT = st.text(max_size=30)
+NAMES = sorted({parameter.name for route in ROUTES for parameter in route.query})
+PATHS = st.sampled_from([route for route in ROUTES if route.handler != "events.listen"])
+VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT | st.sampled_from(["task_id", "env"]), inner),
+    max_leaves=8,
+)
+BODY = st.binary(max_size=40) | VALUE.map(lambda value: json.dumps(value).encode())
+
+
+@given(
+    route=PATHS,
+    query=st.dictionaries(
+        st.sampled_from(NAMES) | TEXT, st.lists(TEXT | st.just("1"), max_size=2).map(tuple), max_size=3
+    ),
+    headers=st.dictionaries(st.sampled_from(["if-match", "if-none-match"]), TEXT),
+    body=BODY,
+    authorized=st.booleans(),
+)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_comes_has_an_answer(
+    api: Api, route: Any, query: Any, headers: Any, body: Any, authorized: Any
+) -> None:
+    path = BASE + route.path.replace("{task_id}", "a").replace("{run_id}", "1")
+    response = respond(Request(route.method, path, query, headers, body, authorized), api.ports)
+    assert response.status in {answer.status for answer in route.answers} | {one.status for one in ERRORS.values()}
+    assert response.status < 500 or route.path == "/healthz"
+    if response.stream is None and response.status != 304:
+        assert response.content_type.startswith("text/plain") or json.loads(response.body) is not None

@@ -1,0 +1,123 @@
+"""Runs are read, started and stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from minisched.model import Answer, Batch, RunTask, Status, StopRun, Trigger
+from support.api import Api
+from support.config import task
+from support.store import NOW, full_run, make
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    one = Api(tmp_path / "home", task("a"), task("backup", task_timezone="Europe/Berlin"))
+    yield one
+    one.close()
+
+
+def test_the_history_of_a_task_is_paged_newest_first(api: Api) -> None:
+    made = [api.record(make("a", Status.SUCCESS, created_time=NOW + number)) for number in range(45)]
+    api.record(make("backup", Status.SUCCESS))
+    pages = [api.get(f"/tasks/a/history?page={number}").json for number in (1, 2, 3, 4)]
+    assert [run["run_id"] for page in pages for run in page["items"]] == made[::-1]
+    assert {(page["page_size"], page["total"]) for page in pages} == {(20, 45)}
+    assert [page["page"] for page in pages] == [1, 2, 3, 4]
+    assert api.get("/executions?page_size=200").json["total"] == 46
+
+
+def test_runs_are_filtered(api: Api) -> None:
+    wanted = api.record(make("a", Status.MISSED, trigger=Trigger.SCHEDULE, created_time=NOW + 10))
+    api.record(make("a", Status.SUCCESS, created_time=NOW + 20))
+    api.record(make("backup", Status.MISSED, created_time=NOW + 30))
+    for query in (
+        "status=missed,skipped&trigger=schedule",
+        "until=2026-11-18T11:06:55%2B00:00&since=2026-11-18T11:06:50Z",
+        "status=missed&until=2026-11-18T11:07:00",
+        "status=missed&task=a",
+    ):
+        assert [run["run_id"] for run in api.get(f"/executions?{query}").json["items"]] == [wanted], query
+    assert api.get("/tasks/a/history?status=waiting").json["total"] == 0
+    assert api.get("/executions?task=never_was").json["total"] == 0
+    assert api.get("/tasks/never_was/history").code == "not_found"
+
+
+def test_a_run_is_told_in_its_tasks_zone_with_the_end_of_its_output(api: Api) -> None:
+    [run_id] = api.store.commit(Batch([full_run()]))
+    api.store.commit(Batch(tails={run_id: b"done \x1b[31mred\xff\n"}))
+    found = api.get(f"/executions/{run_id}").json
+    assert found["output_tail"] == "done \\x1b[31mred\\xff\n"
+    assert found["start_time"] == "2026-11-18T12:06:41.500+01:00"
+    assert (len(found["attempts"]), found["retry_time"]) == (2, "2026-11-18T12:06:51.500+01:00")
+    assert api.get("/executions/9999").message == "there is no run 9999 in the history"
+
+
+def test_a_run_of_a_removed_task_is_told_in_the_engines_zone(api: Api) -> None:
+    run_id = api.record(make("removed", Status.SUCCESS))
+    assert api.get(f"/executions/{run_id}").json["end_time"] == "2026-11-18T11:06:40.500+00:00"
+
+
+def test_a_task_is_run_now(api: Api) -> None:
+    found = api("POST", "/tasks/a/run", {"env": {"DAY": "2026-11-23", "EMPTY": ""}})
+    assert found.status == 202
+    [message] = api.posted
+    assert isinstance(message, RunTask)
+    assert (message.task_id, message.env, message.by) == (
+        "a",
+        {"DAY": "2026-11-23", "EMPTY": ""},
+        "API, 127.0.0.1:9",
+    )
+    assert api.get(f"/executions/{found.json['run_id']}").json["status"] == "running"
+    assert api("POST", "/tasks/never_was/run").code == "not_found"
+    assert len(api.posted) == 1
+
+
+@pytest.mark.parametrize(
+    ("refused", "status", "code"),
+    [
+        ("not_found", 404, "not_found"),
+        ("stopping", 503, "stopping"),
+        ("unavailable", 503, "unavailable"),
+        ("anything else", 503, "unavailable"),
+    ],
+)
+def test_what_the_engine_refuses_is_told_in_its_words(api: Api, refused: str, status: int, code: str) -> None:
+    api.refusal = Answer(refused, "for a reason")
+    found = api("POST", "/tasks/a/run")
+    assert (found.status, found.code, found.message) == (status, code, "for a reason")
+
+
+def test_an_engine_that_does_not_answer_is_not_waited_for(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minisched.api.call.ANSWER_S", 0.05)
+    api.mute = True
+    found = api("POST", "/tasks/a/run")
+    assert (found.status, found.code) == (503, "busy")
+    [message] = api.posted
+    assert isinstance(message, RunTask)
+    assert message.asked.until < api.ports.monotonic() + 0.05  # carried out late, it would be a surprise
+
+
+def test_a_run_is_stopped(api: Api) -> None:
+    run_id = api.record(make("a", Status.RUNNING))
+    found = api("POST", f"/executions/{run_id}/stop", {})
+    assert (found.status, found.json["run_id"]) == (202, run_id)
+    [message] = api.posted
+    assert isinstance(message, StopRun)
+    assert (message.run_id, message.by) == (run_id, "API, 127.0.0.1:9")
+
+
+def test_a_run_that_cannot_be_stopped(api: Api) -> None:
+    assert api("POST", "/executions/7/stop").code == "not_found"
+    ended = api.record(make("a", Status.SUCCESS))
+    found = api("POST", f"/executions/{ended}/stop")
+    assert (found.status, found.code, found.message) == (409, "ended", f"run {ended} has ended already: success")
+    assert api.posted == []
+    run_id = api.record(make("a", Status.RUNNING))
+    for refused in ("ended", "foreign"):
+        api.refusal = Answer(refused, "so it is")
+        found = api("POST", f"/executions/{run_id}/stop")
+        assert (found.status, found.code) == (409, refused)

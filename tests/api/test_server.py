@@ -1,0 +1,659 @@
+"""The HTTP server over raw sockets: slow, broken, hostile and many clients; errors within; its end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+import pytest
+
+from minisched.api import static_files
+from minisched.api.connection import Limits
+from minisched.api.errors import Refused
+from minisched.api.message import Request, Response
+from minisched.api.server import ApiServer
+from minisched.cli.log_reader import LogReader
+from minisched.model import HttpSettings
+from support.http import Address, Reply, connect, exchange, receive, request
+from support.process import few_descriptors, linux, sleeps
+from support.programs import ROOT, environment, eventually
+
+TOKEN = "k7Jx0Zq2uYwS5bV8nM4rT1cL6hP9dFgA3eQiOoRtUvW"
+API = "/api/scheduler"
+Handler = Callable[[Request], Response]
+
+
+class Lines(logging.Handler):
+    """What was logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+class Server:
+    """A server in this process whose handlers are the test's: by path."""
+
+    def __init__(self, **limits: Any) -> None:
+        self.log = Lines()
+        logger = logging.Logger("test")
+        logger.addHandler(self.log)
+        self.handlers: dict[str, Handler] = {}
+        settings = HttpSettings(True, limits.pop("host", "127.0.0.1"), 0, False, ())
+        self.api = ApiServer(
+            settings, TOKEN.encode(), None, logger, Limits(**limits), lambda request, ports: self.respond(request)
+        )
+        self.api.start()
+        self.address: Address = self.api.address
+
+    def respond(self, request: Request) -> Response:
+        handler = self.handlers.get(request.path, lambda request: Response(200, b'{"ok":true}'))
+        return handler(request)
+
+    def get(self, path: str = "/healthz", *fields: str, token: Optional[str] = TOKEN) -> Reply:
+        return exchange(self.address, request(self.address, f"GET {path}", *fields, token=token))
+
+    def threads(self) -> list[str]:
+        return [thread.name for thread in threading.enumerate() if thread.name.startswith("http-")]
+
+    def is_idle(self) -> bool:
+        return not self.threads()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Server]]:
+    servers: list[Server] = []
+
+    def start(**limits: Any) -> Server:
+        servers.append(Server(**limits))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.api.close()
+        eventually(server.is_idle, "every connection's thread ends")
+
+
+@pytest.fixture
+def server(start: Callable[..., Server]) -> Server:
+    return start()
+
+
+# ------------------------------------------------------------------------------------------------------------ answers
+
+
+def test_every_response_closes_its_connection_and_carries_the_security_headers(server: Server) -> None:
+    replies = [
+        server.get(),
+        server.get("/"),
+        server.get(f"{API}/status"),
+        server.get(f"{API}/status", token=None),
+        server.get("/nothing"),
+        exchange(server.address, b"GET / HTTP/1.1\r\n\r\n"),
+        exchange(server.address, b"GET / HTTP/7.0\r\n\r\n"),
+    ]
+    assert [reply.status for reply in replies] == [200, 200, 200, 401, 404, 400, 505]
+    for reply in replies:
+        headers = reply.headers
+        assert headers["connection"] == "close"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cross-origin-resource-policy"] == "same-origin"
+        assert headers["x-frame-options"] == "DENY"
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["cache-control"] in ("no-store", "no-cache")
+        assert re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", headers["date"])
+        assert int(headers["content-length"]) == len(reply.body)
+        assert "server" not in headers and not any(name.startswith("access-control") for name in headers)
+
+
+def test_a_request_reaches_its_handler_as_a_value(server: Server) -> None:
+    seen: list[Request] = []
+
+    def handler(request: Request) -> Response:
+        seen.append(request)
+        return Response(202, b"{}", headers=(("Location", "/x"),))
+
+    server.handlers[f"{API}/tasks"] = handler
+    data = request(
+        server.address, f"POST {API}/tasks?a=1", "Content-Type: application/json", token=TOKEN, body=b'{"task_id":"a"}'
+    )
+    reply = exchange(server.address, data)
+    assert (reply.status, reply.headers["location"]) == (202, "/x")
+    (one,) = seen
+    assert (one.method, one.path, one.query, one.body) == ("POST", f"{API}/tasks", {"a": ("1",)}, b'{"task_id":"a"}')
+    assert one.authorized and re.fullmatch(r"127\.0\.0\.1:\d+", one.client)
+    assert TOKEN not in repr(one)
+
+
+def test_a_request_may_come_in_pieces(server: Server) -> None:
+    server.handlers[f"{API}/validate"] = lambda request: Response(200, request.body)
+    data = request(
+        server.address, f"POST {API}/validate", "Content-Type: application/json", token=TOKEN, body=b'{"a":1}'
+    )
+    with connect(server.address) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for position in range(len(data)):
+            sock.sendall(data[position : position + 1])
+        assert receive(sock).body == b'{"a":1}'
+
+
+def test_head_is_get_without_the_body(server: Server) -> None:
+    head = exchange(server.address, request(server.address, f"HEAD {API}/status", token=TOKEN))
+    assert (head.status, head.body, head.headers["content-length"]) == (200, b"", "11")
+    refused = exchange(server.address, request(server.address, f"HEAD {API}/status"))
+    assert (refused.status, refused.body) == (401, b"")
+    events = exchange(server.address, request(server.address, f"HEAD {API}/events", token=TOKEN))
+    assert (events.status, events.body) == (200, b"")
+
+
+def test_a_body_that_waits_for_a_word_is_asked_for_once_the_gate_has_let_it_through(server: Server) -> None:
+    fields = ("Content-Type: application/json", "Content-Length: 2", "Expect: 100-continue")
+    for token, answers in ((TOKEN, b"HTTP/1.1 100 Continue\r\n\r\n"), ("wrong", b"HTTP/1.1 401 Unauthorized\r\n")):
+        with connect(server.address) as sock:
+            sock.sendall(request(server.address, f"POST {API}/validate", *fields, token=token))
+            assert sock.recv(len(answers), socket.MSG_WAITALL) == answers
+            if token == TOKEN:
+                sock.sendall(b"{}")
+                assert receive(sock).status == 200
+
+
+def test_what_follows_a_request_is_never_a_second_one(server: Server) -> None:
+    one = request(server.address, "GET /healthz", token=TOKEN)
+    assert exchange(server.address, one * 3).responses == 1
+    hidden = request(server.address, f"POST {API}/validate", "Content-Type: application/json", body=one)
+    assert (exchange(server.address, hidden).responses, exchange(server.address, hidden).status) == (1, 401)
+    chunked = request(server.address, f"POST {API}/validate", "Transfer-Encoding: chunked", token=TOKEN)
+    reply = exchange(server.address, chunked + b"0\r\n\r\n" + one)
+    assert (reply.responses, reply.status) == (1, 501)
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + b"A: bbbbbbbbbbb\r\n" * 400_000 + b"\r\n", 431),
+        (b"GET /\r\n\r\n", 0),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(100), 505),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)), 0),
+        (bytes(range(256)) * 8, 0),
+    ],
+    ids=["long line", "200 headers", "6 MB of headers", "HTTP/0.9", "HTTP/2", "TLS", "bytes"],
+)
+def test_what_is_no_request_is_refused_at_once(server: Server, data: bytes, status: int) -> None:
+    reply = exchange(server.address, data)
+    assert reply.status == status and reply.seconds < 2
+    assert server.get().status == 200
+    assert not server.log.lines
+
+
+@linux
+def test_a_huge_body_is_refused_before_it_comes(server: Server) -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1])
+
+    server.get()
+    before = resident()
+    for announced in (10**12, 10**6):
+        fields = ("Content-Type: application/json", f"Content-Length: {announced}")
+        reply = exchange(
+            server.address, request(server.address, f"POST {API}/tasks", *fields, token=TOKEN) + b"[" * 1000
+        )
+        assert (reply.status, reply.code) == (413, "too_large")
+        assert reply.seconds < 2
+    assert resident() - before < 256  # pages
+
+
+# ------------------------------------------------------------------------------------------------------- slow clients
+
+
+def drip(server: Server, data: bytes, every_s: float = 0.02) -> tuple[Reply, float]:
+    """Send a byte now and then until the other end closes; what came, and after how long."""
+    began = time.monotonic()
+    with connect(server.address) as sock:
+        sock.settimeout(every_s)
+        for position in range(len(data)):
+            try:
+                sock.sendall(data[position : position + 1])
+                first = sock.recv(1)
+            except socket.timeout:
+                continue
+            except ConnectionError:
+                first = b""
+            sock.settimeout(5)
+            return Reply(first + receive(sock).raw, 0), time.monotonic() - began
+    raise AssertionError("it was never cut")
+
+
+def test_a_client_of_a_byte_now_and_then_is_cut_at_the_deadline(start: Callable[..., Server]) -> None:
+    server = start(request_s=0.4, linger_s=0.1)
+    line = request(server.address, f"GET /{'x' * 2000}")
+    body = request(
+        server.address, f"POST {API}/validate", "Content-Type: application/json", "Content-Length: 500", token=TOKEN
+    )
+    for data in (line, body):
+        reply, seconds = drip(server, data)
+        assert (reply.status, reply.code) == (408, "timeout")
+        assert 0.35 < seconds < 1.5
+
+
+def test_a_client_that_says_nothing_is_closed_at_the_deadline(start: Callable[..., Server]) -> None:
+    server = start(request_s=0.3)
+    with connect(server.address) as sock:
+        reply = receive(sock)
+    assert (reply.raw, 0.2 < reply.seconds < 1.5) == (b"", True)
+
+
+def test_two_hundred_slow_clients_keep_nobody_out(start: Callable[..., Server]) -> None:
+    server = start()
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(socket.socket()) for _ in range(200)]
+        for sock in socks:
+            sock.setblocking(False)
+            sock.connect_ex(server.address)
+        eventually(lambda: len(server.threads()) >= 32)
+        for sock in socks:
+            with contextlib.suppress(OSError):
+                sock.send(b"GET /healthz HTTP/1.1\r\nHost: ")
+        assert len(server.threads()) <= 40
+        time.sleep(0.15)  # all of them are slow by now
+        for _ in range(20):
+            reply = server.get()
+            assert reply.status == 200 and reply.seconds < 1
+        assert len(server.threads()) <= 40
+    assert len([line for line in server.log.lines if "connections are open" in line]) == 1
+
+
+def test_a_connection_too_many_is_closed_while_the_others_are_young(start: Callable[..., Server]) -> None:
+    server = start(connections=2, reading_s=30)
+    with connect(server.address) as one, connect(server.address) as two:
+        one.sendall(b"G")
+        two.sendall(b"G")
+        eventually(lambda: len(server.threads()) == 2)
+        with connect(server.address) as three:
+            assert receive(three).raw == b""
+        one.sendall(request(server.address, "GET /healthz")[1:])
+        assert receive(one).status == 200
+        eventually(lambda: len(server.threads()) == 1)
+        assert server.get().status == 200
+
+
+def test_one_whose_answer_is_being_made_does_not_give_way(start: Callable[..., Server]) -> None:
+    server = start(connections=1, reading_s=0.0, sending_s=0.0)
+    go = threading.Event()
+    began = threading.Event()
+
+    def slow(request: Request) -> Response:
+        began.set()
+        go.wait(10)
+        return Response(200, b"{}")
+
+    server.handlers[f"{API}/status"] = slow
+    with connect(server.address) as sock:
+        sock.sendall(request(server.address, f"GET {API}/status", token=TOKEN))
+        assert began.wait(10)
+        assert server.get().status == 0
+        go.set()
+        assert receive(sock).status == 200
+
+
+def test_a_client_that_does_not_read_is_cut(start: Callable[..., Server]) -> None:
+    server = start(send_s=0.2, slowest=10**9, linger_s=0.1)
+    server.handlers[f"{API}/status"] = lambda request: Response(200, bytes(50_000_000))
+    with connect(server.address) as sock:
+        sock.sendall(request(server.address, f"GET {API}/status", token=TOKEN))
+        eventually(lambda: len(server.threads()) == 1)
+        eventually(server.is_idle, within=3)
+        reply = receive(sock)
+        assert reply.reset and len(reply.body) < 50_000_000
+    assert not server.log.lines
+
+
+# ------------------------------------------------------------------------------------------------------------- events
+
+
+def endless(pieces: list[str]) -> Iterator[bytes]:
+    """Events every now and then; `pieces` gets a word when it ends."""
+    try:
+        while True:
+            yield b"event: ping\n\n"
+            time.sleep(0.02)
+    finally:
+        pieces.append("closed")
+
+
+def listening(server: Server, stack: contextlib.ExitStack) -> socket.socket:
+    sock = stack.enter_context(connect(server.address))
+    sock.sendall(request(server.address, f"GET {API}/events", token=TOKEN))
+    assert sock.recv(12, socket.MSG_WAITALL).startswith(b"HTTP/1.1 200")
+    return sock
+
+
+def test_listeners_are_counted_apart_and_no_more_than_sixteen(start: Callable[..., Server]) -> None:
+    server = start(connections=2)
+    closed: list[str] = []
+    server.handlers[f"{API}/events"] = lambda request: Response(
+        200, content_type="text/event-stream", stream=endless(closed)
+    )
+    with contextlib.ExitStack() as stack:
+        for _ in range(16):
+            listening(server, stack)
+        reply = server.get(f"{API}/events")
+        assert (reply.status, reply.code) == (503, "too_many_listeners")
+        assert server.get().status == 200
+    eventually(server.is_idle, "the listeners' threads end when the clients are gone")
+    assert len(closed) == 16  # the seventeenth was never begun
+    with contextlib.ExitStack() as stack:
+        listening(server, stack)
+    assert not server.log.lines
+
+
+def test_a_stream_that_fails_is_seen_as_an_error(server: Server) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"some of it"
+        raise ValueError("no more")
+
+    server.handlers[f"{API}/log"] = lambda request: Response(
+        200, content_type="application/octet-stream", stream=broken()
+    )
+    with connect(server.address) as sock:
+        sock.sendall(request(server.address, f"GET {API}/log", token=TOKEN))
+        assert receive(sock).reset
+    (line,) = eventually(lambda: server.log.lines)
+    assert "ValueError: no more (test_api_server.py:" in line
+
+
+def test_a_stream_that_ends_is_whole(server: Server) -> None:
+    server.handlers[f"{API}/log"] = lambda request: Response(200, stream=iter([b"a" * 100_000, b"b"]))
+    reply = server.get(f"{API}/log")
+    assert (reply.reset, reply.body) == (False, b"a" * 100_000 + b"b")
+    assert "content-length" not in reply.headers
+
+
+@linux
+def test_a_download_that_nobody_takes_leaves_no_descriptor(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "t.log"
+    path.write_bytes(b"a" * 8_000_000)
+
+    def handler(request: Request) -> Response:
+        time.sleep(0.02)  # the client may be gone before the first byte goes out
+        return Response(200, content_type="application/octet-stream", stream=LogReader().raw(str(path), 0))
+
+    server.handlers[f"{API}/log"] = handler
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(10):
+        head = exchange(server.address, request(server.address, f"HEAD {API}/log", token=TOKEN))
+        assert (head.status, head.body) == (200, b"")
+        with connect(server.address) as sock:
+            sock.sendall(request(server.address, f"GET {API}/log", token=TOKEN))
+            if number % 2:
+                sock.recv(1000)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # an RST at the close
+    eventually(server.is_idle, "the connections end")
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert not server.log.lines
+
+
+# ------------------------------------------------------------------------------------------------------------ trouble
+
+
+def raising(error: Exception) -> Handler:
+    def handler(request: Request) -> Response:
+        raise error
+
+    return handler
+
+
+@pytest.mark.parametrize(
+    ("handler", "status", "code", "logged"),
+    [
+        (raising(ValueError("secret\nsecond line")), 500, "internal", "http: bug in GET /api/scheduler/status: ValueE"),
+        (raising(OSError(24, "Too many open files")), 503, "unavailable", "no answer to GET /api/scheduler/status"),
+        (raising(Refused("ended", "over")), 409, "ended", ""),
+        (lambda request: Response(200, headers=(("X", "a\r\nSet-Cookie: b"),)), 500, "internal", "bug in"),
+        (lambda request: Response(299), 500, "internal", "bug in"),
+    ],
+)
+def test_what_fails_within_is_one_line_in_the_log_and_no_detail_outside(
+    server: Server, handler: Handler, status: int, code: str, logged: str
+) -> None:
+    server.handlers[f"{API}/status"] = handler
+    for _ in range(3):
+        reply = server.get(f"{API}/status")
+        assert (reply.status, reply.code) == (status, code)
+        assert b"secret" not in reply.raw and b"Traceback" not in reply.raw and b"Set-Cookie" not in reply.raw
+    assert [logged in line for line in server.log.lines] == ([True] if logged else [])
+
+
+def test_clients_that_vanish_leave_no_line(server: Server) -> None:
+    go = threading.Event()
+
+    def late(request: Request) -> Response:
+        go.wait(5)
+        return Response(200, bytes(1_000_000))
+
+    server.handlers[f"{API}/status"] = late
+    wholes = [
+        b"",
+        b"GET",
+        request(server.address, "GET /healthz"),
+        request(server.address, f"GET {API}/status", token=TOKEN),
+    ]
+    for data in wholes:
+        with connect(server.address) as sock:
+            sock.sendall(data)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close sends RST
+    go.set()
+    eventually(server.is_idle)
+    assert not server.log.lines
+    assert server.get().status == 200
+
+
+def test_wrong_tokens_are_one_line_without_the_token(server: Server) -> None:
+    for number in range(100):
+        assert server.get(f"{API}/status", token=f"guess-{number}-{TOKEN}").status == 401
+    assert server.get(f"{API}/status", token=None).status == 401
+    (line,) = server.log.lines
+    assert re.fullmatch(r"http: a request with a wrong token, from 127\.0\.0\.1:\d+", line)
+
+
+@linux
+def test_without_descriptors_it_waits_quietly_and_goes_on_by_itself(server: Server) -> None:
+    assert server.get().status == 200
+    with socket.socket() as sock:
+        sock.settimeout(5)
+        with few_descriptors(0):
+            sock.connect(server.address)
+            sock.sendall(request(server.address, "GET /healthz"))
+            used = time.process_time()
+            time.sleep(0.4)
+            assert time.process_time() - used < 0.08
+        assert receive(sock).status == 200
+    (line,) = server.log.lines
+    assert "no connection can be accepted" in line and "Too many open files" in line
+
+
+# ---------------------------------------------------------------------------------------------------------- beginning
+
+
+def test_it_listens_on_any_address_that_is_there(start: Callable[..., Server]) -> None:
+    try:
+        server = start(host="::1")
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    assert server.api.url == f"http://[::1]:{server.address[1]}"
+    host = f"[::1]:{server.address[1]}"
+    assert exchange(server.address, request(server.address, "GET /healthz", host=host)).status == 200
+
+
+def test_an_address_that_is_taken_is_an_error(server: Server) -> None:
+    settings = HttpSettings(True, "127.0.0.1", server.address[1], False, ())
+    second = ApiServer(settings, TOKEN.encode(), None, logging.Logger("test"))
+    with pytest.raises(OSError):
+        second.start()
+    second.close()
+
+
+@linux
+def test_it_sleeps_while_nobody_comes(server: Server) -> None:
+    server.get()
+    (accepting,) = [thread for thread in threading.enumerate() if thread.name == "http"]
+    assert sleeps(accepting)
+
+
+def test_heavy_modules_are_not_imported() -> None:
+    code = "import sys, minisched.api.server; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=True)
+    heavy = {"http", "http.server", "http.client", "email", "ssl", "hashlib", "hmac", "socketserver"}
+    assert not heavy & set(done.stdout.split())
+
+
+# ---------------------------------------------------------------------------------------------------------------- end
+
+
+def test_close_takes_no_second_from_idle_clients_and_listeners(start: Callable[..., Server]) -> None:
+    server = start()
+    server.handlers[f"{API}/events"] = lambda request: Response(
+        200, content_type="text/event-stream", stream=endless([])
+    )
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(connect(server.address)) for _ in range(10)]
+        socks.append(listening(server, stack))
+        eventually(lambda: len(server.threads()) == 11)
+        began = time.monotonic()
+        server.api.close(10)
+        assert time.monotonic() - began < 5
+        for sock in socks:
+            receive(sock)
+        with pytest.raises(OSError):
+            connect(server.address, 1)
+
+
+def test_close_lets_the_answers_under_way_out(start: Callable[..., Server]) -> None:
+    server = start()
+    began = threading.Event()
+
+    def slow(request: Request) -> Response:
+        began.set()
+        time.sleep(0.2)
+        return Response(200, b"{}")
+
+    server.handlers[f"{API}/status"] = slow
+    with connect(server.address) as sock:
+        sock.sendall(request(server.address, f"GET {API}/status", token=TOKEN))
+        assert began.wait(5)
+        server.api.close(2.0)
+        assert receive(sock).status == 200
+
+
+def test_close_waits_for_no_answer_past_its_deadline(start: Callable[..., Server]) -> None:
+    server = start()
+    go, began = threading.Event(), threading.Event()
+
+    def stuck(request: Request) -> Response:
+        began.set()
+        go.wait(10)
+        return Response(200)
+
+    server.handlers[f"{API}/status"] = stuck
+    with connect(server.address) as sock:
+        sock.sendall(request(server.address, f"GET {API}/status", token=TOKEN))
+        assert began.wait(5)
+        start_s = time.monotonic()
+        server.api.close(0.2)
+        assert time.monotonic() - start_s < 5  # not the 10 s of the answer
+        go.set()
+        assert receive(sock).status == 200  # it is not cut either
+
+
+def test_the_address_is_free_when_close_returns(start: Callable[..., Server]) -> None:
+    first = start()
+    settings = HttpSettings(True, "127.0.0.1", first.address[1], False, ())
+    for _ in range(20):
+        first.api.close(0.0)
+        first.api = ApiServer(settings, TOKEN.encode(), None, logging.Logger("test"), respond=lambda *_: Response(200))
+        first.api.start()
+        assert first.get().status == 200
+
+
+def test_close_under_load_ends_within_a_second_and_leaves_nothing(start: Callable[..., Server]) -> None:
+    server = start()
+    done = threading.Event()
+    statuses: list[int] = []
+
+    def hammer() -> None:
+        while not done.is_set():
+            try:
+                statuses.append(server.get().status)
+            except OSError:
+                continue
+
+    hammers = [threading.Thread(target=hammer) for _ in range(4)]
+    for thread in hammers:
+        thread.start()
+    eventually(lambda: len(statuses) > 100)
+    began = time.monotonic()
+    server.api.close()
+    seconds = time.monotonic() - began
+    done.set()
+    for thread in hammers:
+        thread.join()
+    assert seconds < 1
+    eventually(server.is_idle)
+    assert set(statuses) <= {200, 0}
+
+
+# ----------------------------------------------------------------------------------------------------------- the page
+
+
+def test_the_table_has_every_file_of_the_page() -> None:
+    assert sorted(static_files.FILES) == sorted(path.name for path in (ROOT / "minisched/api/static").iterdir())
+
+
+@pytest.mark.parametrize("path", static_files.NAMES)
+def test_each_file_of_the_page_is_served_without_a_token_and_once(server: Server, path: str) -> None:
+    name = static_files.NAMES[path]
+    reply = server.get(path, token=None)
+    assert reply.status == 200
+    assert reply.body == (ROOT / "minisched/api/static" / name).read_bytes()
+    assert reply.headers["content-type"] == static_files.TYPES[Path(name).suffix]
+    again = server.get(path, f"If-None-Match: W/{reply.headers['etag']}", token=None)
+    assert (again.status, again.body, again.headers["etag"]) == (304, b"", reply.headers["etag"])
+    assert server.get(path, 'If-None-Match: "0-0"', token=None).status == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/app.js", "/index.html", "/app.js/", "/APP.JS", "/static_files.py", "/.", "/app.js%20"]
+)
+def test_nothing_else_is_a_file(server: Server, path: str) -> None:
+    assert server.get(path).status in (400, 404)
+    assert exchange(server.address, request(server.address, "DELETE /app.js")).status == 405
+
+
+def test_the_page_is_read_from_a_zip_too(tmp_path: Path) -> None:
+    archive = tmp_path / "minisched.pyz"
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in (ROOT / "minisched").rglob("*"):
+            if path.suffix in (".py", *static_files.TYPES):
+                file.write(path, path.relative_to(ROOT))
+    code = "from minisched.api import static_files as s, message as m; print(s.respond(m.Request('GET', '/')).body)"
+    env = {**environment(), "PYTHONPATH": str(archive)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env, cwd=tmp_path, check=True)
+    assert done.stdout.decode().strip() == repr((ROOT / "minisched/api/static/index.html").read_bytes())

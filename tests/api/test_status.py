@@ -1,0 +1,143 @@
+"""The engine as a whole: status, health, metrics."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from minisched.model import LocalizedText, Problem, Status
+from support.api import Api
+from support.config import task
+from support.store import NOW, make
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    one = Api(tmp_path / "home", task("a"), task("b", enabled=False, task_tags=['quo"te']), max_running=3)
+    yield one
+    one.close()
+
+
+def break_history(api: Api) -> None:
+    with closing(sqlite3.connect(api.database)) as db:
+        db.execute("PRAGMA user_version = 99")
+
+
+def test_the_status_tells_the_engine(api: Api) -> None:
+    api.record(make("a", Status.SUCCESS))
+    api.record(make("gone", Status.SUCCESS))
+    problem = Problem(
+        "tasks[0] (a): task_nice", LocalizedText("is 99; expected less", "值为 99；应更小"), path="task_nice"
+    )
+    api.board.engine = api.board.engine._replace(
+        problems={"files": "logs/ is full"}, config_problems=(problem,), running=2, started=NOW - 60
+    )
+    found = api.get("/status").json
+    assert found["version"] == "1.2.3"
+    assert (found["uptime"], found["started_time"]) == (60, "2026-11-18T11:05:40.500+00:00")
+    assert (found["tasks"], found["disabled"], found["running"], found["max_running"]) == (2, 1, 2, 3)
+    assert (found["counts"]["success"], found["counts"]["idle"], found["counts"]["missed"]) == (1, 1, 0)
+    assert found["problems"] == [{"about": "files", "message": "logs/ is full"}]
+    assert found["config"]["problems"] == [
+        {
+            "file": "tasks/config.json",
+            "place": "tasks[0] (a): task_nice",
+            "place_words": {"en": "tasks[0] (a): task_nice", "zh": "tasks[0] (a): task_nice"},
+            "path": "task_nice",
+            "message": "is 99; expected less",
+            "words": {"en": "is 99; expected less", "zh": "值为 99；应更小"},
+        }
+    ]
+    assert found["history"]["runs"] == 2
+    assert found["history"]["bytes"] > 10_000
+    assert found["disk"]["free_bytes"] <= found["disk"]["total_bytes"]
+    assert found["clock"]["sane"] is True
+    assert found["stopping"] is False
+
+
+def test_the_status_is_told_without_the_history_and_the_file_too(api: Api) -> None:
+    break_history(api)
+    api.config.unlink()
+    found = api.get("/status").json
+    assert [problem["about"] for problem in found["problems"]] == ["history"]
+    assert (found["history"]["runs"], found["config"]["hash"]) == (None, None)
+    api.board.engine = api.board.engine._replace(problems={"history": "locked"})
+    assert api.get("/status").json["problems"] == [{"about": "history", "message": "locked"}]
+
+
+def test_what_the_system_does_not_tell_is_null(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    api.ports = api.ports._replace(home=str(api.path / "none"))
+    api.now = 5.0
+    found = api.get("/status").json
+    assert (found["disk"], found["history"]["bytes"]) == ({"free_bytes": None, "total_bytes": None}, 0)
+    assert (found["clock"]["sane"], found["uptime"]) == (False, 0)
+    monkeypatch.setattr("os.sysconf", lambda name: int("x"))
+    assert "minisched_memory_bytes" not in samples(api.get("/metrics").body.decode())
+
+
+def test_health_is_open_and_tells_why_with_the_token_only(api: Api) -> None:
+    for path in ("/healthz", "/healthz"):
+        assert api.get(path, authorized=False).json == {"status": "ok"}
+    assert api.get("/healthz").json == {"status": "ok", "reasons": []}
+    api.board.engine = api.board.engine._replace(
+        problems={"files": "logs/ is full", "config": "task_nice is 99"}, stopping=True, beat=api.ports.monotonic() - 20
+    )
+    found = api.get("/healthz", authorized=False)
+    assert (found.status, found.json) == (503, {"status": "degraded"})
+    reasons = api.get("/healthz").json["reasons"]
+    assert reasons[:2] == ["files: logs/ is full", "config: task_nice is 99"]
+    assert re.fullmatch(r"the engine's loop has stood still for 2\d s", reasons[2])
+    assert reasons[3:] == ["the engine is stopping"]
+    api.board.engine = api.board.engine._replace(config_problems=(Problem("x", LocalizedText("is wrong", "有误")),))
+    assert "tasks/config.json: x is wrong" in api.get("/healthz").json["reasons"]
+
+
+def samples(text: str) -> dict[str, float]:
+    """By name with labels; each line must be of Prometheus' form, each metric have its help and type."""
+    found: dict[str, float] = {}
+    told = set()
+    for line in text.splitlines():
+        if line.startswith("#"):
+            _, kind, name, _ = line.split(" ", 3)
+            told.add((kind, name))
+        else:
+            match = re.fullmatch(r'([a-z_]+)(\{(?:[a-z_]+="(?:[^"\\]|\\.)*",?)*\})? (\S+)', line)
+            assert match, line
+            assert {("HELP", match[1]), ("TYPE", match[1])} <= told
+            found[f"{match[1]}{match[2] or ''}"] = float(match[3])
+    return found
+
+
+def test_the_metrics_are_prometheus_text(api: Api) -> None:
+    api.record(make("a", Status.SUCCESS, start_time=NOW, end_time=NOW + 3, duration=2.5))
+    api.record(make("a", Status.TECHNICAL_FAILURE, end_time=NOW + 9, duration=0.5))
+    api.publish("a", next_start=NOW + 60)
+    api.board.engine = api.board.engine._replace(problems={'a "quoted"\nthing': "x"}, running=1)
+    found = api.get("/metrics")
+    assert found.response.content_type == "text/plain; version=0.0.4; charset=utf-8"
+    values = samples(found.body.decode())
+    assert values['minisched_tasks{status="technical_failure"}'] == 1
+    assert values['minisched_tasks{status="idle"}'] == 1
+    assert values["minisched_tasks_disabled"] == 1
+    assert values['minisched_problem{about="a \\"quoted\\"\\nthing"}'] == 1
+    assert values['minisched_task_consecutive_failures{task_id="a"}'] == 1
+    assert values['minisched_task_last_success_time_seconds{task_id="a"}'] == NOW + 3
+    assert values['minisched_task_last_duration_seconds{task_id="a"}'] == 0.5
+    assert values['minisched_task_next_start_time_seconds{task_id="a"}'] == NOW + 60
+    assert values['minisched_task_history_runs{task_id="a"}'] == 2
+    assert (values["minisched_running_processes"], values["minisched_healthy"]) == (1, 0)
+    assert values["minisched_memory_bytes"] > 1_000_000
+    assert api.get("/metrics").body.decode().startswith("# HELP minisched_info")
+    assert api.get("/metrics", authorized=False).code == "unauthorized"
+
+
+def test_the_metrics_that_need_no_history_are_told_without_it(api: Api) -> None:
+    break_history(api)
+    values = samples(api.get("/metrics").body.decode())
+    assert values["minisched_max_running"] == 3
+    assert not any("task_id" in name or "{status=" in name for name in values)

@@ -1,0 +1,113 @@
+"""The chart's past and future, and what a schedule text means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from minisched.model import Status
+from support.api import Api
+from support.config import task
+from support.store import NOW, make
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    one = Api(
+        tmp_path / "home",
+        task("hourly", task_schedule="0 * * * *"),
+        task("often", task_schedule=["@every 60s", "30 2 * * *"], task_timezone="Asia/Shanghai"),
+        task("jittered", task_schedule="0 12 * * *", task_jitter="10m"),
+        task("off", task_schedule="0 * * * *", enabled=False),
+        task("never"),
+    )
+    yield one
+    one.close()
+
+
+def test_a_lane_has_its_past_and_its_due_times(api: Api) -> None:
+    old = make("hourly", Status.SUCCESS, created_time=NOW - 90_000)
+    api.record(old)
+    recent = api.record(make("hourly", Status.SUCCESS, created_time=NOW - 60, start_time=NOW - 59, duration=1.0))
+    long_running = api.record(make("never", Status.RUNNING, created_time=NOW - 90_000, start_time=NOW - 90_000))
+    missed = make("hourly", Status.MISSED, created_time=NOW - 30, scheduled_time=int(NOW) - 3600)
+    last = api.record(missed)
+    found = api.get("/timeline").json
+    assert (found["from"], found["now"], found["to"]) == (
+        "2026-11-17T11:06:40.500+00:00",
+        "2026-11-18T11:06:40.500+00:00",
+        "2026-11-19T11:06:40.500+00:00",
+    )
+    lanes = {lane["task_id"]: lane for lane in found["lanes"]}
+    assert list(lanes) == ["hourly", "often", "jittered", "off", "never"]
+    assert [run["run_id"] for run in lanes["hourly"]["runs"]] == [recent, last]
+    assert lanes["hourly"]["runs"][1] == {
+        "run_id": last,
+        "status": "missed",
+        "trigger": "schedule",
+        "start_time": None,
+        "end_time": "2026-11-18T11:06:40.500+00:00",
+        "scheduled_time": "2026-11-18T10:06:40+00:00",
+    }
+    assert [run["run_id"] for run in lanes["never"]["runs"]] == [long_running]
+    assert len(lanes["hourly"]["due"]) == 24
+    assert lanes["hourly"]["due"][0] == "2026-11-18T12:00:00+00:00"
+    assert (len(lanes["often"]["due"]), found["truncated"]) == (50, True)
+    assert [lane["due_truncated"] for lane in lanes.values()] == [False, True, False, False, False]
+    assert lanes["often"]["due"][0] == "2026-11-18T19:07:00+08:00"
+    [start] = lanes["jittered"]["due"]
+    assert "2026-11-18T12:00:00" < start < "2026-11-18T12:10:00"
+    assert (lanes["off"]["due"], lanes["never"]["due"]) == ([], [])
+
+
+def test_the_span_is_asked_for(api: Api) -> None:
+    api.record(make("hourly", Status.SUCCESS, created_time=NOW - 7200))
+    for hours, runs, due in ((1, 0, 1), (3, 1, 3)):
+        lane = api.get(f"/timeline?hours={hours}").json["lanes"][0]
+        assert (len(lane["runs"]), len(lane["due"])) == (runs, due)
+    assert api.get("/timeline?hours=169").code == "bad_request"
+
+
+def test_due_times_that_are_all_told_are_not_called_cut(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    for most, cut in ((24, False), (23, True)):
+        monkeypatch.setattr("minisched.api.timeline.MOST_DUE", most)
+        lane = api.get("/timeline").json["lanes"][0]
+        assert (len(lane["due"]), lane["due_truncated"]) == (most, cut)
+
+
+def test_too_many_runs_are_cut_and_told(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minisched.api.timeline.MOST_RUNS", 3)
+    ids = [api.record(make("never", Status.SUCCESS)) for _ in range(5)]
+    found = api.get("/timeline?hours=1").json
+    assert [run["run_id"] for run in found["lanes"][4]["runs"]] == ids[2:]
+    assert found["truncated"]
+
+
+def test_schedule_texts_are_told_in_times_and_words(api: Api) -> None:
+    found = api.get("/preview?schedule=30 2 * * mon-fri&timezone=Europe/Berlin&count=2".replace(" ", "%20")).json
+    assert found == {
+        "times": ["2026-11-19T02:30:00+01:00", "2026-11-20T02:30:00+01:00"],
+        "words": {"en": "at 02:30, Monday to Friday", "zh": "周一至周五 02:30"},
+    }
+    both = api.get("/preview?schedule=@every%2090s&schedule=@at%202026-11-18T11:07:00&count=3").json
+    assert both["times"] == [
+        "2026-11-18T11:07:00+00:00",
+        "2026-11-18T11:07:30+00:00",
+        "2026-11-18T11:09:00+00:00",
+    ]
+    assert both["words"]["en"] == "every 1 minute and 30 seconds; once, on 2026-11-18 at 11:07"
+    assert api.get("/preview?schedule=@reboot").json["times"] == []
+    assert len(api.get("/preview?schedule=@hourly").json["times"]) == 5
+
+
+def test_what_is_no_schedule_is_told_at_its_field(api: Api) -> None:
+    found = api.get("/preview?schedule=61%20*%20*%20*%20*&timezone=Europe/Berlim")
+    assert (found.status, found.code) == (422, "invalid_config")
+    problems = found.json["error"]["problems"]
+    assert [problem["path"] for problem in problems] == ["task_schedule", "task_timezone"]
+    assert problems[0]["message"].startswith("minute")
+    assert "Europe/Berlin" in problems[1]["message"]
+    found = api.get("/preview?schedule=@hourly&schedule=&schedule=x")
+    assert [problem["path"] for problem in found.json["error"]["problems"]] == ["task_schedule[1]", "task_schedule[2]"]

@@ -1,0 +1,168 @@
+"""`trigger`, `stop`, `enable`, `disable`, `reload`: asked of a real engine through its API."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import time
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minisched.cli.client import _follow
+from support.programs import Home, alive, eventually
+
+PAGE = {"port": 0}
+
+
+@pytest.fixture
+def engine(home: Home) -> Home:
+    home.write(
+        {"task_id": "hello", "task_exec": 'echo "hello $NAME"; printf "no end"'},
+        {"task_id": "fails", "task_exec": "echo failing >&2; exit 75"},
+        {"task_id": "killed", "task_exec": "kill -9 $$"},
+        {"task_id": "long", "task_exec": "echo begun; sleep 60", "task_schedule": "0 0 1 1 *"},
+        {"task_id": "escape", "task_exec": r"printf '\033[31mred\n'"},
+        http=PAGE,
+    )
+    home.start()
+    eventually(lambda: json.loads((home.path / "var" / "lock").read_text())["url"], "the page is up")
+    return home
+
+
+def test_trigger_runs_a_task_and_tells_the_run(engine: Home) -> None:
+    done = engine.run("trigger", "hello")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "run 1 of hello was asked for; `minisched logs --run 1` shows it\n"
+    eventually(lambda: engine.ended("hello"))
+    assert engine.json("trigger", "hello")["run_id"] == 2
+    assert engine.rows()[0]["trigger"] == "manual"
+    assert "hello: run by hand, asked by" in engine.engine_log()
+
+
+def test_trigger_wait_follows_the_output_and_ends_as_the_task_does(engine: Home) -> None:
+    done = engine.run("trigger", "hello", "--wait", "--env", "NAME=you")
+    assert done.returncode == 0
+    assert "hello you" in done.stdout and "no end" in done.stdout
+    done = engine.run("trigger", "fails", "--wait")
+    assert done.returncode == 75
+    assert "failing" in done.stdout
+    assert "technical_failure (exit_code: exit code 75)" in done.stderr
+    assert engine.run("trigger", "killed", "--wait").returncode == 128 + signal.SIGKILL
+    done = engine.run("trigger", "escape", "--wait")
+    assert "\x1b" not in done.stdout and "\\x1b[31mred" in done.stdout
+    run = json.loads(engine.run("trigger", "fails", "--wait", "--json").stdout)
+    assert (run["status"], run["exit_code"]) == ("technical_failure", 75)
+
+
+def test_output_is_followed_past_a_page_that_has_none_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """A request goes through a part of the log only, in which there may be other runs' lines alone."""
+    pages = {"": ("first\n", "1", False), "?offset=1": ("", "2", False), "?offset=2": ("last\n", "3", True)}
+
+    class Told:
+        def call(self, method: str, path: str) -> Any:
+            return {"status": "success", "reason": "", "detail": "", "attempts": []}
+
+        def ask(self, method: str, path: str) -> Any:
+            text, after, at_end = pages.pop(path.partition("/log")[2])
+            return 200, {"text": text, "next_offset": after, "at_end": at_end}
+
+    assert _follow(Namespace(json=False), Told(), 7) == 0  # type: ignore[arg-type]
+    assert (capsys.readouterr().out, pages) == ("first\nlast\n", {})
+
+
+def test_a_task_that_runs_already_is_skipped_and_says_so(engine: Home) -> None:
+    engine.run("trigger", "long")
+    done = engine.run("trigger", "long", "--wait")
+    assert done.returncode == 1
+    assert "skipped (overlap" in done.stderr
+
+
+def test_stop_ends_a_run_with_its_process(engine: Home) -> None:
+    run_id = engine.json("trigger", "long")["run_id"]
+    pid = eventually(lambda: engine.rows("long")[0]["attempts"] and engine.rows("long")[0]["attempts"][0]["pid"])
+    done = engine.run("stop", str(run_id))
+    assert (done.returncode, done.stdout) == (0, f"run {run_id} of long is told to end\n")
+    (row,) = eventually(lambda: engine.ended("long"))
+    assert (row["status"], row["reason"]) == ("cancelled", "user")
+    assert not alive(pid)
+    done = engine.run("stop", str(run_id))
+    assert done.returncode == 1 and "has ended" in done.stderr
+    done = engine.run("stop", "999")
+    assert done.returncode == 1 and "999" in done.stderr
+
+
+def test_disable_and_enable_write_the_config_and_hold_at_once(engine: Home) -> None:
+    assert engine.run("disable", "long").stdout.startswith("long is disabled")
+    task = next(one for one in json.loads(engine.config.read_text())["tasks"] if one["task_id"] == "long")
+    assert task["enabled"] is False
+    assert next(one for one in engine.json("list") if one["task_id"] == "long")["next_run_time"] is None
+    assert engine.json("enable", "long")["next_run_time"]
+    assert "long" in engine.engine_log()
+
+
+def test_reload_tells_the_problems_of_the_file(engine: Home) -> None:
+    assert engine.run("reload").stdout == "the config is in force\n"
+    engine.write({"task_id": "hello", "task_exec": "true", "task_timeout": "5 min"}, http=PAGE)
+    done = engine.run("reload")
+    assert done.returncode == 1
+    assert 'task_timeout is "5 min"; expected a duration' in done.stderr
+
+
+def test_what_stands_in_the_way_is_told_with_the_way_out(home: Home, tmp_path: Path) -> None:
+    home.write({"task_id": "a", "task_exec": "true"})
+    done = home.run("trigger", "a")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no engine runs on" in done.stderr and "minisched exec" in done.stderr
+    process = home.start()
+    done = home.run("trigger", "a")
+    assert done.returncode == 1
+    assert "http.enabled is false" in done.stderr and f"kill -HUP {process.pid}" in done.stderr
+    home.write({"task_id": "a", "task_exec": "true"}, http=PAGE)  # the page comes up by the reload
+    eventually(lambda: home.run("trigger", "a").returncode == 0)
+    for arguments, word in ((("trigger", "b"), "b"), (("trigger", "../x"), "x"), (("enable", "b"), "b")):
+        done = home.run(*arguments)
+        assert done.returncode == 1 and word in done.stderr and "Traceback" not in done.stderr
+    (home.path / "var" / "token").chmod(0o644)
+    assert "chmod 600" in home.run("trigger", "a").stderr
+
+
+def test_a_port_that_is_taken_keeps_no_task_from_running_and_is_had_later(home: Home) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        home.write({"task_id": "a", "task_exec": "true", "task_schedule": "@every 1s"}, http={"port": port})
+        home.start()
+        eventually(lambda: home.ended("a"))
+        assert f"the page cannot be served at 127.0.0.1:{port}" in home.engine_log()
+    home.write({"task_id": "a", "task_exec": "true"}, http={"port": port, "public_status": True})
+    eventually(lambda: f"the page and the API are at http://127.0.0.1:{port}" in home.engine_log())
+
+
+def test_the_address_with_its_token_is_printed_once(home: Home) -> None:
+    home.write({"task_id": "a", "task_exec": "true"}, http=PAGE)
+    process = home.start()
+    assert process.stdout
+    lines = [process.stdout.readline() for _ in range(3)]
+    token = (home.path / "var" / "token").read_text().strip()
+    assert lines[2].startswith("page: http://127.0.0.1:") and lines[2].endswith(f"/#token={token}\n")
+    assert (home.path / "var" / "token").stat().st_mode & 0o777 == 0o600
+    assert token not in home.engine_log()
+    begun = time.monotonic()
+    assert home.stop() == 0
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize(("mode", "text"), [(0o644, None), (0o600, ""), (0o600, "short\n")])
+def test_an_unsafe_token_refuses_the_start_before_anything_runs(home: Home, mode: int, text: str | None) -> None:
+    home.write({"task_id": "a", "task_exec": "touch ran", "task_schedule": "@reboot"}, http=PAGE)
+    (home.path / "var").mkdir(mode=0o700)
+    token = home.path / "var" / "token"
+    token.write_text("x" * 43 if text is None else text)
+    token.chmod(mode)
+    done = home.run("run", timeout=10)
+    assert done.returncode == 78
+    assert str(token) in done.stderr
+    assert not (home.path / "ran").exists()

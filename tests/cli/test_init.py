@@ -1,0 +1,152 @@
+"""`init`, `validate`, `schema`: making a home and checking it; and what an installed package needs for it."""
+
+from __future__ import annotations
+
+import configparser
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.cli import Cli
+from support.programs import ROOT, Home, environment, eventually, minisched
+
+NAMES = ("config.json", "example_task_script.py", "example_task_script.sh")
+
+
+def test_init_makes_a_home_that_is_valid_and_runs(home: Home, cli: Cli) -> None:
+    shutil.rmtree(home.path)
+    done = cli("init")
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        *(f"made  {home.path}/tasks/{name}" for name in NAMES),
+        f"next: minisched --home {home.path} validate, then minisched --home {home.path} run",
+    ]
+    assert [path.stat().st_mode & 0o111 != 0 for path in (home.path / "tasks" / name for name in NAMES)] == [
+        False,
+        True,
+        True,
+    ]
+    assert cli("validate").returncode == 0
+    home.start()
+    eventually(lambda: home.json("status")["engine"]["running"])
+    assert home.stop() == 0
+
+
+def test_init_overwrites_nothing_whatever_stands_there(home: Home, cli: Cli) -> None:
+    tasks = home.path / "tasks"
+    home.config.write_text("mine")
+    (tasks / NAMES[1]).symlink_to(home.path / "nowhere")
+    (tasks / NAMES[2]).mkdir()
+    done = cli("init")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [f"kept  {tasks / name}" for name in NAMES]
+    assert home.config.read_text() == "mine" and not (home.path / "nowhere").exists()
+
+
+def test_init_adds_what_is_missing(home: Home, cli: Cli) -> None:
+    home.config.write_text("mine")
+    assert [line.split()[0] for line in cli("init").stdout.splitlines()] == ["kept", "made", "made", "next:"]
+
+
+def test_init_where_it_cannot_says_why(tmp_path: Path, cli: Cli) -> None:
+    cli.home = tmp_path / "file"
+    cli.home.write_text("")
+    done = cli("init")
+    assert done.returncode == 1 and done.stderr == f"minisched: {cli.home}: File exists\n"
+    cli.home = tmp_path / "home"
+    cli.home.mkdir()
+    (cli.home / "tasks").write_text("")
+    assert cli("init").stderr == f"minisched: {cli.home}/tasks: File exists\n"
+
+
+def test_init_under_an_open_umask_makes_a_home_that_is_accepted(tmp_path: Path) -> None:
+    where = tmp_path / "a home"
+    where.mkdir(0o755)
+    script = f"umask 000; {sys.executable} -m minisched --home {shlex.quote(str(where))} init"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env=environment(), check=True)
+    assert f"--home '{where}' validate" in done.stdout
+    assert minisched("validate", home=where).returncode == 0
+
+
+def test_an_installed_package_brings_the_samples_along(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    shutil.copytree(ROOT / "minisched", site / "minisched", ignore=shutil.ignore_patterns("__pycache__"))
+    (site / "minisched" / "sample").mkdir()
+    for name in NAMES:
+        shutil.copy(ROOT / "tasks" / name, site / "minisched" / "sample")
+    env = {**environment(), "PYTHONPATH": str(site)}
+    command = [sys.executable, "-m", "minisched", "--home", str(tmp_path / "home"), "init"]
+    subprocess.run(command, check=True, env=env, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    for name in NAMES:
+        assert (tmp_path / "home" / "tasks" / name).read_bytes() == (ROOT / "tasks" / name).read_bytes()
+
+
+def test_setup_cfg_names_every_package_and_the_samples() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    found = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "minisched").rglob("__init__.py")}
+    assert set(setup["options"]["packages"].split()) == found | {"minisched.sample"}
+    assert "minisched.sample = tasks" in setup["options"]["package_dir"]
+    assert setup["options.package_data"]["minisched.sample"].split(", ") == list(NAMES)
+
+
+def test_validate_tells_a_summary_with_next_due_times(home: Home, cli: Cli) -> None:
+    home.write(
+        {"task_id": "a", "task_exec": "true", "task_schedule": "0 0 1 1 *"},
+        {"task_id": "b", "task_exec": "true", "task_dependencies": ["a"]},
+        {"task_id": "c", "task_exec": "true", "task_schedule": ["@daily", "@every 1h"], "enabled": False},
+    )
+    done = cli("validate")
+    assert done.returncode == 0 and done.stdout.startswith(f"{home.config} is valid: 3 tasks\n")
+    assert "-01-01T00:00:00+00:00  0 0 1 1 *" in done.stdout
+    assert "after a" in done.stdout and "disabled  " in done.stdout and "@daily | @every 1h" in done.stdout
+    listed = cli("validate", "--json").json
+    assert (listed["valid"], listed["problems"], len(listed["tasks"])) == (True, [], 3)
+    assert listed["tasks"][2]["next_run_time"] is None and not listed["tasks"][2]["enabled"]
+
+
+def test_validate_tells_all_problems_at_once(home: Home, cli: Cli) -> None:
+    home.write({"task_id": "a", "task_exec": "true", "task_timeout": "5 min", "task_retrys": 1}, {"task_id": "\x1b[2J"})
+    done = cli("validate")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert 'did you mean "task_retry"?' in done.stderr and 'task_timeout is "5 min"; expected a duration' in done.stderr
+    assert done.stderr.endswith("4 problems\n") and "\x1b" not in done.stderr
+    problems = cli("validate", "--json").json
+    assert problems["valid"] is False and len(problems["problems"]) == 4
+    assert set(problems["problems"][0]) == {"place", "message"}
+
+
+def test_validate_takes_another_file(home: Home, cli: Cli, tmp_path: Path) -> None:
+    other = tmp_path / "other.json"
+    other.write_text('{"version": 1, "tasks": []}')
+    assert cli("validate", str(other)).stdout == f"{other} is valid: 0 tasks\n"
+    for wrong in (str(tmp_path / "none.json"), str(tmp_path), "/dev/null"):
+        done = cli("validate", wrong)
+        assert done.returncode == 1 and done.stderr.endswith("\n1 problem\n")
+
+
+@pytest.mark.parametrize("command", ["run", None])
+def test_run_without_a_home_names_the_way_to_one(tmp_path: Path, command: str) -> None:
+    done = minisched(*([command] if command else []), home=tmp_path / "none")
+    assert done.returncode == 78 and "init` makes a home there" in done.stderr
+
+
+def test_the_home_is_that_of_the_option_else_of_the_environment_else_the_folder(home: Home) -> None:
+    home.write({"task_id": "here", "task_exec": "true"})
+    assert "here" in minisched("list", MINISCHED_HOME=str(home.path)).stdout
+    assert "here" in home.run("list", MINISCHED_HOME="/nowhere").stdout
+    command = [sys.executable, "-m", "minisched", "list"]
+    env = {**environment(), "PYTHONPATH": str(ROOT)}
+    assert b"here" in subprocess.run(command, cwd=home.path, env=env, check=True, capture_output=True).stdout
+
+
+def test_a_current_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = f"cd {gone} && rmdir {gone} && exec {sys.executable} -m minisched list"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env=environment(), check=False)
+    assert done.returncode == 1 and "No such file or directory" in done.stderr and "Traceback" not in done.stderr

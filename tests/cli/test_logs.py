@@ -1,0 +1,227 @@
+"""`minisched logs`: a task's output, of one run, of the last lines, or as it grows."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from support.cli import Cli, started
+from support.programs import Home, environment
+
+GAP = "minisched: a: some lines were rotated away or removed before they could be shown\n"
+
+
+@pytest.fixture
+def ran(home: Home) -> Home:
+    """A task with one run of three lines, the second hostile."""
+    home.write({"task_id": "a", "task_exec": r"echo one; printf '\033[2Jtwo\342\200\256\n'; echo three >&2"})
+    assert home.run("exec", "a").returncode == 0
+    return home
+
+
+def texts(done_or_text: str) -> list[str]:
+    """Lines without time and run."""
+    return [line.split("] ", 1)[1] for line in done_or_text.splitlines()]
+
+
+def following(home: Home, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    return started(home.path, "logs", "-f", *arguments)
+
+
+def put(home: Home, name: str, *lines: str) -> None:
+    (home.path / "logs").mkdir(exist_ok=True)
+    with open(home.path / "logs" / f"{name}.log", "a") as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
+def test_logs_show_the_last_lines_with_their_life_taken_out(ran: Home, cli: Cli) -> None:
+    lines = texts(cli("logs", "a").stdout)
+    assert lines[0].startswith("pid ") and lines[-1].startswith("exit 0 after ")
+    assert sorted(lines[1:4]) == ["\\x1b[2Jtwo\\u202e", "one", "three"]
+    assert len(texts(cli("logs", "a", "-n", "2").stdout)) == 2
+    assert len(texts(cli("logs", "a", "-n", "999999999").stdout)) == 5
+
+
+def test_a_task_without_output_is_no_failure(home: Home, cli: Cli) -> None:
+    home.write({"task_id": "a", "task_exec": "true"})
+    assert cli("logs", "a") == (0, "", "minisched: a has no output yet\n")
+    put(home, "a")
+    assert cli("logs", "a") == (0, "", "minisched: a has no output yet\n")
+
+
+def test_what_cannot_be_shown_is_told(ran: Home, cli: Cli) -> None:
+    assert cli("logs", "A").stderr == 'minisched: no task "A"; did you mean "a"?\n'
+    assert cli("logs", "../../etc/passwd").returncode == 1
+    assert cli("logs", "--run", "99").stderr == "minisched: no run 99 in the history\n"
+    assert cli("logs").returncode == cli("logs", "-f", "--run", "1").returncode == 2
+    assert cli("logs", "a", "-n", "0").returncode == 2
+
+
+def test_the_log_of_a_removed_task_or_under_a_broken_config_can_be_read(ran: Home, cli: Cli) -> None:
+    ran.write({"task_id": "b", "task_exec": "true"})
+    assert len(texts(cli("logs", "a").stdout)) == 5
+    ran.config.write_text("{")
+    done = cli("logs", "a")
+    assert (done.returncode, len(texts(done.stdout))) == (0, 5) and "tasks/config.json" in done.stderr
+    assert cli("logs", "nobody").returncode == 1
+    assert cli("logs", "-f").returncode == 1
+
+
+def test_one_run_is_shown_out_of_a_rotated_log(ran: Home, cli: Cli) -> None:
+    whole = cli("logs", "--run", "1").stdout
+    assert len(texts(whole)) == 5
+    log = ran.path / "logs" / "a.log"
+    log.rename(f"{log}.2026-11-22")
+    assert ran.run("exec", "a").returncode == 0
+    assert cli("logs", "--run", "1").stdout == cli("logs", "a", "--run", "1").stdout == whole
+    assert all("[2.1 " in line for line in cli("logs", "--run", "2").stdout.splitlines())
+    assert len(texts(cli("logs", "a").stdout)) == 10
+
+
+def test_of_a_log_that_is_gone_the_history_keeps_the_end_and_says_so(ran: Home, cli: Cli) -> None:
+    shutil.rmtree(ran.path / "logs")
+    done = cli("logs", "--run", "1")
+    assert done.returncode == 0 and "three" in done.stdout and "\\x1b[2Jtwo" in done.stdout
+    assert "is no longer in" in done.stderr and "from the history" in done.stderr
+
+
+def test_a_run_that_never_started_has_no_output(home: Home, cli: Cli) -> None:
+    home.write({"task_id": "a", "task_exec": "true", "task_env": {"A": {"from_env": "NOT_THERE_AT_ALL"}}})
+    home.run("exec", "a")
+    done = cli("logs", "--run", "1")
+    why = "spawn: task_env: A: environment variable NOT_THERE_AT_ALL is not set"
+    assert done.returncode == 1
+    assert done.stderr == f"minisched: run 1 of a has no output: it is technical_failure ({why})\n"
+
+
+def test_of_a_run_whose_beginning_is_gone_the_rest_is_shown_and_that_is_said(ran: Home, cli: Cli) -> None:
+    log = ran.path / "logs" / "a.log"
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join(lines[2:]))  # as where another file has got the inode: what was at the mark is elsewhere
+    done = cli("logs", "--run", "1")
+    assert (done.returncode, len(texts(done.stdout))) == (0, 3)
+    assert done.stderr == (
+        "minisched: the output of run 1 is no longer there from its beginning; what is left of it:\n"
+    )
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("/nowhere")], ids=["folder", "symlink"])
+def test_a_log_that_cannot_be_opened_is_told_and_the_end_of_the_output_shown(
+    home: Home, cli: Cli, make: Callable[[Path], None]
+) -> None:
+    home.write({"task_id": "a", "task_exec": "echo precious"})
+    log = home.path / "logs" / "a.log"
+    log.parent.mkdir()
+    make(log)
+    ran = home.run("exec", "a")
+    assert (ran.returncode, ran.stdout) == (0, "precious\n")
+    assert "minisched: output of run 1 of a could not be written to its log" in ran.stderr
+    done = cli("logs", "--run", "1")
+    assert (done.returncode, done.stdout) == (0, "precious\n")
+    assert done.stderr == (
+        f"minisched: the output of run 1 could not be written to {log}; the end of it, from the history:\n"
+    )
+    assert "output lost" in cli("history", "--run", "1").stdout
+    done = cli("logs", "a")
+    assert (done.returncode, done.stdout) == (1, "") and f"{log} is no regular file" in done.stderr
+
+
+def test_follow_goes_on_over_a_rotation_and_a_cut(home: Home) -> None:
+    home.write({"task_id": "a", "task_exec": "true"})
+    put(home, "a", "1", "2", "3")
+    log = home.path / "logs" / "a.log"
+    with following(home, "a", "-n", "2") as process:
+        assert process.stdout
+        assert [process.stdout.readline() for _ in range(2)] == ["2\n", "3\n"]
+        put(home, "a", "4")
+        assert process.stdout.readline() == "4\n"
+        put(home, "a", "5")
+        log.rename(f"{log}.2026-11-22")
+        put(home, "a", "6 \x1b[2J")
+        assert [process.stdout.readline() for _ in range(2)] == ["5\n", "6 \\x1b[2J\n"]
+        log.unlink()
+        put(home, "a", "7")
+        assert process.stdout.readline() == "7\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130 and process.stderr and process.stderr.read() == GAP
+
+
+def test_follow_says_where_lines_went_away_before_they_could_be_shown(home: Home) -> None:
+    home.write({"task_id": "a", "task_exec": "true"})
+    put(home, "a", "the first line", "the second line")
+    log = home.path / "logs" / "a.log"
+    with following(home, "a") as process:
+        assert process.stdout and process.stderr
+        assert [process.stdout.readline() for _ in range(2)] == ["the first line\n", "the second line\n"]
+        process.send_signal(signal.SIGSTOP)  # a pager that is not scrolled
+        # Rotated away, and the next file has the inode, as ext4 does it.
+        log.write_text("x" * log.stat().st_size + " none of the old lines\nanother\n")
+        process.send_signal(signal.SIGCONT)
+        assert process.stdout.readline().endswith("x none of the old lines\n")
+        assert process.stdout.readline() == "another\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130 and process.stderr.read() == GAP
+
+
+def test_follow_waits_for_a_log_that_appears_later(home: Home) -> None:
+    home.write({"task_id": "a", "task_exec": "true"}, {"task_id": "b", "task_exec": "true"})
+    put(home, "a", "one")
+    with following(home) as process:
+        assert process.stdout and process.stdout.readline() == "a: one\n"
+        put(home, "b", "two", "three")
+        assert [process.stdout.readline() for _ in range(2)] == ["b: two\n", "b: three\n"]
+
+
+def test_follow_shows_a_run_as_it_goes(home: Home) -> None:
+    home.write({"task_id": "a", "task_exec": "echo begin; until test -e go; do sleep 0.05; done; echo end"})
+    with (
+        following(home, "a") as process,
+        subprocess.Popen(
+            [sys.executable, "-m", "minisched", "--home", str(home.path), "exec", "a"],
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as run,
+    ):
+        assert process.stdout
+        first, second = (texts(process.stdout.readline())[0] for _ in range(2))
+        assert first.startswith("pid ") and second == "begin"
+        (home.path / "go").touch()
+        assert run.wait(20) == 0
+        assert texts(process.stdout.readline()) == ["end"]
+
+
+def test_follow_ends_when_nobody_reads_it_any_more(home: Home) -> None:
+    home.write({"task_id": "a", "task_exec": "true"})
+    put(home, "a", "one")
+    with following(home, "a") as process:
+        assert process.stdout and process.stdout.readline() == "one\n"
+        process.stdout.close()  # and nothing more is ever written to the log
+        assert process.wait(20) == 0 and process.stderr and process.stderr.read() == ""
+
+
+def test_following_a_thousand_quiet_logs_costs_little(home: Home) -> None:
+    home.write(*({"task_id": f"t{n}", "task_exec": "true"} for n in range(1000)))
+    for n in range(1000):
+        put(home, f"t{n}", "line")
+    with following(home) as process:
+        assert process.stdout
+        for _ in range(1000):
+            process.stdout.readline()
+
+        def used() -> float:
+            words = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+            return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+        before = used()
+        put(home, "t999", "new")
+        assert process.stdout.readline() == "t999: new\n"
+        assert used() - before < 0.5

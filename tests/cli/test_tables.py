@@ -1,0 +1,151 @@
+"""How the command line looks: widths, colours, help, and the answers to wrong use."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from minisched.cli.arguments import COMMANDS
+from minisched.cli.output import fitted, width_of
+from minisched.model import Reason, Status, TaskExecution, Trigger
+from support.cli import COLOUR, Cli, columns_of, on_terminal, record
+from support.programs import Home, minisched
+
+NAMES = ("nightly_backup_of_the_plant_database_in_hall_7", "b", "report")
+
+
+@pytest.fixture
+def busy(home: Home) -> Home:
+    """Long names, Chinese names, long reasons."""
+    fields: list[dict[str, Any]] = [
+        {"task_name": "每晚备份工厂数据库，然后检查备份是否完整可用", "task_schedule": "*/15 8-18 * * mon-fri"},
+        {"task_name": "短", "enabled": False},
+        {"task_name": "Bericht u\u0308ber alles", "task_dependencies": list(NAMES[:2])},
+    ]
+    home.write(*({"task_id": name, "task_exec": "true", **more} for name, more in zip(NAMES, fields)))
+    ended = {"created_time": 1_795_000_000.0, "start_time": 1_795_000_000.0, "end_time": 1_795_000_003.0}
+    record(
+        home.path,
+        *(
+            TaskExecution(name, Trigger.SCHEDULE, status, reason=reason.value, detail=detail, duration=3.0, **ended)
+            for name, status, reason, detail in zip(
+                NAMES,
+                (Status.TECHNICAL_FAILURE, Status.MISSED, Status.SKIPPED),
+                (Reason.TIMEOUT, Reason.DOWNTIME, Reason.UPSTREAM_FAILED),
+                ("", "停电了" * 20, "nightly_backup_of_the_plant_database_in_hall_7 did not succeed"),
+            )
+        ),
+    )
+    return home
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+@pytest.mark.parametrize("command", ["list", "status", "history", "next"])
+def test_tables_fit_the_terminal(busy: Home, command: str, columns: int) -> None:
+    text = on_terminal(columns, command, home=busy.path)
+    table = text.split("\n\n")[-1] if command == "status" else text
+    assert max(columns_of(line) for line in table.splitlines()) <= columns
+    if command != "next":
+        assert "technical_failure" in table  # never cut
+    assert "…" in table
+
+
+def test_columns_stand_under_their_headers_whatever_the_characters(busy: Home) -> None:
+    lines = on_terminal(120, "list", home=busy.path).splitlines()
+    place = lines[0].index("STATUS")
+    assert [columns_of(COLOUR.sub("", line)[:place]) for line in lines] == [place] * len(lines)
+    header, *rows = minisched("history", home=busy.path).stdout.splitlines()
+    place = columns_of(header.partition("TRIGGER")[0])
+    for row in rows:
+        assert columns_of(row[: row.rindex("schedule")]) == place
+
+
+def test_a_terminal_of_a_few_columns_still_shows_something(busy: Home) -> None:
+    for columns in (1, 5, 20):
+        text = on_terminal(columns, "list", home=busy.path)
+        assert max(columns_of(line) for line in text.splitlines()) <= max(columns, 1)
+
+
+def test_into_a_pipe_nothing_is_cut(busy: Home) -> None:
+    text = minisched("list", home=busy.path, COLUMNS="").stdout
+    assert "…" not in text and "每晚备份工厂数据库，然后检查备份是否完整可用" in text and NAMES[0] in text
+
+
+def test_columns_overrides_the_width_and_nonsense_in_it_does_not(busy: Home) -> None:
+    def widest(columns: str, command: str = "list") -> int:
+        return max(columns_of(line) for line in minisched(command, home=busy.path, COLUMNS=columns).stdout.splitlines())
+
+    assert widest("60") <= 60
+    assert widest("0") > 100 and widest("wide") > 100
+    for columns in ("0", "wide", "1", "-5"):
+        assert minisched("next", "--help", COLUMNS=columns).returncode == 0
+
+
+def test_colours_come_only_on_a_terminal_that_wants_them(busy: Home) -> None:
+    assert "\x1b[31mtechnical_failure" in on_terminal(120, "list", home=busy.path)
+    assert "\x1b" not in on_terminal(120, "list", home=busy.path, NO_COLOR="1")
+    assert "\x1b[31m" in on_terminal(120, "list", home=busy.path, NO_COLOR="")
+    assert "\x1b" not in minisched("list", home=busy.path).stdout
+    assert "\x1b" not in on_terminal(120, "list", "--json", home=busy.path)
+
+
+def test_a_dumb_terminal_gets_no_colours(busy: Home) -> None:
+    assert "\x1b" not in on_terminal(120, "history", home=busy.path, TERM="dumb")
+
+
+@pytest.mark.parametrize(
+    ("text", "width"),
+    [("abc", 3), ("中文", 4), ("ｆｕｌｌ", 8), ("u\u0308", 1), ("é", 1), ("\U0001f600", 2), ("ﾊﾝ", 2)],
+)
+def test_a_text_takes_as_many_columns_as_a_terminal_gives_it(text: str, width: int) -> None:
+    assert width_of(text) == width
+
+
+def test_a_text_is_cut_between_characters_never_within_one() -> None:
+    assert fitted("中文字", 6) == "中文字"
+    assert fitted("中文字", 5) == "中文…"
+    assert fitted("中文字", 4) == "中… "
+    assert fitted("ab", 4) == "ab  "
+
+
+# -------------------------------------------------------------------------------------------------------- wrong use
+
+
+def test_help_tells_of_every_command(cli: Cli) -> None:
+    done = cli("--help")
+    assert done.returncode == 0 and "exit codes: 0 done" in done.stdout
+    for command in COMMANDS:
+        assert re.search(rf"\n    {command}\s", done.stdout)
+        one = cli(command, "--help")
+        assert one.returncode == 0 and "examples:\n  minisched " in one.stdout
+
+
+def test_help_fits_a_narrow_terminal(home: Home) -> None:
+    text = on_terminal(60, "history", "--help", home=home.path)
+    body = text.split("examples:")[0]
+    assert max(map(columns_of, body.splitlines())) <= 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("lst",), 'no command "lst"; did you mean "list"?'),
+        (("frobnicate",), "`minisched --help` lists them"),
+        (("list", "--home", "/x"), "(--home DIR stands before the command)"),
+        (("list", "--jsn"), "unrecognized arguments: --jsn"),
+        (("exec",), "TASK"),
+        (("history", "-n", "99999999999999999999"), "whole number"),
+        (("history", "--run", "1e9"), "whole number"),
+    ],
+)
+def test_wrong_use_ends_with_2_and_the_way_out(cli: Cli, arguments: tuple[str, ...], told: str) -> None:
+    done = cli(*arguments)
+    assert (done.returncode, done.stdout) == (2, "") and told in done.stderr
+
+
+def test_a_bug_is_not_hidden(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minisched.cli.init.version", lambda options: {}["bug"])
+    with pytest.raises(KeyError):
+        cli("version")

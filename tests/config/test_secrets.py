@@ -1,0 +1,215 @@
+"""No secret leaves by the API, and none is lost or misplaced when what was shown comes back."""
+
+import json
+
+import pytest
+
+from minisched.config.fields import DOCUMENT
+from minisched.config.secrets import effective_task, masked
+from minisched.config.secrets import unmasked as really_unmasked
+from support.config import problems_of, task
+from support.factories import config
+from support.texts import in_both
+
+HOOK = {
+    "type": "webhook",
+    "url": "https://chat.example.org/hooks/hunter2",
+    "secret": "hunter3",
+    "headers": {"Authorization": "Bearer hunter4", "X-Key": {"from_env": "HOOK_KEY"}},
+}
+OTHER = {"type": "webhook", "url": {"from_file": "var/hook.url"}, "method": "PUT"}
+MAIL = {"type": "email", "recipients": ["ops@example.org"]}
+
+
+def rule(name="tell ops", *channels, **fields):
+    return {"name": name, "triggers": ["success"], "channels": list(channels), **fields}
+
+
+def with_rules(*rules, **fields):
+    return task(task_notify=list(rules), **fields)
+
+
+def unmasked(*arguments):
+    task, faults = really_unmasked(*arguments)
+    for fault in faults:
+        in_both(fault.words)
+    return task, faults
+
+
+def test_secrets_are_stars_and_their_places_are_shown():
+    found = masked(with_rules(rule("a", HOOK, OTHER, MAIL), task_env={"LEVEL": "full", "PW": {"from_env": "DB"}}))
+    assert found["task_notify"][0]["channels"] == [
+        {
+            "type": "webhook",
+            "url": "***",
+            "secret": "***",
+            "headers": {"Authorization": "***", "X-Key": {"from_env": "HOOK_KEY"}},
+        },
+        OTHER,
+        MAIL,
+    ]
+    assert found["task_env"] == {"LEVEL": "full", "PW": {"from_env": "DB"}}
+    assert list(found) == ["task_id", "task_exec", "task_notify", "task_env"]
+
+
+def test_a_whole_document_is_masked_by_its_own_table():
+    smtp = {"host": "mail", "username": "u", "password": "hunter2"}
+    document = {"settings": {"smtp": smtp}, "defaults": {"task_notify": [rule("a", HOOK)]}, "tasks": [with_rules()]}
+    text = json.dumps(masked(document, DOCUMENT))
+    assert "hunter" not in text
+    assert json.loads(text)["settings"]["smtp"] == {**smtp, "password": "***"}
+
+
+@pytest.mark.parametrize("value", [None, 5, "x", ["x"], {"type": "x"}, {"x": [1]}])
+def test_a_value_of_another_shape_is_left_to_the_check(value):
+    assert masked(value) == value
+    assert unmasked({"task_id": "a", "task_notify": value, "x": value}, None) == (
+        {"task_id": "a", "task_notify": value, "x": value},
+        [],
+    )
+
+
+def test_what_is_in_force_is_shown_with_every_field_and_no_secret():
+    task = with_rules(rule("a", HOOK, OTHER, MAIL), task_retry={"delay": "1m"}, task_env={"A": "b"})
+    one = config(task, smtp={"host": "mail", "from": "a@example.org"}).tasks["a"]
+    found = effective_task(one)
+    assert json.loads(json.dumps(found)) == found
+    assert "hunter" not in json.dumps(found)
+    assert found["task_retry"] == {"max_attempts": 1, "delay": 60, "backoff": 2, "max_delay": 600, "jitter": 0.1}
+    assert (found["task_overlap"], found["task_limits"], found["task_timeout"]) == ("skip", None, 3600)
+    assert (found["task_log"], found["task_env"], found["task_exec"]) == ("a.log", {"A": "b"}, "true")
+    first, second, _ = found["task_notify"][0]["channels"]
+    assert (first["url"], first["secret"], first["preset"]) == ("***", "***", None)
+    assert first["headers"] == {"Authorization": "***", "X-Key": {"from_env": "HOOK_KEY"}}
+    assert second["url"] == {"from_file": "var/hook.url"}
+    assert problems_of({"tasks": [{**found, "task_notify": []}]}) == []
+
+
+def test_stars_that_come_back_are_the_value_of_before():
+    before = with_rules(rule("a", HOOK, MAIL), rule("b", OTHER))
+    assert unmasked(masked(before), before) == (before, [])
+    changed = masked(before)
+    changed["task_notify"][0]["channels"][0]["method"] = "PUT"
+    changed["task_notify"].reverse()
+    changed["task_name"] = "***"  # no secret: a name like any other
+    found, faults = unmasked(changed, before)
+    assert faults == []
+    assert found["task_notify"] == [rule("b", OTHER), rule("a", {**HOOK, "method": "PUT"}, MAIL)]
+    assert found["task_name"] == "***"
+
+
+def test_a_secret_that_is_given_anew_or_taken_away_is_so():
+    before = with_rules(rule("a", HOOK))
+    new = {**HOOK, "url": "***", "secret": {"from_env": "K"}, "headers": {"Authorization": "***"}}
+    found, faults = unmasked(with_rules(rule("a", new)), before)
+    assert faults == []
+    [channel] = found["task_notify"][0]["channels"]
+    assert channel == {**new, "url": HOOK["url"], "headers": {"Authorization": "Bearer hunter4"}}
+
+
+@pytest.mark.parametrize("url", ["https://elsewhere.example.org/", {"from_env": "URL"}, None])
+def test_where_the_address_is_changed_no_secret_goes_along(url):
+    before = with_rules(rule("a", HOOK))
+    back = masked(before)
+    back["task_notify"][0]["channels"][0]["url"] = url
+    _, faults = unmasked(back, before)
+    assert [fault.path for fault in faults] == [
+        "task_notify[0].channels[0].secret",
+        "task_notify[0].channels[0].headers.Authorization",
+    ]
+    assert all(fault.words.en.startswith('is "***", and its url is another one: give it anew;') for fault in faults)
+    back["task_notify"][0]["channels"][0]["url"] = HOOK["url"]  # it was typed again
+    assert unmasked(back, before) == (before, [])
+
+
+def test_a_header_that_is_called_url_is_no_address():
+    before = with_rules(rule("a", {**HOOK, "headers": {"url": "hunter5", "X-Key": "hunter6"}}))
+    back = masked(before)
+    back["task_notify"][0]["channels"][0]["headers"]["url"] = "new"
+    found, faults = unmasked(back, before)
+    assert (faults, found["task_notify"][0]["channels"][0]["headers"]) == ([], {"url": "new", "X-Key": "hunter6"})
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (["u1", "u2"], [{"method": "PUT"}, {"url": "https://new"}]),  # one removed, one changed, one added
+        (["u1", "u2"], [{"url": "https://new"}, {"method": "PUT"}]),
+        (["u1", "u2"], [{"method": "PUT"}]),
+        (["u1", "u1"], [{"method": "PUT"}]),
+        (["u1"], [{"method": "PUT"}, {"method": "PATCH"}]),
+        (["u1", "u2"], [{"method": "PUT"}, {"method": "PATCH"}]),
+    ],
+)
+def test_a_secret_never_reaches_another_channel_by_its_place(old, new):
+    """Stars are taken for a channel's of before only where there is no other that they could be of."""
+    before = with_rules(rule("a", *({"type": "webhook", "url": f"https://{url}"} for url in old)))
+    back = with_rules(rule("a", *({"type": "webhook", "url": "***", **fields} for fields in new)))
+    found, faults = unmasked(back, before)
+    assert faults
+    assert found == back
+    assert {fault.path for fault in faults} == {
+        f"task_notify[0].channels[{index}].url" for index, fields in enumerate(new) if "url" not in fields
+    }
+
+
+def test_the_one_that_is_left_is_found_wherever_it_stands():
+    before = with_rules(rule("a", MAIL, HOOK, OTHER))
+    back = masked(before)
+    changed = back["task_notify"][0]["channels"].pop(1)
+    back["task_notify"][0]["channels"].append({**changed, "method": "PUT"})
+    found, faults = unmasked(back, before)
+    assert (faults, found["task_notify"][0]["channels"]) == ([], [MAIL, OTHER, {**HOOK, "method": "PUT"}])
+
+
+def test_a_renamed_rule_keeps_its_secrets_where_it_stands():
+    before = with_rules(rule("a", HOOK), rule("b", MAIL))
+    renamed = masked(before)
+    renamed["task_notify"][0]["name"] = "c"
+    found, faults = unmasked(renamed, before)
+    assert (faults, found["task_notify"][0]["channels"]) == ([], [HOOK])
+
+
+def test_of_two_channels_that_look_alike_the_one_left_gets_neither_secret():
+    first, second = {**HOOK, "secret": "hunter5"}, HOOK
+    before = with_rules(rule("a", first, second))
+    kept = masked(before)
+    assert unmasked(kept, before) == (before, [])
+    del kept["task_notify"][0]["channels"][0]
+    _, faults = unmasked(kept, before)
+    assert [fault.path for fault in faults] == [
+        "task_notify[0].channels[0].url",
+        "task_notify[0].channels[0].secret",
+        "task_notify[0].channels[0].headers.Authorization",
+    ]
+    assert faults[0].words.en.startswith('is "***", and there is no value to keep; expected an http:// or https://')
+    twins = with_rules(rule("a", HOOK, HOOK))
+    kept = masked(twins)
+    del kept["task_notify"][0]["channels"][0]
+    assert unmasked(kept, twins) == (with_rules(rule("a", HOOK)), [])
+
+
+def test_a_channel_of_another_type_takes_no_secret_over():
+    before = with_rules(rule("a", MAIL))
+    _, faults = unmasked(with_rules(rule("a", {"type": "webhook", "url": "***"})), before)
+    assert [fault.path for fault in faults] == ["task_notify[0].channels[0].url"]
+
+
+def test_stars_for_what_had_no_value_are_told():
+    before = with_rules(rule("a", {**HOOK, "secret": None}))
+    back = masked(before)
+    assert back["task_notify"][0]["channels"][0]["secret"] is None
+    back["task_notify"][0]["channels"][0]["secret"] = "***"
+    found, faults = unmasked(back, before)
+    assert [fault.path for fault in faults] == ["task_notify[0].channels[0].secret"]
+    assert found["task_notify"][0]["channels"][0]["secret"] is None
+    assert [fault.path for fault in unmasked(masked(before), None)[1]] == [
+        "task_notify[0].channels[0].url",
+        "task_notify[0].channels[0].headers.Authorization",
+    ]
+
+
+def test_secrets_of_the_defaults_are_kept_in_a_task_that_takes_them_over():
+    rules = [rule("a", HOOK)]
+    back = masked(with_rules(*rules))
+    assert unmasked(back, task(), {"task_notify": rules}) == (with_rules(*rules), [])

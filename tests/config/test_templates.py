@@ -1,0 +1,72 @@
+"""Templates at load: names that are known, whatever stands around them, and never a long wait."""
+
+from time import process_time
+
+import pytest
+
+from minisched.config.bodies import is_json, media_type
+from minisched.config.notify_fields import TEMPLATE_VARIABLES
+from minisched.config.problems import Reading, Wrong
+from minisched.config.texts import Template
+from minisched.model import Secret
+from support.config import problems_of, task
+
+
+@pytest.mark.parametrize(
+    "piece", ["{{", "{{ ", "{", " ", " }", "{{}", "{{ \n a", "a "], ids=lambda piece: piece.replace("\n", "n")
+)
+def test_no_template_takes_long_to_read(piece):
+    template = Template(TEMPLATE_VARIABLES)
+    for size in (1024, 65_536):  # the shorter one first: it fails within seconds what the longer one would never end
+        text = ("{{" + piece * size)[:size]
+        began = process_time()
+        assert template.read(text, Reading(), None) == text
+        assert process_time() - began < 1.0
+
+
+def test_names_in_a_template_are_found_wherever_they_stand():
+    template = Template(TEMPLATE_VARIABLES)
+    for text in ("{{ task_id }}{{task_name}} {{\n\texit_code\u3000}}", "{{ task_id", "}} {{ {{", "{{ task_id }} {{"):
+        assert template.read(text, Reading(), None) == text
+    for text in ("{{ task_id }}{{ task_idd }}", "{{}}", "{{ task_id {{ exit_code }}", "{{{ task_id }}}", "{{ a\nb }}"):
+        with pytest.raises(Wrong):
+            template.read(text, Reading(), None)
+
+
+def hook(template, **headers):
+    channel = {"type": "webhook", "url": "http://x/", "headers": headers, "body_template": template}
+    return {"tasks": [task(task_notify=[{"name": "n", "triggers": ["success"], "channels": [channel]}])]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{{ task_name }}", "a={{ task_name }}", '{"a": }', '"{{ task_name }}"', '{"a', "[" * 99, "[" * 33 + "]" * 33],
+)
+def test_a_text_that_is_no_json_is_none(text):
+    assert not is_json(text)
+    assert problems_of(hook(text)) == problems_of(hook(text, Accept="application/json")) == []
+
+
+@pytest.mark.parametrize("kind", ["application/json", "Application/JSON; charset=utf-8", "application/vnd.x+json"])
+def test_a_text_that_says_it_is_json_is_json(kind):
+    headers = {"content-Type": kind}
+    right = (
+        '{"a": "{{ task_name }}", "b": {{ exit_code }}}',
+        "{{ task_name }}",
+        '"{{ task_name }}"',
+        "[\n1]",
+        {"a": "b"},
+    )
+    for text in right:
+        assert problems_of(hook(text, **headers)) == []
+    for text in ('{"msg": "{{ task_name }}",}', "{}\n{}", "", "task {{ task_name }}", "[" * 33 + "]" * 33):
+        assert problems_of(hook(text, **headers)) == [
+            "tasks[0] (a): task_notify[0].channels[0].body_template is no JSON, but the header Content-Type says that"
+            ' it is; expected JSON, or the type "application/x-ndjson" for a JSON on each line'
+        ]
+        assert problems_of(hook(text, **{"Content-Type": "application/x-ndjson"})) == []
+
+
+def test_a_type_that_only_the_environment_knows_is_not_judged():
+    assert problems_of(hook("a", **{"Content-Type": {"from_env": "TYPE"}})) == []
+    assert media_type({"Content-Type": Secret("from_env", "TYPE"), "X": "application/json"}) == ""

@@ -1,0 +1,94 @@
+"""What no single field can tell: ids, dependencies and their cycles, logs."""
+
+import pytest
+
+from support.config import problems_of, task
+
+
+def test_ids_that_differ_in_case_only_are_refused():
+    found = problems_of({"tasks": [task("Backup"), task("backup"), task("Backup")]})
+    assert found == [
+        'tasks[1] (backup): task_id is "backup"; tasks[0] (Backup) has that id, and case does not count',
+        'tasks[2] (Backup): task_id is "Backup"; tasks[0] (Backup) has that id, and case does not count',
+    ]
+
+
+def test_an_unknown_dependency_comes_with_the_near_id():
+    found = problems_of({"tasks": [task("export_db"), task("b", task_dependencies=["exportdb"])]})
+    assert found == ['tasks[1] (b): task_dependencies[0] is "exportdb"; no task has this id; did you mean "export_db"?']
+
+
+def test_a_dependency_on_a_task_with_another_problem_is_not_unknown():
+    found = problems_of({"tasks": [task("a", enabled=5), task("b", task_dependencies=["a"])]})
+    assert found == ["tasks[0] (a): enabled is 5; expected true or false"]
+
+
+@pytest.mark.parametrize(
+    ("graph", "cycles"),
+    [
+        ({"a": "b", "b": "c", "c": "a"}, ["a -> b -> c -> a"]),
+        ({"r": "c", "a": "c", "c": "a"}, ["a -> c -> a"]),  # it begins with what comes first in the file
+        ({"a": "bc", "b": "a", "c": "a"}, ["a -> b -> a", "a -> c -> a"]),
+        ({"a": "b", "b": "a", "c": "d", "d": "ca"}, ["a -> b -> a", "c -> d -> c"]),
+        ({"a": "bc", "b": "d", "c": "d", "d": ""}, []),
+    ],
+)
+def test_each_cycle_is_told_once_by_its_path(graph, cycles):
+    tasks = [task(task_id, task_dependencies=list(needs)) for task_id, needs in graph.items()]
+    found = problems_of({"tasks": tasks})
+    assert [problem.split("each needs the next: ")[1] for problem in found] == cycles
+
+
+def test_a_cycle_of_ten_thousand_tasks_is_found_and_told_short():
+    tasks = [task(f"t{index}", task_dependencies=[f"t{(index + 1) % 10_000}"]) for index in range(10_000)]
+    (problem,) = problems_of({"tasks": tasks})
+    assert problem.endswith("t16 -> t17 -> ... -> t9999 -> t0")
+
+
+def test_tasks_that_all_need_each_other_make_a_list_that_can_be_read():
+    ids = [f"t{index}" for index in range(100)]
+    found = problems_of(
+        {"tasks": [task(one, task_dependencies=[other for other in ids if other != one]) for one in ids]}
+    )
+    assert len(found) == 20
+
+
+@pytest.mark.parametrize(
+    ("logs", "words"),
+    [
+        (["x.log", "./X.log"], "which is the log of tasks[0] (t0)"),
+        (["x.log", "/home/plant/logs/a/../x.log"], "which is the log of tasks[0] (t0)"),
+        (["/var/log/x.log", "/var/log//x.log"], "which is the log of tasks[0] (t0)"),
+        (["a.log", "t0.log", None], None),
+        ([None, "t0.log"], "which is the log of tasks[0] (t0)"),
+        (["a.log.2026-11-23", "a.log"], "which is a name for the rotated logs of tasks[1] (t1)"),
+        (["a.log", "a.log.2026-11-23.2"], "which is a name for the rotated logs of tasks[0] (t0)"),
+        (["a.log.2026-11-23", "a.log.1"], None),
+        (["minisched.log"], "which is the log of the engine itself"),
+        (["MINISCHED.log"], "which is the log of the engine itself"),
+        (["minisched.log.2026-01-01"], "which is a name for the rotated logs of the engine itself"),
+        (["a.log/x/b.log", "a.log"], "which has as a folder the log of tasks[1] (t1)"),
+        (["a/b.log", "c/b.log"], None),
+        (["../x.log"], "expected a file inside logs/"),
+        (["a/../../x.log"], "expected a file inside logs/"),
+        ([".."], "expected a file inside logs/"),
+        (["a/"], "expected a file inside logs/"),
+        (["/var/log/plant/x.log"], None),
+        (["/home/plant/tasks/config.json"], "which lies in tasks/ or var/ of the home; expected a path in logs/ or"),
+        (["/home/plant/var/minisched.db"], "which lies in tasks/ or var/ of the home"),
+        (["/home/plant/logs/../VAR/x.log"], "which lies in tasks/ or var/ of the home"),
+        (["/home/plant/var"], "which lies in tasks/ or var/ of the home"),
+        (["/home/plant/variety/x.log"], None),
+    ],
+)
+def test_each_task_has_a_log_of_its_own(logs, words):
+    tasks = [task(f"t{index}", **({"task_log": log} if log else {})) for index, log in enumerate(logs)]
+    found = problems_of({"tasks": tasks}, home="/home/plant")
+    assert [words in problem for problem in found] == ([True] if words else [])
+
+
+def test_a_task_named_as_the_engine_needs_another_log():
+    (problem,) = problems_of({"tasks": [task("minisched")]})
+    assert problem.endswith(
+        'task_log is "minisched.log", which is the log of the engine itself; expected a log of its own'
+    )

@@ -1,0 +1,112 @@
+"""What users can write or meet stands in `docs/`: every field, command, option, status and reason."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minisched.cli.arguments import COMMANDS, make_parser
+from minisched.config import json_schema
+from minisched.model import Reason, Status, Trigger
+from support.programs import minisched
+
+ROOT = Path(__file__).parents[2]
+DOCS = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")}
+ALL = "\n".join(text for name, text in DOCS.items() if not name.endswith(".zh.md"))
+
+
+def named(word: str, text: str) -> bool:
+    """Whether `word` stands in the text as code."""
+    return re.search(rf"`[^`\n]*(?<![\w-]){re.escape(word)}(?![\w-])[^`\n]*`", text) is not None
+
+
+def fields(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict):
+        yield from schema.get("properties", {})
+        for value in schema.values():
+            yield from fields(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from fields(value)
+
+
+@pytest.mark.parametrize("field", sorted(set(fields(json_schema()))))
+def test_every_config_field_is_documented(field: str) -> None:
+    assert named(field, DOCS["configuration.md"])
+
+
+@pytest.mark.parametrize("word", [*(one.value for kind in (Status, Trigger, Reason) for one in kind)])
+def test_every_status_trigger_and_reason_is_documented(word: str) -> None:
+    assert named(word, DOCS["operation.md"])
+
+
+def subparsers() -> dict[str, argparse.ArgumentParser]:
+    (action,) = [one for one in make_parser()._actions if isinstance(one, argparse._SubParsersAction)]
+    return action.choices
+
+
+def test_every_command_has_its_module_and_its_help() -> None:
+    assert set(subparsers()) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_and_each_of_its_options_is_documented(name: str) -> None:
+    section = re.search(rf"^#+ `{name}\b.*?(?=^#+ |\Z)", DOCS["cli.md"], re.MULTILINE | re.DOTALL)
+    assert section, f"docs/cli.md has no section `{name}`"
+    for action in subparsers()[name]._actions:
+        for option in action.option_strings or [action.metavar]:
+            if option not in ("-h", "--help"):
+                assert named(str(option), section[0]), f"docs/cli.md: `{name}` does not say {option}"
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_help_has_an_example_that_parses(name: str) -> None:
+    parser = subparsers()[name]
+    assert parser.epilog
+    for line in parser.epilog.splitlines()[1:]:
+        words = shlex.split(line.split(" > ")[0])
+        assert words[0] == "minisched"
+        assert make_parser().parse_args(words[1:]).command == name
+
+
+def test_the_documents_have_their_chinese_twins() -> None:
+    assert {"README.zh.md", "task_script_development_guide.zh.md"} <= set(DOCS)
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for path in [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"]:
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+CONSOLE = [
+    (name, command, output)
+    for name, text in DOCS.items()
+    for block in re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    for command, output in re.findall(r"^\$ (minisched .*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize(("name", "command", "output"), CONSOLE, ids=[f"{one[0]}-{one[1]}"[:70] for one in CONSOLE])
+def test_every_console_example_prints_what_it_says(name: str, command: str, output: str, tmp_path: Path) -> None:
+    done = minisched(*shlex.split(command)[1:], home=tmp_path)
+    assert (done.stdout + done.stderr).strip() == output.strip()
+
+
+@pytest.mark.parametrize("readme", [ROOT / "README.md", ROOT / "docs" / "README.zh.md"], ids=lambda path: path.name)
+def test_the_readme_shows_both_commands_word_for_word_at_its_start(readme: Path) -> None:
+    first_screen = "\n".join(readme.read_text(encoding="utf-8").splitlines()[:40])
+    assert "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/python -m minisched" in first_screen
+    assert "python3 -m venv .venv && .venv/bin/pip install '.[test]' && .venv/bin/python -m pytest" in first_screen
+
+
+def test_the_schema_is_json() -> None:
+    assert json.loads(minisched("schema").stdout)["$schema"] == "https://json-schema.org/draft/2020-12/schema"

@@ -1,0 +1,234 @@
+"""The guides are held to what they say: examples are run, queries are asked, statuses and reasons are all there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from minisched.model import Batch, Reason, Status
+from support.store import ask, full_run, make, opened
+
+ROOT = Path(__file__).resolve().parents[2]
+ENGLISH = ROOT / "docs" / "task_script_development_guide.md"
+CHINESE = ROOT / "docs" / "task_script_development_guide.zh.md"
+OPERATION = ROOT / "docs" / "operation.md"
+VARIABLES = (
+    "MINISCHED_TASK_ID",
+    "MINISCHED_RUN_ID",
+    "MINISCHED_ATTEMPT",
+    "MINISCHED_TRIGGER",
+    "MINISCHED_SCHEDULED_TIME",
+    "MINISCHED_PREVIOUS_STATUS",
+    "MINISCHED_LAST_SUCCESS_TIME",
+    "MINISCHED_HOME",
+    "PYTHONUNBUFFERED",
+)
+INTERPRETERS = {
+    "python": [[sys.executable]],
+    "sh": [shell for shell in (["sh"], ["bash"], ["busybox", "sh"]) if shutil.which(shell[0])],
+    "bash": [["bash"]] if shutil.which("bash") else [],
+}
+FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TITLE = re.compile(r"# (tasks/[\w.]+)(?:: exits with (\d+))?\n")
+
+
+class Example(NamedTuple):
+    language: str
+    path: str  # from the home
+    exit_code: int
+    code: str
+
+
+def blocks(guide):
+    """(language, code) of each fenced block, in the order of the text."""
+    return FENCE.findall(guide.read_text(encoding="utf-8"))
+
+
+def examples():
+    found = []
+    for language, code in blocks(ENGLISH):
+        if language in INTERPRETERS:
+            title = TITLE.match(code)
+            assert title, f"a runnable example begins with its path: {code.splitlines()[0]}"
+            found.append(Example(language, title[1], int(title[2] or 0), code))
+    return found
+
+
+def headings(guide):
+    return re.findall(r"^#+ ", FENCE.sub("", guide.read_text(encoding="utf-8")), re.MULTILINE)
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A home with the templates and every example of the guide; nothing has run in it yet."""
+    shutil.copytree(ROOT / "tasks", tmp_path / "tasks", ignore=shutil.ignore_patterns("__pycache__"))
+    for example in examples():
+        (tmp_path / example.path).write_text(example.code, encoding="utf-8")
+    return tmp_path
+
+
+def run(example, interpreter, home, **variables):
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MINISCHED_")}
+    return subprocess.run(
+        [*interpreter, example.path],
+        cwd=home,
+        env={**environ, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **variables},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=10,  # an example that hangs fails its test instead of stopping the suite
+    )
+
+
+def by_path(path):
+    return next(example for example in examples() if example.path == path)
+
+
+@pytest.mark.parametrize(
+    ("example", "interpreter"),
+    [
+        pytest.param(example, interpreter, id=f"{example.path}-{Path(interpreter[0]).name}")
+        for example in examples()
+        for interpreter in INTERPRETERS[example.language]
+    ],
+)
+def test_an_example_ends_with_the_exit_code_it_states(example, interpreter, home):
+    by_hand = run(example, interpreter, home)
+    assert by_hand.returncode == example.exit_code, by_hand.stdout
+    assert "never reached" not in by_hand.stdout
+    assert not list(home.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("path", ["tasks/daily_report.py", "tasks/daily_report.sh"])
+@pytest.mark.parametrize(
+    ("scheduled", "yesterday"),
+    [
+        ("2026-11-23T02:30:00+08:00", "2026-11-22"),
+        ("2026-03-01T00:00:00+01:00", "2026-02-28"),
+        ("2028-03-01T00:00:00.042-05:00", "2028-02-29"),
+        ("2026-03-30T00:30:00+02:00", "2026-03-29"),  # the day before had 23 hours in Berlin
+        ("2026-01-01T23:59:59+00:00", "2025-12-31"),
+    ],
+)
+def test_a_late_run_reports_the_day_before_its_due_time(path, scheduled, yesterday, home):
+    example = by_path(path)
+    for interpreter in INTERPRETERS[example.language]:
+        done = run(example, interpreter, home, MINISCHED_SCHEDULED_TIME=scheduled, TZ="Europe/Berlin")
+        assert done.stdout == f"wrote report-{yesterday}.txt\n"
+        assert (home / f"report-{yesterday}.txt").read_text() == f"the report of {yesterday}\n"
+
+
+def test_every_json_example_is_json_and_a_task():
+    for language, code in blocks(ENGLISH):
+        if language == "json":
+            assert {"task_id", "task_exec"} <= json.loads(code).keys()
+
+
+def test_every_block_says_what_it_is():
+    assert {language for language, _ in blocks(ENGLISH)} <= {*INTERPRETERS, "json", "text"}
+
+
+def test_no_two_examples_have_the_same_path():
+    paths = [example.path for example in examples()]
+    assert len(paths) == len(set(paths)) >= 15
+
+
+def test_both_languages_have_the_same_code():
+    assert blocks(CHINESE) == blocks(ENGLISH)
+
+
+def test_both_languages_have_the_same_sections():
+    assert headings(CHINESE) == headings(ENGLISH)
+
+
+@pytest.mark.parametrize("guide", [ENGLISH, CHINESE], ids=["english", "chinese"])
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_every_variable_of_a_run_stands_in_the_guides_table(guide, variable):
+    assert f"| `{variable}` |" in guide.read_text(encoding="utf-8")
+
+
+def test_both_languages_have_the_same_names_in_their_prose():
+    """A name that users type or read is never translated, so both texts mention the same ones."""
+
+    def names(guide):
+        return set(re.findall(r"`([a-z]+_[a-z_]+|MINISCHED_\w+)`", FENCE.sub("", guide.read_text(encoding="utf-8"))))
+
+    assert names(CHINESE) == names(ENGLISH)
+
+
+# --------------------------------------------------------------------------------------------------------- operation
+
+
+def troubleshooting():
+    """The (status, reason) pairs of the table of the operation guide that says why."""
+    text = OPERATION.read_text(encoding="utf-8").partition("## 12. ")[2].partition("\n## ")[0]
+    return re.findall(r"^\| `(\w+)` \| (?:`(\w+)`)?", text, re.MULTILINE)
+
+
+def test_the_troubleshooting_table_knows_every_status_and_every_reason():
+    assert {status for status, _ in troubleshooting()} == {str(status) for status in Status}
+    assert {reason for _, reason in troubleshooting() if reason} == {str(reason) for reason in Reason}
+    assert len(troubleshooting()) == len(set(troubleshooting()))
+
+
+@pytest.fixture
+def history(tmp_path):
+    """The history of a home, open as under an engine: a run of two attempts, one that was missed, one on time."""
+    (tmp_path / "var").mkdir()
+    path = tmp_path / "var" / "minisched.db"
+    now = time.time()
+    with closing(opened(path)) as store:
+        late = {"scheduled_time": int(now) - 60, "end_time": now, "reason": Reason.DOWNTIME, "missed_count": 4}
+        on_time = {"scheduled_time": int(now), "start_time": int(now) + 2.5, "end_time": now + 4, "duration": 1.5}
+        two_attempts = full_run()._replace(status=Status.SUCCESS)
+        store.commit(Batch([two_attempts, make("a", Status.MISSED, **late), make("b", Status.SUCCESS, **on_time)]))
+        yield path
+
+
+def test_the_queries_of_the_operation_guide_find_what_they_ask_for(history):
+    """In a database as the store makes it, so that each column they name is one."""
+    found = []
+    for query in [code for language, code in blocks(OPERATION) if language == "sql"]:
+        if sqlite3.sqlite_version_info < (3, 38):
+            query = re.sub(r"unixepoch\(([^)]*)\)", r"(strftime('%s', \1) + 0)", query)
+        found.append(ask(history, query))
+    wrong, by_task, retried, late, missed = found
+    assert [row[1:4] for row in wrong] == [("a", "missed", "downtime")]
+    assert ("b", 1, 1, 1.5, 1.5) in by_task
+    assert [row[1:4] for row in retried] == [("backup", 1, "technical_failure"), ("backup", 2, "success")]
+    assert late == [("b", 2.5, 1)]
+    assert [row[1:] for row in missed] == [("a", 4)]
+
+
+def backup_commands():
+    section = OPERATION.read_text(encoding="utf-8").partition("## 5. ")[2].partition("\n## ")[0]
+    return [code for language, code in FENCE.findall(section) if language == "sh"]
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["sqlite3", "python"])
+def test_the_backup_commands_of_the_operation_guide_copy_a_history_in_use(number, history):
+    assert len(backup_commands()) == 2
+    code = backup_commands()[number]
+    if "\nsqlite3 " in code and not shutil.which("sqlite3"):
+        pytest.skip("needs the sqlite3 program")
+    home = history.parent.parent
+    (home / "tasks").mkdir()
+    (home / "tasks" / "config.json").write_text("{}")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(["sh", "-eu", "-c", code], cwd=home, env={**os.environ, "PATH": path}, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    copy, runs = home / "backup" / "minisched.db", "SELECT * FROM task_history"
+    assert ask(copy, "PRAGMA integrity_check") == [("ok",)]
+    assert ask(copy, runs) == ask(history, runs) != []

@@ -1,0 +1,210 @@
+"""docs/notifications.md and its Chinese twin are held to what they say: examples are sent, the timeline is decided."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from aiosmtpd.smtp import AuthResult
+
+from minisched import policy
+from minisched.config import parse_config
+from minisched.config.fields import SMTP_PORTS
+from minisched.config.notify_fields import PRESETS, TEMPLATE_VARIABLES
+from minisched.model import Status
+from minisched.model.notification import FinishedRun, RuleState, SendStatus
+from minisched.notify import deliver, presets
+from support.cli import Cli
+from support.factories import task
+from support.notify import HOST, Authority, answering, hosted, message, order, parsed, serving
+
+DOCS = Path(__file__).parents[2] / "docs"
+TEXTS = {name: (DOCS / name).read_text(encoding="utf-8") for name in ("notifications.md", "notifications.zh.md")}
+BOTH = pytest.mark.parametrize("name", TEXTS)
+CODE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+TOLD_OK = {"slack": b"ok", "dingtalk": b'{"errcode": 0}', "feishu": b'{"code": 0}', "wecom": b'{"errcode": 0}'}
+
+
+def blocks(name: str, language: str) -> list[str]:
+    return [text for kind, text in CODE.findall(TEXTS[name]) if kind == language]
+
+
+def rows(name: str, columns: int, first: str) -> list[list[str]]:
+    """The cells of the table rows of so many columns whose first cell matches."""
+    found = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in TEXTS[name].splitlines() if line[:1] == "|"
+    ]
+    return [cells for cells in found if len(cells) == columns and re.fullmatch(first, cells[0])]
+
+
+class Example(NamedTuple):
+    name: str
+    document: Any
+    channel: dict[str, Any]
+
+    def __str__(self) -> str:
+        smtp = self.document.get("settings", {}).get("smtp", {}) if self.channel["type"] == "email" else {}
+        return f"{self.channel['type']}-{self.channel.get('preset') or smtp.get('security', '')}"
+
+
+def examples() -> list[Example]:
+    found = []
+    for text in blocks("notifications.md", "json"):
+        document = json.loads(text)
+        for one in document["tasks"]:
+            for rule in one["task_notify"]:
+                found += [Example("notifications.md", document, channel) for channel in rule["channels"]]
+    return found
+
+
+@BOTH
+def test_every_example_is_a_right_config(name: str) -> None:
+    found = blocks(name, "json")
+    assert len(found) == 9
+    for text in found:
+        assert [str(problem) for problem in parse_config(text.encode())[1]] == []
+
+
+def test_the_twins_have_the_same_examples() -> None:
+    english, chinese = [CODE.findall(text) for text in TEXTS.values()]
+    assert english == chinese
+    assert [len(re.findall(r"^#+ ", text, re.MULTILINE)) for text in TEXTS.values()] == [13, 13]
+
+
+class Inbox:
+    def __init__(self) -> None:
+        self.mails: list[bytes] = []
+
+    def authenticate(self, server: Any, session: Any, envelope: Any, mechanism: Any, data: Any) -> AuthResult:
+        return AuthResult(success=data.password == b"hunter2", handled=False)
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        self.mails.append(envelope.content)
+        return "250 OK"
+
+
+def secrets_at(home: Path, value: Any) -> dict[str, str]:
+    """Put the secrets that an example names where it says; gives the variables."""
+    environ: dict[str, str] = {}
+    if isinstance(value, dict):
+        if set(value) == {"from_env"}:
+            return {value["from_env"]: "hunter2"}
+        if set(value) == {"from_file"}:
+            path = home / value["from_file"]
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("hunter2\n")
+        for inner in value.values():
+            environ.update(secrets_at(home, inner))
+    return environ
+
+
+@pytest.mark.parametrize("example", examples(), ids=str)
+def test_every_example_is_delivered(example: Example, tmp_path: Path) -> None:
+    channel, smtp = dict(example.channel), dict(example.document.get("settings", {}).get("smtp", {}))
+    environ = {**secrets_at(tmp_path, channel), **secrets_at(tmp_path, smtp)}
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "logs").mkdir()
+    (script,) = [text for text in blocks(example.name, "python") if text.startswith("# tasks/tell.py\n")]
+    (tmp_path / "tasks" / "tell.py").write_text(script)
+    seen: list[bytes] = []
+    with ExitStack() as stack:
+        if channel["type"] == "webhook":
+            host = stack.enter_context(hosted(answering("200 OK", TOLD_OK.get(channel.get("preset", ""), b""))))
+            channel["url"] = f"http://{HOST}:{host.port}/hook"
+            seen = host.seen
+        if channel["type"] == "email":
+            inbox, authority = Inbox(), Authority.at(tmp_path)
+            tls: dict[str, Any] = {
+                "none": {},
+                "starttls": {"tls_context": authority.server, "require_starttls": True},
+                "ssl": {"ssl_context": authority.server, "auth_require_tls": False},
+            }[smtp["security"]]
+            # aiosmtpd does not count TLS from the first byte as TLS
+            login = {"authenticator": inbox.authenticate, "auth_required": smtp["security"] == "starttls"}
+            port = stack.enter_context(serving(inbox, **tls, **(login if "username" in smtp else {})))
+            smtp.update(host=HOST, port=port, ca_file=authority.ca_file)
+            seen = inbox.mails
+        made = order(channel, message(), smtp or None, str(tmp_path), environ)
+        outcome = deliver(made)
+        assert (outcome.state, outcome.error) == (SendStatus.SENT, "")
+    if channel["type"] == "command":
+        assert outcome.answer == "the siren was sounded"
+        assert (tmp_path / "siren.log").read_text().startswith("Nightly backup: technical_failure")
+    elif channel["type"] == "file":
+        assert json.loads((tmp_path / channel["path"]).read_text().splitlines()[0])["task_id"] == "nightly_backup"
+    else:
+        assert len(seen) == 1
+
+
+def test_a_receiver_can_check_the_signature_as_it_is_shown(tmp_path: Path) -> None:
+    (code,) = [text for text in blocks("notifications.md", "python") if "is_genuine" in text]
+    place: dict[str, Any] = {}
+    exec(code, place)
+    with hosted(answering("204 No Content")) as host:
+        channel = {"type": "webhook", "url": f"http://{HOST}:{host.port}/", "secret": "hunter2"}
+        assert deliver(order(channel)).state is SendStatus.SENT
+        request = parsed(host.seen[0])
+    signature = request.headers["X-Minisched-Signature"]
+    assert place["is_genuine"](request.body, signature, "hunter2")
+    assert not place["is_genuine"](request.body + b" ", signature, "hunter2")
+    assert not place["is_genuine"](request.body, signature, "hunter3")
+
+
+@BOTH
+def test_the_timeline_is_what_the_rule_decides(name: str) -> None:
+    told = rows(name, 4, r"\d\d:\d\d")
+    assert len(told) == 15
+    fields: dict[str, Any] = {"threshold": 3, "cooldown": "1h", "recovery": True, "triggers": ["technical_failure"]}
+    for field, value in fields.items():
+        assert f'`"{field}": {json.dumps(value)}`' in TEXTS[name]
+    channel = {"type": "file", "path": "n"}
+    (rule,) = task(task_notify=[{"name": "r", **fields, "channels": [channel]}]).task_notify
+    finished: list[FinishedRun] = []
+    state = RuleState("a", "r")
+    for time, status, in_a_row, words in told:
+        finished.insert(0, FinishedRun(len(finished) + 1, Status(status.strip("`")), None))
+        now = int(time[:2]) * 3600.0 + int(time[3:]) * 60.0
+        decision = policy.decide(rule, finished, state, now)
+        event = re.match(r"\*\*(\w+)\*\*", words)
+        assert (decision.event and decision.event.value) == (event and event[1]), time
+        counts = {key: int(value) for key, value in re.findall(r"`(\w+)` (\d+)", words)}
+        assert counts.get("threshold_count", decision.in_a_row) == decision.in_a_row, time
+        assert counts.get("suppressed_count", 0) == (decision.suppressed if event else 0), time
+        assert decision.in_a_row == int(in_a_row), time
+        assert bool(words) == (bool(event) or decision.state.suppressed > state.suppressed), time
+        state = decision.state
+
+
+@BOTH
+def test_every_variable_preset_and_kind_of_connection_is_there(name: str) -> None:
+    assert [row[0].strip("`") for row in rows(name, 3, r"`[a-z_]+`") if row[0].strip("`") in TEMPLATE_VARIABLES]
+    assert {row[0].strip("`") for row in rows(name, 3, r"`[a-z_]+`")} >= set(TEMPLATE_VARIABLES) | set(SMTP_PORTS) - {
+        "starttls"
+    }
+    sources = {row[0].strip("`"): row[3] for row in rows(name, 4, r"`[a-z]+`")}
+    assert set(sources) == set(PRESETS)
+    assert presets.__doc__
+    for preset, cell in sources.items():
+        (first, *_) = re.findall(r"<https://([^>]+)>", cell)
+        (line,) = re.findall(rf"^- {preset}: (\S+)", presets.__doc__, re.MULTILINE)
+        assert first == line
+
+
+@BOTH
+def test_the_first_example_is_tested_as_it_is_shown(name: str, cli: Cli) -> None:
+    (cli.home / "tasks").mkdir(parents=True)
+    (cli.home / "logs").mkdir()
+    (cli.home / "tasks" / "config.json").write_text(blocks(name, "json")[0])
+    shown = next(text for text in blocks(name, "text") if text.startswith("$ minisched notify-test"))
+    command, output = shown.split("\n", 1)
+    done = cli(*command.split()[2:])
+    assert (done.returncode, done.stdout, done.stderr) == (0, output, "")
+
+
+def test_the_readmes_lead_there() -> None:
+    assert "docs/notifications.md" in (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    assert "(notifications.zh.md)" in (DOCS / "README.zh.md").read_text(encoding="utf-8")

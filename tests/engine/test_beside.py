@@ -1,0 +1,297 @@
+"""The engine beside `exec`: no task runs more often at once than it may, and nothing that an `exec` writes is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Optional
+
+import pytest
+
+from minisched import lifecycle
+from minisched.model import Batch, ProcessIdentity, Status, Stop, StoreError, TaskExecution, Trigger
+from minisched.store import Store, open_store
+from support.engine import FailingLedger, MakeSim, exits, failing_sim, task
+from support.sim import Exit, Sim
+
+
+class Exec:
+    """Another process that runs task `a` once; `alive` as its owner, its process is of no matter here."""
+
+    count = 0
+
+    def __init__(self, one: Sim, task_id: str = "a") -> None:
+        Exec.count += 1
+        self.owner = ProcessIdentity(7000 + Exec.count, 1, one.world.boot_id)
+        self.one = one
+        self.store: Store = open_store(one.path, now=one.world.wall(), mend=False)[0]
+        one.neighbours.add(self.owner)
+        now = one.world.wall()
+        run = TaskExecution(task_id, Trigger.MANUAL, Status.WAITING, created_time=now, owner=self.owner)
+        run = lifecycle.begin_attempt(run, now)
+        (run_id,) = self.store.commit(Batch([run]))
+        self.run = run._replace(run_id=run_id)
+
+    def end(self, tokens: Any = ()) -> None:
+        now = self.one.world.wall()
+        run = lifecycle.change_attempt(self.run, status=Status.SUCCESS, exit_code=0, end_time=now)
+        self.store.commit(Batch([lifecycle.advance(run, Status.SUCCESS, now)], tokens_put=tokens))
+        self.one.neighbours.discard(self.owner)
+        self.store.close()
+
+    def die(self) -> None:
+        self.one.neighbours.discard(self.owner)
+        self.store.close()
+
+
+def of_engine(one: Sim, task_id: str = "a") -> list[str]:
+    """Where the engine's runs of the task stand."""
+    return [row["status"] for row in one.rows(task_id) if row["trigger"] != "manual"]
+
+
+# ------------------------------------------------------------------------------------------ one place, two that want it
+
+
+@pytest.mark.parametrize("overlap", ["skip", "queue", "replace"])
+def test_a_launch_that_waits_for_a_locked_ledger_gives_way_to_an_exec(tmp_path: Path, overlap: str) -> None:
+    one, ledger = failing_sim(tmp_path, task(schedule="@at 2027-01-15T00:00:10", task_overlap=overlap))
+    one.run_for(5)
+    hold(ledger)
+    one.run_for(8)
+    assert len(one.engine.desk.launches) == 1
+    by_hand = Exec(one)
+    release(ledger)
+    one.run_for(5)
+    assert one.world.starts == []
+    assert of_engine(one) == ["queued"]
+    by_hand.end()
+    one.run_for(5)
+    assert one.told() == [("a", "manual", "success", None), ("a", "schedule", "success", None)]
+    assert [row["attempt"] for row in one.rows()] == [1, 1]
+
+
+def hold(ledger: FailingLedger) -> None:
+    """Let commits fail, but nothing else: due times are settled and reach the desk."""
+
+    def locked(batch: Batch) -> list[int]:
+        raise StoreError("locked", "locked")
+
+    ledger.commit = locked  # type: ignore[attr-defined]
+
+
+def release(ledger: FailingLedger) -> None:
+    del ledger.commit  # type: ignore[attr-defined]
+
+
+def test_an_exec_that_begins_between_the_look_and_the_commit_is_seen(tmp_path: Path) -> None:
+    one, ledger = failing_sim(tmp_path, task(schedule="@every 10s"), task("b", "@every 10s"))
+    one.run_for(5)
+    made: list[Exec] = []
+
+    def commit(batch: Batch) -> Any:
+        if not made and any(run.status is Status.RUNNING for run in batch.runs):
+            made.append(Exec(one))
+        return ledger._ledger.commit(batch)
+
+    ledger.commit = commit  # type: ignore[attr-defined]
+    one.run_for(5.5)
+    assert [start[0] for start in one.world.starts] == ["b"]
+    assert of_engine(one) == ["queued"]
+    assert "history" not in one.engine.problems
+    made[0].end()
+    one.run_for(3)
+    assert of_engine(one)[:1] == ["success"]
+
+
+def test_a_run_that_waits_for_max_running_does_not_start_beside_an_exec(sim: MakeSim) -> None:
+    one = sim(
+        task("b", "@at 2027-01-15T00:00:10"),
+        task(schedule="@at 2027-01-15T00:00:10"),
+        script=exits(b=Exit(20.0)),
+        max_running=1,
+    )
+    one.run_for(12)
+    assert of_engine(one) == ["queued"]
+    by_hand = Exec(one)
+    one.run_for(25)
+    assert of_engine(one) == ["queued"]
+    by_hand.end()
+    one.run_for(5)
+    assert of_engine(one) == ["success"]
+
+
+def test_a_retry_does_not_start_beside_an_exec(sim: MakeSim) -> None:
+    """The engine was killed, and an `exec` began before it came back."""
+    retry = {"max_attempts": 3, "delay": "5s"}
+    one = sim(task(schedule="@at 2027-01-15T00:00:10", task_retry=retry), script=exits(a=[Exit(300.0), Exit(1.0)]))
+    one.run_for(20)
+    one.crash()
+    by_hand = Exec(one)
+    one.boot()
+    one.run_for(20)
+    assert of_engine(one) == ["queued"] and len(one.world.starts) == 1
+    by_hand.end()
+    one.run_for(5)
+    (row,) = (row for row in one.rows() if row["trigger"] == "schedule")
+    assert (row["status"], row["attempt"]) == ("success", 2)
+
+
+def test_a_launch_that_gives_way_frees_its_slot_for_another_task(tmp_path: Path) -> None:
+    one, ledger = failing_sim(
+        tmp_path, task(schedule="@at 2027-01-15T00:00:10"), task("b", "@at 2027-01-15T00:00:11"), max_running=1
+    )
+    one.run_for(5)
+    hold(ledger)
+    one.run_for(5.2)
+    assert [live.state.task.task_id for live in one.engine.desk.launches] == ["a"]
+    by_hand = Exec(one)
+    release(ledger)
+    one.run_for(5)
+    assert (of_engine(one), of_engine(one, "b")) == (["queued"], ["success"])
+    by_hand.end()
+
+
+def test_a_launch_that_was_cancelled_does_not_wait_for_the_exec(tmp_path: Path) -> None:
+    one, ledger = failing_sim(tmp_path, task(schedule="@every 10s", task_overlap="replace"))
+    one.run_for(5)
+    hold(ledger)
+    one.run_for(6)
+    (live,) = one.engine.desk.launches
+    one.engine.desk.cancel(live, _user(), one.world.wall())
+    by_hand = Exec(one)
+    release(ledger)
+    one.run_for(2)
+    assert of_engine(one)[0] == "cancelled" and one.world.starts == []
+    by_hand.end()
+
+
+def _user() -> Any:
+    from minisched.model import Reason
+
+    return Reason.USER
+
+
+def test_a_launch_that_gave_way_is_not_started_after_a_stop(tmp_path: Path) -> None:
+    one, ledger = failing_sim(tmp_path, task(schedule="@at 2027-01-15T00:00:10"))
+    one.run_for(5)
+    hold(ledger)
+    one.run_for(6)
+    by_hand = Exec(one)
+    release(ledger)
+    one.run_for(3)
+    one.post(Stop())
+    one.run_for(3)
+    assert one.engine.exit_code == 0
+    assert of_engine(one) == ["skipped"]
+    by_hand.end()
+
+
+def test_an_exec_that_died_in_between_is_taken_over_and_the_launch_follows(tmp_path: Path) -> None:
+    one, ledger = failing_sim(tmp_path, task(schedule="@at 2027-01-15T00:00:10"))
+    one.run_for(5)
+    hold(ledger)
+    one.run_for(6)
+    Exec(one).die()
+    release(ledger)
+    one.run_for(5)
+    assert one.told() == [
+        ("a", "manual", "technical_failure", "interrupted"),
+        ("a", "schedule", "success", None),
+    ]
+
+
+def test_beside_an_exec_as_many_start_as_there_are_places_left(tmp_path: Path) -> None:
+    one, ledger = failing_sim(
+        tmp_path,
+        task(schedule="@every 1s", task_max_instances=3),
+        script=exits(a=Exit(100.0)),
+    )
+    one.run_for(0.5)
+    hold(ledger)
+    one.run_for(0.7)
+    by_hand = Exec(one)
+    release(ledger)
+    one.run_for(5)
+    assert of_engine(one).count("running") == 2
+    by_hand.end()
+    one.run_for(5)
+    assert of_engine(one).count("running") == 3
+
+
+def test_a_lowered_number_of_places_lets_a_retry_wait_for_the_others(sim: MakeSim) -> None:
+    from support.engine import configure
+
+    fields: dict[str, Any] = {"task_retry": {"max_attempts": 2, "delay": 30, "jitter": 0}}
+    one = sim(
+        task(schedule="@every 10s", task_max_instances=2, **fields),
+        script=exits(a=[Exit(1.0, 9), Exit(60.0), Exit(1.0)]),
+    )
+    one.run_for(25)
+    configure(one, task(schedule="0 0 1 1 *", **fields))
+    one.run_for(40)
+    assert of_engine(one)[:2] == ["queued", "running"]
+    one.run_for(60)
+    assert of_engine(one)[:2] == ["success", "success"]
+
+
+# -------------------------------------------------------------------------------------------------- what an exec leaves
+
+
+def test_a_queued_run_starts_when_one_of_several_execs_ends(sim: MakeSim) -> None:
+    one = sim(
+        task(schedule="@at 2027-01-15T00:00:10", task_overlap="queue", task_max_instances=2),
+        script=exits(a=Exit(1.0)),
+    )
+    first, second = Exec(one), Exec(one)
+    one.run_for(15)
+    assert of_engine(one) == ["queued"]
+    first.end()
+    one.run_for(5)
+    assert of_engine(one) == ["success"]
+    second.end()
+
+
+@pytest.mark.parametrize("what", ["unfinished", "tokens"])
+def test_what_an_exec_wrote_is_taken_over_after_a_read_error_too(tmp_path: Path, what: str) -> None:
+    one, ledger = failing_sim(
+        tmp_path, task(), task("d", task_dependencies=["a"]), task("w", "@every 10s", task_overlap="queue")
+    )
+    by_hand = Exec(one)
+    dying = Exec(one, "w")
+    one.run_for(15)
+    assert of_engine(one, "w") == ["queued"]
+    failing(ledger, what, 3)
+    by_hand.end([("d", "a")])
+    dying.die()
+    one.run_for(1)
+    one.run_for(10)
+    assert one.told("d") == [("d", "dependency", "success", None)]
+    assert of_engine(one, "w")[0] == "success"
+    assert len([line for line in one.lines if "unreadable" in line]) == 1
+
+
+def failing(ledger: FailingLedger, name: str, times: int) -> None:
+    method, left = getattr(ledger._ledger, name), [times]
+
+    def read() -> Any:
+        if left[0]:
+            left[0] -= 1
+            raise StoreError("io", "unreadable")
+        return method()
+
+    setattr(ledger, name, read)
+
+
+def test_a_race_whose_other_side_cannot_be_read_waits(tmp_path: Path) -> None:
+    one, ledger = failing_sim(tmp_path, task(schedule="@at 2027-01-15T00:00:10"))
+    one.run_for(5)
+    hold(ledger)
+    one.run_for(6)
+    by_hand: Optional[Exec] = Exec(one)
+    failing(ledger, "unfinished", 4)
+    release(ledger)
+    one.run_for(8)
+    assert one.world.starts == [] and of_engine(one) == ["queued"]
+    assert by_hand
+    by_hand.end()
+    one.run_for(5)
+    assert of_engine(one) == ["success"] and one.engine.problems == {}

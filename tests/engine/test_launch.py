@@ -1,0 +1,85 @@
+"""What a task's process is told: command, folder, environment, secrets."""
+
+from __future__ import annotations
+
+import os
+from datetime import timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minisched.engine import base_environment, make_launch
+from minisched.model import ProcessSpec, Status, TaskExecution, TaskRecord, Trigger
+from support.factories import config as make_config
+from support.factories import task
+
+
+def launch(home: Path, environ: Any = None, **fields: Any) -> ProcessSpec:
+    run = TaskExecution("backup", Trigger.MANUAL, Status.RUNNING, created_time=1000.7, run_id=7)
+    record = TaskRecord("backup")
+    return make_launch(task(**fields), run, record, str(home), timezone.utc, environ or {}, {})
+
+
+def test_a_relative_program_of_a_list_starts_from_the_home(tmp_path: Path) -> None:
+    exec_ = launch(tmp_path, task_exec=["tasks/backup.sh", "a b"], task_cwd="/tmp").task_exec
+    assert exec_ == (str(tmp_path / "tasks/backup.sh"), "a b")
+
+
+@pytest.mark.parametrize("program", ["backup.sh", "/usr/bin/true"])
+def test_a_program_in_the_path_or_with_an_absolute_name_stays_as_it_is(tmp_path: Path, program: str) -> None:
+    assert launch(tmp_path, task_exec=[program]).task_exec == (program,)
+
+
+def test_a_relative_program_of_a_text_starts_from_the_home_wherever_it_works(tmp_path: Path) -> None:
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "backup.sh").write_text("")
+    text = launch(tmp_path, task_exec="tasks/backup.sh --full | tail", task_cwd="/tmp").task_exec
+    assert text == f"{tmp_path}/tasks/backup.sh --full | tail"
+    assert launch(tmp_path, task_exec="tasks/backup.sh").task_exec == "tasks/backup.sh"
+    assert launch(tmp_path, task_exec="tasks/other.sh", task_cwd="/tmp").task_exec == "tasks/other.sh"
+
+
+def test_cwd_and_log_start_from_their_folders(tmp_path: Path) -> None:
+    plain = launch(tmp_path)
+    assert (plain.cwd.rstrip("/"), plain.log) == (str(tmp_path), str(tmp_path / "logs" / "backup.log"))
+    assert launch(tmp_path, task_cwd="data").cwd == str(tmp_path / "data")
+    assert launch(tmp_path, task_log="/var/log/x.log").log == "/var/log/x.log"
+
+
+def test_a_run_without_a_due_time_is_told_when_it_was_created(tmp_path: Path) -> None:
+    assert launch(tmp_path).env["MINISCHED_SCHEDULED_TIME"] == "1970-01-01T00:16:40+00:00"
+
+
+def test_secrets_reach_the_task_that_names_them_and_no_other(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("from a file\n")
+    env = {"A": {"from_env": "SECRET"}, "B": {"from_file": "key"}}
+    told = launch(tmp_path, {"SECRET": "from outside"}, task_env=env).env
+    assert (told["A"], told["B"]) == ("from outside", "from a file")
+    hook = {"type": "webhook", "url": {"from_env": "URL"}, "headers": {"X": {"from_env": "HEADER"}}}
+    rule = {"name": "r", "triggers": ["missed"], "channels": [hook]}
+    config = make_config(
+        {"task_id": "a", "task_exec": "true", "task_env": env, "task_notify": [rule]},
+        smtp={"host": "mail", "from": "me@example.org", "username": "me", "password": {"from_env": "SMTP"}},
+    )
+    outside = {"PATH": "/bin", "SECRET": "1", "SMTP": "2", "URL": "3", "HEADER": "4"}
+    assert base_environment(outside, config) == {"PATH": "/bin"}
+
+
+def test_task_log_in_the_engines_environment_reaches_no_task() -> None:
+    assert base_environment({"PATH": "/bin", "TASK_LOG": "/tmp/x.log"}, make_config()) == {"PATH": "/bin"}
+
+
+def test_a_secret_that_cannot_be_read_names_its_place(tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff")
+    os.mkfifo(tmp_path / "pipe")  # nobody writes to it
+    for source, place, why in (
+        ("from_env", "NOT_THERE", "environment variable NOT_THERE is not set"),
+        ("from_file", "no_such_key", f"{tmp_path}/no_such_key: No such file or directory"),
+        ("from_file", "binary", f"{tmp_path}/binary: not UTF-8"),
+        ("from_file", "pipe", f"{tmp_path}/pipe: no regular file"),
+        ("from_file", "/dev/null", "/dev/null: no regular file"),
+        ("from_file", ".", f"{tmp_path}/.: Is a directory"),
+    ):
+        with pytest.raises(LookupError, match=f"^A: {why}$"):
+            launch(tmp_path, task_env={"A": {source: place}})

@@ -1,0 +1,194 @@
+"""What is asked of the engine from outside, and what it shows on the board; under a fake clock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Optional
+
+from minisched.model import Answer, LocalizedText, Problem, Reload, ReplyTo, RunTask, Status, StopRun
+from support.engine import T0, MakeSim, exits, failing_sim, task
+from support.factories import config
+from support.sim import Exit, Sim
+
+
+def asked(one: Sim, seconds: float = 5.0) -> ReplyTo:
+    return ReplyTo(SimpleQueue(), one.world.mono + seconds)
+
+
+def run(one: Sim, task_id: str, **env: str) -> Answer:
+    """Ask for a run, let the engine take one step, and read the answer."""
+    question = asked(one)
+    one.post(RunTask(question, task_id, env, "a test"))
+    one.run_for(0.01)
+    return question.reply.get_nowait()
+
+
+def stop(one: Sim, run_id: int) -> Answer:
+    question = asked(one)
+    one.post(StopRun(question, run_id, "a test"))
+    one.run_for(0.01)
+    return question.reply.get_nowait()
+
+
+def shown(one: Sim, task_id: str = "a") -> list[Status]:
+    return [run.status for run in one.engine.board.tasks[task_id].live]
+
+
+def test_a_run_asked_for_is_answered_with_its_id_once_its_row_is_on_disk(sim: MakeSim) -> None:
+    one = sim(task(), script=exits(a=Exit(5.0)))
+    answer = run(one, "a", DAY="today")
+    assert answer.refused is None
+    (row,) = one.rows()
+    assert (row["run_id"], row["trigger"], row["status"]) == (answer.run_id, "manual", "running")
+    assert one.world.processes[answer.run_id].launch.env["DAY"] == "today"
+    assert any("a: run by hand, asked by a test" in line for line in one.lines)
+
+
+def test_who_has_an_answer_finds_it_on_the_board(sim: MakeSim) -> None:
+    one = sim(task(), script=exits(a=Exit(5.0)))
+    board = one.engine.board
+
+    class Reply(SimpleQueue[Answer]):
+        def put(self, item: Answer, block: bool = True, timeout: Optional[float] = None) -> None:
+            views.append((board.engine.config_stamp == one.source.stamp(), shown(one)))
+            super().put(item)
+
+    views: list[Any] = []
+    one.post(RunTask(ReplyTo(Reply(), one.world.mono + 5), "a", {}, "a test"))
+    one.run_for(0.01)
+    one.source.write(config(task(task_name="another")))
+    one.post(Reload(ReplyTo(Reply(), one.world.mono + 5), "a test"))
+    one.run_for(0.01)
+    assert views == [(True, [Status.RUNNING]), (True, [Status.RUNNING])]
+    assert board.tasks["a"].task.task_name == "another"
+
+
+def test_a_second_run_by_hand_is_treated_by_the_tasks_overlap(sim: MakeSim) -> None:
+    one = sim(task(), script=exits(a=Exit(5.0)))
+    run(one, "a")
+    answer = run(one, "a")
+    assert one.told()[-1] == ("a", "manual", "skipped", "overlap")
+    assert answer.run_id == one.rows()[-1]["run_id"]
+
+
+def test_an_unknown_task_and_a_stopping_engine_are_told(sim: MakeSim) -> None:
+    one = sim(task("a"), task("b"), script=exits(a=Exit(5.0)))
+    assert run(one, "c").refused == "not_found"
+    run(one, "a")
+    one.engine.ending.stop(one.world.wall(), 30.0)
+    assert run(one, "b").refused == "stopping"
+
+
+def test_who_waits_no_longer_gets_no_run(sim: MakeSim) -> None:
+    one = sim(task())
+    late = asked(one, -1.0)
+    one.post(RunTask(late, "a", {}, "a test"))
+    one.post(StopRun(late, 1, "a test"))
+    one.post(Reload(late, "a test"))
+    one.run_for(0.01)
+    assert late.reply.empty() and one.rows() == []
+
+
+def test_while_the_history_cannot_be_written_a_run_is_refused_and_never_comes_later(tmp_path: Path) -> None:
+    one, ledger = failing_sim(tmp_path, task())
+    ledger.kind = "locked"
+    assert run(one, "a").refused == "unavailable"  # found at the commit
+    assert run(one, "a").refused == "unavailable"  # known before
+    ledger.kind = ""
+    one.run_for(10)
+    assert one.rows() == [] and one.world.starts == []
+    assert run(one, "a").run_id == 1
+
+
+def test_where_the_disk_is_full_a_run_is_refused_in_these_words(tmp_path: Path) -> None:
+    one, ledger = failing_sim(tmp_path, task())
+    ledger.kind = "full"
+    assert run(one, "a").refused == "disk_full"  # found at the commit
+    assert run(one, "a").refused == "disk_full"  # known before
+    ledger.kind = "locked"
+    one.run_for(5)
+    assert run(one, "a").refused == "unavailable"
+    assert one.rows() == []
+
+
+def test_a_run_is_stopped_in_whatever_state_it_is(sim: MakeSim) -> None:
+    fields: Any = {"task_overlap": "queue", "task_retry": {"max_attempts": 2, "delay": "1h"}}
+    one = sim(task(**fields), task("w", "@every 1h", task_dependencies=["a"]), script=exits(a=Exit(1.0, 75)))
+    run(one, "a")
+    queued = run(one, "a").run_id
+    assert stop(one, queued).refused is None
+    one.run_for(3600)
+    assert stop(one, one.rows("w")[0]["run_id"]).run_id
+    running = run(one, "a").run_id if not shown(one) else one.engine.board.tasks["a"].live[0].run_id
+    stop(one, running)
+    one.run_for(5)
+    assert {(row["status"], row["reason"]) for row in one.rows() if row["run_id"] in (queued, running)} == {
+        ("cancelled", "user")
+    }
+    assert one.told("w")[0] == ("w", "schedule", "cancelled", "user")
+    assert stop(one, queued).refused == "ended"
+    assert stop(one, 99).refused == "ended"
+
+
+def test_a_reload_that_is_asked_for_tells_the_problems(sim: MakeSim) -> None:
+    one = sim(task())
+    one.source.write([Problem("tasks[0] (a): task_timeout", LocalizedText('is "5 min"', '值为 "5 min"'))])
+    question = asked(one)
+    one.post(Reload(question, "a test"))
+    one.run_for(0.01)
+    answer = question.reply.get_nowait()
+    assert (answer.refused, answer.problems) == ("invalid", tuple(one.source.content))
+    assert one.engine.board.engine.config_problems == answer.problems
+    one.source.write(config(task(), task("b")))
+    one.post(Reload(question, "a test"))
+    one.run_for(0.01)
+    assert question.reply.get_nowait() == Answer()
+    assert list(one.engine.board.tasks) == ["a", "b"]
+    assert one.engine.board.engine.config_problems == ()
+
+
+# ----------------------------------------------------------------------------------------------------------- the board
+
+
+def test_the_board_follows_a_run_from_its_row_to_its_end(sim: MakeSim) -> None:
+    one = sim(task(schedule="30 2 * * *"), script=exits(a=Exit(5.0)))
+    board = one.engine.board
+    assert (board.tasks["a"].next_start, shown(one)) == (T0 + 9000, [])
+    before, woken = board.version, []
+    board.watchers = (lambda: woken.append(board.version),)
+    one.run_for(9001)
+    assert shown(one) == [Status.RUNNING]
+    assert board.tasks["a"].next_start == T0 + 9000 + 86_400
+    assert before < board.tasks["a"].version <= board.version == woken[-1]
+    assert board.engine.running == 1
+    one.run_for(10)
+    assert shown(one) == [] and board.engine.running == 0
+    quiet = board.version
+    one.run_for(600)
+    assert board.version == quiet  # nothing changed, nobody is woken
+    assert one.world.mono - board.engine.beat < 3
+
+
+def test_the_board_shows_the_order_of_a_new_config_and_forgets_what_is_gone(sim: MakeSim) -> None:
+    one = sim(task("a"), task("b"), task("c"))
+    one.source.write(config(task("c"), task("a")))
+    one.run_for(5)
+    assert list(one.engine.board.tasks) == ["c", "a"]
+    one.source.write(config(task("a", task_name="A"), task("c")))
+    one.run_for(5)
+    assert list(one.engine.board.tasks) == ["a", "c"]
+    assert one.engine.board.tasks["a"].task.task_name == "A"
+
+
+def test_while_the_history_cannot_be_written_the_board_shows_what_is_on_disk_and_why(tmp_path: Path) -> None:
+    one, ledger = failing_sim(tmp_path, task(schedule="@every 10s"), script=exits(a=Exit(5.0)))
+    one.run_for(11)
+    assert shown(one) == [Status.RUNNING]
+    ledger.kind = "full"
+    one.run_for(8)  # the run has ended, and nobody could write it
+    assert shown(one) == [Status.RUNNING]
+    assert "full" in one.engine.board.engine.problems["history"]
+    ledger.kind = ""
+    one.run_for(3)
+    assert "history" not in one.engine.board.engine.problems

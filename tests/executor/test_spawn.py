@@ -1,0 +1,222 @@
+"""What cannot be started says why; users, limits and niceness."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Optional
+
+import pytest
+
+from minisched.executor.process import _ulimits
+from minisched.model import Limits, RunFinished
+from support.process import PATH, REPO, Rig, few_descriptors, linux, root
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    (tmp_path / "plain").write_text("echo no first line\n")
+    (tmp_path / "headless").write_text("echo no first line\n")
+    (tmp_path / "headless").chmod(0o755)
+    (tmp_path / "orphan").write_text("#!/no/such/interpreter\n")
+    (tmp_path / "orphan").chmod(0o755)
+    return Rig(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("task_exec", "fields", "error"),
+    [
+        (["no_such_program"], {}, "no_such_program: No such file or directory"),
+        (["./none"], {}, "./none: No such file or directory"),
+        (["./plain"], {}, "./plain: Permission denied: not executable (chmod +x)"),
+        (["/"], {}, "/: Permission denied: not executable (chmod +x)"),
+        (["./headless"], {}, "./headless: Exec format error: no program, and a script with no #! line"),
+        (["./orphan"], {}, "./orphan: No such file or directory: the interpreter in its #! line does not exist"),
+        ("true", {"cwd": "/no/such"}, "task_cwd /no/such: No such file or directory: not a folder that can be entered"),
+        ("true", {"cwd": "/etc/passwd"}, "task_cwd /etc/passwd: Not a directory: not a folder that can be entered"),
+        (["true", "x" * 3_000_000], {}, "true: Argument list too long: arguments and environment are too large"),
+        (["tr\0ue"], {}, "'tr\\x00ue' could not be started: embedded null byte"),
+        ("true", {"env": {"A": "a\0b"}}, "'/bin/sh' could not be started: embedded null byte"),
+        (["true", "\ud800"], {}, "task_exec, task_cwd or task_env cannot be encoded: surrogates not allowed"),
+        ([], {}, "task_exec is empty"),
+        ([], {"nice": 5}, "task_exec is empty"),
+        (["no_such_program"], {"nice": 5}, "no_such_program: No such file or directory"),
+        (["./plain"], {"nice": 5}, "./plain: Permission denied: not executable (chmod +x)"),
+        ("true", {"nice": 5, "cwd": "/no/such"}, "task_cwd /no/such: No such file or directory"),
+        ("true", {"user": "no_such_user"}, "task_user no_such_user: there is no such user"),
+    ],
+)
+def test_what_cannot_be_started_says_what_and_why(rig: Rig, task_exec: Any, fields: dict[str, Any], error: str) -> None:
+    rig.executor.start(rig.launch(task_exec, **fields))
+    completion = rig.finished()
+    assert completion.spawn_error is not None
+    assert completion.spawn_error.startswith(error)
+    assert (completion.exit_code, completion.signal) == (None, None)
+    assert rig.lines("end")[0].startswith(f"not started: {error[:8]}")
+    assert completion.log is not None
+    assert rig.run("exit 6").exit_code == 6  # and life goes on
+
+
+@root
+def test_a_folder_that_cannot_be_entered_is_told_as_such(rig: Rig) -> None:
+    closed = rig.folder / "closed"
+    closed.mkdir(mode=0o700)
+    out = as_nobody(rig, f'rig.run("true", cwd={str(closed)!r}).spawn_error')
+    assert "closed: Permission denied: not a folder that can be entered" in out
+
+
+def test_no_descriptors_fail_the_run_and_the_next_one_works(rig: Rig) -> None:
+    for free in range(9):
+        with few_descriptors(free):
+            completion = rig.run("exit 5")
+        # The log takes one as well: a run that could be started may have lost lines, and says so.
+        assert completion.spawn_error is None or "Too many open files" in completion.spawn_error, free
+        assert completion.exit_code == 5 or completion.spawn_error
+    completion = rig.run("exit 5")
+    assert (completion.exit_code, completion.log_lost) == (5, False)
+
+
+def as_nobody(rig: Rig, expression: str, **limits: int) -> str:
+    """What the expression gives in a process of another user, with soft and hard limits; `rig` is an executor there."""
+    folder = rig.folder / "nobody"
+    folder.mkdir()
+    folder.chmod(0o777)
+    for parent in list(folder.parents)[:3]:
+        parent.chmod(parent.stat().st_mode | 0o011)
+    code = f"""
+import os, resource, sys
+sys.path[:0] = [{REPO!r}, {REPO + "/tests"!r}]
+from pathlib import Path
+from support.process import Rig
+from minisched.model import Limits
+rig = Rig(Path(sys.argv[1]))
+for name, limit in {limits!r}.items():
+    resource.setrlimit(getattr(resource, "RLIMIT_" + name), (limit, limit))
+os.setgroups([])
+os.setresgid(65534, 65534, 65534)
+os.setresuid(65534, 65534, 65534)  # in here: the interpreter may stand where that user cannot read it
+print({expression})
+"""
+    out = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, timeout=30)
+    assert out.returncode == 0, out.stderr
+    return out.stdout.strip()
+
+
+@linux
+@root
+def test_no_more_processes_fail_the_run_and_the_engine_lives(rig: Rig) -> None:
+    # Threads count as processes: with 1 there is no thread for the run, without a thread no process either.
+    threaded = "(rig.executor.start(rig.launch('true')), rig.inbox.get(timeout=9).completion.spawn_error)[1]"
+    assert "can't start new thread" in as_nobody(rig, threaded, NPROC=1)
+    shutil.rmtree(rig.folder / "nobody")
+    error = as_nobody(rig, "rig.run('true').spawn_error", NPROC=1)
+    assert error == "/bin/sh: Resource temporarily unavailable"
+
+
+def test_no_thread_still_posts_exactly_one_end(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    rig.executor.start(rig.launch("true"))
+    message = rig.inbox.get(timeout=1)
+    assert isinstance(message, RunFinished)
+    assert message.completion.spawn_error == "no thread for it: can't start new thread"
+    assert rig.executor.live() == ()
+
+
+@root
+def test_a_task_runs_as_another_user_with_that_users_home_and_groups(rig: Rig) -> None:
+    completion = rig.run("id -un; id -G; echo $HOME $USER $LOGNAME", user="nobody", cwd="/")
+    assert completion.exit_code == 0, completion
+    import pwd
+
+    nobody = pwd.getpwnam("nobody")
+    assert rig.lines() == ["nobody", str(nobody.pw_gid), f"{nobody.pw_dir} nobody nobody"]
+
+
+@linux
+@root
+def test_another_user_is_refused_without_root(rig: Rig) -> None:
+    out = as_nobody(rig, "rig.run('true', user='root').spawn_error")
+    assert out == "task_user root: only root can run a task as another user"
+
+
+@linux
+def test_limits_and_niceness_hold_from_the_first_instruction(rig: Rig) -> None:
+    limits = Limits(memory=600 * 1024 * 1024, cpu_seconds=33, open_files=44)
+    task = "ulimit -v; ulimit -t; ulimit -n; nice; echo $0 $$; ulimit -H -t"
+    rig.start(task, limits=limits, nice=7)
+    completion = rig.finished()
+    assert completion.exit_code == 0
+    lines = rig.lines()
+    assert lines[:3] == [str(600 * 1024), "33", "44"]
+    assert lines[3] == "7"
+    assert lines[4].startswith("/bin/sh ")
+    assert lines[5] == "34"
+    assert rig.lines("start")[0] == f"pid {lines[4].split()[1]}: {task}"  # the shell before it became the program
+    assert rig.run(["printf", "%s|", "a b", "$x"], limits=limits).exit_code == 0
+    assert rig.lines() == ["a b|$x|"]
+
+
+@linux
+@pytest.mark.parametrize(
+    ("trap", "exit_code", "number"), [("", None, 24), ("trap 'exit 3' XCPU; ", 3, None), ("trap '' XCPU; ", None, 9)]
+)
+def test_cpu_seconds_can_be_answered_before_they_kill(
+    rig: Rig, trap: str, exit_code: Optional[int], number: Optional[int]
+) -> None:
+    completion = rig.run(trap + "while :; do :; done", limits=Limits(None, 1, None), timeout_s=60)
+    assert (completion.exit_code, completion.signal) == (exit_code, number)
+
+
+SHELLS = [["dash"], ["bash"], ["busybox", "sh"]]
+
+
+@linux
+@pytest.mark.parametrize("shell", [shell for shell in SHELLS if shutil.which(shell[0])], ids=" ".join)
+@pytest.mark.parametrize(("hard", "result"), [(-1, "31"), (60, "31"), (31, "31"), (30, "30"), (20, "31")])
+def test_every_shell_sets_the_limits_of_cpu_time_whatever_holds_already(
+    shell: list[str], hard: int, result: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if hard == 20 and subprocess.run(["sh", "-c", "ulimit -t 20 && ulimit -H -t 31"], check=False).returncode != 0:
+        pytest.skip("needs a root that may raise limits")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("resource.getrlimit", lambda number: (hard, hard))
+    script = " && ".join([*_ulimits(Limits(None, 30, None)), "ulimit -S -t && ulimit -H -t"])
+    limit = f"ulimit -t {'unlimited' if hard < 0 else hard} && exec"
+    out = subprocess.run(["sh", "-c", f'{limit} "$@"', "sh", *shell, "-c", script], capture_output=True, text=True)
+    assert out.stdout.split() == ["30", result], out.stderr
+
+
+@linux
+def test_niceness_is_absolute_and_not_added_to_the_engines(rig: Rig) -> None:
+    code = f"""
+import os, sys
+sys.path[:0] = [{REPO!r}, {REPO + "/tests"!r}]
+from pathlib import Path
+from support.process import Rig
+os.nice(3)
+rig = Rig(Path(sys.argv[1]))
+rig.run("nice", nice=5)
+print(rig.lines())
+"""
+    out = subprocess.run([sys.executable, "-c", code, str(rig.folder)], capture_output=True, text=True, timeout=30)
+    assert out.stdout.strip() == "['5']", out.stderr
+
+
+@linux
+@root
+def test_a_limit_over_the_engines_own_is_refused_without_root(rig: Rig) -> None:
+    out = as_nobody(rig, "rig.run('true', limits=Limits(None, None, 4096)).spawn_error", NOFILE=256)
+    assert out == "task_limits: open_files 4096 is over the hard limit 256 of the engine"
+
+
+def test_the_shell_words_of_a_wrapped_command_cannot_be_mistaken(rig: Rig) -> None:
+    rig.run(["printf", "%s\n", "$(id)", "; id", '"', "-n", "--", ""], nice=0)
+    assert rig.lines() == ["$(id)", "; id", '"', "-n", "--", ""]
+    assert PATH

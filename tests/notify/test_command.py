@@ -1,0 +1,121 @@
+"""Commands with real processes: what they get, what is kept, and that none outlives its time."""
+
+import json
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from minisched.model.notification import SendStatus
+from minisched.notify import command, deliver
+from support.notify import MESSAGE_ID, VARIABLES, Watch, message, order
+
+
+def run(task_exec, home, told=None, timeout_s=5.0, environ=None):
+    return command.deliver(
+        order({"type": "command", "task_exec": task_exec}, told, None, str(home), environ), timeout_s
+    )
+
+
+def gone(pid):
+    """Whether a process is over, given a moment."""
+    until = time.monotonic() + 2
+    while time.monotonic() < until:
+        try:
+            with open(f"/proc/{pid}/stat") as file:
+                if file.read().rpartition(")")[2].split()[0] == "Z":
+                    return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_it_gets_the_message_as_json_on_its_standard_input(tmp_path):
+    outcome = run("cat > got.json; echo taken; echo by me >&2", tmp_path, message("test", task_name='a"\n中\x1b'))
+    assert outcome == (SendStatus.SENT, "", "taken\nby me", None)
+    (line,) = (tmp_path / "got.json").read_text().splitlines()
+    got = json.loads(line)
+    assert got["delivery"] == MESSAGE_ID and got["event"] == "test" and got["test"] is True
+    assert {name: got[name] for name in VARIABLES} == {**VARIABLES, "task_name": 'a"\n中\\x1b'}
+
+
+def test_a_program_of_the_home_is_run_as_a_tasks_is(tmp_path):
+    script = tmp_path / "tell.sh"
+    script.write_text('#!/bin/sh\necho "$@" in "$PWD"\n')
+    script.chmod(0o755)
+    assert run(["./tell.sh", "a b"], tmp_path).answer == f"a b in {tmp_path}"
+    assert run(["echo", "$HOME"], tmp_path).answer == "$HOME"
+
+
+def test_its_environment_is_a_tasks_without_secrets(tmp_path):
+    outcome = run("env", tmp_path, environ={"HOOK_TOKEN": "hunter2", "PATH": "/nowhere"})
+    env = dict(line.split("=", 1) for line in outcome.answer.splitlines())
+    assert {name: value for name, value in env.items() if name.startswith("MINISCHED")} == {
+        "MINISCHED_HOME": str(tmp_path),
+        "MINISCHED_TASK_ID": "nightly_backup",
+    }
+    assert env["PATH"] == os.environ["PATH"] and "HOOK_TOKEN" not in env
+
+
+@pytest.mark.parametrize(
+    "task_exec, error",
+    [
+        ("echo no; exit 3", "the command ended with exit code 3"),
+        ("echo no; kill -9 $$", "the command ended with signal 9"),
+        (["tasks/none", "a"], "the command could not be started: No such file or directory"),
+        (["/"], "the command could not be started: Permission denied"),
+    ],
+)
+def test_all_but_exit_0_is_tried_again(task_exec, error, tmp_path):
+    outcome = run(task_exec, tmp_path)
+    assert (outcome.state, outcome.error) == (SendStatus.RETRY, error)
+    assert outcome.answer == ("no" if isinstance(task_exec, str) else "")
+
+
+def test_the_end_of_the_output_is_kept(tmp_path):
+    program = "import sys; sys.stdout.write('中' * 100000 + '\\x1b end\\n')"
+    outcome = run([sys.executable, "-X", "utf8", "-c", program], tmp_path)
+    assert outcome.state is SendStatus.SENT and outcome.answer.endswith("中\\x1b end")
+    assert 400 < len(outcome.answer.encode()) <= 500
+
+
+def test_one_that_reads_nothing_is_no_failure(tmp_path):
+    big = message(execution_log_tail="x" * 200_000)
+    assert run("exec <&-; sleep 0.1; exit 0", tmp_path, big).state is SendStatus.SENT
+    assert run("sleep 0.1", tmp_path, big).state is SendStatus.SENT
+
+
+def test_one_that_takes_too_long_is_ended_with_its_group(tmp_path):
+    watch = Watch()
+    outcome = run("sleep 60 & echo $! $$; wait", tmp_path, timeout_s=0.3)
+    assert watch.seconds < 2
+    assert outcome.state is SendStatus.RETRY and "took longer than 0.3 s" in outcome.error
+    assert all(gone(pid) for pid in outcome.answer.split())
+
+
+def test_one_that_ignores_term_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "KILL_GRACE_S", 0.3)
+    watch = Watch()
+    outcome = run("trap '' TERM; echo $$; while :; do sleep 0.1; done", tmp_path, timeout_s=0.3)
+    assert 0.55 < watch.seconds < 3
+    assert outcome.state is SendStatus.RETRY and gone(outcome.answer)
+
+
+def test_a_process_left_behind_holds_nothing_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "DRAIN_S", 0.2)
+    watch = Watch()
+    outcome = run("sleep 60 & echo $!", tmp_path)
+    assert outcome.state is SendStatus.SENT and watch.seconds < 2
+    os.kill(int(outcome.answer), signal.SIGKILL)
+
+
+def test_no_descriptor_is_left_open(tmp_path):
+    before = os.listdir("/proc/self/fd")
+    for task_exec in ("true", "exit 1", ["none"]):
+        run(task_exec, tmp_path)
+    run("sleep 60", tmp_path, timeout_s=0.1)
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+    assert deliver(order({"type": "command", "task_exec": "true"}, home=str(tmp_path))).state is SendStatus.SENT

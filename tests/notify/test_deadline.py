@@ -1,0 +1,67 @@
+"""One time limit for all of a delivery: whatever the addresses of a name are worth."""
+
+import socket
+from contextlib import ExitStack, closing, contextmanager
+
+import pytest
+
+from minisched.notify.deadline import Deadline
+from support.notify import HOST, Watch, hosted, silent
+
+HOLE = "127.0.0.2"
+
+
+@contextmanager
+def hole():
+    """The port of an address that answers no SYN: nobody accepts, and its backlog is full."""
+    with ExitStack() as stack:
+        server = stack.enter_context(closing(socket.socket()))
+        server.bind((HOLE, 0))
+        server.listen(0)
+        while True:
+            client = stack.enter_context(closing(socket.socket()))
+            client.settimeout(0.2)
+            try:
+                client.connect(server.getsockname())
+            except socket.timeout:
+                break
+        yield server.getsockname()[1]
+
+
+def named(monkeypatch, *addresses):
+    """Whatever name is asked for has these addresses."""
+    found = [(family, socket.SOCK_STREAM, 0, "", address) for family, address in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: found)
+
+
+@pytest.mark.parametrize("holes", [1, 3])
+def test_an_address_that_says_nothing_leaves_the_next_one_its_time(monkeypatch, holes):
+    with hole() as port, hosted(silent) as host:
+        named(monkeypatch, *[(socket.AF_INET, (HOLE, port))] * holes, (socket.AF_INET, (HOST, host.port)))
+        watch = Watch()
+        with Deadline(2.0) as deadline, deadline.connect("several.example", 80) as sock:
+            assert sock.getpeername() == (HOST, host.port)
+            assert 0.5 < watch.seconds < 1.9
+            assert 0 < sock.gettimeout() < 1.5
+
+
+def test_the_last_address_has_all_that_is_left(monkeypatch):
+    with hole() as port:
+        named(monkeypatch, *[(socket.AF_INET, (HOLE, port))] * 2)
+        watch = Watch()
+        with Deadline(0.4) as deadline, pytest.raises(OSError):
+            deadline.connect("several.example", 80)
+        assert 0.35 < watch.seconds < 1.5
+
+
+def test_an_address_of_a_family_that_the_machine_lacks_is_passed_over(monkeypatch):
+    with hosted(silent) as host:
+        named(monkeypatch, (9999, ("::1", 1, 0, 0)), (socket.AF_INET, (HOST, host.port)))
+        with Deadline(5.0) as deadline, deadline.connect("several.example", 80) as sock:
+            assert sock.getpeername() == (HOST, host.port)
+
+
+def test_a_name_without_an_address_is_told(monkeypatch):
+    named(monkeypatch)
+    with Deadline(5.0) as deadline, pytest.raises(OSError, match="the name has no address"):
+        deadline.connect("several.example", 80)

@@ -1,0 +1,206 @@
+"""The exact request to each chat service, and what its answers mean."""
+
+import base64
+import hashlib
+import hmac
+import json
+from email.header import decode_header, make_header
+from queue import SimpleQueue
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from minisched.model.notification import SendStatus
+from minisched.notify import defaults, webhook
+from minisched.notify.sender import Sender
+from support.notify import HOST, VARIABLES, answering, hosted, message, order, parsed
+
+NOW = 1_795_372_203.25
+JSON = "application/json; charset=utf-8"
+TEXT = f"{defaults.subject(message())}\n{defaults.text(message(), 16384)}"
+
+
+def sent(preset, answer, told=None, path="/robot?key=abc", status="200 OK", **options):
+    with hosted(answering(status, answer)) as host:
+        channel = {"type": "webhook", "preset": preset, "url": f"http://{HOST}:{host.port}{path}", **options}
+        outcome = webhook.deliver(order(channel, told), 5, lambda: NOW)
+    (data,) = host.seen
+    return outcome, parsed(data)
+
+
+def test_slack():
+    outcome, request = sent("slack", b"ok")
+    assert outcome == (SendStatus.SENT, "", "ok", None)
+    assert request.line == "POST /robot?key=abc HTTP/1.1" and request.headers["Content-Type"] == JSON
+    assert json.loads(request.body) == {"text": TEXT, "mrkdwn": False}
+
+
+def test_slack_calls_nobody_by_a_log_line():
+    _, request = sent("slack", b"ok", message(execution_log_tail="<!channel> <@U1> a && b"))
+    assert json.loads(request.body)["text"].endswith("\n&lt;!channel&gt; &lt;@U1&gt; a &amp;&amp; b\n")
+
+
+def test_dingtalk():
+    outcome, request = sent("dingtalk", b'{"errcode":0,"errmsg":"ok"}', path="/robot/send?access_token=abc")
+    assert outcome.state is SendStatus.SENT and outcome.error == ""
+    assert request.line == "POST /robot/send?access_token=abc HTTP/1.1" and request.headers["Content-Type"] == JSON
+    assert json.loads(request.body) == {"msgtype": "text", "text": {"content": TEXT}}
+
+
+@pytest.mark.parametrize("path", ["/robot/send?access_token=abc", "/robot/send"])
+def test_dingtalks_sign_stands_in_the_query(path):
+    _, request = sent("dingtalk", b'{"errcode":0}', path=path, secret="SECabc")
+    mac = hmac.new(b"SECabc", b"1795372203250\nSECabc", hashlib.sha256).digest()
+    query = parse_qs(urlsplit(request.line.split(" ")[1]).query)
+    assert query.pop("access_token", ["abc"]) == ["abc"]
+    assert query == {"timestamp": ["1795372203250"], "sign": [base64.b64encode(mac).decode()]}
+    assert "X-Minisched-Signature" not in request.headers
+
+
+def test_feishu():
+    outcome, request = sent("feishu", b'{"code":0,"msg":"success","data":{}}', path="/open-apis/bot/v2/hook/abc")
+    assert outcome.state is SendStatus.SENT
+    assert request.line == "POST /open-apis/bot/v2/hook/abc HTTP/1.1" and request.headers["Content-Type"] == JSON
+    assert json.loads(request.body) == {"msg_type": "text", "content": {"text": TEXT}}
+
+
+def test_feishus_sign_stands_in_the_body():
+    _, request = sent("feishu", b'{"StatusCode":0,"StatusMessage":"success"}', secret="hunter2")
+    mac = hmac.new(b"1795372203\nhunter2", b"", hashlib.sha256).digest()
+    assert json.loads(request.body) == {
+        "timestamp": "1795372203",
+        "sign": base64.b64encode(mac).decode(),
+        "msg_type": "text",
+        "content": {"text": TEXT},
+    }
+
+
+def test_wecom():
+    outcome, request = sent("wecom", b'{"errcode":0,"errmsg":"ok"}', path="/cgi-bin/webhook/send?key=abc")
+    assert outcome.state is SendStatus.SENT
+    assert request.line == "POST /cgi-bin/webhook/send?key=abc HTTP/1.1" and request.headers["Content-Type"] == JSON
+    assert json.loads(request.body) == {"msgtype": "text", "text": {"content": TEXT}}
+
+
+@pytest.mark.parametrize(
+    "preset, pick", [("feishu", lambda body: body["content"]), ("wecom", lambda body: body["text"])]
+)
+def test_nobody_is_called_by_a_tag_in_a_log(preset, pick):
+    log = '<at user_id="all">x</at> <@all> <attic> a < b'
+    _, request = sent(preset, b'{"errcode":0,"code":0}', message(execution_log_tail=log))
+    (text,) = pick(json.loads(request.body)).values()
+    assert text.endswith('\n< at user_id="all">x< /at> < @all> <attic> a < b\n')
+
+
+def test_ntfy():
+    outcome, request = sent("ntfy", b'{"id":"x"}', path="/alerts", headers={"Authorization": "Bearer tk_abc"})
+    assert outcome.state is SendStatus.SENT
+    assert request.line == "POST /alerts HTTP/1.1"
+    headers = {name: request.headers[name] for name in ("Title", "Priority", "Tags", "Content-Type", "Authorization")}
+    assert headers == {
+        "Title": "Nightly backup: technical_failure (3 in a row)",
+        "Priority": "4",
+        "Tags": "warning",
+        "Content-Type": "text/plain; charset=utf-8",
+        "Authorization": "Bearer tk_abc",
+    }
+    assert request.body.decode() == defaults.text(message(), 16384)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "夜间备份" * 20,
+        "第 7  车间 " * 9,
+        "=?UTF-8?B?eA==?=",
+        "=?utf-8?q?a=0d=0aX-Evil:_b?=",
+        "a\r\nX-Evil: b",
+        "\u2028\x00é",
+    ],
+)
+def test_an_ntfy_title_is_one_header_whatever_the_name_holds(name):
+    told = message("recovery", task_name=name)
+    _, request = sent("ntfy", b"{}", told)
+    assert str(make_header(decode_header(request.headers["Title"]))) == defaults.subject(told)
+    assert "X-Evil" not in request.headers
+    assert (request.headers["Priority"], request.headers["Tags"]) == ("3", "white_check_mark")
+
+
+def test_the_channels_own_headers_come_before_those_of_the_preset():
+    _, request = sent("ntfy", b"{}", headers={"priority": "5"})
+    assert request.headers["Priority"] == "5"
+
+
+@pytest.mark.parametrize(
+    "preset, most, size",
+    [
+        ("slack", 38_000, lambda body: len(body)),
+        ("dingtalk", 20_000, lambda body: len(body)),
+        ("feishu", 20_000, lambda body: len(body)),
+        ("wecom", 2048, lambda body: len(json.loads(body)["text"]["content"].encode())),
+        ("ntfy", 4096, lambda body: len(body)),
+    ],
+)
+def test_a_long_log_is_cut_to_what_the_service_takes(preset, most, size):
+    for line in ('"\\<' * 20, "中文日志", "x"):
+        told = message(execution_log_tail=(line + "\n") * 6000 + "the end")
+        _, request = sent(preset, b"{}", told)
+        assert most * 0.6 < size(request.body) <= most or size(request.body) > 16_000
+        assert "the end" in request.body.decode() and "Nightly backup (nightly_backup)" in request.body.decode()
+
+
+def test_a_message_without_a_log_is_cut_too():
+    for preset in ("wecom", "ntfy"):
+        sent(preset, b"{}", message(task_url="中" * 3000))
+
+
+@pytest.mark.parametrize(
+    "preset, answer, state, error",
+    [
+        ("slack", b"no_service", SendStatus.RETRY, 'the service does not answer "ok" (HTTP 200)'),
+        (
+            "dingtalk",
+            b'{"errcode":130101,"errmsg":"send too fast"}',
+            SendStatus.RETRY,
+            "the service answers errcode 130101",
+        ),
+        ("dingtalk", b'{"errcode":310000,"errmsg":"sign not match"}', SendStatus.RETRY, "errcode 310000"),
+        ("dingtalk", b'{"errcode":40035,"errmsg":"bad parameter"}', SendStatus.FAILED, "errcode 40035"),
+        ("wecom", b'{"errcode":45009,"errmsg":"api freq out of limit"}', SendStatus.RETRY, "errcode 45009"),
+        ("wecom", b'{"errcode":93000,"errmsg":"invalid webhook url"}', SendStatus.FAILED, "errcode 93000"),
+        ("feishu", b'{"code":11232,"msg":"frequency limited"}', SendStatus.RETRY, "code 11232"),
+        ("feishu", b'{"code":19021,"msg":"sign match fail"}', SendStatus.RETRY, "code 19021"),
+        ("feishu", b'{"code":19001,"msg":"param invalid"}', SendStatus.FAILED, "code 19001"),
+        ("dingtalk", b"<html>sign in to the guest network</html>", SendStatus.RETRY, "the answer has no errcode"),
+        ("feishu", b"[1]", SendStatus.RETRY, "the answer has no code"),
+        ("wecom", b'{"errcode":0,"a":' + b"[" * 33 + b"]" * 33 + b"}", SendStatus.RETRY, "the answer has no errcode"),
+        ("wecom", b"null", SendStatus.RETRY, "the answer has no errcode"),
+    ],
+)
+def test_an_answer_of_200_may_be_a_refusal(preset, answer, state, error):
+    outcome, _ = sent(preset, answer)
+    assert outcome.state is state and error in outcome.error and outcome.answer == answer.decode()
+
+
+@pytest.mark.parametrize("preset", ["slack", "dingtalk", "feishu", "wecom", "ntfy"])
+def test_a_status_of_refusal_comes_first(preset):
+    assert sent(preset, b"ok", status="404 Not Found")[0].state is SendStatus.FAILED
+    assert sent(preset, b"ok", status="429 Slow Down")[0].state is SendStatus.RETRY
+
+
+def test_a_secret_of_a_service_that_does_not_sign_makes_our_signature():
+    _, request = sent("wecom", b"{}", secret="k")
+    digest = hmac.new(b"k", request.body, hashlib.sha256).hexdigest()
+    assert request.headers["X-Minisched-Signature"] == f"sha256={digest}"
+    assert VARIABLES["task_name"] in request.body.decode()
+
+
+@pytest.mark.parametrize("answer", [b"[" * 65_000, b'{"a":' * 13_000], ids=["lists", "objects"])
+def test_an_answer_nested_without_end_is_only_a_strange_answer_to_the_thread_that_sends(answer):
+    told: SimpleQueue = SimpleQueue()
+    with hosted(answering("200 OK", answer)) as host:
+        sender = Sender(told.put)  # with its own small stack, which such an answer fills on Python 3.13
+        sender.send(order({"type": "webhook", "preset": "wecom", "url": f"http://{HOST}:{host.port}/"}))
+        outcome = told.get(timeout=10).outcome
+        assert sender.close(5)
+    assert outcome.state is SendStatus.RETRY and outcome.error.startswith("the answer has no errcode")

@@ -1,0 +1,148 @@
+"""The thread that sends: one at a time, in order, and nothing ends it but its end."""
+
+import io
+import logging
+import queue
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from minisched.model.notification import SendResult, SendStatus
+from minisched.notify import Sender, deliver, sender
+from support.notify import HOST, Watch, answering, hosted, message, order, silent
+
+FILE = order({"type": "file", "path": "x"})
+
+
+def numbered(number, made=FILE):
+    return made._replace(message=made.message._replace(delivery_id=number))
+
+
+@pytest.fixture
+def posts():
+    return queue.SimpleQueue()
+
+
+def test_each_order_is_answered_once_in_its_order(posts):
+    names, at_once, most = set(), [0], [0]
+
+    def deliver(order):
+        at_once[0] += 1
+        most[0] = max(most[0], at_once[0])
+        names.add(threading.current_thread().name)
+        at_once[0] -= 1
+        return SendResult(SendStatus.SENT)
+
+    one = Sender(posts.put, deliver)
+    for number in range(200):
+        one.send(numbered(number))
+    assert [posts.get(timeout=5).delivery_id for _ in range(200)] == list(range(200))
+    assert names == {"notify"} and most == [1]
+    assert one.close(5) and posts.empty()
+
+
+def test_no_exception_ends_it(posts):
+    def deliver(order):
+        if order.message.delivery_id % 2:
+            raise ValueError("hunter2")
+        return SendResult(SendStatus.SENT)
+
+    one = Sender(posts.put, deliver)
+    for number in range(4):
+        one.send(numbered(number))
+    told = [posts.get(timeout=5) for _ in range(4)]
+    assert [sent.outcome.state for sent in told] == [SendStatus.SENT, SendStatus.RETRY] * 2
+    assert told[1].outcome.error == "internal error: ValueError"
+    assert one.close(5)
+
+
+def test_a_bug_is_told_by_its_place_and_not_by_its_text(monkeypatch):
+    from minisched.notify import file
+
+    secret = "hunter" + str(2)
+
+    def bug(order):
+        raise KeyError(secret)
+
+    monkeypatch.setattr(file, "deliver", bug)
+    told = io.StringIO()
+    handler = logging.StreamHandler(told)
+    logging.getLogger("minisched").addHandler(handler)
+    try:
+        outcome = deliver(FILE)
+    finally:
+        logging.getLogger("minisched").removeHandler(handler)
+    assert outcome.state is SendStatus.RETRY and "KeyError" in outcome.error
+    assert "in bug" in told.getvalue() and "hunter2" not in told.getvalue() + repr(outcome)
+
+
+def test_there_is_no_thread_before_the_first_message(posts):
+    one = Sender(posts.put)
+    assert "notify" not in {thread.name for thread in threading.enumerate()}
+    assert one.close(0.1)
+
+
+def test_it_ends_after_the_message_under_way_and_begins_no_other(posts):
+    begun, go = threading.Event(), threading.Event()
+
+    def deliver(order):
+        begun.set()
+        go.wait(5)
+        return SendResult(SendStatus.SENT)
+
+    one = Sender(posts.put, deliver)
+    one.send(numbered(1))
+    one.send(numbered(2))
+    assert begun.wait(5)
+    assert not one.close(0.05)
+    go.set()
+    assert one.close(5)
+    assert posts.get(timeout=1).delivery_id == 1 and posts.empty()
+    one.send(numbered(3))
+    assert posts.empty()
+
+
+def test_a_server_that_hangs_keeps_the_end_waiting_no_longer_than_asked(posts):
+    with hosted(silent) as host:
+        one = Sender(posts.put)
+        one.send(order({"type": "webhook", "url": f"http://{HOST}:{host.port}/"}))
+        while not host.connections:
+            pass
+        watch = Watch()
+        assert not one.close(0.2)
+        assert watch.seconds < 1
+    assert posts.get(timeout=5).outcome.state is SendStatus.RETRY
+
+
+def test_where_no_thread_is_left_the_message_is_tried_again(posts, monkeypatch):
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    Sender(posts.put).send(FILE)
+    sent = posts.get(timeout=1)
+    assert sent.outcome.state is SendStatus.RETRY and "no thread" in sent.outcome.error
+    webhook = deliver(order({"type": "webhook", "url": f"http://{HOST}:1/"}))
+    assert webhook == (SendStatus.RETRY, "can't start new thread", "", None)
+
+
+def test_the_stack_is_small_and_that_of_others_is_as_it_was(posts):
+    before = threading.stack_size()
+    with hosted(answering("200 OK")) as host:
+        one = Sender(posts.put)
+        one.send(order({"type": "webhook", "url": f"http://{HOST}:{host.port}/"}, message("test")))
+        assert posts.get(timeout=5).outcome.state is SendStatus.SENT
+        assert one.close(5)
+    assert threading.stack_size() == before and sender.STACK_BYTES <= 512 * 1024
+
+
+def test_what_a_channel_needs_is_imported_when_it_sends():
+    program = (
+        "import sys, minisched.notify; minisched.notify.Sender(print);"
+        "heavy = 'ssl smtplib email email.message urllib.request http.client hmac hashlib subprocess'.split();"
+        "print(sorted(set(heavy) & set(sys.modules)))"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert told.stdout == "[]\n"

@@ -1,0 +1,404 @@
+"""Webhooks against real servers: exact requests, every answer, and servers that do not behave."""
+
+import hashlib
+import hmac
+import json
+import os
+import socket
+import threading
+import time
+from datetime import datetime, timezone
+from email.utils import format_datetime
+from pathlib import Path
+from urllib.parse import unquote_plus
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from minisched import __version__
+from minisched.model.notification import SendStatus
+from minisched.notify import deliver, webhook
+from support.notify import (
+    HOST,
+    MESSAGE_ID,
+    VARIABLES,
+    Authority,
+    Watch,
+    answering,
+    dripping,
+    hosted,
+    message,
+    order,
+    parsed,
+    read_request,
+    silent,
+)
+
+TOKEN = "T0K3N-hunter2-T0K3N"
+
+
+def hook(host, **options):
+    return {"type": "webhook", "url": f"http://{HOST}:{host.port}/hooks/{TOKEN}?key={TOKEN}x", **options}
+
+
+def sent(talk, told=None, environ=None, wall=time.time, timeout_s=5.0, **options):
+    """What came of it, the requests, and the seconds it took."""
+    watch = Watch()
+    with hosted(talk) as host:
+        outcome = webhook.deliver(order(hook(host, **options), told, environ=environ), timeout_s, wall)
+        seconds = watch.seconds
+    return outcome, [parsed(data) for data in host.seen], seconds
+
+
+def test_a_plain_webhook_gets_the_message_as_json():
+    outcome, (request,), _ = sent(answering("200 OK", b"taken"))
+    assert outcome == (SendStatus.SENT, "", "taken", None)
+    assert request.line == f"POST /hooks/{TOKEN}?key={TOKEN}x HTTP/1.1"
+    port = request.headers.pop("Host").partition(":")[2]
+    assert port.isdigit()
+    assert request.headers == {
+        "Accept-Encoding": "identity",
+        "Content-Length": str(len(request.body)),
+        "Content-Type": "application/json; charset=utf-8",
+        "User-Agent": f"minisched/{__version__}",
+        "X-Minisched-Delivery": MESSAGE_ID,
+        "Connection": "close",
+    }
+    body = json.loads(request.body)
+    assert body["delivery"] == MESSAGE_ID and body["event"] == "event"
+    assert {name: body[name] for name in VARIABLES} == VARIABLES
+
+
+def test_the_signature_is_over_the_exact_body():
+    template = {"text": "{{ task_name }} \u4e2d"}
+    _, (request,), _ = sent(answering("200 OK"), secret="hunter3", body_template=template)
+    assert request.body == '{"text": "Nightly backup \u4e2d"}'.encode()
+    digest = hmac.new(b"hunter3", request.body, hashlib.sha256).hexdigest()
+    assert request.headers["X-Minisched-Signature"] == f"sha256={digest}"
+
+
+def test_method_and_headers_are_those_of_the_config():
+    headers = {"authorization": {"from_env": "HOOK_TOKEN"}, "content-type": "text/x; charset=x", "X-A": "b"}
+    _, (request,), _ = sent(
+        answering("204 No Content"),
+        environ={"HOOK_TOKEN": "Bearer abc"},
+        headers=headers,
+        method="PUT",
+        body_template="{{ task_id }}!",
+    )
+    assert request.line.startswith("PUT ") and request.body == b"nightly_backup!"
+    assert request.headers["Authorization"] == "Bearer abc"
+    assert request.headers["Content-Type"] == "text/x; charset=x" and request.headers["X-A"] == "b"
+
+
+def test_a_get_has_no_body_unless_it_has_a_template():
+    _, (request,), _ = sent(answering("200 OK"), method="GET")
+    assert request.line.startswith("GET ") and request.body == b""
+    assert "Content-Type" not in request.headers and "Content-Length" not in request.headers
+
+
+@pytest.mark.parametrize(
+    "template, content_type, body",
+    [
+        ('{"a": "{{ task_name }}"}', "application/json; charset=utf-8", b'{"a": "x\\"&y=1"}'),
+        ("{{ task_name }}", "text/plain; charset=utf-8", b'x"&y=1'),
+    ],
+)
+def test_a_text_body_is_json_if_its_template_is(template, content_type, body):
+    _, (request,), _ = sent(answering("200 OK"), message(task_name='x"&y=1'), body_template=template)
+    assert (request.headers["Content-Type"], request.body) == (content_type, body)
+
+
+def test_in_a_form_a_value_is_no_further_field():
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    _, (request,), _ = sent(
+        answering("200 OK"), message(task_name="x&y=1 \u4e2d"), headers=form, body_template="text={{ task_name }}&z=2"
+    )
+    assert request.body == b"text=x%26y%3D1+%E4%B8%AD&z=2"
+
+
+def test_a_value_is_no_further_line_of_json_whatever_the_template_is():
+    value = 'x"}\n{"index": {"_index": "evil"}}\n{"a": "b'
+    for kind, template in (
+        ("application/x-ndjson", '{"index": {}}\n{"a": "{{ task_name }}"}\n'),
+        ("application/jsonl", '{"index": {}}\n{"a": {{ task_name }}}\n'),
+    ):
+        headers = {"Content-Type": kind}
+        _, (request,), _ = sent(answering("200 OK"), message(task_name=value), headers=headers, body_template=template)
+        first, second, end = request.body.decode().split("\n")
+        assert (json.loads(first), json.loads(second), end) == ({"index": {}}, {"a": value}, "")
+        assert request.headers["Content-Type"] == kind
+    options = {"headers": {"Content-Type": {"from_env": "TYPE"}}, "body_template": '{"a": "{{ task_name }}",}'}
+    environ = {"TYPE": "application/json"}
+    _, (request,), _ = sent(answering("200 OK"), message(task_name='a"b'), environ, **options)
+    assert request.body == b'{"a": "a\\"b",}'
+
+
+LEAD = b"This is a test message. Nothing has happened.\n\n"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    "options, body",
+    [
+        ({"body_template": {"a": "{{ task_name }}"}}, b'{"a": "[test] Nightly backup"}'),
+        (
+            {"body_template": '{"a": "{{ task_name }}", "b": {{ exit_code }}}'},
+            b'{"a": "[test] Nightly backup", "b": 75}',
+        ),
+        ({"body_template": "{{ task_name }}"}, LEAD + b"Nightly backup"),
+        ({"body_template": "{{ task_name }}", "headers": {"content-type": "text/plain"}}, LEAD + b"Nightly backup"),
+        ({"body_template": "a={{ task_name }}", "headers": FORM}, b"a=%5Btest%5D+Nightly+backup"),
+        (
+            {"body_template": "<a>{{ task_name }}</a>", "headers": {"Content-Type": "x/xml"}},
+            b"<a>[test] Nightly backup</a>",
+        ),
+        ({"method": "GET"}, b""),
+    ],
+    ids=["object", "JSON", "text", "text by header", "form", "another type", "GET"],
+)
+def test_a_test_says_so_where_the_channel_has_a_template_of_its_own(options, body):
+    _, (request,), _ = sent(answering("200 OK"), message("test"), **options)
+    assert (request.body, request.headers["X-Minisched-Test"]) == (body, "1")
+    _, (request,), _ = sent(answering("200 OK"), **options)
+    unmarked = body.replace(LEAD, b"").replace(b"[test] ", b"").replace(b"%5Btest%5D+", b"")
+    assert request.body == unmarked and "X-Minisched-Test" not in request.headers
+
+
+def test_json_bodies_are_valid_for_any_value():
+    with hosted(answering("200 OK")) as host:
+
+        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(st.text(st.characters()), st.sampled_from([{"a": "{{ task_name }}"}, '{"a": "{{ task_name }}"}', None]))
+        def sends(value, template):
+            outcome = webhook.deliver(order(hook(host, body_template=template), message(task_name=value)))
+            assert outcome.state is SendStatus.SENT
+            json.loads(parsed(host.seen[-1]).body.decode("utf-8"))
+
+        sends()
+
+
+@pytest.mark.parametrize(
+    "status, state",
+    [
+        ("200 OK", SendStatus.SENT),
+        ("202 Accepted", SendStatus.SENT),
+        ("400 Bad Request", SendStatus.FAILED),
+        ("401 Unauthorized", SendStatus.FAILED),
+        ("404 Not Found", SendStatus.FAILED),
+        ("410 Gone", SendStatus.FAILED),
+        ("429 Too Many Requests", SendStatus.RETRY),
+        ("500 Internal Server Error", SendStatus.RETRY),
+        ("503 Service Unavailable", SendStatus.RETRY),
+    ],
+)
+def test_a_status_says_whether_another_try_may_help(status, state):
+    outcome, requests, _ = sent(answering(status, b"why \xff\x1b"))
+    assert len(requests) == 1
+    assert outcome.state is state and outcome.answer == "why \ufffd\\x1b"
+    assert outcome.error == ("" if state is SendStatus.SENT else f"HTTP {status[:3]}")
+
+
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
+def test_retry_after_is_seconds_or_a_date(status):
+    now = 1_795_372_203.0
+    date = format_datetime(datetime.fromtimestamp(now + 90, timezone.utc), usegmt=True)
+    for value, wait in (("17", 17.0), (date, 90.0), ("soon", None), ("-1", None), ("9" * 20, 86400.0)):
+        outcome, _, _ = sent(answering(status, b"", f"Retry-After: {value}"), wall=lambda: now)
+        assert (outcome.state, outcome.retry_after_s) == (SendStatus.RETRY, wait)
+
+
+def test_a_redirect_is_not_followed_and_carries_nothing_away():
+    with hosted(answering("200 OK")) as other:
+        for status in ("301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"):
+            outcome, _, _ = sent(answering(status, b"", f"Location: http://{HOST}:{other.port}/{TOKEN}"))
+            assert outcome.state is SendStatus.FAILED and "redirect" in outcome.error
+        assert other.connections == 0
+
+
+def test_the_environments_proxies_are_not_asked(monkeypatch):
+    with hosted(answering("200 OK")) as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://{HOST}:{proxy.port}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        outcome, requests, _ = sent(answering("200 OK"))
+        assert outcome.state is SendStatus.SENT and len(requests) == 1 and proxy.connections == 0
+
+
+def test_a_huge_answer_is_read_no_further_than_needed():
+    told = []
+
+    def flood(host, sock):
+        host.seen.append(sock.recv(65536))
+        sock.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        try:
+            for _ in range(1000):
+                sock.sendall(b"x" * 65536)
+                told.append(1)
+        except OSError:
+            pass
+
+    outcome, _, seconds = sent(flood)
+    assert outcome.state is SendStatus.SENT and outcome.answer == "x" * 500
+    assert len(told) < 500 and seconds < 3
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        silent,
+        dripping(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n"),
+        dripping(b"", b"H"),
+        dripping(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    ],
+    ids=["hangs", "drips headers", "drips a line", "drips interim answers"],
+)
+def test_the_time_limit_holds_for_all_of_it(talk):
+    outcome, _, seconds = sent(talk, timeout_s=0.4)
+    assert outcome.state is SendStatus.RETRY and outcome.error == "no answer within 0.4 s"
+    assert 0.35 < seconds < 1.5
+
+
+def test_a_body_that_drips_is_left_at_the_time_limit():
+    outcome, _, seconds = sent(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"x"), timeout_s=0.4)
+    assert outcome.state is SendStatus.SENT and set(outcome.answer) == {"x"} and seconds < 1.5
+
+
+def test_a_name_server_that_is_silent_holds_nothing_up(monkeypatch):
+    free = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: free.wait(10) and [])
+    watch = Watch()
+    outcome = webhook.deliver(order({"type": "webhook", "url": "http://hook.example/x"}), 0.3)
+    free.set()
+    assert outcome.state is SendStatus.RETRY and watch.seconds < 1.5
+
+
+@pytest.mark.parametrize(
+    "said, error",
+    [
+        (b"", "closed the connection without an answer"),
+        (b"SSH-2.0-OpenSSH\r\n", "the answer is no HTTP"),
+        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200, "the answer is no HTTP"),
+        (b"HTTP/1.1 200 OK\r\nA: " + b"b" * 100_000, "the answer is no HTTP"),
+    ],
+)
+def test_what_is_no_answer_is_tried_again(said, error):
+    def talk(host, sock):
+        read_request(sock)
+        sock.sendall(said)
+
+    outcome, _, _ = sent(talk)
+    assert outcome.state is SendStatus.RETRY and error in outcome.error
+
+
+def test_a_server_that_is_away_is_tried_again():
+    with hosted(silent) as host:
+        pass
+    outcome = webhook.deliver(order(hook(host)))
+    assert outcome == (SendStatus.RETRY, "the server cannot be reached: Connection refused", "", None)
+
+
+def test_tls_is_checked(tmp_path):
+    good, other = Authority.at(tmp_path), Authority.at(_folder(tmp_path, "other"))
+    wrong = Authority.at(_folder(tmp_path, "wrong"), "elsewhere.example")
+    (tmp_path / "bad.pem").write_text("x")
+    (tmp_path / "empty.pem").touch()
+    os.mkfifo(tmp_path / "pipe")
+    with open(tmp_path / "huge.pem", "wb") as huge:
+        huge.truncate(4 * 2**20 + 1)
+    bundle = [Path(other.ca_file).read_text(), "# 工厂的证书 é", Path(good.ca_file).read_text()]
+    (tmp_path / "bundle.pem").write_text("\n".join(bundle), encoding="utf-8")
+    with hosted(answering("200 OK"), good.server) as host:
+        url = f"https://{HOST}:{host.port}/"
+        for ca_file, state, error in (
+            ("ca.pem", SendStatus.SENT, ""),
+            (None, SendStatus.RETRY, "the server cannot be reached: its certificate is not trusted: "),
+            (other.ca_file, SendStatus.RETRY, "the server cannot be reached: its certificate is not trusted: "),
+            ("none.pem", SendStatus.RETRY, "ca_file none.pem: No such file or directory"),
+            ("bad.pem", SendStatus.RETRY, "ca_file bad.pem: holds no certificates in PEM form"),
+            ("empty.pem", SendStatus.RETRY, "ca_file empty.pem: holds no certificates in PEM form"),
+            ("huge.pem", SendStatus.RETRY, "ca_file huge.pem: has more than 4194304 bytes"),
+            ("pipe", SendStatus.RETRY, "ca_file pipe: no regular file"),
+            ("bundle.pem", SendStatus.SENT, ""),
+        ):
+            channel = {"type": "webhook", "url": url, **({"ca_file": ca_file} if ca_file else {})}
+            outcome = webhook.deliver(order(channel, home=str(tmp_path)))
+            assert outcome.state is state and outcome.error.startswith(error), outcome
+        assert len(host.seen) == 2
+    with hosted(answering("200 OK"), wrong.server) as host:
+        channel = {"type": "webhook", "url": f"https://{HOST}:{host.port}/", "ca_file": wrong.ca_file}
+        outcome = webhook.deliver(order(channel))
+        assert outcome.state is SendStatus.RETRY and "not trusted" in outcome.error and host.seen == []
+
+
+def test_a_tls_handshake_that_hangs_is_cut():
+    with hosted(silent) as host:
+        watch = Watch()
+        outcome = webhook.deliver(order({"type": "webhook", "url": f"https://{HOST}:{host.port}/"}), 0.3)
+        assert outcome.error == "no answer within 0.3 s" and watch.seconds < 1.5
+
+
+def _folder(parent, name):
+    (parent / name).mkdir()
+    return parent / name
+
+
+def test_a_value_from_elsewhere_that_is_no_header_or_address_is_not_sent(tmp_path):
+    environ = {"BAD": "a\r\nX-Evil: b", "URL": "file:///etc/passwd", "URL2": "http://x:y@h/\n", "B\u00e4d": "\u4e2d"}
+    (tmp_path / "latin").write_bytes(b"\xff\xfe")
+    with hosted(answering("200 OK")) as host:
+        for options, error in (
+            ({"headers": {"X-A": {"from_env": "BAD"}}}, "header X-A is not a text of printable ASCII characters"),
+            ({"url": {"from_env": "URL"}}, "the url is not an http:// or https:// address"),
+            ({"url": {"from_env": "URL2"}}, "the url is not an http:// or https:// address"),
+            ({"url": {"from_env": "MISSING"}}, "the url cannot be read: environment variable MISSING is not set"),
+            ({"secret": {"from_file": "none"}}, "the secret cannot be read: No such file or directory"),
+            ({"secret": {"from_file": "latin"}}, "the secret cannot be read: latin is not UTF-8"),
+        ):
+            outcome = webhook.deliver(order(hook(host, **options), home=str(tmp_path), environ=environ))
+            assert outcome.state is SendStatus.RETRY and outcome.error.startswith(error), outcome
+        assert host.connections == 0
+
+
+@pytest.mark.parametrize("status", ["200 OK", "404 Not Found", "500 Oops"])
+def test_nothing_that_is_told_holds_a_secret(status):
+    echo = (
+        f"no hook /hooks/{TOKEN}?key={TOKEN}x, {TOKEN}x; you said Bearer hunter-value-4, hunter3, {'y' * 430}{TOKEN}"
+    ).encode()
+    outcome, _, _ = sent(
+        answering(status, echo),
+        environ={"AUTH": "Bearer hunter-value-4", "KEY": "hunter3"},
+        headers={"Authorization": {"from_env": "AUTH"}},
+        secret={"from_env": "KEY"},
+    )
+    assert "hunter" not in repr(outcome) and "T0K3N" not in repr(outcome)
+    assert "no hook" in outcome.answer and len(outcome.answer.encode()) <= 500
+
+
+@pytest.mark.parametrize("name", ["s3cret", "p%C3%A4ss", "a+bc", "abcd"])
+def test_a_short_value_of_a_query_or_a_header_is_told_by_nobody(name):
+    def echo(host, sock):
+        request = parsed(read_request(sock))
+        path = request.line.split(" ")[1]
+        said = f"bad key in {path}, {unquote_plus(path)}, {request.headers['X-Key']}; {request.headers['X-Auth'][7:]}"
+        sock.sendall(b"HTTP/1.1 403 No\r\nContent-Length: %d\r\n\r\n" % len(said.encode()) + said.encode())
+
+    with hosted(echo) as host:
+        options = {
+            "url": f"http://{HOST}:{host.port}/h?k={name}&x=1",
+            "headers": {"X-Key": "t0k7", "X-Auth": "Bearer qwer"},
+        }
+        outcome = webhook.deliver(order({"type": "webhook", **options}))
+    assert outcome.answer == "bad key in /h?k=***&x=1, /h?k=***&x=1, ***; ***"
+
+
+def test_a_channel_without_its_server_says_no_address():
+    outcome = webhook.deliver(order({"type": "webhook", "url": f"http://{TOKEN}.invalid/{TOKEN}"}))
+    assert outcome.state is SendStatus.RETRY and TOKEN not in outcome.error
+
+
+def test_deliver_picks_the_channels_module():
+    with hosted(answering("200 OK")) as host:
+        assert deliver(order(hook(host))).state is SendStatus.SENT
+    assert os.environ.get("PATH")

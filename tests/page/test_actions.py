@@ -1,0 +1,189 @@
+"""The page in a browser: what can be done to a task from its card, by mouse and by keyboard alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from support.page import HELD, Engine, OpenPage, act, card, choose, dialog, engine, expect, focused, view
+
+MOST_TABS = 40  # from the top of the page to the first card's buttons
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    tasks = [
+        {"task_id": "first", "task_name": "First", "task_exec": "echo hello", "task_schedule": "@daily"},
+        {"task_id": "held", "task_name": "Held", "task_exec": HELD.format(name="held")},
+        {"task_id": "stopped", "task_exec": "echo begun; exec sleep 60"},
+        {"task_id": "needed", "task_exec": "true"},
+        {"task_id": "needs", "task_exec": "true", "task_dependencies": ["needed"]},
+        {"task_id": "spare", "task_exec": "true"},
+        {"task_id": "off", "task_exec": "true", "task_schedule": "@daily", "enabled": False},
+    ]
+    with engine(tmp_path_factory.mktemp("actions"), *tasks) as running:
+        yield running
+
+
+def test_a_task_goes_from_idle_over_running_to_success(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, media={"reduced_motion": "no-preference"})
+    held = card(page, "held")
+    status = held.locator(".card-status")
+    expect(held).to_have_attribute("data-status", "idle")
+    act(page, "held", "go")
+    expect(page.get_by_text("Held: run 1 was asked for.")).to_be_visible()
+    expect(held).to_have_attribute("data-status", "running")
+    expect(held.locator(".card-state")).to_have_css("animation-name", "turn")
+    expect(status).to_have_text(re.compile(r"^Running \d+ s"))  # it counts, and has nothing to compare with yet
+    expect(held.locator(".progress")).to_be_hidden()
+    expect(page.locator('.group.active .card[data-task-id="held"]')).to_be_visible()
+    one.release("held")
+    expect(held).to_have_attribute("data-status", "success")
+    expect(status).to_have_text(re.compile(r"^Success .*took \d"))
+    expect(held.locator(".card-state .icon-success")).to_be_visible()
+    expect(held.locator(".strip .bar")).to_have_count(1)
+    one.hold("held")
+    act(page, "held", "go")
+    expect(status).to_have_text(re.compile(r"^Running \d+ s of about \d"))
+    bar = held.get_by_role("progressbar")
+    expect(bar).to_have_attribute("aria-valuenow", re.compile(r"^[1-9]"))
+    one.release("held")
+    expect(held.locator(".strip .bar")).to_have_count(2)
+
+
+def test_a_running_task_is_stopped_after_a_question(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    stopped = card(page, "stopped")
+    act(page, "stopped", "go")
+    expect(stopped).to_have_attribute("data-status", "running")
+    stop = page.get_by_role("button", name="Stop: stopped")
+    stop.dispatch_event("click")  # at once: it was meant for what the button was before
+    page.wait_for_timeout(300)
+    expect(page.locator("dialog")).to_have_count(0)
+    stop.click()
+    expect(dialog(page)).to_contain_text(re.compile(r"Stop run \d+ of stopped\?"))
+    dialog(page).get_by_role("button", name="Cancel").click()
+    expect(stopped).to_have_attribute("data-status", "running")
+    stop.click()
+    dialog(page).get_by_role("button", name="Stop", exact=True).click()
+    expect(stopped).to_have_attribute("data-status", "cancelled")
+    expect(stopped.locator(".card-why")).to_have_text("stopped by hand")
+    expect(page.get_by_role("button", name="Run now: stopped")).to_be_visible()
+
+
+def test_a_task_is_enabled_and_disabled(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    off = card(page, "off")
+    expect(off.locator(".card-word")).to_have_text("Disabled")
+    choose(page, "off", "enable")
+    expect(off.locator(".card-word")).to_have_text("Never ran")
+    expect(off.locator(".card-next")).to_contain_text("in ")
+    expect(page.get_by_text("off is enabled.")).to_be_visible()
+    assert next(task for task in one.tasks() if task["task_id"] == "off").get("enabled", True)
+    choose(page, "off", "disable")
+    expect(off.locator(".card-word")).to_have_text("Disabled")
+    assert next(task for task in one.tasks() if task["task_id"] == "off")["enabled"] is False
+
+
+def test_delete_asks_twice(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    choose(page, "spare", "remove")
+    expect(dialog(page)).to_contain_text("Delete spare?")
+    delete = dialog(page).get_by_role("button", name="Delete", exact=True)
+    expect(delete).to_be_disabled()
+    dialog(page).get_by_role("button", name="Cancel").click()
+    expect(page.locator("dialog")).to_have_count(0)
+    choose(page, "spare", "remove")
+    dialog(page).get_by_label("Yes, delete the task “spare”").check()
+    delete.click()
+    expect(card(page, "spare")).to_have_count(0)
+    expect(page.get_by_text("spare is deleted.")).to_be_visible()
+    assert "spare" not in {task["task_id"] for task in one.tasks()}
+
+
+def test_a_task_that_others_need_is_not_deleted(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="409")
+    choose(page, "needed", "remove")
+    dialog(page).get_by_role("checkbox").check()
+    dialog(page).get_by_role("button", name="Delete", exact=True).click()
+    expect(page.locator(".notice.bad")).to_contain_text("Other tasks depend on it: needs")
+    expect(card(page, "needed")).to_be_visible()
+
+
+def test_a_tasks_history_is_opened_and_left_by_keyboard_alone(one: Engine, open_page: OpenPage) -> None:
+    one.run("first")
+    one.until("first", "success")
+    page = open_page(one.link)
+    expect(card(page, "first").locator(".bar").first).to_be_visible()
+    page.keyboard.press("Tab")
+    assert focused(page) == "Skip to the content"
+    page.keyboard.press("Enter")
+    for _ in range(MOST_TABS):
+        page.keyboard.press("Tab")
+        outline = page.evaluate("getComputedStyle(document.activeElement, ':focus-visible').outlineStyle")
+        bar = page.evaluate("document.activeElement.classList.contains('bar')")  # it has its outline on its picture
+        assert outline != "none" or bar, focused(page)
+        if focused(page) == "History: First":
+            break
+    assert focused(page) == "History: First"
+    page.keyboard.press("Enter")
+    expect(dialog(page).locator("h2")).to_have_text("History: First")
+    expect(dialog(page).locator(".runs tbody tr")).to_have_count(1)
+    for _ in range(8):  # the focus stays in the dialog
+        page.keyboard.press("Tab")
+        assert page.evaluate(
+            "document.activeElement === document.body || Boolean(document.activeElement.closest('dialog'))"
+        )
+    dialog(page).locator(".runs button").focus()
+    page.keyboard.press("Enter")
+    expect(dialog(page).locator(".run-output pre")).to_contain_text("hello")
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
+    assert focused(page) == "History: First"
+
+
+def test_the_menu_and_the_strip_are_used_by_keyboard(one: Engine, open_page: OpenPage) -> None:
+    for _ in range(2):
+        one.run("first")
+        one.until("first", "success")
+    page = open_page(one.link)
+    more = card(page, "first").locator(".card-actions button").last
+    more.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("menuitem", name="Edit")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("menuitem", name="Disable")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("menu")).to_have_count(0)
+    expect(more).to_be_focused()
+    bars = card(page, "first").locator(".bar")
+    bars.last.focus()
+    page.keyboard.press("ArrowLeft")
+    wanted = bars.nth(-2).get_attribute("data-run-id")
+    page.keyboard.press("Enter")
+    expect(dialog(page).locator("h2")).to_have_text(f"Run {wanted} of First")
+    page.keyboard.press("Escape")
+    expect(bars.nth(-2)).to_be_focused()
+    one.run("first")
+    expect(bars.nth(-3)).to_have_attribute("data-run-id", str(wanted))
+    expect(bars.nth(-3)).to_be_focused()
+
+
+def test_an_address_leads_straight_to_a_history_and_views_keep_theirs(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    expect(card(page, "first")).to_be_visible()
+    page.goto(f"{one.url}/#task/first")
+    expect(dialog(page).locator("h2")).to_have_text("History: First")
+    page.evaluate("location.hash = '#task/held'")
+    expect(page.locator("dialog h2")).to_have_text("History: Held")
+    page.go_back()
+    expect(page.locator("dialog h2")).to_have_text("History: First")
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
+    view(page, "engine")
+    page.reload()
+    expect(page.locator(".engine-log")).to_contain_text("engine started")
+    page.go_back()
+    expect(card(page, "first")).to_be_visible()

@@ -1,0 +1,188 @@
+"""The page in a browser: each state of a task, with its reason; and how many cards are filtered."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from support.page import GONE, HELD, Engine, OpenPage, card, engine, expect, view
+from support.programs import eventually
+
+AT_ONCE = 2  # max_running: `long` and `longer` take both places
+FILTER_MS = 100
+MANY = 1000
+
+
+def at(instant: float) -> str:
+    return f"@at {datetime.fromtimestamp(instant, timezone.utc):%Y-%m-%dT%H:%M:%S}"
+
+
+def tasks(passed: float, soon: float) -> list[dict[str, Any]]:
+    """passed: when the engine will be down; soon: shortly after it is back."""
+    return [
+        {"task_id": "business", "task_exec": "exit 1", "task_tags": ["shop"]},
+        {"task_id": "technical", "task_exec": "exit 3", "task_tags": ["shop", "net"]},
+        {"task_id": "unstartable", "task_exec": ["./no-such-program"]},
+        {"task_id": "good", "task_name": "Good one", "task_exec": "true", "task_tags": ["net"]},
+        {"task_id": "skipped", "task_exec": "true", "task_dependencies": ["business"]},
+        {
+            "task_id": "retrying",
+            "task_exec": "exit 75",
+            "task_retry": {"max_attempts": 3, "delay": "1h"},
+        },
+        {"task_id": "missed", "task_exec": "true", "task_schedule": at(passed), "task_misfire": "skip"},
+        {"task_id": "waiting", "task_exec": "true", "task_schedule": at(soon), "task_dependencies": ["idle", "long"]},
+        {"task_id": "idle", "task_exec": "true", "task_schedule": "@daily"},
+        {"task_id": "off", "task_exec": "true", "enabled": False, "task_schedule": "@daily"},
+        {"task_id": "long", "task_exec": HELD.format(name="long"), "task_overlap": "queue"},
+        {"task_id": "longer", "task_exec": HELD.format(name="long")},
+        {"task_id": "queued", "task_exec": "true"},
+    ]
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Each task in the state that it is named after."""
+    with engine(tmp_path_factory.mktemp("cards"), {"task_id": "queued", "task_exec": "true"}) as running:
+        running.home.kill()
+        for ahead in (0.7, 2.0, 5.0, 15.0):  # the engine knows of it and is dead by then, however slow the machine is
+            passed = math.ceil(time.time() + ahead)
+            running.home.write(*tasks(passed, passed + 1), max_running=AT_ONCE, http={"port": 0})
+            running.go()
+            running.home.kill()
+            if time.time() < passed:
+                break
+        eventually(lambda: time.time() > passed + 0.1, "the due time has passed")
+        running.go()
+        for task_id in ("business", "technical", "unstartable", "good", "retrying"):
+            running.run(task_id)
+        eventually(
+            lambda: {"business", "skipped", "good", "technical"} <= {run["task_id"] for run in running.home.ended()}
+        )
+        running.until("retrying", "retrying")
+        running.until("waiting", "waiting")
+        for task_id in ("long", "longer", "queued", "long"):
+            running.run(task_id)
+        running.until("queued", "queued")
+        yield running
+        running.release("long")
+
+
+# state: the word, what stands beside or below it, and the group
+STATES = {
+    "business": ("Business failure", "exit code 1: the script worked, its goal was not met", "attention"),
+    "technical": ("Technical failure", "exit code 3", "attention"),
+    "unstartable": ("Technical failure", "could not be started: .*no-such-program", "attention"),
+    "missed": ("Missed", "due while the engine was not running", "attention"),
+    "skipped": ("Skipped", "depends on business, which ended as: Business failure", "attention"),
+    "long": ("Running", r"\d+ s.*1 queued", "active"),
+    "retrying": ("Retrying", r"attempt 2 of 3 in \d+ min.*after: exit code 75", "active"),
+    "queued": ("Queued", "as many processes run as max_running allows", "active"),
+    "waiting": ("Waiting", "due, but waits for the success of idle, long", "active"),
+    "good": ("Success", r"took .* s", "rest"),
+    "idle": ("Never ran", "Never ran", "rest"),
+    "off": ("Disabled", "Disabled", "rest"),
+}
+
+
+def test_each_state_is_shown_with_its_reason_in_its_group(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    for task_id, (word, told, group) in STATES.items():
+        here = page.locator(f'.group.{group} .card[data-task-id="{task_id}"]')
+        expect(here.locator(".card-word")).to_have_text(word)
+        expect(here.locator(".card-status")).to_have_text(re.compile(told, re.DOTALL))
+        expect(here.locator(".card-state svg")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_have_text("5 tasks need attention")
+    assert page.title() == "(5) minisched"
+    expect(card(page, "idle").locator(".card-next")).to_have_text(re.compile("in .*"))
+    expect(card(page, "off").locator(".card-next")).to_be_hidden()
+
+
+def test_business_and_technical_failures_look_different(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    looks = []
+    for task_id in ("business", "technical"):
+        mark = card(page, task_id).locator(".card-state")
+        paths = mark.locator("path").evaluate_all("all => all.map((el) => el.getAttribute('d')).join()")
+        looks.append((paths, mark.evaluate("el => getComputedStyle(el).color")))
+    assert looks[0][0] != looks[1][0]
+    assert looks[0][1] != looks[1][1]
+
+
+def test_the_ring_turns_unless_motion_is_not_wanted(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, media={"reduced_motion": "no-preference"})
+    ring = card(page, "long").locator(".card-state")
+    expect(ring).to_have_css("animation-name", "turn")
+    page.emulate_media(reduced_motion="reduce")
+    expect(ring).to_have_css("animation-name", "none")
+    assert not page.evaluate("document.getAnimations().filter((one) => one.playState === 'running').length")
+
+
+def test_counts_tags_and_search_filter_the_cards(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    cards = page.locator(".card")
+    expect(cards).to_have_count(13)
+    failed = page.get_by_role("button", name="3 failed")
+    failed.click()
+    expect(failed).to_have_attribute("aria-pressed", "true")
+    expect(cards).to_have_count(3)
+    failed.click()
+    page.get_by_label("Tag").select_option("net")
+    expect(cards).to_have_count(2)
+    expect(page.get_by_text("2 of 13 shown")).to_be_visible()
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.keyboard.type("GOOD o")
+    expect(cards).to_have_count(1)
+    page.keyboard.type("x")
+    expect(page.get_by_text("No task matches.")).to_be_visible()
+    page.get_by_role("button", name="Clear the filters").click()
+    expect(cards).to_have_count(13)
+    expect(page.get_by_role("searchbox")).to_be_focused()
+
+
+# Gives the ms from each change of the search until the next frame is ready.
+SEARCH = """async () => {
+  const input = document.querySelector('input[type=search]');
+  const spans = [];
+  for (const text of ['1', '12', '123', 'task number 9', 'none such', '', 'number 99', '']) {
+    input.value = text;
+    const began = performance.now();
+    input.dispatchEvent(new Event('input'));
+    document.body.offsetHeight;
+    await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+    spans.push(performance.now() - began);
+  }
+  return spans;
+}"""
+
+
+def test_a_thousand_tasks_are_searched_in_no_time(
+    tmp_path_factory: pytest.TempPathFactory, open_page: OpenPage
+) -> None:
+    many: list[dict[str, Any]] = [
+        {"task_id": f"t{n}", "task_name": f"Task number {n}", "task_exec": "true", "task_schedule": f"{n % 60} 0 1 1 *"}
+        for n in range(MANY)
+    ]
+    for n in range(1, 30):
+        many[n]["task_dependencies"] = ["t0"]
+    with engine(tmp_path_factory.mktemp("many"), *many) as mine:
+        page = open_page(mine.link, expected=GONE)
+        expect(page.get_by_text(f"{MANY} never ran")).to_be_visible()
+        assert 0 < page.locator(".card").count() < 300  # the rest comes as one scrolls
+        tries = [page.evaluate(SEARCH) for _ in range(3)]
+        assert max(min(spans) for spans in zip(*tries)) < FILTER_MS, tries
+        page.get_by_role("searchbox").fill("number 999")
+        expect(page.locator(".card")).to_have_count(1)
+        page.set_viewport_size({"width": 360, "height": 740})
+        view(page, "graph")  # a large one is shown in part, and so that it can be read
+        scene = page.locator(".gr-svg > g").first
+        expect(scene).to_have_attribute("transform", re.compile(r"translate\(20\.0 .*scale\(0\.7500\)"))
+        page.get_by_role("button", name="Fit").click()
+        expect(scene).to_have_attribute("transform", re.compile(r"scale\(0\.[12]"))

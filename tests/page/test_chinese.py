@@ -1,0 +1,178 @@
+"""The page in Chinese, in a browser: what the engine has to say is told in Chinese too."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from support.page import Engine, OpenPage, act, card, choose, dialog, engine, expect, field, problem, view
+from support.sentences import BY_REASON, ELSEWHERE, FOREIGN, PACKAGE, TOGETHER, WORDED, collected, shown
+
+ENGLISH = re.compile(r"\b(?:is|expected|found|unknown|line|column|the|of|an?)\b")
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    hook = {"type": "webhook", "url": "http://127.0.0.1:9/"}
+    rule = {"name": "tell", "triggers": ["technical_failure"], "channels": [hook]}
+    tasks = [
+        {"task_id": "first", "task_exec": "true"},
+        {"task_id": "second", "task_exec": "true"},
+        {"task_id": "absent", "task_exec": ["tasks/absent"], "task_notify": [rule]},
+        {"task_id": "slow", "task_exec": "exec sleep 60", "task_timeout": "0.2s"},
+    ]
+    with engine(tmp_path_factory.mktemp("chinese"), *tasks) as running:
+        yield running
+
+
+def test_wrong_fields_and_a_wrong_schedule_are_told_in_chinese(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="422|400|414", locale="zh-CN")
+    choose(page, "first", "edit")
+    schedule = field(page, "task_schedule")
+    schedule.get_by_role("combobox").first.fill("0 25 * * *")
+    expect(schedule.locator(".ed-errors").first).to_have_text(
+        '小时："25" 超出范围；可用 0 至 23，写法为 *、a、a-b、*/s、a/s、a-b/s（步长 s 至少为 1），'
+        '以及由逗号分隔的多项（见 "0 25 * * *"）'
+    )
+    schedule.get_by_role("combobox").first.fill("x" * 2000)
+    preview = schedule.locator("..").locator(".ed-preview")
+    expect(preview).to_have_text('操作失败：参数 "schedule"：应为最多 1000 个字符的文本')
+    schedule.get_by_role("combobox").first.fill("x" * 9000)
+    expect(preview).to_have_text(re.compile("请求的地址(超过 [0-9]+ 字节|过长)"))
+    schedule.get_by_role("combobox").first.fill("@fortnightly")
+    field(page, "task_timezone").locator("input").fill("Asia/Shangai")
+    dialog(page).get_by_text("限制", exact=True).click()
+    field(page, "task_timeout").get_by_role("textbox").fill("5 min")
+    dialog(page).get_by_role("button", name="保存").click()
+    expect(problem(page, "task_timeout")).to_have_text('值为 "5 min"；应为时长，如 300 或 "5m"')
+    expect(problem(page, "task_timezone")).to_have_text('未知时区 "Asia/Shangai"；是否指 "Asia/Shanghai"？')
+    # By the preview at its line or by the save at the field, whichever came last.
+    expect(schedule).to_contain_text('无法识别 "@fortnightly"；应为以下之一：@yearly、')
+    summary = dialog(page).locator(".ed-summary")
+    expect(summary).to_contain_text("有 3 个问题，未保存。")
+    assert not ENGLISH.search(summary.inner_text())
+
+
+def test_a_body_that_is_wrong_and_an_id_that_is_taken_are_told_in_chinese(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="400|409", locale="zh-CN")
+    page.get_by_role("button", name="新建任务").click()
+    field(page, "task_id").locator("input").fill("First")
+    field(page, "task_exec").get_by_role("textbox").first.fill("true")
+    dialog(page).get_by_role("button", name="保存").click()
+    expect(problem(page, "task_id")).to_contain_text("已被使用：已有任务 First")
+    dialog(page).get_by_role("tab", name="JSON").click()
+    dialog(page).locator(".ed-raw").fill('{"task_id": "third", "task_exec": "a\\u0000b"}')
+    dialog(page).get_by_role("button", name="保存").click()
+    expect(dialog(page).locator(".ed-summary")).to_contain_text(
+        '操作失败：请求内容 "/task_exec" 处：含有 NUL 字符或半个代理对'
+    )
+
+
+def test_a_config_broken_by_hand_is_told_in_chinese(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="422", locale="zh-CN")
+    view(page, "engine")
+    problems = page.locator(".problems .problem")
+    again = page.get_by_role("button", name="重新读取配置")
+    good = one.home.config.read_text()
+    bad = json.loads(good)
+    bad["tasks"][0]["task_retrys"] = {}
+    bad["tasks"][1]["task_dependencies"] = ["secnd"]
+    try:
+        one.home.config.write_text(json.dumps(bad))
+        again.click()
+        expect(page.locator(".notice.bad")).to_contain_text("配置文件未生效")
+        expect(problems).to_have_text(
+            [
+                'tasks/config.json: tasks[0] (first): 未知字段 "task_retrys"；是否指 "task_retry"？',
+                "tasks/config.json: tasks[1] (second): task_dependencies[0] "
+                '值为 "secnd"；没有此 ID 的任务；是否指 "second"？',
+            ]
+        )
+        one.home.config.write_text('{"version": 1,\n "tasks": [}')
+        again.click()
+        expect(problems).to_have_text(["tasks/config.json: 第 2 行，第 12 列： 此处为 }；应为一个值"])
+        os.chmod(one.home.config, 0o666)
+        again.click()
+        expect(problems.first).to_contain_text("任何用户都可写入；请执行：chmod o-w")
+    finally:
+        os.chmod(one.home.config, 0o600)
+        one.home.config.write_text(good)
+    again.click()
+    expect(page.get_by_text("配置文件已生效。")).to_be_visible()
+
+
+def test_what_the_engine_keeps_is_shown_in_chinese_and_foreign_words_as_they_are(
+    one: Engine, open_page: OpenPage
+) -> None:
+    script = one.home.path / "tasks" / "absent"
+    script.write_text("#!/no/such/interpreter\n")
+    script.chmod(0o755)
+    for task_id in ("absent", "slow"):
+        one.run(task_id)
+        one.until(task_id, "technical_failure")
+    (one.home.path / "tasks").chmod(0o777)
+    page = open_page(one.link, locale="zh-CN")
+    expect(card(page, "absent")).to_contain_text(
+        re.compile("无法启动：.*tasks/absent: No such file or directory：其 #! 行中的解释器不存在")
+    )
+    try:
+        expect(page.locator(".bands")).to_contain_text("任何用户都可写入；请执行：chmod o-w")
+        view(page, "engine")
+        expect(page.locator(".problem").first).to_contain_text("文件")
+        expect(page.locator(".problem").first).to_contain_text("任何用户都可写入；请执行：chmod o-w")
+    finally:
+        (one.home.path / "tasks").chmod(0o755)
+    expect(page.locator(".outbox")).to_contain_text("无法连接服务器：Connection refused")
+    view(page, "tasks")
+    act(page, "slow", "history")
+    dialog(page).locator("tbody tr").first.click()
+    expect(dialog(page)).to_contain_text(re.compile(r"0\.\d 秒后被终止"))
+    page.keyboard.press("Escape")
+    choose(page, "absent", "edit")
+    dialog(page).get_by_role("button", name="发送测试消息").click()
+    expect(dialog(page).locator(".tr-results li")).to_contain_text("无法连接服务器：Connection refused")
+
+
+def test_the_sentences_come_with_the_switch_to_chinese(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    view(page, "engine")
+    outbox = page.locator(".outbox")
+    expect(outbox).to_contain_text("the server cannot be reached: Connection refused")
+    page.locator("button.language").click()
+    expect(outbox).to_contain_text("无法连接服务器：Connection refused")
+    page.locator("button.language").click()
+    expect(outbox).to_contain_text("the server cannot be reached: Connection refused")
+
+
+TRANSLATE = """async (texts) => {
+  const { inChinese } = await import('/sentences.js');
+  return texts.map(inChinese);
+}"""
+
+
+def test_every_sentence_that_the_engine_keeps_or_tells_is_known_in_chinese(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    unknown = []
+    for forms in shown():
+        told = page.evaluate(TRANSLATE, forms)
+        if not any(re.search("[一-鿿]", text) and not re.search("[a-z]{2,} [a-z]{2,}", text) for text in told):
+            unknown.append(forms[0])
+    assert not unknown
+    assert page.evaluate(TRANSLATE, FOREIGN) == FOREIGN
+    assert dict(zip(TOGETHER, page.evaluate(TRANSLATE, list(TOGETHER)))) == TOGETHER
+
+
+def test_no_sentence_is_left_out_that_is_not_there() -> None:
+    assert collected() >= ELSEWHERE | BY_REASON | WORDED.keys()
+
+
+def test_what_stands_wrong_with_the_engine_has_a_name_in_both_languages() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (PACKAGE / "engine").glob("*.py")]
+    abouts = {about for source in sources for about in re.findall(r'problems\["([a-z ]+)"\] = ', source)}
+    table = (PACKAGE / "api" / "static" / "messages.js").read_text(encoding="utf-8")
+    assert "disk" in abouts
+    assert {about for about in abouts if f"about_{about.replace(' ', '_')}: [" not in table} == set()

@@ -1,0 +1,277 @@
+"""The page in a browser: a task is made and changed, and what the engine refuses is told at its field."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from support.page import Engine, OpenPage, Page, act, card, choose, dialog, engine, expect, field, problem
+
+HOOK = {"type": "webhook", "url": "http://127.0.0.1:9/"}
+OTHER = "http://127.0.0.1:9/other"
+
+
+def rules(channel: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"name": "on failure", "triggers": ["technical_failure"], "channels": [channel]}]
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    tasks = [
+        {"task_id": "extract", "task_name": "Extract", "task_exec": "true", "task_schedule": "@daily"},
+        {"task_id": "clean", "task_exec": "true", "task_dependencies": ["extract"]},
+        {"task_id": "report", "task_exec": "true", "task_dependencies": ["clean"]},
+        {"task_id": "rich", "task_exec": ["echo", "a b"], "task_notify": rules(HOOK), "task_env": {"A": "1"}},
+    ]
+    keyed = rules({**HOOK, "headers": {"X-Key": "secret"}})
+    tasks.append({"task_id": "keyed", "task_exec": "true", "task_notify": keyed})
+    with engine(tmp_path_factory.mktemp("editor"), *tasks) as running:
+        yield running
+
+
+def task(one: Engine, task_id: str) -> dict[str, Any]:
+    return next(task for task in one.tasks() if task["task_id"] == task_id)
+
+
+def edit(page: Page, task_id: str) -> None:
+    choose(page, task_id, "edit")
+    expect(dialog(page).locator("h2")).to_have_text(f"Edit {task_id}")
+    expect(field(page, "task_name").locator("input")).to_be_focused()
+
+
+def save(page: Page) -> None:
+    dialog(page).get_by_role("button", name="Save").click()
+
+
+def test_a_task_is_made_with_a_schedule_and_two_dependencies(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="422")
+    page.get_by_role("button", name="New task").click()
+    expect(field(page, "task_id").locator("input")).to_be_focused()
+    page.keyboard.type("made")
+    field(page, "task_name").locator("input").fill("Made here")
+    field(page, "task_exec").get_by_role("textbox").first.fill("echo made")
+    schedule = field(page, "task_schedule").get_by_label("Schedule 1")
+    preview = dialog(page).locator(".ed-preview")
+    expect(preview).to_contain_text("No schedule: it runs by hand")
+    schedule.fill("0 25 * * *")
+    expect(field(page, "task_schedule").locator(".ed-errors").first).to_contain_text("25")
+    schedule.fill("0 8 * * mon-fri")
+    expect(preview.locator(".ed-words")).to_have_text(re.compile("08:00.*Monday.*Friday"))
+    times = preview.locator("time")
+    expect(times).to_have_count(5)
+    due = [str(at.get_attribute("datetime")) for at in times.all()]
+    assert due == sorted(due) and all("T08:00:00" in at for at in due)
+    field(page, "task_timezone").locator("input").fill("Asia/Shanghai")
+    expect(times.first).to_have_attribute("datetime", re.compile(r"T08:00:00\+08:00"))
+    offers = field(page, "task_dependencies")
+    offers.get_by_role("checkbox", name="clean").check()
+    offers.get_by_role("searchbox").fill("extr")
+    offers.get_by_role("checkbox", name="extract Extract").check()
+    expect(offers.get_by_role("list", name="Chosen").locator("li")).to_have_count(2)
+    save(page)
+    expect(page.locator("dialog")).to_have_count(0)
+    expect(page.get_by_text("made is saved and in force.")).to_be_visible()
+    expect(card(page, "made").locator(".card-name")).to_have_text("Made here")
+    expect(card(page, "made").locator(".card-next")).to_contain_text("in ")
+    assert task(one, "made") == {
+        "task_id": "made",
+        "task_name": "Made here",
+        "task_exec": "echo made",
+        "task_schedule": "0 8 * * mon-fri",
+        "task_timezone": "Asia/Shanghai",
+        "task_dependencies": ["clean", "extract"],
+    }
+    act(page, "made", "go")
+    expect(card(page, "made")).to_have_attribute("data-status", "success")
+
+
+def test_a_dependency_that_closes_a_cycle_is_refused_with_its_path(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    edit(page, "extract")
+    depends = field(page, "task_dependencies")
+    offer = depends.locator('input[data-id="report"]')
+    expect(offer).to_have_attribute("aria-disabled", "true")
+    offer.click(force=True)
+    expect(offer).not_to_be_checked()
+    path = "extract → report → clean → extract"
+    expect(depends.get_by_role("status")).to_have_text(f"Would make a cycle, each needs the next: {path}")
+    expect(depends.locator('input[data-id="extract"]')).to_have_attribute("aria-disabled", "true")
+    page.keyboard.press("Escape")  # nothing was changed: nothing is asked
+    expect(page.locator("dialog")).to_have_count(0)
+
+
+def test_the_engine_refuses_a_cycle_at_its_field(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="422")
+    edit(page, "extract")
+    dialog(page).get_by_role("tab", name="JSON").click()
+    raw = dialog(page).get_by_role("textbox", name="JSON")
+    made = {**json.loads(raw.input_value()), "task_dependencies": ["report"]}
+    raw.fill(json.dumps(made))
+    save(page)
+    depends = field(page, "task_dependencies")
+    expect(depends).to_be_visible()  # the form is shown, where the fields are
+    expect(problem(page, "task_dependencies")).to_contain_text(re.compile("cycle", re.IGNORECASE))
+    expect(dialog(page).get_by_role("alert").first).to_contain_text("1 problem; nothing was saved.")
+    assert "task_dependencies" not in task(one, "extract")
+
+
+def test_problems_stand_at_their_fields_and_go_when_mended(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="422")
+    edit(page, "rich")
+    limit = field(page, "task_timeout")
+    dialog(page).get_by_text("Limits", exact=True).click()
+    limit.locator("input").first.fill("40 sec")
+    expect(field(page, "url")).to_contain_text("***")  # an address is a secret, as it may hold one
+    field(page, "url").get_by_role("button", name="Replace").click()
+    url = field(page, "url").locator("input").first
+    expect(url).to_be_focused()
+    url.fill("ftp://somewhere")
+    save(page)
+    expect(problem(page, "task_timeout")).to_contain_text("40 sec")
+    expect(limit.locator("input").first).to_be_focused()
+    expect(limit.locator("input").first).to_have_attribute("aria-invalid", "true")
+    expect(problem(page, "url")).to_be_visible()
+    summary = dialog(page).locator(".ed-summary")
+    expect(summary).to_contain_text("2 problems; nothing was saved.")
+    summary.get_by_role("link").last.click()
+    expect(url).to_be_focused()
+    url.fill(OTHER)
+    limit.locator("input").first.fill("40s")
+    save(page)
+    expect(page.locator("dialog")).to_have_count(0)
+    saved = task(one, "rich")
+    assert saved["task_timeout"] == "40s"
+    assert saved["task_notify"] == rules({**HOOK, "url": OTHER})
+    assert (saved["task_exec"], saved["task_env"]) == (
+        ["echo", "a b"],
+        {"A": "1"},
+    )  # as they were
+
+
+def test_a_kept_secret_is_asked_for_anew_where_it_would_go_elsewhere(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="422")
+    edit(page, "keyed")
+    field(page, "url").get_by_role("button", name="Replace").click()
+    page.keyboard.type(OTHER)
+    save(page)
+    headers = field(page, "headers")
+    expect(headers.locator(".ed-errors:visible")).to_contain_text("give it anew")
+    headers.get_by_role("button", name="Replace").click()
+    page.keyboard.type("another")
+    save(page)
+    expect(page.locator("dialog")).to_have_count(0)
+    assert task(one, "keyed")["task_notify"] == rules({**HOOK, "url": OTHER, "headers": {"X-Key": "another"}})
+
+
+def test_a_missing_field_and_a_taken_id_are_told(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="422|409")
+    page.get_by_role("button", name="New task").click()
+    field(page, "task_id").locator("input").fill("fresh")
+    save(page)
+    expect(problem(page, "task_exec")).to_be_visible()
+    field(page, "task_id").locator("input").fill("clean")
+    field(page, "task_exec").get_by_role("textbox").first.fill("true")
+    save(page)
+    expect(problem(page, "task_id")).to_contain_text("clean")
+    assert task(one, "clean") == {"task_id": "clean", "task_exec": "true", "task_dependencies": ["extract"]}
+
+
+def test_a_task_is_changed_by_keyboard(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    edit(page, "report")
+    page.keyboard.type("Weekly report")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("dialog")).to_have_count(0)
+    expect(card(page, "report").locator(".card-name")).to_have_text("Weekly report")
+    assert task(one, "report")["task_name"] == "Weekly report"
+
+
+def test_a_form_left_with_changes_asks(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    edit(page, "clean")
+    page.keyboard.type("Never saved")
+    page.keyboard.press("Escape")
+    expect(dialog(page)).to_contain_text("Leave without saving?")
+    dialog(page).get_by_role("button", name="Keep editing").click()
+    expect(field(page, "task_name").locator("input")).to_have_value("Never saved")
+    dialog(page).get_by_role("button", name="Cancel").click()
+    dialog(page).get_by_role("button", name="Discard the changes").click()
+    expect(page.locator("dialog")).to_have_count(0)
+    assert "task_name" not in task(one, "clean")
+    assert page.evaluate("dispatchEvent(new Event('beforeunload', {cancelable: true}))")  # the page itself may be left
+
+
+def test_no_number_of_escapes_loses_a_change(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    edit(page, "clean")
+    page.keyboard.type("Never saved")
+    dialogs = page.locator("dialog[open]")
+    for _ in range(4):  # the browser itself would close at the second
+        page.keyboard.press("Escape")
+        expect(dialogs).to_have_count(2)
+        page.keyboard.press("Escape")
+        expect(dialogs).to_have_count(1)
+    for _ in range(6):
+        page.keyboard.down("Escape")  # held down
+    expect(dialogs).to_have_count(2)
+    page.keyboard.up("Escape")
+    page.keyboard.press("Escape")
+    expect(dialogs).to_have_count(1)
+    dialog(page).evaluate("el => el.close()")  # as a phone's way back does
+    expect(dialog(page)).to_contain_text("Leave without saving?")
+    dialog(page).get_by_role("button", name="Keep editing").click()
+    expect(field(page, "task_name").locator("input")).to_have_value("Never saved")
+
+
+def test_a_task_deleted_meanwhile_can_be_saved_as_a_new_one(one: Engine, open_page: OpenPage) -> None:
+    one.call("POST /tasks", {"task_id": "gone", "task_exec": "true"})
+    page = open_page(one.link, expected="404|412")
+    edit(page, "gone")
+    page.keyboard.type("Back again")
+    one.call("DELETE /tasks/gone")
+    save(page)
+    dialog(page).get_by_role("button", name="Load the newest and keep my changes").click()
+    expect(dialog(page).locator(".ed-summary")).to_contain_text("The task was deleted meanwhile.")
+    dialog(page).get_by_role("button", name="Save as a new task").click()
+    expect(page.locator("dialog")).to_have_count(0)
+    assert task(one, "gone") == {"task_id": "gone", "task_exec": "true", "task_name": "Back again"}
+
+
+def test_changes_outlive_a_token_that_is_refused(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="401", fresh=True)
+    edit(page, "rich")
+    page.keyboard.type("Kept")
+    page.evaluate("localStorage.setItem('minisched.token', 'another')")
+    save(page)
+    expect(dialog(page).locator(".ed-summary")).to_contain_text("The engine refuses the token")
+    expect(field(page, "task_name").locator("input")).to_have_value("Kept")
+    page.evaluate("token => localStorage.setItem('minisched.token', token)", one.token)  # as signing in elsewhere does
+    save(page)
+    expect(page.locator("dialog")).to_have_count(0)
+    expect(card(page, "rich").locator(".card-name")).to_have_text("Kept")
+    edit(page, "rich")
+    page.keyboard.type("Lost")
+    page.evaluate("localStorage.setItem('minisched.token', 'another')")
+    save(page)
+    expect(dialog(page).locator(".ed-summary")).to_contain_text("The engine refuses the token")
+    page.keyboard.press("Escape")
+    dialog(page).get_by_role("button", name="Discard the changes").click()
+    expect(page.get_by_label("Token")).to_be_visible()
+
+
+def test_a_task_that_changed_meanwhile_is_not_written_over(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="412|409")
+    edit(page, "clean")
+    page.keyboard.type("Mine")
+    one.call("PATCH /tasks/clean", {"task_tags": ["theirs"]})
+    save(page)
+    expect(dialog(page).locator(".ed-summary")).to_contain_text("was changed by somebody else")
+    dialog(page).get_by_role("button", name="Load the newest and keep my changes").click()
+    expect(dialog(page).locator(".ed-summary")).to_contain_text("This is the newest state with your changes on it.")
+    save(page)
+    expect(page.locator("dialog")).to_have_count(0)
+    assert (task(one, "clean")["task_name"], task(one, "clean")["task_tags"]) == ("Mine", ["theirs"])

@@ -1,0 +1,91 @@
+"""The page's files, without a browser: both languages, the size of the first view, and nothing that runs a text."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from minisched.api.errors import ERRORS
+from minisched.model import Reason, Status, Trigger
+from support.page_texts import FIRST, MESSAGES, SCRIPTS, SENTENCE, SOURCES, table
+
+FIRST_VIEW_MAX = 100_000  # bytes, uncompressed
+IMPORT = re.compile(r'^(?:import|export).* from "\./(.+?)";$', re.MULTILINE)
+
+
+def first_view() -> set[str]:
+    """The files that a browser fetches before anything is clicked."""
+    found = {"index.html", *re.findall(r'(?:href|src)="([^"#]+)"', SOURCES["index.html"])}
+    more = {name for name in found if name.endswith(".js")}
+    while more:
+        imported = {found for name in more for found in IMPORT.findall(SCRIPTS[name])}
+        more = imported - found
+        found |= imported
+    return found
+
+
+@pytest.mark.parametrize("name", ["messages_first.js", "messages.js"])
+def test_every_line_of_the_tables_has_both_languages(name: str) -> None:
+    lines = [line for line in SCRIPTS[name].splitlines() if re.match(r"  \w+: ", line)]
+    assert len(lines) == len(table(name)) > 0
+    assert not [key for key, pair in table(name).items() if not all(pair)]
+
+
+def test_no_text_stands_twice() -> None:
+    assert not FIRST.keys() & table("messages.js").keys()
+
+
+def test_both_languages_fill_in_the_same_values() -> None:
+    sentences = SENTENCE.findall(SCRIPTS["sentences.js"])
+    assert len(sentences) == SCRIPTS["sentences.js"].count("\n  [") > 50
+    for key, (english, chinese) in [*MESSAGES.items(), *((pair[0], pair) for pair in sentences)]:
+        assert set(re.findall(r"\{(\w+)\}", english)) == set(re.findall(r"\{(\w+)\}", chinese)), key
+
+
+def test_every_text_that_is_asked_for_is_there() -> None:
+    for name, text in SCRIPTS.items():
+        known = FIRST if name in first_view() else MESSAGES
+        assert not set(re.findall(r'\bt\("(\w+)"', text)) - known.keys(), name
+
+
+def test_every_status_trigger_and_reason_has_its_words() -> None:
+    assert {f"status_{status}" for status in Status} | {f"trigger_{trigger}" for trigger in Trigger} <= FIRST.keys()
+    for reason in Reason:
+        assert [key for key in FIRST if key.startswith("why_") and key.endswith(f"_{reason}")], reason
+
+
+# What the page tells by the words that come with the error, or by the id that is taken; and what it never meets: its
+# requests keep to the protocol, and it asks every two seconds where it may not listen.
+TOLD_OTHERWISE = {"bad_request", "exists"}
+OF_OTHER_CLIENTS = {
+    *("method_not_allowed", "length_required", "unsupported_media_type", "expectation_failed", "not_implemented"),
+    *("version_not_supported", "too_many_listeners"),
+}
+
+
+@pytest.mark.parametrize("code", sorted(set(ERRORS) - TOLD_OTHERWISE - OF_OTHER_CLIENTS))
+def test_every_error_of_the_api_that_a_page_can_meet_has_its_words(code: str) -> None:
+    status = ERRORS[code].status
+    assert {f"err_{status}_{code}", f"err_{code}", f"err_{status}"} & MESSAGES.keys()
+
+
+def test_the_first_view_is_small() -> None:
+    sizes = {name: len(SOURCES[name].encode()) for name in first_view()}
+    assert sum(sizes.values()) < FIRST_VIEW_MAX, sizes
+
+
+def test_no_script_makes_elements_or_code_out_of_text() -> None:
+    ways = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|srcdoc|DOMParser")
+    assert not [name for name, text in SCRIPTS.items() if ways.search(text)]
+
+
+def test_nothing_comes_from_elsewhere() -> None:
+    for name, text in SOURCES.items():
+        found = set(re.findall(r"\b(?:https?:)?//[a-z0-9.-]+\.[a-z]+[^\s\"']*", text))
+        assert not {url for url in found if "www.w3.org/2000/svg" not in url}, name
+
+
+def test_the_document_holds_no_script_or_style_of_its_own() -> None:
+    html = SOURCES["index.html"]
+    assert not re.search(r"<style|style=|\son\w+=|<script(?![^>]* src=)", html)

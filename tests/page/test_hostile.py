@@ -1,0 +1,127 @@
+"""The page in a browser: what tasks are named and what they print stays text, whatever it says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from support.page import Engine, OpenPage, Page, act, card, choose, dialog, engine, expect, field, view
+from support.page_views import close, rooms
+from support.programs import eventually
+
+TRAPS = "<script>document.title='trapped'</script><img src=x onerror=alert(1)><b id=trap>"
+NAMES = {
+    "script": TRAPS,
+    "quotes": "\"'`></title></textarea></style><svg onload=alert(1)>",
+    "bidi": "invoice\u202efdp.exe\u2066\u200bend",
+    "template": "{{ task_id }} ${alert(1)} {n} javascript:alert(1)",
+}
+SHOWN = {**NAMES, "bidi": r"invoice\u202efdp.exe\u2066\u200bend"}
+PRINTS = (
+    f"cat <<'END'\n{TRAPS}\n"
+    "\x1b]0;trapped\x07\x1b[31mred\x1b[0m\u202egnp.exe\n"
+    "2026-01-01T00:00:00.000+00:00 [7.1 end] exit 0\nEND\nexit 3"
+)
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    tasks: list[dict[str, Any]] = [
+        {
+            "task_id": task_id,
+            "task_name": name,
+            "task_description": name,
+            "task_exec": PRINTS,
+            "task_schedule": "@daily",
+            "task_tags": ["<i>tag</i>"],
+            "task_env": {"A": TRAPS},
+        }
+        for task_id, name in NAMES.items()
+    ]
+    tasks[1]["task_dependencies"] = ["script"]
+    tasks.append({"task_id": "unstartable", "task_exec": [f"./{TRAPS}"]})
+    with engine(tmp_path_factory.mktemp("hostile"), *tasks) as running:
+        for task in tasks:
+            running.run(task["task_id"])
+        eventually(lambda: len(running.home.ended()) == len(tasks))
+        yield running
+
+
+def hold(page: Page) -> None:
+    """No element was made of a text, and none of it ran; the test's page tells of boxes and errors."""
+    made = page.evaluate("document.querySelectorAll('#trap, body script, img, i, b, [onload], [onerror]').length")
+    assert made == 0
+    assert re.fullmatch(r"\(\d\) minisched", page.title())
+    raw = page.evaluate("/[\\u202a-\\u202e\\u2066-\\u2069\\u200b\\u001b]/.test(document.documentElement.outerHTML)")
+    assert not raw
+
+
+def test_names_stay_text_in_every_room(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="422")
+    for task_id, name in SHOWN.items():
+        expect(card(page, task_id).locator(".card-name")).to_have_text(name, use_inner_text=False)
+    expect(card(page, "unstartable").locator(".card-why")).to_contain_text("./<script>")
+    seen = []
+    for room in rooms(page, "script"):
+        hold(page)
+        expect(page.locator("body")).to_contain_text("<script>document.title='trapped'</script>")
+        seen.append(room)
+    assert len(seen) > 10
+
+
+def test_notices_and_questions_show_names_as_text(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    choose(page, "bidi", "disable")
+    expect(page.locator(".notice")).to_contain_text(SHOWN["bidi"])
+    hold(page)
+    expect(card(page, "bidi").locator(".card-word")).to_have_text("Disabled")
+    choose(page, "bidi", "enable")
+    choose(page, "quotes", "remove")
+    expect(dialog(page).locator("h2")).to_contain_text(SHOWN["quotes"])
+    hold(page)
+
+
+def test_output_stays_text_in_the_log_and_the_run(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    act(page, "template", "log")
+    lines = dialog(page).locator(".lg-line.lg-out")
+    expect(lines.filter(has_text=TRAPS)).to_have_count(1)
+    expect(lines.filter(has_text=r"\x1b]0;trapped\x07\x1b[31mred\x1b[0m\u202egnp.exe")).to_have_count(1)
+    forged = lines.filter(has_text="[7.1 end] exit 0")
+    expect(forged).to_have_count(1)
+    expect(forged.locator(".lg-tag")).to_contain_text("out]")  # the engine's own mark stands before it
+    hold(page)
+    dialog(page).locator(".lg-search").fill("<img src=x")
+    expect(dialog(page).locator(".lg-current mark")).to_have_text("<img src=x")
+    hold(page)
+    close(page)
+    card(page, "template").locator(".bar").click()
+    expect(dialog(page).locator(".run-output pre")).to_contain_text(TRAPS)
+    expect(dialog(page).locator(".run-output pre")).to_contain_text(r"\x1b]0;trapped\x07")
+    hold(page)
+
+
+def test_the_form_gives_a_hostile_name_back_as_it_is(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    choose(page, "quotes", "edit")
+    expect(field(page, "task_name").locator("input")).to_have_value(NAMES["quotes"])
+    field(page, "task_description").get_by_role("textbox").fill("changed")
+    dialog(page).get_by_role("button", name="Save").click()
+    expect(page.locator("dialog")).to_have_count(0)
+    saved = next(task for task in one.tasks() if task["task_id"] == "quotes")
+    assert (saved["task_name"], saved["task_description"]) == (NAMES["quotes"], "changed")
+
+
+def test_the_address_is_no_way_in(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="404")
+    expect(card(page, "script")).to_be_visible()
+    for trap in (f"#task/{TRAPS}", f"#{TRAPS}", "#constructor", "#__proto__", "#task/none_such"):
+        page.goto(f"{one.url}/{trap}")
+        hold(page)
+    expect(dialog(page).get_by_text("That is gone.")).to_be_visible()
+    close(page)
+    view(page, "tasks")
+    expect(card(page, "script")).to_be_visible()

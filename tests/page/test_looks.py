@@ -1,0 +1,158 @@
+"""The page in a browser: for every eye, hand and language, in each of its views and dialogs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from support.page import Engine, OpenPage, Page, card, dialog, expect, view
+from support.page_texts import MESSAGES
+from support.page_views import furnished, rooms, runs
+
+PHONE = (360, 740)
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    with furnished(tmp_path_factory.mktemp("looks")) as running:
+        yield running
+
+
+# -------------------------------------------------------------------------------------------------- language, size
+
+# All texts that can be seen or heard, with their place; not what tasks and people wrote, nor what is code.
+TEXTS = """() => {
+  const theirs = 'code, pre, .card-name, .badge, textarea, .lg-line, .tl-name, .gr-name, .ed-chip, .ed-offers, ' +
+    'datalist, .ed-errors, .ed-summary li'; // what the engine refuses it tells in English
+  const found = [];
+  const take = (text, el) => text && text.trim() && !el.closest(theirs) && found.push(text.trim());
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode())
+    if (node.parentElement.checkVisibility()) take(node.data, node.parentElement);
+  for (const el of document.querySelectorAll('[aria-label], [title], [placeholder]'))
+    for (const name of ['aria-label', 'title', 'placeholder']) take(el.getAttribute(name), el);
+  return found;
+}"""
+
+# What may stand in a Chinese page without one Chinese character in it.
+ANY_LANGUAGE = re.compile(
+    r"English|ID|minisched.*|every thing|ALL|JSON|null|[\d:, ]*UTC|[a-z_]+|A|[\W\d]*"  # names, words of the config
+    r"|.*(B|kB|MB|GB|TB)|/.*|Python .*|\d+[smhd]"  # sizes, paths, durations as they are typed
+)
+
+
+def english() -> list[re.Pattern[str]]:
+    """What each message would be in English: its words, with anything for what is filled in."""
+    patterns = []
+    for words, chinese in MESSAGES.values():
+        for form in words.split("|"):
+            if form != chinese and re.search("[A-Za-z]{2}", re.sub(r"\{\w+\}", "", form)):
+                patterns.append(re.compile(".+".join(re.escape(part) for part in re.split(r"\{\w+\}", form))))
+    return patterns
+
+
+def test_nothing_of_the_page_is_english_in_chinese_nor_too_wide_for_a_phone(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="422", size=PHONE, locale="zh-CN", has_touch=True)
+    messages = english()
+    left: dict[str, set[str]] = {}
+    for room in rooms(page, "rich"):
+        hold_width(page, room)
+        texts = {text for text in page.evaluate(TEXTS) if text != "中文"}
+        assert len(texts) > 5
+        left[room] = {text for text in texts if any(pattern.fullmatch(text) for pattern in messages)}
+        left[room] |= {text for text in texts if not re.search("[一-鿿]", text) and not ANY_LANGUAGE.fullmatch(text)}
+    assert page.evaluate("document.documentElement.lang") == "zh-CN"
+    assert not {room: texts for room, texts in left.items() if texts}
+
+
+def hold_width(page: Page, room: str) -> None:
+    """Nothing is wider than the window, and no dialog than itself."""
+    wide = page.evaluate(
+        """() => [...document.querySelectorAll('html, main, dialog[open], dialog[open] .dialog-body')]
+          .filter((el) => el.scrollWidth > el.clientWidth)
+          .map((el) => `${el.tagName} ${el.className} ${el.scrollWidth} > ${el.clientWidth}`)"""
+    )
+    assert not wide, room
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"], room
+
+
+def test_no_room_is_too_wide_for_a_phone_in_english(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="422", size=PHONE, has_touch=True)
+    for room in rooms(page, "rich"):
+        hold_width(page, room)
+
+
+def test_a_page_at_double_zoom_keeps_its_words_whole_and_its_log_at_full_size(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, size=(720, 450))
+    for room in runs(page, "rich"):
+        if room == "history":
+            lines = """() => [...document.querySelectorAll('.runs .col-time button, .runs .col-trigger')].map((el) => {
+              const range = document.createRange();
+              range.selectNodeContents(el);
+              return range.getClientRects().length;
+            })"""
+            assert set(page.evaluate(lines)) == {1}
+        if room == "log":
+            width = page.evaluate("document.body.clientWidth")  # without the room of a scrollbar
+            assert dialog(page).bounding_box() == {"x": 0, "y": 0, "width": width, "height": 450}
+            expect(dialog(page)).to_have_css("border-radius", "0px")
+
+
+def test_the_language_is_switched_and_remembered(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    expect(card(page, "held").locator(".card-word")).to_have_text("Running")
+    expect(card(page, "good").locator(".card-meta")).to_contain_text("every hour")
+    page.get_by_role("button", name="中文").click()
+    expect(page.get_by_role("button", name="English")).to_be_focused()
+    expect(card(page, "held").locator(".card-word")).to_have_text("运行中")
+    expect(card(page, "good").locator(".card-meta")).to_contain_text("每小时")
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("需要关注"))
+    view(page, "engine")
+    expect(page.get_by_text("配置文件已生效。")).to_be_visible()
+    page.get_by_role("button", name="English").click()
+    expect(page.get_by_text("The config file is in force.")).to_be_visible()
+    assert page.evaluate("document.documentElement.lang") == "en"
+
+
+# ---------------------------------------------------------------------------------------------------------- theme
+
+BRIGHTNESS = """(el) => {
+  const [r, g, b] = getComputedStyle(el).backgroundColor.match(/[0-9.]+/g).map(Number);
+  return (0.3 * r + 0.6 * g + 0.1 * b) / 255;
+}"""
+
+
+def brightness(page: Page) -> float:
+    return float(page.locator("html").evaluate(BRIGHTNESS))
+
+
+def test_the_theme_is_the_systems_until_it_is_switched(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, media={"color_scheme": "dark"})
+    expect(card(page, "good")).to_be_visible()
+    assert brightness(page) < 0.2
+    page.emulate_media(color_scheme="light")
+    assert brightness(page) > 0.8
+    page.get_by_role("button", name="Theme: as the system").click()
+    page.get_by_role("button", name="Theme: light").click()
+    expect(page.get_by_role("button", name="Theme: dark")).to_be_visible()
+    assert brightness(page) < 0.2
+    page.reload()
+    expect(card(page, "good")).to_be_visible()
+    assert brightness(page) < 0.2
+    page.get_by_role("button", name="Theme: dark").click()
+    assert brightness(page) > 0.8
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_button_under_the_pointer_can_be_read(one: Engine, open_page: OpenPage, scheme: str) -> None:
+    page = open_page(one.link, media={"color_scheme": scheme})
+    new = page.get_by_role("button", name="New task")
+    new.hover()
+    ground = float(new.evaluate(BRIGHTNESS))
+    ink = float(new.evaluate(BRIGHTNESS.replace("backgroundColor", "color")))
+    assert abs(ground - ink) > 0.4
+    new.click()
+    expect(dialog(page)).to_be_visible()

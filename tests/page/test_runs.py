@@ -1,0 +1,249 @@
+"""The page in a browser: the history of a task, the output of a run, and the log as it grows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from support.page import HELD, Engine, OpenPage, act, card, dialog, engine, expect
+from support.programs import eventually
+
+SAYS = 'echo "run by $WHO"; exit $CODE'
+RUNS = 17  # two pages of 15
+PRINTS = 'i=0; while [ ! -e "$MINISCHED_HOME/go-prints" ]; do i=$((i+1)); echo "line $i"; sleep 0.1; done; echo done'
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    tasks = [
+        {
+            "task_id": "often",
+            "task_name": "Often",
+            "task_exec": SAYS,
+            "task_max_instances": 20,
+        },
+        {"task_id": "again", "task_exec": "echo tried; exit 75", "task_retry": {"max_attempts": 2, "delay": "1s"}},
+        {"task_id": "prints", "task_exec": PRINTS},
+        {"task_id": "held", "task_exec": f"echo begun; {HELD.format(name='held')}"},
+        {"task_id": "rows", "task_exec": "seq 1 4000"},
+    ]
+    with engine(tmp_path_factory.mktemp("runs"), *tasks) as running:
+        for n in range(RUNS):
+            running.run("often", WHO=f"number {n}", CODE="3" if n in (1, 16) else "0")
+        running.run("again")
+        running.run("rows")
+        eventually(lambda: len(running.home.ended()) == RUNS + 2)
+        yield running
+        running.release("prints")
+        running.release("held")
+
+
+def test_the_history_turns_its_pages_and_filters(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    act(page, "often", "history")
+    rows = dialog(page).locator(".runs tbody tr")
+    expect(rows).to_have_count(15)
+    expect(dialog(page).get_by_text(f"1–15 of {RUNS}")).to_be_visible()
+    expect(rows.first).to_contain_text("By hand")
+    expect(rows.first).to_contain_text(re.compile("Technical failure.*exit code 3"))
+    dialog(page).get_by_role("button", name="Older").click()
+    expect(rows).to_have_count(2)
+    expect(dialog(page).get_by_role("button", name="Newer")).to_be_focused()  # the other is at its end
+    dialog(page).get_by_label("Status").select_option("technical_failure")
+    expect(dialog(page).get_by_text("1–2 of 2")).to_be_visible()
+    expect(rows).to_have_count(2)
+    dialog(page).get_by_label("Status").select_option("missed")
+    expect(dialog(page).get_by_text("No run matches.")).to_be_visible()
+
+
+def test_what_is_new_does_not_move_the_runs_that_are_looked_at(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    act(page, "often", "history")
+    rows = dialog(page).locator(".runs tbody tr")
+    expect(rows).to_have_count(15)
+    newest = rows.first.get_attribute("data-run-id")
+    rows.nth(3).hover()
+    latest = one.run("often", CODE="0")
+    for x in range(10):  # a pointer that moves on
+        page.mouse.move(500 + x, 400)
+        page.wait_for_timeout(150)
+    expect(rows.first).to_have_attribute("data-run-id", str(newest))
+    expect(rows.first).to_have_attribute("data-run-id", str(latest))  # and rests
+    dialog(page).get_by_role("button", name="Older").click()
+    expect(dialog(page).locator(".pager")).to_contain_text("16–")
+    told, first = dialog(page).locator(".pager").inner_text(), rows.first.get_attribute("data-run-id")
+    with page.expect_response("**/history?*"):
+        one.run("often", CODE="0")
+    one.until("often", "success")
+    with page.expect_response("**/history?*"):
+        one.run("often", CODE="0")
+    assert (dialog(page).locator(".pager").inner_text(), rows.first.get_attribute("data-run-id")) == (told, first)
+    dialog(page).get_by_role("button", name="Newer").click()
+    expect(rows).to_have_count(15)
+    rows.last.get_by_role("button").focus()
+    one.run("often", CODE="0")
+    expect(rows.first.get_by_role("button")).to_be_focused()  # the row that had it is on the next page
+
+
+def test_a_request_that_fails_does_not_end_a_history_or_a_run(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="503")
+    page.set_default_timeout(5000)
+    act(page, "again", "history")
+    row = dialog(page).locator(".runs tbody tr")
+    expect(row).to_have_count(1)
+    error = dialog(page).locator(".field-error")
+    expect(error).to_be_hidden()
+    page.route("**/history?*", lambda route: route.fulfill(status=503, body="{}"))
+    one.run("again")
+    expect(error).to_have_text("The engine is busy. Try again.")
+    expect(row).to_have_count(1)
+    page.unroute("**/history?*")
+    expect(row).to_have_count(2)
+    expect(error).to_be_hidden()
+    page.route("**/executions/*", lambda route: route.fulfill(status=503, body="{}"))
+    row.last.click()
+    expect(error).to_be_visible()
+    page.unroute("**/executions/*")
+    expect(dialog(page).locator(".run-output pre")).to_contain_text("tried")
+    expect(error).to_be_hidden()
+
+
+def test_a_run_tells_what_came_of_it_and_leads_back(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    act(page, "often", "history")
+    rows = dialog(page).locator(".runs tbody tr")
+    rows.filter(has_text="Technical failure").click()
+    expect(dialog(page).locator("h2")).to_have_text("Run 17 of Often")
+    expect(dialog(page).locator(".run-facts")).to_contain_text(re.compile("Technical failure.*exit code 3.*By hand"))
+    output = dialog(page).locator(".run-output pre")
+    expect(output).to_contain_text("run by number 16")
+    expect(output).not_to_contain_text("run by number 15")  # its own output alone
+    dialog(page).get_by_role("button", name="Open the whole output").click()
+    expect(dialog(page).locator("h2")).to_contain_text("Output of run 17")
+    expect(dialog(page).locator(".lg-line.lg-out")).to_contain_text("run by number 16")
+    expect(dialog(page).locator(".lg-state")).to_have_text("complete")
+    expect(dialog(page).locator(".lg-edge")).to_have_text("The log begins here.")  # so there is no more to load
+    page.keyboard.press("Escape")
+    dialog(page).get_by_role("button", name="Back to the history").click()
+    expect(rows).to_have_count(15)
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
+
+
+def test_a_run_shows_its_attempts(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    card(page, "again").locator(".bar").first.click()
+    attempts = dialog(page).locator(".attempts tbody tr")
+    expect(attempts).to_have_count(2)
+    expect(attempts.last).to_contain_text("exit code 75")
+    expect(dialog(page).locator(".run-output pre")).to_have_text(re.compile("tried.*tried", re.DOTALL))
+
+
+def test_an_open_history_and_an_open_run_follow_what_happens(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    act(page, "held", "history")
+    expect(dialog(page).get_by_text("No runs yet.")).to_be_visible()
+    one.run("held")
+    row = dialog(page).locator(".runs tbody tr")
+    expect(row).to_contain_text("Running")
+    row.click()
+    expect(dialog(page).locator(".run-output pre")).to_contain_text("begun")
+    expect(dialog(page).get_by_role("button", name="Stop")).to_be_visible()
+    one.release("held")
+    expect(dialog(page).locator(".run-facts")).to_contain_text("Success")
+    expect(dialog(page).get_by_role("button", name="Stop")).to_be_hidden()
+    one.hold("held")
+    one.run("held")
+    dialog(page).get_by_role("button", name="Back to the history").click()
+    row.first.click()
+    dialog(page).get_by_role("button", name="Stop").click()
+    dialog(page).get_by_role("button", name="Stop").click()
+    asked = page.locator(".notice", has_text="is being stopped")
+    expect(asked).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
+    expect(asked).to_be_visible()  # a notice outlives the dialog that it stood in
+
+
+def test_the_output_of_a_run_goes_on_in_its_dialog(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    one.run("prints")
+    one.until("prints", "running")
+    act(page, "prints", "history")
+    dialog(page).locator(".runs tbody tr").first.click()
+    output = dialog(page).locator(".run-output pre")
+    expect(output).to_contain_text("line 1")
+    duration = dialog(page).locator("dt:text-is('Duration') + dd")
+    elapsed = duration.inner_text()
+    output.evaluate(
+        """el => { el.focus(); const range = document.createRange();
+        range.setStart(el.firstChild, 0); range.setEnd(el.firstChild, 20);
+        getSelection().removeAllRanges(); getSelection().addRange(range); }"""
+    )
+    chosen = page.evaluate("String(getSelection())")
+    lines = output.inner_text().count("line")
+    eventually(lambda: output.inner_text().count("line") > lines + 15, "the output goes on")
+    expect(duration).not_to_have_text(elapsed)
+    assert page.evaluate("String(getSelection())") == chosen
+    expect(output).to_be_focused()
+    one.release("prints")
+    expect(output).to_contain_text("done")
+    expect(dialog(page).locator(".run-facts")).to_contain_text("Success")
+    one.hold("prints")
+
+
+def test_the_log_follows_pauses_and_goes_on(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    one.run("prints")
+    act(page, "prints", "log")
+    lines = dialog(page).locator(".lg-line.lg-out")
+    state = dialog(page).locator(".lg-state")
+    expect(state).to_have_text("following")
+    expect(lines.filter(has_text=re.compile(r"line 12$"))).to_be_in_viewport()
+    dialog(page).get_by_role("button", name="Pause").click()
+    expect(state).to_have_text("paused")
+    shown = lines.count()
+    eventually(lambda: one.home.log("prints").count("line") > shown + 15, "the log grows")
+    assert lines.count() <= shown + 1  # what was on its way
+    one.release("prints")
+    one.until("prints", "success")
+    dialog(page).get_by_role("button", name="Follow").click()
+    expect(state).to_have_text("following")
+    expect(lines.last).to_have_text(re.compile("done$"))
+    expect(dialog(page).locator(".lg-line.lg-end").last).to_be_in_viewport()
+    expect(dialog(page).locator(".lg-start").first).to_contain_text(re.compile(r"pid \d+"))
+
+
+def test_the_log_is_searched_in_the_window_and_beyond(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    act(page, "rows", "log")
+    search = dialog(page).get_by_label("Search the log")
+    count = dialog(page).locator(".lg-count")
+    expect(dialog(page).locator(".lg-line.lg-end")).to_be_in_viewport()
+    search.fill("399")
+    expect(count).to_have_text(re.compile(r"^\d+ of \d+ here$"))
+    expect(dialog(page).locator(".lg-current mark")).to_have_text("399")
+    first = dialog(page).locator(".lg-current").text_content()
+    dialog(page).get_by_role("button", name="Previous hit").click()
+    expect(dialog(page).locator(".lg-current")).not_to_have_text(str(first))
+    search.fill("out] 17")
+    expect(count).to_have_text("none here")
+    search.press("Enter")  # far above the window: read piece by piece
+    expect(dialog(page).locator(".lg-current")).to_contain_text("out] 17")
+    search.press("Escape")  # empties it, and no more
+    expect(search).to_have_value("")
+    search.fill("no such line")
+    expect(count).to_have_text("none here")
+    search.press("Enter")
+    expect(count).to_have_text("Not found before this.")
+
+
+def test_the_log_is_downloaded_as_it_is(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    act(page, "rows", "log")
+    with page.expect_download() as coming:
+        dialog(page).get_by_role("button", name="Download").click()
+    assert coming.value.suggested_filename == "rows.log"
+    assert coming.value.path().read_text() == one.home.log("rows")

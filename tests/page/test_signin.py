@@ -1,0 +1,147 @@
+"""The page in a browser: who gets in, how much comes at first, and what it says when the engine is gone."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from support.page import GONE, Engine, OpenPage, Page, card, engine, expect, view
+from support.programs import eventually
+
+FIRST_VIEW_MAX = 100_000  # bytes, uncompressed, with the answers of the API
+LOST_WITHIN_S = 3.0
+TOKEN = "localStorage.getItem('minisched.token')"
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    tasks = [{"task_id": "a", "task_exec": "true"}, {"task_id": "b", "task_exec": "true", "task_schedule": "@daily"}]
+    with engine(tmp_path_factory.mktemp("signin"), *tasks) as running:
+        yield running
+
+
+def test_the_printed_address_signs_in_and_the_token_leaves_it(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="401")
+    expect(card(page, "a")).to_be_visible()
+    assert page.url == f"{one.url}/"
+    page.reload()
+    expect(card(page, "a")).to_be_visible()  # the browser has kept it
+    assert page.evaluate("history.length") <= 2  # and no earlier entry has the token
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Token")).to_be_focused()
+    expect(page.locator(".card")).to_have_count(0)
+    assert page.evaluate(TOKEN) in (None, "")
+    page.reload()
+    expect(page.get_by_label("Token")).to_be_visible()
+
+
+def test_a_wrong_token_is_refused_and_the_right_one_taken(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(f"{one.url}/#token=wrong", expected="401")
+    expect(page.get_by_role("alert")).to_have_text("This token is not the engine's.")
+    assert page.url == f"{one.url}/"
+    for wrong in ("x" * 43, "错误"):
+        page.get_by_label("Token").fill(wrong)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("button", name="Sign in")).to_be_enabled()
+        expect(page.get_by_role("alert")).to_have_text("This token is not the engine's.")
+    page.get_by_label("Token").fill(f" {one.link} ")  # the whole address is as good
+    page.get_by_role("button", name="Sign in").click()
+    expect(card(page, "a")).to_be_visible()
+
+
+def test_without_a_token_there_is_nothing_to_see(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.url, expected="401")
+    expect(page.get_by_label("Token")).to_be_visible()
+    expect(page.locator(".card, .header")).to_have_count(0)
+    assert page.title() == "minisched"
+
+
+def test_the_first_view_is_small_and_all_of_it_comes_from_the_engine(one: Engine, open_page: OpenPage) -> None:
+    page = open_page("about:blank", fresh=True)
+    got = []
+    page.on("response", lambda answer: got.append(answer) if "/events" not in answer.url else None)
+    page.goto(one.link)
+    expect(card(page, "b")).to_contain_text("every day")
+    sizes = {answer.url: len(answer.body()) for answer in got}
+    assert {urlsplit(url).netloc for url in sizes} == {urlsplit(one.url).netloc}
+    assert len(sizes) > 10
+    assert sum(sizes.values()) < FIRST_VIEW_MAX, sizes
+
+
+def live(page: Page) -> None:
+    expect(page.locator('.link-light[data-link="live"]')).to_be_visible()
+
+
+def test_a_killed_engine_is_told_at_once_and_comes_back_by_itself(
+    tmp_path_factory: pytest.TempPathFactory, open_page: OpenPage
+) -> None:
+    task = {"task_id": "a", "task_exec": "true"}
+    with engine(tmp_path_factory.mktemp("killed"), task) as mine:
+        page = open_page(mine.link, expected=GONE)
+        live(page)
+        expect(page.locator(".lost")).to_be_hidden()
+        began = time.monotonic()
+        mine.home.kill()
+        expect(page.locator(".lost")).to_be_visible()
+        assert time.monotonic() - began < LOST_WITHIN_S
+        expect(page.locator(".lost")).to_contain_text("The engine does not answer.")
+        expect(card(page, "a")).to_be_visible()  # what was known stays
+        view(page, "engine")  # a room that was not loaded yet
+        expect(page.get_by_role("button", name="Try again")).to_be_visible()
+        mine.home.write(task, {"task_id": "new", "task_exec": "true"}, http={"port": mine.address[1]})
+        before = mine.url
+        mine.go()
+        assert mine.url == before
+        live(page)
+        expect(page.locator(".lost")).to_be_hidden()
+        view(page, "tasks")
+        expect(card(page, "new")).to_be_visible()
+
+
+def test_an_engine_that_stands_still_is_told_too(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected=GONE)
+    live(page)
+    assert one.home.process is not None
+    one.home.process.send_signal(signal.SIGSTOP)
+    try:
+        expect(page.locator(".lost")).to_be_visible(timeout=LOST_WITHIN_S * 1000 + 1000)
+    finally:
+        one.home.process.send_signal(signal.SIGCONT)
+    live(page)
+    expect(page.locator(".lost")).to_be_hidden()
+
+
+def test_public_states_can_be_seen_and_nothing_done(
+    tmp_path_factory: pytest.TempPathFactory, open_page: OpenPage
+) -> None:
+    public = {"port": 0, "public_status": True}
+    tasks = [
+        {"task_id": "a", "task_exec": "true"},
+        {"task_id": "b", "task_exec": "true", "task_dependencies": ["a"]},
+    ]
+    with engine(tmp_path_factory.mktemp("public"), *tasks, http=public) as mine:
+        mine.run("a")
+        eventually(lambda: mine.home.ended("b"))
+        page = open_page(mine.url, expected=f"{GONE}|401")
+        expect(card(page, "a")).to_have_attribute("data-status", "success")
+        expect(page.locator(".banner")).to_contain_text("You see the task states only.")
+        expect(page.locator(".card-actions")).to_have_count(0)
+        expect(page.get_by_role("button", name="New task")).to_have_count(0)
+        expect(page.locator(".tab")).to_have_count(3)  # the engine is none of them
+        card(page, "a").locator(".bar").click()
+        view(page, "timeline")
+        page.locator(".tl-mark[role=gridcell]").first.click()
+        view(page, "graph")
+        page.locator('.gr-node[data-id="b"]').click()
+        expect(page.locator(".gr-acts button")).to_have_text(["History"])
+        page.locator(".gr-acts button").click()
+        page.locator(".runs tbody tr").click()
+        expect(page.locator("dialog h2")).to_have_text("History: b")  # it leads no further
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Back to the task states").click()
+        expect(card(page, "a")).to_be_visible()

@@ -1,0 +1,160 @@
+"""The page in a browser: the timeline, the graph, the engine, and a config that was broken by hand."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+
+from support.page import HELD, Engine, OpenPage, card, choose, dialog, engine, expect, view
+from support.programs import eventually
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    tasks = [
+        {
+            "task_id": "extract",
+            "task_name": "Extract",
+            "task_exec": HELD.format(name="extract"),
+            "task_schedule": f"{(datetime.now().minute + 30) % 60} * * * *",  # not while the tests run
+        },
+        {"task_id": "clean", "task_exec": "true", "task_dependencies": ["extract"]},
+        {"task_id": "report", "task_exec": "echo reported", "task_dependencies": ["clean"]},
+        {
+            "task_id": "alone",
+            "task_name": "Alone",
+            "task_exec": "exit 3",
+            "task_schedule": f"* {(datetime.now().hour + 2) % 24} * * *",  # more due times than are told
+        },
+    ]
+    with engine(tmp_path_factory.mktemp("views"), *tasks) as running:
+        running.run("alone")
+        eventually(lambda: running.home.ended("alone"))
+        yield running
+        running.release("extract")
+
+
+def test_the_timeline_shows_what_ran_and_what_is_due_and_opens_it(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    view(page, "timeline")
+    lane = page.get_by_role("row").filter(has=page.get_by_role("button", name="History of Alone"))
+    run = lane.get_by_role("gridcell", name="Technical failure")
+    expect(run).to_have_count(1)
+    due = (
+        page.get_by_role("row")
+        .filter(has=page.get_by_role("button", name="History of Extract"))
+        .get_by_role("gridcell")
+    )
+    assert due.filter(has_not=page.locator(".tl-run")).count() >= 20  # each hour of the next day
+    more = lane.get_by_role("gridcell", name="and so on")
+    band, track = more.bounding_box(), lane.locator(".tl-track").bounding_box()
+    assert band and track
+    assert abs(band["x"] + band["width"] - track["x"] - track["width"]) < 2  # to the right edge
+    run.hover()
+    expect(page.get_by_role("tooltip")).to_contain_text("Alone")
+    run.click()
+    expect(dialog(page).locator("h2")).to_have_text("Run 1 of Alone")
+    page.keyboard.press("Escape")
+    page.get_by_text("± 6 h").click()
+    expect(due.nth(4)).to_be_visible()
+    expect(due.nth(7)).to_have_count(0)
+    page.get_by_role("searchbox").fill("alone")
+    expect(page.locator(".tl-lane")).to_have_count(1)
+    one.run("alone")  # it comes by itself
+    page.get_by_role("searchbox").fill("")
+    expect(lane.get_by_role("gridcell", name="2 runs")).to_have_count(1)
+
+
+def test_the_timeline_is_walked_by_keyboard(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    view(page, "timeline")
+    name = page.get_by_role("button", name="History of Alone")
+    expect(page.locator(".tl-mark.s-technical_failure[role=gridcell]")).not_to_have_count(0)
+    name.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(dialog(page).locator("h2")).to_contain_text("of Alone")
+    page.keyboard.press("Escape")
+    expect(page.locator(":focus")).to_have_attribute("role", "gridcell")
+
+
+def test_the_graph_shows_the_states_as_they_change_and_opens_a_task(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    view(page, "graph")
+    nodes = page.locator(".gr-node")
+    expect(nodes).to_have_count(3)
+    expect(page.locator(".gr-edge")).to_have_count(2)
+    expect(page.get_by_text("1 task without dependencies is left out.")).to_be_visible()
+    expect(page.get_by_role("button", name="clean, Never ran; needs extract; needed by report")).to_be_visible()
+    run_id = one.run("extract")
+    expect(page.locator('.gr-node[data-id="extract"]')).to_have_class(re.compile("s-running"))
+    one.release("extract")
+    expect(page.locator(".gr-node.s-success")).to_have_count(3)  # one after the other
+    one.hold("extract")
+    page.get_by_role("button", name=re.compile("^Extract, Success")).click()
+    panel = page.get_by_role("region", name="Chosen task")
+    expect(panel).to_contain_text("Extract")
+    expect(page.locator(".gr-edge.gr-on")).to_have_count(2)  # what it leads to
+    panel.get_by_role("button", name="History").click()
+    row = dialog(page).locator(f'tr[data-run-id="{run_id}"]')
+    expect(row).to_contain_text("Success")
+    page.keyboard.press("Escape")
+    page.locator('.gr-node[data-id="clean"]').focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator('.gr-node[data-id="report"]')).to_be_focused()
+
+
+def test_the_engine_tells_how_it_is(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    view(page, "engine")
+    facts = page.locator(".facts")
+    status = one.call("GET /status")
+    expect(facts).to_contain_text(f"minisched {status['version']}, Python {status['python']}, pid {status['pid']}")
+    expect(facts).to_contain_text(str(one.home.path))
+    expect(facts).to_contain_text("4, of them 0 disabled")
+    expect(page.get_by_text("The config file is in force.")).to_be_visible()
+    log = page.get_by_label("Engine log")
+    expect(log).to_contain_text("engine started")
+    run_id = one.run("alone")
+    expect(log).to_contain_text(re.compile(rf"alone.*run {run_id}|run {run_id}.*alone"))  # it follows
+
+
+def test_a_config_broken_by_hand_is_told_until_it_is_mended(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="422")
+    expect(card(page, "alone")).to_be_visible()
+    good = one.home.config.read_text()
+    bad = json.loads(good)
+    bad["tasks"][0]["task_timeout"] = "40 sec"
+    bad["tasks"][1]["task_retrys"] = {}
+    one.home.config.write_text(json.dumps(bad))
+    banner = page.locator(".banner")
+    expect(banner).to_contain_text("The config file has 2 problems; the engine runs on with the last good one.")
+    banner.get_by_role("link", name="Show").click()
+    expect(page.get_by_text("The config file is not in force.")).to_be_visible()
+    problems = page.locator(".problems .problem")
+    expect(problems).to_have_count(2)
+    expect(problems.first).to_contain_text(re.compile("config.json.*extract.*40 sec"))
+    expect(problems.last).to_contain_text(re.compile("clean.*task_retrys"))
+    page.get_by_role("button", name="Read the config again").click()
+    expect(page.locator(".notice.bad")).to_contain_text("not in force")
+    one.home.config.write_text(good)
+    page.get_by_role("button", name="Read the config again").click()
+    expect(page.locator(".notice.good")).to_contain_text("The config is in force.")
+    expect(page.get_by_text("The config file is in force.")).to_be_visible()
+    view(page, "tasks")
+    expect(banner).to_have_count(0)
+
+
+def test_with_a_broken_config_a_task_that_cannot_be_disabled_says_why(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="409")
+    good = one.home.config.read_text()
+    one.home.config.write_text(good.replace("exit 3", "exit 3\n"))
+    expect(page.locator(".banner")).to_contain_text("The config file has 1 problem")
+    choose(page, "alone", "disable")
+    expect(page.locator(".notice.bad")).to_contain_text("The config file has problems; mend it first (Engine view).")
+    one.home.config.write_text(good)
+    expect(page.locator(".banner")).to_have_count(0)

@@ -1,0 +1,299 @@
+"""Every decision of the engine, as a function of values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minisched import policy
+from minisched.model import Misfire, ProcessResult, Reason, Retry, Status, TaskExecution, Trigger
+from minisched.policy import Admission, CatchUp, DueRun, MissedRange, MissedWindow
+from support.factories import task
+
+# ---------------------------------------------------------------------------------------------------------- admission
+
+
+@pytest.mark.parametrize(
+    ("overlap", "occupied", "queued", "running", "must_queue", "expected"),
+    [
+        ("skip", 0, 0, 0, False, Admission.START),
+        ("skip", 0, 0, 4, False, Admission.QUEUE_CAPACITY),
+        ("skip", 1, 0, 1, False, Admission.SKIP_OVERLAP),
+        ("skip", 1, 1, 1, True, Admission.QUEUE_OVERLAP),
+        ("queue", 1, 0, 1, False, Admission.QUEUE_OVERLAP),
+        ("queue", 1, 1, 1, False, Admission.SKIP_QUEUE_FULL),
+        ("queue", 0, 0, 4, False, Admission.QUEUE_CAPACITY),
+        ("replace", 1, 0, 1, False, Admission.REPLACE),
+        ("replace", 0, 0, 0, False, Admission.START),
+    ],
+)
+def test_a_ready_run_is_admitted_by_overlap_and_capacity(
+    overlap: str, occupied: int, queued: int, running: int, must_queue: bool, expected: Admission
+) -> None:
+    assert policy.admit(task(task_overlap=overlap), occupied, queued, running, 4, must_queue) is expected
+
+
+def test_a_task_may_run_as_often_at_once_as_it_says() -> None:
+    twice = task(task_max_instances=2)
+    assert policy.admit(twice, 1, 0, 1, 4) is Admission.START
+    assert policy.admit(twice, 2, 0, 2, 4) is Admission.SKIP_OVERLAP
+
+
+# ------------------------------------------------------------------------------------------------- the end of a process
+
+
+def done(**fields: Any) -> ProcessResult:
+    return ProcessResult(end_time=100.0, duration=3.2, **fields)
+
+
+@pytest.mark.parametrize(
+    ("completion", "cancelled_for", "status", "reason"),
+    [
+        (done(exit_code=0), None, Status.SUCCESS, None),
+        (done(exit_code=1), None, Status.BUSINESS_FAILURE, Reason.EXIT_CODE),
+        (done(exit_code=2), None, Status.TECHNICAL_FAILURE, Reason.EXIT_CODE),
+        (done(exit_code=255), None, Status.TECHNICAL_FAILURE, Reason.EXIT_CODE),
+        (done(signal=9), None, Status.TECHNICAL_FAILURE, Reason.SIGNAL),
+        (done(spawn_error="no such file"), None, Status.TECHNICAL_FAILURE, Reason.SPAWN),
+        (done(exit_code=0, timed_out=True), None, Status.TECHNICAL_FAILURE, Reason.TIMEOUT),
+        (done(signal=9, timed_out=True, killed=True), None, Status.TECHNICAL_FAILURE, Reason.TIMEOUT),
+        (done(signal=15, cancelled=True), Reason.USER, Status.CANCELLED, Reason.USER),
+        (done(exit_code=0, cancelled=True), Reason.REPLACED, Status.CANCELLED, Reason.REPLACED),
+        (done(spawn_error="before it started", cancelled=True), Reason.USER, Status.CANCELLED, Reason.USER),
+        # It ended by itself before the cancel reached it: what it says counts.
+        (done(exit_code=0), Reason.USER, Status.SUCCESS, None),
+    ],
+)
+def test_an_exit_means_what_the_contract_says(
+    completion: ProcessResult, cancelled_for: Any, status: Status, reason: Any
+) -> None:
+    verdict = policy.classify(completion, cancelled_for)
+    assert (verdict.status, verdict.reason) == (status, reason)
+
+
+def test_a_timeout_says_whether_the_process_had_to_be_killed() -> None:
+    assert policy.classify(done(signal=15, timed_out=True)).detail == "ended after 3.2 s"
+    assert policy.classify(done(signal=9, timed_out=True, killed=True)).detail == "killed after 3.2 s"
+
+
+def test_the_retry_delay_grows_by_its_factor_up_to_its_cap() -> None:
+    retry = Retry(max_attempts=9, delay=10, backoff=2, max_delay=60, jitter=0)
+    assert [policy.retry_delay(retry, attempt, 0.5) for attempt in range(1, 6)] == [10, 20, 40, 60, 60]
+
+
+def test_a_retry_delay_too_large_for_a_float_is_the_cap() -> None:
+    retry = Retry(max_attempts=9999, delay=10.0, backoff=10.0, max_delay=600.0, jitter=0.0)
+    assert policy.retry_delay(retry, 5000, 0.5) == 600
+
+
+@given(draw=st.floats(0, 1, exclude_max=True), attempt=st.integers(1, 50), jitter=st.floats(0, 1))
+@settings(derandomize=True, deadline=None)
+def test_jitter_stays_within_its_share_and_below_the_cap(draw: float, attempt: int, jitter: float) -> None:
+    plain = policy.retry_delay(Retry(9, 10, 2, 600, 0), attempt, draw)
+    delay = policy.retry_delay(Retry(9, 10, 2, 600, jitter), attempt, draw)
+    assert plain * (1 - jitter) - 1e-6 <= delay <= min(plain * (1 + jitter) + 1e-6, 600)
+
+
+# ------------------------------------------------------------------------------------------------------- dependencies
+
+
+def ended(task_id: str, status: Status, reason: Any = None) -> TaskExecution:
+    return TaskExecution(task_id, Trigger.SCHEDULE, status, created_time=0.0, reason=reason and reason.value)
+
+
+def test_a_task_waits_for_the_tokens_that_do_not_lie_there_yet() -> None:
+    report = task("report", task_dependencies=["export", "load"])
+    assert policy.missing(report, set()) == ("export", "load")
+    assert policy.missing(report, {("report", "load"), ("other", "export")}) == ("export",)
+    assert policy.missing(report, {("report", "load"), ("report", "export")}) == ()
+
+
+def test_a_success_puts_a_token_down_for_each_enabled_dependent() -> None:
+    dependents = {
+        "export": [
+            task("report", task_dependencies=["export"]),
+            task("off", task_dependencies=["export"], enabled=False),
+            task("nightly", task_dependencies=["export"], task_schedule="0 3 * * *"),
+        ]
+    }
+    result = policy.effects(ended("export", Status.SUCCESS), dependents, 9.0)
+    assert result == policy.Effects([("report", "export"), ("nightly", "export")], [])
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "told"),
+    [
+        (Status.BUSINESS_FAILURE, Reason.EXIT_CODE, "export ended as business_failure / exit_code"),
+        (Status.TECHNICAL_FAILURE, Reason.TIMEOUT, "export ended as technical_failure / timeout"),
+        (Status.CANCELLED, Reason.USER, "export ended as cancelled / user"),
+        (Status.MISSED, Reason.DOWNTIME, "export ended as missed / downtime"),
+        (Status.CANCELLED, None, "export ended as cancelled"),
+    ],
+)
+def test_any_other_end_skips_dependents_without_a_schedule_with_the_cause(
+    status: Status, reason: Any, told: str
+) -> None:
+    dependents = {
+        "export": [
+            task("report", task_dependencies=["export"]),
+            task("off", task_dependencies=["export"], enabled=False),
+            task("nightly", task_dependencies=["export"], task_schedule="0 3 * * *"),
+        ]
+    }
+    tokens, skipped = policy.effects(ended("export", status, reason), dependents, 9.0)
+    assert tokens == []
+    assert [(run.task_id, run.status, run.reason, run.detail) for run in skipped] == [
+        ("report", Status.SKIPPED, "upstream_failed", told)
+    ]
+
+
+def test_a_skip_goes_on_down_the_chain() -> None:
+    dependents = {
+        "a": [task("b", task_dependencies=["a"])],
+        "b": [task("c", task_dependencies=["b"])],
+    }
+    _, skipped = policy.effects(ended("a", Status.TECHNICAL_FAILURE, Reason.SIGNAL), dependents, 9.0)
+    assert [(run.task_id, run.detail) for run in skipped] == [
+        ("b", "a ended as technical_failure / signal"),
+        ("c", "b ended as skipped / upstream_failed"),
+    ]
+
+
+def test_a_dependent_is_skipped_once_however_many_ways_lead_to_it() -> None:
+    """A diamond: the nearest cause is named, of several as near the first."""
+    dependents = {
+        "a": [task("b", task_dependencies=["a"]), task("c", task_dependencies=["a"])],
+        "b": [task("d", task_dependencies=["b", "c"])],
+        "c": [task("d", task_dependencies=["b", "c"])],
+    }
+    _, skipped = policy.effects(ended("a", Status.BUSINESS_FAILURE, Reason.EXIT_CODE), dependents, 9.0)
+    assert [(run.task_id, run.detail[:2]) for run in skipped] == [("b", "a "), ("c", "a "), ("d", "b ")]
+
+
+def test_a_failure_before_many_layers_costs_one_row_a_task() -> None:
+    """40 layers of 3 tasks, each of which depends on the whole layer before: there are 3 ** 40 ways to the last."""
+    layers = [["root"], *([f"t{layer}_{place}" for place in range(3)] for layer in range(40))]
+    dependents = {
+        name: [task(later, task_dependencies=layer) for later in after]
+        for layer, after in zip(layers, layers[1:])
+        for name in layer
+    }
+    _, skipped = policy.effects(ended("root", Status.TECHNICAL_FAILURE, Reason.EXIT_CODE), dependents, 9.0)
+    assert [run.task_id for run in skipped] == [name for layer in layers[1:] for name in layer]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (Status.SKIPPED, Reason.OVERLAP),
+        (Status.SKIPPED, Reason.QUEUE_FULL),
+        (Status.SKIPPED, Reason.SUPERSEDED),
+        (Status.CANCELLED, Reason.REPLACED),
+    ],
+)
+def test_an_end_in_whose_place_another_run_stands_decides_nothing(status: Status, reason: Reason) -> None:
+    dependents = {"a": [task("b", task_dependencies=["a"])]}
+    assert policy.effects(ended("a", status, reason), dependents, 9.0) == policy.Effects([], [])
+
+
+# -------------------------------------------------------------------------------------------------- misfire, catch-up
+
+
+def gap(*dues: int) -> MissedWindow:
+    return MissedWindow(dues, len(dues), dues[0])
+
+
+HOUR = 3600
+
+
+@pytest.mark.parametrize(
+    ("misfire", "runs", "missed"),
+    [
+        (Misfire.LATEST, [300], [100, 200]),
+        (Misfire.ALL, [200, 300], [100]),
+        (Misfire.SKIP, [], [100, 200, 300]),
+    ],
+)
+def test_downtime_is_caught_up_by_the_tasks_rule_within_its_grace(
+    misfire: Misfire, runs: list[int], missed: list[int]
+) -> None:
+    plan = policy.catch_up(gap(100, 200, 300), misfire, 150, 340.0, downtime=True)
+    assert plan == CatchUp(
+        [DueRun(due, Trigger.CATCHUP) for due in runs],
+        [MissedRange(due, due, 1, Reason.DOWNTIME) for due in missed],
+    )
+
+
+def test_what_is_older_than_the_grace_is_missed_even_if_it_is_the_latest() -> None:
+    plan = policy.catch_up(gap(100), Misfire.LATEST, 60, 1000.0, downtime=True)
+    assert plan == CatchUp([], [MissedRange(100, 100, 1, Reason.DOWNTIME)])
+
+
+@pytest.mark.parametrize("misfire", list(Misfire))
+def test_a_due_time_met_at_once_runs_on_schedule_whatever_the_rule(misfire: Misfire) -> None:
+    plan = policy.catch_up(gap(100), misfire, HOUR, 100.01, downtime=False)
+    assert plan == CatchUp([DueRun(100, Trigger.SCHEDULE)], [])
+
+
+def test_an_engine_held_up_for_seconds_still_starts_the_newest_on_schedule_and_misses_the_older() -> None:
+    plan = policy.catch_up(gap(100, 101, 102, 103), Misfire.LATEST, HOUR, 109.0, downtime=False)
+    assert plan.runs == [DueRun(103, Trigger.SCHEDULE)]
+    assert plan.missed == [MissedRange(due, due, 1, Reason.LATE) for due in (100, 101, 102)]
+
+
+def test_an_engine_held_up_for_longer_than_the_grace_starts_nothing() -> None:
+    assert policy.catch_up(gap(100), Misfire.LATEST, 5, 109.0, downtime=False) == CatchUp(
+        [], [MissedRange(100, 100, 1, Reason.LATE)]
+    )
+
+
+def test_with_all_the_older_ones_of_a_held_up_engine_run_too() -> None:
+    plan = policy.catch_up(gap(100, 103), Misfire.ALL, HOUR, 109.0, downtime=False)
+    assert plan == CatchUp([DueRun(100, Trigger.CATCHUP), DueRun(103, Trigger.SCHEDULE)], [])
+
+
+def test_after_a_sleep_of_an_hour_the_rule_decides() -> None:
+    assert policy.catch_up(gap(100), Misfire.SKIP, 2 * HOUR, 3700.0, downtime=False) == CatchUp(
+        [], [MissedRange(100, 100, 1, Reason.LATE)]
+    )
+    assert policy.catch_up(gap(100), Misfire.LATEST, 2 * HOUR, 3700.0, downtime=False) == CatchUp(
+        [DueRun(100, Trigger.CATCHUP)], []
+    )
+
+
+def test_very_many_missed_due_times_are_one_row_with_their_count_and_span() -> None:
+    dues = list(range(0, 60 * 500, 60))
+    plan = policy.catch_up(MissedWindow(dues, 500, 0), Misfire.LATEST, HOUR, dues[-1] + 30.0, downtime=True)
+    assert plan.runs == [DueRun(dues[-1], Trigger.CATCHUP)]
+    assert plan.missed == [MissedRange(0, dues[-2], 499, Reason.DOWNTIME)]
+
+
+def test_a_catch_up_never_starts_more_than_a_thousand_runs() -> None:
+    dues = list(range(10_000, 11_001))
+    plan = policy.catch_up(MissedWindow(dues, 90_000, 7), Misfire.ALL, 1e9, 11_001.0, downtime=True)
+    assert [run.due for run in plan.runs] == dues[1:]
+    assert plan.missed == [MissedRange(7, 10_000, 89_000, Reason.DOWNTIME)]
+
+
+@given(
+    steps=st.lists(st.integers(1, 4000), min_size=1, max_size=150),
+    misfire=st.sampled_from(Misfire),
+    grace=st.integers(0, 10_000),
+    late=st.floats(0, 10_000),
+    downtime=st.booleans(),
+)
+@settings(derandomize=True, deadline=None)
+def test_every_due_time_of_a_gap_is_in_the_plan_exactly_once(
+    steps: list[int], misfire: Misfire, grace: int, late: float, downtime: bool
+) -> None:
+    dues = [sum(steps[: index + 1]) for index in range(len(steps))]
+    plan = policy.catch_up(gap(*dues), misfire, grace, dues[-1] + late, downtime)
+    covered = [run.due for run in plan.runs]
+    for span in plan.missed:
+        within = [due for due in dues if span.first <= due <= span.last]
+        assert len(within) == span.due_times
+        covered += within
+    assert sorted(covered) == dues

@@ -1,0 +1,289 @@
+"""What can be asked of the past, and by which way the database finds it."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from minisched.model import UNFINISHED, Batch, Status, StoreError, TaskRecord, Trigger
+from minisched.store import History, NewerDatabase, Outcome, Past, Store
+from minisched.store.paging import Filter, _matching, _selection
+from minisched.store.retention import _CROWDED, _OLD, _SURPLUS
+from support.store import NOW, ask, fill, full_run, make, opened, small_disk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import Any
+
+    from minisched.model import TaskExecution
+
+STATUSES = [status for status in Status if status is not Status.IDLE]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "minisched.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    with closing(opened(path)) as store:
+        yield store
+
+
+@pytest.fixture
+def history(path: Path) -> Iterator[History]:
+    with closing(History(str(path))) as history:
+        yield history
+
+
+def mixed(store: Store, count: int, seed: int = 1) -> list[TaskExecution]:
+    """Runs of three tasks in all statuses, made while the clock stepped to and fro; newest first."""
+    draw = random.Random(seed)
+    runs = [
+        make(draw.choice("abc"), draw.choice(STATUSES))._replace(
+            trigger=draw.choice(list(Trigger)),
+            created_time=NOW + draw.randrange(50),
+        )
+        for _ in range(count)
+    ]
+    return [run._replace(run_id=run_id) for run, run_id in zip(runs, store.commit(Batch(runs)))][::-1]
+
+
+def test_without_a_database_every_answer_is_empty_and_nothing_is_made(history: History, path: Path) -> None:
+    assert history.page() == ([], 0)
+    assert history.run(1) is None
+    assert history.tail(1) == b""
+    assert history.recent_outcomes("a", 30) == []
+    assert history.pasts(["a"], 30) == {}
+    assert (history.records(), history.unfinished(), history.tokens()) == ({}, [], set())
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_reader_made_before_the_database_finds_it_when_it_is_there(history: History, path: Path) -> None:
+    assert history.page()[1] == 0
+    with closing(opened(path)) as store:
+        fill(store, 3)
+        assert history.page()[1] == 3
+
+
+@pytest.mark.parametrize("size", [1, 7, 20, 200])
+def test_pages_put_together_are_the_whole_history_newest_first(store: Store, history: History, size: int) -> None:
+    runs = mixed(store, 95)
+    for wanted in ({}, {"task_id": "b"}, {"statuses": [Status.SUCCESS, Status.MISSED]}, {"since": NOW + 25}):
+        pages = [history.page(page=number, page_size=size, **wanted) for number in range(1, 95 // size + 2)]
+        found = [run for items, _ in pages for run in items]
+        whole, total = history.page(page_size=1000, **wanted)
+        assert found == whole
+        assert {total for _, total in pages} == {total} == {len(whole)}
+    assert history.page(page_size=1000)[0] == runs
+
+
+def test_filters_give_what_a_plain_search_gives(store: Store, history: History) -> None:
+    runs = mixed(store, 300)
+    draw = random.Random(2)
+    for _ in range(150):
+        task_id = draw.choice([None, "a", "b", "nobody"])
+        statuses = draw.sample(STATUSES, draw.choice([0, 0, 1, 3]))
+        triggers = draw.sample(list(Trigger), draw.choice([0, 0, 1, 2]))
+        since = draw.choice([None, NOW + draw.randrange(-2, 55)])
+        until = draw.choice([None, NOW + draw.randrange(-2, 55)])
+        expected = [
+            run
+            for run in runs
+            if task_id in (None, run.task_id)
+            and (not statuses or run.status in statuses)
+            and (not triggers or run.trigger in triggers)
+            and (since is None or run.created_time >= since)
+            and (until is None or run.created_time < until)
+        ]
+        number = draw.randrange(1, 5)
+        page = expected[(number - 1) * 10 : number * 10]
+        assert history.page(task_id, statuses, triggers, since, until, number, 10) == (page, len(expected))
+
+
+def test_a_page_outside_the_history_is_empty_and_tells_the_total(store: Store, history: History) -> None:
+    fill(store, 5)
+    assert history.page(page=2, page_size=5) == ([], 5)
+    assert history.page(page=10**12, page_size=200) == ([], 5)
+    assert history.page(page=0) == ([], 5)
+
+
+def test_one_run_is_found_with_its_attempts_and_its_output(store: Store, history: History) -> None:
+    [run_id] = store.commit(Batch([full_run()]))
+    store.commit(Batch(tails={run_id: b"out"}))
+    assert history.run(run_id) == full_run()._replace(run_id=run_id)
+    assert (history.tail(run_id), history.tail(run_id + 1)) == (b"out", b"")
+    assert history.run(run_id + 1) is None
+
+
+def test_the_last_outcomes_are_of_finished_runs_oldest_first(store: Store, history: History) -> None:
+    made = [
+        make("a", Status.SUCCESS, start_time=NOW, duration=0.5),
+        make("b", Status.SUCCESS),
+        make("a", Status.SKIPPED),
+        make("a", Status.RUNNING),
+    ]
+    ids = store.commit(Batch(made))
+    skipped = Outcome(ids[2], Status.SKIPPED, None, NOW, None)
+    assert history.recent_outcomes("a", 30) == [Outcome(ids[0], Status.SUCCESS, NOW, NOW, 0.5), skipped]
+    assert history.recent_outcomes("a", 1) == [skipped]
+
+
+@pytest.mark.parametrize("others", [0, 50])
+def test_the_past_of_many_tasks_is_told_at_once(store: Store, history: History, others: int) -> None:
+    last = full_run()._replace(task_id="a", status=Status.BUSINESS_FAILURE)
+    ids = store.commit(Batch([make("a", Status.SUCCESS), last, make("a"), make("b")]))
+    store.commit(Batch([make(f"other{number}", Status.SUCCESS) for number in range(others)]))
+    names = [f"other{number}" for number in range(others)]
+    pasts = history.pasts(["b", "a", "never ran", *names], 30)
+    assert list(pasts) == ["b", "a", *names]
+    assert pasts["a"] == Past(
+        history.records()["a"], last._replace(run_id=ids[1]), tuple(history.recent_outcomes("a", 30))
+    )
+    assert (pasts["a"].record.consecutive_failures, pasts["a"].record.run_count) == (1, 3)
+    assert pasts["b"] == Past(history.records()["b"], None, ())
+    assert len(history.pasts(["a"], 1)["a"].outcomes) == 1
+    assert all(pasts[name].last_run for name in names)
+
+
+def test_reader_and_writer_agree_on_records_unfinished_runs_and_tokens(store: Store, history: History) -> None:
+    mixed(store, 50)
+    store.commit(Batch([make("a", Status.MISSED)], [TaskRecord("a", "key", NOW)], tokens_put=[("a", "b")]))
+    assert history.records() == store.records()
+    assert history.records()["a"].last_status is Status.MISSED
+    assert history.unfinished() == store.unfinished()
+    assert history.tokens() == {("a", "b")}
+
+
+def test_a_reader_does_not_wait_for_a_transaction_that_is_open(store: Store, history: History) -> None:
+    fill(store, 3)
+    store._db.execute("BEGIN IMMEDIATE")
+    store._db.execute("DELETE FROM task_history")
+    assert history.page()[1] == 3
+    assert len(history.page()[0]) == 3
+    store._db.execute("ROLLBACK")
+
+
+def test_a_reader_cannot_write(store: Store, history: History) -> None:
+    fill(store, 1)
+    with pytest.raises(StoreError, match="readonly"), history._snapshot() as db:
+        assert db is not None
+        db.execute("DELETE FROM task_history")
+
+
+def test_a_reader_follows_the_file_that_takes_the_place_of_another(path: Path, store: Store, history: History) -> None:
+    fill(store, 3)
+    assert history.page()[1] == 3
+    store.reopen(NOW, damaged=True)
+    fill(store, 8)
+    assert history.page()[1] == 8
+    path.unlink()
+    assert history.page() == ([], 0)
+
+
+def test_the_history_on_a_read_only_file_system_is_read(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 2048) as disk:
+        with closing(opened(disk / "minisched.db")) as store:
+            fill(store, 3)
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        with closing(History(str(disk / "minisched.db"))) as history:
+            assert history.page()[1] == 3
+            assert len(history.page()[0]) == 3
+
+
+def test_a_database_of_another_version_is_named_to_the_reader(path: Path, history: History) -> None:
+    opened(path).close()
+    ask(path, "PRAGMA user_version = 99")
+    with pytest.raises(NewerDatabase, match="schema version 99"):
+        history.page()
+    ask(path, "PRAGMA user_version = 0")
+    assert history.page() == ([], 0)
+
+
+# ------------------------------------------------------------------------------------------- by which way it is found
+
+
+def plan(store: Store, query: str, values: Any) -> str:
+    return "\n".join(row[3] for row in store._db.execute(f"EXPLAIN QUERY PLAN {query}", values))
+
+
+FILTERS = {
+    "one task": (Filter("a"), "SEARCH task_history USING COVERING INDEX task_history_task (task_id=?)"),
+    "one task, filtered": (
+        Filter("a", (Status.SUCCESS, Status.MISSED), (Trigger.MANUAL,), NOW, NOW + 9),
+        "SEARCH task_history USING COVERING INDEX task_history_task (task_id=?)",
+    ),
+    "one status": (
+        Filter(statuses=(Status.MISSED,)),
+        "SEARCH task_history USING COVERING INDEX task_history_status (status=?)",
+    ),
+    "failures": (
+        Filter(statuses=(Status.BUSINESS_FAILURE, Status.TECHNICAL_FAILURE)),
+        "SEARCH task_history USING COVERING INDEX task_history_status (status=?)",
+    ),
+    "a trigger": (
+        Filter(triggers=(Trigger.MANUAL,)),
+        "SEARCH task_history USING COVERING INDEX task_history_status (status=?)",
+    ),
+    "a status in a span of time": (
+        Filter(statuses=(Status.MISSED,), since=NOW),
+        "SEARCH task_history USING COVERING INDEX task_history_status (status=? AND run_id>? AND run_id<?)",
+    ),
+    "a span of time": (Filter(since=NOW), "SEARCH task_history USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+}
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_page_is_found_by_an_index_in_order_without_sorting(store: Store, name: str) -> None:
+    mixed(store, 100)
+    wanted, way = FILTERS[name]
+    ids = _matching(store._db, wanted)[1]
+    for direction in ("ASC", "DESC"):
+        query, values = _selection(wanted, ids, direction)
+        found = plan(store, query, (*values, 20, 0))
+        # SQLite before 3.36 says "SEARCH TABLE task_history"
+        assert way in found.replace("TABLE ", "")
+        assert "SCAN task_history" not in found.replace("TABLE ", "")
+        assert "TEMP B-TREE" not in found
+
+
+def test_the_unfiltered_history_is_walked_from_its_end_by_the_row_number(store: Store) -> None:
+    query, values = _selection(Filter(), None, "DESC")
+    assert plan(store, query, (*values, 20, 0)).replace("TABLE ", "") == "SCAN task_history"
+
+
+def test_unfiltered_totals_do_not_touch_the_history(store: Store) -> None:
+    mixed(store, 10)
+    seen: list[str] = []
+    store._db.set_trace_callback(seen.append)
+    assert _matching(store._db, Filter()) == (10, None)
+    assert _matching(store._db, Filter("a"))[0] + _matching(store._db, Filter("b"))[0] <= 10
+    assert not [text for text in seen if "task_history" in text]
+
+
+def test_retention_and_recovery_find_their_rows_by_an_index(store: Store) -> None:
+    mixed(store, 100)
+    marks = ", ".join("?" * len(UNFINISHED))
+    unfinished = f"SELECT run_id FROM task_history INDEXED BY task_history_status WHERE status IN ({marks})"
+    due = "SELECT scheduled_time FROM task_history INDEXED BY task_history_due WHERE task_id = ? AND scheduled_time > ?"
+    for query, values in (
+        (_OLD, (0.0, 0, NOW, 100)),
+        (_SURPLUS, ("a", 5, NOW, NOW + 1, None, None, 5)),
+        (unfinished, [status.value for status in UNFINISHED]),
+        (due, ("a", 0)),
+    ):
+        found = plan(store, query, values).replace("TABLE ", "")
+        assert "SCAN task_history" not in found
+        assert "SCAN h" not in found
+        assert "TEMP B-TREE" not in found
+        assert "SEARCH" in found
+    for part in (">", "<="):
+        found = plan(store, _CROWDED % part, (5, 5, ""))
+        assert "task_history" not in found
+        assert "TEMP B-TREE" not in found

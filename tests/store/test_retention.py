@@ -1,0 +1,170 @@
+"""What retention deletes, what it keeps, and in which steps."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from minisched.model import Batch, HistorySettings, Status, TaskAttempt, TaskRecord
+from minisched.store import Store
+from support.store import NOW, ask, assert_whole, fill, make, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+DAY = 86_400
+EVER = 100_000  # days, or runs
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "minisched.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    with closing(opened(path)) as store:
+        yield store
+    assert_whole(path)
+
+
+def ids(path: Path, task_id: str = "backup") -> list[int]:
+    return [row[0] for row in ask(path, f"SELECT run_id FROM task_history WHERE task_id = '{task_id}' ORDER BY run_id")]
+
+
+def retain_all(store: Store, history: HistorySettings, now: float = NOW, limit: int = 7) -> list[int]:
+    """The sizes of all steps of a pass."""
+    steps = []
+    while True:
+        steps.append(store.retain(history, now, limit))
+        if not steps[-1]:
+            return steps
+
+
+def test_each_task_keeps_its_newest_runs(store: Store, path: Path) -> None:
+    made = fill(store, 20)
+    fill(store, 3, "b")
+    assert retain_all(store, HistorySettings(EVER, 5)) == [7, 7, 1, 0]
+    assert ids(path) == made[-5:]
+    assert len(ids(path, "b")) == 3
+    assert store.records()["backup"].run_count == 5
+
+
+def test_the_latest_due_time_that_is_deleted_stays_known(store: Store) -> None:
+    store.commit(Batch([make("a", Status.SUCCESS, scheduled_time=int(NOW) - 100 + due) for due in (1, 3, 2, 4)]))
+    fill(store, 3)
+    retain_all(store, HistorySettings(EVER, 1))
+    assert store.records()["a"].forgotten == int(NOW) - 97
+    assert store.record("backup").forgotten == 0
+
+
+def test_a_due_time_still_to_come_is_not_deleted_for_its_number(store: Store, path: Path) -> None:
+    """The clock was set back, and will come over it again."""
+    dues = [int(NOW) + offset for offset in (-5, 5, 10, 2 * DAY)]
+    made = store.commit(Batch([make("a", Status.SUCCESS, scheduled_time=due) for due in (*dues, int(NOW) - 1)]))
+    retain_all(store, HistorySettings(EVER, 1))
+    assert ids(path, "a") == [made[1], made[2], made[4]]
+    retain_all(store, HistorySettings(EVER, 1), now=NOW + 11)
+    assert ids(path, "a") == [made[4]]
+
+
+def test_runs_older_than_the_days_to_keep_go_and_their_attempts_with_them(store: Store, path: Path) -> None:
+    attempts = (TaskAttempt(1, Status.SUCCESS, NOW),)
+    old = fill(store, 10, created_time=NOW - 3 * DAY, attempts=attempts)
+    new = fill(store, 4, created_time=NOW - DAY, attempts=attempts)
+    assert retain_all(store, HistorySettings(2, EVER)) == [7, 3, 0]
+    assert ids(path) == new
+    assert ask(path, "SELECT count(*) FROM task_attempt") == [(4,)]
+    assert old[0] < new[0]
+
+
+def test_the_latest_failure_the_last_run_and_unfinished_runs_stay_at_any_age_and_number(
+    store: Store, path: Path
+) -> None:
+    unfinished = store.commit(Batch([make(created_time=NOW - 500 * DAY)]))
+    failures = fill(store, 3, status=Status.TECHNICAL_FAILURE, created_time=NOW - 400 * DAY)
+    successes = fill(store, 30, created_time=NOW - 300 * DAY)
+    retain_all(store, HistorySettings(90, 1000))
+    assert ids(path) == [*unfinished, failures[-1], successes[-1]]
+    more = fill(store, 20)
+    retain_all(store, HistorySettings(EVER, 5))
+    assert ids(path) == [*unfinished, failures[-1], *more[-5:]]
+    assert retain_all(store, HistorySettings(EVER, 5)) == [0]
+
+
+def test_a_failure_that_is_no_longer_the_latest_goes(store: Store, path: Path) -> None:
+    first, second = (fill(store, 1, status=Status.TECHNICAL_FAILURE, created_time=NOW - 400 * DAY)[0] for _ in "ab")
+    [success] = fill(store, 1, created_time=NOW - 400 * DAY)
+    retain_all(store, HistorySettings(90, 1000))
+    assert ids(path) == [second, success]
+    [third] = fill(store, 1, status=Status.BUSINESS_FAILURE, created_time=NOW)
+    retain_all(store, HistorySettings(90, 1000))
+    assert ids(path) == [third]
+    assert first < second < third
+
+
+def test_runs_made_while_the_clock_was_far_ahead_do_not_keep_newer_ones_out(store: Store, path: Path) -> None:
+    fill(store, 10, created_time=NOW + 4000 * DAY)
+    newest = fill(store, 5)
+    retain_all(store, HistorySettings(90, 5))
+    assert ids(path) == newest
+
+
+def test_rows_that_stay_for_ever_are_looked_at_once_a_pass(store: Store) -> None:
+    tasks = [f"t{number}" for number in range(300)]
+    store.commit(Batch([make(task, Status.TECHNICAL_FAILURE, created_time=NOW - 400 * DAY) for task in tasks]))
+    fill(store, 100, created_time=NOW - 300 * DAY)
+    fill(store, 1)
+    retention = HistorySettings(90, 1000)
+    work = []
+    while True:
+        ticks: list[None] = []
+        store._db.set_progress_handler(lambda ticks=ticks: ticks.append(None), 100)  # each 100 steps of SQLite
+        deleted = store.retain(retention, NOW, 10)
+        store._db.set_progress_handler(None, 0)
+        if not deleted:
+            break
+        work.append(len(ticks))
+    assert len(work) == 10
+    assert max(work[1:]) < work[0] / 3
+
+
+def test_tasks_that_are_no_longer_configured_age_out_with_all_that_is_known_of_them(store: Store, path: Path) -> None:
+    fill(store, 1, "gone", status=Status.TECHNICAL_FAILURE, created_time=NOW - 400 * DAY)
+    [kept] = fill(store, 1, "kept", status=Status.TECHNICAL_FAILURE, created_time=NOW - 400 * DAY)
+    store.commit(Batch(records=[TaskRecord("young", settled=NOW)], tokens_put=[("gone", "kept")]))
+    history = HistorySettings(90, 1000)
+    assert store.retain(history, NOW, 10) == 0
+    assert store.retain(history, NOW, 10, tasks={"kept"}) == 1
+    assert store.retain(history, NOW, 10, tasks={"kept"}) == 0
+    assert ids(path, "kept") == [kept]
+    assert set(store.records()) == {"kept", "young"}
+    assert store.tokens() == set()
+
+
+def test_a_step_deletes_no_more_than_it_may_across_tasks(store: Store, path: Path) -> None:
+    for task in "abc":
+        fill(store, 4, task)
+    assert retain_all(store, HistorySettings(EVER, 1), limit=5) == [5, 4, 0]
+    assert [len(ids(path, task)) for task in "abc"] == [1, 1, 1]
+
+
+def test_tasks_with_too_many_runs_take_turns_a_few_runs_each(store: Store, path: Path) -> None:
+    tasks = [f"t{number:02}" for number in range(15)]
+    for task in tasks:
+        fill(store, 9, task)
+
+    def counts() -> list[int]:
+        return [store.records()[task].run_count for task in tasks]
+
+    history = HistorySettings(EVER, 2)
+    assert store.retain(history, NOW, 20) == 20
+    assert counts() == [7] * 10 + [9] * 5
+    assert store.retain(history, NOW, 20) == 20
+    assert counts() == [5] * 5 + [7] * 10
+    assert sum(retain_all(store, history, limit=20)) == 15 * 7 - 40
+    assert counts() == [2] * 15
+    assert [len(ids(path, task)) for task in tasks] == [2] * 15

@@ -1,0 +1,1 @@
+"""What the tests share: homes, fakes, servers and clients, the simulator."""

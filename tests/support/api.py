@@ -1,0 +1,236 @@
+"""What the tests of the API share: requests as values, to a home with a real config file and history, and a small
+stand-in for the engine that answers as it does."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+from urllib.parse import parse_qsl, urlsplit
+
+from minisched.api.card_cache import CardCache
+from minisched.api.listeners import Listeners
+from minisched.api.message import Request, Response
+from minisched.api.ports import Ports, Trial
+from minisched.api.respond import respond
+from minisched.api.routes import BASE, Match, match
+from minisched.api.schemas import SCHEMAS
+from minisched.cli.log_reader import LogReader
+from minisched.config import ConfigError, load_config
+from minisched.model import (
+    Answer,
+    Batch,
+    Config,
+    EngineSnapshot,
+    LocalizedText,
+    Message,
+    Reload,
+    ResendDelivery,
+    RunTask,
+    Snapshot,
+    Status,
+    StopRun,
+    Task,
+    TaskExecution,
+    TaskSnapshot,
+)
+from minisched.store import History, Store, open_store
+from support.store import NOW, make
+from support.texts import in_both
+
+try:
+    import jsonschema_rs
+except ImportError:  # it comes with schemathesis, which needs Python 3.11
+    jsonschema_rs = None
+
+
+class Reply(NamedTuple):
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+    response: Response
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """The code of an error."""
+        return str(self.json["error"]["code"])
+
+    @property
+    def message(self) -> str:
+        return str(self.json["error"]["message"])
+
+
+@cache
+def validator(name: str) -> Any:
+    return jsonschema_rs.validator_for(
+        {"$ref": f"#/components/schemas/{name}", "components": {"schemas": SCHEMAS}}, validate_formats=True
+    )
+
+
+def check(method: str, path: str, response: Response) -> None:
+    """Whether the answer is one of the route's, and as its schema has it; and whether what may be wrong in a config or
+    a body is told in both languages."""
+    if response.status >= 400 and response.content_type.startswith("application/json"):
+        error = json.loads(response.body).get("error", {})
+        for one in [*error.get("problems", ()), *([error] if "pointer" in error else ())]:
+            assert in_both(LocalizedText(**one["words"])).en == one["message"]
+    found = match(method, path)
+    if not isinstance(found, Match) or response.stream is not None:
+        return
+    named = [answer.schema for answer in found.route.answers if answer.status == response.status] or ["Error"]
+    if jsonschema_rs is not None and named[0] and response.content_type.startswith("application/json"):
+        validator(named[0]).validate(json.loads(response.body))
+
+
+class Api:
+    """A home, its history, the engine's board, and what was posted to the engine."""
+
+    def __init__(self, path: Path, *tasks: dict[str, Any], **settings: Any) -> None:
+        self.path = path
+        for folder in ("tasks", "logs", "var"):
+            (path / folder).mkdir(parents=True)
+        self.config = path / "tasks" / "config.json"
+        self.write({"version": 1, "settings": {"timezone": "UTC", **settings}, "tasks": list(tasks)})
+        self.database = str(path / "var" / "minisched.db")
+        self.store: Store = open_store(self.database, now=NOW)[0]
+        self.now = NOW
+        self.posted: list[Message] = []
+        self.tried: list[tuple[Config, str, Optional[str], str]] = []  # by `notify-test`
+        self.trials: list[Trial] = []
+        self.mute = False  # the engine does not answer
+        self.refusal: Optional[Answer] = None
+        self.histories = 0  # how often one was opened
+        self.board = Snapshot(
+            EngineSnapshot(load_config(str(self.config)), self.stamp(), started=NOW, beat=time.monotonic())
+        )
+        self.publish_all()
+        self.ports = Ports(
+            board=self.board,
+            post=self.post,
+            history=self.history,
+            logs=LogReader(),
+            home=str(path),
+            config_path=str(self.config),
+            config_stamp=self.stamp,
+            version="1.2.3",
+            wall=lambda: self.now,
+            monotonic=time.monotonic,
+            write_lock=threading.Lock(),
+            epoch="e0",
+            cards=CardCache(),
+            listeners=Listeners(self.board),
+            try_rules=self.try_rules,
+        )
+
+    def close(self) -> None:
+        self.store.close()
+
+    def write(self, document: Any) -> None:
+        self.config.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.config.read_text(encoding="utf-8"))
+
+    def stamp(self) -> object:
+        try:
+            found = os.stat(self.config)
+        except OSError:
+            return None
+        return (found.st_ino, found.st_mtime_ns, found.st_size)
+
+    def history(self) -> History:
+        self.histories += 1
+        return History(self.database)
+
+    # ----------------------------------------------------------------------------------------------------- the engine
+
+    def post(self, message: Message) -> None:
+        self.posted.append(message)
+        if self.mute or not isinstance(message, (RunTask, StopRun, Reload, ResendDelivery)) or message.asked is None:
+            return
+        answer = self.refusal
+        if answer is None and isinstance(message, RunTask):
+            answer = Answer(run_id=self.record(make(message.task_id, Status.RUNNING, env=message.env)))
+        if answer is None and isinstance(message, Reload):
+            answer = self.reload()
+        if answer is None and isinstance(message, ResendDelivery):
+            self.store.outbox.resend(message.delivery_id, self.now)
+        message.asked.reply.put(answer or Answer())
+
+    def try_rules(self, config: Config, task: Task, rule: Optional[str], by: str) -> list[Trial]:
+        if rule == "unknown":
+            raise LookupError("there is no such rule")
+        self.tried.append((config, task.task_id, rule, by))
+        return self.trials
+
+    def reload(self) -> Answer:
+        stamp = self.stamp()
+        try:
+            config = load_config(str(self.config))
+        except ConfigError as error:
+            return Answer("invalid", "the config file has problems", problems=tuple(error.problems))
+        self.board.engine = self.board.engine._replace(config=config, config_stamp=stamp)
+        self.publish_all()
+        return Answer()
+
+    def publish_all(self) -> None:
+        version = self.board.version + 1
+        live = {task_id: view.live for task_id, view in self.board.tasks.items()}
+        self.board.tasks = {
+            task.task_id: TaskSnapshot(task, version, live.get(task.task_id, ()))
+            for task in self.board.engine.config.tasks.values()
+        }
+        self.bump()
+
+    def publish(self, task_id: str, **changes: Any) -> None:
+        view = self.board.tasks[task_id]
+        self.board.tasks[task_id] = view._replace(version=self.board.version + 1, **changes)
+        self.bump()
+
+    def bump(self) -> None:
+        self.board.version += 1
+        for watcher in self.board.watchers:
+            watcher()
+
+    def record(self, run: TaskExecution) -> int:
+        """Write a run; the board shows it if it has not ended."""
+        [run_id] = self.store.commit(Batch([run]))
+        live = () if run.status.ended else (run._replace(run_id=run_id),)
+        if run.task_id in self.board.tasks:
+            self.publish(run.task_id, live=live)
+        return run_id
+
+    # ------------------------------------------------------------------------------------------------------- requests
+
+    def __call__(
+        self,
+        method: str,
+        target: str,
+        body: Any = None,
+        headers: Mapping[str, str] = {},
+        authorized: bool = True,
+    ) -> Reply:
+        parts = urlsplit(target)
+        query: dict[str, tuple[str, ...]] = {}
+        for name, value in parse_qsl(parts.query, keep_blank_values=True):
+            query[name] = (*query.get(name, ()), value)
+        path = parts.path if parts.path in ("/healthz", "/metrics") else BASE + parts.path
+        data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        request = Request(method, path, query, headers, data, authorized, "127.0.0.1:9")
+        response = respond(request, self.ports)
+        text = response.body if response.stream is None else b""
+        check(method, path, response)
+        return Reply(response.status, text, dict(response.headers), response)
+
+    def get(self, target: str, **options: Any) -> Reply:
+        return self("GET", target, **options)

@@ -1,0 +1,71 @@
+"""What the tests of the simulated engine share: short ways to write tasks, ends and configs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from minisched.model import ProcessSpec, StoreError
+from support.factories import config
+from support.sim import Exit, Sim
+
+T0 = 1_800_000_000 - 1_800_000_000 % 86_400  # a midnight in UTC
+
+MakeSim = Callable[..., Sim]
+
+
+def task(task_id: str = "a", schedule: Any = None, **fields: Any) -> dict[str, Any]:
+    if schedule is not None:
+        fields["task_schedule"] = schedule
+    return {"task_id": task_id, "task_exec": "true", **fields}
+
+
+def exits(**by_task: Any) -> Callable[[ProcessSpec, random.Random], Exit]:
+    """A script: per task an Exit, or a list of them for its attempts in order."""
+    left = {name: list(value) if isinstance(value, list) else value for name, value in by_task.items()}
+
+    def script(launch: ProcessSpec, draw: random.Random) -> Exit:
+        how = left.get(launch.task_id, Exit(1.0))
+        if isinstance(how, list):
+            return how.pop(0) if how else Exit(1.0)
+        return how
+
+    return script
+
+
+def configure(one: Sim, *tasks: dict[str, Any], **settings: Any) -> None:
+    one.source.write(config(*tasks, **settings))
+
+
+class FailingLedger:
+    """A ledger whose calls raise StoreError(kind) while `kind` is set."""
+
+    def __init__(self, ledger: Any) -> None:
+        self._ledger = ledger
+        self.kind = ""
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._ledger, name)
+        if name not in ("commit", "due_times", "record", "records", "tokens", "unfinished", "retain"):
+            return method
+
+        def call(*arguments: Any) -> Any:
+            if self.kind:
+                raise StoreError(self.kind, f"var/minisched.db is {self.kind}")
+            return method(*arguments)
+
+        return call
+
+
+def failing_sim(path: Path, *tasks: dict[str, Any], script: Any = None, **settings: Any) -> tuple[Sim, FailingLedger]:
+    ledgers: list[FailingLedger] = []
+
+    def wrap(ledger: Any) -> FailingLedger:
+        ledgers.append(FailingLedger(ledger))
+        return ledgers[-1]
+
+    sim = Sim(str(path / "minisched.db"), T0, tasks, script or (lambda *_: Exit(1.0)), wrap=wrap, **settings)
+    sim.boot()
+    return sim, ledgers[0]

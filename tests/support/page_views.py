@@ -1,0 +1,131 @@
+"""A walk through the page: each view and dialog in turn, in whatever language, for what must hold in all of them.
+
+And an engine that has something to show in each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from support.page import HELD, Engine, Page, act, card, choose, dialog, engine, expect, open_menu, view
+from support.programs import eventually
+
+LONG = "a_word_of_a_log_that_does_not_end_" * 8
+MAIL = {"type": "email", "recipients": ["a@example.org"]}
+RULES = [{"name": "on timeout", "triggers": ["timeout"], "channels": [MAIL]}]
+HOUR = {"max_attempts": 2, "delay": "1h", "max_delay": "1h"}
+
+
+@contextmanager
+def furnished(folder: Path) -> Iterator[Engine]:
+    """An engine with tasks in many states, one of them, `rich`, with all that a dialog can show."""
+    tasks = [
+        {
+            "task_id": "rich",
+            "task_name": "every thing",
+            "task_description": "ALL",
+            "task_exec": f"echo {LONG}; echo {LONG} >&2; exit 3",
+            "task_schedule": ["0 8 * * *", "30 4 1 1 *"],
+            "task_tags": ["net", "shop"],
+            "task_dependencies": ["good"],
+            "task_retry": {"max_attempts": 2, "delay": "0.1s"},
+            "task_notify": RULES,
+            "task_env": {"A": "1"},
+            "task_limits": {"memory": "1GB"},
+        },
+        {"task_id": "good", "task_exec": "true", "task_schedule": "@hourly"},
+        {"task_id": "business", "task_exec": "exit 1"},
+        {"task_id": "skipped", "task_exec": "true", "task_dependencies": ["business"]},
+        {"task_id": "stopped", "task_exec": "exec sleep 60"},
+        {
+            "task_id": "retrying",
+            "task_exec": "exit 75",
+            "task_retry": HOUR,
+        },
+        {"task_id": "held", "task_exec": HELD.format(name="held")},
+        {"task_id": "off", "task_exec": "true", "enabled": False},
+    ]
+    with engine(
+        folder,
+        *tasks,
+        smtp={"host": "127.0.0.1", "port": 9, "security": "none", "from": "m@example.org"},
+    ) as running:
+        for task_id in ("rich", "business", "good", "retrying", "held"):
+            running.run(task_id)
+        stopped = running.run("stopped")
+        running.until("stopped", "running")
+        running.call(f"POST /executions/{stopped}/stop", {})
+        eventually(lambda: {"rich", "skipped", "stopped"} <= {run["task_id"] for run in running.home.ended()})
+        running.until("retrying", "retrying")
+        yield running
+        running.release("held")
+
+
+def close(page: Page) -> None:
+    left = page.locator("dialog[open]").count() - 1
+    dialog(page).locator(".dialog-close").click()
+    expect(page.locator("dialog[open]")).to_have_count(left)
+
+
+def rooms(page: Page, task_id: str) -> Iterator[str]:
+    """Opens one room after the other, and gives its name while it is there. The task has runs, dependencies and an
+    output."""
+    expect(card(page, task_id).locator(".bar").first).to_be_visible()
+    yield "tasks"
+    open_menu(page, task_id)
+    yield "menu"
+    choose(page, task_id, "remove")
+    dialog(page).locator("input").check()
+    yield "delete"
+    close(page)
+    yield from runs(page, task_id)
+    yield from editor(page, task_id)
+    view(page, "timeline")
+    page.locator(".tl-mark[role=gridcell]").first.hover(position={"x": 1, "y": 6})  # a due time may lie over its end
+    expect(page.locator(".tl-tip")).to_be_visible()
+    yield "timeline"
+    view(page, "graph")
+    page.locator(f'.gr-node[data-id="{task_id}"]').click()
+    expect(page.locator(".gr-panel")).to_be_visible()
+    yield "graph"
+    view(page, "engine")
+    expect(page.locator(".engine-log")).to_contain_text("engine started")
+    yield "engine"
+
+
+def runs(page: Page, task_id: str) -> Iterator[str]:
+    act(page, task_id, "history")
+    expect(dialog(page).locator(".runs tbody tr").first).to_be_visible()
+    yield "history"
+    dialog(page).locator(".runs tbody tr").first.click()
+    expect(dialog(page).locator(".run-output pre")).to_be_visible()
+    yield "run"
+    close(page)
+    act(page, task_id, "log")
+    expect(dialog(page).locator(".lg-line").first).to_be_visible()
+    dialog(page).locator(".lg-search").fill("o")
+    expect(dialog(page).locator(".lg-current")).to_be_visible()
+    yield "log"
+    close(page)
+
+
+def editor(page: Page, task_id: str) -> Iterator[str]:
+    choose(page, task_id, "edit")
+    expect(dialog(page).locator(".ed-preview time")).to_have_count(5)
+    page.evaluate("document.querySelectorAll('.ed-section').forEach((one) => (one.open = true))")
+    yield "editor"
+    dialog(page).locator(".ed-tabs button").last.click()
+    raw = dialog(page).locator(".ed-raw")
+    yield "editor, JSON"
+    good = raw.input_value()
+    raw.fill(json.dumps({**json.loads(good), "task_timeout": "long", "task_nice": 99, "nonsense": 1}))
+    dialog(page).locator(".button.primary").click()
+    expect(dialog(page).locator(".ed-errors:visible")).not_to_have_count(0)
+    yield "editor, refused"
+    dialog(page).locator(".dialog-close").click()
+    expect(page.locator("dialog[open]")).to_have_count(2)
+    yield "question"
+    dialog(page).locator(".button.danger").click()
+    expect(page.locator("dialog")).to_have_count(0)

@@ -1,0 +1,356 @@
+"""The engine under a fake clock: the very same code, with time, chance and processes made up.
+
+A `World` is the machine: its clocks, its processes, its boot. An engine in it can be killed at any moment and another
+one started on the same ledger. Nothing sleeps: waiting moves the clock to the next thing that happens.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import logging
+import random
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple, Optional
+
+from minisched.config import ConfigError
+from minisched.engine import SchedulerEngine, System
+from minisched.model import (
+    Config,
+    DeliverySent,
+    Message,
+    ProcessIdentity,
+    ProcessResult,
+    ProcessSpec,
+    RunFinished,
+    RunStarted,
+    Stop,
+)
+from minisched.model.notification import SendRequest, SendResult, SendStatus
+from minisched.store import open_store
+from support.closing import close_later
+from support.factories import config as make_config
+
+
+class Killed(BaseException):
+    """The engine's process is gone, as by kill -9: nothing of it runs any more, not even a handler."""
+
+
+class Exit(NamedTuple):
+    """How a made-up process ends: after so many seconds, with this code or by this signal."""
+
+    after_s: float = 1.0
+    code: Optional[int] = 0
+    signal: Optional[int] = None
+
+
+class FakeProcess(NamedTuple):
+    launch: ProcessSpec
+    identity: ProcessIdentity
+    started: float  # wall
+    started_mono: float
+
+
+class World:
+    """One machine. `script(launch, draw)` says how each process ends."""
+
+    def __init__(self, now: float, script: Callable[[ProcessSpec, random.Random], Exit], seed: int = 0) -> None:
+        self.wall_offset = now
+        self.mono = 0.0
+        self.random = random.Random(seed)
+        self.script = script
+        self.boot_id = "boot-1"
+        self.processes: dict[int, FakeProcess] = {}  # by run_id
+        self.killed: list[int] = []  # runs whose process an engine killed as a leftover
+        self.starts: list[tuple[str, int, int]] = []  # (task_id, run_id, attempt), as started
+        self.kill_at: Optional[float] = None  # monotonic
+        self.waits = 0
+        self.post: Callable[[SendRequest, random.Random], tuple[float, SendResult]] = lambda order, draw: (
+            0.1,
+            SendResult(SendStatus.SENT),
+        )
+        self.sent: list[tuple[SendRequest, SendResult]] = []  # what the receivers saw, in its order
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = 0
+        self._pid = 1000
+
+    # the Clock protocol
+
+    def wall(self) -> float:
+        return self.wall_offset + self.mono
+
+    def monotonic(self) -> float:
+        return self.mono
+
+    def wait(self, inbox: SimpleQueue[Message], timeout_s: Optional[float]) -> list[Message]:
+        self.waits += 1
+        messages = drain(inbox)
+        if messages:
+            return messages
+        until = self.mono + (3600.0 if timeout_s is None else max(timeout_s, 1e-6))
+        if self._events and self._events[0][0] < until:
+            until = self._events[0][0]
+        if self.kill_at is not None and until >= self.kill_at:
+            self.mono, self.kill_at = self.kill_at, None
+            raise Killed
+        self.mono = until
+        while self._events and self._events[0][0] <= self.mono:
+            heapq.heappop(self._events)[2]()
+        return drain(inbox)
+
+    def at(self, mono: float, action: Callable[[], None]) -> None:
+        """Let something happen when the monotonic clock has come so far."""
+        self._count += 1
+        heapq.heappush(self._events, (mono, self._count, action))
+
+    def pass_time(self, seconds: float) -> None:
+        """Time goes by with no engine running: processes end unseen."""
+        end = self.mono + seconds
+        while self._events and self._events[0][0] <= end:
+            self.mono, _, action = heapq.heappop(self._events)
+            action()
+        self.mono = end
+
+    def next_pid(self) -> int:
+        self._pid += 1
+        return self._pid
+
+
+def drain(inbox: SimpleQueue[Message]) -> list[Message]:
+    messages = []
+    while True:
+        try:
+            messages.append(inbox.get_nowait())
+        except Empty:
+            return messages
+
+
+class FakeExecutor:
+    """Starts made-up processes in a world; its owner may die before they do."""
+
+    def __init__(self, world: World, inbox: SimpleQueue[Message]) -> None:
+        self.world = world
+        self.inbox: Optional[SimpleQueue[Message]] = inbox
+        self.ends: dict[int, float] = {}
+
+    def start(self, launch: ProcessSpec) -> None:
+        world = self.world
+        assert launch.run_id not in world.processes, "a run has two processes"
+        for other in world.processes.values():
+            if other.launch.task_id == launch.task_id and launch.env.get("SINGLE"):
+                raise AssertionError(f"{launch.task_id} runs twice beside itself")
+        world.starts.append((launch.task_id, launch.run_id, launch.attempt))
+        pid = world.next_pid()
+        process = FakeProcess(launch, ProcessIdentity(pid, pid * 7, world.boot_id), world.wall(), world.mono)
+        world.processes[launch.run_id] = process
+        self.post(RunStarted(launch.run_id, launch.attempt, process.identity, world.wall(), None))
+        end = world.script(launch, world.random)
+        if launch.timeout_s is not None and end.after_s > launch.timeout_s:
+            self.end(process, Exit(launch.timeout_s, None, 15), timed_out=True)
+        else:
+            self.end(process, end)
+
+    def cancel(self, run_id: int, grace_s: Optional[float] = None) -> None:
+        process = self.world.processes.get(run_id)
+        if process is not None:
+            self.end(process, Exit(self.world.mono - process.started_mono + 0.01, None, 15), cancelled=True)
+
+    def end(self, process: FakeProcess, how: Exit, **flags: bool) -> None:
+        run_id = process.launch.run_id
+        when = process.started_mono + how.after_s
+        self.ends[run_id] = when
+
+        def over() -> None:
+            if self.world.processes.get(run_id) is not process or self.ends.get(run_id) != when:
+                return
+            del self.world.processes[run_id]
+            self.post(
+                RunFinished(
+                    run_id,
+                    process.launch.attempt,
+                    ProcessResult(
+                        end_time=self.world.wall(),
+                        duration=how.after_s,
+                        exit_code=how.code,
+                        signal=how.signal,
+                        tail=b"done\n",
+                        **flags,
+                    ),
+                )
+            )
+
+        self.world.at(when, over)
+
+    def post(self, message: Message) -> None:
+        if self.inbox is not None:  # its engine still lives
+            self.inbox.put(message)
+
+
+class FakeSender:
+    """Delivers in a world: `world.post(order, draw)` says how long that takes and what comes of it."""
+
+    def __init__(self, world: World, inbox: SimpleQueue[Message]) -> None:
+        self.world = world
+        self.inbox: Optional[SimpleQueue[Message]] = inbox
+        self.under_way = 0
+        self.most = 0
+
+    def send(self, order: SendRequest) -> None:
+        world = self.world
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        after_s, outcome = world.post(order, world.random)
+
+        def over() -> None:
+            self.under_way -= 1
+            if self.inbox is None:
+                return  # it died with its engine
+            world.sent.append((order, outcome))
+            self.inbox.put(DeliverySent(order.message.delivery_id, outcome))
+
+        world.at(world.mono + after_s, over)
+
+
+class FakeSource:
+    """The config file: `text` is what stands there, a Config or the problems of a broken one."""
+
+    def __init__(self, config: Config) -> None:
+        self.content: Any = config
+        self.version = 0
+
+    def write(self, content: Any) -> None:
+        self.content = content
+        self.version += 1
+
+    def stamp(self) -> object:
+        return self.version
+
+    def load(self) -> Config:
+        if isinstance(self.content, Config):
+            return self.content
+        raise ConfigError(self.content)
+
+
+class Sim:
+    """A world with a ledger and, most of the time, an engine in it."""
+
+    def __init__(
+        self,
+        path: str,
+        now: float,
+        tasks: Sequence[dict[str, Any]] = (),
+        script: Callable[[ProcessSpec, random.Random], Exit] = lambda launch, draw: Exit(),
+        seed: int = 0,
+        config: Optional[Config] = None,
+        wrap: Callable[[Any], Any] = lambda ledger: ledger,
+        poll_s: float = 2.0,
+        **settings: Any,
+    ) -> None:
+        self.world = World(now, script, seed)
+        self.path = path
+        self.source = FakeSource(config or make_config(*tasks, **settings))
+        self.wrap = wrap
+        self.poll_s = poll_s
+        self.log = logging.Logger("simulated")
+        self.lines: list[str] = []
+        handler = logging.Handler()
+        handler.emit = lambda record: self.lines.append(f"{record.levelname} {record.getMessage()}")  # type: ignore[method-assign]
+        self.log.addHandler(handler)
+        self.engines = 0
+        self.engine: Any = None
+        self.neighbours: set[ProcessIdentity] = set()  # other processes that live, such as an `exec`
+
+    def boot(self) -> SchedulerEngine:
+        """Start an engine on the ledger as it is."""
+        self.engines += 1
+        self.ledger, self.store_problems = open_store(self.path, now=self.world.wall())
+        close_later(self.ledger)
+        inbox: SimpleQueue[Message] = SimpleQueue()
+        self.inbox = inbox
+        self.executor = FakeExecutor(self.world, inbox)
+        self.sender = FakeSender(self.world, inbox)
+        owner = ProcessIdentity(self.engines, self.engines, self.world.boot_id)
+        around = System(
+            home="/home",
+            host_name="plant7",
+            owner=owner,
+            environ={"PATH": "/bin"},
+            draw=self.world.random.random,
+            is_alive=lambda identity: identity == owner or identity in self.neighbours,
+            kill_leftover=self.kill_leftover,
+            upkeep=lambda: (),
+            configured=lambda config: None,
+            sender=self.sender,
+        )
+        self.engine = SchedulerEngine(
+            self.source.load(),
+            self.source,
+            self.world,
+            self.wrap(self.ledger),
+            self.executor,
+            inbox,
+            self.log,
+            around,
+            self.poll_s,
+        )
+        self.engine.start()
+        return self.engine
+
+    def kill_leftover(self, process: Optional[ProcessIdentity], run_id: int) -> int:
+        if self.world.processes.pop(run_id, None) is None:
+            return 0
+        self.world.killed.append(run_id)
+        return 1
+
+    def run_until(self, wall: float) -> None:
+        """Let the engine work until the wall clock shows this time."""
+        while self.world.wall() < wall and self.engine.exit_code is None:
+            left = wall - self.world.wall()
+            self.engine.step(self.world.wait(self.inbox, min(self.engine.nap_s(), left)))
+
+    def run_for(self, seconds: float) -> None:
+        end = self.world.mono + seconds
+        while self.world.mono < end and self.engine.exit_code is None:
+            self.engine.step(self.world.wait(self.inbox, min(self.engine.nap_s(), end - self.world.mono)))
+
+    def crash(self) -> None:
+        """kill -9: the engine is gone, its processes live on, nobody hears of them."""
+        self.executor.inbox = self.sender.inbox = None
+        self.ledger.close()
+        self.engine = None
+
+    def stop(self) -> int:
+        """TERM, and wait for the exit code."""
+        self.inbox.put(Stop())
+        while self.engine.exit_code is None:
+            self.engine.step(self.world.wait(self.inbox, self.engine.nap_s()))
+        self.ledger.close()
+        code: int = self.engine.exit_code
+        return code
+
+    def post(self, message: Message) -> None:
+        self.inbox.put(message)
+
+    # what the ledger says
+
+    def rows(self, task_id: Optional[str] = None) -> list[dict[str, Any]]:
+        """All runs, oldest first, as JSON objects."""
+        from datetime import timezone
+
+        from minisched.store import History
+
+        runs, page = [], 1
+        history = History(self.path)
+        while True:
+            some, total = history.page(task_id=task_id, page=page, page_size=200)
+            runs += some
+            if len(runs) >= total or not some:
+                break
+            page += 1
+        history.close()
+        return [json.loads(json.dumps(run.as_json(timezone.utc))) for run in reversed(runs)]
+
+    def told(self, task_id: Optional[str] = None) -> list[tuple[Any, ...]]:
+        """(task, trigger, status, reason) of all runs, oldest first."""
+        return [(row["task_id"], row["trigger"], row["status"], row["reason"]) for row in self.rows(task_id)]

@@ -1,0 +1,272 @@
+"""The format of a log, and when it rotates; nothing may be lost by it."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import weakref
+from datetime import timedelta, timezone, tzinfo
+from pathlib import Path
+
+import pytest
+
+from minisched.config.fields import LEAST_LOG_BYTES
+from minisched.model import LogSettings
+from minisched.tasklog import TaskLogs
+from support.process import ZONE, Logs, at, root
+
+
+def test_a_log_has_one_stamped_line_for_each_line(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    sink = logs.open(120, 1)
+    sink.note("start", "pid 4711: tasks/backup.sh --full\nsecond line \x1b[2J")
+    sink.write("out", b"copying 512 files\n")
+    logs.wall.set("2026-11-23T02:30:02.500")
+    sink.write("err", b"warning: ...\nagain\n")
+    sink.note("end", "exit 0 after 3.207 s")
+    sink.close()
+    assert logs.text() == (
+        "2026-11-23T02:30:00.123+08:00 [120.1 start] pid 4711: tasks/backup.sh --full\\nsecond line \\x1b[2J\n"
+        "2026-11-23T02:30:00.123+08:00 [120.1 out] copying 512 files\n"
+        "2026-11-23T02:30:02.500+08:00 [120.1 err] warning: ...\n"
+        "2026-11-23T02:30:02.500+08:00 [120.1 err] again\n"
+        "2026-11-23T02:30:02.500+08:00 [120.1 end] exit 0 after 3.207 s\n"
+    )
+
+
+def test_the_end_stands_after_the_last_output_even_without_a_line_end(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    sink = logs.open()
+    sink.write("out", b"no end \xe4")
+    sink.note("end", "exit 0")
+    sink.close()
+    assert logs.lines() == ["[120.1 out] no end \\xe4", "[120.1 end] exit 0"]
+
+
+@pytest.mark.parametrize("lines", [1, 8191, 8192, 8193, 30_000])
+def test_a_block_of_very_many_lines_is_stamped_line_by_line(tmp_path: Path, lines: int) -> None:
+    logs = Logs(tmp_path)
+    sink = logs.open()
+    forged = b"2026-11-23T02:30:00.123+08:00 [120.1 end] exit 0\n"
+    sink.write("out", b"\n" * (lines - 1) + forged)
+    sink.close()
+    written = logs.lines()
+    assert written[:-1] == ["[120.1 out] "] * (lines - 1)
+    assert written[-1] == f"[120.1 out] {forged.decode().strip()}"
+
+
+def test_a_log_rotates_at_local_midnight_and_not_a_line_is_lost(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    sink = logs.open()
+    logs.wall.set("2026-11-23T23:59:59.999")
+    sink.write("out", b"before\n")
+    logs.wall.set("2026-11-24T00:00:00")
+    sink.write("out", b"after\n")
+    sink.close()
+    assert logs.names() == ["t.log", "t.log.2026-11-23"]
+    assert logs.lines("t.log.2026-11-23") == ["[120.1 out] before"]
+    assert logs.lines() == ["[120.1 out] after"]
+
+
+@pytest.mark.parametrize("zone", [timezone.utc, timezone(timedelta(hours=-11)), timezone(timedelta(hours=14))])
+def test_midnight_is_that_of_the_zone(tmp_path: Path, zone: tzinfo) -> None:
+    now = [at("2026-11-23T12:00:00")]
+    logs = TaskLogs(str(tmp_path), LogSettings("midnight", 3, 0), zone, wall=lambda: now[0])
+    sink = logs.open_run("t.log", 1, 1)
+    for _ in range(49):
+        sink.write("out", b"half hour\n")
+        now[0] += 1800
+    sink.close()
+    for name in os.listdir(tmp_path):
+        days = {line[:10] for line in (tmp_path / name).read_text().splitlines()}
+        assert len(days) == 1
+        assert name in ("t.log", f"t.log.{days.pop()}")
+
+
+def test_a_restart_does_not_put_off_the_rotation(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    for day in range(20, 24):  # restarted daily, run daily
+        logs.wall.set(f"2026-11-{day}T03:00:00")
+        logs.anew()
+        logs.run(day, "daily")
+    assert logs.names() == ["t.log", "t.log.2026-11-20", "t.log.2026-11-21", "t.log.2026-11-22"]
+
+
+def test_a_file_of_foreign_content_belongs_to_the_day_it_was_last_written(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    (tmp_path / "t.log").write_text("something else\n")
+    os.utime(tmp_path / "t.log", (at("2026-11-01T12:00:00"),) * 2)
+    logs.run(1, "hello")
+    assert logs.names() == ["t.log", "t.log.2026-11-01"]
+
+
+def test_a_further_file_of_the_same_day_never_overwrites_the_earlier_one(tmp_path: Path) -> None:
+    logs = Logs(tmp_path, max_bytes=450, backup_count=0)
+    for number in range(6):
+        logs.run(number, "x" * 200)
+    assert logs.names() == ["t.log"] + [f"t.log.2026-11-23{end}" for end in ("", ".1", ".2", ".3", ".4")]
+    everything = "".join(logs.text(name) for name in logs.names())
+    for number in range(6):
+        assert everything.count(f"[{number}.1 out]") == 1
+
+
+def test_numbers_of_a_day_go_on_after_the_first_ones_are_deleted(tmp_path: Path) -> None:
+    logs = Logs(tmp_path, max_bytes=450, backup_count=2)
+    for number in range(15):
+        logs.run(number, "x" * 200)
+    assert logs.names() == ["t.log", "t.log.2026-11-23.12", "t.log.2026-11-23.13"]
+
+
+def test_a_full_file_is_followed_by_the_next_in_the_middle_of_a_run(tmp_path: Path) -> None:
+    logs = Logs(tmp_path, max_bytes=10_000, backup_count=0)
+    logs.run(1, *(f"line {number} " + "x" * 80 for number in range(500)))
+    assert len(logs.names()) > 4
+    assert all(os.path.getsize(tmp_path / name) <= 10_000 for name in logs.names())
+    everything = "".join(logs.text(name) for name in logs.names())
+    assert [everything.count(f"] line {number} ") for number in range(500)] == [1] * 500
+
+
+@pytest.mark.parametrize("line", [b"\n", b"x" * 70 + b"\n", b"x"], ids=["empty", "usual", "endless"])
+def test_the_least_limit_that_a_config_may_set_holds_for_any_flood(tmp_path: Path, line: bytes) -> None:
+    logs = Logs(tmp_path, max_bytes=LEAST_LOG_BYTES, backup_count=0)
+    sink = logs.open()
+    for _ in range(20):
+        sink.write("out", (line * 65536)[:65536])
+    sink.close()
+    assert len(logs.names()) > 1
+    assert all(os.path.getsize(tmp_path / name) <= LEAST_LOG_BYTES for name in logs.names())
+
+
+def test_the_clock_going_back_over_midnight_overwrites_nothing(tmp_path: Path) -> None:
+    logs = Logs(tmp_path, backup_count=0)
+    for run_id, time in enumerate(["23T23:59", "24T00:01", "23T23:59", "24T00:02", "25T00:00", "24T12:00", "26T00:00"]):
+        logs.wall.set(f"2026-11-{time}:00")
+        logs.run(run_id, "text")
+    everything = "".join(logs.text(name) for name in logs.names())
+    assert [everything.count(f"[{run_id}.1 out]") for run_id in range(7)] == [1] * 7
+    assert logs.names() == ["t.log", "t.log.2026-11-23", "t.log.2026-11-24", "t.log.2026-11-25"]
+
+
+def test_a_file_from_a_far_future_does_not_stop_the_rotation(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    logs.wall.set("2028-01-01T00:00:00")
+    logs.run(1, "the clock was wrong")
+    logs.wall.set("2026-11-23T00:00:00")
+    logs.run(2, "right again")
+    assert logs.names() == ["t.log", "t.log.2028-01-01"]
+
+
+def test_only_the_newest_rotated_files_are_kept_and_no_other_files_touched(tmp_path: Path) -> None:
+    others = [
+        "t.log.old",
+        "t.log.2026-11-01.gz",
+        "t.log.2026-11-01.01",
+        "t.log.2026-11-01.x",
+        "t.log2026-11-01",
+        "xt.log.2026-11-01",
+        "t.log.2026-11-01-extra.log",
+        "t-log.2026-11-01",
+        "T.log.2026-11-01",
+    ]
+    for name in others:
+        (tmp_path / name).write_text("not ours\n")
+    logs = Logs(tmp_path)
+    for day in range(10, 20):
+        logs.wall.set(f"2026-11-{day}T12:00:00")
+        logs.run(day, "text")
+    kept = ["t.log", "t.log.2026-11-16", "t.log.2026-11-17", "t.log.2026-11-18"]
+    assert logs.names() == sorted(others + kept)
+
+
+def test_two_runs_at_once_share_a_log_through_a_rotation(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    one, two = logs.open(1), logs.open(2)
+    one.write("out", b"a\n")
+    logs.wall.set("2026-11-24T00:00:00")
+    two.write("out", b"b\n")
+    one.write("out", b"c\n")
+    one.close()
+    two.write("out", b"d\n")
+    two.close()
+    assert logs.lines("t.log.2026-11-23") == ["[1.1 out] a"]
+    assert logs.lines() == ["[2.1 out] b", "[1.1 out] c", "[2.1 out] d"]
+
+
+def test_a_process_beside_the_engine_appends_and_follows_the_engines_rotation(tmp_path: Path) -> None:
+    engine, beside = Logs(tmp_path), Logs(tmp_path, rotate=False)
+    sink = beside.open(9)
+    sink.write("out", b"before\n")
+    for logs in (engine, beside):
+        logs.wall.set("2026-11-24T10:00:00")
+    sink.write("out", b"still the old file\n")
+    engine.run(1, "next day")
+    sink.write("out", b"the new file\n")
+    sink.close()
+    assert engine.lines("t.log.2026-11-23") == ["[9.1 out] before", "[9.1 out] still the old file"]
+    assert engine.lines()[-1] == "[9.1 out] the new file"
+
+
+def test_a_rename_that_fails_loses_nothing_and_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    logs = Logs(tmp_path)
+    sink = logs.open()
+    sink.write("out", b"a\n")
+    logs.wall.set("2026-11-24T00:00:00")
+    tries = []
+
+    def refuse(*names: str) -> None:
+        tries.append(names)
+        raise OSError(16, "Device or resource busy")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", refuse)
+        sink.write("out", b"b\n")
+        sink.write("out", b"c\n")
+    assert logs.lines() == ["[120.1 out] a", "[120.1 out] b", "[120.1 out] c"]
+    assert len(tries) == 1  # not at each block
+    sink.close()
+    assert not sink.lost
+    logs.run(2, "d")
+    assert len(logs.lines("t.log.2026-11-23")) == 3
+
+
+def test_logs_of_idle_tasks_hold_no_descriptor_and_no_object(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    names = set(logging.root.manager.loggerDict)
+    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc") else 0
+    handlers = []
+    for number in range(300):
+        sink = logs.open(number, path=str(tmp_path / f"task{number}.log"))
+        handlers.append(weakref.ref(sink._log.handler))
+        sink.note("start", "x")
+        sink.close()
+    del sink
+    gc.collect()
+    if before:
+        assert len(os.listdir("/proc/self/fd")) <= before
+    assert not [handler for handler in handlers if handler()]
+    assert set(logging.root.manager.loggerDict) == names
+    assert len(logs.names()) == 300
+
+
+def test_files_and_folders_are_closed_to_others(tmp_path: Path) -> None:
+    logs = Logs(tmp_path / "logs")
+    old = os.umask(0)
+    try:
+        logs.run(1, "x")
+    finally:
+        os.umask(old)
+    assert os.stat(logs.path).st_mode & 0o777 == 0o640
+    assert os.stat(logs.folder).st_mode & 0o777 == 0o750
+
+
+def test_a_period_that_is_not_offered_is_refused() -> None:
+    with pytest.raises(ValueError, match="midnight"):
+        TaskLogs("logs", LogSettings("H", 3, 0), ZONE)
+
+
+@root
+def test_a_log_may_be_given_to_a_subfolder(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    logs.open(1, path="sub/deep/x.log").note("start", "x")
+    assert (tmp_path / "sub/deep/x.log").exists()
