@@ -1,8 +1,7 @@
-"""The config: one table of fields; bytes to a `Config` with every problem at once; schema, reference, atomic save."""
+"""The config: one table of fields; bytes to a `Config` with every problem at once; schema, atomic save."""
 
 from .file import ConfigError, check_permissions, load_config, read_config
 from .notify_fields import TEMPLATE_VARIABLES
-from .reference import reference_markdown
 from .save import ConfigChanged, config_hash, save_config, sweep_temporaries
 from .schema import json_schema
 from .strict_json import parse_json
@@ -22,7 +21,6 @@ __all__ = [
     "parse_document",
     "parse_json",
     "read_config",
-    "reference_markdown",
     "save_config",
     "sweep_temporaries",
 ]

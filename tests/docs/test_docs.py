@@ -6,6 +6,9 @@ import argparse
 import json
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ import pytest
 from minisched.cli.arguments import COMMANDS, make_parser
 from minisched.config import json_schema
 from minisched.model import Reason, Status, Trigger
-from support.programs import minisched
+from support.programs import environment, minisched
 
 ROOT = Path(__file__).parents[2]
 DOCS = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")}
@@ -50,6 +53,35 @@ def test_every_status_trigger_and_reason_is_documented(word: str) -> None:
 def subparsers() -> dict[str, argparse.ArgumentParser]:
     (action,) = [one for one in make_parser()._actions if isinstance(one, argparse._SubParsersAction)]
     return action.choices
+
+
+def generate(docs: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(docs / "generate.py"), *options],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=False,
+    )
+
+
+def test_the_generated_parts_are_current() -> None:
+    done = generate(ROOT / "docs", "--check")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_generated_parts_are_written_by_the_script(tmp_path: Path) -> None:
+    docs = tmp_path / "docs"
+    shutil.copytree(ROOT / "docs", docs)
+    for name, text in (("configuration.md", "| `task_id` |"), ("api.md", "### `GET /tasks`")):
+        (docs / name).write_text(DOCS[name].replace(text, "outdated"), encoding="utf-8")
+    done = generate(docs, "--check")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "out of date: configuration.md, api.md; run: python docs/generate.py\n",
+    )
+    assert generate(docs).returncode == 0
+    assert all((docs / name).read_text(encoding="utf-8") == DOCS[name] for name in ("configuration.md", "api.md"))
 
 
 def test_every_command_has_its_module_and_its_help() -> None:
