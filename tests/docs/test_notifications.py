@@ -108,8 +108,8 @@ def test_every_example_is_delivered(example: Example, tmp_path: Path) -> None:
     environ = {**secrets_at(tmp_path, channel), **secrets_at(tmp_path, smtp)}
     (tmp_path / "tasks").mkdir()
     (tmp_path / "logs").mkdir()
-    (script,) = [text for text in blocks(example.name, "python") if text.startswith("# tasks/tell.py\n")]
-    (tmp_path / "tasks" / "tell.py").write_text(script)
+    (script,) = [text for text in blocks(example.name, "python") if text.startswith("# tasks/sound_siren.py\n")]
+    (tmp_path / "tasks" / "sound_siren.py").write_text(script)
     seen: list[bytes] = []
     with ExitStack() as stack:
         if channel["type"] == "webhook":
