@@ -377,7 +377,7 @@ def test_a_stream_that_fails_is_seen_as_an_error(server: Server) -> None:
         sock.sendall(request(server.address, f"GET {API}/log", token=TOKEN))
         assert receive(sock).reset
     (line,) = eventually(lambda: server.log.lines)
-    assert "ValueError: no more (test_api_server.py:" in line
+    assert "ValueError: no more (test_server.py:" in line
 
 
 def test_a_stream_that_ends_is_whole(server: Server) -> None:
