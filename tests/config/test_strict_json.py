@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from minisched import catalogue
 from minisched.config import parse_config, parse_json
-from minisched.config.strict_json import loads
+from minisched.config.strict_json import loads, parse
 from support.texts import in_both, values_in
 
 
@@ -23,28 +24,29 @@ def told(data):
     [
         (b"", 'is empty; expected an object such as {"tasks": []}'),
         (b" \n", 'is empty; expected an object such as {"tasks": []}'),
-        (b"{", "line 1, column 2: the file ends here; expected more: something above is not closed"),
-        (b'{"a":\n 1,\n}', 'line 2, column 3: found a "," with nothing but "}" after it; remove the comma'),
-        (b'{"a":[1, ]}', 'line 1, column 8: found a "," with nothing but "]" after it; remove the comma'),
+        (b"{", "line 1, column 2: unexpected end; a bracket or brace above is not closed"),
+        (b'{"a":\n 1,\n}', 'line 2, column 3: unexpected "," before "}"; remove the comma'),
+        (b'{"a":[1, ]}', 'line 1, column 8: unexpected "," before "]"; remove the comma'),
         (b'{"a":1,,}', "line 1, column 8: found ,; expected a field name in double quotes"),
         (b'{"a":,}', "line 1, column 6: found ,; expected a value"),
         (b" ,]", "line 1, column 2: found ,; expected a value"),
         (b"],", "line 1, column 1: found ]; expected a value"),
         (b"]", "line 1, column 1: found ]; expected a value"),
-        (b"{'a':1}", "line 1, column 2: found '; texts stand in double quotes"),
+        (b"{'a':1}", "line 1, column 2: found '; texts need double quotes"),
         (b'{"a":1\n "b":2}', 'line 2, column 2: found "b"; expected a "," or a closing bracket before it'),
         (b'{"a" 1}', 'line 1, column 6: found 1; expected a ":" before it'),
         (b'{"a":True}', "line 1, column 6: found True; write true"),
         (b'{"a":None}', "line 1, column 6: found None; write null"),
         (b"nul", "line 1, column 1: found nul; expected a value"),
         (b"{} {}", "line 1, column 4: found {; expected the end of the file"),
-        (b'{"a":"x\ny"}', 'line 1, column 8: "\\n" stands in a text as it is; expected an escape such as \\n or \\t'),
+        (b'{"a":"x\ny"}', 'line 1, column 8: unescaped "\\n" in a text; write it as an escape such as \\n or \\t'),
         (
             b'{"a":"x\0y"}',
-            'line 1, column 8: "\\u0000" stands in a text as it is; expected an escape such as \\n or \\t',
+            'line 1, column 8: unescaped "\\u0000" in a text; write it as an escape such as \\n or \\t',
         ),
-        (b'{"a":"\\x"}', "line 1, column 7: this backslash begins no escape; for a backslash itself write \\\\"),
-        (b'{"a":"x', "line 1, column 6: the text that begins here has no closing quote"),
+        (b'{"a":"\\x"}', "line 1, column 7: invalid escape; for a backslash write \\\\"),
+        (b'{"a":"x', "line 1, column 6: the text that starts here has no closing quote"),
+        ('{"a"：1}'.encode(), "line 1, column 5: found the full-width character ：; write : instead"),
         (b"{\n  # c\n}", "line 2, column 3: found #; JSON has no comments"),
         (b"{} // c", "line 1, column 4: found //; JSON has no comments"),
         (b'{"a": /* c */ 1}', "line 1, column 7: found /*; JSON has no comments"),
@@ -58,7 +60,7 @@ def told(data):
             '{"a":\n"ä'.encode() + b'\xe9"}',
             "line 2, column 3: byte 0xe9 (offset 9) is not UTF-8; save the file as UTF-8",
         ),
-        (b'"' + b"x" * (5 * 2**20) + b'"', "has 5242882 bytes; at most 5242880 (5 MB) are allowed"),
+        (b'"' + b"x" * (5 * 2**20) + b'"', "has 5242882 bytes; at most 5242880 are allowed"),
     ],
 )
 def test_broken_json_is_told_with_line_column_and_what_was_found(data, words):
@@ -77,22 +79,22 @@ def test_brackets_in_texts_are_no_nesting():
     assert parse_json(json.dumps(deep).encode()) == (deep, [])
 
 
-def test_a_field_that_stands_twice_is_told_with_its_place_and_both_lines():
+def test_a_field_that_occurs_twice_is_told_with_its_place_and_both_lines():
     data = (
         b'{"tasks": [\n{"task_id": "a", "task_exec": "x",\n "task_env": {"A": "1",\n "\\u0041": "2"}}],\n"tasks": []}'
     )
     words, document = told(data)
     assert words == [
-        'tasks[0].task_env: field "A" stands twice, in line 3 and in line 4; remove one',
-        'field "tasks" stands twice, in line 1 and in line 5; remove one',
+        "tasks[0].task_env.A occurs twice, in line 3 and in line 4; remove one",
+        "tasks occurs twice, in line 1 and in line 5; remove one",
     ]
     assert document == {"tasks": []}
 
 
-def test_other_problems_are_told_beside_a_field_that_stands_twice():
+def test_other_problems_are_told_beside_a_field_that_occurs_twice():
     _, problems = parse_config(b'{"version": 1, "version": 2, "tasks": []}')
     assert [str(problem) for problem in problems] == [
-        'tasks/config.json: field "version" stands twice, in line 1 and in line 1; remove one',
+        "tasks/config.json: version occurs twice, in line 1 and in line 1; remove one",
         "tasks/config.json: version is 2; expected 1",
     ]
     config, problems = parse_config(b'{"version": 1, "version": 1, "tasks": []}')
@@ -130,3 +132,36 @@ def test_json_of_others_is_read_to_the_same_depth():
     for text in ("[" * 33 + "]" * 33, "[" * 60_000, '{"a":' * 13_000, '{"a": "\ud800", "b": ' + "[" * 33):
         with pytest.raises(ValueError, match="nested deeper than 32 levels"):
             loads(text)
+
+
+@pytest.mark.parametrize(
+    ("data", "pointer", "text"),
+    [
+        (
+            b'{"a": [1, {"b/~": 9007199254740992}]}',
+            "/a/1/b~1~0",
+            "is 9007199254740992; expected an integer of at most ",
+        ),
+        (b'{"a": -' + b"1" * 50 + b"}", "/a", f"is -{'1' * 35}...; expected an integer of at most 9007199254740991"),
+        (b'{"a": "' + b"x" * 65537 + b'"}', "/a", "is a text of 65537 characters; expected at most 65536"),
+        (b'{"\\ud83d": 1}', "/\ud83d", "contains a NUL character or an unpaired surrogate"),
+        (b'{"a": "\\u0000"}', "/a", "contains a NUL character or an unpaired surrogate"),
+    ],
+)
+def test_a_portable_document_holds_only_what_every_reader_reads_alike(data, pointer, text):
+    assert parse(data)[1] == []
+    value, (error,) = parse(data, portable=True)
+    assert value is None and error.pointer == pointer
+    assert catalogue.render(error.located_text).startswith(text)
+    in_both(error.text)
+
+
+def test_a_portable_document_may_hold_large_floats_pairs_and_digits_in_texts():
+    data = b'{"a": 1e99, "b": "\\ud83d\\ude00", "c": "1234567890123456", "d": 9007199254740991, "": 0.123456789012345}'
+    value, errors = parse(data, portable=True)
+    assert errors == [] and value["b"] == "\U0001f600" and value["d"] == 2**53 - 1
+
+
+def test_the_size_that_is_allowed_is_the_callers_to_say():
+    value, (error,) = parse(b'{"a": 1}', max_bytes=7)
+    assert value is None and catalogue.render(error.located_text) == "has 8 bytes; at most 7 are allowed"
