@@ -1,17 +1,16 @@
 #!/usr/bin/env python3
 """A template for a task in Python 3.9+, standard library only. Copy it, rename it, replace `work`.
 
-What it does as it stands: it reads the measurements that `example_task_script.sh` collects and writes a summary of
-each day.
+This example reads the measurements that `example_task_script.sh` collects and writes a summary of each day.
 
     python3 tasks/example_task_script.py --input data/disk_usage.csv --output data/disk_report.txt
 
-It only prints: the scheduler writes what a script prints to the task's log, with the time in front.
+The script only prints: the scheduler writes its output to the log of the task and adds the time to each line.
 
-How it ends is what the scheduler goes by:
+The exit code tells the scheduler the result:
     0      success
-    1      business failure: the script worked, its goal was not met (too few measurements). Never retried.
-    other  technical failure, retried where the task has `task_retry`: 2 wrong arguments (from argparse),
+    1      business failure: the script worked but did not meet its goal (too few measurements). Never retried.
+    other  technical failure, retried if the task has `task_retry`: 2 wrong arguments (from argparse),
            70 an unexpected exception, 143 ended by TERM (time limit, stop button, shutdown).
 """
 
@@ -29,8 +28,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Optional, TextIO
 
-# Import what may be missing (third-party packages) inside `work`: an import that fails up here exits with 1, before
-# `main` can say that this is a technical failure.
+# Import third-party packages inside `work`: an import that fails here exits with 1 (a business failure), before `main`
+# can turn it into a technical failure.
 
 EXIT_SUCCESS = 0
 EXIT_BUSINESS_FAILURE = 1
@@ -39,19 +38,19 @@ EXIT_TERM = 128 + signal.SIGTERM  # 143, as a shell reports it
 
 
 class BusinessFailure(Exception):
-    """The script worked, its goal was not met; the text says why. The one way to exit with 1."""
+    """The script worked but did not meet its goal; the text says why. The only way to exit with 1."""
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """What the scheduler tells a run by its environment. A run by hand works without it."""
+    """The environment variables that the scheduler sets. A manual run works without them."""
 
     task_id: str
     run_id: int
-    attempt: int  # from 1; 2 and more: an earlier attempt failed technically, its work may be half done
+    attempt: int  # starts at 1; from 2 on, an earlier attempt failed and may have done part of the work
     trigger: str
-    scheduled_time: datetime  # the time this run is for; a late run works for this one, not for now
-    previous_status: str  # "" when the task never ended before
+    scheduled_time: datetime  # the due time; a late run must use it instead of the current time
+    previous_status: str  # "" if no run of the task has ended yet
     last_success_time: Optional[datetime]
 
     @classmethod
@@ -59,10 +58,10 @@ class RunContext:
         scheduled = environ.get("MINISCHED_SCHEDULED_TIME")
         last_success = environ.get("MINISCHED_LAST_SUCCESS_TIME")
         return cls(
-            task_id=environ.get("MINISCHED_TASK_ID", "by_hand"),
+            task_id=environ.get("MINISCHED_TASK_ID", "example"),
             run_id=int(environ.get("MINISCHED_RUN_ID", "0")),
             attempt=int(environ.get("MINISCHED_ATTEMPT", "1")),
-            trigger=environ.get("MINISCHED_TRIGGER", "by_hand"),
+            trigger=environ.get("MINISCHED_TRIGGER", "manual"),
             scheduled_time=datetime.fromisoformat(scheduled) if scheduled else datetime.now(timezone.utc),
             previous_status=environ.get("MINISCHED_PREVIOUS_STATUS", ""),
             last_success_time=datetime.fromisoformat(last_success) if last_success else None,
@@ -74,16 +73,16 @@ def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument("--input", required=True, metavar="FILE", help="CSV: time, folder, percent")
     parser.add_argument("--output", required=True, metavar="FILE", help="the summary, as text")
     parser.add_argument("--min-lines", type=int, default=1, metavar="N", help="fewer are a business failure")
-    parser.add_argument("--pause", type=float, default=0.0, metavar="SECONDS", help="after each day, to watch it work")
+    parser.add_argument("--pause", type=float, default=0.0, metavar="SECONDS", help="wait after each day")
     return parser.parse_args(argv)
 
 
 @contextlib.contextmanager
 def replacing(path: str) -> Iterator[TextIO]:
-    """A file to write, which takes the place of `path` in one step when the block ends well.
+    """Open a temporary file for writing; it replaces `path` in one step when the block ends without an exception.
 
-    A reader never sees half a file, and an attempt that dies leaves the old one as it was. The temporary file stands
-    in the same folder (a rename works within one file system only) and is removed at every end but KILL.
+    A reader never sees a partial file, and an attempt that dies does not change the old one. The temporary file is in
+    the same folder, because a rename works only within one file system. It is removed at every end except KILL.
     """
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     temporary = f"{path}.{os.getpid()}.tmp"
@@ -91,15 +90,15 @@ def replacing(path: str) -> Iterator[TextIO]:
         with open(temporary, "w", encoding="utf-8") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())  # else a power cut after the rename may leave an empty file
+            os.fsync(file.fileno())  # otherwise a power cut after the rename can leave an empty file
         os.replace(temporary, path)
     finally:
-        with contextlib.suppress(FileNotFoundError):  # renamed, or never made
+        with contextlib.suppress(FileNotFoundError):  # already renamed, or not created
             os.unlink(temporary)
 
 
 def read_measurements(lines: Iterable[str]) -> list[tuple[str, int]]:
-    """(day, percent) of each `time,folder,percent` line; the folder may hold commas. ValueError where one is broken."""
+    """(day, percent) of each `time,folder,percent` line; the folder may contain commas. ValueError: an invalid line."""
     measurements = []
     for line in lines:
         moment, rest = line.rstrip("\n").split(",", 1)
@@ -108,7 +107,7 @@ def read_measurements(lines: Iterable[str]) -> list[tuple[str, int]]:
 
 
 def summarise(measurements: Iterable[tuple[str, int]]) -> list[str]:
-    """A line for each day: how many measurements, the lowest and the highest."""
+    """A line for each day: number of measurements, lowest and highest value."""
     by_day: dict[str, list[int]] = {}
     for day, percent in measurements:
         by_day.setdefault(day, []).append(percent)
@@ -130,14 +129,14 @@ def work(arguments: argparse.Namespace, context: RunContext) -> None:
         file.write(f"made for {context.scheduled_time.isoformat()}\n")
         for number, line in enumerate(summary, start=1):
             file.write(f"{line}\n")
-            # Flushed at once: the scheduler sets PYTHONUNBUFFERED, a pipe by hand would hold it back.
+            # Flushed for manual runs into a pipe; under the scheduler PYTHONUNBUFFERED does the same.
             print(f"day {number} of {len(summary)}: {line}", flush=True)
             time.sleep(arguments.pause)
     print(f"wrote {arguments.output}")
 
 
 def main(argv: Optional[Sequence[str]] = None, environ: Mapping[str, str] = os.environ) -> int:
-    """The exit code. Whatever goes wrong unexpectedly is 70: Python's own 1 would read as a business failure."""
+    """Returns the exit code: 70 for an unexpected exception, because Python's own 1 would be a business failure."""
     arguments = parse_arguments(argv)
     try:
         context = RunContext.from_environ(environ)
@@ -146,7 +145,7 @@ def main(argv: Optional[Sequence[str]] = None, environ: Mapping[str, str] = os.e
             f"for {context.scheduled_time.isoformat()}"
         )
         print(
-            f"the run before: {context.previous_status or 'none'}; last success: {context.last_success_time or 'never'}"
+            f"previous run: {context.previous_status or 'none'}; last success: {context.last_success_time or 'never'}"
         )
         work(arguments, context)
     except BusinessFailure as failure:
@@ -159,8 +158,8 @@ def main(argv: Optional[Sequence[str]] = None, environ: Mapping[str, str] = os.e
 
 
 def end_on_term(signum: int, frame: object) -> None:
-    """Turn TERM into an exception, so that `finally` and `with` clean up. KILL follows after `task_kill_grace`."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second TERM must not interrupt the cleaning up
+    """Turns TERM into an exception, so that `finally` and `with` clean up. KILL follows after `task_kill_grace`."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second TERM must not interrupt the cleanup
     raise SystemExit(EXIT_TERM)
 
 

@@ -1,22 +1,22 @@
 #!/bin/sh
 # A template for a task in POSIX sh (runs in dash, bash and busybox). Copy it, rename it, replace `work`.
 #
-# What it does as it stands: it measures how full a disk is and adds the result to a CSV file, a line per measurement.
+# This example measures how full a disk is and adds the result to a CSV file, one line per measurement.
 #
 #     sh tasks/example_task_script.sh --folder . --output data/disk_usage.csv --max-percent 95
 #
-# It only prints: the scheduler writes what a script prints to the task's log, with the time in front.
+# The script only prints: the scheduler writes its output to the log of the task and adds the time to each line.
 #
-# How it ends is what the scheduler goes by:
-#     0    success
-#     1    business failure: the script worked, its goal was not met (the disk is too full). Never retried.
-#     other  technical failure, retried where the task has `task_retry`: 2 wrong arguments, 70 something unexpected
-#            failed, 143 ended by TERM (time limit, stop button, shutdown).
+# The exit code tells the scheduler the result:
+#     0      success
+#     1      business failure: the script worked but did not meet its goal (the disk is too full). Never retried.
+#     other  technical failure, retried if the task has `task_retry`: 2 wrong arguments, 70 an unexpected failure,
+#            143 ended by TERM (time limit, stop button, shutdown).
 
-# -e: a command that fails ends the script. -u: so does a variable that was never set (a typo).
+# -e: a command that fails ends the script. -u: a variable that is not set (a typo) ends it too.
 set -eu
 
-KEEP_LINES=1000 # of the CSV file, so that it cannot fill the disk it watches
+KEEP_LINES=1000 # in the CSV file, so that it cannot fill the disk that it monitors
 
 folder=.
 output=
@@ -24,17 +24,17 @@ max_percent=95
 samples=3
 pause=1 # seconds between two measurements
 
-temp_file=     # removed at every end, see on_exit
-goal_missed=no # only goal_not_met sets it
+temp_file=     # removed by on_exit
+goal_missed=no # set by goal_not_met only
 
-# Given by the scheduler; a run by hand works without them.
-task_id=${MINISCHED_TASK_ID:-by_hand}
+# Set by the scheduler; a manual run works without them.
+task_id=${MINISCHED_TASK_ID:-example}
 run_id=${MINISCHED_RUN_ID:-0}
 attempt=${MINISCHED_ATTEMPT:-1}
-trigger=${MINISCHED_TRIGGER:-by_hand}
+trigger=${MINISCHED_TRIGGER:-manual}
 previous_status=${MINISCHED_PREVIOUS_STATUS:-none}
 last_success_time=${MINISCHED_LAST_SUCCESS_TIME:-never}
-# The time this run is for. A late run (after an outage) must work for its own time, so take this and not `date`.
+# The due time. A late run (after an outage) must use its due time, so use this variable instead of `date`.
 scheduled_time=${MINISCHED_SCHEDULED_TIME:-$(date -u '+%Y-%m-%dT%H:%M:%S+00:00')}
 
 usage() {
@@ -49,19 +49,19 @@ wrong_arguments() {
     exit 2
 }
 
-# The one way to end as a business failure. Not inside $(...) or a pipe: there it would end the subshell only.
+# The only way to end as a business failure. Do not call it inside $(...) or a pipe: it would end only that subshell.
 goal_not_met() {
     printf 'goal not met: %s\n' "$1" >&2
     goal_missed=yes
     exit 1
 }
 
-# Runs at every end but KILL. A command that fails under `set -e` ends the script with the command's own code, mostly 1.
-# That would read as a business failure, so a 1 that goal_not_met did not ask for becomes 70.
+# Runs at every end except KILL. A command that fails under `set -e` ends the script with the code of the command, usually
+# 1. That would be a business failure, so a 1 that does not come from goal_not_met becomes 70.
 on_exit() {
     code=$?
     trap - EXIT
-    trap '' HUP INT PIPE TERM # a second signal must not interrupt the cleaning up
+    trap '' HUP INT PIPE TERM # a second signal must not interrupt the cleanup
     if [ -n "$temp_file" ]; then
         rm -f "$temp_file" || :
     fi
@@ -102,16 +102,16 @@ parse_arguments() {
     [ -n "$output" ] || wrong_arguments "--output is missing"
 }
 
-# used_percent DIR: prints how full its disk is, 0 to 100. Fails where `df` does.
+# used_percent DIR: prints how full its disk is, 0 to 100. Fails if `df` fails.
 used_percent() {
-    # Two steps, because of `df | awk` the shell would see the exit code of awk only.
+    # Two steps, because the exit code of `df | awk` is that of awk only.
     table=$(df -P "$1")
     printf '%s\n' "$table" | awk '
         NR == 2 { for (i = NF; i > 0; i--) if ($i ~ /^[0-9]+%$/) { print $i + 0; found = 1; exit } }
         END { exit !found }'
 }
 
-# lines_of_other_times FILE TIME: its newest lines but those of TIME, so that a second attempt adds nothing twice.
+# lines_of_other_times FILE TIME: the newest lines except those of TIME, so that a retry adds nothing twice.
 lines_of_other_times() {
     [ -e "$1" ] || return 0
     awk -F , -v time="$2" -v keep="$KEEP_LINES" '
@@ -121,8 +121,8 @@ lines_of_other_times() {
 
 work() {
     mkdir -p "$(dirname "$output")"
-    # Written under another name in the same folder and renamed at the end: a reader never sees half a file, and an
-    # attempt that dies leaves the old one as it was. The name is set before the file is made, so on_exit knows it.
+    # Written to a temporary file in the same folder and renamed at the end: a reader never sees a partial file, and an
+    # attempt that dies does not change the old one. The name is set before the file is created, so that on_exit knows it.
     temp_file=$output.$$.tmp
     lines_of_other_times "$output" "$scheduled_time" >"$temp_file"
 
@@ -136,7 +136,7 @@ work() {
             highest=$percent
         fi
         if [ "$number" -lt "$samples" ]; then
-            # TERM comes to the whole process group, so it ends this child too and the script goes on to its trap.
+            # The whole process group gets TERM: it ends this child too, and then the shell runs its trap.
             sleep "$pause"
         fi
         number=$((number + 1))
@@ -152,7 +152,7 @@ work() {
 main() {
     parse_arguments "$@"
     echo "run $run_id of $task_id, attempt $attempt, started by $trigger, for $scheduled_time"
-    echo "the run before: $previous_status; last success: $last_success_time"
+    echo "previous run: $previous_status; last success: $last_success_time"
     work
 }
 

@@ -1,4 +1,4 @@
-"""What users can write or meet stands in `docs/`: every field, command, option, status and reason."""
+"""docs/ describes every field, command, option, status and reason, and its links and console examples are right."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ALL = "\n".join(text for name, text in DOCS.items() if not name.endswith(".zh.md
 
 
 def named(word: str, text: str) -> bool:
-    """Whether `word` stands in the text as code."""
+    """Whether the text contains `word` as code."""
     return re.search(rf"`[^`\n]*(?<![\w-]){re.escape(word)}(?![\w-])[^`\n]*`", text) is not None
 
 
@@ -70,7 +70,7 @@ def test_the_generated_parts_are_current() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_generated_parts_are_written_by_the_script(tmp_path: Path) -> None:
+def test_the_script_writes_the_generated_parts(tmp_path: Path) -> None:
     docs = tmp_path / "docs"
     shutil.copytree(ROOT / "docs", docs)
     for name, text in (("configuration.md", "| `task_id` |"), ("api.md", "### `GET /tasks`")):
@@ -84,18 +84,18 @@ def test_the_generated_parts_are_written_by_the_script(tmp_path: Path) -> None:
     assert all((docs / name).read_text(encoding="utf-8") == DOCS[name] for name in ("configuration.md", "api.md"))
 
 
-def test_every_command_has_its_module_and_its_help() -> None:
+def test_every_command_has_a_module_and_help() -> None:
     assert set(subparsers()) == set(COMMANDS)
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_every_command_and_each_of_its_options_is_documented(name: str) -> None:
+def test_every_command_and_option_is_documented(name: str) -> None:
     section = re.search(rf"^#+ `{name}\b.*?(?=^#+ |\Z)", DOCS["cli.md"], re.MULTILINE | re.DOTALL)
     assert section, f"docs/cli.md has no section `{name}`"
     for action in subparsers()[name]._actions:
         for option in action.option_strings or [action.metavar]:
             if option not in ("-h", "--help"):
-                assert named(str(option), section[0]), f"docs/cli.md: `{name}` does not say {option}"
+                assert named(str(option), section[0]), f"docs/cli.md: `{name}` does not describe {option}"
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
@@ -108,15 +108,18 @@ def test_every_help_has_an_example_that_parses(name: str) -> None:
         assert make_parser().parse_args(words[1:]).command == name
 
 
-def test_the_documents_have_their_chinese_twins() -> None:
-    assert {"README.zh.md", "task_script_development_guide.zh.md"} <= set(DOCS)
+def anchors(path: Path) -> set[str]:
+    """The anchors that GitHub gives the headings of a document."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w-]", "", heading.lower().replace(" ", "-")) for heading in headings}
 
 
-def test_links_between_documents_lead_somewhere() -> None:
-    for path in [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"]:
-        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
-            if "://" not in target:
-                assert (path.parent / target).exists(), f"{path.name}: {target}"
+@pytest.mark.parametrize("path", [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")], ids=lambda path: path.name)
+def test_every_link_between_documents_has_its_target(path: Path) -> None:
+    for name, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", path.read_text(encoding="utf-8")):
+        target = path.parent / name if name else path
+        assert target.exists(), name
+        assert not anchor or anchor in anchors(target), f"{name}#{anchor}"
 
 
 CONSOLE = [
@@ -128,13 +131,13 @@ CONSOLE = [
 
 
 @pytest.mark.parametrize(("name", "command", "output"), CONSOLE, ids=[f"{one[0]}-{one[1]}"[:70] for one in CONSOLE])
-def test_every_console_example_prints_what_it_says(name: str, command: str, output: str, tmp_path: Path) -> None:
+def test_a_console_example_prints_what_it_shows(name: str, command: str, output: str, tmp_path: Path) -> None:
     done = minisched(*shlex.split(command)[1:], home=tmp_path)
     assert (done.stdout + done.stderr).strip() == output.strip()
 
 
 @pytest.mark.parametrize("readme", [ROOT / "README.md", ROOT / "docs" / "README.zh.md"], ids=lambda path: path.name)
-def test_the_readme_shows_both_commands_word_for_word_at_its_start(readme: Path) -> None:
+def test_the_first_screen_of_the_readme_has_both_commands(readme: Path) -> None:
     first_screen = "\n".join(readme.read_text(encoding="utf-8").splitlines()[:40])
     assert "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/python -m minisched" in first_screen
     assert "python3 -m venv .venv && .venv/bin/pip install '.[test]' && .venv/bin/python -m pytest" in first_screen

@@ -1,4 +1,4 @@
-"""The guides are held to what they say: examples are run, queries are asked, statuses and reasons are all there."""
+"""Runs the examples and queries of the guides, and checks that they describe every status and reason."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def headings(guide):
 
 @pytest.fixture
 def home(tmp_path):
-    """A home with the templates and every example of the guide; nothing has run in it yet."""
+    """A home with the templates and every example of the guide, before any of them has run."""
     shutil.copytree(ROOT / "tasks", tmp_path / "tasks", ignore=shutil.ignore_patterns("__pycache__"))
     for example in examples():
         (tmp_path / example.path).write_text(example.code, encoding="utf-8")
@@ -104,10 +104,10 @@ def by_path(path):
         for interpreter in INTERPRETERS[example.language]
     ],
 )
-def test_an_example_ends_with_the_exit_code_it_states(example, interpreter, home):
-    by_hand = run(example, interpreter, home)
-    assert by_hand.returncode == example.exit_code, by_hand.stdout
-    assert "never reached" not in by_hand.stdout
+def test_an_example_ends_with_its_stated_exit_code(example, interpreter, home):
+    done = run(example, interpreter, home)
+    assert done.returncode == example.exit_code, done.stdout
+    assert "never reached" not in done.stdout
     assert not list(home.rglob("*.tmp"))
 
 
@@ -130,13 +130,13 @@ def test_a_late_run_reports_the_day_before_its_due_time(path, scheduled, yesterd
         assert (home / f"report-{yesterday}.txt").read_text() == f"the report of {yesterday}\n"
 
 
-def test_every_json_example_is_json_and_a_task():
+def test_every_json_example_is_a_task():
     for language, code in blocks(ENGLISH):
         if language == "json":
             assert {"task_id", "task_exec"} <= json.loads(code).keys()
 
 
-def test_every_block_says_what_it_is():
+def test_every_block_has_a_language():
     assert {language for language, _ in blocks(ENGLISH)} <= {*INTERPRETERS, "json", "text"}
 
 
@@ -155,12 +155,12 @@ def test_both_languages_have_the_same_sections():
 
 @pytest.mark.parametrize("guide", [ENGLISH, CHINESE], ids=["english", "chinese"])
 @pytest.mark.parametrize("variable", VARIABLES)
-def test_every_variable_of_a_run_stands_in_the_guides_table(guide, variable):
+def test_every_variable_of_a_run_is_described(guide, variable):
     assert f"| `{variable}` |" in guide.read_text(encoding="utf-8")
 
 
 def test_both_languages_have_the_same_names_in_their_prose():
-    """A name that users type or read is never translated, so both texts mention the same ones."""
+    """Names that users type or read are not translated, so both texts mention the same ones."""
 
     def names(guide):
         return set(re.findall(r"`([a-z]+_[a-z_]+|MINISCHED_\w+)`", FENCE.sub("", guide.read_text(encoding="utf-8"))))
@@ -172,12 +172,12 @@ def test_both_languages_have_the_same_names_in_their_prose():
 
 
 def troubleshooting():
-    """The (status, reason) pairs of the table of the operation guide that says why."""
+    """The (status, reason) pairs of the troubleshooting table."""
     text = OPERATION.read_text(encoding="utf-8").partition("## 12. ")[2].partition("\n## ")[0]
     return re.findall(r"^\| `(\w+)` \| (?:`(\w+)`)?", text, re.MULTILINE)
 
 
-def test_the_troubleshooting_table_knows_every_status_and_every_reason():
+def test_the_troubleshooting_table_has_every_status_and_every_reason():
     assert {status for status, _ in troubleshooting()} == {str(status) for status in Status}
     assert {reason for _, reason in troubleshooting() if reason} == {str(reason) for reason in Reason}
     assert len(troubleshooting()) == len(set(troubleshooting()))
@@ -185,7 +185,7 @@ def test_the_troubleshooting_table_knows_every_status_and_every_reason():
 
 @pytest.fixture
 def history(tmp_path):
-    """The history of a home, open as under an engine: a run of two attempts, one that was missed, one on time."""
+    """An open history, as beside a running engine: a run of two attempts, a missed one, and one on time."""
     (tmp_path / "var").mkdir()
     path = tmp_path / "var" / "minisched.db"
     now = time.time()
@@ -197,8 +197,8 @@ def history(tmp_path):
         yield path
 
 
-def test_the_queries_of_the_operation_guide_find_what_they_ask_for(history):
-    """In a database as the store makes it, so that each column they name is one."""
+def test_the_queries_return_the_right_runs(history):
+    """In a database created by the store, so that a wrong column name is an error."""
     found = []
     for query in [code for language, code in blocks(OPERATION) if language == "sql"]:
         if sqlite3.sqlite_version_info < (3, 38):
@@ -218,7 +218,7 @@ def backup_commands():
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["sqlite3", "python"])
-def test_the_backup_commands_of_the_operation_guide_copy_a_history_in_use(number, history):
+def test_the_backup_commands_copy_a_history_in_use(number, history):
     assert len(backup_commands()) == 2
     code = backup_commands()[number]
     if "\nsqlite3 " in code and not shutil.which("sqlite3"):

@@ -1,4 +1,4 @@
-"""docs/notifications.md and its Chinese twin are held to what they say: examples are sent, the timeline is decided."""
+"""Sends the examples of docs/notifications.md and its translation, and computes its timeline."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 TEXTS = {name: (DOCS / name).read_text(encoding="utf-8") for name in ("notifications.md", "notifications.zh.md")}
 BOTH = pytest.mark.parametrize("name", TEXTS)
 CODE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-TOLD_OK = {"slack": b"ok", "dingtalk": b'{"errcode": 0}', "feishu": b'{"code": 0}', "wecom": b'{"errcode": 0}'}
+ACCEPTED = {"slack": b"ok", "dingtalk": b'{"errcode": 0}', "feishu": b'{"code": 0}', "wecom": b'{"errcode": 0}'}
 
 
 def blocks(name: str, language: str) -> list[str]:
@@ -34,7 +34,7 @@ def blocks(name: str, language: str) -> list[str]:
 
 
 def rows(name: str, columns: int, first: str) -> list[list[str]]:
-    """The cells of the table rows of so many columns whose first cell matches."""
+    """The cells of all table rows with that many columns whose first cell matches the expression `first`."""
     found = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in TEXTS[name].splitlines() if line[:1] == "|"
     ]
@@ -62,14 +62,14 @@ def examples() -> list[Example]:
 
 
 @BOTH
-def test_every_example_is_a_right_config(name: str) -> None:
+def test_every_example_is_a_valid_config(name: str) -> None:
     found = blocks(name, "json")
     assert len(found) == 9
     for text in found:
         assert [str(problem) for problem in parse_config(text.encode())[1]] == []
 
 
-def test_the_twins_have_the_same_examples() -> None:
+def test_both_languages_have_the_same_examples() -> None:
     english, chinese = [CODE.findall(text) for text in TEXTS.values()]
     assert english == chinese
     assert [len(re.findall(r"^#+ ", text, re.MULTILINE)) for text in TEXTS.values()] == [13, 13]
@@ -88,7 +88,7 @@ class Inbox:
 
 
 def secrets_at(home: Path, value: Any) -> dict[str, str]:
-    """Put the secrets that an example names where it says; gives the variables."""
+    """Creates the secret files that an example refers to; returns its environment variables."""
     environ: dict[str, str] = {}
     if isinstance(value, dict):
         if set(value) == {"from_env"}:
@@ -113,7 +113,7 @@ def test_every_example_is_delivered(example: Example, tmp_path: Path) -> None:
     seen: list[bytes] = []
     with ExitStack() as stack:
         if channel["type"] == "webhook":
-            host = stack.enter_context(hosted(answering("200 OK", TOLD_OK.get(channel.get("preset", ""), b""))))
+            host = stack.enter_context(hosted(answering("200 OK", ACCEPTED.get(channel.get("preset", ""), b""))))
             channel["url"] = f"http://{HOST}:{host.port}/hook"
             seen = host.seen
         if channel["type"] == "email":
@@ -140,7 +140,7 @@ def test_every_example_is_delivered(example: Example, tmp_path: Path) -> None:
         assert len(seen) == 1
 
 
-def test_a_receiver_can_check_the_signature_as_it_is_shown(tmp_path: Path) -> None:
+def test_the_function_shown_verifies_the_signature(tmp_path: Path) -> None:
     (code,) = [text for text in blocks("notifications.md", "python") if "is_genuine" in text]
     place: dict[str, Any] = {}
     exec(code, place)
@@ -155,9 +155,9 @@ def test_a_receiver_can_check_the_signature_as_it_is_shown(tmp_path: Path) -> No
 
 
 @BOTH
-def test_the_timeline_is_what_the_rule_decides(name: str) -> None:
-    told = rows(name, 4, r"\d\d:\d\d")
-    assert len(told) == 15
+def test_the_timeline_is_what_the_policy_decides(name: str) -> None:
+    found = rows(name, 4, r"\d\d:\d\d")
+    assert len(found) == 15
     fields: dict[str, Any] = {"threshold": 3, "cooldown": "1h", "recovery": True, "triggers": ["technical_failure"]}
     for field, value in fields.items():
         assert f'`"{field}": {json.dumps(value)}`' in TEXTS[name]
@@ -165,7 +165,7 @@ def test_the_timeline_is_what_the_rule_decides(name: str) -> None:
     (rule,) = task(task_notify=[{"name": "r", **fields, "channels": [channel]}]).task_notify
     finished: list[FinishedRun] = []
     state = RuleState("a", "r")
-    for time, status, in_a_row, words in told:
+    for time, status, in_a_row, words in found:
         finished.insert(0, FinishedRun(len(finished) + 1, Status(status.strip("`")), None))
         now = int(time[:2]) * 3600.0 + int(time[3:]) * 60.0
         decision = policy.decide(rule, finished, state, now)
@@ -180,7 +180,7 @@ def test_the_timeline_is_what_the_rule_decides(name: str) -> None:
 
 
 @BOTH
-def test_every_variable_preset_and_kind_of_connection_is_there(name: str) -> None:
+def test_every_variable_preset_and_security_is_described(name: str) -> None:
     assert [row[0].strip("`") for row in rows(name, 3, r"`[a-z_]+`") if row[0].strip("`") in TEMPLATE_VARIABLES]
     assert {row[0].strip("`") for row in rows(name, 3, r"`[a-z_]+`")} >= set(TEMPLATE_VARIABLES) | set(SMTP_PORTS) - {
         "starttls"
@@ -195,7 +195,7 @@ def test_every_variable_preset_and_kind_of_connection_is_there(name: str) -> Non
 
 
 @BOTH
-def test_the_first_example_is_tested_as_it_is_shown(name: str, cli: Cli) -> None:
+def test_the_first_test_prints_what_is_shown(name: str, cli: Cli) -> None:
     (cli.home / "tasks").mkdir(parents=True)
     (cli.home / "logs").mkdir()
     (cli.home / "tasks" / "config.json").write_text(blocks(name, "json")[0])
@@ -205,6 +205,6 @@ def test_the_first_example_is_tested_as_it_is_shown(name: str, cli: Cli) -> None
     assert (done.returncode, done.stdout, done.stderr) == (0, output, "")
 
 
-def test_the_readmes_lead_there() -> None:
+def test_the_readmes_link_to_the_document() -> None:
     assert "docs/notifications.md" in (DOCS.parent / "README.md").read_text(encoding="utf-8")
     assert "(notifications.zh.md)" in (DOCS / "README.zh.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The templates in tasks/ are run for real: their exit codes are what task authors copy."""
+"""Runs the templates in tasks/ as real processes: task authors copy their exit codes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def shell(request):
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """An empty folder as the working directory, and no variable of a scheduler that may run these tests."""
+    """An empty folder as the working directory, without the variables of a scheduler that runs these tests."""
     for name in list(os.environ):
         if name.startswith("MINISCHED_"):
             monkeypatch.delenv(name)
@@ -51,7 +51,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def template(monkeypatch):
-    """The Python template as a module, imported as a unit test of a task author would."""
+    """The Python template as a module, imported as in a unit test of a task author."""
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     spec = importlib.util.spec_from_file_location("example_task_script", PYTHON_TEMPLATE)
     module = importlib.util.module_from_spec(spec)
@@ -80,9 +80,9 @@ def run_python_template(*arguments, **environment):
 
 
 @pytest.fixture
-def told_sleep(tmp_path_factory, monkeypatch):
-    """A `sleep` that says when it is there: a signal that comes while a shell forks reaches the shell, not the child,
-    and the shell acts on it only when the child has ended."""
+def announced_sleep(tmp_path_factory, monkeypatch):
+    """A `sleep` that prints a line when it has started: a signal sent earlier, while the shell forks, reaches only the
+    shell, which handles it after the child has ended."""
     folder = tmp_path_factory.mktemp("bin")
     (folder / "sleep").write_text(f'#!/bin/sh\necho asleep\nexec {shutil.which("sleep")} "$@"\n')
     (folder / "sleep").chmod(0o755)
@@ -90,7 +90,7 @@ def told_sleep(tmp_path_factory, monkeypatch):
 
 
 def end_mid_way(command, last_line, temporary_files, send):
-    """Start the command, wait for the line that says it is in the middle of its work, send a signal; its exit code."""
+    """Starts the command, waits for its line `last_line`, sends a signal; returns the exit code."""
     process = subprocess.Popen(
         [str(word) for word in command],
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -105,7 +105,7 @@ def end_mid_way(command, last_line, temporary_files, send):
             for line in process.stdout:
                 if line.startswith(last_line):
                     break
-            assert temporary_files(), "the test means to end it while a temporary file is there"
+            assert temporary_files(), "the signal has to be sent while a temporary file exists"
             send(process.pid)
             return process.wait(timeout=HANG_LIMIT_S)
         finally:
@@ -120,25 +120,25 @@ def term_to_group(pid):
 # ----------------------------------------------------------------------------------------------------- the shell one
 
 
-def test_the_shell_template_succeeds_by_hand_without_the_schedulers_environment(shell, home):
+def test_the_shell_template_succeeds_without_the_environment_of_the_scheduler(shell, home):
     done = run_shell_template(shell, "--output", "data/usage.csv")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "run 0 of by_hand, attempt 1" in done.stdout
-    assert "the run before: none; last success: never" in done.stdout
+    assert "run 0 of example, attempt 1" in done.stdout
+    assert "previous run: none; last success: never" in done.stdout
     time, folder, percent = (home / "data" / "usage.csv").read_text().strip().split(",")
     assert datetime.fromisoformat(time).utcoffset() == timedelta(0)
     assert folder == "."
     assert 0 <= int(percent) <= 100
 
 
-def test_the_shell_template_tells_the_run_it_is_in(shell, home):
+def test_the_shell_template_prints_its_run(shell, home):
     done = run_shell_template(shell, "--output", "usage.csv", **RUN_ENVIRONMENT)
     assert done.returncode == 0
     assert "run 120 of disk_usage, attempt 2, started by catchup, for 2026-11-23T02:30:00+08:00" in done.stdout
-    assert "the run before: technical_failure; last success: 2026-11-22T02:30:04.214+08:00" in done.stdout
+    assert "previous run: technical_failure; last success: 2026-11-22T02:30:04.214+08:00" in done.stdout
 
 
-def test_empty_variables_of_a_first_run_are_as_none(shell, home):
+def test_empty_variables_of_a_first_run_mean_none(shell, home):
     first = {**RUN_ENVIRONMENT, "MINISCHED_PREVIOUS_STATUS": "", "MINISCHED_LAST_SUCCESS_TIME": ""}
     (home / "usage.csv").write_text("2026-11-22T02:30:00+08:00,.,40\n")
     for done in (
@@ -146,10 +146,10 @@ def test_empty_variables_of_a_first_run_are_as_none(shell, home):
         run_python_template("--input", "usage.csv", "--output", "report.txt", **first),
     ):
         assert done.returncode == 0, done.stderr
-        assert "the run before: none; last success: never" in done.stdout
+        assert "previous run: none; last success: never" in done.stdout
 
 
-def test_the_shell_template_exits_with_1_where_only_the_goal_was_missed(shell, home):
+def test_the_shell_template_exits_with_1_if_it_misses_its_goal(shell, home):
     done = run_shell_template(shell, "--output", "usage.csv", "--max-percent", "0")
     if "is 0 % full" in done.stdout:
         pytest.skip("the disk of this machine is empty")
@@ -165,7 +165,7 @@ def test_the_shell_template_exits_with_1_where_only_the_goal_was_missed(shell, h
         ["--output", "blocked/usage.csv"],  # mkdir exits with 1
     ],
 )
-def test_the_shell_template_turns_a_command_that_fails_into_a_technical_code(shell, home, arguments):
+def test_an_unexpected_failure_of_the_shell_template_is_technical(shell, home, arguments):
     (home / "blocked").write_text("a file where a folder should be")
     done = run_shell_template(shell, *arguments)
     assert done.returncode == 70, done.stdout
@@ -190,13 +190,13 @@ def test_the_shell_template_exits_with_2_and_the_usage_on_wrong_arguments(shell,
     assert "usage: " in done.stderr
 
 
-def test_help_is_no_failure(shell, home):
+def test_help_exits_with_0(shell, home):
     for done in (run([*shell, SHELL_TEMPLATE, "--help"]), run_python_template("--help")):
         assert done.returncode == 0
         assert done.stdout.startswith("usage: ")
 
 
-def test_a_variable_never_set_is_a_technical_failure_of_the_shell_template(shell, home):
+def test_an_unset_variable_is_a_technical_failure_of_the_shell_template(shell, home):
     broken = home / "broken.sh"
     text = SHELL_TEMPLATE.read_text()
     broken.write_text(text.replace('    mkdir -p "$(dirname "$output")"', '    mkdir -p "$outptu"'))
@@ -206,7 +206,7 @@ def test_a_variable_never_set_is_a_technical_failure_of_the_shell_template(shell
     assert "outptu" in done.stderr
 
 
-def test_a_second_attempt_of_the_shell_template_adds_nothing_twice(shell, home):
+def test_a_retry_of_the_shell_template_adds_nothing_twice(shell, home):
     (home / "usage.csv").write_text("2026-11-22T02:30:00+08:00,.,40\n")
     first = run_shell_template(shell, "--output", "usage.csv", **RUN_ENVIRONMENT)
     second = run_shell_template(shell, "--output", "usage.csv", **RUN_ENVIRONMENT)
@@ -215,7 +215,7 @@ def test_a_second_attempt_of_the_shell_template_adds_nothing_twice(shell, home):
     assert times == ["2026-11-22T02:30:00+08:00", "2026-11-23T02:30:00+08:00"]
 
 
-def test_a_file_of_measurements_does_not_grow_without_end(shell, home):
+def test_the_file_of_measurements_is_bounded(shell, home):
     (home / "usage.csv").write_text("".join(f"time{number},.,40\n" for number in range(1500)))
     assert run_shell_template(shell, "--output", "usage.csv").returncode == 0
     lines = (home / "usage.csv").read_text().splitlines()
@@ -223,7 +223,7 @@ def test_a_file_of_measurements_does_not_grow_without_end(shell, home):
     assert lines[0] == "time500,.,40"
 
 
-def test_term_to_the_group_ends_the_shell_template_soon_without_temporary_files(shell, home, told_sleep):
+def test_term_to_the_group_ends_the_shell_template_soon_without_temporary_files(shell, home, announced_sleep):
     (home / "usage.csv").write_text("old,.,40\n")
     code = end_mid_way(
         [*shell, SHELL_TEMPLATE, "--output", "usage.csv", "--samples", 2, "--pause", 60],
@@ -237,7 +237,7 @@ def test_term_to_the_group_ends_the_shell_template_soon_without_temporary_files(
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGHUP", 129), ("SIGINT", 130)])
-def test_other_signals_clean_up_too(shell, home, told_sleep, name, code):
+def test_other_signals_clean_up_too(shell, home, announced_sleep, name, code):
     found = end_mid_way(
         [*shell, SHELL_TEMPLATE, "--output", "usage.csv", "--samples", 2, "--pause", 60],
         "asleep",
@@ -263,7 +263,7 @@ def test_the_shell_template_can_be_sourced_and_its_functions_called(shell, home)
     assert done.stdout == "main is not run\nmonday,.,40\ngoal_not_met 1\n"
 
 
-def test_the_shell_template_is_posix_shell_by_its_own_word():
+def test_the_shell_template_declares_posix_shell():
     assert SHELL_TEMPLATE.read_text().startswith("#!/bin/sh\n")
     for template in (SHELL_TEMPLATE, PYTHON_TEMPLATE):
         assert os.access(template, os.X_OK)
@@ -272,15 +272,15 @@ def test_the_shell_template_is_posix_shell_by_its_own_word():
 # ---------------------------------------------------------------------------------------------------- the Python one
 
 
-def test_the_python_template_succeeds_by_hand_without_the_schedulers_environment(home):
+def test_the_python_template_succeeds_without_the_environment_of_the_scheduler(home):
     (home / "usage.csv").write_text("2026-11-23T02:30:00+08:00,.,40\n2026-11-23T02:31:00+08:00,a,b,42\n")
     done = run_python_template("--input", "usage.csv", "--output", "data/report.txt")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "run 0 of by_hand, attempt 1" in done.stdout
+    assert "run 0 of example, attempt 1" in done.stdout
     assert "2026-11-23: 2 measurements, 40 to 42 % full\n" in (home / "data" / "report.txt").read_text()
 
 
-def test_the_python_template_exits_with_1_where_only_the_goal_was_missed(home):
+def test_the_python_template_exits_with_1_if_it_misses_its_goal(home):
     (home / "usage.csv").write_text("2026-11-23T02:30:00+08:00,.,40\n")
     done = run_python_template("--input", "usage.csv", "--output", "report.txt", "--min-lines", "2")
     assert (done.returncode, done.stderr) == (1, "goal not met: 1 measurements, at least 2 are needed\n")
@@ -293,7 +293,7 @@ def test_the_python_template_turns_an_unexpected_exception_into_70_with_the_trac
     assert "FileNotFoundError" in done.stderr
 
 
-def test_a_broken_environment_is_a_technical_failure(home):
+def test_an_invalid_environment_is_a_technical_failure(home):
     done = run_python_template("--input", "x", "--output", "y", MINISCHED_RUN_ID="one")
     assert done.returncode == 70
 
@@ -326,7 +326,7 @@ def test_main_returns_the_exit_code_and_takes_its_arguments_and_environment(home
     assert template.main(["--input", "missing", "--output", "report.txt"], {}) == 70
 
 
-def test_the_context_holds_what_the_environment_says(template):
+def test_the_context_comes_from_the_environment(template):
     context = template.RunContext.from_environ(RUN_ENVIRONMENT)
     assert context.task_id == "disk_usage"
     assert (context.run_id, context.attempt) == (120, 2)
@@ -334,7 +334,7 @@ def test_the_context_holds_what_the_environment_says(template):
     assert context.last_success_time == datetime(2026, 11, 21, 18, 30, 4, 214000, tzinfo=timezone.utc)
 
 
-def test_a_run_by_hand_is_for_now(template):
+def test_a_manual_run_uses_the_current_time(template):
     before = datetime.now(timezone.utc)
     context = template.RunContext.from_environ({})
     assert before <= context.scheduled_time <= datetime.now(timezone.utc)
@@ -349,7 +349,7 @@ def test_the_summary_has_a_line_for_each_day_in_order(template):
     ]
 
 
-def test_a_file_is_replaced_only_when_the_block_ends_well(home, template):
+def test_a_file_is_replaced_only_if_the_block_succeeds(home, template):
     (home / "report.txt").write_text("old")
     with pytest.raises(ZeroDivisionError), template.replacing("report.txt") as file:
         file.write("half")
