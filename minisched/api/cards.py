@@ -12,7 +12,7 @@ from minisched.model import UNFINISHED, Status, iso
 from minisched.timetable import describe, load_zone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import tzinfo
 
     from minisched.api.call import Call
@@ -35,8 +35,9 @@ def list_tasks(call: Call) -> Response:
     views = [view for view in ports.board.tasks.values() if _is_wanted(view.task, call.query["tag"], call.query["q"])]
     statuses = call.query["status"]
     if statuses:
-        known = statuses_of(ports, views, full)
-        views = [view for view in views if known[view.task.task_id] in statuses]
+        with history(ports) as reader:
+            known = ports.statuses.by_task(ports.board, reader.last_statuses)
+        views = [view for view in views if known.get(view.task.task_id) in statuses]
     page, size = call.query["page"], call.query["page_size"]
     shown = views[(page - 1) * size : page * size] if size else (views if page == 1 else [])
     size = size or len(views)
@@ -73,26 +74,10 @@ def _is_wanted(task: Task, tag: Optional[str], text: Optional[str]) -> bool:
     )
 
 
-def statuses_of(ports: Ports, views: Iterable[TaskSnapshot], full: bool = True) -> dict[str, Status]:
-    """The `current_status` of each task. Raises StoreError."""
-    known: dict[str, Status] = {}
-    unknown = []
-    for view in views:
-        card = ports.cards.find(view.task.task_id, view.version, full)
-        if card is None:
-            unknown.append(view)
-        else:
-            known[view.task.task_id] = card.status
-    for start in range(0, len(unknown), RENDERED_AT_ONCE):
-        some = unknown[start : start + RENDERED_AT_ONCE]
-        known.update((view.task.task_id, card.status) for view, card in zip(some, cards_of(ports, some, full)))
-    return known
-
-
 def cards_of(ports: Ports, views: Sequence[TaskSnapshot], full: bool = True) -> list[Card]:
     """The cards of these views, rendered. full: as the holder of the token sees them. Raises StoreError."""
     cards = [ports.cards.find(view.task.task_id, view.version, full) for view in views]
-    missing = [index for index, card in enumerate(cards) if card is None or not card.data]
+    missing = [index for index, card in enumerate(cards) if card is None]
     for start in range(0, len(missing), RENDERED_AT_ONCE):
         some = missing[start : start + RENDERED_AT_ONCE]
         with history(ports) as reader:
@@ -136,7 +121,7 @@ def render(view: TaskSnapshot, past: Optional[Past], full: bool) -> Card:
         "run_count": past.record.run_count if past else 0,
         "version": view.version,
     }
-    return Card(view.version, status, compact(card))
+    return Card(view.version, compact(card))
 
 
 def run_json(run: TaskExecution, zone: tzinfo, full: bool) -> dict[str, Any]:

@@ -7,27 +7,26 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from minisched.api.call import history
-from minisched.api.cards import statuses_of
+from minisched.api.card_cache import current_status
 from minisched.api.message import Response
 from minisched.api.status import beat_age, disk, history_bytes, unwell
 from minisched.model import Status, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from minisched.api.call import Call
-    from minisched.api.ports import Past, Ports
+    from minisched.api.ports import Ports, Totals
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-TASKS_AT_ONCE = 500
 
-# Name, help, and the field of the task's `record` or `last_run`.
+# Name, help, and the field of `Totals`.
 _OF_A_TASK = (
-    ("task_consecutive_failures", "Failures in a row.", "record", "consecutive_failures"),
-    ("task_last_success_time_seconds", "End of the latest success, since 1970.", "record", "last_success_time"),
-    ("task_history_runs", "Runs in the history.", "record", "run_count"),
-    ("task_last_end_time_seconds", "End of the latest finished run, since 1970.", "last_run", "end_time"),
-    ("task_last_duration_seconds", "Of the latest finished run.", "last_run", "duration"),
+    ("task_consecutive_failures", "Failures in a row.", "consecutive_failures"),
+    ("task_last_success_time_seconds", "End of the latest success, since 1970.", "last_success_time"),
+    ("task_history_runs", "Runs in the history.", "run_count"),
+    ("task_last_end_time_seconds", "End of the latest finished run, since 1970.", "last_end_time"),
+    ("task_last_duration_seconds", "Of the latest finished run.", "last_duration"),
 )
 _Samples = list[tuple[dict[str, str], Any]]
 
@@ -56,26 +55,24 @@ def _lines(ports: Ports) -> Iterable[str]:
     room = disk(ports.home)
     yield _metric("disk_free_bytes", "gauge", "Room on the home's disk.", [({}, room["free_bytes"])])
     yield _metric("memory_bytes", "gauge", "Resident memory of the engine.", [({}, _memory())])
+    totals: Mapping[str, Totals] = {}
+    counts: _Samples = []
     try:
-        statuses = statuses_of(ports, views)
-        pasts: dict[str, Past] = {}
-        for start in range(0, len(views), TASKS_AT_ONCE):
-            with history(ports) as reader:
-                names = [view.task.task_id for view in views[start : start + TASKS_AT_ONCE]]
-                pasts.update(reader.pasts(names, 0))
-    except StoreError:  # `problem` and `healthy` tell; what is known without the history is told all the same
-        statuses, pasts = {}, {}
-    counts: _Samples = [
-        ({"status": word.value}, sum(status is word for status in statuses.values())) for word in Status
-    ]
-    yield _metric("tasks", "gauge", "Tasks by their current status.", counts if statuses or not views else [])
+        with history(ports) as reader:
+            totals = reader.totals()
+        found = [totals.get(view.task.task_id) for view in views]
+        statuses = [current_status(view, (one and one.last_status) or Status.IDLE) for view, one in zip(views, found)]
+        counts = [({"status": word.value}, statuses.count(word)) for word in Status]
+    except StoreError:
+        pass  # the metrics `problem` and `healthy` report it; what is known without the history is still given
+    yield _metric("tasks", "gauge", "Tasks by their current status.", counts)
     disabled = sum(not view.task.enabled for view in views)
     yield _metric("tasks_disabled", "gauge", "Tasks that are never due.", [({}, disabled)])
     due: _Samples = [({"task_id": view.task.task_id}, view.next_start) for view in views]
     yield _metric("task_next_start_time_seconds", "gauge", "The next start by the schedule.", due)
-    for name, text, where, field in _OF_A_TASK:
+    for name, text, field in _OF_A_TASK:
         samples: _Samples = [
-            ({"task_id": task_id}, getattr(getattr(past, where), field, None)) for task_id, past in pasts.items()
+            ({"task_id": view.task.task_id}, getattr(totals.get(view.task.task_id), field, None)) for view in views
         ]
         yield _metric(name, "gauge", text, samples)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Any, NamedTuple, Optional, Protocol
 
-from minisched.api.card_cache import CardCache
+from minisched.api.card_cache import CardCache, TaskStatuses
 from minisched.api.listeners import Listeners
 from minisched.model import (
     Channel,
@@ -51,6 +51,23 @@ class Past(Protocol):
     def outcomes(self) -> Sequence[Outcome]: ...
 
 
+class Totals(Protocol):
+    """What is counted of a task; `store.TaskTotals` is one."""
+
+    @property
+    def last_status(self) -> Optional[Status]: ...
+    @property
+    def consecutive_failures(self) -> int: ...
+    @property
+    def last_success_time(self) -> Optional[Instant]: ...
+    @property
+    def run_count(self) -> int: ...
+    @property
+    def last_end_time(self) -> Optional[Instant]: ...
+    @property
+    def last_duration(self) -> Optional[float]: ...
+
+
 class HistoryReader(Protocol):
     """`store.History`: every method raises StoreError."""
 
@@ -79,6 +96,8 @@ class HistoryReader(Protocol):
 
     def delivery(self, delivery_id: int) -> Optional[Delivery]: ...
     def pasts(self, task_ids: Sequence[str], count: int) -> Mapping[str, Past]: ...
+    def last_statuses(self, task_ids: Optional[Sequence[str]] = None) -> Mapping[str, Status]: ...
+    def totals(self) -> Mapping[str, Totals]: ...
 
 
 class LogPage(NamedTuple):
@@ -173,6 +192,7 @@ class Ports(NamedTuple):
     write_lock: Lock  # one write of the config at a time
     epoch: str  # random, for this engine's life: versions of the Snapshot count within it
     cards: CardCache
+    statuses: TaskStatuses
     listeners: Listeners
     try_rules: TryRules
     public_status: bool = False  # task states may be read without the token

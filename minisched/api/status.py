@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.api.call import engine_zone, history, json_answer
-from minisched.api.cards import statuses_of
 from minisched.api.errors import problem_json
 from minisched.config import ConfigError, config_hash, read_config
 from minisched.model import Status, StoreError, iso
@@ -33,9 +32,11 @@ def status_json(ports: Ports) -> dict[str, Any]:
     counts = {word.value: 0 for word in Status}
     runs: Optional[int] = None
     try:
-        for found in statuses_of(ports, list(tasks.values())).values():
-            counts[found.value] += 1
         with history(ports) as reader:
+            counts.update(
+                (status.value, count)
+                for status, count in ports.statuses.counts(ports.board, reader.last_statuses).items()
+            )
             runs = reader.page(page_size=1)[1]
     except StoreError as error:
         if "history" not in engine.problems:

@@ -88,7 +88,7 @@ class Web:
 
     def _start(self, settings: HttpSettings) -> None:
         """Raises OSError, ImportError, UnsafeToken."""
-        from minisched.api.card_cache import CardCache
+        from minisched.api.card_cache import CardCache, TaskStatuses
         from minisched.api.listeners import Listeners
         from minisched.api.ports import Ports
         from minisched.api.server import ApiServer
@@ -109,6 +109,7 @@ class Web:
             write_lock=self._write_lock,
             epoch=os.urandom(8).hex(),
             cards=CardCache(),
+            statuses=TaskStatuses(),
             listeners=Listeners(self.board),
             try_rules=self._try_rules,
             public_status=settings.public_status,

@@ -1,7 +1,7 @@
 """The ledger on disk: one SQLite file, written by one `Store`, read by as many `History` as are needed."""
 
 from minisched.store.errors import DuplicateRun, NewerDatabase
-from minisched.store.reader import History, Outcome, Past
+from minisched.store.reader import History, Outcome, Past, TaskTotals
 from minisched.store.writer import Store, open_store
 
-__all__ = ["DuplicateRun", "History", "NewerDatabase", "Outcome", "Past", "Store", "open_store"]
+__all__ = ["DuplicateRun", "History", "NewerDatabase", "Outcome", "Past", "Store", "TaskTotals", "open_store"]

@@ -24,8 +24,9 @@ _OUTCOMES = f"""SELECT run_id, status, start_time, end_time, duration FROM task_
     WHERE task_id = ? AND status IN ({", ".join(f"'{status.value}'" for status in _ENDED)})
     ORDER BY run_id DESC LIMIT ?) ORDER BY run_id"""
 
-
-_FEW_TASKS = 20  # of more, the records of all tasks are read at once
+_LAST_STATUSES = "SELECT task_id, last_status FROM task_state"
+_TOTALS = """SELECT task_id, last_status, consecutive_failures, last_success_time, run_count, end_time, duration
+    FROM task_state LEFT JOIN (SELECT run_id, end_time, duration FROM task_history) ON run_id = last_run_id"""
 
 
 class Outcome(NamedTuple):
@@ -44,6 +45,17 @@ class Past(NamedTuple):
     record: TaskRecord
     last_run: Optional[TaskExecution]  # the latest finished one, with its attempts
     outcomes: tuple[Outcome, ...]  # of the latest finished runs, oldest first
+
+
+class TaskTotals(NamedTuple):
+    """What is counted of a task. `last_` is of its latest finished run, None where it has none."""
+
+    last_status: Optional[Status]
+    consecutive_failures: int
+    last_success_time: Optional[Instant]  # when the latest success ended
+    run_count: int
+    last_end_time: Optional[Instant]
+    last_duration: Optional[float]  # seconds
 
 
 class History:
@@ -115,9 +127,7 @@ class History:
         with self._snapshot() as db:
             if db is None:
                 return {}
-            few = len(task_ids) <= _FEW_TASKS
-            found = [rows.read_records(db, task_id) for task_id in task_ids] if few else [rows.read_records(db)]
-            known = {task_id: record for records in found for task_id, record in records.items()}
+            known = rows.read_records(db, task_ids)
             records = {task_id: known[task_id] for task_id in task_ids if task_id in known}
             last_ids = [record.last_run_id for record in records.values() if record.last_run_id is not None]
             last_runs = {run.run_id: run for run in rows.read_runs(db, last_ids)}
@@ -125,6 +135,20 @@ class History:
                 task_id: Past(record, last_runs.get(record.last_run_id or 0), _outcomes(db, task_id, count))
                 for task_id, record in records.items()
             }
+
+    def last_statuses(self, task_ids: Optional[Sequence[str]] = None) -> dict[str, Status]:
+        """How the latest finished run ended, of all tasks or of these; a task without one is left out."""
+        with self._snapshot() as db:
+            if db is None:
+                return {}
+            found = rows.select_of_tasks(db, _LAST_STATUSES, task_ids)
+            return {task_id: _STATUS[status] for task_id, status in found if status is not None}
+
+    def totals(self) -> dict[str, TaskTotals]:
+        """Of every task with a history, configured or not, by its id."""
+        with self._snapshot() as db:
+            found = db.execute(_TOTALS) if db is not None else ()
+            return {row[0]: TaskTotals(_STATUS[row[1]] if row[1] else None, *row[2:]) for row in found}
 
     def records(self) -> dict[str, TaskRecord]:
         """What is known of each task, configured or not, by its id."""

@@ -20,7 +20,7 @@ from minisched.model import (
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 # A run's row in three parts: its id; what is fixed when it is made; what changes until it has ended.
 FIXED_COLUMNS = ("task_id", '"trigger"', "scheduled_time", "max_attempts", "created_time", "env")
@@ -239,17 +239,26 @@ def read_unfinished(db: sqlite3.Connection) -> list[TaskExecution]:
     return read_runs(db, sorted(row[0] for row in ids))
 
 
-def read_records(db: sqlite3.Connection, task_id: Optional[str] = None) -> dict[str, TaskRecord]:
-    """Of all tasks, or of one."""
+def read_records(db: sqlite3.Connection, task_ids: Optional[Sequence[str]] = None) -> dict[str, TaskRecord]:
+    """The records of all tasks, or of those of `task_ids` that have one."""
     records = {}
-    found = db.execute(_RECORDS) if task_id is None else db.execute(f"{_RECORDS} WHERE task_id = ?", (task_id,))
-    for row in found:
+    for row in select_of_tasks(db, _RECORDS, task_ids):
         task_id, schedule_key, settled, boot_id, failures, last_run_id, last_status, *rest = row
         status = None if last_status is None else Status(last_status)
         records[task_id] = TaskRecord(
             task_id, sys.intern(schedule_key), settled, boot_id, failures, last_run_id, status, *rest
         )
     return records
+
+
+def select_of_tasks(db: sqlite3.Connection, query: str, task_ids: Optional[Sequence[str]]) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query without WHERE: all of them, or those whose `task_id` is one of `task_ids`."""
+    if task_ids is None:
+        yield from db.execute(query)
+        return
+    for start in range(0, len(task_ids), IDS_A_QUERY):
+        ids = task_ids[start : start + IDS_A_QUERY]
+        yield from db.execute(f"{query} WHERE task_id IN ({marks(len(ids))})", ids)
 
 
 def read_tokens(db: sqlite3.Connection) -> set[tuple[str, str]]:

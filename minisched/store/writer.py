@@ -221,7 +221,7 @@ class Store:
     def record(self, task_id: str) -> TaskRecord:
         """What is known of one task; an empty record where nothing is."""
         with self._reading() as db:
-            return rows.read_records(db, task_id).get(task_id) or TaskRecord(task_id)
+            return rows.read_records(db, (task_id,)).get(task_id) or TaskRecord(task_id)
 
     def unfinished(self) -> list[TaskExecution]:
         """All runs that have not ended, with their attempts, oldest first."""

@@ -12,6 +12,7 @@ import pytest
 from minisched.api.ports import Trial
 from minisched.model import Answer, Batch, Channel, Delivery, DeliveryState, OutboxCounts, ResendDelivery, Status
 from minisched.model.notification import Notices, NotificationEvent, SendResult, SendStatus
+from minisched.store import History
 from support.api import Api
 from support.config import task
 from support.store import NOW, make
@@ -43,7 +44,7 @@ def deliver(api: Api, task_id: str = "a", **fields: Any) -> Delivery:
         return Notices((), [one])
 
     api.store.commit(Batch([run], tell=tell))
-    with closing(api.history()) as history:
+    with closing(History(api.database)) as history:
         ((newest, *_), _) = history.deliveries()
     if fields:
         newest = newest._replace(**fields)

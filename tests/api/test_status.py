@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from minisched.model import LocalizedText, Problem, Status
+from minisched.model import Batch, LocalizedText, Problem, Status
 from support.api import Api
 from support.config import task
 from support.store import NOW, make
@@ -58,6 +58,21 @@ def test_the_status_tells_the_engine(api: Api) -> None:
     assert found["disk"]["free_bytes"] <= found["disk"]["total_bytes"]
     assert found["clock"]["sane"] is True
     assert found["stopping"] is False
+
+
+def test_tasks_are_counted_as_they_are_now(api: Api) -> None:
+    def counts() -> dict[str, int]:
+        return {status: count for status, count in api.get("/status").json["counts"].items() if count}
+
+    assert counts() == {"idle": 2}
+    run_id = api.record(make("a", Status.RUNNING))
+    assert counts() == {"running": 1, "idle": 1}
+    api.store.commit(Batch([make("a", Status.BUSINESS_FAILURE, run_id=run_id)]))
+    api.publish("a", live=())
+    assert counts() == {"business_failure": 1, "idle": 1}
+    api.write({"tasks": [task("a"), task("c"), task("d")]})
+    api.reload()
+    assert counts() == {"business_failure": 1, "idle": 2}
 
 
 def test_the_status_is_told_without_the_history_and_the_file_too(api: Api) -> None:

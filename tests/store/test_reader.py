@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from minisched.model import UNFINISHED, Batch, Status, StoreError, TaskRecord, Trigger
-from minisched.store import History, NewerDatabase, Outcome, Past, Store
+from minisched.store import History, NewerDatabase, Outcome, Past, Store, TaskTotals
 from minisched.store.paging import Filter, _matching, _selection
 from minisched.store.retention import _CROWDED, _OLD, _SURPLUS
 from support.store import NOW, ask, fill, full_run, make, opened, small_disk
@@ -61,6 +61,7 @@ def test_without_a_database_every_answer_is_empty_and_nothing_is_made(history: H
     assert history.tail(1) == b""
     assert history.recent_outcomes("a", 30) == []
     assert history.pasts(["a"], 30) == {}
+    assert (history.last_statuses(), history.totals()) == ({}, {})
     assert (history.records(), history.unfinished(), history.tokens()) == ({}, [], set())
     assert list(path.parent.iterdir()) == []
 
@@ -150,6 +151,32 @@ def test_the_past_of_many_tasks_is_told_at_once(store: Store, history: History, 
     assert pasts["b"] == Past(history.records()["b"], None, ())
     assert len(history.pasts(["a"], 1)["a"].outcomes) == 1
     assert all(pasts[name].last_run for name in names)
+
+
+def test_the_totals_of_all_tasks_are_those_of_their_records_and_last_runs(store: Store, history: History) -> None:
+    mixed(store, 50)
+    store.commit(Batch(records=[TaskRecord("never ran", "key", NOW)]))
+    totals = history.totals()
+    for task_id, record in history.records().items():
+        last = history.run(record.last_run_id or 0)
+        assert totals.pop(task_id) == TaskTotals(
+            record.last_status,
+            record.consecutive_failures,
+            record.last_success_time,
+            record.run_count,
+            last.end_time if last else None,
+            last.duration if last else None,
+        )
+    assert totals == {}
+
+
+def test_last_statuses_are_of_finished_runs_of_all_tasks_or_of_some(store: Store, history: History) -> None:
+    made = [make("a", Status.SUCCESS), make("a"), make("b", Status.MISSED), make("c"), make("d", Status.SKIPPED)]
+    store.commit(Batch(made))
+    assert history.last_statuses() == {"a": Status.SUCCESS, "b": Status.MISSED, "d": Status.SKIPPED}
+    names = ["a", "c", "never ran", *(f"other{number}" for number in range(1000)), "b"]
+    assert history.last_statuses(names) == {"a": Status.SUCCESS, "b": Status.MISSED}
+    assert history.last_statuses([]) == {}
 
 
 def test_reader_and_writer_agree_on_records_unfinished_runs_and_tokens(store: Store, history: History) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional
 from urllib.parse import parse_qsl, urlsplit
 
-from minisched.api.card_cache import CardCache
+from minisched.api.card_cache import CardCache, TaskStatuses
 from minisched.api.listeners import Listeners
 from minisched.api.message import Request, Response
 from minisched.api.ports import Ports, Trial
@@ -108,7 +108,6 @@ class Api:
         self.trials: list[Trial] = []
         self.mute = False  # the engine does not answer
         self.refusal: Optional[Answer] = None
-        self.histories = 0  # how often one was opened
         self.board = Snapshot(
             EngineSnapshot(load_config(str(self.config)), self.stamp(), started=NOW, beat=time.monotonic())
         )
@@ -116,7 +115,7 @@ class Api:
         self.ports = Ports(
             board=self.board,
             post=self.post,
-            history=self.history,
+            history=lambda: History(self.database),
             logs=LogReader(),
             home=str(path),
             config_path=str(self.config),
@@ -127,6 +126,7 @@ class Api:
             write_lock=threading.Lock(),
             epoch="e0",
             cards=CardCache(),
+            statuses=TaskStatuses(),
             listeners=Listeners(self.board),
             try_rules=self.try_rules,
         )
@@ -147,10 +147,6 @@ class Api:
         except OSError:
             return None
         return (found.st_ino, found.st_mtime_ns, found.st_size)
-
-    def history(self) -> History:
-        self.histories += 1
-        return History(self.database)
 
     # ----------------------------------------------------------------------------------------------------- the engine
 
