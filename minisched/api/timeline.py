@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 
 from minisched.api.call import engine_zone, history, json_answer
 from minisched.api.cards import schedule_words
@@ -14,7 +14,7 @@ from minisched.timetable import (
     fires_between,
     jitter_offset,
     load_zone,
-    next_of,
+    next_fires,
     parse_schedule,
 )
 
@@ -100,10 +100,5 @@ def preview(call: Call) -> Response:
         problems.append(Problem("task_timezone:", error.words, "", "task_timezone"))
     if problems:
         raise Refused("invalid_config", "; ".join(problem.message for problem in problems), problems)
-    times: list[Optional[str]] = []
-    due: Optional[float] = ports.wall()
-    while due is not None and len(times) < call.query["count"]:
-        due = next_of(schedules, due, zone)
-        if due is not None:
-            times.append(iso(due, zone))
+    times = [iso(due, zone) for due in next_fires(schedules, ports.wall(), zone, call.query["count"])]
     return json_answer(200, {"times": times, "words": schedule_words(tuple(texts))})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING
 
 from minisched.cli.output import Refusal, print_json, print_table
 from minisched.model import EXIT_OK, EXIT_USAGE, iso
@@ -14,7 +14,7 @@ from minisched.timetable import (
     describe,
     load_zone,
     local_zone_name,
-    next_fire,
+    next_fires,
     parse_schedule,
     parse_time,
 )
@@ -54,12 +54,7 @@ def of_text(options: Namespace) -> int:
         after = time.time() if options.after is None else parse_time(options.after, zone)
     except (ScheduleError, ZoneError, ValueError) as error:
         raise Refusal(str(error), code=EXIT_USAGE) from None
-    times: list[Optional[str]] = []
-    due: Optional[float] = after
-    while due is not None and len(times) < (options.n or _DEFAULT_COUNT):
-        due = next_fire(schedule, due, zone)
-        if due is not None:
-            times.append(iso(due, zone))
+    times = [iso(due, zone) for due in next_fires([schedule], after, zone, options.n or _DEFAULT_COUNT)]
     if options.json:
         import json
 

@@ -12,7 +12,7 @@ from minisched.executor import is_alive
 from minisched.home import Home, read_lock
 from minisched.model import Reason, Status, TaskExecution, iso
 from minisched.store import History
-from minisched.timetable import jitter_offset, load_zone, local_zone_name, next_of, parse_schedule
+from minisched.timetable import jitter_offset, load_zone, local_zone_name, next_fires, next_of, parse_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -120,12 +120,9 @@ def next_start(task: Task, now: float) -> Optional[float]:
 
 def upcoming_times(task: Task, count: int, after: Optional[float] = None) -> list[str]:
     """The next `count` due times of a task, as ISO 8601 texts in its zone."""
+    if not task.enabled:
+        return []
     zone = load_zone(task.task_timezone)
     schedules = [parse_schedule(text) for text in task.task_schedule]
-    times: list[str] = []
-    due: Optional[float] = time.time() if after is None else after
-    while due is not None and task.enabled and schedules and len(times) < count:
-        due = next_of(schedules, due, zone)
-        if due is not None:
-            times.append(iso(due, zone) or "")
-    return times
+    start = time.time() if after is None else after
+    return [iso(due, zone) or "" for due in next_fires(schedules, start, zone, count)]

@@ -1,13 +1,12 @@
-"""When a task is due: schedule texts, the next due time in a time zone, due times missed, a schedule in words.
+"""When a task is due: schedule texts, due times in a time zone, and schedules described in English and Chinese.
 
-Pure: text and instants in, instants and text out. An instant is seconds since the epoch, in UTC by definition; the
-time zone is an argument; nothing here reads the clock.
+Pure: texts and instants in, instants and texts out. An instant is a number of seconds since 1970-01-01T00:00Z; the time
+zone is an argument; nothing here reads the clock.
 """
 
 from .describe import describe
-from .durations import DurationError, format_duration, jitter_offset, parse_duration
-from .moment import parse_time
-from .next_fire import count_fires, fires_between, latest_fires, next_fire, next_of
+from .durations import DurationError, format_duration, jitter_offset, parse_duration, parse_time
+from .next_fire import count_fires, fires_between, latest_fires, next_fire, next_fires, next_of
 from .parser import parse_schedule
 from .schedule import Schedule, ScheduleError
 from .zones import ZoneError, load_zone, local_zone_name
@@ -26,6 +25,7 @@ __all__ = [
     "load_zone",
     "local_zone_name",
     "next_fire",
+    "next_fires",
     "next_of",
     "parse_duration",
     "parse_schedule",

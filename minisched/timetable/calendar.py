@@ -1,24 +1,29 @@
-"""On which days a cron schedule is due: masks of a month's days, and the day dialect `L`, `LW`, `15W`, `L5`, `5#3`.
+"""The days and wall times that a cron schedule matches, without any time zone.
 
-A day is a number of days since 1970-01-01, a Thursday. croniter is imported here and nowhere else, and only once a
-schedule with a last or an n-th weekday or an `L` is met: the import costs 57 ms and 6.9 MB.
+A day is a number of days since 1970-01-01, a Thursday. A wall time is what a clock shows, as seconds since
+1970-01-01T00:00 by that clock. A month's days are a mask; the day dialect is `L`, `LW`, `15W`, `L5`, `5#3`.
+
+croniter is imported here and nowhere else, and only for the first schedule with `L`, a last or an n-th weekday: the
+import costs 57 ms and 6.9 MB.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import and_
 from typing import Optional
 
 from .schedule import ALL_DAYS, ALL_WEEKDAYS, CronSchedule, lowest
 
-# The longest gap of the calendar is 40 years: 29 February on a given weekday, over 2100, which is no leap year.
+# The longest gap between two due days is 40 years: 29 February on a given weekday, across 2100, not a leap year.
 HORIZON_YEARS = 50
+DAY_S = 86400
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _LENGTHS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-_WEEKS = sum(1 << 7 * week for week in range(7))  # times a week's mask: that week again and again
+_WEEKS = sum(1 << 7 * week for week in range(7))  # multiplied by the mask of a week: the week, repeated
 
 
 def month_length(year: int, month: int) -> int:
@@ -36,8 +41,8 @@ def due_days(schedule: CronSchedule, year: int, month: int) -> int:
     if weekdays == ALL_WEEKDAYS:
         by_weekday = ALL_DAYS
     else:
-        # Bit d must be the weekday of day d: the repeated week, shifted by where the month begins in it.
-        first = date(year, month, 1).isoweekday()  # 7 is Sunday; a week more does no harm
+        # Bit d must be the weekday of day d: the repeated week, shifted to the weekday of the month's first day.
+        first = date(year, month, 1).isoweekday()  # 7 is Sunday
         by_weekday = weekdays * _WEEKS >> (first + 6) % 7
         for item in schedule.special_weekdays:
             by_weekday |= _ask_croniter(f"* * {item}", year, month)
@@ -46,7 +51,7 @@ def due_days(schedule: CronSchedule, year: int, month: int) -> int:
 
 
 def next_day(schedule: CronSchedule, day: int) -> Optional[int]:
-    """The first day from `day` on, itself included, on which the schedule is due; None: not within 50 years."""
+    """The first due day from `day` (included) on; None: none within HORIZON_YEARS."""
     start = date.fromordinal(day + _EPOCH_ORDINAL)
     year, month = start.year, start.month
     due = due_days(schedule, year, month) >> start.day
@@ -67,7 +72,7 @@ def next_day(schedule: CronSchedule, day: int) -> Optional[int]:
 
 
 def count_days(schedules: Sequence[CronSchedule], start: int, stop: int) -> int:
-    """On how many days of [start, stop) all of the schedules are due."""
+    """The number of days in [start, stop) on which all of the schedules are due."""
     if all(schedule.every_day for schedule in schedules):
         return max(0, stop - start)
     total = 0
@@ -86,7 +91,7 @@ def count_days(schedules: Sequence[CronSchedule], start: int, stop: int) -> int:
 def _nearest_weekday(item: str, year: int, month: int) -> int:
     """The mask of "15W", the day from Monday to Friday nearest to the 15th within the month; "LW": to the last day.
 
-    croniter's rule, which it has since version 7 only, and `LW` in none; older ones are to do as well.
+    The rule is croniter's. It is written out here because croniter has `15W` only since version 7, and `LW` never.
     """
     last = month_length(year, month)
     day = last if item == "LW" else min(int(item[:-1]), last)
@@ -98,12 +103,12 @@ def _nearest_weekday(item: str, year: int, month: int) -> int:
     return 1 << day
 
 
-@lru_cache(maxsize=4096)  # 0.1 ms a question; a year of a hundred such schedules
+@lru_cache(maxsize=4096)  # 0.1 ms each; enough for a year of a hundred such schedules
 def _ask_croniter(day_fields: str, year: int, month: int) -> int:
-    """The days of a month that croniter names for `L * *`, `* * L5` or `* * 5#3`, as a mask."""
+    """The days of a month that match `L * *`, `* * L5` or `* * 5#3` by croniter, as a mask."""
     from croniter import croniter
 
-    # Naive times at midnight only: no zone, so that its idea of a change of offset never comes in.
+    # Only naive times at midnight, so that croniter never handles a change of offset: it does so incorrectly.
     search = croniter(f"0 0 {day_fields}", datetime(year, month, 1) - timedelta(minutes=1), ret_type=datetime)
     mask = 0
     found = search.get_next()
@@ -111,3 +116,72 @@ def _ask_croniter(day_fields: str, year: int, month: int) -> int:
         mask |= 1 << found.day
         found = search.get_next()
     return mask
+
+
+def first_wall(schedule: CronSchedule, wall: int) -> Optional[int]:
+    """The first matching wall time from `wall` (included) on; None: none within HORIZON_YEARS."""
+    day, second = divmod(wall, DAY_S)
+    due_day = day if schedule.every_day else next_day(schedule, day)
+    if due_day == day:
+        found = _first_second(schedule, second)
+        if found is not None:
+            return day * DAY_S + found
+        due_day = day + 1 if schedule.every_day else next_day(schedule, day + 1)
+    if due_day is None:
+        return None
+    return due_day * DAY_S + schedule.first_second
+
+
+def _first_second(schedule: CronSchedule, second: int) -> Optional[int]:
+    """The first matching second of a due day from `second` (included) on; None: none left that day."""
+    minute, second = divmod(second, 60)
+    hour, minute = divmod(minute, 60)
+    hours = schedule.hours >> hour
+    if hours & 1:
+        minutes = schedule.minutes >> minute
+        if minutes & 1:
+            seconds = schedule.seconds >> second
+            if seconds:
+                return hour * 3600 + minute * 60 + second + lowest(seconds)
+        minutes &= -2
+        if minutes:
+            return hour * 3600 + (minute + lowest(minutes)) * 60 + lowest(schedule.seconds)
+    hours &= -2
+    if hours:
+        return (hour + lowest(hours)) * 3600 + lowest(schedule.minutes) * 60 + lowest(schedule.seconds)
+    return None
+
+
+def count_walls(schedules: Sequence[CronSchedule], start: int, stop: int) -> int:
+    """The number of wall times in [start, stop) that all of the schedules match.
+
+    Whole days are a product of bit counts. Then the part of the first day before `start` is subtracted, and the part of
+    the last day before `stop` added.
+    """
+    seconds = reduce(and_, (schedule.seconds for schedule in schedules))
+    minutes = reduce(and_, (schedule.minutes for schedule in schedules))
+    hours = reduce(and_, (schedule.hours for schedule in schedules))
+
+    def before(second: int) -> int:
+        """The number of matching times of a due day before `second`."""
+        minute, second = divmod(second, 60)
+        hour, minute = divmod(minute, 60)
+        count = _count_below(hours, hour) * _count_below(minutes, 60)
+        if hours >> hour & 1:
+            count += _count_below(minutes, minute)
+            if minutes >> minute & 1:
+                return count * _count_below(seconds, 60) + _count_below(seconds, second)
+        return count * _count_below(seconds, 60)
+
+    first_day, head = divmod(start, DAY_S)
+    last_day, tail = divmod(stop, DAY_S)
+    whole = before(DAY_S) * count_days(schedules, first_day, last_day)
+    return (
+        whole
+        - before(head) * count_days(schedules, first_day, first_day + 1)
+        + before(tail) * count_days(schedules, last_day, last_day + 1)
+    )
+
+
+def _count_below(mask: int, limit: int) -> int:
+    return bin(mask & (1 << limit) - 1).count("1")

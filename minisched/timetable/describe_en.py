@@ -1,10 +1,13 @@
-"""The words of a schedule in English. What each method is given stands in `words`."""
+"""Schedules in English. `describe` calls these methods; see there for the arguments."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from .pattern import Pattern
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .describe import Pattern
 
 _MONTHS = (
     "",
@@ -77,7 +80,7 @@ class English:
         return self.seconds(seconds) + ("" if seconds.step else " of every minute")
 
     def pattern_of_day(self, minutes: Pattern, hours: Pattern, seconds: str = "") -> str:
-        """More times of day than can be listed. `seconds`: the words of those that are not just second 0."""
+        """More times of day than are listed. seconds: their words, "" for second 0 only."""
         if minutes.numbers == (0,) and not seconds:
             if hours.step:
                 return _every("hour", hours) + (f" from {hours.start:02}:00" if hours.start else "")
@@ -119,7 +122,7 @@ class English:
         return "on " + _list(words)
 
     def weekdays(self, weekdays: Pattern, special: Sequence[str], one_of: bool) -> str:
-        """`one_of`: as what a day of the month must be besides."""
+        """one_of: the day of the month has to match as well ("on day 13 when it is Friday")."""
         if weekdays.run:
             words = [f"{_WEEKDAYS[weekdays.run[0]]} to {_WEEKDAYS[weekdays.run[1]]}"]
         else:

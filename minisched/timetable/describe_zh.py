@@ -1,11 +1,14 @@
-"""The words of a schedule in Chinese. What each method is given stands in `words`."""
+"""Schedules in Chinese. `describe` calls these methods; see there for the arguments."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from .pattern import Pattern
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .describe import Pattern
 
 _WEEKDAYS = ("周日", "周一", "周二", "周三", "周四", "周五", "周六")
 _NTH = {"1": "一", "2": "二", "3": "三", "4": "四", "5": "五"}
@@ -48,7 +51,7 @@ class Chinese:
         return self.seconds(seconds) if seconds.step else f"每分钟的{self.seconds(seconds)}"
 
     def pattern_of_day(self, minutes: Pattern, hours: Pattern, seconds: str = "") -> str:
-        """More times of day than can be listed. `seconds`: the words of those that are not just second 0."""
+        """More times of day than are listed. seconds: their words, "" for second 0 only."""
         if seconds:
             return f"{self._minutes_of_day(minutes, hours, '中的一分钟内')}，{seconds}"
         if minutes.numbers == (0,):
@@ -61,7 +64,7 @@ class Chinese:
         return self._minutes_of_day(minutes, hours)
 
     def _minutes_of_day(self, minutes: Pattern, hours: Pattern, within: str = "") -> str:
-        """`within`: said of minutes that lie apart, where the seconds in them follow."""
+        """within: added to minutes that are apart, if seconds follow."""
         if minutes.step:
             time = "每分钟" if minutes.step == 1 else f"每 {minutes.step} 分钟{within}"
             if hours.run and hours.step != 1:
@@ -97,7 +100,7 @@ class Chinese:
         return "{month}" + "、".join(words)
 
     def weekdays(self, weekdays: Pattern, special: Sequence[str], one_of: bool) -> str:
-        """`one_of`: as what a day of the month must be besides."""
+        """one_of: the day of the month has to match as well ("on day 13 when it is Friday")."""
         if weekdays.run:
             words = [f"{_WEEKDAYS[weekdays.run[0]]}至{_WEEKDAYS[weekdays.run[1]]}"]
         else:
@@ -122,7 +125,7 @@ class Chinese:
         if months and "{month}" not in words:
             return f"{months}的{words}"
         text = words.replace("{month}", f"{months or '每月'} ")
-        return re.sub(r"月 (?=\D)", "月", text)  # a blank between a character and a digit only
+        return re.sub(r"月 (?=\D)", "月", text)  # keep the blank only before a digit
 
     def interval(self, interval_s: int) -> str:
         words = []

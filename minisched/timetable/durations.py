@@ -1,19 +1,24 @@
-"""Durations: the texts of the config ("90s", "1d12h"), and a task's share of its jitter."""
+"""Durations and times as people write them ("90s", "2026-11-23T02:30"), and a task's share of its jitter."""
 
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone, tzinfo
 from typing import Union
 from zlib import crc32
 
 from minisched.model import LocalizedText
 
-LONGEST_S = 366 * 86400  # longer waits overflow the C library's; a schedule that rare is cron's to say (FAULTS, T7)
+MAX_DURATION_S = 366 * 86400  # longer waits overflow time.sleep and select; rarer schedules are written as cron fields
 RULE = LocalizedText('a duration such as 300 or "5m"', '时长，如 300 或 "5m"')
 
 _NUMBER = r"([0-9]{1,12}(?:\.[0-9]{1,9})?)"
 _TEXT = re.compile(rf"(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?")
 _UNITS_S = (86400, 3600, 60, 1)
+# Written out, to be the same on every Python: `fromisoformat` accepts more from 3.11 on.
+_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(?:(:\d\d)(?:[.,](\d{1,9}))?)?(?:([Zz])|([+-]\d\d):?(\d\d))?)?", re.ASCII
+)
 
 
 class DurationError(ValueError):
@@ -36,7 +41,7 @@ def parse_duration(value: Union[str, int, float]) -> float:
         value = sum(float(number) * unit for number, unit in zip(found.groups(), _UNITS_S) if number)
     elif isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:  # `not >=`: NaN too
         raise DurationError(RULE)
-    if value > LONGEST_S:
+    if value > MAX_DURATION_S:
         raise DurationError(RULE.then(LocalizedText(", of at most 366 days", "，最长 366 天")))
     return float(value)
 
@@ -44,7 +49,7 @@ def parse_duration(value: Union[str, int, float]) -> float:
 def format_duration(seconds: float) -> str:
     """The canonical text of a finite duration, to the millisecond: 90 is "1m30s", 129600 "1d12h", 0 "0s".
 
-    `parse_duration` reads it back; a negative duration, which only a stepped clock makes, begins with "-".
+    `parse_duration` reads it back, unless it is negative ("-5s"): only a clock that was set back makes such durations.
     """
     milliseconds = round(abs(seconds) * 1000)
     whole, fraction = divmod(milliseconds, 1000)
@@ -58,12 +63,37 @@ def format_duration(seconds: float) -> str:
 
 
 def jitter_offset(task_id: str, due: int, jitter_s: float) -> float:
-    """The delay of one task's start at one due time: a fixed share in [0, jitter_s).
+    """The delay of one task's start at one due time, in [0, jitter_s).
 
-    By hash, not by chance: the same on every host and after every restart, spread evenly over tasks and over
-    due times. CRC-32 is linear, so ids that differ in a digit land in a pattern; the multiplication breaks it.
+    A hash, not a random number: the same on every host and after every restart, and evenly distributed over tasks and
+    due times. CRC-32 is linear, so that ids which differ in one digit would get regular delays; the multiplications
+    prevent that.
     """
     share = crc32(f"{due} {task_id}".encode())
     share = (share ^ share >> 15) * 0x2C1B3C6D & 0xFFFFFFFF
     share = (share ^ share >> 12) * 0x297A2D39 & 0xFFFFFFFF
     return (share ^ share >> 15) / 2**32 * jitter_s
+
+
+def parse_time(text: str, zone: tzinfo) -> float:
+    """An ISO 8601 date or time, in `zone` unless it has an offset of its own, as seconds since 1970. Raises ValueError.
+
+    An ambiguous local time means its first occurrence; a skipped one is read with the offset in force before the change
+    (PEP 495).
+    """
+    match = _TIME.fullmatch(text.strip())
+    try:
+        if match is None:
+            raise ValueError
+        date, minutes, seconds, fraction, utc, hours_off, minutes_off = match.groups()
+        moment = datetime.fromisoformat(
+            f"{date}T{minutes or '00:00'}{seconds or ':00'}.{(fraction or '')[:6]:0<6}"
+            + ("+00:00" if utc else f"{hours_off}:{minutes_off}" if hours_off else "")
+        )
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=zone)
+        return moment.astimezone(timezone.utc).timestamp()
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f'"{text}" is no time; expected ISO 8601 such as 2026-11-23T02:30 or 2026-11-23T02:30+08:00'
+        ) from None

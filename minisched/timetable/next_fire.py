@@ -1,8 +1,15 @@
-"""The instants at which schedules are due: rules 5 to 9 of section 13, on top of the search on the wall clock.
+"""The instants at which schedules are due, in a time zone.
 
-Instants are seconds since the epoch in UTC, so that a repeated hour has two of each, in order. Between two changes of
-offset an instant is a wall time minus the offset; a change adds the two rules of Debian's cron for fixed times:
-what it leaps over runs once at the change, what it repeats does not run again.
+Between two changes of a zone's offset an instant is a wall time minus the offset, so that the search on the wall clock
+(`calendar`) is enough. At a change of up to 3 hours the rules of Debian's cron hold:
+
+- Schedules with fixed times (`CronSchedule.fixed`): if the change skips a matching time, the schedule is due once at
+  the change; a time that the clock shows twice is due only the first time.
+- Other schedules (`*/10 * * * *`) are due whenever the wall clock shows a matching time: not in a skipped hour, and
+  twice in a repeated one.
+- `@every` counts seconds since 1970 and `@at` with an offset is an instant: both ignore changes.
+
+A larger change is a correction of the zone (a country that moved over the date line): nothing is caught up.
 """
 
 from __future__ import annotations
@@ -14,23 +21,22 @@ from itertools import combinations
 from math import floor
 from typing import Optional
 
+from .calendar import count_walls, first_wall
 from .schedule import AtSchedule, CronSchedule, EverySchedule, Schedule
-from .search import count_walls, first_wall
 from .zones import Segment, first_instant_of, segment_at
 
-# Clocks can show anything (a dead battery, a broken driver): outside of the years 5 to 9986, which datetime can still
-# convert in any zone, nothing is due.
+# A broken clock can show any year. datetime converts the years 5 to 9986 in any zone; outside of them nothing is due.
 FIRST_INSTANT = -62_000_000_000
 LAST_INSTANT = 253_000_000_000
 
-MOST_INTERSECTED = 6  # 63 intersections for six schedules; the number doubles with each, and nobody writes seven
+MAX_INTERSECTED = 6  # 63 intersections for six schedules; the number doubles with each one more
 
 
 def next_fire(schedule: Schedule, after: float, zone: tzinfo) -> Optional[int]:
-    """The first due instant strictly later than `after`; None: never again.
+    """The first due instant strictly later than `after`; None: never again, or `@reboot`, which is not due by time.
 
-    It depends on the arguments and the zone data only: stepping from each answer to the next gives one series,
-    wherever it begins. `@reboot` is not due by time: None.
+    The result depends on the arguments and the zone data only: stepping from one due time to the next gives the same
+    series from any starting point.
     """
     if not after < LAST_INSTANT:
         return None
@@ -49,7 +55,7 @@ def _next_cron(schedule: CronSchedule, instant: int, zone: tzinfo) -> Optional[i
     while instant < LAST_INSTANT:
         segment = segment_at(zone, instant)
         if schedule.fixed:
-            if instant == segment.start and _leapt_over(schedule, segment):
+            if instant == segment.start and _is_skipped(schedule, segment):
                 return instant
             instant = max(instant, segment.repeat_end)
         wall = first_wall(schedule, instant + segment.offset)
@@ -61,8 +67,8 @@ def _next_cron(schedule: CronSchedule, instant: int, zone: tzinfo) -> Optional[i
     return None
 
 
-def _leapt_over(schedule: CronSchedule, segment: Segment) -> bool:
-    """Does the schedule name a wall time that the change at the segment's start leapt over?"""
+def _is_skipped(schedule: CronSchedule, segment: Segment) -> bool:
+    """Whether the change at the segment's start skips a wall time that the schedule matches."""
     if not segment.skipped:
         return False
     first_shown = segment.start + segment.offset
@@ -77,7 +83,7 @@ def next_of(schedules: Sequence[Schedule], after: float, zone: tzinfo) -> Option
 
 
 def fires_between(schedules: Sequence[Schedule], after: float, until: float, zone: tzinfo, limit: int) -> list[int]:
-    """The first `limit` due instants in (after, until], ascending; one for an instant at which several are due."""
+    """The first `limit` due instants in (after, until], ascending and distinct."""
     found: list[int] = []
     for due in _series(schedules, after, until, zone):
         if len(found) >= limit:
@@ -86,22 +92,27 @@ def fires_between(schedules: Sequence[Schedule], after: float, until: float, zon
     return found
 
 
+def next_fires(schedules: Sequence[Schedule], after: float, zone: tzinfo, count: int) -> list[int]:
+    """The next `count` due instants after `after`, ascending; fewer where the schedules end."""
+    return fires_between(schedules, after, LAST_INSTANT, zone, count)
+
+
 def latest_fires(schedules: Sequence[Schedule], after: float, until: float, zone: tzinfo, limit: int) -> list[int]:
-    """The last `limit` due instants in (after, until], ascending; one for an instant at which several are due."""
+    """The last `limit` due instants in (after, until], ascending and distinct."""
     if limit <= 0:
         return []
     found: set[int] = set()
     for schedule in set(schedules):
-        # The union's newest are among the newest of each.
+        # The latest of the union are among the latest of each.
         start = _start_of_latest(schedule, after, until, zone, limit)
         found.update(_series([schedule], start, until, zone))
     return sorted(found)[-limit:]
 
 
 def _start_of_latest(schedule: Schedule, after: float, until: float, zone: tzinfo, limit: int) -> float:
-    """An instant in [after, until] with the last `limit` fires behind it and few more.
+    """An instant in [after, until] after which lie the last `limit` due times and few more.
 
-    Spans double backwards from `until` until one holds enough; the last doubling is then cut by halves.
+    The span before `until` is doubled until it holds enough; bisection then shortens the last doubling.
     """
     span = 1
     while until - span > after and count_fires([schedule], until - span, until, zone) < limit:
@@ -119,14 +130,14 @@ def _start_of_latest(schedule: Schedule, after: float, until: float, zone: tzinf
 def count_fires(schedules: Sequence[Schedule], after: float, until: float, zone: tzinfo) -> int:
     """The number of instants in (after, until] at which any of the schedules is due.
 
-    Cron schedules, and a single one of the others, are counted by arithmetic, at a cost of the months and changes of
-    offset of the span; `@every` and `@at` beside others are gone through one by one.
+    Up to MAX_INTERSECTED cron schedules, or one `@every`, are counted by arithmetic, at a cost that grows with the
+    months and changes of offset in the span. Other combinations are stepped through.
     """
     if not after < until:
         return 0
     distinct = list(set(schedules))
     crons = [schedule for schedule in distinct if isinstance(schedule, CronSchedule)]
-    if len(crons) == len(distinct) <= MOST_INTERSECTED:
+    if len(crons) == len(distinct) <= MAX_INTERSECTED:
         start, stop = (floor(min(max(time, FIRST_INSTANT), LAST_INSTANT)) + 1 for time in (after, until))
         return _count_crons(crons, start, stop, zone)
     if len(distinct) == 1 and isinstance(distinct[0], EverySchedule):
@@ -143,9 +154,9 @@ def _count_crons(schedules: list[CronSchedule], instant: int, stop: int, zone: t
     while instant < stop:
         segment = segment_at(zone, instant)
         end = min(segment.end, stop)
-        if instant == segment.start and any(s.fixed and _leapt_over(s, segment) for s in schedules):
+        if instant == segment.start and any(s.fixed and _is_skipped(s, segment) for s in schedules):
             total += 1
-            instant += 1  # whatever else is due at this very instant makes one run with it
+            instant += 1  # a schedule that is due at this instant too is the same due time
         repeated = min(max(instant, segment.repeat_end), end)
         total += _count_union(wildcards, instant + segment.offset, repeated + segment.offset)
         total += _count_union(schedules, repeated + segment.offset, end + segment.offset)
@@ -154,7 +165,7 @@ def _count_crons(schedules: list[CronSchedule], instant: int, stop: int, zone: t
 
 
 def _count_union(schedules: list[CronSchedule], start: int, stop: int) -> int:
-    """The number of wall times in [start, stop) that any of the schedules names, by inclusion and exclusion."""
+    """The number of wall times in [start, stop) that any of the schedules matches, by inclusion and exclusion."""
     if start >= stop:
         return 0
     total, sign = 0, 1
@@ -165,7 +176,7 @@ def _count_union(schedules: list[CronSchedule], start: int, stop: int) -> int:
 
 
 def _series(schedules: Sequence[Schedule], after: float, until: float, zone: tzinfo) -> Iterator[int]:
-    """The due instants in (after, until] of all the schedules together, ascending and distinct."""
+    """The due instants of all schedules in (after, until], ascending and distinct."""
     last = None
     for due in merge(*(_series_of_one(schedule, after, until, zone) for schedule in set(schedules))):
         if due != last:

@@ -1,6 +1,6 @@
-"""Schedule texts to schedules: rules 1 to 4 and 10 of section 13, read strictly.
+"""Schedule texts to schedules, read strictly.
 
-What is not in the rules is an error, for a schedule misread in silence is a task that does not run.
+A text that is not clearly a schedule is an error: a schedule misread in silence is a task that does not run.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from .schedule import (
     lowest,
 )
 
-LONGEST_TEXT = 1000
-LAST_YEAR = 9000  # of an @at: the calendar must go on a while after it, in any zone
+MAX_CHARACTERS = 1000
+LAST_YEAR = 9000  # of `@at`: datetime ends with 9999, and a search looks some years ahead
 MACROS = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -90,10 +90,10 @@ def parse_schedule(text: str) -> Schedule:
     """
     if not isinstance(text, str):
         raise _wrong(f'{text!r} is not a text; expected such as "30 2 * * *"', f'{text!r} 不是文本；应如 "30 2 * * *"')
-    if len(text) > LONGEST_TEXT:
+    if len(text) > MAX_CHARACTERS:
         raise _wrong(
-            f"the text has {len(text)} characters; at most {LONGEST_TEXT} are allowed",
-            f"文本有 {len(text)} 个字符；最多允许 {LONGEST_TEXT} 个",
+            f"the text has {len(text)} characters; at most {MAX_CHARACTERS} are allowed",
+            f"文本有 {len(text)} 个字符；最多允许 {MAX_CHARACTERS} 个",
         )
     text = text.strip(" \t")
     strange = _STRANGE.search(text)
@@ -190,10 +190,10 @@ def _parse_cron(text: str, expression: str) -> CronSchedule:
         special_weekdays=weekdays[1],
         either=either,
         fixed=not (parts[1].startswith("*") or parts[2].startswith("*")),
-        opening_s=lowest(hours) * 3600 + lowest(minutes) * 60 + lowest(seconds),
+        first_second=lowest(hours) * 3600 + lowest(minutes) * 60 + lowest(seconds),
         every_day=months == ALL_MONTHS and (any(whole) if either else all(whole)),
     )
-    # The gaps of the calendar are shorter than the horizon (`days`), so that any day will do to look from.
+    # The longest gap of the calendar is shorter than the horizon of next_day: the result is the same from any day.
     if not schedule.every_day and next_day(schedule, 0) is None:
         days_text = " ".join(parts[3:])
         never = LocalizedText(
@@ -217,7 +217,7 @@ def _within(text: str, words: LocalizedText) -> ScheduleError:
 
 @lru_cache(maxsize=1024)  # ten thousand schedules are made of a few hundred different fields
 def _parse_field(index: int, text: str) -> tuple[int, tuple[str, ...]]:
-    """The numbers of one field as a mask, and the items that name days in another way, as `days` reads them."""
+    """The numbers of one field as a mask, and the items of the day dialect, as `calendar` reads them."""
     field = _FIELDS[index]
     if text == "?" and (field is _DAY or field is _WEEKDAY):
         text = "*"

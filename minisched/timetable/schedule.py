@@ -1,7 +1,7 @@
-"""What a schedule is once its text has been read: small, immutable values, one class per kind.
+"""Parsed schedules: small, immutable values, one class per kind.
 
-A schedule is its text: two schedules of one text are equal, and pickling one keeps the text only. Sets of numbers
-are bit masks (bit 5 of `minutes` is minute 5): ten thousand schedules fit in some megabytes, and a search is shifts.
+Two schedules with the same text are equal, and pickling one keeps the text only. Sets of numbers are bit masks (bit 5
+of `minutes` is minute 5): ten thousand schedules fit in a few megabytes, and a search is a few shifts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ALL_WEEKDAYS = (1 << 7) - 1  # bit 0 is Sunday
 
 
 def lowest(mask: int) -> int:
-    """The least number in a mask that holds one."""
+    """The lowest number in a mask that is not empty."""
     return (mask & -mask).bit_length() - 1
 
 
@@ -51,10 +51,10 @@ class Schedule:
             object.__setattr__(self, name, value)
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a schedule cannot be changed: {name}")
+        raise AttributeError(f"a schedule is immutable: {name}")
 
     def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"a schedule cannot be changed: {name}")
+        raise AttributeError(f"a schedule is immutable: {name}")
 
     def __eq__(self, other: object) -> bool:
         return self.text == other.text if isinstance(other, Schedule) else NotImplemented
@@ -66,31 +66,33 @@ class Schedule:
         return f"parse_schedule({self.text!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from .parser import parse_schedule  # parse imports this module
+        from .parser import parse_schedule  # parser imports this module
 
         return parse_schedule, (self.text,)
 
 
 class CronSchedule(Schedule):
-    """Due when the wall clock of its zone shows one of the named times (section 13 of the specification).
+    """Due when the wall clock of its zone shows a matching time.
 
     Masks: `seconds` (second 0 only, for five fields), `minutes`, `hours`, `days`, `months`, `weekdays`.
     `special_days` and `special_weekdays` hold the items a mask cannot: "L", "LW", "15W"; "L5", "5#3".
-    `either`: both day fields are restricted and none begins with `*`, so one of them is enough (rule 4).
-    `fixed`: neither minute nor hour begins with `*`, which decides what a change of offset does (rule 6).
-    `every_day`: no field restricts the day, so a search need not look at the calendar.
-    `opening_s`: the first time of a due day, as a second of that day; most searches end with it.
+    `either`: both day fields are restricted and neither begins with `*`: a day is due if one of them matches. Else both
+    have to match.
+    `fixed`: neither minute nor hour begins with `*`: such a schedule runs once for a time that a change of offset
+    skips, and not again for a time that it repeats.
+    `every_day`: no field restricts the day, so that a search can skip the calendar.
+    `first_second`: the first due second of a due day; most searches end there.
     """
 
     __slots__ = (
         "days",
         "either",
         "every_day",
+        "first_second",
         "fixed",
         "hours",
         "minutes",
         "months",
-        "opening_s",
         "seconds",
         "special_days",
         "special_weekdays",
@@ -108,7 +110,7 @@ class CronSchedule(Schedule):
     either: bool
     fixed: bool
     every_day: bool
-    opening_s: int
+    first_second: int
 
     def __init__(self, text: str, **fields: Any) -> None:
         self._set(text=text, **fields)
@@ -126,7 +128,7 @@ class EverySchedule(Schedule):
 
 
 class AtSchedule(Schedule):
-    """Due once. `moment` is an instant where the text had an offset (`absolute`), else a wall time as if in UTC."""
+    """Due once. `moment` is an instant if the text has an offset (`absolute`), else a wall time, counted as in UTC."""
 
     __slots__ = ("absolute", "moment")
     kind = "at"
@@ -138,7 +140,7 @@ class AtSchedule(Schedule):
 
 
 class RebootSchedule(Schedule):
-    """Due once per boot of the machine. No instant of it is known beforehand: the engine sees to it."""
+    """Due once per boot of the machine. It has no instants that can be computed; the engine starts it."""
 
     __slots__ = ()
     kind = "reboot"

@@ -1,7 +1,7 @@
 """Time zones: names to zones, and a zone's offset as a table of segments.
 
-`zoneinfo` answers one instant at a time (1.3 us) and hides its table of changes. A search asks for the offset over and
-over, so the changes are found once, by probing, and kept: a lookup then is a bisection of a short list.
+`zoneinfo` gives the offset of one instant (1.3 us) and hides its table of changes. A search needs many offsets, so the
+changes are found once, by probing, and cached: a lookup is then a bisection of a short list.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import NamedTuple
 from minisched.model import LocalizedText, UserError
 
 DAY_S = 86400
-LARGEST_CHANGE_S = 3 * 3600  # rule 9: a larger change of offset is a correction, for which nothing is made up
+MAX_CHANGE_S = 3 * 3600  # a larger change of offset is a correction of the zone: nothing is caught up for it
 
 # A table spans 388 days. The closest two changes in tzdata are 3.98 days apart (Africa/Freetown 1939; 6.9 days since
-# 1970), so a probe every 3 days sees each. It begins 2 days early: the largest change is 24 h (Pacific/Apia 2011),
-# and whoever asks about an instant just after a change must find that change in the same table.
+# 1970), so a probe every 3 days finds each. A table begins 2 days early, because a lookup just after a change needs
+# that change in the same table; the largest change is 24 h (Pacific/Apia 2011).
 TABLE_BITS = 25
 PROBE_S = 3 * DAY_S
 MARGIN_S = 2 * DAY_S
@@ -33,14 +33,14 @@ _NAME = re.compile(r"[A-Za-z0-9_+-]{1,40}(?:/[A-Za-z0-9_+-]{1,40}){0,3}")
 
 
 class ZoneError(UserError):
-    """An unknown time zone, or a machine without time zone data; the message says the way out."""
+    """An unknown time zone, or a machine without time zone data; the message says how to fix it."""
 
 
 class Segment(NamedTuple):
     """A span [start, end) of instants with one offset: wall time = instant + offset, all in seconds.
 
-    `skipped`: how much wall time the change at `start` leapt over, 0 if none (or more than rule 9 allows).
-    `repeat_end`: up to this instant the wall clock shows times it has shown before; `start` if it does not.
+    `skipped`: the wall time that the change at `start` skips; 0 if none, or more than MAX_CHANGE_S.
+    `repeat_end`: until this instant the wall clock shows times that it has shown before; `start` if there are none.
     """
 
     start: int
@@ -51,7 +51,7 @@ class Segment(NamedTuple):
 
 
 def segment_at(zone: tzinfo, instant: int) -> Segment:
-    """The segment that holds `instant`. A segment may also end, without a change, where a table does."""
+    """The segment that holds `instant`. A segment also ends at the end of a table, without a change."""
     starts, segments = _table(zone, instant >> TABLE_BITS)
     return segments[bisect_right(starts, instant) - 1]
 
@@ -75,7 +75,7 @@ def _table(zone: tzinfo, number: int) -> tuple[list[int], list[Segment]]:
     segments = [Segment(starts[0], 0, offsets[0], 0, starts[0])]
     for start, offset in zip(starts[1:], offsets[1:]):
         change = offset - segments[-1].offset
-        known = abs(change) <= LARGEST_CHANGE_S
+        known = abs(change) <= MAX_CHANGE_S
         skipped = change if known and change > 0 else 0
         repeated = -change if known and change < 0 else 0
         segments.append(Segment(start, 0, offset, skipped, start + repeated))
@@ -93,7 +93,7 @@ def _offset_at(zone: tzinfo, instant: int) -> int:
 def first_instant_of(zone: tzinfo, wall: int) -> int:
     """The first instant at which the zone's clock shows `wall` (seconds since 1970-01-01T00:00 by that clock).
 
-    For a wall time that a change leaps over, however far: the first instant after the change.
+    For a wall time that a change skips: the first instant after the change.
     """
     local = (_EPOCH + timedelta(seconds=wall)).replace(tzinfo=zone)  # fold=0: the first pass; in a gap, as before it
     offset = local.utcoffset()
@@ -106,18 +106,18 @@ def first_instant_of(zone: tzinfo, wall: int) -> int:
 def load_zone(name: str) -> tzinfo:
     """The time zone of an IANA name. Raises ZoneError, with a suggestion where one is near.
 
-    "UTC" needs no time zone data: `ZoneInfo("UTC")` fails on a machine without it (FAULTS, T5).
+    "UTC" needs no time zone data: `ZoneInfo("UTC")` fails on a machine without such data.
     """
     if name in ("UTC", "Etc/UTC"):
         return timezone.utc
-    # No file but a zone's: "../x", "/etc/passwd"; nor the "right/" copies, which count leap seconds.
+    # ZoneInfo would open "../x" and "/etc/passwd"; the "right/" copies of zones count leap seconds.
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name.startswith(("right/", "posix/")):
         raise ZoneError(LocalizedText(f"{name!r} is not a time zone name; ", f"{name!r} 不是时区名；").then(_EXAMPLES))
-    from zoneinfo import ZoneInfo  # 4 ms that `minisched --help` does without
+    from zoneinfo import ZoneInfo  # imported here: 4 ms, which `minisched --help` does not need
 
     try:
         return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # not found (a KeyError), not a zone's file ("leapseconds"), a folder
+    except (KeyError, ValueError, OSError):  # not found (KeyError), another file ("leapseconds"), a folder
         raise ZoneError(_why_unknown(name)) from None
 
 

@@ -1,4 +1,4 @@
-"""The rules of section 13, read a second time and as plainly as can be: the oracle of the timetable's tests.
+"""The rules of due times, written a second time and as plainly as possible: the oracle of the timetable's tests.
 
 It walks over every minute (or second) of a window, asks zoneinfo what the clock shows, and compares it with sets of
 numbers. It shares no code with `minisched.timetable`.

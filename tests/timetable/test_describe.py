@@ -189,5 +189,5 @@ def test_a_text_that_is_no_schedule_has_no_words():
 
 
 def test_an_unknown_language_is_refused():
-    with pytest.raises(ValueError, match="no words in 'xx'; expected one of en, zh"):
+    with pytest.raises(ValueError, match="unknown language 'xx'; expected one of en, zh"):
         describe("* * * * *", "xx")

@@ -17,6 +17,7 @@ from minisched.timetable import (
     latest_fires,
     load_zone,
     next_fire,
+    next_fires,
     next_of,
     parse_schedule,
 )
@@ -320,6 +321,7 @@ def test_an_interval_is_due_at_its_multiples_since_the_epoch():
     assert next_fire(every, -1, timezone.utc) == 0
     assert fires_between([every], 0, 270, timezone.utc, 9) == [90, 180, 270]
     assert count_fires([every], 0, 1.8e9, timezone.utc) == 20_000_000
+    assert next_fires([every], 0, timezone.utc, 3) == [90, 180, 270]
     assert latest_fires([every], 0, 1.8e9, timezone.utc, 2) == [1_799_999_910, 1_800_000_000]
 
 
@@ -430,3 +432,10 @@ def test_croniter_is_imported_for_the_day_dialect_only():
         "next_fire(parse_schedule('0 0 L * *'), 0, load_zone('UTC')); assert 'croniter' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_next_due_times_of_several_schedules_are_distinct_and_end_with_them():
+    schedules = [parse_schedule(text) for text in ("@at 1970-01-01T00:01Z", "@at 1970-01-01T00:02Z", "@every 60s")]
+    assert next_fires(schedules, 0, timezone.utc, 3) == [60, 120, 180]
+    assert next_fires(schedules[:2], 0, timezone.utc, 3) == [60, 120]
+    assert next_fires([], 0, timezone.utc, 3) == next_fires(schedules, 0, timezone.utc, 0) == []
