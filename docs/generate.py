@@ -18,9 +18,10 @@ from minisched.api.openapi import ALWAYS, WITH_A_BODY
 from minisched.api.routes import OPEN, PUBLIC, ROOT_TOO, ROUTES
 from minisched.api.schemas import SCHEMAS
 from minisched.config.containers import Field, Table
-from minisched.config.fields import DOCUMENT, SETTINGS
 from minisched.config.notify_fields import CHANNEL, RULE, TEMPLATE_VARIABLES
+from minisched.config.settings_fields import SETTINGS
 from minisched.config.task_fields import LIMITS, RETRY, TASK
+from minisched.config.validate import DOCUMENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

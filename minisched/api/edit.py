@@ -12,8 +12,8 @@ from minisched.api.errors import Refused, problem_json
 from minisched.api.message import Response
 from minisched.api.routes import BASE
 from minisched.config import check_task, json_schema
-from minisched.config.form import form_fields
-from minisched.config.secrets import effective_task, masked, unmasked
+from minisched.config.exports import form_fields
+from minisched.config.secrets import effective_task, redact, restore
 from minisched.config.task_fields import TASK
 from minisched.model import LocalizedText, Problem
 
@@ -27,7 +27,7 @@ def read(call: Call) -> Response:
     text = read_text(call.ports)
     found = text.task(view.task.task_id)
     [card] = cards_of(call.ports, [view])
-    own, effective = compact(None if found is None else masked(found)), compact(effective_task(view.task))
+    own, effective = compact(None if found is None else redact(found)), compact(effective_task(view.task))
     body = b'{"card":%b,"config":%b,"effective":%b}' % (card.data, own, effective)
     return Response(200, body, headers=(("ETag", text.etag),) if text.hash else ())
 
@@ -123,7 +123,7 @@ def _found(text: ConfigText, task_id: str) -> dict[str, Any]:
 
 def _restored(task: Any, before: Any, text: ConfigText) -> dict[str, Any]:
     """The task with the secrets of before where it has stars. Raises Refused."""
-    restored, faults = unmasked(task, before, text.defaults)
+    restored, faults = restore(task, before, text.defaults)
     if faults:
         raise invalid([fault.problem("", "tasks/config.json") for fault in faults])
     fields: dict[str, Any] = restored
@@ -161,7 +161,7 @@ def _problems_of_task(task: Any, call: Call) -> list[Problem]:
     if not isinstance(task, dict):
         return check_task(task)
     before = text.task(str(task.get("task_id")))
-    restored, faults = unmasked(task, before, text.defaults)
+    restored, faults = restore(task, before, text.defaults)
     if faults:
         return [fault.problem("", "tasks/config.json") for fault in faults]
     others = [restored if one is before else one for one in text.document["tasks"]]

@@ -9,7 +9,7 @@ from minisched.api.call import ask, compact, history, json_answer, page_bytes, t
 from minisched.api.cards import run_json
 from minisched.api.errors import Refused
 from minisched.api.message import Response
-from minisched.config.problems import Reading, Wrong, expected
+from minisched.config.problems import ParseContext, ValidationError, expected
 from minisched.config.task_fields import TASK_ENV_NAME
 from minisched.model import LocalizedText, RunTask, StopRun, TaskExecution
 
@@ -84,8 +84,8 @@ def _env(value: Any) -> dict[str, str]:
         )
     for name, text in value.items():
         try:
-            TASK_ENV_NAME.read(name, Reading(), None)
-        except Wrong:
+            TASK_ENV_NAME.read(name, ParseContext(), None)
+        except ValidationError:
             why = LocalizedText("the name: ", "名称：").then(expected(TASK_ENV_NAME.rule))
             raise bad_body(pointed(place, name), why) from None
         if not isinstance(text, str):

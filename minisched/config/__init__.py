@@ -1,9 +1,17 @@
 """The config: one table of fields; bytes to a `Config` with every problem at once; schema, atomic save."""
 
-from .file import ConfigError, check_permissions, load_config, read_config
+from .exports import json_schema
+from .file import (
+    ConfigChanged,
+    ConfigError,
+    check_permissions,
+    config_hash,
+    load_config,
+    read_config,
+    save_config,
+    sweep_temporaries,
+)
 from .notify_fields import TEMPLATE_VARIABLES
-from .save import ConfigChanged, config_hash, save_config, sweep_temporaries
-from .schema import json_schema
 from .strict_json import parse_json
 from .validate import check_document, check_task, parse_config, parse_document
 

@@ -1,15 +1,24 @@
-"""The config file itself: its bytes, who may write it, the config of it."""
+"""The config file: read, checked for who can write it, and written atomically."""
 
 from __future__ import annotations
 
+import json
 import os
 import stat
-from typing import Optional
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.model import Config, LocalizedText, Problem
 
 from .strict_json import MAX_BYTES
 from .validate import CONFIG_FILE, parse_config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BACKUP = ".bak"
+NEW_FILE_MODE = 0o640  # as the logs: the group may read; a config may hold passwords
 
 
 class ConfigError(Exception):
@@ -18,6 +27,10 @@ class ConfigError(Exception):
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
+
+
+class ConfigChanged(Exception):
+    """The file is not the one that was read: somebody changed it by hand. Nothing was written."""
 
 
 def read_config(path: str) -> bytes:
@@ -51,7 +64,7 @@ def check_permissions(path: str) -> list[Problem]:
     """Who else could write the config: its file, its folder and the home (and of a symlink what it points to).
 
     Whoever can write it can run commands as the engine's user. Each must belong to this user or to root, and must not
-    be writable by everyone. What cannot be looked at is no problem here: reading it will tell.
+    be writable by everyone. What cannot be looked at is no problem here: context it will tell.
     """
     problems = []
     target = os.path.realpath(path)
@@ -108,3 +121,119 @@ def _no_file(mode: int) -> LocalizedText:
     elif stat.S_ISFIFO(mode):
         what = LocalizedText("a FIFO", "命名管道")
     return LocalizedText(f"is {what.en}; expected a regular file", f"这是{what.zh}；应为普通文件")
+
+
+def config_hash(data: bytes) -> str:
+    """What `save_config` knows a file by: the SHA-256 of its bytes, in hex."""
+    try:
+        digest = import_module("_sha2" if sys.version_info >= (3, 12) else "_sha256").sha256(data)
+    except ImportError:
+        digest = import_module("hashlib").sha256(data)  # libcrypto: 4 MB, for the same result
+    return str(digest.hexdigest())
+
+
+def save_config(path: str, document: Mapping[str, Any], *, expected_hash: Optional[str], files: Any = os) -> str:
+    """Write the document, a valid one, to the file at `path`; the new file's hash.
+
+    expected_hash: of the bytes the document was made from; None writes whatever is there. files: `os`, or what a test
+    puts in its place. Order of keys and tasks, mode and owner are kept, a symlink stays and its target is written; the
+    file of before is kept beside it as `.bak`. A document that is there already is not written again.
+
+    Raises ConfigChanged; ConfigError where the file would be too large to be read again; OSError as it comes. After
+    each the file is a whole one, the old one or (where only the last step failed) the new one, and no temporary is
+    left. After a crash one may be: see `sweep_temporaries`.
+    """
+    data = (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    if len(data) > MAX_BYTES:
+        words = LocalizedText(
+            f"would have {len(data)} bytes; at most {MAX_BYTES} are allowed",
+            f"将有 {len(data)} 字节；最多允许 {MAX_BYTES} 字节",
+        )
+        raise ConfigError([Problem("", words, CONFIG_FILE)])
+    target = os.path.realpath(path)  # a rename onto a symlink would replace the link
+    folder = os.path.dirname(target)
+    old = _read(target, files)
+    _refuse_changed(old, expected_hash)
+    if data == old:
+        return config_hash(data)
+    like = None if old is None else files.stat(target)
+    temporaries: list[str] = []
+    try:
+        fresh = _write_temporary(folder, data, like, temporaries, files)
+        if old is not None:
+            # A copy, not a hard link: vfat has none, and an editor may write into the old file as it is.
+            copy = _write_temporary(folder, old, like, temporaries, files)
+            files.rename(copy, target + BACKUP)
+        _refuse_changed(_read(target, files), expected_hash)  # again, as late as can be
+        files.rename(fresh, target)
+    except BaseException:
+        for temporary in temporaries:
+            try:
+                files.unlink(temporary)
+            except OSError:
+                pass  # renamed already; or the disk fails altogether, and the first error tells
+        raise
+    _sync_folder(folder, files)
+    return config_hash(data)
+
+
+def sweep_temporaries(folder: str) -> list[str]:
+    """Remove what a save that was killed left in the config's real folder; the names. Only under the home's lock, for a
+    save at work has such a file too. Raises OSError."""
+    strays = [name for name in os.listdir(folder) if name.startswith(".config.") and name.endswith(".tmp")]
+    for name in strays:
+        os.unlink(os.path.join(folder, name))
+    return strays
+
+
+def _refuse_changed(data: Optional[bytes], expected_hash: Optional[str]) -> None:
+    if expected_hash is not None and (data is None or config_hash(data) != expected_hash):
+        raise ConfigChanged("the config file was changed since it was read")
+
+
+def _read(path: str, files: Any) -> Optional[bytes]:
+    try:
+        fd = files.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        data = b""
+        while block := files.read(fd, MAX_BYTES):
+            data += block
+        return data
+    finally:
+        files.close(fd)
+
+
+def _write_temporary(
+    folder: str, data: bytes, like: Optional[os.stat_result], temporaries: list[str], files: Any
+) -> str:
+    """A file with the data, on disk, with mode and owner of `like`; its path, which is noted before it exists."""
+    path = os.path.join(folder, f".config.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    temporaries.append(path)
+    fd = files.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        mode = NEW_FILE_MODE
+        if like is not None:
+            mode = like.st_mode & 0o777
+            try:
+                files.fchown(fd, like.st_uid, like.st_gid)
+            except PermissionError:
+                mode &= 0o700  # another user's file (root's): it becomes ours, and its group another one
+        files.fchmod(fd, mode)
+        left = memoryview(data)
+        while left:
+            left = left[files.write(fd, left) :]
+        files.fsync(fd)
+    finally:
+        files.close(fd)
+    return path
+
+
+def _sync_folder(folder: str, files: Any) -> None:
+    """Without it a power cut may bring the old name back."""
+    fd = files.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        files.fsync(fd)
+    finally:
+        files.close(fd)

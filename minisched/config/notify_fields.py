@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from minisched.model import Channel, LocalizedText, NotifyRule
 
 from .containers import Field, ListOf, MapOf, Table, Variants
-from .field_types import Bool, Choice, Duration, Integer, Kind
+from .field_types import PATH, Bool, Choice, Duration, FieldType, Integer, Name, SecretText, Template, Text
 from .problems import Fault, refusal
-from .texts import PATH, Name, SecretText, Template, Text
+from .strict_json import loads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .problems import Reading
+    from .problems import ParseContext
 
 TEMPLATE_VARIABLES = (
     "task_id",
@@ -37,6 +37,11 @@ TEMPLATE_VARIABLES = (
     "suppressed_count",
 )
 TRIGGERS = ("success", "business_failure", "technical_failure", "timeout", "missed", "skipped")
+# Kept as texts, and compiled where a template is rendered: a config without templates needs neither.
+VARIABLE = r"\{\{\s*(\w+)\s*\}\}"
+# The closing quote is optional, so that an unclosed string reaches to the end: else each quote in it would be tried as
+# the start of a string.
+STRING_OR_VARIABLE = r'(?s:("[^"\\]*(?:\\.[^"\\]*)*"?))|' + VARIABLE
 PRESETS = ("slack", "dingtalk", "feishu", "wecom", "ntfy")
 
 # RFC 5322 dot-atom at a host name or an address literal: what every server takes, and what nobody reads otherwise. Of
@@ -95,7 +100,7 @@ def name_and_address(sender: str) -> tuple[str, str]:
     return re.sub(r'\\(["\\])', r"\1", quoted) or name.strip(), alone or address
 
 
-class Command(Kind):
+class Command(FieldType):
     """What to run: a text for `/bin/sh -c`, or the list of a program and its arguments."""
 
     rule = LocalizedText(
@@ -109,18 +114,41 @@ class Command(Kind):
     text = Text(lines=True, most=100_000)  # the kernel takes 128 KiB in one argument
     arguments = ListOf(text, least=1)
 
-    def read(self, value: Any, reading: Reading, base: Any) -> Any:
-        command = self.arguments.read(value, reading, None) if isinstance(value, list) and value else value
+    def read(self, value: Any, context: ParseContext, base: Any) -> Any:
+        command = self.arguments.read(value, context, None) if isinstance(value, list) and value else value
         if isinstance(command, tuple):
             filled = command[0].strip()
         else:
-            filled = isinstance(value, str) and self.text.read(value, reading, None).strip()
+            filled = isinstance(value, str) and self.text.read(value, context, None).strip()
         if not filled:
             raise refusal(value, self.rule)
         return command
 
     def schema(self) -> dict[str, Any]:
         return {"anyOf": [{"type": "string", "minLength": 1}, self.arguments.schema()]}
+
+
+def media_type(headers: Mapping[str, object]) -> str:
+    """The media type that a channel's own headers name; "" where none does, or only the environment knows."""
+    found = [value for name, value in headers.items() if name.lower() == "content-type" and isinstance(value, str)]
+    return found[0].partition(";")[0].strip().lower() if found else ""
+
+
+def is_json(template: str, kinds: tuple[type, ...] = (dict, list)) -> bool:
+    """Whether a text is a template of JSON, of an object or array if not of another kind, wherever its variables stand
+    in it."""
+    try:
+        return isinstance(loads(re.sub(STRING_OR_VARIABLE, lambda found: found[1] or "0", template)), kinds)
+    except ValueError:
+        return False
+
+
+def is_broken(template: object, headers: Mapping[str, object]) -> bool:
+    """Whether a text is no JSON though its type says that all of it is. Types such as `application/x-ndjson` hold one
+    on each line."""
+    kind = media_type(headers)
+    whole = kind.endswith(("/json", "+json"))
+    return whole and isinstance(template, str) and not is_json(template, (object,))
 
 
 def _webhook(values: Mapping[str, Any]) -> list[Fault]:
@@ -130,17 +158,14 @@ def _webhook(values: Mapping[str, Any]) -> list[Fault]:
             "同时设置了 preset 和 body_template；只能设置其一",
         )
         return [Fault("", both)]
-    if values["headers"] and values["body_template"] is not None:
-        from .bodies import is_broken  # what most do without
-
-        if is_broken(values["body_template"], values["headers"]):
-            no_json = LocalizedText(
-                "is no JSON, but the header Content-Type says that it is; expected JSON, or the type"
-                ' "application/x-ndjson" for a JSON on each line',
-                "不是 JSON，而 Content-Type 头声明其为 JSON；应为 JSON，或将类型设为"
-                ' "application/x-ndjson"（每行一个 JSON）',
-            )
-            return [Fault("body_template", no_json)]
+    if values["headers"] and is_broken(values["body_template"], values["headers"]):
+        no_json = LocalizedText(
+            "is no JSON, but the header Content-Type says that it is; expected JSON, or the type"
+            ' "application/x-ndjson" for a JSON on each line',
+            "不是 JSON，而 Content-Type 头声明其为 JSON；应为 JSON，或将类型设为"
+            ' "application/x-ndjson"（每行一个 JSON）',
+        )
+        return [Fault("body_template", no_json)]
     return []
 
 
@@ -203,7 +228,7 @@ CHANNEL = Variants(
         Field("method", Choice("POST", "PUT", "PATCH", "GET"), "POST", "The HTTP method.", "HTTP 方法。"),
         Field(
             "headers",
-            MapOf(HEADER_NAME, SecretText(HEADER, plain=True, masked=True)),  # most hold a token
+            MapOf(HEADER_NAME, SecretText(HEADER, plain=True, redact=True)),  # most hold a token
             {},
             "Headers to add.",
             "附加的请求头。",

@@ -1,4 +1,4 @@
-"""What is wrong in a value, and what one reading of a document carries along."""
+"""What is wrong in a value, and what one context of a document carries along."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Fault(NamedTuple):
         return Problem(place, self.words, file, self.path)
 
 
-class Wrong(ValueError):
+class ValidationError(ValueError):
     """A value was refused, for all of `faults`."""
 
     def __init__(self, faults: list[Fault]) -> None:
@@ -43,9 +43,9 @@ class Wrong(ValueError):
         self.faults = faults
 
 
-def refusal(value: Any, rule: LocalizedText, hidden: bool = False) -> Wrong:
+def refusal(value: Any, rule: LocalizedText, hidden: bool = False) -> ValidationError:
     """The value is not what the rule expects; a hidden one is shown as stars."""
-    return Wrong([Fault("", refused(STARS if hidden else show(value), expected(rule)))])
+    return ValidationError([Fault("", refused(STARS if hidden else show(value), expected(rule)))])
 
 
 def refused(shown: str, why: LocalizedText) -> LocalizedText:
@@ -62,9 +62,9 @@ def missing(why: LocalizedText) -> LocalizedText:
     return LocalizedText(f"is missing; {why.en}", f"缺少此项；{why.zh}")
 
 
-def objection(sentence: LocalizedText) -> Wrong:
+def objection(sentence: LocalizedText) -> ValidationError:
     """Something about the value that is not told by showing it."""
-    return Wrong([Fault("", sentence, sentence=True)])
+    return ValidationError([Fault("", sentence, sentence=True)])
 
 
 def show(value: Any) -> str:
@@ -87,7 +87,7 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
 
 
-class Reading:
+class ParseContext:
     """What the fields of one document share while it is read.
 
     Equal values become one object: ten thousand tasks then cost little more than what tells them apart.

@@ -12,34 +12,34 @@ from typing import TYPE_CHECKING, Any
 from minisched.model import LocalizedText, Secret, Task
 
 from .containers import ListOf, MapOf, Shared, Table, Variants
+from .field_types import SecretText
 from .problems import STARS, Fault, expected
 from .task_fields import TASK
-from .texts import SecretText
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .field_types import Kind
+    from .field_types import FieldType
 
 _NOTHING = object()  # there is no value of before
 _MOVED = object()  # there is one, but it would now go to another address
 _ADDRESS = "url"  # where the secrets that stand beside it are sent
 
 
-def masked(value: Any, kind: Kind = TASK) -> Any:
+def redact(value: Any, kind: FieldType = TASK) -> Any:
     """A right value as the file has it (of a task, if no other kind is given) with its secrets as stars."""
     if isinstance(kind, Shared):
-        return masked(value, kind.kind)
+        return redact(value, kind.kind)
     if isinstance(kind, SecretText):
-        return STARS if kind.masked and isinstance(value, str) else value
+        return STARS if kind.redact and isinstance(value, str) else value
     if isinstance(value, dict):
-        return {name: masked(each, inner) for name, each, inner in _members(kind, value)}
+        return {name: redact(each, inner) for name, each, inner in _members(kind, value)}
     if isinstance(value, list) and isinstance(kind, ListOf):
-        return [masked(each, kind.item) for each in value]
+        return [redact(each, kind.item) for each in value]
     return value
 
 
-def unmasked(value: Any, before: Any, defaults: Any = None) -> tuple[Any, list[Fault]]:
+def restore(value: Any, before: Any, defaults: Any = None) -> tuple[Any, list[Fault]]:
     """A task as it came back, with the secrets of the task of before where it has stars; and where there is none to
     keep, or it cannot be told which. defaults: the file's, whose values hold where the task of before has none."""
     faults: list[Fault] = []
@@ -47,14 +47,14 @@ def unmasked(value: Any, before: Any, defaults: Any = None) -> tuple[Any, list[F
     return _restored(TASK, value, old, "", faults), faults
 
 
-def shown(value: Any, kind: Kind = TASK) -> Any:
+def shown(value: Any, kind: FieldType = TASK) -> Any:
     """A value as the engine uses it (a `Task`, if no other kind is given) as JSON, with its secrets as stars: every
     field, with its default; durations in seconds, sizes in bytes."""
     if isinstance(kind, Shared):
         return shown(value, kind.kind)
     if isinstance(value, Secret):
         return STARS if value.source == "text" else {value.source: value.place}
-    if isinstance(kind, SecretText) and kind.masked and value is not None:
+    if isinstance(kind, SecretText) and kind.redact and value is not None:
         return STARS
     if value is None:
         return None
@@ -78,7 +78,7 @@ def effective_task(task: Task) -> dict[str, Any]:
     return fields
 
 
-def _members(kind: Kind, value: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+def _members(kind: FieldType, value: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """The members of an object, each with its kind; None: nothing is known of it."""
     if isinstance(kind, MapOf):
         return [(name, each, kind.item) for name, each in value.items()]
@@ -93,7 +93,7 @@ def _restored(kind: Any, value: Any, old: Any, path: str, faults: list[Fault]) -
     if isinstance(kind, Shared):
         return _restored(kind.kind, value, old, path, faults)
     if isinstance(kind, SecretText):
-        if not kind.masked or value != STARS:
+        if not kind.redact or value != STARS:
             return value
         if old is _NOTHING or old is _MOVED or old is None:
             faults.append(Fault(path, _not_kept(old is _MOVED, expected(kind.rule))))
@@ -125,7 +125,7 @@ def _not_kept(moved: bool, rule: LocalizedText) -> LocalizedText:
     return LocalizedText(f'is "{STARS}", and {why.en}; {rule.en}', f'值为 "{STARS}"，但{why.zh}；{rule.zh}')
 
 
-def _paired(kind: Kind, values: Sequence[Any], before: Sequence[Any]) -> list[Any]:
+def _paired(kind: FieldType, values: Sequence[Any], before: Sequence[Any]) -> list[Any]:
     """For each item of a list the item of before that it is, or _NOTHING. A secret must never reach another's place:
     where it could be either of two, it is none.
 
@@ -133,7 +133,7 @@ def _paired(kind: Kind, values: Sequence[Any], before: Sequence[Any]) -> list[An
     it is one of each: the place in the list says nothing, as one may have been removed and another one added.
     """
     found: list[Any] = [_NOTHING] * len(values)
-    shown_before = [masked(item, kind) for item in before]
+    shown_before = [redact(item, kind) for item in before]
     free = set(range(len(before)))
     for index, value in enumerate(values):
         same = [at for at in sorted(free) if shown_before[at] == value]

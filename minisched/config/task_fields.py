@@ -9,11 +9,23 @@ from __future__ import annotations
 from minisched.model import Limits, LocalizedText, Misfire, Overlap, Retry, Task
 
 from .containers import Field, ListOf, MapOf, Shared, Table
-from .field_types import Bool, Choice, Duration, Integer, Number, ScheduleText, Size, Zone
+from .field_types import (
+    ENV_NAME,
+    MIN_WAIT_S,
+    PATH,
+    Bool,
+    Choice,
+    Duration,
+    Integer,
+    Name,
+    Number,
+    ScheduleText,
+    SecretText,
+    Size,
+    Text,
+    Zone,
+)
 from .notify_fields import RULE, Command
-from .texts import ENV_NAME, PATH, Name, SecretText, Text
-
-LEAST_WAIT_S = 0.1  # shorter limits and delays make a busy loop (FAULTS, T7)
 
 TASK_ID = Name(
     LocalizedText('1 to 64 letters, digits, "_" or "-"', '字母、数字、"_" 或 "-"，共 1 至 64 个'),
@@ -120,7 +132,7 @@ TASK = Table(
     ),
     Field(
         "task_dependency_timeout",
-        Duration(LEAST_WAIT_S),
+        Duration(MIN_WAIT_S),
         None,
         "How long it may wait for them.",
         "等待依赖的最长时间。",
@@ -151,7 +163,7 @@ TASK = Table(
     ),
     Field(
         "task_timeout",
-        Duration(LEAST_WAIT_S),
+        Duration(MIN_WAIT_S),
         "1h",
         "Then TERM to the process group; `null`: never.",
         "超时后向进程组发送 TERM；`null`：不限。",
@@ -218,7 +230,7 @@ OWN_FIELDS = ("task_id", "task_exec", "task_name")  # what `defaults` cannot set
 DEFAULTS = Table(
     *(row for name, row in TASK.rows.items() if name not in OWN_FIELDS),
     build=dict,
-    barred=dict.fromkeys(
+    forbidden=dict.fromkeys(
         OWN_FIELDS, LocalizedText("is no default; each task has its own", "不能作为默认值；须由各任务自行设置")
     ),
 )

@@ -7,25 +7,26 @@ from __future__ import annotations
 
 import os.path
 import re
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from minisched.model import Config, LocalizedText, Problem, Task
 from minisched.timetable import local_zone_name
 
-from .cycles import find_cycles
-from .fields import DOCUMENT
-from .problems import Fault, Reading, refused, show
+from .containers import Field, ListOf, Table
+from .field_types import Integer, Text
+from .problems import Fault, ParseContext, refusal, refused, show
+from .settings_fields import SETTINGS
 from .strict_json import parse_json
-from .task_fields import TASK
+from .task_fields import DEFAULTS, TASK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from minisched.model import NotifyRule, SmtpSettings
 
 CONFIG_FILE = "tasks/config.json"
 ENGINE_LOG = "minisched.log"
-LONGEST_PATH = 20  # names of a cycle that are told
+MAX_CYCLE_NAMES = 20  # names of a cycle that are told
 
 OUTSIDE_LOGS = LocalizedText(
     'expected a file inside logs/, such as "backup/nightly.log", or an absolute path',
@@ -35,6 +36,8 @@ IN_KEPT_FOLDER = LocalizedText(
     "lies in tasks/ or var/ of the home; expected a path in logs/ or outside the home",
     "位于主目录的 tasks/ 或 var/ 内；应为 logs/ 内或主目录之外的路径",
 )
+
+MAX_CYCLES = 20  # tasks that all depend on each other make one of every pair; twenty are enough to begin with
 
 # As the logs are rotated: `a.log.2026-11-23`, and `.1`, `.2` of the same day.
 _ROTATED = re.compile(r"(.+)\.[0-9]{4}-[0-9]{2}-[0-9]{2}(?:\.[0-9]+)?")
@@ -50,7 +53,7 @@ def parse_config(
     document, problems = parse_json(data, file=file)
     if document is None and problems:
         return None, problems
-    config, found = _read(document, file, home, spend=True)
+    config, found = _read(document, file, home, _drain)
     return (None if problems else config), problems + found
 
 
@@ -61,20 +64,18 @@ def parse_document(
     return _read(document, file, home)
 
 
-def _read(document: Any, file: str, home: Optional[str], spend: bool = False) -> tuple[Optional[Config], list[Problem]]:
-    """spend: take the tasks out of the document one by one, so that they never are in memory twice as a whole (of ten
-    thousand tasks, 5 MB that the process would keep)."""
-    reading = Reading()
+def _read(
+    document: Any, file: str, home: Optional[str], each: Callable[[list[Any]], Iterator[Any]] = iter
+) -> tuple[Optional[Config], list[Problem]]:
+    """each: iterates over the list of tasks."""
+    context = ParseContext()
     faults: list[Fault] = []
-    top = {**DOCUMENT.defaults, **DOCUMENT.collect(document, reading, DOCUMENT.defaults, faults)}
+    top = {**DOCUMENT.defaults, **DOCUMENT.collect(document, context, DOCUMENT.defaults, faults)}
     problems = [fault.problem("", file) for fault in faults]
     settings = top["settings"]
     timezone = settings.timezone or local_zone_name()
-    tasks = _Tasks(file, home, reading)
-    items = top["tasks"] or []
-    for index, item in enumerate(items):
-        if spend:
-            items[index] = None
+    tasks = _Tasks(file, home, context)
+    for item in each(top["tasks"] or []):
         tasks.add(item, top["defaults"], timezone)
     tasks.check_dependencies()
     tasks.check_logs()
@@ -84,6 +85,14 @@ def _read(document: Any, file: str, home: Optional[str], spend: bool = False) ->
     if problems:
         return None, problems
     return Config(settings._replace(timezone=timezone), tasks.tasks), []
+
+
+def _drain(items: list[Any]) -> Iterator[Any]:
+    """The items; each is removed from the list first, so that JSON and `Task`s are not both in memory as a whole: with
+    ten thousand tasks that is 5 MB, which the process would keep."""
+    items.reverse()
+    while items:
+        yield items.pop()
 
 
 def check_document(document: Any, *, file: str = CONFIG_FILE, home: Optional[str] = None) -> list[Problem]:
@@ -96,16 +105,37 @@ def check_task(task: Any, *, defaults: Any = None, file: str = CONFIG_FILE) -> l
 
     defaults: the document's, which are right.
     """
-    tasks = _Tasks(file, None, Reading())
-    tasks.add(task, DOCUMENT.rows["defaults"].kind.read(defaults or {}, Reading(), None), "UTC", owner="task")
+    tasks = _Tasks(file, None, ParseContext())
+    tasks.add(task, DOCUMENT.rows["defaults"].kind.read(defaults or {}, ParseContext(), None), "UTC", owner="task")
     return tasks.problems
+
+
+class Tasks(ListOf):
+    """The list of tasks. It is told as a list of tasks, but its items are read by `check`, one by one."""
+
+    def read(self, value: Any, context: ParseContext, base: Any) -> Any:
+        if not isinstance(value, list):
+            raise refusal(value, self.rule)
+        return value
+
+
+DOCUMENT = Table(
+    Field("$schema", Text(), None, "For editors; not looked at.", "供编辑器使用；不作检查。"),
+    Field("version", Integer(1, 1), 1, "The version of this format.", "本格式的版本。"),
+    Field("settings", SETTINGS, {}, "The engine's settings.", "引擎设置。"),
+    Field(
+        "defaults", DEFAULTS, {}, "Task fields for all tasks that do not set them.", "未自行设置的任务所用的字段值。"
+    ),
+    Field("tasks", Tasks(TASK), None, "The tasks.", "任务列表。", required=True),
+    build=dict,
+)
 
 
 class _Tasks:
     """The tasks read so far, and what is wrong with them. A task with a problem is in no other check but by its id."""
 
-    def __init__(self, file: str, home: Optional[str], reading: Reading) -> None:
-        self.file, self.reading = file, reading
+    def __init__(self, file: str, home: Optional[str], context: ParseContext) -> None:
+        self.file, self.context = file, context
         self.logs_folder = os.path.join(home, "logs") if home else None
         # What is not to be written into: the config and the scripts, the history and the lock.
         self.kept_folders = [os.path.join(home, name).lower() for name in ("tasks", "var")] if home else []
@@ -121,7 +151,7 @@ class _Tasks:
         owner = owner or f"tasks[{self.count}]"
         self.count += 1
         faults: list[Fault] = []
-        own = TASK.collect(item, self.reading, base, faults)
+        own = TASK.collect(item, self.context, base, faults)
         task_id = own.get("task_id")
         owner = f"{owner} ({task_id}):" if task_id else f"{owner}:"
         if task_id:
@@ -151,13 +181,13 @@ class _Tasks:
                     why = LocalizedText("a task cannot depend on itself", "任务不能依赖自身")
                 elif other not in self.owners:
                     why = LocalizedText("no task has this id", "没有此 ID 的任务")
-                    why = why.then(self.reading.hint(other, self.owners) or LocalizedText("", ""))
+                    why = why.then(self.context.hint(other, self.owners) or LocalizedText("", ""))
                 else:
                     graph.setdefault(task_id, []).append(other)
                     continue
                 self._tell(task_id, f"task_dependencies[{index}]", refused(show(other), why))
         for cycle in find_cycles(graph):
-            names = cycle if len(cycle) <= LONGEST_PATH else [*cycle[: LONGEST_PATH - 2], "...", cycle[-1]]
+            names = cycle if len(cycle) <= MAX_CYCLE_NAMES else [*cycle[: MAX_CYCLE_NAMES - 2], "...", cycle[-1]]
             path = " -> ".join([*names, cycle[0]])
             words = LocalizedText(f"make a cycle, each needs the next: {path}", f"形成循环，前者依赖后者：{path}")
             self._tell(cycle[0], "task_dependencies", words)
@@ -237,3 +267,34 @@ class _Tasks:
 
 def _is_which(value: str, why: LocalizedText) -> LocalizedText:
     return LocalizedText(f"is {show(value)}, which {why.en}", f"值为 {show(value)}，{why.zh}")
+
+
+def find_cycles(graph: Mapping[str, Sequence[str]]) -> list[list[str]]:
+    """The cycles of a graph (name -> the names it needs, none: may be left out), none twice; at most MAX_CYCLES.
+
+    Each begins with that name of it which comes first in the graph; the same graph gives the same list. A search in
+    depth: each step back into the path being walked closes a cycle, and where there are cycles there is such a step.
+    It does not recurse, for a path may have ten thousand names.
+    """
+    order = {name: index for index, name in enumerate(graph)}
+    done: set[str] = set()
+    cycles: list[list[str]] = []
+    for start in graph:
+        # The names walked, in order, each with what is left to try from it.
+        path: dict[str, Iterator[str]] = {} if start in done else {start: iter(graph[start])}
+        while path:
+            here, rest = next(reversed(path.items()))
+            step = next(rest, None)
+            if step is None:
+                path.popitem()
+                done.add(here)
+            elif step in path:
+                walked = list(path)
+                cycle = walked[walked.index(step) :]
+                first = cycle.index(min(cycle, key=order.__getitem__))
+                cycles.append(cycle[first:] + cycle[:first])
+                if len(cycles) == MAX_CYCLES:
+                    return cycles
+            elif step in graph and step not in done:
+                path[step] = iter(graph[step])
+    return cycles

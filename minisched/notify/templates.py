@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Callable, Union
 
-from minisched.config.bodies import STRING_OR_VARIABLE, VARIABLE
+from minisched.config.notify_fields import STRING_OR_VARIABLE, VARIABLE
 from minisched.model.text import visible
 
 LINE_MAX = 200  # characters of a subject, title or header: more is cut or refused by servers
@@ -26,7 +26,7 @@ _HALF = re.compile(r"[\ud800-\udfff]")
 def fill(template: str, values: Mapping[str, str], quote: Callable[[str], str] = str) -> str:
     """The text with its variables filled in, each through `quote`. A name that is not in `values` stays as it stands;
     the config lets none through."""
-    return VARIABLE.sub(lambda found: quote(values[found[1]]) if found[1] in values else found[0], template)
+    return re.sub(VARIABLE, lambda found: quote(values[found[1]]) if found[1] in values else found[0], template)
 
 
 def fill_line(template: str, values: Mapping[str, str]) -> str:
@@ -56,7 +56,7 @@ def fill_json_text(template: str, values: Mapping[str, str]) -> str:
         return value if _NUMBER.fullmatch(value) else to_json(value) if value else "null"
 
     # No text of JSON goes over a line: a quote that one line has too many turns nothing round in the others.
-    return "\n".join(STRING_OR_VARIABLE.sub(place, line) for line in template.split("\n"))
+    return "\n".join(re.sub(STRING_OR_VARIABLE, place, line) for line in template.split("\n"))
 
 
 def to_json(value: Any) -> str:

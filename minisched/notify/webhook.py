@@ -15,7 +15,7 @@ from typing import Any, Callable, Optional
 from urllib.parse import quote_plus
 
 from minisched import __version__
-from minisched.config.bodies import is_json, media_type
+from minisched.config.notify_fields import is_json, media_type
 from minisched.model.notification import LIMIT_S, Message, NotificationEvent, SendRequest, SendResult, SendStatus
 from minisched.notify import defaults
 from minisched.notify.deadline import Deadline, explain
@@ -102,12 +102,12 @@ def _body(message: Message, template: Any, content_type: str, method: str) -> tu
 def _check(url: str, headers: Mapping[str, str]) -> None:
     """What came from the environment or a file obeys the rules of the config too. Raises SecretError."""
     from minisched.config.notify_fields import HEADER, URL
-    from minisched.config.problems import Reading, Wrong
+    from minisched.config.problems import ParseContext, ValidationError
 
     for what, kind, value in (("the url", URL, url), *((f"header {name}", HEADER, headers[name]) for name in headers)):
         try:
-            kind.read(value, Reading(), None)
-        except Wrong:
+            kind.read(value, ParseContext(), None)
+        except ValidationError:
             raise SecretError(f"{what} is not {kind.rule.en}") from None
 
 

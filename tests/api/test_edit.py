@@ -298,7 +298,7 @@ def test_a_full_disk_leaves_the_config_as_it_was(tmp_path: Path) -> None:
 
 
 def test_a_config_grown_too_large_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minisched.config.save.MAX_BYTES", 2000)
+    monkeypatch.setattr("minisched.config.file.MAX_BYTES", 2000)
     found = api("POST", "/tasks", task("new", task_description="x" * 3000))
     assert (found.status, found.code) == (422, "invalid_config")
     assert "at most 2000 are allowed" in found.json["error"]["problems"][0]["message"]

@@ -2,7 +2,7 @@
 
 import json
 
-from minisched.config.form import form_fields
+from minisched.config.exports import form_fields
 from minisched.config.notify_fields import TEMPLATE_VARIABLES
 from minisched.config.task_fields import TASK
 

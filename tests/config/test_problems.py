@@ -5,10 +5,9 @@ import json
 import pytest
 
 from minisched.config import check_document, check_task, parse_config, parse_document
-from minisched.config.field_types import Kind
-from minisched.config.fields import DOCUMENT
-from minisched.config.problems import Reading, Wrong
-from minisched.config.texts import SecretText
+from minisched.config.field_types import FieldType, SecretText
+from minisched.config.problems import ParseContext, ValidationError
+from minisched.config.validate import DOCUMENT
 from support.config import problems_of, task
 from support.texts import CHINESE, in_both
 
@@ -299,7 +298,7 @@ def kinds_in(kind, path=""):
     """Every kind of the table, with a place to name it by."""
     yield path, kind
     for name, inner in vars(kind).items():
-        if isinstance(inner, Kind):
+        if isinstance(inner, FieldType):
             yield from kinds_in(inner, f"{path}.{name}")
     for row in getattr(kind, "rows", {}).values():
         yield from kinds_in(row.kind, f"{path}.{row.name}")
@@ -308,7 +307,7 @@ def kinds_in(kind, path=""):
 
 
 KINDS = dict(kinds_in(DOCUMENT))
-SECRETS = {path: kind for path, kind in KINDS.items() if isinstance(kind, SecretText) and kind.masked}
+SECRETS = {path: kind for path, kind in KINDS.items() if isinstance(kind, SecretText) and kind.redact}
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
@@ -327,8 +326,8 @@ def test_the_secrets_of_the_table_are_found():
 def test_no_wrong_value_of_a_secret_is_shown(kind):
     texts = ["geheim\0", "geheim\ud800", "geheim\nX: y", "geheim" * 20_000]
     for value in [*texts, ["geheim"], {"geheim": "geheim"}, {"from_env": "A", "geheim": 1}, 1234567, True, 12.34567]:
-        with pytest.raises(Wrong) as wrong:
-            kind.read(value, Reading(), None)
+        with pytest.raises(ValidationError) as wrong:
+            kind.read(value, ParseContext(), None)
         told = repr(wrong.value.faults)
         assert not [word for word in ("geheim", "1234567", "12.34567") if word in told], value
 

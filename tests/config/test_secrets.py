@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from minisched.config.fields import DOCUMENT
-from minisched.config.secrets import effective_task, masked
-from minisched.config.secrets import unmasked as really_unmasked
+from minisched.config.secrets import effective_task, redact
+from minisched.config.secrets import restore as really_unmasked
+from minisched.config.validate import DOCUMENT
 from support.config import problems_of, task
 from support.factories import config
 from support.texts import in_both
@@ -29,7 +29,7 @@ def with_rules(*rules, **fields):
     return task(task_notify=list(rules), **fields)
 
 
-def unmasked(*arguments):
+def restore(*arguments):
     task, faults = really_unmasked(*arguments)
     for fault in faults:
         in_both(fault.words)
@@ -37,7 +37,7 @@ def unmasked(*arguments):
 
 
 def test_secrets_are_stars_and_their_places_are_shown():
-    found = masked(with_rules(rule("a", HOOK, OTHER, MAIL), task_env={"LEVEL": "full", "PW": {"from_env": "DB"}}))
+    found = redact(with_rules(rule("a", HOOK, OTHER, MAIL), task_env={"LEVEL": "full", "PW": {"from_env": "DB"}}))
     assert found["task_notify"][0]["channels"] == [
         {
             "type": "webhook",
@@ -55,15 +55,15 @@ def test_secrets_are_stars_and_their_places_are_shown():
 def test_a_whole_document_is_masked_by_its_own_table():
     smtp = {"host": "mail", "username": "u", "password": "hunter2"}
     document = {"settings": {"smtp": smtp}, "defaults": {"task_notify": [rule("a", HOOK)]}, "tasks": [with_rules()]}
-    text = json.dumps(masked(document, DOCUMENT))
+    text = json.dumps(redact(document, DOCUMENT))
     assert "hunter" not in text
     assert json.loads(text)["settings"]["smtp"] == {**smtp, "password": "***"}
 
 
 @pytest.mark.parametrize("value", [None, 5, "x", ["x"], {"type": "x"}, {"x": [1]}])
 def test_a_value_of_another_shape_is_left_to_the_check(value):
-    assert masked(value) == value
-    assert unmasked({"task_id": "a", "task_notify": value, "x": value}, None) == (
+    assert redact(value) == value
+    assert restore({"task_id": "a", "task_notify": value, "x": value}, None) == (
         {"task_id": "a", "task_notify": value, "x": value},
         [],
     )
@@ -87,12 +87,12 @@ def test_what_is_in_force_is_shown_with_every_field_and_no_secret():
 
 def test_stars_that_come_back_are_the_value_of_before():
     before = with_rules(rule("a", HOOK, MAIL), rule("b", OTHER))
-    assert unmasked(masked(before), before) == (before, [])
-    changed = masked(before)
+    assert restore(redact(before), before) == (before, [])
+    changed = redact(before)
     changed["task_notify"][0]["channels"][0]["method"] = "PUT"
     changed["task_notify"].reverse()
     changed["task_name"] = "***"  # no secret: a name like any other
-    found, faults = unmasked(changed, before)
+    found, faults = restore(changed, before)
     assert faults == []
     assert found["task_notify"] == [rule("b", OTHER), rule("a", {**HOOK, "method": "PUT"}, MAIL)]
     assert found["task_name"] == "***"
@@ -101,7 +101,7 @@ def test_stars_that_come_back_are_the_value_of_before():
 def test_a_secret_that_is_given_anew_or_taken_away_is_so():
     before = with_rules(rule("a", HOOK))
     new = {**HOOK, "url": "***", "secret": {"from_env": "K"}, "headers": {"Authorization": "***"}}
-    found, faults = unmasked(with_rules(rule("a", new)), before)
+    found, faults = restore(with_rules(rule("a", new)), before)
     assert faults == []
     [channel] = found["task_notify"][0]["channels"]
     assert channel == {**new, "url": HOOK["url"], "headers": {"Authorization": "Bearer hunter4"}}
@@ -110,23 +110,23 @@ def test_a_secret_that_is_given_anew_or_taken_away_is_so():
 @pytest.mark.parametrize("url", ["https://elsewhere.example.org/", {"from_env": "URL"}, None])
 def test_where_the_address_is_changed_no_secret_goes_along(url):
     before = with_rules(rule("a", HOOK))
-    back = masked(before)
+    back = redact(before)
     back["task_notify"][0]["channels"][0]["url"] = url
-    _, faults = unmasked(back, before)
+    _, faults = restore(back, before)
     assert [fault.path for fault in faults] == [
         "task_notify[0].channels[0].secret",
         "task_notify[0].channels[0].headers.Authorization",
     ]
     assert all(fault.words.en.startswith('is "***", and its url is another one: give it anew;') for fault in faults)
     back["task_notify"][0]["channels"][0]["url"] = HOOK["url"]  # it was typed again
-    assert unmasked(back, before) == (before, [])
+    assert restore(back, before) == (before, [])
 
 
 def test_a_header_that_is_called_url_is_no_address():
     before = with_rules(rule("a", {**HOOK, "headers": {"url": "hunter5", "X-Key": "hunter6"}}))
-    back = masked(before)
+    back = redact(before)
     back["task_notify"][0]["channels"][0]["headers"]["url"] = "new"
-    found, faults = unmasked(back, before)
+    found, faults = restore(back, before)
     assert (faults, found["task_notify"][0]["channels"][0]["headers"]) == ([], {"url": "new", "X-Key": "hunter6"})
 
 
@@ -145,7 +145,7 @@ def test_a_secret_never_reaches_another_channel_by_its_place(old, new):
     """Stars are taken for a channel's of before only where there is no other that they could be of."""
     before = with_rules(rule("a", *({"type": "webhook", "url": f"https://{url}"} for url in old)))
     back = with_rules(rule("a", *({"type": "webhook", "url": "***", **fields} for fields in new)))
-    found, faults = unmasked(back, before)
+    found, faults = restore(back, before)
     assert faults
     assert found == back
     assert {fault.path for fault in faults} == {
@@ -155,28 +155,28 @@ def test_a_secret_never_reaches_another_channel_by_its_place(old, new):
 
 def test_the_one_that_is_left_is_found_wherever_it_stands():
     before = with_rules(rule("a", MAIL, HOOK, OTHER))
-    back = masked(before)
+    back = redact(before)
     changed = back["task_notify"][0]["channels"].pop(1)
     back["task_notify"][0]["channels"].append({**changed, "method": "PUT"})
-    found, faults = unmasked(back, before)
+    found, faults = restore(back, before)
     assert (faults, found["task_notify"][0]["channels"]) == ([], [MAIL, OTHER, {**HOOK, "method": "PUT"}])
 
 
 def test_a_renamed_rule_keeps_its_secrets_where_it_stands():
     before = with_rules(rule("a", HOOK), rule("b", MAIL))
-    renamed = masked(before)
+    renamed = redact(before)
     renamed["task_notify"][0]["name"] = "c"
-    found, faults = unmasked(renamed, before)
+    found, faults = restore(renamed, before)
     assert (faults, found["task_notify"][0]["channels"]) == ([], [HOOK])
 
 
 def test_of_two_channels_that_look_alike_the_one_left_gets_neither_secret():
     first, second = {**HOOK, "secret": "hunter5"}, HOOK
     before = with_rules(rule("a", first, second))
-    kept = masked(before)
-    assert unmasked(kept, before) == (before, [])
+    kept = redact(before)
+    assert restore(kept, before) == (before, [])
     del kept["task_notify"][0]["channels"][0]
-    _, faults = unmasked(kept, before)
+    _, faults = restore(kept, before)
     assert [fault.path for fault in faults] == [
         "task_notify[0].channels[0].url",
         "task_notify[0].channels[0].secret",
@@ -184,26 +184,26 @@ def test_of_two_channels_that_look_alike_the_one_left_gets_neither_secret():
     ]
     assert faults[0].words.en.startswith('is "***", and there is no value to keep; expected an http:// or https://')
     twins = with_rules(rule("a", HOOK, HOOK))
-    kept = masked(twins)
+    kept = redact(twins)
     del kept["task_notify"][0]["channels"][0]
-    assert unmasked(kept, twins) == (with_rules(rule("a", HOOK)), [])
+    assert restore(kept, twins) == (with_rules(rule("a", HOOK)), [])
 
 
 def test_a_channel_of_another_type_takes_no_secret_over():
     before = with_rules(rule("a", MAIL))
-    _, faults = unmasked(with_rules(rule("a", {"type": "webhook", "url": "***"})), before)
+    _, faults = restore(with_rules(rule("a", {"type": "webhook", "url": "***"})), before)
     assert [fault.path for fault in faults] == ["task_notify[0].channels[0].url"]
 
 
 def test_stars_for_what_had_no_value_are_told():
     before = with_rules(rule("a", {**HOOK, "secret": None}))
-    back = masked(before)
+    back = redact(before)
     assert back["task_notify"][0]["channels"][0]["secret"] is None
     back["task_notify"][0]["channels"][0]["secret"] = "***"
-    found, faults = unmasked(back, before)
+    found, faults = restore(back, before)
     assert [fault.path for fault in faults] == ["task_notify[0].channels[0].secret"]
     assert found["task_notify"][0]["channels"][0]["secret"] is None
-    assert [fault.path for fault in unmasked(masked(before), None)[1]] == [
+    assert [fault.path for fault in restore(redact(before), None)[1]] == [
         "task_notify[0].channels[0].url",
         "task_notify[0].channels[0].headers.Authorization",
     ]
@@ -211,5 +211,5 @@ def test_stars_for_what_had_no_value_are_told():
 
 def test_secrets_of_the_defaults_are_kept_in_a_task_that_takes_them_over():
     rules = [rule("a", HOOK)]
-    back = masked(with_rules(*rules))
-    assert unmasked(back, task(), {"task_notify": rules}) == (with_rules(*rules), [])
+    back = redact(with_rules(*rules))
+    assert restore(back, task(), {"task_notify": rules}) == (with_rules(*rules), [])

@@ -4,10 +4,9 @@ from time import process_time
 
 import pytest
 
-from minisched.config.bodies import is_json, media_type
-from minisched.config.notify_fields import TEMPLATE_VARIABLES
-from minisched.config.problems import Reading, Wrong
-from minisched.config.texts import Template
+from minisched.config.field_types import Template
+from minisched.config.notify_fields import TEMPLATE_VARIABLES, is_json, media_type
+from minisched.config.problems import ParseContext, ValidationError
 from minisched.model import Secret
 from support.config import problems_of, task
 
@@ -20,17 +19,17 @@ def test_no_template_takes_long_to_read(piece):
     for size in (1024, 65_536):  # the shorter one first: it fails within seconds what the longer one would never end
         text = ("{{" + piece * size)[:size]
         began = process_time()
-        assert template.read(text, Reading(), None) == text
+        assert template.read(text, ParseContext(), None) == text
         assert process_time() - began < 1.0
 
 
 def test_names_in_a_template_are_found_wherever_they_stand():
     template = Template(TEMPLATE_VARIABLES)
     for text in ("{{ task_id }}{{task_name}} {{\n\texit_code\u3000}}", "{{ task_id", "}} {{ {{", "{{ task_id }} {{"):
-        assert template.read(text, Reading(), None) == text
+        assert template.read(text, ParseContext(), None) == text
     for text in ("{{ task_id }}{{ task_idd }}", "{{}}", "{{ task_id {{ exit_code }}", "{{{ task_id }}}", "{{ a\nb }}"):
-        with pytest.raises(Wrong):
-            template.read(text, Reading(), None)
+        with pytest.raises(ValidationError):
+            template.read(text, ParseContext(), None)
 
 
 def hook(template, **headers):

@@ -6,8 +6,8 @@ import re
 import pytest
 
 from minisched.config import parse_config
-from minisched.config.fields import SETTINGS
 from minisched.config.notify_fields import CHANNEL, RULE
+from minisched.config.settings_fields import SETTINGS
 from minisched.config.task_fields import TASK
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

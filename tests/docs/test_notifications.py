@@ -13,8 +13,8 @@ from aiosmtpd.smtp import AuthResult
 
 from minisched import policy
 from minisched.config import parse_config
-from minisched.config.fields import SMTP_PORTS
 from minisched.config.notify_fields import PRESETS, TEMPLATE_VARIABLES
+from minisched.config.settings_fields import SMTP_PORTS
 from minisched.model import Status
 from minisched.model.notification import FinishedRun, RuleState, SendStatus
 from minisched.notify import deliver, presets

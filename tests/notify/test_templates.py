@@ -7,8 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from minisched.config.bodies import is_json
-from minisched.config.notify_fields import TEMPLATE_VARIABLES
+from minisched.config.notify_fields import TEMPLATE_VARIABLES, is_json
 from minisched.notify import defaults
 from minisched.notify.templates import (
     LINE_MAX,

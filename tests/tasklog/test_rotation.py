@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from minisched.config.fields import LEAST_LOG_BYTES
+from minisched.config.settings_fields import MIN_LOG_BYTES
 from minisched.model import LogSettings
 from minisched.tasklog import TaskLogs
 from support.process import ZONE, Logs, at, root
@@ -129,13 +129,13 @@ def test_a_full_file_is_followed_by_the_next_in_the_middle_of_a_run(tmp_path: Pa
 
 @pytest.mark.parametrize("line", [b"\n", b"x" * 70 + b"\n", b"x"], ids=["empty", "usual", "endless"])
 def test_the_least_limit_that_a_config_may_set_holds_for_any_flood(tmp_path: Path, line: bytes) -> None:
-    logs = Logs(tmp_path, max_bytes=LEAST_LOG_BYTES, backup_count=0)
+    logs = Logs(tmp_path, max_bytes=MIN_LOG_BYTES, backup_count=0)
     sink = logs.open()
     for _ in range(20):
         sink.write("out", (line * 65536)[:65536])
     sink.close()
     assert len(logs.names()) > 1
-    assert all(os.path.getsize(tmp_path / name) <= LEAST_LOG_BYTES for name in logs.names())
+    assert all(os.path.getsize(tmp_path / name) <= MIN_LOG_BYTES for name in logs.names())
 
 
 def test_the_clock_going_back_over_midnight_overwrites_nothing(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The field table: the whole file and its settings; `task_fields` has the tasks."""
+"""The field table: the settings of the engine."""
 
 from __future__ import annotations
 
@@ -16,16 +16,14 @@ from minisched.model import (
 )
 
 from .containers import Field, ListOf, Table
-from .field_types import Bool, Choice, Duration, Integer, Size, Zone
+from .field_types import MIN_WAIT_S, Bool, Choice, Duration, Integer, SecretText, Size, Text, Zone
 from .notify_fields import CA_FILE, SENDER
 from .problems import Fault, missing, refusal, refused, show
-from .task_fields import DEFAULTS, LEAST_WAIT_S, TASK
-from .texts import SecretText, Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .problems import Reading
+    from .problems import ParseContext
 
 HOST = Text(
     LocalizedText("a host name or an address", "主机名或地址"),
@@ -45,7 +43,7 @@ _BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 
 # Lines that were read at once are written at once and stand in one file: 64 KiB, that of empty ones are 0.5 MB by their
 # stamps. A smaller limit would not hold.
-LEAST_LOG_BYTES = 2**20
+MIN_LOG_BYTES = 2**20
 
 SMTP_PORTS = {"none": 25, "starttls": 587, "ssl": 465}
 
@@ -54,8 +52,8 @@ class ListenAddress(Text):
     """An address to listen on. No name: it would be looked up by the engine's thread, which a slow answer holds up for
     half a minute each time."""
 
-    def read(self, value: Any, reading: Reading, base: Any) -> str:
-        address = super().read(value, reading, base)
+    def read(self, value: Any, context: ParseContext, base: Any) -> str:
+        address = super().read(value, context, base)
         if ":" in address:
             from ipaddress import IPv6Address  # 3 ms that most do without
 
@@ -106,7 +104,7 @@ LOG = Table(
     Field("backup_count", Integer(0, 10_000), 3, "Rotated files kept; 0: all.", "保留的轮转文件数；0：全部。"),
     Field(
         "max_bytes",
-        Size(LEAST_LOG_BYTES, or_zero=True),
+        Size(MIN_LOG_BYTES, or_zero=True),
         "50MB",
         "A log is rotated before it grows larger; 0: at midnight only.",
         "超过前轮转；0：仅在午夜轮转。",
@@ -159,7 +157,7 @@ SMTP = Table(
         example={"from_file": "var/smtp.password"},
     ),
     Field("from", SENDER, None, "The sender.", "发件人。", example="minisched@example.org", attribute="sender"),
-    Field("timeout", Duration(LEAST_WAIT_S), "30s", "For one message as a whole.", "单封邮件的总时限。"),
+    Field("timeout", Duration(MIN_WAIT_S), "30s", "For one message as a whole.", "单封邮件的总时限。"),
     CA_FILE,
     build=_build_smtp,
     check=_smtp,
@@ -195,25 +193,4 @@ SETTINGS = Table(
         "引擎退出时留给运行中任务的时间。",
     ),
     build=Settings,
-)
-
-
-class Tasks(ListOf):
-    """The list of tasks. It is told as a list of tasks, but its items are read by `check`, one by one."""
-
-    def read(self, value: Any, reading: Reading, base: Any) -> Any:
-        if not isinstance(value, list):
-            raise refusal(value, self.rule)
-        return value
-
-
-DOCUMENT = Table(
-    Field("$schema", Text(), None, "For editors; not looked at.", "供编辑器使用；不作检查。"),
-    Field("version", Integer(1, 1), 1, "The version of this format.", "本格式的版本。"),
-    Field("settings", SETTINGS, {}, "The engine's settings.", "引擎设置。"),
-    Field(
-        "defaults", DEFAULTS, {}, "Task fields for all tasks that do not set them.", "未自行设置的任务所用的字段值。"
-    ),
-    Field("tasks", Tasks(TASK), None, "The tasks.", "任务列表。", required=True),
-    build=dict,
 )
