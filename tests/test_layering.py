@@ -13,10 +13,12 @@ PACKAGE = Path(__file__).parent.parent / "minisched"
 # From the ground up. `timetable` stands under `config`, which checks schedules, zones and durations by it.
 FLOORS = [
     {"model"},
-    {"catalogue"},
+    {"catalogue", "osutil"},
     {"timetable"},
     {"lifecycle", "policy", "config"},
-    {"clock", "home", "tasklog", "executor", "store", "notify", "api"},
+    {"clock", "home", "tasklog", "executor", "store"},
+    {"notify"},
+    {"api"},
     {"engine"},
     {"cli"},
     {"__main__"},

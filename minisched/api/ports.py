@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, Optional, Protocol
 from minisched.api.card_cache import CardCache, TaskStatuses
 from minisched.api.listeners import Listeners
 from minisched.model import (
-    Channel,
     Config,
     Delivery,
     DeliveryState,
@@ -21,8 +20,8 @@ from minisched.model import (
     TaskExecution,
     TaskRecord,
     Trigger,
-    notification,
 )
+from minisched.notify.notify_test import ChannelResult
 
 
 class Outcome(Protocol):
@@ -149,29 +148,8 @@ class LogReader(Protocol):
     def run_raw(self, path: str, run: TaskExecution) -> Optional[Iterator[bytes]]: ...
 
 
-class Trial(NamedTuple):
-    """A test message through one channel, and what came of it."""
-
-    rule: str
-    number: int  # of the channel in its rule, from 0
-    channel: Channel
-    outcome: notification.SendResult
-    duration: float  # seconds
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "rule": self.rule,
-            "channel": self.number,
-            "channel_type": self.channel.type,
-            "state": self.outcome.state.value,
-            "error": self.outcome.error,
-            "answer": self.outcome.answer,
-            "duration": round(self.duration, 3),
-        }
-
-
 class TryRules(Protocol):
-    def __call__(self, config: Config, task: Task, rule: Optional[str], by: str) -> Sequence[Trial]:
+    def __call__(self, config: Config, task: Task, rule: Optional[str], by: str) -> Sequence[ChannelResult]:
         """Send a test message through each channel of a rule, or of all rules that are enabled, and wait for what comes
         of it, 35 s at most. by: who asks, for the engine's log. Raises LookupError for an unknown rule, OSError."""
 

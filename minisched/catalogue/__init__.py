@@ -7,7 +7,7 @@ config never loads the sentences about one. Codes of runs have no area, since th
 
 Rules of a template:
 
-- `{name}` is the value of that name: a text as it is, a whole number as it is, any other number with one decimal, a
+- `{name}` is the value of that name: a text as it is, a whole number without decimals, any other with one decimal, a
   list joined by commas, a nested `Text` rendered in the same language.
 - `{name|one|many}` is the word for the number `name`: `{n} {n|process|processes}`.
 - A name without a value stays as it is written. A value is never looked into for a further `{name}`.
@@ -65,8 +65,8 @@ def shown(value: Any, language: str) -> str:
         return str(value).lower()
     if isinstance(value, int):
         return str(value)
-    if isinstance(value, float):
-        return f"{value:.1f}"
+    if isinstance(value, float):  # a whole one as an integer, since JSON does not tell the two apart
+        return f"{value:.0f}" if value == int(value) else f"{value:.1f}"
     if isinstance(value, Text):
         return render(value, language)
     if isinstance(value, dict):  # a Text as JSON, from the database or another process

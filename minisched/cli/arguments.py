@@ -23,7 +23,7 @@ COMMANDS = {
     "reload": ("client", "reload"),
     "history": ("history", "history"),
     "logs": ("logs", "logs"),
-    "notify-test": ("notify_test", "notify_test"),
+    "notify-test": ("init", "notify_test"),
     "schema": ("init", "schema"),
     "version": ("init", "version"),
 }

@@ -1,4 +1,4 @@
-"""`init`, `validate`, `schema`, `version`."""
+"""`init`, `validate`, `notify-test`, `schema`, `version`: set up a home, and check it."""
 
 from __future__ import annotations
 
@@ -98,6 +98,28 @@ def validate(options: Namespace) -> int:
 def by_what(dependencies: tuple[str, ...]) -> str:
     """What starts a task that has no schedule."""
     return f"after {', '.join(dependencies)}" if dependencies else "by hand"
+
+
+def notify_test(options: Namespace) -> int:
+    """Send a test message by the home's config, with or without an engine; 1 if a channel did not take it."""
+    from minisched.cli.output import Refusal, harmless
+    from minisched.cli.view import View, task_named
+    from minisched.model.notification import SendStatus
+    from minisched.notify.notify_test import select_rules, try_channels
+
+    config = View(options.home).good_config()
+    task = task_named(options.task, config)
+    try:
+        rules = select_rules(task, options.rule)
+    except LookupError as error:
+        raise Refusal(str(error.args[0])) from None
+    results = try_channels(config, task, rules, options.home, os.environ)
+    if options.json:
+        print_json([one.as_json() for one in results])
+    else:
+        for one in results:
+            print(harmless(str(one)))
+    return EXIT_OK if all(one.result.state is SendStatus.SENT for one in results) else EXIT_NO
 
 
 def schema(options: Namespace) -> int:

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Callable, Optional
 
 from minisched import __version__
 from minisched.api.token import UnsafeToken, load_token
-from minisched.engine.teller import LOOPBACK
 from minisched.executor import process_identity
+from minisched.model.task import LOOPBACK
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Sequence
 
-    from minisched.api.ports import Trial
     from minisched.api.server import ApiServer
     from minisched.cli.run import ConfigFile
     from minisched.home import Home, HomeLock
     from minisched.model import Config, HttpSettings, Message, Snapshot, Task
+    from minisched.notify.notify_test import ChannelResult
 
 RETRY_S = 10.0  # after the address could not be had: the port may become free
 
@@ -121,14 +121,14 @@ class Web:
         if settings.host not in LOOPBACK:
             self.log.warning("they can be reached from other machines: put TLS in front (docs/security.md)")
 
-    def _try_rules(self, config: Config, task: Task, rule: Optional[str], by: str) -> Sequence[Trial]:
-        """In the thread of a request. What came of it stands in the log too."""
-        from minisched.cli.notify_test import chosen, sentence, try_rules
+    def _try_rules(self, config: Config, task: Task, rule: Optional[str], by: str) -> Sequence[ChannelResult]:
+        """In the thread of a request. The results are in the log too."""
+        from minisched.notify.notify_test import select_rules, try_channels
 
-        trials = try_rules(config, task, chosen(task, rule), self.home.path, os.environ)
-        for trial in trials:
-            self.log.info("%s: test message, asked by %s: %s", task.task_id, by, sentence(trial))
-        return trials
+        results = try_channels(config, task, select_rules(task, rule), self.home.path, os.environ)
+        for one in results:
+            self.log.info("%s: test message, asked by %s: %s", task.task_id, by, one)
+        return results
 
     def upkeep(self) -> str:
         """At every poll: try again what could not be had; the standing problems, "" for none."""

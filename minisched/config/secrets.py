@@ -17,9 +17,13 @@ from .problems import STARS, Fault, expected
 from .task_fields import TASK
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from minisched.model import Config
 
     from .field_types import FieldType
+
+OWN_PREFIX = "MINISCHED_"
 
 _NOTHING = object()  # there is no value of before
 _MOVED = object()  # there is one, but it would now go to another address
@@ -156,3 +160,29 @@ def _paired(kind: FieldType, values: Sequence[Any], before: Sequence[Any]) -> li
 
 def _name(value: Any) -> Any:
     return value.get("name") if isinstance(value, dict) else None
+
+
+def base_environment(environ: Mapping[str, str], config: Config) -> dict[str, str]:
+    """What every task and command gets of the engine's environment.
+
+    Without the variables that the config reads secrets from: only the task that names one gets it. Without
+    `MINISCHED_*`: a task has those of its own run, not of a task that started this engine. Without `TASK_LOG`: a script
+    that finds it would write to that file, while its output is captured anyway.
+    """
+    names = {"TASK_LOG", *_variables(config.settings.smtp and config.settings.smtp.password)}
+    for task in config.tasks.values():
+        names.update(_variables(task.task_env))
+        for rule in task.task_notify:
+            for channel in rule.channels:
+                names.update(_variables(channel.options))
+    return {name: value for name, value in environ.items() if name not in names and not name.startswith(OWN_PREFIX)}
+
+
+def _variables(value: Any) -> Iterator[str]:
+    """The environment variables that the secrets in a checked value come from, at any depth."""
+    if isinstance(value, Secret):
+        if value.source == "from_env":
+            yield value.place
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _variables(inner)

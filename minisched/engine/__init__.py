@@ -4,7 +4,7 @@ from minisched.engine.calendar import dependents_of
 from minisched.engine.launch import base_environment, make_launch
 from minisched.engine.scheduler import POLL_S, SchedulerEngine
 from minisched.engine.surroundings import ConfigSource, System
-from minisched.engine.teller import Teller, page_url
+from minisched.engine.teller import Teller
 
 __all__ = [
     "POLL_S",
@@ -15,5 +15,4 @@ __all__ = [
     "base_environment",
     "dependents_of",
     "make_launch",
-    "page_url",
 ]

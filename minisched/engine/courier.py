@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Optional
 
 from minisched import policy
+from minisched.catalogue import render
 from minisched.engine.channels import Channels
 from minisched.engine.servers import Servers, hanging, server_of
 from minisched.engine.words import of_delivery, untold
-from minisched.model import Answer, DeliveryState, OutboxCounts, StoreError
+from minisched.model import Answer, DeliveryState, OutboxCounts, StoreError, Text
 from minisched.model.notification import Message, SendRequest, SendResult, SendStatus
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ class Courier:
         place = self.channels.find(one.queue)
         channel = self.channels.at(*place[:3]) if place is not None else None
         if channel is None:  # written by an `exec` that had another config
-            self._end(one, SendResult(SendStatus.FAILED, REMOVED), now)
+            self._end(one, SendResult(SendStatus.FAILED, Text("text", text=REMOVED)), now)
             return
         self.under_way, self._by, self._began = one, channel, self.clock.monotonic()
         message = Message(one.delivery_id, one.message_id, one.event, one.variables, one.created_time)
@@ -228,7 +229,8 @@ class Courier:
         self._end(one._replace(attempts=one.attempts + 1), message.outcome, now)
 
     def _end(self, one: Delivery, outcome: SendResult, now: Instant) -> None:
-        one = one._replace(tried_time=now, next_time=None, error=outcome.error, answer=outcome.answer)
+        error = render(outcome.error) if outcome.error else ""
+        one = one._replace(tried_time=now, next_time=None, error=error, answer=outcome.answer)
         if outcome.state is SendStatus.SENT:
             one = one._replace(state=DeliveryState.SENT, sent_time=now)
         elif outcome.state is SendStatus.RETRY and one.attempts < self.teller.config.settings.notify.max_attempts:

@@ -5,40 +5,18 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Union
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Union
 
+from minisched.config.secrets import base_environment
 from minisched.model import ProcessSpec, Secret, iso
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-    from minisched.model import Config, Task, TaskExecution, TaskRecord
+    from minisched.model import Task, TaskExecution, TaskRecord
 
-OWN_PREFIX = "MINISCHED_"
-
-
-def base_environment(environ: Mapping[str, str], config: Config) -> dict[str, str]:
-    """The engine's environment without what the config reads secrets from: they are for the one that names them. And
-    without `MINISCHED_*`: of these a task has its run's own, not those of the task that has started this engine. Nor
-    `TASK_LOG` (SPEC section 8): a script that finds it would write to a file, where it only has to print."""
-    names = {"TASK_LOG", *_variables(config.settings.smtp and config.settings.smtp.password)}
-    for task in config.tasks.values():
-        names.update(_variables(task.task_env))
-        for rule in task.task_notify:
-            for channel in rule.channels:
-                names.update(_variables(channel.options))
-    return {name: value for name, value in environ.items() if name not in names and not name.startswith(OWN_PREFIX)}
-
-
-def _variables(value: Any) -> Iterator[str]:
-    """The environment variables that secrets in a checked value come from, however deep they stand."""
-    if isinstance(value, Secret):
-        if value.source == "from_env":
-            yield value.place
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _variables(inner)
+__all__ = ["base_environment", "make_launch"]
 
 
 def _revealed(name: str, secret: Secret, environ: Mapping[str, str], home: str) -> str:

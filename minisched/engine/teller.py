@@ -13,12 +13,11 @@ from minisched.model.notification import Notices, NotificationEvent
 from minisched.timetable import load_zone
 
 if TYPE_CHECKING:
-    from minisched.model import Config, HttpSettings, Task, TaskExecution
+    from minisched.model import Config, Task, TaskExecution
     from minisched.model.notification import RunHistory
 
 _NOBODY = Notices()
 TEMPLATES = "minisched.notify.templates"
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Teller:
@@ -92,7 +91,7 @@ class Teller:
         def time(instant: Optional[float]) -> str:
             return "" if instant is None else iso(int(instant), zone) or ""
 
-        url = page_url(settings.http)
+        url = settings.http.page_url
         return {
             "task_id": task.task_id,
             "task_name": task.task_name,
@@ -112,17 +111,3 @@ class Teller:
             "task_url": f"{url}/#task/{task.task_id}" if url else "",
             "suppressed_count": str(decision.suppressed),
         }
-
-
-def page_url(http: HttpSettings) -> str:
-    """Where people find the page, as far as the config tells; "" where it does not (port 0: any free one). That is the
-    first name that browsers may use, if there is one: on the engine's own port, unless it names one or a proxy stands
-    before a loopback address."""
-    if not http.enabled:
-        return ""
-    host = f"[{http.host}]" if ":" in http.host else http.host
-    if not http.allowed_hosts:
-        return f"http://{host}:{http.port}" if http.port else ""
-    name = http.allowed_hosts[0]
-    own_port = ":" in name.rpartition("]")[2] or http.host in LOOPBACK or not http.port
-    return f"http://{name}" if own_port else f"http://{name}:{http.port}"

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple, Optional, Protocol
 
 from minisched.model.status import Instant, Status, Word
 from minisched.model.task import Channel, SmtpSettings
-from minisched.model.text import iso
+from minisched.model.text import Text, iso
 
 LIMIT_S = 30.0  # of a try by a webhook or a command; a mail's is `smtp.timeout`
+RETRY_AFTER_MAX_S = 24 * 3600.0  # a server that asks for a longer wait is not granted it
 
 
 class NotificationEvent(Word):
@@ -53,7 +54,7 @@ class SendResult(NamedTuple):
     """The end of one try. No text in it holds a secret or the address of a webhook."""
 
     state: SendStatus
-    error: str = ""  # for people; also of a `sent` message that some recipients did not get
+    error: Optional[Text] = None  # also of a `sent` message that some recipients did not get
     answer: str = ""  # what the server or the command said, at most 500 bytes
     retry_after_s: Optional[float] = None  # the server's own wish
 

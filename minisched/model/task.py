@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, Optional, Union
 from minisched.model.status import Word
 from minisched.model.text import LocalizedText
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
 
 def open_regular(path: str) -> int:
     """A descriptor to read from. Raises OSError, also for what is no regular file: a pipe that nobody writes to would
@@ -156,6 +158,22 @@ class HttpSettings(NamedTuple):
     port: int
     public_status: bool
     allowed_hosts: tuple[str, ...]
+
+    @property
+    def page_url(self) -> str:
+        """Where people find the page, as far as the config says; "" if it does not (port 0 means any free port).
+
+        The first of `allowed_hosts`, if there is one, on our own port, unless that name has a port or a proxy is in
+        front of a loopback address.
+        """
+        if not self.enabled:
+            return ""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        if not self.allowed_hosts:
+            return f"http://{host}:{self.port}" if self.port else ""
+        name = self.allowed_hosts[0]
+        own_port = ":" in name.rpartition("]")[2] or self.host in LOOPBACK or not self.port
+        return f"http://{name}" if own_port else f"http://{name}:{self.port}"
 
 
 class SmtpSettings(NamedTuple):

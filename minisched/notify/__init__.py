@@ -1,8 +1,7 @@
-"""Notifications: a message becomes a mail, a request, a command's input or a line, and is sent.
+"""Notifications: which rule fires, what the message says, and how it is sent by mail, webhook, command or file.
 
-`Sender` is the thread that does it, `deliver` the same for one message at once (`notify-test`). What an outcome says
-holds no secret. `templates.log_tail` makes the variable `execution_log_tail`; it is not imported here, for the patterns
-beside it take 2 ms of a start.
+`Sender` is the thread that sends, `deliver` sends one message at once (`notify-test`). The modules of the channels are
+imported when the first message needs them.
 """
 
 from minisched.notify.sender import Sender, deliver

@@ -9,11 +9,11 @@ import subprocess
 import time
 from typing import IO
 
+from minisched.model import Text
 from minisched.model.notification import LIMIT_S, SendRequest, SendResult, SendStatus
 from minisched.model.text import visible
-from minisched.notify import defaults
-from minisched.notify.scrub import ANSWER_MAX
-from minisched.notify.templates import last_lines, to_json
+from minisched.notify.redact import ANSWER_BYTES_MAX
+from minisched.notify.templates import last_lines, message_json, to_json
 
 TIMEOUT_S = LIMIT_S
 KILL_GRACE_S = 2.0  # between TERM and KILL
@@ -23,37 +23,41 @@ BLOCK = 64 * 1024
 LATER_BYTES = bytes(range(0x80, 0xC0))  # of a UTF-8 character whose first byte was cut off
 
 
-def deliver(order: SendRequest, timeout_s: float = TIMEOUT_S) -> SendResult:
+def deliver(request: SendRequest, timeout_s: float = TIMEOUT_S) -> SendResult:
     """Run the command of a `command` channel: exit 0 is sent, all else may be tried again. Never raises for what the
     world does."""
-    command = order.channel.options["task_exec"]
-    message = order.message
+    command = request.channel.options["task_exec"]
+    message = request.message
     task_id = message.variables.get("task_id", "")
-    env = {**order.base, "MINISCHED_HOME": order.home, "MINISCHED_TASK_ID": task_id, "PYTHONUNBUFFERED": "1"}
+    env = {**request.base, "MINISCHED_HOME": request.home, "MINISCHED_TASK_ID": task_id, "PYTHONUNBUFFERED": "1"}
     try:
         process = subprocess.Popen(
-            ["/bin/sh", "-c", command] if isinstance(command, str) else _from_home(command, order.home),
+            ["/bin/sh", "-c", command] if isinstance(command, str) else _from_home(command, request.home),
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            cwd=order.home,
+            cwd=request.home,
             env=env,
             start_new_session=True,
         )
     # Popen raises OSError, but also ValueError, UnicodeError, IndexError, RuntimeError: all mean that it did not start.
     except Exception as error:
         words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return SendResult(SendStatus.RETRY, f"the command could not be started: {words}")
-    run = _Run(process, to_json(defaults.as_json(message)).encode() + b"\n", timeout_s)
+        return SendResult(SendStatus.RETRY, Text("notify.command_not_started", reason=words))
+    run = _Run(process, to_json(message_json(message)).encode() + b"\n", timeout_s)
     run.attend()
-    answer = last_lines(visible(run.tail.lstrip(LATER_BYTES).decode("utf-8", "backslashreplace")).strip(), ANSWER_MAX)
+    answer = last_lines(
+        visible(run.tail.lstrip(LATER_BYTES).decode("utf-8", "backslashreplace")).strip(), ANSWER_BYTES_MAX
+    )
     if run.killed:
-        return SendResult(SendStatus.RETRY, f"the command took longer than {timeout_s:g} s and was ended", answer)
+        return SendResult(SendStatus.RETRY, Text("notify.command_timeout", seconds=timeout_s), answer)
     if process.returncode == 0:
         return SendResult(SendStatus.SENT, answer=answer)
-    how = f"signal {-process.returncode}" if process.returncode < 0 else f"exit code {process.returncode}"
-    return SendResult(SendStatus.RETRY, f"the command ended with {how}", answer)
+    code = process.returncode
+    if code < 0:
+        return SendResult(SendStatus.RETRY, Text("notify.command_signal", signal=-code), answer)
+    return SendResult(SendStatus.RETRY, Text("notify.command_exit", exit_code=code), answer)
 
 
 def _from_home(command: tuple[str, ...], home: str) -> list[str]:
@@ -140,5 +144,5 @@ class _Run:
             block = os.read(file.fileno(), BLOCK)
         except BlockingIOError:
             return False
-        self.tail = (self.tail + block)[-ANSWER_MAX:]
+        self.tail = (self.tail + block)[-ANSWER_BYTES_MAX:]
         return not block

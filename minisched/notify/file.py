@@ -1,45 +1,42 @@
-"""Files: one JSON line a message, appended whole or not at all."""
+"""Files: one JSON line per message, appended whole or not at all."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
 import os
-import stat
 
+from minisched.model import Text
 from minisched.model.notification import SendRequest, SendResult, SendStatus
-from minisched.notify import defaults
-from minisched.notify.templates import to_json
+from minisched.notify.templates import message_json, to_json
+from minisched.osutil import open_regular
 
-# O_NONBLOCK: the opening of a FIFO that nobody reads does not wait. O_NOFOLLOW: no link leads the line elsewhere.
-FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-MODE = 0o640
-WORDS = {errno.ELOOP: "is a symbolic link, which is not followed", errno.ENOENT: "its folder does not exist"}
-NO_FILE = (errno.ELOOP, errno.EISDIR, errno.ENXIO)
+FILE_MODE = 0o640
+REASONS = {errno.ELOOP: "notify.symlink", errno.ENOENT: "notify.no_folder", errno.EINVAL: "notify.not_a_file"}
+NOT_A_FILE = (errno.ELOOP, errno.EISDIR, errno.EINVAL, errno.ENXIO)  # a further try would find the same
 
 
-def deliver(order: SendRequest) -> SendResult:
-    """Append to the file of a `file` channel. Never raises for what the world does."""
-    path = os.path.join(order.home, order.channel.options["path"])
+def deliver(request: SendRequest) -> SendResult:
+    """Append the message to the file of a `file` channel. Never raises for what the world does."""
+    path = os.path.join(request.home, request.channel.options["path"])
     try:
-        _append(path, to_json(defaults.as_json(order.message)).encode() + b"\n")
+        _append(path, to_json(message_json(request.message)).encode() + b"\n")
     except (OSError, ValueError) as error:
         number = error.errno if isinstance(error, OSError) else None
-        words = WORDS.get(number or 0) or (error.strerror if isinstance(error, OSError) else "") or str(error)
-        return SendResult(SendStatus.FAILED if number in NO_FILE else SendStatus.RETRY, f"{path}: {words}")
+        words = (error.strerror if isinstance(error, OSError) else "") or str(error)
+        reason = Text(REASONS[number]) if number in REASONS else words
+        status = SendStatus.FAILED if number in NOT_A_FILE else SendStatus.RETRY
+        return SendResult(status, Text("notify.file", path=path, reason=reason))
     return SendResult(SendStatus.SENT)
 
 
 def _append(path: str, line: bytes) -> None:
-    """Raises OSError; then the file is as long as it was."""
-    fd = os.open(path, FLAGS, MODE)
+    """Raises OSError, and leaves the file as long as it was."""
+    fd, _ = open_regular(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, FILE_MODE)
     try:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.ENXIO, "is no regular file")
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held by another engine: tried again later
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # another engine may be writing: then it is tried again
         size = os.fstat(fd).st_size
-        if size and os.pread(fd, 1, size - 1) != b"\n":  # somebody else's line has no end
+        if size and os.pread(fd, 1, size - 1) != b"\n":  # another program left an incomplete line
             line = b"\n" + line
         try:
             written = os.write(fd, line)

@@ -1,4 +1,4 @@
-"""Mail: the message as MIME, and its way to the server by smtplib. Certificates are always checked."""
+"""Mail: the message as MIME, and its delivery by smtplib. Certificates are always verified."""
 
 from __future__ import annotations
 
@@ -6,105 +6,147 @@ import html
 import re
 import smtplib
 import socket
-import ssl
 from collections.abc import Mapping, Sequence
 from email import policy
 from email.errors import MessageError
 from email.message import EmailMessage
-from email.utils import format_datetime
-from typing import Any, Optional
+from email.utils import format_datetime, quote
+from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.config.notify_fields import name_and_address
+from minisched.model import Text
 from minisched.model.notification import Message, SendRequest, SendResult, SendStatus
 from minisched.model.task import SmtpSettings
-from minisched.notify import defaults, headers
-from minisched.notify.deadline import Deadline, explain
-from minisched.notify.scrub import SecretError, Secrets, first_bytes
-from minisched.notify.templates import TAIL_MAX, fill, one_line, visible_values
-from minisched.notify.tls import TrustError, tls_context
-
-REPLY_MAX = 64 * 1024  # bytes of all a server says
-POLICY = policy.SMTP.clone(cte_type="7bit")  # not every server says that it takes eight
-FOLD = "\r\n "  # where a header goes on in the next line
-ERROR_MAX = 2000  # bytes of an error: a server may have much to say about each of many recipients
-NO_LOGIN = (530, 534, 535, 538)  # RFC 4954: a login is required, or a stronger one
-NOT_AGAIN = (
-    "A refusal for now (4xx) is not tried again where others have the mail: give such a recipient a channel of its own"
+from minisched.notify.net import Deadline, reason_of, tls_context
+from minisched.notify.redact import ANSWER_BYTES_MAX, DeliveryError, Secrets, first_bytes
+from minisched.notify.templates import (
+    TAIL_BYTES_MAX,
+    default_subject,
+    default_text,
+    fill,
+    header_value,
+    one_line,
+    subject_mark,
+    text_mark,
+    visible_values,
 )
-QUIT_S = 2.0  # for a good-bye that changes nothing any more
-_ID = re.compile(r"[^A-Za-z0-9.@_-]+")
+
+if TYPE_CHECKING:
+    import ssl
+
+REPLY_BYTES_MAX = 64 * 1024  # of all that a server says in one conversation
+POLICY = policy.SMTP.clone(cte_type="7bit")  # not every server announces 8BITMIME
+FOLD = "\r\n "  # continues a header on the next line
+LOGIN_CODES = (530, 534, 535, 538)  # RFC 4954: a login, or a stronger one, is required
+QUIT_S = 2.0  # for QUIT, whose answer changes nothing any more
+_NOT_ID = re.compile(r"[^A-Za-z0-9.@_-]+")
+_FIELD = re.compile(rb"([!-9;-~]+): [ -~]*(?:\r\n [ -~]+)*\r\n")  # one header with its continuation lines
 
 
-def deliver(order: SendRequest) -> SendResult:
-    """Send a message to all recipients of an `email` channel in one go. Never raises for what the world does."""
-    smtp = order.smtp
+def deliver(request: SendRequest) -> SendResult:
+    """Send a message to all recipients of an `email` channel at once. Never raises for what the world does."""
+    smtp = request.smtp
     if smtp is None or smtp.sender is None:
-        return SendResult(
-            SendStatus.FAILED, "settings.smtp is not set, or has no from: there is nobody to send mail by"
-        )
-    secrets = Secrets(order.environ, order.home)
+        return SendResult(SendStatus.FAILED, Text("notify.no_smtp"))
+    secrets = Secrets(request.environ, request.home)
     try:
         password = secrets.reveal(smtp.password, "settings.smtp.password") if smtp.password else None
         sender = name_and_address(smtp.sender)
-        mail = compose(order.message, order.channel.options, sender)
-    except SecretError as error:
-        return SendResult(SendStatus.RETRY, secrets.scrub(str(error)))
-    except headers.HeaderError as error:
-        return SendResult(SendStatus.FAILED, f"the mail is not sent: {error}")
-    except (ValueError, LookupError, MessageError) as error:  # what email finds no form for
-        return SendResult(SendStatus.FAILED, secrets.scrub(f"the mail cannot be written: {type(error).__name__}"))
-    try:
-        context = None if smtp.security == "none" else tls_context(order.home, smtp.ca_file)
-        outcome = _send(mail, smtp, password, sender[1], order.channel.options["recipients"], context)
-    except TrustError as error:
-        outcome = SendResult(SendStatus.RETRY, str(error))
-    except OSError as error:  # no thread to watch the time
-        outcome = SendResult(SendStatus.RETRY, explain(error))
-    told, answer = secrets.scrub(outcome.error), secrets.scrub(outcome.answer)
-    return outcome._replace(error=first_bytes(told, ERROR_MAX), answer=first_bytes(answer))
+        mail = compose(request.message, request.channel.options, sender)
+        context = None if smtp.security == "none" else tls_context(request.home, smtp.ca_file)
+        result = _send(mail, smtp, password, sender[1], request.channel.options["recipients"], context)
+    except DeliveryError as error:
+        result = SendResult(SendStatus.RETRY, error.text)
+    except HeaderError as error:
+        result = SendResult(SendStatus.FAILED, error.text)
+    except (ValueError, LookupError, MessageError) as error:  # the email package has no form for it
+        result = SendResult(SendStatus.FAILED, Text("notify.mail_unwritable", error=type(error).__name__))
+    except OSError as error:  # no thread left to watch the time
+        result = SendResult(SendStatus.RETRY, reason_of(error))
+    error_text = result.error and secrets.redact_error(result.error)
+    return result._replace(error=error_text, answer=first_bytes(secrets.redact(result.answer), ANSWER_BYTES_MAX))
+
+
+# ------------------------------------------------------------------------------------------------------------ the mail
+
+
+class HeaderError(Exception):
+    """A mail would have other headers than intended: a value was read as a header."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(", ".join(names))
+        self.text = Text("notify.mail_headers", names=list(names))
 
 
 def compose(message: Message, options: Mapping[str, Any], sender: tuple[str, str]) -> bytes:
-    """The mail of a sender's name and address as it is sent: plain text, and the same text as HTML. Raises ValueError
-    and other errors of the email package where it cannot be written."""
+    """The mail as it is sent, as plain text and as HTML. sender: its name, which may be empty, and its address.
+
+    Raises ValueError and other errors of the email package if it cannot be written, HeaderError if a value would be
+    read as a header.
+    """
     values = visible_values(message.variables)
     subject, body = options["subject_template"], options["body_template"]
-    line = defaults.subject(message) if subject is None else one_line(defaults.mark(message) + fill(subject, values))
-    identity = one_line(_ID.sub("-", message.message_id.strip("<>")))
+    line = default_subject(message) if subject is None else one_line(subject_mark(message) + fill(subject, values))
+    text = default_text(message, TAIL_BYTES_MAX) if body is None else text_mark(message) + fill(body, values)
+    message_id = one_line(_NOT_ID.sub("-", message.message_id.strip("<>")))
     name, address = sender
+    # The email package is not used for these: it decodes encoded words in a value that it is given, line breaks too.
     fields = {
-        "Subject": headers.unstructured(line, FOLD),
-        "From": f"{headers.display_name(name)}{FOLD}<{address}>" if name else address,
+        "Subject": header_value(line, "Subject"),
+        "From": f"{_display_name(name)}{FOLD}<{address}>" if name else address,
         "To": f",{FOLD}".join(options["recipients"]),
         "Date": format_datetime(_utc(message.created_time)),
-        "Message-ID": f"<{identity}>",
-        "Auto-Submitted": "auto-generated",  # RFC 3834: no robot answers it
-        "X-Minisched-Delivery": identity,
+        "Message-ID": f"<{message_id}>",
+        "Auto-Submitted": "auto-generated",  # RFC 3834: automatic responders do not answer it
+        "X-Minisched-Delivery": message_id,
     }
-    text = defaults.text(message, TAIL_MAX) if body is None else defaults.lead(message) + fill(body, values)
     content = EmailMessage(policy=POLICY)
     content.set_content(text)
     content.add_alternative(
         f"<!DOCTYPE html>\n<html><body><pre>{html.escape(text)}</pre></body></html>\n", subtype="html"
     )
-    mail = headers.write(fields) + content.as_bytes()
-    headers.check(mail, [*fields, "MIME-Version", "Content-Type"])
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    mail = head.encode("ascii") + content.as_bytes()
+    check_headers(mail, [*fields, "MIME-Version", "Content-Type"])
     return mail
 
 
+def _display_name(name: str) -> str:
+    """The name before a mail address."""
+    return f'"{quote(name)}"' if re.fullmatch(r"[ -~]*", name) and "=?" not in name else header_value(name, "From")
+
+
+def check_headers(mail: bytes, names: Sequence[str]) -> None:
+    """Check that the mail has exactly the headers `names`, each once. Raises HeaderError."""
+    head = mail.partition(b"\r\n\r\n")[0] + b"\r\n"
+    found = [field[1].decode("ascii") for field in _FIELD.finditer(head)]
+    if _FIELD.sub(b"", head) or sorted(found) != sorted(names):
+        raise HeaderError(names)
+
+
+def _utc(instant: float) -> Any:
+    from datetime import datetime, timezone
+
+    return datetime.fromtimestamp(int(instant), timezone.utc)
+
+
+# ---------------------------------------------------------------------------------------------------- the conversation
+
+
 class _Client(smtplib.SMTP):
-    """smtplib's client over a connection with a total time limit, and with a bound on what the server says."""
+    """smtplib's client over a connection with a total time limit, and with a limit on what the server says."""
 
     def __init__(self, smtp: SmtpSettings, context: Optional[ssl.SSLContext], deadline: Deadline) -> None:
-        self._deadline, self._at_once = deadline, context if smtp.security == "ssl" else None
+        self._deadline = deadline
+        self._tls_from_start = context if smtp.security == "ssl" else None
         host = socket.gethostname()
-        # Its own default looks the name up in the DNS; without a dot smtplib's address literal is what servers take.
+        # smtplib would look the name up in the DNS. Servers reject a name without a dot, but accept this literal.
         local = host if re.fullmatch(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", host) else "[127.0.0.1]"
         super().__init__(smtp.host, smtp.port, local_hostname=local, timeout=deadline.left())
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         sock = self._deadline.connect(host, port)
-        return self._at_once.wrap_socket(sock, server_hostname=host) if self._at_once else sock
+        return self._tls_from_start.wrap_socket(sock, server_hostname=host) if self._tls_from_start else sock
 
     def getreply(self) -> tuple[int, bytes]:
         if self.file is None and self.sock:
@@ -113,10 +155,10 @@ class _Client(smtplib.SMTP):
 
 
 class _Bounded:
-    """A file that ends after REPLY_MAX bytes: smtplib gathers the lines of a reply without end."""
+    """A file that ends after REPLY_BYTES_MAX: smtplib collects the lines of a reply without a limit."""
 
     def __init__(self, file: Any) -> None:
-        self._file, self._left = file, REPLY_MAX
+        self._file, self._left = file, REPLY_BYTES_MAX
 
     def readline(self, size: int) -> bytes:
         line: bytes = self._file.readline(min(size, self._left))
@@ -144,62 +186,71 @@ def _send(
                 client.starttls(context=context)
             if smtp.username and password is not None:
                 client.login(smtp.username, password)
-            answers = client.sendmail(sender, recipients, mail)
+            refused = client.sendmail(sender, recipients, mail)
         except (smtplib.SMTPException, OSError, ValueError) as error:
             return _failure(error, deadline)
         finally:
             if client:
-                _say_goodbye(client)
-    told = "; ".join(f"{address}: {_said(code, text)}" for address, (code, text) in answers.items())
-    if not told:
+                _quit(client)
+    if not refused:
         return SendResult(SendStatus.SENT)
-    taken, of = len(recipients) - len(answers), len(recipients)
-    # The outbox keeps one state for all of them: those that have it would get it again at each try.
-    later = "" if all(_is_final(code) for code, _ in answers.values()) else f". {NOT_AGAIN}"
-    return SendResult(SendStatus.SENT, f"taken for {taken} of {of} recipients; refused for {told}{later}")
+    # The outbox has one state for all recipients: a further try would send the mail again to those that have it.
+    final = all(_is_final(code) for code, _ in refused.values())
+    error_text = Text(
+        "notify.some_refused" if final else "notify.some_refused_for_now",
+        taken=len(recipients) - len(refused),
+        total=len(recipients),
+        replies=_replies(refused),
+    )
+    return SendResult(SendStatus.SENT, error_text)
 
 
 def _failure(error: Exception, deadline: Deadline) -> SendResult:
     """What an error of the conversation means for the message."""
     if deadline.over:
-        return SendResult(SendStatus.RETRY, f"the mail server did not take the message within {deadline.seconds:g} s")
+        return SendResult(SendStatus.RETRY, Text("notify.mail_timeout", seconds=deadline.seconds))
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        told = "; ".join(f"{address}: {_said(code, text)}" for address, (code, text) in error.recipients.items())
+        replies = _replies(error.recipients)
         final = all(_is_final(code) for code, _ in error.recipients.values())
-        return SendResult(SendStatus.FAILED if final else SendStatus.RETRY, f"every recipient is refused: {told}", told)
-    if isinstance(error, smtplib.SMTPAuthenticationError):
-        # A wrong password is mended in the config, not in the message: it is worth the next try.
-        said = _said(error.smtp_code, error.smtp_error)
-        return SendResult(SendStatus.RETRY, "the mail server refuses the login", said)
+        return _refused(final, "notify.all_refused", replies)
     if isinstance(error, smtplib.SMTPResponseException):
-        said = _said(error.smtp_code, error.smtp_error)
-        what = {smtplib.SMTPSenderRefused: "the sender", smtplib.SMTPDataError: "the message"}.get(type(error), "us")
-        # Refused for good is what the server says of this sender and message; of a greeting it may think better, and a
-        # login that it misses is mended in the config.
-        final = isinstance(error, (smtplib.SMTPSenderRefused, smtplib.SMTPDataError)) and _is_final(error.smtp_code)
-        return SendResult(
-            SendStatus.FAILED if final else SendStatus.RETRY, f"the mail server refuses {what}: {said}", said
-        )
+        reply = _reply(error.smtp_code, error.smtp_error)
+        final = _is_final(error.smtp_code)
+        if isinstance(error, smtplib.SMTPAuthenticationError):  # fixed in the config, so worth a further try
+            return SendResult(SendStatus.RETRY, Text("notify.login_refused"), reply)
+        if isinstance(error, smtplib.SMTPSenderRefused):
+            return _refused(final, "notify.sender_refused", reply)
+        if isinstance(error, smtplib.SMTPDataError):
+            return _refused(final, "notify.message_refused", reply)
+        return _refused(False, "notify.mail_refused", reply)  # a greeting, which another time may be better
     if isinstance(error, smtplib.SMTPServerDisconnected):
-        return SendResult(SendStatus.RETRY, "the mail server closed the connection")
+        return SendResult(SendStatus.RETRY, Text("notify.mail_closed"))
     if isinstance(error, UnicodeError):
-        return SendResult(SendStatus.FAILED, "the user name or the password has characters that are not ASCII")
+        return SendResult(SendStatus.FAILED, Text("notify.login_not_ascii"))
     if isinstance(error, smtplib.SMTPException):
-        return SendResult(SendStatus.RETRY, f"the mail server: {error}")
-    return SendResult(SendStatus.RETRY, f"the mail server cannot be reached: {explain(error)}")
+        return SendResult(SendStatus.RETRY, Text("notify.mail_error", error=str(error)))
+    return SendResult(SendStatus.RETRY, Text("notify.mail_unreachable", reason=reason_of(error)))
+
+
+def _refused(final: bool, code: str, reply: str) -> SendResult:
+    return SendResult(SendStatus.FAILED if final else SendStatus.RETRY, Text(code, reply=reply), reply)
 
 
 def _is_final(code: int) -> bool:
-    return code >= 500 and code not in NO_LOGIN
+    return code >= 500 and code not in LOGIN_CODES
 
 
-def _said(code: int, text: Any) -> str:
-    """A reply on one line, however many it came on."""
+def _replies(refused: Mapping[str, tuple[int, Any]]) -> str:
+    return "; ".join(f"{address}: {_reply(code, text)}" for address, (code, text) in refused.items())
+
+
+def _reply(code: int, text: Any) -> str:
+    """A server's reply on one line."""
     return " ".join(f"{code} {text.decode('utf-8', 'replace') if isinstance(text, bytes) else text}".split())
 
 
-def _say_goodbye(client: _Client) -> None:
-    """The message's fate is known: a server that is silent now keeps nobody waiting."""
+def _quit(client: _Client) -> None:
+    """End the conversation. The result is known, so a silent server is not waited for."""
     try:
         if client.sock:
             client.sock.settimeout(QUIT_S)
@@ -208,9 +259,3 @@ def _say_goodbye(client: _Client) -> None:
         pass
     finally:
         client.close()
-
-
-def _utc(instant: float) -> Any:
-    from datetime import datetime, timezone
-
-    return datetime.fromtimestamp(int(instant), timezone.utc)

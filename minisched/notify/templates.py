@@ -1,7 +1,8 @@
-"""Templates: `{{ name }}` becomes a value. Pure. A value is data wherever it lands, and is never looked at again.
+"""What messages say: templates filled with values, and the default subject and texts. Pure.
 
-Nothing of Python's own formatting is used: `str.format` walks from a value to its class and on to every global, and one
-width in a template takes all memory.
+`{{ name }}` becomes a value. A value is data wherever it lands, and is never read as a template again. Python's own
+formatting is not used: `str.format` reaches from a value to its class and to every global, and a single width in a
+template can take all memory.
 """
 
 from __future__ import annotations
@@ -9,33 +10,57 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from datetime import timezone
 from typing import Any, Callable, Union
 
 from minisched.config.notify_fields import STRING_OR_VARIABLE, VARIABLE
+from minisched.model import iso
+from minisched.model.notification import Message, NotificationEvent
 from minisched.model.text import visible
 
-LINE_MAX = 200  # characters of a subject, title or header: more is cut or refused by servers
-TAIL_MAX = 16 * 1024  # bytes of a log tail
-CUT = "..."
+LINE_CHARS_MAX = 200  # of a subject, title or header: servers cut or refuse longer ones
+NAME_CHARS_MAX = 120  # of a task's name in a subject, which leaves room for the status
+TAIL_BYTES_MAX = 16 * 1024  # of a log tail
+ELLIPSIS = "..."
+
+# The lines of the default text: what a line says, the variable it needs, and the values that make it superfluous.
+LINES = (
+    ("Reason: {{ execution_reason }}", "execution_reason", ()),
+    ("Exit code: {{ exit_code }}", "exit_code", ()),
+    ("Due: {{ scheduled_time }}", "scheduled_time", ()),
+    ("Started: {{ execution_start_time }}", "execution_start_time", ()),
+    ("Ended: {{ execution_end_time }}", "execution_end_time", ()),
+    ("Duration: {{ execution_duration }}", "execution_duration", ()),
+    ("Attempt: {{ attempt }}", "attempt", ("0", "1")),
+    ("In a row: {{ threshold_count }}", "threshold_count", ("0", "1")),
+    ("Held back since the last message: {{ suppressed_count }}", "suppressed_count", ("0",)),
+    ("Run: {{ execution_id }}", "execution_id", ()),
+    ("{{ task_url }}", "task_url", ()),
+)
+TEST_LINE = "This is a test message. Nothing has happened."
+FIRST_LINES = {
+    NotificationEvent.TEST: (TEST_LINE,),
+    NotificationEvent.RECOVERY: ("The task works again.",),
+    NotificationEvent.EVENT: (),
+}
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
-_NO_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # all that ends a line somewhere, and other controls
-_HALF = re.compile(r"[\ud800-\udfff]")
+_LINE_BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # all that some reader takes for one, and other controls
+_PLAIN = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+# ---------------------------------------------------------------------------------------------------------- templates
 
 
 def fill(template: str, values: Mapping[str, str], quote: Callable[[str], str] = str) -> str:
-    """The text with its variables filled in, each through `quote`. A name that is not in `values` stays as it stands;
-    the config lets none through."""
+    """The template with its variables filled in, each through `quote`. A name that is not in `values` stays as it is;
+    the config accepts none."""
     return re.sub(VARIABLE, lambda found: quote(values[found[1]]) if found[1] in values else found[0], template)
 
 
-def fill_line(template: str, values: Mapping[str, str]) -> str:
-    """As `fill`, for what must be one line: a subject, a title, a header."""
-    return one_line(fill(template, values))
-
-
 def fill_json(template: Any, values: Mapping[str, str]) -> Any:
-    """A JSON value with the variables in its texts filled in. The keys stay: they are the receiver's words."""
+    """A JSON value with the variables in its texts filled in. Keys are not templates."""
     if isinstance(template, str):
         return fill(template, values)
     if isinstance(template, list):
@@ -46,8 +71,11 @@ def fill_json(template: Any, values: Mapping[str, str]) -> Any:
 
 
 def fill_json_text(template: str, values: Mapping[str, str]) -> str:
-    """JSON, or a JSON on each line, filled in so that it stays so whatever the values hold: within a text they are
-    escaped; elsewhere a number stays one, nothing becomes `null`, and all else a text."""
+    """A template of JSON, or of one JSON value per line, that stays JSON whatever the values are.
+
+    Within a string a value is escaped. Elsewhere a number stays a number, an empty value becomes `null`, and any other
+    value a string.
+    """
 
     def place(found: re.Match[str]) -> str:
         if found[1]:
@@ -55,30 +83,48 @@ def fill_json_text(template: str, values: Mapping[str, str]) -> str:
         value = values.get(found[2], "")
         return value if _NUMBER.fullmatch(value) else to_json(value) if value else "null"
 
-    # No text of JSON goes over a line: a quote that one line has too many turns nothing round in the others.
+    # Line by line: a JSON string cannot span lines, so an unbalanced quote affects only its own line.
     return "\n".join(re.sub(STRING_OR_VARIABLE, place, line) for line in template.split("\n"))
 
 
 def to_json(value: Any) -> str:
-    """JSON on one line. Half a surrogate pair, which neither UTF-8 nor strict JSON can carry, is shown as `\\ud800`."""
-    return _HALF.sub(lambda half: f"\\\\u{ord(half[0]):04x}", json.dumps(value, ensure_ascii=False))
+    """JSON on one line. A lone surrogate, which neither UTF-8 nor strict JSON can carry, is shown as `\\ud800`."""
+    return _SURROGATE.sub(lambda half: f"\\\\u{ord(half[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
-def one_line(text: str, most: int = LINE_MAX) -> str:
-    """The text on one line: line ends and control characters become blanks; cut to `most` characters."""
-    line = _NO_LINE.sub(" ", text).strip()
-    return line if len(line) <= most else line[: most - len(CUT)] + CUT
+def one_line(text: str, max_chars: int = LINE_CHARS_MAX) -> str:
+    """The text on one line: line breaks and control characters become blanks; cut to `max_chars`."""
+    line = _LINE_BREAK.sub(" ", text).strip()
+    return line if len(line) <= max_chars else line[: max_chars - len(ELLIPSIS)] + ELLIPSIS
+
+
+def header_value(text: str, name: str, fold: str = "\r\n ") -> str:
+    """The value of the header `name` that every reader decodes to exactly this text.
+
+    Plain ASCII stays as it is, other text becomes encoded words (RFC 2047), separated by `fold`. A text that holds an
+    encoded word is encoded too: a reader would decode it, including line breaks within it.
+    """
+    if _PLAIN.fullmatch(text) and "=?" not in text:
+        return text
+    from email.header import Header  # the email package; most channels do without it
+
+    return Header(text, "utf-8", header_name=name).encode(linesep="\n").replace("\n ", fold)
 
 
 def visible_values(values: Mapping[str, str]) -> dict[str, str]:
-    """The variables as templates get them: part of them was written by a task."""
+    """The variables as templates get them, with escapes for what is not printable: a task wrote part of them."""
     return {name: visible(value) for name, value in values.items()}
 
 
-def log_tail(output: Union[bytes, str], max_lines: int, max_bytes: int = TAIL_MAX) -> str:
-    """The last whole lines of a run's output: at most `max_lines` of them and `max_bytes` of UTF-8, without control
-    characters. Bytes that are as long as the limit or longer were cut somewhere: their first line is no whole one.
-    If one line alone is longer than the limit, its end is kept, marked."""
+# ----------------------------------------------------------------------------------------------------------- log tails
+
+
+def log_tail(output: Union[bytes, str], max_lines: int, max_bytes: int = TAIL_BYTES_MAX) -> str:
+    """The last whole lines of a run's output: at most `max_lines` and `max_bytes` of UTF-8, without control characters.
+
+    An output of `max_bytes` or more was cut somewhere, so its first line is not a whole one. Of a single line that is
+    longer than the limit the end is kept, and marked.
+    """
     text = output.decode("utf-8", "backslashreplace") if isinstance(output, bytes) else output
     text = visible(text.replace("\r\n", "\n").replace("\r", "\n")).strip("\n")
     lines = text.split("\n")
@@ -89,13 +135,65 @@ def log_tail(output: Union[bytes, str], max_lines: int, max_bytes: int = TAIL_MA
 
 
 def last_lines(text: str, max_bytes: int) -> str:
-    """The last whole lines of a text that fit into so many bytes of UTF-8."""
+    """The last whole lines of a text that fit into `max_bytes` of UTF-8."""
     data = text.encode("utf-8", "backslashreplace")
     if len(data) <= max_bytes:
         return text
-    data = data[len(data) - max_bytes - 1 :]  # with one byte more: the cut may fall between two lines
+    data = data[len(data) - max_bytes - 1 :]  # one byte more: the cut may fall between two lines
     _, end, rest = data.partition(b"\n")
     if end and rest:
         return rest.decode("utf-8", "ignore")
-    room = max_bytes - len(CUT)
-    return CUT + data[-room:].decode("utf-8", "ignore") if room > 0 else ""
+    room = max_bytes - len(ELLIPSIS)
+    return ELLIPSIS + data[-room:].decode("utf-8", "ignore") if room > 0 else ""
+
+
+# ----------------------------------------------------------------------------------------------------- default messages
+
+
+def default_subject(message: Message) -> str:
+    """One line with task and status, marked if it is a test."""
+    values = visible_values(message.variables)
+    name = one_line(values.get("task_name") or values.get("task_id", ""), NAME_CHARS_MAX)
+    status = "recovered" if message.event == NotificationEvent.RECOVERY else values.get("execution_status", "")
+    count = values.get("threshold_count", "")
+    in_a_row = f" ({count} in a row)" if count not in ("", "0", "1") else ""
+    return one_line(f"{subject_mark(message)}{name}: {status}{in_a_row}")
+
+
+def default_text(message: Message, tail_bytes: int) -> str:
+    """The facts, one per line, and at most `tail_bytes` of the log's tail."""
+    values = visible_values(message.variables)
+    host = " on {{ host_name }}" if values.get("host_name") else ""
+    lines = [
+        *FIRST_LINES[NotificationEvent(message.event)],
+        f"{{{{ task_name }}}} ({{{{ task_id }}}}){host}: {{{{ execution_status }}}}",
+        *(line for line, needed, superfluous in LINES if values.get(needed, "") not in ("", *superfluous)),
+    ]
+    filled = [fill(line, values) for line in lines]
+    tail = last_lines(values.get("execution_log_tail", ""), tail_bytes)
+    if tail:
+        filled += ["", "The last lines of its output:", tail]
+    return "\n".join(filled) + "\n"
+
+
+def subject_mark(message: Message) -> str:
+    """What marks a test in a subject, also in one by the user's own template."""
+    return "[test] " if message.event == NotificationEvent.TEST else ""
+
+
+def text_mark(message: Message) -> str:
+    """What marks a test in a text, also in one by the user's own template."""
+    return f"{TEST_LINE}\n\n" if message.event == NotificationEvent.TEST else ""
+
+
+def message_json(message: Message) -> dict[str, Any]:
+    """The message as commands, files and webhooks without a template get it."""
+    return {
+        "delivery": message.message_id,
+        "event": NotificationEvent(message.event).value,
+        "recovered": message.event == NotificationEvent.RECOVERY,
+        "test": message.event == NotificationEvent.TEST,
+        "created_time": iso(int(message.created_time), timezone.utc),
+        "subject": default_subject(message),
+        **visible_values(message.variables),
+    }

@@ -1,4 +1,9 @@
-"""Webhooks: one HTTP request to the address of the config, to nowhere else, and what the answer means."""
+"""Webhooks: one HTTP request to the configured address and to no other, and what the answer means.
+
+The request goes through `urllib.request`, but through an opener that has our handler only: the default opener follows
+redirects, uses the proxies of the environment and reads `file:` addresses, and its timeout starts again with each byte.
+The handler makes an `http.client` connection with a total time limit.
+"""
 
 from __future__ import annotations
 
@@ -15,77 +20,105 @@ from typing import Any, Callable, Optional
 from urllib.parse import quote_plus
 
 from minisched import __version__
-from minisched.config.notify_fields import is_json, media_type
-from minisched.model.notification import LIMIT_S, Message, NotificationEvent, SendRequest, SendResult, SendStatus
-from minisched.notify import defaults
-from minisched.notify.deadline import Deadline, explain
-from minisched.notify.presets import JSON_TYPE, PRESETS, TEXT_TYPE, Ready
-from minisched.notify.scrub import SecretError, Secrets
-from minisched.notify.templates import fill, fill_json, fill_json_text, one_line, to_json, visible_values
-from minisched.notify.tls import TrustError, tls_context
+from minisched.config.notify_fields import HEADER, URL, is_json, media_type
+from minisched.config.problems import ParseContext, ValidationError
+from minisched.model import Text
+from minisched.model.notification import (
+    LIMIT_S,
+    RETRY_AFTER_MAX_S,
+    Message,
+    NotificationEvent,
+    SendRequest,
+    SendResult,
+    SendStatus,
+)
+from minisched.notify.net import Deadline, reason_of, tls_context
+from minisched.notify.presets import JSON_TYPE, PRESETS, TEXT_TYPE, PreparedRequest
+from minisched.notify.redact import DeliveryError, Secrets
+from minisched.notify.templates import (
+    fill,
+    fill_json,
+    fill_json_text,
+    message_json,
+    one_line,
+    subject_mark,
+    text_mark,
+    to_json,
+    visible_values,
+)
 
-TIMEOUT_S = LIMIT_S  # for all of it: name, connection, TLS, request and answer
-ANSWER_READ = 64 * 1024  # bytes
-RETRY_AFTER_MAX_S = 24 * 3600.0  # a server that asks for more gets no more patience
+ANSWER_READ_BYTES = 64 * 1024
 FORM_TYPE = "application/x-www-form-urlencoded"
 
+CheckResponse = Callable[[bytes], SendResult]
 
-def deliver(order: SendRequest, timeout_s: float = TIMEOUT_S, wall: Callable[[], float] = time.time) -> SendResult:
-    """Send a message to a `webhook` channel. Never raises for what the world does."""
-    secrets, options = Secrets(order.environ, order.home), order.channel.options
+
+def deliver(request: SendRequest, timeout_s: float = LIMIT_S, wall: Callable[[], float] = time.time) -> SendResult:
+    """Send a message to a `webhook` channel. Never raises for what the world does.
+
+    timeout_s: for all of it, from the name to the end of the answer.
+    """
+    secrets, options = Secrets(request.environ, request.home), request.channel.options
     try:
-        request, judge = _request(order, secrets, wall())
-        context = tls_context(order.home, options["ca_file"]) if request.type == "https" else None
+        http_request, check_response = _prepare(request, secrets, wall())
+        context = tls_context(request.home, options["ca_file"]) if http_request.type == "https" else None
         with Deadline(timeout_s) as deadline:
-            outcome = _exchange(request, context, deadline, judge, secrets, wall)
-    except (SecretError, TrustError) as error:
-        outcome = SendResult(SendStatus.RETRY, str(error))
-    except OSError as error:  # no thread to watch the time
-        outcome = SendResult(SendStatus.RETRY, explain(error))
-    return outcome._replace(error=secrets.scrub(outcome.error))
+            result = _exchange(http_request, context, deadline, check_response, secrets, wall)
+    except DeliveryError as error:
+        result = SendResult(SendStatus.RETRY, error.text)
+    except OSError as error:  # no thread left to watch the time
+        result = SendResult(SendStatus.RETRY, reason_of(error))
+    return result._replace(error=result.error and secrets.redact_error(result.error))
 
 
-def _request(order: SendRequest, secrets: Secrets, now: float) -> tuple[urllib.request.Request, Any]:
-    """The request, and how its answer is judged beside its status. Raises SecretError."""
-    options, message = order.channel.options, order.message
-    url = secrets.reveal(options["url"], "the url")
-    own = {name: secrets.reveal(value, f"header {name}") for name, value in options["headers"].items()}
-    secret = secrets.reveal(options["secret"], "the secret") if options["secret"] else None
+# --------------------------------------------------------------------------------------------------------- the request
+
+
+def _prepare(
+    request: SendRequest, secrets: Secrets, now: float
+) -> tuple[urllib.request.Request, Optional[CheckResponse]]:
+    """The request, and the check of its 2xx answer if the service has one. Raises DeliveryError."""
+    options, message = request.channel.options, request.message
+    url = secrets.reveal(options["url"], "url")
+    own = {name: secrets.reveal(value, f"headers.{name}") for name, value in options["headers"].items()}
+    secret = secrets.reveal(options["secret"], "secret") if options["secret"] else None
     _check(url, own)
     secrets.hide_values(url, own)
     preset = PRESETS.get(options["preset"])
     if preset:
-        ready = preset.prepare(message, url, secret if preset.signs else None, now)
+        prepared = preset.prepare(message, url, secret if preset.signs else None, now)
         method = "POST"
     else:
-        ready = Ready(url, *_body(message, options["body_template"], media_type(own), options["method"]))
         method = options["method"]
-    secrets.reveal(ready.url, "the url")  # with a sign in its query now
+        prepared = PreparedRequest(url, *_body(message, options["body_template"], media_type(own), method))
+    secrets.reveal(prepared.url, "url")  # hides a signature in its query
     headers = {
         "User-Agent": f"minisched/{__version__}",
-        **ready.headers,
+        **prepared.headers,
         **({"X-Minisched-Test": "1"} if message.event == NotificationEvent.TEST else {}),
         "X-Minisched-Delivery": one_line(message.message_id).encode("ascii", "replace").decode(),
     }
     if secret is not None and not (preset and preset.signs):
-        digest = hmac.new(secret.encode(), ready.body, hashlib.sha256).hexdigest()
+        digest = hmac.new(secret.encode(), prepared.body, hashlib.sha256).hexdigest()
         headers["X-Minisched-Signature"] = f"sha256={digest}"
-    theirs = {name.lower() for name in own}
-    headers = {**{name: value for name, value in headers.items() if name.lower() not in theirs}, **own}
-    data = ready.body if ready.body or method != "GET" else None
-    request = urllib.request.Request(ready.url, data, headers, method=method)
-    return request, preset.judge if preset else None
+    overridden = {name.lower() for name in own}
+    headers = {**{name: value for name, value in headers.items() if name.lower() not in overridden}, **own}
+    data = prepared.body if prepared.body or method != "GET" else None
+    http_request = urllib.request.Request(prepared.url, data, headers, method=method)
+    return http_request, preset.check_response if preset else None
 
 
 def _body(message: Message, template: Any, content_type: str, method: str) -> tuple[dict[str, str], bytes]:
-    """Headers and the exact body. In JSON and in a form a value is data, whatever it holds. A test says so in the
-    task's name where a line for it would break the form."""
+    """Headers and the exact body. In JSON and in a form a value is data, whatever it holds.
+
+    A test is marked in the task's name wherever an additional line would break the format.
+    """
     values = visible_values(message.variables)
-    marked = {**values, "task_name": defaults.mark(message) + values.get("task_name", "")}
+    marked = {**values, "task_name": subject_mark(message) + values.get("task_name", "")}
     if template is None:
         if method == "GET":
             return {}, b""
-        return {"Content-Type": JSON_TYPE}, to_json(defaults.as_json(message)).encode()
+        return {"Content-Type": JSON_TYPE}, to_json(message_json(message)).encode()
     if isinstance(template, dict):
         return {"Content-Type": JSON_TYPE}, to_json(fill_json(template, marked)).encode()
     if is_json(template) or "json" in content_type:
@@ -93,27 +126,28 @@ def _body(message: Message, template: Any, content_type: str, method: str) -> tu
     if content_type == FORM_TYPE:
         text = fill(template, marked, quote_plus)
     elif content_type in ("", "text/plain"):
-        text = defaults.lead(message) + fill(template, values)
+        text = text_mark(message) + fill(template, values)
     else:
         text = fill(template, marked)
     return {"Content-Type": TEXT_TYPE}, text.encode()
 
 
 def _check(url: str, headers: Mapping[str, str]) -> None:
-    """What came from the environment or a file obeys the rules of the config too. Raises SecretError."""
-    from minisched.config.notify_fields import HEADER, URL
-    from minisched.config.problems import ParseContext, ValidationError
-
-    for what, kind, value in (("the url", URL, url), *((f"header {name}", HEADER, headers[name]) for name in headers)):
+    """Apply the config's rules to values that came from the environment or a file. Raises DeliveryError."""
+    fields = [("url", URL, url, "notify.invalid_url")]
+    fields += [(f"headers.{name}", HEADER, value, "notify.invalid_header") for name, value in headers.items()]
+    for field, kind, value, code in fields:
         try:
             kind.read(value, ParseContext(), None)
         except ValidationError:
-            raise SecretError(f"{what} is not {kind.rule.en}") from None
+            raise DeliveryError(Text(code, field=field)) from None
+
+
+# -------------------------------------------------------------------------------------------------------- the exchange
 
 
 class _Handler(urllib.request.AbstractHTTPHandler):
-    """HTTP and HTTPS over connections with a total time limit. With no other handler beside it in its opener there is
-    no `file:`, no `data:`, no proxy of the environment, no redirect and no cookie (FAULTS, N3)."""
+    """HTTP and HTTPS over connections with a total time limit."""
 
     http_request = https_request = urllib.request.AbstractHTTPHandler.do_request_
 
@@ -151,49 +185,53 @@ def _exchange(
     request: urllib.request.Request,
     context: Optional[ssl.SSLContext],
     deadline: Deadline,
-    judge: Optional[Callable[[bytes], tuple[SendStatus, str]]],
+    check_response: Optional[CheckResponse],
     secrets: Secrets,
     wall: Callable[[], float],
 ) -> SendResult:
     opener = urllib.request.OpenerDirector()
     opener.addheaders = []
     opener.add_handler(_Handler(deadline, context))
+    timeout = SendResult(SendStatus.RETRY, Text("notify.no_answer", seconds=deadline.seconds))
     try:
         response = opener.open(request, timeout=deadline.left())
     except (OSError, http.client.HTTPException, ValueError) as error:
-        if deadline.over:
-            return SendResult(SendStatus.RETRY, f"no answer within {deadline.seconds:g} s")
-        if isinstance(error, http.client.RemoteDisconnected):
-            return SendResult(SendStatus.RETRY, "the server closed the connection without an answer")
-        if isinstance(error, (http.client.HTTPException, ValueError)):
-            return SendResult(SendStatus.RETRY, f"the answer is no HTTP: {type(error).__name__}")
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        words = explain(reason) if isinstance(reason, BaseException) else str(reason)
-        return SendResult(SendStatus.RETRY, f"the server cannot be reached: {words}")
-    assert response is not None  # there is a handler for both schemes, and the address has one of them
+        return timeout if deadline.over else SendResult(SendStatus.RETRY, _failure(error))
+    assert response is not None  # the handler serves both schemes, and the address has one of them
     with response:
         if deadline.over:  # http.client takes the end of the connection for the end of the headers
-            return SendResult(SendStatus.RETRY, f"no answer within {deadline.seconds:g} s")
+            return timeout
         status = response.status
         body = _read(response)
         retry_after_s = _retry_after(response.headers.get("Retry-After"), wall())
-    answer = secrets.answer(body)
+    answer = secrets.redact_answer(body)
     if 200 <= status < 300:
-        if judge is None:
+        if check_response is None:
             return SendResult(SendStatus.SENT, answer=answer)
-        state, error_text = judge(body)
-        return SendResult(state, error_text and f"{error_text} (HTTP {status})", answer)
+        checked = check_response(body)
+        error_text = checked.error and Text(checked.error.code, **checked.error.values, status=status)
+        return checked._replace(error=error_text, answer=answer)
     if 300 <= status < 400:
-        words = "a redirect, which is not followed: name the address itself"
-        return SendResult(SendStatus.FAILED, f"HTTP {status}: {words}", answer)
-    if status == 429 or status >= 500:
-        return SendResult(SendStatus.RETRY, f"HTTP {status}", answer, retry_after_s)
-    return SendResult(SendStatus.FAILED, f"HTTP {status}", answer)
+        return SendResult(SendStatus.FAILED, Text("notify.redirect", status=status), answer)
+    temporary = status == 429 or status >= 500
+    http_status = Text("notify.http_status", status=status)
+    return SendResult(
+        SendStatus.RETRY if temporary else SendStatus.FAILED, http_status, answer, retry_after_s if temporary else None
+    )
+
+
+def _failure(error: Exception) -> Text:
+    if isinstance(error, http.client.RemoteDisconnected):
+        return Text("notify.closed")
+    if isinstance(error, (http.client.HTTPException, ValueError)):
+        return Text("notify.not_http", error=type(error).__name__)
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    return Text("notify.unreachable", reason=reason_of(reason) if isinstance(reason, BaseException) else str(reason))
 
 
 def _read(response: http.client.HTTPResponse) -> bytes:
-    """The first 64 KiB of the answer, or what has come of it by the deadline."""
-    pieces, left = [], ANSWER_READ
+    """The first 64 KiB of the answer, or what has arrived by the deadline."""
+    pieces, left = [], ANSWER_READ_BYTES
     while left:
         try:
             piece = response.read1(left)
@@ -207,11 +245,11 @@ def _read(response: http.client.HTTPResponse) -> bytes:
 
 
 def _retry_after(value: Optional[str], now: float) -> Optional[float]:
-    """Seconds from a Retry-After header (RFC 9110, 10.2.3): a number of them, or a date."""
+    """Seconds from a Retry-After header (RFC 9110, 10.2.3), which is a number of them or a date."""
     if value is None:
         return None
     try:
-        wait = float(int(value)) if value.strip().isdigit() else parsedate_to_datetime(value).timestamp() - now
+        wait_s = float(int(value)) if value.strip().isdigit() else parsedate_to_datetime(value).timestamp() - now
     except (TypeError, ValueError, OverflowError):
         return None
-    return min(max(wait, 0.0), RETRY_AFTER_MAX_S)
+    return min(max(wait_s, 0.0), RETRY_AFTER_MAX_S)

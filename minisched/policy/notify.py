@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from minisched.model import Reason, Retry, Status
-from minisched.model.notification import NotificationEvent
+from minisched.model.notification import RETRY_AFTER_MAX_S, NotificationEvent
 from minisched.policy.runs import retry_delay
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from minisched.model.notification import FinishedRun, RuleState
 
 RESEND = Retry(max_attempts=0, delay=30.0, backoff=2.0, max_delay=3600.0, jitter=0.2)  # its attempts are a setting
-RETRY_AFTER_MAX_S = 86_400.0  # a server's wish for more is not granted
 
 # They neither count nor break a row, unless the rule has them as a trigger (SPEC section 9).
 _NEUTRAL = (Status.SKIPPED, Status.MISSED, Status.CANCELLED)

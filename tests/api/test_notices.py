@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from minisched.api.ports import Trial
-from minisched.model import Answer, Batch, Channel, Delivery, DeliveryState, OutboxCounts, ResendDelivery, Status
+from minisched.model import Answer, Batch, Channel, Delivery, DeliveryState, OutboxCounts, ResendDelivery, Status, Text
 from minisched.model.notification import Notices, NotificationEvent, SendResult, SendStatus
+from minisched.notify.notify_test import ChannelResult
 from minisched.store import History
 from support.api import Api
 from support.config import task
@@ -115,9 +115,10 @@ def test_a_message_that_cannot_be_sent_once_more(api: Api, refused: str, status:
 
 def test_a_test_message_is_sent_by_the_rules_in_force(api: Api) -> None:
     channel = Channel("webhook", {"url": SECRET})
+    unavailable = SendResult(SendStatus.RETRY, Text("notify.http_status", status=503), "busy")
     api.trials = [
-        Trial("chat", 0, channel, SendResult(SendStatus.SENT, answer="ok"), 0.12345),
-        Trial("chat", 1, channel, SendResult(SendStatus.RETRY, "HTTP 503", "busy"), 1.0),
+        ChannelResult("chat", 0, channel, SendResult(SendStatus.SENT, answer="ok"), 0.12345),
+        ChannelResult("chat", 1, channel, unavailable, 1.0),
     ]
     found = api("POST", "/tasks/a/notify-test", {"rule": "chat"})
     assert found.status == 200

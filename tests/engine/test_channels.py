@@ -12,7 +12,7 @@ import pytest
 
 from minisched.engine import courier
 from minisched.engine.channels import Channels, keys_of
-from minisched.model import Delivery, NotifyRule
+from minisched.model import Delivery, NotifyRule, Text
 from minisched.model.notification import Queue, SendResult, SendStatus
 from minisched.store import History
 from support.engine import MakeSim, configure, exits, task
@@ -20,7 +20,7 @@ from support.factories import config
 from support.sim import Exit, Sim
 
 FAIL, WELL = Exit(1.0, 75), Exit(1.0)
-SENT, AWAY = SendResult(SendStatus.SENT), SendResult(SendStatus.RETRY, "away")
+SENT, AWAY = SendResult(SendStatus.SENT), SendResult(SendStatus.RETRY, Text("text", text="away"))
 A, B, C = ({"type": "file", "path": name} for name in "abc")
 
 

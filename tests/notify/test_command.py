@@ -4,13 +4,13 @@ import json
 import os
 import signal
 import sys
-import time
 
 import pytest
 
 from minisched.model.notification import SendStatus
 from minisched.notify import command, deliver
-from support.notify import MESSAGE_ID, VARIABLES, Watch, message, order
+from support.notify import MESSAGE_ID, VARIABLES, Watch, message, order, said, words
+from support.programs import alive, eventually
 
 
 def run(task_exec, home, told=None, timeout_s=5.0, environ=None):
@@ -21,21 +21,12 @@ def run(task_exec, home, told=None, timeout_s=5.0, environ=None):
 
 def gone(pid):
     """Whether a process is over, given a moment."""
-    until = time.monotonic() + 2
-    while time.monotonic() < until:
-        try:
-            with open(f"/proc/{pid}/stat") as file:
-                if file.read().rpartition(")")[2].split()[0] == "Z":
-                    return True
-        except FileNotFoundError:
-            return True
-        time.sleep(0.01)
-    return False
+    return eventually(lambda: not alive(int(pid)))
 
 
 def test_it_gets_the_message_as_json_on_its_standard_input(tmp_path):
     outcome = run("cat > got.json; echo taken; echo by me >&2", tmp_path, message("test", task_name='a"\n中\x1b'))
-    assert outcome == (SendStatus.SENT, "", "taken\nby me", None)
+    assert said(outcome) == (SendStatus.SENT, "", "taken\nby me", None)
     (line,) = (tmp_path / "got.json").read_text().splitlines()
     got = json.loads(line)
     assert got["delivery"] == MESSAGE_ID and got["event"] == "test" and got["test"] is True
@@ -64,14 +55,14 @@ def test_its_environment_is_a_tasks_without_secrets(tmp_path):
     "task_exec, error",
     [
         ("echo no; exit 3", "the command ended with exit code 3"),
-        ("echo no; kill -9 $$", "the command ended with signal 9"),
+        ("echo no; kill -9 $$", "the command was ended by signal 9"),
         (["tasks/none", "a"], "the command could not be started: No such file or directory"),
         (["/"], "the command could not be started: Permission denied"),
     ],
 )
 def test_all_but_exit_0_is_tried_again(task_exec, error, tmp_path):
     outcome = run(task_exec, tmp_path)
-    assert (outcome.state, outcome.error) == (SendStatus.RETRY, error)
+    assert (outcome.state, words(outcome)) == (SendStatus.RETRY, error)
     assert outcome.answer == ("no" if isinstance(task_exec, str) else "")
 
 
@@ -92,7 +83,7 @@ def test_one_that_takes_too_long_is_ended_with_its_group(tmp_path):
     watch = Watch()
     outcome = run("sleep 60 & echo $! $$; wait", tmp_path, timeout_s=0.3)
     assert watch.seconds < 2
-    assert outcome.state is SendStatus.RETRY and "took longer than 0.3 s" in outcome.error
+    assert outcome.state is SendStatus.RETRY and "took longer than 0.3 s" in words(outcome)
     assert all(gone(pid) for pid in outcome.answer.split())
 
 

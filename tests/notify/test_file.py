@@ -13,7 +13,7 @@ import pytest
 
 from minisched.model.notification import SendStatus
 from minisched.notify import deliver
-from support.notify import MESSAGE_ID, message, order
+from support.notify import MESSAGE_ID, message, order, said, words
 
 
 def put(home, path="notices.jsonl", told=None):
@@ -22,7 +22,7 @@ def put(home, path="notices.jsonl", told=None):
 
 def test_each_message_is_a_json_line(tmp_path):
     for name in ("a", 'b"\n中\x1b\u2028'):
-        assert put(tmp_path, told=message(task_name=name)) == (SendStatus.SENT, "", "", None)
+        assert said(put(tmp_path, told=message(task_name=name))) == (SendStatus.SENT, "", "", None)
     first, second = (tmp_path / "notices.jsonl").read_text().split("\n")[:2]
     assert json.loads(first)["task_name"] == "a" and json.loads(first)["delivery"] == MESSAGE_ID
     assert json.loads(second)["task_name"] == 'b"\n中\\x1b\\u2028'
@@ -43,7 +43,7 @@ def test_a_line_without_an_end_is_ended_first(tmp_path):
 
 def test_the_folder_must_be_there(tmp_path):
     outcome = put(tmp_path, "none/x")
-    assert outcome == (SendStatus.RETRY, f"{tmp_path}/none/x: its folder does not exist", "", None)
+    assert said(outcome) == (SendStatus.RETRY, f"{tmp_path}/none/x: its folder does not exist", "", None)
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "fifo", "device"])
@@ -57,7 +57,7 @@ def test_what_is_no_file_is_not_written(kind, tmp_path):
     elif kind == "fifo":
         os.mkfifo(path)
     outcome = put(tmp_path, "/dev/null" if kind == "device" else path)
-    assert outcome.state is SendStatus.FAILED and outcome.error
+    assert outcome.state is SendStatus.FAILED and words(outcome)
     assert not target.exists() or target.read_text() == ""
 
 
@@ -66,9 +66,10 @@ def test_a_file_that_cannot_grow_keeps_its_length(tmp_path):
     put(tmp_path)
     size = path.stat().st_size
     program = (
-        "import resource, signal, sys; sys.path[:0] = sys.argv[2:]; from test_file import put;"
+        "import resource, signal, sys; sys.path[:0] = sys.argv[2:]; from test_file import put, said;"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size + 100}, resource.RLIM_INFINITY)); print(put(sys.argv[1]))"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size + 100}, resource.RLIM_INFINITY));"
+        "print(said(put(sys.argv[1])))"
     )
     told = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path), str(Path(__file__).parent), *sys.path],

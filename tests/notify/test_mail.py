@@ -8,7 +8,8 @@ import pytest
 from aiosmtpd.smtp import AuthResult
 
 from minisched.model.notification import SendStatus
-from minisched.notify import defaults, mail
+from minisched.notify import mail
+from minisched.notify.templates import default_text
 from support.notify import (
     HOST,
     MAIL_HEADERS,
@@ -20,8 +21,10 @@ from support.notify import (
     hosted,
     message,
     order,
+    said,
     serving,
     silent,
+    words,
 )
 
 OPS, DEV = "ops@example.org", "dev@example.org"
@@ -71,7 +74,7 @@ def test_a_mail_is_plain_text_and_the_same_as_html():
     inbox = Inbox()
     with serving(inbox) as port:
         outcome = sent(port, message(execution_log_tail="<b>&\x1b[0m"), channel(OPS, DEV))
-    assert outcome == (SendStatus.SENT, "", "", None)
+    assert said(outcome) == (SendStatus.SENT, "", "", None)
     ((sender, recipients, content, _),) = inbox.mails
     assert (sender, recipients) == ("minisched@plant7.example", [OPS, DEV])
     found = read(content)
@@ -167,7 +170,7 @@ def test_tls_with_login(security, authority):
     with serving(inbox, authenticator=inbox.authenticate, auth_required=required, **options) as port:
         assert sent(port, environ={"PW": "hunter2"}, **login).state is SendStatus.SENT
         outcome = sent(port, environ={"PW": "hunter3"}, **login)
-    assert outcome.state is SendStatus.RETRY and outcome.error == "the mail server refuses the login"
+    assert outcome.state is SendStatus.RETRY and words(outcome) == "the mail server refused the login"
     assert "535" in outcome.answer and "hunter" not in repr(outcome)
     assert set(inbox.logins) == {"ops"} and len(inbox.mails) == 1
 
@@ -185,7 +188,7 @@ def test_a_certificate_of_nobody_known_is_refused(security, authority, tmp_path)
             trust = {"ca_file": ca_file} if ca_file else {}
             outcome = sent(port, security=security, username="ops", password="hunter2", **trust)
         assert outcome.state is SendStatus.RETRY
-        assert outcome.error.startswith("the mail server cannot be reached: its certificate is not trusted: ")
+        assert words(outcome).startswith("the mail server cannot be reached: its certificate is not trusted: ")
     assert inbox.mails == inbox.logins == []
 
 
@@ -193,16 +196,16 @@ def test_without_starttls_no_password_is_sent():
     inbox = Inbox()
     with serving(inbox) as port:
         outcome = sent(port, security="starttls", username="ops", password="hunter2")
-    assert outcome.state is SendStatus.RETRY and "STARTTLS" in outcome.error and inbox.logins == inbox.mails == []
+    assert outcome.state is SendStatus.RETRY and "STARTTLS" in words(outcome) and inbox.logins == inbox.mails == []
 
 
 def test_a_refused_recipient_is_told_and_the_others_have_it():
     inbox = Inbox({DEV: "550 no such user"})
     with serving(inbox) as port:
         outcome = sent(port, to=channel(OPS, DEV))
-    assert outcome == (
+    assert said(outcome) == (
         SendStatus.SENT,
-        f"taken for 1 of 2 recipients; refused for {DEV}: 550 no such user",
+        f"accepted for 1 of 2 recipients; refused for {DEV}: 550 no such user",
         "",
         None,
     )
@@ -213,9 +216,9 @@ def test_a_recipient_refused_for_now_beside_one_that_has_the_mail_is_told_with_a
     inbox = Inbox({DEV: "450 greylisted"})
     with serving(inbox) as port:
         outcome = sent(port, to=channel(OPS, DEV))
-    assert outcome.state is SendStatus.SENT and outcome.error == (
-        f"taken for 1 of 2 recipients; refused for {DEV}: 450 greylisted. A refusal for now (4xx) is not tried again"
-        " where others have the mail: give such a recipient a channel of its own"
+    assert outcome.state is SendStatus.SENT and words(outcome) == (
+        f"accepted for 1 of 2 recipients; refused for {DEV}: 450 greylisted. A temporary refusal (4xx) is not tried"
+        " again when other recipients have the mail: give such a recipient a channel of its own"
     )
 
 
@@ -223,8 +226,8 @@ def test_a_recipient_refused_for_now_beside_one_that_has_the_mail_is_told_with_a
 def test_a_login_that_is_missing_is_mended_in_the_config_and_tried_again(code):
     with hosted(talk_smtp(HELLO[0], f"{code} log in first\r\n".encode(), *[b"250 ok\r\n"] * 2)) as host:
         outcome = sent(host.port)
-    error = f"the mail server refuses the sender: {code} log in first"
-    assert outcome == (SendStatus.RETRY, error, f"{code} log in first", None)
+    error = f"the mail server refused the sender: {code} log in first"
+    assert said(outcome) == (SendStatus.RETRY, error, f"{code} log in first", None)
     with serving(Inbox({OPS: f"{code} log in first"})) as port:
         assert sent(port).state is SendStatus.RETRY
 
@@ -234,7 +237,7 @@ def test_a_mail_that_nobody_may_get_is_not_sent(code, state):
     inbox = Inbox({OPS: f"{code} not now", DEV: "550 no"})
     with serving(inbox) as port:
         outcome = sent(port, to=channel(OPS, DEV))
-    assert outcome.state is state and f"{OPS}: {code} not now; {DEV}: 550 no" in outcome.error and not inbox.mails
+    assert outcome.state is state and f"{OPS}: {code} not now; {DEV}: 550 no" in words(outcome) and not inbox.mails
 
 
 def test_what_a_server_says_is_one_line_and_bounded():
@@ -242,14 +245,15 @@ def test_what_a_server_says_is_one_line_and_bounded():
     with serving(inbox) as port:
         outcome = sent(port)
     assert outcome.state is SendStatus.FAILED
-    assert len(outcome.error) == 2000 and len(outcome.answer) == 500 and "\n" not in outcome.error
+    assert outcome.error is not None and len(outcome.error.values["reply"]) == 2000
+    assert len(outcome.answer) == 500 and "\n" not in words(outcome)
 
 
 @pytest.mark.parametrize("reply, state", [("554 spam", SendStatus.FAILED), ("452 full", SendStatus.RETRY)])
 def test_a_refused_message_is_tried_again_where_that_may_help(reply, state):
     with serving(Inbox(reply=reply)) as port:
         outcome = sent(port)
-    assert outcome == (state, f"the mail server refuses the message: {reply}", reply, None)
+    assert said(outcome) == (state, f"the mail server refused the message: {reply}", reply, None)
 
 
 def talk_smtp(*answers):
@@ -304,13 +308,13 @@ def test_the_time_limit_holds_for_all_of_it(talk):
         limited = order(channel(), smtp=settings)
         outcome = mail.deliver(limited._replace(smtp=limited.smtp._replace(timeout=0.4)))
         assert 0.3 < watch.seconds < 1.5
-    assert outcome == (SendStatus.RETRY, "the mail server did not take the message within 0.4 s", "", None)
+    assert said(outcome) == (SendStatus.RETRY, "the mail server did not take the message within 0.4 s", "", None)
 
 
 def test_a_server_that_drops_after_the_message_is_tried_again():
     with hosted(talk_smtp(*HELLO, drop)) as host:
         outcome = sent(host.port)
-    assert outcome == (SendStatus.RETRY, "the mail server closed the connection", "", None)
+    assert said(outcome) == (SendStatus.RETRY, "the mail server closed the connection", "", None)
 
 
 def test_a_server_that_is_silent_after_it_took_the_message_changes_nothing():
@@ -352,27 +356,28 @@ def test_a_server_that_is_away_is_tried_again():
     with hosted(silent) as host:
         pass
     outcome = sent(host.port)
-    assert outcome == (SendStatus.RETRY, "the mail server cannot be reached: Connection refused", "", None)
+    assert said(outcome) == (SendStatus.RETRY, "the mail server cannot be reached: Connection refused", "", None)
 
 
 def test_what_no_server_can_help_is_said_at_once():
     assert mail.deliver(order(channel())).state is SendStatus.FAILED
     assert mail.deliver(order(channel(), smtp={"host": HOST})).state is SendStatus.FAILED
     missing = {"username": "ops", "password": {"from_env": "NONE"}}
-    assert sent(1, **missing) == (
+    assert said(sent(1, **missing)) == (
         SendStatus.RETRY,
         "settings.smtp.password cannot be read: environment variable NONE is not set",
         "",
         None,
     )
-    assert sent(1, security="ssl", ca_file="none.pem").error == "ca_file none.pem: No such file or directory"
+    lost = sent(1, security="ssl", ca_file="none.pem")
+    assert words(lost) == "ca_file none.pem cannot be used: No such file or directory"
 
 
 def test_a_password_that_smtplib_cannot_send_is_not_told():
     inbox = Inbox()
     with serving(inbox, authenticator=inbox.authenticate, auth_require_tls=False) as port:
         outcome = sent(port, username="ops", password="h\u00fcnter2")
-    assert outcome.state is SendStatus.FAILED and "\u00fc" not in repr(outcome) and "ASCII" in outcome.error
+    assert outcome.state is SendStatus.FAILED and "\u00fc" not in repr(outcome) and "ASCII" in words(outcome)
 
 
 def test_no_thread_is_left_behind():
@@ -381,4 +386,4 @@ def test_no_thread_is_left_behind():
         before = set(threading.enumerate())
         sent(port)
         assert {thread.name for thread in set(threading.enumerate()) - before} <= {"notify-deadline"}
-    assert VARIABLES["task_id"] in defaults.text(message(), 0)
+    assert VARIABLES["task_id"] in default_text(message(), 0)

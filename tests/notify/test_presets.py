@@ -11,13 +11,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from minisched.model.notification import SendStatus
-from minisched.notify import defaults, webhook
+from minisched.notify import webhook
 from minisched.notify.sender import Sender
-from support.notify import HOST, VARIABLES, answering, hosted, message, order, parsed
+from minisched.notify.templates import default_subject, default_text
+from support.notify import HOST, VARIABLES, answering, hosted, message, order, parsed, said, words
 
 NOW = 1_795_372_203.25
 JSON = "application/json; charset=utf-8"
-TEXT = f"{defaults.subject(message())}\n{defaults.text(message(), 16384)}"
+TEXT = f"{default_subject(message())}\n{default_text(message(), 16384)}"
 
 
 def sent(preset, answer, told=None, path="/robot?key=abc", status="200 OK", **options):
@@ -30,7 +31,7 @@ def sent(preset, answer, told=None, path="/robot?key=abc", status="200 OK", **op
 
 def test_slack():
     outcome, request = sent("slack", b"ok")
-    assert outcome == (SendStatus.SENT, "", "ok", None)
+    assert said(outcome) == (SendStatus.SENT, "", "ok", None)
     assert request.line == "POST /robot?key=abc HTTP/1.1" and request.headers["Content-Type"] == JSON
     assert json.loads(request.body) == {"text": TEXT, "mrkdwn": False}
 
@@ -42,7 +43,7 @@ def test_slack_calls_nobody_by_a_log_line():
 
 def test_dingtalk():
     outcome, request = sent("dingtalk", b'{"errcode":0,"errmsg":"ok"}', path="/robot/send?access_token=abc")
-    assert outcome.state is SendStatus.SENT and outcome.error == ""
+    assert outcome.state is SendStatus.SENT and words(outcome) == ""
     assert request.line == "POST /robot/send?access_token=abc HTTP/1.1" and request.headers["Content-Type"] == JSON
     assert json.loads(request.body) == {"msgtype": "text", "text": {"content": TEXT}}
 
@@ -104,7 +105,7 @@ def test_ntfy():
         "Content-Type": "text/plain; charset=utf-8",
         "Authorization": "Bearer tk_abc",
     }
-    assert request.body.decode() == defaults.text(message(), 16384)
+    assert request.body.decode() == default_text(message(), 16384)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_ntfy():
 def test_an_ntfy_title_is_one_header_whatever_the_name_holds(name):
     told = message("recovery", task_name=name)
     _, request = sent("ntfy", b"{}", told)
-    assert str(make_header(decode_header(request.headers["Title"]))) == defaults.subject(told)
+    assert str(make_header(decode_header(request.headers["Title"]))) == default_subject(told)
     assert "X-Evil" not in request.headers
     assert (request.headers["Priority"], request.headers["Tags"]) == ("3", "white_check_mark")
 
@@ -157,12 +158,12 @@ def test_a_message_without_a_log_is_cut_too():
 @pytest.mark.parametrize(
     "preset, answer, state, error",
     [
-        ("slack", b"no_service", SendStatus.RETRY, 'the service does not answer "ok" (HTTP 200)'),
+        ("slack", b"no_service", SendStatus.RETRY, 'the service did not answer "ok" (HTTP 200)'),
         (
             "dingtalk",
             b'{"errcode":130101,"errmsg":"send too fast"}',
             SendStatus.RETRY,
-            "the service answers errcode 130101",
+            "the service answered errcode 130101",
         ),
         ("dingtalk", b'{"errcode":310000,"errmsg":"sign not match"}', SendStatus.RETRY, "errcode 310000"),
         ("dingtalk", b'{"errcode":40035,"errmsg":"bad parameter"}', SendStatus.FAILED, "errcode 40035"),
@@ -179,7 +180,7 @@ def test_a_message_without_a_log_is_cut_too():
 )
 def test_an_answer_of_200_may_be_a_refusal(preset, answer, state, error):
     outcome, _ = sent(preset, answer)
-    assert outcome.state is state and error in outcome.error and outcome.answer == answer.decode()
+    assert outcome.state is state and error in words(outcome) and outcome.answer == answer.decode()
 
 
 @pytest.mark.parametrize("preset", ["slack", "dingtalk", "feishu", "wecom", "ntfy"])
@@ -203,4 +204,4 @@ def test_an_answer_nested_without_end_is_only_a_strange_answer_to_the_thread_tha
         sender.send(order({"type": "webhook", "preset": "wecom", "url": f"http://{HOST}:{host.port}/"}))
         outcome = told.get(timeout=10).outcome
         assert sender.close(5)
-    assert outcome.state is SendStatus.RETRY and outcome.error.startswith("the answer has no errcode")
+    assert outcome.state is SendStatus.RETRY and words(outcome).startswith("the answer has no errcode")

@@ -8,15 +8,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from minisched.config.notify_fields import TEMPLATE_VARIABLES, is_json
-from minisched.notify import defaults
 from minisched.notify.templates import (
-    LINE_MAX,
+    LINE_CHARS_MAX,
+    default_subject,
+    default_text,
     fill,
     fill_json,
     fill_json_text,
-    fill_line,
     last_lines,
     log_tail,
+    message_json,
     one_line,
     to_json,
     visible,
@@ -47,14 +48,14 @@ def test_no_template_walks_from_a_value_to_something_else(text):
 
 def test_a_value_is_never_a_template():
     assert fill("{{ task_name }}", {"task_name": "{{ task_id }}", "task_id": "x"}) == "{{ task_id }}"
-    assert defaults.text(message(task_name="{{ task_url }}"), 0).startswith("{{ task_url }} (nightly_backup)")
+    assert default_text(message(task_name="{{ task_url }}"), 0).startswith("{{ task_url }} (nightly_backup)")
 
 
 @given(ANY)
 @example(NASTY)
 def test_a_subject_is_one_line_of_at_most_200_characters(value):
-    line = fill_line("a {{ task_name }} b", {"task_name": value})
-    assert line.splitlines() == [line] and len(line) <= LINE_MAX
+    line = one_line(fill("a {{ task_name }} b", {"task_name": value}))
+    assert line.splitlines() == [line] and len(line) <= LINE_CHARS_MAX
     assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in line)
 
 
@@ -134,30 +135,30 @@ def test_one_line_cuts_with_a_mark():
 
 
 def test_the_default_subject_says_task_and_status():
-    assert defaults.subject(message()) == "Nightly backup: technical_failure (3 in a row)"
-    assert defaults.subject(message(threshold_count="1")) == "Nightly backup: technical_failure"
-    assert defaults.subject(message("recovery", threshold_count="")) == "Nightly backup: recovered"
-    assert defaults.subject(message("test", task_name="")) == "[test] nightly_backup: technical_failure (3 in a row)"
-    assert defaults.subject(message(task_name="x" * 300)).endswith("...: technical_failure (3 in a row)")
+    assert default_subject(message()) == "Nightly backup: technical_failure (3 in a row)"
+    assert default_subject(message(threshold_count="1")) == "Nightly backup: technical_failure"
+    assert default_subject(message("recovery", threshold_count="")) == "Nightly backup: recovered"
+    assert default_subject(message("test", task_name="")) == "[test] nightly_backup: technical_failure (3 in a row)"
+    assert default_subject(message(task_name="x" * 300)).endswith("...: technical_failure (3 in a row)")
 
 
 def test_the_default_text_says_what_is_known_and_no_more():
-    assert defaults.text(message(), 1000) == (
+    assert default_text(message(), 1000) == (
         "Nightly backup (nightly_backup) on plant7: technical_failure\n"
         "Reason: exit_code\nExit code: 75\nDue: 2026-11-23T02:30:00+08:00\nStarted: 2026-11-23T02:30:00+08:00\n"
         "Ended: 2026-11-23T02:30:03+08:00\nDuration: 3.2 s\nAttempt: 2\nIn a row: 3\nRun: 120\n"
         "http://127.0.0.1:8787/#nightly_backup\n\nThe last lines of its output:\nline 1\nline 2\n"
     )
     empty = dict.fromkeys(VARIABLES, "")
-    assert defaults.text(message("test", **{**empty, "task_id": "a", "task_name": "A", "attempt": "1"}), 1000) == (
+    assert default_text(message("test", **{**empty, "task_id": "a", "task_name": "A", "attempt": "1"}), 1000) == (
         "This is a test message. Nothing has happened.\nA (a): \n"
     )
-    assert "The task works again." in defaults.text(message("recovery"), 0)
-    assert "Held back since the last message: 4" in defaults.text(message(suppressed_count="4"), 0)
+    assert "The task works again." in default_text(message("recovery"), 0)
+    assert "Held back since the last message: 4" in default_text(message(suppressed_count="4"), 0)
 
 
 def test_the_json_form_has_every_variable_and_where_it_comes_from():
-    found = defaults.as_json(message("recovery", task_name="a\x1b"))
+    found = message_json(message("recovery", task_name="a\x1b"))
     assert found == {
         **VARIABLES,
         "task_name": "a\\x1b",

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 from minisched.api.card_cache import CardCache, TaskStatuses
 from minisched.api.listeners import Listeners
 from minisched.api.message import Request, Response
-from minisched.api.ports import Ports, Trial
+from minisched.api.ports import Ports
 from minisched.api.respond import respond
 from minisched.api.routes import BASE, Match, match
 from minisched.api.schemas import SCHEMAS
@@ -39,6 +39,7 @@ from minisched.model import (
     TaskExecution,
     TaskSnapshot,
 )
+from minisched.notify.notify_test import ChannelResult
 from minisched.store import History, Store, open_store
 from support.store import NOW, make
 from support.texts import in_both
@@ -105,7 +106,7 @@ class Api:
         self.now = NOW
         self.posted: list[Message] = []
         self.tried: list[tuple[Config, str, Optional[str], str]] = []  # by `notify-test`
-        self.trials: list[Trial] = []
+        self.trials: list[ChannelResult] = []
         self.mute = False  # the engine does not answer
         self.refusal: Optional[Answer] = None
         self.board = Snapshot(
@@ -163,7 +164,7 @@ class Api:
             self.store.outbox.resend(message.delivery_id, self.now)
         message.asked.reply.put(answer or Answer())
 
-    def try_rules(self, config: Config, task: Task, rule: Optional[str], by: str) -> list[Trial]:
+    def try_rules(self, config: Config, task: Task, rule: Optional[str], by: str) -> list[ChannelResult]:
         if rule == "unknown":
             raise LookupError("there is no such rule")
         self.tried.append((config, task.task_id, rule, by))

@@ -14,7 +14,8 @@ from typing import Any, Callable, NamedTuple, Optional
 import trustme
 from aiosmtpd.controller import Controller
 
-from minisched.model.notification import Message, NotificationEvent, SendRequest
+from minisched.catalogue import render
+from minisched.model.notification import Message, NotificationEvent, SendRequest, SendResult, SendStatus
 from support.factories import config, task
 
 HOST = "127.0.0.1"
@@ -61,6 +62,16 @@ def order(
     settings = config(smtp=smtp).settings.smtp if smtp else None
     base = {"PATH": os.environ["PATH"], "LANG": "C"}
     return SendRequest(told or message(), checked, settings, home, environ or {}, base)
+
+
+def words(result: SendResult) -> str:
+    """The error in English, "" for none."""
+    return render(result.error) if result.error else ""
+
+
+def said(result: SendResult) -> tuple[SendStatus, str, str, Optional[float]]:
+    """All of a result, with its error in English."""
+    return result.state, words(result), result.answer, result.retry_after_s
 
 
 class Authority(NamedTuple):

@@ -5,7 +5,7 @@ from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
-from minisched.notify.deadline import Deadline
+from minisched.notify.net import Deadline
 from support.notify import HOST, Watch, hosted, silent
 
 HOLE = "127.0.0.2"
@@ -63,5 +63,5 @@ def test_an_address_of_a_family_that_the_machine_lacks_is_passed_over(monkeypatc
 
 def test_a_name_without_an_address_is_told(monkeypatch):
     named(monkeypatch)
-    with Deadline(5.0) as deadline, pytest.raises(OSError, match="the name has no address"):
+    with Deadline(5.0) as deadline, pytest.raises(OSError, match=r"notify\.no_address"):
         deadline.connect("several.example", 80)

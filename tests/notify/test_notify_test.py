@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from minisched.cli import notify_test as trial
+from minisched.notify import notify_test
 from support.cli import Cli
 from support.http import exchange, request
 from support.notify import HOST, answering, hosted, parsed, serving, silent
@@ -64,10 +64,10 @@ def test_each_channel_gets_a_marked_message_and_what_it_says_is_printed(cli: Cli
         done = cli("notify-test", "backup")
     assert done.returncode == 1
     first, second, third, fourth, fifth = done.stdout.splitlines()
-    assert (first, second, third) == ("ops, email: sent", "ops, webhook slack: sent; it said: ok", "paper, file: sent")
-    assert fourth.startswith("tell, command: failed: the command ended with exit code 7; it said: ")
+    assert (first, second, third) == ("ops, email: sent", "ops, webhook slack: sent; answer: ok", "paper, file: sent")
+    assert fourth.startswith("tell, command: failed: the command ended with exit code 7; answer: ")
     assert fourth.endswith(" told")
-    assert fifth == "gone, webhook: failed: HTTP 404; it said: no_service"
+    assert fifth == "gone, webhook: failed: HTTP 404; answer: no_service"
     assert SECRET not in done.stdout + done.stderr
     (mail,) = inbox.mails
     assert mail["Subject"] == "[test] 夜间备份: technical_failure"
@@ -112,7 +112,7 @@ def test_what_cannot_be_tested_is_told(cli: Cli, arguments: tuple[str, ...], wor
 
 
 def test_a_channel_that_hangs_holds_up_no_other(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "DEADLINE_S", 1.0)
+    monkeypatch.setattr(notify_test, "DEADLINE_S", 1.0)
     with hosted(silent) as hung:
         write(
             cli,
@@ -124,7 +124,7 @@ def test_a_channel_that_hangs_holds_up_no_other(cli: Cli, monkeypatch: pytest.Mo
         assert time.monotonic() - began < 3
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        "hung, webhook: failed: no answer within 1 s; it may still arrive",
+        "hung, webhook: failed: no answer within 1 s; the message may still arrive",
         "paper, file: sent",
     ]
 
@@ -151,7 +151,7 @@ def test_without_a_thread_to_spare_it_is_said(cli: Cli, monkeypatch: pytest.Monk
 def test_what_an_answer_holds_obeys_no_terminal(cli: Cli) -> None:
     write(cli, rule("tell", {"type": "command", "task_exec": r"printf '\033[31mred'"}))
     done = cli("notify-test", "backup")
-    assert done.stdout == "tell, command: sent; it said: \\x1b[31mred\n"
+    assert done.stdout == "tell, command: sent; answer: \\x1b[31mred\n"
 
 
 def test_a_template_is_filled_with_what_it_will_hold(cli: Cli) -> None:
@@ -175,7 +175,7 @@ def test_a_template_is_filled_with_what_it_will_hold(cli: Cli) -> None:
         "attempt": "1",
         "execution_id": "",
         "exit_code": "",
-        "execution_log_tail": trial.TAIL,
+        "execution_log_tail": notify_test.LOG_TAIL,
     }
 
 

@@ -1,0 +1,145 @@
+"""Test messages: one through each channel of a rule, for the command `notify-test` and for the page."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+
+from minisched.catalogue import render
+from minisched.config.secrets import base_environment
+from minisched.model import Status, Text, iso
+from minisched.model.notification import Message, NotificationEvent, SendRequest, SendResult, SendStatus
+from minisched.notify.sender import deliver
+from minisched.timetable import load_zone
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from minisched.model import Channel, Config, NotifyRule, Task
+
+DEADLINE_S = 35.0  # for all channels: one has 30 s, a mail as long as `smtp.timeout` says
+CONCURRENT = 8  # channels that are tried at the same time
+LOG_TAIL = "The last lines of the task's output appear here."
+
+
+class ChannelResult(NamedTuple):
+    """A test message through one channel, and what came of it."""
+
+    rule: str
+    number: int  # of the channel in its rule, from 0
+    channel: Channel
+    result: SendResult
+    duration: float  # seconds
+
+    def as_json(self) -> dict[str, Any]:
+        error = self.result.error
+        return {
+            "rule": self.rule,
+            "channel": self.number,
+            "channel_type": self.channel.type,
+            "state": self.result.state.value,
+            "error": render(error) if error else "",
+            "answer": self.result.answer,
+            "duration": round(self.duration, 3),
+        }
+
+    def __str__(self) -> str:
+        """As in `chat, webhook slack: failed: HTTP 404; answer: no_service`."""
+        preset = self.channel.options.get("preset")
+        state = "sent" if self.result.state is SendStatus.SENT else "failed"
+        text = f"{self.rule}, {self.channel.type}{f' {preset}' if preset else ''}: {state}"
+        if self.result.error:
+            text += f": {render(self.result.error)}"
+        if self.result.answer:
+            text += f"; answer: {' '.join(self.result.answer.split())}"
+        return text
+
+
+def select_rules(task: Task, name: Optional[str]) -> list[NotifyRule]:
+    """The rule of that name, even if it is disabled; without a name all enabled rules. Raises LookupError."""
+    rules = [rule for rule in task.task_notify if (rule.enabled if name is None else rule.name == name)]
+    if not rules and name is None:
+        raise LookupError(f"task {task.task_id} has no rule in task_notify that is enabled")
+    if not rules:
+        names = ", ".join(f'"{rule.name}"' for rule in task.task_notify) or "none"
+        raise LookupError(f'task {task.task_id} has no rule "{name}"; it has {names}')
+    return rules
+
+
+def try_channels(
+    config: Config, task: Task, rules: Sequence[NotifyRule], home: str, environ: Mapping[str, str]
+) -> list[ChannelResult]:
+    """Send a test message through every channel of the rules, and wait for all of them for at most DEADLINE_S.
+
+    Nothing is counted or kept. Raises OSError if no thread can be started.
+    """
+    base, now = base_environment(environ, config), time.time()
+    unanswered = SendResult(SendStatus.RETRY, Text("notify.test_timeout", seconds=DEADLINE_S))
+    results: list[ChannelResult] = []
+    requests: SimpleQueue[tuple[int, SendRequest]] = SimpleQueue()
+    done: SimpleQueue[tuple[int, ChannelResult]] = SimpleQueue()
+    for rule in rules:
+        variables = sample_variables(task, rule, now, config.settings.http.page_url)
+        for number, channel in enumerate(rule.channels):
+            message = Message(0, message_id(), NotificationEvent.TEST, variables, now)
+            requests.put((len(results), SendRequest(message, channel, config.settings.smtp, home, environ, base)))
+            results.append(ChannelResult(rule.name, number, channel, unanswered, DEADLINE_S))
+
+    def work() -> None:
+        while True:
+            try:
+                index, request = requests.get_nowait()
+            except Empty:
+                return
+            start = time.monotonic()
+            result = deliver(request)
+            done.put((index, results[index]._replace(result=result, duration=time.monotonic() - start)))
+
+    until = time.monotonic() + DEADLINE_S
+    for started in range(min(CONCURRENT, len(results))):
+        try:
+            threading.Thread(target=work, name="notify-test", daemon=True).start()
+        except RuntimeError as error:  # "can't start new thread": those that did start do all the work
+            if not started:
+                raise OSError(errno.EAGAIN, str(error)) from None
+            break
+    found = dict(enumerate(results))
+    try:
+        for _ in results:
+            index, result = done.get(timeout=max(0.0, until - time.monotonic()))
+            found[index] = result
+    except Empty:
+        pass  # the rest has not answered
+    return list(found.values())
+
+
+def message_id() -> str:
+    return f"test.{os.urandom(6).hex()}@{os.uname().nodename}"
+
+
+def sample_variables(task: Task, rule: NotifyRule, now: float, url: str) -> dict[str, str]:
+    """As those of a run that has just ended in the first way of the rule; without a number, since there was none."""
+    moment = iso(int(now), load_zone(task.task_timezone)) or ""
+    trigger = rule.triggers[0]
+    return {
+        "task_id": task.task_id,
+        "task_name": task.task_name,
+        "execution_status": Status.TECHNICAL_FAILURE.value if trigger == "timeout" else trigger,
+        "execution_start_time": moment,
+        "execution_end_time": moment,
+        "execution_duration": "0.0 s",
+        "threshold_count": str(rule.threshold),
+        "execution_log_tail": LOG_TAIL,
+        "execution_id": "",
+        "execution_reason": "timeout" if trigger == "timeout" else "",
+        "exit_code": "",
+        "attempt": "1",
+        "scheduled_time": moment,
+        "host_name": os.uname().nodename,
+        "task_url": f"{url}/#task/{task.task_id}" if url else "",
+        "suppressed_count": "0",
+    }
