@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.api.call import compact, history, page_bytes
-from minisched.api.card_cache import Card
+from minisched.api.card_cache import MAX_LIST_BYTES
 from minisched.api.message import Response
 from minisched.model import UNFINISHED, Status, iso
 from minisched.timetable import describe, load_zone
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from minisched.model import Task, TaskExecution, TaskSnapshot
 
 OUTCOMES = 30  # of the strip on a card
-RENDERED_AT_ONCE = 200  # tasks whose past is in memory at the same time
-MOST_WHOLE = 1000  # cards that are answered as one body
+RENDERED_AT_ONCE = 200  # tasks whose history, cards and bytes are in memory at the same time
 
 _WORDS = {"en": ("after {}", "by hand", ", "), "zh": ("在 {} 之后", "手动", "、")}
 
@@ -32,30 +32,51 @@ def list_tasks(call: Call) -> Response:
     headers = (("ETag", etag),)
     if etag in _etags(call.request.headers.get("if-none-match", "")):
         return Response(304, headers=headers)
-    views = [view for view in ports.board.tasks.values() if _is_wanted(view.task, call.query["tag"], call.query["q"])]
-    statuses = call.query["status"]
+    tag, text, statuses = call.query["tag"], call.query["q"], call.query["status"]
+    page, size = call.query["page"], call.query["page_size"]
+    whole = tag is None and text is None and not statuses and page == 1 and size is None
+    body = ports.cards.find_list(full, etag) if whole else None
+    if body is not None:
+        return Response(200, body, headers=headers)
+    views = [view for view in ports.board.tasks.values() if _is_wanted(view.task, tag, text)]
     if statuses:
         with history(ports) as reader:
             known = ports.statuses.by_task(ports.board, reader.last_statuses)
         views = [view for view in views if known.get(view.task.task_id) in statuses]
-    page, size = call.query["page"], call.query["page_size"]
     shown = views[(page - 1) * size : page * size] if size else (views if page == 1 else [])
     size = size or len(views)
-    if len(shown) > MOST_WHOLE:
-        return Response(200, headers=headers, stream=_pieces(ports, shown, full, page, size, len(views)))
-    data = [card.data for card in cards_of(ports, shown, full)]
-    return Response(200, page_bytes(data, page, size, len(views)), headers=headers)
+    pieces = _pieces(ports, shown, full, page, size, len(views))
+    if whole:
+        pieces = _kept(ports, full, etag, pieces)
+    if len(shown) <= RENDERED_AT_ONCE:
+        return Response(200, b"".join(pieces), headers=headers)
+    first = next(pieces)  # before the head is sent: a history that cannot be read is an error, not half a list
+    return Response(200, headers=headers, stream=chain((first,), pieces))
 
 
 def _pieces(
     ports: Ports, views: Sequence[TaskSnapshot], full: bool, page: int, size: int, total: int
 ) -> Iterator[bytes]:
-    """The same page, never whole in memory: ten thousand tasks with their outcomes are 50 MB."""
+    """A page of cards. It is never whole in memory: ten thousand tasks with 30 outcomes each are 50 MB."""
     before, _, after = page_bytes([b"|"], page, size, total).partition(b"|")
     for start in range(0, len(views), RENDERED_AT_ONCE):
         cards = cards_of(ports, views[start : start + RENDERED_AT_ONCE], full)
-        yield (b"," if start else before) + b",".join(card.data for card in cards)
-    yield after
+        yield (b"," if start else before) + b",".join(cards)
+    yield after if views else before + after
+
+
+def _kept(ports: Ports, full: bool, etag: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """These pieces; if the list is small enough, it is kept for whoever asks for it next."""
+    kept, size = [], 0
+    for piece in pieces:
+        size += len(piece)
+        if size <= MAX_LIST_BYTES:
+            kept.append(piece)
+        else:
+            kept.clear()
+        yield piece
+    if size <= MAX_LIST_BYTES:
+        ports.cards.keep_list(full, etag, b"".join(kept))
 
 
 def _etags(header: str) -> list[str]:
@@ -74,25 +95,26 @@ def _is_wanted(task: Task, tag: Optional[str], text: Optional[str]) -> bool:
     )
 
 
-def cards_of(ports: Ports, views: Sequence[TaskSnapshot], full: bool = True) -> list[Card]:
-    """The cards of these views, rendered. full: as the holder of the token sees them. Raises StoreError."""
-    cards = [ports.cards.find(view.task.task_id, view.version, full) for view in views]
-    missing = [index for index, card in enumerate(cards) if card is None]
-    for start in range(0, len(missing), RENDERED_AT_ONCE):
-        some = missing[start : start + RENDERED_AT_ONCE]
-        with history(ports) as reader:
-            pasts = reader.pasts([views[index].task.task_id for index in some], OUTCOMES)
-        for index in some:
-            view = views[index]
-            card = render(view, pasts.get(view.task.task_id), full)
-            ports.cards.keep(view.task.task_id, full, card)
-            cards[index] = card
-    if missing and len(ports.cards) > 2 * len(ports.board.tasks):
-        ports.cards.prune(ports.board.tasks)
+def cards_of(ports: Ports, views: Sequence[TaskSnapshot], full: bool = True, fresh: bool = False) -> list[bytes]:
+    """The cards of these views as JSON. full: as the holder of the token sees them. fresh: the tasks have just
+    changed, so other listeners ask for the same cards. Raises StoreError."""
+    cards = [ports.cards.find(view, full) for view in views]
+    if None in cards:
+        with ports.cards.rendering:
+            cards = [card or ports.cards.find(view, full) for card, view in zip(cards, views)]
+            missing = [index for index, card in enumerate(cards) if card is None]
+            for start in range(0, len(missing), RENDERED_AT_ONCE):
+                some = missing[start : start + RENDERED_AT_ONCE]
+                with history(ports) as reader:
+                    pasts = reader.pasts([views[index].task.task_id for index in some], OUTCOMES)
+                for index in some:
+                    view = views[index]
+                    card = cards[index] = render(view, pasts.get(view.task.task_id), full)
+                    ports.cards.keep(view, full, card, drop_oldest=fresh)
     return [card for card in cards if card is not None]
 
 
-def render(view: TaskSnapshot, past: Optional[Past], full: bool) -> Card:
+def render(view: TaskSnapshot, past: Optional[Past], full: bool) -> bytes:
     task, last = view.task, past.last_run if past else None
     zone = load_zone(task.task_timezone)
     outcomes = past.outcomes if past else ()
@@ -121,7 +143,7 @@ def render(view: TaskSnapshot, past: Optional[Past], full: bool) -> Card:
         "run_count": past.record.run_count if past else 0,
         "version": view.version,
     }
-    return Card(view.version, compact(card))
+    return compact(card)
 
 
 def run_json(run: TaskExecution, zone: tzinfo, full: bool) -> dict[str, Any]:

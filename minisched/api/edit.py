@@ -28,7 +28,7 @@ def read(call: Call) -> Response:
     found = text.task(view.task.task_id)
     [card] = cards_of(call.ports, [view])
     own, effective = compact(None if found is None else redact(found)), compact(effective_task(view.task))
-    body = b'{"card":%b,"config":%b,"effective":%b}' % (card.data, own, effective)
+    body = b'{"card":%b,"config":%b,"effective":%b}' % (card, own, effective)
     return Response(200, body, headers=(("ETag", text.etag),) if text.hash else ())
 
 
@@ -140,7 +140,7 @@ def _card(call: Call, task_id: str, file_hash: str, status: int, *headers: tuple
     if view is None:
         raise Refused("busy", f"the file is written, but task {task_id} is not in force yet")
     [card] = cards_of(call.ports, [view])
-    return Response(status, card.data, headers=(("ETag", f'"{file_hash}"'), *headers))
+    return Response(status, card, headers=(("ETag", f'"{file_hash}"'), *headers))
 
 
 def validate(call: Call) -> Response:

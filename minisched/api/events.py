@@ -116,8 +116,8 @@ class EventStream:
         self._seen = version
 
     def _cards(self, views: list[TaskSnapshot]) -> bytes:
-        cards = cards_of(self._ports, views, self._full)
-        return b"".join(b"event: task\ndata: %b\n\n" % card.data for card in cards)
+        cards = cards_of(self._ports, views, self._full, fresh=True)
+        return b"".join(b"event: task\ndata: %b\n\n" % card for card in cards)
 
     def _status(self, changed: bool) -> Iterator[bytes]:
         """The engine, where it has changed or a task has (the counts); not more often than is of use."""

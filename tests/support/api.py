@@ -225,8 +225,9 @@ class Api:
         data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         request = Request(method, path, query, headers, data, authorized, "127.0.0.1:9")
         response = respond(request, self.ports)
-        text = response.body if response.stream is None else b""
         check(method, path, response)
+        is_list = response.stream is not None and response.content_type.startswith("application/json")
+        text = b"".join(response.stream or ()) if is_list else response.body
         return Reply(response.status, text, dict(response.headers), response)
 
     def get(self, target: str, **options: Any) -> Reply:
