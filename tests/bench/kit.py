@@ -1,104 +1,154 @@
-"""What the measurements share: engines on homes of their own, figures from /proc, and the floors.
+"""What the measurements share: engines on homes of their own, figures from /proc, floors, and the peer.
 
-The package is copied into the bench's folder, so that its byte code is cached there (with PYTHONDONTWRITEBYTECODE set,
-start-up would measure the compiler) and nobody who edits the sources meanwhile is measured.
+An engine is started by `python -m minisched` and read through its files and its API, so that any two versions can be
+compared. The package is copied into the bench's folder: its byte code is cached there (with PYTHONDONTWRITEBYTECODE set
+a start would measure the compiler), and an edit of the sources during the measurement changes nothing.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Optional
 
-from support.programs import Home, environment
+HERE = Path(__file__).resolve().parent
+API = "/api/scheduler"
+TICK_HZ = os.sysconf("SC_CLK_TCK")
+# The cheapest program everywhere that prints when it began, to the nanosecond.
+DATE = ["/bin/date", "+%s.%N"]
+_INSTANT = re.compile(r"(\d{10}\.\d{9})$", re.M)
 
-_STAMPED = re.compile(r"^\S+ \[\d+\.\d+ out\] (\d+\.\d+)$", re.M)
 
-# Arguments: kind, how many at once, how many times, period and phase in seconds. "due": start so many at each instant,
-# print when each began. "rate": so many in flight without a pause, print how many a second.
-_FLOOR = """
-import sys, time
-from collections import deque
-from subprocess import DEVNULL, PIPE, Popen
-kind, at_once, times, period, phase = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *map(float, sys.argv[4:])
-if kind == "rate":
-    begun, flying = time.perf_counter(), deque()
-    for _ in range(times):
-        if len(flying) == at_once:
-            flying.popleft().wait()
-        flying.append(Popen(["/bin/true"], stdin=DEVNULL))
-    for child in flying:
-        child.wait()
-    print(times / (time.perf_counter() - begun))
-else:
-    for _ in range(times):
-        due = (time.time() - phase) // period * period + period + phase
-        time.sleep(due - time.time())
-        options = dict(stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True)
-        children = [Popen(["/bin/date", "+%s.%N"], **options) for _ in range(at_once)]
-        for child in children:
-            print(child.communicate()[0].decode().strip(), flush=True)
-"""
+class Home:
+    """A home folder and at most one engine on it, with the page on a free port."""
+
+    def __init__(self, path: Path, env: dict[str, str]) -> None:
+        self.path = path
+        self.env = env
+        self.process: Optional[subprocess.Popen[bytes]] = None
+        (path / "tasks").mkdir(parents=True)
+
+    def write(self, *tasks: dict[str, Any], **settings: Any) -> None:
+        """Replace the config file in one step, as an editor does."""
+        settings = {"timezone": "UTC", "http": {"port": 0}, **settings}
+        new = self.path / "tasks" / "config.new"
+        new.write_text(json.dumps({"version": 1, "settings": settings, "tasks": list(tasks)}))
+        new.replace(self.path / "tasks" / "config.json")
+
+    def start(self, *wrapper: str, wait: bool = True) -> int:
+        """The pid of the engine, or of the wrapper such as strace; with `wait` once it listens."""
+        words = [*wrapper, sys.executable, "-m", "minisched", "--home", str(self.path), "run"]
+        with open(self.path / "console", "ab") as console:
+            self.process = subprocess.Popen(
+                words, env=self.env, stdout=console, stderr=console, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+        if wait:
+            wait_for(lambda: self._lock().get("url"), 60)
+            time.sleep(0.3)  # the rest of its start is not measured
+        return self.process.pid
+
+    def _lock(self) -> dict[str, Any]:
+        """What the lock file tells of the engine; nothing while it is not the one that was started here."""
+        try:
+            told = json.loads((self.path / "var" / "lock").read_text())
+        except (OSError, ValueError):
+            return {}
+        assert self.process is not None and self.process.poll() is None, (self.path / "console").read_text()[-2000:]
+        # `pid` may be that of a child of strace.
+        started = Path(f"/proc/{told['pid']}/stat").exists() if "pid" in told else False
+        return told if started else {}
+
+    @property
+    def port(self) -> int:
+        return int(str(self._lock()["url"]).rsplit(":", 1)[1].split("/")[0])
+
+    def request(self, path: str, *more: str) -> bytes:
+        """The bytes of a GET with the token."""
+        token = (self.path / "var" / "token").read_text().strip()
+        head = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{self.port}", f"Authorization: Bearer {token}", *more]
+        return "\r\n".join([*head, "", ""]).encode()
+
+    def get(self, path: str, *more: str) -> tuple[str, bytes]:
+        return ask(self.port, self.request(path, *more))
+
+    def cli(self, *words: str) -> subprocess.CompletedProcess[bytes]:
+        words = (sys.executable, "-m", "minisched", "--home", str(self.path), *words)
+        return subprocess.run(words, env=self.env, stdout=subprocess.DEVNULL, check=True)
+
+    def stop(self) -> None:
+        """TERM to the whole session, so that an engine under strace gets it too."""
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            try:
+                self.process.wait(30)
+            finally:
+                if self.process.poll() is None:
+                    os.killpg(self.process.pid, signal.SIGKILL)
+                    self.process.wait()
+                self.process = None
+
+    def instants(self) -> list[float]:
+        """When the `date` of each run began, by its own output in the tasks' logs."""
+        logs = self.path / "logs"
+        texts = [path.read_text() for path in logs.glob("*.log") if path.name != "minisched.log"]
+        return [float(instant) for text in texts for instant in _INSTANT.findall(text)]
+
+    def sql(self, text: str) -> list[Any]:
+        db = sqlite3.connect(self.path / "var" / "minisched.db", timeout=10)
+        try:
+            with db:
+                return db.execute(text).fetchall()
+        finally:
+            db.close()
+
+    def until(self, query: str, number: int) -> None:
+        """Wait until a count has come so far; asked seldom, for it takes the engine's time."""
+        wait_for(lambda: self.sql(query)[0][0] >= number, 120, 0.25)
 
 
 class Bench:
-    """The folder of a run of the bench, the copied package, and the engines that are up."""
+    """The folder of a measurement, the copy of one package, and the homes."""
 
-    def __init__(self, folder: Path, package: Path) -> None:
+    def __init__(self, folder: Path, package: Path, peer: bool) -> None:
         self.folder = folder
+        self.with_peer = peer
         shutil.copytree(package, folder / "minisched", ignore=shutil.ignore_patterns("__pycache__"))
-        for name in os.environ.keys() - {"PATH", "HOME", "LANG", "USER", "TMPDIR"}:
-            del os.environ[name]  # the few variables that a service manager gives: a spawn pays for each
-        self.more_env = {"PYTHONPATH": str(folder)}
-        self.env = environment(**self.more_env)
-        os.chdir(folder)  # Python looks there before PYTHONPATH: from the sources' own folder it would measure those
+        # The few variables that a service manager gives: a spawn pays for each.
+        kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "USER", "TMPDIR")}
+        self.env = {**kept, "PYTHONPATH": str(folder)}
         words = [sys.executable, "-c", "import minisched; print(minisched.__file__)"]
-        found = subprocess.run(words, env=self.env, stdout=subprocess.PIPE, text=True, check=True).stdout
+        found = subprocess.run(words, cwd=folder, env=self.env, stdout=subprocess.PIPE, text=True, check=True).stdout
         assert found.startswith(f"{folder}/"), f"it would measure {found}"
         self._homes: list[Home] = []
         self._count = 0
         home = self.home()
         home.write(*idle_tasks(1))
-        self.start(home)  # which writes the byte code
-        self.stop(home)
+        home.start()  # which writes the byte code
+        home.get("/")
+        self.close()
 
     def home(self) -> Home:
         self._count += 1
-        home = Home(self.folder / f"home{self._count}")
-        self._homes.append(home)
-        return home
-
-    def start(self, home: Home, *wrapper: str, wait: bool = True) -> subprocess.Popen[str]:
-        return home.start(*wrapper, wait=wait, **self.more_env)
-
-    def stop(self, home: Home) -> None:
-        code = home.stop()
-        assert code == 0, home.engine_log()
-
-    def kill_traced(self, home: Home) -> None:
-        """End an engine under strace: the signal goes to its whole session."""
-        assert home.process
-        os.killpg(home.process.pid, signal.SIGTERM)
-        home.process.communicate(timeout=30)
-        home.process = None
-
-    def drop(self, home: Home) -> None:
-        self._homes.remove(home)
-        home.close()
-        shutil.rmtree(home.path)
+        self._homes.append(Home(self.folder / f"home{self._count}", self.env))
+        return self._homes[-1]
 
     def close(self) -> None:
-        for home in self._homes[:]:
-            self.drop(home)
+        """Stop all engines and remove their homes."""
+        for home in self._homes:
+            home.stop()
+            shutil.rmtree(home.path)
+        self._homes = []
 
     def best_s(self, *words: str, rounds: int = 15) -> float:
         """Seconds of the fastest of some runs of Python."""
@@ -109,67 +159,110 @@ class Bench:
             times.append(time.perf_counter() - began)
         return min(times)
 
-    def sql(self, home: Home, text: str) -> list[Any]:
-        db = sqlite3.connect(home.path / "var" / "minisched.db", timeout=10)
-        try:
-            with db:
-                return db.execute(text).fetchall()
-        finally:
-            db.close()
+    def floor(self, kind: str, *arguments: object) -> subprocess.Popen[str]:
+        return program(HERE / "floor.py", self.env, kind, *arguments)
 
-    def until(self, home: Home, query: str, number: int) -> None:
-        """Wait until a count has come so far; asked seldom, for it takes the engine's time."""
-        deadline = time.monotonic() + 60
-        while self.sql(home, query)[0][0] < number:
-            assert time.monotonic() < deadline, home.engine_log()[-2000:]
-            time.sleep(0.25)
+    def peer(self, kind: str, *arguments: object) -> Optional[subprocess.Popen[str]]:
+        """The same by APScheduler with Flask; None without `--peer`."""
+        return program(HERE / "peer.py", self.env, kind, *arguments, cwd=self.folder) if self.with_peer else None
 
 
-def idle_tasks(count: int) -> list[dict[str, Any]]:
-    """Tasks as people write them, due once a year."""
+class Answer(NamedTuple):
+    """What a floor or the peer prints: a figure named by its `kind`, its own CPU a run in ms, instants of starts."""
+
+    figure: float
+    cpu_ms: float
+    instants: list[float]
+
+
+def program(path: Path, env: dict[str, str], *arguments: object, cwd: Optional[Path] = None) -> subprocess.Popen[str]:
+    words = [sys.executable, str(path), *map(str, arguments)]
+    return subprocess.Popen(words, env=env, cwd=cwd, stdout=subprocess.PIPE, text=True)
+
+
+def answer(running: Optional[subprocess.Popen[str]]) -> Optional[Answer]:
+    if running is None:
+        return None
+    lines = running.communicate()[0].split()
+    assert running.returncode == 0, f"{running.args} failed"
+    return Answer(float(lines[0]), float(lines[1]), [float(line) for line in lines[2:]])
+
+
+@contextmanager
+def serving(running: Optional[subprocess.Popen[str]]) -> Iterator[tuple[int, int]]:
+    """(pid, port) of a floor or peer that stays up; (0, 0) where there is none."""
+    if running is None:
+        yield 0, 0
+        return
+    try:
+        assert running.stdout
+        yield running.pid, int(running.stdout.readline())
+    finally:
+        running.kill()
+        running.communicate()
+
+
+def idle_tasks(count: int, first: int = 0) -> list[dict[str, Any]]:
+    """Tasks as people write them, due once a year and not now."""
+    month = time.gmtime(time.time() - 40 * 86400).tm_mon
     return [
         {
             "task_id": f"backup_{number}",
             "task_name": f"Backup of host {number}",
             "task_exec": f"tasks/backup.sh --full host{number}",
-            "task_schedule": f"{number % 60} {number % 24} 1 {time.gmtime(time.time() - 40 * 86400).tm_mon} *",
+            "task_schedule": f"{number % 60} {number % 24} 1 {month} *",
         }
-        for number in range(count)
+        for number in range(first, first + count)
     ]
 
 
-def floor_program(
-    bench: Bench, kind: str, at_once: int, times: int, period: float = 1.0, phase: float = 0.0
-) -> list[float]:
-    words = [sys.executable, "-c", _FLOOR, kind, *map(str, (at_once, times, period, phase))]
-    done = subprocess.run(words, env=bench.env, stdout=subprocess.PIPE, text=True, check=True)
-    return [float(line) for line in done.stdout.split()]
+def wait_for(probe: Callable[[], Any], within_s: float, pause_s: float = 0.02) -> Any:
+    deadline = time.monotonic() + within_s
+    while not (found := probe()):
+        assert time.monotonic() < deadline, f"not within {within_s} s"
+        time.sleep(pause_s)
+    return found
 
 
-@contextmanager
-def sleeper(bench: Bench) -> Iterator[int]:
-    """The pid of a Python that does nothing but wake every two seconds, as one must that is to see a change of a file
-    within them."""
-    code = "import time; print(flush=True)\nwhile True: time.sleep(2)"
-    bare = subprocess.Popen([sys.executable, "-c", code], env=bench.env, stdout=subprocess.PIPE)
-    assert bare.stdout
-    try:
-        bare.stdout.readline()
-        yield bare.pid
-    finally:
-        bare.kill()
-        bare.communicate()
-
-
-def instants(home: Home) -> list[float]:
-    """When the `date` of each run began, by its own output in the tasks' logs."""
-    logs = home.path / "logs"
-    texts = [path.read_text() for path in logs.glob("*.log") if path.name != "minisched.log"] if logs.exists() else []
-    return [float(instant) for text in texts for instant in _STAMPED.findall(text)]
+def ask(port: int, request: bytes) -> tuple[str, bytes]:
+    """The head and the body of the answer."""
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(request)
+        data = b""
+        while block := connection.recv(1 << 20):
+            data += block
+    head, _, body = data.partition(b"\r\n\r\n")
+    return head.decode("latin-1"), body
 
 
 def percentile(values: list[float], percent: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * percent / 100))]
+
+
+# ------------------------------------------------------------------------------------------------------- from /proc
+
+
+def cpu_s(pid: int) -> float:
+    """CPU time of the process, of threads that have ended too, of children not; in ticks of 10 ms."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICK_HZ
+
+
+def fine_cpu_s(pid: int) -> float:
+    """CPU time of the threads that live, to the nanosecond: for what costs less than a tick."""
+    stats = [(task / "schedstat").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+    return sum(int(stat.split()[0]) for stat in stats) / 1e9
+
+
+def sleeps(pid: int) -> dict[str, int]:
+    """How often each of its threads has gone to sleep: its wake-ups."""
+    found = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            found[task.name] = _fields(str(task / "status"))["voluntary_ctxt_switches"]
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # that thread has ended
+    return found
 
 
 def uss_mb(pid: int) -> float:
@@ -178,20 +271,15 @@ def uss_mb(pid: int) -> float:
     return (fields["Private_Clean"] + fields["Private_Dirty"]) / 1024
 
 
-def peak_mb(pid: int) -> float:
-    """The most resident memory so far."""
-    return _fields(f"/proc/{pid}/status")["VmHWM"] / 1024
+def rss_mb(pid: int, field: str = "VmRSS") -> float:
+    """Resident memory; with VmHWM the most so far."""
+    return _fields(f"/proc/{pid}/status")[field] / 1024
 
 
-def cpu_s(pid: int) -> float:
-    """CPU time of its threads in nanoseconds' detail: the ticks of /proc/PID/stat are 10 ms each, the whole budget."""
-    stats = [(task / "schedstat").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
-    return sum(int(stat.split()[0]) for stat in stats) / 1e9
-
-
-def context_switches(pid: int) -> int:
-    """How often its threads have gone to sleep."""
-    return sum(_fields(str(task / "status"))["voluntary_ctxt_switches"] for task in Path(f"/proc/{pid}/task").iterdir())
+def written(pid: int) -> tuple[int, int]:
+    """(bytes, calls) of all its write calls, those of its ended children included."""
+    fields = _fields(f"/proc/{pid}/io")
+    return fields["wchar"], fields["syscw"]
 
 
 def _fields(path: str) -> dict[str, int]:
