@@ -1,9 +1,19 @@
-"""The page's files: a fixed table, each read once and kept. No path of a request ever becomes the path of a file."""
+"""The files of the page.
+
+The allowed paths are listed once, when the server starts: no path of a request ever becomes the path of a file. A file
+is read when it is first requested, and kept compressed.
+
+The first load has to be small, and each request costs a connection. So comments and indentation are not served, and
+`core/app.js` is served with all modules that it imports, which are the ones of the first view, in one file. Views that
+are opened later import from the same modules: a module that is part of that file is served as a re-export of it.
+"""
 
 from __future__ import annotations
 
-import os.path
-from binascii import crc32
+import os
+import re
+import zlib
+from functools import cache
 from typing import Any, NamedTuple, Optional, Union
 
 from minisched.api.message import Request, Response
@@ -16,94 +26,116 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 INDEX = "index.html"
-# All of `static/`; a test compares.
-FILES = (
-    "acts.js",
-    "api.js",
-    "app.js",
-    "axis.js",
-    "card.js",
-    "cards.js",
-    "dark.css",
-    "dialog.js",
-    "dom.js",
-    "download.js",
-    "editor.js",
-    "engine.js",
-    "failure.js",
-    "favicon.svg",
-    "fields.js",
-    "form.js",
-    "graph.js",
-    "history.js",
-    "i18n.js",
-    "index.html",
-    "layers.js",
-    "link.js",
-    "log.js",
-    "logsearch.js",
-    "logview.js",
-    "marks.js",
-    "menu.js",
-    "messages.js",
-    "messages_first.js",
-    "more.css",
-    "outbox.js",
-    "overview.js",
-    "paths.js",
-    "picker.js",
-    "rooms.css",
-    "rooms.js",
-    "run.js",
-    "schedules.js",
-    "sentences.js",
-    "signin.js",
-    "store.js",
-    "style.css",
-    "timeline.js",
-    "trial.js",
-    "viewport.js",
-    "widgets.js",
-    "words.js",
-)
-NAMES = {"/" if name == INDEX else f"/{name}": name for name in FILES}  # by the path of the request
+ENTRY = "core/app.js"  # the module that index.html loads
+_FOLDER = os.path.join(os.path.dirname(__file__), "static")
 
 _PLACE = Match(Route("GET", "", "", "The page and its files.", (), access=OPEN), {})
 _NO_PLACE = NotAllowed("GET, HEAD")
 
+# Scripts and style sheets are written so that this is safe: an import is one line, and no text goes over several lines.
+# A comment is left out only if it has lines of its own.
+_IMPORT = re.compile(r'^import .* from "(\..+)";\n', re.MULTILINE)
+_COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*(?:(?!\*/).)*\*/[ \t]*)\n", re.MULTILINE | re.DOTALL)
+_INDENT = re.compile(r"^\s+", re.MULTILINE)
+_GZIP = 31  # wbits of zlib: a gzip header, the largest window
+
 
 class File(NamedTuple):
-    body: bytes
-    etag: str
+    packed: bytes  # in gzip
+    etag: str  # weak, since it stands for the compressed and the plain file
 
 
-_kept: dict[str, File] = {}
+def _listed() -> list[str]:
+    """The files of the page, such as "core/app.js"; of the folder, or of the zip file that the package is in."""
+    if os.path.isdir(_FOLDER):
+        paths = [os.path.join(folder, name) for folder, _, names in os.walk(_FOLDER) for name in names]
+    else:
+        from zipfile import ZipFile
+
+        archive = _loader().archive
+        with ZipFile(archive) as file:
+            paths = [os.path.join(archive, name) for name in file.namelist()]
+    names = [os.path.relpath(path, _FOLDER) for path in paths if path.startswith(_FOLDER + os.sep)]
+    return sorted(name for name in names if os.path.splitext(name)[1] in TYPES)
+
+
+def _loader() -> Any:
+    return globals()["__loader__"]
+
+
+NAMES = {"/" if name == INDEX else f"/{name}": name for name in _listed()}  # by the path of the request
 
 
 def find(method: str, path: str) -> Optional[Union[Match, NotAllowed]]:
-    """As `routes.match`; None where the path is none of the page's."""
+    """As `routes.match`; None if the path is not one of the page's."""
     if path not in NAMES:
         return None
     return _PLACE if method in ("GET", "HEAD") else _NO_PLACE
 
 
 def respond(request: Request) -> Response:
-    """The file of a path that `find` knows. It is looked after by each use (`no-cache`), and sent only if the browser
-    has another one. Raises OSError."""
+    """The file at a path that `find` knows. A browser asks each time whether its copy is current (`no-cache`). Raises
+    OSError."""
     name = NAMES[request.path]
-    file = _kept.get(name)
-    if file is None:
-        body = _read(name)
-        file = _kept[name] = File(body, f'"{crc32(body):08x}-{len(body)}"')
-    headers = (("ETag", file.etag), ("Cache-Control", "no-cache"))
-    known = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
+    file = _file(name)
+    headers = [("ETag", file.etag), ("Cache-Control", "no-cache"), ("Vary", "Accept-Encoding")]
+    known = [one.strip() for one in request.headers.get("if-none-match", "").split(",")]
     if file.etag in known:
-        return Response(304, headers=headers)
-    return Response(200, file.body, TYPES[os.path.splitext(name)[1]], headers)
+        return Response(304, headers=tuple(headers))
+    body = file.packed
+    if _takes_gzip(request.headers.get("accept-encoding", "")):
+        headers.append(("Content-Encoding", "gzip"))
+    else:
+        body = zlib.decompress(body, _GZIP)
+    return Response(200, body, TYPES[os.path.splitext(name)[1]], tuple(headers))
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Whether an Accept-Encoding names gzip (RFC 9110, section 12.5.3); `*` alone is not enough to rely on it."""
+    for one in accepted.lower().split(","):
+        coding, _, weight = one.replace(" ", "").partition(";")
+        if coding == "gzip":
+            return not re.fullmatch(r"q=0(\.0*)?", weight)
+    return False
+
+
+@cache
+def _file(name: str) -> File:
+    body = content(name)
+    packer = zlib.compressobj(9, zlib.DEFLATED, _GZIP)
+    return File(packer.compress(body) + packer.flush(), f'W/"{zlib.crc32(body):08x}-{len(body)}"')
+
+
+def content(name: str) -> bytes:
+    """What is served under a name, not compressed. Raises OSError."""
+    if name == ENTRY:
+        return "".join(_IMPORT.sub("", _source(module)) for module in entry_modules()).encode()
+    if name in entry_modules():
+        return f'export * from "./{os.path.relpath(ENTRY, os.path.dirname(name))}";\n'.encode()
+    return _source(name).encode() if name.endswith((".js", ".css")) else _read(name)
+
+
+@cache
+def entry_modules() -> tuple[str, ...]:
+    """ENTRY and the modules that it imports, each after those that it needs itself. Raises OSError."""
+    found: list[str] = []
+
+    def collect(name: str) -> None:
+        for path in _IMPORT.findall(_source(name)):
+            imported = os.path.normpath(os.path.join(os.path.dirname(name), path))
+            if imported not in found:
+                collect(imported)
+        found.append(name)
+
+    collect(ENTRY)
+    return tuple(found)
+
+
+def _source(name: str) -> str:
+    return _INDENT.sub("", _COMMENT.sub("", _read(name).decode()))
 
 
 def _read(name: str) -> bytes:
-    """As pkgutil.get_data does, so that it works from a zip too, without that import."""
-    loader: Any = globals()["__loader__"]
-    data: bytes = loader.get_data(os.path.join(os.path.dirname(__file__), "static", name))
+    """As pkgutil.get_data does, so that it works from a zip file too, without that import."""
+    data: bytes = _loader().get_data(os.path.join(_FOLDER, name))
     return data

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 import pytest
 
 from support.page import Engine, OpenPage, act, card, choose, dialog, engine, expect, field, problem, view
-from support.sentences import BY_REASON, ELSEWHERE, FOREIGN, PACKAGE, TOGETHER, WORDED, collected, shown
 
 ENGLISH = re.compile(r"\b(?:is|expected|found|unknown|line|column|the|of|an?)\b")
 
@@ -68,7 +67,7 @@ def test_a_body_that_is_wrong_and_an_id_that_is_taken_are_told_in_chinese(one: E
     dialog(page).locator(".ed-raw").fill('{"task_id": "third", "task_exec": "a\\u0000b"}')
     dialog(page).get_by_role("button", name="保存").click()
     expect(dialog(page).locator(".ed-summary")).to_contain_text(
-        '操作失败：请求内容 "/task_exec" 处：含有 NUL 字符或半个代理对'
+        '操作失败：请求内容 "/task_exec" 处：含有 NUL 字符或不成对的代理项'
     )
 
 
@@ -146,33 +145,3 @@ def test_the_sentences_come_with_the_switch_to_chinese(one: Engine, open_page: O
     expect(outbox).to_contain_text("无法连接服务器：Connection refused")
     page.locator("button.language").click()
     expect(outbox).to_contain_text("the server cannot be reached: Connection refused")
-
-
-TRANSLATE = """async (texts) => {
-  const { inChinese } = await import('/sentences.js');
-  return texts.map(inChinese);
-}"""
-
-
-def test_every_sentence_that_the_engine_keeps_or_tells_is_known_in_chinese(one: Engine, open_page: OpenPage) -> None:
-    page = open_page(one.link)
-    unknown = []
-    for forms in shown():
-        told = page.evaluate(TRANSLATE, forms)
-        if not any(re.search("[一-鿿]", text) and not re.search("[a-z]{2,} [a-z]{2,}", text) for text in told):
-            unknown.append(forms[0])
-    assert not unknown
-    assert page.evaluate(TRANSLATE, FOREIGN) == FOREIGN
-    assert dict(zip(TOGETHER, page.evaluate(TRANSLATE, list(TOGETHER)))) == TOGETHER
-
-
-def test_no_sentence_is_left_out_that_is_not_there() -> None:
-    assert collected() >= ELSEWHERE | BY_REASON | WORDED.keys()
-
-
-def test_what_stands_wrong_with_the_engine_has_a_name_in_both_languages() -> None:
-    sources = [path.read_text(encoding="utf-8") for path in (PACKAGE / "engine").glob("*.py")]
-    abouts = {about for source in sources for about in re.findall(r'problems\["([a-z ]+)"\] = ', source)}
-    table = (PACKAGE / "api" / "static" / "messages.js").read_text(encoding="utf-8")
-    assert "disk" in abouts
-    assert {about for about in abouts if f"about_{about.replace(' ', '_')}: [" not in table} == set()

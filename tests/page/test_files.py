@@ -1,4 +1,4 @@
-"""The page's files, without a browser: both languages, the size of the first view, and nothing that runs a text."""
+"""The page's files, without a browser: texts in both languages, and nothing that runs a text as code."""
 
 from __future__ import annotations
 
@@ -6,26 +6,13 @@ import re
 
 import pytest
 
+from minisched.api import static_files
 from minisched.api.errors import ERRORS
 from minisched.model import Reason, Status, Trigger
-from support.page_texts import FIRST, MESSAGES, SCRIPTS, SENTENCE, SOURCES, table
-
-FIRST_VIEW_MAX = 100_000  # bytes, uncompressed
-IMPORT = re.compile(r'^(?:import|export).* from "\./(.+?)";$', re.MULTILINE)
+from support.page_texts import CORE, MESSAGES, SCRIPTS, SENTENCE, SOURCES, table
 
 
-def first_view() -> set[str]:
-    """The files that a browser fetches before anything is clicked."""
-    found = {"index.html", *re.findall(r'(?:href|src)="([^"#]+)"', SOURCES["index.html"])}
-    more = {name for name in found if name.endswith(".js")}
-    while more:
-        imported = {found for name in more for found in IMPORT.findall(SCRIPTS[name])}
-        more = imported - found
-        found |= imported
-    return found
-
-
-@pytest.mark.parametrize("name", ["messages_first.js", "messages.js"])
+@pytest.mark.parametrize("name", ["i18n/messages_core.js", "i18n/messages.js"])
 def test_every_line_of_the_tables_has_both_languages(name: str) -> None:
     lines = [line for line in SCRIPTS[name].splitlines() if re.match(r"  \w+: ", line)]
     assert len(lines) == len(table(name)) > 0
@@ -33,26 +20,27 @@ def test_every_line_of_the_tables_has_both_languages(name: str) -> None:
 
 
 def test_no_text_stands_twice() -> None:
-    assert not FIRST.keys() & table("messages.js").keys()
+    assert not CORE.keys() & table("i18n/messages.js").keys()
 
 
 def test_both_languages_fill_in_the_same_values() -> None:
-    sentences = SENTENCE.findall(SCRIPTS["sentences.js"])
-    assert len(sentences) == SCRIPTS["sentences.js"].count("\n  [") > 50
+    sentences = SENTENCE.findall(SCRIPTS["i18n/engine_messages_zh.js"])
+    assert len(sentences) == SCRIPTS["i18n/engine_messages_zh.js"].count("\n  [") > 50
     for key, (english, chinese) in [*MESSAGES.items(), *((pair[0], pair) for pair in sentences)]:
         assert set(re.findall(r"\{(\w+)\}", english)) == set(re.findall(r"\{(\w+)\}", chinese)), key
 
 
 def test_every_text_that_is_asked_for_is_there() -> None:
     for name, text in SCRIPTS.items():
-        known = FIRST if name in first_view() else MESSAGES
+        known = CORE if name in static_files.entry_modules() else MESSAGES
         assert not set(re.findall(r'\bt\("(\w+)"', text)) - known.keys(), name
 
 
 def test_every_status_trigger_and_reason_has_its_words() -> None:
-    assert {f"status_{status}" for status in Status} | {f"trigger_{trigger}" for trigger in Trigger} <= FIRST.keys()
+    assert {f"status_{status}" for status in Status} <= CORE.keys()
+    assert {f"trigger_{trigger}" for trigger in Trigger} <= MESSAGES.keys()
     for reason in Reason:
-        assert [key for key in FIRST if key.startswith("why_") and key.endswith(f"_{reason}")], reason
+        assert [key for key in CORE if key.startswith("why_") and key.endswith(f"_{reason}")], reason
 
 
 # What the page tells by the words that come with the error, or by the id that is taken; and what it never meets: its
@@ -68,11 +56,6 @@ OF_OTHER_CLIENTS = {
 def test_every_error_of_the_api_that_a_page_can_meet_has_its_words(code: str) -> None:
     status = ERRORS[code].status
     assert {f"err_{status}_{code}", f"err_{code}", f"err_{status}"} & MESSAGES.keys()
-
-
-def test_the_first_view_is_small() -> None:
-    sizes = {name: len(SOURCES[name].encode()) for name in first_view()}
-    assert sum(sizes.values()) < FIRST_VIEW_MAX, sizes
 
 
 def test_no_script_makes_elements_or_code_out_of_text() -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from support.page import GONE, Engine, OpenPage, Page, card, engine, expect, view
+from support.page import API, GONE, Engine, OpenPage, Page, card, engine, expect, view
 from support.programs import eventually
 
-FIRST_VIEW_MAX = 100_000  # bytes, uncompressed, with the answers of the API
+FIRST_LOAD_TASKS = 10
+FIRST_LOAD_REQUESTS_MAX = 8
+FIRST_LOAD_BYTES_MAX = 35_000  # on the wire, with all headers and the answers of the API
 LOST_WITHIN_S = 3.0
 TOKEN = "localStorage.getItem('minisched.token')"
 
@@ -60,16 +63,38 @@ def test_without_a_token_there_is_nothing_to_see(one: Engine, open_page: OpenPag
     assert page.title() == "minisched"
 
 
-def test_the_first_view_is_small_and_all_of_it_comes_from_the_engine(one: Engine, open_page: OpenPage) -> None:
-    page = open_page("about:blank", fresh=True)
-    got = []
-    page.on("response", lambda answer: got.append(answer) if "/events" not in answer.url else None)
-    page.goto(one.link)
-    expect(card(page, "b")).to_contain_text("every day")
-    sizes = {answer.url: len(answer.body()) for answer in got}
-    assert {urlsplit(url).netloc for url in sizes} == {urlsplit(one.url).netloc}
-    assert len(sizes) > 10
-    assert sum(sizes.values()) < FIRST_VIEW_MAX, sizes
+@pytest.mark.parametrize("locale", ["en-GB"])
+def test_the_first_load_is_small_and_all_of_it_comes_from_the_engine(
+    tmp_path_factory: pytest.TempPathFactory, open_page: OpenPage, locale: str
+) -> None:
+    tasks = [
+        {"task_id": f"task_{n}", "task_name": f"Task number {n}", "task_exec": "true", "task_schedule": f"{n} 3 * * *"}
+        for n in range(FIRST_LOAD_TASKS)
+    ]
+    with engine(tmp_path_factory.mktemp("load"), *tasks) as mine:
+        page = open_page("about:blank", expected=GONE, locale=locale)
+        wire = page.context.new_cdp_session(page)
+        wire.send("Network.enable")
+        urls: dict[str, str] = {}
+        sizes: dict[str, float] = {}
+        whole: dict[str, float] = {}
+        wire.on("Network.requestWillBeSent", lambda told: urls.update({told["requestId"]: told["request"]["url"]}))
+        wire.on("Network.responseReceived", lambda told: add(sizes, told["requestId"], told["response"]))
+        wire.on("Network.dataReceived", lambda told: add(sizes, told["requestId"], told))  # of the events, which go on
+        wire.on("Network.loadingFinished", lambda told: add(whole, told["requestId"], told))
+        page.goto(mine.link)
+        expect(page.locator(".card-next")).to_have_count(FIRST_LOAD_TASKS)
+        live(page)
+        page.wait_for_timeout(500)  # the icon comes last
+        found = {urls[one]: {**sizes, **whole}[one] for one in urls}
+        assert {urlsplit(url).netloc for url in found} == {urlsplit(mine.url).netloc}
+        assert {"/favicon.svg", "/core/app.js", f"{API}/tasks"} <= {urlsplit(url).path for url in found}
+        assert len(urls) <= FIRST_LOAD_REQUESTS_MAX, found
+        assert 20_000 < sum(found.values()) <= FIRST_LOAD_BYTES_MAX, found
+
+
+def add(sizes: dict[str, float], request: str, told: dict[str, Any]) -> None:
+    sizes[request] = sizes.get(request, 0) + told["encodedDataLength"]
 
 
 def live(page: Page) -> None:

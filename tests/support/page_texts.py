@@ -1,4 +1,4 @@
-"""The texts of the page's scripts, read without a browser."""
+"""The files of the page and the texts in them, read without a browser."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from pathlib import Path
 import minisched.api
 
 STATIC = Path(minisched.api.__file__).parent / "static"
-SOURCES = {path.name: path.read_text(encoding="utf-8") for path in sorted(STATIC.iterdir())}
+SOURCES = {
+    path.relative_to(STATIC).as_posix(): path.read_text(encoding="utf-8")
+    for path in sorted(STATIC.rglob("*"))
+    if path.is_file()
+}
 SCRIPTS = {name: text for name, text in SOURCES.items() if name.endswith(".js")}
 
 TEXT = r'"((?:[^"\\]|\\.)*)"'
@@ -20,5 +24,5 @@ def table(name: str) -> dict[str, tuple[str, str]]:
     return {key: (english, chinese) for key, english, chinese in LINE.findall(SCRIPTS[name])}
 
 
-FIRST = table("messages_first.js")
-MESSAGES = {**FIRST, **table("messages.js")}
+CORE = table("i18n/messages_core.js")
+MESSAGES = {**CORE, **table("i18n/messages.js")}

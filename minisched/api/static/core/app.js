@@ -1,0 +1,305 @@
+/** The page: sign-in, header, banners, and which view is shown. */
+import { lang, loadLanguage, onLang, setLang, t } from "../i18n/i18n.js";
+import { mountTasks } from "../tasks/cards.js";
+import { accepts, onDenied, setToken, token } from "./api.js";
+import { button, h, icon, iconButton, setText, visible } from "./dom.js";
+import { fmtSpan } from "./format.js";
+import { lazy } from "./lazy.js";
+import { connect, disconnect } from "./live_updates.js";
+import { engineProblems } from "./status_text.js";
+import { store } from "./store.js";
+
+const VIEWS = {
+  tasks: () => ({ mount: mountTasks }),
+  timeline: () => lazy("timeline/timeline.js"),
+  graph: () => lazy("graph/graph.js"),
+  engine: () => lazy("engine/engine.js"),
+};
+const THEMES = ["auto", "light", "dark"];
+const THEME_KEY = "minisched.theme";
+
+let leaveView = () => {};
+let leaveShell = () => {};
+// Counts the views: one that loads slowly must not replace a later one.
+let viewNumber = 0;
+
+const announcements = h("div", { class: "hidden-label", role: "log", "aria-live": "polite" });
+
+/** Speak to screen readers. For rare events: who hears it often stops listening. */
+function announce(text) {
+  announcements.append(h("p", { text }));
+  while (announcements.children.length > 5) announcements.firstChild.remove();
+}
+
+// ---- token ----
+
+/**
+ * Take over the token in the address. Any page may link here with a wrong one, so the engine must accept it before it
+ * replaces a stored one. Resolves to whether there is a new token.
+ */
+async function takeTokenFromAddress() {
+  const found = /^#token=(.+)$/.exec(location.hash);
+  if (!found) return false;
+  history.replaceState(null, "", location.pathname);
+  let given;
+  try {
+    given = decodeURIComponent(found[1]).trim();
+  } catch {
+    return false;
+  }
+  if (!/^[!-~]+$/.test(given) || given === token() || (token() && !(await accepts(given)))) return false;
+  setToken(given);
+  return true;
+}
+
+/** Close the open dialogs, except one with unsaved changes. Resolves to a function that waits until that one is closed. */
+async function closeDialogs(options) {
+  const { closeAll } = document.querySelector("dialog[open]") ? await import("./dialog.js") : {};
+  return closeAll?.(options) ?? (() => null);
+}
+
+function signOut() {
+  setToken("");
+  disconnect();
+  start();
+}
+
+// ---- theme ----
+
+function theme() {
+  return localStorage.getItem(THEME_KEY) ?? "auto";
+}
+
+function setTheme(name) {
+  if (name === "auto") localStorage.removeItem(THEME_KEY);
+  else localStorage.setItem(THEME_KEY, name);
+  // The dark colours are the first @media rule of style.css.
+  const dark = [...(document.styleSheets[0]?.cssRules ?? [])].find((rule) => rule instanceof CSSMediaRule);
+  if (dark) dark.media.mediaText = { dark: "all", light: "not all" }[name] ?? "(prefers-color-scheme: dark)";
+}
+
+// ---- shell ----
+
+/** The names of the views. Without a token the engine is not among them. */
+const views = () => Object.keys(VIEWS).filter((name) => name !== "engine" || token());
+
+function viewInAddress() {
+  const name = location.hash.slice(1).split("/")[0];
+  return views().includes(name) ? name : "tasks";
+}
+
+function header() {
+  const tabs = views().map((name) =>
+    h("a", { href: `#${name}`, class: "tab", dataset: { view: name } }, t(`view_${name}`), name === "engine" && [h("span", { class: "tab-dot", hidden: true }), h("span", { class: "tab-count", role: "img", hidden: true })]),
+  );
+  const light = h("span", { class: "link-light", role: "img" });
+  const themeButton = iconButton(theme(), t(`theme_${theme()}`), () => {
+    setTheme(THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]);
+    const label = t(`theme_${theme()}`);
+    themeButton.replaceChildren(icon(theme()));
+    themeButton.title = label;
+    themeButton.setAttribute("aria-label", label);
+  });
+  const other = lang() === "zh" ? "en" : "zh-CN";
+  const language = h(
+    "button",
+    { type: "button", class: "icon-button language", lang: other, title: t("language_tip"), "aria-label": `${t("language")}: ${t("language_tip")}`, on: { click: () => setLang(lang() === "zh" ? "en" : "zh") } },
+    t("language"),
+  );
+  const sign = token() ? iconButton("signout", t("sign_out"), signOut, { class: "sign" }) : iconButton("signin", t("signin_title"), () => showSignin(), { class: "sign" });
+  const el = h(
+    "header",
+    { class: "header" },
+    h(
+      "div",
+      { class: "header-in" },
+      h("a", { class: "brand", href: "#tasks" }, icon("brand", "brand-mark"), "minisched"),
+      h("nav", { class: "tabs", "aria-label": t("views") }, tabs),
+      h("div", { class: "header-tools" }, light, language, themeButton, sign),
+    ),
+  );
+  return {
+    el,
+    show(view) {
+      for (const tab of tabs) {
+        if (tab.dataset.view === view) tab.setAttribute("aria-current", "page");
+        else tab.removeAttribute("aria-current");
+      }
+    },
+    update() {
+      const label = t(store.link === "lost" ? "err_network" : `link_${store.link}`);
+      light.dataset.link = store.link;
+      light.title = label;
+      light.setAttribute("aria-label", label);
+      const { status } = store;
+      const problems = status && (status.config.problems.length || engineProblems(status).length);
+      const failed = store.failedUnseen();
+      const count = el.querySelector(".tab-count");
+      if (!count) return;
+      el.querySelector(".tab-dot").hidden = !problems || failed > 0;
+      count.hidden = !failed;
+      setText(count, failed > 99 ? "99+" : String(failed));
+      count.title = t("messages_failed", { n: failed });
+      count.setAttribute("aria-label", count.title);
+    },
+  };
+}
+
+/** The banners above every view: connection lost, config not loaded, standing problems. */
+function banners() {
+  const lost = h("div", { class: "lost", hidden: true }, icon("warn"), h("p"));
+  const rows = h("div", { class: "banners" });
+  const el = h("div", { class: "bands", role: "status" }, lost, rows);
+  let shown = "";
+  return {
+    el,
+    tick() {
+      lost.hidden = store.link !== "lost";
+      if (!lost.hidden) setText(lost.querySelector("p"), t("link_lost", { span: fmtSpan((Date.now() - store.lostSince) / 1000) }));
+    },
+    update(view) {
+      this.tick();
+      const { status } = store;
+      const texts = [];
+      if (status?.stopping) texts.push(t("engine_stopping"));
+      if (view !== "engine" && status?.config.problems.length) texts.push(t("config_broken", { n: status.config.problems.length }));
+      const problems = status && view !== "engine" ? engineProblems(status) : [];
+      if (problems.length === 1) texts.push(visible(problems[0].message));
+      else if (problems.length) texts.push(t("engine_troubled", { n: problems.length }));
+      if (!token()) texts.push(t("read_only"));
+      const key = JSON.stringify([texts, view]);
+      if (key === shown) return;
+      shown = key;
+      rows.replaceChildren(
+        ...texts.map((text) => {
+          const link = token() && view !== "engine" && h("a", { href: "#engine", text: t("show") });
+          return h("div", { class: "banner" }, icon("info"), h("p", {}, text, " ", link));
+        }),
+      );
+    },
+  };
+}
+
+/** Build header, banners and view. `scrolled`: how far the view is scrolled at first, in px. Returns how to remove it. */
+function buildShell(scrolled = 0) {
+  const top = header();
+  const bands = banners();
+  const main = h("main", { id: "main", tabindex: "-1" });
+  let view = null;
+  let scrollTarget = scrolled;
+  const skip = h("a", { class: "skip", href: "#main", text: t("skip_link"), on: { click: (e) => (e.preventDefault(), main.focus()) } });
+  document.body.replaceChildren(skip, top.el, bands.el, main, announcements);
+
+  async function show() {
+    // The dialogs belong to the view that is left.
+    await closeDialogs();
+    const deep = /^#task\/([A-Za-z0-9_-]{1,64})$/.exec(location.hash);
+    const name = viewInAddress();
+    if (deep) lazy("runs/history.js").then(({ openHistory }) => openHistory(deep[1]), () => {});
+    if (name !== view) {
+      view = name;
+      viewNumber += 1;
+      const mine = viewNumber;
+      leaveView();
+      leaveView = () => {};
+      main.replaceChildren();
+      main.className = `view-${name}`;
+      top.show(name);
+      bands.update(view);
+      try {
+        const module = await VIEWS[name]();
+        if (mine !== viewNumber) return;
+        leaveView = module.mount(main, store, announce) ?? (() => {});
+        scrollTo(0, scrollTarget);
+        scrollTarget = 0;
+      } catch (error) {
+        if (mine !== viewNumber) return;
+        view = null;
+        main.replaceChildren(h("div", { class: "empty" }, h("p", { text: t("view_failed") }), h("p", { class: "muted", text: visible(error.message) }), button(t("try_again"), show)));
+      }
+    }
+  }
+
+  const update = () => {
+    if (store.link === "denied") return denied();
+    document.documentElement.classList.toggle("is-lost", store.link === "lost");
+    top.update();
+    bands.update(view);
+  };
+  const unsubscribe = store.on((change) => (change.status || change.link) && update());
+  const clock = setInterval(() => bands.tick(), 1000);
+  window.addEventListener("hashchange", show);
+  show();
+  update();
+  return () => {
+    unsubscribe();
+    clearInterval(clock);
+    window.removeEventListener("hashchange", show);
+    leaveView();
+    leaveView = () => {};
+    viewNumber += 1;
+  };
+}
+
+let handlingDenial = false;
+
+/** The engine rejects the token: show the sign-in, once no dialog with unsaved changes is open any more. */
+async function denied() {
+  if (handlingDenial) return;
+  handlingDenial = true;
+  const rejected = token();
+  await (await closeDialogs({ denied: true }))();
+  handlingDenial = false;
+  // Another tab may have signed in meanwhile.
+  if (token() !== rejected && token()) start();
+  else showSignin(rejected ? t("signin_wrong") : "");
+}
+
+async function showSignin(message = "") {
+  const statesArePublic = store.loaded && !token();
+  leaveShell();
+  leaveShell = () => {};
+  disconnect();
+  await (await closeDialogs())();
+  document.documentElement.classList.remove("is-lost");
+  const back = () => {
+    history.replaceState(null, "", location.pathname);
+    start();
+  };
+  try {
+    (await lazy("core/signin.js")).mountSignin(document.body, message, start, statesArePublic ? back : null);
+  } catch {
+    document.body.replaceChildren(h("div", { class: "empty" }, h("p", { text: t("err_network") }), button(t("try_again"), () => location.reload())));
+  }
+}
+
+function start() {
+  leaveShell();
+  connect();
+  leaveShell = buildShell();
+}
+
+/** Load what the first click needs when the user touches the page: a page that is only looked at stays small. */
+function loadAhead() {
+  const load = () => token() && lazy("tasks/actions.js").catch(() => {});
+  for (const type of ["pointermove", "pointerdown", "keydown"]) window.addEventListener(type, load, { once: true, passive: true });
+}
+
+loadAhead();
+setTheme(theme());
+window.addEventListener("hashchange", async () => {
+  if (!(await takeTokenFromAddress())) return;
+  await (await closeDialogs())();
+  disconnect();
+  start();
+});
+onDenied(() => ["live", "poll", "lost"].includes(store.link) && store.setLink("denied"));
+onLang(() => {
+  if (document.querySelector("main.signin")) return;
+  const scrolled = scrollY;
+  leaveShell();
+  leaveShell = buildShell(scrolled);
+  // The button that was clicked has been replaced.
+  document.querySelector(".language").focus({ preventScroll: true });
+});
+Promise.all([takeTokenFromAddress(), loadLanguage()]).then(start);

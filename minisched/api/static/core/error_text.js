@@ -1,0 +1,14 @@
+/** Failed API requests as text. */
+import { visible } from "./dom.js";
+import { has, localized, t, translated } from "../i18n/i18n.js";
+import { store } from "./store.js";
+
+/** An ApiError as a sentence. */
+export function errorText(error) {
+  // A broken config file counts as changed until it is fixed: the advice to try again would be wrong.
+  if (error.code === "config_changed" && store.status?.config.problems.length) return t("err_409_config_broken");
+  for (const key of [`err_${error.status}_${error.code}`, `err_${error.code}`, `err_${error.status}`]) {
+    if (has(key)) return t(key, { names: error.dependents.join(", ") });
+  }
+  return t("err_other", { message: visible(translated(localized(error))) });
+}

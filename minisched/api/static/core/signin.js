@@ -1,0 +1,55 @@
+/** The sign-in form, which asks for the token. */
+import { lang, setLang, t } from "../i18n/i18n.js";
+import { call, setToken, token } from "./api.js";
+import { button, h, icon } from "./dom.js";
+import { errorText } from "./error_text.js";
+
+/**
+ * Fill `body` with the form. `reason`: why it is shown, or "". `done()` is called when the engine has accepted the token.
+ * `back()` leads to the view without a token; null if there is none.
+ */
+export function mountSignin(body, reason, done, back = null) {
+  const input = h("input", { type: "password", id: "token", autocomplete: "off", spellcheck: "false", required: true, "aria-describedby": "signin-hint signin-error" });
+  const message = h("p", { id: "signin-error", class: "field-error", role: "alert", text: reason });
+  const submit = h("button", { type: "submit", class: "button primary", text: t("signin_title") });
+  const language = h("button", { type: "button", class: "button quiet", lang: lang() === "zh" ? "en" : "zh-CN", text: t("language") });
+  language.addEventListener("click", () => {
+    setLang(lang() === "zh" ? "en" : "zh");
+    mountSignin(body, reason && t("signin_wrong"), done, back);
+  });
+  const form = h(
+    "form",
+    { class: "signin-card" },
+    h("h1", {}, icon("brand", "brand-mark"), "minisched"),
+    h("p", { class: "muted", id: "signin-hint", text: t("signin_hint") }),
+    h("label", { for: "token", text: t("signin_token") }),
+    input,
+    message,
+    submit,
+    h("p", { class: "muted small", text: t("signin_kept") }),
+  );
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    submit.disabled = true;
+    const before = token();
+    const typed = input.value.trim();
+    // The whole address with the token in it is accepted too.
+    setToken(/^.*#token=(.+)$/.exec(typed)?.[1] ?? typed);
+    try {
+      await call("GET", "/status");
+      done();
+    } catch (error) {
+      setToken(before);
+      // A token that no header can hold makes `fetch` fail.
+      const impossible = error.code === "network" && /header|ByteString|ISO-8859-1/i.test(error.message);
+      message.textContent = error.status === 401 || impossible ? t("signin_wrong") : errorText(error);
+      submit.disabled = false;
+      input.focus();
+      input.select();
+    }
+  });
+  const toStates = back && button(t("signin_back"), back, { icon: "left", kind: "quiet" });
+  body.replaceChildren(h("main", { class: "signin" }, form, toStates, language));
+  document.title = "minisched";
+  input.focus();
+}

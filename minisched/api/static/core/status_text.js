@@ -1,0 +1,96 @@
+/** The status of a task or a run, and the reason for it, as text. */
+import { fmtAgo, fmtSpan, now } from "./format.js";
+import { visible } from "./dom.js";
+import { has, t, translated } from "../i18n/i18n.js";
+
+export const FAILURES = new Set(["business_failure", "technical_failure"]);
+export const UNFINISHED = new Set(["running", "retrying", "queued", "waiting"]);
+export const STATUSES = [
+  "running", "retrying", "queued", "waiting", "technical_failure", "business_failure", "missed", "skipped", "cancelled", "success", "idle",
+];
+
+// Reasons whose `detail` is shown in addition to their text.
+const WITH_DETAIL = new Set(["spawn"]);
+
+// Details that are more precise than the reason, in the engine's words.
+const UPSTREAM = /^([A-Za-z0-9_-]{1,64}) ended as ([a-z_]+)/;
+const LEFT_OVER = /; (\d+) left over were killed$/;
+const WAITED_FOR = /^waited \S+ s for ([A-Za-z0-9_, -]+)$/;
+
+/** Why a run or an attempt has its status; "" if the status says it all. */
+export function reasonText(run) {
+  const { status, reason } = run;
+  if (status === "waiting") return reason ? t("why_waiting", { tasks: visible(reason).replaceAll(",", ", ") }) : "";
+  if (!reason || status === "success" || status === "running") return "";
+  const upstream = reason === "upstream_failed" && UPSTREAM.exec(run.detail);
+  if (upstream) return t("why_upstream", { task: upstream[1], status: t(`status_${upstream[2]}`) });
+  const waited = reason === "dependency_timeout" && WAITED_FOR.exec(run.detail);
+  if (waited) return t("why_waited_for", { tasks: waited[1] });
+  const last = run.attempts?.[run.attempts.length - 1];
+  const key = `why_${status === "retrying" ? "technical_failure" : status}_${reason}`;
+  const exitCode = run.exit_code ?? last?.exit_code;
+  let text = has(key) ? t(key, { code: exitCode ?? "?", signal: signalName(last?.signal) }) : visible(reason);
+  if (status === "missed" && run.missed_count > 1) text = t("with_note", { text, note: t("missed_many", { n: run.missed_count }) });
+  const killed = reason === "interrupted" && LEFT_OVER.exec(run.detail);
+  if (killed) text = t("with_note", { text, note: t("left_killed", { n: killed[1] }) });
+  if (run.detail && (WITH_DETAIL.has(reason) || !has(key))) text = t("with_detail", { text, detail: visible(translated(run.detail)) });
+  return text;
+}
+
+// The names on Linux. Numbers above 15 mean other signals on other systems.
+const SIGNALS = { 1: "HUP", 2: "INT", 3: "QUIT", 4: "ILL", 6: "ABRT", 7: "BUS", 8: "FPE", 9: "KILL", 11: "SEGV", 13: "PIPE", 14: "ALRM", 15: "TERM", 24: "XCPU", 25: "XFSZ" };
+
+/** A signal number as "9 (KILL)". */
+export function signalName(signal) {
+  if (signal === null || signal === undefined) return "?";
+  return SIGNALS[signal] ? `${signal} (${SIGNALS[signal]})` : String(signal);
+}
+
+/** The run that the status of a card is about: the unfinished one, else the last finished one, else null. */
+export function leadRun(card) {
+  return card.running.find((run) => run.status === card.current_status) ?? card.running[0] ?? card.last_run;
+}
+
+/** The time by which a run is listed: its start, else its due time, else its end. */
+export function runTime(run) {
+  return run.start_time ?? run.scheduled_time ?? run.end_time;
+}
+
+/** The number and the time of the next attempt of a retrying run. */
+export function retryText(run) {
+  const counts = { a: run.attempt + 1, m: run.max_attempts };
+  return Date.parse(run.retry_time) > now() ? t("retry_next", { ...counts, when: fmtAgo(run.retry_time) }) : t("retry_soon", counts);
+}
+
+/** The kind under which a card is counted: "running", "waiting", "disabled", "failed", or its status. */
+export function kindOf(card) {
+  const status = card.current_status;
+  if (status === "running") return "running";
+  if (UNFINISHED.has(status)) return "waiting";
+  if (!card.enabled) return "disabled";
+  return FAILURES.has(status) ? "failed" : status;
+}
+
+const GROUP_OF_KIND = { failed: "attention", missed: "attention", skipped: "attention", running: "active", waiting: "active" };
+
+/** "attention", "active" or "rest". */
+export function groupOf(card) {
+  return GROUP_OF_KIND[kindOf(card)] ?? "rest";
+}
+
+// The engine's loop runs at least every 2 s; a slow disk may delay it.
+const HANGING_S = 15;
+
+/** A standing problem in the page's language. */
+function problemText(problem) {
+  const n = problem.about === "notifications" && Number.parseInt(problem.message, 10);
+  return { ...problem, message: n ? t("messages_failed_today", { n }) : translated(problem.message) };
+}
+
+/** The standing problems of the engine, without those of the config that the config panel lists: [{about, message}]. */
+export function engineProblems(status) {
+  const found = status.problems.filter(({ about }) => about !== "config" || !status.config.problems.length).map(problemText);
+  if (status.clock?.beat_age > HANGING_S) found.push({ about: "engine", message: t("engine_hangs", { span: fmtSpan(status.clock.beat_age) }) });
+  if (status.clock?.sane === false) found.push({ about: "clock", message: t("clock_unset") });
+  return found;
+}

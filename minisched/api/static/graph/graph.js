@@ -1,0 +1,274 @@
+/** The dependency graph: tasks in layers, from upstream to downstream, with their status. */
+import { token } from "../core/api.js";
+import { button, h, icon, iconButton, statusMark, svg, visible } from "../core/dom.js";
+import { leadRun, reasonText } from "../core/status_text.js";
+import { t } from "../i18n/i18n.js";
+import { actions } from "../tasks/actions.js";
+import { curve, layered } from "./graph_layout.js";
+import { Viewport } from "./viewport.js";
+
+// Sizes of nodes and gaps in px, at a zoom of 1.
+const WIDE = { width: 216, height: 46, across: 18, along: 64 };
+const SLIM = { width: 156, height: 46, across: 14, along: 44 };
+// Below this width the layers go down instead of to the right.
+const NARROW_PX = 640;
+// The part of a node's width that is not available for its name.
+const PADDING_PX = 52;
+const ICON_PX = 20;
+// The smallest zoom at which names can be read. A graph that is too large for it is first shown in part.
+const READABLE_ZOOM = 0.75;
+// Without a token only the history is available.
+const PANEL_ACTIONS = ["history", "log", "edit"];
+
+export function mount(el, store) {
+  const view = new Graph(el, store);
+  view.start();
+  return () => view.leave();
+}
+
+class Graph {
+  constructor(el, store) {
+    this.el = el;
+    this.store = store;
+    // task_id -> {id, el, title, word, mark, drawn}
+    this.nodes = new Map();
+    this.chosen = null;
+  }
+
+  start() {
+    this.build();
+    this.unsubscribe = this.store.on((change) => this.changed(change));
+    this.resized = new ResizeObserver(() => this.resize());
+    this.resized.observe(this.frame);
+    this.layout();
+  }
+
+  leave() {
+    this.unsubscribe();
+    this.resized.disconnect();
+  }
+
+  build() {
+    this.edges = svg("g", { class: "gr-edges", "aria-hidden": "true" });
+    this.boxes = svg("g", { class: "gr-nodes" });
+    this.scene = svg("g", {}, this.edges, this.boxes);
+    const arrow = (id) => svg("marker", { id, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 11, markerHeight: 11, markerUnits: "userSpaceOnUse", orient: "auto" }, svg("path", { d: "M0 0.5L7.5 4L0 7.5z", class: id }));
+    this.svg = svg("svg", { class: "gr-svg", role: "group", "aria-label": t("gr_title"), "aria-describedby": "gr-keys" }, svg("defs", {}, arrow("gr-arrow"), arrow("gr-arrow-on")), this.scene);
+    this.view = new Viewport(this.svg, this.scene);
+    const tools = h("div", { class: "gr-tools" }, zoomButton("+", t("gr_in"), () => this.view.zoom(1.25)), zoomButton("−", t("gr_out"), () => this.view.zoom(0.8)), button(t("gr_fit"), () => this.view.fit()));
+    this.panel = h("div", { class: "gr-panel", role: "region", "aria-label": t("gr_selected"), hidden: true });
+    this.frame = h("div", { class: "gr-frame" }, this.svg, tools, this.panel);
+    this.note = h("p", { class: "muted gr-note" });
+    this.none = h("div", { class: "empty", hidden: true }, h("p", {}, t("gr_none")));
+    this.el.append(h("h1", { class: "hidden-label" }, t("gr_title")), h("div", { class: "gr" }, h("p", { class: "hidden-label", id: "gr-keys" }, t("gr_keys")), this.frame, this.none, this.note));
+    this.svg.addEventListener("keydown", (event) => this.key(event));
+    this.svg.addEventListener("click", (event) => {
+      if (this.view.moved) return;
+      const node = event.target.closest(".gr-node");
+      this.choose(node ? node.dataset.id : null);
+    });
+    this.svg.addEventListener("focusin", (event) => {
+      const node = event.target.closest(".gr-node");
+      if (!node) return;
+      for (const { el } of this.nodes.values()) el.setAttribute("tabindex", el === node ? "0" : "-1");
+      const position = this.picture.nodes.get(node.dataset.id);
+      if (node.matches(":focus-visible")) this.view.show(position.x, position.y, this.box.width, this.box.height);
+    });
+    this.panel.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      const { chosen } = this;
+      this.choose(null);
+      this.nodes.get(chosen)?.el.focus();
+    });
+  }
+
+  changed(change) {
+    if (change.all || change.removed.size || this.shape() !== this.drawn) return this.layout();
+    for (const id of change.ids) {
+      const node = this.nodes.get(id);
+      if (node) this.draw(node, this.store.tasks.get(id));
+    }
+    if (this.chosen && change.ids.has(this.chosen)) this.fillPanel();
+  }
+
+  /** What the layout depends on. */
+  shape() {
+    return JSON.stringify([...this.store.tasks.values()].map((card) => [card.task_id, card.task_dependencies ?? []]));
+  }
+
+  resize() {
+    const down = this.frame.clientWidth < NARROW_PX;
+    if (down !== this.down) this.layout();
+    else this.view.fit(READABLE_ZOOM);
+  }
+
+  layout() {
+    this.drawn = this.shape();
+    this.down = this.frame.clientWidth < NARROW_PX;
+    const cards = [...this.store.tasks.values()];
+    const linked = new Set();
+    for (const card of cards) {
+      for (const other of card.task_dependencies ?? []) if (this.store.tasks.has(other)) linked.add(other).add(card.task_id);
+    }
+    const graph = new Map(cards.filter((card) => linked.has(card.task_id)).map((card) => [card.task_id, card.task_dependencies ?? []]));
+    const alone = cards.length - graph.size;
+    this.frame.hidden = !graph.size;
+    this.none.hidden = graph.size > 0;
+    this.note.textContent = graph.size && alone ? t("gr_alone", { n: alone }) : "";
+    const { clientWidth: width, clientHeight: height } = this.frame;
+    this.box = this.down ? SLIM : WIDE;
+    this.picture = layered(graph, this.box, { down: this.down, aspect: width && height ? width / height : 1.6 });
+    const focused = document.activeElement?.closest?.(".gr-node")?.dataset.id;
+    this.lines = this.picture.edges.map(({ from, to, points }) => {
+      const el = svg("path", { d: curve(points, this.down), class: "gr-edge", "marker-end": "url(#gr-arrow)" });
+      return { from, to, el };
+    });
+    this.edges.replaceChildren(...this.lines.map(({ el }) => el));
+    this.nodes = new Map();
+    for (const [id, { x, y }] of this.picture.nodes) this.nodes.set(id, this.node(id, x, y));
+    this.boxes.replaceChildren(...[...this.nodes.values()].map(({ el }) => el));
+    this.nodes.values().next().value?.el.setAttribute("tabindex", "0");
+    this.view.size(this.picture.width, this.picture.height);
+    this.view.fit(READABLE_ZOOM);
+    if (focused) this.nodes.get(focused)?.el.focus();
+    this.choose(this.nodes.has(this.chosen) ? this.chosen : null);
+  }
+
+  node(id, x, y) {
+    const title = svg("text", { class: "gr-name", x: 42, y: 20 });
+    const word = svg("text", { class: "gr-word", x: 42, y: 36 });
+    const mark = svg("g", { transform: "translate(12 13)" });
+    const el = svg("g", { class: "gr-node", role: "button", tabindex: "-1", transform: `translate(${x} ${y})`, dataset: { id } }, svg("title"), svg("rect", { width: this.box.width, height: this.box.height, rx: 9 }), mark, title, word);
+    const node = { id, el, title, word, mark, drawn: "" };
+    this.draw(node, this.store.tasks.get(id));
+    return node;
+  }
+
+  draw(node, card) {
+    const name = visible(card.task_name ?? card.task_id);
+    const status = t(`status_${card.current_status}`);
+    const needed = [...this.store.tasks.values()].filter((other) => (other.task_dependencies ?? []).includes(card.task_id)).map((other) => other.task_id);
+    const parts = [
+      t("gr_node", { name, status }),
+      card.enabled ? "" : t("status_disabled"),
+      card.task_dependencies?.length ? t("gr_needs", { names: card.task_dependencies.join(", ") }) : "",
+      needed.length ? t("gr_needed", { names: needed.join(", ") }) : "",
+    ].filter(Boolean);
+    const key = JSON.stringify([parts, card.current_status, card.enabled]);
+    if (key === node.drawn) return;
+    node.drawn = key;
+    const chosen = this.chosen === card.task_id;
+    node.el.setAttribute("class", `gr-node s-${card.current_status}${card.enabled ? "" : " gr-off"}${chosen ? " gr-chosen" : ""}`);
+    node.el.setAttribute("aria-label", parts.join("; "));
+    node.el.querySelector("title").textContent = `${name}\n${card.task_id}`;
+    node.title.textContent = shortened(name, this.box.width - PADDING_PX);
+    node.word.textContent = card.enabled ? status : `${status} · ${t("status_disabled")}`;
+    const picture = icon(card.current_status);
+    picture.setAttribute("width", ICON_PX);
+    picture.setAttribute("height", ICON_PX);
+    node.mark.replaceChildren(picture);
+  }
+
+  // ---- the chosen task ----
+
+  choose(id) {
+    this.chosen = id;
+    const up = this.reach(id, "to", "from");
+    const down = this.reach(id, "from", "to");
+    for (const [other, { el }] of this.nodes) {
+      el.classList.toggle("gr-chosen", other === id);
+      el.classList.toggle("gr-dim", id !== null && !up.has(other) && !down.has(other));
+    }
+    for (const { from, to, el } of this.lines ?? []) {
+      const on = id !== null && ((up.has(from) && up.has(to)) || (down.has(from) && down.has(to)));
+      el.classList.toggle("gr-on", on);
+      el.setAttribute("marker-end", on ? "url(#gr-arrow-on)" : "url(#gr-arrow)");
+      el.classList.toggle("gr-dim", id !== null && !on);
+    }
+    this.fillPanel();
+    const position = id !== null && this.picture.nodes.get(id);
+    this.view.inset = this.panel.hidden ? 0 : this.panel.offsetHeight + 12;
+    if (position) this.view.show(position.x, position.y, this.box.width, this.box.height);
+  }
+
+  /** The task and all that can be reached from it, going along each edge from its end `near` to its end `far`. */
+  reach(id, near, far) {
+    const found = new Set(id === null ? [] : [id]);
+    for (const at of found) for (const edge of this.lines) if (edge[near] === at) found.add(edge[far]);
+    return found;
+  }
+
+  fillPanel() {
+    const card = this.chosen && this.store.tasks.get(this.chosen);
+    this.panel.hidden = !card;
+    if (!card) return;
+    const key = JSON.stringify([card.task_id, card.version]);
+    if (this.panel.dataset.key === key) return;
+    const focused = this.panel.contains(document.activeElement) ? document.activeElement.dataset.act : null;
+    this.panel.dataset.key = key;
+    const run = leadRun(card);
+    const reason = run ? reasonText(run) : "";
+    const actionButton = (name) => button(t(name), () => actions[name](this.store.tasks.get(card.task_id) ?? card), { icon: name, dataset: { act: name } });
+    this.panel.replaceChildren(
+      h("div", { class: "gr-about" }, h("strong", {}, visible(card.task_name ?? card.task_id)), statusMark(card.current_status), reason && h("span", { class: "muted" }, reason)),
+      h("div", { class: "gr-acts" }, PANEL_ACTIONS.filter((name) => name === "history" || token()).map(actionButton)),
+      iconButton("close", t("close"), () => this.choose(null), { class: "gr-close" }),
+    );
+    if (focused) this.panel.querySelector(`[data-act="${focused}"]`)?.focus();
+  }
+
+  // ---- keyboard ----
+
+  key(event) {
+    const id = event.target.closest(".gr-node")?.dataset.id;
+    if (event.key === "+" || event.key === "=") this.view.zoom(1.25);
+    else if (event.key === "-") this.view.zoom(0.8);
+    else if (event.key === "0") this.view.fit();
+    else if (event.key === "Escape" && this.chosen) this.choose(null);
+    else if (id && (event.key === "Enter" || event.key === " ")) {
+      this.choose(id);
+      this.panel.querySelector("button")?.focus();
+    } else if (id && event.key.startsWith("Arrow")) this.nodes.get(this.beside(id, event.key))?.el.focus();
+    else return;
+    event.preventDefault();
+  }
+
+  /** The node that an arrow key leads to: a neighbour in the graph, else the nearest node in that direction. */
+  beside(id, key) {
+    const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
+    const along = this.down ? dy : dx;
+    const here = this.picture.nodes.get(id);
+    const far = (other) => {
+      const position = this.picture.nodes.get(other);
+      const [ahead, aside] = dx ? [(position.x - here.x) * dx, Math.abs(position.y - here.y)] : [(position.y - here.y) * dy, Math.abs(position.x - here.x)];
+      return ahead > 1 ? ahead + aside * 3 : Infinity;
+    };
+    const nearest = (ids) => ids.filter((other) => far(other) < Infinity).sort((a, b) => far(a) - far(b))[0];
+    const linked = along ? this.lines.filter((edge) => edge[along > 0 ? "from" : "to"] === id).map((edge) => edge[along > 0 ? "to" : "from"]) : [];
+    return nearest(linked) ?? nearest([...this.nodes.keys()]);
+  }
+}
+
+function zoomButton(text, label, click) {
+  return h("button", { type: "button", class: "icon-button gr-sign", "aria-label": label, title: label, on: { click } }, text);
+}
+
+// Measures text.
+let pen = null;
+
+/** The text, shortened to a width in px. */
+function shortened(text, width) {
+  if (!pen) {
+    pen = document.createElement("canvas").getContext("2d");
+    pen.font = `600 14px ${getComputedStyle(document.body).fontFamily}`;
+  }
+  const chars = [...text];
+  if (pen.measureText(text).width <= width) return text;
+  let [low, high] = [0, chars.length];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (pen.measureText(`${chars.slice(0, middle).join("")}…`).width <= width) low = middle;
+    else high = middle - 1;
+  }
+  return `${chars.slice(0, low).join("")}…`;
+}

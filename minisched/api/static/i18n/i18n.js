@@ -1,0 +1,66 @@
+/** The language of the page: that of the browser, until the user switches it. */
+import { CORE_MESSAGES } from "./messages_core.js";
+
+const LANGUAGE_KEY = "minisched.lang";
+const languageListeners = new Set();
+let table = CORE_MESSAGES;
+// Translates a sentence of the engine; loaded when the page is Chinese.
+let inChinese = null;
+let current = localStorage.getItem(LANGUAGE_KEY) ?? (navigator.languages?.[0] ?? navigator.language ?? "").slice(0, 2).toLowerCase();
+if (current !== "zh") current = "en";
+document.documentElement.lang = current === "zh" ? "zh-CN" : "en";
+
+/** Use this table, which contains CORE_MESSAGES, from now on. */
+export function useMessages(messages) {
+  table = messages;
+}
+
+/** "en" or "zh". */
+export function lang() {
+  return current;
+}
+
+/** Load what the language needs besides the tables. Never rejects: without it, some sentences stay English. */
+export async function loadLanguage() {
+  if (current !== "zh" || inChinese) return;
+  inChinese = (await import("../i18n/engine_messages_zh.js").catch(() => ({}))).inChinese;
+}
+
+export async function setLang(language) {
+  current = language === "zh" ? "zh" : "en";
+  localStorage.setItem(LANGUAGE_KEY, current);
+  document.documentElement.lang = current === "zh" ? "zh-CN" : "en";
+  await loadLanguage();
+  for (const f of [...languageListeners]) f(current);
+}
+
+/** Call `f` after each switch of the language. */
+export function onLang(f) {
+  languageListeners.add(f);
+}
+
+/**
+ * The text of `key` in the page's language. `{name}` is replaced by `params.name`; of "{n} run|{n} runs" the first part
+ * is used for n = 1. A key that is not in the table is returned as it is.
+ */
+export function t(key, params = {}) {
+  const pair = table[key];
+  if (!pair) return key;
+  let text = pair[current === "zh" ? 1 : 0];
+  if ("n" in params && text.includes("|")) text = text.split("|")[Number(params.n) === 1 ? 0 : 1];
+  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in params ? String(params[name]) : whole));
+}
+
+export function has(key) {
+  return key in table;
+}
+
+/** The message of an API problem in the page's language: `words` has both languages, `message` is English. */
+export function localized({ words, message }) {
+  return words?.[current] ?? message;
+}
+
+/** A sentence of the engine, which is always English, in the page's language if it is known. */
+export function translated(text) {
+  return current === "zh" && inChinese ? inChinese(text) : text;
+}

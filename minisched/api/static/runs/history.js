@@ -1,0 +1,205 @@
+/** The history of a task, and one run of it, in the same dialog. */
+import { ApiError, call, token } from "../core/api.js";
+import { openDialog } from "../core/dialog.js";
+import { button, clear, h, iconButton, statusMark, visible } from "../core/dom.js";
+import { errorText } from "../core/error_text.js";
+import { fmtDuration, fmtTime, now } from "../core/format.js";
+import { lazy } from "../core/lazy.js";
+import { STATUSES, UNFINISHED, reasonText, runTime } from "../core/status_text.js";
+import { store } from "../core/store.js";
+import { t } from "../i18n/i18n.js";
+import { actions } from "../tasks/actions.js";
+import { RunView, exitOf } from "./run.js";
+
+const PAGE_SIZE = 15;
+// A change of the task is shown within a second.
+const REFRESH_MS = 700;
+// Rows do not move within this time after the pointer moved over them.
+const STILL_MS = 1500;
+// A list that could not be loaded is requested again after this time.
+const RETRY_MS = 2000;
+
+/** Open the history of a task. */
+export function openHistory(taskId) {
+  new HistoryDialog(taskId).list();
+}
+
+/** Open one run. The back button leads to the history of `taskId`. */
+export function openRun(runId, taskId) {
+  new HistoryDialog(taskId).open(runId);
+}
+
+const nameOf = (taskId) => visible(store.tasks.get(taskId)?.task_name ?? taskId);
+
+class HistoryDialog {
+  constructor(taskId) {
+    this.taskId = taskId;
+    this.page = 1;
+    this.status = "";
+    // Counts the requests: only the answer to the latest one is shown.
+    this.asked = 0;
+    this.unsubscribe = store.on((change) => (change.all || change.ids.has(taskId)) && this.changed());
+    this.pointerAt = 0;
+    this.error = h("p", { class: "field-error", role: "alert", hidden: true });
+    this.content = h("div");
+    this.dialog = openDialog({ title: "", body: [this.error, this.content], wide: true, kind: "history", onClose: () => this.close() });
+  }
+
+  close() {
+    this.unsubscribe();
+    this.run?.close();
+    clearTimeout(this.later);
+    this.asked += 1;
+    if (location.hash === `#task/${this.taskId}`) history.replaceState(null, "", "#tasks");
+  }
+
+  /** Refresh after a while; later, while the pointer moves over the rows: they must not move away from under it. */
+  changed(after = REFRESH_MS) {
+    if (this.later) return;
+    this.later = setTimeout(() => {
+      this.later = null;
+      const still = STILL_MS - (Date.now() - this.pointerAt);
+      if (still > 0 && this.page === 1 && !this.run) this.changed(still);
+      else this.refresh?.();
+    }, after);
+  }
+
+  /** Remove the content of the dialog. Returns the empty element. */
+  clearContent() {
+    this.run?.close();
+    this.run = null;
+    this.error.hidden = true;
+    clear(this.dialog.footer);
+    return clear(this.content);
+  }
+
+  /**
+   * Request `path` and pass the answer to `use`, unless another request was made meanwhile. A failure is shown above the
+   * content until a request succeeds. Resolves to the ApiError, or null.
+   */
+  async ask(path, use) {
+    this.asked += 1;
+    const mine = this.asked;
+    try {
+      const { data } = await call("GET", path);
+      if (mine !== this.asked) return null;
+      this.error.hidden = true;
+      await use(data);
+      return null;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (mine !== this.asked) return null;
+      this.error.textContent = errorText(error);
+      this.error.hidden = false;
+      return error;
+    }
+  }
+
+  // ---- the list ----
+
+  list(focusRun = null) {
+    const { dialog } = this;
+    dialog.setTitle(t("history_of", { task: nameOf(this.taskId) }));
+    const content = this.clearContent();
+    const choice = h("select", { "aria-label": t("col_status"), class: "status-filter" });
+    choice.append(h("option", { value: "", text: t("all_statuses") }));
+    for (const status of STATUSES) if (status !== "idle") choice.append(h("option", { value: status, text: t(`status_${status}`) }));
+    choice.value = this.status;
+    choice.addEventListener("change", () => {
+      this.status = choice.value;
+      this.page = 1;
+      this.refresh();
+    });
+    const table = h("div", { class: "scroll-x run-list", "aria-live": "off" }, h("p", { class: "muted", text: t("loading") }));
+    table.addEventListener("pointermove", () => (this.pointerAt = Date.now()), { passive: true });
+    const pager = h("div", { class: "pager" });
+    content.append(h("div", { class: "history-tools" }, choice, pager), table);
+    this.refresh = async () => {
+      const query = new URLSearchParams({ page: this.page, page_size: PAGE_SIZE });
+      if (this.status) query.set("status", this.status);
+      // New runs must not move those of the later pages.
+      if (this.page > 1) query.set("until", this.until);
+      const error = await this.ask(`/tasks/${encodeURIComponent(this.taskId)}/history?${query}`, (data) => {
+        if (data.page === 1) this.until = afterNewest(data.items);
+        const focused = document.activeElement?.closest?.("tr")?.dataset.runId ?? focusRun;
+        focusRun = null;
+        table.replaceChildren(this.table(data.items));
+        this.fillPager(pager, data);
+        const row = focused && (table.querySelector(`tr[data-run-id="${Number(focused)}"]`) ?? table);
+        if (row) row.querySelector("tbody button, td button")?.focus();
+      });
+      if (error && (error.status === 0 || error.status >= 500)) this.changed(RETRY_MS);
+    };
+    this.refresh();
+  }
+
+  table(runs) {
+    if (!runs.length) return h("p", { class: "empty muted", text: t(this.status ? "no_runs_match" : "no_runs") });
+    const columns = ["time", "trigger", "status", "attempt", "duration", "exit"];
+    const head = columns.map((name) => h("th", { scope: "col", class: `col-${name}`, text: t(`col_${name}`) }));
+    return h("table", { class: "table runs" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, runs.map((run) => this.row(run))));
+  }
+
+  row(run) {
+    const reason = reasonText(run);
+    // A run can be opened only with the token.
+    const inert = !token();
+    // The button is for the keyboard; for the mouse the whole row is a target.
+    const link = inert ? fmtTime(runTime(run)) : h("button", { type: "button", class: "link number", "aria-label": `${t("open_run", { id: run.run_id })}, ${fmtTime(runTime(run))}`, text: fmtTime(runTime(run)) });
+    return h(
+      "tr",
+      { class: inert && "inert", dataset: { runId: run.run_id }, on: { click: () => inert || String(getSelection()) || this.open(run.run_id) } },
+      h("td", { class: "col-time" }, link),
+      h("td", { class: "col-trigger muted", text: t(`trigger_${run.trigger}`) }),
+      h("td", { class: "col-status" }, statusMark(run.status), reason && h("p", { class: "muted small", text: reason })),
+      h("td", { class: "col-attempt", text: run.max_attempts > 1 && run.attempt ? `${run.attempt}/${run.max_attempts}` : run.attempt || "–" }),
+      h("td", { class: "col-duration nowrap", text: fmtDuration(run.duration) }),
+      h("td", { class: "col-exit", text: exitOf(run) }),
+    );
+  }
+
+  fillPager(pager, { page, page_size: size, total }) {
+    const turn = (to) => () => {
+      this.page = to;
+      this.refresh();
+    };
+    const from = total ? (page - 1) * size + 1 : 0;
+    const focused = pager.contains(document.activeElement) ? document.activeElement.dataset.way : "";
+    pager.replaceChildren(
+      h("span", { class: "muted number nowrap", role: "status", text: t("page_of", { from, to: Math.min(total, page * size), total }) }),
+      iconButton("left", t("newer"), turn(page - 1), { disabled: page <= 1, "data-way": "newer" }),
+      iconButton("right", t("older"), turn(page + 1), { disabled: page * size >= total, "data-way": "older" }),
+    );
+    if (focused) (pager.querySelector(`[data-way=${focused}]:enabled`) ?? pager.querySelector("button:enabled"))?.focus();
+  }
+
+  // ---- one run ----
+
+  open(runId) {
+    const { dialog } = this;
+    dialog.setTitle(t("run_title", { id: runId, task: nameOf(this.taskId) }));
+    const content = this.clearContent();
+    const stop = token() ? button(t("stop_run"), () => actions.stopRun({ task_id: this.taskId, task_name: nameOf(this.taskId) }, runId, stop), { kind: "danger", icon: "stop", hidden: true }) : null;
+    const log = button(t("open_log"), () => lazy("logs/log.js").then(({ openLog }) => openLog({ runId })), { icon: "log", hidden: true });
+    const back = button(t("back"), () => this.list(runId), { icon: "left", class: "button back" });
+    dialog.footer.append(...[back, stop, log].filter(Boolean));
+    this.run = new RunView(
+      runId,
+      (path, use) => this.ask(path, use),
+      (run, gone) => {
+        if (stop) stop.hidden = !UNFINISHED.has(run.status);
+        log.hidden = gone || !run.attempts.length;
+      },
+    );
+    content.append(this.run.el);
+    this.refresh = () => this.run.refresh();
+    this.refresh();
+    dialog.el.querySelector("h2").focus();
+  }
+}
+
+/** A time (ISO 8601) after all of these runs, which are the newest. The browser's clock may be a second off. */
+function afterNewest(runs) {
+  const newest = runs.map((run) => Date.parse(runTime(run)) + 1);
+  return new Date(Math.max(now(), ...newest)).toISOString();
+}

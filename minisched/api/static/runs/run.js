@@ -1,0 +1,191 @@
+/** One run: its result and reason, its attempts, and its output. Updated until the run ends. */
+import { call, token } from "../core/api.js";
+import { clear, h, icon, setText, statusMark, visible, visibleText } from "../core/dom.js";
+import { errorText } from "../core/error_text.js";
+import { fmtDuration, fmtSpan, fmtTime, now } from "../core/format.js";
+import { UNFINISHED, reasonText, signalName } from "../core/status_text.js";
+import { t, translated } from "../i18n/i18n.js";
+
+const TICK_MS = 1000;
+// If the output is scrolled so close to its end, it is followed.
+const NEAR_END_PX = 30;
+const TAIL_LINES = 1000;
+// Details of the engine that the reason text of the page already says.
+const REDUNDANT = /^(exit code \d+|ended by signal \d+|\d+ due times|[\w-]+ ended as [a-z_]+( \/ [a-z_]+)?|waited \S+ s for [\w, -]+)$/;
+
+/**
+ * `ask(path, use)` is that of the history dialog. `onUpdate(run, gone)` is called with each state of the run; `gone`:
+ * whether its output has been deleted.
+ */
+export class RunView {
+  constructor(runId, ask, onUpdate) {
+    Object.assign(this, { runId, ask, onUpdate });
+    // An ended run never changes.
+    this.live = true;
+    this.facts = h("div", { class: "run-facts" });
+    this.output = new Output();
+    this.el = h("div", {}, this.facts, this.output.el);
+    this.clock = setInterval(() => this.tick(), TICK_MS);
+  }
+
+  close() {
+    this.live = false;
+    clearInterval(this.clock);
+  }
+
+  tick() {
+    if (!this.live) return;
+    const elapsed = this.facts.querySelector("[data-fact=duration]");
+    if (elapsed && this.run) setText(elapsed, spanOf(this.run));
+    if (!document.hidden) this.refresh();
+  }
+
+  async refresh() {
+    // What is skipped now comes with the next tick.
+    if (!this.live || this.busy) return;
+    this.busy = true;
+    const error = await this.ask(`/executions/${this.runId}`, (run) => this.update(run));
+    this.busy = false;
+    if (error?.status === 404) this.live = false;
+  }
+
+  async update(run) {
+    const key = JSON.stringify({ ...run, output_tail: "" });
+    if (key !== this.shown) clear(this.facts).append(factList(run), attemptTable(run));
+    [this.shown, this.run] = [key, run];
+    this.onUpdate(run, this.output.gone);
+    // The output of an ended run is complete.
+    const over = !UNFINISHED.has(run.status);
+    const read = await this.output.read(run);
+    if (this.output.gone) this.onUpdate(run, true);
+    if (over && read) this.live = false;
+  }
+}
+
+/** The end of a run's output. It grows in place, so that focus, selection and scroll position are kept. */
+class Output {
+  constructor() {
+    this.noteText = h("span");
+    this.note = h("p", { class: "note", hidden: true }, icon("info"), this.noteText);
+    this.none = h("p", { class: "muted", text: t("loading") });
+    this.text = document.createTextNode("");
+    this.block = h("pre", { class: "output", tabindex: "0", "aria-label": t("output"), hidden: true }, this.text);
+    this.head = h("h3", { text: t("output"), hidden: true });
+    this.el = h("div", { class: "run-output" }, this.head, this.note, this.none, this.block);
+  }
+
+  /** Resolves to whether the output was read, or is known to be deleted. */
+  async read(run) {
+    if (!run.attempts.length) return this.show("", UNFINISHED.has(run.status) ? "no_output_yet" : "never_started");
+    if (!token()) return this.show("", "");
+    try {
+      const { data } = await call("GET", `/executions/${run.run_id}/log?tail=${TAIL_LINES}`);
+      return this.show(data.text, UNFINISHED.has(run.status) ? "no_output_yet" : "no_output");
+    } catch (error) {
+      if (error.status !== 410) {
+        // The text that is shown stays.
+        this.showNote(errorText(error));
+        return false;
+      }
+      this.gone = true;
+      this.show(run.output_tail ?? "", "");
+      this.showNote(t(run.output_tail ? "output_gone" : "output_gone_all"));
+      return true;
+    }
+  }
+
+  /** Show `text`; without a text, the message `none`. */
+  show(text, none) {
+    this.showNote("");
+    const { block } = this;
+    const atEnd = block.hidden || block.scrollHeight - block.scrollTop - block.clientHeight < NEAR_END_PX;
+    grow(this.text, visibleText(text));
+    block.hidden = !text;
+    this.head.hidden = !text && (none === "no_output_yet" || none === "never_started");
+    this.none.hidden = Boolean(text) || !none;
+    setText(this.none, none && t(none));
+    if (atEnd) block.scrollTop = block.scrollHeight;
+    return true;
+  }
+
+  showNote(text) {
+    setText(this.noteText, text);
+    this.note.hidden = !text;
+  }
+}
+
+/** Set the text of a node with as few changes as possible: lines are removed at the top and added at the bottom. */
+function grow(node, text) {
+  if (node.data === text) return;
+  const first = text.slice(0, text.indexOf("\n") + 1);
+  const gone = first ? node.data.indexOf(first) : -1;
+  if (gone < 0 || !text.startsWith(node.data.slice(gone))) {
+    node.data = text;
+    return;
+  }
+  const kept = node.data.length - gone;
+  node.deleteData(0, gone);
+  node.appendData(text.slice(kept));
+}
+
+export function exitOf(run) {
+  if (run.exit_code !== null) return String(run.exit_code);
+  const signal = run.attempts[run.attempts.length - 1]?.signal;
+  return signal ? t("signal_name", { signal: signalName(signal) }) : "–";
+}
+
+/** The time from the first start to the end, or to now, with the delays between attempts. */
+function spanOf(run) {
+  if (!run.end_time) return fmtSpan((now() - Date.parse(run.start_time)) / 1000);
+  return fmtDuration(run.attempts.length > 1 ? (Date.parse(run.end_time) - Date.parse(run.start_time)) / 1000 : run.duration);
+}
+
+function missedSpan(run) {
+  const count = t("missed_many", { n: run.missed_count });
+  const [from, to] = [run.missed_since, run.scheduled_time].map((time) => fmtTime(time, { date: true }));
+  return run.missed_since ? `${count}, ${from} – ${to}` : count;
+}
+
+function factList(run) {
+  const reason = reasonText(run);
+  const more = run.detail && !REDUNDANT.test(run.detail) ? visible(translated(run.detail)) : "";
+  const detail = reason.includes(more) ? "" : more;
+  const facts = [
+    ["status", h("div", {}, statusMark(run.status), reason && h("p", { text: reason }), detail && h("p", { class: "muted small", text: detail }))],
+    ["trigger", t(`trigger_${run.trigger}`)],
+    run.scheduled_time && ["due", fmtTime(run.scheduled_time, { date: true })],
+    run.missed_count > 1 && ["missed", missedSpan(run)],
+    run.start_time && ["started", fmtTime(run.start_time, { date: true })],
+    run.end_time && [run.start_time ? "ended" : "noted", fmtTime(run.end_time, { date: true })],
+    run.start_time && ["duration", spanOf(run)],
+    run.attempts.length > 1 && run.duration !== null && ["ran", fmtDuration(run.duration)],
+    exitOf(run) !== "–" && ["exit", exitOf(run)],
+  ];
+  return h("dl", { class: "facts" }, facts.filter(Boolean).map(([name, value]) => h("div", {}, h("dt", { text: t(`fact_${name}`) }), h("dd", { class: "number", dataset: { fact: name } }, value))));
+}
+
+/** What was unusual about an attempt, as sentences. */
+function warningsOf(attempt) {
+  const found = [];
+  if (attempt.leftover_processes) found.push(t("leftovers", { n: attempt.leftover_processes }));
+  if (attempt.log_lost) found.push(t("log_lost"));
+  if (attempt.output_cut) found.push(t("output_cut"));
+  return found;
+}
+
+function attemptTable(run) {
+  const warned = run.attempts.some((attempt) => warningsOf(attempt).length);
+  if (run.attempts.length < 2 && !warned) return "";
+  const rows = run.attempts.map((attempt) =>
+    h(
+      "tr",
+      {},
+      h("td", { text: attempt.attempt }),
+      h("td", {}, statusMark(attempt.status), [reasonText({ ...attempt, attempts: [attempt] }), ...warningsOf(attempt)].filter(Boolean).map((text) => h("p", { class: "muted small", text }))),
+      h("td", { class: "nowrap", text: fmtTime(attempt.start_time) }),
+      h("td", { class: "nowrap", text: fmtDuration(attempt.duration) }),
+    ),
+  );
+  const head = ["attempt", "status", "time", "duration"].map((name) => h("th", { scope: "col", text: t(`col_${name}`) }));
+  return h("div", { class: "attempts" }, h("h3", { text: t("attempts") }), h("div", { class: "scroll-x" }, h("table", { class: "table" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows))));
+}

@@ -1,0 +1,157 @@
+/** What the buttons and the menu of a card do. */
+import { call } from "../core/api.js";
+import { confirm, notice } from "../core/dialog.js";
+import { h, icon, visible } from "../core/dom.js";
+import { errorText } from "../core/error_text.js";
+import { lazy } from "../core/lazy.js";
+import { UNFINISHED, leadRun } from "../core/status_text.js";
+import { store } from "../core/store.js";
+import { t } from "../i18n/i18n.js";
+
+const path = (card, rest = "") => `/tasks/${encodeURIComponent(card.task_id)}${rest}`;
+const nameOf = (card) => visible(card.task_name);
+
+/** Do `work`, which the engine may refuse. The button `anchor` is disabled meanwhile. */
+async function attempt(anchor, work) {
+  if (anchor?.disabled) return;
+  if (anchor) anchor.disabled = true;
+  try {
+    await work();
+  } catch (error) {
+    notice(errorText(error), "bad");
+  } finally {
+    if (anchor) {
+      const focusLost = document.activeElement === document.body;
+      anchor.disabled = false;
+      if (focusLost) anchor.focus({ preventScroll: true });
+    }
+  }
+}
+
+export const actions = {
+  run: (card, anchor) =>
+    attempt(anchor, async () => {
+      const { data } = await call("POST", path(card, "/run"));
+      notice(t("started", { task: nameOf(card), id: data.run_id }));
+    }),
+
+  async stop(card, anchor) {
+    const run = leadRun(card);
+    if (run && UNFINISHED.has(run.status)) await actions.stopRun(card, run.run_id, anchor);
+  },
+
+  async stopRun(card, id, anchor) {
+    const question = t("stop_question", { task: nameOf(card), id });
+    if (!(await confirm(question, t("stop_run"), { detail: t("stop_detail") }))) return false;
+    await attempt(anchor, async () => {
+      await call("POST", `/executions/${id}/stop`);
+      notice(t("stop_asked", { id }));
+    });
+    return true;
+  },
+
+  enable: (card) => toggle(card, "enable", "enabled_now"),
+  disable: (card) => toggle(card, "disable", "disabled_now"),
+
+  async remove(card) {
+    const options = { detail: t("delete_detail"), check: t("delete_check", { id: card.task_id }) };
+    if (!(await confirm(t("delete_question", { task: nameOf(card) }), t("delete"), options))) return;
+    await attempt(null, async () => {
+      const goneBefore = await call("DELETE", path(card)).then(() => false, (error) => {
+        if (error.status !== 404) throw error;
+        return true;
+      });
+      store.remove(card.task_id);
+      notice(t(goneBefore ? "deleted_before" : "deleted_now", { task: nameOf(card) }), "good");
+    });
+  },
+
+  edit: (card) => open("editor/editor.js", ({ openEditor }) => openEditor(card?.task_id ?? null)),
+  log: (card) => open("logs/log.js", ({ openLog }) => openLog({ taskId: card.task_id })),
+  history: (card) => open("runs/history.js", ({ openHistory }) => openHistory(card.task_id)),
+  openRun: (card, runId) => open("runs/history.js", ({ openRun }) => openRun(runId, card.task_id)),
+
+  menu(card, anchor) {
+    const newest = () => store.tasks.get(card.task_id) ?? card;
+    openMenu(anchor, menuRows(newest()), (name) => actions[name](newest(), null));
+  },
+};
+
+const toggle = (card, action, message) =>
+  attempt(null, async () => {
+    const { data } = await call("POST", path(card, `/${action}`));
+    store.put(data);
+    notice(t(message, { task: nameOf(card) }));
+  });
+
+async function open(module, use) {
+  closeMenu();
+  try {
+    await use(await lazy(module));
+  } catch (error) {
+    notice(`${t("view_failed")} ${visible(error?.message ?? error)}`, "bad");
+  }
+}
+
+// ---- the menu: fixed to the window, because cards clip their content ----
+
+/** The rows of a card's menu: [icon, label, action]. */
+function menuRows(card) {
+  const live = UNFINISHED.has(card.current_status);
+  return [
+    live ? ["play", t("run_now"), "run"] : null,
+    ["edit", t("edit"), "edit"],
+    card.enabled ? ["pause", t("disable"), "disable"] : ["play", t("enable"), "enable"],
+    ["trash", t("delete"), "remove"],
+  ].filter(Boolean);
+}
+
+let menu = null;
+
+/** Open a menu below `anchor`, or close it if it is open. `rows`: [[icon, label, name]]; `choose(name)`. */
+function openMenu(anchor, rows, choose) {
+  const wasOpen = menu?.anchor === anchor;
+  closeMenu();
+  if (wasOpen) return;
+  const items = rows.map(([name, label, id]) =>
+    h(
+      "button",
+      { type: "button", role: "menuitem", tabindex: "-1", class: `menu-row ${id}`, on: { click: () => (closeMenu(true), choose(id)) } },
+      icon(name),
+      label,
+    ),
+  );
+  const el = h("div", { class: "menu", role: "menu", "aria-label": anchor.getAttribute("aria-label") ?? "", on: { keydown: (e) => menuKey(e, items) } }, items);
+  (document.querySelector("main") ?? document.body).append(el);
+  const box = anchor.getBoundingClientRect();
+  const { offsetWidth: width, offsetHeight: height } = el;
+  const below = box.bottom + 4 + height <= window.innerHeight;
+  el.style.left = `${Math.max(8, Math.min(box.right - width, window.innerWidth - width - 8))}px`;
+  el.style.top = `${below ? box.bottom + 4 : Math.max(8, box.top - 4 - height)}px`;
+  anchor.setAttribute("aria-expanded", "true");
+  menu = { el, anchor };
+  items[0].focus();
+}
+
+function closeMenu(focusAnchor = false) {
+  if (!menu) return;
+  const { el, anchor } = menu;
+  menu = null;
+  el.remove();
+  anchor.removeAttribute("aria-expanded");
+  if (focusAnchor) anchor.focus();
+}
+
+function menuKey(event, items) {
+  const at = items.indexOf(document.activeElement);
+  const to = { ArrowDown: at + 1, ArrowUp: at - 1 + items.length, Home: 0, End: items.length - 1 }[event.key];
+  if (to !== undefined) items[to % items.length].focus();
+  else if (event.key === "Escape") closeMenu(true);
+  else if (event.key === "Tab") return closeMenu();
+  else return;
+  event.preventDefault();
+}
+
+document.addEventListener("pointerdown", (event) => menu && !menu.el.contains(event.target) && !menu.anchor.contains(event.target) && closeMenu());
+window.addEventListener("scroll", () => closeMenu(), { passive: true, capture: true });
+window.addEventListener("resize", () => closeMenu());

@@ -1,0 +1,251 @@
+/** One task as a card. There may be very many: the second half of a card is built when it comes into view. */
+import { h, icon, iconButton, setText, visible } from "../core/dom.js";
+import { fmtAgo, fmtDuration, fmtSpan, fmtTime, now } from "../core/format.js";
+import { FAILURES, UNFINISHED, kindOf, leadRun, reasonText, retryText, runTime } from "../core/status_text.js";
+import { lang, t } from "../i18n/i18n.js";
+
+const STRIP_RUNS = 30;
+// Clicks so soon after the run button became a stop button were meant for the run button, and vice versa.
+const TURN_MS = 700;
+
+export class Card {
+  /** `actions`: {run, stop, history, log, menu, openRun}, each called with the card's data. `readOnly`: no buttons. */
+  constructor(data, actions, readOnly) {
+    this.actions = actions;
+    this.readOnly = readOnly;
+    this.complete = false;
+    this.inView = false;
+    this.parts = {
+      state: h("div", { class: "card-state" }),
+      name: h("h3", { class: "card-name" }),
+      id: h("code", { class: "card-id" }),
+      plan: h("span"),
+      tags: h("span", { class: "card-tags" }),
+      word: h("span", { class: "card-word" }),
+      note: h("span", { class: "muted number" }),
+      also: h("span", { class: "card-also" }),
+      why: h("p", { class: "card-why" }),
+    };
+    const p = this.parts;
+    this.el = h(
+      "li",
+      { class: "card", dataset: { taskId: data.task_id } },
+      p.state,
+      h("div", { class: "card-title" }, p.name, h("p", { class: "card-meta muted" }, p.id, " ", p.plan, p.tags)),
+      h("div", { class: "card-status" }, h("p", { class: "card-line" }, p.word, " ", p.note, p.also), p.why),
+    );
+    this.update(data);
+  }
+
+  /** Show new data of the same task. */
+  update(data) {
+    this.data = data;
+    this.run = leadRun(data);
+    this.shown = shownStatus(data);
+    const p = this.parts;
+    const name = visible(data.task_name);
+    this.el.className = `card s-${this.shown}${data.enabled ? "" : " off"}`;
+    this.el.dataset.status = data.current_status;
+    if (p.state.dataset.icon !== this.shown) {
+      p.state.dataset.icon = this.shown;
+      p.state.replaceChildren(icon(this.shown));
+    }
+    setText(p.name, name);
+    p.name.title = data.task_description ? visible(data.task_description) : "";
+    setText(p.id, data.task_id);
+    p.id.hidden = data.task_name === data.task_id;
+    setText(p.plan, data.schedule_words[lang()] || t("by_hand_only"));
+    setBadges(p.tags, (data.task_tags ?? []).map(visible));
+    setBadges(p.also, otherRuns(data, this.run));
+    setText(p.word, t(`status_${this.shown}`));
+    const reason = whyText(data, this.run, this.shown);
+    setText(p.why, reason);
+    p.why.hidden = !reason;
+    if (this.complete) this.updateRest();
+    this.tick();
+  }
+
+  /** Build the second half: progress, strip, next run, actions. */
+  finish() {
+    if (this.complete) return;
+    this.complete = true;
+    const p = this.parts;
+    p.bar = h("div", { class: "progress-bar" });
+    p.progress = h("div", { class: "progress", role: "progressbar", "aria-label": t("progress_label"), "aria-valuemin": 0, "aria-valuemax": 100 }, p.bar);
+    this.el.querySelector(".card-status").append(p.progress);
+    p.strip = h("div", { class: "strip", role: "group", on: { click: (e) => this.stripClick(e), keydown: (e) => stripKey(e) } });
+    p.next = h("span", { class: "number" });
+    p.nextAt = h("span", { class: "muted number" });
+    p.nextBox = h("div", { class: "card-next" }, h("span", { class: "hidden-label", text: t("next_run") }), p.next, p.nextAt);
+    this.el.append(p.strip, p.nextBox);
+    if (!this.readOnly) {
+      const label = (action) => t("action_for", { action: t(action), task: visible(this.data.task_name) });
+      const on = (action) => (event) => this.actions[action](this.data, event.currentTarget);
+      p.go = h("button", { type: "button", class: "icon-button go", on: { click: () => p.go.hasAttribute("aria-disabled") || this.actions[this.going](this.data, p.go) } });
+      p.actions = h(
+        "div",
+        { class: "card-actions" },
+        p.go,
+        iconButton("log", label("log"), on("log"), { title: t("log") }),
+        iconButton("history", label("history"), on("history"), { title: t("history") }),
+        iconButton("more", label("more_actions"), on("menu"), { title: t("more_actions"), "aria-haspopup": "menu" }),
+      );
+      this.el.append(p.actions);
+    }
+    this.updateRest();
+    this.tick();
+  }
+
+  updateRest() {
+    const { data, parts: p } = this;
+    this.updateStrip();
+    if (p.go) {
+      const going = UNFINISHED.has(data.current_status) ? "stop" : "run";
+      if (this.going !== going) {
+        if (this.going) this.pauseButton();
+        this.going = going;
+        const label = t(going === "stop" ? "stop_run" : "run_now");
+        p.go.replaceChildren(icon(going === "stop" ? "stop" : "play"));
+        p.go.title = label;
+        p.go.setAttribute("aria-label", t("action_for", { action: label, task: visible(data.task_name) }));
+      }
+    }
+    p.nextBox.hidden = !data.next_run_time;
+    setText(p.nextAt, data.next_run_time ? fmtTime(data.next_run_time, { seconds: false }) : "");
+  }
+
+  /** Ignore clicks for a moment: the button has just changed its meaning. */
+  pauseButton() {
+    const { go } = this.parts;
+    go.setAttribute("aria-disabled", "true");
+    clearTimeout(this.pausing);
+    this.pausing = setTimeout(() => go.removeAttribute("aria-disabled"), TURN_MS);
+  }
+
+  updateStrip() {
+    const runs = this.data.outcomes.slice(-STRIP_RUNS);
+    const key = runs.map((run) => `${run.run_id}${run.status}`).join();
+    if (this.stripKey === key) return;
+    this.stripKey = key;
+    const { strip } = this.parts;
+    const focused = strip.contains(document.activeElement) ? Number(document.activeElement.dataset.runId) : 0;
+    // The one bar that the Tab key stops at.
+    const stop = focused ? Math.max(0, runs.findIndex((run) => run.run_id === focused)) : runs.length - 1;
+    const longest = Math.max(0.001, ...runs.map((run) => run.duration ?? 0));
+    strip.replaceChildren(
+      ...runs.map((run, i) => {
+        const height = run.duration === null ? 14 : 14 + 86 * Math.sqrt(run.duration / longest);
+        const el = stripBar(run, this.readOnly);
+        el.style.setProperty("--h", `${height.toFixed(0)}%`);
+        if (!this.readOnly) el.tabIndex = i === stop ? 0 : -1;
+        return el;
+      }),
+    );
+    strip.setAttribute("aria-label", `${visible(this.data.task_name)}: ${t("last_runs", { n: runs.length })}`);
+    if (focused) strip.children[stop]?.focus({ preventScroll: true });
+  }
+
+  stripClick(event) {
+    const id = event.target.closest?.(".bar")?.dataset.runId;
+    if (id && !this.readOnly) this.actions.openRun(this.data, Number(id));
+  }
+
+  /** Update what changes with time alone: elapsed times and countdowns. */
+  tick() {
+    const { data, run, parts: p } = this;
+    setText(p.note, noteText(data, run, this.shown));
+    if (!this.complete) return;
+    setText(p.next, nextText(data));
+    const running = data.current_status === "running" && run?.start_time && data.median_duration;
+    p.progress.hidden = !running;
+    if (running) {
+      const share = elapsedOf(run) / Math.max(data.median_duration, 0.1);
+      p.bar.style.setProperty("width", `${Math.min(100, share * 100).toFixed(1)}%`);
+      p.progress.classList.toggle("over", share > 1.5 && elapsedOf(run) - data.median_duration > 5);
+      p.progress.setAttribute("aria-valuenow", Math.min(100, Math.round(share * 100)));
+    }
+  }
+}
+
+/** The status that decides on the icon and the colour of a card. */
+function shownStatus(card) {
+  return kindOf(card) === "disabled" ? "disabled" : card.current_status;
+}
+
+function setBadges(el, texts) {
+  const key = texts.join("\n");
+  if (el.dataset.key === key) return;
+  el.dataset.key = key;
+  el.replaceChildren(...texts.map((text) => h("span", { class: "badge", text })));
+}
+
+/** A run in the strip: a button, or an image if runs may not be opened. */
+function stripBar(run, inert) {
+  const time = fmtTime(runTime(run), { seconds: false });
+  const label = t("bar_label", { id: run.run_id, status: t(`status_${run.status}`), time, duration: fmtDuration(run.duration) });
+  const kind = inert ? { role: "img" } : { type: "button" };
+  return h(inert ? "span" : "button", { ...kind, class: `bar s-${run.status}`, title: label, "aria-label": label, dataset: { runId: run.run_id } });
+}
+
+/** The Tab key stops once at the strip, not at each of its 30 bars; the arrow keys move inside it. */
+function stripKey(event) {
+  const bars = [...event.currentTarget.children];
+  const at = bars.indexOf(document.activeElement);
+  const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: bars.length - 1 }[event.key];
+  if (at < 0 || to === undefined || !bars[to]) return;
+  event.preventDefault();
+  bars[at].tabIndex = -1;
+  bars[to].tabIndex = 0;
+  bars[to].focus();
+}
+
+function elapsedOf(run) {
+  const last = run.attempts?.[run.attempts.length - 1];
+  return Math.max(0, (now() - Date.parse(last?.start_time ?? run.start_time)) / 1000);
+}
+
+function noteText(card, run, shown) {
+  if (!run) return "";
+  const parts = [];
+  if (shown === "running" && run.start_time) {
+    const elapsed = fmtSpan(elapsedOf(run));
+    parts.push(card.median_duration ? t("elapsed_of", { elapsed, median: fmtDuration(card.median_duration) }) : elapsed);
+    if (run.attempt > 1) parts.push(t("attempt_of", { a: run.attempt, m: run.max_attempts }));
+  } else if (shown === "retrying") {
+    parts.push(retryText(run));
+  } else if (UNFINISHED.has(shown)) {
+    const span = (now() - Date.parse(run.scheduled_time)) / 1000;
+    if (span >= 1) parts.push(t("for_span", { span: fmtSpan(span) }));
+  } else if (shown === "disabled") {
+    parts.push(`${t(`status_${card.current_status}`)} ${fmtAgo(run.end_time ?? runTime(run))}`);
+  } else {
+    parts.push(fmtAgo(run.status === "missed" ? run.scheduled_time ?? run.end_time : run.end_time ?? runTime(run)));
+    if (FAILURES.has(shown) && card.consecutive_failures > 1) parts.push(t("in_a_row", { n: card.consecutive_failures }));
+    if (shown === "success") parts.push(t("took", { span: fmtDuration(run.duration) }));
+  }
+  return parts.join(" · ");
+}
+
+/** The unfinished runs besides `run`, counted by status: "1 queued". */
+function otherRuns(card, run) {
+  const numbers = {};
+  for (const { run_id: id, status } of card.running) if (id !== run?.run_id) numbers[status] = (numbers[status] ?? 0) + 1;
+  return Object.entries(numbers).map(([status, n]) => t(`also_${status}`, { n }));
+}
+
+function whyText(card, run, shown) {
+  if (!run) return "";
+  if (shown === "running") {
+    const last = card.last_run;
+    return last && FAILURES.has(last.status) ? t("with_detail", { text: t("last_run"), detail: t(`status_${last.status}`) }) : "";
+  }
+  const reason = reasonText(run);
+  if (shown === "retrying") return reason && t("after_failure", { why: reason });
+  return reason;
+}
+
+function nextText(card) {
+  if (!card.enabled) return "";
+  if (!card.next_run_time) return "";
+  return Date.parse(card.next_run_time) - now() < 1000 ? t("due_now") : fmtAgo(card.next_run_time);
+}

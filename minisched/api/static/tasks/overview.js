@@ -1,0 +1,105 @@
+/** Above the cards: the overall state in one line, the counts, search and filters. */
+import { button, h, icon, setText, visible } from "../core/dom.js";
+import { fmtAgo, now } from "../core/format.js";
+import { t } from "../i18n/i18n.js";
+
+/** The current filter. It is kept while other views are open. */
+export const filter = { text: "", kind: "", tag: "" };
+
+const COUNTED_KINDS = ["failed", "missed", "skipped", "running", "waiting", "success", "cancelled", "idle", "disabled"];
+// The status whose colour and icon a count has, if it is not the kind itself.
+const STATUS_OF_KIND = { failed: "technical_failure" };
+
+/** The headline, and the counts, which are filters too: `choose(kind)`. */
+export function summary(choose) {
+  const mark = h("span", { class: "headline-mark" });
+  const headline = h("h1", {});
+  const next = h("p", { class: "muted number next-up" });
+  const counts = h("div", { class: "counts", role: "group", "aria-label": t("filter_status") });
+  const el = h("div", { class: "summary" }, h("div", { class: "headline" }, mark, h("div", {}, headline, next)), counts);
+  const buttons = new Map(
+    COUNTED_KINDS.map((kind) => {
+      const label = h("span");
+      const status = STATUS_OF_KIND[kind] ?? kind;
+      const one = h("button", { type: "button", class: `count s-${status}`, on: { click: () => choose(kind) } }, icon(status), label);
+      counts.append(one);
+      return [kind, { one, label }];
+    }),
+  );
+  return {
+    el,
+    show(numbers, chosen, store) {
+      for (const [kind, { one, label }] of buttons) {
+        const n = numbers[kind] ?? 0;
+        one.hidden = !n && chosen !== kind;
+        one.setAttribute("aria-pressed", String(chosen === kind));
+        setText(label, t(`count_${kind}`, { n }));
+      }
+      const bad = (numbers.failed ?? 0) + (numbers.missed ?? 0) + (numbers.skipped ?? 0);
+      const total = store.tasks.size;
+      const state = !store.loaded ? "idle" : numbers.failed ? "technical_failure" : bad ? "missed" : total ? "success" : "idle";
+      if (mark.dataset.state !== state) {
+        mark.dataset.state = state;
+        mark.className = `headline-mark s-${state}`;
+        mark.replaceChildren(icon(state));
+      }
+      let text = t("loading");
+      if (store.loaded) text = bad ? t("attention_headline", { n: bad }) : t(total ? "all_well" : "no_tasks_yet");
+      setText(headline, text);
+      document.title = bad ? `(${bad}) minisched` : "minisched";
+      this.tick(store);
+    },
+    tick(store) {
+      let first = null;
+      for (const card of store.tasks.values()) {
+        if (card.enabled && card.next_run_time && (!first || Date.parse(card.next_run_time) < Date.parse(first.next_run_time))) first = card;
+      }
+      const when = first && (Date.parse(first.next_run_time) - now() < 1000 ? t("due_now") : fmtAgo(first.next_run_time));
+      setText(next, first ? t("next_up", { task: visible(first.task_name), when }) : store.tasks.size ? t("nothing_due") : "");
+    },
+  };
+}
+
+/** Search, tag filter and the button for a new task. `create` is null if the user may not create one. */
+export function toolbar(create, changed) {
+  const search = h("input", { type: "search", placeholder: t("search_hint"), "aria-label": t("search"), value: filter.text, autocomplete: "off", spellcheck: "false" });
+  search.addEventListener("input", () => {
+    filter.text = search.value;
+    changed();
+  });
+  const tags = h("select", { "aria-label": t("tag"), class: "tag-filter" });
+  tags.addEventListener("change", () => {
+    filter.tag = tags.value;
+    changed();
+  });
+  const numberShown = h("span", { class: "muted nowrap", role: "status" });
+  const add = create && button(t("new_task"), create, { kind: "primary", icon: "plus" });
+  const el = h("div", { class: "toolbar", role: "search" }, h("div", { class: "search" }, icon("search"), search), tags, numberShown, add);
+  let tagsShown = "";
+  return {
+    el,
+    focus: () => search.focus(),
+    reset() {
+      search.value = "";
+      tags.value = "";
+    },
+    show(store, filtered, shown, total) {
+      el.hidden = !store.loaded || (!total && !create);
+      el.classList.toggle("bare", !total);
+      setText(numberShown, filtered ? t("shown_of", { shown, total }) : "");
+      const all = [...new Set([...store.tasks.values()].flatMap((card) => card.task_tags ?? []))].sort();
+      const key = JSON.stringify(all);
+      if (key === tagsShown) return;
+      tagsShown = key;
+      if (filter.tag && !all.includes(filter.tag)) filter.tag = "";
+      tags.replaceChildren(h("option", { value: "", text: t("all_tags") }), ...all.map((tag) => h("option", { value: tag, text: visible(tag) })));
+      tags.value = filter.tag;
+      tags.hidden = !all.length;
+    },
+  };
+}
+
+/** What is shown if there are no tasks. */
+export function emptyPage(create) {
+  return [h("p", { class: "muted", text: t("empty_hint") }), create && button(t("new_task"), create, { kind: "primary", icon: "plus" })].filter(Boolean);
+}

@@ -1,0 +1,113 @@
+"""The files of the page, as the server sends them."""
+
+from __future__ import annotations
+
+import configparser
+import gzip
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from minisched.api import static_files
+from minisched.api.message import Request, Response
+from support.programs import ROOT, environment
+
+STATIC = ROOT / "minisched" / "api" / "static"
+SCRIPTS = sorted(path for path in static_files.NAMES if path.endswith(".js"))
+TOP_LEVEL = re.compile(r"^(?:export )?(?:async )?(?:function\*?|const|let|class) (\w+)", re.MULTILINE)
+ALL_PACKED_MAX = 130_000  # bytes
+
+
+def get(path: str, **headers: str) -> tuple[Response, dict[str, str]]:
+    response = static_files.respond(Request("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()}))
+    return response, dict(response.headers)
+
+
+def test_every_file_of_the_folder_is_listed_and_installed() -> None:
+    there = {path for path in STATIC.rglob("*") if path.is_file()}
+    assert {STATIC / name for name in static_files.NAMES.values()} == there
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    patterns = setup["options.package_data"]["minisched.api"].split(", ")
+    assert {path for one in patterns for path in STATIC.parent.glob(one) if path.is_file()} == there
+
+
+@pytest.mark.parametrize("path", static_files.NAMES)
+def test_a_file_comes_in_gzip_or_plain_and_is_sent_once(path: str) -> None:
+    plain, fields = get(path)
+    assert (plain.status, plain.content_type) == (200, static_files.TYPES[Path(static_files.NAMES[path]).suffix])
+    assert "Content-Encoding" not in fields
+    packed, packed_fields = get(path, accept_encoding="br;q=1.0, GZIP;q=0.8")
+    assert gzip.decompress(packed.body) == plain.body
+    assert packed_fields == {**fields, "Content-Encoding": "gzip"}
+    assert (fields["Vary"], fields["Cache-Control"]) == ("Accept-Encoding", "no-cache")
+    for accepted in ("", "gzip"):
+        again, again_fields = get(path, accept_encoding=accepted, if_none_match=f'"other", {fields["ETag"]}')
+        assert (again.status, again.body, again_fields) == (304, b"", fields)
+    assert get(path, if_none_match='"other"')[0].status == 200
+
+
+@pytest.mark.parametrize("accepted", ["identity", "gzip;q=0", "deflate, gzip; q=0.0", "gzipped", "*"])
+def test_a_client_that_does_not_ask_for_gzip_gets_none(accepted: str) -> None:
+    assert "Content-Encoding" not in get("/", accept_encoding=accepted)[1]
+
+
+def test_all_files_together_are_small_when_compressed() -> None:
+    sizes = {path: len(get(path, accept_encoding="gzip")[0].body) for path in static_files.NAMES}
+    assert sum(sizes.values()) < ALL_PACKED_MAX, sizes
+
+
+def test_the_modules_of_the_first_view_are_one_file_and_others_import_from_it() -> None:
+    modules = static_files.entry_modules()
+    assert len(modules) > 10
+    assert not re.search(r"^import ", static_files.content(static_files.ENTRY).decode(), re.MULTILINE)
+    names = [name for module in modules for name in TOP_LEVEL.findall(source(module))]
+    assert len(names) == len(set(names)), sorted(name for name in set(names) if names.count(name) > 1)
+    for module in modules[:-1]:
+        found = re.fullmatch(r'export \* from "(.+)";\n', static_files.content(module).decode())
+        assert found and (STATIC / module).parent.joinpath(found[1]).resolve() == STATIC / static_files.ENTRY
+
+
+def source(name: str) -> str:
+    return (STATIC / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", SCRIPTS)
+def test_a_script_is_written_so_that_comments_and_imports_can_be_left_out(path: str) -> None:
+    name = static_files.NAMES[path]
+    for line in source(name).splitlines():
+        assert line.replace('"`"', "").count("`") % 2 == 0, line  # no text goes over several lines
+        if re.match(r"import\b|.*\bimport\(", line):
+            assert re.match(r'import \{ [\w, ]+ \} from "\.\.?/[\w/.]+";$|.*\bimport\(["`]\.\.?/', line), line
+    served = static_files.content(name).decode()
+    assert not re.search(r"^\s*(?://|/?\*)", served, re.MULTILINE)
+    for other in re.findall(r'(?:from |import\()"(.+?)"', source(name)):
+        assert (STATIC / name).parent.joinpath(other).is_file(), other
+
+
+def test_dynamic_imports_of_the_first_view_mean_the_same_from_its_one_file() -> None:
+    for module in static_files.entry_modules():
+        for path in re.findall(r'\bimport\(["`](.+?)["`]\)', source(module)):
+            entry = STATIC / static_files.ENTRY
+            assert (STATIC / module).parent.joinpath(path).resolve() == entry.parent.joinpath(path).resolve()
+
+
+def test_the_page_is_read_from_a_zip_too(tmp_path: Path) -> None:
+    archive = tmp_path / "minisched.pyz"
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in (ROOT / "minisched").rglob("*"):
+            if path.suffix in (".py", *static_files.TYPES):
+                file.write(path, path.relative_to(ROOT))
+    code = (
+        "from minisched.api import static_files as s, message as m; "
+        "print(list(s.NAMES)); print(s.respond(m.Request('GET', '/core/app.js')).body)"
+    )
+    env = {**environment(), "PYTHONPATH": str(archive)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env, cwd=tmp_path, check=True)
+    names, body = done.stdout.decode().splitlines()
+    assert names == repr(list(static_files.NAMES))
+    assert body == repr(get("/core/app.js")[0].body)
