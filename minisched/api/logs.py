@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from minisched.api.call import Call
-    from minisched.api.ports import LogPage, Ports
+    from minisched.api.ports import Ports
+    from minisched.tasklog.pages import LogPage
 
 ENGINE_LOG = "minisched.log"
 

@@ -1,9 +1,9 @@
 """What a handler reaches: the engine's Snapshot and inbox, the history, the logs, the clocks. The roof builds it."""
 
 # Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text.
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from threading import Lock
-from typing import Any, NamedTuple, Optional, Protocol
+from typing import NamedTuple, Optional, Protocol
 
 from minisched.api.card_cache import CardCache, TaskStatuses
 from minisched.api.listeners import Listeners
@@ -12,7 +12,6 @@ from minisched.model import (
     Delivery,
     DeliveryState,
     Instant,
-    LogPosition,
     Message,
     Snapshot,
     Status,
@@ -22,6 +21,7 @@ from minisched.model import (
     Trigger,
 )
 from minisched.notify.notify_test import ChannelResult
+from minisched.tasklog.pages import LogReader
 
 
 class Outcome(Protocol):
@@ -97,55 +97,6 @@ class HistoryReader(Protocol):
     def pasts(self, task_ids: Sequence[str], count: int) -> Mapping[str, Past]: ...
     def last_statuses(self, task_ids: Optional[Sequence[str]] = None) -> Mapping[str, Status]: ...
     def totals(self) -> Mapping[str, Totals]: ...
-
-
-class LogPage(NamedTuple):
-    """A piece of a log. `text` is escaped for people: nothing in it is a command to a terminal."""
-
-    text: str
-    start: str  # cursor of its first byte
-    after: str  # cursor of what comes next
-    rotated: bool = False  # another file began in between, or the one of the cursor is gone
-    at_end: bool = True  # there is nothing more for now
-
-
-class RawLog(Iterator[bytes], Protocol):
-    """A piece of a file, for a response's stream. Closed before its end it leaves nothing open."""
-
-    @property
-    def size(self) -> int:
-        """Bytes that are still to come."""
-
-    def close(self) -> None: ...
-
-
-class LogReader(Protocol):
-    """Reads logs; `path` is an absolute one. A cursor is "inode-bytes"; the inode 0 is the live file. Of a run it is
-    "attempt-inode-bytes". Every method raises OSError."""
-
-    def shown(self, data: bytes) -> str:
-        """Output as people may see it."""
-
-    def read(self, path: str, place: Optional[LogPosition], limit: int) -> LogPage:
-        """Whole lines from `place` on, at most `limit` bytes; None is the start of the live file."""
-
-    def tail(self, path: str, lines: int) -> LogPage:
-        """The last lines, and what comes after them."""
-
-    def before(self, path: str, place: LogPosition, limit: int) -> LogPage:
-        """The whole lines that end at `place`."""
-
-    def raw(self, path: str, offset: Optional[int]) -> RawLog:
-        """The bytes of all files of the log to its present end, as they are; with `offset` those of the live file from
-        there on."""
-
-    def run(self, path: str, run: TaskExecution, cursor: Any, limit: int) -> Optional[LogPage]:
-        """The run's own lines from a cursor on: (attempt, LogPosition), or a number of bytes of its output. None: they
-        are in no file any more."""
-
-    def run_tail(self, path: str, run: TaskExecution, lines: int) -> Optional[LogPage]: ...
-
-    def run_raw(self, path: str, run: TaskExecution) -> Optional[Iterator[bytes]]: ...
 
 
 class TryRules(Protocol):

@@ -92,8 +92,8 @@ class Web:
         from minisched.api.listeners import Listeners
         from minisched.api.ports import Ports
         from minisched.api.server import ApiServer
-        from minisched.cli.log_reader import LogReader
         from minisched.store import History
+        from minisched.tasklog.pages import LogReader
 
         ports = Ports(
             board=self.board,

@@ -24,8 +24,8 @@ from minisched.api.connection import Limits
 from minisched.api.errors import Refused
 from minisched.api.message import Request, Response
 from minisched.api.server import ApiServer
-from minisched.cli.log_reader import LogReader
 from minisched.model import HttpSettings
+from minisched.tasklog.pages import LogReader
 from support.http import Address, Reply, connect, exchange, receive, request
 from support.process import few_descriptors, linux, sleeps
 from support.programs import environment, eventually

@@ -20,7 +20,6 @@ from minisched.api.ports import Ports
 from minisched.api.respond import respond
 from minisched.api.routes import BASE, Match, match
 from minisched.api.schemas import SCHEMAS
-from minisched.cli.log_reader import LogReader
 from minisched.config import ConfigError, load_config
 from minisched.model import (
     Answer,
@@ -41,6 +40,7 @@ from minisched.model import (
 )
 from minisched.notify.notify_test import ChannelResult
 from minisched.store import History, Store, open_store
+from minisched.tasklog.pages import LogReader
 from support.store import NOW, make
 from support.texts import in_both
 

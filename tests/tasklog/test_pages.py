@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from minisched.cli.log_reader import LogReader
 from minisched.model import LogPosition, Status, TaskAttempt, TaskExecution
 from minisched.tasklog import RunLog
+from minisched.tasklog.pages import LogReader
 from support.process import Logs, linux
 from support.store import make
 
@@ -261,7 +261,7 @@ def test_a_run_in_a_large_log_of_others_costs_a_bounded_look(tmp_path: Path, mon
     logs.run(2, *["x" * 60_000] * 20)
     quiet.note("end", "exit 0")
     quiet.close()
-    monkeypatch.setattr("minisched.cli.log_reader._MOST_SCANNED", 100_000)
+    monkeypatch.setattr("minisched.tasklog.pages._SCAN_MAX", 100_000)
     page = READER.run(logs.path, run_of(1, quiet), None, 1024)
     pages = 0
     while page is not None and not page.at_end:

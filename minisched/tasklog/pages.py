@@ -1,19 +1,18 @@
-"""The logs as the API reads them: `tasklog` behind the port, with cursors as texts and text made harmless."""
+"""Logs in pages, as the API serves them: cursors are texts, and nothing in a text is a command to a terminal."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections import deque
-from typing import TYPE_CHECKING, Optional, Union
+from collections.abc import Iterator
+from typing import NamedTuple, Optional, Protocol, Union
 
-from minisched.api.ports import LogPage
-from minisched.model import LogPosition
+from minisched.model import LogPosition, TaskExecution
 from minisched.model.text import visible
-from minisched.tasklog import (
+from minisched.tasklog.reading import (
     Jump,
     OutputGone,
-    inode_of,
     last_lines,
     lines_before,
     log_files,
@@ -21,17 +20,12 @@ from minisched.tasklog import (
     read_run,
     run_lines,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from minisched.api.ports import RawLog
-    from minisched.model import TaskExecution
+from minisched.tasklog.rotating_file import inode_of
 
 _BLOCK = 64 * 1024
-_MOST_SCANNED = 8 * 2**20  # bytes of a shared log that one request goes through for the lines of one run
-_MOST_TAIL = 2**20  # bytes
-_WHOLE_LINE = 66 * 1024  # bytes; the longest line with its prefix
+_SCAN_MAX = 8 * 2**20  # bytes of a shared log that one request searches for the lines of one run
+_TAIL_MAX = 2**20  # bytes
+_LINE_MAX = 66 * 1024  # bytes; the longest line with its prefix
 # The bytes of a character that is cut off at the end.
 _CUT = re.compile(rb"(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z")
 
@@ -39,8 +33,30 @@ Place = tuple[int, LogPosition]  # in a run's output: the attempt, and where in 
 Cursor = Union[None, int, Place]  # or a number of bytes of it
 
 
+class LogPage(NamedTuple):
+    """A piece of a log. `text` is escaped for people: nothing in it is a command to a terminal."""
+
+    text: str
+    start: str  # cursor of its first byte
+    after: str  # cursor of what comes next
+    rotated: bool = False  # another file began in between, or the one of the cursor is gone
+    at_end: bool = True  # there is nothing more for now
+
+
+class RawLog(Iterator[bytes], Protocol):
+    """A piece of a file, for a response's stream. Closed before its end it leaves nothing open."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that are still to come."""
+
+    def close(self) -> None: ...
+
+
 class LogReader:
-    """`minisched.api.ports.LogReader`. Holds nothing; any thread may use it."""
+    """Reads logs; `path` is an absolute one. Holds nothing; any thread may use it. Every method raises OSError.
+
+    A cursor is "inode-bytes"; the inode 0 is the live file. Of a run it is "attempt-inode-bytes"."""
 
     def shown(self, data: bytes) -> str:
         return visible(data.decode("utf-8", "backslashreplace"))
@@ -52,15 +68,15 @@ class LogReader:
             data = data[: cut.start()]
             after = LogPosition(after.inode, after.offset - len(cut[0]))
         start = LogPosition(after.inode, after.offset - len(data))
-        at_end = not data or (len(data) < limit and not read_from(path, after, _WHOLE_LINE)[0])
+        at_end = not data or (len(data) < limit and not read_from(path, after, _LINE_MAX)[0])
         return self._page(data, start, after, jump is not Jump.NONE, at_end)
 
     def tail(self, path: str, lines: int) -> LogPage:
         _, end = last_lines(path, 0)
         pieces: list[bytes] = []
         start, size, count = end, 0, 0
-        while count < lines and size < _MOST_TAIL:
-            data, before = lines_before(path, start, min(_BLOCK, _MOST_TAIL - size))
+        while count < lines and size < _TAIL_MAX:
+            data, before = lines_before(path, start, min(_BLOCK, _TAIL_MAX - size))
             if not data:
                 break
             pieces.insert(0, data)
@@ -109,7 +125,7 @@ class LogReader:
             for line in data.splitlines(keepends=True):
                 kept.append(line)
                 size += len(line)
-                while len(kept) > lines or size > _MOST_TAIL:
+                while len(kept) > lines or size > _TAIL_MAX:
                     size -= len(kept.popleft())
         return self._run_page(b"".join(kept), str(seen - size), after, True)
 
@@ -156,7 +172,7 @@ def _own_lines(path: str, run: TaskExecution, place: Place, limit: int) -> tuple
     marks = dict(_marked(run))
     pieces: list[bytes] = []
     size = scanned = 0
-    while size < limit and scanned < _MOST_SCANNED:
+    while size < limit and scanned < _SCAN_MAX:
         data, after, ended = run_lines(path, mark, run.run_id, number, limit - size)
         if size and size + len(data) > limit:
             return b"".join(pieces), (number, mark), False  # a line that finds no room any more
