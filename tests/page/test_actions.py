@@ -33,7 +33,7 @@ def test_a_task_goes_from_idle_over_running_to_success(one: Engine, open_page: O
     status = held.locator(".card-status")
     expect(held).to_have_attribute("data-status", "idle")
     act(page, "held", "go")
-    expect(page.get_by_text("Held: run 1 was asked for.")).to_be_visible()
+    expect(page.get_by_text("Held: run 1 started.")).to_be_visible()
     expect(held).to_have_attribute("data-status", "running")
     expect(held.locator(".card-state")).to_have_css("animation-name", "turn")
     expect(status).to_have_text(re.compile(r"^Running \d+ s"))  # it counts, and has nothing to compare with yet
@@ -69,7 +69,7 @@ def test_a_running_task_is_stopped_after_a_question(one: Engine, open_page: Open
     stop.click()
     dialog(page).get_by_role("button", name="Stop", exact=True).click()
     expect(stopped).to_have_attribute("data-status", "cancelled")
-    expect(stopped.locator(".card-why")).to_have_text("stopped by hand")
+    expect(stopped.locator(".card-why")).to_have_text("stopped manually")
     expect(page.get_by_role("button", name="Run now: stopped")).to_be_visible()
 
 
@@ -96,7 +96,7 @@ def test_delete_asks_twice(one: Engine, open_page: OpenPage) -> None:
     dialog(page).get_by_role("button", name="Cancel").click()
     expect(page.locator("dialog")).to_have_count(0)
     choose(page, "spare", "remove")
-    dialog(page).get_by_label("Yes, delete the task “spare”").check()
+    dialog(page).get_by_label("Yes, delete task “spare”").check()
     delete.click()
     expect(card(page, "spare")).to_have_count(0)
     expect(page.get_by_text("spare is deleted.")).to_be_visible()
@@ -118,7 +118,7 @@ def test_a_tasks_history_is_opened_and_left_by_keyboard_alone(one: Engine, open_
     page = open_page(one.link)
     expect(card(page, "first").locator(".bar").first).to_be_visible()
     page.keyboard.press("Tab")
-    assert focused(page) == "Skip to the content"
+    assert focused(page) == "Skip to content"
     page.keyboard.press("Enter")
     for _ in range(MOST_TABS):
         page.keyboard.press("Tab")

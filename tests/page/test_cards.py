@@ -76,15 +76,15 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 # state: the word, what stands beside or below it, and the group
 STATES = {
-    "business": ("Business failure", "exit code 1: the script worked, its goal was not met", "attention"),
+    "business": ("Business failure", "exit code 1: a business failure by convention, not retried", "attention"),
     "technical": ("Technical failure", "exit code 3", "attention"),
     "unstartable": ("Technical failure", "could not be started: .*no-such-program", "attention"),
-    "missed": ("Missed", "due while the engine was not running", "attention"),
-    "skipped": ("Skipped", "depends on business, which ended as: Business failure", "attention"),
+    "missed": ("Missed", "the engine was not running at the due time", "attention"),
+    "skipped": ("Skipped", "dependency business ended as: Business failure", "attention"),
     "long": ("Running", r"\d+ s.*1 queued", "active"),
-    "retrying": ("Retrying", r"attempt 2 of 3 in \d+ min.*after: exit code 75", "active"),
-    "queued": ("Queued", "as many processes run as max_running allows", "active"),
-    "waiting": ("Waiting", "due, but waits for the success of idle, long", "active"),
+    "retrying": ("Retrying", r"attempt 2 of 3 in \d+ min.*last attempt: exit code 75", "active"),
+    "queued": ("Queued", "the limit of running processes \\(max_running\\) is reached", "active"),
+    "waiting": ("Waiting", "waiting for idle, long", "active"),
     "good": ("Success", r"took .* s", "rest"),
     "idle": ("Never ran", "Never ran", "rest"),
     "off": ("Disabled", "Disabled", "rest"),
@@ -141,8 +141,8 @@ def test_counts_tags_and_search_filter_the_cards(one: Engine, open_page: OpenPag
     page.keyboard.type("GOOD o")
     expect(cards).to_have_count(1)
     page.keyboard.type("x")
-    expect(page.get_by_text("No task matches.")).to_be_visible()
-    page.get_by_role("button", name="Clear the filters").click()
+    expect(page.get_by_text("No matching tasks.")).to_be_visible()
+    page.get_by_role("button", name="Clear filters").click()
     expect(cards).to_have_count(13)
     expect(page.get_by_role("searchbox")).to_be_focused()
 

@@ -62,7 +62,7 @@ def test_a_body_that_is_wrong_and_an_id_that_is_taken_are_told_in_chinese(one: E
     field(page, "task_id").locator("input").fill("First")
     field(page, "task_exec").get_by_role("textbox").first.fill("true")
     dialog(page).get_by_role("button", name="保存").click()
-    expect(problem(page, "task_id")).to_contain_text("已被使用：已有任务 First")
+    expect(problem(page, "task_id")).to_contain_text("已被任务 First 使用")
     dialog(page).get_by_role("tab", name="JSON").click()
     dialog(page).locator(".ed-raw").fill('{"task_id": "third", "task_exec": "a\\u0000b"}')
     dialog(page).get_by_role("button", name="保存").click()
@@ -75,7 +75,7 @@ def test_a_config_broken_by_hand_is_told_in_chinese(one: Engine, open_page: Open
     page = open_page(one.link, expected="422", locale="zh-CN")
     view(page, "engine")
     problems = page.locator(".problems .problem")
-    again = page.get_by_role("button", name="重新读取配置")
+    again = page.get_by_role("button", name="重新加载配置")
     good = one.home.config.read_text()
     bad = json.loads(good)
     bad["tasks"][0]["task_retrys"] = {}
@@ -83,7 +83,7 @@ def test_a_config_broken_by_hand_is_told_in_chinese(one: Engine, open_page: Open
     try:
         one.home.config.write_text(json.dumps(bad))
         again.click()
-        expect(page.locator(".notice.bad")).to_contain_text("配置文件未生效")
+        expect(page.locator(".notice.bad")).to_contain_text("配置文件无效")
         expect(problems).to_have_text(
             [
                 'tasks/config.json: tasks[0] (first): 未知字段 "task_retrys"；是否指 "task_retry"？',
@@ -101,7 +101,7 @@ def test_a_config_broken_by_hand_is_told_in_chinese(one: Engine, open_page: Open
         os.chmod(one.home.config, 0o600)
         one.home.config.write_text(good)
     again.click()
-    expect(page.get_by_text("配置文件已生效。")).to_be_visible()
+    expect(page.get_by_text("配置已加载。")).to_be_visible()
 
 
 def test_what_the_engine_keeps_is_shown_in_chinese_and_foreign_words_as_they_are(

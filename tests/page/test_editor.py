@@ -56,7 +56,7 @@ def test_a_task_is_made_with_a_schedule_and_two_dependencies(one: Engine, open_p
     field(page, "task_exec").get_by_role("textbox").first.fill("echo made")
     schedule = field(page, "task_schedule").get_by_label("Schedule 1")
     preview = dialog(page).locator(".ed-preview")
-    expect(preview).to_contain_text("No schedule: it runs by hand")
+    expect(preview).to_contain_text("No schedule: the task runs manually")
     schedule.fill("0 25 * * *")
     expect(field(page, "task_schedule").locator(".ed-errors").first).to_contain_text("25")
     schedule.fill("0 8 * * mon-fri")
@@ -71,10 +71,10 @@ def test_a_task_is_made_with_a_schedule_and_two_dependencies(one: Engine, open_p
     offers.get_by_role("checkbox", name="clean").check()
     offers.get_by_role("searchbox").fill("extr")
     offers.get_by_role("checkbox", name="extract Extract").check()
-    expect(offers.get_by_role("list", name="Chosen").locator("li")).to_have_count(2)
+    expect(offers.get_by_role("list", name="Selected").locator("li")).to_have_count(2)
     save(page)
     expect(page.locator("dialog")).to_have_count(0)
-    expect(page.get_by_text("made is saved and in force.")).to_be_visible()
+    expect(page.get_by_text("made is saved.")).to_be_visible()
     expect(card(page, "made").locator(".card-name")).to_have_text("Made here")
     expect(card(page, "made").locator(".card-next")).to_contain_text("in ")
     assert task(one, "made") == {
@@ -98,7 +98,7 @@ def test_a_dependency_that_closes_a_cycle_is_refused_with_its_path(one: Engine, 
     offer.click(force=True)
     expect(offer).not_to_be_checked()
     path = "extract → report → clean → extract"
-    expect(depends.get_by_role("status")).to_have_text(f"Would make a cycle, each needs the next: {path}")
+    expect(depends.get_by_role("status")).to_have_text(f"This would create a dependency cycle: {path}")
     expect(depends.locator('input[data-id="extract"]')).to_have_attribute("aria-disabled", "true")
     page.keyboard.press("Escape")  # nothing was changed: nothing is asked
     expect(page.locator("dialog")).to_have_count(0)
@@ -115,7 +115,7 @@ def test_the_engine_refuses_a_cycle_at_its_field(one: Engine, open_page: OpenPag
     depends = field(page, "task_dependencies")
     expect(depends).to_be_visible()  # the form is shown, where the fields are
     expect(problem(page, "task_dependencies")).to_contain_text(re.compile("cycle", re.IGNORECASE))
-    expect(dialog(page).get_by_role("alert").first).to_contain_text("1 problem; nothing was saved.")
+    expect(dialog(page).get_by_role("alert").first).to_contain_text("1 problem. Nothing was saved.")
     assert "task_dependencies" not in task(one, "extract")
 
 
@@ -136,7 +136,7 @@ def test_problems_stand_at_their_fields_and_go_when_mended(one: Engine, open_pag
     expect(limit.locator("input").first).to_have_attribute("aria-invalid", "true")
     expect(problem(page, "url")).to_be_visible()
     summary = dialog(page).locator(".ed-summary")
-    expect(summary).to_contain_text("2 problems; nothing was saved.")
+    expect(summary).to_contain_text("2 problems. Nothing was saved.")
     summary.get_by_role("link").last.click()
     expect(url).to_be_focused()
     url.fill(OTHER)
@@ -195,11 +195,11 @@ def test_a_form_left_with_changes_asks(one: Engine, open_page: OpenPage) -> None
     edit(page, "clean")
     page.keyboard.type("Never saved")
     page.keyboard.press("Escape")
-    expect(dialog(page)).to_contain_text("Leave without saving?")
+    expect(dialog(page)).to_contain_text("Discard unsaved changes?")
     dialog(page).get_by_role("button", name="Keep editing").click()
     expect(field(page, "task_name").locator("input")).to_have_value("Never saved")
     dialog(page).get_by_role("button", name="Cancel").click()
-    dialog(page).get_by_role("button", name="Discard the changes").click()
+    dialog(page).get_by_role("button", name="Discard changes").click()
     expect(page.locator("dialog")).to_have_count(0)
     assert "task_name" not in task(one, "clean")
     assert page.evaluate("dispatchEvent(new Event('beforeunload', {cancelable: true}))")  # the page itself may be left
@@ -222,7 +222,7 @@ def test_no_number_of_escapes_loses_a_change(one: Engine, open_page: OpenPage) -
     page.keyboard.press("Escape")
     expect(dialogs).to_have_count(1)
     dialog(page).evaluate("el => el.close()")  # as a phone's way back does
-    expect(dialog(page)).to_contain_text("Leave without saving?")
+    expect(dialog(page)).to_contain_text("Discard unsaved changes?")
     dialog(page).get_by_role("button", name="Keep editing").click()
     expect(field(page, "task_name").locator("input")).to_have_value("Never saved")
 
@@ -234,8 +234,8 @@ def test_a_task_deleted_meanwhile_can_be_saved_as_a_new_one(one: Engine, open_pa
     page.keyboard.type("Back again")
     one.call("DELETE /tasks/gone")
     save(page)
-    dialog(page).get_by_role("button", name="Load the newest and keep my changes").click()
-    expect(dialog(page).locator(".ed-summary")).to_contain_text("The task was deleted meanwhile.")
+    dialog(page).get_by_role("button", name="Load the current config and keep my changes").click()
+    expect(dialog(page).locator(".ed-summary")).to_contain_text("The task has been deleted.")
     dialog(page).get_by_role("button", name="Save as a new task").click()
     expect(page.locator("dialog")).to_have_count(0)
     assert task(one, "gone") == {"task_id": "gone", "task_exec": "true", "task_name": "Back again"}
@@ -247,7 +247,7 @@ def test_changes_outlive_a_token_that_is_refused(one: Engine, open_page: OpenPag
     page.keyboard.type("Kept")
     page.evaluate("localStorage.setItem('minisched.token', 'another')")
     save(page)
-    expect(dialog(page).locator(".ed-summary")).to_contain_text("The engine refuses the token")
+    expect(dialog(page).locator(".ed-summary")).to_contain_text("The token was rejected")
     expect(field(page, "task_name").locator("input")).to_have_value("Kept")
     page.evaluate("token => localStorage.setItem('minisched.token', token)", one.token)  # as signing in elsewhere does
     save(page)
@@ -257,9 +257,9 @@ def test_changes_outlive_a_token_that_is_refused(one: Engine, open_page: OpenPag
     page.keyboard.type("Lost")
     page.evaluate("localStorage.setItem('minisched.token', 'another')")
     save(page)
-    expect(dialog(page).locator(".ed-summary")).to_contain_text("The engine refuses the token")
+    expect(dialog(page).locator(".ed-summary")).to_contain_text("The token was rejected")
     page.keyboard.press("Escape")
-    dialog(page).get_by_role("button", name="Discard the changes").click()
+    dialog(page).get_by_role("button", name="Discard changes").click()
     expect(page.get_by_label("Token")).to_be_visible()
 
 
@@ -269,9 +269,9 @@ def test_a_task_that_changed_meanwhile_is_not_written_over(one: Engine, open_pag
     page.keyboard.type("Mine")
     one.call("PATCH /tasks/clean", {"task_tags": ["theirs"]})
     save(page)
-    expect(dialog(page).locator(".ed-summary")).to_contain_text("was changed by somebody else")
-    dialog(page).get_by_role("button", name="Load the newest and keep my changes").click()
-    expect(dialog(page).locator(".ed-summary")).to_contain_text("This is the newest state with your changes on it.")
+    expect(dialog(page).locator(".ed-summary")).to_contain_text("has been changed by someone else")
+    dialog(page).get_by_role("button", name="Load the current config and keep my changes").click()
+    expect(dialog(page).locator(".ed-summary")).to_contain_text("This is the current config with your changes.")
     save(page)
     expect(page.locator("dialog")).to_have_count(0)
     assert (task(one, "clean")["task_name"], task(one, "clean")["task_tags"]) == ("Mine", ["theirs"])

@@ -121,7 +121,7 @@ def test_the_address_is_no_way_in(one: Engine, open_page: OpenPage) -> None:
     for trap in (f"#task/{TRAPS}", f"#{TRAPS}", "#constructor", "#__proto__", "#task/none_such"):
         page.goto(f"{one.url}/{trap}")
         hold(page)
-    expect(dialog(page).get_by_text("That is gone.")).to_be_visible()
+    expect(dialog(page).get_by_text("Not found.")).to_be_visible()
     close(page)
     view(page, "tasks")
     expect(card(page, "script")).to_be_visible()

@@ -111,9 +111,9 @@ def test_the_language_is_switched_and_remembered(one: Engine, open_page: OpenPag
     page.reload()
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("需要关注"))
     view(page, "engine")
-    expect(page.get_by_text("配置文件已生效。")).to_be_visible()
+    expect(page.get_by_text("配置已加载。")).to_be_visible()
     page.get_by_role("button", name="English").click()
-    expect(page.get_by_text("The config file is in force.")).to_be_visible()
+    expect(page.get_by_text("Config loaded.")).to_be_visible()
     assert page.evaluate("document.documentElement.lang") == "en"
 
 
@@ -135,7 +135,7 @@ def test_the_theme_is_the_systems_until_it_is_switched(one: Engine, open_page: O
     assert brightness(page) < 0.2
     page.emulate_media(color_scheme="light")
     assert brightness(page) > 0.8
-    page.get_by_role("button", name="Theme: as the system").click()
+    page.get_by_role("button", name="Theme: system").click()
     page.get_by_role("button", name="Theme: light").click()
     expect(page.get_by_role("button", name="Theme: dark")).to_be_visible()
     assert brightness(page) < 0.2

@@ -46,7 +46,7 @@ def test_the_history_turns_its_pages_and_filters(one: Engine, open_page: OpenPag
     rows = dialog(page).locator(".runs tbody tr")
     expect(rows).to_have_count(15)
     expect(dialog(page).get_by_text(f"1–15 of {RUNS}")).to_be_visible()
-    expect(rows.first).to_contain_text("By hand")
+    expect(rows.first).to_contain_text("Manual")
     expect(rows.first).to_contain_text(re.compile("Technical failure.*exit code 3"))
     dialog(page).get_by_role("button", name="Older").click()
     expect(rows).to_have_count(2)
@@ -55,7 +55,7 @@ def test_the_history_turns_its_pages_and_filters(one: Engine, open_page: OpenPag
     expect(dialog(page).get_by_text("1–2 of 2")).to_be_visible()
     expect(rows).to_have_count(2)
     dialog(page).get_by_label("Status").select_option("missed")
-    expect(dialog(page).get_by_text("No run matches.")).to_be_visible()
+    expect(dialog(page).get_by_text("No matching runs.")).to_be_visible()
 
 
 def test_what_is_new_does_not_move_the_runs_that_are_looked_at(one: Engine, open_page: OpenPage) -> None:
@@ -116,15 +116,15 @@ def test_a_run_tells_what_came_of_it_and_leads_back(one: Engine, open_page: Open
     rows = dialog(page).locator(".runs tbody tr")
     rows.filter(has_text="Technical failure").click()
     expect(dialog(page).locator("h2")).to_have_text("Run 17 of Often")
-    expect(dialog(page).locator(".run-facts")).to_contain_text(re.compile("Technical failure.*exit code 3.*By hand"))
+    expect(dialog(page).locator(".run-facts")).to_contain_text(re.compile("Technical failure.*exit code 3.*Manual"))
     output = dialog(page).locator(".run-output pre")
     expect(output).to_contain_text("run by number 16")
     expect(output).not_to_contain_text("run by number 15")  # its own output alone
     dialog(page).get_by_role("button", name="Open the whole output").click()
     expect(dialog(page).locator("h2")).to_contain_text("Output of run 17")
     expect(dialog(page).locator(".lg-line.lg-out")).to_contain_text("run by number 16")
-    expect(dialog(page).locator(".lg-state")).to_have_text("complete")
-    expect(dialog(page).locator(".lg-edge")).to_have_text("The log begins here.")  # so there is no more to load
+    expect(dialog(page).locator(".lg-state")).to_have_text("ended")
+    expect(dialog(page).locator(".lg-edge")).to_have_text("Start of the log.")  # so there is no more to load
     page.keyboard.press("Escape")
     dialog(page).get_by_role("button", name="Back to the history").click()
     expect(rows).to_have_count(15)
@@ -223,21 +223,21 @@ def test_the_log_is_searched_in_the_window_and_beyond(one: Engine, open_page: Op
     count = dialog(page).locator(".lg-count")
     expect(dialog(page).locator(".lg-line.lg-end")).to_be_in_viewport()
     search.fill("399")
-    expect(count).to_have_text(re.compile(r"^\d+ of \d+ here$"))
+    expect(count).to_have_text(re.compile(r"^\d+ of \d+ in loaded lines$"))
     expect(dialog(page).locator(".lg-current mark")).to_have_text("399")
     first = dialog(page).locator(".lg-current").text_content()
-    dialog(page).get_by_role("button", name="Previous hit").click()
+    dialog(page).get_by_role("button", name="Previous match").click()
     expect(dialog(page).locator(".lg-current")).not_to_have_text(str(first))
     search.fill("out] 17")
-    expect(count).to_have_text("none here")
+    expect(count).to_have_text("No match in loaded lines")
     search.press("Enter")  # far above the window: read piece by piece
     expect(dialog(page).locator(".lg-current")).to_contain_text("out] 17")
     search.press("Escape")  # empties it, and no more
     expect(search).to_have_value("")
     search.fill("no such line")
-    expect(count).to_have_text("none here")
+    expect(count).to_have_text("No match in loaded lines")
     search.press("Enter")
-    expect(count).to_have_text("Not found before this.")
+    expect(count).to_have_text("No match before this.")
 
 
 def test_the_log_is_downloaded_as_it_is(one: Engine, open_page: OpenPage) -> None:

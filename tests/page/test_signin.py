@@ -44,13 +44,13 @@ def test_the_printed_address_signs_in_and_the_token_leaves_it(one: Engine, open_
 
 def test_a_wrong_token_is_refused_and_the_right_one_taken(one: Engine, open_page: OpenPage) -> None:
     page = open_page(f"{one.url}/#token=wrong", expected="401")
-    expect(page.get_by_role("alert")).to_have_text("This token is not the engine's.")
+    expect(page.get_by_role("alert")).to_have_text("The token is wrong.")
     assert page.url == f"{one.url}/"
     for wrong in ("x" * 43, "错误"):
         page.get_by_label("Token").fill(wrong)
         page.keyboard.press("Enter")
         expect(page.get_by_role("button", name="Sign in")).to_be_enabled()
-        expect(page.get_by_role("alert")).to_have_text("This token is not the engine's.")
+        expect(page.get_by_role("alert")).to_have_text("The token is wrong.")
     page.get_by_label("Token").fill(f" {one.link} ")  # the whole address is as good
     page.get_by_role("button", name="Sign in").click()
     expect(card(page, "a")).to_be_visible()
@@ -113,7 +113,7 @@ def test_a_killed_engine_is_told_at_once_and_comes_back_by_itself(
         mine.home.kill()
         expect(page.locator(".lost")).to_be_visible()
         assert time.monotonic() - began < LOST_WITHIN_S
-        expect(page.locator(".lost")).to_contain_text("The engine does not answer.")
+        expect(page.locator(".lost")).to_contain_text("The engine does not respond.")
         expect(card(page, "a")).to_be_visible()  # what was known stays
         view(page, "engine")  # a room that was not loaded yet
         expect(page.get_by_role("button", name="Try again")).to_be_visible()
@@ -153,7 +153,7 @@ def test_public_states_can_be_seen_and_nothing_done(
         eventually(lambda: mine.home.ended("b"))
         page = open_page(mine.url, expected=f"{GONE}|401")
         expect(card(page, "a")).to_have_attribute("data-status", "success")
-        expect(page.locator(".banner")).to_contain_text("You see the task states only.")
+        expect(page.locator(".banner")).to_contain_text("Only the states of the tasks are shown.")
         expect(page.locator(".card-actions")).to_have_count(0)
         expect(page.get_by_role("button", name="New task")).to_have_count(0)
         expect(page.locator(".tab")).to_have_count(3)  # the engine is none of them
