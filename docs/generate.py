@@ -17,6 +17,7 @@ from minisched.api.errors import ERRORS
 from minisched.api.openapi import ALWAYS, WITH_A_BODY
 from minisched.api.routes import OPEN, PUBLIC, ROOT_TOO, ROUTES
 from minisched.api.schemas import SCHEMAS
+from minisched.catalogue import render
 from minisched.config.containers import Field, Table
 from minisched.config.notify_fields import CHANNEL, RULE, TEMPLATE_VARIABLES
 from minisched.config.settings_fields import SETTINGS
@@ -103,7 +104,7 @@ def table(heads: str, rows: Iterable[str]) -> str:
 def config_reference() -> str:
     tables: list[tuple[str, Table]] = [("config.json", DOCUMENT), ("settings", SETTINGS)]
     tables += [
-        (f"settings.{field.name}", field.kind) for field in SETTINGS.rows.values() if isinstance(field.kind, Table)
+        (f"settings.{field.name}", field.type) for field in SETTINGS.rows.values() if isinstance(field.type, Table)
     ]
     tables += [("tasks[]", TASK), ("task_retry", RETRY), ("task_limits", LIMITS), ("task_notify[]", RULE)]
     tables += [(f'channels[], "type": "{name}"', kind) for name, kind in CHANNEL.tables.items()]
@@ -119,11 +120,11 @@ def field_row(field: Field) -> str:
     if field.required:
         default = "**required**"
     elif field.default is None:
-        default = field.default_words.en or "none"
+        default = render(field.default_text) if field.default_text else "none"
     else:
         default = f"`{to_json(field.default)}`"
     example = "" if field.example is None else f" Example: `{to_json(field.example)}`"
-    return f"`{field.name}` | {field.kind.words.en} | {default} | {field.help}{example}"
+    return f"`{field.name}` | {render(field.type.type_name)} | {default} | {render(field.help)}{example}"
 
 
 def to_json(value: object) -> str:

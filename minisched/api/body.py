@@ -14,7 +14,7 @@ def read_body(data: bytes) -> dict[str, Any]:
     """The object of a body. Raises Refused."""
     document, errors = parse(data, portable=True)
     if errors:
-        raise bad_body(errors[0].pointer, _localized(errors[0].located_text))
+        raise bad_body(errors[0].pointer, localized(errors[0].located_text))
     if not isinstance(document, dict):
         raise bad_body("", LocalizedText("is no object", "不是对象"))
     return document
@@ -32,5 +32,5 @@ def pointed(pointer: str, key: object) -> str:
     return f"{pointer}/{text}"
 
 
-def _localized(text: Text) -> LocalizedText:
+def localized(text: Text) -> LocalizedText:
     return LocalizedText(render(text), render(text, CHINESE))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from minisched.api.call import Call
     from minisched.api.ports import Ports
-    from minisched.model import Problem
+    from minisched.model import FieldError
 
 CHANGED = "the config file was changed by hand and is not in force yet; read the task again"
 
@@ -61,11 +61,11 @@ def read_text(ports: Ports) -> ConfigText:
     return ConfigText(document, config_hash(data), in_force and document is not None)
 
 
-def problems_of(document: Any, ports: Ports) -> list[Problem]:
+def problems_of(document: Any, ports: Ports) -> list[FieldError]:
     return parse_document(document, home=ports.home)[1]
 
 
-def invalid(problems: Sequence[Problem]) -> Refused:
+def invalid(problems: Sequence[FieldError]) -> Refused:
     count = len(problems)
     return Refused("invalid_config", f"{count} problem{'' if count == 1 else 's'}; nothing was changed", problems)
 

@@ -15,7 +15,7 @@ from minisched.config import check_task, json_schema
 from minisched.config.exports import form_fields
 from minisched.config.secrets import effective_task, redact, restore
 from minisched.config.task_fields import TASK
-from minisched.model import LocalizedText, Problem
+from minisched.model import FieldError, LocalizedText, Text
 
 if TYPE_CHECKING:
     from minisched.api.call import Call
@@ -104,11 +104,7 @@ def _edited(call: Call, edit: Any, what: str) -> Response:
         before = _found(text, task_id)
         task = edit(before, text)
         if task.get("task_id", task_id) != task_id:
-            words = LocalizedText(
-                f"is not {task_id}; a task keeps its id: create another one, and remove this",
-                f"不是 {task_id}；任务的 ID 不能更改：请新建另一任务，再删除此任务",
-            )
-            raise invalid([Problem("task_id", words, path="task_id")])
+            raise invalid([FieldError("task_id", Text("config.task.id_changed", task_id=task_id))])
         return {**text.document, "tasks": [task if one is before else one for one in text.document["tasks"]]}
 
     return _card(call, task_id, change(call, change_one, what), 200)
@@ -125,7 +121,7 @@ def _restored(task: Any, before: Any, text: ConfigText) -> dict[str, Any]:
     """The task with the secrets of before where it has stars. Raises Refused."""
     restored, faults = restore(task, before, text.defaults)
     if faults:
-        raise invalid([fault.problem("", "tasks/config.json") for fault in faults])
+        raise invalid(faults)
     fields: dict[str, Any] = restored
     return fields
 
@@ -154,7 +150,7 @@ def validate(call: Call) -> Response:
     return json_answer(200, {"valid": not problems, "problems": [problem_json(problem) for problem in problems]})
 
 
-def _problems_of_task(task: Any, call: Call) -> list[Problem]:
+def _problems_of_task(task: Any, call: Call) -> list[FieldError]:
     text = read_text(call.ports)
     if not text.in_force:
         return check_task(task)  # beside a file that is not right nothing can be told of the others
@@ -163,7 +159,7 @@ def _problems_of_task(task: Any, call: Call) -> list[Problem]:
     before = text.task(str(task.get("task_id")))
     restored, faults = restore(task, before, text.defaults)
     if faults:
-        return [fault.problem("", "tasks/config.json") for fault in faults]
+        return faults
     others = [restored if one is before else one for one in text.document["tasks"]]
     return problems_of({**text.document, "tasks": others if before else [*others, restored]}, call.ports)
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from minisched.api.message import Response
-from minisched.model import Problem
+from minisched.catalogue import ENGLISH, LANGUAGES, render, shown
+from minisched.model import FieldError
 
 
 class Meaning(NamedTuple):
@@ -55,7 +56,7 @@ class Refused(Exception):
         self,
         code: str,
         message: str = "",
-        problems: Sequence[Problem] = (),
+        problems: Sequence[FieldError] = (),
         headers: tuple[tuple[str, str], ...] = (),
         **more: Any,
     ) -> None:
@@ -72,7 +73,7 @@ class Refused(Exception):
 def refusal(
     code: str,
     message: str = "",
-    problems: Sequence[Problem] = (),
+    problems: Sequence[FieldError] = (),
     headers: tuple[tuple[str, str], ...] = (),
     **more: Any,
 ) -> Response:
@@ -82,13 +83,13 @@ def refusal(
     return Response(status, json.dumps({"error": error}).encode(), headers=headers)
 
 
-def problem_json(problem: Problem) -> dict[str, Any]:
+def problem_json(problem: FieldError) -> dict[str, Any]:
     """`path` is the field inside its task, as `task_retry.delay`; "" is the whole."""
     return {
         "file": problem.file,
-        "place": problem.place,
-        "place_words": {"en": problem.place, "zh": problem.place_zh or problem.place},
+        "place": shown(problem.place, ENGLISH),
+        "place_words": {language: shown(problem.place, language) for language in LANGUAGES},
         "path": problem.path,
-        "message": problem.message,
-        "words": problem.words._asdict(),
+        "message": render(problem.text),
+        "words": {language: render(problem.text, language) for language in LANGUAGES},
     }

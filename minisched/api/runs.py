@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Optional
 
-from minisched.api.body import bad_body, pointed
+from minisched.api.body import bad_body, localized, pointed
 from minisched.api.call import ask, compact, history, json_answer, page_bytes, task_view, zone_of
 from minisched.api.cards import run_json
 from minisched.api.errors import Refused
@@ -86,8 +86,7 @@ def _env(value: Any) -> dict[str, str]:
         try:
             TASK_ENV_NAME.read(name, ParseContext(), None)
         except ValidationError:
-            why = LocalizedText("the name: ", "名称：").then(expected(TASK_ENV_NAME.rule))
-            raise bad_body(pointed(place, name), why) from None
+            raise bad_body(pointed(place, name), localized(expected(TASK_ENV_NAME.rule))) from None
         if not isinstance(text, str):
             raise bad_body(pointed(place, name), LocalizedText("expected a text", "应为文本"))
     return value

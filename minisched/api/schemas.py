@@ -153,7 +153,7 @@ SCHEMAS: dict[str, Schema] = {
             "env": {
                 "type": "object",
                 "description": "Variables over those of the task, for this run.",
-                "propertyNames": TASK.rows["task_env"].kind.schema()["propertyNames"],
+                "propertyNames": TASK.rows["task_env"].type.schema()["propertyNames"],
                 "additionalProperties": {"type": "string", "maxLength": 65536, "pattern": "^[^\\u0000]*$"},
                 "maxProperties": 1000,
             }

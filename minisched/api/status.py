@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.api.call import engine_zone, history, json_answer
 from minisched.api.errors import problem_json
+from minisched.catalogue import render
 from minisched.config import ConfigError, config_hash, read_config
 from minisched.model import Status, StoreError, iso
 
@@ -117,7 +118,7 @@ def unwell(ports: Ports) -> list[str]:
     """Why the engine is not well; nothing of it is asked of the disk."""
     engine = ports.board.engine
     reasons = [f"{about}: {message}" for about, message in engine.problems.items() if about != "config"]
-    reasons += [str(problem) for problem in engine.config_problems]
+    reasons += [render(problem.as_text()) for problem in engine.config_problems]
     if "config" in engine.problems and not engine.config_problems:
         reasons.append(f"config: {engine.problems['config']}")
     if beat_age(ports) > LATE_BEAT_S:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from minisched.api.call import engine_zone, history, json_answer
 from minisched.api.cards import schedule_words
 from minisched.api.errors import Refused
-from minisched.model import Problem, iso
+from minisched.catalogue import render
+from minisched.model import FieldError, iso
 from minisched.timetable import (
     ScheduleError,
     ZoneError,
@@ -91,14 +92,14 @@ def preview(call: Call) -> Response:
         try:
             schedules.append(parse_schedule(text))
         except ScheduleError as error:
-            problems.append(Problem(f"{place}:", error.words, "", place))
+            problems.append(FieldError(place, error.text, sentence=True, file=""))
     zone = engine_zone(ports)
     try:
         if call.query["timezone"]:
             zone = load_zone(call.query["timezone"])
     except ZoneError as error:
-        problems.append(Problem("task_timezone:", error.words, "", "task_timezone"))
+        problems.append(FieldError("task_timezone", error.text, sentence=True, file=""))
     if problems:
-        raise Refused("invalid_config", "; ".join(problem.message for problem in problems), problems)
+        raise Refused("invalid_config", "; ".join(render(problem.text) for problem in problems), problems)
     times = [iso(due, zone) for due in next_fires(schedules, ports.wall(), zone, call.query["count"])]
     return json_answer(200, {"times": times, "words": schedule_words(tuple(texts))})

@@ -28,6 +28,17 @@ AREAS = ("runs", "engine", "notify", "config", "schedules", "api", "cli")
 _PART = re.compile(r"\{(\w+)(?:\|([^{}|]*)\|([^{}|]*))?\}")
 
 
+class TextError(ValueError):
+    """An error that people read: `text` is what is wrong, `str` its English."""
+
+    def __init__(self, text: Text) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return render(self.text)
+
+
 def table(area: str) -> dict[str, tuple[str, str]]:
     """All texts of an area, by their full code."""
     texts: dict[str, tuple[str, str]] = import_module(f"minisched.catalogue.{area}").TEXTS

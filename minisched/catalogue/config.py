@@ -1,6 +1,22 @@
 """Errors in the config file and in JSON bodies, and what each field means."""
 
 TEXTS: dict[str, tuple[str, str]] = {
+    "config.error": ("{file}: {place} {text}", "{file}：{place} {text}"),
+    "config.error.file": ("{file}: {text}", "{file}：{text}"),
+    # What is wrong with a value. `place` comes before: "task_timeout" "is 5; expected ...".
+    "config.is": ("is {value}; {why}", "值为 {value}；{why}"),
+    "config.expected": ("expected {rule}", "应为{rule}"),
+    "config.missing": ("is missing; {why}", "缺少此项；{why}"),
+    "config.unknown_field": ('unknown field "{name}"; {hint}', '未知字段 "{name}"；{hint}'),
+    "config.unknown_variable": ("unknown template variable {name}; {hint}", "未知模板变量 {name}；{hint}"),
+    "config.did_you_mean": ('did you mean "{word}"?', '是否指 "{word}"？'),
+    "config.known": ("expected one of {words}", "应为以下之一：{words}"),
+    "config.duplicate": ("{value} occurs twice in this list", "{value} 在此列表中重复"),
+    "config.bad_name": ("{name} is not a valid name; {why}", "{name} 不是有效的名称；{why}"),
+    "config.own_field": (
+        "cannot be set in defaults; each task has its own",
+        "不能在 defaults 中设置；须由各任务自行设置",
+    ),
     # JSON that cannot be read.
     "config.json.at": ("line {line}, column {column}: {text}", "第 {line} 行，第 {column} 列：{text}"),
     "config.json.place": ("line {line}, column {column}:", "第 {line} 行，第 {column} 列："),
@@ -82,5 +98,414 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.json.bad_character": (
         "contains a NUL character or an unpaired surrogate",
         "含有 NUL 字符或不成对的代理项",
+    ),
+    # Rules: what is expected.
+    "config.rule.bool": ("true or false", "布尔值 true 或 false"),
+    "config.rule.constant": ("{value}", "数字 {value}"),
+    "config.rule.integer": ("a whole number from {min} to {max}", "整数，{min} 至 {max}"),
+    "config.rule.number": ("a number from {min} to {max}", "数字，{min} 至 {max}"),
+    "config.rule.size": (
+        'a size such as 1048576 or "10MB", of at least {min}',
+        '大小，如 1048576 或 "10MB"，至少 {min}',
+    ),
+    "config.rule.size_or_zero": (
+        'a size such as 1048576 or "10MB", of at least {min}, or 0',
+        '大小，如 1048576 或 "10MB"，至少 {min}，或 0',
+    ),
+    "config.rule.single": ("{word}", "固定值 {word}"),
+    "config.rule.choice": ("{words} or {last}", "以下之一：{words}、{last}"),
+    "config.rule.zone": (
+        'an IANA time zone name such as "Europe/Berlin"',
+        '时区的 IANA 名称，如 "Europe/Berlin"',
+    ),
+    "config.rule.schedule": (
+        'a schedule such as "30 2 * * *", "@every 90s" or "@reboot"',
+        '时间表，如 "30 2 * * *"、"@every 90s" 或 "@reboot"',
+    ),
+    "config.rule.text": ("a text of at most {max} characters", "文本，最多 {max} 个字符"),
+    "config.rule.text_min": ("a text of {min} to {max} characters", "文本，{min} 至 {max} 个字符"),
+    "config.rule.line": ("a text of at most {max} characters on one line", "单行文本，最多 {max} 个字符"),
+    "config.rule.line_min": ("a text of {min} to {max} characters on one line", "单行文本，{min} 至 {max} 个字符"),
+    "config.rule.no_nul": ("a text without a NUL character", "不含 NUL 字符的文本"),
+    "config.rule.no_surrogate": ("a text without unpaired surrogates", "不含不成对代理项的文本"),
+    "config.rule.secret": (
+        '{rule}, or {"from_env": "NAME"} or {"from_file": "path"}',
+        '{rule}，或 {"from_env": "NAME"} 或 {"from_file": "path"}',
+    ),
+    "config.rule.template_object": (
+        "{rule}, or an object whose texts are templates",
+        "{rule}，或其中文本均为模板的对象",
+    ),
+    "config.rule.one_or_list": ("{rule}, or a list of them", "{rule}，或其列表"),
+    "config.rule.list": ("a list", "列表"),
+    "config.rule.list_min": ("a list that is not empty", "非空列表"),
+    "config.rule.object": ("an object", "对象"),
+    "config.rule.command": (
+        "a command: a text for /bin/sh, or a list of a program and its arguments",
+        "命令：交给 /bin/sh 的文本，或由程序及其参数组成的列表",
+    ),
+    "config.rule.task_id": ('1 to 64 letters, digits, "_" or "-"', '字母、数字、"_" 或 "-"，共 1 至 64 个'),
+    "config.rule.path": ("a path without control characters", "不含控制字符的路径"),
+    "config.rule.env_name": (
+        'the name of an environment variable: letters, digits and "_"',
+        '环境变量名：字母、数字和 "_"',
+    ),
+    "config.rule.task_env_name": (
+        'the name of an environment variable: letters, digits and "_"; names that start with "MINISCHED_" are reserved',
+        '环境变量名：字母、数字和 "_"；以 "MINISCHED_" 开头的名称为保留名称',
+    ),
+    "config.rule.host": ("a host name or an address", "主机名或地址"),
+    "config.rule.allowed_host": (
+        'a host name or an address, with its port if any, such as "plant.example.org:8787"; "*" is not allowed',
+        '主机名或地址，如有端口一并写出，如 "plant.example.org:8787"；不允许 "*"',
+    ),
+    "config.rule.listen": (
+        'an IP address such as "127.0.0.1", "0.0.0.0" or "::1", or "localhost" for the first of these; other names'
+        " cannot be used to listen on, list those that browsers use in allowed_hosts",
+        '本机的 IP 地址，如 "127.0.0.1"、"0.0.0.0" 或 "::1"，或 "localhost"（即第一个）；不能用其他名称监听，'
+        "浏览器使用的名称请写入 allowed_hosts",
+    ),
+    "config.rule.address": (
+        'a mail address such as "ops@example.org": ASCII only, no comments, no dot at an end or next to another dot',
+        '邮件地址，如 "ops@example.org"：仅 ASCII 字符，不含注释，点号不在两端且不相连',
+    ),
+    "config.rule.sender": (
+        'a mail address such as "ops@example.org": ASCII only, no comments, no dot at an end or next to another'
+        " dot; or a name and an address, such as Ops <ops@example.org>, with double quotes around a name that contains"
+        " , ; : @ ( ) [ or ]",
+        '邮件地址，如 "ops@example.org"：仅 ASCII 字符，不含注释，点号不在两端且不相连；或名称加地址，如 Ops'
+        " <ops@example.org>，名称中含有 , ; : @ ( ) [ ] 之一时须用双引号括起",
+    ),
+    "config.rule.url": (
+        "an http:// or https:// address without user name, blanks or templates",
+        "以 http:// 或 https:// 开头的地址，不含用户名、空白和模板",
+    ),
+    "config.rule.header_name": ("the name of an HTTP header", "名称合法的 HTTP 头"),
+    "config.rule.header": ("a text of printable ASCII characters", "由可打印 ASCII 字符组成的文本"),
+    # Types, as the reference and the page's form name them.
+    "config.type.bool": ("true or false", "true 或 false"),
+    "config.type.constant": ("`{value}`", "`{value}`"),
+    "config.type.integer": ("whole number, {min} to {max}", "整数，{min} 至 {max}"),
+    "config.type.number": ("number, {min} to {max}", "数字，{min} 至 {max}"),
+    "config.type.duration": ("duration", "时长"),
+    "config.type.duration_min": ("duration, at least {min}s", "时长，至少 {min}s"),
+    "config.type.size": ("size", "大小"),
+    "config.type.size_or_zero": ("size, at least {min}, or 0", "大小，至少 {min}，或 0"),
+    "config.type.choice": ("{words}", "{words}"),
+    "config.type.zone": ("IANA time zone name", "IANA 时区名"),
+    "config.type.schedule": ("schedule", "时间表"),
+    "config.type.text": ("text", "文本"),
+    "config.type.secret": ("{type}, or the source of a secret", "{type}，或机密的来源"),
+    "config.type.template": ("template", "模板"),
+    "config.type.template_object": ("template, or an object of templates", "模板，或由模板组成的对象"),
+    "config.type.list": ("list of {type}", "{type}的列表"),
+    "config.type.one_or_list": ("{type}, or a list of them", "{type}，或其列表"),
+    "config.type.map": ("object: name to {type}", "对象：名称到{type}"),
+    "config.type.object": ("object", "对象"),
+    "config.type.variants": ("object, depending on `type`", "对象，由 `type` 决定"),
+    "config.type.command": (
+        "text (run by `/bin/sh -c`), or list of texts (run directly)",
+        "文本（由 `/bin/sh -c` 执行）或文本列表（直接执行）",
+    ),
+    "config.type.task_id": ("task id", "任务 ID"),
+    "config.type.name": ("name", "名称"),
+    "config.type.path": ("path", "路径"),
+    "config.type.host": ("host name or address", "主机名或地址"),
+    "config.type.allowed_host": ("host, or host:port", "主机，或 主机:端口"),
+    "config.type.listen": ("IP address, or `localhost`", "IP 地址，或 `localhost`"),
+    "config.type.address": ("mail address", "邮件地址"),
+    "config.type.sender": ("mail address, or `name <address>`", "邮件地址，或 `名称 <地址>`"),
+    "config.type.url": ("http(s) address", "http(s) 地址"),
+    # Defaults that are computed.
+    "config.default.task_id": ("`task_id`", "`task_id`"),
+    "config.default.task_log": ("`<task_id>.log`", "`<task_id>.log`"),
+    "config.default.settings_zone": ("`settings.timezone`", "`settings.timezone`"),
+    "config.default.system_zone": ("the system's time zone", "系统时区"),
+    "config.default.dependency_timeout": ("until the next due time", "直到下一次计划时间"),
+    "config.default.home": ("the home", "minisched 目录（home）"),
+    "config.default.smtp_port": (
+        "by `security`: 25 (none), 587 (starttls), 465 (ssl)",
+        "随 `security` 而定：25（none）、587（starttls）、465（ssl）",
+    ),
+    "config.default.system_certificates": ("the system's certificates", "系统证书库"),
+    "config.default.template": ("built-in", "内置模板"),
+    # Rules across fields.
+    "config.http.allowed_hosts": (
+        "a host other than loopback needs allowed_hosts: the names that browsers use for the page",
+        "非回环地址须设置 allowed_hosts：浏览器访问页面所用的名称",
+    ),
+    "config.smtp.login": ("username and password must be set together", "username 与 password 须同时设置"),
+    "config.webhook.two_bodies": (
+        "has both preset and body_template; expected only one of them",
+        "同时设置了 preset 和 body_template；只能设置其一",
+    ),
+    "config.webhook.not_json": (
+        "is not JSON, but the header Content-Type says that the body is; expected JSON, or the type"
+        ' "application/x-ndjson" for one JSON value per line',
+        "不是 JSON，而 Content-Type 头声明请求体为 JSON；应为 JSON，或将类型设为"
+        ' "application/x-ndjson"（每行一个 JSON）',
+    ),
+    "config.mail.no_smtp": (
+        'is an email channel, but settings.smtp is not set; expected settings.smtp with "host" and "from", or another'
+        " type of channel",
+        '类型为 email，但没有设置 settings.smtp；应设置它及其 "host" 和 "from"，或改用其他类型的渠道',
+    ),
+    "config.mail.no_sender": (
+        'is an email channel, but settings.smtp has no "from"; expected the sender\'s address there, such as'
+        ' "minisched@example.org"',
+        '类型为 email，但没有设置 settings.smtp 的 "from"；应为发件人地址，如 "minisched@example.org"',
+    ),
+    "config.task.same_id": (
+        "{other} has this id already, and ids are case-insensitive",
+        "{other} 已用此 ID；ID 不区分大小写",
+    ),
+    "config.task.id_changed": (
+        "is not {task_id}; the id of a task cannot be changed: create another task and remove this one",
+        "不是 {task_id}；任务的 ID 不能更改：请新建另一任务，再删除此任务",
+    ),
+    "config.task.itself": ("a task cannot depend on itself", "任务不能依赖自身"),
+    "config.task.unknown": ("no task has this id", "没有此 ID 的任务"),
+    "config.task.near": ("no task has this id; {hint}", "没有此 ID 的任务；{hint}"),
+    "config.task.cycle": (
+        "form a cycle in which each task depends on the next: {path}",
+        "形成循环，前者依赖后者：{path}",
+    ),
+    "config.log.outside": (
+        'expected a file inside logs/, such as "backup/nightly.log", or an absolute path',
+        '应为 logs/ 内的文件，如 "backup/nightly.log"，或绝对路径',
+    ),
+    "config.log.protected": (
+        "it is in tasks/ or var/ of the home; expected a path in logs/ or outside the home",
+        "它位于 minisched 目录的 tasks/ 或 var/ 内；应为 logs/ 内或 minisched 目录之外的路径",
+    ),
+    "config.log.taken": (
+        "it is the log of {owner}; expected a different log for each task",
+        "此日志已属于 {owner}；每个任务应使用单独的日志",
+    ),
+    "config.log.rotated": (
+        "this name is used for rotated logs of {owner}; expected a different log for each task",
+        "此名称用于 {owner} 的轮转日志；每个任务应使用单独的日志",
+    ),
+    "config.log.folder": (
+        "its folder is the log file of {owner}; expected a different log for each task",
+        "其上级目录是 {owner} 的日志文件；每个任务应使用单独的日志",
+    ),
+    "config.log.engine": ("the engine", "引擎"),
+    # Secrets that come back as stars.
+    "config.secret.absent": (
+        'is "{stars}", but there is no current value to keep; {rule}',
+        '值为 "{stars}"，但没有可保留的原值；{rule}',
+    ),
+    "config.secret.moved": (
+        'is "{stars}", but {field} was changed: enter this value again; {rule}',
+        '值为 "{stars}"，但 {field} 已更改，须重新填写；{rule}',
+    ),
+    # The file.
+    "config.file.unreadable": ("cannot be read: {error} ({path})", "无法读取：{error}（{path}）"),
+    "config.file.unavailable": ("cannot be checked now ({error}); retrying", "暂时无法检查（{error}）；稍后会重试"),
+    "config.file.not_regular": ("is {type}; expected a regular file", "这是{type}；应为普通文件"),
+    "config.file.folder": ("a folder", "目录"),
+    "config.file.fifo": ("a FIFO", "命名管道"),
+    "config.file.device": ("a device or a socket", "设备或套接字"),
+    "config.file.too_large": (
+        "is larger than {max_bytes} bytes; expected a smaller file",
+        "超过 {max_bytes} 字节；应缩小文件",
+    ),
+    "config.file.would_be_too_large": (
+        "would have {bytes} bytes; at most {max_bytes} are allowed",
+        "将有 {bytes} 字节；最多允许 {max_bytes} 字节",
+    ),
+    "config.file.writable": (
+        "is writable by everyone; fix it with: chmod o-w {path}",
+        "任何用户都可写入；请执行：chmod o-w {path}",
+    ),
+    "config.file.owner": (
+        "belongs to user {user}, who could change it; fix it with: chown {own} {path}",
+        "属于用户 {user}，可被其修改；请执行：chown {own} {path}",
+    ),
+    # What the fields mean: the whole file and its settings.
+    "config.field.document.schema": ("For editors; ignored.", "供编辑器使用；不作检查。"),
+    "config.field.document.version": ("Version of the format.", "格式版本。"),
+    "config.field.document.settings": ("Settings of the engine.", "引擎设置。"),
+    "config.field.document.defaults": (
+        "Values of task fields for all tasks that do not set them.",
+        "未自行设置的任务所用的字段值。",
+    ),
+    "config.field.document.tasks": ("The tasks.", "任务列表。"),
+    "config.field.settings.timezone": (
+        "Time zone of schedules and of displayed times.",
+        "时间表和显示时间所用的时区。",
+    ),
+    "config.field.settings.max_running": (
+        "Maximum number of processes at once, over all tasks.",
+        "所有任务同时运行的进程数上限。",
+    ),
+    "config.field.settings.log": ("Log rotation.", "日志轮转。"),
+    "config.field.settings.history": ("How long runs are kept.", "运行记录的保留。"),
+    "config.field.settings.http": ("The page and the API.", "页面与 API。"),
+    "config.field.settings.smtp": ("Mail server for `email` channels.", "`email` 渠道所用的邮件服务器。"),
+    "config.field.settings.notify": ("How messages are sent.", "消息的发送。"),
+    "config.field.settings.shutdown_grace": (
+        "How long running tasks may take to finish when the engine stops.",
+        "引擎停止时，运行中的任务最多可用多久来结束。",
+    ),
+    "config.field.log.when": ("When logs are rotated.", "日志何时轮转。"),
+    "config.field.log.backup_count": (
+        "Number of rotated files that are kept; 0: all.",
+        "保留的轮转文件数；0：全部保留。",
+    ),
+    "config.field.log.max_bytes": (
+        "A log is rotated before it exceeds this size; 0: at midnight only.",
+        "日志在超过此大小之前轮转；0：仅在午夜轮转。",
+    ),
+    "config.field.history.keep_days": ("Older runs are deleted.", "更早的运行记录会被删除。"),
+    "config.field.history.keep_runs": ("Number of runs kept per task.", "每个任务保留的运行数。"),
+    "config.field.http.enabled": ("If false, there is no page and no API.", "关闭后没有页面和 API。"),
+    "config.field.http.host": ("Address to listen on.", "监听地址。"),
+    "config.field.http.port": ("Port; 0: any free port.", "端口；0：任一空闲端口。"),
+    "config.field.http.public_status": (
+        "Allows reading task states without the token.",
+        "无需令牌即可读取任务状态。",
+    ),
+    "config.field.http.allowed_hosts": (
+        "Names that browsers may use for the page, in addition to loopback.",
+        "除回环地址外，浏览器访问页面可用的名称。",
+    ),
+    "config.field.smtp.host": ("Mail server.", "邮件服务器。"),
+    "config.field.smtp.port": ("Port of the mail server.", "邮件服务器的端口。"),
+    "config.field.smtp.security": ("Encryption of the connection.", "连接的加密方式。"),
+    "config.field.smtp.username": ("User name for the login.", "登录用户名。"),
+    "config.field.smtp.password": ("Password for the login; never shown.", "登录密码；不会显示。"),
+    "config.field.smtp.from": ("Sender.", "发件人。"),
+    "config.field.smtp.timeout": ("Time limit for sending one message.", "发送一封邮件的总时限。"),
+    "config.field.ca_file": (
+        "Certificates (PEM) of the authorities to trust, instead of the system's.",
+        "所信任的 CA 证书（PEM），取代系统证书库。",
+    ),
+    "config.field.notify.max_attempts": ("Maximum number of attempts to send a message.", "每条消息的最多发送次数。"),
+    "config.field.notify.log_tail_lines": (
+        "Number of lines in `execution_log_tail`.",
+        "`execution_log_tail` 的行数。",
+    ),
+    # A task.
+    "config.field.task.task_id": ("Unique id of the task; case-insensitive.", "任务的唯一标识，不区分大小写。"),
+    "config.field.task.task_exec": (
+        "What to run; a relative path is resolved in the home.",
+        "要执行的命令；相对路径从 minisched 目录（home）算起。",
+    ),
+    "config.field.task.task_name": ("Display name.", "显示名称。"),
+    "config.field.task.task_description": ("Description.", "说明。"),
+    "config.field.task.task_tags": ("Tags for filters on the page and in the CLI.", "用于在页面和命令行中筛选。"),
+    "config.field.task.enabled": (
+        "If false, the task is not started by schedule; it can still be run manually.",
+        "关闭后不再按计划运行，仍可手动运行。",
+    ),
+    "config.field.task.task_schedule": (
+        "When the task is due; with several schedules, whenever one of them is. None: manually or by dependency only.",
+        "何时触发；有多条时满足任意一条即触发。留空：仅手动或由依赖触发。",
+    ),
+    "config.field.task.task_timezone": ("Time zone of the schedules.", "时间表所用时区。"),
+    "config.field.task.task_dependencies": ("Tasks that must succeed first.", "必须先成功的任务。"),
+    "config.field.task.task_dependency_timeout": (
+        "How long a run may wait for its dependencies.",
+        "等待依赖的最长时间。",
+    ),
+    "config.field.task.task_overlap": (
+        "What happens if the task is due while it still runs; `queue` holds at most one run.",
+        "到点时上一次尚未结束的处理方式；`queue` 最多排队一次。",
+    ),
+    "config.field.task.task_max_instances": ("How many runs of the task may run at once.", "可同时运行的个数。"),
+    "config.field.task.task_misfire": (
+        "Which of the due times missed while the engine was down are caught up.",
+        "引擎停机期间错过的计划时间中，哪些仍要补跑。",
+    ),
+    "config.field.task.task_misfire_grace": (
+        "How late a run may still start; due times older than this become `missed`.",
+        "过了计划时间后最迟多久仍可启动；更早的记为 `missed`。",
+    ),
+    "config.field.task.task_timeout": (
+        "Time limit; then TERM is sent to the process group. `null`: no limit.",
+        "时限；超时后向进程组发送 TERM。`null`：不限。",
+    ),
+    "config.field.task.task_kill_grace": ("Time from TERM to KILL.", "从 TERM 到 KILL 的时间。"),
+    "config.field.task.task_retry": ("Retries after a technical failure.", "技术失败后的重试。"),
+    "config.field.task.task_jitter": (
+        "Delays each start by up to this long. The delay is derived from task id and due time, so it is the same after"
+        " a restart.",
+        "每次启动最多推迟这么久。推迟量由任务 ID 和计划时间算出，重启后不变。",
+    ),
+    "config.field.task.task_cwd": ("Working directory.", "运行所在目录。"),
+    "config.field.task.task_env": (
+        "Environment variables, in addition to the engine's.",
+        "附加到引擎环境变量之上的环境变量。",
+    ),
+    "config.field.task.task_user": ("Run as this user; requires root.", "以该用户运行；需要 root。"),
+    "config.field.task.task_nice": (
+        "CPU priority (nice value); 19 is the lowest.",
+        "CPU 优先级（nice 值）；19 最低。",
+    ),
+    "config.field.task.task_limits": ("Resource limits of its processes.", "进程的资源限制。"),
+    "config.field.task.task_log": (
+        "Log file; a relative path is resolved in `logs/` and must stay inside it. Each task has its own.",
+        "日志文件；相对路径从 `logs/` 算起且不得离开它。每个任务使用单独的日志。",
+    ),
+    "config.field.task.task_notify": ("Notification rules.", "通知规则。"),
+    "config.field.retry.max_attempts": ("Number of attempts in total; 1: no retry.", "总尝试次数；1 表示不重试。"),
+    "config.field.retry.delay": ("Wait before the second attempt.", "第二次尝试前的等待。"),
+    "config.field.retry.backoff": ("Factor by which the wait grows each time.", "每次等待乘以的倍数。"),
+    "config.field.retry.max_delay": ("Upper limit of the wait.", "等待时长的上限。"),
+    "config.field.retry.jitter": ("Share of the wait that is random.", "等待中随机部分的比例。"),
+    "config.field.limits.memory": ("Address space of each process.", "每个进程的地址空间。"),
+    "config.field.limits.cpu_seconds": (
+        "CPU time of each process; then XCPU (signal 24), and KILL after one more second of CPU time.",
+        "每个进程的 CPU 时间；到时发送 XCPU（信号 24），再过一秒 CPU 时间发送 KILL。",
+    ),
+    "config.field.limits.open_files": ("Open files of each process.", "每个进程可打开的文件数。"),
+    # Notification rules and channels.
+    "config.field.rule.name": ("Name, unique within the task.", "名称，在任务内唯一。"),
+    "config.field.rule.enabled": ("If false, the rule never fires.", "关闭后不再触发。"),
+    "config.field.rule.triggers": (
+        "Results of a run that count. `technical_failure` includes timeouts.",
+        "计入的运行结果。`technical_failure` 包含超时。",
+    ),
+    "config.field.rule.threshold": (
+        "Fires on every N-th event in a row.",
+        "连续发生 N 次时触发，之后每再累计 N 次触发一次。",
+    ),
+    "config.field.rule.cooldown": (
+        "Minimum time between two messages.",
+        "两条消息之间的最短间隔。",
+    ),
+    "config.field.rule.recovery": (
+        "Also notify on the first success after the rule fired.",
+        "触发后首次成功时再通知一次。",
+    ),
+    "config.field.rule.channels": ("Where the message is sent.", "消息发往何处。"),
+    "config.field.email.recipients": ("Recipients.", "收件人。"),
+    "config.field.email.subject_template": ("Subject.", "邮件主题。"),
+    "config.field.email.body_template": ("Text of the mail.", "邮件正文。"),
+    "config.field.webhook.url": (
+        "Address of the request; never shown, because such addresses often contain a token.",
+        "请求地址；地址中常含令牌，因此不会显示。",
+    ),
+    "config.field.webhook.method": ("HTTP method.", "HTTP 方法。"),
+    "config.field.webhook.headers": ("Additional headers.", "附加的请求头。"),
+    "config.field.webhook.body_template": (
+        "Body: a text, or a JSON object whose texts are templates.",
+        "请求体：文本，或其中文本均为模板的 JSON 对象。",
+    ),
+    "config.field.webhook.secret": (
+        "Key of the `X-Minisched-Signature` header, an HMAC-SHA256 of the body; with `dingtalk` and `feishu` the key of"
+        " the robot's own signature.",
+        "`X-Minisched-Signature` 头的密钥，对请求体做 HMAC-SHA256；预设为 `dingtalk`、`feishu` 时是机器人的加签密钥。",
+    ),
+    "config.field.webhook.preset": ("Built-in body for a service.", "适用于某项服务的内置请求体。"),
+    "config.field.command.task_exec": (
+        "Command to run, written as in a task; it reads the message as JSON from standard input.",
+        "要执行的命令，写法同任务；消息以 JSON 从标准输入传入。",
+    ),
+    "config.field.file.path": (
+        "File to which a JSON line is appended per message; a relative path is resolved in the home.",
+        "每条消息追加一行 JSON 的文件；相对路径从 minisched 目录（home）算起。",
     ),
 }

@@ -14,7 +14,7 @@ from minisched.api.token import UnsafeToken, read_token
 from minisched.cli.output import Refusal, harmless, print_json, variables
 from minisched.executor import is_alive
 from minisched.home import Home, read_lock
-from minisched.model import EXIT_NO, EXIT_OK, UNFINISHED, LocalizedText, Problem, Status
+from minisched.model import EXIT_NO, EXIT_OK, UNFINISHED, Status
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -38,9 +38,7 @@ class Engine(NamedTuple):
             return data
         error = data.get("error", {})
         problems = error.get("problems") or ()
-        lines = [
-            str(Problem(one["place"], LocalizedText(one["message"], one["message"]), one["file"])) for one in problems
-        ]
+        lines = [" ".join(filter(None, (f"{one['file']}:", one["place"], one["message"]))) for one in problems]
         raise Refusal(str(error.get("message", f"the engine answers {status}")), *lines)
 
     def ask(self, method: str, path: str, body: Optional[dict[str, Any]] = None) -> tuple[int, Any]:

@@ -59,6 +59,7 @@ def _sample(name: str) -> bytes:
 
 def validate(options: Namespace) -> int:
     """All problems of a config, or its tasks with their next due times."""
+    from minisched.catalogue import ENGLISH, render, shown
     from minisched.cli.view import config_problems, upcoming_times
     from minisched.config import ConfigError, load_config
     from minisched.home import Home
@@ -69,10 +70,12 @@ def validate(options: Namespace) -> int:
         config = load_config(path)
     except ConfigError as error:
         if options.json:
-            problems = [{"place": problem.place, "message": problem.message} for problem in error.problems]
+            problems = [
+                {"place": shown(problem.place, ENGLISH), "message": render(problem.text)} for problem in error.problems
+            ]
             print_json({"valid": False, "problems": problems})
             return EXIT_NO
-        for line in config_problems(error, home) if path == home.config else map(str, error.problems):
+        for line in config_problems(error, home) if path == home.config else str(error).splitlines():
             fail(line)
         print(f"{len(error.problems)} problem{'s' if len(error.problems) > 1 else ''}", file=sys.stderr)
         return EXIT_NO

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from minisched import __version__
 from minisched.api.token import UnsafeToken, load_token
+from minisched.catalogue import render
 from minisched.cli.output import drop, fail, in_words
 from minisched.cli.view import config_problems
 from minisched.cli.web import Web
@@ -26,12 +27,12 @@ from minisched.model import (
     EXIT_IOERR,
     EXIT_TEMPFAIL,
     Config,
-    LocalizedText,
+    FieldError,
     Message,
-    Problem,
     Reload,
     Stop,
     StoreError,
+    Text,
 )
 from minisched.notify import Sender
 from minisched.store import NewerDatabase, open_store
@@ -69,11 +70,8 @@ class ConfigFile:
         try:
             return load_config(self._path)
         except (OSError, ImportError) as error:
-            why = in_words(error) if isinstance(error, OSError) else error
-            words = LocalizedText(
-                f"cannot be checked now ({why}); it is tried again", f"暂时无法检查（{why}）；稍后会重试"
-            )
-            raise ConfigError([Problem("", words)]) from error
+            why = in_words(error) if isinstance(error, OSError) else str(error)
+            raise ConfigError([FieldError("", Text("config.file.unavailable", error=why))]) from error
 
 
 def run(options: Namespace) -> int:
@@ -168,7 +166,7 @@ def build(
     def upkeep() -> Sequence[str]:
         if os.getpid() == 1:
             executor.reap_orphans()
-        problems = [str(problem) for problem in check_permissions(home.config)]
+        problems = [render(problem.as_text()) for problem in check_permissions(home.config)]
         try:
             lock.restore()
             if ledger.db_id != lock.db_id:  # a new history was begun in the place of a damaged one

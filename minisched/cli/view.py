@@ -6,6 +6,7 @@ import time
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Optional
 
+from minisched.catalogue import render
 from minisched.cli.output import Refusal
 from minisched.config import ConfigError, load_config
 from minisched.executor import is_alive
@@ -78,7 +79,7 @@ def config_problems(error: ConfigError, home: Home) -> list[str]:
     import os
     import shlex
 
-    problems = [str(problem) for problem in error.problems]
+    problems = [render(problem.as_text()) for problem in error.problems]
     if not os.path.lexists(home.config):
         problems.append(f"`minisched --home {shlex.quote(home.path)} init` makes a home there, with two sample tasks")
     return problems

@@ -1,101 +1,98 @@
-"""Kinds that hold other kinds: lists, maps, objects with a table of fields, objects told apart by a `type`."""
+"""Types that contain other types: lists, maps, objects with a table of fields, objects whose `type` selects a table."""
 
 from __future__ import annotations
 
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
-from minisched.model import LocalizedText
+from minisched.catalogue import render
+from minisched.model import FieldError, Text
 
-from .field_types import FieldType, one_of
-from .problems import SHOWN, Fault, ParseContext, ValidationError, expected, missing, printable, refusal, refused, show
+from .field_types import FieldType, SecretString, String, one_of
+from .problems import MAX_SHOWN, ParseContext, ValidationError, expected, invalid, is_but, missing, printable, show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .field_types import Text
-
-
-AN_OBJECT = LocalizedText("an object", "对象")
-
 
 class ListOf(FieldType):
-    """A list, read to a tuple; of at least `least` items; no two with the same `key` where one is given.
+    """A list, read to a tuple of at least `min_items`; with `key`, no two items may have the same key.
 
-    one: a single item may stand without the brackets.
+    one: a single item may be written without brackets.
     """
 
     def __init__(
-        self, item: FieldType, least: int = 0, one: bool = False, key: Optional[Callable[[Any], Any]] = None
+        self, item: FieldType, min_items: int = 0, one: bool = False, key: Optional[Callable[[Any], Any]] = None
     ) -> None:
-        self.item, self.least, self.one, self.key = item, least, one, key
-        listed = LocalizedText(f"list of {item.words.en}", f"{item.words.zh}的列表")
-        self.words = item.words.then(LocalizedText(", or a list of such", "，或其列表")) if one else listed
+        self.item, self.min_items, self.one, self.key = item, min_items, one, key
 
     @property
-    def rule(self) -> LocalizedText:
+    def rule(self) -> Text:
         if self.one:
-            return self.item.rule.then(LocalizedText(", or a list of such", "，或其列表"))
-        return LocalizedText("a list that is not empty", "非空列表") if self.least else LocalizedText("a list", "列表")
+            return Text("config.rule.one_or_list", rule=self.item.rule)
+        return Text("config.rule.list_min" if self.min_items else "config.rule.list")
+
+    @property
+    def type_name(self) -> Text:
+        return Text("config.type.one_or_list" if self.one else "config.type.list", type=self.item.type_name)
 
     def read(self, value: Any, context: ParseContext, base: Any) -> tuple[Any, ...]:
         if self.one and not isinstance(value, list):
             return (self.item.read(value, context, None),)
-        if not isinstance(value, list) or len(value) < self.least:
-            raise refusal(value, self.rule)
+        if not isinstance(value, list) or len(value) < self.min_items:
+            raise invalid(value, self.rule)
         items: dict[Any, Any] = {}
-        faults: list[Fault] = []
+        errors: list[FieldError] = []
         for index, each in enumerate(value):
             try:
                 item = self.item.read(each, context, None)
-            except ValidationError as wrong:
-                faults += [fault.inside(f"[{index}]") for fault in wrong.faults]
+            except ValidationError as error:
+                errors += [found.inside(f"[{index}]") for found in error.errors]
                 continue
             key = self.key(item) if self.key else index
             if key in items:
-                twice = LocalizedText(f"{show(key)} stands twice in this list", f"{show(key)} 在此列表中重复")
-                faults.append(Fault(f"[{index}]", twice, sentence=True))
+                errors.append(FieldError(f"[{index}]", Text("config.duplicate", value=show(key)), sentence=True))
             items[key] = item
-        if faults:
-            raise ValidationError(faults)
+        if errors:
+            raise ValidationError(errors)
         return tuple(items.values())
 
     def schema(self) -> dict[str, Any]:
         item = self.item.schema()
-        array = {"type": "array", "items": item, **({"minItems": self.least} if self.least else {})}
+        array = {"type": "array", "items": item, **({"minItems": self.min_items} if self.min_items else {})}
         return {"anyOf": [item, array]} if self.one else array
 
 
 class MapOf(FieldType):
-    """An object with names of the user's own, laid over the base by name."""
+    """An object with names that the user chooses, merged into the base by name."""
 
-    rule = AN_OBJECT
+    rule = Text("config.rule.object")
 
-    def __init__(self, name: Text, item: FieldType) -> None:
+    def __init__(self, name: String, item: FieldType) -> None:
         self.name, self.item = name, item
-        self.words = LocalizedText(f"object: name to {item.words.en}", f"对象：名称到{item.words.zh}")
+
+    @property
+    def type_name(self) -> Text:
+        return Text("config.type.map", type=self.item.type_name)
 
     def read(self, value: Any, context: ParseContext, base: Optional[Mapping[str, Any]]) -> Mapping[str, Any]:
         if not isinstance(value, dict):
-            raise refusal(value, self.rule, hidden=getattr(self.item, "redact", False))
+            raise invalid(value, self.rule, hidden=isinstance(self.item, SecretString) and self.item.redacted)
         items = dict(base or {})
-        faults: list[Fault] = []
+        errors: list[FieldError] = []
         for name, each in value.items():
             try:
                 self.name.read(name, context, None)
             except ValidationError:
-                why = expected(self.name.rule)
-                told = LocalizedText(
-                    f"{show(name)} is no name here; {why.en}", f"{show(name)} 不能用作此处的名称；{why.zh}"
-                )
-                faults.append(Fault("", told, sentence=True))
+                text = Text("config.bad_name", name=show(name), why=expected(self.name.rule))
+                errors.append(FieldError("", text, sentence=True))
                 continue
             try:
                 items[name] = self.item.read(each, context, None)
-            except ValidationError as wrong:
-                faults += [fault.inside(name) for fault in wrong.faults]
-        if faults:
-            raise ValidationError(faults)
+            except ValidationError as error:
+                errors += [found.inside(name) for found in error.errors]
+        if errors:
+            raise ValidationError(errors)
         return MappingProxyType(items)
 
     def schema(self) -> dict[str, Any]:
@@ -107,74 +104,81 @@ class MapOf(FieldType):
 
 
 class Field(NamedTuple):
-    """A row of the table. `default` is as the file would have it; None is "none", and then `null` may be written."""
+    """A row of the table. `default` is written as in the file; None means "none", and then `null` may be written.
+
+    The meaning of the field, for people, is in the catalogue under `config.field.<code>`.
+    """
 
     name: str
-    kind: FieldType
-    default: Any
-    help: str
-    help_zh: str
+    type: FieldType
+    default: Any = None
     required: bool = False
     null: bool = False  # `null` may be written though there is a default
     example: Any = None
-    attribute: str = ""  # where it is kept, if not under its name
-    default_words: LocalizedText = LocalizedText("", "")  # of a default that is worked out
+    attribute: str = ""  # of the value that is built, if not `name`
+    default_text: Optional[Text] = None  # of a default that is computed
+    code: str = ""  # by default `<name of the table>.<name>`
 
     @property
     def nullable(self) -> bool:
         return self.null or (self.default is None and not self.required)
 
+    @property
+    def help(self) -> Text:
+        return Text(f"config.field.{self.code}")
+
 
 class Table(FieldType):
-    """An object of the rows' fields. What is absent holds its base; `build` makes the value of all of them.
+    """An object with the fields of `rows`. Absent fields have the value of the base; `build` makes the result of all.
 
-    check: looks at the whole once every field is right; the faults it finds. forbidden: fields that the user may well
-    expect here, and why they are not.
+    check: called with all values once every field is valid; returns errors.
+    forbidden: fields that a user may expect here, with the reason why they are not allowed.
     """
 
-    rule = AN_OBJECT
+    rule = Text("config.rule.object")
+    type_name = Text("config.type.object")
 
     def __init__(
         self,
+        name: str,
         *rows: Field,
         build: Callable[..., Any],
-        check: Optional[Callable[[Mapping[str, Any]], list[Fault]]] = None,
-        forbidden: Optional[Mapping[str, LocalizedText]] = None,
+        check: Optional[Callable[[Mapping[str, Any]], list[FieldError]]] = None,
+        forbidden: Optional[Mapping[str, Text]] = None,
     ) -> None:
         self.forbidden = forbidden or {}
-        self.rows = {row.name: row for row in rows}
-        self._readers = {row.name: (row.attribute or row.name, row.kind.read) for row in rows}
+        self.rows = {row.name: row if row.code else row._replace(code=f"{name}.{row.name}") for row in rows}
+        self._readers = {row.name: (row.attribute or row.name, row.type.read) for row in rows}
         self.required = [row.name for row in rows if row.required]
         self.build, self.check = build, check
-        self.words = LocalizedText("object", "对象")
         context = ParseContext()
         self.defaults: dict[str, Any] = {
-            row.attribute or row.name: None if row.default is None else row.kind.read(row.default, context, None)
+            row.attribute or row.name: None if row.default is None else row.type.read(row.default, context, None)
             for row in rows
         }
 
     def read(self, value: Any, context: ParseContext, base: Any) -> Any:
-        faults: list[Fault] = []
-        before = self.defaults if base is None else base if isinstance(base, dict) else base._asdict()
-        values = {**before, **self.collect(value, context, before, faults)}
-        if not faults and self.check:
-            faults = self.check(values)
-        if faults:
-            raise ValidationError(faults)
+        errors: list[FieldError] = []
+        inherited = self.defaults if base is None else base if isinstance(base, dict) else base._asdict()
+        values = {**inherited, **self.collect(value, context, inherited, errors)}
+        if not errors and self.check:
+            errors = self.check(values)
+        if errors:
+            raise ValidationError(errors)
         return self.build(**values)
 
     def collect(
-        self, value: Any, context: ParseContext, base: Mapping[str, Any], faults: list[Fault]
+        self, value: Any, context: ParseContext, base: Mapping[str, Any], errors: list[FieldError]
     ) -> dict[str, Any]:
-        """The fields that are there and right, by attribute; what is wrong goes to `faults`."""
+        """The valid fields of an object, by attribute. Appends to `errors`."""
         values: dict[str, Any] = {}
         if not isinstance(value, dict):
-            faults += refusal(value, self.rule).faults
+            errors += invalid(value, self.rule).errors
             return values
         readers = self._readers
         for name, each in value.items():
             if name not in readers:
-                faults.append(self._unknown(name, context))
+                errors.append(self._unknown(name, context))
                 continue
             attribute, read = readers[name]
             if each is None and self.rows[name].nullable:
@@ -182,19 +186,19 @@ class Table(FieldType):
                 continue
             try:
                 values[attribute] = read(each, context, base.get(attribute))
-            except ValidationError as wrong:
-                faults += [fault.inside(name) for fault in wrong.faults]
+            except ValidationError as error:
+                errors += [found.inside(name) for found in error.errors]
         for name in self.required:
             if name not in value:
-                faults.append(Fault(name, missing(expected(self.rows[name].kind.rule))))
+                errors.append(FieldError(name, missing(expected(self.rows[name].type.rule))))
         return values
 
-    def _unknown(self, name: str, context: ParseContext) -> Fault:
+    def _unknown(self, name: str, context: ParseContext) -> FieldError:
         if name in self.forbidden:
-            return Fault(name, self.forbidden[name])
-        shown = printable(name[:SHOWN])
-        unknown = LocalizedText(f'unknown field "{shown}"', f'未知字段 "{shown}"')
-        return Fault("", unknown.then(context.hint_or_all(name, self.rows)), sentence=True)
+            return FieldError(name, self.forbidden[name])
+        shown = printable(name[:MAX_SHOWN])
+        text = Text("config.unknown_field", name=shown, hint=context.hint(name, self.rows))
+        return FieldError("", text, sentence=True)
 
     def schema(self) -> dict[str, Any]:
         return {
@@ -206,10 +210,10 @@ class Table(FieldType):
 
 
 def row_schema(row: Field) -> dict[str, Any]:
-    schema = row.kind.schema()
+    schema = row.type.schema()
     if row.nullable:
         schema = {"anyOf": [schema, {"type": "null"}]}
-    schema["description"] = row.help
+    schema["description"] = render(row.help)
     if row.default is not None:
         schema["default"] = row.default
     if row.example is not None:
@@ -218,22 +222,21 @@ def row_schema(row: Field) -> dict[str, Any]:
 
 
 class Variants(FieldType):
-    """An object whose field `type` says which table its other fields are of; `build(type, fields)` makes the value."""
+    """An object whose field `type` selects the table of its other fields; `build(type, fields)` makes the result."""
 
-    rule = AN_OBJECT
+    rule = Text("config.rule.object")
+    type_name = Text("config.type.variants")
 
     def __init__(self, build: Callable[[str, Mapping[str, Any]], Any], **tables: Table) -> None:
         self.build, self.tables = build, tables
-        self.words = LocalizedText("object by its `type`", "对象，由 `type` 决定")
 
     def read(self, value: Any, context: ParseContext, base: Any) -> Any:
         if not isinstance(value, dict):
-            raise refusal(value, self.rule)
+            raise invalid(value, self.rule)
         given = value.get("type")
         if not isinstance(given, str) or given not in self.tables:
-            types = one_of(self.tables)
-            why = expected(LocalizedText(f"one of {types.en}", types.zh))
-            raise ValidationError([Fault("type", refused(show(given), why) if "type" in value else missing(why))])
+            why = expected(one_of(self.tables))
+            raise ValidationError([FieldError("type", is_but(show(given), why) if "type" in value else missing(why))])
         fields = {name: each for name, each in value.items() if name != "type"}
         return self.build(given, self.tables[given].read(fields, context, None))
 
@@ -247,22 +250,25 @@ class Variants(FieldType):
 
 
 class Shared(FieldType):
-    """A kind of which values that are written the same, over the same base, become one object, read once."""
+    """A type whose equal values, written the same over the same base, are read once and become one object."""
 
-    def __init__(self, kind: FieldType) -> None:
-        self.kind = kind
-        self.words = kind.words
+    def __init__(self, inner: FieldType) -> None:
+        self.inner = inner
 
     @property
-    def rule(self) -> LocalizedText:
-        return self.kind.rule
+    def rule(self) -> Text:
+        return self.inner.rule
+
+    @property
+    def type_name(self) -> Text:
+        return self.inner.type_name
 
     def read(self, value: Any, context: ParseContext, base: Any) -> Any:
         key = (self, id(base), repr(value))
         if key not in context.memo:
-            # The base is kept with the value: no other object can get its id while the key stands.
-            context.memo[key] = (self.kind.read(value, context, base), base)
+            # The base is kept with the value, so that no other object gets its id while the key is in use.
+            context.memo[key] = (self.inner.read(value, context, base), base)
         return context.memo[key][0]
 
     def schema(self) -> dict[str, Any]:
-        return self.kind.schema()
+        return self.inner.schema()

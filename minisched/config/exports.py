@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
+
+from minisched.catalogue import LANGUAGES, render
 
 from .containers import ListOf, MapOf, Shared, Table, Variants, row_schema
 from .field_types import (
@@ -13,10 +15,10 @@ from .field_types import (
     Integer,
     Number,
     ScheduleText,
-    SecretText,
+    SecretString,
     Size,
+    String,
     Template,
-    Text,
     Zone,
 )
 from .notify_fields import Command
@@ -26,23 +28,25 @@ from .validate import DOCUMENT
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from minisched.model import Text
+
     from .containers import Field
 
-# Each kind's word, and the attributes of it that a form has to know under their names there.
-_FIELD_TYPES: Mapping[type[FieldType], tuple[str, Mapping[str, str]]] = {
+# The name of each type in the form, and its members there: name -> attribute of the type.
+_FORM_TYPES: Mapping[type[FieldType], tuple[str, Mapping[str, str]]] = {
     Bool: ("bool", {}),
-    Integer: ("integer", {"low": "low", "high": "high"}),
-    Number: ("number", {"low": "low", "high": "high"}),
-    Duration: ("duration", {"low": "low"}),
-    Size: ("size", {"low": "low"}),
+    Integer: ("integer", {"low": "min", "high": "max"}),
+    Number: ("number", {"low": "min", "high": "max"}),
+    Duration: ("duration", {"low": "min"}),
+    Size: ("size", {"low": "min"}),
     Choice: ("choice", {"choices": "values"}),
     Zone: ("zone", {}),
     ScheduleText: ("schedule", {}),
     Command: ("command", {}),
-    Text: ("text", {"multiline": "lines", "most": "most"}),
-    SecretText: ("secret", {"secret": "redact", "text": "text"}),
+    String: ("text", {"multiline": "lines", "most": "max_length"}),
+    SecretString: ("secret", {"secret": "redacted", "text": "text"}),
     Template: ("template", {"variables": "variables", "json": "json", "text": "text"}),
-    ListOf: ("list", {"item": "item", "least": "least", "one": "one"}),
+    ListOf: ("list", {"item": "item", "least": "min_items", "one": "one"}),
     MapOf: ("map", {"item": "item", "name_rule": "name"}),
     Table: ("object", {"fields": "rows"}),
     Variants: ("variants", {"variants": "tables"}),
@@ -50,7 +54,7 @@ _FIELD_TYPES: Mapping[type[FieldType], tuple[str, Mapping[str, str]]] = {
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema of a whole config file. What takes more than one field (cycles, logs) it cannot tell."""
+    """The schema of a whole config file. It cannot express rules across fields (cycles, logs)."""
     schema = DOCUMENT.schema()
     names = {name: {"$ref": f"#/$defs/{name}"} for name in TASK.rows}
     task = {"type": "object", "properties": names, "required": TASK.required, "additionalProperties": False}
@@ -68,9 +72,9 @@ def json_schema() -> dict[str, Any]:
 def form_fields() -> list[dict[str, Any]]:
     """The fields of a task, in the order of the table.
 
-    A field has name, help, required, default, example, nullable, default_words, and its kind with rule, words and what
-    goes with that kind: choices; low, high; the item of a list or map; the fields of an object; those of each variant;
-    the variables of a template; multiline; secret, where the API shows a text as stars.
+    Each has name, help, required, default, example, nullable, default_words, and its type as `kind` with rule, words
+    and members that depend on it: choices; low, high; the item of a list or map; the fields of an object or of each
+    variant; the variables of a template; multiline; secret, if the API shows a text as stars.
     """
     return [_field(row) for row in TASK.rows.values()]
 
@@ -78,38 +82,42 @@ def form_fields() -> list[dict[str, Any]]:
 def _field(row: Field) -> dict[str, Any]:
     return {
         "name": row.name,
-        **_told(row.kind),
-        "help": {"en": row.help, "zh": row.help_zh},
+        **_type(row.type),
+        "help": _localized(row.help),
         "required": row.required,
         "default": row.default,
-        "default_words": row.default_words._asdict(),
+        "default_words": _localized(row.default_text),
         "example": row.example,
         "nullable": row.nullable,
     }
 
 
-def _told(kind: FieldType) -> dict[str, Any]:
+def _type(kind: FieldType) -> dict[str, Any]:
     if isinstance(kind, Shared):
-        return _told(kind.kind)
-    told: dict[str, Any] = {"kind": "", "rule": kind.rule._asdict(), "words": kind.words._asdict()}
+        return _type(kind.inner)
+    described: dict[str, Any] = {"kind": "", "rule": _localized(kind.rule), "words": _localized(kind.type_name)}
     if isinstance(kind, ListOf) and kind.item is TASK_ID:
-        return {**told, "kind": "task_ids"}
-    base = next(base for base in type(kind).__mro__ if base in _FIELD_TYPES)
-    told["kind"], attributes = _FIELD_TYPES[base]
-    for name, attribute in attributes.items():
-        told.update(_attribute(name, getattr(kind, attribute)))
-    return told
+        return {**described, "kind": "task_ids"}
+    base = next(base for base in type(kind).__mro__ if base in _FORM_TYPES)
+    described["kind"], members = _FORM_TYPES[base]
+    for name, attribute in members.items():
+        described.update(_member(name, getattr(kind, attribute)))
+    return described
 
 
-def _attribute(name: str, value: Any) -> dict[str, Any]:
-    if name == "text":  # what a secret or a template is like as a text
+def _member(name: str, value: Any) -> dict[str, Any]:
+    if name == "text":  # of a secret or a template: how its text is edited
         return {"multiline": value.lines}
     if name == "item":
-        return {name: _told(value)}
+        return {name: _type(value)}
     if name == "fields":
         return {name: [_field(row) for row in value.values()]}
     if name == "variants":
         return {name: {word: [_field(row) for row in table.rows.values()] for word, table in value.items()}}
     if name == "name_rule":
-        return {name: value.rule._asdict()}
+        return {name: _localized(value.rule)}
     return {name: list(value) if isinstance(value, (dict, tuple)) else value}
+
+
+def _localized(text: Optional[Text]) -> dict[str, str]:
+    return {language: render(text, language) if text else "" for language in LANGUAGES}

@@ -1,7 +1,7 @@
-"""Kinds of single values: what a field may hold, how it is read, how it is told.
+"""Types of single values: what a field may hold, how it is read and checked, and its JSON Schema.
 
-Each kind is a value of the field table. `rule` ends the sentence "expected ..."; `words` name the kind to people;
-`schema()` is its JSON Schema. Texts have a room of their own, `texts`.
+Each type is a value in the field table. `rule` completes the sentence "expected ..."; `type_name` names the type in
+the reference and in the page's form.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
-from minisched.model import LocalizedText, Secret
+from minisched.model import Secret, Text
 from minisched.timetable import DurationError, ScheduleError, ZoneError, load_zone, parse_duration, parse_schedule
 from minisched.timetable.durations import MAX_DURATION_S
-from minisched.timetable.durations import RULE as DURATION_RULE
 
-from .problems import ParseContext, ValidationError, objection, refusal, show
+from .problems import ParseContext, ValidationError, invalid, rejected, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,39 +27,44 @@ MIN_WAIT_S = 0.1  # of limits and delays: shorter ones would make a busy loop
 _DURATION = r"^(?=.)([0-9.]+d)?([0-9.]+h)?([0-9.]+m)?([0-9.]+s)?$"
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(B|KB|MB|GB|TB)")
 _UNITS = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
+_LINE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"  # no line ends: names go into logs and mail headers
+_LINES = r"[^\x00\ud800-\udfff]"
+_UNSTORABLE = re.compile(r"\x00|[\ud800-\udfff]")
 
 
 class FieldType(ABC):
-    """How one value is read."""
-
-    words = LocalizedText("", "")
+    """How one value is read. `rule` and `type_name` are made when they are asked for: a valid config needs neither."""
 
     @property
     @abstractmethod
-    def rule(self) -> LocalizedText:
-        """What is expected; in Chinese it begins with a Chinese character, for it follows one. It is made when a value
-        is refused, not with the table."""
+    def rule(self) -> Text:
+        """What is expected. Its Chinese starts with a Chinese character, because it follows one."""
+
+    @property
+    @abstractmethod
+    def type_name(self) -> Text:
+        """The type in few words."""
 
     @abstractmethod
     def read(self, value: Any, context: ParseContext, base: Any) -> Any:
         """The value as the engine uses it. Raises ValidationError.
 
-        base: what would hold if the field were absent; objects are laid over it, other kinds do not look at it.
+        base: the value that holds if the field is absent. Objects are merged into it; other types ignore it.
         """
 
     @abstractmethod
     def schema(self) -> dict[str, Any]:
-        """As JSON Schema 2020-12: never stricter than `read`, now and then less so."""
+        """As JSON Schema 2020-12: never stricter than `read`, sometimes more lenient."""
 
 
 class Bool(FieldType):
-    rule = LocalizedText("true or false", "布尔值 true 或 false")
-    words = LocalizedText("true or false", "true 或 false")
+    rule = Text("config.rule.bool")
+    type_name = Text("config.type.bool")
 
     def read(self, value: Any, context: ParseContext, base: Any) -> bool:
         if value is True or value is False:
             return value
-        raise refusal(value, self.rule)
+        raise invalid(value, self.rule)
 
     def schema(self) -> dict[str, Any]:
         return {"type": "boolean"}
@@ -68,52 +72,62 @@ class Bool(FieldType):
 
 class Integer(FieldType):
     def __init__(self, low: int, high: int) -> None:
-        self.low, self.high = low, high
-        words = LocalizedText(f"whole number, {low} to {high}", f"整数，{low} 至 {high}")
-        self.words = words if low < high else LocalizedText(f"`{low}`", f"`{low}`")
+        self.min, self.max = low, high
 
     @property
-    def rule(self) -> LocalizedText:
-        if self.low == self.high:
-            return LocalizedText(f"{self.low}", f"数字 {self.low}")
-        return LocalizedText(f"a whole number from {self.low} to {self.high}", f"整数，{self.low} 至 {self.high}")
+    def rule(self) -> Text:
+        return self._text("rule")
+
+    @property
+    def type_name(self) -> Text:
+        return self._text("type")
+
+    def _text(self, kind: str) -> Text:
+        if self.min == self.max:
+            return Text(f"config.{kind}.constant", value=self.min)
+        return Text(f"config.{kind}.integer", min=self.min, max=self.max)
 
     def read(self, value: Any, context: ParseContext, base: Any) -> int:
-        if type(value) is int and self.low <= value <= self.high:  # not isinstance: true is an int
+        if type(value) is int and self.min <= value <= self.max:  # not isinstance: True is an int
             return value
-        raise refusal(value, self.rule)
+        raise invalid(value, self.rule)
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+        return {"type": "integer", "minimum": self.min, "maximum": self.max}
 
 
 class Number(FieldType):
-    def __init__(self, low: float, high: float) -> None:
-        self.low, self.high = low, high
-        self.words = LocalizedText(f"number, {low} to {high}", f"数字，{low} 至 {high}")
+    def __init__(self, low: int, high: int) -> None:
+        self.min, self.max = low, high
 
     @property
-    def rule(self) -> LocalizedText:
-        return LocalizedText(f"a number from {self.low} to {self.high}", f"数字，{self.low} 至 {self.high}")
+    def rule(self) -> Text:
+        return Text("config.rule.number", min=self.min, max=self.max)
+
+    @property
+    def type_name(self) -> Text:
+        return Text("config.type.number", min=self.min, max=self.max)
 
     def read(self, value: Any, context: ParseContext, base: Any) -> float:
-        if type(value) in (int, float) and self.low <= value <= self.high:  # NaN is in no range
+        if type(value) in (int, float) and self.min <= value <= self.max:  # false for NaN
             return float(value)
-        raise refusal(value, self.rule)
+        raise invalid(value, self.rule)
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "number", "minimum": self.low, "maximum": self.high}
+        return {"type": "number", "minimum": self.min, "maximum": self.max}
 
 
 class Duration(FieldType):
-    """Seconds, at least `low`; none over 366 days: longer waits overflow the C library's (FAULTS, T7)."""
+    """Seconds, from `low` to MAX_DURATION_S."""
 
-    rule = DURATION_RULE
+    rule = Text("schedules.duration")
 
     def __init__(self, low: float = 0) -> None:
-        self.low = low
-        words = LocalizedText("duration", "时长")
-        self.words = words.then(LocalizedText(f", at least {low}s", f"，至少 {low}s")) if low else words
+        self.min = low
+
+    @property
+    def type_name(self) -> Text:
+        return Text("config.type.duration_min", min=self.min) if self.min else Text("config.type.duration")
 
     def read(self, value: Any, context: ParseContext, base: Any) -> float:
         key = ("duration", value) if isinstance(value, str) else None
@@ -122,102 +136,103 @@ class Duration(FieldType):
             try:
                 seconds = parse_duration(value)
             except DurationError as error:
-                raise refusal(value, error.rule) from None
+                raise invalid(value, error.rule) from None
             if key:
                 context.memo[key] = seconds
-        if seconds < self.low:
-            raise refusal(value, self.rule.then(LocalizedText(f", of at least {self.low}s", f"，至少 {self.low}s")))
+        if seconds < self.min:
+            raise invalid(value, Text("schedules.duration.min", min=self.min))
         return seconds
 
     def schema(self) -> dict[str, Any]:
-        number = {"type": "number", "minimum": self.low, "maximum": MAX_DURATION_S}
+        number = {"type": "number", "minimum": self.min, "maximum": MAX_DURATION_S}
         return {"anyOf": [number, {"type": "string", "pattern": _DURATION}]}
 
 
 class Size(FieldType):
-    """Bytes: a whole number, or text with a unit; a KB is 1024 bytes, as where memory and files are counted. At least
-    `low`; with `or_zero` also 0, for none."""
-
-    words = LocalizedText("size", "大小")
+    """Bytes: a whole number, or a text with a unit; a KB is 1024 bytes, as in the sizes of memory. At least `low`; with
+    `or_zero` also 0, for none."""
 
     def __init__(self, low: int, or_zero: bool = False) -> None:
-        self.low, self.or_zero = low, or_zero
-        self.least = f"{low // 2**20}MB" if low >= 2**20 else str(low)
-        if or_zero:
-            self.words = LocalizedText(f"size, at least {self.least}, or 0", f"大小，至少 {self.least}，或 0")
+        self.min, self.or_zero = low, or_zero
 
     @property
-    def rule(self) -> LocalizedText:
-        rule = LocalizedText(
-            f'a size such as 1048576 or "10MB", of at least {self.least}',
-            f'大小，如 1048576 或 "10MB"，至少 {self.least}',
-        )
-        return rule.then(LocalizedText(", or 0", "，或 0")) if self.or_zero else rule
+    def rule(self) -> Text:
+        return Text(f"config.rule.size{'_or_zero' * self.or_zero}", min=self._min_text)
+
+    @property
+    def type_name(self) -> Text:
+        return Text("config.type.size_or_zero", min=self._min_text) if self.or_zero else Text("config.type.size")
+
+    @property
+    def _min_text(self) -> str:
+        return f"{self.min // 2**20}MB" if self.min >= 2**20 else str(self.min)
 
     def read(self, value: Any, context: ParseContext, base: Any) -> int:
         size: Any = value
         if isinstance(value, str):
             found = _SIZE.fullmatch(value)
             size = int(float(found[1]) * _UNITS[found[2]]) if found else None
-        if type(size) is int and (self.low <= size <= MAX_SIZE or (self.or_zero and size == 0)):
+        if type(size) is int and (self.min <= size <= MAX_SIZE or (self.or_zero and size == 0)):
             return size
-        raise refusal(value, self.rule)
+        raise invalid(value, self.rule)
 
     def schema(self) -> dict[str, Any]:
-        number = {"type": "integer", "minimum": self.low, "maximum": MAX_SIZE}
+        number = {"type": "integer", "minimum": self.min, "maximum": MAX_SIZE}
         zero = [{"const": 0}] if self.or_zero else []
         return {"anyOf": [number, *zero, {"type": "string", "pattern": f"^{_SIZE.pattern}$"}]}
 
 
-def one_of(words: Iterable[str], last: str = ", ") -> LocalizedText:
-    """Which words may stand there. last: what stands before the last of several, in English."""
-    *most, end = (f'"{word}"' for word in words)
-    return LocalizedText(f"{', '.join(most)}{last if most else ''}{end}", f"以下之一：{'、'.join([*most, end])}")
-
-
 class Choice(FieldType):
-    """One of some words; an enum's members are read as such."""
+    """One of some words. An enum's members are read as such."""
 
     def __init__(self, *choices: Union[str, type[Enum]]) -> None:
         self.values: dict[str, Any] = {}
         for choice in choices:
             self.values.update({choice: choice} if isinstance(choice, str) else {str(word): word for word in choice})
-        values = " · ".join(f"`{word}`" for word in self.values)
-        self.words = LocalizedText(values, values)
 
     @property
-    def rule(self) -> LocalizedText:
-        return one_of(self.values, " or ")
+    def rule(self) -> Text:
+        return one_of(self.values)
+
+    @property
+    def type_name(self) -> Text:
+        return Text("config.type.choice", words=" · ".join(f"`{word}`" for word in self.values))
 
     def read(self, value: Any, context: ParseContext, base: Any) -> Any:
         if isinstance(value, str) and value in self.values:
             return self.values[value]
-        raise refusal(value, self.rule)
+        raise invalid(value, self.rule)
 
     def schema(self) -> dict[str, Any]:
         return {"enum": list(self.values)}
 
 
+def one_of(words: Iterable[str]) -> Text:
+    """`"a", "b" or "c"`."""
+    *first, last = (f'"{word}"' for word in words)
+    return Text("config.rule.choice", words=first, last=last) if first else Text("config.rule.single", word=last)
+
+
 class Zone(FieldType):
     """The name of a time zone that this machine knows. Each name is looked up once in a document."""
 
-    rule = LocalizedText('an IANA time zone name such as "Europe/Berlin"', '时区的 IANA 名称，如 "Europe/Berlin"')
-    words = LocalizedText("IANA time zone name", "IANA 时区名")
+    rule = Text("config.rule.zone")
+    type_name = Text("config.type.zone")
 
     def read(self, value: Any, context: ParseContext, base: Any) -> str:
         if not isinstance(value, str):
-            raise refusal(value, self.rule)
+            raise invalid(value, self.rule)
         key = ("zone", value)
         if key not in context.memo:
             try:
                 load_zone(value)
-            except ZoneError as error:  # remembered too: the look for a near name takes 70 ms
-                context.memo[key] = objection(error.words)
+            except ZoneError as error:  # cached too: finding a similar name takes 70 ms
+                context.memo[key] = error.text
             else:
                 context.memo[key] = value
-        found: Union[str, ValidationError] = context.memo[key]
-        if isinstance(found, ValidationError):
-            raise ValidationError(found.faults)
+        found: Union[str, Text] = context.memo[key]
+        if isinstance(found, Text):
+            raise rejected(found)
         return found
 
     def schema(self) -> dict[str, Any]:
@@ -227,21 +242,18 @@ class Zone(FieldType):
 class ScheduleText(FieldType):
     """The text of a schedule. Each text is parsed once in a document."""
 
-    rule = LocalizedText(
-        'a schedule such as "30 2 * * *", "@every 90s" or "@reboot"',
-        '时间表，如 "30 2 * * *"、"@every 90s" 或 "@reboot"',
-    )
-    words = LocalizedText("schedule", "时间表")
+    rule = Text("config.rule.schedule")
+    type_name = Text("config.type.schedule")
 
     def read(self, value: Any, context: ParseContext, base: Any) -> str:
         if not isinstance(value, str):
-            raise refusal(value, self.rule)
+            raise invalid(value, self.rule)
         key = ("schedule", value)
         if key not in context.memo:
             try:
                 parse_schedule(value)
             except ScheduleError as error:
-                raise objection(error.words) from None
+                raise rejected(error.text) from None
             context.memo[key] = value
         return context.memo[key]  # type: ignore[no-any-return]
 
@@ -249,148 +261,138 @@ class ScheduleText(FieldType):
         return {"type": "string", "minLength": 1, "maxLength": 1000}
 
 
-TEXT_WORDS = LocalizedText("text", "文本")
+class String(FieldType):
+    """A text of `min_length` to `max_length` characters, on one line unless `lines`; or one that matches `pattern`.
 
-_LINE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"  # no line end: names go into logs and mail headers
-_LINES = r"[^\x00\ud800-\udfff]"
-_STRANGE = re.compile(r"\x00|[\ud800-\udfff]")
-
-
-class Text(FieldType):
-    """A text: of one line if not `lines`; of `least` to `most` characters; with `pattern`, only what matches it."""
+    name: of the rule in the catalogue, `config.rule.<name>`; type_name: likewise.
+    shared: equal texts become one object, for texts that occur in many tasks.
+    """
 
     def __init__(
         self,
-        rule: Optional[LocalizedText] = None,
-        words: LocalizedText = TEXT_WORDS,
-        pattern: Optional[str] = None,
+        name: str = "",
+        pattern: str = "",
+        type_name: str = "text",
         lines: bool = False,
-        least: int = 0,
-        most: int = 4096,
+        min_length: int = 0,
+        max_length: int = 4096,
+        shared: bool = False,
     ) -> None:
-        self.words, self.pattern, self.least, self.most = words, pattern, least, most
-        self.lines = lines
-        self._rule = rule
+        self.name, self.pattern, self.lines, self.shared = name, pattern, lines, shared
+        self.min_length, self.max_length = min_length, max_length
+        self._type_name = type_name
 
     @property
-    def rule(self) -> LocalizedText:
-        if self._rule:
-            return self._rule
-        span = LocalizedText(f"{self.least} to", f"{self.least} 至") if self.least else LocalizedText("at most", "最多")
-        return LocalizedText(
-            f"a text of {span.en} {self.most} characters{'' if self.lines else ' on one line'}",
-            f"{'' if self.lines else '单行'}文本，{span.zh} {self.most} 个字符",
-        )
+    def rule(self) -> Text:
+        if self.name:
+            return Text(f"config.rule.{self.name}")
+        code = f"config.rule.{'text' if self.lines else 'line'}{'_min' * bool(self.min_length)}"
+        return Text(code, min=self.min_length, max=self.max_length)
+
+    @property
+    def type_name(self) -> Text:
+        return Text(f"config.type.{self._type_name}")
 
     @cached_property
     def _match(self) -> Callable[[str], object]:
-        """Compiled by the first text that is read: most of the table's patterns meet none, and each takes 0.2 ms."""
-        pattern = self.pattern or f"{_LINES if self.lines else _LINE}{{{self.least},{self.most}}}"
+        """Compiled for the first text: most patterns of the table are never used, and each takes 0.2 ms."""
+        pattern = self.pattern or f"{_LINES if self.lines else _LINE}{{{self.min_length},{self.max_length}}}"
         return re.compile(pattern).fullmatch
 
     def read(self, value: Any, context: ParseContext, base: Any) -> str:
         if isinstance(value, str) and self._match(value):
-            return value
-        raise refusal(value, self.rule_for(value) or self.rule)
+            return context.memo.setdefault(value, value) if self.shared else value
+        raise invalid(value, self.rule_for(value) or self.rule)
 
-    def rule_for(self, value: Any) -> Optional[LocalizedText]:
-        """The rule that is broken by what no text may hold: what cannot be passed on, stored or sent."""
-        if isinstance(value, str) and _STRANGE.search(value):
-            if "\0" in value:
-                return LocalizedText("a text without a NUL character", "不含 NUL 字符的文本")
-            return LocalizedText("a text without half a surrogate pair", "不含半个代理对的文本")
+    def rule_for(self, value: Any) -> Optional[Text]:
+        """The rule against characters that cannot be passed on, stored or sent, if the value breaks that one."""
+        if isinstance(value, str) and _UNSTORABLE.search(value):
+            return Text("config.rule.no_nul" if "\0" in value else "config.rule.no_surrogate")
         return None
 
     def schema(self) -> dict[str, Any]:
         if self.pattern:
             return {"type": "string", "pattern": f"^(?:{self.pattern})$"}
-        return {"type": "string", "maxLength": self.most, **({"minLength": self.least} if self.least else {})}
+        return {
+            "type": "string",
+            "maxLength": self.max_length,
+            **({"minLength": self.min_length} if self.min_length else {}),
+        }
 
 
-class Name(Text):
-    """A text that occurs again and again: equal ones become one object."""
-
-    def read(self, value: Any, context: ParseContext, base: Any) -> str:
-        if isinstance(value, str) and self._match(value):
-            return context.memo.setdefault(value, value)  # type: ignore[no-any-return]
-        return super().read(value, context, base)  # it says what is wrong
-
-
-class SecretText(FieldType):
+class SecretString(FieldType):
     """A text, or where to find it: {"from_env": "NAME"} or {"from_file": "path"}.
 
-    plain: a text stays a text, for values that are a secret only where the config says so (environment variables).
-    redact: a text is shown as stars, by the API and in problems; if it is not said, that of what is not plain.
+    plain: a text is read as `str`, not as a `Secret`: for values that may be a secret (environment variables).
+    redacted: a text is shown as stars, in the API and in errors; by default unless `plain`.
     """
 
     def __init__(
-        self,
-        text: Text,
-        words: LocalizedText = TEXT_WORDS,
-        plain: bool = False,
-        redact: Optional[bool] = None,
+        self, text: String, type_name: str = "text", plain: bool = False, redacted: Optional[bool] = None
     ) -> None:
         self.text, self.plain = text, plain
-        self.redact = not plain if redact is None else redact
-        self.words = words.then(LocalizedText(", or a secret's place", "，或密文的位置"))
+        self.redacted = not plain if redacted is None else redacted
+        self._type_name = type_name
 
     @property
-    def rule(self) -> LocalizedText:
-        places = LocalizedText(
-            ', or {"from_env": "NAME"} or {"from_file": "path"}', '，或 {"from_env": "NAME"} 或 {"from_file": "path"}'
-        )
-        return self.text.rule.then(places)
+    def rule(self) -> Text:
+        return Text("config.rule.secret", rule=self.text.rule)
+
+    @property
+    def type_name(self) -> Text:
+        return Text("config.type.secret", type=Text(f"config.type.{self._type_name}"))
 
     def read(self, value: Any, context: ParseContext, base: Any) -> Union[str, Secret]:
         if isinstance(value, dict):
-            return self._place(value)
+            return self._read_source(value)
         try:
             text = self.text.read(value, context, base)
         except ValidationError:
             rule = self.text.rule_for(value) or self.rule
-            raise refusal(value, rule, hidden=self.redact) from None
+            raise invalid(value, rule, hidden=self.redacted) from None
         return text if self.plain else Secret("text", text)
 
-    def _place(self, value: Mapping[str, Any]) -> Secret:
+    def _read_source(self, value: Mapping[str, Any]) -> Secret:
         if len(value) == 1:
             (source, name), *_ = value.items()
-            if source in PLACES:
+            if source in SECRET_SOURCES:
                 try:
-                    return Secret(source, PLACES[source].read(name, ParseContext(), None))
-                except ValidationError as wrong:
-                    raise ValidationError([fault.inside(source) for fault in wrong.faults]) from None
-        raise refusal(value, self.rule, hidden=self.redact)
+                    return Secret(source, SECRET_SOURCES[source].read(name, ParseContext(), None))
+                except ValidationError as error:
+                    raise ValidationError(each.inside(source) for each in error.errors) from None
+        raise invalid(value, self.rule, hidden=self.redacted)
 
     def schema(self) -> dict[str, Any]:
-        places = [
-            {"type": "object", "properties": {name: kind.schema()}, "required": [name], "additionalProperties": False}
-            for name, kind in PLACES.items()
+        sources = [
+            {"type": "object", "properties": {name: each.schema()}, "required": [name], "additionalProperties": False}
+            for name, each in SECRET_SOURCES.items()
         ]
-        return {"anyOf": [self.text.schema(), *places]}
+        return {"anyOf": [self.text.schema(), *sources]}
 
 
 class Template(FieldType):
     """A text with `{{ variable }}` in it; with `json`, also an object whose texts are templates."""
 
     def __init__(self, variables: tuple[str, ...], lines: bool = True, json: bool = False) -> None:
-        self.text = Text(lines=lines, most=65536)
+        self.text = String(lines=lines, max_length=65536)
         self.variables, self.json = variables, json
-        words = LocalizedText("template", "模板")
-        self.words = words.then(LocalizedText(", or an object of templates", "，或由模板组成的对象")) if json else words
 
     @property
-    def rule(self) -> LocalizedText:
-        of_templates = LocalizedText(", or an object whose texts are templates", "，或其中文本均为模板的对象")
-        return self.text.rule.then(of_templates) if self.json else self.text.rule
+    def rule(self) -> Text:
+        return Text("config.rule.template_object", rule=self.text.rule) if self.json else self.text.rule
+
+    @property
+    def type_name(self) -> Text:
+        return Text("config.type.template_object" if self.json else "config.type.template")
 
     def read(self, value: Any, context: ParseContext, base: Any) -> Any:
         if not isinstance(value, dict) or not self.json:
             try:
                 self._check(value, context)
-            except ValidationError as wrong:
-                raise (wrong if isinstance(value, str) else refusal(value, self.rule)) from None
+            except ValidationError as error:
+                raise (error if isinstance(value, str) else invalid(value, self.rule)) from None
             return value
-        inside: list[Any] = [value]  # a stack of our own: how deep it goes is no matter of this kind
+        inside: list[Any] = [value]  # a stack, not recursion: a template may be nested deeply
         while inside:
             item = inside.pop()
             if isinstance(item, dict):
@@ -406,16 +408,15 @@ class Template(FieldType):
     def _check(self, value: Any, context: ParseContext) -> None:
         for name in _variables(self.text.read(value, context, None)):
             if name not in self.variables:
-                unknown = LocalizedText(f"unknown template variable {show(name)}", f"未知模板变量 {show(name)}")
-                raise objection(unknown.then(context.hint_or_all(name, self.variables)))
+                hint = context.hint(name, self.variables)
+                raise rejected(Text("config.unknown_variable", name=show(name), hint=hint))
 
     def schema(self) -> dict[str, Any]:
         return {"type": ["string", "object"]} if self.json else {"type": "string"}
 
 
 def _variables(text: str) -> Iterator[str]:
-    """What stands in `{{ }}`. By no pattern: each `{{` without its end would be one more way through all that follows,
-    and so would each blank."""
+    """The names in `{{ }}`. Not a regular expression: with many unclosed `{{` its time would grow with their square."""
     start = text.find("{{")
     while start >= 0:
         end = text.find("}}", start + 2)
@@ -425,12 +426,6 @@ def _variables(text: str) -> Iterator[str]:
         start = text.find("{{", end + 2)
 
 
-ENV_NAME = Text(
-    LocalizedText('the name of an environment variable: letters, digits and "_"', '环境变量名：字母、数字和 "_"'),
-    LocalizedText("name", "名称"),
-    "[A-Za-z_][A-Za-z0-9_]{0,255}",
-)
-PATH = Text(
-    LocalizedText("a path without control characters", "不含控制字符的路径"), LocalizedText("path", "路径"), least=1
-)
-PLACES = {"from_env": ENV_NAME, "from_file": PATH}
+ENV_NAME = String("env_name", "[A-Za-z_][A-Za-z0-9_]{0,255}", "name")
+PATH = String("path", type_name="path", min_length=1)
+SECRET_SOURCES = {"from_env": ENV_NAME, "from_file": PATH}

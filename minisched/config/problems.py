@@ -1,87 +1,66 @@
-"""What is wrong in a value, and what one context of a document carries along."""
+"""Errors in values, and what is shared while one document is read."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
-from minisched.model import LocalizedText, Problem
+from minisched.model import FieldError, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable
+    from collections.abc import Collection, Hashable, Iterable
 
-SHOWN = 60  # characters of a value in a message
-STARS = "***"  # stands for a value that is never shown
-
-
-class Fault(NamedTuple):
-    """One thing wrong at `path` inside a value; `words` say what the value there "is", or are a sentence."""
-
-    path: str
-    words: LocalizedText
-    sentence: bool = False
-
-    def inside(self, place: str) -> Fault:
-        """The same fault, seen from the value that holds this one under `place` ("name" or "[2]")."""
-        dot = "." if self.path and not self.path.startswith("[") else ""
-        return self._replace(path=f"{place}{dot}{self.path}")
-
-    def problem(self, owner: str, file: str) -> Problem:
-        """The fault as users see it. owner: as in `tasks[2] (nightly_backup):`, or "" for the whole file."""
-        if not self.path:
-            place = owner if self.sentence else owner.rstrip(":")
-        else:
-            place = f"{owner} {self.path}{':' if self.sentence else ''}".lstrip()
-        return Problem(place, self.words, file, self.path)
+MAX_SHOWN = 60  # characters of a value in a message
+STARS = "***"  # in place of a secret
 
 
 class ValidationError(ValueError):
-    """A value was refused, for all of `faults`."""
+    """A value was refused, for all of `errors`."""
 
-    def __init__(self, faults: list[Fault]) -> None:
-        super().__init__(faults)
-        self.faults = faults
-
-
-def refusal(value: Any, rule: LocalizedText, hidden: bool = False) -> ValidationError:
-    """The value is not what the rule expects; a hidden one is shown as stars."""
-    return ValidationError([Fault("", refused(STARS if hidden else show(value), expected(rule)))])
+    def __init__(self, errors: Iterable[FieldError]) -> None:
+        self.errors = list(errors)
+        super().__init__(self.errors)
 
 
-def refused(shown: str, why: LocalizedText) -> LocalizedText:
-    """What a value is, as it is shown, and why it may not be that."""
-    return LocalizedText(f"is {shown}; {why.en}", f"值为 {shown}；{why.zh}")
+def invalid(value: Any, rule: Text, hidden: bool = False) -> ValidationError:
+    """The value does not follow the rule. hidden: show stars in place of the value."""
+    return ValidationError([FieldError("", is_but(STARS if hidden else show(value), expected(rule)))])
 
 
-def expected(rule: LocalizedText) -> LocalizedText:
-    return LocalizedText(f"expected {rule.en}", f"应为{rule.zh}")
+def rejected(text: Text) -> ValidationError:
+    """An error in the value whose text is a sentence of its own."""
+    return ValidationError([FieldError("", text, sentence=True)])
 
 
-def missing(why: LocalizedText) -> LocalizedText:
-    """Of a field that is not there."""
-    return LocalizedText(f"is missing; {why.en}", f"缺少此项；{why.zh}")
+def is_but(shown: str, why: Text) -> Text:
+    """What the value is, and why it cannot be that."""
+    return Text("config.is", value=shown, why=why)
 
 
-def objection(sentence: LocalizedText) -> ValidationError:
-    """Something about the value that is not told by showing it."""
-    return ValidationError([Fault("", sentence, sentence=True)])
+def expected(rule: Text) -> Text:
+    return Text("config.expected", rule=rule)
+
+
+def missing(why: Text) -> Text:
+    return Text("config.missing", why=why)
 
 
 def show(value: Any) -> str:
-    """A value as JSON, short and printable. What is in a list or an object is not shown: it may be a secret."""
+    """A value as JSON, short and printable. Items of lists and objects are not shown: they may be secrets."""
     if isinstance(value, (list, dict)) and value:
         return "[...]" if isinstance(value, list) else "{...}"
     try:
-        text = json.dumps(value[: 2 * SHOWN] if isinstance(value, str) else value, ensure_ascii=False)
-    except (TypeError, ValueError):  # no JSON value, or an integer of more digits than Python likes to write
+        text = json.dumps(value[: 2 * MAX_SHOWN] if isinstance(value, str) else value, ensure_ascii=False)
+    except (TypeError, ValueError):  # not a JSON value, or an integer of more digits than Python converts
         text = f"of type {type(value).__name__}"
-    if len(text) > SHOWN:
-        text = text[: SHOWN - 3] + "..."
+    if len(text) > MAX_SHOWN:
+        text = text[: MAX_SHOWN - 3] + "..."
     return printable(text)
 
 
 def printable(text: str) -> str:
-    """The text with what a terminal or a reader could be fooled by (controls, bidi, surrogates) as escapes."""
+    """The text with control and bidirectional characters and surrogates as escapes: they could mislead a reader or a
+    terminal."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
@@ -90,28 +69,26 @@ def printable(text: str) -> str:
 class ParseContext:
     """What the fields of one document share while it is read.
 
-    Equal values become one object: ten thousand tasks then cost little more than what tells them apart.
+    `memo` makes equal values one object, so that ten thousand tasks cost little more memory than their differences.
     """
 
-    # difflib takes some 5 us a comparison: a file full of nonsense still is answered within a second or two.
-    COMPARISONS = 100_000
+    # difflib takes some 5 us a comparison. The limit keeps a file full of unknown words below about a second.
+    MAX_COMPARISONS = 100_000
 
     def __init__(self) -> None:
         self.memo: dict[Hashable, Any] = {}
-        self._comparisons = self.COMPARISONS
+        self._comparisons_left = self.MAX_COMPARISONS
 
-    def hint(self, word: str, known: Collection[str]) -> Optional[LocalizedText]:
-        """`; did you mean "x"?`, or None where no known word is near."""
-        self._comparisons -= len(known)
-        if self._comparisons < 0 or len(word) > SHOWN:
+    def near(self, word: str, known: Collection[str]) -> Optional[Text]:
+        """`did you mean "x"?`, or None if no known word is similar."""
+        self._comparisons_left -= len(known)
+        if self._comparisons_left < 0 or len(word) > MAX_SHOWN:
             return None
-        from difflib import get_close_matches  # 3 ms that a right config does without
+        from difflib import get_close_matches  # 3 ms, which a valid config does not need
 
         near = get_close_matches(word, known, n=1)
-        return LocalizedText(f'; did you mean "{near[0]}"?', f'；是否指 "{near[0]}"？') if near else None
+        return Text("config.did_you_mean", word=near[0]) if near else None
 
-    def hint_or_all(self, word: str, known: Collection[str]) -> LocalizedText:
-        """`; did you mean "x"?`, or all known words where none is near."""
-        return self.hint(word, known) or LocalizedText(
-            f"; known are {', '.join(known)}", f"；已知的有 {'、'.join(known)}"
-        )
+    def hint(self, word: str, known: Collection[str]) -> Text:
+        """`did you mean "x"?`, or all known words if none is similar."""
+        return self.near(word, known) or Text("config.known", words=list(known))

@@ -1,6 +1,6 @@
-"""Secrets on their way out and back in: shown as stars, kept where the stars come back. The field table says which.
+"""Secrets leave and enter the API as stars: values are redacted, and `***` is restored from the current config.
 
-What is a place of a secret ({"from_env": "NAME"}) is shown: it is no secret itself.
+The field table says which fields are secret. The source of a secret ({"from_env": "NAME"}) is shown.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from minisched.model import LocalizedText, Secret, Task
+from minisched.model import FieldError, Secret, Task, Text
 
 from .containers import ListOf, MapOf, Shared, Table, Variants
-from .field_types import SecretText
-from .problems import STARS, Fault, expected
+from .field_types import SecretString
+from .problems import STARS, expected
 from .task_fields import TASK
 
 if TYPE_CHECKING:
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
     from .field_types import FieldType
 
-OWN_PREFIX = "MINISCHED_"
+OWN_PREFIX = "MINISCHED_"  # of environment variables that minisched sets
 
-_NOTHING = object()  # there is no value of before
-_MOVED = object()  # there is one, but it would now go to another address
-_ADDRESS = "url"  # where the secrets that stand beside it are sent
+_ABSENT = object()  # the current config has no such value
+_MOVED = object()  # it has one, but the new value would be sent to another address
+_ADDRESS = "url"  # where the secrets beside it are sent
 
 
 def redact(value: Any, kind: FieldType = TASK) -> Any:
-    """A right value as the file has it (of a task, if no other kind is given) with its secrets as stars."""
+    """A valid value as in the file (a task unless `kind` says otherwise), with its secrets as stars."""
     if isinstance(kind, Shared):
-        return redact(value, kind.kind)
-    if isinstance(kind, SecretText):
-        return STARS if kind.redact and isinstance(value, str) else value
+        return redact(value, kind.inner)
+    if isinstance(kind, SecretString):
+        return STARS if kind.redacted and isinstance(value, str) else value
     if isinstance(value, dict):
         return {name: redact(each, inner) for name, each, inner in _members(kind, value)}
     if isinstance(value, list) and isinstance(kind, ListOf):
@@ -43,118 +43,116 @@ def redact(value: Any, kind: FieldType = TASK) -> Any:
     return value
 
 
-def restore(value: Any, before: Any, defaults: Any = None) -> tuple[Any, list[Fault]]:
-    """A task as it came back, with the secrets of the task of before where it has stars; and where there is none to
-    keep, or it cannot be told which. defaults: the file's, whose values hold where the task of before has none."""
-    faults: list[Fault] = []
-    old = {**(defaults or {}), **(before or {})}
-    return _restored(TASK, value, old, "", faults), faults
+def restore(value: Any, current: Any, defaults: Any = None) -> tuple[Any, list[FieldError]]:
+    """A task from the API, with each `***` replaced by the value in `current`, the task in the config file.
+
+    defaults: the file's, for what the current task does not set. Returns the task, and an error for each `***` that has
+    no counterpart or more than one.
+    """
+    errors: list[FieldError] = []
+    old = {**(defaults or {}), **(current or {})}
+    return _restored(TASK, value, old, "", errors), errors
 
 
-def shown(value: Any, kind: FieldType = TASK) -> Any:
-    """A value as the engine uses it (a `Task`, if no other kind is given) as JSON, with its secrets as stars: every
-    field, with its default; durations in seconds, sizes in bytes."""
+def serialize(value: Any, kind: FieldType = TASK) -> Any:
+    """A value as the engine uses it (a `Task` unless `kind` says otherwise) as JSON, with its secrets as stars: all
+    fields with their defaults, durations in seconds, sizes in bytes."""
     if isinstance(kind, Shared):
-        return shown(value, kind.kind)
+        return serialize(value, kind.inner)
     if isinstance(value, Secret):
         return STARS if value.source == "text" else {value.source: value.place}
-    if isinstance(kind, SecretText) and kind.redact and value is not None:
+    if isinstance(kind, SecretString) and kind.redacted and value is not None:
         return STARS
     if value is None:
         return None
     if isinstance(kind, Variants):
-        return {"type": value.type, **shown(value.options, kind.tables[value.type])}
+        return {"type": value.type, **serialize(value.options, kind.tables[value.type])}
     if isinstance(kind, Table):
         fields = value if isinstance(value, Mapping) else value._asdict()
-        return {row.name: shown(fields[row.attribute or row.name], row.kind) for row in kind.rows.values()}
+        return {row.name: serialize(fields[row.attribute or row.name], row.type) for row in kind.rows.values()}
     if isinstance(kind, MapOf):
-        return {name: shown(each, kind.item) for name, each in value.items()}
+        return {name: serialize(each, kind.item) for name, each in value.items()}
     if isinstance(kind, ListOf):
-        return [shown(each, kind.item) for each in value]
+        return [serialize(each, kind.item) for each in value]
     if isinstance(value, Enum):
         return value.value
     return list(value) if isinstance(value, tuple) else value
 
 
 def effective_task(task: Task) -> dict[str, Any]:
-    """All fields of a task that is in force."""
-    fields: dict[str, Any] = shown(task)
+    """All fields of a task as the engine uses it."""
+    fields: dict[str, Any] = serialize(task)
     return fields
 
 
 def _members(kind: FieldType, value: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """The members of an object, each with its kind; None: nothing is known of it."""
+    """The members of an object: name, value and type; None as type of an unknown field."""
     if isinstance(kind, MapOf):
         return [(name, each, kind.item) for name, each in value.items()]
     table = kind
     if isinstance(kind, Variants):
         table = kind.tables.get(str(value.get("type")), kind)
     rows = table.rows if isinstance(table, Table) else {}
-    return [(name, each, rows[name].kind if name in rows else None) for name, each in value.items()]
+    return [(name, each, rows[name].type if name in rows else None) for name, each in value.items()]
 
 
-def _restored(kind: Any, value: Any, old: Any, path: str, faults: list[Fault]) -> Any:
+def _restored(kind: Any, value: Any, old: Any, path: str, errors: list[FieldError]) -> Any:
     if isinstance(kind, Shared):
-        return _restored(kind.kind, value, old, path, faults)
-    if isinstance(kind, SecretText):
-        if not kind.redact or value != STARS:
+        return _restored(kind.inner, value, old, path, errors)
+    if isinstance(kind, SecretString):
+        if not kind.redacted or value != STARS:
             return value
-        if old is _NOTHING or old is _MOVED or old is None:
-            faults.append(Fault(path, _not_kept(old is _MOVED, expected(kind.rule))))
-        return value if old is _NOTHING or old is _MOVED else old
+        if old is _ABSENT or old is _MOVED or old is None:
+            code = "config.secret.moved" if old is _MOVED else "config.secret.absent"
+            text = Text(code, stars=STARS, field=_ADDRESS, rule=expected(kind.rule))
+            errors.append(FieldError(path, text))
+        return value if old is _ABSENT or old is _MOVED else old
     if isinstance(value, dict):
-        before = old if isinstance(old, dict) else {}
-        absent = old if old is _MOVED else _NOTHING
+        current = old if isinstance(old, dict) else {}
+        absent = old if old is _MOVED else _ABSENT
         if isinstance(kind, Variants):
-            if before.get("type") != value.get("type"):
-                before = {}
-            elif _ADDRESS in before and value.get(_ADDRESS) not in (STARS, before[_ADDRESS]):
-                before, absent = {}, _MOVED
+            if current.get("type") != value.get("type"):
+                current = {}
+            elif _ADDRESS in current and value.get(_ADDRESS) not in (STARS, current[_ADDRESS]):
+                current, absent = {}, _MOVED
         return {
-            name: _restored(inner, each, before.get(name, absent), f"{path}.{name}".lstrip("."), faults)
+            name: _restored(inner, each, current.get(name, absent), f"{path}.{name}".lstrip("."), errors)
             for name, each, inner in _members(kind, value)
         }
     if isinstance(value, list) and isinstance(kind, ListOf):
         pairs = _paired(kind.item, value, old if isinstance(old, list) else [])
         return [
-            _restored(kind.item, each, pairs[index], f"{path}[{index}]", faults) for index, each in enumerate(value)
+            _restored(kind.item, each, pairs[index], f"{path}[{index}]", errors) for index, each in enumerate(value)
         ]
     return value
 
 
-def _not_kept(moved: bool, rule: LocalizedText) -> LocalizedText:
-    why = LocalizedText("there is no value to keep", "没有可保留的原值")
-    if moved:
-        why = LocalizedText(f"its {_ADDRESS} is another one: give it anew", f"其 {_ADDRESS} 已更改，须重新填写")
-    return LocalizedText(f'is "{STARS}", and {why.en}; {rule.en}', f'值为 "{STARS}"，但{why.zh}；{rule.zh}')
+def _paired(kind: FieldType, values: Sequence[Any], current: Sequence[Any]) -> list[Any]:
+    """For each item of a list its counterpart in the current list, or _ABSENT.
 
-
-def _paired(kind: FieldType, values: Sequence[Any], before: Sequence[Any]) -> list[Any]:
-    """For each item of a list the item of before that it is, or _NOTHING. A secret must never reach another's place:
-    where it could be either of two, it is none.
-
-    First those that came back as they were shown, then those of the same name. What then is left is a pair only where
-    it is one of each: the place in the list says nothing, as one may have been removed and another one added.
+    A secret must never get into another item: if two counterparts are possible, there is none. First come items that
+    are unchanged, then those with the same name. One item that is left is paired with the one that is left there; the
+    position in the list proves nothing, because one item may have been removed and another added.
     """
-    found: list[Any] = [_NOTHING] * len(values)
-    shown_before = [redact(item, kind) for item in before]
-    free = set(range(len(before)))
+    found: list[Any] = [_ABSENT] * len(values)
+    redacted = [redact(item, kind) for item in current]
+    free = set(range(len(current)))
     for index, value in enumerate(values):
-        same = [at for at in sorted(free) if shown_before[at] == value]
-        alike = [before[at] for at in range(len(before)) if shown_before[at] == value]
+        same = [at for at in sorted(free) if redacted[at] == value]
+        alike = [current[at] for at in range(len(current)) if redacted[at] == value]
         if same and (values.count(value) == len(alike) or all(one == alike[0] for one in alike)):
-            found[index] = before[same[0]]
+            found[index] = current[same[0]]
             free.discard(same[0])
     for index, value in enumerate(values):
-        if found[index] is _NOTHING:
+        if found[index] is _ABSENT:
             name = _name(value)
-            named = [at for at in sorted(free) if name is not None and _name(before[at]) == name]
+            named = [at for at in sorted(free) if name is not None and _name(current[at]) == name]
             if len(named) == 1:
-                found[index] = before[named[0]]
+                found[index] = current[named[0]]
                 free.discard(named[0])
-    left = [index for index, one in enumerate(found) if one is _NOTHING]
+    left = [index for index, one in enumerate(found) if one is _ABSENT]
     if len(left) == len(free) == 1:
-        found[left[0]] = before[free.pop()]
+        found[left[0]] = current[free.pop()]
     return found
 
 
@@ -163,11 +161,11 @@ def _name(value: Any) -> Any:
 
 
 def base_environment(environ: Mapping[str, str], config: Config) -> dict[str, str]:
-    """What every task and command gets of the engine's environment.
+    """The part of the engine's environment that every task and command gets.
 
-    Without the variables that the config reads secrets from: only the task that names one gets it. Without
-    `MINISCHED_*`: a task has those of its own run, not of a task that started this engine. Without `TASK_LOG`: a script
-    that finds it would write to that file, while its output is captured anyway.
+    Without variables that the config reads secrets from: only a task that names one gets it. Without `MINISCHED_*`: a
+    task gets those of its own run, not those of a task that started this engine. Without `TASK_LOG`: a script that
+    finds it would write to that file, although its output is captured.
     """
     names = {"TASK_LOG", *_variables(config.settings.smtp and config.settings.smtp.password)}
     for task in config.tasks.values():
@@ -179,7 +177,7 @@ def base_environment(environ: Mapping[str, str], config: Config) -> dict[str, st
 
 
 def _variables(value: Any) -> Iterator[str]:
-    """The environment variables that the secrets in a checked value come from, at any depth."""
+    """The environment variables that the secrets in a value come from, at any depth."""
     if isinstance(value, Secret):
         if value.source == "from_env":
             yield value.place

@@ -12,7 +12,8 @@ from itertools import accumulate
 from math import isinf
 from typing import Any, NamedTuple, Optional, Union
 
-from minisched.model import LocalizedText, Problem, Text
+from minisched.model import FieldError, Text
+from minisched.model.task import CONFIG_FILE
 
 from .problems import printable, show
 
@@ -272,17 +273,9 @@ def _text_fault(word: str) -> Optional[Text]:
     return Text("config.json.bad_character") if _UNSTORABLE.search(text) else None
 
 
-def parse_json(data: bytes, *, file: str = "tasks/config.json") -> tuple[Any, list[Problem]]:
-    """`parse`, with the errors as problems of the config."""
-    from minisched.catalogue import CHINESE, render
-
+def parse_json(data: bytes, *, file: str = CONFIG_FILE) -> tuple[Any, list[FieldError]]:
+    """`parse`, with the errors as those of a config file."""
     document, errors = parse(data)
-    problems = []
-    for error in errors:
-        words = LocalizedText(render(error.text), render(error.text, CHINESE))
-        place = Text("config.json.place", line=error.line, column=error.column)
-        if error.line:
-            problems.append(Problem(render(place), words, file, place_zh=render(place, CHINESE)))
-        else:
-            problems.append(Problem(error.path, words, file, error.path))
-    return document, problems
+    return document, [
+        FieldError(error.path, error.text, file=file, line=error.line, column=error.column) for error in errors
+    ]

@@ -1,6 +1,6 @@
-"""A whole config: every problem of a file at once, or the `Config` of it.
+"""A whole config: all errors of a file at once, or the `Config` of it.
 
-Each field by its row of the table, then what no single field can tell: ids, dependencies and cycles, logs.
+First each field by its row of the table, then the rules across fields: ids, dependencies and cycles, logs, mail.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ import os.path
 import re
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from minisched.model import Config, LocalizedText, Problem, Task
+from minisched.model import Config, FieldError, Task, Text
+from minisched.model.task import CONFIG_FILE
 from minisched.timetable import local_zone_name
 
 from .containers import Field, ListOf, Table
-from .field_types import Integer, Text
-from .problems import Fault, ParseContext, refusal, refused, show
+from .field_types import Integer, String
+from .problems import ParseContext, invalid, is_but, show
 from .settings_fields import SETTINGS
 from .strict_json import parse_json
 from .task_fields import DEFAULTS, TASK
@@ -24,66 +25,54 @@ if TYPE_CHECKING:
 
     from minisched.model import NotifyRule, SmtpSettings
 
-CONFIG_FILE = "tasks/config.json"
 ENGINE_LOG = "minisched.log"
-MAX_CYCLE_NAMES = 20  # names of a cycle that are told
+MAX_CYCLE_NAMES = 20  # names of a cycle that are shown
+MAX_CYCLES = 20  # cycles that are reported: tasks that all depend on each other form one for every pair
 
-OUTSIDE_LOGS = LocalizedText(
-    'expected a file inside logs/, such as "backup/nightly.log", or an absolute path',
-    '应为 logs/ 内的文件，如 "backup/nightly.log"，或绝对路径',
-)
-IN_KEPT_FOLDER = LocalizedText(
-    "lies in tasks/ or var/ of the home; expected a path in logs/ or outside the home",
-    "位于主目录的 tasks/ 或 var/ 内；应为 logs/ 内或主目录之外的路径",
-)
-
-MAX_CYCLES = 20  # tasks that all depend on each other make one of every pair; twenty are enough to begin with
-
-# As the logs are rotated: `a.log.2026-11-23`, and `.1`, `.2` of the same day.
+# Rotated logs: `a.log.2026-11-23`, and `.1`, `.2` of the same day.
 _ROTATED = re.compile(r"(.+)\.[0-9]{4}-[0-9]{2}-[0-9]{2}(?:\.[0-9]+)?")
 
 
 def parse_config(
     data: bytes, *, file: str = CONFIG_FILE, home: Optional[str] = None
-) -> tuple[Optional[Config], list[Problem]]:
-    """The config of a file's bytes and no problem, or None and all problems, as far as they can be known at once.
+) -> tuple[Optional[Config], list[FieldError]]:
+    """The config of a file's bytes and no error, or None and all errors that can be found at once.
 
-    home: absolute path; with it, absolute and relative paths of logs are known to be the same file.
+    home: absolute path; with it, absolute and relative paths of the same log are recognized.
     """
-    document, problems = parse_json(data, file=file)
-    if document is None and problems:
-        return None, problems
+    document, errors = parse_json(data, file=file)
+    if document is None and errors:
+        return None, errors
     config, found = _read(document, file, home, _drain)
-    return (None if problems else config), problems + found
+    return (None if errors else config), errors + found
 
 
 def parse_document(
     document: Any, *, file: str = CONFIG_FILE, home: Optional[str] = None
-) -> tuple[Optional[Config], list[Problem]]:
-    """`parse_config` of what `parse_json` has made of the bytes. The document is left as it is."""
+) -> tuple[Optional[Config], list[FieldError]]:
+    """`parse_config` of a document that `parse_json` returned. The document is not changed."""
     return _read(document, file, home)
 
 
 def _read(
     document: Any, file: str, home: Optional[str], each: Callable[[list[Any]], Iterator[Any]] = iter
-) -> tuple[Optional[Config], list[Problem]]:
+) -> tuple[Optional[Config], list[FieldError]]:
     """each: iterates over the list of tasks."""
     context = ParseContext()
-    faults: list[Fault] = []
-    top = {**DOCUMENT.defaults, **DOCUMENT.collect(document, context, DOCUMENT.defaults, faults)}
-    problems = [fault.problem("", file) for fault in faults]
+    errors: list[FieldError] = []
+    top = {**DOCUMENT.defaults, **DOCUMENT.collect(document, context, DOCUMENT.defaults, errors)}
     settings = top["settings"]
     timezone = settings.timezone or local_zone_name()
-    tasks = _Tasks(file, home, context)
+    tasks = _TaskReader(file, home, context)
     for item in each(top["tasks"] or []):
         tasks.add(item, top["defaults"], timezone)
     tasks.check_dependencies()
     tasks.check_logs()
-    if not faults:
+    if not errors:
         tasks.check_mail(top["defaults"]["task_notify"], settings.smtp)
-    problems += tasks.problems
-    if problems:
-        return None, problems
+    errors = [error._replace(file=file) for error in errors] + tasks.errors
+    if errors:
+        return None, errors
     return Config(settings._replace(timezone=timezone), tasks.tasks), []
 
 
@@ -95,76 +84,73 @@ def _drain(items: list[Any]) -> Iterator[Any]:
         yield items.pop()
 
 
-def check_document(document: Any, *, file: str = CONFIG_FILE, home: Optional[str] = None) -> list[Problem]:
-    """All problems of a parsed document."""
+def check_document(document: Any, *, file: str = CONFIG_FILE, home: Optional[str] = None) -> list[FieldError]:
+    """All errors of a parsed document."""
     return parse_document(document, file=file, home=home)[1]
 
 
-def check_task(task: Any, *, defaults: Any = None, file: str = CONFIG_FILE) -> list[Problem]:
-    """The problems of one task by itself: its fields, not its dependencies and not what it shares with others.
+def check_task(task: Any, *, defaults: Any = None, file: str = CONFIG_FILE) -> list[FieldError]:
+    """The errors of one task by itself: its fields, but not its dependencies or what it shares with other tasks.
 
-    defaults: the document's, which are right.
+    defaults: the document's, which are valid.
     """
-    tasks = _Tasks(file, None, ParseContext())
-    tasks.add(task, DOCUMENT.rows["defaults"].kind.read(defaults or {}, ParseContext(), None), "UTC", owner="task")
-    return tasks.problems
+    tasks = _TaskReader(file, None, ParseContext())
+    tasks.add(task, DOCUMENT.rows["defaults"].type.read(defaults or {}, ParseContext(), None), "UTC", owner="task")
+    return tasks.errors
 
 
-class Tasks(ListOf):
-    """The list of tasks. It is told as a list of tasks, but its items are read by `check`, one by one."""
+class TaskList(ListOf):
+    """The list of tasks. Only the list itself is checked here; `_read` reads its items one by one."""
 
     def read(self, value: Any, context: ParseContext, base: Any) -> Any:
         if not isinstance(value, list):
-            raise refusal(value, self.rule)
+            raise invalid(value, self.rule)
         return value
 
 
 DOCUMENT = Table(
-    Field("$schema", Text(), None, "For editors; not looked at.", "供编辑器使用；不作检查。"),
-    Field("version", Integer(1, 1), 1, "The version of this format.", "本格式的版本。"),
-    Field("settings", SETTINGS, {}, "The engine's settings.", "引擎设置。"),
-    Field(
-        "defaults", DEFAULTS, {}, "Task fields for all tasks that do not set them.", "未自行设置的任务所用的字段值。"
-    ),
-    Field("tasks", Tasks(TASK), None, "The tasks.", "任务列表。", required=True),
+    "document",
+    Field("$schema", String(), code="document.schema"),
+    Field("version", Integer(1, 1), 1),
+    Field("settings", SETTINGS, {}),
+    Field("defaults", DEFAULTS, {}),
+    Field("tasks", TaskList(TASK), required=True),
     build=dict,
 )
 
 
-class _Tasks:
-    """The tasks read so far, and what is wrong with them. A task with a problem is in no other check but by its id."""
+class _TaskReader:
+    """Reads tasks, and collects them and their errors. A task with an error takes part in the rules across tasks only
+    with its id."""
 
     def __init__(self, file: str, home: Optional[str], context: ParseContext) -> None:
         self.file, self.context = file, context
         self.logs_folder = os.path.join(home, "logs") if home else None
-        # What is not to be written into: the config and the scripts, the history and the lock.
-        self.kept_folders = [os.path.join(home, name).lower() for name in ("tasks", "var")] if home else []
-        self.problems: list[Problem] = []
+        # No log may be written to these: they have the config and the scripts, the history and the lock.
+        self.protected_folders = [os.path.join(home, name).lower() for name in ("tasks", "var")] if home else []
+        self.errors: list[FieldError] = []
         self.tasks: dict[str, Task] = {}
-        self.owners: dict[str, str] = {}  # task_id -> `tasks[2] (nightly_backup):`
+        self.owners: dict[str, str] = {}  # task_id -> `tasks[2] (nightly_backup)`
         self.folded: dict[str, str] = {}  # lower-case task_id -> the same
         self.dependencies: dict[str, tuple[str, ...]] = {}
         self.count = 0
 
     def add(self, item: Any, base: Mapping[str, Any], timezone: str, owner: str = "") -> None:
-        """Read one task. base: what holds where it sets nothing, from the table and the file's `defaults`."""
+        """Read one task. base: the values for what it does not set, from the table and the file's `defaults`."""
         owner = owner or f"tasks[{self.count}]"
         self.count += 1
-        faults: list[Fault] = []
-        own = TASK.collect(item, self.context, base, faults)
+        errors: list[FieldError] = []
+        own = TASK.collect(item, self.context, base, errors)
         task_id = own.get("task_id")
-        owner = f"{owner} ({task_id}):" if task_id else f"{owner}:"
         if task_id:
+            owner = f"{owner} ({task_id})"
             other = self.folded.setdefault(task_id.lower(), owner)
             if other != owner:
-                why = LocalizedText(
-                    f"{other[:-1]} has that id, and case does not count", f"{other[:-1]} 已用此 ID，且不区分大小写"
-                )
-                faults.append(Fault("task_id", refused(show(task_id), why)))
+                errors.append(FieldError("task_id", is_but(show(task_id), Text("config.task.same_id", other=other))))
             self.owners.setdefault(task_id, owner)
             self.dependencies.setdefault(task_id, own.get("task_dependencies", base["task_dependencies"]))
-        if faults:
-            self.problems += [fault.problem(owner, self.file) for fault in faults]
+        if errors:
+            self.errors += [error._replace(owner=owner, file=self.file) for error in errors]
             return
         values = {**base, **own}
         values["task_name"] = own.get("task_name") or task_id
@@ -178,57 +164,45 @@ class _Tasks:
         for task_id, dependencies in self.dependencies.items():
             for index, other in enumerate(dependencies):
                 if other == task_id:
-                    why = LocalizedText("a task cannot depend on itself", "任务不能依赖自身")
+                    why = Text("config.task.itself")
                 elif other not in self.owners:
-                    why = LocalizedText("no task has this id", "没有此 ID 的任务")
-                    why = why.then(self.context.hint(other, self.owners) or LocalizedText("", ""))
+                    near = self.context.near(other, self.owners)
+                    why = Text("config.task.near", hint=near) if near else Text("config.task.unknown")
                 else:
                     graph.setdefault(task_id, []).append(other)
                     continue
-                self._tell(task_id, f"task_dependencies[{index}]", refused(show(other), why))
+                self._report(task_id, f"task_dependencies[{index}]", is_but(show(other), why))
         for cycle in find_cycles(graph):
             names = cycle if len(cycle) <= MAX_CYCLE_NAMES else [*cycle[: MAX_CYCLE_NAMES - 2], "...", cycle[-1]]
             path = " -> ".join([*names, cycle[0]])
-            words = LocalizedText(f"make a cycle, each needs the next: {path}", f"形成循环，前者依赖后者：{path}")
-            self._tell(cycle[0], "task_dependencies", words)
+            self._report(cycle[0], "task_dependencies", Text("config.task.cycle", path=path))
 
     def check_logs(self) -> None:
-        owners = {ENGINE_LOG: ""}  # log -> the task that has it; "" is the engine
+        """Each task has its own log, inside logs/ or at an absolute path outside the protected folders."""
+        owners = {ENGINE_LOG: ""}  # log -> its task; "" is the engine
         for task_id, task in self.tasks.items():
             log = self._log_key(task.task_log)
             if log in (".", "..") or log.startswith("../") or log.endswith("/"):
-                self._tell(task_id, "task_log", refused(show(task.task_log), OUTSIDE_LOGS))
-            elif any(f"{log}/".startswith(f"{folder}/") for folder in self.kept_folders):
-                self._tell(task_id, "task_log", _is_which(task.task_log, IN_KEPT_FOLDER))
+                self._report(task_id, "task_log", is_but(show(task.task_log), Text("config.log.outside")))
+            elif any(f"{log}/".startswith(f"{folder}/") for folder in self.protected_folders):
+                self._report(task_id, "task_log", is_but(show(task.task_log), Text("config.log.protected")))
             elif log in owners:
-                self._tell_log(task_id, task, owners[log], LocalizedText("is the log of", "该日志已属于"))
+                self._report_log(task_id, "taken", owners[log])
             else:
                 owners[log] = task_id
         for log, task_id in owners.items():
             rotated = _ROTATED.fullmatch(log) if log[-1].isdigit() else None
             if rotated and rotated[1] in owners:
-                what = LocalizedText("is a name for the rotated logs of", "此名称用于轮转日志，属于")
-                self._tell_log(task_id, self.tasks[task_id], owners[rotated[1]], what)
+                self._report_log(task_id, "rotated", owners[rotated[1]])
             folder = log.rpartition("/")[0]
             while folder:
                 if folder in owners:
-                    what = LocalizedText("has as a folder the log of", "其上级目录是日志文件，属于")
-                    self._tell_log(task_id, self.tasks[task_id], owners[folder], what)
+                    self._report_log(task_id, "folder", owners[folder])
                 folder = folder.rpartition("/")[0]
 
     def check_mail(self, default: tuple[NotifyRule, ...], smtp: Optional[SmtpSettings]) -> None:
-        """Mail needs a server and a sender. Told at the first channel that is a mail: they are missing for all."""
-        if smtp is None:
-            why = LocalizedText(
-                'settings.smtp is not set; expected it with "host" and "from", or another type of channel',
-                '没有设置 settings.smtp；应设置它及其 "host" 和 "from"，或改用其他类型的渠道',
-            )
-        elif smtp.sender is None:
-            why = LocalizedText(
-                'settings.smtp has no "from"; expected the sender\'s address there, such as "minisched@example.org"',
-                '没有设置 settings.smtp 的 "from"；应为发件人地址，如 "minisched@example.org"',
-            )
-        else:
+        """Mail needs a server and a sender. Reported once, at the first mail channel: they are missing for all."""
+        if smtp is not None and smtp.sender is not None:
             return
         rules = [("defaults.", "", default)]
         rules += [("", task_id, task.task_notify) for task_id, task in self.tasks.items() if task.task_notify]
@@ -240,10 +214,10 @@ class _Tasks:
             if channel.type == "email"
         ]
         for task_id, path in mails[:1]:
-            self._tell(task_id, path, LocalizedText(f"is an email, but {why.en}", f"类型为 email，但{why.zh}"))
+            self._report(task_id, path, Text("config.mail.no_sender" if smtp else "config.mail.no_smtp"))
 
     def _log_key(self, path: str) -> str:
-        """The same for two paths of one file; in lower case, for not every file system tells cases apart."""
+        """Equal for two paths of the same file. Lower case, because some file systems ignore case."""
         if "/" not in path:
             return path.lower()
         key = os.path.normpath(path)
@@ -251,36 +225,30 @@ class _Tasks:
             key = key[len(self.logs_folder) + 1 :]
         return (f"{key}/" if path.endswith("/") else key).lower()
 
-    def _tell_log(self, task_id: str, task: Task, other: str, what: LocalizedText) -> None:
-        owner = self.owners[other][:-1] if other else ""
-        whose = LocalizedText(owner, f" {owner}") if owner else LocalizedText("the engine itself", "引擎自身")
-        why = LocalizedText(
-            f"{what.en} {whose.en}; expected a log of its own", f"{what.zh}{whose.zh}；应使用单独的日志"
-        )
-        self._tell(task_id, "task_log", _is_which(task.task_log, why))
+    def _report_log(self, task_id: str, code: str, other: str) -> None:
+        """other: the task whose log is in conflict; "" is the engine."""
+        owner = self.owners[other] if other else Text("config.log.engine")
+        why = Text(f"config.log.{code}", owner=owner)
+        self._report(task_id, "task_log", is_but(show(self.tasks[task_id].task_log), why))
 
-    def _tell(self, task_id: str, path: str, words: LocalizedText) -> None:
-        """task_id: "" for what is of no task."""
+    def _report(self, task_id: str, path: str, text: Text) -> None:
+        """task_id: "" for what is in no task."""
         owner = self.owners[task_id] if task_id else ""
-        self.problems.append(Fault(path, words).problem(owner, self.file))
-
-
-def _is_which(value: str, why: LocalizedText) -> LocalizedText:
-    return LocalizedText(f"is {show(value)}, which {why.en}", f"值为 {show(value)}，{why.zh}")
+        self.errors.append(FieldError(path, text, owner=owner, file=self.file))
 
 
 def find_cycles(graph: Mapping[str, Sequence[str]]) -> list[list[str]]:
-    """The cycles of a graph (name -> the names it needs, none: may be left out), none twice; at most MAX_CYCLES.
+    """The cycles of a graph (name -> the names it depends on), each once; at most MAX_CYCLES.
 
-    Each begins with that name of it which comes first in the graph; the same graph gives the same list. A search in
-    depth: each step back into the path being walked closes a cycle, and where there are cycles there is such a step.
-    It does not recurse, for a path may have ten thousand names.
+    A cycle begins with its name that comes first in the graph, so that the same graph gives the same list. In this
+    depth-first search each edge back into the current path closes a cycle. It does not recurse, because a path may have
+    ten thousand names.
     """
     order = {name: index for index, name in enumerate(graph)}
     done: set[str] = set()
     cycles: list[list[str]] = []
     for start in graph:
-        # The names walked, in order, each with what is left to try from it.
+        # The names on the current path, each with its dependencies that are still to be searched.
         path: dict[str, Iterator[str]] = {} if start in done else {start: iter(graph[start])}
         while path:
             here, rest = next(reversed(path.items()))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from minisched.engine.book import Book, TaskState
     from minisched.engine.calendar import Calendar
     from minisched.engine.desk import Desk
-    from minisched.model import Config, OutboxCounts, Problem, Snapshot
+    from minisched.model import Config, FieldError, OutboxCounts, Snapshot
 
 
 class Publisher:
@@ -31,7 +31,7 @@ class Publisher:
         mono: float,
         config: Config,
         stamp: object,
-        config_problems: tuple[Problem, ...],
+        config_problems: tuple[FieldError, ...],
         problems: Mapping[str, str],
         stopping: bool,
         running: int,

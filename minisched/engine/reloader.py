@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from minisched.catalogue import render
 from minisched.config import ConfigError
 from minisched.model import Answer
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from minisched.engine.surroundings import ConfigSource
-    from minisched.model import Clock, Config, Instant, Problem, Reload
+    from minisched.model import Clock, Config, FieldError, Instant, Reload
 
 RELOAD_EVERY_S = 30.0  # a refused config is looked at again: no descriptor was left, or a chmod mended it
 
@@ -33,7 +34,7 @@ class Reloader:
     ) -> None:
         self.config = config
         self.config_stamp = stamp
-        self.config_problems: tuple[Problem, ...] = ()
+        self.config_problems: tuple[FieldError, ...] = ()
         self.source = source
         self.clock = clock
         self.log = log
@@ -77,11 +78,11 @@ class Reloader:
                 return
             standing = self.problems.get("config")
             self.config_problems = tuple(error.problems)
-            self.problems["config"] = "; ".join(str(problem) for problem in error.problems)
+            self.problems["config"] = "; ".join(render(problem.as_text()) for problem in error.problems)
             if quiet and self.problems["config"] == standing:
                 return
             for problem in error.problems:
-                self.log.error("config: %s", problem)
+                self.log.error("config: %s", render(problem.as_text()))
             self.log.error("config: %d problems, the config of before stays in force", len(error.problems))
             return
         self.problems.pop("config", None)

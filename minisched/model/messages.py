@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from minisched.model.notification import Delivery, DeliveryState, FindQueue, OutboxCounts, SendRequest
     from minisched.model.run import Batch, LogPosition, ProcessIdentity, TaskExecution, TaskRecord
-    from minisched.model.task import HistorySettings, Limits, Problem
+    from minisched.model.task import FieldError, HistorySettings, Limits
 
 
 class ProcessSpec(NamedTuple):
@@ -85,7 +85,7 @@ class Answer(NamedTuple):
     refused: Optional[str] = None
     message: str = ""
     run_id: int = 0
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[FieldError, ...] = ()
 
 
 class ReplyTo(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Callable, NamedTuple, Optional
 from minisched.model.notification import OutboxCounts
 from minisched.model.run import TaskExecution
 from minisched.model.status import Instant
-from minisched.model.task import Config, Problem, Task
+from minisched.model.task import Config, FieldError, Task
 
 Watcher = Callable[[], object]
 
@@ -27,7 +27,7 @@ class EngineSnapshot(NamedTuple):
 
     config: Config
     config_stamp: object  # of the file when `config` was read, as ConfigSource.stamp gives it
-    config_problems: tuple[Problem, ...] = ()  # of a file that was refused after it
+    config_problems: tuple[FieldError, ...] = ()  # of a file that was refused after it
     problems: Mapping[str, str] = MappingProxyType({})  # standing ones, by what they are about
     stopping: bool = False
     running: int = 0  # processes

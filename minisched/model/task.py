@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional, Union
 
 from minisched.model.status import Word
-from minisched.model.text import LocalizedText
+from minisched.model.text import Text
+
+CONFIG_FILE = "tasks/config.json"  # of a home
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -203,21 +205,41 @@ class Settings(NamedTuple):
     shutdown_grace: float
 
 
-class Problem(NamedTuple):
-    """One thing wrong in a config. `place` is as in `tasks[2] (nightly_backup): task_timeout`; the words follow it."""
+class FieldError(NamedTuple):
+    """One error in a config.
 
-    place: str
-    words: LocalizedText
-    file: str = "tasks/config.json"
-    path: str = ""  # the field inside its task, as `task_retry.delay`; of no task, inside the file
-    place_zh: str = ""  # of a place that is told in words, a line and a column
+    `path`: the field, as `task_retry.delay`, inside the task `owner`, as `tasks[2] (nightly_backup)`; without an owner,
+    inside the file. Both are "" for the file as a whole.
+    `text`: continues the place ("task_timeout" "is 5 min; ..."), or follows it after a colon, if it is a `sentence`.
+    `line`, `column`: of a file that is no JSON, from 1; else 0.
+    """
+
+    path: str
+    text: Text
+    sentence: bool = False
+    owner: str = ""
+    file: str = CONFIG_FILE
+    line: int = 0
+    column: int = 0
+
+    def inside(self, name: str) -> "FieldError":
+        """The same error, seen from the value that contains this one under `name` ("delay" or "[2]")."""
+        dot = "." if self.path and not self.path.startswith("[") else ""
+        return self._replace(path=f"{name}{dot}{self.path}")
 
     @property
-    def message(self) -> str:
-        return self.words.en
+    def place(self) -> Union[str, Text]:
+        """As in `tasks[2] (nightly_backup): task_timeout`."""
+        if self.line:
+            return Text("config.json.place", line=self.line, column=self.column)
+        place = ": ".join(filter(None, (self.owner, self.path)))
+        return f"{place}:" if place and self.sentence else place
 
-    def __str__(self) -> str:
-        return f"{self.file}: {self.place}{' ' if self.place else ''}{self.message}"
+    def as_text(self) -> Text:
+        """File, place and text in one line."""
+        place = self.place
+        code = "config.error" if place else "config.error.file"
+        return Text(code, file=self.file, place=place, text=self.text)
 
 
 class Config(NamedTuple):

@@ -7,10 +7,10 @@ from datetime import datetime, timezone, tzinfo
 from typing import Union
 from zlib import crc32
 
-from minisched.model import LocalizedText
+from minisched.catalogue import TextError
+from minisched.model import Text
 
 MAX_DURATION_S = 366 * 86400  # longer waits overflow time.sleep and select; rarer schedules are written as cron fields
-RULE = LocalizedText('a duration such as 300 or "5m"', '时长，如 300 或 "5m"')
 
 _NUMBER = r"([0-9]{1,12}(?:\.[0-9]{1,9})?)"
 _TEXT = re.compile(rf"(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?")
@@ -21,11 +21,11 @@ _TIME = re.compile(
 )
 
 
-class DurationError(ValueError):
-    """A value that is no duration; `rule` says what was expected."""
+class DurationError(TextError):
+    """A value that is no duration; `rule` is what was expected."""
 
-    def __init__(self, rule: LocalizedText) -> None:
-        super().__init__(f"expected {rule.en}")
+    def __init__(self, rule: Text) -> None:
+        super().__init__(Text("schedules.expected", rule=rule))
         self.rule = rule
 
 
@@ -37,12 +37,12 @@ def parse_duration(value: Union[str, int, float]) -> float:
     if isinstance(value, str):
         found = _TEXT.fullmatch(value)
         if not value or found is None:
-            raise DurationError(RULE)
+            raise DurationError(Text("schedules.duration"))
         value = sum(float(number) * unit for number, unit in zip(found.groups(), _UNITS_S) if number)
     elif isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:  # `not >=`: NaN too
-        raise DurationError(RULE)
+        raise DurationError(Text("schedules.duration"))
     if value > MAX_DURATION_S:
-        raise DurationError(RULE.then(LocalizedText(", of at most 366 days", "，最长 366 天")))
+        raise DurationError(Text("schedules.duration.max", days=366))
     return float(value)
 
 
@@ -76,7 +76,7 @@ def jitter_offset(task_id: str, due: int, jitter_s: float) -> float:
 
 
 def parse_time(text: str, zone: tzinfo) -> float:
-    """An ISO 8601 date or time, in `zone` unless it has an offset of its own, as seconds since 1970. Raises ValueError.
+    """An ISO 8601 date or time, in `zone` unless it has an offset of its own, as seconds since 1970. Raises TextError.
 
     An ambiguous local time means its first occurrence; a skipped one is read with the offset in force before the change
     (PEP 495).
@@ -94,6 +94,4 @@ def parse_time(text: str, zone: tzinfo) -> float:
             moment = moment.replace(tzinfo=zone)
         return moment.astimezone(timezone.utc).timestamp()
     except (ValueError, OverflowError):
-        raise ValueError(
-            f'"{text}" is no time; expected ISO 8601 such as 2026-11-23T02:30 or 2026-11-23T02:30+08:00'
-        ) from None
+        raise TextError(Text("schedules.time", text=text)) from None

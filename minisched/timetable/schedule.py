@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from minisched.model import LocalizedText, UserError
+from minisched.catalogue import TextError
 
 ALL_SECONDS = ALL_MINUTES = (1 << 60) - 1
 ALL_HOURS = (1 << 24) - 1
@@ -22,18 +22,8 @@ def lowest(mask: int) -> int:
     return (mask & -mask).bit_length() - 1
 
 
-class ScheduleError(UserError):
-    """A schedule text that cannot be meant: the message names the field, the text, and what is allowed.
-
-    whole: it is about no field of the text, and the words begin with the text itself.
-    """
-
-    def __init__(self, words: LocalizedText, whole: bool = False) -> None:
-        super().__init__(words)
-        self.whole = whole
-
-    def __str__(self) -> str:
-        return f"schedule: {self.words.en}" if self.whole else self.words.en
+class ScheduleError(TextError):
+    """A text that is no schedule. The message names the field, the text, and what is allowed."""
 
 
 class Schedule:

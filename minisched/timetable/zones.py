@@ -13,7 +13,8 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 
-from minisched.model import LocalizedText, UserError
+from minisched.catalogue import TextError
+from minisched.model import Text
 
 DAY_S = 86400
 MAX_CHANGE_S = 3 * 3600  # a larger change of offset is a correction of the zone: nothing is caught up for it
@@ -26,13 +27,10 @@ PROBE_S = 3 * DAY_S
 MARGIN_S = 2 * DAY_S
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_EXAMPLES = LocalizedText(
-    'expected an IANA name such as "Europe/Berlin" or "UTC"', '应为 IANA 时区名，如 "Europe/Berlin" 或 "UTC"'
-)
 _NAME = re.compile(r"[A-Za-z0-9_+-]{1,40}(?:/[A-Za-z0-9_+-]{1,40}){0,3}")
 
 
-class ZoneError(UserError):
+class ZoneError(TextError):
     """An unknown time zone, or a machine without time zone data; the message says how to fix it."""
 
 
@@ -112,7 +110,7 @@ def load_zone(name: str) -> tzinfo:
         return timezone.utc
     # ZoneInfo would open "../x" and "/etc/passwd"; the "right/" copies of zones count leap seconds.
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name.startswith(("right/", "posix/")):
-        raise ZoneError(LocalizedText(f"{name!r} is not a time zone name; ", f"{name!r} 不是时区名；").then(_EXAMPLES))
+        raise ZoneError(Text("schedules.zone.not_a_name", name=repr(name)))
     from zoneinfo import ZoneInfo  # imported here: 4 ms, which `minisched --help` does not need
 
     try:
@@ -121,20 +119,19 @@ def load_zone(name: str) -> tzinfo:
         raise ZoneError(_why_unknown(name)) from None
 
 
-def _why_unknown(name: str) -> LocalizedText:
+def _why_unknown(name: str) -> Text:
     from difflib import get_close_matches
     from zoneinfo import available_timezones
 
     known = {zone.lower(): zone for zone in available_timezones()}
     if not known:
-        return LocalizedText(
-            f'no time zone data on this machine, so "{name}" is unknown: '
-            'install the system\'s "tzdata" or `pip install tzdata`, or use "UTC"',
-            f'本机没有时区数据，无法识别 "{name}"：请安装系统的 "tzdata" 或执行 `pip install tzdata`，或改用 "UTC"',
-        )
-    near = [known[match] for match in get_close_matches(name.lower(), known, n=1)]
-    hint = LocalizedText(f'did you mean "{near[0]}"?', f'是否指 "{near[0]}"？') if near else _EXAMPLES
-    return LocalizedText(f'unknown time zone "{name}"; ', f'未知时区 "{name}"；').then(hint)
+        return Text("schedules.zone.no_data", name=name)
+    near = get_close_matches(name.lower(), known, n=1)
+    return (
+        Text("schedules.zone.near", name=name, near=known[near[0]])
+        if near
+        else Text("schedules.zone.unknown", name=name)
+    )
 
 
 def local_zone_name(etc: str = "/etc") -> str:

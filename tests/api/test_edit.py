@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from minisched.model import Answer, LocalizedText, Problem, Reload
+from minisched.model import Answer, FieldError, Reload, Text
 from support.api import Api
 from support.config import task
 from support.store import fill_to_the_brim, small_disk
@@ -234,7 +234,7 @@ def test_one_change_at_a_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None
         (None, "busy", "the file is written, but not in force yet: the engine did not answer"),
         (Answer("stopping", "it stops"), "stopping", "the file is written, but not in force yet: it stops"),
         (
-            Answer("invalid", "it has problems", problems=(Problem("", LocalizedText("is broken", "已损坏")),)),
+            Answer("invalid", "it has problems", problems=(FieldError("", Text("config.json.empty")),)),
             "invalid_config",
             "the file is written, but not in force: it has problems",
         ),
@@ -257,7 +257,7 @@ def test_where_everyone_could_write_nothing_is_changed(api: Api) -> None:
     found = api("PATCH", "/tasks/c", {"task_nice": 1})
     assert (found.status, found.code) == (422, "invalid_config")
     [problem] = found.json["error"]["problems"]
-    assert problem["message"] == f"is writable by everyone; mend it by: chmod o-w {api.config}"
+    assert problem["message"] == f"is writable by everyone; fix it with: chmod o-w {api.config}"
     assert "nothing was changed" in found.message
     assert (api.config.read_bytes(), api.posted) == (before, [])
     api.config.chmod(0o640)

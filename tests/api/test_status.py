@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from minisched.model import Batch, LocalizedText, Problem, Status
+from minisched.model import Batch, FieldError, Status, Text
 from support.api import Api
 from support.config import task
 from support.store import NOW, make
@@ -31,9 +31,8 @@ def break_history(api: Api) -> None:
 def test_the_status_tells_the_engine(api: Api) -> None:
     api.record(make("a", Status.SUCCESS))
     api.record(make("gone", Status.SUCCESS))
-    problem = Problem(
-        "tasks[0] (a): task_nice", LocalizedText("is 99; expected less", "值为 99；应更小"), path="task_nice"
-    )
+    text = Text("config.is", value="99", why=Text("config.expected", rule=Text("config.rule.integer", min=-20, max=19)))
+    problem = FieldError("task_nice", text, owner="tasks[0] (a)")
     api.board.engine = api.board.engine._replace(
         problems={"files": "logs/ is full"}, config_problems=(problem,), running=2, started=NOW - 60
     )
@@ -49,8 +48,8 @@ def test_the_status_tells_the_engine(api: Api) -> None:
             "place": "tasks[0] (a): task_nice",
             "place_words": {"en": "tasks[0] (a): task_nice", "zh": "tasks[0] (a): task_nice"},
             "path": "task_nice",
-            "message": "is 99; expected less",
-            "words": {"en": "is 99; expected less", "zh": "值为 99；应更小"},
+            "message": "is 99; expected a whole number from -20 to 19",
+            "words": {"en": "is 99; expected a whole number from -20 to 19", "zh": "值为 99；应为整数，-20 至 19"},
         }
     ]
     assert found["history"]["runs"] == 2
@@ -108,8 +107,11 @@ def test_health_is_open_and_tells_why_with_the_token_only(api: Api) -> None:
     assert reasons[:2] == ["files: logs/ is full", "config: task_nice is 99"]
     assert re.fullmatch(r"the engine's loop has stood still for 2\d s", reasons[2])
     assert reasons[3:] == ["the engine is stopping"]
-    api.board.engine = api.board.engine._replace(config_problems=(Problem("x", LocalizedText("is wrong", "有误")),))
-    assert "tasks/config.json: x is wrong" in api.get("/healthz").json["reasons"]
+    api.board.engine = api.board.engine._replace(config_problems=(FieldError("", Text("config.json.bom")),))
+    assert (
+        "tasks/config.json: begins with a byte order mark (BOM); save it as UTF-8 without BOM"
+        in api.get("/healthz").json["reasons"]
+    )
 
 
 def samples(text: str) -> dict[str, float]:

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from minisched.config import ConfigError, check_permissions, load_config, read_config
+from support.config import line
 from support.texts import in_both
 
 GOOD = b'{"tasks": [{"task_id": "a", "task_exec": "true"}]}'
@@ -30,9 +31,9 @@ def refusal(call, path):
     with pytest.raises(ConfigError) as caught:
         call(path)
     (problem,) = caught.value.problems
-    assert str(caught.value) == str(problem)
-    in_both(problem.words)
-    return str(problem)
+    assert str(caught.value) == line(problem)
+    in_both(problem.text)
+    return line(problem)
 
 
 def test_a_good_file_is_loaded(path):
@@ -68,16 +69,16 @@ def test_a_socket_cannot_be_read(tmp_path, monkeypatch):
 def test_a_file_over_5_mb_is_refused_without_reading_it_all(path):
     with open(path, "wb") as file:
         file.truncate(2**33)
-    assert "is larger than 5242880 bytes (5 MB)" in refusal(read_config, path)
+    assert "is larger than 5242880 bytes; expected a smaller file" in refusal(read_config, path)
 
 
-def test_what_everyone_may_write_is_refused_with_the_command_that_mends_it(path):
+def test_what_everyone_may_write_is_refused_with_the_command_that_fixes_it(path):
     tasks = os.path.dirname(path)
     for place in (path, tasks, os.path.dirname(tasks)):
         mode = stat.S_IMODE(os.stat(place).st_mode)
         os.chmod(place, mode | stat.S_IWOTH)
         command = f"chmod o-w {place}"
-        assert refusal(load_config, path) == f"{place}: is writable by everyone; mend it by: {command}"
+        assert refusal(load_config, path) == f"{place}: is writable by everyone; fix it with: {command}"
         subprocess.run(command.split(), check=True)
         load_config(path)
 
@@ -109,7 +110,7 @@ def test_problems_of_the_file_and_in_it_are_told_at_once(path):
 def test_a_file_of_another_user_is_refused(path):
     os.chown(path, 65534, 65534)
     assert refusal(load_config, path) == (
-        f"{path}: belongs to user 65534, who could change it; mend it by: chown {os.geteuid()} {path}"
+        f"{path}: belongs to user 65534, who could change it; fix it with: chown {os.geteuid()} {path}"
     )
 
 

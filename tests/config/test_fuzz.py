@@ -5,6 +5,7 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minisched.catalogue import LANGUAGES, render
 from minisched.config import check_task, parse_config, parse_document, save_config
 from minisched.config.task_fields import TASK
 from support.texts import CHINESE
@@ -26,9 +27,9 @@ def as_promised(answer):
     config, problems = answer
     assert (config is None) == bool(problems)
     for problem in problems:
-        assert str(problem).isprintable()
-        assert len(str(problem)) < 1500
-        assert problem.words.zh.isprintable() and CHINESE.search(problem.words.zh)
+        english, chinese = (render(problem.as_text(), language) for language in LANGUAGES)
+        assert english.isprintable() and len(english) < 1500
+        assert chinese.isprintable() and CHINESE.search(chinese)
 
 
 @FUZZ

@@ -116,7 +116,7 @@ def test_a_file_changed_by_hand_while_it_is_saved_is_not_overwritten(path, tmp_p
 def test_a_document_that_could_not_be_read_again_is_not_written(path, tmp_path):
     with pytest.raises(ConfigError, match="at most 5242880 are allowed") as caught:
         save_config(path, {"x": "y" * 5 * 2**20}, expected_hash=None)
-    in_both(caught.value.problems[0].words)
+    in_both(caught.value.problems[0].text)
     with pytest.raises(ValueError, match="float values"):
         save_config(path, {"x": float("nan")}, expected_hash=None)
     assert (read(path), os.listdir(tmp_path)) == (OLD, ["config.json"])

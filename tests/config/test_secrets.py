@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from minisched.catalogue import render
+from minisched.config import secrets
 from minisched.config.secrets import effective_task, redact
-from minisched.config.secrets import restore as really_unmasked
 from minisched.config.validate import DOCUMENT
 from support.config import problems_of, task
 from support.factories import config
@@ -30,9 +31,9 @@ def with_rules(*rules, **fields):
 
 
 def restore(*arguments):
-    task, faults = really_unmasked(*arguments)
+    task, faults = secrets.restore(*arguments)
     for fault in faults:
-        in_both(fault.words)
+        in_both(fault.text)
     return task, faults
 
 
@@ -117,7 +118,9 @@ def test_where_the_address_is_changed_no_secret_goes_along(url):
         "task_notify[0].channels[0].secret",
         "task_notify[0].channels[0].headers.Authorization",
     ]
-    assert all(fault.words.en.startswith('is "***", and its url is another one: give it anew;') for fault in faults)
+    assert all(
+        render(fault.text).startswith('is "***", but url was changed: enter this value again;') for fault in faults
+    )
     back["task_notify"][0]["channels"][0]["url"] = HOOK["url"]  # it was typed again
     assert restore(back, before) == (before, [])
 
@@ -182,7 +185,7 @@ def test_of_two_channels_that_look_alike_the_one_left_gets_neither_secret():
         "task_notify[0].channels[0].secret",
         "task_notify[0].channels[0].headers.Authorization",
     ]
-    assert faults[0].words.en.startswith('is "***", and there is no value to keep; expected an http:// or https://')
+    assert render(faults[0].text).startswith('is "***", but there is no current value to keep; expected an http://')
     twins = with_rules(rule("a", HOOK, HOOK))
     kept = redact(twins)
     del kept["task_notify"][0]["channels"][0]

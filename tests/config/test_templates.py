@@ -60,8 +60,8 @@ def test_a_text_that_says_it_is_json_is_json(kind):
         assert problems_of(hook(text, **headers)) == []
     for text in ('{"msg": "{{ task_name }}",}', "{}\n{}", "", "task {{ task_name }}", "[" * 33 + "]" * 33):
         assert problems_of(hook(text, **headers)) == [
-            "tasks[0] (a): task_notify[0].channels[0].body_template is no JSON, but the header Content-Type says that"
-            ' it is; expected JSON, or the type "application/x-ndjson" for a JSON on each line'
+            "tasks[0] (a): task_notify[0].channels[0].body_template is not JSON, but the header Content-Type says that"
+            ' the body is; expected JSON, or the type "application/x-ndjson" for one JSON value per line'
         ]
         assert problems_of(hook(text, **{"Content-Type": "application/x-ndjson"})) == []
 

@@ -6,11 +6,12 @@ import pytest
 
 from minisched.config import json_schema, parse_config
 from minisched.model import Channel, Limits, Misfire, Overlap, Retry, Secret, SmtpSettings
+from support.config import line
 
 
 def config_of(document):
     config, problems = parse_config(json.dumps(document).encode())
-    assert [str(problem) for problem in problems] == []
+    assert [line(problem) for problem in problems] == []
     return config
 
 
@@ -53,7 +54,7 @@ def test_a_task_of_two_fields_has_the_defaults_of_the_contract():
 def test_a_limit_of_a_log_is_none_or_one_that_holds():
     def read(value):
         config, problems = parse_config(json.dumps({"settings": {"log": {"max_bytes": value}}, "tasks": []}).encode())
-        return config.settings.log.max_bytes if config else str(problems[0])
+        return config.settings.log.max_bytes if config else line(problems[0])
 
     assert [read(value) for value in (0, "0MB", "1MB", 2**20, "2.5MB")] == [0, 0, 2**20, 2**20, 2621440]
     for value in (1, "10KB", 2**20 - 1):

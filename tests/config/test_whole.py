@@ -8,8 +8,8 @@ from support.config import problems_of, task
 def test_ids_that_differ_in_case_only_are_refused():
     found = problems_of({"tasks": [task("Backup"), task("backup"), task("Backup")]})
     assert found == [
-        'tasks[1] (backup): task_id is "backup"; tasks[0] (Backup) has that id, and case does not count',
-        'tasks[2] (Backup): task_id is "Backup"; tasks[0] (Backup) has that id, and case does not count',
+        'tasks[1] (backup): task_id is "backup"; tasks[0] (Backup) has this id already, and ids are case-insensitive',
+        'tasks[2] (Backup): task_id is "Backup"; tasks[0] (Backup) has this id already, and ids are case-insensitive',
     ]
 
 
@@ -36,7 +36,7 @@ def test_a_dependency_on_a_task_with_another_problem_is_not_unknown():
 def test_each_cycle_is_told_once_by_its_path(graph, cycles):
     tasks = [task(task_id, task_dependencies=list(needs)) for task_id, needs in graph.items()]
     found = problems_of({"tasks": tasks})
-    assert [problem.split("each needs the next: ")[1] for problem in found] == cycles
+    assert [problem.split("depends on the next: ")[1] for problem in found] == cycles
 
 
 def test_a_cycle_of_ten_thousand_tasks_is_found_and_told_short():
@@ -56,28 +56,28 @@ def test_tasks_that_all_need_each_other_make_a_list_that_can_be_read():
 @pytest.mark.parametrize(
     ("logs", "words"),
     [
-        (["x.log", "./X.log"], "which is the log of tasks[0] (t0)"),
-        (["x.log", "/home/plant/logs/a/../x.log"], "which is the log of tasks[0] (t0)"),
-        (["/var/log/x.log", "/var/log//x.log"], "which is the log of tasks[0] (t0)"),
+        (["x.log", "./X.log"], "it is the log of tasks[0] (t0)"),
+        (["x.log", "/home/plant/logs/a/../x.log"], "it is the log of tasks[0] (t0)"),
+        (["/var/log/x.log", "/var/log//x.log"], "it is the log of tasks[0] (t0)"),
         (["a.log", "t0.log", None], None),
-        ([None, "t0.log"], "which is the log of tasks[0] (t0)"),
-        (["a.log.2026-11-23", "a.log"], "which is a name for the rotated logs of tasks[1] (t1)"),
-        (["a.log", "a.log.2026-11-23.2"], "which is a name for the rotated logs of tasks[0] (t0)"),
+        ([None, "t0.log"], "it is the log of tasks[0] (t0)"),
+        (["a.log.2026-11-23", "a.log"], "this name is used for rotated logs of tasks[1] (t1)"),
+        (["a.log", "a.log.2026-11-23.2"], "this name is used for rotated logs of tasks[0] (t0)"),
         (["a.log.2026-11-23", "a.log.1"], None),
-        (["minisched.log"], "which is the log of the engine itself"),
-        (["MINISCHED.log"], "which is the log of the engine itself"),
-        (["minisched.log.2026-01-01"], "which is a name for the rotated logs of the engine itself"),
-        (["a.log/x/b.log", "a.log"], "which has as a folder the log of tasks[1] (t1)"),
+        (["minisched.log"], "it is the log of the engine"),
+        (["MINISCHED.log"], "it is the log of the engine"),
+        (["minisched.log.2026-01-01"], "this name is used for rotated logs of the engine"),
+        (["a.log/x/b.log", "a.log"], "its folder is the log file of tasks[1] (t1)"),
         (["a/b.log", "c/b.log"], None),
         (["../x.log"], "expected a file inside logs/"),
         (["a/../../x.log"], "expected a file inside logs/"),
         ([".."], "expected a file inside logs/"),
         (["a/"], "expected a file inside logs/"),
         (["/var/log/plant/x.log"], None),
-        (["/home/plant/tasks/config.json"], "which lies in tasks/ or var/ of the home; expected a path in logs/ or"),
-        (["/home/plant/var/minisched.db"], "which lies in tasks/ or var/ of the home"),
-        (["/home/plant/logs/../VAR/x.log"], "which lies in tasks/ or var/ of the home"),
-        (["/home/plant/var"], "which lies in tasks/ or var/ of the home"),
+        (["/home/plant/tasks/config.json"], "it is in tasks/ or var/ of the home; expected a path in logs/ or"),
+        (["/home/plant/var/minisched.db"], "it is in tasks/ or var/ of the home"),
+        (["/home/plant/logs/../VAR/x.log"], "it is in tasks/ or var/ of the home"),
+        (["/home/plant/var"], "it is in tasks/ or var/ of the home"),
         (["/home/plant/variety/x.log"], None),
     ],
 )
@@ -90,5 +90,5 @@ def test_each_task_has_a_log_of_its_own(logs, words):
 def test_a_task_named_as_the_engine_needs_another_log():
     (problem,) = problems_of({"tasks": [task("minisched")]})
     assert problem.endswith(
-        'task_log is "minisched.log", which is the log of the engine itself; expected a log of its own'
+        'task_log is "minisched.log"; it is the log of the engine; expected a different log for each task'
     )

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from minisched.catalogue import LANGUAGES, render
 from minisched.config import parse_config
 from minisched.config.notify_fields import CHANNEL, RULE
 from minisched.config.settings_fields import SETTINGS
@@ -26,4 +27,6 @@ def test_an_example_is_a_valid_config(example):
 def test_every_field_is_described_in_both_languages():
     for table in (SETTINGS, TASK, RULE, *CHANNEL.tables.values()):
         for row in table.rows.values():
-            assert row.help and row.help_zh and all(row.kind.words), row.name
+            for text in (row.help, row.type.type_name):
+                english, chinese = (render(text, language) for language in LANGUAGES)
+                assert english and chinese and "config." not in english + chinese, row.name

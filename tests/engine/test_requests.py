@@ -6,7 +6,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Optional
 
-from minisched.model import Answer, LocalizedText, Problem, Reload, ReplyTo, RunTask, Status, StopRun
+from minisched.model import Answer, FieldError, Reload, ReplyTo, RunTask, Status, StopRun, Text
 from support.engine import T0, MakeSim, exits, failing_sim, task
 from support.factories import config
 from support.sim import Exit, Sim
@@ -133,7 +133,7 @@ def test_a_run_is_stopped_in_whatever_state_it_is(sim: MakeSim) -> None:
 
 def test_a_reload_that_is_asked_for_tells_the_problems(sim: MakeSim) -> None:
     one = sim(task())
-    one.source.write([Problem("tasks[0] (a): task_timeout", LocalizedText('is "5 min"', '值为 "5 min"'))])
+    one.source.write([FieldError("task_timeout", Text("config.missing", why=Text("config.smtp.login")))])
     question = asked(one)
     one.post(Reload(question, "a test"))
     one.run_for(0.01)

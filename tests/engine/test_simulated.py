@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from minisched.model import LocalizedText, Problem, ProcessSpec, Reload, Stop
+from minisched.model import FieldError, ProcessSpec, Reload, Stop, Text
 from support.engine import T0, MakeSim, configure, exits, task
 from support.sim import Exit, Sim
 
@@ -748,7 +748,7 @@ def test_a_disabled_task_is_never_due_and_drops_what_had_not_started(sim: MakeSi
 def test_a_broken_config_keeps_the_old_one_and_is_told(sim: MakeSim) -> None:
     one = sim(task(schedule="@every 60s"))
     one.source.write(
-        [Problem("tasks[0] (a):", LocalizedText(' task_timeout is "5 min"', ' task_timeout 值为 "5 min"'))]
+        [FieldError("task_timeout", Text("config.missing", why=Text("config.smtp.login")), owner="tasks[0] (a)")]
     )
     one.run_for(65)
     assert one.told() == [("a", "schedule", "success", None)]
@@ -761,7 +761,7 @@ def test_a_broken_config_keeps_the_old_one_and_is_told(sim: MakeSim) -> None:
 
 def test_a_half_written_config_is_looked_at_once_more_before_it_is_told(sim: MakeSim) -> None:
     one = sim(task(schedule="@every 60s"))
-    one.source.write([Problem("", LocalizedText("line 3, column 1", "第 3 行，第 1 列"))])
+    one.source.write([FieldError("", Text("config.json.unclosed"), line=3, column=1)])
     one.run_for(2.01)
     assert "config" not in one.engine.problems
     configure(one, task("b", "@every 60s"))
@@ -774,9 +774,7 @@ def test_a_config_that_could_not_be_read_is_taken_once_it_can_be_without_a_furth
     from support.factories import config
 
     one = sim(task(schedule="@every 60s"))
-    one.source.write(
-        [Problem("", LocalizedText("cannot be read: Too many open files", "无法读取：Too many open files"))]
-    )
+    one.source.write([FieldError("", Text("config.file.unavailable", error="Too many open files"))])
     one.run_for(100)
     assert len([line for line in one.lines if "Too many open files" in line]) == 1
     one.source.content = config(task("b", "@every 60s"))

@@ -94,7 +94,7 @@ def test_a_config_that_breaks_while_the_engine_runs_changes_nothing_until_it_is_
         eventually(lambda: len(other.ended("tick")) > ran + 2, "tick goes on", within=5)
         assert "the config of before stays in force" in home.engine_log()
         # So did a home that everyone may write now; it is told all the same.
-        assert f"is writable by everyone; mend it by: chmod o-w {other.path}" in other.engine_log()
+        assert f"is writable by everyone; fix it with: chmod o-w {other.path}" in other.engine_log()
         other.path.chmod(0o755)
         for one in (home, other):
             one.config.write_text(GOOD)
@@ -180,8 +180,8 @@ def test_what_everyone_could_write_is_refused_with_the_chmod_that_mends_it(home:
     code, text, _ = refused(home)
     assert code == 78
     for line, place in zip(text.splitlines(), (home.config, home.path)):
-        assert line.endswith(f"mend it by: chmod o-w {place}")
+        assert line.endswith(f"fix it with: chmod o-w {place}")
     for line in text.splitlines():
-        assert os.system(line.partition("mend it by: ")[2]) == 0
+        assert os.system(line.partition("fix it with: ")[2]) == 0
     home.start()
     assert home.stop() == 0

@@ -2,8 +2,14 @@
 
 import json
 
+from minisched.catalogue import render
 from minisched.config import parse_config
 from support.texts import in_both
+
+
+def line(problem):
+    """A problem as the command line prints it."""
+    return render(problem.as_text())
 
 
 def problems_of(document, **options):
@@ -11,8 +17,8 @@ def problems_of(document, **options):
     config, problems = parse_config(json.dumps(document).encode(), **options)
     assert (config is None) == bool(problems)
     for problem in problems:
-        in_both(problem.words)
-    return [str(problem).replace("tasks/config.json: ", "", 1) for problem in problems]
+        in_both(problem.as_text())
+    return [line(problem).replace("tasks/config.json: ", "", 1) for problem in problems]
 
 
 def task(task_id="a", **fields):

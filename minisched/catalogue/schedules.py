@@ -1,0 +1,102 @@
+"""Errors in schedules, time zones, durations and times."""
+
+TEXTS: dict[str, tuple[str, str]] = {
+    # Schedules as a whole.
+    "schedules.not_text": (
+        '{value} is not a text; expected a schedule such as "30 2 * * *"',
+        '{value} 不是文本；应为时间表，如 "30 2 * * *"',
+    ),
+    "schedules.too_long": (
+        "the text has {count} characters; at most {max} are allowed",
+        "文本有 {count} 个字符；最多允许 {max} 个",
+    ),
+    "schedules.bad_character": (
+        "{text} contains {character}; only ASCII text on one line is allowed",
+        "{text} 含有 {character}；只允许单行 ASCII 文本",
+    ),
+    "schedules.unknown_macro": (
+        '"{text}" is not a known schedule; expected one of {macros}',
+        '无法识别时间表 "{text}"；应为以下之一：{macros}',
+    ),
+    "schedules.macro_argument": (
+        '"{text}" has text after {macro}; {macro} takes no arguments',
+        '"{text}" 中 {macro} 之后有多余内容；{macro} 不带参数',
+    ),
+    "schedules.interval": (
+        'the interval of "{text}" is "{argument}"; expected whole seconds from "1s" to "366d", such as "@every 90s" or'
+        ' "@every 1h30m"',
+        '"{text}" 的间隔为 "{argument}"；应为 "1s" 至 "366d" 之间的整秒数，如 "@every 90s" 或 "@every 1h30m"',
+    ),
+    "schedules.at": (
+        'the time of "{text}" is "{argument}"; expected a local time such as "@at 2026-12-01T08:00" or'
+        ' "2026-12-01T08:00:30", or a time with its offset: "2026-12-01T08:00+01:00" or "...Z"',
+        '"{text}" 的时间为 "{argument}"；应为本地时间，如 "@at 2026-12-01T08:00" 或 "2026-12-01T08:00:30"，'
+        '或带时差的时间，如 "2026-12-01T08:00+01:00" 或 "...Z"',
+    ),
+    "schedules.field_count": (
+        '"{text}" has {count} {count|field|fields}; expected five (minute, hour, day of month, month, day of week), or'
+        " six with the seconds first",
+        '"{text}" 有 {count} 个字段；应为五个（分钟、小时、日期、月份、星期），或六个（秒在最前）',
+    ),
+    "schedules.never": (
+        'day of month, month, day of week: "{days}" is never due; expected a day that occurs within 50 years',
+        '日期、月份、星期："{days}" 永远不会触发；应为 50 年内存在的日子',
+    ),
+    "schedules.within": ('{error} (in "{text}")', '{error}（见 "{text}"）'),
+    # One item of a field.
+    "schedules.item": (
+        '{field}: "{item}" {why}; allowed are {range}, as *, a, a-b, */s, a/s, a-b/s with a step s of 1 or more, and'
+        " lists of these separated by commas",
+        '{field}："{item}" {why}；可用 {range}，写法为 *、a、a-b、*/s、a/s、a-b/s（步长 s 至少为 1），'
+        "以及由逗号分隔的多项",
+    ),
+    "schedules.item.invalid": ("is not valid", "无法识别"),
+    "schedules.item.out_of_range": ("is out of range", "超出范围"),
+    "schedules.item.step": ("has a step of 0", "的步长为 0"),
+    "schedules.item.name": ('contains the unknown name "{name}"', '含有未知名称 "{name}"'),
+    "schedules.field.second": ("second", "秒"),
+    "schedules.field.minute": ("minute", "分钟"),
+    "schedules.field.hour": ("hour", "小时"),
+    "schedules.field.day": ("day of month", "日期"),
+    "schedules.field.month": ("month", "月份"),
+    "schedules.field.weekday": ("day of week", "星期"),
+    "schedules.range.second": ("0 to 59", "0 至 59"),
+    "schedules.range.minute": ("0 to 59", "0 至 59"),
+    "schedules.range.hour": ("0 to 23", "0 至 23"),
+    "schedules.range.day": ("1 to 31, ?, L, LW, 15W", "1 至 31、?、L、LW、15W"),
+    "schedules.range.month": ("1 to 12, jan to dec", "1 至 12、jan 至 dec"),
+    "schedules.range.weekday": ("0 to 7, sun to sat, ?, 5L, 5#3", "0 至 7、sun 至 sat、?、5L、5#3"),
+    # Time zones.
+    "schedules.zone.not_a_name": (
+        '{name} is not a time zone name; expected an IANA name such as "Europe/Berlin" or "UTC"',
+        '{name} 不是时区名；应为 IANA 时区名，如 "Europe/Berlin" 或 "UTC"',
+    ),
+    "schedules.zone.unknown": (
+        'unknown time zone "{name}"; expected an IANA name such as "Europe/Berlin" or "UTC"',
+        '未知时区 "{name}"；应为 IANA 时区名，如 "Europe/Berlin" 或 "UTC"',
+    ),
+    "schedules.zone.near": (
+        'unknown time zone "{name}"; did you mean "{near}"?',
+        '未知时区 "{name}"；是否指 "{near}"？',
+    ),
+    "schedules.zone.no_data": (
+        'time zone "{name}" cannot be looked up: this machine has no time zone data; install the system package'
+        ' "tzdata" or run `pip install tzdata`, or use "UTC"',
+        '无法查找时区 "{name}"：本机没有时区数据；请安装系统软件包 "tzdata" 或执行 `pip install tzdata`，或改用 "UTC"',
+    ),
+    # Durations and times.
+    "schedules.expected": ("expected {rule}", "应为{rule}"),
+    "schedules.duration": ('a duration such as 300 or "5m"', '时长，如 300 或 "5m"'),
+    "schedules.duration.min": (
+        'a duration such as 300 or "5m", of at least {min}s',
+        '时长，如 300 或 "5m"，至少 {min}s',
+    ),
+    "schedules.duration.max": (
+        'a duration such as 300 or "5m", of at most {days} days',
+        '时长，如 300 或 "5m"，最长 {days} 天',
+    ),
+    "schedules.time": (
+        '"{text}" is not a time; expected ISO 8601 such as 2026-11-23T02:30 or 2026-11-23T02:30+08:00',
+        '"{text}" 不是时间；应为 ISO 8601 格式，如 2026-11-23T02:30 或 2026-11-23T02:30+08:00',
+    ),
+}
