@@ -60,7 +60,7 @@ from minisched.model.task import (
     SmtpSettings,
     Task,
 )
-from minisched.model.text import LocalizedText, Text, UserError, iso
+from minisched.model.text import LocalizedText, Text, iso
 
 __all__ = [
     "EXIT_CONFIG",
@@ -123,7 +123,6 @@ __all__ = [
     "TaskSnapshot",
     "Text",
     "Trigger",
-    "UserError",
     "Verdict",
     "Word",
     "iso",

@@ -74,17 +74,6 @@ class LocalizedText(NamedTuple):
         return LocalizedText(self.en + more.en, self.zh + more.zh)
 
 
-class UserError(ValueError):
-    """An error that people are told in either language; `str` is the English text."""
-
-    def __init__(self, words: LocalizedText) -> None:
-        super().__init__(words)
-        self.words = words
-
-    def __str__(self) -> str:
-        return self.words.en
-
-
 def iso(instant: Optional[Instant], zone: tzinfo) -> Optional[str]:
     """ISO 8601 with the zone's offset; whole seconds without a fraction, others with milliseconds."""
     if instant is None:

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from minisched.catalogue import render
-from minisched.config import secrets
-from minisched.config.secrets import effective_task, redact
+from minisched.config import parse_config, secrets
+from minisched.config.secrets import base_environment, effective_task, redact
 from minisched.config.validate import DOCUMENT
 from support.config import problems_of, task
 from support.factories import config
@@ -216,3 +216,18 @@ def test_secrets_of_the_defaults_are_kept_in_a_task_that_takes_them_over():
     rules = [rule("a", HOOK)]
     back = redact(with_rules(*rules))
     assert restore(back, task(), {"task_notify": rules}) == (with_rules(*rules), [])
+
+
+def test_no_task_inherits_a_secret_the_log_or_what_the_engine_was_started_with():
+    smtp = {"host": "mail", "username": "u", "password": {"from_env": "MAIL_PW"}, "from": "ops@example.org"}
+    hook = {**HOOK, "url": {"from_env": "HOOK_URL"}, "secret": {"from_file": "var/key"}}
+    both = [
+        task("a", task_env={"PW": {"from_env": "DB_PW"}, "LEVEL": "full"}),
+        {**with_rules(rule("x", hook)), "task_id": "b"},
+    ]
+    found, problems = parse_config(json.dumps({"settings": {"smtp": smtp}, "tasks": both}).encode())
+    assert not problems
+    secret = dict.fromkeys(["MAIL_PW", "HOOK_URL", "HOOK_KEY", "DB_PW"], "hunter2")
+    others = {"PATH": "/bin", "LEVEL": "low", "var/key": "x"}
+    environ = {**secret, **others, "TASK_LOG": "a.log", "MINISCHED_RUN_ID": "7"}
+    assert base_environment(environ, found) == others
