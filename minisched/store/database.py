@@ -1,9 +1,10 @@
-"""Opening the database at start: refuse what is newer, set aside what is damaged, tell what is gone.
+"""The database's file: opened and checked, watched while it is open, moved aside if damaged; space reserved for a full
+disk.
 
-No file is ever looked at with a plain open(): closing any descriptor of a database drops the locks that SQLite holds on
-it in this process (FAULTS S13). What is cheap is checked here: the header and the schema, the database's size in the
-header against the file's, the first and the last page of every table and index, and `quick_check` of a small file.
-Damage inside a large one is met when a query reads it.
+The file is never opened with plain open(): POSIX drops all locks of a process on a file when the process closes any
+descriptor of it, and with them the locks of SQLite. Opening checks what is cheap: the header and the schema, the size
+in the header against that of the file, the first and the last page of every table and index, and a small file as a
+whole (`quick_check`). Damage inside a large file is found when a query reads it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Optional
 
 from minisched.model import StoreError
 from minisched.store import schema
-from minisched.store.errors import NewerDatabase, store_error
+from minisched.store.errors import NewerDatabase, free_bytes, store_error
 
 if TYPE_CHECKING:
     from minisched.model import Instant
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 QUICK_CHECK_BYTES = 4 << 20  # quick_check reads every page: 10 ms for this much, seconds for a year's history
 
 SIDE_FILES = ("-wal", "-shm")
+
+RESERVE_BYTES = 256 * 1024  # some 60 pages of 4 KiB: the ends of all runs that can be running, in a few commits
+REFILL_FACTOR = 8  # the reserve is made again when the disk has this many times its size free: not to fill it up again
 
 _DUE = "FROM task_history INDEXED BY task_history_due WHERE scheduled_time IS NOT NULL"
 _END = "FROM task_history INDEXED BY task_history_end WHERE end_order IS NOT NULL"
@@ -42,18 +46,18 @@ _EDGES = (
 def open_database(
     path: str, expected_db_id: Optional[str], now: Instant, mend: bool, last_id: int = 0
 ) -> tuple[sqlite3.Connection, list[str]]:
-    """The writing connection to `path`, its schema the newest, and what a person should be told.
+    """The writing connection to `path`, with the newest schema, and the problems to report.
 
-    A new database is made where there is none, and with `mend` in place of a damaged one. `last_id` is the newest run
-    id that the caller knows of: a new database goes on after it. Raises StoreError: `newer` (the file was not touched)
-    or `full`, `locked`, `io`, and `damaged` without `mend`; then the file is as it was.
+    A new database is made if there is none, and with `mend` in place of a damaged one. last_id: the newest run id that
+    the caller knows; ids of a new database continue after it. Raises StoreError: `newer`, `full`, `locked` or `io`, and
+    `damaged` without `mend`. After an error the file is unchanged.
     """
     problems = []
     size = _size(path)
     if size:
         _refuse_newer(path)
     elif expected_db_id is not None:
-        aside = set_aside(path, now) if mend else None  # an old -wal must not be played into the new file
+        aside = set_aside(path, now) if mend else None  # SQLite would apply an old -wal to the new file
         kept = f"; what was left is at {aside}" if aside else ""
         state = "missing" if size is None else "empty"
         problems.append(f"{path} is {state} although this home had a history{kept}: a new one was begun")
@@ -88,8 +92,8 @@ def _size(path: str) -> Optional[int]:
 
 
 def _refuse_newer(path: str) -> None:
-    """Raise NewerDatabase for a file of a later version, and leave it and its folder as they are."""
-    # Immutable makes no side file and takes no lock, but does not see what still stands in a -wal.
+    """Raise NewerDatabase for a file of a later version, without a change to the file or its folder."""
+    # `immutable` creates no side files and takes no lock, but ignores the -wal.
     query = "mode=ro" if _size(path + "-wal") else "mode=ro&immutable=1"
     try:
         db = sqlite3.connect(schema.uri(path, query), uri=True, timeout=schema.BUSY_TIMEOUT_S)
@@ -98,7 +102,7 @@ def _refuse_newer(path: str) -> None:
         finally:
             db.close()
     except sqlite3.Error:
-        return  # the real opening tells what is wrong
+        return  # opening it for real reports the error
     if version > schema.newest_version():
         raise NewerDatabase(path, version, schema.newest_version())
 
@@ -123,7 +127,7 @@ def _open(path: str) -> sqlite3.Connection:
 
 
 def _examine(db: sqlite3.Connection, path: str) -> None:
-    """Raise StoreError or sqlite3.Error where damage can be seen at a small price; see the module."""
+    """Raise StoreError or sqlite3.Error if a cheap check finds damage; see the module."""
     _refuse_stranger(db, path)
     for edge in _EDGES:
         for way in ("ASC", "DESC"):
@@ -136,7 +140,7 @@ def _examine(db: sqlite3.Connection, path: str) -> None:
 
 
 def _refuse_stranger(db: sqlite3.Connection, path: str) -> None:
-    """Raise StoreError `damaged` where a table or an index is missing, all of which every version has."""
+    """Raise StoreError `damaged` if a table or an index of the file's version is missing."""
     names = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
     gone = [name for name in (*schema.TABLES, *schema.INDICES) if name not in names]
     if gone:
@@ -144,13 +148,13 @@ def _refuse_stranger(db: sqlite3.Connection, path: str) -> None:
 
 
 def read_db_id(db: sqlite3.Connection) -> str:
-    """The random name of this history, for `var/lock`: a file that was exchanged has another one."""
+    """The random name of this history, for `var/lock`: a file that was replaced has another one."""
     row = db.execute("SELECT value FROM meta WHERE name = 'db_id'").fetchone()
     return str(row[0]) if row else ""
 
 
 def _salvaged_last_id(path: str) -> int:
-    """The newest run id that a damaged file still tells, or 0."""
+    """The newest run id that can be read from a damaged file, or 0."""
     try:
         db = sqlite3.connect(schema.uri(path, "mode=ro&immutable=1"), uri=True)
         try:
@@ -162,7 +166,7 @@ def _salvaged_last_id(path: str) -> int:
 
 
 def _start_after(db: sqlite3.Connection, last_id: int) -> None:
-    """Let run ids go on after `last_id`: the logs still speak of the runs before."""
+    """Continue run ids after `last_id`: logs still refer to earlier runs."""
     db.execute("BEGIN IMMEDIATE")
     row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'task_history'").fetchone()
     if row is None:
@@ -173,9 +177,9 @@ def _start_after(db: sqlite3.Connection, last_id: int) -> None:
 
 
 def set_aside(path: str, now: Instant) -> Optional[str]:
-    """Rename the database and its side files to `<path>.damaged-<UTC time>[-wal, -shm]`, a name that SQLite can open.
+    """Rename the database and its side files to `<path>.damaged-<UTC time>[-wal, -shm]`, which SQLite can open.
 
-    The new path, or None where there was nothing. Raises StoreError.
+    Returns the new path, or None if there was no file. Raises StoreError.
     """
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     target = first = f"{path}.damaged-{stamp}"
@@ -184,7 +188,7 @@ def set_aside(path: str, now: Instant) -> Optional[str]:
         count += 1
         target = f"{first}-{count}"
     moved = None
-    for suffix in (*SIDE_FILES, ""):  # the database last: a -wal never stands beside a file that it does not belong to
+    for suffix in (*SIDE_FILES, ""):  # the database last: a -wal must not be beside a file that it does not belong to
         try:
             os.rename(path + suffix, target + suffix)
             moved = target
@@ -193,3 +197,133 @@ def set_aside(path: str, now: Instant) -> Optional[str]:
         except OSError as error:
             raise StoreError("io", f"{path}{suffix} cannot be moved aside: {error.strerror}") from error
     return moved
+
+
+class WatchedFile:
+    """Detects that the file of an open connection was removed, replaced or truncated: SQLite would write on."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file = _identity(path)
+        self._wal = _identity(path + "-wal")
+        self._size = 0
+        self.problem()
+
+    @property
+    def same(self) -> bool:
+        return _identity(self._path) == self._file
+
+    def problem(self) -> Optional[str]:
+        """What happened to the file: removed, replaced or truncated; None if nothing did.
+
+        It costs one stat, and a read of the header if the file became smaller: by truncation, or by VACUUM."""
+        try:
+            status = os.stat(self._path)
+        except OSError as error:
+            return f"{self._path} is gone: {error.strerror}"
+        if (status.st_dev, status.st_ino) != self._file:
+            return f"{self._path} was replaced by another file"
+        if status.st_size < self._size and not self._whole():
+            return f"{self._path} was cut from {self._size} to {status.st_size} bytes"
+        self._size = status.st_size
+        return None
+
+    def _whole(self) -> bool:
+        """Whether the file has as many pages as its header says.
+
+        The open connection cannot answer that: it also counts pages that are only in the -wal. SQLite reads the header,
+        because closing a descriptor of our own would drop the locks of that connection.
+        """
+        try:
+            db = sqlite3.connect(schema.uri(self._path, "mode=ro&immutable=1"), uri=True)
+            try:
+                return bool(db.execute("PRAGMA page_count").fetchone()[0])
+            finally:
+                db.close()
+        except sqlite3.OperationalError:
+            return True  # no descriptor left, or the file is gone: the next check reports it
+        except sqlite3.DatabaseError:
+            return False
+
+    def drop_side_files(self) -> None:
+        """Unlink the -wal and -shm of a file that is gone: SQLite would apply them to the next one. Those of another
+        file are kept. Raises StoreError."""
+        if self._wal is None or _identity(self._path + "-wal") != self._wal:
+            return
+        for suffix in SIDE_FILES:
+            try:
+                os.unlink(self._path + suffix)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                raise StoreError("io", f"{self._path}{suffix}: {error.strerror}") from error
+
+    def rescue(self, db: sqlite3.Connection) -> str:
+        """Write the removed file again from the connection that has it open; returns the result as a text. Raises
+        StoreError if that may succeed later."""
+        try:
+            schema.copy(db, self._path)
+        except sqlite3.Error as error:
+            failure = store_error(error, self._path)
+            if failure.kind != "damaged":
+                raise failure from error
+            return f"the removed history could not be saved ({error}); a new one was begun"
+        except OSError as error:
+            raise StoreError("io", f"{self._path}: {error.strerror}") from error
+        return "the removed history was saved from the open file"
+
+
+def _identity(path: str) -> Optional[tuple[int, int]]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+class DiskReserve:
+    """A file, `var/ballast`, that is deleted when a write finds the disk full, so that the ends of running tasks can be
+    written; and made again later."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._low = False
+
+    def make(self) -> bool:
+        """Make the file, unless it exists or the disk has little free space. Never raises.
+
+        False if there is no reserve, or less free space besides it than its size: so the warning comes before a run is
+        lost.
+        """
+        free = free_bytes(self._path)
+        self._low = free < (REFILL_FACTOR if self._low else 1) * RESERVE_BYTES
+        if os.path.exists(self._path):
+            return not self._low
+        if free < REFILL_FACTOR * RESERVE_BYTES:
+            return False
+        fresh = self._path + ".new"
+        try:
+            fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                os.write(fd, os.urandom(RESERVE_BYTES))  # zeros take no space on a file system that compresses
+                whole = os.fstat(fd).st_size == RESERVE_BYTES
+            finally:
+                os.close(fd)
+            if whole:
+                os.rename(fresh, self._path)
+                return True
+        except OSError:
+            pass  # no space after all, or a read-only disk: the next call tries again
+        try:
+            os.unlink(fresh)
+        except OSError:
+            pass
+        return False
+
+    def release(self) -> bool:
+        """Delete the file. True if there was one."""
+        try:
+            os.unlink(self._path)
+        except OSError:
+            return False
+        return True

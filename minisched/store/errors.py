@@ -1,4 +1,4 @@
-"""What SQLite reports, in the words of `StoreError.kind`."""
+"""Errors of SQLite as StoreError, with a `kind`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import sqlite3
 
 from minisched.model import StoreError
 
-# An I/O error on a disk with less room than this is a full disk: a WAL database needs 32 KiB for its -shm alone, and
-# SQLite reports the failure to get them as "disk I/O error" (FAULTS S2).
+# With less free space than this an I/O error means a full disk: a WAL database needs 32 KiB for its -shm, and SQLite
+# reports the failure to get them as "disk I/O error".
 FULL_BELOW_BYTES = 64 * 1024
 
-# By the primary result code (https://sqlite.org/rescode.html). Everything else is "io": only these two are damage.
+# By the primary result code (https://sqlite.org/rescode.html). All others are "io": only these two mean damage.
 _KIND_BY_CODE = {5: "locked", 6: "locked", 11: "damaged", 13: "full", 26: "damaged"}
-# Python 3.9 and 3.10 do not tell the code; the texts are those of sqlite3_errstr().
+# Python 3.9 and 3.10 do not have the code; these are texts of sqlite3_errstr().
 _KIND_BY_TEXT = (
     ("is locked", "locked"),
     ("database or disk is full", "full"),
@@ -25,8 +25,8 @@ _KIND_BY_TEXT = (
 class DuplicateRun(StoreError):
     """A new run's (task_id, scheduled_time) has a row already; nothing of the batch was written. Kind `duplicate`.
 
-    Another process wrote that due time between the engine's question (`due_times`) and its commit, or the engine has a
-    bug. The batch succeeds once that run is taken out of it.
+    Another process wrote that due time between the engine's query (`due_times`) and its commit, or the engine has a
+    bug. The batch succeeds without that run.
     """
 
     def __init__(self, task_id: str, scheduled_time: int) -> None:
@@ -36,7 +36,7 @@ class DuplicateRun(StoreError):
 
 
 class NewerDatabase(StoreError):
-    """The file was written by a newer minisched, and was left as it is. Kind `newer`."""
+    """The file was written by a newer minisched, and was not changed. Kind `newer`."""
 
     def __init__(self, path: str, found: int, known: int) -> None:
         super().__init__(
@@ -50,7 +50,7 @@ class NewerDatabase(StoreError):
 
 
 def store_error(error: sqlite3.Error, path: str) -> StoreError:
-    """The same error as a StoreError; `path` is the database's, to look at the room on its disk."""
+    """The same error as a StoreError. path: the database, whose disk is checked for free space."""
     code = getattr(error, "sqlite_errorcode", None)
     text = str(error)
     if code is not None:
@@ -63,7 +63,7 @@ def store_error(error: sqlite3.Error, path: str) -> StoreError:
 
 
 def free_bytes(path: str) -> int:
-    """Room left on the disk of `path`'s folder, for a user who is not root; a large number where that is unknown."""
+    """Free space on the disk of `path`'s folder for a user who is not root; a large number if it is unknown."""
     try:
         disk = os.statvfs(os.path.dirname(path) or ".")
     except OSError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.model import Delivery, DeliveryState, OutboxCounts, Status
 from minisched.model.notification import FinishedRun, NotificationEvent, Queue, RuleState
-from minisched.store.rows import marks, text
+from minisched.store.rows import placeholders, text
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,7 +32,7 @@ _QUEUE = "task_id = ? AND rule = ? AND channel = ? AND state = 'pending'"
 _OLDEST = f"SELECT delivery_id FROM task_outbox WHERE {_QUEUE} ORDER BY delivery_id LIMIT 1"
 
 _INSERT = f"""INSERT INTO task_outbox ({", ".join(_FIXED)}, channel_keys, message_id, {", ".join(_CHANGING)})
-    VALUES ({marks(len(_FIXED) + 1)}, '', 'pending', 0,
+    VALUES ({placeholders(len(_FIXED) + 1)}, '', 'pending', 0,
         CASE WHEN EXISTS (SELECT 1 FROM task_outbox WHERE {_QUEUE}) THEN NULL ELSE ? END, NULL, NULL, '', '')"""
 _NAME = "UPDATE task_outbox SET message_id = delivery_id || ? WHERE delivery_id = ?"
 # The message id tells that it is the same one: in a new file the ids begin anew. One that was given up while it was
@@ -74,7 +74,7 @@ _OLD = f"""SELECT delivery_id, created_time FROM task_outbox WHERE delivery_id I
 _RULE = """SELECT task_id, rule, fired, last_time, suppressed, row_length, row_end, row_of FROM task_rule
     WHERE task_id = ? AND rule = ?"""
 _PUT_RULE = f"""INSERT OR REPLACE INTO task_rule
-    (task_id, rule, fired, last_time, suppressed, row_length, row_end, row_of) VALUES ({marks(8)})"""
+    (task_id, rule, fired, last_time, suppressed, row_length, row_end, row_of) VALUES ({placeholders(8)})"""
 _FINISHED = """SELECT end_order, status, reason FROM task_history INDEXED BY task_history_end
     WHERE task_id = ? AND end_order <= (SELECT end_order FROM task_history WHERE run_id = ?) ORDER BY end_order DESC"""
 
@@ -272,7 +272,7 @@ class Outbox:
 
 def read_deliveries(db: sqlite3.Connection, delivery_ids: Sequence[int]) -> list[Delivery]:
     """Those that exist, in the order of the ids given; at most a few hundred."""
-    query = f"SELECT {_COLUMNS} FROM task_outbox WHERE delivery_id IN ({marks(len(delivery_ids))})"
+    query = f"SELECT {_COLUMNS} FROM task_outbox WHERE delivery_id IN ({placeholders(len(delivery_ids))})"
     found = {row[len(_FIXED)]: row for row in db.execute(query, delivery_ids)}
     return [_delivery(found[delivery_id]) for delivery_id in delivery_ids if delivery_id in found]
 
@@ -282,7 +282,7 @@ def read_page(
 ) -> tuple[list[Delivery], int]:
     """See `History.deliveries`."""
     wanted = [state.value for state in (states or DeliveryState)]
-    where = f"INDEXED BY task_outbox_state WHERE state IN ({marks(len(wanted))})"
+    where = f"INDEXED BY task_outbox_state WHERE state IN ({placeholders(len(wanted))})"
     if task_id is not None:
         wanted.append(task_id)
         where += " AND task_id = ?"

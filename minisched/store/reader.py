@@ -1,16 +1,18 @@
-"""Questions about the past, for the page and the command line: never writes, never waits for the engine."""
+"""Read access to the history, for the API and the command line: never writes, never waits for the engine.
+
+A page of the history is found through the indices, in a time that does not grow with the number of runs.
+"""
 
 from __future__ import annotations
 
 import os
 import sqlite3
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from minisched.model import Status, StoreError
 from minisched.store import outbox, rows, schema
 from minisched.store.errors import NewerDatabase, store_error
-from minisched.store.paging import Filter, find_page
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from minisched.model import Delivery, DeliveryState, Instant, TaskExecution, TaskRecord, Trigger
 
 _STATUS = {status.value: status for status in Status}  # a third of the time of Status(text)
+_ALL = tuple(status for status in Status if status is not Status.IDLE)
 _ENDED = tuple(status for status in Status if status.ended)
 _OUTCOMES = f"""SELECT run_id, status, start_time, end_time, duration FROM task_history WHERE run_id IN (
     SELECT run_id FROM task_history INDEXED BY task_history_task
@@ -40,7 +43,7 @@ class Outcome(NamedTuple):
 
 
 class Past(NamedTuple):
-    """What a task's card tells of its past."""
+    """The history of a task as its card shows it."""
 
     record: TaskRecord
     last_run: Optional[TaskExecution]  # the latest finished one, with its attempts
@@ -48,7 +51,7 @@ class Past(NamedTuple):
 
 
 class TaskTotals(NamedTuple):
-    """What is counted of a task. `last_` is of its latest finished run, None where it has none."""
+    """Totals of a task. `last_...` are of its latest finished run, None if it has none."""
 
     last_status: Optional[Status]
     consecutive_failures: int
@@ -59,12 +62,12 @@ class TaskTotals(NamedTuple):
 
 
 class History:
-    """Reads the database at `path` through a connection of its own; to be used by the thread that made it.
+    """Reads the database at `path` through its own connection, in the thread that made it.
 
-    Works while the engine writes, while none runs, and on a read-only file system. Where there is no database there is
-    no history: every answer is empty. The file is opened by the first question, and anew when another one has taken
-    its place. Every method raises StoreError; a file of another version is of kind `newer` (NewerDatabase) or `older`
-    (the next start of the engine brings it up to date).
+    It works while an engine writes, without an engine, and on a read-only file system. Without a database every result
+    is empty. The file is opened by the first call, and again when it was replaced. Every method raises StoreError; for
+    a file of another version with the kind `newer` (NewerDatabase) or `older` (the next start of the engine upgrades
+    it).
     """
 
     def __init__(self, path: str) -> None:
@@ -105,12 +108,12 @@ class History:
             return found[0] if found else None
 
     def runs(self, run_ids: Sequence[int]) -> list[TaskExecution]:
-        """Those of the runs that exist, with their attempts, in the order of their ids given."""
+        """Those of the runs that exist, with their attempts, in the order of `run_ids`."""
         with self._snapshot() as db:
             return rows.read_runs(db, run_ids) if db is not None else []
 
     def tail(self, run_id: int) -> bytes:
-        """The last 16 KiB of the run's output; empty where there is none, or no such run."""
+        """The last 16 KiB of the run's output; empty if there is none, or no such run."""
         with self._snapshot() as db:
             query = "SELECT output_tail FROM task_history WHERE run_id = ?"
             row = db.execute(query, (run_id,)).fetchone() if db is not None else None
@@ -122,8 +125,7 @@ class History:
             return list(_outcomes(db, task_id, count)) if db is not None else []
 
     def pasts(self, task_ids: Sequence[str], count: int) -> dict[str, Past]:
-        """The past of those of the tasks that have one, with their last `count` finished runs; all as it stood at one
-        moment."""
+        """By task id the history of each task that has one, with the last `count` finished runs, from one snapshot."""
         with self._snapshot() as db:
             if db is None:
                 return {}
@@ -137,7 +139,7 @@ class History:
             }
 
     def last_statuses(self, task_ids: Optional[Sequence[str]] = None) -> dict[str, Status]:
-        """How the latest finished run ended, of all tasks or of these; a task without one is left out."""
+        """The status of the latest finished run, of all tasks or of these; without tasks that have none."""
         with self._snapshot() as db:
             if db is None:
                 return {}
@@ -145,13 +147,13 @@ class History:
             return {task_id: _STATUS[status] for task_id, status in found if status is not None}
 
     def totals(self) -> dict[str, TaskTotals]:
-        """Of every task with a history, configured or not, by its id."""
+        """By task id the totals of every task with a history, configured or not."""
         with self._snapshot() as db:
             found = db.execute(_TOTALS) if db is not None else ()
             return {row[0]: TaskTotals(_STATUS[row[1]] if row[1] else None, *row[2:]) for row in found}
 
     def records(self) -> dict[str, TaskRecord]:
-        """What is known of each task, configured or not, by its id."""
+        """By task id the record of every task, configured or not."""
         with self._snapshot() as db:
             return rows.read_records(db) if db is not None else {}
 
@@ -161,7 +163,7 @@ class History:
             return rows.read_unfinished(db) if db is not None else []
 
     def tokens(self) -> set[tuple[str, str]]:
-        """The tokens that lie there: (task_id, the dependency that succeeded)."""
+        """Tokens that are not used yet: (task_id, the dependency that succeeded)."""
         with self._snapshot() as db:
             return rows.read_tokens(db) if db is not None else set()
 
@@ -184,7 +186,7 @@ class History:
 
     @contextmanager
     def _snapshot(self) -> Iterator[Optional[sqlite3.Connection]]:
-        """A connection on which all questions see one state of the database; None where there is no database."""
+        """A connection on which all queries see one state of the database; None if there is no database."""
         try:
             db = self._open()
             if db is None:
@@ -213,7 +215,7 @@ class History:
             return self._db
         self.close()
         if status.st_size == 0:
-            return None  # being made, or empty: the engine tells which
+            return None  # being made, or empty: the engine reports it
         db, version = connect_read_only(self._path)
         if version != schema.newest_version():
             db.close()
@@ -232,12 +234,12 @@ def _outcomes(db: sqlite3.Connection, task_id: str, count: int) -> tuple[Outcome
 
 
 def connect_read_only(path: str) -> tuple[sqlite3.Connection, int]:
-    """A connection that cannot write, also to a file on a read-only file system; and the schema's version. Raises
+    """A connection that cannot write, also for a file on a read-only file system; and the schema's version. Raises
     sqlite3.Error."""
     try:
         return _connect(path, "mode=ro")
     except sqlite3.OperationalError:
-        # A WAL database needs its -shm even to be read. Where nobody can make one, nobody writes: no lock is needed.
+        # Even reading a WAL database needs its -shm. If none can be made, no process writes, and no lock is needed.
         if os.access(os.path.dirname(os.path.abspath(path)), os.W_OK):
             raise
         return _connect(path, "mode=ro&immutable=1")
@@ -251,3 +253,104 @@ def _connect(path: str, query: str) -> tuple[sqlite3.Connection, int]:
     except sqlite3.Error:
         db.close()
         raise
+
+
+# -------------------------------------------------------------------------------------------------------------- pages
+
+
+class Filter(NamedTuple):
+    """Which runs: of one task or all, with these statuses and triggers or any, created in [since, until)."""
+
+    task_id: Optional[str] = None
+    statuses: tuple[Status, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
+    since: Optional[Instant] = None
+    until: Optional[Instant] = None
+
+    @property
+    def span(self) -> bool:
+        return self.since is not None or self.until is not None
+
+    def conditions(self, statuses: tuple[Status, ...], ids: Optional[tuple[int, int]]) -> tuple[str, list[Any]]:
+        """The WHERE clause and its parameters. ids: the first and the last run id that can match."""
+        terms: list[str] = []
+        values: list[Any] = []
+        if self.task_id is not None:
+            terms.append("task_id = ?")
+            values.append(self.task_id)
+        if statuses:
+            terms.append("status = ?" if len(statuses) == 1 else f"status IN ({rows.placeholders(len(statuses))})")
+            values.extend(status.value for status in statuses)
+        if ids is not None:
+            terms.append("run_id BETWEEN ? AND ?")
+            values.extend(ids)
+        if self.triggers:
+            terms.append(f'"trigger" IN ({rows.placeholders(len(self.triggers))})')
+            values.extend(trigger.value for trigger in self.triggers)
+        if self.since is not None:
+            terms.append("created_time >= ?")
+            values.append(self.since)
+        if self.until is not None:
+            terms.append("created_time < ?")
+            values.append(self.until)
+        return (f" WHERE {' AND '.join(terms)}" if terms else ""), values
+
+
+def find_page(db: sqlite3.Connection, wanted: Filter, page: int, page_size: int) -> tuple[list[int], int]:
+    """The run ids of a page, newest first, and the number of all runs that match."""
+    total, ids = _matching(db, wanted)
+    offset = (page - 1) * page_size
+    size = min(page_size, total - offset)
+    if offset < 0 or size <= 0:
+        return [], total
+    # OFFSET steps over each skipped row: start from the nearer end.
+    backwards = offset + size > total - offset
+    select, values = _selection(wanted, ids, "ASC" if backwards else "DESC")
+    found = db.execute(select, (*values, size, total - offset - size if backwards else offset)).fetchall()
+    run_ids = [row[0] for row in found]
+    return run_ids[::-1] if backwards else run_ids, total
+
+
+def _matching(db: sqlite3.Connection, wanted: Filter) -> tuple[int, Optional[tuple[int, int]]]:
+    """The number of runs that match, and the first and last run id that can (None: any)."""
+    if not (wanted.statuses or wanted.triggers or wanted.span):
+        if wanted.task_id is None:
+            row = db.execute("SELECT ifnull(sum(run_count), 0) FROM task_state").fetchone()
+        else:
+            row = db.execute("SELECT run_count FROM task_state WHERE task_id = ?", (wanted.task_id,)).fetchone()
+        return (int(row[0]) if row else 0), None
+    ids = None
+    if wanted.span and wanted.task_id is None:
+        # The ids of the span limit the range of every other index: a day is found without a walk over years.
+        where, values = Filter(since=wanted.since, until=wanted.until).conditions((), None)
+        count, *ends = db.execute(
+            f"SELECT count(*), min(run_id), max(run_id) FROM task_history INDEXED BY task_history_created{where}",
+            values,
+        ).fetchone()
+        if count == 0 or not (wanted.statuses or wanted.triggers):
+            return count, (ends[0] or 0, ends[1] or 0)
+        ids = (ends[0], ends[1])
+    index = "task_history_task" if wanted.task_id is not None else "task_history_status"
+    statuses = wanted.statuses or (_ALL if wanted.task_id is None else ())
+    where, values = wanted.conditions(statuses, ids)
+    query = f"SELECT count(*) FROM task_history INDEXED BY {index}{where}"
+    return int(db.execute(query, values).fetchone()[0]), ids
+
+
+def _selection(wanted: Filter, ids: Optional[tuple[int, int]], way: str) -> tuple[str, list[Any]]:
+    """The query for run ids in the order of `way`, with LIMIT and OFFSET open; and its parameters."""
+    order = f" ORDER BY run_id {way} LIMIT ? OFFSET ?"
+    if wanted.task_id is not None:
+        where, values = wanted.conditions(wanted.statuses, ids)
+        return f"SELECT run_id FROM task_history INDEXED BY task_history_task{where}{order}", values
+    if not wanted.statuses and not wanted.triggers:
+        where, values = wanted.conditions((), ids)
+        return f"SELECT run_id FROM task_history{where}{order}", values
+    # One ordered walk for each status, merged: an IN over several would be sorted.
+    walks: list[str] = []
+    parameters: list[Any] = []
+    for status in wanted.statuses or _ALL:
+        where, values = wanted.conditions((status,), ids)
+        walks.append(f"SELECT run_id FROM task_history INDEXED BY task_history_status{where}")
+        parameters.extend(values)
+    return " UNION ALL ".join(walks) + order, parameters

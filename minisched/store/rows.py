@@ -76,18 +76,18 @@ RECORD_COLUMNS = (
 IDS_A_QUERY = 500  # SQLite before 3.32 takes at most 999 parameters
 
 
-def marks(count: int) -> str:
+def placeholders(count: int) -> str:
     return ", ".join("?" * count)
 
 
 # Writing.
 INSERT_RUN = (
     f"INSERT INTO task_history (run_id, {', '.join(FIXED_COLUMNS)}, {', '.join(CHANGING_COLUMNS)})"
-    f" VALUES ({marks(len(RUN_COLUMNS))})"
+    f" VALUES ({placeholders(len(RUN_COLUMNS))})"
 )
 UPDATE_RUN = f"UPDATE task_history SET {', '.join(f'{name} = ?' for name in CHANGING_COLUMNS)} WHERE run_id = ?"
 PUT_ATTEMPT = (
-    f"INSERT OR REPLACE INTO task_attempt ({', '.join(ATTEMPT_COLUMNS)}) VALUES ({marks(len(ATTEMPT_COLUMNS))})"
+    f"INSERT OR REPLACE INTO task_attempt ({', '.join(ATTEMPT_COLUMNS)}) VALUES ({placeholders(len(ATTEMPT_COLUMNS))})"
 )
 COUNT_RUNS = """INSERT INTO task_state (task_id, run_count) VALUES (?, ?)
     ON CONFLICT (task_id) DO UPDATE SET run_count = run_count + excluded.run_count"""
@@ -114,7 +114,7 @@ _RUNS = f"SELECT {', '.join(RUN_COLUMNS)} FROM task_history WHERE run_id IN (%s)
 _ATTEMPTS = f"SELECT {', '.join(ATTEMPT_COLUMNS)} FROM task_attempt WHERE run_id IN (%s) ORDER BY run_id, attempt"
 _RECORDS = f"SELECT {', '.join(RECORD_COLUMNS)}, run_count, forgotten FROM task_state"
 _UNFINISHED = (
-    f"SELECT run_id FROM task_history INDEXED BY task_history_status WHERE status IN ({marks(len(UNFINISHED))})"
+    f"SELECT run_id FROM task_history INDEXED BY task_history_status WHERE status IN ({placeholders(len(UNFINISHED))})"
 )
 
 
@@ -226,9 +226,9 @@ def read_runs(db: sqlite3.Connection, run_ids: Iterable[int]) -> list[TaskExecut
     for start in range(0, len(wanted), IDS_A_QUERY):
         ids = wanted[start : start + IDS_A_QUERY]
         attempts: dict[int, list[TaskAttempt]] = {}
-        for row in db.execute(_ATTEMPTS % marks(len(ids)), ids):
+        for row in db.execute(_ATTEMPTS % placeholders(len(ids)), ids):
             attempts.setdefault(row[0], []).append(_attempt(row))
-        for row in db.execute(_RUNS % marks(len(ids)), ids):
+        for row in db.execute(_RUNS % placeholders(len(ids)), ids):
             found[row[0]] = _run(row, attempts.get(row[0], ()))
     return [found[run_id] for run_id in wanted if run_id in found]
 
@@ -258,7 +258,7 @@ def select_of_tasks(db: sqlite3.Connection, query: str, task_ids: Optional[Seque
         return
     for start in range(0, len(task_ids), IDS_A_QUERY):
         ids = task_ids[start : start + IDS_A_QUERY]
-        yield from db.execute(f"{query} WHERE task_id IN ({marks(len(ids))})", ids)
+        yield from db.execute(f"{query} WHERE task_id IN ({placeholders(len(ids))})", ids)
 
 
 def read_tokens(db: sqlite3.Connection) -> set[tuple[str, str]]:

@@ -15,17 +15,17 @@ from minisched.store.errors import NewerDatabase
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-BUSY_TIMEOUT_S = 1.0  # the engine's loop stands still meanwhile; it comes back with the same batch a second later
-CACHE_KIB = 512  # the hot pages of ten thousand tasks' state and of the right edges of all indices
-WAL_PAGES = 256  # 1 MiB: a checkpoint of this size stops an engine on an SD card for tens of milliseconds, not a second
-WAL_LIMIT_BYTES = 4 << 20  # a -wal that a burst or a long reader made larger is cut back to this
+BUSY_TIMEOUT_S = 1.0  # it blocks the engine's loop, which retries the batch a second later
+CACHE_KIB = 512  # the state of ten thousand tasks, and the last pages of all indices
+WAL_PAGES = 256  # 1 MiB: on an SD card such a checkpoint takes tens of milliseconds, larger ones a second
+WAL_LIMIT_BYTES = 4 << 20  # a -wal that grew larger, by a burst or a long read, is truncated to this
 
-# Version 1. AUTOINCREMENT: an id that retention has deleted never comes again. `task_history_due` is what makes a
-# double start impossible. A page is read in the order of run_id, which a step of the clock cannot change, through an
-# index that holds all that a filter asks for: `_task` for one task, `_status` for all, `_created` for a span of time.
-# `_end` is the order in which the runs of a task ended, by which the rules count, and `end_count` its latest number.
-# In the outbox only the first of those that wait for one channel has a `next_time`, so `_due` holds these alone.
-# `forgotten`: the latest due time that retention has deleted; a clock that is set back runs none up to there again.
+# Version 1. AUTOINCREMENT: the id of a deleted run is never used again. `task_history_due` makes it impossible to start
+# a due time twice. A page is in the order of run_id, which a clock step cannot change, and read through an index that
+# contains the columns of the filters: `_task` for one task, `_status` for all, `_created` for a time span.
+# `_end` is the order in which the runs of a task ended; notification rules count in this order, and `end_count` is its
+# latest number. In the outbox only the first message of a queue has a `next_time`, so `_due` contains only these.
+# `forgotten`: the latest due time that retention deleted; after a clock step back none up to there is run again.
 _VERSION_1 = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "INSERT INTO meta (name, value) VALUES ('db_id', lower(hex(randomblob(16))))",
@@ -136,8 +136,8 @@ _VERSION_1 = (
     "CREATE INDEX task_outbox_state ON task_outbox (state, delivery_id, tried_time, task_id)",
 )
 
-# Version 2: a message is known to its channel by more than the channel's index. The index holds all that is asked of
-# those that wait, for in a row what comes after `variables`, up to 16 KiB and more, is reached through all of them.
+# Version 2: `channel_keys` identifies the channel of a message beyond its index. A covering index: columns stored after
+# the 16 KiB `variables` would otherwise cost a walk over its overflow pages.
 _VERSION_2 = (
     "ALTER TABLE task_outbox ADD COLUMN channel_keys TEXT NOT NULL DEFAULT ''",
     "DROP INDEX task_outbox_queue",
@@ -149,7 +149,7 @@ _VERSION_2 = (
 MIGRATIONS: Sequence[Sequence[str]] = (
     _VERSION_1,
     _VERSION_2,
-)  # the n-th leads from version n to n + 1; only ever added to
+)  # MIGRATIONS[n] leads from version n to n + 1. Released ones are never changed
 TABLES = ("meta", "task_history", "task_attempt", "task_state", "task_token", "task_rule", "task_outbox")
 INDICES = (
     "task_history_due",
@@ -164,17 +164,17 @@ INDICES = (
 
 
 def uri(path: str, query: str) -> str:
-    """`path` as an SQLite URI; `%`, `?` and `#` in it are data."""
+    """`path` as an SQLite URI, with `%`, `?` and `#` quoted."""
     quoted = os.path.abspath(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     return f"file:{quoted}?{query}"
 
 
 def connect(path: str) -> sqlite3.Connection:
-    """The writing connection, for the thread that calls. Makes the file where there is none. Raises sqlite3.Error."""
+    """The writing connection, for the calling thread. Makes the file if there is none. Raises sqlite3.Error."""
     db = sqlite3.connect(uri(path, "mode=rwc"), uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
     try:
         db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        db.execute("PRAGMA cell_size_check = ON")  # damage is told when its page is read, not when it is believed
+        db.execute("PRAGMA cell_size_check = ON")  # report damage when a page is read, not when it is used
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone leaves the data in the drive's cache
@@ -195,11 +195,11 @@ def newest_version() -> int:
 
 
 def migrate(db: sqlite3.Connection, path: str, migrations: Optional[Sequence[Sequence[str]]] = None) -> None:
-    """Bring the database to the newest version by MIGRATIONS (or those given), each step in one transaction,
-    all of them where it is new.
+    """Upgrade the database to the newest version by MIGRATIONS (or those given), each step in one transaction; a new
+    database in one transaction.
 
-    A database with data is copied to `<path>.v<version>.bak` first. Raises NewerDatabase (then nothing was changed)
-    and sqlite3.Error (then the steps done so far stand, each as a whole).
+    A database with data is copied to `<path>.v<version>.bak` first. Raises NewerDatabase, without any change, and
+    sqlite3.Error: then the steps done so far are complete.
     """
     migrations = MIGRATIONS if migrations is None else migrations
     version = user_version(db)
@@ -212,8 +212,8 @@ def migrate(db: sqlite3.Connection, path: str, migrations: Optional[Sequence[Seq
     while version < len(migrations):
         db.execute("BEGIN IMMEDIATE")
         try:
-            version = user_version(db)  # another process may have been faster
-            # A new database is made at once: a reader that meets it half made would ask for an upgrade.
+            version = user_version(db)  # another process may have upgraded it
+            # All steps at once for a new database: a reader that finds it half made would ask for an upgrade.
             for step in migrations[version : version + 1 if version else None]:
                 for statement in step:
                     db.execute(statement)
@@ -224,16 +224,16 @@ def migrate(db: sqlite3.Connection, path: str, migrations: Optional[Sequence[Seq
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
-    # Into the file itself, where an older minisched sees the version without touching anything.
+    # Write it into the file itself, where an older minisched finds the version without writing anything.
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def copy(db: sqlite3.Connection, target: str) -> None:
-    """Copy the database, also one whose file has lost its name, to the file `target`: the whole copy or none."""
+    """Copy the database to the file `target`, completely or not at all; also one whose file was unlinked."""
     fresh = target + ".new"
     for leftover in (fresh, fresh + "-journal"):
         if os.path.exists(leftover):
-            os.unlink(leftover)  # of a copy that was cut short
+            os.unlink(leftover)  # of a copy that was interrupted
     try:
         out = sqlite3.connect(fresh, isolation_level=None)
         try:

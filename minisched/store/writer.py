@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Optional
 
 from minisched.model import StoreError, TaskRecord
 from minisched.store import rows
-from minisched.store.ballast import Ballast
-from minisched.store.database import open_database, read_db_id, set_aside
+from minisched.store.database import DiskReserve, WatchedFile, open_database, read_db_id, set_aside
 from minisched.store.errors import DuplicateRun, store_error
 from minisched.store.outbox import DAY_S, Outbox, trim, update_deliveries, write_notices
 from minisched.store.retention import Retention
-from minisched.store.watch import WatchedFile
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -39,14 +37,14 @@ def open_store(
     holder of `var/lock` only; others get StoreError `damaged`.
     Raises StoreError; of kind `newer` is NewerDatabase. A full disk is `full`, never damage.
     """
-    ballast = Ballast(os.path.join(os.path.dirname(path), "ballast"))
+    reserve = DiskReserve(os.path.join(os.path.dirname(path), "ballast"))
     try:
         db, problems = open_database(path, expected_db_id, now, mend)
     except StoreError as error:
-        if error.kind != "full" or not ballast.release():
+        if error.kind != "full" or not reserve.release():
             raise
         db, problems = open_database(path, expected_db_id, now, mend)
-    store = Store(db, path, ballast)
+    store = Store(db, path, reserve)
     store.heal()
     return store, problems
 
@@ -57,9 +55,9 @@ class Store:
     `db_id` is the random name of this history.
     """
 
-    def __init__(self, db: sqlite3.Connection, path: str, ballast: Ballast) -> None:
+    def __init__(self, db: sqlite3.Connection, path: str, reserve: DiskReserve) -> None:
         self.path = path
-        self._ballast = ballast
+        self._reserve = reserve
         self._last_id = 0
         self.outbox = Outbox(self._transaction, self._reading)
         self._adopt(db)
@@ -101,7 +99,7 @@ class Store:
         try:
             return self._write(batch)
         except StoreError as error:
-            if error.kind != "full" or not any(run.run_id for run in batch.runs) or not self._ballast.release():
+            if error.kind != "full" or not any(run.run_id for run in batch.runs) or not self._reserve.release():
                 raise
             return self._write(batch)
 
@@ -256,7 +254,7 @@ class Store:
 
     def heal(self) -> bool:
         """Make the ballast again when there is room. True while it stands; False: the disk is nearly full."""
-        return self._ballast.make()
+        return self._reserve.make()
 
     def check_file(self) -> Optional[str]:
         """Why `reopen` is needed: the file was removed, exchanged or cut under the open connection; or None."""

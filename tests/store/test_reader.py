@@ -11,7 +11,7 @@ import pytest
 
 from minisched.model import UNFINISHED, Batch, Status, StoreError, TaskRecord, Trigger
 from minisched.store import History, NewerDatabase, Outcome, Past, Store, TaskTotals
-from minisched.store.paging import Filter, _matching, _selection
+from minisched.store.reader import Filter, _matching, _selection
 from minisched.store.retention import _CROWDED, _OLD, _SURPLUS
 from support.store import NOW, ask, fill, full_run, make, opened, small_disk
 
