@@ -37,7 +37,7 @@ def due(count: int, times: int, period: float, phase: float) -> None:
         for _ in range(count):
             reading, writing = os.pipe()
             actions = [(os.POSIX_SPAWN_DUP2, writing, 1), (os.POSIX_SPAWN_DUP2, writing, 2)]
-            pid = os.posix_spawn("/bin/date", DATE, os.environ, file_actions=actions, setpgroup=0)
+            pid = os.posix_spawn("/bin/date", DATE, os.environ, file_actions=actions, setsid=True)
             os.close(writing)
             children.append((pid, reading))
         for pid, reading in children:

@@ -177,7 +177,8 @@ class Answer(NamedTuple):
 
 def program(path: Path, env: dict[str, str], *arguments: object, cwd: Optional[Path] = None) -> subprocess.Popen[str]:
     words = [sys.executable, str(path), *map(str, arguments)]
-    return subprocess.Popen(words, env=env, cwd=cwd, stdout=subprocess.PIPE, text=True)
+    # In a session of its own, as the engine is: Linux shares the processors out between sessions.
+    return subprocess.Popen(words, env=env, cwd=cwd, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def answer(running: Optional[subprocess.Popen[str]]) -> Optional[Answer]:

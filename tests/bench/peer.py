@@ -1,7 +1,8 @@
 """The same work by APScheduler 3 with a Flask page: what a Python team would write. Run by the bench with `--peer`.
 
 Jobs are in memory, each run a `subprocess.run` that captures both streams within a time limit, its output logged line
-by line through a TimedRotatingFileHandler; no history is kept. Kinds, arguments and output as in floor.py, and
+by line through a TimedRotatingFileHandler and its end written to an SQLite table, durably. Kinds, arguments and output
+as in floor.py, and
 
     idle COUNT      COUNT jobs due once a year, the page served; prints the port and stays
     start COUNT     the same and one job due now, then ends; the figure is 0, the instant that of the job's process
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -29,12 +31,17 @@ from werkzeug.serving import make_server
 DATE = ["/bin/date", "+%s.%N"]
 instants: list[str] = []
 log = logging.getLogger("tasks")
+writing = threading.Lock()
+db = sqlite3.connect("peer.db", check_same_thread=False)
 
 
 def run(words: list[str]) -> None:
-    done = subprocess.run(words, capture_output=True, text=True, timeout=3600, check=False)
+    began = time.time()
+    done = subprocess.run(words, capture_output=True, text=True, timeout=3600, check=False, start_new_session=True)
     for line in (done.stdout + done.stderr).splitlines():
         log.info("%s", line)
+    with writing, db:
+        db.execute("INSERT INTO runs VALUES (?, ?, ?, ?)", (words[0], began, time.time(), done.returncode))
     if words is DATE:
         instants.append(done.stdout.strip())
 
@@ -96,6 +103,9 @@ def due(count: int, times: int, period: float, phase: float, words: list[str]) -
 
 def main() -> None:
     kind, arguments = sys.argv[1], sys.argv[2:]
+    for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"):
+        db.execute(statement).fetchall()
+    db.execute("CREATE TABLE IF NOT EXISTS runs (task, began, ended, exit_code)")
     handler = logging.handlers.TimedRotatingFileHandler("peer.log", when="midnight", backupCount=7)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log.addHandler(handler)
