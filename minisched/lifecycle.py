@@ -1,6 +1,7 @@
 """The table of legal status changes of a run, and the only functions that change one.
 
-A run is created as `waiting` (nothing is decided yet) and moves on in the same step unless it really waits.
+A run is created as `waiting`, before anything is decided, and leaves that status in the same step unless a dependency
+is unmet.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from minisched.model import UNFINISHED, Status, TaskAttempt, TaskExecution
 
 if TYPE_CHECKING:
-    from minisched.model import Instant, ProcessResult, Verdict
+    from minisched.model import Instant, Outcome, ProcessResult
 
 _S = Status
 
@@ -23,7 +24,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 
 
 class IllegalTransition(Exception):
-    """A bug of the caller: the table does not allow this change."""
+    """The table does not allow this change: a bug of the caller."""
 
 
 def advance(
@@ -31,7 +32,7 @@ def advance(
 ) -> TaskExecution:
     """The run in its new status; a final one gets its end time. A `queued` run may be queued for another reason.
 
-    Raises IllegalTransition where TRANSITIONS does not allow it.
+    Raises IllegalTransition if TRANSITIONS does not allow it.
     """
     if status not in TRANSITIONS.get(run.status, ()) and not (status is run.status and status in UNFINISHED):
         raise IllegalTransition(f"run {run.run_id} of {run.task_id}: {run.status} -> {status}")
@@ -41,7 +42,7 @@ def advance(
 
 
 def begin_attempt(run: TaskExecution, now: Instant) -> TaskExecution:
-    """The run as `running` with one attempt more; its process does not exist yet."""
+    """The run as `running` with a new attempt; its process does not exist yet."""
     attempt = TaskAttempt(len(run.attempts) + 1, Status.RUNNING, start_time=now)
     start_time = now if run.start_time is None else run.start_time
     return advance(run, Status.RUNNING, now, start_time=start_time, retry_time=None, attempts=(*run.attempts, attempt))
@@ -58,19 +59,19 @@ def change_attempt(run: TaskExecution, **changes: Any) -> TaskExecution:
     )
 
 
-def close_attempt(run: TaskExecution, verdict: Verdict, done: ProcessResult) -> TaskExecution:
-    """The run with its latest attempt over: what is known of the process, and what it means."""
+def close_attempt(run: TaskExecution, outcome: Outcome, result: ProcessResult) -> TaskExecution:
+    """The run with its latest attempt ended: what is known of the process, and what it means."""
     return change_attempt(
         run,
-        status=verdict.status,
-        reason=None if verdict.reason is None else verdict.reason.value,
-        detail=verdict.detail,
-        exit_code=done.exit_code,
-        signal=done.signal,
-        end_time=done.end_time,
-        duration=round(done.duration, 3),
-        leftover_processes=done.leftover_processes,
-        output_cut=done.output_cut,
-        log_lost=done.log_lost,
-        log=done.log or run.attempts[-1].log,
+        status=outcome.status,
+        reason=None if outcome.reason is None else outcome.reason.value,
+        detail=outcome.detail,
+        exit_code=result.exit_code,
+        signal=result.signal,
+        end_time=result.end_time,
+        duration=round(result.duration, 3),
+        leftover_processes=result.leftover_processes,
+        output_cut=result.output_cut,
+        log_lost=result.log_lost,
+        log=result.log or run.attempts[-1].log,
     )

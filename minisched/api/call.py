@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from minisched.api.errors import Refused
 from minisched.api.message import Request, Response
 from minisched.api.ports import HistoryReader, Ports
-from minisched.model import Answer, Message, ReplyTo, TaskSnapshot
+from minisched.model import Message, Reply, ReplyTo, TaskSnapshot
 from minisched.timetable import load_zone
 
 ANSWER_S = 5.0  # how long the engine may take to answer; its loop comes round within a second unless the disk stands
@@ -86,9 +86,9 @@ REFUSALS = {
 }
 
 
-def ask(ports: Ports, message: Callable[[ReplyTo], Message]) -> Answer:
+def ask(ports: Ports, message: Callable[[ReplyTo], Message]) -> Reply:
     """Post a message to the engine and wait for its answer. Raises Refused: in the engine's words, or `busy`."""
-    reply: SimpleQueue[Answer] = SimpleQueue()
+    reply: SimpleQueue[Reply] = SimpleQueue()
     ports.post(message(ReplyTo(reply, ports.monotonic() + ANSWER_S)))
     try:
         answer = reply.get(timeout=ANSWER_S)

@@ -45,11 +45,23 @@ def table(area: str) -> dict[str, tuple[str, str]]:
     return texts
 
 
+def load(*areas: str) -> None:
+    """Import the texts now: a process that runs out of file descriptors cannot do so later. Never raises."""
+    for area in areas:
+        try:
+            table(area)
+        except (ImportError, OSError):
+            pass
+
+
 def template(code: str, language: str) -> str:
-    """The template of a code. A code that is not known, written by a newer version, is shown as it is."""
+    """The template of a code. A code that is not known, written by a newer version, is shown as it is, and so is any
+    code whose texts cannot be imported because the process is out of file descriptors."""
     area, dot, _ = code.partition(".")
-    texts = table(area) if dot and area in AREAS else table("runs")
-    pair = texts.get(code)
+    try:
+        pair = table(area if dot and area in AREAS else "runs").get(code)
+    except OSError:
+        pair = None
     return code if pair is None else pair[LANGUAGES.index(language)]
 
 

@@ -7,13 +7,14 @@ import os
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Optional, TextIO
+from typing import TYPE_CHECKING, Any, Optional, TextIO, TypeVar
 
 from minisched import lifecycle, policy
 from minisched.cli.output import Refusal, drop, fail, harmless, tell, variables
 from minisched.cli.view import View, task_named
-from minisched.engine import Teller, base_environment, dependents_of, make_launch
-from minisched.engine.words import loss, sentence, untold
+from minisched.config.secrets import base_environment
+from minisched.engine import make_spec
+from minisched.engine.log_lines import lost_output_line, no_messages_line, status_line
 from minisched.executor import TaskExecutor, is_alive, prepare_process, process_identity
 from minisched.executor.procfs import marked_processes
 from minisched.home import read_lock
@@ -29,15 +30,17 @@ from minisched.model import (
     TaskExecution,
     Trigger,
 )
+from minisched.notify.compose import Composed, add_notices
 from minisched.store import open_store
 from minisched.tasklog import RunLog, TaskLogs
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from minisched.model import Config, Task
 
+Result = TypeVar("Result")
 LOCKED_S = 30.0  # how long a run waits for the engine or a backup to let go of the history
 _CANCELLING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -127,14 +130,10 @@ class _Foreground:
         )
         run = lifecycle.begin_attempt(run, run.created_time)
 
-        def guard(unfinished: Sequence[TaskExecution]) -> None:
-            self.alone = not refuse_at_maximum(self.task, unfinished, self.view.home.path)
-
-        # To look who is at work and to be so oneself is one transaction: of two that come at once only one passes.
-        (self.run_id,) = self.commit(Batch(runs=[run], guard=guard))
+        self.run_id = self.begin(run)
         self.run_ = run._replace(run_id=self.run_id)
         try:
-            launch = make_launch(
+            launch = make_spec(
                 self.task,
                 self.run_,
                 self.ledger.record(self.task.task_id),
@@ -166,35 +165,51 @@ class _Foreground:
         except StoreError:
             pass  # the end brings it; the process is not kept waiting
 
-    def end(self, done: ProcessResult) -> int:
-        """Record the end with all that follows from it, as the engine does; then tell it, if anybody listens."""
+    def end(self, result: ProcessResult) -> int:
+        """Record the end with all that follows from it, as the engine does; then report it on this terminal."""
         now = time.time()
-        verdict = policy.classify(done, self.cancelled)
-        run = lifecycle.close_attempt(self.run_, verdict, done)
-        run = lifecycle.advance(run, verdict.status, now, verdict.reason, verdict.detail)
-        effects = policy.effects(run, dependents_of(self.config.tasks), now)
-        teller = Teller(self.config, os.uname().nodename, self.view.home.path)
+        outcome = policy.classify(result, self.cancelled)
+        run = lifecycle.close_attempt(self.run_, outcome, result)
+        run = lifecycle.advance(run, outcome.status, now, outcome.reason, outcome.detail)
+        effects = policy.effects(run, policy.dependents_of(self.config.tasks), now)
+        batch = Batch([run, *effects.skipped], tokens_put=effects.tokens, tails={run.run_id: result.tail})
+        composed = Composed()
         try:
-            tails = {run.run_id: done.tail}
-            self.commit(Batch(runs=[run, *effects.skipped], tokens_put=effects.tokens, tails=tails, tell=teller))
+            composed = self.patiently(batch, self.write_end)
         finally:
             self.echo.finish()
-            tell(sentence(run))
-            if done.log_lost:
-                tell(loss(run))
-            for run_id, why in teller.untold.items():
-                tell(untold(run_id, why))
+            tell(status_line(run))
+            if result.log_lost:
+                tell(lost_output_line(run))
+            for run_id, why in composed.failed.items():
+                tell(no_messages_line(run_id, why))
         return EXIT_OK if run.status is Status.SUCCESS else EXIT_NO
 
-    def commit(self, batch: Batch) -> list[int]:
-        """Write, patiently: the engine or a backup may hold the file for some seconds."""
+    def begin(self, run: TaskExecution) -> int:
+        """Write the run if the task has a slot for it; its id. To check that and to take the slot is one transaction:
+        of two that come at once only one passes."""
+        return self.patiently(Batch(runs=[run]), self.write_begin)
+
+    def write_begin(self, batch: Batch) -> int:
+        with self.ledger.transaction() as tx:
+            self.alone = not refuse_at_maximum(self.task, tx.unfinished_of_others(), self.view.home.path)
+            (run_id,) = tx.write(batch)
+        return int(run_id)
+
+    def write_end(self, batch: Batch) -> Composed:
+        with self.ledger.transaction() as tx:
+            run_ids = tx.write(batch)
+            return add_notices(tx, batch.runs, run_ids, self.config, os.uname().nodename, self.view.home.path)
+
+    def patiently(self, batch: Batch, write: Callable[[Batch], Result]) -> Result:
+        """Write, and wait if the engine or a backup holds the file for some seconds. Raises StoreError."""
         deadline = time.monotonic() + LOCKED_S
         while True:
             try:
-                ids: list[int] = self.ledger.commit(batch)
-                return ids
+                return write(batch)
             except StoreError as error:
-                if error.kind != "locked" or time.monotonic() > deadline:
+                wait = error.kind == "locked" and time.monotonic() <= deadline
+                if not wait and not self.ledger.make_room(batch, error):
                     raise
 
 

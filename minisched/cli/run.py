@@ -19,7 +19,7 @@ from minisched.cli.view import config_problems
 from minisched.cli.web import Web
 from minisched.clock import SystemClock
 from minisched.config import ConfigError, check_permissions, load_config, sweep_temporaries
-from minisched.engine import POLL_S, SchedulerEngine, System
+from minisched.engine import POLL_S, SchedulerEngine
 from minisched.executor import TaskExecutor, is_alive, kill_leftover, prepare_process, process_identity
 from minisched.home import Home, HomeBusy, HomeLock
 from minisched.model import (
@@ -32,6 +32,7 @@ from minisched.model import (
     Reload,
     Stop,
     StoreError,
+    System,
     Text,
 )
 from minisched.notify import Sender
@@ -42,7 +43,9 @@ from minisched.timetable import load_zone
 if TYPE_CHECKING:
     import logging
     from argparse import Namespace
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from minisched.store import Store
 
 # As PID 1 the engine reaps what its tasks leave behind, at the second look, as the executor's ORPHAN_AGE_S is less than
 # this: a zombie stays 1.2 s at most, with room for a busy machine below the 2 s that are promised.
@@ -151,57 +154,77 @@ def greet(*lines: str) -> None:
 
 
 def build(
-    home: Home, config: Config, source: ConfigFile, stamp: object, ledger: Any, log: logging.Logger, lock: HomeLock
+    home: Home, config: Config, source: ConfigFile, stamp: object, ledger: Store, log: logging.Logger, lock: HomeLock
 ) -> tuple[SchedulerEngine, Web, Sender]:
-    """Put the engine, its page and its sender together from their parts."""
+    """Assemble the engine, its page and its sender."""
     inbox: SimpleQueue[Message] = SimpleQueue()
     logs = TaskLogs(home.logs, config.settings.log, load_zone(config.settings.timezone))
     executor = TaskExecutor(inbox.put, logs)
     sender = Sender(inbox.put)
 
-    def configured(config: Config) -> None:
-        logs.settings, logs.zone = config.settings.log, load_zone(config.settings.timezone)
-        web.open(config.settings.http)
-
-    def upkeep() -> Sequence[str]:
-        if os.getpid() == 1:
-            executor.reap_orphans()
-        problems = [render(problem.as_text()) for problem in check_permissions(home.config)]
-        try:
-            lock.restore()
-            if ledger.db_id != lock.db_id:  # a new history was begun in the place of a damaged one
-                lock.write(process_identity(os.getpid()), ledger.db_id)
-        except HomeBusy as error:
-            problems.append(f"{home.lock}: {error}")
-        except OSError as error:
-            problems.append(f"the lock cannot be kept: {in_words(error)}")
-        beside = web.upkeep()
-        if beside:
-            problems.append(beside)
-        return problems
-
-    around = System(
+    system = System(
         home=home.path,
         host_name=os.uname().nodename,
         owner=process_identity(os.getpid()),
         environ=dict(os.environ),
-        draw=draw,
+        random=random,
         is_alive=lambda identity: is_alive(identity, assume=True),
         kill_leftover=lambda process, run_id: kill_leftover(process, run_id, home.path),
-        upkeep=upkeep,
-        configured=configured,
-        sender=sender,
     )
-    poll_s = POLL_AS_INIT_S if os.getpid() == 1 else POLL_S
-    clock = SystemClock()
-    engine = SchedulerEngine(config, source, clock, ledger, executor, inbox, log, around, poll_s, stamp)
-    web = Web(home, source, lock, engine.board, inbox.put, log)
+    on_config: list[Callable[[Config], None]] = []
+    on_poll: list[Callable[[], Sequence[str]]] = [lambda: files_upkeep(home, lock, ledger)]
+    poll_s = POLL_S
+    if os.getpid() == 1:
+        poll_s = POLL_AS_INIT_S
+        on_poll.append(lambda: _reap(executor))
+    engine = SchedulerEngine(
+        config,
+        source,
+        SystemClock(),
+        ledger,
+        executor,
+        sender,
+        inbox,
+        log,
+        system,
+        poll_s,
+        stamp,
+        on_config,
+        on_poll,
+    )
+    web = Web(home, source, lock, engine.snapshot, inbox.put, log)
+    on_config += [lambda config: _use_log_settings(logs, config), lambda config: web.open(config.settings.http)]
+    on_poll.append(web.upkeep)
     return engine, web, sender
 
 
-def draw() -> float:
-    """As random.random(), without that module: it would be 0.3 MB for a few retries, and cannot be imported when no
-    descriptor is left."""
+def _use_log_settings(logs: TaskLogs, config: Config) -> None:
+    logs.settings, logs.zone = config.settings.log, load_zone(config.settings.timezone)
+
+
+def _reap(executor: TaskExecutor) -> tuple[str, ...]:
+    """As PID 1: reap what tasks have left behind. Never a problem."""
+    executor.reap_orphans()
+    return ()
+
+
+def files_upkeep(home: Home, lock: HomeLock, ledger: Store) -> list[str]:
+    """At each poll: problems with the permissions of the config and with the lock, which is made again if gone."""
+    problems = [render(problem.as_text()) for problem in check_permissions(home.config)]
+    try:
+        lock.restore()
+        if ledger.db_id != lock.db_id:  # a new history was begun in place of a damaged one
+            lock.write(process_identity(os.getpid()), ledger.db_id)
+    except HomeBusy as error:
+        problems.append(f"{home.lock}: {error}")
+    except OSError as error:
+        problems.append(f"the lock cannot be kept: {in_words(error)}")
+    return problems
+
+
+def random() -> float:
+    """As random.random(), without that module: it costs 0.3 MB, and cannot be imported once the process is out of file
+    descriptors."""
     return int.from_bytes(os.urandom(6), "big") / 2**48
 
 

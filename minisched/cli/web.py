@@ -130,14 +130,14 @@ class Web:
             self.log.info("%s: test message, asked by %s: %s", task.task_id, by, one)
         return results
 
-    def upkeep(self) -> str:
-        """At every poll: try again what could not be had; the standing problems, "" for none."""
+    def upkeep(self) -> list[str]:
+        """At every poll: try again what failed; the current problems."""
         if self._settings is not None and time.monotonic() >= self._retry_at:
             if self.problem:
                 self.open(self._settings)
             elif self.untold:
                 self._tell()
-        return "; ".join(problem for problem in (self.problem, self.untold) if problem)
+        return [problem for problem in (self.problem, self.untold) if problem]
 
     def close(self, deadline_s: float) -> None:
         if self._server is not None:

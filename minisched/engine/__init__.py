@@ -1,18 +1,6 @@
-"""The engine: owns all mutable state and the loop; asks the core, tells the adapters."""
+"""The engine: owns all mutable state and the loop. Begin with `scheduler`, which explains how it works."""
 
-from minisched.engine.calendar import dependents_of
-from minisched.engine.launch import base_environment, make_launch
+from minisched.engine.launch import make_spec
 from minisched.engine.scheduler import POLL_S, SchedulerEngine
-from minisched.engine.surroundings import ConfigSource, System
-from minisched.engine.teller import Teller
 
-__all__ = [
-    "POLL_S",
-    "ConfigSource",
-    "SchedulerEngine",
-    "System",
-    "Teller",
-    "base_environment",
-    "dependents_of",
-    "make_launch",
-]
+__all__ = ["POLL_S", "SchedulerEngine", "make_spec"]

@@ -1,4 +1,4 @@
-"""What a task's process gets: its command, folder, log and environment."""
+"""What a task's process gets: command, working directory, log, environment."""
 
 from __future__ import annotations
 
@@ -9,14 +9,35 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Union
 
 from minisched.config.secrets import base_environment
-from minisched.model import ProcessSpec, Secret, iso
+from minisched.model import ProcessSpec, Secret, StoreError, TaskRecord, iso
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-    from minisched.model import Task, TaskExecution, TaskRecord
+    from minisched.engine.state import ActiveRun
+    from minisched.model import Config, System, Task, TaskExecution
+    from minisched.store import Store
 
-__all__ = ["base_environment", "make_launch"]
+
+class Launcher:
+    """Makes the process of each attempt, by the config in force."""
+
+    def __init__(self, ledger: Store, system: System) -> None:
+        self.base: dict[str, str] = {}  # what every process inherits of the engine's environment
+        self._ledger = ledger
+        self._system = system
+
+    def use(self, config: Config) -> None:
+        self.base = base_environment(self._system.environ, config)
+
+    def spec(self, active: ActiveRun) -> ProcessSpec:
+        """Raises LookupError, OSError, ValueError where a secret cannot be read."""
+        task, system = active.task_state.task, self._system
+        try:
+            record = self._ledger.record(task.task_id)
+        except StoreError:
+            record = TaskRecord(task.task_id)  # the attempt is due and on disk: it starts without the task's history
+        return make_spec(task, active.run, record, system.home, active.task_state.zone, system.environ, self.base)
 
 
 def _revealed(name: str, secret: Secret, environ: Mapping[str, str], home: str) -> str:
@@ -34,9 +55,9 @@ _PROGRAM = re.compile(r"[\w.-]+(?:/[\w.-]+)+(?=\s|$)")
 
 
 def _from_home(task: Task, home: str) -> Union[str, tuple[str, ...]]:
-    """The command with a relative program starting from the home (SPEC section 2), also where `task_cwd` is elsewhere.
+    """The command, with a relative program resolved against the home even if `task_cwd` is another folder.
 
-    Of a text that is the first word, where it is a plain path of a file that is there; the rest is the shell's.
+    In a shell text the program is the first word, if it is a plain path of an existing file.
     """
     if not isinstance(task.task_exec, str):
         program, *arguments = task.task_exec
@@ -47,7 +68,7 @@ def _from_home(task: Task, home: str) -> Union[str, tuple[str, ...]]:
     return task.task_exec
 
 
-def make_launch(
+def make_spec(
     task: Task,
     run: TaskExecution,
     record: TaskRecord,
@@ -56,9 +77,9 @@ def make_launch(
     environ: Mapping[str, str],
     base: Mapping[str, str],
 ) -> ProcessSpec:
-    """The order for the executor. Raises LookupError where a secret cannot be read, with its name and place.
+    """The process of the run's current attempt. Raises LookupError, with name and place, if a secret cannot be read.
 
-    environ: the engine's whole environment, for `from_env`; base: what of it every task gets.
+    environ: the engine's whole environment, for `from_env`. base: what of it every task inherits.
     """
     due = run.created_time if run.scheduled_time is None else run.scheduled_time
     env = {

@@ -1,91 +1,167 @@
-"""After a crash: what the last engine left unfinished is taken over or ended, before anything new starts."""
+"""Runs that this engine did not start: leftovers of an engine that died, and runs of `exec` beside it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from minisched import lifecycle
-from minisched.engine.book import LiveRun
-from minisched.model import Reason, Status, Trigger, Verdict
+from minisched.engine.state import ActiveRun
+from minisched.model import Outcome, Reason, Status, StoreError, Trigger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Optional
+    import logging
+    from collections.abc import Sequence
 
-    from minisched.engine.arrivals import Arrivals
-    from minisched.engine.book import Book
-    from minisched.model import Instant, ProcessIdentity, TaskExecution
+    from minisched.engine.dispatcher import Dispatcher
+    from minisched.engine.state import State
+    from minisched.model import Instant, System, TaskExecution
+    from minisched.store import Store
+    from minisched.store.writer import Transaction
 
-_INTERRUPTED = Verdict(Status.TECHNICAL_FAILURE, Reason.INTERRUPTED, "the engine stopped before the process ended")
+_INTERRUPTED = "the engine stopped before the process ended"
 
 
-def recover(
-    book: Book,
-    arrivals: Arrivals,
-    unfinished: Sequence[TaskExecution],
-    kill_leftover: Callable[[Optional[ProcessIdentity], int], int],
-    now: Instant,
-) -> None:
-    """Take over the runs that no living process is in charge of, oldest first.
+class SlotTaken(Exception):
+    """An `exec` has begun a run since the engine looked, and the task has no slot for both."""
 
-    A process that still lives is killed before its run is retried, so that no task runs beside itself. A running run
-    is `interrupted`, and retried if it has attempts left; `retrying` and `waiting` ones go on; a `queued` one starts
-    when there is room. What is not to start any more is ended first, before the end of another one makes room for it:
-    a `queued` run whose due time is past the grace was missed, and a disabled task's run without a process is dropped.
-    """
-    desk = arrivals.desk
-    lives = []
-    for run in sorted(unfinished, key=lambda run: run.run_id):
-        state = book.tasks.get(run.task_id)
-        running = run.status is Status.RUNNING
-        if running:
-            killed = kill_leftover(run.attempts[-1].process, run.run_id)
-            detail = f"{_INTERRUPTED.detail}; {killed} left over were killed" if killed else _INTERRUPTED.detail
-            run = lifecycle.change_attempt(
-                run, status=Status.TECHNICAL_FAILURE, reason=Reason.INTERRUPTED.value, detail=detail, end_time=now
-            )
-        if state is None:
-            status = Status.TECHNICAL_FAILURE if running else Status.CANCELLED
-            reason = Reason.INTERRUPTED if running else Reason.USER
-            book.save_row(lifecycle.advance(run, status, now, reason, "the task is no longer in the config"))
-            continue
-        if not state.task.enabled and not running and run.trigger is not Trigger.MANUAL:
-            drop(arrivals, run, Status.CANCELLED, Reason.USER, "the task was disabled", now)
-            continue
-        due = run.scheduled_time if run.status is Status.QUEUED and not run.attempts else None
-        if due is not None and now - due > state.task.task_misfire_grace:
-            drop(arrivals, run, Status.MISSED, Reason.DOWNTIME, "it was queued when the engine stopped", now)
-            continue
-        live = LiveRun(state, run._replace(owner=desk.owner))
-        book.runs[run.run_id] = live
-        state.live.append(live)
-        lives.append(live)
-        if running:
-            desk.running.add(live)
-    for live, status in [(live, live.run.status) for live in lives]:
-        run = live.run
-        if run.status is not status:
-            continue  # a queued run that moved up when another one ended
-        if status is Status.RUNNING:
-            desk.running.discard(live)
-            detail = run.attempts[-1].detail
-            if run.attempt < run.max_attempts:
-                desk.retry_later(live, _INTERRUPTED._replace(detail=detail), now)
+
+class ExternalRuns:
+    """Takes over what other processes have written. `unread`: what one of them wrote could not be read yet."""
+
+    def __init__(
+        self, state: State, dispatcher: Dispatcher, ledger: Store, system: System, log: logging.Logger
+    ) -> None:
+        self.state = state
+        self.dispatcher = dispatcher
+        self.ledger = ledger
+        self.system = system
+        self.log = log
+        self.unread = False
+
+    def have_written(self) -> bool:
+        """True once after another process has written."""
+        try:
+            return self.ledger.changed_elsewhere()
+        except StoreError:
+            return False  # the next poll reads again
+
+    def absorb(self, now: Instant) -> None:
+        """Another process wrote: take over its tokens and, if it is gone, its unfinished runs. Attempts that are not on
+        disk yet are queued again where they would exceed the slots."""
+        try:
+            unfinished, tokens = self.ledger.unfinished(), self.ledger.tokens()
+        except StoreError as error:
+            if not self.unread:
+                self.log.warning("history: %s", error)
+            self.unread = True
+            return
+        self.unread = False
+        state = self.state
+        state.changed.update(state.tasks)  # it is not known whose history has changed
+        before = state.external
+        self.take_over(unfinished, now)
+        self.dispatcher.requeue_unstarted(now)
+        new_tokens = state.merge_tokens(tokens)
+        for task_id, runs in sorted(before.items()):
+            if task_id in state.tasks and runs.keys() - state.external.get(task_id, {}).keys():
+                self.dispatcher.slot_freed(state.tasks[task_id], now)
+        for task_id, _ in sorted(new_tokens):
+            if task_id in state.tasks:
+                self.dispatcher.token_arrived(state.tasks[task_id], now)
+
+    def check_slots(self, tx: Transaction) -> None:
+        """In the transaction that writes new attempts: raise SlotTaken if an `exec` has taken a slot in between."""
+        others: dict[str, int] = {}
+        for run in tx.unfinished_of_others(self.state.runs):
+            if run.status is Status.RUNNING:
+                others[run.task_id] = others.get(run.task_id, 0) + 1
+        for active in self.state.starting if others else ():
+            task, count = active.task_state.task, others.get(active.run.task_id, 0)
+            if count and self.state.own_slots_in_use(active.task_state) + count > task.task_max_instances:
+                raise SlotTaken
+
+    def take_over(self, unfinished: Sequence[TaskExecution], now: Instant) -> None:
+        """Continue the runs whose owner is gone; note those of a living `exec`, which hold slots."""
+        unowned: list[TaskExecution] = []
+        external: dict[str, dict[int, TaskExecution]] = {}
+        for run in unfinished:
+            if run.run_id in self.state.runs:
+                continue
+            if run.owner is not None and run.owner != self.system.owner and self.system.is_alive(run.owner):
+                external.setdefault(run.task_id, {})[run.run_id] = run
             else:
-                desk.end(live, Status.TECHNICAL_FAILURE, now, Reason.INTERRUPTED, detail)
-        elif status is Status.RETRYING:
-            book.save(live)
+                unowned.append(run)
+        self.state.set_external(external)
+        self.recover(unowned, now)
+
+    def recover(self, unfinished: Sequence[TaskExecution], now: Instant) -> None:
+        """Continue or end runs whose owner is gone, oldest first.
+
+        A process that is still alive is killed before its run is retried, so that no task runs beside itself. A running
+        run is `interrupted`, and retried if it has attempts left; `retrying` and `waiting` runs continue; a `queued`
+        run starts when there is a slot. What must not start any more is ended first, before another run's end frees a
+        slot for it: a `queued` run whose due time is older than the grace was missed, and a disabled task's run
+        without a process is cancelled.
+        """
+        state = self.state
+        recovered: list[ActiveRun] = []
+        for run in sorted(unfinished, key=lambda run: run.run_id):
+            task_state = state.tasks.get(run.task_id)
+            running = run.status is Status.RUNNING
+            if running:
+                run = self._interrupt(run, now)
+            if task_state is None:
+                status = Status.TECHNICAL_FAILURE if running else Status.CANCELLED
+                reason = Reason.INTERRUPTED if running else Reason.USER
+                state.save_row(lifecycle.advance(run, status, now, reason, "the task is no longer in the config"))
+                continue
+            if not task_state.task.enabled and not running and run.trigger is not Trigger.MANUAL:
+                self._end(run, Status.CANCELLED, Reason.USER, "the task was disabled", now)
+                continue
+            due = run.scheduled_time if run.status is Status.QUEUED and not run.attempts else None
+            if due is not None and now - due > task_state.task.task_misfire_grace:
+                self._end(run, Status.MISSED, Reason.DOWNTIME, "it was queued when the engine stopped", now)
+                continue
+            active = ActiveRun(state, task_state, run._replace(owner=self.system.owner))
+            state.runs[run.run_id] = active
+            state.add(active)
+            recovered.append(active)
+            if running:
+                state.running.add(active)
+        for active, status in [(active, active.run.status) for active in recovered]:
+            if active.run.status is status:  # else another run's end has moved it up already
+                self._continue(active, now)
+
+    def _interrupt(self, run: TaskExecution, now: Instant) -> TaskExecution:
+        """The run with its attempt ended, and its process killed if that was still alive."""
+        killed = self.system.kill_leftover(run.attempts[-1].process, run.run_id)
+        detail = f"{_INTERRUPTED}; {killed} left over were killed" if killed else _INTERRUPTED
+        return lifecycle.change_attempt(
+            run, status=Status.TECHNICAL_FAILURE, reason=Reason.INTERRUPTED.value, detail=detail, end_time=now
+        )
+
+    def _continue(self, active: ActiveRun, now: Instant) -> None:
+        run, dispatcher = active.run, self.dispatcher
+        if run.status is Status.RUNNING:
+            self.state.running.discard(active)
+            outcome = Outcome(Status.TECHNICAL_FAILURE, Reason.INTERRUPTED, run.attempts[-1].detail)
+            if run.attempt < run.max_attempts:
+                dispatcher.retry_later(active, outcome, now)
+            else:
+                dispatcher.end(active, outcome.status, now, outcome.reason, outcome.detail)
+        elif run.status is Status.RETRYING:
+            self.state.mark(active)
             delay_s = (run.retry_time or now) - now  # at most the longest delay: the clock may have been set back
-            desk.set_retry_timer(live, min(max(0.0, delay_s), live.state.task.task_retry.max_delay))
-        elif status is Status.WAITING:
-            book.save(live)
-            arrivals.wait_for_tokens(live, now)
+            dispatcher.set_retry_timer(active, min(max(0.0, delay_s), active.task_state.task.task_retry.max_delay))
+        elif run.status is Status.WAITING:
+            self.state.mark(active)
+            dispatcher.set_dependency_timeout(active, now)
         else:
-            desk.requeue(live, now)
+            dispatcher.queue_for_slot(active, now)
+            dispatcher.slot_freed(active.task_state, now)
 
-
-def drop(arrivals: Arrivals, run: TaskExecution, status: Status, reason: Reason, detail: str, now: Instant) -> None:
-    """End a run that has no process, with all that follows from it."""
-    run = lifecycle.advance(run, status, now, reason, detail)._replace(retry_time=None)
-    arrivals.book.save_row(run)
-    arrivals.follow_up(run, now)
+    def _end(self, run: TaskExecution, status: Status, reason: Reason, detail: str, now: Instant) -> None:
+        """End a run that has no process, with all that follows for its dependents."""
+        run = lifecycle.advance(run, status, now, reason, detail, retry_time=None)
+        self.state.save_row(run)
+        self.dispatcher.release_dependents(run, now)

@@ -1,33 +1,78 @@
-"""The engine: one owner of all run state, one inbox, one loop.
+"""The engine: one owner of all mutable state, one inbox, one loop.
 
-`step` is one turn: take messages, look after the files, fire timers, write, start processes. It blocks nowhere but in
-`Clock.wait`, so that under a fake clock the very same engine is a simulator.
+Theory of operation
+===================
+
+Threads. The engine runs in the main thread and owns all run state (`state.State`), all timers and the one SQLite
+connection that writes. Other threads never touch these. The executor (processes), the sender (notifications), the HTTP
+server's threads and the signal handlers put messages into `inbox`, a SimpleQueue: its `put` is safe even in a signal
+handler. They read the engine through `snapshot`, whose values are frozen and replaced as a whole. A command carries a
+one-slot reply queue and the time until which its sender waits.
+
+The loop is `run`: wait for messages or for the next timer, then `step`. `Clock.wait` is the only call that blocks, so
+under a fake clock the very same engine is a simulator. There are two sets of timers (`timers.Timers`, on `sched`): due
+times on the wall clock, in `triggers`; retries, dependency timeouts and delays of the engine itself on the monotonic
+clock, so that a step of the wall clock moves none of them.
+
+One step, in this order:
+
+1. `watch_clock`: did the wall clock jump since the last step? If it was set back, due times that already have a row
+   must not run again.
+2. `external.absorb`, if another process (an `exec`) has written to the database.
+3. `handle` each message: results of processes and deliveries, commands, signals.
+4. `poll`, every `poll_s`: has the config file changed, is the database file still ours, upkeep.
+5. the timers: due times become runs, retries begin, dependency timeouts expire. A decision only changes `state`; no
+   process is started here.
+6. `persistence.commit`: all that has changed, in one transaction: rows, attempts, tokens, `evaluated_until`, results of
+   deliveries, and the notifications that follow from runs that have ended.
+7. only then what may be seen from outside: `dispatcher.start_processes`, `outbox.dispatch`, the snapshot, the replies.
+
+So nothing starts, is shown or is answered before it is on disk. If the commit fails, step 7 starts nothing, due times
+wait (`state.accepting` is False), ends of processes are kept in memory and marked as unsaved, and the commit is tried
+again each second; then due times that passed meanwhile are evaluated by `task_misfire`.
+
+What is on disk when. A run has its row, as `running` with its attempt, before its process exists; its pid follows
+within 50 ms, or together with its end. `evaluated_until` is written in the same transaction as the rows of the due
+times up to it. A token is written with the run whose success gave it, and removed with the run that used it. A
+notification is in the outbox with the end of its run, and leaves it with the result of its delivery.
+
+What a crash leaves, by the moment of the crash:
+
+- before the commit: nothing. The next engine finds the due time after `evaluated_until` and treats it as downtime.
+- after the commit, before or while the process runs: a `running` row. The next engine kills the process if it is still
+  alive (found by its pid, or by MINISCHED_RUN_ID in its environment) and ends the attempt as `interrupted`, which is
+  retried if attempts are left (`recovery`).
+- after the process has exited, before its end is committed: the same.
+- after a delivery was sent, before its result is committed: the next engine sends it again, with the same message id.
+
+So every due time has exactly one row, which a unique index guarantees, and a task's process may be started again only
+as a further attempt of the same row.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Optional
 
-from minisched.engine.arrivals import Arrivals
-from minisched.engine.book import Book
-from minisched.engine.calendar import Calendar
-from minisched.engine.courier import Courier
-from minisched.engine.desk import Desk
-from minisched.engine.ending import Ending
-from minisched.engine.keeper import Keeper
-from minisched.engine.launch import base_environment, make_launch
-from minisched.engine.neighbours import Neighbours
-from minisched.engine.publisher import Publisher
-from minisched.engine.reloader import Reloader
-from minisched.engine.requests import Requests
-from minisched.engine.teller import Teller
+from minisched import catalogue
+from minisched.engine.dispatcher import Dispatcher
+from minisched.engine.launch import Launcher
+from minisched.engine.outbox import OutboxDispatcher
+from minisched.engine.persistence import Persistence
+from minisched.engine.recovery import ExternalRuns
+from minisched.engine.reload import Reloader
+from minisched.engine.snapshot import SnapshotPublisher
+from minisched.engine.state import Problems, State
 from minisched.engine.timers import Timers
-from minisched.engine.words import told
+from minisched.engine.triggers import DAY_S, Triggers
 from minisched.model import (
+    EXIT_IOERR,
+    EXIT_OK,
     DeliverySent,
     EngineSnapshot,
-    ProcessResult,
+    Reason,
     Reload,
+    Reply,
     ResendDelivery,
     RunFinished,
     RunStarted,
@@ -35,239 +80,349 @@ from minisched.model import (
     Snapshot,
     Stop,
     StopRun,
-    StoreError,
-    TaskRecord,
+    Text,
 )
+from minisched.notify.compose import prepare
 
 if TYPE_CHECKING:
-    import logging
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from queue import SimpleQueue
 
-    from minisched.engine.book import LiveRun
-    from minisched.engine.surroundings import ConfigSource, System
+    from minisched.engine.state import ActiveRun
     from minisched.model import (
         Clock,
         Config,
+        ConfigSource,
         Executor,
         Instant,
-        Ledger,
         Message,
-        ProcessSpec,
-        TaskExecution,
+        ReplyTo,
+        Sender,
+        System,
     )
+    from minisched.store import Store
 
-# A changed config takes effect within it; the only wake-up of an engine with nothing to do. While a due time stands
-# within the next minute the naps are half as long: a resume or a clock set forward costs at most one.
+# A changed config takes effect within this time; it is the only wake-up of an idle engine. While a due time lies within
+# the next SOON_S the naps are half as long: after a suspend or a clock set forward it is at most that late.
 POLL_S = 2.0
 SOON_S = 60.0
-DAY_S = 86_400.0
 JUMP_S = 2.0  # a smaller move of the wall clock against the monotonic one is an ordinary correction
+LAST_COMMIT_S = 5.0  # how long a stopping engine keeps trying to write
+LAST_SEND_S = 3.0  # how long it waits for the result of a delivery; without it the next engine sends it again
+
+UNAVAILABLE = "the history cannot be written now, so nothing may start; see the problems of the engine"
+DISK_FULL = "the disk is full: the run cannot be recorded, so it may not start"
+
+
+class Replies:
+    """Replies to commands, held back until the step is on disk and visible."""
+
+    def __init__(self) -> None:
+        self._ready: list[tuple[ReplyTo, Reply]] = []
+        self._opened: list[tuple[ReplyTo, ActiveRun]] = []
+
+    def add(self, asked: ReplyTo, reply: Reply) -> None:
+        self._ready.append((asked, reply))
+
+    def add_run(self, asked: ReplyTo, active: ActiveRun) -> None:
+        """To be answered with its id once its row is on disk."""
+        self._opened.append((asked, active))
+
+    def take_opened(self) -> list[tuple[ReplyTo, ActiveRun]]:
+        opened, self._opened = self._opened, []
+        return opened
+
+    def send(self) -> None:
+        ready, self._ready = self._ready, []
+        for asked, reply in ready:
+            asked.reply.put(reply)
 
 
 class SchedulerEngine:
-    """Runs the tasks of a config: `start()`, then `run()`."""
+    """Runs the tasks of a config: `start()`, then `run()`. See the module for how."""
 
     def __init__(
         self,
         config: Config,
         source: ConfigSource,
         clock: Clock,
-        ledger: Ledger,
+        ledger: Store,
         executor: Executor,
+        sender: Sender,
         inbox: SimpleQueue[Message],
         log: logging.Logger,
-        around: System,
+        system: System,
         poll_s: float = POLL_S,
-        stamp: object = None,  # of the file when `config` was read
+        stamp: object = None,
+        on_config: Sequence[Callable[[Config], None]] = (),
+        on_poll: Sequence[Callable[[], Sequence[str]]] = (),
     ) -> None:
+        """stamp: of the file when `config` was read. on_config: called when another config is in force. on_poll: called
+        at each poll; they return the problems they found."""
         self.clock = clock
         self.ledger = ledger
         self.inbox = inbox
         self.log = log
-        self.around = around
+        self.system = system
         self.poll_s = poll_s
-        self.problems: dict[str, str] = {}  # standing ones, by what they are about
+        self.on_config = on_config
+        self.on_poll = on_poll
         self.exit_code: Optional[int] = None
-        self.timers = Timers(clock.monotonic)  # retries, dependency timeouts, the end of the drain
-        self.teller = Teller(config, around.host_name, around.home)
-        self.book = Book(ledger, lambda run: told(log, run), self.teller)
-        self.desk = Desk(
-            self.book,
-            executor,
-            self.timers,
-            log,
-            around.owner,
-            clock.wall,
-            around.draw,
-            self.make_launch,
-            self.fail_launch,
+        self.timers = Timers(clock.monotonic)
+        self.state = State(config)
+        self.problems = Problems(clock, log)
+        self.launcher = Launcher(ledger, system)
+        self.dispatcher = Dispatcher(self.state, self.timers, executor, self.launcher, system, clock, log)
+        self.external = ExternalRuns(self.state, self.dispatcher, ledger, system, log)
+        self.persistence = Persistence(
+            self.state, self.dispatcher, self.external, ledger, system, clock, log, self.problems
         )
-        self.arrivals = Arrivals(self.book, self.desk)
-        self.calendar = Calendar(self.book, self.desk, self.arrivals, clock, ledger, around.owner.boot_id)
-        self.neighbours = Neighbours(self.book, self.desk, self.arrivals, ledger, log, around)
-        self.keeper = Keeper(self.book, self.desk, self.calendar, self.neighbours, ledger, clock, log, self.problems)
-        self.courier = Courier(
-            self.book, self.teller, self.keeper, ledger, self.timers, clock, log, around, self.problems
+        self.triggers = Triggers(self.state, self.dispatcher, self.persistence, ledger, clock, system.owner.boot_id)
+        self.outbox = OutboxDispatcher(
+            self.state, self.persistence, self.launcher, ledger, sender, system, self.timers, clock, log, self.problems
         )
-        self.requests = Requests(self.arrivals, self.book, self.desk, self.keeper, self.courier, clock, log)
-        self.ending = Ending(
-            self.book, self.desk, self.calendar, self.courier, self.keeper, self.timers, clock, log, self.problems
+        self.reloader = Reloader(source.stamp() if stamp is None else stamp, source, clock, log, self.problems)
+        self.snapshot = Snapshot(EngineSnapshot(config, stamp, started=clock.wall()))
+        self.publisher = SnapshotPublisher(
+            self.snapshot, self.state, self.triggers, self.outbox, self.reloader, self.problems
         )
-        self.board = Snapshot(EngineSnapshot(config, stamp, started=clock.wall()))
-        self.publisher = Publisher(self.board, self.book, self.desk, self.calendar)
-        self.reloader = Reloader(
-            config, source.stamp() if stamp is None else stamp, source, clock, log, self.problems, self.in_force
-        )
-        self._base = base_environment(around.environ, config)
-        self.courier.base = self._base
+        self.replies = Replies()
         mono = clock.monotonic()
-        self._offset = clock.wall() - mono
+        self._clock_offset = clock.wall() - mono
         self._next_poll = mono + poll_s
-        self._due_at: Optional[float] = None  # wall
-        self._timer_at: Optional[float] = None  # monotonic
+        self._next_due: Optional[float] = None  # wall time of the next due time
+        self._next_timer: Optional[float] = None  # monotonic
+        self._drained_at: Optional[float] = None  # monotonic; a stop was requested and no process is left
 
-    # ----------------------------------------------------------------------------------------------------- the loop
+    # ------------------------------------------------------------------------------------------------------- the loop
 
     def run(self) -> int:
-        """The loop, after `start`; the exit code of the program."""
+        """The loop, after `start`. Returns the exit code of the program."""
         while self.exit_code is None:
             self.step(self.clock.wait(self.inbox, self.nap_s()))
         return self.exit_code
 
     def start(self) -> None:
-        """Go on from where the last engine stopped: leftovers first, then the due times that passed. Raises StoreError
-        where the ledger cannot even be read."""
+        """Continue where the last engine stopped: first its leftovers, then the due times that have passed.
+
+        Raises StoreError if the database cannot even be read.
+        """
         now = self.clock.wall()
-        self.book.tokens = self.ledger.tokens()
-        states = self.calendar.apply(self.reloader.config, self.ledger.records(), now)
-        self.neighbours.take_over(self.ledger.unfinished(), now)
-        self.calendar.begin(states, now, starting=True)
-        self.book.touched.update(self.book.tasks)  # also those that nothing has happened to
-        self.log.info("engine started: pid %d, %d tasks", self.around.owner.pid, len(self.book.tasks))
+        config = self.state.config
+        catalogue.load("runs", "engine")
+        self.launcher.use(config)
+        prepare(config)
+        self.state.merge_tokens(self.ledger.tokens())
+        diff = self.triggers.apply(config, self.ledger.records(), now)
+        self.external.take_over(self.ledger.unfinished(), now)
+        self.triggers.begin(diff, now, starting=True)
+        self.state.changed.update(self.state.tasks)  # also tasks to which nothing has happened
+        self.log.info("engine started: pid %d, %d tasks", self.system.owner.pid, len(self.state.tasks))
         self.step([])
 
     def step(self, messages: Sequence[Message]) -> None:
-        """One turn of the loop."""
-        now = self.clock.wall()
-        mono = self.clock.monotonic()
+        """One turn of the loop. The order is the promise: nothing starts, is shown or is answered before its row is on
+        disk."""
+        now, mono = self.clock.wall(), self.clock.monotonic()
         self.watch_clock(now, mono)
         polling = mono >= self._next_poll
-        due = self._due_at is not None and now >= self._due_at
-        if (messages or polling or due) and self.neighbours.have_written():
-            self.neighbours.absorb(now)
-            self.courier.look()
+        due = self._next_due is not None and now >= self._next_due
+        if (messages or polling or due) and self.external.have_written():
+            self.external.absorb(now)
+            self.outbox.recheck()
         for message in messages:
             self.handle(message, now)
         if polling:
-            self._next_poll = mono + self.poll_s
             self.poll(now, mono)
-        delay_s = self.calendar.timers.run()
-        self._due_at = None if delay_s is None else self.clock.wall() + delay_s
+        self.run_timers()
+
+        committed = self.persistence.commit(now)
+        if committed is not None:
+            self.dispatcher.start_processes(now)
+            if committed.recovered and not self.state.stopping:
+                self.triggers.catch_up(now)  # written by the next step, which follows at once
+        self.outbox.dispatch(committed, now)
+        self.persistence.retain(now, polling)
+        self.answer_opened()
+        self.publisher.publish(mono)
+        self.replies.send()
+        self.exit_code = self.exit_code_when_done(mono)
+
+    def run_timers(self) -> None:
+        delay_s = self.triggers.timers.run()
+        self._next_due = None if delay_s is None else self.clock.wall() + delay_s
         delay_s = self.timers.run()
-        self._timer_at = None if delay_s is None else self.clock.monotonic() + delay_s
-        self.keeper.flush(now)
-        self.courier.pump(now)
-        config = self.reloader.config
-        self.keeper.retain(config.settings.history, config.tasks.keys(), now, polling)
-        self.requests.settle()
-        self.publisher.publish(
-            mono,
-            config,
-            self.reloader.config_stamp,
-            self.reloader.config_problems,
-            self.problems,
-            self.desk.stopping,
-            len(self.desk.running),
-            self.courier.counts,
-        )
-        self.requests.send()
-        self.exit_code = self.ending.leave(mono)
+        self._next_timer = None if delay_s is None else self.clock.monotonic() + delay_s
 
     def nap_s(self) -> float:
         """Seconds until there is something to do."""
         mono = self.clock.monotonic()
         nap_s = self._next_poll - mono
-        if self._timer_at is not None:
-            nap_s = min(nap_s, self._timer_at - mono)
-        if self._due_at is not None and self.calendar.due_times.open:
-            due_in_s = self._due_at - self.clock.wall()
+        if self._next_timer is not None:
+            nap_s = min(nap_s, self._next_timer - mono)
+        if self._next_due is not None and self.state.accepting:
+            due_in_s = self._next_due - self.clock.wall()
             nap_s = min(nap_s, due_in_s if due_in_s > SOON_S else min(due_in_s, self.poll_s / 2))
-        return max(0.0, min(nap_s, self.keeper.nap_s(mono)))
+        return max(0.0, min(nap_s, self.persistence.nap_s(mono)))
+
+    def watch_clock(self, now: Instant, mono: float) -> None:
+        """Did the wall clock jump? Forward: the due times passed are late. Back: nothing runs again."""
+        offset = now - mono
+        moved_s, self._clock_offset = offset - self._clock_offset, offset
+        if abs(moved_s) <= JUMP_S:
+            return
+        self.log.warning("the clock was set %s by %.0f s", "forward" if moved_s > 0 else "back", abs(moved_s))
+        self.outbox.recheck()
+        if moved_s < 0:
+            self.outbox.set_back(-moved_s)
+            self.triggers.set_back(now)
+        elif moved_s > DAY_S:
+            self.persistence.age_later(DAY_S)
+
+    def poll(self, now: Instant, mono: float) -> None:
+        """Every `poll_s`: is there another config, are the files still ours."""
+        self._next_poll = mono + self.poll_s
+        if not self.state.stopping:
+            config, why = self.reloader.poll(mono)
+            if config is not None:
+                self.put_in_force(config, why, now)
+        if self.state.external or self.external.unread:
+            self.external.absorb(now)
+        self.persistence.upkeep()
+        self.outbox.poll(now, mono)
+        found = [problem for look in self.on_poll for problem in look()]
+        self.problems.report("files", Text("engine.files", problems="; ".join(found)) if found else None)
+
+    # ------------------------------------------------------------------------------------------------------- messages
 
     def handle(self, message: Message, now: Instant) -> None:
         if isinstance(message, RunFinished):
-            self.desk.finished(message, now)
+            self.dispatcher.finished(message, now)
         elif isinstance(message, RunStarted):
-            self.desk.started(message)
-        elif isinstance(message, RunTask):
-            self.requests.run_task(message, now)
-        elif isinstance(message, StopRun):
-            self.requests.stop_run(message, now)
+            self.dispatcher.started(message)
         elif isinstance(message, DeliverySent):
-            self.courier.sent(message, now)
-        elif isinstance(message, ResendDelivery):
-            self.requests.resend(message, now)
-        elif isinstance(message, Reload):
-            self.requests.reload(message, lambda: self.reloader.ask(message, now, bool(self.ending.stops)))
+            self.outbox.sent(message, now)
         elif isinstance(message, Stop):
-            self.ending.stop(now, self.reloader.config.settings.shutdown_grace)
+            self.stop(now)
+        elif isinstance(message, Reload) and message.asked is None:
+            self.reload(message.by, now)
+        else:
+            assert message.asked is not None
+            if self.clock.monotonic() <= message.asked.until:  # else its sender was told that it failed
+                self.command(message, message.asked, now)
 
-    # ---------------------------------------------------------------------------------------------------- processes
+    def command(self, message: RunTask | StopRun | ResendDelivery | Reload, asked: ReplyTo, now: Instant) -> None:
+        """Carry out a command and note its reply."""
+        if isinstance(message, RunTask):
+            refusal = self.refusal_to_run(message.task_id)
+            if refusal is not None:
+                self.replies.add(asked, refusal)
+            else:
+                self.log.info("%s: started manually, requested by %s", message.task_id, message.by)
+                env = message.env or None
+                self.replies.add_run(asked, self.dispatcher.run_manually(message.task_id, now, env))
+        elif isinstance(message, StopRun):
+            self.replies.add(asked, self.stop_run(message, now))
+        elif isinstance(message, ResendDelivery):
+            self.replies.add(asked, self.outbox.resend(message, now))
+        else:
+            self.replies.add(asked, self.reload(f"requested by {message.by}", now))
 
-    def make_launch(self, live: LiveRun) -> ProcessSpec:
-        task = live.state.task
-        try:
-            record = self.ledger.record(task.task_id)
-        except StoreError:
-            record = TaskRecord(task.task_id)  # the run is on disk and due: it starts without knowing its past
-        return make_launch(task, live.run, record, self.around.home, live.state.zone, self.around.environ, self._base)
+    def refusal_to_run(self, task_id: str) -> Optional[Reply]:
+        if self.state.stopping:
+            return Reply("stopping", "the engine is stopping; nothing new starts")
+        if task_id not in self.state.tasks:
+            return Reply("not_found", f'no task "{task_id}"')
+        if self.persistence.trouble_since is not None:
+            return self.unwritten()
+        return None
 
-    def fail_launch(self, run: TaskExecution, why: str, cancelled: bool = False) -> None:
-        """End an attempt that was not even ordered, by the way that every attempt ends."""
-        completion = ProcessResult(end_time=self.clock.wall(), duration=0.0, spawn_error=why, cancelled=cancelled)
-        self.inbox.put(RunFinished(run.run_id, run.attempt, completion))
+    def stop_run(self, message: StopRun, now: Instant) -> Reply:
+        run_id = message.run_id
+        active = self.state.runs.get(run_id)
+        if active is not None:
+            self.log.info("run %d of %s: stop requested by %s", run_id, active.run.task_id, message.by)
+            self.dispatcher.cancel(active, Reason.USER, now, f"by {message.by}")
+            return Reply(run_id=run_id)
+        if any(run_id in runs for runs in self.state.external.values()):
+            return Reply("foreign", f"run {run_id} belongs to an `exec`; end that command")
+        return Reply("ended", f"run {run_id} has ended")
 
-    def in_force(self, config: Config, now: Instant) -> int:
-        """The config is a new one; how many of its tasks are new or changed."""
-        self.teller.use(config)
-        self._base = self.courier.base = base_environment(self.around.environ, config)
-        self.around.configured(config)
-        changed = self.calendar.apply(config, {}, now)
-        self.calendar.begin(changed, now, starting=False)
-        self.book.touched.update(config.tasks)
-        self.book.urgent = True  # with the book written, the board shows them in this step
-        self.desk.pump(now)
-        return len(changed)
+    def answer_opened(self) -> None:
+        """After the commit: runs that were started manually have their ids. One that could not be written is
+        discarded, so that it does not start after its sender was told that it failed."""
+        for asked, active in self.replies.take_opened():
+            if active.run.run_id:
+                self.replies.add(asked, Reply(run_id=active.run.run_id))
+            else:
+                self.dispatcher.discard(active)
+                self.replies.add(asked, self.unwritten())
 
-    # ------------------------------------------------------------------------------------------------------- upkeep
+    def unwritten(self) -> Reply:
+        return Reply("disk_full", DISK_FULL) if self.persistence.disk_full else Reply("unavailable", UNAVAILABLE)
 
-    def poll(self, now: Instant, mono: float) -> None:
-        """Every POLL_S: is the config a new one, are the files still ours, what may be deleted."""
-        if not self.ending.stops:
-            self.reloader.poll(now, mono)
-        if self.desk.foreign or self.neighbours.unread:
-            self.neighbours.absorb(now)
-        self.keeper.look_after()
-        self.courier.poll(now, mono)
-        found = "; ".join(self.around.upkeep())
-        if found and found != self.problems.get("files"):
-            self.log.error("%s", found)
-        self.problems["files"] = found
-        if not found:
-            del self.problems["files"]
+    # --------------------------------------------------------------------------------------------------------- config
 
-    def watch_clock(self, now: Instant, mono: float) -> None:
-        """A jump of the wall clock: forward, the due times passed are late; back, nothing runs again."""
-        offset = now - mono
-        moved_s = offset - self._offset
-        self._offset = offset
-        if abs(moved_s) > JUMP_S:
-            self.log.warning("the clock was set %s by %.0f s", "forward" if moved_s > 0 else "back", abs(moved_s))
-        if abs(moved_s) > JUMP_S:
-            self.courier.look()
-        if moved_s < -JUMP_S:
-            self.courier.set_back(-moved_s)
-            self.calendar.set_back(now)
-        elif moved_s > DAY_S:
-            self.keeper.next_retain = mono + DAY_S  # a clock that is wrong for a while must not age the history away
+    def reload(self, why: str, now: Instant) -> Reply:
+        """Read the config file now."""
+        if self.state.stopping:
+            return Reply("stopping", "the engine is stopping; the config stays as it is")
+        config = self.reloader.load()
+        if config is None:
+            return Reply("invalid", "the config file has problems", problems=self.reloader.config_problems)
+        self.put_in_force(config, why, now)
+        return Reply()
+
+    def put_in_force(self, config: Config, why: str, now: Instant) -> None:
+        self.launcher.use(config)
+        prepare(config)
+        for listener in self.on_config:
+            listener(config)
+        diff = self.triggers.apply(config, {}, now)
+        self.triggers.begin(diff, now, starting=False)
+        self.state.changed.update(config.tasks)
+        self.state.require_commit()  # so that the snapshot shows them in this step
+        self.dispatcher.start_queued(now)
+        self.log.info(
+            "config: reloaded (%s): %d tasks; %d added, %d changed, %d removed",
+            why,
+            len(config.tasks),
+            *map(len, diff),
+        )
+
+    # ------------------------------------------------------------------------------------------------------- shutdown
+
+    def stop(self, now: Instant) -> None:
+        """First: nothing new starts, running tasks get the grace, then TERM. Second: KILL at once."""
+        self.state.stop()
+        if self.state.stop_requests > 1:
+            self.dispatcher.stop_processes(now, 0.0)
+            return
+        self.dispatcher.stop(now)
+        grace_s = self.state.config.settings.shutdown_grace
+        self.log.info("stopping: %d runs get %g s to end", len(self.state.running), grace_s)
+        self.timers.after(grace_s, lambda: self.dispatcher.stop_processes(self.clock.wall(), None))
+
+    def exit_code_when_done(self, mono: float) -> Optional[int]:
+        """The exit code, once the engine may exit: no process is running, the delivery in flight has reported back,
+        everything is committed. None: not yet."""
+        if not self.state.stopping or self.state.running:
+            return None
+        self.outbox.close()
+        if self._drained_at is None:
+            self._drained_at = mono
+            self.timers.after(LAST_SEND_S, lambda: None)  # a step of the loop at that time
+        in_flight = self.outbox.in_flight is not None and self.state.stop_requests == 1
+        if in_flight and mono - self._drained_at < LAST_SEND_S:
+            return None
+        if self.state.clean:
+            self.log.info("engine stopped")
+            return EXIT_OK
+        trouble_since = self.persistence.trouble_since
+        if trouble_since is not None and mono - trouble_since > LAST_COMMIT_S:
+            why = self.problems.current.get("history")
+            self.log.error(
+                "engine stopped, the last changes could not be written: %s", why and why.text.values["error"]
+            )
+            return EXIT_IOERR
+        return None

@@ -1,70 +1,45 @@
-"""Timers: what is to happen once a clock has come so far.
-
-`sched` of the standard library would do, but it looks for the event to cancel among all, which takes seconds where a
-reload changes thousands; and in 3.9 it takes two events of one time and priority for the same, and drops either.
-"""
+"""Timers on one of the engine's clocks, by the standard library's `sched`."""
 
 from __future__ import annotations
 
-import heapq
+import itertools
+import sched
 from typing import TYPE_CHECKING, Any, Optional
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Timer = list[Any]  # [time, order, count, action, argument]; the count makes each one differ, so no action is compared
-_ACTION, _ARGUMENT = 3, 4
+Timer = sched.Event
+ORDER_STEP = 1 << 48  # room for the count of all timers that one scheduler ever has
+_NO_KEYWORDS: dict[str, Any] = {}  # shared: `sched` would make a dict for each event
 
 
-class Timers:
-    """A heap of timers on the clock `now`. A cancelled one stays in it until its time comes, or until more than half
-    are such."""
+class Timers(sched.scheduler):
+    """A `sched.scheduler` that the engine's loop drives: `run` never blocks.
+
+    Of two timers at the same time the one with the lower `order` comes first, then the older one. The priority of each
+    event is unique, because `sched` of Python 3.9 confuses two events of equal time and priority. `cancel` searches all
+    events: start a new scheduler where many change at once. An event whose action raises is gone, so an action sets the
+    next timer before it does anything else.
+    """
 
     def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self._heap: list[Timer] = []
-        self._count = 0
-        self._cancelled = 0
+        super().__init__(now, lambda delay_s: None)
+        self._count = itertools.count()
 
-    def at(self, time: float, action: Callable[[Any], None], argument: Any = None, order: int = 0) -> Timer:
-        """Call `action(argument)` at `time`; of two at the same time the lower `order` first, then the older one."""
-        self._count += 1
-        timer = [time, order, self._count, action, argument]
-        heapq.heappush(self._heap, timer)
-        return timer
+    def at(self, time: float, action: Callable[..., None], *arguments: Any, order: int = 0) -> Timer:
+        return self.enterabs(time, order * ORDER_STEP + next(self._count), action, arguments, _NO_KEYWORDS)
 
-    def after(self, delay_s: float, action: Callable[[Any], None], argument: Any = None) -> Timer:
-        return self.at(self._now() + delay_s, action, argument)
+    def after(self, delay_s: float, action: Callable[..., None], *arguments: Any) -> Timer:
+        return self.at(self.timefunc() + delay_s, action, *arguments)
 
     def cancel(self, timer: Timer) -> None:
-        """One that has happened or was cancelled before is no error."""
-        if timer[_ACTION] is None:
-            return
-        timer[_ACTION] = timer[_ARGUMENT] = None
-        self._cancelled += 1
-        if self._cancelled > len(self._heap) // 2:
-            self._heap = [other for other in self._heap if other[_ACTION] is not None]
-            heapq.heapify(self._heap)
-            self._cancelled = 0
+        """A timer that has fired or was cancelled before is no error."""
+        try:
+            super().cancel(timer)
+        except ValueError:
+            pass
 
-    def run(self) -> Optional[float]:
-        """Let happen what is to; the seconds until the next timer, None where there is none. A timer whose action
-        raises is gone."""
-        while self._heap:
-            timer = self._heap[0]
-            _, _, _, action, argument = timer
-            if action is None:
-                self._cancelled -= 1
-            else:
-                wait_s: float = timer[0] - self._now()
-                if wait_s > 0:
-                    return wait_s
-            heapq.heappop(self._heap)
-            if action is not None:
-                timer[_ACTION] = timer[_ARGUMENT] = None
-                action(argument)
-        return None
-
-    def __len__(self) -> int:
-        """How many stand in the heap, cancelled ones among them."""
-        return len(self._heap)
+    def run(self, blocking: bool = False) -> Optional[float]:
+        """Call the actions that are due. Returns the seconds until the next timer, None if there is none."""
+        return super().run(blocking=False)

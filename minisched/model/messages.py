@@ -1,4 +1,4 @@
-"""What the threads tell each other, what is decided, and what the engine asks of the rooms below it."""
+"""What the threads send each other, and the protocols that the simulator implements."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from minisched.model.notification import DeliverySent
 from minisched.model.status import Instant, Reason, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping
     from queue import SimpleQueue
 
-    from minisched.model.notification import Delivery, DeliveryState, FindQueue, OutboxCounts, SendRequest
-    from minisched.model.run import Batch, LogPosition, ProcessIdentity, TaskExecution, TaskRecord
-    from minisched.model.task import FieldError, HistorySettings, Limits
+    from minisched.model.notification import SendRequest
+    from minisched.model.run import LogPosition, ProcessIdentity
+    from minisched.model.task import Config, FieldError, Limits
 
 
 class ProcessSpec(NamedTuple):
-    """All that one attempt's process needs; made by the engine, used by the executor's thread."""
+    """All that the process of one attempt needs; made by the engine, used by the executor."""
 
     run_id: int
     attempt: int
@@ -34,7 +34,7 @@ class ProcessSpec(NamedTuple):
 
 
 class ProcessResult(NamedTuple):
-    """What is known of an attempt when it is over. Exactly one of `exit_code`, `signal`, `spawn_error` is not None."""
+    """What is known of an attempt at its end. Exactly one of `exit_code`, `signal`, `spawn_error` is not None."""
 
     end_time: Instant
     duration: float
@@ -51,7 +51,7 @@ class ProcessResult(NamedTuple):
     tail: bytes = b""  # the last 16 KiB of its output, UTF-8
 
 
-class Verdict(NamedTuple):
+class Outcome(NamedTuple):
     """What the end of an attempt means."""
 
     status: Status
@@ -74,13 +74,13 @@ class RunFinished(NamedTuple):
 
 
 class Stop:
-    """TERM or INT came; the second one kills at once."""
+    """TERM or INT arrived. The first one lets running tasks finish, the second one kills them."""
 
 
-class Answer(NamedTuple):
-    """What the engine says to a request. `refused` is None, or a short code: `not_found`, `stopping`, `unavailable`
-    (the history cannot be written now), `disk_full` (which is why it cannot), `ended` (the run has), `invalid` (the
-    config file)."""
+class Reply(NamedTuple):
+    """The engine's answer to a command. `refused` is None, or a short code: `not_found`, `stopping`, `unavailable`
+    (the history cannot be written now), `disk_full` (the reason why it cannot), `ended` (the run has), `foreign` (the
+    run belongs to an `exec`), `pending` (the delivery is), `invalid` (the config file)."""
 
     refused: Optional[str] = None
     message: str = ""
@@ -89,24 +89,25 @@ class Answer(NamedTuple):
 
 
 class ReplyTo(NamedTuple):
-    """The one-slot reply of a request, and the monotonic time after which nobody waits for it any more: a request that
-    is late is not carried out."""
+    """Where the reply to a command goes. `until`: the monotonic time after which the sender no longer waits; a command
+    that is read later is not carried out, so that what was reported as failed does not happen after all."""
 
-    reply: SimpleQueue[Answer]
+    reply: SimpleQueue[Reply]
     until: float
 
 
 class RunTask(NamedTuple):
-    """Run a task now. Answered when the run's row is on disk."""
+    """Start a task now. The reply follows once the run's row is on disk."""
 
     asked: ReplyTo
     task_id: str
     env: Mapping[str, str]
-    by: str  # who asks, for the engine's log
+    by: str  # the requester, for the engine's log
 
 
 class StopRun(NamedTuple):
-    """Cancel an unfinished run. Answered when it is told to end; it is over when its processes are gone."""
+    """Cancel an unfinished run. The reply follows when the stop was requested; the run ends when its processes have
+    exited."""
 
     asked: ReplyTo
     run_id: int
@@ -114,15 +115,14 @@ class StopRun(NamedTuple):
 
 
 class Reload(NamedTuple):
-    """HUP came, or somebody asks for it."""
+    """Read the config file now. Without `asked` it was a signal."""
 
     asked: Optional[ReplyTo] = None
     by: str = "SIGHUP"
 
 
 class ResendDelivery(NamedTuple):
-    """Send a delivery once more that was sent or has failed. Answered when it is pending again; refused with
-    `not_found`, or `pending` where it is so already."""
+    """Send a sent or failed delivery once more. The reply follows when it is pending again."""
 
     asked: ReplyTo
     delivery_id: int
@@ -138,83 +138,41 @@ class Clock(Protocol):
     def monotonic(self) -> float: ...
 
     def wait(self, inbox: SimpleQueue[Message], timeout_s: Optional[float]) -> list[Message]:
-        """Block until a message is there or the time is over; then take all that are there, oldest first."""
+        """Block until a message arrives or the time is over; return all messages that are there, oldest first."""
 
 
 class Executor(Protocol):
     def start(self, launch: ProcessSpec) -> None:
-        """Start the attempt in a thread of its own. Posts RunStarted once there is a process, then always exactly one
-        RunFinished, also where nothing could be started. Never raises."""
+        """Start the attempt's process. Posts RunStarted once it exists, then exactly one RunFinished, also if nothing
+        could be started. Never raises."""
 
     def cancel(self, run_id: int, grace_s: Optional[float] = None) -> None:
-        """Ask for the end of a run's process: TERM to its group, KILL after `grace_s` (default: its kill grace). A
-        second call with a shorter grace shortens it; 0 kills at once. A run that is over is no error."""
+        """Stop a run's process: TERM to its group, KILL after `grace_s` (default: its kill grace). A second call with a
+        shorter grace shortens it; 0 kills at once. A run that has ended is no error."""
 
 
 class Sender(Protocol):
     def send(self, order: SendRequest) -> None:
-        """Send a message by a thread of its own, one after the other. Posts exactly one DeliverySent. Never raises."""
+        """Send a message in another thread, one after the other. Posts exactly one DeliverySent. Never raises."""
 
 
-class Outbox(Protocol):
-    """The deliveries that the ledger keeps; see `store.outbox`. Every method raises StoreError."""
+class ConfigSource(Protocol):
+    """The config file as the engine sees it."""
 
-    def due(self, now: Instant) -> Optional[Delivery]: ...
+    def stamp(self) -> object:
+        """A value that differs when the file has changed."""
 
-    def next_time(self) -> Optional[Instant]: ...
-
-    def counts(self, since: Instant) -> tuple[OutboxCounts, int]: ...
-
-    def resend(self, delivery_id: int, now: Instant) -> Optional[DeliveryState]: ...
-
-    def follow(
-        self, find: FindQueue, rules: Collection[tuple[str, str]], why: str, now: Instant
-    ) -> dict[tuple[str, str, int], int]: ...
-
-    def bound(self, pending: int, why: str, now: Instant) -> int: ...
-
-    def hasten(self, now: Instant) -> None: ...
-
-    def move(self, by_s: float) -> None: ...
-
-    def put_off(self, held: Callable[[str, str, int], bool], until: Instant) -> None: ...
+    def load(self) -> Config:
+        """Raises ConfigError with every problem."""
 
 
-class Ledger(Protocol):
-    """What the engine asks of the store; see `store.Store`."""
+class System(NamedTuple):
+    """The machine and this process as the engine sees them."""
 
-    @property
-    def outbox(self) -> Outbox: ...
-
-    def commit(self, batch: Batch) -> list[int]:
-        """Write the batch in one transaction; the run ids in the order of `batch.runs`. Raises StoreError: then
-        nothing was written and the same batch may be given again."""
-
-    def records(self) -> dict[str, TaskRecord]: ...
-
-    def record(self, task_id: str) -> TaskRecord: ...
-
-    def check_file(self) -> Optional[str]:
-        """Why `reopen` is needed, or None: the file was removed, exchanged or cut."""
-
-    def reopen(self, now: Instant, damaged: bool = False) -> list[str]:
-        """Go on with the file that stands there now, or with a new one; what a person should be told. Raises
-        StoreError: the next call tries again."""
-
-    def heal(self) -> bool:
-        """Make the reserve for a full disk again; False while the disk is nearly full."""
-
-    def unfinished(self) -> list[TaskExecution]: ...
-
-    def tokens(self) -> set[tuple[str, str]]: ...
-
-    def due_times(self, task_id: str, since: int, until: int) -> set[int]:
-        """Due times in [since, until] that have a row already."""
-
-    def changed_elsewhere(self) -> bool:
-        """True once after another process (`exec`) has written."""
-
-    def retain(
-        self, history: HistorySettings, now: Instant, limit: int, tasks: Optional[Collection[str]] = None
-    ) -> int:
-        """Delete at most `limit` rows that retention no longer keeps; how many there were. tasks: the configured."""
+    home: str
+    host_name: str
+    owner: ProcessIdentity  # this engine
+    environ: Mapping[str, str]
+    random: Callable[[], float]  # in [0, 1)
+    is_alive: Callable[[ProcessIdentity], bool]
+    kill_leftover: Callable[[Optional[ProcessIdentity], int], int]  # (process, run_id) -> number of processes killed

@@ -1,9 +1,9 @@
 """What is sent to whom, and what came of it: the values between the engine and the thread that sends."""
 
 # Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text, 4 ms of a start.
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import tzinfo
-from typing import Any, NamedTuple, Optional, Protocol
+from typing import Any, NamedTuple, Optional
 
 from minisched.model.status import Instant, Status, Word
 from minisched.model.task import Channel, SmtpSettings
@@ -79,12 +79,7 @@ class Queue(NamedTuple):
     rule: str  # its name
     channel: int  # its index in the rule
     channel_type: str
-    channel_keys: str  # see `engine.channels.keys_of`; "" where an older minisched wrote it
-
-
-# Where what was written for a queue waits by the config of now, None for nowhere; and the rules (task_id, name) for
-# which messages wait.
-FindQueue = Callable[[Queue, Collection[tuple[str, str]]], Optional[Queue]]
+    channel_keys: str  # see `notify.routing.keys_of`; "" in rows of schema version 1
 
 
 class Delivery(NamedTuple):
@@ -140,25 +135,25 @@ class Delivery(NamedTuple):
 
 
 class RuleState(NamedTuple):
-    """What a rule has done so far, beside what the history tells. One row of `task_rule`.
+    """What a rule has done so far, beside what the history shows. One row of `task_rule`.
 
-    `row` is how many of the task's finished runs in a row had matched when the one with the `end_order` `row_end` was
-    the latest; `row_of` tells whether they were counted for the triggers that the rule still has, "" if for none.
+    `streak` is the number of consecutive finished runs that matched, counted up to the run whose `end_order` is
+    `streak_until`. `streak_triggers` are the triggers it was counted for, "" for none: other triggers make it void.
     """
 
     task_id: str
     rule: str
-    fired: bool = False  # a message told of something else than a success, and there was no success after it
-    last_time: Optional[Instant] = None  # of the run that the latest message but a recovery told of: its end
+    fired: bool = False  # it reported something other than a success, and no success has followed
+    last_time: Optional[Instant] = None  # end of the run that the latest message, recoveries aside, was about
     suppressed: int = 0  # messages that the cooldown has held back since the latest one
-    row: int = 0
-    row_end: int = 0
-    row_of: str = ""
+    streak: int = 0
+    streak_until: int = 0
+    streak_triggers: str = ""
 
 
 class FinishedRun(NamedTuple):
-    """What the rules look at. `end_order` counts the ends of a task's runs from 1: they may end in another order than
-    they began in, and the clock may be set back between them."""
+    """What the rules look at. `end_order` numbers the ends of a task's runs from 1: runs may end in another order than
+    they began, and the clock may be set back between two ends."""
 
     end_order: int
     status: Status
@@ -166,22 +161,10 @@ class FinishedRun(NamedTuple):
 
 
 class Notices(NamedTuple):
-    """What follows from the end of a run: written with it."""
+    """What follows from the end of a run, written in the same transaction."""
 
     states: Sequence[RuleState] = ()
     deliveries: Sequence[Delivery] = ()
-
-
-class RunHistory(Protocol):
-    """What the ledger knows when a run ends, asked within the transaction that writes the end. Raises StoreError."""
-
-    def finished(self) -> Iterator[FinishedRun]:
-        """The finished runs of its task that retention has kept, this one first, in the order of their ends."""
-
-    def tail(self) -> bytes:
-        """The last 16 KiB of its output."""
-
-    def state(self, rule: str) -> RuleState: ...
 
 
 class OutboxCounts(NamedTuple):

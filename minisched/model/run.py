@@ -1,29 +1,29 @@
-"""What the history keeps: runs, attempts, the state of a task, and the batch that is written at once."""
+"""What the history keeps: runs, attempts, the state of a task, and the batch written in one transaction."""
 
 # Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text, 4 ms of a start.
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from types import MappingProxyType
 from typing import Any, NamedTuple, Optional
 
-from minisched.model.notification import Delivery, Notices, RunHistory
+from minisched.model.notification import Delivery
 from minisched.model.status import Instant, Status, Trigger
 from minisched.model.text import iso
 
 
 class LogPosition(NamedTuple):
-    """Where an attempt's first line stands in its task's log; a rotation renames the file and keeps the inode."""
+    """Position of an attempt's first line in its task's log; a rotation renames the file and keeps the inode."""
 
     inode: int
     offset: int  # bytes from the file's start
 
 
 class ProcessIdentity(NamedTuple):
-    """A process that no later one can be taken for: a pid alone is used again (FAULTS P10)."""
+    """Identifies a process for good: a pid alone is reused by later processes."""
 
     pid: int
-    start_ticks: int  # field 22 of /proc/PID/stat; 0 where the system does not tell
-    boot_id: str  # /proc/sys/kernel/random/boot_id; "" where the system does not tell
+    start_ticks: int  # field 22 of /proc/PID/stat; 0 where the system has none
+    boot_id: str  # /proc/sys/kernel/random/boot_id; "" where the system has none
 
 
 class TaskAttempt(NamedTuple):
@@ -120,46 +120,40 @@ class TaskExecution(NamedTuple):
 class TaskRecord(NamedTuple):
     """What the ledger keeps about a task beside its runs. One row of `task_state`.
 
-    `settled` is the instant up to which every due time has its row; the engine goes on from there after a restart.
-    `schedule_key` tells whether the schedule is still the one `settled` was counted with.
+    Every due time up to `evaluated_until` has its row; the engine goes on from there after a restart. `schedule_hash`
+    identifies the schedule that `evaluated_until` was computed with.
     """
 
     task_id: str
-    schedule_key: str = ""
-    settled: Instant = 0
-    boot_id: str = ""  # of the boot whose `@reboot` is settled
+    schedule_hash: str = ""
+    evaluated_until: Instant = 0
+    boot_id: str = ""  # the boot for which `@reboot` has run
     consecutive_failures: int = 0
     last_run_id: Optional[int] = None  # the latest finished run
     last_status: Optional[Status] = None  # its status
     last_success_time: Optional[Instant] = None  # when the latest successful run ended
     last_failure_id: Optional[int] = None
     run_count: int = 0
-    forgotten: int = 0  # the latest due time whose row retention has deleted
+    purged_until: int = 0  # the latest due time whose row retention has deleted
 
 
 class Batch(NamedTuple):
-    """One transaction: what changed in memory and must be on disk before anything follows from it."""
+    """The rows of one transaction: what changed in memory and must be on disk before anything follows from it."""
 
     runs: Sequence[TaskExecution] = ()  # run_id 0: a new row; the attempts are written too
-    records: Sequence[TaskRecord] = ()  # their `schedule_key`, `settled`, `boot_id`; the store counts the rest itself
+    # Only `schedule_hash`, `evaluated_until` and `boot_id` are written; the store counts the rest itself.
+    records: Sequence[TaskRecord] = ()
     tokens_put: Sequence[tuple[str, str]] = ()  # (task_id, the dependency that succeeded)
     tokens_taken: Sequence[tuple[str, str]] = ()
     tails: Mapping[int, bytes] = MappingProxyType({})  # run_id -> the last 16 KiB of its output
-    # Asked before anything is written, with all unfinished runs, in the same transaction and only where another process
-    # may have written since `Ledger.unfinished`; what it raises refuses the batch.
-    guard: Optional[Callable[[Sequence[TaskExecution]], None]] = None
-    # Asked for each run that has ended, in their order, after it is written: whom to tell of it. It must not change
-    # anything, for the transaction may fail after it and be given again.
-    tell: Optional[Callable[[TaskExecution, RunHistory], Notices]] = None
-    deliveries: Sequence[Delivery] = ()  # of the outbox, as they stand after an attempt
-    durable: bool = True  # False: may be lost with the power, not with the process (a pid is no use after a boot)
+    deliveries: Sequence[Delivery] = ()  # of the outbox, in their state after an attempt
+    durable: bool = True  # False: may be lost in a power cut, not in a crash (a pid is useless after a reboot)
 
 
 class StoreError(Exception):
     """The ledger could not be written now; nothing of the batch was.
 
-    `kind`: locked, full, io, damaged; or duplicate, newer, older (see `store`); or raced, by the batch's guard: another
-    process was faster.
+    `kind`: locked, full, io, damaged; or duplicate, newer, older (see `store`).
     """
 
     def __init__(self, kind: str, message: str) -> None:

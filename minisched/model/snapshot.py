@@ -1,4 +1,4 @@
-"""What the engine shows of itself to other threads: frozen values, exchanged as a whole."""
+"""What the engine shows of itself to other threads: frozen values, replaced as a whole."""
 
 # Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text, 4 ms of a start.
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ Watcher = Callable[[], object]
 
 
 class TaskSnapshot(NamedTuple):
-    """A task and what the engine alone knows of it; its past stands in the ledger."""
+    """A task and what only the engine knows of it; its history is in the database."""
 
     task: Task
-    version: int  # of the board when this task changed last
+    version: int  # of the snapshot when this task changed last
     live: tuple[TaskExecution, ...] = ()  # its unfinished runs whose rows are on disk, oldest first
     next_start: Optional[Instant] = None  # its next due time, jitter included
 
@@ -27,21 +27,22 @@ class EngineSnapshot(NamedTuple):
 
     config: Config
     config_stamp: object  # of the file when `config` was read, as ConfigSource.stamp gives it
-    config_problems: tuple[FieldError, ...] = ()  # of a file that was refused after it
-    problems: Mapping[str, str] = MappingProxyType({})  # standing ones, by what they are about
+    config_problems: tuple[FieldError, ...] = ()  # of a later file that was refused
+    problems: Mapping[str, str] = MappingProxyType({})  # current ones, by their key
     stopping: bool = False
     running: int = 0  # processes
     started: Instant = 0.0
-    beat: float = 0.0  # monotonic time of the latest step; an old one says that the loop stands still
+    beat: float = 0.0  # monotonic time of the latest step; an old one means that the loop hangs
     outbox: OutboxCounts = OutboxCounts()
 
 
 class Snapshot:
-    """Written by the engine's thread alone, read by any.
+    """Written by the engine's thread, read by any thread.
 
-    Each attribute is replaced as a whole, and an entry of `tasks` by another frozen view, so a reader needs no lock: it
-    takes `tasks` once and reads from that. `version` grows with every change, after it is to be seen. `watchers` are
-    called after that, in the engine's thread: they must not block, and may only set a flag or put into a SimpleQueue.
+    Each attribute is replaced as a whole, and an entry of `tasks` by another frozen value, so a reader needs no lock:
+    it takes `tasks` once and reads from that. `version` grows with every change, after the change is visible.
+    `watchers` are called after that, in the engine's thread: they must not block, and may only set a flag or put into
+    a SimpleQueue.
     """
 
     def __init__(self, engine: EngineSnapshot) -> None:
@@ -49,3 +50,15 @@ class Snapshot:
         self.tasks: dict[str, TaskSnapshot] = {}  # in the config's order; a new dict for a new config
         self.version = 0
         self.watchers: tuple[Watcher, ...] = ()
+
+    def replace(self, engine: EngineSnapshot, tasks: Optional[dict[str, TaskSnapshot]] = None) -> None:
+        """Show these values; `tasks` where they are those of another config."""
+        self.engine = engine
+        if tasks is not None:
+            self.tasks = tasks
+
+    def advance(self) -> None:
+        """The new values are in place: count the change and wake the watchers."""
+        self.version += 1
+        for watcher in self.watchers:
+            watcher()

@@ -23,7 +23,7 @@ class Word(str, Enum):
 
 
 class Status(Word):
-    """What became of a run so far (SPEC section 3)."""
+    """The state of a run; see TRANSITIONS in `lifecycle`."""
 
     IDLE = "idle"  # of a task only: it never ran
     WAITING = "waiting"

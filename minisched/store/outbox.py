@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from minisched.model import Instant, TaskExecution
-    from minisched.model.notification import FindQueue, Notices, RunHistory
+    from minisched.model.notification import Notices
 
     Reading = Callable[[], AbstractContextManager[sqlite3.Connection]]
 
@@ -84,19 +84,21 @@ _DOMAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456
 # ------------------------------------------------------------------------------- within the transaction of a run's end
 
 
-class Past:
-    """The `RunHistory` of a run whose end has just been written."""
+class RunHistory:
+    """What the notification rules ask about a run whose end the open transaction has written. Raises StoreError."""
 
     def __init__(self, reading: Reading, run: TaskExecution) -> None:
         self._reading = reading
         self._run = run
 
     def finished(self) -> Iterator[FinishedRun]:
+        """The finished runs of its task that retention has kept, latest end first, beginning with this run."""
         with self._reading() as db:
             for end_order, status, reason in db.execute(_FINISHED, (self._run.task_id, self._run.run_id)):
                 yield FinishedRun(end_order, Status(status), reason)
 
     def tail(self) -> bytes:
+        """The last 16 KiB of its output."""
         query = "SELECT output_tail FROM task_history WHERE run_id = ?"
         with self._reading() as db:
             return bytes(db.execute(query, (self._run.run_id,)).fetchone()[0] or b"")
@@ -107,25 +109,15 @@ class Past:
         return RuleState(row[0], row[1], bool(row[2]), *row[3:]) if row else RuleState(self._run.task_id, rule)
 
 
-def write_notices(
-    db: sqlite3.Connection,
-    reading: Reading,
-    ended: Sequence[TaskExecution],
-    tell: Callable[[TaskExecution, RunHistory], Notices],
-    db_id: str,
-) -> None:
-    """Ask for each ended run whom to tell of it, and write that. reading: of the same transaction; what it cannot read
-    is a StoreError already while `tell` asks, so that it can tell that from its own mistakes."""
-    for run in ended:
-        notices = tell(run, Past(reading, run))
-        for state in notices.states:
-            db.execute(_PUT_RULE, state)
-        for delivery in notices.deliveries:
-            queue = (delivery.task_id, delivery.rule, delivery.channel)
-            values = (*delivery[: len(_FIXED) - 1], json.dumps(dict(delivery.variables)), delivery.channel_keys)
-            cursor = db.execute(_INSERT, (*values, *queue, delivery.created_time))
-            host = "".join(char for char in delivery.variables.get("host_name", "") if char in _DOMAIN).strip(".")
-            db.execute(_NAME, (f".{db_id[:6]}@{host or 'localhost'}", cursor.lastrowid))
+def write_notices(db: sqlite3.Connection, notices: Notices, db_id: str) -> None:
+    for state in notices.states:
+        db.execute(_PUT_RULE, state)
+    for delivery in notices.deliveries:
+        queue = (delivery.task_id, delivery.rule, delivery.channel)
+        values = (*delivery[: len(_FIXED) - 1], json.dumps(dict(delivery.variables)), delivery.channel_keys)
+        cursor = db.execute(_INSERT, (*values, *queue, delivery.created_time))
+        host = "".join(char for char in delivery.variables.get("host_name", "") if char in _DOMAIN).strip(".")
+        db.execute(_NAME, (f".{db_id[:6]}@{host or 'localhost'}", cursor.lastrowid))
 
 
 def update_deliveries(db: sqlite3.Connection, deliveries: Sequence[Delivery]) -> None:
@@ -199,33 +191,37 @@ class Outbox:
                 db.execute(_AGAIN, (None if busy else now, delivery_id))
             return one.state
 
-    def follow(
-        self, find: FindQueue, rules: Collection[tuple[str, str]], why: str, now: Instant
-    ) -> dict[tuple[str, str, int], int]:
-        """The config has changed: let what waits wait where `find(queue, waiting)` says, by the rules (task_id, name)
-        that have messages waiting; give up what it has no place for, and forget what rules did that are not in `rules`.
-        For each queue given up (task_id, rule, channel) how many."""
+    def queues(self) -> list[Queue]:
+        """The queues with pending deliveries."""
         with self._reading() as db:
-            queues = [Queue._make(row) for row in db.execute(_QUEUES)]
+            return [Queue._make(row) for row in db.execute(_QUEUES)]
+
+    def reroute(
+        self, moves: Sequence[tuple[Queue, Optional[Queue]]], rules: Collection[tuple[str, str]], why: str, now: Instant
+    ) -> dict[tuple[str, str, int], int]:
+        """After a config change: move pending deliveries from the first queue of each pair to the second, or fail them
+        with `why` where that is None; drop the state of rules (task_id, name) that are not in `rules`.
+
+        Returns the number failed per queue (task_id, rule, channel). Several moves do not chain: a moved delivery has
+        the channel keys of its new queue.
+        """
+        with self._reading() as db:
             states = db.execute("SELECT task_id, rule FROM task_rule").fetchall()
-        waiting = {queue[:2] for queue in queues}
-        moves = [(queue, place) for queue in queues for place in [find(queue, waiting)] if place != queue]
         stale = [state for state in states if state not in rules]
-        ended: dict[tuple[str, str, int], int] = {}
+        failed: dict[tuple[str, str, int], int] = {}
         if moves or stale:
             with self._transaction(True) as db:
-                # No move takes up what another one has put down: what was moved has the keys of now.
-                for queue, place in moves:
-                    if place is None:
+                for queue, target in moves:
+                    if target is None:
                         count = db.execute(f"{_GIVE_UP} {_SAME_QUEUE}", (why, now, *queue)).rowcount
-                        ended[queue[:3]] = ended.get(queue[:3], 0) + count
+                        failed[queue[:3]] = failed.get(queue[:3], 0) + count
                     else:
-                        db.execute(_MOVE, (*place[1:], *queue))
-                touched = {one[:3] for move in moves for one in move if one is not None}
-                db.executemany(_STEP_BACK, [(*queue, *queue) for queue in touched])
-                db.executemany(_PROMOTE, [(now, *queue) for queue in touched])
+                        db.execute(_MOVE, (*target[1:], *queue))
+                changed = {one[:3] for move in moves for one in move if one is not None}
+                db.executemany(_STEP_BACK, [(*queue, *queue) for queue in changed])
+                db.executemany(_PROMOTE, [(now, *queue) for queue in changed])
                 db.executemany("DELETE FROM task_rule WHERE task_id = ? AND rule = ?", stale)
-        return ended
+        return failed
 
     def bound(self, pending: int, why: str, now: Instant) -> int:
         """Give up the oldest ones where more than so many wait; how many."""
@@ -257,14 +253,18 @@ class Outbox:
         with self._transaction(False) as db:
             db.execute(_SHIFT, (by_s,))
 
-    def put_off(self, held: Callable[[str, str, int], bool], until: Instant) -> None:
-        """Of the channels (task_id, rule, channel) for which `held` holds, those messages that are the first of their
-        queue and were not tried yet are due then, neither sooner nor later."""
+    def untried(self) -> list[tuple[int, str, str, int]]:
+        """(delivery_id, task_id, rule, channel) of deliveries that are first in their queue and were never tried."""
         with self._reading() as db:
-            found = [(until, row[0]) for row in db.execute(_UNTRIED) if held(*row[1:])]
-        if found:
+            return db.execute(_UNTRIED).fetchall()
+
+    def postpone(self, delivery_ids: Collection[int], until: Instant) -> None:
+        """Make these due at `until`, whether that is later or sooner than now."""
+        if delivery_ids:
             with self._transaction(False) as db:
-                db.executemany("UPDATE task_outbox SET next_time = ? WHERE delivery_id = ?", found)
+                db.executemany(
+                    "UPDATE task_outbox SET next_time = ? WHERE delivery_id = ?", [(until, one) for one in delivery_ids]
+                )
 
 
 # ------------------------------------------------------------------------------------------------------------ reading

@@ -167,10 +167,10 @@ def attempt_values(run_id: int, attempt: TaskAttempt) -> tuple[Any, ...]:
     )
 
 
-def outcome_values(run: TaskExecution) -> tuple[object, ...]:
+def outcome_values(run: TaskExecution, run_id: int) -> tuple[object, ...]:
     failed = run.status in FAILURES
     success_time = run.end_time if run.status is Status.SUCCESS else None
-    return run.task_id, run.run_id, run.status.value, success_time, run.run_id if failed else None, int(failed)
+    return run.task_id, run_id, run.status.value, success_time, run_id if failed else None, int(failed)
 
 
 def _attempt(row: Sequence[Any]) -> TaskAttempt:
@@ -243,10 +243,10 @@ def read_records(db: sqlite3.Connection, task_ids: Optional[Sequence[str]] = Non
     """The records of all tasks, or of those of `task_ids` that have one."""
     records = {}
     for row in select_of_tasks(db, _RECORDS, task_ids):
-        task_id, schedule_key, settled, boot_id, failures, last_run_id, last_status, *rest = row
+        task_id, schedule_hash, evaluated_until, boot_id, failures, last_run_id, last_status, *rest = row
         status = None if last_status is None else Status(last_status)
         records[task_id] = TaskRecord(
-            task_id, sys.intern(schedule_key), settled, boot_id, failures, last_run_id, status, *rest
+            task_id, sys.intern(schedule_hash), evaluated_until, boot_id, failures, last_run_id, status, *rest
         )
     return records
 

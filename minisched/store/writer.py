@@ -1,4 +1,4 @@
-"""The one writer of the database: `Store` is the `Ledger` of `minisched.model`."""
+"""The one writer of the database. A process has one `Store`, used by one thread."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from minisched.model import StoreError, TaskRecord
 from minisched.store import rows
 from minisched.store.database import DiskReserve, WatchedFile, open_database, read_db_id, set_aside
 from minisched.store.errors import DuplicateRun, store_error
-from minisched.store.outbox import DAY_S, Outbox, trim, update_deliveries, write_notices
+from minisched.store.outbox import DAY_S, Outbox, RunHistory, trim, update_deliveries, write_notices
 from minisched.store.retention import Retention
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Container, Iterator
 
     from minisched.model import Batch, HistorySettings, Instant, TaskExecution
+    from minisched.model.notification import Notices
+    from minisched.store.outbox import Reading
 
 _DUE_TIMES = """SELECT scheduled_time FROM task_history INDEXED BY task_history_due
     WHERE task_id = ? AND scheduled_time BETWEEN ? AND ?"""
@@ -49,8 +51,97 @@ def open_store(
     return store, problems
 
 
+class Transaction:
+    """An open write transaction, made by `Store.transaction`. Every method raises StoreError."""
+
+    def __init__(self, db: sqlite3.Connection, reading: Reading, db_id: str, others_wrote: bool) -> None:
+        self.last_id = 0
+        self._db = db
+        self._reading = reading
+        self._db_id = db_id
+        self._others_wrote = others_wrote
+
+    def unfinished_of_others(self, own: Container[int] = ()) -> list[TaskExecution]:
+        """Unfinished runs whose id is not in `own`, oldest first.
+
+        Empty without a query where no other connection has written since `Store.unfinished` was called: the caller
+        knows them all then.
+        """
+        if not self._others_wrote:
+            return []
+        with self._reading() as db:
+            return [run for run in rows.read_unfinished(db) if run.run_id not in own]
+
+    def write(self, batch: Batch) -> list[int]:
+        """Write the batch; the run ids in the order of `batch.runs`.
+
+        A run with `run_id` 0 gets a new row. A run with an id has its row changed, except for what never changes
+        (task_id, trigger, scheduled_time, max_attempts, created_time, env); if the row is gone, because the file was
+        replaced, it is made under that id. Of a record only `schedule_hash`, `evaluated_until` and `boot_id` are
+        written: results are counted here, from the runs that ended, so that the engine and an `exec` beside it never
+        overwrite each other's counts. A run is given in an ended status once.
+
+        Raises DuplicateRun for a run whose due time has a row already.
+        """
+        db = self._db
+        ids = []
+        made: dict[str, int] = {}
+        attempts: list[tuple[object, ...]] = []
+        for run in batch.runs:
+            changed = run.run_id and db.execute(rows.UPDATE_RUN, (*rows.changing_values(run), run.run_id)).rowcount
+            run_id = run.run_id if changed else self._insert(run)
+            ids.append(run_id)
+            if not changed:
+                made[run.task_id] = made.get(run.task_id, 0) + 1
+            attempts += [rows.attempt_values(run_id, attempt) for attempt in run.attempts]
+        if attempts:
+            db.executemany(rows.PUT_ATTEMPT, attempts)
+        if made:
+            db.executemany(rows.COUNT_RUNS, made.items())
+        for run, run_id in zip(batch.runs, ids):
+            if run.status.ended:
+                db.execute(rows.PUT_OUTCOME, rows.outcome_values(run, run_id))
+                db.execute(rows.PUT_END_ORDER, (run.task_id, run_id))
+        if batch.tails:
+            db.executemany(
+                "UPDATE task_history SET output_tail = ? WHERE run_id = ?",
+                [(tail, run_id) for run_id, tail in batch.tails.items()],
+            )
+        if batch.records:
+            db.executemany(
+                rows.PUT_RECORD,
+                [(one.task_id, one.schedule_hash, one.evaluated_until, one.boot_id) for one in batch.records],
+            )
+        if batch.tokens_taken:
+            db.executemany("DELETE FROM task_token WHERE task_id = ? AND dependency = ?", batch.tokens_taken)
+        if batch.tokens_put:
+            db.executemany("INSERT OR IGNORE INTO task_token (task_id, dependency) VALUES (?, ?)", batch.tokens_put)
+        update_deliveries(db, batch.deliveries)
+        self.last_id = max(self.last_id, *ids, 0)
+        return ids
+
+    def history(self, run: TaskExecution) -> RunHistory:
+        """What preceded the end of `run`, which this transaction has written."""
+        return RunHistory(self._reading, run)
+
+    def add_notices(self, notices: Notices) -> None:
+        write_notices(self._db, notices, self._db_id)
+
+    def _insert(self, run: TaskExecution) -> int:
+        try:
+            cursor = self._db.execute(
+                rows.INSERT_RUN, (run.run_id or None, *rows.fixed_values(run), *rows.changing_values(run))
+            )
+        except sqlite3.IntegrityError as error:
+            if run.scheduled_time is None or "scheduled_time" not in str(error):
+                raise
+            raise DuplicateRun(run.task_id, run.scheduled_time) from error
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+
 class Store:
-    """Made by `open_store`; used by one thread. Every method that asks the database raises StoreError.
+    """Made by `open_store`. Every method that uses the database raises StoreError.
 
     `db_id` is the random name of this history.
     """
@@ -82,80 +173,35 @@ class Store:
 
     # ------------------------------------------------------------------------------------------------------- writing
 
-    def commit(self, batch: Batch) -> list[int]:
-        """Write the batch in one transaction; the run ids in the order of `batch.runs`.
+    @contextmanager
+    def transaction(self, durable: bool = True) -> Iterator[Transaction]:
+        """One write transaction: committed at the end of the block, rolled back if the block raises.
 
-        A run with `run_id` 0 gets a new row. One with an id has its row changed, except for what never changes
-        (task_id, trigger, scheduled_time, max_attempts, created_time, env), or made under that id where the row is
-        gone: the file may be a new one. Of a record only `schedule_key`, `settled` and `boot_id` are written: what the
-        runs of a task came to is counted here, from the ended runs of the batch, so that the engine and an `exec`
-        beside it never overwrite each other's counts. A run is given in an ended status once.
-
-        Raises StoreError: nothing was written, and the same batch may be given again. What the batch's guard raises
-        is raised as it is. DuplicateRun names the run whose
-        due time has a row already. On a full disk the ballast is spent, once, on a batch that changes a known run: an
-        end gets through, a start does not cost it.
+        No other process can write between its first statement and its end. durable: synced to the disk. Raises
+        StoreError: then nothing was written.
         """
-        try:
-            return self._write(batch)
-        except StoreError as error:
-            if error.kind != "full" or not any(run.run_id for run in batch.runs) or not self._reserve.release():
-                raise
-            return self._write(batch)
+        with self._transaction(durable) as db:
+            tx = Transaction(db, self._reading, self.db_id, self._read_data_version() != self._seen_version)
+            yield tx
+        self._last_id = max(self._last_id, tx.last_id)
 
-    def _write(self, batch: Batch) -> list[int]:
-        with self._transaction(batch.durable) as db:
-            if batch.guard is not None and self._read_data_version() != self._seen_version:
-                batch.guard(rows.read_unfinished(db))
-            ids = []
-            made: dict[str, int] = {}
-            attempts: list[tuple[object, ...]] = []
-            for run in batch.runs:
-                changed = run.run_id and db.execute(rows.UPDATE_RUN, (*rows.changing_values(run), run.run_id)).rowcount
-                run_id = run.run_id if changed else self._insert(run)
-                ids.append(run_id)
-                if not changed:
-                    made[run.task_id] = made.get(run.task_id, 0) + 1
-                attempts += [rows.attempt_values(run_id, attempt) for attempt in run.attempts]
-            if attempts:
-                db.executemany(rows.PUT_ATTEMPT, attempts)
-            if made:
-                db.executemany(rows.COUNT_RUNS, made.items())
-            ended = [run._replace(run_id=run_id) for run, run_id in zip(batch.runs, ids) if run.status.ended]
-            for run in ended:
-                db.execute(rows.PUT_OUTCOME, rows.outcome_values(run))
-                db.execute(rows.PUT_END_ORDER, (run.task_id, run.run_id))
-            if batch.tails:
-                db.executemany(
-                    "UPDATE task_history SET output_tail = ? WHERE run_id = ?",
-                    [(tail, run_id) for run_id, tail in batch.tails.items()],
-                )
-            if batch.records:
-                db.executemany(
-                    rows.PUT_RECORD,
-                    [(one.task_id, one.schedule_key, one.settled, one.boot_id) for one in batch.records],
-                )
-            if batch.tokens_taken:
-                db.executemany("DELETE FROM task_token WHERE task_id = ? AND dependency = ?", batch.tokens_taken)
-            if batch.tokens_put:
-                db.executemany("INSERT OR IGNORE INTO task_token (task_id, dependency) VALUES (?, ?)", batch.tokens_put)
-            update_deliveries(db, batch.deliveries)
-            if batch.tell is not None:
-                write_notices(db, self._reading, ended, batch.tell, self.db_id)
-        self._last_id = max(self._last_id, *ids, 0)
-        return ids
+    def commit(self, batch: Batch) -> list[int]:
+        """Write the batch in a transaction of its own; see `Transaction.write`."""
+        while True:
+            try:
+                with self.transaction(batch.durable) as tx:
+                    return tx.write(batch)
+            except StoreError as error:
+                if not self.make_room(batch, error):
+                    raise
 
-    def _insert(self, run: TaskExecution) -> int:
-        try:
-            cursor = self._db.execute(
-                rows.INSERT_RUN, (run.run_id or None, *rows.fixed_values(run), *rows.changing_values(run))
-            )
-        except sqlite3.IntegrityError as error:
-            if run.scheduled_time is None or "scheduled_time" not in str(error):
-                raise
-            raise DuplicateRun(run.task_id, run.scheduled_time) from error
-        assert cursor.lastrowid is not None
-        return cursor.lastrowid
+    def make_room(self, batch: Batch, error: StoreError) -> bool:
+        """Whether the batch that failed with `error` is worth another try at once, because space was freed for it.
+
+        On a full disk the reserve file is given up, once, for a batch that changes a known run: an end is recorded, a
+        start must not use up the space for it.
+        """
+        return error.kind == "full" and any(run.run_id for run in batch.runs) and self._reserve.release()
 
     def retain(
         self, history: HistorySettings, now: Instant, limit: int, tasks: Optional[Collection[str]] = None

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from minisched.model import Answer, FieldError, Reload, Text
+from minisched.model import FieldError, Reload, Reply, Text
 from support.api import Api
 from support.config import task
 from support.store import fill_to_the_brim, small_disk
@@ -232,9 +232,9 @@ def test_one_change_at_a_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None
     ("answer", "code", "message"),
     [
         (None, "busy", "the file is written, but not in force yet: the engine did not answer"),
-        (Answer("stopping", "it stops"), "stopping", "the file is written, but not in force yet: it stops"),
+        (Reply("stopping", "it stops"), "stopping", "the file is written, but not in force yet: it stops"),
         (
-            Answer("invalid", "it has problems", problems=(FieldError("", Text("config.json.empty")),)),
+            Reply("invalid", "it has problems", problems=(FieldError("", Text("config.json.empty")),)),
             "invalid_config",
             "the file is written, but not in force: it has problems",
         ),
@@ -266,7 +266,7 @@ def test_where_everyone_could_write_nothing_is_changed(api: Api) -> None:
 
 def test_a_task_that_does_not_show_on_the_board_in_time_is_told(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("minisched.api.changes.ANSWER_S", 0.05)
-    api.refusal = Answer()  # it says so, and does nothing
+    api.refusal = Reply()  # it says so, and does nothing
     assert api("POST", "/tasks", task("new")).code == "busy"
 
 

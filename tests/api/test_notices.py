@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from minisched.model import Answer, Batch, Channel, Delivery, DeliveryState, OutboxCounts, ResendDelivery, Status, Text
+from minisched.model import Batch, Channel, Delivery, DeliveryState, OutboxCounts, Reply, ResendDelivery, Status, Text
 from minisched.model.notification import Notices, NotificationEvent, SendResult, SendStatus
 from minisched.notify.notify_test import ChannelResult
 from minisched.store import History
@@ -38,12 +38,11 @@ def deliver(api: Api, task_id: str = "a", **fields: Any) -> Delivery:
     """A delivery in the outbox, as it stands after what `fields` say."""
     run = make(task_id, Status.TECHNICAL_FAILURE)
 
-    def tell(run: Any, recall: Any) -> Notices:
+    with api.store.transaction() as tx:
+        (run_id,) = tx.write(Batch([run]))
         variables = {"task_id": task_id, "host_name": "plant7", "execution_log_tail": SECRET}
-        one = Delivery(NOW, task_id, "chat", 0, "webhook", run.run_id, NotificationEvent.EVENT, variables)
-        return Notices((), [one])
-
-    api.store.commit(Batch([run], tell=tell))
+        one = Delivery(NOW, task_id, "chat", 0, "webhook", run_id, NotificationEvent.EVENT, variables)
+        tx.add_notices(Notices((), [one]))
     with closing(History(api.database)) as history:
         ((newest, *_), _) = history.deliveries()
     if fields:
@@ -108,7 +107,7 @@ def test_a_message_is_sent_once_more(api: Api) -> None:
 @pytest.mark.parametrize(("refused", "status"), [("not_found", 404), ("pending", 409), ("stopping", 503)])
 def test_a_message_that_cannot_be_sent_once_more(api: Api, refused: str, status: int) -> None:
     deliver(api)
-    api.refusal = Answer(refused, "so it is")
+    api.refusal = Reply(refused, "so it is")
     found = api("POST", "/notifications/1/resend")
     assert (found.status, found.code, found.message) == (status, refused, "so it is")
 

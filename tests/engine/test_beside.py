@@ -10,7 +10,7 @@ import pytest
 from minisched import lifecycle
 from minisched.model import Batch, ProcessIdentity, Status, Stop, StoreError, TaskExecution, Trigger
 from minisched.store import Store, open_store
-from support.engine import FailingLedger, MakeSim, exits, failing_sim, task
+from support.engine import T0, FailingLedger, MakeSim, exits, failing_sim, problems, task
 from support.sim import Exit, Sim
 
 
@@ -57,7 +57,7 @@ def test_a_launch_that_waits_for_a_locked_ledger_gives_way_to_an_exec(tmp_path: 
     one.run_for(5)
     hold(ledger)
     one.run_for(8)
-    assert len(one.engine.desk.launches) == 1
+    assert one.engine.snapshot.engine.running == 1 and one.world.starts == []
     by_hand = Exec(one)
     release(ledger)
     one.run_for(5)
@@ -70,16 +70,16 @@ def test_a_launch_that_waits_for_a_locked_ledger_gives_way_to_an_exec(tmp_path: 
 
 
 def hold(ledger: FailingLedger) -> None:
-    """Let commits fail, but nothing else: due times are settled and reach the desk."""
+    """Let commits fail, but nothing else: due times are evaluated and their runs admitted."""
 
-    def locked(batch: Batch) -> list[int]:
+    def locked(durable: bool) -> Any:
         raise StoreError("locked", "locked")
 
-    ledger.commit = locked  # type: ignore[attr-defined]
+    ledger.transaction = locked  # type: ignore[attr-defined]
 
 
 def release(ledger: FailingLedger) -> None:
-    del ledger.commit  # type: ignore[attr-defined]
+    del ledger.transaction  # type: ignore[attr-defined]
 
 
 def test_an_exec_that_begins_between_the_look_and_the_commit_is_seen(tmp_path: Path) -> None:
@@ -87,16 +87,16 @@ def test_an_exec_that_begins_between_the_look_and_the_commit_is_seen(tmp_path: P
     one.run_for(5)
     made: list[Exec] = []
 
-    def commit(batch: Batch) -> Any:
-        if not made and any(run.status is Status.RUNNING for run in batch.runs):
+    def transaction(durable: bool) -> Any:
+        if not made and one.world.wall() >= T0 + 10:
             made.append(Exec(one))
-        return ledger._ledger.commit(batch)
+        return ledger._ledger.transaction(durable)
 
-    ledger.commit = commit  # type: ignore[attr-defined]
+    ledger.transaction = transaction  # type: ignore[attr-defined]
     one.run_for(5.5)
     assert [start[0] for start in one.world.starts] == ["b"]
     assert of_engine(one) == ["queued"]
-    assert "history" not in one.engine.problems
+    assert "history" not in problems(one)
     made[0].end()
     one.run_for(3)
     assert of_engine(one)[:1] == ["success"]
@@ -142,7 +142,7 @@ def test_a_launch_that_gives_way_frees_its_slot_for_another_task(tmp_path: Path)
     one.run_for(5)
     hold(ledger)
     one.run_for(5.2)
-    assert [live.state.task.task_id for live in one.engine.desk.launches] == ["a"]
+    assert one.engine.snapshot.engine.running == 1 and one.world.starts == []
     by_hand = Exec(one)
     release(ledger)
     one.run_for(5)
@@ -155,19 +155,12 @@ def test_a_launch_that_was_cancelled_does_not_wait_for_the_exec(tmp_path: Path) 
     one.run_for(5)
     hold(ledger)
     one.run_for(6)
-    (live,) = one.engine.desk.launches
-    one.engine.desk.cancel(live, _user(), one.world.wall())
+    one.run_for(10)  # the next due time replaces it
     by_hand = Exec(one)
     release(ledger)
     one.run_for(2)
     assert of_engine(one)[0] == "cancelled" and one.world.starts == []
     by_hand.end()
-
-
-def _user() -> Any:
-    from minisched.model import Reason
-
-    return Reason.USER
 
 
 def test_a_launch_that_gave_way_is_not_started_after_a_stop(tmp_path: Path) -> None:
@@ -294,4 +287,4 @@ def test_a_race_whose_other_side_cannot_be_read_waits(tmp_path: Path) -> None:
     assert by_hand
     by_hand.end()
     one.run_for(5)
-    assert of_engine(one) == ["success"] and one.engine.problems == {}
+    assert of_engine(one) == ["success"] and problems(one) == {}

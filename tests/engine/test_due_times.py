@@ -66,10 +66,9 @@ def test_a_due_time_that_waits_for_the_ledger_when_its_schedule_changes_is_misse
 
 
 def test_a_due_time_of_the_very_moment_of_a_reload_has_its_row(sim: MakeSim) -> None:
-    one = sim(task(schedule="@every 10m"))
+    one = sim(task(schedule="@every 10m"), poll_s=1e6)
     configure(one, task(schedule="@every 7m"))
     one.world.at(600.0, lambda: one.post(Reload()))
-    one.engine._next_poll = 1e9
     one.run_for(900)
     assert accounts(one)[0] == ("00:10:00", "missed", "late")
 

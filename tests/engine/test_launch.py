@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from minisched.engine import base_environment, make_launch
+from minisched.config.secrets import base_environment
+from minisched.engine import make_spec
 from minisched.model import ProcessSpec, Status, TaskExecution, TaskRecord, Trigger
 from support.factories import config as make_config
 from support.factories import task
@@ -18,7 +19,7 @@ from support.factories import task
 def launch(home: Path, environ: Any = None, **fields: Any) -> ProcessSpec:
     run = TaskExecution("backup", Trigger.MANUAL, Status.RUNNING, created_time=1000.7, run_id=7)
     record = TaskRecord("backup")
-    return make_launch(task(**fields), run, record, str(home), timezone.utc, environ or {}, {})
+    return make_spec(task(**fields), run, record, str(home), timezone.utc, environ or {}, {})
 
 
 def test_a_relative_program_of_a_list_starts_from_the_home(tmp_path: Path) -> None:

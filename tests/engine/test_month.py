@@ -7,6 +7,7 @@ import random
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
 
@@ -144,14 +145,15 @@ class Deadly:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ledger, name)
 
-    def commit(self, batch: Any) -> Any:
+    @contextmanager
+    def transaction(self, durable: bool) -> Iterator[Any]:
         self.left -= 1
         if self.left == 0 and self._draw.random() < 0.5:
             raise Killed
-        ids = self._ledger.commit(batch)
+        with self._ledger.transaction(durable) as tx:
+            yield tx
         if self.left == 0:
             raise Killed
-        return ids
 
 
 def test_with_the_engine_killed_at_two_hundred_random_instants_every_due_time_is_still_there_once(folder: str) -> None:

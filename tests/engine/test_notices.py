@@ -11,11 +11,24 @@ from typing import Any
 
 import pytest
 
-from minisched.engine import Teller, courier, servers
-from minisched.model import Answer, Config, Delivery, DeliveryState, ReplyTo, ResendDelivery, Status, StoreError, Text
-from minisched.model.notification import SendRequest, SendResult, SendStatus
+from minisched.engine import outbox as engine_outbox
+from minisched.model import (
+    Batch,
+    Config,
+    Delivery,
+    DeliveryState,
+    Reply,
+    ReplyTo,
+    ResendDelivery,
+    Status,
+    StoreError,
+    Text,
+)
+from minisched.model.notification import Notices, SendRequest, SendResult, SendStatus
+from minisched.notify.compose import add_notices
+from minisched.notify.routing import endpoint_of
 from minisched.store import History
-from support.engine import T0, MakeSim, configure, exits, task
+from support.engine import T0, MakeSim, configure, exits, problems, task
 from support.factories import config
 from support.sim import Exit, Killed, Sim
 from support.store import make
@@ -215,10 +228,10 @@ def test_one_that_does_not_get_through_is_tried_again_after_growing_times(sim: M
     warnings = [line for line in one.lines if "notification 1" in line]
     assert warnings[-1] == 'WARNING notification 1 of a, rule "ops", file: not sent after 4 attempts: away'
     assert len(warnings) == 4 and ", attempt 1, next in " in warnings[0]
-    assert one.engine.problems["notifications"] == "1 message could not be sent in the last 24 h; see the outbox"
-    assert one.engine.board.engine.outbox == (0, 0, 1)
+    assert problems(one)["notifications"] == "1 message could not be sent in the last 24 h; see the outbox"
+    assert one.engine.snapshot.engine.outbox == (0, 0, 1)
     one.run_for(86_400)
-    assert "notifications" not in one.engine.problems and one.engine.board.engine.outbox == (0, 0, 1)
+    assert "notifications" not in problems(one) and one.engine.snapshot.engine.outbox == (0, 0, 1)
 
 
 def test_what_is_refused_for_good_is_not_tried_again(sim: MakeSim) -> None:
@@ -333,21 +346,21 @@ def test_a_server_that_takes_each_message_slowly_is_no_reason_to_wait_for_all_of
 )
 def test_channels_behind_one_server_are_known_as_such(channels: list[dict[str, Any]], groups: int) -> None:
     checked = config(failing(rule(channels=channels)), smtp={"host": "mail", "from": "a@example.org"})
-    assert len({servers.server_of(channel) for channel in checked.tasks["a"].task_notify[0].channels}) == groups
+    assert len({endpoint_of(channel) for channel in checked.tasks["a"].task_notify[0].channels}) == groups
 
 
 def test_a_sender_that_hangs_is_told_until_it_goes_on(sim: MakeSim) -> None:
     one = sim(failing(), script=exits(a=[FAIL]))
     one.world.post = posting(SENT, after_s=100.0)
     one.run_for(120)
-    assert "sender" not in one.engine.problems
+    assert "sender" not in problems(one)
     one.run_for(10)
-    told = one.engine.problems["sender"]
+    told = problems(one)["sender"]
     assert told.startswith("the sender hangs at notification 1, which should have ended after 30 s: no message is sent")
     one.run_for(25)
     assert one.lines.count(f"ERROR {told}") == 1
     one.run_for(10)
-    assert "sender" not in one.engine.problems and states(one) == ["sent"]
+    assert "sender" not in problems(one) and states(one) == ["sent"]
 
 
 def test_a_try_hangs_once_it_is_late_for_its_own_limit() -> None:
@@ -357,8 +370,12 @@ def test_a_try_hangs_once_it_is_late_for_its_own_limit() -> None:
         smtp={"host": "mail", "from": "a@example.org", "timeout": "2m"},
     )
     by_mail, by_file = checked.tasks["a"].task_notify[0].channels
-    assert [bool(servers.hanging(1, by_mail, checked.settings.smtp, s)) for s in (61, 149, 151)] == [False, False, True]
-    assert [bool(servers.hanging(1, by_file, checked.settings.smtp, s)) for s in (59, 61)] == [False, True]
+    assert [bool(engine_outbox.hanging(1, by_mail, checked.settings.smtp, s)) for s in (61, 149, 151)] == [
+        False,
+        False,
+        True,
+    ]
+    assert [bool(engine_outbox.hanging(1, by_file, checked.settings.smtp, s)) for s in (59, 61)] == [False, True]
 
 
 # ---------------------------------------------------------------------------------------------------------- the config
@@ -378,9 +395,9 @@ def test_what_waits_for_a_removed_rule_channel_or_task_is_given_up(sim: MakeSim)
     one.run_for(5)
     ended = {(d.task_id, d.rule, d.channel) for d in outbox(one) if d.state is DeliveryState.FAILED}
     assert ended == {("a", "r1", 0), ("a", "r2", 0), ("b", "ops", 0)}
-    assert {d.error for d in outbox(one) if d.state is DeliveryState.FAILED} == {courier.REMOVED}
-    assert f'WARNING b: 2 notifications of rule "ops", channel 0, were not sent: {courier.REMOVED}' in one.lines
-    assert "6 messages" in one.engine.problems["notifications"]
+    assert {d.error for d in outbox(one) if d.state is DeliveryState.FAILED} == {engine_outbox.REMOVED}
+    assert f'WARNING b: 2 notifications of rule "ops", channel 0, were not sent: {engine_outbox.REMOVED}' in one.lines
+    assert "6 messages" in problems(one)["notifications"]
     one.world.post = posting(SENT)
     one.run_for(600)
     assert "pending" not in states(one)
@@ -390,15 +407,15 @@ def test_a_delivery_by_another_config_ends_as_failed(sim: MakeSim) -> None:
     """An `exec` that read the next config before the engine did writes messages of a rule that is not known here."""
     one = sim(failing())
     stranger = Delivery(T0, "a", "next", 0, "file", 1, "event", {"host_name": "h"})  # type: ignore[arg-type]
-    from minisched.model import Batch
-    from minisched.model.notification import Notices
     from support.store import opened
 
     store = opened(Path(one.path))
-    store.commit(Batch([make("a", Status.SUCCESS)], tell=lambda run, recall: Notices((), [stranger])))
+    with store.transaction() as tx:
+        tx.write(Batch([make("a", Status.SUCCESS)]))
+        tx.add_notices(Notices((), [stranger]))
     store.close()
     one.run_for(5)
-    assert [(d.state.value, d.error) for d in outbox(one)] == [("failed", courier.REMOVED)]
+    assert [(d.state.value, d.error) for d in outbox(one)] == [("failed", engine_outbox.REMOVED)]
 
 
 def test_a_changed_channel_gets_what_waits_by_its_new_options(sim: MakeSim) -> None:
@@ -414,8 +431,8 @@ def test_a_changed_channel_gets_what_waits_by_its_new_options(sim: MakeSim) -> N
 # -------------------------------------------------------------------------------------------------------------- people
 
 
-def ask_again(one: Sim, delivery_id: int) -> Answer:
-    reply: SimpleQueue[Answer] = SimpleQueue()
+def ask_again(one: Sim, delivery_id: int) -> Reply:
+    reply: SimpleQueue[Reply] = SimpleQueue()
     one.post(ResendDelivery(ReplyTo(reply, one.world.mono + 5), delivery_id, "token"))
     one.run_for(1)
     return reply.get_nowait()
@@ -426,14 +443,14 @@ def test_a_person_may_have_a_failed_or_sent_message_sent_again(sim: MakeSim) -> 
     one.world.post = posting(REFUSED, SENT)
     one.run_for(70)
     assert states(one) == ["failed"]
-    assert ask_again(one, 1) == Answer()
-    assert ask_again(one, 1) == Answer()
+    assert ask_again(one, 1) == Reply()
+    assert ask_again(one, 1) == Reply()
     assert states(one) == ["sent"]
     assert len({order.message.message_id for order, _ in one.world.sent}) == 1 and len(one.world.sent) == 3
     assert ask_again(one, 99).refused == "not_found"
-    assert "INFO notification 1: to be sent again, asked by token" in one.lines
+    assert "INFO notification 1: to be sent again, requested by token" in one.lines
     one.run_for(5)
-    assert "notifications" not in one.engine.problems
+    assert "notifications" not in problems(one)
 
 
 def test_a_message_that_waits_is_not_sent_again_beside(sim: MakeSim) -> None:
@@ -457,7 +474,7 @@ def test_one_sent_again_waits_for_those_of_its_channel(sim: MakeSim) -> None:
 def test_a_late_wish_is_not_carried_out(sim: MakeSim) -> None:
     one = sim(failing(), script=exits(a=[FAIL]))
     one.run_for(70)
-    reply: SimpleQueue[Answer] = SimpleQueue()
+    reply: SimpleQueue[Reply] = SimpleQueue()
     one.post(ResendDelivery(ReplyTo(reply, one.world.mono - 1), 1, "token"))
     one.run_for(1)
     assert reply.empty() and states(one) == ["sent"]
@@ -551,10 +568,10 @@ class Locked:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.ledger, name)
 
-    def commit(self, batch: Any) -> list[int]:
+    def transaction(self, durable: bool) -> Any:
         if self.shut:
             raise StoreError("locked", "shut")
-        return self.ledger.commit(batch)
+        return self.ledger.transaction(durable)
 
     def tokens(self) -> Any:
         if self.shut:
@@ -577,7 +594,7 @@ def test_an_outbox_that_cannot_be_read_is_asked_again(sim: MakeSim) -> None:
 
     def wrap(ledger: Any) -> Unread:
         doors.append(Unread(ledger))
-        doors[-1].commit = ledger.commit  # type: ignore[method-assign]
+        doors[-1].transaction = ledger.transaction  # type: ignore[method-assign]
         return doors[-1]
 
     one = sim(failing(), script=exits(a=[FAIL]), wrap=wrap)
@@ -585,11 +602,11 @@ def test_an_outbox_that_cannot_be_read_is_asked_again(sim: MakeSim) -> None:
     one.run_for(70)
     assert received(one) == [] and len(one.rows()) == 1
     assert ask_again(one, 1).refused == "unavailable"
-    assert one.engine.problems["outbox"] == "no descriptor" and len(one.rows()) == 1
+    assert "no descriptor" in problems(one)["outbox"] and len(one.rows()) == 1
     assert sum("no descriptor" in line for line in one.lines) == 1
     doors[0].shut = False
     one.run_for(15)
-    assert received(one) == [1] and "outbox" not in one.engine.problems
+    assert received(one) == [1] and "outbox" not in problems(one)
 
 
 def test_nothing_is_lost_while_the_ledger_cannot_be_written(sim: MakeSim) -> None:
@@ -603,7 +620,7 @@ def test_nothing_is_lost_while_the_ledger_cannot_be_written(sim: MakeSim) -> Non
     one.run_for(80)  # one runs
     doors[0].shut = True
     one.run_for(300)
-    assert states(one) == [] and "history" in one.engine.problems
+    assert states(one) == [] and "history" in problems(one)
     doors[0].shut = False
     one.run_for(10)
     assert received(one) == [1]
@@ -622,26 +639,27 @@ def test_an_end_whose_messages_cannot_be_made_is_written_all_the_same_and_that_i
     one = sim(config=unable(failing()), script=exits(a=[FAIL, FAIL]))
     one.run_for(130)
     assert [row["status"] for row in one.rows()] == ["technical_failure"] * 2 and states(one) == []
-    why = "nobody is told of its end, the messages could not be made: TypeError"
+    why = "its notifications could not be composed: TypeError"
     assert [why in line for line in one.lines if line.startswith("ERROR")] == [True, True]
-    told = "nobody was told of the ends of 2 runs: the messages could not be made; see logs/minisched.log"
-    assert one.engine.problems["messages"] == told
+    told = "no notification was sent for 2 runs: the messages could not be composed; see logs/minisched.log"
+    assert problems(one)["messages"] == told
     configure(one, failing(rule("success")))
     one.run_for(86_400)
-    assert "messages" not in one.engine.problems and received(one)[0] == 3
+    assert "messages" not in problems(one) and received(one)[0] == 3
 
 
-def test_a_ledger_that_fails_while_it_is_asked_for_the_past_writes_nothing(tmp_path: Path) -> None:
-    """It is no fault of the messages: the commit is to be given again, as a whole."""
+def test_a_ledger_that_fails_while_it_is_asked_for_the_past_writes_nothing() -> None:
+    """It is no fault of the messages: the whole commit is to be tried again."""
 
     class Failing:
+        def history(self, run: Any) -> Any:
+            return self
+
         def state(self, rule: str) -> Any:
             raise StoreError("io", "no disk")
 
-    teller = Teller(config(failing()), "plant7", "/home")
     with pytest.raises(StoreError, match="no disk"):
-        teller(make("a", Status.TECHNICAL_FAILURE), Failing())  # type: ignore[arg-type]
-    assert teller.untold == {}
+        add_notices(Failing(), [make("a", Status.TECHNICAL_FAILURE)], [1], config(failing()), "plant7", "/home")  # type: ignore[arg-type]
 
 
 def test_a_message_sent_while_the_ledger_is_shut_is_not_sent_twice(sim: MakeSim) -> None:
@@ -746,13 +764,17 @@ def test_a_dead_server_for_a_day_delays_no_task_and_takes_no_memory(sim: MakeSim
     one.run_for(23 * 3600)
     sent, lines = len(one.world.sent), len(one.lines)
     after = blocks()
-    assert one.engine.board.engine.outbox == (courier.PENDING_MAX, 0, 24 * 60 * 7 - 7 - courier.PENDING_MAX)
+    assert one.engine.snapshot.engine.outbox == (
+        engine_outbox.PENDING_MAX,
+        0,
+        24 * 60 * 7 - 7 - engine_outbox.PENDING_MAX,
+    )
     assert after - before < 1000, f"{after - before} blocks more"
     assert sent < 23 * 120 + 2 and lines < 23 * 60 * 3 + sent
     assert {row["start_time"][17:] for row in one.rows()} == {"00+00:00"}, "a run began late"
     one.world.post = lambda order, draw: (0.01, SENT)
     one.run_for(3700)
-    assert one.engine.board.engine.outbox.pending == 0
+    assert one.engine.snapshot.engine.outbox.pending == 0
     assert received(one)[-1] == 1501
     for channel in channels:
         mine = [
@@ -765,14 +787,14 @@ def test_a_dead_server_for_a_day_delays_no_task_and_takes_no_memory(sim: MakeSim
 
 
 def test_too_many_that_wait_are_given_up_oldest_first_and_told(sim: MakeSim, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(courier, "PENDING_MAX", 20)
+    monkeypatch.setattr(engine_outbox, "PENDING_MAX", 20)
     one = sim(failing(), script=exits(a=FAIL), notify={"max_attempts": 100})
     one.world.post = posting(AWAY)
     one.run_for(60 * 30 + 10)
     found = outbox(one)
     assert [d.state.value for d in found] == ["failed"] * 10 + ["pending"] * 20
-    assert found[0].error == courier.TOO_MANY and found[10].next_time is not None
-    assert sum(f"notifications were not sent: {courier.TOO_MANY}" in line for line in one.lines) == 10
+    assert found[0].error == engine_outbox.TOO_MANY and found[10].next_time is not None
+    assert sum(f"notifications were not sent: {engine_outbox.TOO_MANY}" in line for line in one.lines) == 10
     one.world.post = posting(SENT)
     one.run_for(3700)
     assert received(one)[:20] == list(range(11, 31))

@@ -6,8 +6,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Optional
 
-from minisched.model import Answer, FieldError, Reload, ReplyTo, RunTask, Status, StopRun, Text
-from support.engine import T0, MakeSim, exits, failing_sim, task
+from minisched.model import FieldError, Reload, Reply, ReplyTo, RunTask, Status, Stop, StopRun, Text
+from support.engine import T0, MakeSim, exits, failing_sim, start, task
 from support.factories import config
 from support.sim import Exit, Sim
 
@@ -16,15 +16,7 @@ def asked(one: Sim, seconds: float = 5.0) -> ReplyTo:
     return ReplyTo(SimpleQueue(), one.world.mono + seconds)
 
 
-def run(one: Sim, task_id: str, **env: str) -> Answer:
-    """Ask for a run, let the engine take one step, and read the answer."""
-    question = asked(one)
-    one.post(RunTask(question, task_id, env, "a test"))
-    one.run_for(0.01)
-    return question.reply.get_nowait()
-
-
-def stop(one: Sim, run_id: int) -> Answer:
+def stop(one: Sim, run_id: int) -> Reply:
     question = asked(one)
     one.post(StopRun(question, run_id, "a test"))
     one.run_for(0.01)
@@ -32,33 +24,33 @@ def stop(one: Sim, run_id: int) -> Answer:
 
 
 def shown(one: Sim, task_id: str = "a") -> list[Status]:
-    return [run.status for run in one.engine.board.tasks[task_id].live]
+    return [run.status for run in one.engine.snapshot.tasks[task_id].live]
 
 
 def test_a_run_asked_for_is_answered_with_its_id_once_its_row_is_on_disk(sim: MakeSim) -> None:
     one = sim(task(), script=exits(a=Exit(5.0)))
-    answer = run(one, "a", DAY="today")
+    answer = start(one, "a", DAY="today")
     assert answer.refused is None
     (row,) = one.rows()
     assert (row["run_id"], row["trigger"], row["status"]) == (answer.run_id, "manual", "running")
     assert one.world.processes[answer.run_id].launch.env["DAY"] == "today"
-    assert any("a: run by hand, asked by a test" in line for line in one.lines)
+    assert any("a: started manually, requested by a test" in line for line in one.lines)
 
 
 def test_who_has_an_answer_finds_it_on_the_board(sim: MakeSim) -> None:
     one = sim(task(), script=exits(a=Exit(5.0)))
-    board = one.engine.board
+    board = one.engine.snapshot
 
-    class Reply(SimpleQueue[Answer]):
-        def put(self, item: Answer, block: bool = True, timeout: Optional[float] = None) -> None:
+    class Watched(SimpleQueue[Reply]):
+        def put(self, item: Reply, block: bool = True, timeout: Optional[float] = None) -> None:
             views.append((board.engine.config_stamp == one.source.stamp(), shown(one)))
             super().put(item)
 
     views: list[Any] = []
-    one.post(RunTask(ReplyTo(Reply(), one.world.mono + 5), "a", {}, "a test"))
+    one.post(RunTask(ReplyTo(Watched(), one.world.mono + 5), "a", {}, "a test"))
     one.run_for(0.01)
     one.source.write(config(task(task_name="another")))
-    one.post(Reload(ReplyTo(Reply(), one.world.mono + 5), "a test"))
+    one.post(Reload(ReplyTo(Watched(), one.world.mono + 5), "a test"))
     one.run_for(0.01)
     assert views == [(True, [Status.RUNNING]), (True, [Status.RUNNING])]
     assert board.tasks["a"].task.task_name == "another"
@@ -66,18 +58,18 @@ def test_who_has_an_answer_finds_it_on_the_board(sim: MakeSim) -> None:
 
 def test_a_second_run_by_hand_is_treated_by_the_tasks_overlap(sim: MakeSim) -> None:
     one = sim(task(), script=exits(a=Exit(5.0)))
-    run(one, "a")
-    answer = run(one, "a")
+    start(one, "a")
+    answer = start(one, "a")
     assert one.told()[-1] == ("a", "manual", "skipped", "overlap")
     assert answer.run_id == one.rows()[-1]["run_id"]
 
 
 def test_an_unknown_task_and_a_stopping_engine_are_told(sim: MakeSim) -> None:
     one = sim(task("a"), task("b"), script=exits(a=Exit(5.0)))
-    assert run(one, "c").refused == "not_found"
-    run(one, "a")
-    one.engine.ending.stop(one.world.wall(), 30.0)
-    assert run(one, "b").refused == "stopping"
+    assert start(one, "c").refused == "not_found"
+    start(one, "a")
+    one.post(Stop())
+    assert start(one, "b").refused == "stopping"
 
 
 def test_who_waits_no_longer_gets_no_run(sim: MakeSim) -> None:
@@ -93,34 +85,34 @@ def test_who_waits_no_longer_gets_no_run(sim: MakeSim) -> None:
 def test_while_the_history_cannot_be_written_a_run_is_refused_and_never_comes_later(tmp_path: Path) -> None:
     one, ledger = failing_sim(tmp_path, task())
     ledger.kind = "locked"
-    assert run(one, "a").refused == "unavailable"  # found at the commit
-    assert run(one, "a").refused == "unavailable"  # known before
+    assert start(one, "a").refused == "unavailable"  # found at the commit
+    assert start(one, "a").refused == "unavailable"  # known before
     ledger.kind = ""
     one.run_for(10)
     assert one.rows() == [] and one.world.starts == []
-    assert run(one, "a").run_id == 1
+    assert start(one, "a").run_id == 1
 
 
 def test_where_the_disk_is_full_a_run_is_refused_in_these_words(tmp_path: Path) -> None:
     one, ledger = failing_sim(tmp_path, task())
     ledger.kind = "full"
-    assert run(one, "a").refused == "disk_full"  # found at the commit
-    assert run(one, "a").refused == "disk_full"  # known before
+    assert start(one, "a").refused == "disk_full"  # found at the commit
+    assert start(one, "a").refused == "disk_full"  # known before
     ledger.kind = "locked"
     one.run_for(5)
-    assert run(one, "a").refused == "unavailable"
+    assert start(one, "a").refused == "unavailable"
     assert one.rows() == []
 
 
 def test_a_run_is_stopped_in_whatever_state_it_is(sim: MakeSim) -> None:
     fields: Any = {"task_overlap": "queue", "task_retry": {"max_attempts": 2, "delay": "1h"}}
     one = sim(task(**fields), task("w", "@every 1h", task_dependencies=["a"]), script=exits(a=Exit(1.0, 75)))
-    run(one, "a")
-    queued = run(one, "a").run_id
+    start(one, "a")
+    queued = start(one, "a").run_id
     assert stop(one, queued).refused is None
     one.run_for(3600)
     assert stop(one, one.rows("w")[0]["run_id"]).run_id
-    running = run(one, "a").run_id if not shown(one) else one.engine.board.tasks["a"].live[0].run_id
+    running = start(one, "a").run_id if not shown(one) else one.engine.snapshot.tasks["a"].live[0].run_id
     stop(one, running)
     one.run_for(5)
     assert {(row["status"], row["reason"]) for row in one.rows() if row["run_id"] in (queued, running)} == {
@@ -139,13 +131,13 @@ def test_a_reload_that_is_asked_for_tells_the_problems(sim: MakeSim) -> None:
     one.run_for(0.01)
     answer = question.reply.get_nowait()
     assert (answer.refused, answer.problems) == ("invalid", tuple(one.source.content))
-    assert one.engine.board.engine.config_problems == answer.problems
+    assert one.engine.snapshot.engine.config_problems == answer.problems
     one.source.write(config(task(), task("b")))
     one.post(Reload(question, "a test"))
     one.run_for(0.01)
-    assert question.reply.get_nowait() == Answer()
-    assert list(one.engine.board.tasks) == ["a", "b"]
-    assert one.engine.board.engine.config_problems == ()
+    assert question.reply.get_nowait() == Reply()
+    assert list(one.engine.snapshot.tasks) == ["a", "b"]
+    assert one.engine.snapshot.engine.config_problems == ()
 
 
 # ----------------------------------------------------------------------------------------------------------- the board
@@ -153,7 +145,7 @@ def test_a_reload_that_is_asked_for_tells_the_problems(sim: MakeSim) -> None:
 
 def test_the_board_follows_a_run_from_its_row_to_its_end(sim: MakeSim) -> None:
     one = sim(task(schedule="30 2 * * *"), script=exits(a=Exit(5.0)))
-    board = one.engine.board
+    board = one.engine.snapshot
     assert (board.tasks["a"].next_start, shown(one)) == (T0 + 9000, [])
     before, woken = board.version, []
     board.watchers = (lambda: woken.append(board.version),)
@@ -174,11 +166,11 @@ def test_the_board_shows_the_order_of_a_new_config_and_forgets_what_is_gone(sim:
     one = sim(task("a"), task("b"), task("c"))
     one.source.write(config(task("c"), task("a")))
     one.run_for(5)
-    assert list(one.engine.board.tasks) == ["c", "a"]
+    assert list(one.engine.snapshot.tasks) == ["c", "a"]
     one.source.write(config(task("a", task_name="A"), task("c")))
     one.run_for(5)
-    assert list(one.engine.board.tasks) == ["a", "c"]
-    assert one.engine.board.tasks["a"].task.task_name == "A"
+    assert list(one.engine.snapshot.tasks) == ["a", "c"]
+    assert one.engine.snapshot.tasks["a"].task.task_name == "A"
 
 
 def test_while_the_history_cannot_be_written_the_board_shows_what_is_on_disk_and_why(tmp_path: Path) -> None:
@@ -188,7 +180,7 @@ def test_while_the_history_cannot_be_written_the_board_shows_what_is_on_disk_and
     ledger.kind = "full"
     one.run_for(8)  # the run has ended, and nobody could write it
     assert shown(one) == [Status.RUNNING]
-    assert "full" in one.engine.board.engine.problems["history"]
+    assert "full" in one.engine.snapshot.engine.problems["history"]
     ledger.kind = ""
     one.run_for(3)
-    assert "history" not in one.engine.board.engine.problems
+    assert "history" not in one.engine.snapshot.engine.problems

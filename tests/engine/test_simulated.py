@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from minisched.model import FieldError, ProcessSpec, Reload, Stop, Text
-from support.engine import T0, MakeSim, configure, exits, task
+from support.engine import T0, MakeSim, configure, exits, problems, start, task
 from support.sim import Exit, Sim
 
 # ------------------------------------------------------------------------------------------------------ running, retry
@@ -296,7 +296,7 @@ def test_a_restart_goes_on_waiting(sim: MakeSim) -> None:
 
 def test_a_manual_run_takes_no_token_and_its_success_puts_them_down(sim: MakeSim) -> None:
     one = sim(task("a"), task("b", task_dependencies=["a"]), task("c", task_dependencies=["b"]))
-    one.engine.arrivals.trigger("b", one.world.wall(), {"DAY": "monday"})
+    start(one, "b", DAY="monday")
     one.run_for(10)
     assert one.told() == [("b", "manual", "success", None), ("c", "dependency", "success", None)]
 
@@ -621,7 +621,7 @@ def test_a_changed_file_is_in_force_within_two_seconds(sim: MakeSim) -> None:
     one.run_for(60)
     configure(one, task(schedule="@every 1h"), task("b", "@every 10s"))
     one.run_for(2.01)
-    assert "b" in one.engine.book.tasks
+    assert "b" in one.engine.snapshot.tasks
     one.run_for(11)
     assert one.told("b")[0] == ("b", "schedule", "success", None)
 
@@ -752,22 +752,22 @@ def test_a_broken_config_keeps_the_old_one_and_is_told(sim: MakeSim) -> None:
     )
     one.run_for(65)
     assert one.told() == [("a", "schedule", "success", None)]
-    assert "task_timeout" in one.engine.problems["config"]
+    assert "task_timeout" in problems(one)["config"]
     assert any("task_timeout" in line and line.startswith("ERROR") for line in one.lines)
     configure(one, task(schedule="@every 60s"))
     one.run_for(5)
-    assert "config" not in one.engine.problems
+    assert "config" not in problems(one)
 
 
 def test_a_half_written_config_is_looked_at_once_more_before_it_is_told(sim: MakeSim) -> None:
     one = sim(task(schedule="@every 60s"))
     one.source.write([FieldError("", Text("config.json.unclosed"), line=3, column=1)])
     one.run_for(2.01)
-    assert "config" not in one.engine.problems
+    assert "config" not in problems(one)
     configure(one, task("b", "@every 60s"))
     one.run_for(2.01)
     assert not any(line.startswith("ERROR") for line in one.lines)
-    assert set(one.engine.book.tasks) == {"b"}
+    assert set(one.engine.snapshot.tasks) == {"b"}
 
 
 def test_a_config_that_could_not_be_read_is_taken_once_it_can_be_without_a_further_change(sim: MakeSim) -> None:
@@ -779,8 +779,8 @@ def test_a_config_that_could_not_be_read_is_taken_once_it_can_be_without_a_furth
     assert len([line for line in one.lines if "Too many open files" in line]) == 1
     one.source.content = config(task("b", "@every 60s"))
     one.run_for(31)
-    assert set(one.engine.book.tasks) == {"b"}
-    assert "config" not in one.engine.problems
+    assert set(one.engine.snapshot.tasks) == {"b"}
+    assert "config" not in problems(one)
 
 
 def test_a_raised_max_running_starts_the_queued_at_once(sim: MakeSim) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from minisched.model import Batch, Status, Stop, TaskExecution, Trigger
 from minisched.store import open_store
-from support.engine import T0, exits, failing_sim, task
+from support.engine import T0, exits, failing_sim, problems, task
 from support.sim import Exit
 
 
@@ -23,12 +23,12 @@ def test_while_the_ledger_cannot_be_written_nothing_new_starts_and_ends_are_kept
     sim.run_for(15)
     assert len(sim.world.starts) == 1
     assert [row[2] for row in sim.told()] == ["running"]
-    assert kind in sim.engine.problems["history"]
+    assert kind in problems(sim)["history"]
     ledger.kind = ""
     sim.run_for(3)
     assert [row[1:] for row in sim.told()] == [("schedule", "success", None), ("schedule", "running", None)]
-    assert sim.engine.problems == {}
-    assert any("can be written again after" in line for line in sim.lines)
+    assert problems(sim) == {}
+    assert any(line.startswith("WARNING resolved after") and "history" in line for line in sim.lines)
 
 
 def test_due_times_of_a_long_trouble_are_told_as_late_and_the_newest_runs(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_due_times_of_a_long_trouble_are_told_as_late_and_the_newest_runs(tmp_pa
 def test_a_commit_that_hangs_for_minutes_and_then_succeeds_loses_and_doubles_nothing(
     tmp_path: Path, since_s: int
 ) -> None:
-    """A hung disk (FAULTS S12): the engine stands still in `commit`, the clocks and the processes go on."""
+    """A hung disk: the engine waits in the commit, the clocks and the processes go on."""
     sim, ledger = failing_sim(
         tmp_path,
         task(schedule="@every 10s"),
@@ -55,15 +55,15 @@ def test_a_commit_that_hangs_for_minutes_and_then_succeeds_loses_and_doubles_not
     sim.run_for(since_s)
     started = sim.world.starts[:]
 
-    def hanging(batch: Batch) -> Any:
-        del ledger.commit  # type: ignore[attr-defined]
+    def hanging(durable: bool) -> Any:
+        del ledger.transaction  # type: ignore[attr-defined]
         sim.world.pass_time(185)
         assert sim.world.starts == started
-        return ledger.commit(batch)
+        return ledger.transaction(durable)
 
-    ledger.commit = hanging  # type: ignore[attr-defined]
+    ledger.transaction = hanging  # type: ignore[attr-defined]
     sim.run_until(T0 + 245)
-    assert "commit" not in vars(ledger)  # it did hang
+    assert "transaction" not in vars(ledger)  # it did hang
     assert sim.stop() == 0
     for task_id in ("a", "all"):
         due = [datetime.fromisoformat(row["scheduled_time"]).timestamp() for row in sim.rows(task_id)]
@@ -169,7 +169,7 @@ def test_a_history_removed_under_the_engine_is_noticed_and_gone_on_with(tmp_path
         if name.startswith("minisched.db"):
             os.unlink(tmp_path / name)
     sim.run_for(20)
-    assert "history file" in sim.engine.problems
+    assert "history file" in problems(sim)
     assert ("a", "schedule", "success", None) in sim.told()
 
 
@@ -186,6 +186,6 @@ def test_a_history_found_damaged_at_a_commit_is_moved_aside_and_a_new_one_begun(
     ledger.reopen = mended  # type: ignore[attr-defined]
     sim.run_for(20)
     assert any(name.startswith("minisched.db.damaged-") for name in os.listdir(tmp_path))
-    assert "moved" in sim.engine.problems["history file"]
+    assert "moved" in problems(sim)["history file"]
     assert ("a", "schedule", "success", None) in sim.told()
     assert len({row["run_id"] for row in sim.rows()}) == len(sim.rows())

@@ -78,7 +78,7 @@ def test_a_lock_of_another_process_delays_rows_and_runs_but_loses_none(home: Hom
         assert len(home.rows()) == count  # nothing could be written
         started = home.log("tick").count("start]")
         assert started <= count  # and what has no row does not run
-    eventually(lambda: "history: can be written again after" in home.engine_log(), within=5)
+    eventually(lambda: "resolved after" in home.engine_log(), within=5)
     eventually(lambda: home.ended("long")[0]["exit_code"] == 7, "the run that ended meanwhile")
     assert home.ended("long")[0]["run_id"] == running
     ended = len([row for row in home.ended("tick") if row["status"] == "success"])
@@ -244,7 +244,7 @@ def test_a_full_disk_starts_nothing_without_a_row_and_heals_by_itself(tmp_path: 
             assert (run["status"], run["exit_code"]) == ("technical_failure", 7)
             assert run["attempts"][0]["log_lost"]
             eventually(lambda: len(beats.read_text().split()) > len(started), "it goes on by itself", within=5)
-            eventually(lambda: "history: can be written again after" in home.engine_log(), within=2)
+            eventually(lambda: "resolved after" in home.engine_log(), within=2)
             assert home.stop() == 0
             # Each process that was started has its row, each row its process, each due time its row.
             started = beats.read_text().split()

@@ -92,7 +92,7 @@ def test_a_config_that_breaks_while_the_engine_runs_changes_nothing_until_it_is_
         # All the time the old config was in force.
         eventually(lambda: len(home.ended("tick")) > ran + 2, "tick goes on", within=5)
         eventually(lambda: len(other.ended("tick")) > ran + 2, "tick goes on", within=5)
-        assert "the config of before stays in force" in home.engine_log()
+        assert "the previous config stays in force" in home.engine_log()
         # So did a home that everyone may write now; it is told all the same.
         assert f"is writable by everyone; fix it with: chmod o-w {other.path}" in other.engine_log()
         other.path.chmod(0o755)

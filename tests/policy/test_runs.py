@@ -106,9 +106,9 @@ def ended(task_id: str, status: Status, reason: Any = None) -> TaskExecution:
 
 def test_a_task_waits_for_the_tokens_that_do_not_lie_there_yet() -> None:
     report = task("report", task_dependencies=["export", "load"])
-    assert policy.missing(report, set()) == ("export", "load")
-    assert policy.missing(report, {("report", "load"), ("other", "export")}) == ("export",)
-    assert policy.missing(report, {("report", "load"), ("report", "export")}) == ()
+    assert policy.unmet_dependencies(report, set()) == ("export", "load")
+    assert policy.unmet_dependencies(report, {("report", "load"), ("other", "export")}) == ("export",)
+    assert policy.unmet_dependencies(report, {("report", "load"), ("report", "export")}) == ()
 
 
 def test_a_success_puts_a_token_down_for_each_enabled_dependent() -> None:

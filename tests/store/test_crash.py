@@ -37,7 +37,7 @@ COMMIT = """if True:
             TaskExecution("backup", Trigger.MANUAL, failed, NOW, run_id=1, attempts=(attempt,)),
             TaskExecution("next", Trigger.SCHEDULE, Status.RUNNING, NOW, scheduled_time=NOW),
         ],
-        [TaskRecord("backup", settled=NOW)],
+        [TaskRecord("backup", evaluated_until=NOW)],
         tokens_put=[("report", "backup")],
         tails={1: b"t" * 16384},
     )
@@ -139,7 +139,7 @@ WRITE_FOR_EVER = """if True:
         print("begun", *ids, flush=True)
         over = first._replace(status=Status.SUCCESS)
         ended = [run._replace(run_id=run_id, status=Status.SUCCESS, attempts=(over,)) for run_id in ids]
-        store.commit(Batch(ended, [TaskRecord("backup", settled=ids[-1])], tails={ids[0]: b"x" * 9000}))
+        store.commit(Batch(ended, [TaskRecord("backup", evaluated_until=ids[-1])], tails={ids[0]: b"x" * 9000}))
         print("ended", *ids, flush=True)
 """
 
@@ -169,7 +169,7 @@ def test_what_was_acknowledged_outlives_any_kill(tmp_path: Path) -> None:
             record = store.records()["backup"]
             assert record.run_count == len(found)
             last_run_id = max((n for n in found if found[n] == "success"), default=None)
-            assert (record.last_run_id, record.settled) == (last_run_id, last_run_id or 0), "of the same batch"
+            assert (record.last_run_id, record.evaluated_until) == (last_run_id, last_run_id or 0), "of the same batch"
         assert_whole(path)
     assert len(ended) > 300
 

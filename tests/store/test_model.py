@@ -27,7 +27,7 @@ TASKS = ("a", "b", "c")
 ENDS = [status for status in Status if status.ended]
 DAY = 86_400
 BY = st.integers(0, 1)  # which of the stores writes
-SETTLED = st.dictionaries(st.sampled_from(TASKS), st.integers(1, 10**9), max_size=2)
+EVALUATED = st.dictionaries(st.sampled_from(TASKS), st.integers(1, 10**9), max_size=2)
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -64,13 +64,15 @@ class StoreMachine(RuleBasedStateMachine):
             state = state._replace(last_failure_id=run.run_id, consecutive_failures=failures)
         self.state[run.task_id] = state
 
-    def settle(self, settled: dict[str, int]) -> list[TaskRecord]:
+    def evaluate(self, evaluated_until: dict[str, int]) -> list[TaskRecord]:
         """Records that settle these tasks, and are wrong in all that is not theirs to say."""
-        for task, instant in settled.items():
+        for task, instant in evaluated_until.items():
             key, boot_id = f"key {instant}", f"boot {instant}"
-            self.state[task] = self.state[task]._replace(schedule_key=key, settled=instant, boot_id=boot_id)
+            self.state[task] = self.state[task]._replace(schedule_hash=key, evaluated_until=instant, boot_id=boot_id)
         wrong = {"last_status": Status.IDLE, "last_success_time": 1.5, "last_failure_id": 999, "run_count": 999}
-        return [self.state[task]._replace(consecutive_failures=99, last_run_id=999, **wrong) for task in settled]
+        return [
+            self.state[task]._replace(consecutive_failures=99, last_run_id=999, **wrong) for task in evaluated_until
+        ]
 
     @rule(
         made=st.lists(
@@ -83,7 +85,7 @@ class StoreMachine(RuleBasedStateMachine):
             max_size=6,
         ),
         put=st.sets(st.tuples(st.sampled_from(TASKS), st.sampled_from(TASKS)), max_size=2),
-        settled=SETTLED,
+        evaluated_until=EVALUATED,
         durable=st.booleans(),
         by=BY,
     )
@@ -91,7 +93,7 @@ class StoreMachine(RuleBasedStateMachine):
         self,
         made: list[tuple[str, Status, int | None, int]],
         put: set[tuple[str, str]],
-        settled: dict[str, int],
+        evaluated_until: dict[str, int],
         durable: bool,
         by: int,
     ) -> None:
@@ -107,7 +109,9 @@ class StoreMachine(RuleBasedStateMachine):
             except DuplicateRun:
                 return
             raise AssertionError("a duplicate was written")
-        ids = self.stores[by].commit(Batch(runs, self.settle(settled), tokens_put=sorted(put), durable=durable))
+        ids = self.stores[by].commit(
+            Batch(runs, self.evaluate(evaluated_until), tokens_put=sorted(put), durable=durable)
+        )
         assert ids == list(range(self.last_id + 1, self.last_id + 1 + len(runs)))
         self.last_id += len(ids)
         self.tokens |= put
@@ -117,8 +121,8 @@ class StoreMachine(RuleBasedStateMachine):
                 self.count(self.runs[run_id])
 
     @precondition(lambda self: any(not run.status.ended for run in self.runs.values()))
-    @rule(data=st.data(), settled=SETTLED, durable=st.booleans(), by=BY)
-    def go_on(self, data: st.DataObject, settled: dict[str, int], durable: bool, by: int) -> None:
+    @rule(data=st.data(), evaluated_until=EVALUATED, durable=st.booleans(), by=BY)
+    def go_on(self, data: st.DataObject, evaluated_until: dict[str, int], durable: bool, by: int) -> None:
         live = sorted(run_id for run_id, run in self.runs.items() if not run.status.ended)
         ids = data.draw(st.lists(st.sampled_from(live), min_size=1, max_size=3, unique=True))
         changed = []
@@ -131,7 +135,10 @@ class StoreMachine(RuleBasedStateMachine):
                 self.count(run)
             changed.append(run)
         taken = sorted(self.tokens)[:1]
-        assert self.stores[by].commit(Batch(changed, self.settle(settled), tokens_taken=taken, durable=durable)) == ids
+        assert (
+            self.stores[by].commit(Batch(changed, self.evaluate(evaluated_until), tokens_taken=taken, durable=durable))
+            == ids
+        )
         self.tokens -= set(taken)
 
     @rule(days=st.integers(0, 12), count=st.integers(0, 8), limit=st.integers(1, 5), by=BY)
@@ -159,7 +166,7 @@ class StoreMachine(RuleBasedStateMachine):
         for run_id, run in self.runs.items():
             state = self.state[run.task_id]
             if run_id not in young and run.scheduled_time is not None:
-                self.state[run.task_id] = state._replace(forgotten=max(state.forgotten, run.scheduled_time))
+                self.state[run.task_id] = state._replace(purged_until=max(state.purged_until, run.scheduled_time))
         self.runs = young
 
     @rule()

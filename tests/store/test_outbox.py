@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Optional
 
 import pytest
 
-from minisched.model import Batch, Delivery, DeliveryState, HistorySettings, OutboxCounts, Status, StoreError
+from minisched.model import (
+    Batch,
+    Delivery,
+    DeliveryState,
+    HistorySettings,
+    OutboxCounts,
+    Status,
+    StoreError,
+    TaskExecution,
+)
 from minisched.model.notification import FinishedRun, Notices, NotificationEvent, Queue, RuleState
 from minisched.store import History, Store, outbox, schema
 from support.store import NOW, ask, make, opened
@@ -30,9 +38,16 @@ def delivery(task_id: str = "backup", rule: str = "ops", channel: int = 0, **cha
 def put(store: Store, *deliveries: Delivery) -> list[Delivery]:
     """Write them with a run's end; they as they stand."""
     before = store.outbox.counts(0)[0]
-    store.commit(Batch([make(status=S)], tell=lambda run, recall: Notices((), deliveries)))
+    end_run(store, Notices((), deliveries))
     assert sum(store.outbox.counts(0)[0]) == sum(before) + len(deliveries)
     return read(store)[-len(deliveries) :]
+
+
+def end_run(store: Store, notices: Notices) -> None:
+    """A run ends, and these follow from it."""
+    with store.transaction() as tx:
+        tx.write(Batch([make(status=S)]))
+        tx.add_notices(notices)
 
 
 def read(store: Store) -> list[Delivery]:
@@ -66,69 +81,49 @@ def test_a_delivery_is_read_as_it_was_written(path: Path) -> None:
 def test_a_run_s_end_and_its_messages_are_written_together_or_not_at_all(path: Path) -> None:
     store = opened(path)
 
-    def fail(run: object, recall: object) -> Notices:
-        raise StoreError("full", "no room")
-
-    with pytest.raises(StoreError):
-        store.commit(Batch([make(status=S)], tell=fail))
     states = [RuleState("backup", "ops", True, NOW, 3, 4, 5, "success")]
-    given = Batch([make(status=S), make(status=F)], tell=lambda run, recall: Notices(states, [delivery()]))
-    with pytest.raises(StoreError, match="refused"):
-        store.commit(given._replace(guard=refuse(store)))
+    with pytest.raises(StoreError, match="no room"), store.transaction() as tx:
+        tx.write(Batch([make(status=S), make(status=F)]))
+        tx.add_notices(Notices(states, [delivery()]))
+        raise StoreError("full", "no room")
     assert ask(path, "SELECT count(*) FROM task_history") == ask(path, "SELECT count(*) FROM task_outbox") == [(0,)]
-    store.commit(given)
-    assert len(read(store)) == 2 and ask(path, "SELECT count(*) FROM task_rule") == [(1,)]
+    end_run(store, Notices(states, [delivery()]))
+    assert len(read(store)) == 1 and ask(path, "SELECT count(*) FROM task_rule") == [(1,)]
 
 
-def test_what_the_rules_cannot_read_is_told_as_what_the_ledger_cannot(path: Path) -> None:
-    """They must know it from mistakes of their own, which cost their messages only."""
+def test_what_the_rules_cannot_read_is_an_error_of_the_store(path: Path) -> None:
+    """Whoever composes messages must be able to tell it from a bug, which costs the messages only."""
     store = opened(path)
-    seen = []
-
-    def tell(run: Any, recall: Any) -> Notices:
-        for question in (lambda: list(recall.finished()), recall.tail, lambda: recall.state("ops")):
+    (run_id,) = store.commit(Batch([make()]))
+    run = make(status=F, run_id=run_id)
+    kinds = []
+    with pytest.raises(StoreError), store.transaction() as tx:
+        tx.write(Batch([run]))
+        history = tx.history(run)
+        store._db.set_progress_handler(lambda: 1, 1)
+        for question in (lambda: list(history.finished()), history.tail, lambda: history.state("ops")):
             with pytest.raises(StoreError) as refused:
                 question()
-            seen.append(refused.value.kind)
+            kinds.append(refused.value.kind)
+        store._db.set_progress_handler(None, 0)
         raise refused.value
-
-    def halt() -> int:
-        return 1
-
-    (run_id,) = store.commit(Batch([make()]))
-
-    def ask_of_a_halted_connection(run: Any, recall: Any) -> Notices:
-        store._db.set_progress_handler(halt, 1)
-        try:
-            return tell(run, recall)
-        finally:
-            store._db.set_progress_handler(None, 0)
-
-    with pytest.raises(StoreError):
-        store.commit(Batch([make(status=F, run_id=run_id)], tell=ask_of_a_halted_connection))
-    assert seen == ["io"] * 3 and ask(path, "SELECT status FROM task_history") == [("running",)]
-
-
-def refuse(store: Store) -> Callable[[object], None]:
-    opened(Path(store.path)).commit(Batch(tokens_put=[("a", "b")]))  # another process wrote: the guard is asked
-
-    def guard(unfinished: object) -> None:
-        raise StoreError("raced", "refused")
-
-    return guard
+    assert kinds == ["io"] * 3 and ask(path, "SELECT status FROM task_history") == [("running",)]
 
 
 def test_the_rules_see_the_runs_in_the_order_of_their_ends(path: Path) -> None:
     """Of two that overlap the later one may end first, and the clock may be set back."""
     store, seen = opened(path), []
 
-    def tell(run: Any, recall: Any) -> Notices:
-        seen.append((run.run_id, [(one.end_order, one.status) for one in recall.finished()], recall.tail()))
-        return Notices([recall.state("ops")._replace(row=len(seen))])
+    def end_them(*runs: TaskExecution, **batch: Any) -> None:
+        with store.transaction() as tx:
+            for run, run_id in zip(runs, tx.write(Batch(runs, **batch))):
+                history = tx.history(run._replace(run_id=run_id))
+                seen.append((run_id, [(one.end_order, one.status) for one in history.finished()], history.tail()))
+                tx.add_notices(Notices([history.state("ops")._replace(streak=len(seen))]))
 
     first, second = store.commit(Batch([make(), make()]))
-    store.commit(Batch([make(status=F, run_id=second, end_time=NOW + 9)], tails={second: b"out"}, tell=tell))
-    store.commit(Batch([make(status=S, run_id=first, end_time=NOW + 1), make("other", S)], tell=tell))
+    end_them(make(status=F, run_id=second, end_time=NOW + 9), tails={second: b"out"})
+    end_them(make(status=S, run_id=first, end_time=NOW + 1), make("other", S))
     assert seen == [(second, [(1, F)], b"out"), (first, [(2, S), (1, F)], b""), (3, [(1, S)], b"")]
     assert ask(path, "SELECT task_id, row_length FROM task_rule ORDER BY 1") == [("backup", 2), ("other", 3)]
     assert FinishedRun(1, F, None).status is F
@@ -219,17 +214,16 @@ def test_what_the_config_no_longer_has_is_given_up_and_forgotten(path: Path) -> 
     store = opened(path)
     put(store, delivery(), delivery(), delivery(rule="gone"), delivery(channel=1), delivery("gone"))
     states = [RuleState("backup", "ops"), RuleState("backup", "gone")]
-    store.commit(Batch([make(status=S)], tell=lambda run, recall: Notices(states)))
+    end_run(store, Notices(states))
     gone = {("backup", "gone", 0): 1, ("backup", "ops", 1): 1, ("gone", "ops", 0): 1}
 
-    def find(one: Queue, waiting: Collection[tuple[str, str]]) -> Optional[Queue]:
-        assert set(waiting) <= {("backup", "ops"), ("backup", "gone"), ("gone", "ops")}
-        return one if one[:3] == ("backup", "ops", 0) else None
-
-    assert store.outbox.follow(find, [("backup", "ops")], "removed", NOW + 1) == gone
+    kept = ("backup", "ops", 0)
+    moves: list[tuple[Queue, Optional[Queue]]] = [(one, None) for one in store.outbox.queues() if one[:3] != kept]
+    assert store.outbox.reroute(moves, [("backup", "ops")], "removed", NOW + 1) == gone
     assert [d.state.value for d in read(store)] == ["pending", "pending", "failed", "failed", "failed"]
     assert ask(path, "SELECT rule FROM task_rule") == [("ops",)]
-    assert store.outbox.follow(find, [("backup", "ops")], "removed", NOW + 1) == {}
+    assert [one[:3] for one in store.outbox.queues()] == [kept]
+    assert store.outbox.reroute([], [("backup", "ops")], "removed", NOW + 1) == {}
 
 
 def test_what_waits_follows_its_channel_and_queues_there_in_its_order(path: Path) -> None:
@@ -237,8 +231,8 @@ def test_what_waits_follows_its_channel_and_queues_there_in_its_order(path: Path
     store = opened(path)
     put(store, *(delivery(rule=rule, channel=n, channel_keys="o") for rule, n in (("x", 0), ("y", 0), ("y", 1)) * 2))
     places = {("x", 0): queue("y", 1), ("y", 0): queue("y", 1), ("y", 1): queue("y", 0)}
-    ended = store.outbox.follow(lambda one, _: places[one[1:3]], [], "removed", NOW + 9)
-    assert ended == {}
+    moves = [(one, places[one[1:3]]) for one in store.outbox.queues()]
+    assert store.outbox.reroute(moves, [], "removed", NOW + 9) == {}
     assert [(d.rule, d.channel, d.channel_keys, d.next_time) for d in read(store)] == [
         ("y", 1, "k", NOW),
         ("y", 1, "k", None),
@@ -289,7 +283,8 @@ def test_only_the_first_tries_of_those_that_are_held_are_put_off(path: Path) -> 
     tried, _, _, _ = put(store, *(delivery(rule=rule) for rule in ("tried", "held", "held", "free")))
     store.commit(Batch(deliveries=[tried._replace(attempts=1, next_time=NOW + 30, tried_time=NOW)]))
     for until in (NOW + 60, NOW + 5):
-        store.outbox.put_off(lambda task_id, rule, channel: (task_id, rule, channel) != ("backup", "free", 0), until)
+        untried = store.outbox.untried()
+        store.outbox.postpone([one[0] for one in untried if one[1:] != ("backup", "free", 0)], until)
         assert [d.next_time for d in read(store)] == [NOW + 30, until, None, NOW]
 
 

@@ -57,8 +57,8 @@ def test_the_latest_due_time_that_is_deleted_stays_known(store: Store) -> None:
     store.commit(Batch([make("a", Status.SUCCESS, scheduled_time=int(NOW) - 100 + due) for due in (1, 3, 2, 4)]))
     fill(store, 3)
     retain_all(store, HistorySettings(EVER, 1))
-    assert store.records()["a"].forgotten == int(NOW) - 97
-    assert store.record("backup").forgotten == 0
+    assert store.records()["a"].purged_until == int(NOW) - 97
+    assert store.record("backup").purged_until == 0
 
 
 def test_a_due_time_still_to_come_is_not_deleted_for_its_number(store: Store, path: Path) -> None:
@@ -135,7 +135,7 @@ def test_rows_that_stay_for_ever_are_looked_at_once_a_pass(store: Store) -> None
 def test_tasks_that_are_no_longer_configured_age_out_with_all_that_is_known_of_them(store: Store, path: Path) -> None:
     fill(store, 1, "gone", status=Status.TECHNICAL_FAILURE, created_time=NOW - 400 * DAY)
     [kept] = fill(store, 1, "kept", status=Status.TECHNICAL_FAILURE, created_time=NOW - 400 * DAY)
-    store.commit(Batch(records=[TaskRecord("young", settled=NOW)], tokens_put=[("gone", "kept")]))
+    store.commit(Batch(records=[TaskRecord("young", evaluated_until=NOW)], tokens_put=[("gone", "kept")]))
     history = HistorySettings(90, 1000)
     assert store.retain(history, NOW, 10) == 0
     assert store.retain(history, NOW, 10, tasks={"kept"}) == 1

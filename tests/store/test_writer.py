@@ -13,10 +13,10 @@ from minisched.store import DuplicateRun, History, Store
 from support.store import NOW, ask, assert_whole, fill, full_run, make, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from minisched.model import Ledger, TaskExecution
+    from minisched.model import Ledger
 
 DUE = 1_794_999_000
 
@@ -105,12 +105,12 @@ def test_a_record_comes_back_with_what_the_store_counts_itself(store: Store) -> 
     assert store.record("backup") == kept
     assert store.record("nobody") == TaskRecord("nobody")
     ended = make(run_id=1, status=Status.SUCCESS, end_time=NOW + 9)
-    store.commit(Batch([ended], records=[given._replace(schedule_key="new", settled=NOW + 1, boot_id="next")]))
-    kept = kept._replace(schedule_key="new", settled=NOW + 1, boot_id="next")
+    store.commit(Batch([ended], records=[given._replace(schedule_hash="new", evaluated_until=NOW + 1, boot_id="next")]))
+    kept = kept._replace(schedule_hash="new", evaluated_until=NOW + 1, boot_id="next")
     kept = kept._replace(last_run_id=1, last_status=Status.SUCCESS, last_success_time=NOW + 9)
     assert store.records()["backup"] == kept
     store.commit(Batch(records=[given]))
-    assert store.record("backup") == kept._replace(schedule_key="key", settled=NOW, boot_id="boot")
+    assert store.record("backup") == kept._replace(schedule_hash="key", evaluated_until=NOW, boot_id="boot")
 
 
 def test_what_the_runs_of_a_task_came_to_is_counted_at_their_ends_in_the_order_of_the_batch(store: Store) -> None:
@@ -208,19 +208,19 @@ def test_an_engine_and_an_exec_on_one_file_overwrite_nothing_of_each_other(store
         after = after._replace(last_status=Status.TECHNICAL_FAILURE, last_failure_id=by_hand)
         assert engine.record("backup") == beside.record("backup") == after
 
-        engine.commit(Batch(records=[known._replace(settled=DUE + 60)]))
-        after = after._replace(settled=DUE + 60)
+        engine.commit(Batch(records=[known._replace(evaluated_until=DUE + 60)]))
+        after = after._replace(evaluated_until=DUE + 60)
         assert engine.record("backup") == beside.record("backup") == after
 
         failed = make(run_id=due, status=Status.BUSINESS_FAILURE, scheduled_time=DUE)
-        engine.commit(Batch([failed], [known._replace(settled=DUE + 120)]))
-        after = after._replace(settled=DUE + 120, consecutive_failures=2, last_run_id=due, last_failure_id=due)
+        engine.commit(Batch([failed], [known._replace(evaluated_until=DUE + 120)]))
+        after = after._replace(evaluated_until=DUE + 120, consecutive_failures=2, last_run_id=due, last_failure_id=due)
         after = after._replace(last_status=Status.BUSINESS_FAILURE)
         assert engine.record("backup") == beside.record("backup") == after
 
         [second] = beside.commit(Batch([make(status=Status.SUCCESS, end_time=NOW + 5)]))
-        engine.commit(Batch(records=[known._replace(settled=DUE + 180)]))
-        after = after._replace(settled=DUE + 180, consecutive_failures=0, last_run_id=second, run_count=3)
+        engine.commit(Batch(records=[known._replace(evaluated_until=DUE + 180)]))
+        after = after._replace(evaluated_until=DUE + 180, consecutive_failures=0, last_run_id=second, run_count=3)
         after = after._replace(last_status=Status.SUCCESS, last_success_time=NOW + 5)
         assert engine.record("backup") == beside.record("backup") == after
 
@@ -305,29 +305,26 @@ def test_a_folder_that_is_not_there_is_an_io_error(tmp_path: Path) -> None:
     assert refused.value.kind == "io"
 
 
-def test_a_guard_sees_what_another_process_wrote_since_the_last_look_and_can_refuse(path: Path) -> None:
-    """It is asked in the transaction that it guards, and not where nobody else has written."""
-    seen: list[list[str]] = []
-
-    def guard(unfinished: Sequence[TaskExecution]) -> None:
-        seen.append([run.task_id for run in unfinished])
-        if len(unfinished) > 1:
-            raise StoreError("raced", "two")
-
+def test_a_transaction_sees_the_unfinished_runs_that_another_process_wrote_since_the_last_look(path: Path) -> None:
+    """It reads them only where another process has written: else the caller knows them all."""
     with closing(opened(path)) as store, closing(opened(path)) as other:
-        store.commit(Batch([make("a")], guard=guard))  # it has never looked
-        assert seen == [[]]
+
+        def others(*own: int) -> list[str]:
+            with store.transaction() as tx:
+                return [run.task_id for run in tx.unfinished_of_others(own)]
+
+        (own,) = store.commit(Batch([make("a")]))
+        assert others() == ["a"]  # it has never looked
+        assert others(own) == []
         assert [run.task_id for run in store.unfinished()] == ["a"]
-        store.commit(Batch([make("done", Status.SUCCESS)], guard=guard))
-        assert len(seen) == 1
+        assert others() == []
         other.commit(Batch([make("b")]))
         for _ in range(2):
-            with pytest.raises(StoreError) as refused:
-                store.commit(Batch([make("c")], guard=guard))
-            assert refused.value.kind == "raced"
-        assert seen[1:] == [["a", "b"]] * 2
-        assert store.changed_elsewhere()  # the guard does not stand for the look
+            assert others(own) == ["b"]
+        with pytest.raises(KeyError), store.transaction() as tx:
+            tx.write(Batch([make("c")]))
+            raise KeyError
+        assert store.changed_elsewhere()  # a transaction does not count as the look
         assert [run.task_id for run in store.unfinished()] == ["a", "b"]
-        store.commit(Batch([make("c")], guard=guard))
-        assert len(seen) == 3
+        assert others() == []
     assert_whole(path)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional
 from urllib.parse import parse_qsl, urlsplit
 
+from minisched import model
 from minisched.api.card_cache import CardCache, TaskStatuses
 from minisched.api.listeners import Listeners
 from minisched.api.message import Request, Response
@@ -22,7 +23,6 @@ from minisched.api.routes import BASE, Match, match
 from minisched.api.schemas import SCHEMAS
 from minisched.config import ConfigError, load_config
 from minisched.model import (
-    Answer,
     Batch,
     Config,
     EngineSnapshot,
@@ -108,7 +108,7 @@ class Api:
         self.tried: list[tuple[Config, str, Optional[str], str]] = []  # by `notify-test`
         self.trials: list[ChannelResult] = []
         self.mute = False  # the engine does not answer
-        self.refusal: Optional[Answer] = None
+        self.refusal: Optional[model.Reply] = None
         self.board = Snapshot(
             EngineSnapshot(load_config(str(self.config)), self.stamp(), started=NOW, beat=time.monotonic())
         )
@@ -157,12 +157,12 @@ class Api:
             return
         answer = self.refusal
         if answer is None and isinstance(message, RunTask):
-            answer = Answer(run_id=self.record(make(message.task_id, Status.RUNNING, env=message.env)))
+            answer = model.Reply(run_id=self.record(make(message.task_id, Status.RUNNING, env=message.env)))
         if answer is None and isinstance(message, Reload):
             answer = self.reload()
         if answer is None and isinstance(message, ResendDelivery):
             self.store.outbox.resend(message.delivery_id, self.now)
-        message.asked.reply.put(answer or Answer())
+        message.asked.reply.put(answer or model.Reply())
 
     def try_rules(self, config: Config, task: Task, rule: Optional[str], by: str) -> list[ChannelResult]:
         if rule == "unknown":
@@ -170,15 +170,15 @@ class Api:
         self.tried.append((config, task.task_id, rule, by))
         return self.trials
 
-    def reload(self) -> Answer:
+    def reload(self) -> model.Reply:
         stamp = self.stamp()
         try:
             config = load_config(str(self.config))
         except ConfigError as error:
-            return Answer("invalid", "the config file has problems", problems=tuple(error.problems))
+            return model.Reply("invalid", "the config file has problems", problems=tuple(error.problems))
         self.board.engine = self.board.engine._replace(config=config, config_stamp=stamp)
         self.publish_all()
-        return Answer()
+        return model.Reply()
 
     def publish_all(self) -> None:
         version = self.board.version + 1

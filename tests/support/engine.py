@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
-from minisched.model import ProcessSpec, StoreError
+from minisched.model import ProcessSpec, Reply, ReplyTo, RunTask, StoreError
 from support.factories import config
 from support.sim import Exit, Sim
 
@@ -35,6 +36,14 @@ def exits(**by_task: Any) -> Callable[[ProcessSpec, random.Random], Exit]:
     return script
 
 
+def start(one: Sim, task_id: str, **env: str) -> Reply:
+    """Start a task manually, let the engine take one step, and read the reply."""
+    asked = ReplyTo(SimpleQueue(), one.world.mono + 5)
+    one.post(RunTask(asked, task_id, env, "a test"))
+    one.run_for(0.01)
+    return asked.reply.get_nowait()
+
+
 def configure(one: Sim, *tasks: dict[str, Any], **settings: Any) -> None:
     one.source.write(config(*tasks, **settings))
 
@@ -48,7 +57,7 @@ class FailingLedger:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._ledger, name)
-        if name not in ("commit", "due_times", "record", "records", "tokens", "unfinished", "retain"):
+        if name not in ("transaction", "due_times", "record", "records", "tokens", "unfinished", "retain"):
             return method
 
         def call(*arguments: Any) -> Any:
@@ -69,3 +78,8 @@ def failing_sim(path: Path, *tasks: dict[str, Any], script: Any = None, **settin
     sim = Sim(str(path / "minisched.db"), T0, tasks, script or (lambda *_: Exit(1.0)), wrap=wrap, **settings)
     sim.boot()
     return sim, ledgers[0]
+
+
+def problems(one: Sim) -> dict[str, str]:
+    """What the engine shows as wrong, by key."""
+    return dict(one.engine.snapshot.engine.problems)

@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Optional
 
 from minisched.config import ConfigError
-from minisched.engine import SchedulerEngine, System
+from minisched.engine import SchedulerEngine
 from minisched.model import (
     Config,
     DeliverySent,
@@ -26,6 +26,7 @@ from minisched.model import (
     RunFinished,
     RunStarted,
     Stop,
+    System,
 )
 from minisched.model.notification import SendRequest, SendResult, SendStatus
 from minisched.store import open_store
@@ -271,17 +272,14 @@ class Sim:
         self.executor = FakeExecutor(self.world, inbox)
         self.sender = FakeSender(self.world, inbox)
         owner = ProcessIdentity(self.engines, self.engines, self.world.boot_id)
-        around = System(
+        system = System(
             home="/home",
             host_name="plant7",
             owner=owner,
             environ={"PATH": "/bin"},
-            draw=self.world.random.random,
+            random=self.world.random.random,
             is_alive=lambda identity: identity == owner or identity in self.neighbours,
             kill_leftover=self.kill_leftover,
-            upkeep=lambda: (),
-            configured=lambda config: None,
-            sender=self.sender,
         )
         self.engine = SchedulerEngine(
             self.source.load(),
@@ -289,9 +287,10 @@ class Sim:
             self.world,
             self.wrap(self.ledger),
             self.executor,
+            self.sender,
             inbox,
             self.log,
-            around,
+            system,
             self.poll_s,
         )
         self.engine.start()

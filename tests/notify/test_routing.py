@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from minisched.engine import courier
-from minisched.engine.channels import Channels, keys_of
+from minisched.engine.outbox import REMOVED
 from minisched.model import Delivery, NotifyRule, Text
 from minisched.model.notification import Queue, SendResult, SendStatus
+from minisched.notify.routing import Routing, keys_of
 from minisched.store import History
 from support.engine import MakeSim, configure, exits, task
 from support.factories import config
@@ -68,7 +68,7 @@ def test_the_messages_of_a_removed_channel_go_to_no_other(sim: MakeSim) -> None:
     configure(one, failing(B))
     one.run_for(120)
     assert sent_to(one) == [(2, "b")]
-    assert [(d.state.value, d.error) for d in outbox(one)] == [("failed", courier.REMOVED), ("sent", "")]
+    assert [(d.state.value, d.error) for d in outbox(one)] == [("failed", REMOVED), ("sent", "")]
 
 
 def test_a_channel_in_the_place_of_a_removed_one_gets_none_that_another_had(sim: MakeSim) -> None:
@@ -76,7 +76,7 @@ def test_a_channel_in_the_place_of_a_removed_one_gets_none_that_another_had(sim:
     one = waiting(sim, A, B)
     configure(one, failing(B, C))
     one.run_for(120)
-    assert sent_to(one) == [(2, "b")] and outbox(one)[0].error == courier.REMOVED
+    assert sent_to(one) == [(2, "b")] and outbox(one)[0].error == REMOVED
 
 
 def test_a_corrected_destination_gets_what_waits(sim: MakeSim) -> None:
@@ -112,13 +112,13 @@ def test_messages_that_come_together_in_one_queue_keep_their_order(sim: MakeSim)
 def test_one_sent_again_after_the_config_was_edited_goes_to_its_own_channel(sim: MakeSim) -> None:
     from queue import SimpleQueue
 
-    from minisched.model import Answer, ReplyTo, ResendDelivery
+    from minisched.model import Reply, ReplyTo, ResendDelivery
 
     one = waiting(sim, A)
     one.run_for(60)
     configure(one, failing(B, A))
     one.run_for(5)
-    reply: SimpleQueue[Answer] = SimpleQueue()
+    reply: SimpleQueue[Reply] = SimpleQueue()
     one.post(ResendDelivery(ReplyTo(reply, one.world.mono + 5), 1, "token"))
     one.run_for(5)
     assert sent_to(one) == [(1, "a"), (1, "a")]
@@ -137,7 +137,7 @@ def test_what_waits_for_a_rule_that_may_have_been_removed_is_given_up(sim: MakeS
     one = waiting(sim, A)
     configure(one, failing(name="x", **left))
     one.run_for(120)
-    assert sent_to(one) == [] and outbox(one)[0].error == courier.REMOVED
+    assert sent_to(one) == [] and outbox(one)[0].error == REMOVED
 
 
 def test_a_rule_with_messages_of_its_own_is_no_renamed_one(sim: MakeSim) -> None:
@@ -226,15 +226,15 @@ def test_of_channels_with_the_same_destination_each_keeps_its_own() -> None:
     """They differ in how the message looks: the first of before is the first of now."""
     written = the_rule(A, B, A)
     keys = keys_of(written, "/home")
-    found = Channels(config(failing(B, A, A)).tasks, "/home")
+    found = Routing(config(failing(B, A, A)).tasks, "/home")
     places = [found.find(Queue("a", "ops", index, "file", keys)) for index in range(3)]
     assert [place.channel for place in places if place] == [1, 0, 2]
-    found = Channels(config(failing(A, B)).tasks, "/home")
+    found = Routing(config(failing(A, B)).tasks, "/home")
     assert found.find(Queue("a", "ops", 2, "file", keys)) is None
 
 
 def test_a_channel_of_another_type_is_no_corrected_one() -> None:
-    found = Channels(config(failing({"type": "command", "task_exec": "a"})).tasks, "/home")
+    found = Routing(config(failing({"type": "command", "task_exec": "a"})).tasks, "/home")
     assert found.find(Queue("a", "ops", 0, "file", keys_of(the_rule(A), "/home"))) is None
 
 
@@ -253,7 +253,7 @@ def test_messages_of_an_older_minisched_go_by_the_index_of_their_channel(sim: Ma
     one.world.post = lambda order, draw: (0.1, SENT)
     one.run_for(200)
     assert sorted(sent_to(one)) == [(1, "a"), (2, "b")]
-    found = Channels(config(failing(A, B)).tasks, "/home")
+    found = Routing(config(failing(A, B)).tasks, "/home")
     places = [
         found.find(Queue("a", "ops", index, kind, "")) for index, kind in ((1, "file"), (1, "email"), (2, "file"))
     ]

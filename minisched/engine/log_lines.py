@@ -12,29 +12,38 @@ if TYPE_CHECKING:
 
     from minisched.model import Delivery, Instant, TaskExecution
 
-WHOM_MAX = 3  # runs that are named in a detail
+BLOCKING_MAX = 3  # blocking runs that are named
 _WARN = (*FAILURES, Status.SKIPPED, Status.MISSED)
 
 
-def told(log: logging.Logger, run: TaskExecution) -> None:
-    """Log where a run stands, once its row says so too."""
+def log_status(log: logging.Logger, run: TaskExecution) -> None:
+    """Log a run's status, once its row has it too."""
     if run.status is Status.RUNNING:
-        return  # told with its pid when there is a process
+        return  # logged with its pid once there is a process
     level = logging.WARNING if run.status in _WARN or run.status is Status.RETRYING else logging.INFO
-    log.log(level, "%s", sentence(run))
+    log.log(level, "%s", status_line(run))
     if run.attempts and run.attempts[-1].log_lost and (run.status.ended or run.status is Status.RETRYING):
-        log.warning("%s", loss(run))
+        log.warning("%s", lost_output_line(run))
 
 
-def loss(run: TaskExecution) -> str:
-    """For a run whose latest attempt printed what its log did not take."""
+def started_line(run: TaskExecution) -> str:
+    attempt = run.attempts[-1]
+    pid = attempt.process.pid if attempt.process else "?"
+    return (
+        f"run {run.run_id} of {run.task_id}: running, pid {pid}, attempt {attempt.attempt} of {run.max_attempts}, "
+        f"by {run.trigger}"
+    )
+
+
+def lost_output_line(run: TaskExecution) -> str:
+    """For a run whose log did not take all output of the latest attempt."""
     return (
         f"output of run {run.run_id} of {run.task_id} could not be written to its log (a full disk, or no regular file "
         "in its place)"
     )
 
 
-def sentence(run: TaskExecution) -> str:
+def status_line(run: TaskExecution) -> str:
     """As in `run 42 of nightly_backup: technical_failure (exit_code: exit code 75) after 3.2 s, attempt 2 of 3`."""
     text = f"run {run.run_id} of {run.task_id}: {run.status}"
     why = ": ".join(part for part in (run.reason, run.detail) if part)
@@ -49,15 +58,16 @@ def sentence(run: TaskExecution) -> str:
     return text
 
 
-def in_the_way(others: Sequence[TaskExecution], foreign: Iterable[int]) -> str:
-    """The first runs that hold a place and what they do, those by `exec` among them; a catch-up may bring many."""
+def blocking_runs_text(others: Sequence[TaskExecution], external: Iterable[int]) -> str:
+    """The first runs that hold a slot and their status, runs of `exec` included; a catch-up may bring many."""
     texts = [f"run {run.run_id} is {run.status}" for run in others if run.run_id]
-    texts += [f"run {run_id} is running by `exec`" for run_id in sorted(foreign)]
-    more = max(0, len(texts) - WHOM_MAX) + sum(not run.run_id for run in others)
-    return ", ".join([*texts[:WHOM_MAX], *([f"{more} {'more' if texts else 'of the same moment'}"] if more else [])])
+    texts += [f"run {run_id} is running by `exec`" for run_id in sorted(external)]
+    more = max(0, len(texts) - BLOCKING_MAX) + sum(not run.run_id for run in others)
+    more_text = [f"{more} {'more' if texts else 'of the same moment'}"] if more else []
+    return ", ".join([*texts[:BLOCKING_MAX], *more_text])
 
 
-def of_delivery(one: Delivery, now: Instant) -> str:
+def delivery_line(one: Delivery, now: Instant) -> str:
     """As in `notification 12 of nightly_backup, rule "tell ops", email: HTTP 503, attempt 2, next in 58 s`."""
     text = f'notification {one.delivery_id} of {one.task_id}, rule "{one.rule}", {one.channel_type}: '
     if one.state is DeliveryState.SENT:
@@ -67,6 +77,6 @@ def of_delivery(one: Delivery, now: Instant) -> str:
     return f"{text}{one.error}, attempt {one.attempts}, next in {(one.next_time or now) - now:.0f} s"
 
 
-def untold(run_id: int, why: str) -> str:
-    """An end that was written without its messages."""
-    return f"run {run_id}: nobody is told of its end, the messages could not be made: {why}"
+def no_messages_line(run_id: int, why: str) -> str:
+    """For a run whose end was written without its messages."""
+    return f"run {run_id}: its notifications could not be composed: {why}"

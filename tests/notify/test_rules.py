@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minisched import policy
-from minisched.engine import Teller
 from minisched.model import Batch, Config, HistorySettings, NotifyRule, Status
 from minisched.model.notification import FinishedRun, NotificationEvent, RuleState
+from minisched.notify import compose, rules
 from minisched.store import History
 from support.factories import config, task
 from support.store import make, opened
@@ -48,7 +47,7 @@ def a_rule(*triggers: str, **fields: object) -> NotifyRule:
 class Sent(NamedTuple):
     at: int  # which end it tells of, from 0
     event: str
-    in_a_row: int = 1
+    streak: int = 1
     suppressed: int = 0
 
 
@@ -59,10 +58,10 @@ def messages(rule: NotifyRule, ends: str, times: Optional[list[float]] = None, k
         past.insert(0, FinishedRun(number + 1, *ENDS[end]))
         del past[keep:]
         now = float(number) if times is None else times[number]
-        decision = policy.decide(rule, past, state, now)
+        decision = rules.decide(rule, past, state, now)
         state = decision.state
         if decision.event is not None:
-            sent.append(Sent(number, decision.event.value, decision.in_a_row, decision.suppressed))
+            sent.append(Sent(number, decision.event.value, decision.streak, decision.suppressed))
     return sent
 
 
@@ -88,13 +87,13 @@ def events(rule: NotifyRule, ends: str) -> list[int]:
         (("success",), 2, "SSTSKS", [1, 5]),
     ],
 )
-def test_a_rule_fires_at_every_nth_event_in_a_row(
+def test_a_rule_fires_at_every_nth_event_streak(
     triggers: tuple[str, ...], threshold: int, ends: str, fires_at: list[int]
 ) -> None:
     assert events(a_rule(*triggers, threshold=threshold), ends) == fires_at
 
 
-def test_the_message_tells_how_many_there_were_in_a_row() -> None:
+def test_the_message_tells_how_many_there_were_streak() -> None:
     rule = a_rule("technical_failure", threshold=2)
     assert messages(rule, "TTTT") == [Sent(1, "event", 2), Sent(3, "event", 4)]
 
@@ -137,26 +136,28 @@ def test_a_clock_that_is_set_back_does_not_make_a_cooldown_longer() -> None:
 def test_a_disabled_rule_says_nothing_and_counts_anew_when_it_is_enabled() -> None:
     off, on = (a_rule("technical_failure", threshold=2, recovery=True, enabled=on) for on in (False, True))
     failed, worked = (FinishedRun(n, *ENDS[end]) for n, end in ((3, T), (4, S)))
-    state = RuleState("backup", "r", fired=True, last_time=5.0, suppressed=1, row=4, row_end=2, row_of="x")
-    decision = policy.decide(off, [failed], state, 9.0)
+    state = RuleState(
+        "backup", "r", fired=True, last_time=5.0, suppressed=1, streak=4, streak_until=2, streak_triggers="x"
+    )
+    decision = rules.decide(off, [failed], state, 9.0)
     assert decision == (None, 0, 0, RuleState("backup", "r", True, 5.0, 1))
-    assert not policy.decide(off, [worked], decision.state, 9.0).state.fired
+    assert not rules.decide(off, [worked], decision.state, 9.0).state.fired
     past = [FinishedRun(n, *ENDS[T]) for n in (4, 3)]
-    assert policy.decide(on, past, decision.state, 9.0).in_a_row == 2
+    assert rules.decide(on, past, decision.state, 9.0).streak == 2
 
 
 def test_other_triggers_are_counted_from_the_history() -> None:
     """A rule that is changed, or new, meets the row as it stands."""
     past = [FinishedRun(n, *ENDS[T]) for n in (5, 4, 3)]
-    state = RuleState("backup", "r", row=7, row_end=4, row_of="business_failure")
-    assert policy.decide(a_rule("technical_failure", threshold=3), past, state, 9.0).event is NotificationEvent.EVENT
+    state = RuleState("backup", "r", streak=7, streak_until=4, streak_triggers="business_failure")
+    assert rules.decide(a_rule("technical_failure", threshold=3), past, state, 9.0).event is NotificationEvent.EVENT
 
 
 def test_a_long_row_is_counted_with_a_glance() -> None:
     rule, state = a_rule("technical_failure", threshold=500), RuleState("backup", "r")
     for number in range(1, 1001):
         runs = iter([FinishedRun(n, *ENDS[T]) for n in range(number, 0, -1)])
-        decision = policy.decide(rule, runs, state, 0.0)
+        decision = rules.decide(rule, runs, state, 0.0)
         state = decision.state
         assert (decision.event is not None) == (number % 500 == 0)
         assert len(list(runs)) >= number - 2  # read: this one, and the one that was counted before
@@ -165,9 +166,9 @@ def test_a_long_row_is_counted_with_a_glance() -> None:
 def test_an_end_that_does_not_count_reads_nothing_of_the_past() -> None:
     """A long run's due times are skipped by the thousand."""
     rule, new = a_rule("technical_failure", threshold=2), RuleState("backup", "r")
-    for state in (new, new._replace(row=1, row_end=1, row_of="technical_failure")):
+    for state in (new, new._replace(streak=1, streak_until=1, streak_triggers="technical_failure")):
         runs = iter([FinishedRun(n, *ENDS[end]) for n, end in ((4, K), (3, K), (2, K), (1, T))])
-        assert policy.decide(rule, runs, state, 0.0) == (None, state.row, 0, state)
+        assert rules.decide(rule, runs, state, 0.0) == (None, state.streak, 0, state)
         assert len(list(runs)) == 3
 
 
@@ -235,14 +236,16 @@ def test_a_restart_between_any_two_events_changes_no_message(
     backup = base.tasks["backup"]._replace(task_notify=(rule,))
     with TemporaryDirectory() as folder:
         path = Path(folder) / "minisched.db"
-        store, teller = opened(path), Teller(Config(base.settings, {"backup": backup}), "plant7", "/home")
+        store, ruled = opened(path), Config(base.settings, {"backup": backup})
         for number, (end, now) in enumerate(zip(ends, times)):
             if number in restarts:
                 store.retain(HistorySettings(keep_days=36_500, keep_runs=keep), now, 100)
                 store.close()
-                store, teller = opened(path), Teller(teller.config, "plant7", "/home")
+                store = opened(path)
             status, reason = ENDS[end]
-            store.commit(Batch([make(status=status, reason=reason, created_time=now, end_time=now)], tell=teller))
+            run = make(status=status, reason=reason, created_time=now, end_time=now)
+            with store.transaction() as tx:
+                compose.add_notices(tx, [run], tx.write(Batch([run])), ruled, "plant7", "/home")
         store.close()
         history = History(str(path))
         deliveries, total = history.deliveries(page_size=200)
@@ -252,11 +255,11 @@ def test_a_restart_between_any_two_events_changes_no_message(
         numbers = [int(one.variables[name]) for name in ("threshold_count", "suppressed_count")]
         told.append(Sent(one.run_id - 1, one.event.value, *numbers))
     expected = oracle(rule, ends, times)
-    assert told == [one._replace(in_a_row=0) if one.event == "recovery" else one for one in expected]
+    assert told == [one._replace(streak=0) if one.event == "recovery" else one for one in expected]
     assert total == len(expected)
 
 
 def test_a_failed_send_is_tried_again_after_a_growing_time() -> None:
-    assert [policy.resend_delay(n, 0.5, None) for n in range(1, 10)] == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
-    assert policy.resend_delay(1, 0.0, None) == pytest.approx(24) and policy.resend_delay(1, 1.0, None) == 36
-    assert policy.resend_delay(1, 0.5, 300.0) == 300 and policy.resend_delay(1, 0.5, 1e9) == 86_400
+    assert [rules.resend_delay(n, 0.5, None) for n in range(1, 10)] == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
+    assert rules.resend_delay(1, 0.0, None) == pytest.approx(24) and rules.resend_delay(1, 1.0, None) == 36
+    assert rules.resend_delay(1, 0.5, 300.0) == 300 and rules.resend_delay(1, 0.5, 1e9) == 86_400

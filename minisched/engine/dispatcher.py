@@ -1,0 +1,385 @@
+"""A run from its due time to its end: dependencies, admission, queues, attempts, retries.
+
+Nothing here waits or reads a clock: every call gets `now`. Retries and dependency timeouts are timers on the monotonic
+clock, so that a step of the wall clock moves none of them.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING, Optional
+
+from minisched import policy
+from minisched.engine.log_lines import blocking_runs_text, started_line
+from minisched.engine.state import ActiveRun
+from minisched.model import Misfire, Outcome, ProcessResult, Reason, RunFinished, Status, TaskExecution, Trigger
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Mapping
+
+    from minisched.engine.launch import Launcher
+    from minisched.engine.state import State, TaskState
+    from minisched.engine.timers import Timers
+    from minisched.model import Clock, Executor, Instant, RunStarted, System
+    from minisched.policy import DueRun, MissedRange
+
+
+class Dispatcher:
+    """Opens, admits, starts and ends runs."""
+
+    def __init__(
+        self,
+        state: State,
+        timers: Timers,
+        executor: Executor,
+        launcher: Launcher,
+        system: System,
+        clock: Clock,
+        log: logging.Logger,
+    ) -> None:
+        self.state = state
+        self.timers = timers
+        self.executor = executor
+        self.launcher = launcher
+        self.system = system
+        self.clock = clock
+        self.log = log
+        self._queue: list[tuple[float, int, ActiveRun]] = []  # for max_running, first due first; entries may be stale
+        self._count = 0
+
+    # --------------------------------------------------------------------------------------------------- a run begins
+
+    def due(self, task_state: TaskState, item: DueRun, now: Instant) -> None:
+        """A due time: the run starts once all its dependencies have a token."""
+        waiting = task_state.first(Status.WAITING)
+        if waiting is not None:
+            self.end(waiting, Status.SKIPPED, now, Reason.SUPERSEDED, "its next due time came first")
+        self.open(task_state, item.trigger, item.due, now)
+
+    def missed(self, task_state: TaskState, missed: MissedRange, now: Instant) -> TaskExecution:
+        """Write due times that are not started."""
+        count = missed.due_times
+        run = TaskExecution(
+            task_state.task.task_id,
+            Trigger.SCHEDULE,
+            Status.MISSED,
+            created_time=now,
+            end_time=now,
+            reason=missed.reason.value,
+            detail="" if count == 1 else f"{count} due times",
+            scheduled_time=missed.last,
+            missed_count=count,
+            missed_since=None if count == 1 else missed.first,
+            max_attempts=task_state.task.task_retry.max_attempts,
+        )
+        self.state.save_row(run)
+        return run
+
+    def run_manually(self, task_id: str, now: Instant, env: Optional[Mapping[str, str]]) -> ActiveRun:
+        """It needs no tokens and takes none. Raises KeyError for an unknown task."""
+        active = self._make(self.state.tasks[task_id], Trigger.MANUAL, None, now, env)
+        self.admit(active, now)
+        return active
+
+    def open(self, task_state: TaskState, trigger: Trigger, due: Optional[int], now: Instant) -> None:
+        active = self._make(task_state, trigger, due, now, None)
+        if not self.take_tokens(active, now):
+            self.set_dependency_timeout(active, now)
+
+    def _make(
+        self,
+        task_state: TaskState,
+        trigger: Trigger,
+        due: Optional[int],
+        now: Instant,
+        env: Optional[Mapping[str, str]],
+    ) -> ActiveRun:
+        run = TaskExecution(
+            task_state.task.task_id,
+            trigger,
+            Status.WAITING,
+            created_time=now,
+            scheduled_time=due,
+            max_attempts=task_state.task.task_retry.max_attempts,
+            owner=self.system.owner,
+            env=env,
+        )
+        active = ActiveRun(self.state, task_state, run)
+        self.state.add(active)
+        return active
+
+    # --------------------------------------------------------------------------------------------------- dependencies
+
+    def take_tokens(self, active: ActiveRun, now: Instant) -> bool:
+        """Admit a waiting run if all its tokens are there, and take them; else write what it waits for."""
+        task = active.task_state.task
+        unmet = policy.unmet_dependencies(task, self.state.tokens)
+        if unmet:
+            names = ",".join(unmet)
+            if active.run.reason != names:
+                active.to(Status.WAITING, now, names)
+            return False
+        self.cancel_timer(active)
+        self.state.take_tokens([(task.task_id, name) for name in task.task_dependencies])
+        self.admit(active, now)
+        return True
+
+    def set_dependency_timeout(self, active: ActiveRun, now: Instant) -> None:
+        self.cancel_timer(active)
+        timeout_s = active.task_state.task.task_dependency_timeout
+        if timeout_s is None:
+            return
+
+        def expire() -> None:
+            active.set_timer(None)
+            detail = f"waited {timeout_s:g} s for {active.run.reason}"
+            self.end(active, Status.SKIPPED, self.clock.wall(), Reason.DEPENDENCY_TIMEOUT, detail)
+
+        # At most the timeout: the clock may have been set back since the run was made.
+        self.set_timer(active, min(max(0.0, active.run.created_time + timeout_s - now), timeout_s), expire)
+
+    def token_arrived(self, task_state: TaskState, now: Instant) -> None:
+        """Start the run that waits, or a run of a task that only its dependencies start, if no token is missing."""
+        waiting = task_state.first(Status.WAITING)
+        task = task_state.task
+        if waiting is not None:
+            self.take_tokens(waiting, now)
+        elif (
+            task.enabled
+            and task.task_dependencies
+            and not task.task_schedule
+            and not policy.unmet_dependencies(task, self.state.tokens)
+        ):
+            self.open(task_state, Trigger.DEPENDENCY, None, now)
+
+    def release_dependents(self, run: TaskExecution, now: Instant) -> None:
+        """What the end of `run` means for the tasks that depend on it."""
+        effects = policy.effects(run, self.state.dependents, now)
+        for skipped in effects.skipped:
+            self.state.save_row(skipped)
+        for token in effects.tokens:
+            self.state.put_token(token)
+        for task_id, _ in effects.tokens:
+            self.token_arrived(self.state.tasks[task_id], now)
+
+    # ------------------------------------------------------------------------------------------- admission and queues
+
+    def admit(self, active: ActiveRun, now: Instant) -> None:
+        state, task_state = self.state, active.task_state
+        decision = policy.admit(
+            task_state.task,
+            slots_in_use=state.slots_in_use(task_state),
+            queued=sum(other.run.status is Status.QUEUED for other in task_state.active),
+            running=len(state.running),
+            max_running=0 if state.stopping else state.config.settings.max_running,
+            must_queue=active.run.trigger is Trigger.CATCHUP and task_state.task.task_misfire is Misfire.ALL,
+        )
+        if decision is policy.Admission.START:
+            self.begin_attempt(active, now)
+        elif decision is policy.Admission.QUEUE_CAPACITY:
+            self.queue_for_process(active, now)
+        elif decision is policy.Admission.SKIP_OVERLAP:
+            self.end(active, Status.SKIPPED, now, Reason.OVERLAP, self.blocking_runs(active))
+        elif decision is policy.Admission.SKIP_QUEUE_FULL:
+            self.end(active, Status.SKIPPED, now, Reason.QUEUE_FULL, self.blocking_runs(active))
+        else:
+            if decision is policy.Admission.REPLACE:
+                self.cancel_for_replacement(active, now)
+            self.queue_for_slot(active, now)
+            self.slot_freed(task_state, now)
+
+    def cancel_for_replacement(self, active: ActiveRun, now: Instant) -> None:
+        """Cancel the task's queued runs, and the oldest of those that hold its slots, so that one slot becomes free."""
+        task_state = active.task_state
+        surplus = self.state.slots_in_use(task_state) - task_state.task.task_max_instances + 1
+        for other in self._others(active):
+            if other.run.status is Status.QUEUED and other.run.reason == Reason.OVERLAP.value:
+                self.cancel(other, Reason.REPLACED, now)
+            elif surplus > 0:
+                surplus -= 1
+                self.cancel(other, Reason.REPLACED, now)
+
+    def _others(self, active: ActiveRun) -> list[ActiveRun]:
+        return [
+            other
+            for other in active.task_state.active
+            if other is not active and other.run.status is not Status.WAITING
+        ]
+
+    def blocking_runs(self, active: ActiveRun) -> str:
+        """The runs that hold the slots, for people."""
+        external = self.state.external.get(active.run.task_id, ())
+        return blocking_runs_text([other.run for other in self._others(active)], external)
+
+    def queue_for_slot(self, active: ActiveRun, now: Instant) -> None:
+        """Let it wait for one of its task's slots."""
+        active.to(Status.QUEUED, now, Reason.OVERLAP, self.blocking_runs(active))
+
+    def queue_for_process(self, active: ActiveRun, now: Instant) -> None:
+        """It has a slot of its task; let it wait for one of the engine's `max_running` processes."""
+        limit = self.state.config.settings.max_running
+        active.to(
+            Status.QUEUED, now, Reason.MAX_RUNNING, f"{len(self.state.running)} of max_running {limit} processes run"
+        )
+        self._count += 1
+        since = active.run.created_time if active.run.scheduled_time is None else active.run.scheduled_time
+        heapq.heappush(self._queue, (since, self._count, active))
+
+    def slot_freed(self, task_state: TaskState, now: Instant) -> None:
+        """Move the task's own queue up, then the engine's, first due first."""
+        while self.state.slots_in_use(task_state) < task_state.task.task_max_instances:
+            active = task_state.first(Status.QUEUED, Reason.OVERLAP.value)
+            if active is None:
+                break
+            self.queue_for_process(active, now)
+        self.start_queued(now)
+
+    def start_queued(self, now: Instant) -> None:
+        while self._queue and self.state.has_free_process:
+            active = heapq.heappop(self._queue)[2]
+            if active.run.status is Status.QUEUED and active.run.reason == Reason.MAX_RUNNING.value:
+                self.begin(active, now)
+
+    # ------------------------------------------------------------------------------------------------------- attempts
+
+    def begin(self, active: ActiveRun, now: Instant) -> None:
+        """Begin the next attempt of a run that holds a slot, or queue the run for what is missing."""
+        if self.state.over_limit(active.task_state):
+            self.queue_for_slot(active, now)
+        elif len(self.state.running) < self.state.config.settings.max_running:
+            self.begin_attempt(active, now)
+        else:
+            self.queue_for_process(active, now)
+
+    def begin_attempt(self, active: ActiveRun, now: Instant) -> None:
+        active.begin_attempt(now)
+        self.state.running.add(active)
+        self.state.starting.append(active)
+
+    def requeue_unstarted(self, now: Instant) -> None:
+        """An `exec` took slots before these attempts were written: the newest wait again, as if they had not begun."""
+        for active in reversed(self.state.starting[:]):
+            if self.state.over_limit(active.task_state):
+                self.state.starting.remove(active)
+                self.state.running.discard(active)
+                active.undo_attempt()
+                self.queue_for_slot(active, now)
+                if active.cancelled_for is not None:
+                    self.cancel(active, active.cancelled_for, now)
+        self.start_queued(now)
+
+    def start_processes(self, now: Instant) -> None:
+        """Start the processes whose attempts are on disk now."""
+        for active in self.state.take_starting():
+            if active.cancelled_for is not None:
+                self._fail_start(active, "cancelled before it was started", now, cancelled=True)
+                continue
+            try:
+                spec = self.launcher.spec(active)
+            except (LookupError, OSError, ValueError) as error:
+                self._fail_start(active, f"task_env: {error}", now)
+                continue
+            self.executor.start(spec)
+
+    def _fail_start(self, active: ActiveRun, why: str, now: Instant, cancelled: bool = False) -> None:
+        """End an attempt without a process in the way that every attempt ends."""
+        result = ProcessResult(end_time=now, duration=0.0, spawn_error=why, cancelled=cancelled)
+        self.finished(RunFinished(active.run.run_id, active.run.attempt, result), now)
+
+    def started(self, message: RunStarted) -> None:
+        active = self.state.runs.get(message.run_id)
+        if active is not None and active.run.attempt == message.attempt:
+            active.process_started(message)
+            self.log.info("%s", started_line(active.run))
+
+    def finished(self, message: RunFinished, now: Instant) -> None:
+        """An attempt has ended: its run ends, or its next attempt waits for the delay."""
+        active = self.state.runs.get(message.run_id)
+        if active is None or active not in self.state.running or active.run.attempt != message.attempt:
+            return
+        outcome = policy.classify(message.completion, active.cancelled_for)
+        self.state.running.discard(active)
+        active.close_attempt(outcome, message.completion)
+        if (
+            outcome.status is Status.TECHNICAL_FAILURE
+            and active.cancelled_for is None
+            and active.run.attempt < active.run.max_attempts
+        ):
+            self.retry_later(active, outcome, now)
+            self.slot_freed(active.task_state, now)
+        else:
+            self.end(active, outcome.status, now, outcome.reason, outcome.detail)
+
+    def retry_later(self, active: ActiveRun, outcome: Outcome, now: Instant) -> None:
+        delay_s = policy.retry_delay(active.task_state.task.task_retry, active.run.attempt, self.system.random())
+        active.to(Status.RETRYING, now, outcome.reason, outcome.detail, retry_time=now + delay_s)
+        self.set_retry_timer(active, delay_s)
+
+    def set_retry_timer(self, active: ActiveRun, delay_s: float) -> None:
+        def retry() -> None:
+            active.set_timer(None)
+            if not self.state.stopping:
+                self.begin(active, self.clock.wall())
+
+        self.set_timer(active, delay_s, retry)
+
+    # -------------------------------------------------------------------------------------------------------- the end
+
+    def cancel(
+        self, active: ActiveRun, reason: Reason, now: Instant, detail: str = "", grace_s: Optional[float] = None
+    ) -> None:
+        """Stop a run: one with a process ends when the process has exited, any other ends at once."""
+        if active.run.status is not Status.RUNNING:
+            self.end(active, Status.CANCELLED, now, reason, detail)
+            return
+        active.cancel(reason)
+        if active not in self.state.starting:
+            self.executor.cancel(active.run.run_id, grace_s)
+
+    def cancel_unstarted(self, task_state: TaskState, now: Instant, detail: str) -> None:
+        """The task was removed or disabled: cancel its runs without a process, except those started manually."""
+        for active in list(task_state.active):
+            if active.run.status is not Status.RUNNING and active.run.trigger is not Trigger.MANUAL:
+                self.cancel(active, Reason.USER, now, detail)
+
+    def discard(self, active: ActiveRun) -> None:
+        """Forget a run whose row could not be written."""
+        self.cancel_timer(active)
+        self.state.discard(active)
+
+    def stop(self, now: Instant) -> None:
+        """The engine stops: end attempts whose process was not started, and runs that were queued for their first."""
+        for active in self.state.take_starting():
+            active.drop_attempt(now, Reason.SHUTDOWN, "not started")
+            self.end(active, Status.CANCELLED, now, Reason.SHUTDOWN, "not started")
+        for task_state in self.state.tasks.values():
+            queued = [one for one in task_state.active if one.run.status is Status.QUEUED and not one.run.attempts]
+            for active in queued:
+                self.end(active, Status.SKIPPED, now, Reason.SHUTDOWN, "the engine was stopped")
+
+    def stop_processes(self, now: Instant, grace_s: Optional[float]) -> None:
+        """grace_s: from TERM to KILL; None: each task's own."""
+        for active in sorted(self.state.running, key=lambda active: active.run.run_id):
+            self.cancel(active, Reason.SHUTDOWN, now, grace_s=grace_s)
+
+    def end(self, active: ActiveRun, status: Status, now: Instant, reason: Optional[Reason], detail: str) -> None:
+        """End a run, with all that follows for its dependents and for those that wait for its slot."""
+        self.cancel_timer(active)
+        active.to(status, now, reason, detail, retry_time=None)
+        active.task_state.active.remove(active)
+        self.state.running.discard(active)
+        self.release_dependents(active.run, now)
+        self.slot_freed(active.task_state, now)
+
+    # --------------------------------------------------------------------------------------------------------- timers
+
+    def set_timer(self, active: ActiveRun, delay_s: float, action: Callable[[], None]) -> None:
+        """A run has one timer at most."""
+        self.cancel_timer(active)
+        active.set_timer(self.timers.after(delay_s, action))
+
+    def cancel_timer(self, active: ActiveRun) -> None:
+        if active.timer is not None:
+            self.timers.cancel(active.timer)
+            active.set_timer(None)

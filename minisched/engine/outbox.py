@@ -1,0 +1,324 @@
+"""From the outbox to the sender and back: one delivery at a time, tried again until it is sent or has failed for good.
+
+The outbox is in the database; of it the engine holds the one delivery in flight. So a dead server costs no memory,
+however many messages wait for it, and a delivery in flight when the engine dies is still pending for the next one.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Optional
+
+from minisched.catalogue import render
+from minisched.engine.log_lines import delivery_line, no_messages_line
+from minisched.model import DeliveryState, OutboxCounts, Reply, StoreError, Text
+from minisched.model.notification import LIMIT_S, Message, SendRequest, SendResult, SendStatus
+from minisched.notify.routing import Routing, endpoint_of
+from minisched.notify.rules import resend_delay
+
+if TYPE_CHECKING:
+    from minisched.engine.launch import Launcher
+    from minisched.engine.persistence import Committed, Persistence
+    from minisched.engine.state import Problems, State
+    from minisched.engine.timers import Timer, Timers
+    from minisched.model import (
+        Channel,
+        Clock,
+        Config,
+        Delivery,
+        DeliverySent,
+        Instant,
+        ResendDelivery,
+        Sender,
+        SmtpSettings,
+        System,
+    )
+    from minisched.store import Store
+
+PENDING_MAX = 10_000  # beyond it the oldest are failed: with a long log's tail in each, these fill 160 MB
+CHECK_EVERY_S = 3600.0  # a timer on the monotonic clock does not see how the wall clock moves
+UNREAD_S = 10.0  # between attempts to read the outbox while that fails: no file descriptor, or a broken disk
+RECENT_S = 86_400.0  # for so long a failed message is a problem of the engine
+COUNT_EVERY_S = 60.0  # while there are such
+SLOW_S = 5.0  # an attempt this long delays other messages; a healthy server, or one that refuses, is faster
+APART_S = 60.0  # between first attempts to a server that times out: half of the time remains for the others
+HANGS_AFTER_S = 30.0  # beyond its limit an attempt may take some seconds to end in good order
+REMOVED = "its rule or channel is no longer in the config"
+TOO_MANY = f"too many waiting: more than {PENDING_MAX}"
+
+
+class OutboxDispatcher:
+    """Hands deliveries to the sender and records the results. `counts` is as old as the latest poll."""
+
+    def __init__(
+        self,
+        state: State,
+        persistence: Persistence,
+        launcher: Launcher,
+        ledger: Store,
+        sender: Sender,
+        system: System,
+        timers: Timers,
+        clock: Clock,
+        log: logging.Logger,
+        problems: Problems,
+    ) -> None:
+        self.state = state
+        self.persistence = persistence
+        self.launcher = launcher
+        self.ledger = ledger
+        self.sender = sender
+        self.system = system
+        self.timers = timers
+        self.clock = clock
+        self.log = log
+        self.problems = problems
+        self.counts = OutboxCounts()
+        self.in_flight: Optional[Delivery] = None
+        self.routing = Routing({}, system.home)
+        self.backoff = EndpointBackoff()
+        self._routed: Optional[Config] = None  # the config that pending deliveries were last routed by
+        self._channel: Optional[Channel] = None  # of the delivery in flight
+        self._began = 0.0  # monotonic; the attempt in flight
+        self._postpone: Optional[tuple[str, Instant]] = None  # (endpoint, when first attempts to it are due)
+        self._closed = False
+        self._check = True  # something may be due
+        self._recount = True  # the counts may have changed
+        self._next_count = 0.0  # monotonic
+        self._started = False  # how the clock was set before this engine started is unknown
+        self._set_back_s = 0.0  # how far the clock was set back, until the outbox is shifted
+        self._uncomposed = 0  # runs whose messages could not be made, within the last RECENT_S
+        self._forget_uncomposed = 0.0  # monotonic
+        self._timer: Optional[Timer] = None
+
+    def recheck(self) -> None:
+        """Read the outbox in this step."""
+        self._check = self._recount = True
+
+    def close(self) -> None:
+        """Send nothing more; the delivery in flight may end."""
+        self._closed = True
+
+    def set_back(self, by_s: float) -> None:
+        """The clock was set back: pending retries keep their delay instead of waiting for the old time."""
+        self._set_back_s += by_s
+        self._shift()
+        self.recheck()
+
+    def _shift(self) -> None:
+        """Before anything is written by the new clock. Where that is impossible, a message is sent too early."""
+        if self._set_back_s and self.persistence.settled:
+            try:
+                self.ledger.outbox.move(-self._set_back_s)
+                self._set_back_s = 0.0
+            except StoreError:
+                pass  # the next check tries again
+
+    # ------------------------------------------------------------------------------------------------------- dispatch
+
+    def dispatch(self, committed: Optional[Committed], now: Instant) -> None:
+        """After the commit: hand over the next delivery that is due, or find out when one will be."""
+        if committed is not None:
+            if committed.notices.deliveries:
+                self.recheck()
+            if committed.notices.failed:
+                self._report_uncomposed(committed)
+        self._shift()
+        if self.state.config is not self._routed:
+            self._check = True
+        if not self._check or self.in_flight is not None or self._closed:
+            return
+        # An unsaved value may be the result of the previous delivery: reading now would send it twice.
+        if not self.persistence.settled:
+            return
+        try:
+            self._route(now)
+            self._postpone_first_attempts()
+            due = self.ledger.outbox.due(now)
+            if due is None:
+                self._check = False
+                self._set_timer(self.ledger.outbox.next_time(), now)
+        except StoreError as error:
+            self._unreadable(error, now)
+            return
+        self.problems.report("outbox", None)
+        if due is not None:
+            self._send(due, now)
+
+    def _report_uncomposed(self, committed: Committed) -> None:
+        """Ends of runs were written without their messages, so nothing in the outbox shows it."""
+        failed = committed.notices.failed
+        for run_id, why in failed.items():
+            self.log.error("%s", no_messages_line(run_id, why))
+        self._uncomposed += len(failed)
+        self._forget_uncomposed = self.clock.monotonic() + RECENT_S
+        self.problems.report("messages", Text("engine.uncomposed", count=self._uncomposed), logging.NOTSET)
+
+    def _unreadable(self, error: StoreError, now: Instant) -> None:
+        """Messages wait, tasks go on."""
+        if error.kind == "damaged":
+            self.persistence.failed(error)
+            return
+        self.problems.report("outbox", Text("engine.outbox", error=str(error)))
+        self._check = False
+        self._set_timer(now + UNREAD_S, now)
+
+    def _route(self, now: Instant) -> None:
+        """Once for each config: pending deliveries follow their channel, or fail if it is gone."""
+        outbox = self.ledger.outbox
+        if not self._started:
+            outbox.hasten(now)
+            self._started = True
+        config = self.state.config
+        if config is self._routed:
+            return
+        self.routing = Routing(config.tasks, self.system.home)
+        failed = outbox.reroute(self.routing.moves(outbox.queues()), self.routing.rules.keys(), REMOVED, now)
+        for (task_id, rule, channel), count in failed.items():
+            self._recount = True
+            self.log.warning(
+                '%s: %d notifications of rule "%s", channel %d, were not sent: %s',
+                task_id,
+                count,
+                rule,
+                channel,
+                REMOVED,
+            )
+        self._routed = config
+
+    def _postpone_first_attempts(self) -> None:
+        """What the latest attempt showed of its server counts for the other messages to it."""
+        if self._postpone is None:
+            return
+        endpoint, until = self._postpone
+        ids = []
+        for delivery_id, task_id, rule, index in self.ledger.outbox.untried():
+            channel = self.routing.channel(task_id, rule, index)
+            if channel is not None and endpoint_of(channel) == endpoint:
+                ids.append(delivery_id)
+        self.ledger.outbox.postpone(ids, until)
+        self._postpone = None
+
+    def _set_timer(self, next_time: Optional[Instant], now: Instant) -> None:
+        if self._timer is not None:
+            self.timers.cancel(self._timer)
+            self._timer = None
+        if next_time is not None:
+            self._timer = self.timers.after(min(max(0.0, next_time - now), CHECK_EVERY_S), self._time_to_check)
+
+    def _time_to_check(self) -> None:
+        self._timer = None
+        self._check = True
+
+    def _send(self, one: Delivery, now: Instant) -> None:
+        target = self.routing.find(one.queue)
+        channel = self.routing.channel(*target[:3]) if target is not None else None
+        if channel is None:  # written by an `exec` with another config
+            self._record(one, SendResult(SendStatus.FAILED, Text("text", text=REMOVED)), now)
+            return
+        self.in_flight, self._channel, self._began = one, channel, self.clock.monotonic()
+        message = Message(one.delivery_id, one.message_id, one.event, one.variables, one.created_time)
+        smtp, system = self.state.config.settings.smtp, self.system
+        self.sender.send(SendRequest(message, channel, smtp, system.home, system.environ, self.launcher.base))
+
+    # -------------------------------------------------------------------------------------------------------- results
+
+    def sent(self, message: DeliverySent, now: Instant) -> None:
+        """The attempt in flight has ended."""
+        one = self.in_flight
+        if one is None or one.delivery_id != message.delivery_id:
+            return
+        assert self._channel is not None
+        endpoint = endpoint_of(self._channel)
+        until = self.backoff.tried(endpoint, self.clock.monotonic() - self._began, message.outcome, now)
+        self._postpone = None if until is None else (endpoint, until)
+        self.in_flight = None
+        self.problems.report("sender", None)
+        self._record(one._replace(attempts=one.attempts + 1), message.outcome, now)
+
+    def _record(self, one: Delivery, result: SendResult, now: Instant) -> None:
+        error = render(result.error) if result.error else ""
+        one = one._replace(tried_time=now, next_time=None, error=error, answer=result.answer)
+        if result.state is SendStatus.SENT:
+            one = one._replace(state=DeliveryState.SENT, sent_time=now)
+        elif result.state is SendStatus.RETRY and one.attempts < self.state.config.settings.notify.max_attempts:
+            delay_s = resend_delay(one.attempts, self.system.random(), result.retry_after_s)
+            one = one._replace(next_time=now + delay_s)
+        else:
+            one = one._replace(state=DeliveryState.FAILED)
+        self.state.save_delivery(one)
+        self.recheck()
+        complete = one.state is DeliveryState.SENT and not one.error  # a mail may have reached only some recipients
+        self.log.log(logging.INFO if complete else logging.WARNING, "%s", delivery_line(one, now))
+
+    def resend(self, message: ResendDelivery, now: Instant) -> Reply:
+        """Send a delivery once more, on request."""
+        try:
+            state = self.ledger.outbox.resend(message.delivery_id, now)
+        except StoreError as error:
+            return Reply("unavailable", f"the outbox cannot be written now: {error}")
+        if state is None:
+            return Reply("not_found", f"no delivery {message.delivery_id}")
+        if state is DeliveryState.PENDING:
+            return Reply("pending", f"delivery {message.delivery_id} is already waiting to be sent")
+        self.log.info("notification %d: to be sent again, requested by %s", message.delivery_id, message.by)
+        self._routed = None  # it may have been written for an older config
+        self.recheck()
+        return Reply()
+
+    # --------------------------------------------------------------------------------------------------------- upkeep
+
+    def poll(self, now: Instant, mono: float) -> None:
+        """Count the deliveries and limit the pending ones. Costs nothing while nothing changes."""
+        if self.in_flight is not None and self._channel is not None:
+            smtp = self.state.config.settings.smtp
+            hangs = hanging(self.in_flight.delivery_id, self._channel, smtp, mono - self._began)
+            self.problems.report("sender", hangs)
+        if self._uncomposed and mono >= self._forget_uncomposed:
+            self._uncomposed = 0
+            self.problems.report("messages", None)
+        if not self._recount and (mono < self._next_count or "notifications" not in self.problems.current):
+            return
+        try:
+            self.counts, failed = self.ledger.outbox.counts(now - RECENT_S)
+            if self.counts.pending > PENDING_MAX:
+                count = self.ledger.outbox.bound(PENDING_MAX, TOO_MANY, now)
+                self.log.warning("%d notifications were not sent: %s", count, TOO_MANY)
+                self.counts, failed = self.ledger.outbox.counts(now - RECENT_S)
+        except StoreError:
+            return  # the next poll counts again
+        self._recount = False
+        self._next_count = mono + COUNT_EVERY_S
+        problem = Text("engine.notifications_failed", count=failed) if failed else None
+        self.problems.report("notifications", problem, logging.NOTSET)
+
+
+class EndpointBackoff:
+    """Which servers, commands and files time out, as far as the attempts since the start have shown. One that times out
+    at each attempt must not delay the messages to the others."""
+
+    def __init__(self) -> None:
+        self._slow: set[str] = set()
+
+    def tried(self, endpoint: str, took_s: float, result: SendResult, now: Instant) -> Optional[Instant]:
+        """When other first attempts to the endpoint are due; None: as before.
+
+        Other first attempts to a slow endpoint queue behind those to other endpoints; after a timeout they also wait
+        until one succeeds or APART_S pass.
+        """
+        if took_s >= SLOW_S and result.state is SendStatus.RETRY:
+            self._slow.add(endpoint)
+            return now + APART_S
+        if took_s >= SLOW_S or endpoint in self._slow:
+            self._slow.discard(endpoint)
+            return now
+        return None
+
+
+def hanging(delivery_id: int, channel: Channel, smtp: Optional[SmtpSettings], took_s: float) -> Optional[Text]:
+    """The problem of an attempt that should have ended long ago; None while it may still end by itself. Every attempt
+    has a limit, but if one hangs all the same, no message is sent any more, and that must not go unnoticed."""
+    limit_s = smtp.timeout if channel.type == "email" and smtp is not None else LIMIT_S
+    if took_s <= limit_s + HANGS_AFTER_S:
+        return None
+    return Text("engine.sender_hangs", delivery_id=delivery_id, seconds=f"{limit_s:g}")

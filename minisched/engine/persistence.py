@@ -1,0 +1,201 @@
+"""Writing the state to the database, and what to do when that fails: locked, full, damaged, gone, another writer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Optional
+
+from minisched.engine.log_lines import log_status
+from minisched.engine.recovery import SlotTaken
+from minisched.model import StoreError, Text
+from minisched.notify.compose import Composed, add_notices
+
+if TYPE_CHECKING:
+    import logging
+
+    from minisched.engine.dispatcher import Dispatcher
+    from minisched.engine.recovery import ExternalRuns
+    from minisched.engine.state import Problems, State
+    from minisched.model import Batch, Clock, Instant, System
+    from minisched.store import Store
+
+# Delay before a pid is committed, so that a short run costs one commit instead of two. If the engine dies in between,
+# recovery finds the process by MINISCHED_RUN_ID in its environment.
+PID_DELAY_S = 0.05
+COMMIT_RETRY_S = 1.0  # between attempts while the database cannot be written
+REOPEN_EVERY_S = 60.0  # between new databases, in case the disk corrupts every new file
+RETAIN_EVERY_S = 60.0
+RETAIN_ROWS = 50  # deleted in one transaction, which takes some milliseconds
+# While there is more to delete, a fifth of the time is spent on it, in pieces that delay a start by no more than this.
+RETAIN_S = 0.02
+RETAIN_AGAIN_S = 0.1
+
+
+class Committed(NamedTuple):
+    """Everything urgent is on disk."""
+
+    notices: Composed
+    recovered: bool  # before this commit nothing could be written; due times may be evaluated again
+
+
+class Persistence:
+    """Owns the troubles of the database. `trouble_since` is monotonic, None while it can be written."""
+
+    def __init__(
+        self,
+        state: State,
+        dispatcher: Dispatcher,
+        external: ExternalRuns,
+        ledger: Store,
+        system: System,
+        clock: Clock,
+        log: logging.Logger,
+        problems: Problems,
+    ) -> None:
+        self.state = state
+        self.dispatcher = dispatcher
+        self.external = external
+        self.ledger = ledger
+        self.system = system
+        self.clock = clock
+        self.log = log
+        self.problems = problems
+        self.trouble_since: Optional[float] = None
+        self.disk_full = False  # the reason of the latest trouble
+        self._next_try = 0.0
+        self._write_by: Optional[float] = None  # monotonic; deadline for unsaved values that are not urgent
+        self._reopened = -REOPEN_EVERY_S
+        self._next_retain = clock.monotonic() + RETAIN_EVERY_S
+        self._more_to_delete = False
+
+    @property
+    def settled(self) -> bool:
+        """Everything is on disk, and more can be written."""
+        return self.state.clean and self.trouble_since is None
+
+    def nap_s(self, mono: float) -> float:
+        """Seconds until there is something to write or to delete; infinite if there is nothing."""
+        if not self.settled:
+            return (self._next_try if self._write_by is None else self._write_by) - mono
+        return self._next_retain - mono if self._more_to_delete else float("inf")
+
+    # --------------------------------------------------------------------------------------------------------- commit
+
+    def commit(self, now: Instant) -> Optional[Committed]:
+        """Write what has changed, in one transaction. None: it is not on disk yet, so nothing may follow from it."""
+        mono = self.clock.monotonic()
+        state = self.state
+        if self.trouble_since is not None and mono < self._next_try:
+            return None
+        if not state.urgent and self.trouble_since is None and not state.clean:
+            if self._write_by is None:
+                self._write_by = mono + PID_DELAY_S
+            if mono < self._write_by:
+                return None
+        self._write_by = None
+        composed = Composed()
+        try:
+            if self.trouble_since is not None:
+                self.ledger.tokens()  # there may be nothing to write: can it at least be read?
+            if not state.clean:
+                run_ids, composed = self._write(state.unsaved())
+                for run in state.saved(run_ids):
+                    log_status(self.log, run)
+        except SlotTaken:
+            self.external.absorb(now)
+            if self.external.unread:
+                self.failed(StoreError("locked", "another process has started the same task"))
+            return None  # the next step, which follows at once, writes what is left
+        except StoreError as error:
+            self.failed(error)
+            return None
+        recovered = self.trouble_since is not None
+        if recovered:
+            self.trouble_since = None
+            self.problems.report("history", None)
+            state.accept(True)
+        return Committed(composed, recovered)
+
+    def _write(self, batch: Batch) -> tuple[list[int], Composed]:
+        while True:
+            try:
+                with self.ledger.transaction(batch.durable) as tx:
+                    if self.state.starting:
+                        self.external.check_slots(tx)
+                    run_ids = tx.write(batch)
+                    system = self.system
+                    return run_ids, add_notices(
+                        tx, batch.runs, run_ids, self.state.config, system.host_name, system.home
+                    )
+            except StoreError as error:
+                if not self.ledger.make_room(batch, error):
+                    raise
+
+    def failed(self, error: StoreError) -> None:
+        """The database could not be read or written. Due times wait until it can be."""
+        mono = self.clock.monotonic()
+        if self.trouble_since is None:
+            self.trouble_since = mono
+        self.problems.report("history", Text("engine.history", error=str(error)))
+        self.disk_full = error.kind == "full"
+        self.state.accept(False)
+        self._next_try = mono + COMMIT_RETRY_S
+        if error.kind == "duplicate":
+            self._discard_duplicates()
+        elif error.kind == "damaged":
+            self._reopen(damaged=True)
+
+    def _discard_duplicates(self) -> None:
+        """Another process wrote the row of a due time after we had looked: that row counts, ours is discarded."""
+        for task_id, due in self.state.unsaved_due_times():
+            try:
+                known = self.ledger.due_times(task_id, due, due)
+            except StoreError:
+                return  # the next attempt meets the same rows
+            if known:
+                self.log.warning("%s: its due time %s has a run already", task_id, due)
+                active = self.state.discard_due_time(task_id, due)
+                if active is not None:
+                    self.dispatcher.discard(active)
+
+    # --------------------------------------------------------------------------------------------------------- upkeep
+
+    def upkeep(self) -> None:
+        """At every poll: is the file still ours, is there space."""
+        if self.ledger.check_file():
+            self._reopen(damaged=False)
+        self.problems.report("disk", None if self.ledger.heal() else Text("engine.disk_nearly_full"))
+
+    def _reopen(self, damaged: bool) -> None:
+        """The file is damaged, gone or another one: go on with what is left, and report it for as long as we run."""
+        mono = self.clock.monotonic()
+        if damaged and mono - self._reopened < REOPEN_EVERY_S:
+            return
+        try:
+            found = self.ledger.reopen(self.clock.wall(), damaged)
+        except StoreError as error:
+            found = [str(error)]
+        else:
+            self.state.mark_all()
+            self._next_try = mono
+            self._reopened = mono if damaged else self._reopened
+        self.problems.report("history file", Text("engine.history_file", problem="; ".join(found)))
+
+    def age_later(self, delay_s: float) -> None:
+        """The clock was set far forward: a wrong time must not delete the history as too old."""
+        self._next_retain = self.clock.monotonic() + delay_s
+
+    def retain(self, now: Instant, polling: bool) -> None:
+        """Delete old runs: once a minute, in pieces until there is nothing more to delete."""
+        mono = self.clock.monotonic()
+        if mono < self._next_retain or self.trouble_since is not None or not (polling or self._more_to_delete):
+            return
+        config = self.state.config
+        deleted = RETAIN_ROWS
+        try:
+            while deleted == RETAIN_ROWS and self.clock.monotonic() - mono < RETAIN_S:
+                deleted = self.ledger.retain(config.settings.history, now, RETAIN_ROWS, config.tasks.keys())
+        except StoreError as error:
+            self.log.warning("history: retention waits: %s", error)
+            deleted = 0
+        self._more_to_delete = deleted == RETAIN_ROWS
+        self._next_retain = self.clock.monotonic() + (RETAIN_AGAIN_S if self._more_to_delete else RETAIN_EVERY_S)

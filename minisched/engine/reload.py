@@ -1,0 +1,73 @@
+"""The config file under a running engine: a valid one is put in force, an invalid one is only reported."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Optional
+
+from minisched.catalogue import render
+from minisched.config import ConfigError
+from minisched.model import Text
+
+if TYPE_CHECKING:
+    from minisched.engine.state import Problems
+    from minisched.model import Clock, Config, ConfigSource, FieldError
+
+RETRY_EVERY_S = 30.0  # a refused file is read again: it may have been a missing file descriptor or permission
+
+
+class Reloader:
+    """Reads the file. `config_stamp` is of the file in force; `config_problems` of a later one that was refused."""
+
+    def __init__(
+        self, stamp: object, source: ConfigSource, clock: Clock, log: logging.Logger, problems: Problems
+    ) -> None:
+        self.config_stamp = stamp
+        self.config_problems: tuple[FieldError, ...] = ()
+        self.source = source
+        self.clock = clock
+        self.log = log
+        self.problems = problems
+        self._stamp = stamp  # of the file that was read last
+        self._half_written = False  # it may have been, so it is read once more before its problems are reported
+        self._next_retry = clock.monotonic()
+
+    def poll(self, mono: float) -> tuple[Optional[Config], str]:
+        """A new config if the file has one, and why it was read."""
+        stamp = self.source.stamp()
+        if stamp != self._stamp:
+            return self.load(doubtful=True), "the file has changed"
+        if self._half_written:
+            return self.load(), "the file has changed"
+        if self.config_problems and mono >= self._next_retry:
+            return self.load(quiet=True), "the file can be read again"
+        return None, ""
+
+    def load(self, doubtful: bool = False, quiet: bool = False) -> Optional[Config]:
+        """Read the file. None: it has problems, which are reported, and the config in force stays.
+
+        doubtful: it may be half written, so an invalid one is read once more before it is reported. quiet: do not log
+        problems that are known.
+        """
+        self._half_written = False
+        self._stamp = self.source.stamp()
+        try:
+            config = self.source.load()
+        except ConfigError as error:
+            self._next_retry = self.clock.monotonic() + RETRY_EVERY_S
+            if doubtful:
+                self._half_written = True
+                return None
+            lines = [render(one.as_text()) for one in error.problems]
+            known, self.config_problems = self.config_problems, tuple(error.problems)
+            problem = Text("engine.config", problems="; ".join(lines))
+            self.problems.report("config", problem, logging.NOTSET)
+            if not quiet or self.config_problems != known:
+                for line in lines:
+                    self.log.error("config: %s", line)
+                self.log.error("config: %d problems, the previous config stays in force", len(lines))
+            return None
+        self.problems.report("config", None)
+        self.config_problems = ()
+        self.config_stamp = self._stamp
+        return config

@@ -1,0 +1,93 @@
+"""What other threads see of the engine: frozen values, replaced once a step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from minisched import catalogue
+from minisched.model import EngineSnapshot, Snapshot, TaskSnapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from minisched.engine.outbox import OutboxDispatcher
+    from minisched.engine.reload import Reloader
+    from minisched.engine.state import Problems, State, TaskState
+    from minisched.engine.triggers import Triggers
+
+
+class SnapshotPublisher:
+    """Publishes changes only after their commit: a run visible in the API is always in the database."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        state: State,
+        triggers: Triggers,
+        outbox: OutboxDispatcher,
+        reloader: Reloader,
+        problems: Problems,
+    ) -> None:
+        self.snapshot = snapshot
+        self.state = state
+        self.triggers = triggers
+        self.outbox = outbox
+        self.reloader = reloader
+        self.problems = problems
+        self._shown: object = None  # the engine's own values except the heartbeat
+        self._tasks: object = None  # those of the config that the snapshot shows
+        self._problems: object = None  # the mapping that `_problem_texts` was made from
+        self._problem_texts: dict[str, str] = {}
+
+    def publish(self, mono: float) -> None:
+        """After each step's commit. Costs next to nothing while nothing changes."""
+        snapshot, state, reloader = self.snapshot, self.state, self.reloader
+        if self.problems.current is not self._problems:
+            self._problems = self.problems.current
+            self._problem_texts = {key: catalogue.render(one.text) for key, one in self.problems.current.items()}
+        before = snapshot.engine
+        shown = (
+            reloader.config_stamp,
+            reloader.config_problems,
+            self._problem_texts,
+            state.stopping,
+            len(state.running),
+            self.outbox.counts,
+        )
+        changed = state.config is not before.config or shown != self._shown
+        self._shown = shown
+        engine = EngineSnapshot(state.config, *shown[:-1], started=before.started, beat=mono, outbox=self.outbox.counts)
+        tasks = None
+        if state.changed and state.clean:
+            changed = True
+            tasks = self._task_snapshots(state.take_changed(), snapshot.version + 1)
+        snapshot.replace(engine, tasks)
+        if changed:
+            snapshot.advance()
+
+    def _task_snapshots(self, changed: Collection[str], version: int) -> dict[str, TaskSnapshot]:
+        shown, tasks = self.snapshot.tasks, self.state.tasks
+        if tasks is not self._tasks:  # another config: other tasks, or another order
+            self._tasks = tasks
+            return {
+                task_id: self._task_snapshot(task_state, version)
+                if task_id in changed or task_id not in shown
+                else shown[task_id]
+                for task_id, task_state in tasks.items()
+            }
+        for task_id in changed:
+            if task_id in tasks:
+                shown[task_id] = self._task_snapshot(tasks[task_id], version)
+        return shown
+
+    def _task_snapshot(self, task_state: TaskState, version: int) -> TaskSnapshot:
+        live = [active.run for active in task_state.active if active.run.run_id]
+        live += self.state.external.get(task_state.task.task_id, {}).values()
+        live.sort(key=lambda run: run.run_id)
+        due = task_state.next_due
+        return TaskSnapshot(
+            task_state.task,
+            version,
+            tuple(live),
+            None if due is None else self.triggers.start_time(task_state, due),
+        )

@@ -1,0 +1,374 @@
+"""All mutable state of the engine: tasks, active runs, tokens, and what of them is not on disk yet.
+
+Memory is the truth and the database follows. A step changes values here and marks them; `Persistence.commit` writes all
+marked values in one transaction. If that fails they stay marked, and the next commit writes their newest values:
+nothing is lost, nothing piles up. Only the methods of these classes assign their attributes; everyone may read them.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timezone
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+
+from minisched import catalogue, lifecycle, policy
+from minisched.model import Batch, Reason, Status, TaskExecution, TaskRecord, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import tzinfo
+
+    from minisched.engine.timers import Timer
+    from minisched.model import Clock, Config, Delivery, Instant, Outcome, ProcessResult, RunStarted, Task
+    from minisched.timetable import Schedule
+
+Token = tuple[str, str]  # (task_id, the dependency that succeeded)
+
+
+class PendingRun:
+    """A run to be written. By itself: one that ended in the moment it began, because it was missed or skipped."""
+
+    __slots__ = ("logged", "run", "tail")
+
+    def __init__(self, run: TaskExecution) -> None:
+        self.run = run
+        self.tail: Optional[bytes] = None  # of its output, until it is written
+        self.logged: Optional[tuple[Status, Optional[str], int]] = None  # status, reason, attempt in the engine's log
+
+    def written(self, run_id: int) -> bool:
+        """Its row is on disk, under this id. True if the row says something that the engine's log does not yet."""
+        if not self.run.run_id:
+            self.run = self.run._replace(run_id=run_id)
+        self.tail = None
+        before, self.logged = self.logged, (self.run.status, self.run.reason, self.run.attempt)
+        return self.logged != before
+
+
+class ActiveRun(PendingRun):
+    """A run that has not ended. `run` is the row as it will be written; `to` is the only way to another status."""
+
+    __slots__ = ("_before_attempt", "_state", "cancelled_for", "task_state", "timer")
+
+    def __init__(self, state: State, task_state: TaskState, run: TaskExecution) -> None:
+        super().__init__(run)
+        self.task_state = task_state
+        self.cancelled_for: Optional[Reason] = None  # set once a stop of its process was requested
+        self.timer: Optional[Timer] = None  # of its retry or its dependency timeout
+        self._state = state
+        self._before_attempt = run
+
+    def to(self, status: Status, now: Instant, reason: Optional[str] = None, detail: str = "", **changes: Any) -> None:
+        """Change the status, and mark the run as unsaved. Raises IllegalTransition."""
+        self.run = lifecycle.advance(self.run, status, now, reason, detail, **changes)
+        self._state.mark(self)
+
+    def begin_attempt(self, now: Instant) -> None:
+        self._before_attempt = self.run
+        self.run = lifecycle.begin_attempt(self.run, now)
+        self._state.mark(self)
+
+    def undo_attempt(self) -> None:
+        """The attempt was neither written nor started: as if it had not begun."""
+        self.run = self._before_attempt
+
+    def process_started(self, message: RunStarted) -> None:
+        self.run = lifecycle.change_attempt(
+            self.run, process=message.process, start_time=message.start_time, log=message.log
+        )
+        self._state.mark(self, durable=False)
+
+    def close_attempt(self, outcome: Outcome, result: ProcessResult) -> None:
+        """The attempt has ended; `to` must follow."""
+        self.tail = result.tail
+        self.run = lifecycle.close_attempt(self.run, outcome, result)
+
+    def drop_attempt(self, now: Instant, reason: Reason, detail: str) -> None:
+        """The attempt is written but its process will not be started; `to` must follow."""
+        self.run = lifecycle.change_attempt(
+            self.run, status=Status.CANCELLED, reason=reason.value, detail=detail, end_time=now
+        )
+
+    def cancel(self, reason: Reason) -> None:
+        """Remember why its process is stopped; the first reason counts."""
+        self.cancelled_for = self.cancelled_for or reason
+
+    def allow_no_retry(self) -> None:
+        """Its task was removed: the run ends with its current attempt."""
+        self.run = self.run._replace(max_attempts=self.run.attempt)
+
+    def set_timer(self, timer: Optional[Timer]) -> None:
+        self.timer = timer
+
+
+class TaskState:
+    """A task, its active runs and its next due time."""
+
+    __slots__ = ("active", "event", "index", "known_until", "next_due", "record", "schedules", "task", "zone")
+
+    def __init__(self, task: Task, record: TaskRecord) -> None:
+        self.task = task
+        self.record = record
+        self.index = 0  # position in the config: of two tasks due at the same time, the first one starts first
+        self.schedules: Sequence[Schedule] = ()
+        self.zone: tzinfo = timezone.utc
+        self.active: list[ActiveRun] = []
+        self.known_until: Instant = 0  # `evaluated_until` before the clock fell back to long ago
+        self.next_due: Optional[int] = None
+        self.event: Optional[Timer] = None  # the timer of `next_due`
+
+    def configure(self, task: Task, index: int) -> None:
+        self.task = task
+        self.index = index
+
+    def set_schedule(self, schedules: Sequence[Schedule], zone: tzinfo) -> None:
+        self.schedules = schedules
+        self.zone = zone
+
+    def set_due(self, due: Optional[int], event: Optional[Timer] = None) -> None:
+        self.next_due = due
+        self.event = event
+
+    def set_record(self, record: TaskRecord) -> None:
+        """Without writing it; see `State.save_record`."""
+        self.record = record
+
+    def keep_known(self) -> None:
+        """The clock shows long ago: remember what was evaluated by the right time."""
+        self.known_until = max(self.known_until, self.record.evaluated_until)
+
+    def first(self, status: Status, reason: Optional[str] = None) -> Optional[ActiveRun]:
+        """Its oldest active run in this status."""
+        for active in self.active:
+            if active.run.status is status and reason in (None, active.run.reason):
+                return active
+        return None
+
+
+class State:
+    """What the engine knows. `runs` holds active runs by id, from their first commit to their last."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config  # in force
+        self.tasks: dict[str, TaskState] = {}
+        self.dependents: dict[str, list[Task]] = {}  # for each task those that depend on it
+        self.runs: dict[int, ActiveRun] = {}
+        self.running: set[ActiveRun] = set()  # with a process, or about to get one
+        self.starting: list[ActiveRun] = []  # their process is started once their row is on disk
+        self.external: dict[str, dict[int, TaskExecution]] = {}  # unfinished runs of `exec`, by task and id
+        self.tokens: set[Token] = set()
+        self.accepting = True  # False: due times wait, because nothing can be written or the engine stops
+        self.stopping = False  # nothing new starts
+        self.stop_requests = 0
+        self.changed: set[str] = set()  # tasks that the snapshot does not show in their current state
+        self.urgent = False  # unsaved values must be on disk before anything follows from them
+        self._unsaved: dict[PendingRun, None] = {}  # a set in the order of the changes
+        self._records: dict[str, TaskRecord] = {}
+        self._tokens_put: set[Token] = set()
+        self._tokens_taken: set[Token] = set()
+        self._deliveries: dict[int, Delivery] = {}
+
+    # ------------------------------------------------------------------------------------------------------- switches
+
+    def replace_config(self, config: Config) -> dict[str, TaskState]:
+        """Take over a config without its tasks. Returns the tasks of the previous one."""
+        previous, self.tasks = self.tasks, {}
+        self.config = config
+        self.dependents = policy.dependents_of(config.tasks)
+        return previous
+
+    def accept(self, accepting: bool) -> None:
+        """Evaluate due times, unless the engine stops; or let them wait."""
+        self.accepting = accepting and not self.stopping
+
+    def stop(self) -> None:
+        self.stop_requests += 1
+        self.stopping = True
+        self.accepting = False
+
+    def require_commit(self) -> None:
+        """The coming commit must not be put off."""
+        self.urgent = True
+
+    def set_external(self, runs: dict[str, dict[int, TaskExecution]]) -> None:
+        self.external = runs
+
+    def take_changed(self) -> set[str]:
+        changed, self.changed = self.changed, set()
+        return changed
+
+    def take_starting(self) -> list[ActiveRun]:
+        starting, self.starting = self.starting, []
+        return starting
+
+    # ---------------------------------------------------------------------------------------------------------- slots
+
+    def own_slots_in_use(self, task_state: TaskState) -> int:
+        """How many of the task's `task_max_instances` runs of this engine hold."""
+        return sum(
+            active.run.status in (Status.RUNNING, Status.RETRYING)
+            or (active.run.status is Status.QUEUED and active.run.reason == Reason.MAX_RUNNING.value)
+            for active in task_state.active
+        )
+
+    def slots_in_use(self, task_state: TaskState) -> int:
+        """The same with the runs of `exec`."""
+        return self.own_slots_in_use(task_state) + len(self.external.get(task_state.task.task_id, ()))
+
+    def over_limit(self, task_state: TaskState) -> bool:
+        """More slots are in use than the task has: an `exec` began beside the engine, or their number was lowered."""
+        return self.slots_in_use(task_state) > task_state.task.task_max_instances
+
+    @property
+    def has_free_process(self) -> bool:
+        """One more process may run, by `max_running`."""
+        return len(self.running) < self.config.settings.max_running and not self.stopping
+
+    # ------------------------------------------------------------------------------------------------- unsaved values
+
+    def add(self, active: ActiveRun) -> None:
+        active.task_state.active.append(active)
+
+    def mark(self, pending: PendingRun, durable: bool = True) -> None:
+        """It is to be written by the next commit. durable: at once, and to survive a power cut."""
+        self.changed.add(pending.run.task_id)
+        self._unsaved[pending] = None
+        self.urgent |= durable
+
+    def save_row(self, run: TaskExecution) -> None:
+        """Write a run that has ended and that no process belonged to."""
+        self.mark(PendingRun(run))
+
+    def discard(self, active: ActiveRun) -> None:
+        """Forget a run whose row could not be written."""
+        self._unsaved.pop(active, None)
+        self.running.discard(active)
+        self.starting = [other for other in self.starting if other is not active]
+        if active in active.task_state.active:
+            active.task_state.active.remove(active)
+
+    def discard_due_time(self, task_id: str, due: int) -> Optional[ActiveRun]:
+        """Forget the unsaved run of a due time for which another process has written the row. Returns an active one."""
+        for pending in self._unsaved:
+            if not pending.run.run_id and (pending.run.task_id, pending.run.scheduled_time) == (task_id, due):
+                if isinstance(pending, ActiveRun):
+                    self.discard(pending)
+                    return pending
+                del self._unsaved[pending]
+                return None
+        return None
+
+    def unsaved_due_times(self) -> list[tuple[str, int]]:
+        """(task_id, due time) of the runs that have no row yet."""
+        fresh = [pending.run for pending in self._unsaved if not pending.run.run_id]
+        return [(run.task_id, run.scheduled_time) for run in fresh if run.scheduled_time is not None]
+
+    def save_record(self, record: TaskRecord) -> None:
+        self.changed.add(record.task_id)
+        if record.task_id in self.tasks:
+            self.tasks[record.task_id].set_record(record)
+        self._records[record.task_id] = record
+        self.urgent = True
+
+    def save_delivery(self, delivery: Delivery) -> None:
+        self._deliveries[delivery.delivery_id] = delivery
+        self.urgent = True
+
+    def put_token(self, token: Token) -> None:
+        self.tokens.add(token)
+        self._tokens_put.add(token)
+        self._tokens_taken.discard(token)
+        self.urgent = True
+
+    def take_tokens(self, tokens: Sequence[Token]) -> None:
+        for token in tokens:
+            self.tokens.discard(token)
+            self._tokens_put.discard(token)
+            self._tokens_taken.add(token)
+        self.urgent = True
+
+    def merge_tokens(self, stored: set[Token]) -> set[Token]:
+        """Take over the tokens of the database, below those that are not written yet. Returns the new ones."""
+        merged = (stored | self._tokens_put) - self._tokens_taken
+        new = merged - self.tokens
+        self.tokens = merged
+        return new
+
+    @property
+    def clean(self) -> bool:
+        """Everything is on disk."""
+        return not (self._unsaved or self._records or self._tokens_put or self._tokens_taken or self._deliveries)
+
+    def unsaved(self) -> Batch:
+        """All that is to be written. Runs are in the order of their first change since the last commit."""
+        pending = self._unsaved
+        return Batch(
+            runs=[one.run for one in pending],
+            records=list(self._records.values()),
+            tokens_put=sorted(self._tokens_put),
+            tokens_taken=sorted(self._tokens_taken),
+            tails={one.run.run_id: one.tail for one in pending if one.tail is not None},
+            deliveries=list(self._deliveries.values()),
+            durable=self.urgent,
+        )
+
+    def saved(self, run_ids: Sequence[int]) -> list[TaskExecution]:
+        """The batch is on disk, its runs have these ids. Returns the runs whose status the engine's log lacks."""
+        pending, self._unsaved = self._unsaved, {}
+        self._records, self._tokens_put, self._tokens_taken, self._deliveries = {}, set(), set(), {}
+        self.urgent = False
+        to_log = []
+        for one, run_id in zip(pending, run_ids):
+            if one.written(run_id):
+                to_log.append(one.run)
+            if one.run.status.ended:
+                self.runs.pop(run_id, None)
+            elif isinstance(one, ActiveRun):
+                self.runs[run_id] = one
+        return to_log
+
+    def mark_all(self) -> None:
+        """The database is another one: write everything."""
+        for task_state in self.tasks.values():
+            self.save_record(task_state.record)
+        for active in self.runs.values():
+            self.mark(active)
+        self._tokens_put |= self.tokens
+
+
+class EngineProblem(NamedTuple):
+    """Something that is wrong now."""
+
+    text: Text
+    since: Instant
+
+
+class Problems:
+    """What is wrong now, by key, for the log, the page, the metrics and `status`. `current` is replaced, never
+    changed."""
+
+    def __init__(self, clock: Clock, log: logging.Logger) -> None:
+        self.current: dict[str, EngineProblem] = {}
+        self._clock = clock
+        self._log = log
+        self._logged: set[str] = set()
+
+    def report(self, key: str, problem: Optional[Text], level: int = logging.ERROR) -> None:
+        """`problem` is wrong from now on, or None: nothing about `key` is wrong. Costs nothing if that is known.
+
+        A new or changed text is logged once, with this level, and its end once. NOTSET: neither is logged.
+        """
+        known = self.current.get(key)
+        if problem is None:
+            if known is not None:
+                self.current = {other: one for other, one in self.current.items() if other != key}
+                if key in self._logged:
+                    self._logged.discard(key)
+                    seconds = self._clock.wall() - known.since
+                    over = Text("engine.resolved", seconds=f"{seconds:.0f}", problem=known.text)
+                    self._log.warning("%s", catalogue.render(over))
+        elif known is None or known.text != problem:
+            since = self._clock.wall() if known is None else known.since
+            self.current = {**self.current, key: EngineProblem(problem, since)}
+            if level:
+                self._logged.add(key)
+                self._log.log(level, "%s", catalogue.render(problem))

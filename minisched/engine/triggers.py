@@ -1,0 +1,371 @@
+"""When each task is due next, and a row for every due time that has passed: a run, or a record of why there is none."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, NamedTuple, Optional
+
+from minisched import policy
+from minisched.engine.state import TaskState
+from minisched.engine.timers import Timers
+from minisched.model import Reason, Status, StoreError, TaskRecord, Trigger
+from minisched.timetable import (
+    count_fires,
+    jitter_offset,
+    latest_fires,
+    load_zone,
+    next_of,
+    parse_schedule,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from datetime import tzinfo
+
+    from minisched.engine.dispatcher import Dispatcher
+    from minisched.engine.persistence import Persistence
+    from minisched.engine.state import State
+    from minisched.model import Clock, Config, Instant, Task
+    from minisched.store import Store
+    from minisched.timetable import Schedule
+
+REBOOT = "@reboot"
+CLOCK_SANE_SINCE = (
+    1_735_689_600  # 2025-01-01Z; a clock that shows less has not been set since the machine was switched on
+)
+DAY_S = 86_400
+
+
+class ConfigDiff(NamedTuple):
+    """What a new config changed. Unchanged tasks keep their state."""
+
+    added: list[TaskState]
+    changed: list[TaskState]
+    removed: list[TaskState]
+
+
+class Triggers:
+    """Owns the timers of due times and the `evaluated_until` of every task: up to it every due time has its row."""
+
+    def __init__(
+        self,
+        state: State,
+        dispatcher: Dispatcher,
+        persistence: Persistence,
+        ledger: Store,
+        clock: Clock,
+        boot_id: str,
+    ) -> None:
+        self.state = state
+        self.dispatcher = dispatcher
+        self.persistence = persistence
+        self.ledger = ledger
+        self.clock = clock
+        self.boot_id = boot_id
+        self.timers = Timers(clock.wall)
+        self._overdue: dict[str, None] = {}  # tasks whose due times wait until they are accepted
+        self._removed: dict[str, TaskState] = {}  # removed from the config, but with a process that is still running
+        self._fire = self.fire  # bound once, not once for each timer
+
+    # --------------------------------------------------------------------------------------------------------- config
+
+    def apply(self, config: Config, records: Mapping[str, TaskRecord], now: Instant) -> ConfigDiff:
+        """Take over a config as a diff. `begin` must follow for the tasks that were added or changed.
+
+        records: what the database knows, for tasks that are new to this engine.
+        """
+        for task_state in self.state.tasks.values():
+            after = config.tasks.get(task_state.task.task_id)
+            if after is None or schedule_hash(after) != task_state.record.schedule_hash:
+                self.close(task_state, now)
+        previous = self.state.replace_config(config)
+        diff = ConfigDiff([], [], [])
+        for index, task in enumerate(config.tasks.values()):
+            found = previous.pop(task.task_id, None)
+            if found is None:
+                found = self._removed.pop(task.task_id, None)
+                if found is None:
+                    found = TaskState(task, records.get(task.task_id) or TaskRecord(task.task_id))
+                diff.added.append(found)
+            elif found.task != task:
+                found.set_due(None)
+                diff.changed.append(found)
+            found.configure(task, index)
+            self.state.tasks[task.task_id] = found
+        _set_schedules([*diff.added, *diff.changed])
+        # A task that was removed and comes back counts from then.
+        for record in [*records.values(), *(task_state.record for task_state in previous.values())]:
+            if record.task_id not in self.state.tasks and record.schedule_hash:
+                self.state.save_record(record._replace(schedule_hash=""))
+        for task_state in previous.values():
+            diff.removed.append(task_state)
+            task_state.set_due(None)
+            self.dispatcher.cancel_unstarted(task_state, now, "the task was removed from the config")
+            task_state.set_record(task_state.record._replace(schedule_hash=""))
+            for active in task_state.active:
+                active.allow_no_retry()
+            self._removed[task_state.task.task_id] = task_state
+        self._removed = {task_id: one for task_id, one in self._removed.items() if one.active}
+        self.restart_timers()
+        stale = [token for token in self.state.tokens if not self._is_dependency(*token)]
+        if stale:
+            self.state.take_tokens(stale)
+        return diff
+
+    def begin(self, diff: ConfigDiff, now: Instant, starting: bool) -> None:
+        """Put added and changed tasks to work. Each continues at its `evaluated_until`, or now if its schedule is new
+        or changed, or if the clock was set back behind it.
+
+        starting: the engine has just started, so due times that passed were downtime, and `@reboot` may be due.
+        """
+        for task_state in sorted([*diff.added, *diff.changed], key=lambda one: one.index):
+            task, record = task_state.task, task_state.record
+            key = schedule_hash(task)
+            reboot = task.enabled and any(text.strip().lower() == REBOOT for text in task.task_schedule)
+            # Where the system has no boot id (macOS), each start of the engine counts as one.
+            reboot_due = starting and reboot and (not self.boot_id or record.boot_id != self.boot_id)
+            if key != record.schedule_hash:
+                record = record._replace(schedule_hash=key, evaluated_until=now)
+            if reboot:
+                record = record._replace(boot_id=self.boot_id)
+            if record != task_state.record:
+                self.state.save_record(record)
+            if record.evaluated_until > now:
+                self._turn_back([task_state], now)
+            if not task.enabled:
+                self.dispatcher.cancel_unstarted(task_state, now, "the task was disabled")
+                continue
+            if reboot_due:
+                self.dispatcher.open(task_state, Trigger.REBOOT, None, now)
+            due = self._next_due(task_state)
+            if due is not None and due <= now:
+                self.evaluate(task_state, now, downtime=starting)
+                due = self._next_due(task_state)
+            self._set_timer(task_state, due)
+            for active in task_state.active:
+                if active.run.status is Status.WAITING:
+                    self.dispatcher.set_dependency_timeout(active, now)  # the timeout may have changed
+            if task.task_dependencies or task_state.first(Status.WAITING):
+                self.dispatcher.token_arrived(task_state, now)
+            if task_state.active:
+                self.dispatcher.slot_freed(task_state, now)  # it may have more slots now
+
+    def _is_dependency(self, task_id: str, other: str) -> bool:
+        task_state = self.state.tasks.get(task_id)
+        return task_state is not None and task_state.task.enabled and other in task_state.task.task_dependencies
+
+    # --------------------------------------------------------------------------------------------------------- timers
+
+    def _next_due(self, task_state: TaskState, after: Optional[Instant] = None) -> Optional[int]:
+        """The first due time after `after`, by default after `evaluated_until`."""
+        if not task_state.task.enabled or not task_state.schedules:
+            return None
+        since = task_state.record.evaluated_until if after is None else after
+        return next_of(task_state.schedules, since, task_state.zone)
+
+    def _set_timer(self, task_state: TaskState, due: Optional[int]) -> None:
+        """For a task without a timer."""
+        event = None
+        if due is not None:
+            event = self.timers.at(self.start_time(task_state, due), self._fire, task_state, order=task_state.index)
+        task_state.set_due(due, event)
+
+    def restart_timers(self) -> None:
+        """Make a new scheduler of the due times as they are: to cancel thousands of events takes `sched` seconds."""
+        self.timers = Timers(self.clock.wall)
+        for task_state in self.state.tasks.values():
+            self._set_timer(task_state, task_state.next_due)
+
+    def start_time(self, task_state: TaskState, due: int) -> float:
+        """The due time with the task's jitter."""
+        task = task_state.task
+        return due + jitter_offset(task.task_id, due, task.task_jitter) if task.task_jitter else due
+
+    def fire(self, task_state: TaskState) -> None:
+        """A due time has come, unless the clock was set back a moment ago."""
+        due = task_state.next_due
+        now = self.clock.wall()
+        task_state.set_due(None)  # its event is gone
+        if due is None:
+            return
+        if self.start_time(task_state, due) > now:
+            self._set_timer(task_state, due)
+            return
+        if self._clock_was_set(task_state, now):
+            self.evaluate(task_state, now, downtime=False)
+            self._set_timer(task_state, self._next_due(task_state))
+            return
+        next_due = self._next_due(task_state, due)
+        alone = next_due is None or next_due > now
+        # Before anything else, as an event whose action raises is gone.
+        self._set_timer(task_state, next_due if alone else self._next_due(task_state, now))
+        if self.state.accepting and alone and task_state.task.task_id not in self._overdue:
+            self._evaluate_window(task_state, policy.MissedWindow([due], 1, due), now, downtime=False)
+            return
+        self.evaluate(task_state, now, downtime=False)
+        next_due = self._next_due(task_state)
+        if (
+            self.state.accepting and next_due != task_state.next_due
+        ):  # `task_jitter` delays the start of one that passed
+            if task_state.event is not None:
+                self.timers.cancel(task_state.event)
+            self._set_timer(task_state, next_due)
+
+    def catch_up(self, now: Instant) -> None:
+        """Due times are accepted again: evaluate those that had to wait."""
+        overdue, self._overdue = self._overdue, {}
+        for task_id in overdue:
+            task_state = self.state.tasks.get(task_id)
+            if task_state is not None:
+                self.evaluate(task_state, now, downtime=False)
+                task_state.set_due(self._next_due(task_state))
+        if overdue:
+            self.restart_timers()
+
+    def set_back(self, now: Instant) -> None:
+        """The wall clock was set back: compute the due times that lie in the future again."""
+        self._turn_back([one for one in self.state.tasks.values() if one.record.evaluated_until > now], now)
+        for task_state in self.state.tasks.values():
+            if task_state.event is not None:
+                task_state.set_due(self._next_due(task_state))
+        self.restart_timers()
+
+    # ------------------------------------------------------------------------------------------------------ due times
+
+    def evaluate(self, task_state: TaskState, now: Instant, downtime: bool) -> None:
+        """Give every due time after `evaluated_until` up to now its row."""
+        if not task_state.schedules or not task_state.task.enabled:
+            return
+        if not self.state.accepting:
+            self._overdue[task_state.task.task_id] = None
+            return
+        self._clock_was_set(task_state, now)
+        window = self._window(task_state, now, started=True)
+        if window is not None:
+            self._evaluate_window(task_state, window, now, downtime)
+
+    def _evaluate_window(
+        self, task_state: TaskState, window: policy.MissedWindow, now: Instant, downtime: bool
+    ) -> None:
+        task = task_state.task
+        try:
+            known = self.ledger.due_times(task.task_id, window.first, window.newest[-1])
+        except StoreError as error:
+            self._overdue[task.task_id] = None  # `evaluated_until` stays, so the next attempt sees the same due times
+            self.persistence.failed(error)
+            return
+        self._mark(task_state, window.newest[-1], now)
+        left = _without(window, known) if known else window
+        if left is None:
+            return
+        plan = policy.catch_up(left, task.task_misfire, task.task_misfire_grace, now - task.task_jitter, downtime)
+        rows = [self.dispatcher.missed(task_state, missed, now) for missed in plan.missed]
+        for item in plan.runs:
+            self.dispatcher.due(task_state, item, now)
+        if rows and not plan.runs:
+            self.dispatcher.release_dependents(rows[-1], now)  # once, not once for each missed due time
+
+    def close(self, task_state: TaskState, now: Instant) -> None:
+        """The schedule changes or goes. Due times of it that have no row yet, because `task_jitter` delays their start
+        or nothing can be written, are missed: nothing would evaluate them any more."""
+        self._overdue.pop(task_state.task.task_id, None)
+        if not task_state.schedules or not task_state.task.enabled:
+            return
+        self._clock_was_set(task_state, now)
+        window: Optional[policy.MissedWindow] = self._window(task_state, now, started=False)
+        if window is None:
+            return
+        try:
+            known = self.ledger.due_times(task_state.task.task_id, window.first, window.newest[-1])
+        except StoreError:
+            known = set()  # the commit finds out which due times have a row
+        self._mark(task_state, now, now)
+        window = _without(window, known)
+        if window is not None:
+            missed = policy.missed_ranges(window, 0, Reason.LATE)
+            rows = [self.dispatcher.missed(task_state, one, now) for one in missed]
+            self.dispatcher.release_dependents(rows[-1], now)
+
+    def _window(self, task_state: TaskState, now: Instant, started: bool) -> Optional[policy.MissedWindow]:
+        """The due times after `evaluated_until` up to now. started: only those whose start, with jitter, has come."""
+        since, schedules, zone = task_state.record.evaluated_until, task_state.schedules, task_state.zone
+        first = next_of(schedules, since, zone)
+        if first is None or first > now:
+            return None
+        second = next_of(schedules, first, zone)
+        if second is None or second > now:
+            newest, total = [first], 1  # the usual case; counting takes five times as long
+        else:
+            total = count_fires(schedules, since, now, zone)
+            newest = latest_fires(schedules, since, now, zone, policy.CATCHUP_MAX + 1)
+        while started and newest and self.start_time(task_state, newest[-1]) > now:
+            newest.pop()
+            total -= 1
+        return policy.MissedWindow(newest, total, first) if newest else None
+
+    # --------------------------------------------------------------------------------------------------------- clocks
+
+    def _mark(self, task_state: TaskState, evaluated_until: Instant, now: Instant) -> None:
+        """Continue at `evaluated_until`. A clock that shows long ago is wrong: what is evaluated by it is not written,
+        so that the due times since the real last one are found once the time is known."""
+        record = task_state.record._replace(evaluated_until=evaluated_until)
+        if now >= CLOCK_SANE_SINCE:
+            self.state.save_record(record)
+        else:
+            task_state.keep_known()
+            task_state.set_record(record)
+
+    def _clock_was_set(self, task_state: TaskState, now: Instant) -> bool:
+        """The clock came from long ago to the present: continue at what was evaluated before, or now."""
+        if not task_state.record.evaluated_until < CLOCK_SANE_SINCE <= now:
+            return False
+        until = task_state.known_until if task_state.known_until >= CLOCK_SANE_SINCE else now
+        self.state.save_record(task_state.record._replace(evaluated_until=until))
+        return True
+
+    def _turn_back(self, task_states: Collection[TaskState], now: Instant) -> None:
+        """Continue now, because `evaluated_until` lies in the future: the clock was set back.
+
+        Due times that have a row are found in the database and do not run twice; up to the latest due time whose row
+        retention has deleted, nothing is evaluated. If that lies more than a day ahead, the clock was wrong before.
+        """
+        if not task_states:
+            return
+        try:
+            records: Optional[dict[str, TaskRecord]] = self.ledger.records()
+        except StoreError:
+            records = None  # then nothing is evaluated up to `evaluated_until`
+        for task_state in task_states:
+            task_id, purged_until = task_state.task.task_id, task_state.record.evaluated_until
+            if records is not None:
+                purged_until = records[task_id].purged_until if task_id in records else 0
+            self._mark(task_state, max(now, purged_until) if purged_until <= now + DAY_S else now, now)
+
+
+def schedule_hash(task: Task) -> str:
+    """Identifies what the due times of a task follow from; "" if it is never due."""
+    if not task.enabled or not task.task_schedule:
+        return ""
+    return sys.intern("\n".join((task.task_timezone, *task.task_schedule)))  # many tasks have the same
+
+
+def _set_schedules(task_states: Iterable[TaskState]) -> None:
+    zones: dict[str, tzinfo] = {}
+    parsed: dict[tuple[str, ...], tuple[Schedule, ...]] = {}  # tasks with equal texts share the parsed schedules
+    for task_state in task_states:
+        task = task_state.task
+        if task.task_timezone not in zones:
+            zones[task.task_timezone] = load_zone(task.task_timezone)
+        if task.task_schedule not in parsed:
+            timed = [text for text in task.task_schedule if text.strip().lower() != REBOOT]
+            parsed[task.task_schedule] = tuple(parse_schedule(text) for text in timed)
+        task_state.set_schedule(parsed[task.task_schedule], zones[task.task_timezone])
+
+
+def _without(window: policy.MissedWindow, known: Collection[int]) -> Optional[policy.MissedWindow]:
+    """The window without due times that have a row: the clock was set back over them."""
+    newest = [due for due in window.newest if due not in known]
+    if not newest:
+        return None
+    first = newest[0] if window.first in known else window.first
+    return policy.MissedWindow(newest, max(window.total - len(known), len(newest)), first)

@@ -1,0 +1,217 @@
+"""Decisions about runs: admission, the end of a process, retries, dependencies, missed due times.
+
+Pure functions: values in, a decision out. Time and chance are arguments.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple, Optional
+
+from minisched.model import Misfire, Outcome, Overlap, Reason, Status, TaskExecution, Trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from minisched.model import Instant, ProcessResult, Retry, Task
+
+CATCHUP_MAX = 1000  # due times of one task that a catch-up may start
+MISSED_ROWS_MAX = 100  # a window with more missed due times than this gets one row with a count
+PUNCTUAL_S = 1.0  # a due time this late is on time: the longest nap of the loop while a due time is near
+STALL_S = 60.0  # after a delay up to this (a slow disk) the newest due time is still started by its schedule
+
+
+# ---------------------------------------------------------------------------------------------------------- admission
+
+
+class Admission(Enum):
+    """What to do with a run that is ready."""
+
+    START = "start"
+    QUEUE_CAPACITY = "queue until one of max_running is free"
+    QUEUE_OVERLAP = "queue until a run of the task has ended"
+    SKIP_OVERLAP = "skip: an earlier run is still running"
+    SKIP_QUEUE_FULL = "skip: another run is queued already"
+    REPLACE = "cancel the others, queue until their processes have exited"
+
+
+def admit(
+    task: Task, slots_in_use: int, queued: int, running: int, max_running: int, must_queue: bool = False
+) -> Admission:
+    """Whether a run of `task` may start now.
+
+    slots_in_use: unfinished runs of the task that hold one of its `task_max_instances`: running, retrying, or queued
+    for the engine's `max_running`. queued: runs of the task that are queued for any reason. running: processes of all
+    tasks. must_queue: with `task_misfire` `all`, a catch-up run is queued instead of skipped.
+    """
+    if slots_in_use < task.task_max_instances:
+        return Admission.START if running < max_running else Admission.QUEUE_CAPACITY
+    if must_queue:
+        return Admission.QUEUE_OVERLAP
+    if task.task_overlap is Overlap.REPLACE:
+        return Admission.REPLACE
+    if task.task_overlap is Overlap.QUEUE:
+        return Admission.SKIP_QUEUE_FULL if queued else Admission.QUEUE_OVERLAP
+    return Admission.SKIP_OVERLAP
+
+
+# ------------------------------------------------------------------------------------------------- the end of a process
+
+
+def classify(result: ProcessResult, cancelled_for: Optional[Reason] = None) -> Outcome:
+    """What an attempt's end means: 0 success, 1 business failure, anything else technical.
+
+    A cancelled process has not succeeded, whatever its exit code; a timeout is a technical failure.
+    """
+    if result.timed_out:
+        how = "killed" if result.killed else "ended"
+        return Outcome(Status.TECHNICAL_FAILURE, Reason.TIMEOUT, f"{how} after {result.duration:.1f} s")
+    if result.cancelled and cancelled_for is not None:
+        return Outcome(Status.CANCELLED, cancelled_for, "")
+    if result.spawn_error is not None:
+        return Outcome(Status.TECHNICAL_FAILURE, Reason.SPAWN, result.spawn_error)
+    if result.signal is not None:
+        return Outcome(Status.TECHNICAL_FAILURE, Reason.SIGNAL, f"ended by signal {result.signal}")
+    if result.exit_code == 0:
+        return Outcome(Status.SUCCESS, None, "")
+    status = Status.BUSINESS_FAILURE if result.exit_code == 1 else Status.TECHNICAL_FAILURE
+    return Outcome(status, Reason.EXIT_CODE, f"exit code {result.exit_code}")
+
+
+def retry_delay(retry: Retry, attempt: int, draw: float) -> float:
+    """Seconds from the end of the failed `attempt` (1, 2, ...) to the next: exponential, capped, then jittered.
+
+    draw: a random number in [0, 1); the delay varies by the share `jitter` to both sides and stays below `max_delay`.
+    """
+    try:
+        delay = retry.delay * retry.backoff ** (attempt - 1)
+    except OverflowError:
+        delay = retry.max_delay
+    delay = min(delay, retry.max_delay)
+    return min(delay * (1 + retry.jitter * (2 * draw - 1)), retry.max_delay)
+
+
+# ------------------------------------------------------------------------------------------------------- dependencies
+
+
+def unmet_dependencies(task: Task, tokens: Collection[tuple[str, str]]) -> tuple[str, ...]:
+    """The dependencies without a token, in the config's order."""
+    return tuple(name for name in task.task_dependencies if (task.task_id, name) not in tokens)
+
+
+def dependents_of(tasks: Mapping[str, Task]) -> dict[str, list[Task]]:
+    """For each task the tasks that depend on it, in the config's order."""
+    result: dict[str, list[Task]] = {}
+    for task in tasks.values():
+        for name in task.task_dependencies:
+            result.setdefault(name, []).append(task)
+    return result
+
+
+class Effects(NamedTuple):
+    """What the end of a run means for the tasks that depend on it, directly or through others."""
+
+    tokens: list[tuple[str, str]]  # (dependent, the task that succeeded)
+    skipped: list[TaskExecution]  # `upstream_failed`, each dependent after what it depends on
+
+
+# Skipped in favour of another run of the same task: that run's end decides what happens to the dependents.
+_IN_FAVOUR_OF_ANOTHER = {Reason.OVERLAP.value, Reason.QUEUE_FULL.value, Reason.SUPERSEDED.value, Reason.REPLACED.value}
+
+
+def effects(run: TaskExecution, dependents: Mapping[str, Sequence[Task]], now: Instant) -> Effects:
+    """What follows from the end of `run`.
+
+    A success gives each enabled dependent a token. Any other end skips the enabled dependents that have no schedule,
+    and in turn theirs, each once, with its nearest cause; dependents with a schedule keep waiting. A run that was
+    skipped in favour of another run of its task has no effect.
+    """
+    result = Effects([], [])
+    ended = [run]
+    skipped_ids: set[str] = set()  # a task may depend on the cause in several ways
+    for cause in ended:  # the list grows in the loop
+        if cause.status is not Status.SUCCESS and cause.reason in _IN_FAVOUR_OF_ANOTHER:
+            continue
+        for dependent in dependents.get(cause.task_id, ()):
+            if not dependent.enabled:
+                continue
+            if cause.status is Status.SUCCESS:
+                result.tokens.append((dependent.task_id, cause.task_id))
+            elif not dependent.task_schedule and dependent.task_id not in skipped_ids:
+                skipped_ids.add(dependent.task_id)
+                why = f" / {cause.reason}" if cause.reason else ""
+                skipped = TaskExecution(
+                    dependent.task_id,
+                    Trigger.DEPENDENCY,
+                    Status.SKIPPED,
+                    created_time=now,
+                    end_time=now,
+                    reason=Reason.UPSTREAM_FAILED.value,
+                    detail=f"{cause.task_id} ended as {cause.status}{why}",
+                    max_attempts=dependent.task_retry.max_attempts,
+                )
+                result.skipped.append(skipped)
+                ended.append(skipped)
+    return result
+
+
+# -------------------------------------------------------------------------------------------------- misfire, catch-up
+
+
+class MissedWindow(NamedTuple):
+    """Due times of one task that have passed and have no row yet.
+
+    newest: the latest of them, oldest first: all, or at least CATCHUP_MAX + 1. total: their number. first: the oldest.
+    """
+
+    newest: Sequence[int]
+    total: int
+    first: int
+
+
+class DueRun(NamedTuple):
+    due: int
+    trigger: Trigger
+
+
+class MissedRange(NamedTuple):
+    first: int
+    last: int
+    due_times: int
+    reason: Reason
+
+
+class CatchUp(NamedTuple):
+    runs: list[DueRun]  # oldest first
+    missed: list[MissedRange]  # oldest first
+
+
+def catch_up(window: MissedWindow, misfire: Misfire, grace_s: float, now: Instant, downtime: bool) -> CatchUp:
+    """Which of the due times that passed still run, and which are missed.
+
+    downtime: the engine was not running when they passed. Else it was late, the machine slept, or its clock was set
+    forward: then the newest due time is started by its schedule if the delay is at most STALL_S.
+    """
+    on_time = [] if downtime else [due for due in window.newest if now - due <= PUNCTUAL_S]
+    if not on_time and not downtime and now - window.newest[-1] <= min(STALL_S, grace_s):
+        on_time = [window.newest[-1]]
+    older = window.newest[: len(window.newest) - len(on_time)]
+    late = [due for due in older if now - due <= grace_s][-CATCHUP_MAX:]
+    if misfire is Misfire.SKIP or (misfire is Misfire.LATEST and on_time):
+        late = []
+    elif misfire is Misfire.LATEST:
+        late = late[-1:]
+    runs = [DueRun(due, Trigger.CATCHUP) for due in late] + [DueRun(due, Trigger.SCHEDULE) for due in on_time]
+    # What runs is always the newest part, so the missed due times are one block at the old end.
+    return CatchUp(runs, missed_ranges(window, len(runs), Reason.DOWNTIME if downtime else Reason.LATE))
+
+
+def missed_ranges(window: MissedWindow, running: int, reason: Reason) -> list[MissedRange]:
+    """The rows for all due times of the window but the newest `running`: one each, or one range if they are many."""
+    count = window.total - running
+    lost = window.newest[: len(window.newest) - running]
+    if not count:
+        return []
+    if count > len(lost) or count > MISSED_ROWS_MAX:
+        return [MissedRange(window.first, lost[-1], count, reason)]
+    return [MissedRange(due, due, 1, reason) for due in lost]
