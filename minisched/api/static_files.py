@@ -6,16 +6,20 @@ is read when it is first requested, and kept compressed.
 The first load has to be small, and each request costs a connection. So comments and indentation are not served, and
 `core/app.js` is served with all modules that it imports, which are the ones of the first view, in one file. Views that
 are opened later import from the same modules: a module that is part of that file is served as a re-export of it.
+
+The texts of the engine come from `minisched.catalogue`: a module is generated from each of its areas.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import zlib
 from functools import cache
 from typing import Any, NamedTuple, Optional, Union
 
+from minisched import catalogue
 from minisched.api.message import Request, Response
 from minisched.api.routes import OPEN, Match, NotAllowed, Route
 
@@ -28,6 +32,7 @@ TYPES = {
 INDEX = "index.html"
 ENTRY = "core/app.js"  # the module that index.html loads
 _FOLDER = os.path.join(os.path.dirname(__file__), "static")
+_CATALOGUE = os.path.dirname(catalogue.__file__)
 
 _PLACE = Match(Route("GET", "", "", "The page and its files.", (), access=OPEN), {})
 _NO_PLACE = NotAllowed("GET, HEAD")
@@ -45,25 +50,31 @@ class File(NamedTuple):
     etag: str  # weak, since it stands for the compressed and the plain file
 
 
-def _listed() -> list[str]:
-    """The files of the page, such as "core/app.js"; of the folder, or of the zip file that the package is in."""
-    if os.path.isdir(_FOLDER):
-        paths = [os.path.join(folder, name) for folder, _, names in os.walk(_FOLDER) for name in names]
+def _listed(root: str) -> list[str]:
+    """The files below a folder of the package, such as "core/app.js". The package may be in a zip file."""
+    if os.path.isdir(root):
+        paths = [os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names]
     else:
         from zipfile import ZipFile
 
         archive = _loader().archive
         with ZipFile(archive) as file:
             paths = [os.path.join(archive, name) for name in file.namelist()]
-    names = [os.path.relpath(path, _FOLDER) for path in paths if path.startswith(_FOLDER + os.sep)]
-    return sorted(name for name in names if os.path.splitext(name)[1] in TYPES)
+    return sorted(os.path.relpath(path, root) for path in paths if path.startswith(root + os.sep))
 
 
 def _loader() -> Any:
     return globals()["__loader__"]
 
 
-NAMES = {"/" if name == INDEX else f"/{name}": name for name in _listed()}  # by the path of the request
+FILES = [name for name in _listed(_FOLDER) if os.path.splitext(name)[1] in TYPES]
+# The generated modules, with the area of the catalogue. The page has no text of the command line.
+GENERATED = {
+    f"i18n/catalogue/{name[:-3]}.js": name[:-3]
+    for name in _listed(_CATALOGUE)
+    if name.endswith(".py") and name not in ("__init__.py", "cli.py")
+}
+NAMES = {"/" if name == INDEX else f"/{name}": name for name in (*FILES, *GENERATED)}  # by the path of the request
 
 
 def find(method: str, path: str) -> Optional[Union[Match, NotAllowed]]:
@@ -131,8 +142,14 @@ def entry_modules() -> tuple[str, ...]:
     return tuple(found)
 
 
+def generated(name: str) -> str:
+    """A module of GENERATED: the templates of an area, by code."""
+    texts = json.dumps(catalogue.table(GENERATED[name]), ensure_ascii=False, separators=(",", ":"))
+    return f"export const TEXTS = {texts};\n"
+
+
 def _source(name: str) -> str:
-    return _INDENT.sub("", _COMMENT.sub("", _read(name).decode()))
+    return generated(name) if name in GENERATED else _INDENT.sub("", _COMMENT.sub("", _read(name).decode()))
 
 
 def _read(name: str) -> bytes:

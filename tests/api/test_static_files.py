@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import gzip
+import json
 import re
 import subprocess
 import sys
@@ -12,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from minisched import catalogue
 from minisched.api import static_files
 from minisched.api.message import Request, Response
 from support.programs import ROOT, environment
 
 STATIC = ROOT / "minisched" / "api" / "static"
-SCRIPTS = sorted(path for path in static_files.NAMES if path.endswith(".js"))
+SCRIPTS = sorted(name for name in static_files.FILES if name.endswith(".js"))
 TOP_LEVEL = re.compile(r"^(?:export )?(?:async )?(?:function\*?|const|let|class) (\w+)", re.MULTILINE)
 ALL_PACKED_MAX = 130_000  # bytes
 
@@ -29,7 +31,7 @@ def get(path: str, **headers: str) -> tuple[Response, dict[str, str]]:
 
 def test_every_file_of_the_folder_is_listed_and_installed() -> None:
     there = {path for path in STATIC.rglob("*") if path.is_file()}
-    assert {STATIC / name for name in static_files.NAMES.values()} == there
+    assert {STATIC / name for name in static_files.FILES} == there
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     patterns = setup["options.package_data"]["minisched.api"].split(", ")
@@ -66,6 +68,7 @@ def test_the_modules_of_the_first_view_are_one_file_and_others_import_from_it() 
     assert len(modules) > 10
     assert not re.search(r"^import ", static_files.content(static_files.ENTRY).decode(), re.MULTILINE)
     names = [name for module in modules for name in TOP_LEVEL.findall(source(module))]
+    names.append("TEXTS")
     assert len(names) == len(set(names)), sorted(name for name in set(names) if names.count(name) > 1)
     for module in modules[:-1]:
         found = re.fullmatch(r'export \* from "(.+)";\n', static_files.content(module).decode())
@@ -73,12 +76,11 @@ def test_the_modules_of_the_first_view_are_one_file_and_others_import_from_it() 
 
 
 def source(name: str) -> str:
-    return (STATIC / name).read_text(encoding="utf-8")
+    return "" if name in static_files.GENERATED else (STATIC / name).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("path", SCRIPTS)
-def test_a_script_is_written_so_that_comments_and_imports_can_be_left_out(path: str) -> None:
-    name = static_files.NAMES[path]
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_is_written_so_that_comments_and_imports_can_be_left_out(name: str) -> None:
     for line in source(name).splitlines():
         assert line.replace('"`"', "").count("`") % 2 == 0, line  # no text goes over several lines
         if re.match(r"import\b|.*\bimport\(", line):
@@ -86,7 +88,14 @@ def test_a_script_is_written_so_that_comments_and_imports_can_be_left_out(path: 
     served = static_files.content(name).decode()
     assert not re.search(r"^\s*(?://|/?\*)", served, re.MULTILINE)
     for other in re.findall(r'(?:from |import\()"(.+?)"', source(name)):
-        assert (STATIC / name).parent.joinpath(other).is_file(), other
+        path = (STATIC / name).parent.joinpath(other).resolve().relative_to(STATIC)
+        assert path.as_posix() in static_files.NAMES.values(), other
+
+
+@pytest.mark.parametrize("name", static_files.GENERATED)
+def test_the_catalogue_is_served_as_modules(name: str) -> None:
+    texts = json.loads(static_files.generated(name).removeprefix("export const TEXTS = ").removesuffix(";\n"))
+    assert {code: tuple(pair) for code, pair in texts.items()} == catalogue.table(static_files.GENERATED[name])
 
 
 def test_dynamic_imports_of_the_first_view_mean_the_same_from_its_one_file() -> None:

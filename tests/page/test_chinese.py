@@ -6,11 +6,16 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
+from minisched import catalogue
+from minisched.model import Text
 from support.page import Engine, OpenPage, act, card, choose, dialog, engine, expect, field, problem, view
 
+SAMPLES = json.loads((Path(__file__).parents[1] / "support" / "text_samples.json").read_text(encoding="utf-8"))
 ENGLISH = re.compile(r"\b(?:is|expected|found|unknown|line|column|the|of|an?)\b")
 
 
@@ -143,3 +148,38 @@ def test_details_follow_the_switch_of_the_language(one: Engine, open_page: OpenP
     expect(outbox).to_contain_text("无法连接服务器：Connection refused")
     page.locator("button.language").click()
     expect(outbox).to_contain_text("the server cannot be reached: Connection refused")
+
+
+FILLED = """async ([samples, language]) => {
+  const { filled } = await import('/i18n/engine_text.js');
+  await (await import('/i18n/i18n.js')).setLang(language);
+  return samples.map(([template, values]) => filled(template, values));
+}"""
+RENDERED = """async ([texts, language]) => {
+  const { engineText, loadTexts } = await import('/i18n/engine_text.js');
+  await (await import('/i18n/i18n.js')).setLang(language);
+  await loadTexts(texts);
+  return texts.map(engineText);
+}"""
+
+
+def test_the_page_fills_templates_by_the_rules_of_the_catalogue(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    expect(card(page, "first")).to_be_visible()
+    for i, language in enumerate(("en", "zh")):
+        assert page.evaluate(FILLED, [SAMPLES, language]) == [sample[2 + i] for sample in SAMPLES]
+
+
+def test_the_page_renders_the_texts_of_all_areas_like_the_command_line(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    expect(card(page, "first")).to_be_visible()
+    values = {"n": 2, "seconds": 2.25, "tasks": ["a", "b"], "why": {"code": "notify.timeout"}, "text": "{n}"}
+    texts = [{"code": code, **values} for area in set(catalogue.AREAS) - {"cli"} for code in codes(area)]
+    texts += [{"code": "of_a_newer_version"}, {"code": "text", "text": texts[0]}]
+    for language in ("en", "zh"):
+        expected = [catalogue.render(Text.from_json(text), language) for text in texts]
+        assert page.evaluate(RENDERED, [texts, language]) == expected
+
+
+def codes(area: str) -> list[str]:
+    return sorted(catalogue.table(area)) if find_spec(f"minisched.catalogue.{area}") else []

@@ -2,6 +2,7 @@
  * Keeps the store up to date: by server-sent events; by polling where a proxy or the engine's limit of listeners
  * prevents these; and with a full reload after the connection was lost.
  */
+import { loadTexts } from "../i18n/engine_text.js";
 import { ApiError, call, stream, token } from "./api.js";
 import { setServerTime } from "./format.js";
 import { store } from "./store.js";
@@ -20,6 +21,8 @@ let generation = 0;
 let epoch = null;
 // The ETag of the task list in the store.
 let tasksTag = null;
+// The latest status, which is shown when the texts of its problems are loaded.
+let latestStatus = null;
 
 /** Start, or start again with another token. */
 export function connect() {
@@ -34,7 +37,7 @@ export function disconnect() {
   tasksTag = null;
   store.replace([], true);
   store.loaded = false;
-  store.status = null;
+  store.status = latestStatus = null;
   store.setLink("connecting");
 }
 
@@ -148,7 +151,8 @@ async function loadTasks(mine, newEpoch) {
 
 function takeStatus(status) {
   if (status.server_time) setServerTime(status.server_time);
-  store.setStatus(status);
+  latestStatus = status;
+  loadTexts(status.problems).then(() => latestStatus === status && store.setStatus(status));
 }
 
 /**

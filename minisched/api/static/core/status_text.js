@@ -1,7 +1,8 @@
 /** The status of a task or a run, and the reason for it, as text. */
 import { fmtAgo, fmtSpan, now } from "./format.js";
 import { visible } from "./dom.js";
-import { has, t, translated } from "../i18n/i18n.js";
+import { engineText } from "../i18n/engine_text.js";
+import { has, t } from "../i18n/i18n.js";
 
 export const FAILURES = new Set(["business_failure", "technical_failure"]);
 export const UNFINISHED = new Set(["running", "retrying", "queued", "waiting"]);
@@ -33,7 +34,7 @@ export function reasonText(run) {
   if (status === "missed" && run.missed_count > 1) text = t("with_note", { text, note: t("missed_many", { n: run.missed_count }) });
   const killed = reason === "interrupted" && LEFT_OVER.exec(run.detail);
   if (killed) text = t("with_note", { text, note: t("left_killed", { n: killed[1] }) });
-  if (run.detail && (WITH_DETAIL.has(reason) || !has(key))) text = t("with_detail", { text, detail: visible(translated(run.detail)) });
+  if (run.detail && (WITH_DETAIL.has(reason) || !has(key))) text = t("with_detail", { text, detail: visible(engineText(run.detail)) });
   return text;
 }
 
@@ -83,8 +84,8 @@ const HANGING_S = 15;
 
 /** A standing problem in the page's language. */
 function problemText(problem) {
-  const n = problem.about === "notifications" && Number.parseInt(problem.message, 10);
-  return { ...problem, message: n ? t("messages_failed_today", { n }) : translated(problem.message) };
+  const n = problem.about === "notifications" && typeof problem.message === "string" && Number.parseInt(problem.message, 10);
+  return { ...problem, message: n ? t("messages_failed_today", { n }) : engineText(problem.message) };
 }
 
 /** The standing problems of the engine, without those of the config that the config panel lists: [{about, message}]. */

@@ -123,7 +123,7 @@ function section(key, open, slots) {
   };
 }
 
-/** The labels of a path: "Rules 1 · Channels 2 · Address". */
+/** The labels of a path: "Notification rules 1 · Channels 2 · URL". */
 function nameOf(path) {
   const parts = [];
   for (const part of segments(path)) {

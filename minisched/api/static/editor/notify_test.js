@@ -2,7 +2,8 @@
 import { call } from "../core/api.js";
 import { button, h, icon, visible } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
-import { t, translated } from "../i18n/i18n.js";
+import { engineText, loadTexts } from "../i18n/engine_text.js";
+import { t } from "../i18n/i18n.js";
 import { same } from "./values.js";
 
 // The engine waits up to 35 s for the channels.
@@ -34,6 +35,7 @@ export function notifyTest(taskId, rule, saved) {
     results.replaceChildren(h("p", { class: "muted", text: t("tr_sending") }));
     try {
       const { data } = await call("POST", `/tasks/${taskId}/notify-test`, { rule: name }, { timeout: TIMEOUT_MS });
+      await loadTexts(data.results);
       results.replaceChildren(h("ul", {}, data.results.map(resultRow)));
     } catch (error) {
       results.replaceChildren(h("p", { class: "ed-trouble", text: errorText(error) }));
@@ -56,7 +58,7 @@ function resultRow({ channel, channel_type: type, state, error, answer }) {
       "div",
       {},
       h("p", {}, h("strong", { text: t("with_detail", { text: `${channel + 1}. ${t(`ob_type_${type}`)}`, detail: t(good ? "tr_sent" : "tr_not_sent") }) })),
-      error && h("p", { class: "small", text: visible(translated(error)) }),
+      error && h("p", { class: "small", text: visible(engineText(error)) }),
       answer && h("p", { class: "muted small" }, t("ob_said"), " ", h("q", { text: visible(answer) })),
     ),
   );

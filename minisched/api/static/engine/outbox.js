@@ -4,7 +4,8 @@ import { confirm, notice } from "../core/dialog.js";
 import { button, h, iconButton, setText, statusMark, visible } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
 import { fmtAgo, fmtTime } from "../core/format.js";
-import { t, translated } from "../i18n/i18n.js";
+import { engineText, loadTexts } from "../i18n/engine_text.js";
+import { t } from "../i18n/i18n.js";
 import { actions } from "../tasks/actions.js";
 
 const PAGE_SIZE = 10;
@@ -36,6 +37,7 @@ export function outbox(store) {
     const filter = choice.value ? `&state=${choice.value}` : "";
     try {
       const { data } = await call("GET", `/notifications?page=${page}&page_size=${PAGE_SIZE}${filter}`);
+      await loadTexts(data.items);
       if (mine !== asked) return;
       if (!data.items.length && page > 1) {
         page = 1;
@@ -100,7 +102,7 @@ export function outbox(store) {
       h("td", { class: "ob-time nowrap number", text: fmtTime(one.created_time) }),
       h("td", { class: "ob-task" }, run, h("p", { class: "muted small" }, visible(one.rule), one.event === "recovery" && ` · ${t("ob_recovery")}`)),
       h("td", { class: "ob-channel", text: t(`ob_type_${one.channel_type}`) }),
-      h("td", { class: "ob-state" }, statusMark(STATUS_OF_STATE[one.state], t(`ob_state_${one.state}`)), one.error && h("p", { class: "small", text: visible(translated(one.error)) }), one.answer && h("p", { class: "muted small" }, t("ob_said"), " ", h("q", { text: visible(one.answer) }))),
+      h("td", { class: "ob-state" }, statusMark(STATUS_OF_STATE[one.state], t(`ob_state_${one.state}`)), one.error && h("p", { class: "small", text: visible(engineText(one.error)) }), one.answer && h("p", { class: "muted small" }, t("ob_said"), " ", h("q", { text: visible(one.answer) }))),
       h("td", { class: "ob-tries number", "data-label": t("with_detail", { text: t("ob_tries"), detail: "" }), text: String(one.attempts) }),
       nextCell(one),
       h("td", { class: "ob-act" }, again),

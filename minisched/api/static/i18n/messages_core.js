@@ -14,7 +14,7 @@ export const CORE_MESSAGES = {
   status_cancelled: ["Cancelled", "已取消"],
   status_disabled: ["Disabled", "已停用"],
 
-  // ---- reasons: <status>_<reason>, as the SPEC pairs them ----
+  // ---- reasons: why_<status>_<reason> ----
   why_waiting: ["waiting for {tasks}", "正在等待 {tasks} 成功"],
   why_queued_overlap: ["the previous run has not ended", "上一次运行尚未结束"],
   why_queued_max_running: ["the limit of running processes (max_running) is reached", "运行中的进程数已达上限（max_running）"],

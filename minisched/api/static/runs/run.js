@@ -4,7 +4,8 @@ import { clear, h, icon, setText, statusMark, visible, visibleText } from "../co
 import { errorText } from "../core/error_text.js";
 import { fmtDuration, fmtSpan, fmtTime, now } from "../core/format.js";
 import { UNFINISHED, reasonText, signalName } from "../core/status_text.js";
-import { t, translated } from "../i18n/i18n.js";
+import { engineText } from "../i18n/engine_text.js";
+import { t } from "../i18n/i18n.js";
 
 const TICK_MS = 1000;
 // If the output is scrolled so close to its end, it is followed.
@@ -148,7 +149,7 @@ function missedSpan(run) {
 
 function factList(run) {
   const reason = reasonText(run);
-  const more = run.detail && !REDUNDANT.test(run.detail) ? visible(translated(run.detail)) : "";
+  const more = run.detail && !REDUNDANT.test(run.detail) ? visible(engineText(run.detail)) : "";
   const detail = reason.includes(more) ? "" : more;
   const facts = [
     ["status", h("div", {}, statusMark(run.status), reason && h("p", { text: reason }), detail && h("p", { class: "muted small", text: detail }))],
