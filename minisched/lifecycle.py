@@ -61,6 +61,7 @@ def change_attempt(run: TaskExecution, **changes: Any) -> TaskExecution:
 
 def close_attempt(run: TaskExecution, outcome: Outcome, result: ProcessResult) -> TaskExecution:
     """The run with its latest attempt ended: what is known of the process, and what it means."""
+    attempt = run.attempts[-1]
     return change_attempt(
         run,
         status=outcome.status,
@@ -73,5 +74,7 @@ def close_attempt(run: TaskExecution, outcome: Outcome, result: ProcessResult) -
         leftover_processes=result.leftover_processes,
         output_cut=result.output_cut,
         log_lost=result.log_lost,
-        log=result.log or run.attempts[-1].log,
+        log=result.log or attempt.log,
+        process=attempt.process or result.process,
+        start_time=result.start_time or attempt.start_time,
     )

@@ -15,8 +15,7 @@ from minisched.cli.view import View, task_named
 from minisched.config.secrets import base_environment
 from minisched.engine import make_spec
 from minisched.engine.log_lines import lost_output_line, no_messages_line, status_line
-from minisched.executor import TaskExecutor, is_alive, prepare_process, process_identity
-from minisched.executor.procfs import marked_processes
+from minisched.executor import TaskExecutor, is_alive, marked_processes, prepare_process, process_identity
 from minisched.home import read_lock
 from minisched.model import (
     EXIT_NO,

@@ -199,7 +199,7 @@ def build(
 
 
 def _use_log_settings(logs: TaskLogs, config: Config) -> None:
-    logs.settings, logs.zone = config.settings.log, load_zone(config.settings.timezone)
+    logs.configure(config.settings.log, load_zone(config.settings.timezone))
 
 
 def _reap(executor: TaskExecutor) -> tuple[str, ...]:

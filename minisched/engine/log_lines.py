@@ -21,7 +21,11 @@ def log_status(log: logging.Logger, run: TaskExecution) -> None:
     if run.status is Status.RUNNING:
         return  # logged with its pid once there is a process
     level = logging.WARNING if run.status in _WARN or run.status is Status.RETRYING else logging.INFO
-    log.log(level, "%s", status_line(run))
+    line = status_line(run)
+    process = run.attempts[-1].process if run.attempts else None
+    if process and not process.start_ticks:  # it ended too soon for a line with its pid
+        line += f", pid {process.pid}, by {run.trigger}"
+    log.log(level, "%s", line)
     if run.attempts and run.attempts[-1].log_lost and (run.status.ended or run.status is Status.RETRYING):
         log.warning("%s", lost_output_line(run))
 

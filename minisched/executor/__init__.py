@@ -1,18 +1,16 @@
-"""One child process per attempt: spawn, capture, deadline, kill; and what was left behind by a crash."""
+"""Child processes: one for each attempt at a run, and what a crash leaves of them."""
 
-from minisched.executor.executor import Logs, TaskExecutor
-from minisched.executor.procfs import is_alive, kill_leftover, prepare_process, process_identity
-from minisched.executor.supervisor import BLOCK, DRAIN_S, TICK_S, Sink
+from minisched.executor.executor import TaskExecutor, prepare_process
+from minisched.executor.process import BoundedResult, run_bounded
+from minisched.executor.procfs import is_alive, kill_leftover, marked_processes, process_identity
 
 __all__ = [
-    "BLOCK",
-    "DRAIN_S",
-    "TICK_S",
-    "Logs",
-    "Sink",
+    "BoundedResult",
     "TaskExecutor",
     "is_alive",
     "kill_leftover",
+    "marked_processes",
     "prepare_process",
     "process_identity",
+    "run_bounded",
 ]

@@ -1,100 +1,131 @@
-"""Runs in threads of their own, and what the engine may ask about them."""
+"""The executor that the engine and `exec` use: attempts in a thread for all of them, or one in the calling thread."""
 
 from __future__ import annotations
 
-import logging
+import errno
 import os
-import threading
+import signal
 import time
-from collections.abc import Collection
-from queue import Empty, SimpleQueue
-from typing import Callable, Optional, Protocol
+from typing import Callable, Optional
 
-from minisched.executor.procfs import all_processes
-from minisched.executor.supervisor import Attempt, Echo, Sink
+from minisched.executor.process import Process
+from minisched.executor.procfs import ProcessTable
+from minisched.executor.supervisor import Echo, Logs, Supervisor
 from minisched.model import Message, ProcessResult, ProcessSpec, RunFinished, RunStarted
+from minisched.osutil import start_thread
 
-STACK_BYTES = 256 * 1024  # of a run's thread, in place of 8 MB of address space; musl gives 128 KiB
-LINGER_S = 1.0  # a thread whose run is over waits so long for another: to start one costs as much as half a spawn
-ORPHAN_AGE_S = 0.5  # a zombie seen for so long is not one that a Popen of ours is about to reap
+MALLOC_KEPT = 512 * 1024  # bytes; glibc keeps up to twice as many that are free
+ORPHAN_AGE_S = 0.5  # a zombie seen for so long is not one that a spawn in this program is about to reap
 
 
-class Logs(Protocol):
-    def open_run(self, path: str, run_id: int, attempt: int) -> Sink: ...
+def prepare_process() -> None:
+    """Undo what a parent may have set for this process. To be called first in a program that starts tasks.
+
+    With SIGCHLD ignored the kernel reaps children itself, and every task would seem to exit with 0. Tasks inherit
+    blocked and ignored signals (`nohup`, a shell's `&`): an ignored one gets a handler that does nothing, which an exec
+    resets to the default.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:  # Popen restores these two
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+    # Free one large piece of memory: glibc then serves pieces up to that size from the heap, and no longer returns each
+    # to the system at once (mallopt(3), M_MMAP_THRESHOLD). Else each block of a flood costs 44 page faults, half of the
+    # speed.
+    bytes(MALLOC_KEPT)
 
 
 class TaskExecutor:
-    """Starts attempts and says how they ended, through `post`, from the attempt's own thread (`SimpleQueue.put` is
-    meant). The log's sinks come from `logs`; `wall` is the clock of start and end times."""
+    """`model.Executor` on real processes. `post` gets the messages, in the thread "processes" (`SimpleQueue.put` is
+    meant); `logs` opens the logs, in the thread that runs the attempt; `wall` is the clock of start and end times."""
 
     def __init__(self, post: Callable[[Message], object], logs: Logs, wall: Callable[[], float] = time.time) -> None:
         self._post = post
         self._logs = logs
         self._wall = wall
-        self._attempts: dict[int, Attempt] = {}  # by run id; each operation on it is atomic
-        self._waiting: list[SimpleQueue[Attempt]] = []  # of threads without a run; each operation on it is atomic
+        self._supervisor: Optional[Supervisor] = None  # made, with its thread, by the first `start`
+        self._foreground: Optional[Supervisor] = None  # of `execute_task`
         self._zombies: dict[int, float] = {}  # pid -> monotonic time when first seen
+
+    def start(self, spec: ProcessSpec, at: Optional[float] = None) -> None:
+        """As `Executor.start`."""
+        try:
+            if self._supervisor is None:
+                supervisor = Supervisor(self._post, self._logs, self._wall)
+                try:
+                    start_thread(supervisor.run_forever, "processes")
+                except OSError:
+                    supervisor.close()
+                    raise
+                self._supervisor = supervisor
+        except OSError as error:  # the next start tries again
+            self._post(RunFinished(spec.run_id, spec.attempt, self._unstarted(error)))
+        else:
+            self._supervisor.start(spec, at)
 
     def execute_task(
         self,
-        launch: ProcessSpec,
+        spec: ProcessSpec,
         echo: Optional[Echo] = None,
         started: Callable[[RunStarted], object] = lambda message: None,
     ) -> ProcessResult:
-        """Run one attempt to its end in this thread; `cancel` works meanwhile, from a signal handler too. `echo` gets
-        (stream, block) as they were read. Posts nothing; `started` is called when there is a process. Never raises
-        but for what `started` raises and what interrupts the thread; then the process is killed."""
-        attempt = self._attempts[launch.run_id] = Attempt(launch)
-        try:
-            return self._run(attempt, echo, started)
-        finally:
-            self._attempts.pop(launch.run_id, None)
+        """Run one attempt in the calling thread, which needs no further one; `cancel` works meanwhile, from a signal
+        handler too. `echo` gets (stream, block) as they were read, `started` is called as RunStarted would be posted.
+        Posts nothing. Raises only what `started` and `echo` raise, or a signal handler: then the process is killed."""
+        results: list[ProcessResult] = []
 
-    def start(self, launch: ProcessSpec) -> None:
-        """As `Executor.start`: one thread, one RunStarted if there is a process, always one RunFinished."""
-        attempt = self._attempts[launch.run_id] = Attempt(launch)
+        def post(message: Message) -> None:
+            if isinstance(message, RunStarted):
+                started(message)
+            elif isinstance(message, RunFinished):
+                results.append(message.completion)
+
         try:
-            self._waiting.pop().put(attempt)
-            return
-        except IndexError:  # none: all have a run, or have just gone
-            pass
-        thread = threading.Thread(target=self._serve, args=(attempt,), name=f"run-{launch.run_id}", daemon=True)
-        stack_bytes = threading.stack_size(STACK_BYTES)
+            supervisor = self._foreground = Supervisor(post, self._logs, self._wall)
+        except OSError as error:
+            return self._unstarted(error)
         try:
-            thread.start()
-        except RuntimeError as error:  # "can't start new thread"
-            self._attempts.pop(launch.run_id, None)
-            completion = ProcessResult(self._wall(), 0.0, spawn_error=f"no thread for it: {error}")
-            self._post(RunFinished(launch.run_id, launch.attempt, completion))
+            supervisor.start(spec, echo=echo)
+            while not results:
+                supervisor.turn()
+            return results[0]
         finally:
-            threading.stack_size(stack_bytes)
+            self._foreground = None
+            supervisor.close()
 
     def cancel(self, run_id: int, grace_s: Optional[float] = None) -> None:
         """As `Executor.cancel`."""
-        attempt = self._attempts.get(run_id)
-        if attempt:
-            attempt.cancel(grace_s)
+        for supervisor in (self._supervisor, self._foreground):
+            if supervisor:
+                supervisor.cancel(run_id, grace_s)
 
     def live(self) -> tuple[int, ...]:
         """The ids of the runs that have not ended."""
-        return tuple(self._attempts)
+        return tuple(
+            run_id for supervisor in (self._supervisor, self._foreground) if supervisor for run_id in supervisor.live()
+        )
 
-    def reap_orphans(self, spare: Collection[int] = ()) -> int:
-        """Reap the zombies of processes that this process did not start; returns how many. For an engine that is PID 1,
-        called now and then: what tasks leave behind ends as its child.
+    def close(self) -> None:
+        """End the thread; runs that have not ended are killed and post nothing."""
+        if self._supervisor:
+            self._supervisor.order(self._supervisor.stop)
+            self._supervisor = None
 
-        Never by waitpid(-1), which would take the status of a run's own process. Spared are the processes of runs,
-        `spare`, those of this process' own session (helpers), and any zombie younger than ORPHAN_AGE_S."""
-        now, own = time.monotonic(), os.getpid()
-        children = {attempt.child.pid for attempt in tuple(self._attempts.values()) if attempt.child}
-        session = os.getsid(0)
+    def reap_orphans(self) -> int:
+        """Reap the zombies of processes that this program did not start; returns their number. For an engine that is
+        PID 1, from time to time: what tasks leave behind becomes its child.
+
+        Never by waitpid(-1), which would take the exit status of a run. Spared are the processes of runs and of
+        `run_bounded`, all of the session of this program, and zombies younger than ORPHAN_AGE_S.
+        """
+        now, own, session = time.monotonic(), os.getpid(), os.getsid(0)
         zombies = {
-            found.pid
-            for found in all_processes()
-            if found.parent == own and found.state == "Z" and found.session != session
+            process.pid
+            for process in ProcessTable().processes
+            if process.parent == own and process.state == "Z" and process.session != session
         }
-        zombies -= children.union(spare)
-        self._zombies = {pid: self._zombies.get(pid, now) for pid in zombies}
+        self._zombies = {pid: self._zombies.get(pid, now) for pid in zombies - Process.unreaped}
         reaped = 0
         for pid, seen in self._zombies.items():
             if now - seen >= ORPHAN_AGE_S:
@@ -104,39 +135,6 @@ class TaskExecutor:
                     pass
         return reaped
 
-    def _serve(self, attempt: Attempt) -> None:
-        """A thread: its run, then others for as long as one comes within LINGER_S."""
-        orders: SimpleQueue[Attempt] = SimpleQueue()
-        while True:
-            threading.current_thread().name = f"run-{attempt.launch.run_id}"
-            self._work(attempt, orders)
-            threading.current_thread().name = "run-none"
-            try:
-                attempt = orders.get(timeout=LINGER_S)
-            except Empty:
-                try:
-                    self._waiting.remove(orders)
-                    return
-                except ValueError:  # `start` was faster: the order is on its way
-                    attempt = orders.get()
-
-    def _work(self, attempt: Attempt, orders: SimpleQueue[Attempt]) -> None:
-        launch = attempt.launch
-        completion = ProcessResult(self._wall(), 0.0, spawn_error="internal error")
-        try:
-            completion = self._run(attempt, None, self._post)
-        except Exception as error:
-            logging.getLogger("minisched").exception(f"run {launch.run_id} of {launch.task_id}: internal error")
-            completion = ProcessResult(self._wall(), 0.0, spawn_error=f"internal error: {error!r}")
-        finally:
-            self._attempts.pop(launch.run_id, None)
-            self._waiting.append(orders)  # before the engine hears of it, which may start the next one at once
-            self._post(RunFinished(launch.run_id, launch.attempt, completion))
-
-    def _run(self, attempt: Attempt, echo: Optional[Echo], started: Callable[[RunStarted], object]) -> ProcessResult:
-        launch = attempt.launch
-        sink = self._logs.open_run(launch.log, launch.run_id, launch.attempt)
-        try:
-            return attempt.run(sink, self._wall, started, echo)
-        finally:
-            sink.close()
+    def _unstarted(self, error: OSError) -> ProcessResult:
+        what = "no thread for it" if error.errno == errno.EAGAIN else "no descriptor left to start it"
+        return ProcessResult(self._wall(), 0.0, spawn_error=f"{what}: {error.strerror}")

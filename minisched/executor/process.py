@@ -1,89 +1,127 @@
-"""From a `ProcessSpec` to a running process, or to words that say why there is none."""
+"""One child process: made ready, spawned, stopped, killed, reaped; and `run_bounded`, all of that in one call."""
 
 from __future__ import annotations
 
 import errno
+import math
 import os
 import pwd
 import resource
+import selectors
 import shlex
+import signal
 import subprocess
-from typing import Optional
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Optional
 
+from minisched.executor.procfs import ProcessTable
 from minisched.model import Limits, ProcessSpec
 
 SHELL = "/bin/sh"
+BLOCK = 64 * 1024  # bytes read at once, the capacity of a pipe: more memory gives no more speed
+TICK_S = 0.1  # between two looks at what no descriptor announces: an exit without pidfd, the end of a stopped group
+DRAIN_S = 1.0  # how long output is still read after the exit, while a process left behind holds the pipe
+WAIT_MAX_S = 3600.0  # of one wait: poll(2) takes milliseconds in 31 bits
 
 
 class SpawnError(Exception):
     """The program could not be started; the text names what failed, for people."""
 
 
-def spawn(launch: ProcessSpec) -> subprocess.Popen[bytes]:
-    """Start the process: own session and group, stdin /dev/null, stdout and stderr pipes, no other descriptor.
+# ------------------------------------------------------------------------------------------------------------- spawn
+
+
+def prepare(spec: ProcessSpec) -> dict[str, Any]:
+    """The arguments of `spawn` for an attempt. Everything is encoded as UTF-8, whatever the locale of this process is.
     Raises SpawnError."""
     try:
-        user, group, groups, env = _user(launch)
-        return subprocess.Popen(
-            _argv(launch, env.get("PATH", os.defpath)),
-            bufsize=0,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=launch.cwd,
-            env=env,
-            start_new_session=True,
-            user=user,
-            group=group,
-            extra_groups=groups,
-        )
+        identity, env = _user(spec)
+        return {
+            "args": [_encode(word) for word in _argv(spec, env.get("PATH", os.defpath))],
+            "cwd": _encode(spec.cwd),
+            "env": {_encode(name): _encode(value) for name, value in env.items()},
+            **identity,
+        }
     except SpawnError:
         raise
-    # Popen raises OSError, but also ValueError (NUL), UnicodeEncodeError (surrogates), IndexError (no words),
-    # RuntimeError (threads), MemoryError: whatever it is, it is this run's failure and no more.
     except Exception as error:
-        raise SpawnError(_explain(error, launch)) from error
+        raise SpawnError(explain(error, spec)) from error
 
 
-def command_text(launch: ProcessSpec) -> str:
+def spawn(
+    args: Sequence[Any],
+    cwd: Any,
+    env: Mapping[Any, Any],
+    stdin: int = subprocess.DEVNULL,
+    stderr: int = subprocess.PIPE,
+    **identity: Any,
+) -> subprocess.Popen[bytes]:
+    """Start a process in its own session and group, with pipes for its output and no other descriptor of this process.
+
+    Raises what Popen raises: OSError, but also ValueError (NUL), UnicodeEncodeError, IndexError (no words),
+    RuntimeError, MemoryError. Whatever it is, it concerns this one process: catch Exception.
+    """
+    return subprocess.Popen(
+        args,
+        bufsize=0,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        cwd=cwd,
+        env=env,
+        start_new_session=True,
+        **identity,
+    )
+
+
+def command_text(spec: ProcessSpec) -> str:
     """The command as a person would type it."""
-    return launch.task_exec if isinstance(launch.task_exec, str) else shlex.join(launch.task_exec)
+    return spec.task_exec if isinstance(spec.task_exec, str) else shlex.join(spec.task_exec)
 
 
-def _user(launch: ProcessSpec) -> tuple[Optional[int], Optional[int], Optional[list[int]], dict[str, str]]:
-    """uid, gid, groups and environment. As another user HOME, USER and LOGNAME are that user's."""
-    env = dict(launch.env)
-    if launch.user is None:
-        return None, None, None, env
+def _encode(text: str) -> bytes:
+    # surrogateescape: a variable of the engine's environment that is not UTF-8 is passed on unchanged.
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _user(spec: ProcessSpec) -> tuple[dict[str, Any], Mapping[str, str]]:
+    """Popen's `user`, `group` and `extra_groups`, and the environment: HOME, USER and LOGNAME of that user."""
+    if spec.user is None:
+        return {}, spec.env
     try:
-        entry = pwd.getpwnam(launch.user)
+        entry = pwd.getpwnam(spec.user)
     except KeyError:
-        raise SpawnError(f"task_user {launch.user}: there is no such user") from None
-    env.update(HOME=entry.pw_dir, USER=entry.pw_name, LOGNAME=entry.pw_name)
+        raise SpawnError(f"task_user {spec.user}: there is no such user") from None
+    env = {**spec.env, "HOME": entry.pw_dir, "USER": entry.pw_name, "LOGNAME": entry.pw_name}
     if os.geteuid() == entry.pw_uid != 0:
-        return None, None, None, env
+        return {}, env
     if os.geteuid() != 0:
-        raise SpawnError(f"task_user {launch.user}: only root can run a task as another user")
-    return entry.pw_uid, entry.pw_gid, os.getgrouplist(launch.user, entry.pw_gid), env
+        raise SpawnError(f"task_user {spec.user}: only root can run a task as another user")
+    groups = os.getgrouplist(spec.user, entry.pw_gid)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": groups}, env
 
 
-def _argv(launch: ProcessSpec, search_path: str) -> list[str]:
-    """The words to execute. Limits and niceness are set by a shell that then becomes the program: preexec_fn is unsafe
-    beside threads and makes a spawn five times as slow, and setting them from here is too late for what the program
-    has started by then. `task_nice` is absolute, as in systemd, `nice -n` adds to the engine's own. What may not be
-    made nicer runs as it is, with nice's warning in the log."""
-    argv = [SHELL, "-c", launch.task_exec] if isinstance(launch.task_exec, str) else list(launch.task_exec)
+def _argv(spec: ProcessSpec, search_path: str) -> list[str]:
+    """The words to execute.
+
+    Limits and niceness are set by a shell that then becomes the program. `preexec_fn` is unsafe beside threads and
+    makes a spawn five times as slow; setting them from here could come after the program has started processes.
+    `task_nice` is absolute, as in systemd, while `nice -n` adds to the engine's own. A program that may not be made
+    nicer runs as it is, with nice's warning in its log.
+    """
+    argv = [SHELL, "-c", spec.task_exec] if isinstance(spec.task_exec, str) else list(spec.task_exec)
     words = ["exec"]
-    if launch.nice is not None:
-        words += ["nice", "-n", str(launch.nice - os.getpriority(os.PRIO_PROCESS, 0))]
-    steps = [*_ulimits(launch.limits), " ".join((*words, '"$@"'))]
+    if spec.nice is not None:
+        words += ["nice", "-n", str(spec.nice - os.getpriority(os.PRIO_PROCESS, 0))]
+    steps = [*_limit_steps(spec.limits), " ".join((*words, '"$@"'))]
     if steps == ['exec "$@"']:
         return argv
-    _check_program(argv[0], launch.cwd, search_path)  # else the shell's 127 would pass for the program's own
+    _check_program(argv[0], spec.cwd, search_path)  # else the shell's 127 would pass for an exit code of the program
     return [SHELL, "-c", " && ".join(steps), SHELL, *argv]
 
 
-def _ulimits(limits: Optional[Limits]) -> list[str]:
+def _limit_steps(limits: Optional[Limits]) -> list[str]:
     if limits is None:
         return []
     steps = []
@@ -103,9 +141,9 @@ def _ulimits(limits: Optional[Limits]) -> list[str]:
 
 
 def _cpu_steps(seconds: int, hard: int) -> list[str]:
-    """The soft limit, at which comes XCPU, a second before the hard one, at which comes KILL: else it is KILL alone,
-    which no program can answer and which looks like any other. hard: the one that holds; no soft one stands over it at
-    any moment."""
+    """The soft limit, which sends XCPU, one second below the hard one, which sends KILL. With both at the same value
+    only KILL would come: no program can handle it, and it looks like any other KILL. `hard`: the hard limit in force;
+    the order of the steps keeps every soft limit at or below it."""
     steps = [f"ulimit -S -t {seconds}", f"ulimit -H -t {seconds + 1}"]
     if hard == resource.RLIM_INFINITY or seconds < hard:
         return steps
@@ -124,14 +162,14 @@ def _check_program(program: str, cwd: str, search_path: str) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), program)
 
 
-def _explain(error: Exception, launch: ProcessSpec) -> str:
-    """What failed, the system's words for it, and what to look at."""
-    program = SHELL if isinstance(launch.task_exec, str) else launch.task_exec[0] if launch.task_exec else ""
+def explain(error: Exception, spec: ProcessSpec) -> str:
+    """Why the program was not started: what failed, the system's words for it, and what to check."""
+    program = SHELL if isinstance(spec.task_exec, str) else spec.task_exec[0] if spec.task_exec else ""
     if isinstance(error, OSError) and error.errno is not None:
         why = os.strerror(error.errno)
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES) and not _enterable(launch.cwd):
-            return f"task_cwd {launch.cwd}: {why}: not a folder that can be entered"
-        if error.errno == errno.ENOENT and os.path.exists(os.path.join(launch.cwd, program)) and "/" in program:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES) and not _is_enterable(spec.cwd):
+            return f"task_cwd {spec.cwd}: {why}: not a folder that can be entered"
+        if error.errno == errno.ENOENT and os.path.exists(os.path.join(spec.cwd, program)) and "/" in program:
             return f"{program}: {why}: the interpreter in its #! line does not exist"
         if error.errno == errno.EACCES:
             return f"{program}: {why}: not executable (chmod +x)"
@@ -139,8 +177,8 @@ def _explain(error: Exception, launch: ProcessSpec) -> str:
             return f"{program}: {why}: no program, and a script with no #! line"
         if error.errno == errno.E2BIG:
             return f"{program}: {why}: arguments and environment are too large together"
-        if error.errno == errno.EPERM and launch.user is not None:
-            return f"task_user {launch.user}: {why}"
+        if error.errno == errno.EPERM and spec.user is not None:
+            return f"task_user {spec.user}: {why}"
         return f"{program}: {why}"
     if isinstance(error, IndexError):
         return "task_exec is empty"
@@ -149,5 +187,201 @@ def _explain(error: Exception, launch: ProcessSpec) -> str:
     return f"{program!r} could not be started: {error}"
 
 
-def _enterable(folder: str) -> bool:
+def _is_enterable(folder: str) -> bool:
     return os.path.isdir(folder) and os.access(folder, os.X_OK)
+
+
+# ----------------------------------------------------------------------------------------------- from spawn to reap
+
+
+class Process:
+    """A spawned process, the leader of its session and process group, until it is reaped. One thread uses it; no other
+    code signals or reaps the process.
+
+        RUNNING    -> DRAINING when it exits; -> STOPPING by `stop` or at its timeout
+        STOPPING   its group got TERM -> DRAINING when it has exited and its group is gone, or when the grace is over
+                   and the group got KILL
+        DRAINING   what processes left behind print is still read, until the pipes are closed or `DRAIN_S` is over
+
+    The group is signalled only until the leader is reaped: so long the kernel gives its number to no other group.
+    """
+
+    unreaped: ClassVar[set[int]] = set()  # the pids of all children of this program that somebody here will reap
+
+    def __init__(self, popen: subprocess.Popen[bytes], now: float, timeout_s: Optional[float], grace_s: float) -> None:
+        """`now` and all times below are monotonic; grace_s: between TERM and KILL, after the timeout."""
+        self.pid = popen.pid
+        self.unreaped.add(popen.pid)
+        self.popen = popen
+        self.exited_at: Optional[float] = None
+        self.timed_out = self.killed = self.stopping = False
+        self._timeout_at = math.inf if timeout_s is None else now + timeout_s
+        self._grace_s = grace_s
+        self._kill_at = math.inf
+        self._drain_until: Optional[float] = None
+        self._reaped = False
+        try:
+            self.pidfd = os.pidfd_open(popen.pid)  # becomes readable when the process exits
+        except (AttributeError, OSError):  # the system has none, or no descriptor is left
+            self.pidfd = -1
+        self.exit_announced = self.pidfd < 0  # without a pidfd `advance` has to look each time
+
+    def stop(self, kill_at: float) -> bool:
+        """TERM to the group now, KILL at `kill_at`; a further call can only bring the KILL forward. False: the process
+        has exited already."""
+        running = self.exited_at is None and not self._has_exited()
+        if self.stopping:
+            self._kill_at = min(self._kill_at, kill_at)
+        elif running:
+            self.signal_group(signal.SIGTERM, signal.SIGCONT)  # a stopped process acts on TERM once it continues
+            self.stopping, self._kill_at = True, kill_at
+        return running
+
+    def advance(self, now: float, pipes_open: bool) -> Optional[float]:
+        """Do what is due. Returns when to call again if no descriptor announces anything before; None: reap it.
+
+        After a kill the group may need a moment to be gone, see `members_left`.
+        """
+        if self.exited_at is None:
+            if (self.exit_announced or now >= self._timeout_at) and self._has_exited():
+                self.exited_at = now
+            elif now >= self._timeout_at and not self.stopping:
+                self.timed_out = self.stop(now + self._grace_s)
+        if now >= self._kill_at and self._drain_until is None:
+            self.signal_group(signal.SIGKILL)
+            self.killed, self._kill_at = True, math.inf
+        if self.exited_at is not None and self._drain_until is None:
+            if self.stopping and not self.killed and ProcessTable().group(self.pid) - {self.pid}:
+                return min(now + TICK_S, self._kill_at)
+            self._drain_until = now + DRAIN_S
+        if self._drain_until is not None:
+            return self._drain_until if pipes_open and now < self._drain_until else None
+        return min(self._kill_at if self.stopping else self._timeout_at, now + TICK_S if self.pidfd < 0 else math.inf)
+
+    def _has_exited(self) -> bool:
+        """Looks without reaping, where the system can."""
+        if self._reaped:
+            return True
+        try:
+            if hasattr(os, "waitid"):
+                return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+            pid, status = os.waitpid(self.pid, os.WNOHANG)  # macOS before Python 3.13
+            if pid:
+                self.popen.returncode, self._reaped = os.waitstatus_to_exitcode(status), True
+        except ChildProcessError:  # other code reaped it: its status is lost, its number may be another process's
+            self._reaped = True
+        return self._reaped
+
+    def signal_group(self, *numbers: int) -> None:
+        """Send signals to the group; does nothing after the leader was reaped."""
+        for number in numbers:
+            if not self._reaped:
+                try:
+                    os.killpg(self.pid, number)
+                except OSError:  # macOS: EPERM for a group of zombies
+                    pass
+
+    def reap(self) -> Optional[int]:
+        """Wait for the exit and take the status: negative for a signal, as in Popen. None if the status is lost, for
+        which Popen itself would say 0."""
+        popen = self.popen
+        try:
+            if popen.returncode is None:
+                popen.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            return int(popen.returncode)
+        except ChildProcessError:
+            popen.returncode = 255  # so that Popen does not wait for it
+            return None
+        finally:
+            self._reaped = True
+            self.unreaped.discard(self.pid)
+
+    def members_left(self) -> set[int]:
+        """The living members of the group after the reap. This only asks: the number may soon be another group's."""
+        try:
+            os.killpg(self.pid, 0)
+        except ProcessLookupError:  # the usual case, found without reading all of /proc
+            return set()
+        except PermissionError:
+            pass
+        return ProcessTable().group(self.pid)
+
+    def close(self) -> None:
+        """Close the descriptors; kill and reap a process that still runs, because its thread was interrupted."""
+        if self.pid in self.unreaped:
+            self.signal_group(signal.SIGKILL)
+            self.reap()
+        for file in (self.popen.stdin, self.popen.stdout, self.popen.stderr):
+            if file:
+                file.close()
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
+
+# ----------------------------------------------------------------------------------------------- a process in one call
+
+
+class BoundedResult(NamedTuple):
+    """How a process of `run_bounded` ended."""
+
+    status: Optional[int]  # the exit code, negative for a signal; None: unknown, other code reaped the process
+    timed_out: bool
+    output: bytes  # the end of what it printed, stdout and stderr together
+
+
+def run_bounded(
+    args: Sequence[str],
+    cwd: str,
+    env: Mapping[str, str],
+    data: bytes,
+    timeout_s: float,
+    grace_s: float,
+    output_max: int,
+) -> BoundedResult:
+    """Run a process in the calling thread to its end, which comes after `timeout_s` at the latest: then its group gets
+    TERM, and KILL after `grace_s`. `data` goes to its standard input; the last `output_max` bytes of its output are
+    kept. A process that it leaves behind delays the return by at most `DRAIN_S`. Raises what `spawn` raises."""
+    popen = spawn(args, cwd, env, stdin=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = Process(popen, time.monotonic(), timeout_s, grace_s)
+    assert popen.stdin and popen.stdout
+    output = b""
+    selector = selectors.PollSelector()  # needs no descriptor of its own
+    try:
+        os.set_blocking(popen.stdin.fileno(), False)
+        selector.register(popen.stdin, selectors.EVENT_WRITE, popen.stdin)
+        selector.register(popen.stdout, selectors.EVENT_READ, popen.stdout)
+        if process.pidfd >= 0:
+            selector.register(process.pidfd, selectors.EVENT_READ)
+        while True:
+            now = time.monotonic()
+            until = process.advance(now, any(key.data for key in selector.get_map().values()))
+            if until is None:
+                break
+            for key, _ in selector.select(min(until - now, WAIT_MAX_S)):
+                if key.data is None:
+                    process.exit_announced = done = True
+                elif key.data is popen.stdin:
+                    data, done = _feed(key.fd, data)
+                else:
+                    block = os.read(key.fd, BLOCK)  # the only reader, and told that there is something: never blocks
+                    output, done = (output + block)[-output_max:], not block
+                if done:
+                    selector.unregister(key.fileobj)
+                    if key.data:
+                        key.data.close()
+        return BoundedResult(process.reap(), process.timed_out, output)
+    finally:
+        selector.close()
+        process.close()
+
+
+def _feed(fd: int, data: bytes) -> tuple[bytes, bool]:
+    """Write what fits; returns the rest, and whether nothing more is to be written."""
+    try:
+        data = data[os.write(fd, data[:BLOCK]) :]
+    except BlockingIOError:
+        return data, False
+    except OSError:  # it does not read its input: its exit code says what that means
+        return data, True
+    return data, not data

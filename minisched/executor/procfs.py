@@ -1,5 +1,8 @@
-"""Facts about processes: who one is, whether it lives, which ones belong to a run. They come from /proc; where there is
-none (macOS) nothing is known of a process, so none is ever signalled by what is asked here."""
+"""Facts about processes from /proc: which process a pid is, whether it lives, which processes belong to a run.
+
+A system without /proc (macOS) answers none of these questions: every process is unknown there, and an unknown process
+is never signalled.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,18 @@ import functools
 import os
 import signal
 import time
-from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
 from minisched.model import ProcessIdentity
 
-KILL_WAIT_S = 2.0  # bound on the wait for killed processes to be gone; one in an uninterruptible call may take longer
-MALLOC_KEPT = 512 * 1024  # bytes; glibc keeps up to twice as many that are free
+KILL_WAIT_S = 2.0  # how long killed processes may take to be gone; one in an uninterruptible call may take longer
 POLL_S = 0.02  # between two looks at /proc
-ENVIRON_TRIES = 3  # /proc/PID/environ reads as empty in the middle of an exec, 5 to 15 % right after a spawn
+ENVIRON_TRIES = 3  # /proc/PID/environ reads as empty during an exec: 5 to 15 % of the reads right after a spawn
 PF_KTHREAD = 0x00200000  # linux/sched.h: a kernel thread, which never has an environ
 
 
 class ProcessStat(NamedTuple):
-    """Of /proc/PID/stat (proc(5)) what is needed here."""
+    """The fields of /proc/PID/stat (proc(5)) that are used here."""
 
     pid: int
     state: str  # Z: a zombie, dead but not reaped
@@ -30,35 +31,72 @@ class ProcessStat(NamedTuple):
     flags: int
     start_ticks: int
 
+    @property
+    def lives(self) -> bool:
+        return self.state not in "ZX"
 
-def prepare_process() -> None:
-    """Undo what a parent may have left on this process; first thing in a process that starts tasks.
 
-    With SIGCHLD ignored the kernel reaps children itself and every task seems to exit with 0. A blocked signal stays
-    blocked in the tasks, an ignored one (`nohup`, a shell's `&`) ignored: a handler that does nothing ignores it here
-    as well, and becomes the default in the tasks, at exec.
-    """
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:  # these Popen restores
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, lambda *_: None)
-    # Free one large piece of memory: glibc then takes pieces up to that size as ordinary ones and no longer gives each
-    # back at once (mallopt(3), M_MMAP_THRESHOLD). Else each block of a flood costs 44 page faults, half of the speed.
-    bytes(MALLOC_KEPT)
+class ProcessTable:
+    """The processes of this machine at one moment: /proc is read when the first question is asked, and only once."""
+
+    @functools.cached_property
+    def processes(self) -> list[ProcessStat]:
+        try:
+            names = os.listdir("/proc")
+        except OSError:
+            return []
+        found = [read_stat(int(name)) for name in names if name.isdigit()]
+        return [process for process in found if process]
+
+    def group(self, number: int) -> set[int]:
+        """The pids of the living members of a process group."""
+        return {process.pid for process in self.processes if process.group == number and process.lives}
+
+    def marked(self, run_id: int, home: str) -> set[int]:
+        """The pids of the living processes with MINISCHED_RUN_ID and MINISCHED_HOME of this run in their environment,
+        including those that left the run's process group (setsid). A process that cleaned its environment is not
+        found, nor is one of another user."""
+        return self._marks.get((b"MINISCHED_RUN_ID=%d" % run_id, b"MINISCHED_HOME=" + os.fsencode(home)), set())
+
+    @functools.cached_property
+    def _marks(self) -> dict[tuple[bytes, bytes], set[int]]:
+        pending = [process.pid for process in self.processes if process.lives and not process.flags & PF_KTHREAD]
+        marks: dict[tuple[bytes, bytes], set[int]] = {}
+        for attempt in range(ENVIRON_TRIES):
+            empty = []
+            for pid in pending:
+                environ = _read(f"/proc/{pid}/environ")
+                if environ and b"MINISCHED_RUN_ID=" in environ:
+                    words = environ.split(b"\0")
+                    runs = [word for word in words if word.startswith(b"MINISCHED_RUN_ID=")]
+                    homes = [word for word in words if word.startswith(b"MINISCHED_HOME=")]
+                    for key in ((run, home) for run in runs for home in homes):
+                        marks.setdefault(key, set()).add(pid)
+                elif environ == b"":
+                    empty.append(pid)
+            pending = empty
+            if not pending or attempt == ENVIRON_TRIES - 1:
+                break
+            time.sleep(POLL_S / 4)
+        return marks
+
+
+def marked_processes(run_id: int, home: str) -> set[int]:
+    """`ProcessTable.marked` of this moment."""
+    return ProcessTable().marked(run_id, home)
 
 
 def process_identity(pid: int) -> ProcessIdentity:
-    """Who the process `pid` is now; with start_ticks 0 where the system does not tell, or there is none."""
+    """Which process `pid` is now. `start_ticks` is 0 if there is no such process, or no /proc."""
     found = read_stat(pid)
     return ProcessIdentity(pid, found.start_ticks if found else 0, boot_id() if found else "")
 
 
 def is_alive(identity: ProcessIdentity, assume: bool = False) -> bool:
-    """True if that very process lives: same boot, same start time, no zombie.
+    """True if that very process lives: same boot, same start time, not a zombie.
 
-    Where the system does not tell start times (macOS): False; with `assume`, for a look that kills nobody, whether
-    any process has that pid.
+    An unknown start time (no /proc) gives False; with `assume`, for callers that signal nothing, it gives whether any
+    process has that pid.
     """
     if not identity.start_ticks and assume:
         try:
@@ -71,28 +109,29 @@ def is_alive(identity: ProcessIdentity, assume: bool = False) -> bool:
     if not identity.start_ticks or identity.boot_id != boot_id():
         return False
     found = read_stat(identity.pid)
-    return found is not None and found.start_ticks == identity.start_ticks and found.state not in "ZX"
+    return found is not None and found.start_ticks == identity.start_ticks and found.lives
 
 
 def kill_leftover(identity: Optional[ProcessIdentity], run_id: int, home: str) -> int:
-    """KILL what a crashed engine left of a run: the process with its group, if it is still that process, and every
-    process that carries the run's marker. `identity` None: the engine died before it knew the process.
+    """KILL what a dead engine left of a run: the process and its group, if it is still that process, and every process
+    that carries the run's mark. `identity` None: the engine died before it knew the process.
 
-    Returns how many processes were killed, when they are gone, or KILL_WAIT_S later. Never kills this process, nor one
-    that it descends from (a task may have started this engine).
+    Returns the number of processes killed, after they are gone or after KILL_WAIT_S. Spares this process and its
+    ancestors: a task may have started this engine.
     """
     spared = _self_and_ancestors()
     killed: set[int] = set()
     deadline = time.monotonic() + KILL_WAIT_S
     while True:
-        living = marked_processes(run_id, home)
+        table = ProcessTable()
+        living = set(table.marked(run_id, home))
         if identity is not None and is_alive(identity):
-            living |= group_members(identity.pid) | {identity.pid}
+            living |= table.group(identity.pid) | {identity.pid}
         living -= spared
         if not living or time.monotonic() > deadline:
             return len(killed)
         for pid in living:
-            # Each by itself, seen just now: a group's number may be a stranger's once the group is empty.
+            # One by one, as they were seen just now: once a group is empty, another group may get its number.
             try:
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
@@ -103,50 +142,12 @@ def kill_leftover(identity: Optional[ProcessIdentity], run_id: int, home: str) -
         time.sleep(POLL_S)
 
 
-def group_members(group: int) -> set[int]:
-    """The living processes of a process group."""
-    return {found.pid for found in all_processes() if found.group == group and found.state not in "ZX"}
-
-
-def marked_processes(run_id: int, home: str) -> set[int]:
-    """The living processes whose environment says that they belong to run `run_id` of the home: those that left the
-    run's group (setsid) as well. One that cleaned its environment is not found, nor one of another user's."""
-    marks = (f"MINISCHED_RUN_ID={run_id}".encode(), b"MINISCHED_HOME=" + os.fsencode(home))
-    pending = [found.pid for found in all_processes() if found.state not in "ZX" and not found.flags & PF_KTHREAD]
-    marked = set()
-    for attempt in range(ENVIRON_TRIES):
-        empty = []
-        for pid in pending:
-            environ = _read(f"/proc/{pid}/environ")
-            if environ and set(marks) <= set(environ.split(b"\0")):
-                marked.add(pid)
-            elif environ == b"":
-                empty.append(pid)
-        pending = empty
-        if not pending or attempt == ENVIRON_TRIES - 1:
-            break
-        time.sleep(POLL_S / 4)
-    return marked
-
-
-def all_processes() -> Iterator[ProcessStat]:
-    try:
-        names = os.listdir("/proc")
-    except OSError:
-        return
-    for name in names:
-        if name.isdigit():
-            found = read_stat(int(name))
-            if found:
-                yield found
-
-
 def read_stat(pid: int) -> Optional[ProcessStat]:
     """None if there is no such process, or no /proc."""
     text = _read(f"/proc/{pid}/stat")
     if not text:
         return None
-    # The name, in parentheses, may hold blanks and parentheses itself: "1 (a) R (b) S 0 ...".
+    # The name, in parentheses, may contain blanks and parentheses itself: "1 (a) R (b) S 0 ...".
     fields = text.rsplit(b")", 1)[1].split()
     parent, group, session = map(int, fields[1:4])
     return ProcessStat(pid, fields[0].decode(), parent, group, session, int(fields[6]), int(fields[19]))
@@ -158,7 +159,7 @@ def boot_id() -> str:
 
 
 def _read(path: str) -> Optional[bytes]:
-    """The start of a small file of /proc, without the cost of a file object; None if it cannot be read."""
+    """A small file of /proc, without the cost of a file object; None if it cannot be read."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -1,34 +1,59 @@
-"""One attempt: start the process, take its output, hold its deadline, kill, say how it ended."""
+"""All processes of an executor in one loop: spawn, capture, deadlines, kill, reap.
+
+One thread calls `Supervisor.turn` again and again. It alone uses the processes, pipes and logs, so that none of them
+needs a lock; other threads and signal handlers only leave orders. A thread for each run would cost more than twice the
+CPU: at each system call the threads take the interpreter lock from each other.
+
+A turn waits for the first of: an order, output, an exit, the nearest deadline. Then it reads one block from each pipe
+that has some, spawns what is due, attends to the runs that something happened to, and posts the messages. Only the
+writing of a block to a log may be held up, by a slow disk; orders and deadlines are looked at between two blocks, so
+that a kill is late by one block at most.
+"""
 
 from __future__ import annotations
 
+import heapq
+import itertools
+import logging
 import math
 import os
+import resource
 import select
+import selectors
 import signal
-import threading
 import time
-from typing import Callable, Optional, Protocol
+from collections import deque
+from typing import Any, Callable, Optional, Protocol
 
-from minisched.executor.child import Child
-from minisched.executor.process import SpawnError, command_text, spawn
-from minisched.executor.procfs import POLL_S, marked_processes, process_identity
-from minisched.model import LogPosition, ProcessResult, ProcessSpec, RunStarted
+from minisched.executor.process import BLOCK, WAIT_MAX_S, Process, SpawnError, command_text, explain, prepare, spawn
+from minisched.executor.procfs import POLL_S, ProcessTable, process_identity
+from minisched.model import (
+    LogPosition,
+    Message,
+    ProcessIdentity,
+    ProcessResult,
+    ProcessSpec,
+    RunFinished,
+    RunStarted,
+)
 
-BLOCK = 64 * 1024  # bytes read at once, a pipe's capacity: more memory buys no speed
-TICK_S = 0.1  # looks at what no descriptor announces: an exit where there is no pidfd, the rest of a killed group
-DRAIN_S = 1.0  # output still read after the end, while a process left behind holds the pipe
-SETTLE_S = 0.5  # killed processes need a moment to be gone before those left are counted
-NAP_MAX_S = 3600.0  # poll(2) takes milliseconds in 31 bits
+REPORT_S = 0.04  # a run that ends sooner posts no RunStarted: one message and one commit less for a short run
+SETTLE_S = 0.5  # killed processes need a moment to be gone before the ones left are counted
+EXACT_S = 0.001  # epoll counts whole milliseconds: the last one before a start at an instant is waited by select(2)
+SELECT_MAX_FD = 1024  # FD_SETSIZE: select(2) takes no descriptor from there on
+FDS_PER_RUN = 4  # two pipes, the pidfd, the log
+FDS_RESERVED = 64  # not used up by spawning: history, connections, the pipes of a spawn
+LOOP_ERROR_WAIT_S = 1.0  # after a bug in the loop itself, which might come again at once
+HEAP_SLACK = 64  # out-of-date entries that the heap of deadlines may hold beside four for each run
 
 Echo = Callable[[str, bytes], None]
 
 
-class Sink(Protocol):
-    """Where an attempt's output goes; nothing here raises. See `tasklog.RunLog`."""
+class OutputWriter(Protocol):
+    """Where the output of an attempt goes; nothing here raises. See `tasklog.RunLog`."""
 
     @property
-    def mark(self) -> Optional[LogPosition]: ...
+    def position(self) -> Optional[LogPosition]: ...
     @property
     def lost(self) -> bool: ...
     @property
@@ -36,247 +61,457 @@ class Sink(Protocol):
     @property
     def flush_due(self) -> Optional[float]: ...
     def write(self, stream: str, block: bytes) -> None: ...
-    def note(self, kind: str, text: str) -> None: ...
+    def marker(self, kind: str, text: str) -> None: ...
     def flush(self) -> None: ...
     def close(self) -> None: ...
 
 
-class Attempt:
-    """Runs once, in the thread that calls `run`. `cancel` may be called by any thread and by a signal handler."""
+class Logs(Protocol):
+    """Opens the log of an attempt; never raises. See `tasklog.TaskLogs`."""
 
-    def __init__(self, launch: ProcessSpec) -> None:
-        self.launch = launch
-        self.child: Optional[Child] = None
-        self._cancel_by: Optional[float] = None  # monotonic: when a cancelled one is to be killed
-        self._wake = -1  # a byte written here ends the thread's wait
-        # Held while `_wake` is used or closed, so that the number is not another file's by then. Reentrant, as a signal
-        # handler may run in the thread that holds it.
-        self._lock = threading.RLock()
-
-    def cancel(self, grace_s: Optional[float]) -> None:
-        by = time.monotonic() + (self.launch.kill_grace_s if grace_s is None else grace_s)
-        with self._lock:
-            self._cancel_by = by if self._cancel_by is None else min(by, self._cancel_by)
-            if self._wake >= 0:
-                try:
-                    os.write(self._wake, b"!")
-                except BlockingIOError:  # full of wakes
-                    pass
-
-    def run(
-        self, sink: Sink, wall: Callable[[], float], started: Callable[[RunStarted], object], echo: Optional[Echo]
-    ) -> ProcessResult:
-        """The whole of it. `started` is called once when there is a process, `echo` with each block as it was read."""
-        launch = self.launch
-        start_time, start = wall(), time.monotonic()
-        try:
-            wake = self._open_wake()
-            try:
-                if self._cancel_by is not None:
-                    raise SpawnError("cancelled before it was started")
-                self.child = Child(spawn(launch))
-                try:
-                    sink.note("start", f"pid {self.child.pid}: {command_text(launch)}")
-                    process = process_identity(self.child.pid)
-                    started(RunStarted(launch.run_id, launch.attempt, process, start_time, sink.mark))
-                    return _Watch(self.child, launch, sink, echo, wake, lambda: self._cancel_by).attend(wall, start)
-                finally:
-                    self.child.close()
-            finally:
-                with self._lock:
-                    os.close(self._wake)
-                    self._wake = -1
-                os.close(wake)
-        except SpawnError as error:
-            why = str(error)
-        sink.note("end", f"not started: {why}")
-        return ProcessResult(
-            end_time=wall(),
-            duration=time.monotonic() - start,
-            spawn_error=why,
-            cancelled=self._cancel_by is not None,
-            log_lost=sink.lost,
-            log=sink.mark,
-        )
-
-    def _open_wake(self) -> int:
-        try:
-            wake, self._wake = os.pipe()
-        except OSError as error:
-            raise SpawnError(f"no descriptor left to start it: {error.strerror}") from error
-        os.set_blocking(self._wake, False)
-        return wake
+    def open_run(self, path: str, run_id: int, attempt: int) -> OutputWriter: ...
 
 
-class _Watch:
-    """Waits for a process' output, its end, its deadlines; nothing wakes it while nothing happens.
+class Run:
+    """An attempt from its order to its end. Only the supervisor's thread changes it."""
 
-    It goes through: running; stopping (`kill_at` is set: the group has its TERM); drained until `drain_by` (the process
-    has ended, and its group where it was stopped); over.
+    __slots__ = (
+        "arguments",
+        "armed",
+        "at",
+        "cancel_by",
+        "cancelled",
+        "echo",
+        "end_time",
+        "log",
+        "pipes",
+        "process",
+        "ready",
+        "refused",
+        "report_at",
+        "settle_until",
+        "spec",
+        "start_time",
+        "started_at",
+        "status",
+        "watched",
+    )
+
+    def __init__(self, spec: ProcessSpec, at: Optional[float], echo: Optional[Echo]) -> None:
+        self.spec = spec
+        self.at = at  # monotonic; the process is spawned then, None: now
+        self.echo = echo
+        self.log: Optional[OutputWriter] = None
+        self.arguments: dict[str, Any] = {}  # of `spawn`
+        self.refused = ""  # why no process can be spawned
+        self.ready = False  # to be spawned now
+        self.process: Optional[Process] = None
+        self.pipes: dict[int, str] = {}  # descriptor -> "out" or "err"; those not at their end yet
+        self.watched: set[int] = set()  # descriptors in the selector: pipes and pidfd
+        self.start_time = self.end_time = 0.0  # by the wall clock
+        self.started_at = 0.0  # monotonic
+        self.report_at = math.inf  # when RunStarted is to be posted
+        self.settle_until = 0.0  # monotonic; the process is reaped, what it left behind is counted until then
+        self.status: Optional[int] = None  # as `Process.reap` gave it
+        self.cancel_by = math.inf  # monotonic: asked to end, with KILL at this time
+        self.cancelled = False
+        self.armed = math.inf  # the time of its entry in the heap of deadlines
+
+
+class Supervisor:
+    """Runs attempts. `start`, `cancel` and `live` may be called by any thread and by a signal handler, all else by the
+    thread that calls `turn`. `post` gets RunStarted and RunFinished; `wall` is the clock of start and end times.
+
+    Raises OSError if there is no descriptor left for the loop.
     """
 
-    def __init__(
-        self,
-        child: Child,
-        launch: ProcessSpec,
-        sink: Sink,
-        echo: Optional[Echo],
-        wake: int,
-        cancel_by: Callable[[], Optional[float]],
-    ) -> None:
-        self._child, self._launch, self._sink, self._echo, self._cancel_by = child, launch, sink, echo, cancel_by
-        self._timed_out = self._cancelled = self._killed = False
-        self._exit_told = child.pidfd < 0  # without a pidfd it is looked for each time
-        self._exited_at: Optional[float] = None
-        self._kill_at: Optional[float] = None
-        self._drain_by: Optional[float] = None
-        self._streams = child.pipes  # descriptor -> "out", "err"; those not at their end yet
-        self._poll = select.poll()  # it needs no descriptor of its own, as epoll would
-        for fd in (*self._streams, wake, child.pidfd):
-            if fd >= 0:
-                self._poll.register(fd, select.POLLIN)
-        self._wake = wake
+    def __init__(self, post: Callable[[Message], object], logs: Logs, wall: Callable[[], float]) -> None:
+        self._post = post
+        self._logs = logs
+        self._wall = wall
+        self._runs: dict[int, Run] = {}  # by run id
+        self._orders: deque[tuple[Any, ...]] = deque()  # (method, arguments...)
+        self._ready: deque[Run] = deque()  # to be spawned now
+        self._heap: list[tuple[float, int, Run]] = []  # deadlines; an entry is valid while `armed` is its time
+        self._count = itertools.count()  # keeps the order of equal deadlines
+        self._settled: list[tuple[Run, set[int]]] = []  # reaped after a kill, and who is left of the group
+        self._messages: list[Message] = []
+        self._stopped = False
+        self._awake = False  # a byte is on its way, further orders need none
+        self._selector = selectors.DefaultSelector()
+        try:
+            self._wake_fd, self._wake_end = os.pipe()
+        except OSError:
+            self._selector.close()
+            raise
+        os.set_blocking(self._wake_end, False)
+        self._selector.register(self._wake_fd, selectors.EVENT_READ)
+        self._null = -1  # /dev/null, the standard input of all processes; opened by the first one
 
-    def attend(self, wall: Callable[[], float], start: float) -> ProcessResult:
-        child, sink = self._child, self._sink
-        timeout_at = math.inf if self._launch.timeout_s is None else start + self._launch.timeout_s
-        end_time = 0.0
-        while True:
-            now = time.monotonic()
-            if self._exited_at is None:
-                if self._exit_told and child.has_exited():
-                    self._exited_at, end_time = now, wall()
-                    if child.pidfd >= 0:
-                        self._poll.unregister(child.pidfd)  # it stays readable
+    def start(self, spec: ProcessSpec, at: Optional[float] = None, echo: Optional[Echo] = None) -> None:
+        """Run an attempt, at the monotonic time `at` or now. `echo` gets (stream, block) as they were read."""
+        run = self._runs[spec.run_id] = Run(spec, at, echo)
+        self.order(self._hold, run)
+
+    def cancel(self, run_id: int, grace_s: Optional[float] = None) -> None:
+        """As `Executor.cancel`."""
+        run = self._runs.get(run_id)
+        if run:
+            self.order(self._cancel, run, time.monotonic() + (run.spec.kill_grace_s if grace_s is None else grace_s))
+
+    def live(self) -> tuple[int, ...]:
+        """The ids of the runs that have not ended."""
+        return tuple(self._runs)
+
+    def order(self, method: Callable[..., object], *arguments: Any) -> None:
+        """Let the supervisor's thread call a method soon."""
+        self._orders.append((method, *arguments))
+        if not self._awake:
+            self._awake = True
+            os.write(self._wake_end, b"!")
+
+    def stop(self) -> None:
+        """Let `run_forever` return."""
+        self._stopped = True
+
+    def close(self) -> None:
+        """End what still runs, by KILL, and close all descriptors."""
+        for run in tuple(self._runs.values()):
+            self._discard(run)
+        self._selector.close()
+        for fd in (self._wake_fd, self._wake_end, self._null):
+            if fd >= 0:
+                os.close(fd)
+
+    # ------------------------------------------------------------------------------------------------------- the loop
+
+    def run_forever(self) -> None:
+        """Turn until an order calls `stop`, then close."""
+        while not self._stopped:
+            try:
+                self.turn()
+            except Exception as error:  # a bug in here: no run must wait for ever for what it forgot
+                logging.getLogger("minisched").exception("the loop of the processes: internal error")
+                for run in tuple(self._runs.values()):
+                    self._abandon(run, error)
+                self._send()
+                time.sleep(LOOP_ERROR_WAIT_S)
+        self.close()
+
+    def turn(self) -> None:
+        """Wait until something happens or is due, then handle all of it."""
+        changed: dict[Run, None] = {}  # as an ordered set: several events of a run are one look at it
+        for key, _ in self._wait():
+            if key.data is None:
+                os.read(key.fd, BLOCK)
+                self._awake = False  # before the orders are taken: one that comes later sends a byte of its own
+            else:
+                self._guarded(self._receive, key.data, key.fd)
+                changed[key.data] = None
+            if self._orders or (self._heap and self._heap[0][0] <= time.monotonic()):
+                self._handle_due()  # the disk may have taken long for the block
+        self._handle_due()
+        for run in changed:
+            self._guarded(self._attend, run)
+        self._count_marked()
+        self._send()
+
+    def _wait(self) -> list[tuple[selectors.SelectorKey, int]]:
+        heap = self._heap
+        while heap and heap[0][2].armed != heap[0][0]:
+            heapq.heappop(heap)
+        if self._orders or self._ready:
+            return self._selector.select(0)
+        if not heap:
+            return self._selector.select()
+        at, _, run = heap[0]
+        wait_s = min(max(0.0, at - time.monotonic()), WAIT_MAX_S)
+        if run.process is not None or wait_s > EXACT_S:
+            # A held start is waited for in two parts: `select` rounds up to a millisecond.
+            return self._selector.select(wait_s - EXACT_S if run.process is None else wait_s)
+        fd = self._selector.fileno() if hasattr(self._selector, "fileno") else SELECT_MAX_FD
+        select.select([fd] if fd < SELECT_MAX_FD else [], [], [], wait_s)
+        return self._selector.select(0)
+
+    def _handle_due(self) -> None:
+        """Carry out the orders, attend to the runs with a deadline that has come, and spawn the ones that are due."""
+        for _ in range(len(self._orders)):  # not those that come meanwhile: they might never end
+            method, *arguments = self._orders.popleft()
+            method(*arguments)
+        now = time.monotonic()
+        while self._heap and self._heap[0][0] <= now:
+            at, _, run = heapq.heappop(self._heap)
+            if run.armed == at:
+                run.armed = math.inf
+                if run.process is None:
+                    self._make_ready(run)
                 else:
-                    self._stop_if_due(now, timeout_at)
-            self._kill_if_due(now)
-            if self._drain_by is None and self._group_is_done():
-                self._drain_by = now + DRAIN_S
-            if self._drain_by is not None and (not self._streams or now >= self._drain_by):
-                break
-            flush_due = sink.flush_due
-            if flush_due is not None and now >= flush_due:
-                sink.flush()
-                flush_due = None
-            self._wait(now, timeout_at, flush_due)
-        status = child.reap()
-        completion = ProcessResult(
-            end_time=end_time,
-            duration=(self._exited_at or now) - start,
+                    self._guarded(self._attend, run)
+        self._spawn_ready()
+
+    def _arm(self, run: Run, at: float) -> None:
+        """Attend to the run at `at`. An earlier entry stays: it only causes one look too many."""
+        if at >= run.armed:
+            return
+        run.armed = at
+        heapq.heappush(self._heap, (at, next(self._count), run))
+        self._shrink_heap()
+
+    def _shrink_heap(self) -> None:
+        """Drop the entries that are out of date, once they are many: most lie hours ahead, as timeouts do."""
+        if len(self._heap) > HEAP_SLACK + 4 * len(self._runs):
+            self._heap = [entry for entry in self._heap if entry[2].armed == entry[0]]
+            heapq.heapify(self._heap)
+
+    def _guarded(self, method: Callable[..., object], run: Run, *arguments: Any) -> None:
+        """Call a method for a run that has not ended. A bug in it ends this run alone."""
+        if self._runs.get(run.spec.run_id) is run:
+            try:
+                method(run, *arguments)
+            except Exception as error:
+                self._abandon(run, error)
+
+    def _send(self) -> None:
+        messages, self._messages = self._messages, []
+        for message in messages:
+            self._post(message)
+
+    # --------------------------------------------------------------------------------------------------------- orders
+
+    def _hold(self, run: Run) -> None:
+        """Make ready what can be, and let the run wait for its instant."""
+        self._guarded(self._prepare, run)
+        if run.at is None:
+            self._make_ready(run)
+        else:
+            self._arm(run, run.at)
+
+    def _make_ready(self, run: Run) -> None:
+        if not run.ready:
+            run.ready = True
+            self._ready.append(run)
+
+    def _prepare(self, run: Run) -> None:
+        run.log = self._logs.open_run(run.spec.log, run.spec.run_id, run.spec.attempt)
+        try:
+            run.arguments = prepare(run.spec)
+        except SpawnError as error:
+            run.refused = str(error)
+
+    def _cancel(self, run: Run, kill_at: float) -> None:
+        """Let `_attend` or `_spawn` end the run in this turn. Many of these may come at once: this one is cheap."""
+        run.cancel_by = min(run.cancel_by, kill_at)
+        self._arm(run, -math.inf)
+
+    # ----------------------------------------------------------------------------------------------------- the process
+
+    def _spawn_ready(self) -> None:
+        """Spawn what is due: all of it before the first line is written to a log, as far as descriptors last; then at
+        least one a turn, which may fail for want of them."""
+        if not self._ready:
+            return
+        limit, count = resource.getrlimit(resource.RLIMIT_NOFILE)[0], len(self._ready)
+        if limit != resource.RLIM_INFINITY:
+            count = max(1, min(count, (limit - FDS_RESERVED) // FDS_PER_RUN - len(Process.unreaped)))
+        spawned = [self._ready.popleft() for _ in range(count)]
+        for run in spawned:
+            self._guarded(self._spawn, run)
+        for run in spawned:
+            self._guarded(self._begin, run)
+
+    def _spawn(self, run: Run) -> None:
+        run.start_time, run.started_at = self._wall(), time.monotonic()
+        if run.cancel_by < math.inf:
+            run.cancelled, run.refused = True, "cancelled before it was started"
+        if run.refused:
+            return
+        try:
+            if self._null < 0:
+                self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            popen = spawn(stdin=self._null, **run.arguments)
+        except Exception as error:
+            run.refused = explain(error, run.spec)
+        else:
+            run.process = Process(popen, run.started_at, run.spec.timeout_s, run.spec.kill_grace_s)
+
+    def _begin(self, run: Run) -> None:
+        process = run.process
+        if process is None:
+            self._finish_unstarted(run)
+            return
+        assert run.log and process.popen.stdout and process.popen.stderr
+        run.pipes = {process.popen.stdout.fileno(): "out", process.popen.stderr.fileno(): "err"}
+        for fd in (*run.pipes, process.pidfd):
+            if fd >= 0:
+                self._selector.register(fd, selectors.EVENT_READ, run)
+                run.watched.add(fd)
+        run.log.marker("start", f"pid {process.pid}: {command_text(run.spec)}")
+        run.report_at = run.started_at + REPORT_S
+        self._attend(run)
+
+    def _receive(self, run: Run, fd: int) -> None:
+        """Something happened to one of the run's descriptors."""
+        stream = run.pipes.get(fd)
+        if stream is None:
+            assert run.process
+            run.process.exit_announced = True
+            self._unwatch(run, fd)  # it stays readable
+            return
+        block = os.read(fd, BLOCK)  # does not block: the only reader, and there is something
+        if not block:
+            self._unwatch(run, fd)
+            del run.pipes[fd]
+            return
+        assert run.log
+        run.log.write(stream, block)
+        if run.echo:
+            try:
+                run.echo(stream, block)
+            except OSError:  # the terminal is gone, the run goes on
+                run.echo = None
+
+    def _attend(self, run: Run) -> None:
+        """Do what is due for a run with a process, and set its next deadline."""
+        process, log = run.process, run.log
+        assert process and log
+        now = time.monotonic()
+        if run.settle_until:
+            self._settle(run, now)
+            return
+        if run.cancel_by < math.inf:
+            run.cancelled = process.stop(run.cancel_by) or run.cancelled
+            run.cancel_by = math.inf
+        until = process.advance(now, bool(run.pipes))
+        if process.exited_at is not None and not run.end_time:
+            run.end_time = self._wall()
+        if until is None:
+            run.status = process.reap()
+            run.settle_until = now + SETTLE_S
+            self._settle(run, now)
+            return
+        if now >= run.report_at:
+            run.report_at = math.inf
+            if process.exited_at is None:
+                identity = process_identity(process.pid)
+                self._messages.append(
+                    RunStarted(run.spec.run_id, run.spec.attempt, identity, run.start_time, log.position)
+                )
+        flush_due = log.flush_due
+        if flush_due is not None and now >= flush_due:
+            log.flush()
+            flush_due = None
+        self._arm(run, min(until, run.report_at, math.inf if flush_due is None else flush_due))
+
+    def _settle(self, run: Run, now: float) -> None:
+        """Look what the run left of its group, and end it. After a normal end such processes live on: a task may start
+        daemons, as under cron. After a kill they get a moment to be gone, then all that carry the run's mark count."""
+        process = run.process
+        assert process
+        left = process.members_left()
+        if not process.stopping:
+            self._finish_process(run, left)
+        elif left and now < run.settle_until:
+            self._arm(run, now + POLL_S)
+        else:
+            self._settled.append((run, left))
+
+    def _count_marked(self) -> None:
+        """End the runs that were killed, after one look at the environments of all processes for all of these runs."""
+        settled, self._settled = self._settled, []
+        table = ProcessTable()
+        for run, left in settled:
+            env = run.spec.env
+            if "MINISCHED_RUN_ID" in env and "MINISCHED_HOME" in env:
+                left = left | table.marked(run.spec.run_id, env["MINISCHED_HOME"])
+            self._guarded(self._finish_process, run, left - {os.getpid()})
+
+    # --------------------------------------------------------------------------------------------------------- the end
+
+    def _finish_process(self, run: Run, left: set[int]) -> None:
+        process, status = run.process, run.status
+        assert process and process.exited_at is not None
+        result = ProcessResult(
+            end_time=run.end_time,
+            duration=process.exited_at - run.started_at,
             exit_code=status if status is not None and status >= 0 else None,
             signal=-status if status is not None and status < 0 else None,
             spawn_error="its exit status is lost: somebody else reaped it" if status is None else None,
-            timed_out=self._timed_out,
-            cancelled=self._cancelled,
-            killed=self._killed,
-            leftover_processes=self._count_leftovers(),
-            output_cut=bool(self._streams),
+            timed_out=process.timed_out,
+            cancelled=run.cancelled,
+            killed=process.killed,
+            leftover_processes=len(left),
+            output_cut=bool(run.pipes),
+            process=ProcessIdentity(process.pid, 0, ""),
+            start_time=run.start_time,
         )
-        sink.note("end", end_text(completion))
-        return completion._replace(log_lost=sink.lost, log=sink.mark, tail=sink.tail)
+        self._finish(run, result)
 
-    def _stop_if_due(self, now: float, timeout_at: float) -> None:
-        cancel_by = self._cancel_by()
-        if cancel_by is None and now < timeout_at:
-            return
-        if self._child.has_exited():  # by itself, just before; the pidfd tells in a moment
-            return
-        if cancel_by is not None:
-            self._cancelled = True
-        else:
-            self._timed_out = True
-        if self._kill_at is None:
-            # A stopped group takes its TERM only once it goes on.
-            self._child.signal_group(signal.SIGTERM, signal.SIGCONT)
-            self._kill_at = now + self._launch.kill_grace_s if cancel_by is None else cancel_by
+    def _finish_unstarted(self, run: Run) -> None:
+        now = self._wall()
+        duration = time.monotonic() - run.started_at if run.started_at else 0.0
+        self._finish(run, ProcessResult(now, duration, spawn_error=run.refused, cancelled=run.cancelled))
 
-    def _kill_if_due(self, now: float) -> None:
-        """The process, or what is left of its group after it, has had its grace."""
-        if self._kill_at is None or self._killed or self._drain_by is not None:
-            return
-        cancel_by = self._cancel_by()
-        if cancel_by is not None:
-            self._kill_at = min(self._kill_at, cancel_by)
-        if now >= self._kill_at:
-            self._child.signal_group(signal.SIGKILL)
-            self._killed = True
+    def _finish(self, run: Run, result: ProcessResult) -> None:
+        log = run.log
+        assert log
+        log.marker("end", end_text(result))
+        self._discard(run)
+        result = result._replace(log_lost=log.lost, log=log.position, tail=log.tail)
+        self._messages.append(RunFinished(run.spec.run_id, run.spec.attempt, result))
 
-    def _group_is_done(self) -> bool:
-        if self._exited_at is None:
-            return False
-        return self._kill_at is None or self._killed or not self._child.group_lives()
-
-    def _wait(self, now: float, timeout_at: float, flush_due: Optional[float]) -> None:
-        """Until something happens or is due; then take what there is."""
-        until = now + NAP_MAX_S
-        if self._drain_by is not None:
-            until = self._drain_by
-        elif self._exited_at is not None or self._child.pidfd < 0:
-            until = now + TICK_S
-        if self._exited_at is None and self._kill_at is None:
-            until = min(until, timeout_at)
-        elif self._drain_by is None and self._kill_at is not None and not self._killed:
-            until = min(until, self._kill_at)
-        if flush_due is not None:
-            until = min(until, flush_due)
-        for fd, _ in self._poll.poll(math.ceil(max(0.0, until - now) * 1000)):
-            if fd in self._streams:
-                self._read(fd)  # does not block: this thread alone reads it, and poll(2) told of something
-            elif fd == self._wake:
-                os.read(fd, BLOCK)
-            else:
-                self._exit_told = True
-
-    def _read(self, fd: int) -> None:
-        block = os.read(fd, BLOCK)
-        stream = self._streams[fd]
-        if not block:
-            self._poll.unregister(fd)
-            del self._streams[fd]
-            return
-        self._sink.write(stream, block)
-        if self._echo:
-            try:
-                self._echo(stream, block)
-            except OSError:  # the terminal is gone; the run is not
-                self._echo = None
-
-    def _count_leftovers(self) -> int:
-        """After the reap. A process left behind on a normal end lives on (cron's users start daemons so) and is only
-        counted; after a kill those that left the group count too, by the marker in their environment."""
-        child, env = self._child, self._launch.env
-        left = child.group_after_reap()
-        if self._kill_at is None:
-            return len(left)
-        settle_by = time.monotonic() + SETTLE_S
-        while left and time.monotonic() < settle_by:
-            time.sleep(POLL_S)
-            left = child.group_after_reap()
-        if "MINISCHED_RUN_ID" in env and "MINISCHED_HOME" in env:
-            left |= marked_processes(self._launch.run_id, env["MINISCHED_HOME"])
-        return len(left - {os.getpid()})
-
-
-def end_text(completion: ProcessResult) -> str:
-    """The words of the log's "end" line."""
-    if completion.signal is not None:
+    def _abandon(self, run: Run, error: Exception) -> None:
+        """End a run that met a bug."""
+        spec = run.spec
+        logging.getLogger("minisched").error(
+            f"run {spec.run_id} of {spec.task_id}: internal error", exc_info=(type(error), error, error.__traceback__)
+        )
         try:
-            name = signal.Signals(completion.signal).name
+            self._discard(run)
+        except Exception:  # by the same bug
+            pass
+        result = ProcessResult(self._wall(), 0.0, spawn_error=f"internal error: {error!r}")
+        self._messages.append(RunFinished(spec.run_id, spec.attempt, result))
+
+    def _discard(self, run: Run) -> None:
+        """Release what a run holds; a process that still lives is killed."""
+        self._runs.pop(run.spec.run_id, None)
+        run.armed = -math.inf  # its entries in the heap are out of date
+        self._shrink_heap()
+        try:
+            for fd in tuple(run.watched):
+                self._unwatch(run, fd)
+        finally:
+            if run.process:
+                run.process.close()
+            if run.log:
+                run.log.close()
+
+    def _unwatch(self, run: Run, fd: int) -> None:
+        run.watched.discard(fd)
+        self._selector.unregister(fd)
+
+
+def end_text(result: ProcessResult) -> str:
+    """The text of the log's "end" line."""
+    if result.process is None:
+        return f"not started: {result.spawn_error}"
+    if result.signal is not None:
+        try:
+            name = signal.Signals(result.signal).name
         except ValueError:  # a real-time signal
             name = "?"
-        how = f"signal {completion.signal} ({name})"
+        how = f"signal {result.signal} ({name})"
     else:
-        how = f"exit {completion.exit_code}" if completion.exit_code is not None else str(completion.spawn_error)
+        how = f"exit {result.exit_code}" if result.exit_code is not None else str(result.spawn_error)
     remarks = [
         text
         for holds, text in (
-            (completion.timed_out, "timed out"),
-            (completion.cancelled, "cancelled"),
-            (completion.killed, "killed"),
-            (completion.leftover_processes, f"{completion.leftover_processes} processes left"),
-            (completion.output_cut, "their output not read any more"),
+            (result.timed_out, "timed out"),
+            (result.cancelled, "cancelled"),
+            (result.killed, "killed"),
+            (result.leftover_processes, f"{result.leftover_processes} processes left"),
+            (result.output_cut, "their output not read any more"),
         )
         if holds
     ]
-    return f"{how} after {completion.duration:.3f} s" + (": " if remarks else "") + ", ".join(remarks)
+    return f"{how} after {result.duration:.3f} s" + (": " if remarks else "") + ", ".join(remarks)

@@ -49,6 +49,8 @@ class ProcessResult(NamedTuple):
     log_lost: bool = False
     log: Optional[LogPosition] = None
     tail: bytes = b""  # the last 16 KiB of its output, UTF-8
+    process: Optional[ProcessIdentity] = None  # its pid; None: nothing was started
+    start_time: Optional[Instant] = None  # when the process was spawned
 
 
 class Outcome(NamedTuple):
@@ -142,13 +144,19 @@ class Clock(Protocol):
 
 
 class Executor(Protocol):
-    def start(self, launch: ProcessSpec) -> None:
-        """Start the attempt's process. Posts RunStarted once it exists, then exactly one RunFinished, also if nothing
-        could be started. Never raises."""
+    def start(self, spec: ProcessSpec, at: Optional[float] = None) -> None:
+        """Start a process for the attempt: now, or exactly at the monotonic time `at`. Until then it is held with all
+        that can be made ready. Never blocks, never raises.
+
+        Posts RunStarted once the process has run for 40 ms; a shorter attempt posts none, so its pid and start time are
+        in its result too. Then posts always exactly one RunFinished, also if nothing could be started. Until RunStarted
+        a crash leaves a process that only its mark in the environment (MINISCHED_RUN_ID) identifies.
+        """
 
     def cancel(self, run_id: int, grace_s: Optional[float] = None) -> None:
         """Stop a run's process: TERM to its group, KILL after `grace_s` (default: its kill grace). A second call with a
-        shorter grace shortens it; 0 kills at once. A run that has ended is no error."""
+        shorter grace shortens it; 0 kills at once. An attempt that is still held ends with the spawn error "cancelled
+        before it was started". A run that has ended is no error."""
 
 
 class Sender(Protocol):

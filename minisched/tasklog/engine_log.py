@@ -8,7 +8,7 @@ from datetime import tzinfo
 
 from minisched.model import LogSettings
 from minisched.tasklog.lines import visible_line
-from minisched.tasklog.rotating_file import Block, RotatingLog, stamp
+from minisched.tasklog.rotating_file import Block, RotatingLog, timestamp
 
 NAME = "minisched"
 
@@ -17,9 +17,9 @@ def engine_logger(folder: str, settings: LogSettings, zone: tzinfo) -> logging.L
     """The logger `minisched`, writing to `minisched.log` in `folder` from INFO on, and nowhere else. Lines are
     `2026-11-23T02:30:00.123+08:00 WARNING text`. A second call replaces the handler of the first.
 
-    A disk that fails raises nothing and prints nothing; after it the log says how many lines it lost.
+    A failing disk raises and prints nothing; the log says afterwards how many lines were lost.
     """
-    # Callers, threads and processes are shown by no line, and looked up for each unless this is said. See
+    # No line shows the caller, the thread or the process: spare the look-up for each line. See
     # https://docs.python.org/3/howto/logging.html#optimization
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
@@ -36,7 +36,8 @@ def engine_logger(folder: str, settings: LogSettings, zone: tzinfo) -> logging.L
 
 
 class EngineLog(RotatingLog):
-    """A message is one line whatever is in it (a task's output cannot forge a line); a traceback is one for each."""
+    """A message is one line whatever it contains, so that a task's output cannot forge a line; each line of a traceback
+    is a line."""
 
     def block_of(self, record: logging.LogRecord) -> Block:
         try:
@@ -45,15 +46,17 @@ class EngineLog(RotatingLog):
             lines = [f"{record.msg!r} {record.args!r}: {error}"]
         if record.exc_info:
             lines += logging.Formatter().formatException(record.exc_info).splitlines()
-        prefix = f"{stamp(record.created, self.zone)} {record.levelname} "
+        prefix = f"{timestamp(record.created, self.zone)} {record.levelname} "
         text = "".join(f"{prefix}{visible_line(line)}\n" for line in lines)
         block = Block(record.created, "", memoryview(text.encode("utf-8", "backslashreplace")))
         block.amount = len(lines)
         return block
 
-    def note_of(self, block: Block, label: str) -> bytes:
-        lines, why = self.owed[label]
-        return f"{stamp(block.created, self.zone)} WARNING {lines} lines could not be written here ({why})\n".encode()
+    def loss_note(self, block: Block, label: str) -> bytes:
+        lines, why = self.losses[label]
+        return (
+            f"{timestamp(block.created, self.zone)} WARNING {lines} lines could not be written here ({why})\n".encode()
+        )
 
     def warn(self, text: str) -> None:
-        """Nothing: the log cannot tell of itself while it is locked for a line."""
+        """Do nothing: the log is locked for a line and cannot report about itself."""

@@ -1,19 +1,11 @@
-"""The rotating file under each task's log and under the engine's own.
-
-`logging.handlers.TimedRotatingFileHandler` loses data where a scheduler meets it: it removes or overwrites an earlier
-file of the same day, drops records when a rename fails, writes on into a removed file, follows symlinks, counts its
-period from the restart, deletes files of others, and answers a full disk on stderr. `RotatingLog` keeps its contract
-(rotate at midnight, keep `backup_count`) and mends those.
-"""
+"""The rotating file of each task's log and of the engine's own, on `logging.handlers.TimedRotatingFileHandler`."""
 
 from __future__ import annotations
 
-import errno
 import logging
 import math
 import os
 import re
-import stat
 import time
 from datetime import date, datetime, tzinfo
 from functools import lru_cache
@@ -21,40 +13,40 @@ from logging.handlers import TimedRotatingFileHandler
 from typing import Optional
 
 from minisched.model import LogPosition, LogSettings
+from minisched.osutil import open_regular
 
 RETRY_S = 60.0  # after a rotation failed; each block would try again otherwise
-OWED_MAX = 100  # labels whose losses are remembered until space returns: a task may run often on a full disk
+LOSSES_MAX = 100  # labels whose losses are remembered until there is space: a task may run often on a full disk
 FILE_MODE = 0o640
 FOLDER_MODE = 0o750
-# O_NONBLOCK: a FIFO in the log's place must not hang the run. O_RDWR: the last byte tells of a torn line.
-OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND  # to read: the last byte shows whether the last line is complete
 
-Owed = dict[str, tuple[int, str]]  # label -> (how much was lost, the error's text)
+Losses = dict[str, tuple[int, str]]  # label -> (how much was lost, the error's text)
 
 
 def inode_of(status: os.stat_result) -> int:
-    """The inode in 63 bits, as SQLite keeps it; some network file systems use the 64th."""
+    """The inode in 63 bits, as SQLite stores it; some network file systems use the 64th."""
     return status.st_ino & 0x7FFF_FFFF_FFFF_FFFF
 
 
-def stamp(instant: float, zone: tzinfo) -> str:
+def timestamp(instant: float, zone: tzinfo) -> str:
     """ISO 8601 with milliseconds and the zone's offset."""
     second = math.floor(instant)
     head, offset = _second(second, zone)
     return f"{head}.{min(round((instant - second) * 1e6) // 1000, 999):03}{offset}"
 
 
-@lru_cache(maxsize=4)  # many lines of a second are stamped, in one zone
+@lru_cache(maxsize=4)  # many lines have the same second, in one zone
 def _second(second: int, zone: tzinfo) -> tuple[str, str]:
     text = datetime.fromtimestamp(second, zone).isoformat()
     return text[:19], text[19:]
 
 
 class Block(logging.LogRecord):
-    """Whole stamped lines of one run, written as they are. One record for up to 64 KiB of output: a record for each
-    line costs 3.2 MB/s. After the handler, `mark` tells where they stand, or `error` why they were lost."""
+    """Complete lines of one run, each with its timestamp, written as they are. A record of its own for each line would
+    limit the log to 3 MB/s. After `handle`, `position` is where they are, or `error` why they were lost."""
 
-    # What is the same for all stands here: LogRecord's own __init__ asks for threads and paths, in 25 us.
+    # What is the same for all of them: LogRecord.__init__ looks up threads and paths, in 25 us.
     name, msg, args, exc_info = "minisched.task", "", (), None
     levelno, levelname, pathname, lineno = logging.INFO, "INFO", "", 0
 
@@ -62,30 +54,44 @@ class Block(logging.LogRecord):
         self.created = instant
         self.label = label
         self.data = data
-        self.amount = len(data)  # what a note of the loss counts
-        self.mark: Optional[LogPosition] = None
+        self.amount = len(data)  # what counts as lost: here bytes
+        self.position: Optional[LogPosition] = None
         self.error: Optional[str] = None
 
 
 class RotatingLog(TimedRotatingFileHandler):
-    """Appends blocks to `path`, opened at the first one. Nothing is raised, nothing printed: a block that cannot be
-    written is counted in `owed`, and a note says so before the next one that can.
+    """Appends blocks of lines to `path`. Nothing is raised or printed: a block that cannot be written is counted in
+    `losses`, and a note says so before the next one that can be written.
 
-    A file belongs to the day of its first line. It is renamed to `<path>.YYYY-MM-DD` (`.1`, `.2` ... after it if taken)
-    before the first line of a later day in `zone`, and before it outgrows `max_bytes` (0: no limit). The newest
-    `backup_count` of those are kept (0: all, as in logging). `rotate=False`: append only, another process rotates.
+    A file belongs to the day of its first line. It is renamed to `<path>.YYYY-MM-DD` (then `.1`, `.2` ... if that name
+    is taken) before the first line of a later day in `zone`, and before it grows beyond `max_bytes` (0: no limit). The
+    newest `backup_count` of those are kept (0: all, as in logging). `rotate=False`: only append, the engine rotates.
+
+    Inherited: the place in `logging` (logger, level, filters, lock, `handle`, `close` at exit), the options `when`,
+    `backupCount` and `baseFilename`, and the division into `emit`, `shouldRollover`, `doRollover` and
+    `getFilesToDelete`. These are overridden, because the ones of the base lose lines where a scheduler meets it:
+
+    - `emit`: the base encodes text line by line, at 3 MB/s, and answers a full disk with a traceback on stderr;
+    - `shouldRollover`: the base counts from the start of the process or the file's mtime, so that a program restarted
+      daily never rotates; here the timestamps of the lines decide, and the size does too;
+    - `doRollover`: the base removes or overwrites an earlier file of the same day, drops records when the rename fails,
+      and follows a symlink;
+    - `getFilesToDelete`: the base may delete files of another log whose name begins alike.
+
+    `stream`, `rolloverAt` and `computeRollover` of the base are not used.
     """
 
     def __init__(self, path: str, settings: LogSettings, zone: tzinfo, rotate: bool = True) -> None:
         super().__init__(path, when=settings.when, backupCount=settings.backup_count, encoding="utf-8", delay=True)
+        self.settings = settings
         self.zone = zone
-        self.max_bytes = settings.max_bytes
-        self.rotating = rotate
-        self.owed: Owed = {}
+        self.losses: Losses = {}
+        self._rotate = rotate
         self._fd = -1
         self._file: Optional[os.stat_result] = None  # of `_fd` when it was opened
         self._size = 0
         self._day = 0  # of the file's first line, as an ordinal
+        self._left: Optional[tuple[int, int, int]] = None  # device, inode and size when this handler closed the file
         self._retry_at = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -93,45 +99,48 @@ class RotatingLog(TimedRotatingFileHandler):
         left = block.data
         try:
             self._ensure_open(block.created)
-            if self.rotating and self.shouldRollover(block):
+            if self._rotate and self.shouldRollover(block):
                 self.doRollover()
                 self._ensure_open(block.created)
-            if self.owed:
-                self._write_all(memoryview(b"".join(self.note_of(block, label) for label in self.owed)))
-                self.owed.clear()
+            if self.losses:
+                self._write_all(memoryview(b"".join(self.loss_note(block, label) for label in self.losses)))
+                self.losses.clear()
             while left:
                 left = left[os.write(self._fd, left) :]
             assert self._file
-            # With O_APPEND too, the descriptor's own position is the end of what it wrote last.
-            block.mark = LogPosition(inode_of(self._file), os.lseek(self._fd, 0, os.SEEK_CUR) - len(block.data))
+            # With O_APPEND the descriptor's own position is the end of what it wrote last: others may append too.
+            self._size = os.lseek(self._fd, 0, os.SEEK_CUR)
+            block.position = LogPosition(inode_of(self._file), self._size - len(block.data))
         except OSError as error:
-            self.close_file()
+            self.close_file(complete=False)
             block.error = error.strerror or str(error)
-            lost_before, _ = self.owed.pop(block.label, (0, ""))
-            self.owed[block.label] = (lost_before + min(block.amount, len(left)), block.error)
-            while len(self.owed) > OWED_MAX:
-                del self.owed[next(iter(self.owed))]
+            lost_before, _ = self.losses.pop(block.label, (0, ""))
+            self.losses[block.label] = (lost_before + min(block.amount, len(left)), block.error)
+            while len(self.losses) > LOSSES_MAX:
+                del self.losses[next(iter(self.losses))]
 
     def block_of(self, record: logging.LogRecord) -> Block:
-        """An ordinary record as a block; the engine's log has its own form."""
+        """An ordinary record as a block; the engine's log has its own format."""
         return Block(record.created, "", memoryview((self.format(record) + "\n").encode("utf-8", "backslashreplace")))
 
-    def note_of(self, block: Block, label: str) -> bytes:
-        """The line that tells what was lost under `label`, at the time of the block before which it comes."""
-        amount, why = self.owed[label]
+    def loss_note(self, block: Block, label: str) -> bytes:
+        """The line about what was lost under `label`, with the time of the block that follows it."""
+        amount, why = self.losses[label]
         text = f"{amount} bytes of output could not be written ({why})"
-        return f"{stamp(block.created, self.zone)} [{label} note] {text}\n".encode()
+        return f"{timestamp(block.created, self.zone)} [{label} note] {text}\n".encode()
 
     def warn(self, text: str) -> None:
         logging.getLogger("minisched").warning(text)
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Nothing: logging would print to stderr, and a caller can do nothing about its log."""
+        """Do nothing: logging would print to stderr, and no caller can do anything about its log."""
 
-    def close_file(self) -> None:
-        if self._fd >= 0:
+    def close_file(self, complete: bool = True) -> None:
+        """Close the file until the next block. `complete`: it ends with a complete line of this handler."""
+        if self._fd >= 0 and self._file:
             os.close(self._fd)
             self._fd = -1
+            self._left = (self._file.st_dev, self._file.st_ino, self._size) if complete else None
 
     def close(self) -> None:
         self.acquire()
@@ -144,37 +153,35 @@ class RotatingLog(TimedRotatingFileHandler):
     # ---------------------------------------------------------------------------------------------------- the file
 
     def _ensure_open(self, instant: float) -> None:
-        """Have the file that stands at the path now open; it may have been removed, or renamed by another process."""
+        """Open the file that is at the path now: it may have been removed, or renamed by another process."""
         if self._fd >= 0 and self._file:
             try:
-                there = os.lstat(self.baseFilename)
+                found = os.lstat(self.baseFilename)
             except FileNotFoundError:
                 self.close_file()
             else:
-                self._size = there.st_size
-                if not os.path.samestat(there, self._file):
+                self._size = found.st_size
+                if not os.path.samestat(found, self._file):
                     self.close_file()
         if self._fd < 0:
             self._open_file(instant)
 
     def _open_file(self, instant: float) -> None:
         try:
-            fd = os.open(self.baseFilename, OPEN_FLAGS, FILE_MODE)
+            fd, file = open_regular(self.baseFilename, OPEN_FLAGS, FILE_MODE)
         except FileNotFoundError:
             os.makedirs(os.path.dirname(self.baseFilename), FOLDER_MODE, exist_ok=True)
-            fd = os.open(self.baseFilename, OPEN_FLAGS, FILE_MODE)
-        self._fd = fd
-        self._file = os.fstat(fd)
-        self._size = self._file.st_size
-        if not stat.S_ISREG(self._file.st_mode):
-            raise OSError(errno.EINVAL, "the log is not a regular file")
+            fd, file = open_regular(self.baseFilename, OPEN_FLAGS, FILE_MODE)
+        self._fd, self._file, self._size, self._retry_at = fd, file, file.st_size, 0.0
+        if self._left == (file.st_dev, file.st_ino, file.st_size):  # as it was left: day and last byte are known
+            return
         if not self._size:
             self._day = self._day_of(instant)
             return
         try:
             self._day = date.fromisoformat(os.pread(fd, 10, 0).decode("ascii")).toordinal()
         except ValueError:  # not a line of ours: the day it was last written
-            self._day = self._day_of(self._file.st_mtime)
+            self._day = self._day_of(file.st_mtime)
         if os.pread(fd, 1, self._size - 1) != b"\n":  # a full disk or a power cut tore the last line
             self._write_all(memoryview(b"\n"))
 
@@ -188,21 +195,22 @@ class RotatingLog(TimedRotatingFileHandler):
     # ---------------------------------------------------------------------------------------------------- rotation
 
     def shouldRollover(self, record: logging.LogRecord) -> bool:
-        """By the stamp of the lines to come. The clock may go back over midnight a little without a rotation (that
-        would cost an old file), but a file from a far future must not stand until then."""
+        """By the timestamps of the lines to come. The clock may go back over midnight a little without a rotation,
+        which would use up an old file; a file from a far future is rotated, as it would stay in use until then."""
         assert isinstance(record, Block)
         if not self._size or time.monotonic() < self._retry_at:
             return False
         day = self._day_of(record.created)
-        return day > self._day or day < self._day - 1 or 0 < self.max_bytes < self._size + len(record.data)
+        max_bytes = self.settings.max_bytes
+        return day > self._day or day < self._day - 1 or 0 < max_bytes < self._size + len(record.data)
 
     def doRollover(self) -> None:
         day = date.fromordinal(self._day).isoformat()
         taken = [key[1] for key, _ in rotated_files(self.baseFilename) if key[0] == day]
         number = max(taken) + 1 if taken else 0
         try:
-            # Only one process rotates, so that nothing can take the name meanwhile; os.link, which would make sure,
-            # does not work on an SD card's FAT.
+            # Only one process rotates, so that no other can take the name meanwhile. os.link, which would make sure of
+            # that, does not work on the FAT of an SD card.
             os.rename(self.baseFilename, f"{self.baseFilename}.{day}" + (f".{number}" if number else ""))
         except OSError as error:  # the lines go on into the same file
             self._retry_at = time.monotonic() + RETRY_S
@@ -222,7 +230,7 @@ class RotatingLog(TimedRotatingFileHandler):
 
 def rotated_files(path: str) -> list[tuple[tuple[str, int], str]]:
     """The rotated files of the log `path`, oldest first, as ((day, number of that day), path). Only names of exactly
-    that form: `db.log.old` is not ours, nor is anything of `db2.log`."""
+    that form: `db.log.old` is not a file of `db.log`, nor is anything of `db2.log`."""
     folder, base = os.path.split(path)
     form = re.compile(re.escape(base) + r"\.(\d{4}-\d{2}-\d{2})(?:\.([1-9]\d{0,8}))?", re.ASCII)
     try:

@@ -1,30 +1,30 @@
-"""Writing: the logs of all tasks, and the sink of one attempt."""
+"""Writing: the logs of all tasks, and the output of one attempt."""
 
 from __future__ import annotations
 
 import logging
 import os
 import re
-import threading
 import time
 from datetime import tzinfo
 from typing import Callable, Optional
 
 from minisched.model import LogPosition, LogSettings
 from minisched.tasklog.lines import LineAssembler, visible_line
-from minisched.tasklog.rotating_file import Block, Owed, RotatingLog, stamp
+from minisched.tasklog.rotating_file import Block, Losses, RotatingLog, timestamp
 
 TAIL_MAX = 16 * 1024  # bytes of a run's output that its history row keeps
-FLUSH_S = 0.5  # a prompt without a line end stands in the log within 1 s
-STAMPED_AT_ONCE = 8192  # lines; a block of empty lines grows to 45 times its size by the stamps
+FLUSH_S = 0.5  # a line without an end, such as a prompt, is written after this time: it is in the log within 1 s
+KEPT_LOGS = 64  # handlers that are kept, without an open file, for the next run of their task; 2 KB each
+STAMPED_AT_ONCE = 8192  # lines; the timestamps make a block of empty lines 45 times as large
 _MANY_LINES = re.compile(rb"(?:[^\n]*\n){%d}" % STAMPED_AT_ONCE)
 
 
 class TaskLogs:
-    """The logs of all tasks. A log has a logger and a handler while a run of its task lives, and nothing after.
+    """The logs of all tasks. Used by one thread, but for `configure`.
 
-    `settings` and `zone` may be replaced at any time; a log in use keeps those it was opened with.
-    `rotate=False` for a process that may run beside an engine: the engine alone renames and deletes.
+    A log has a logger and a handler while a run of its task lives; of the last ones used they are kept, without an open
+    file. `rotate=False` is for a program beside an engine: only the engine renames and deletes.
     """
 
     def __init__(
@@ -35,45 +35,61 @@ class TaskLogs:
         rotate: bool = True,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        if settings.when != "midnight":
-            raise ValueError(f'log.when is "{settings.when}"; expected "midnight"')
         self.folder = folder
-        self.settings = settings
-        self.zone = zone
+        self.configure(settings, zone)
         self._rotate = rotate
         self._wall = wall
         self._open: dict[str, _OpenLog] = {}
-        self._owed: dict[str, Owed] = {}  # of logs not in use: losses that no note has told yet
-        self._lock = threading.Lock()  # run threads open and close; held for look-ups only, never for output
+        self._kept: dict[str, _OpenLog] = {}  # the longest unused first
+        self._losses: dict[str, Losses] = {}  # of logs without a handler: losses that no note has reported yet
+
+    def configure(self, settings: LogSettings, zone: tzinfo) -> None:
+        """Use other settings, from any thread; a log in use keeps the ones it was opened with."""
+        if settings.when != "midnight":
+            raise ValueError(f'log.when is "{settings.when}"; expected "midnight"')
+        self._settings = (settings, zone)
 
     def open_run(self, path: str, run_id: int, attempt: int) -> RunLog:
-        """The sink of one attempt in the log at `path` (a relative one starts from the folder). Never raises; several
-        runs may share a log. To be closed."""
+        """The output of one attempt in the log at `path`, relative to the folder. Never raises; several runs may share
+        a log. To be closed."""
         path = os.path.join(self.folder, path)
-        with self._lock:
-            log = self._open.get(path)
+        log = self._open.get(path)
+        if log is None:
+            settings = self._settings
+            log = self._kept.pop(path, None)
+            if log and log.settings != settings:
+                self._drop(path, log)
+                log = None
             if log is None:
-                log = self._open[path] = _OpenLog(RotatingLog(path, self.settings, self.zone, self._rotate))
-                log.handler.owed.update(self._owed.pop(path, {}))
-            log.runs += 1
+                log = _OpenLog(RotatingLog(path, *settings, rotate=self._rotate), settings)
+                log.handler.losses.update(self._losses.pop(path, {}))
+            self._open[path] = log
+        log.runs += 1
         return RunLog(log, f"{run_id}.{attempt}", self._wall, lambda: self._release(path))
 
     def _release(self, path: str) -> None:
-        with self._lock:
-            log = self._open[path]
-            log.runs -= 1
-            if not log.runs:
-                del self._open[path]
-                log.handler.close()
-                if log.handler.owed:
-                    self._owed[path] = log.handler.owed
+        log = self._open[path]
+        log.runs -= 1
+        if log.runs:
+            return
+        log.handler.close_file()
+        self._kept[path] = self._open.pop(path)
+        if len(self._kept) > KEPT_LOGS:
+            path = next(iter(self._kept))
+            self._drop(path, self._kept.pop(path))
+
+    def _drop(self, path: str, log: _OpenLog) -> None:
+        log.handler.close()
+        if log.handler.losses:
+            self._losses[path] = log.handler.losses
 
 
 class _OpenLog:
-    """A handler with its logger, and how many runs use them."""
+    """A handler with its logger, the settings it was made with, and how many runs use them."""
 
-    def __init__(self, handler: RotatingLog) -> None:
+    def __init__(self, handler: RotatingLog, settings: tuple[LogSettings, tzinfo]) -> None:
         self.handler = handler
+        self.settings = settings
         # Not by getLogger, which never frees a name: 10,000 tasks would keep 4 MB.
         self.logger = logging.Logger("minisched.task", logging.INFO)
         self.logger.addHandler(handler)
@@ -81,13 +97,13 @@ class _OpenLog:
 
 
 class RunLog:
-    """The sink of one attempt; used by one thread. Nothing here raises.
+    """The output of one attempt on its way to the log; used by one thread. Nothing here raises.
 
-    `mark`: where its first line stands, None until there is one. `lost`: some of its output could not be written.
+    `position`: where its first line is, None until there is one. `lost`: some of its output could not be written.
     """
 
     def __init__(self, log: _OpenLog, label: str, wall: Callable[[], float], release: Callable[[], None]) -> None:
-        self.mark: Optional[LogPosition] = None
+        self.position: Optional[LogPosition] = None
         self.lost = False
         self._log = log
         self._label = label
@@ -107,19 +123,19 @@ class RunLog:
 
     @property
     def flush_due(self) -> Optional[float]:
-        """The monotonic time at which `flush` is due because a line without an end stands; None: there is none."""
+        """The monotonic time at which `flush` is due because there is a line without an end; None: there is none."""
         begun = [lines.since for lines in self._streams.values() if lines.since is not None]
         return min(begun) + FLUSH_S if begun else None
 
     def flush(self, final: bool = False) -> None:
-        """Write the lines begun as they are."""
+        """Write the lines without an end as they are."""
         for stream, assembler in self._streams.items():
             lines = assembler.flush(final)
             if lines:
                 self._put_output(stream, lines)
 
-    def note(self, kind: str, text: str) -> None:
-        """A line of the engine's own: `kind` is "start", "end" or "note". Output stands before its "end"."""
+    def marker(self, kind: str, text: str) -> None:
+        """A line of the engine's own: `kind` is "start", "end" or "note". All output comes before the "end"."""
         self.flush(final=kind == "end")
         self._put(kind, visible_line(text).encode("utf-8", "backslashreplace") + b"\n")
 
@@ -132,7 +148,7 @@ class RunLog:
         return self._tail[start:]
 
     def close(self) -> None:
-        """Write what is left of the output; let go of the log. A second call does nothing."""
+        """Write what is left of the output; release the log. A second call does nothing."""
         if self._release:
             self.flush(final=True)
             self._release()
@@ -144,10 +160,10 @@ class RunLog:
 
     def _put(self, kind: str, lines: bytes) -> None:
         now = self._wall()
-        prefix = f"{stamp(now, self._log.handler.zone)} [{self._label} {kind}] ".encode()
+        prefix = f"{timestamp(now, self._log.handler.zone)} [{self._label} {kind}] ".encode()
         while lines:
-            # One replace stamps them all, 200 times as fast as line by line. It puts a stamp behind the last line too,
-            # which is not written; and the one that the first line lacks is put before.
+            # One `replace` stamps them all, 200 times as fast as line by line. It adds a prefix after the last line
+            # too, which is not written; the one of the first line is put before.
             stamped = lines.replace(b"\n", b"\n" + prefix, STAMPED_AT_ONCE)
             count = (len(stamped) - len(lines)) // len(prefix)
             match = _MANY_LINES.match(lines) if count == STAMPED_AT_ONCE else None
@@ -155,5 +171,5 @@ class RunLog:
             block = Block(now, self._label, memoryview(prefix + stamped)[: end + count * len(prefix)])
             self._log.logger.handle(block)
             self.lost = self.lost or block.error is not None
-            self.mark = self.mark or block.mark
+            self.position = self.position or block.position
             lines = lines[end:]

@@ -103,17 +103,17 @@ def test_each_task_has_its_own_log_and_the_engine_has_one(api: Api, logs: Logs) 
 
 
 def recorded(api: Api, sink: Any, run_id: int = 0, task_id: str = "t") -> int:
-    attempt = TaskAttempt(1, Status.SUCCESS, 0.0, log=sink.mark)
+    attempt = TaskAttempt(1, Status.SUCCESS, 0.0, log=sink.position)
     return api.record(make(task_id, Status.SUCCESS, run_id=run_id, attempts=(attempt,)))
 
 
 def test_a_runs_own_output(api: Api, logs: Logs) -> None:
     sink = logs.open(7)
-    sink.note("start", "pid 1: true")
+    sink.marker("start", "pid 1: true")
     for number in range(30):
         sink.write("out", f"line {number}\n".encode())
         logs.open(8).write("out", b"of another run\n")
-    sink.note("end", "exit 0")
+    sink.marker("end", "exit 0")
     sink.close()
     recorded(api, sink, 7)
     found, seen = api.get("/executions/7/log?limit=1024"), []

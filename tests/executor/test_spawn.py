@@ -10,19 +10,18 @@ from typing import Any, Optional
 
 import pytest
 
-from minisched.executor.process import _ulimits
+from minisched.executor.process import prepare
 from minisched.model import Limits, RunFinished
 from support.process import PATH, REPO, Rig, few_descriptors, linux, root
 
 
-@pytest.fixture
-def rig(tmp_path: Path) -> Rig:
+@pytest.fixture(autouse=True)
+def programs(tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("echo no first line\n")
     (tmp_path / "headless").write_text("echo no first line\n")
     (tmp_path / "headless").chmod(0o755)
     (tmp_path / "orphan").write_text("#!/no/such/interpreter\n")
     (tmp_path / "orphan").chmod(0o755)
-    return Rig(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -49,13 +48,13 @@ def rig(tmp_path: Path) -> Rig:
     ],
 )
 def test_what_cannot_be_started_says_what_and_why(rig: Rig, task_exec: Any, fields: dict[str, Any], error: str) -> None:
-    rig.executor.start(rig.launch(task_exec, **fields))
-    completion = rig.finished()
-    assert completion.spawn_error is not None
-    assert completion.spawn_error.startswith(error)
-    assert (completion.exit_code, completion.signal) == (None, None)
+    rig.executor.start(rig.spec(task_exec, **fields))
+    result = rig.finished()
+    assert result.spawn_error is not None
+    assert result.spawn_error.startswith(error)
+    assert (result.exit_code, result.signal) == (None, None)
     assert rig.lines("end")[0].startswith(f"not started: {error[:8]}")
-    assert completion.log is not None
+    assert result.log is not None
     assert rig.run("exit 6").exit_code == 6  # and life goes on
 
 
@@ -70,12 +69,12 @@ def test_a_folder_that_cannot_be_entered_is_told_as_such(rig: Rig) -> None:
 def test_no_descriptors_fail_the_run_and_the_next_one_works(rig: Rig) -> None:
     for free in range(9):
         with few_descriptors(free):
-            completion = rig.run("exit 5")
+            result = rig.run("exit 5")
         # The log takes one as well: a run that could be started may have lost lines, and says so.
-        assert completion.spawn_error is None or "Too many open files" in completion.spawn_error, free
-        assert completion.exit_code == 5 or completion.spawn_error
-    completion = rig.run("exit 5")
-    assert (completion.exit_code, completion.log_lost) == (5, False)
+        assert result.spawn_error is None or "Too many open files" in result.spawn_error, free
+        assert result.exit_code == 5 or result.spawn_error
+    result = rig.run("exit 5")
+    assert (result.exit_code, result.log_lost) == (5, False)
 
 
 def as_nobody(rig: Rig, expression: str, **limits: int) -> str:
@@ -108,7 +107,7 @@ print({expression})
 @root
 def test_no_more_processes_fail_the_run_and_the_engine_lives(rig: Rig) -> None:
     # Threads count as processes: with 1 there is no thread for the run, without a thread no process either.
-    threaded = "(rig.executor.start(rig.launch('true')), rig.inbox.get(timeout=9).completion.spawn_error)[1]"
+    threaded = "(rig.executor.start(rig.spec('true')), rig.inbox.get(timeout=9).completion.spawn_error)[1]"
     assert "can't start new thread" in as_nobody(rig, threaded, NPROC=1)
     shutil.rmtree(rig.folder / "nobody")
     error = as_nobody(rig, "rig.run('true').spawn_error", NPROC=1)
@@ -122,7 +121,7 @@ def test_no_thread_still_posts_exactly_one_end(rig: Rig, monkeypatch: pytest.Mon
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    rig.executor.start(rig.launch("true"))
+    rig.executor.start(rig.spec("true"))
     message = rig.inbox.get(timeout=1)
     assert isinstance(message, RunFinished)
     assert message.completion.spawn_error == "no thread for it: can't start new thread"
@@ -131,8 +130,8 @@ def test_no_thread_still_posts_exactly_one_end(rig: Rig, monkeypatch: pytest.Mon
 
 @root
 def test_a_task_runs_as_another_user_with_that_users_home_and_groups(rig: Rig) -> None:
-    completion = rig.run("id -un; id -G; echo $HOME $USER $LOGNAME", user="nobody", cwd="/")
-    assert completion.exit_code == 0, completion
+    result = rig.run("id -un; id -G; echo $HOME $USER $LOGNAME", user="nobody", cwd="/")
+    assert result.exit_code == 0, result
     import pwd
 
     nobody = pwd.getpwnam("nobody")
@@ -150,9 +149,9 @@ def test_another_user_is_refused_without_root(rig: Rig) -> None:
 def test_limits_and_niceness_hold_from_the_first_instruction(rig: Rig) -> None:
     limits = Limits(memory=600 * 1024 * 1024, cpu_seconds=33, open_files=44)
     task = "ulimit -v; ulimit -t; ulimit -n; nice; echo $0 $$; ulimit -H -t"
-    rig.start(task, limits=limits, nice=7)
-    completion = rig.finished()
-    assert completion.exit_code == 0
+    rig.order(task, limits=limits, nice=7)
+    result = rig.finished()
+    assert result.exit_code == 0
     lines = rig.lines()
     assert lines[:3] == [str(600 * 1024), "33", "44"]
     assert lines[3] == "7"
@@ -170,8 +169,8 @@ def test_limits_and_niceness_hold_from_the_first_instruction(rig: Rig) -> None:
 def test_cpu_seconds_can_be_answered_before_they_kill(
     rig: Rig, trap: str, exit_code: Optional[int], number: Optional[int]
 ) -> None:
-    completion = rig.run(trap + "while :; do :; done", limits=Limits(None, 1, None), timeout_s=60)
-    assert (completion.exit_code, completion.signal) == (exit_code, number)
+    result = rig.run(trap + "while :; do :; done", limits=Limits(None, 1, None), timeout_s=60)
+    assert (result.exit_code, result.signal) == (exit_code, number)
 
 
 SHELLS = [["dash"], ["bash"], ["busybox", "sh"]]
@@ -181,15 +180,17 @@ SHELLS = [["dash"], ["bash"], ["busybox", "sh"]]
 @pytest.mark.parametrize("shell", [shell for shell in SHELLS if shutil.which(shell[0])], ids=" ".join)
 @pytest.mark.parametrize(("hard", "result"), [(-1, "31"), (60, "31"), (31, "31"), (30, "30"), (20, "31")])
 def test_every_shell_sets_the_limits_of_cpu_time_whatever_holds_already(
-    shell: list[str], hard: int, result: str, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, shell: list[str], hard: int, result: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if hard == 20 and subprocess.run(["sh", "-c", "ulimit -t 20 && ulimit -H -t 31"], check=False).returncode != 0:
         pytest.skip("needs a root that may raise limits")
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr("resource.getrlimit", lambda number: (hard, hard))
-    script = " && ".join([*_ulimits(Limits(None, 30, None)), "ulimit -S -t && ulimit -H -t"])
+    spec = rig.spec("ulimit -S -t && ulimit -H -t", limits=Limits(None, 30, None))
+    _, *arguments = prepare(spec)["args"]  # all but the shell
     limit = f"ulimit -t {'unlimited' if hard < 0 else hard} && exec"
-    out = subprocess.run(["sh", "-c", f'{limit} "$@"', "sh", *shell, "-c", script], capture_output=True, text=True)
+    command = ["sh", "-c", f'{limit} "$@"', "sh", *shell, *arguments]
+    out = subprocess.run(command, capture_output=True, text=True)
     assert out.stdout.split() == ["30", result], out.stderr
 
 

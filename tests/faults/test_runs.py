@@ -83,6 +83,15 @@ def test_what_cannot_be_started_is_a_technical_failure_that_says_why(home: Home,
     assert {attempt["pid"] for attempt in attempts} == {None}
 
 
+def test_the_pid_of_a_short_run_is_in_its_row_and_in_the_engines_log(home: Home) -> None:
+    row = row_of(home, "progress")
+    pid = row["attempts"][0]["pid"]
+    assert f"[{row['run_id']}.1 start] pid {pid}: " in home.log("progress")
+    lines = [line for line in home.engine_log().splitlines() if f"run {row['run_id']} of progress: " in line]
+    assert [f", pid {pid}," in line for line in lines].count(True) == 1
+    assert [line.endswith("by reboot") for line in lines].count(True) == 1
+
+
 def test_binary_output_a_progress_bar_and_a_missing_line_end_are_readable_in_the_log(home: Home) -> None:
     assert row_of(home, "binary")["status"] == "success"
     assert " out] \\xff\\xfe\x00ok\n" in home.log("binary")

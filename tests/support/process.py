@@ -1,4 +1,4 @@
-"""What the tests of logs and processes share: logs with a clock to set, an executor with its inbox, a patient wait."""
+"""What the tests of logs and processes share: logs with a clock to set, an executor with its inbox, a wait."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
@@ -62,7 +62,7 @@ def at(text: str) -> float:
 
 
 class Wall:
-    """A wall clock that stands until it is set."""
+    """A wall clock that stays as it was set."""
 
     def __init__(self, text: str = "2026-11-23T02:30:00.123") -> None:
         self.set(text)
@@ -75,16 +75,16 @@ class Wall:
 
 
 class Logs:
-    """TaskLogs in a folder of the test's, on a clock of the test's, and what stands in the files."""
+    """TaskLogs in a folder of the test, with a clock of the test, and what is in the files."""
 
     def __init__(self, folder: Path, max_bytes: int = 0, backup_count: int = 3, rotate: bool = True) -> None:
         self.folder = folder
         self.path = str(folder / "t.log")
         self.wall = Wall()
         self.settings = LogSettings("midnight", backup_count, max_bytes)
-        self.logs = self.anew(rotate)
+        self.logs = self.restart(rotate)
 
-    def anew(self, rotate: bool = True) -> TaskLogs:
+    def restart(self, rotate: bool = True) -> TaskLogs:
         """As after a restart of the engine."""
         self.logs = TaskLogs(str(self.folder), self.settings, ZONE, rotate, self.wall)
         return self.logs
@@ -95,10 +95,10 @@ class Logs:
     def run(self, run_id: int, *lines: str, attempt: int = 1) -> RunLog:
         """A whole run that prints some lines."""
         sink = self.open(run_id, attempt)
-        sink.note("start", f"pid 4711: run {run_id}")
+        sink.marker("start", f"pid 4711: run {run_id}")
         for line in lines:
             sink.write("out", line.encode() + b"\n")
-        sink.note("end", "exit 0 after 0.100 s")
+        sink.marker("end", "exit 0 after 0.100 s")
         sink.close()
         return sink
 
@@ -114,15 +114,16 @@ class Logs:
 
 
 class Rig:
-    """An executor that writes real logs, and its inbox."""
+    """An executor that writes real logs, and its inbox. `logs`: others than those in the folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, logs: Any = None) -> None:
         self.folder = folder
         self.inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self.executor = TaskExecutor(self.inbox.put, TaskLogs(str(folder), LogSettings("midnight", 3, 0), ZONE))
+        self.logs = TaskLogs(str(folder), LogSettings("midnight", 3, 0), ZONE)
+        self.executor = TaskExecutor(self.inbox.put, logs or self.logs)
         self.run_id = 100
 
-    def launch(self, task_exec: Any, **fields: Any) -> ProcessSpec:
+    def spec(self, task_exec: Any, **fields: Any) -> ProcessSpec:
         self.run_id += 1
         env = {"PATH": PATH, "MINISCHED_RUN_ID": str(self.run_id), "MINISCHED_HOME": str(self.folder)}
         env.update(fields.pop("env", {}))
@@ -132,23 +133,32 @@ class Rig:
         return ProcessSpec(self.run_id, 1, "t", task_exec, env=env, **fields)
 
     def run(self, task_exec: Any, echo: Any = None, **fields: Any) -> ProcessResult:
-        return self.executor.execute_task(self.launch(task_exec, **fields), echo)
+        """Run it to its end in this thread."""
+        return self.executor.execute_task(self.spec(task_exec, **fields), echo)
+
+    def order(self, task_exec: Any, at: Optional[float] = None, **fields: Any) -> int:
+        """Let the executor's thread run it; returns the run id."""
+        self.executor.start(self.spec(task_exec, **fields), at)
+        return self.run_id
 
     def start(self, task_exec: Any, **fields: Any) -> RunStarted:
-        """Start it in its thread; returns when there is a process."""
-        self.executor.start(self.launch(task_exec, **fields))
+        """Let the executor's thread run it; returns when it is reported as started."""
+        self.order(task_exec, **fields)
         message = self.inbox.get(timeout=10)
         assert isinstance(message, RunStarted), message
         return message
 
     def finished(self, timeout_s: float = 20) -> ProcessResult:
-        message = self.inbox.get(timeout=timeout_s)
-        assert isinstance(message, RunFinished), message
-        return message.completion
+        """The result of the run that ends next."""
+        while True:
+            message = self.inbox.get(timeout=timeout_s)
+            if isinstance(message, RunFinished):
+                return message.completion
 
     def lines(self, kind: str = "out", run_id: int = 0) -> list[str]:
         """The lines of one kind in a run's log, without their prefix."""
-        text = (self.folder / f"{run_id or self.run_id}.log").read_text(encoding="utf-8")
+        file = self.folder / f"{run_id or self.run_id}.log"
+        text = file.read_text(encoding="utf-8") if file.exists() else ""
         found = [line.split(" ", 3) for line in text.split("\n")[:-1]]
         return [words[3] for words in found if words[2] == f"{kind}]"]
 

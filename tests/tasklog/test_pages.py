@@ -30,7 +30,7 @@ def place_of(cursor: str) -> tuple[int, LogPosition]:
 
 def run_of(run_id: int, *sinks: RunLog) -> TaskExecution:
     attempts = tuple(
-        TaskAttempt(number, Status.SUCCESS, 0.0, log=sink.mark) for number, sink in enumerate(sinks, start=1)
+        TaskAttempt(number, Status.SUCCESS, 0.0, log=sink.position) for number, sink in enumerate(sinks, start=1)
     )
     return make(status=Status.SUCCESS, run_id=run_id, attempts=attempts)
 
@@ -190,7 +190,7 @@ def test_the_raw_bytes_end_where_the_file_is_cut(tmp_path: Path) -> None:
 def two_attempts(tmp_path: Path) -> tuple[Logs, TaskExecution]:
     logs = Logs(tmp_path)
     first = logs.open(7, 1)
-    first.note("start", "pid 4710: run 7")
+    first.marker("start", "pid 4710: run 7")
     first.write("out", b"killed with its engine\n")
     first.close()
     logs.run(8, *["of another run"] * 20)
@@ -257,9 +257,9 @@ def test_a_run_without_output_and_one_whose_output_is_gone(tmp_path: Path) -> No
 def test_a_run_in_a_large_log_of_others_costs_a_bounded_look(tmp_path: Path, monkeypatch: Any) -> None:
     logs = Logs(tmp_path)
     quiet = logs.open(1)
-    quiet.note("start", "pid 1: x")
+    quiet.marker("start", "pid 1: x")
     logs.run(2, *["x" * 60_000] * 20)
-    quiet.note("end", "exit 0")
+    quiet.marker("end", "exit 0")
     quiet.close()
     monkeypatch.setattr("minisched.tasklog.pages._SCAN_MAX", 100_000)
     page = READER.run(logs.path, run_of(1, quiet), None, 1024)

@@ -29,8 +29,8 @@ from support.process import Logs
 
 
 def output(logs: Logs, sink: RunLog, run_id: int, attempt: int = 1) -> list[str]:
-    assert sink.mark
-    data = b"".join(read_run(logs.path, sink.mark, run_id, attempt))
+    assert sink.position
+    data = b"".join(read_run(logs.path, sink.position, run_id, attempt))
     return [line.split("] ", 1)[1] for line in data.decode().split("\n")[:-1]]
 
 
@@ -55,12 +55,12 @@ def test_a_run_is_read_from_its_first_line_to_its_end(tmp_path: Path) -> None:
 def test_the_lines_of_a_run_beside_it_are_left_out(tmp_path: Path) -> None:
     logs = Logs(tmp_path)
     one, two = logs.open(1), logs.open(11)
-    one.note("start", "pid 1")
-    two.note("start", "pid 2")
+    one.marker("start", "pid 1")
+    two.marker("start", "pid 2")
     for number in range(50):
         one.write("out", b"one %d\n" % number)
         two.write("err", b"two %d\n" % number)
-    one.note("end", "exit 0")
+    one.marker("end", "exit 0")
     two.write("out", b"last\n")
     two.close()
     one.close()
@@ -71,7 +71,7 @@ def test_the_lines_of_a_run_beside_it_are_left_out(tmp_path: Path) -> None:
 def test_each_attempt_is_read_alone_even_one_that_has_no_end(tmp_path: Path) -> None:
     logs = Logs(tmp_path)
     first = logs.open(7, 1)
-    first.note("start", "pid 1")
+    first.marker("start", "pid 1")
     first.write("out", b"killed with its engine\n")
     first.close()
     second = logs.run(7, "second", attempt=2)
@@ -83,12 +83,12 @@ def test_a_slice_is_found_after_rotations_and_goes_on_over_them(tmp_path: Path) 
     logs = Logs(tmp_path)
     logs.run(1, "earlier")
     sink = logs.open(2)
-    sink.note("start", "pid 1: x")
+    sink.marker("start", "pid 1: x")
     for day in (24, 25):
         sink.write("out", b"before midnight of %d\n" % day)
         logs.wall.set(f"2026-11-{day}T00:00:01")
     sink.write("out", b"the rest\n")
-    sink.note("end", "exit 0")
+    sink.marker("end", "exit 0")
     sink.close()
     logs.run(3, "later")
     assert logs.names() == ["t.log", "t.log.2026-11-23", "t.log.2026-11-24"]
@@ -104,8 +104,8 @@ def test_a_slice_is_found_after_rotations_and_goes_on_over_them(tmp_path: Path) 
 def test_a_long_slice_comes_in_pieces(tmp_path: Path) -> None:
     logs = Logs(tmp_path)
     sink = logs.run(1, *(f"{number} " + "x" * 1000 for number in range(2000)))
-    assert sink.mark
-    pieces = list(read_run(logs.path, sink.mark, 1, 1))
+    assert sink.position
+    pieces = list(read_run(logs.path, sink.position, 1, 1))
     assert len(pieces) > 5
     assert max(map(len, pieces)) <= 256 * 1024
     assert b"".join(pieces).count(b"\n") == 2002
@@ -124,11 +124,11 @@ def test_output_that_retention_removed_is_gone(tmp_path: Path) -> None:
 def test_another_file_with_the_same_inode_is_not_taken_for_the_run(tmp_path: Path) -> None:
     logs = Logs(tmp_path)
     sink = logs.run(1, "x")
-    assert sink.mark
+    assert sink.position
     other = logs.run(2, "y")
-    assert other.mark
+    assert other.position
     second_line = logs.text().index("\n") + 1  # of the right attempt, but not its first
-    for mark in (other.mark, *(sink.mark._replace(offset=offset) for offset in (3, second_line, 10**6))):
+    for mark in (other.position, *(sink.position._replace(offset=offset) for offset in (3, second_line, 10**6))):
         with pytest.raises(OutputGone):
             read_run(logs.path, mark, 1, 1)
     with open(logs.path, "w") as file:  # cut short by hand
@@ -220,7 +220,7 @@ def test_what_is_left_of_a_run_without_its_beginning_is_found(tmp_path: Path) ->
         logs.wall.set(f"2026-11-{day}T12:00:00")
         sink.write("out", b"line of %d\n" % day)
         logs.run(6, "beside")
-    sink.note("end", "exit 0")
+    sink.marker("end", "exit 0")
     sink.close()
     with pytest.raises(OutputGone):
         output(logs, sink, 5)
@@ -372,15 +372,15 @@ def test_of_a_line_longer_than_the_piece_its_end_is_read(tmp_path: Path) -> None
 def test_a_run_is_read_on_from_where_it_was_left(tmp_path: Path) -> None:
     logs = Logs(tmp_path)
     one, other = logs.open(1), logs.open(2)
-    one.note("start", "pid 1: x")
-    assert one.mark
-    data, place, ended = run_lines(logs.path, one.mark, 1, 1)
+    one.marker("start", "pid 1: x")
+    assert one.position
+    data, place, ended = run_lines(logs.path, one.position, 1, 1)
     assert (data.count(b"\n"), ended) == (1, False)
     assert run_lines(logs.path, place, 1, 1) == (b"", place, False)
     for number in range(10):
         one.write("out", b"%d " % number + b"x" * 100 + b"\n")
         other.write("out", b"other\n")
-    one.note("end", "exit 0")
+    one.marker("end", "exit 0")
     other.write("out", b"later\n")
     pieces = []
     while not ended:
@@ -390,7 +390,7 @@ def test_a_run_is_read_on_from_where_it_was_left(tmp_path: Path) -> None:
     lines = b"".join(pieces).decode().splitlines()
     assert [line.split("] ")[1].split()[0] for line in lines] == [*map(str, range(10)), "exit"]
     assert len(pieces) > 3
-    data, _, _ = run_lines(logs.path, one.mark, 1, 1, 1)
+    data, _, _ = run_lines(logs.path, one.position, 1, 1, 1)
     assert data.count(b"\n") == 1  # one line at least, whatever the limit
     one.close()
     other.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import weakref
 from datetime import timedelta, timezone, tzinfo
 from pathlib import Path
 
@@ -14,17 +13,18 @@ import pytest
 from minisched.config.settings_fields import MIN_LOG_BYTES
 from minisched.model import LogSettings
 from minisched.tasklog import TaskLogs
+from minisched.tasklog.rotating_file import RotatingLog
 from support.process import ZONE, Logs, at, root
 
 
 def test_a_log_has_one_stamped_line_for_each_line(tmp_path: Path) -> None:
     logs = Logs(tmp_path)
     sink = logs.open(120, 1)
-    sink.note("start", "pid 4711: tasks/backup.sh --full\nsecond line \x1b[2J")
+    sink.marker("start", "pid 4711: tasks/backup.sh --full\nsecond line \x1b[2J")
     sink.write("out", b"copying 512 files\n")
     logs.wall.set("2026-11-23T02:30:02.500")
     sink.write("err", b"warning: ...\nagain\n")
-    sink.note("end", "exit 0 after 3.207 s")
+    sink.marker("end", "exit 0 after 3.207 s")
     sink.close()
     assert logs.text() == (
         "2026-11-23T02:30:00.123+08:00 [120.1 start] pid 4711: tasks/backup.sh --full\\nsecond line \\x1b[2J\n"
@@ -39,7 +39,7 @@ def test_the_end_stands_after_the_last_output_even_without_a_line_end(tmp_path: 
     logs = Logs(tmp_path)
     sink = logs.open()
     sink.write("out", b"no end \xe4")
-    sink.note("end", "exit 0")
+    sink.marker("end", "exit 0")
     sink.close()
     assert logs.lines() == ["[120.1 out] no end \\xe4", "[120.1 end] exit 0"]
 
@@ -88,7 +88,7 @@ def test_a_restart_does_not_put_off_the_rotation(tmp_path: Path) -> None:
     logs = Logs(tmp_path)
     for day in range(20, 24):  # restarted daily, run daily
         logs.wall.set(f"2026-11-{day}T03:00:00")
-        logs.anew()
+        logs.restart()
         logs.run(day, "daily")
     assert logs.names() == ["t.log", "t.log.2026-11-20", "t.log.2026-11-21", "t.log.2026-11-22"]
 
@@ -230,23 +230,44 @@ def test_a_rename_that_fails_loses_nothing_and_is_tried_again(tmp_path: Path, mo
     assert len(logs.lines("t.log.2026-11-23")) == 3
 
 
-def test_logs_of_idle_tasks_hold_no_descriptor_and_no_object(tmp_path: Path) -> None:
+def test_logs_of_idle_tasks_hold_no_descriptor_and_few_objects(tmp_path: Path) -> None:
     logs = Logs(tmp_path)
     names = set(logging.root.manager.loggerDict)
     before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc") else 0
-    handlers = []
     for number in range(300):
         sink = logs.open(number, path=str(tmp_path / f"task{number}.log"))
-        handlers.append(weakref.ref(sink._log.handler))
-        sink.note("start", "x")
+        sink.marker("start", "x")
         sink.close()
-    del sink
-    gc.collect()
     if before:
         assert len(os.listdir("/proc/self/fd")) <= before
-    assert not [handler for handler in handlers if handler()]
+    assert sum(isinstance(one, RotatingLog) for one in gc.get_objects()) < 100
     assert set(logging.root.manager.loggerDict) == names
     assert len(logs.names()) == 300
+
+
+def test_a_log_used_again_finds_what_was_done_to_its_file_meanwhile(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    logs.run(1)
+    with open(logs.path, "a") as file:
+        file.write("2026-11-23T02:30:00.123+08:00 torn")
+    logs.run(2)
+    assert logs.lines()[3] == "[2.1 start] pid 4711: run 2"
+    os.rename(logs.path, tmp_path / "t.log.2026-11-23")
+    logs.wall.set("2026-11-24T10:00:00")
+    logs.run(3)
+    os.replace(tmp_path / "t.log.2026-11-23", logs.path)
+    logs.run(4)
+    assert logs.names() == ["t.log", "t.log.2026-11-23"]
+    assert logs.lines() == ["[4.1 start] pid 4711: run 4", "[4.1 end] exit 0 after 0.100 s"]
+
+
+def test_changed_settings_apply_to_the_next_run(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    logs.run(1, "x" * 500)
+    logs.logs.configure(LogSettings("midnight", 3, 400), timezone.utc)
+    logs.run(2, "y" * 500)
+    assert logs.names() == ["t.log", "t.log.2026-11-22", "t.log.2026-11-22.1", "t.log.2026-11-23"]
+    assert logs.text().startswith("2026-11-22T18:30:00.123+00:00 [2.1 end]")
 
 
 def test_files_and_folders_are_closed_to_others(tmp_path: Path) -> None:
@@ -268,5 +289,5 @@ def test_a_period_that_is_not_offered_is_refused() -> None:
 @root
 def test_a_log_may_be_given_to_a_subfolder(tmp_path: Path) -> None:
     logs = Logs(tmp_path)
-    logs.open(1, path="sub/deep/x.log").note("start", "x")
+    logs.open(1, path="sub/deep/x.log").marker("start", "x")
     assert (tmp_path / "sub/deep/x.log").exists()
