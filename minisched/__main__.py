@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from minisched.cli import main
+from minisched.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

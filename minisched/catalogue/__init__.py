@@ -17,9 +17,12 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
-from typing import Any
 
-from minisched.model.text import Text
+TYPE_CHECKING = False  # as in `typing`, which `--help` does without, as it does without the model
+if TYPE_CHECKING:
+    from typing import Any
+
+    from minisched.model.text import Text
 
 ENGLISH, CHINESE = "en", "zh"
 LANGUAGES = (ENGLISH, CHINESE)
@@ -60,7 +63,7 @@ def template(code: str, language: str) -> str:
     area, dot, _ = code.partition(".")
     try:
         pair = table(area if dot and area in AREAS else "runs").get(code)
-    except OSError:
+    except (ImportError, OSError):
         pair = None
     return code if pair is None else pair[LANGUAGES.index(language)]
 
@@ -90,6 +93,8 @@ def shown(value: Any, language: str) -> str:
         return str(value)
     if isinstance(value, float):  # a whole one as an integer, since JSON does not tell the two apart
         return f"{value:.0f}" if value == int(value) else f"{value:.1f}"
+    from minisched.model.text import Text
+
     if isinstance(value, Text):
         return render(value, language)
     if isinstance(value, dict):  # a Text as JSON, from the database or another process

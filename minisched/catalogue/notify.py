@@ -6,6 +6,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "internal error: {error}; see logs/minisched.log",
         "内部错误：{error}；详见 logs/minisched.log",
     ),
+    "notify.not_loaded": ("the channel cannot be loaded: {reason}", "无法加载渠道：{reason}"),
     "notify.no_thread": ("no thread to send with: {reason}", "没有可用于发送的线程：{reason}"),
     "notify.unreadable": ("{field} cannot be read: {reason}", "无法读取 {field}：{reason}"),
     "notify.variable_not_set": ("environment variable {name} is not set", "没有设置环境变量 {name}"),

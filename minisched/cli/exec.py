@@ -50,7 +50,7 @@ def execute(options: Namespace) -> int:
     prepare_process()
     env = variables(options.env)
     view = View(options.home)
-    config = view.good_config()
+    config = view.valid_config()
     task = task_named(options.task, config)
     view.home.make_folders()
     ledger, problems = open_store(view.home.database, now=time.time(), mend=False)
@@ -77,7 +77,7 @@ def refuse_at_maximum(task: Task, unfinished: Sequence[TaskExecution], home: str
         for run in others
         if not is_owned(run)
     ]
-    raise Refusal(*told, code=EXIT_NO)
+    raise Refusal(*told)
 
 
 def holds_a_place(run: TaskExecution, home: str) -> bool:

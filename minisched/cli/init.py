@@ -7,8 +7,10 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
-from minisched.cli.output import fail, print_json, print_table
+from minisched import catalogue
+from minisched.cli.output import CommandError, print_error, print_json, print_table, shown, text
 from minisched.model import EXIT_NO, EXIT_OK
+from minisched.model.text import visible
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -17,26 +19,26 @@ SAMPLES = ("config.json", "example_task_script.py", "example_task_script.sh")
 
 
 def init(options: Namespace) -> int:
-    """Make a home: what is there already, a symlink too, stays as it is."""
+    """Create a home. What exists already, a symlink too, stays as it is."""
     target = os.path.join(options.home, "tasks")
     contents = {name: _sample(name) for name in SAMPLES}
     os.makedirs(options.home, exist_ok=True)
     if not os.path.isdir(target):
-        os.mkdir(target, 0o755)  # writable by everyone, as an umask of 0 would have it, no config is accepted
-    made = [_write(os.path.join(target, name), content) for name, content in contents.items()]
-    if any(made):
+        os.mkdir(target, 0o755)  # under an umask of 0 it would be writable by everyone, and the config be refused
+    created = [_create(os.path.join(target, name), content) for name, content in contents.items()]
+    if any(created):
         home = "" if os.path.samefile(options.home, os.curdir) else f"--home {shlex.quote(options.home)} "
-        print(f"next: minisched {home}validate, then minisched {home}run")
+        print(text("cli.next_steps", home=home))
     return EXIT_OK
 
 
-def _write(path: str, content: bytes) -> bool:
-    """Whether the file was made: one that exists is kept. All of it is written or nothing. Raises OSError."""
+def _create(path: str, content: bytes) -> bool:
+    """False if the file exists, which is kept. Writes all of it or nothing. Raises OSError."""
     script = not path.endswith(".json")
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o755 if script else 0o644)
     except FileExistsError:
-        print(f"kept  {path}")
+        print(text("cli.kept", path=path))
         return False
     try:
         with os.fdopen(fd, "wb") as file:
@@ -44,12 +46,12 @@ def _write(path: str, content: bytes) -> bool:
     except OSError as error:
         os.unlink(path)
         raise OSError(error.errno, error.strerror, path) from error
-    print(f"made  {path}")
+    print(text("cli.created", path=path))
     return True
 
 
 def _sample(name: str) -> bytes:
-    """A file of the project's `tasks/`: inside the installed package, or beside it in a clone. Raises OSError."""
+    """A file of the project's `tasks/`: in the installed package, or beside the package in a clone. Raises OSError."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     installed = os.path.join(package, "sample")
     folder = installed if os.path.isdir(installed) else os.path.join(os.path.dirname(package), "tasks")
@@ -59,8 +61,7 @@ def _sample(name: str) -> bytes:
 
 def validate(options: Namespace) -> int:
     """All problems of a config, or its tasks with their next due times."""
-    from minisched.catalogue import ENGLISH, render, shown
-    from minisched.cli.view import config_problems, upcoming_times
+    from minisched.cli.view import config_problems, due_times, start_words
     from minisched.config import ConfigError, load_config
     from minisched.home import Home
 
@@ -71,18 +72,19 @@ def validate(options: Namespace) -> int:
     except ConfigError as error:
         if options.json:
             problems = [
-                {"place": shown(problem.place, ENGLISH), "message": render(problem.text)} for problem in error.problems
+                {"place": catalogue.shown(problem.place, catalogue.ENGLISH), "message": catalogue.render(problem.text)}
+                for problem in error.problems
             ]
             print_json({"valid": False, "problems": problems})
             return EXIT_NO
-        for line in config_problems(error, home) if path == home.config else str(error).splitlines():
-            fail(line)
-        print(f"{len(error.problems)} problem{'s' if len(error.problems) > 1 else ''}", file=sys.stderr)
+        for line in config_problems(error, home, hint=path == home.config):
+            print_error(line)
+        print(text("cli.problem_count", count=len(error.problems)), file=sys.stderr)
         return EXIT_NO
     rows = []
     for task in config.tasks.values():
-        times = upcoming_times(task, 1)
-        schedule = " | ".join(task.task_schedule) or by_what(task.task_dependencies)
+        times = due_times(task, 1)
+        schedule = " | ".join(task.task_schedule) or shown(start_words(task.task_dependencies))
         rows.append((task, schedule, times[0] if times else None))
     if options.json:
         tasks = [
@@ -91,37 +93,31 @@ def validate(options: Namespace) -> int:
         ]
         print_json({"valid": True, "problems": [], "tasks": tasks})
         return EXIT_OK
-    print(f"{path} is valid: {len(rows)} task{'' if len(rows) == 1 else 's'}")
-    lines = [(task.task_id, due if task.enabled else "disabled", schedule) for task, schedule, due in rows]
+    print(text("cli.valid", path=path, count=len(rows)))
+    lines = [(task.task_id, due if task.enabled else text("cli.disabled"), schedule) for task, schedule, due in rows]
     if lines:
-        print_table(("TASK", "NEXT", "SCHEDULE"), lines, cut={"TASK": 10, "SCHEDULE": 10})
+        print_table(("task", "next", "schedule"), lines, shrink={"task": 10, "schedule": 10})
     return EXIT_OK
-
-
-def by_what(dependencies: tuple[str, ...]) -> str:
-    """What starts a task that has no schedule."""
-    return f"after {', '.join(dependencies)}" if dependencies else "by hand"
 
 
 def notify_test(options: Namespace) -> int:
     """Send a test message by the home's config, with or without an engine; 1 if a channel did not take it."""
-    from minisched.cli.output import Refusal, harmless
     from minisched.cli.view import View, task_named
     from minisched.model.notification import SendStatus
     from minisched.notify.notify_test import select_rules, try_channels
 
-    config = View(options.home).good_config()
+    config = View(options.home).valid_config()
     task = task_named(options.task, config)
     try:
         rules = select_rules(task, options.rule)
     except LookupError as error:
-        raise Refusal(str(error.args[0])) from None
+        raise CommandError(str(error.args[0])) from None
     results = try_channels(config, task, rules, options.home, os.environ)
     if options.json:
         print_json([one.as_json() for one in results])
     else:
         for one in results:
-            print(harmless(str(one)))
+            print(visible(str(one)))
     return EXIT_OK if all(one.result.state is SendStatus.SENT for one in results) else EXIT_NO
 
 

@@ -1,4 +1,4 @@
-"""`logs`: a task's output, of one run, of the last lines, or as it grows."""
+"""`logs`: a task's output: of one run, the last lines, or as it grows."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import select
 import stat
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
-from minisched.cli.output import Refusal, fail, tell, why_of
+from minisched.cli.output import CommandError, print_error, why
 from minisched.cli.view import View, unknown_task
-from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, LogPosition
+from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, LogPosition, Text
 from minisched.model.text import visible
 from minisched.tasklog import (
     Jump,
@@ -29,157 +29,149 @@ if TYPE_CHECKING:
 
     from minisched.model import TaskAttempt
 
-FOLLOW_S = 0.25  # between looks at a log that grows
-_BLOCK = 256 * 1024
+POLL_S = 0.25  # between two looks at a log that is followed
+_BLOCK_BYTES = 256 * 1024
 
 
 def logs(options: Namespace) -> int:
     if options.follow and options.run is not None:
-        raise Refusal("logs takes -f or --run, not both", code=EXIT_USAGE)
+        raise CommandError(Text("cli.follow_or_run"), exit_code=EXIT_USAGE)
     if options.task is None and options.run is None and not options.follow:
-        raise Refusal("logs takes a TASK, --run ID, or -f for all tasks", code=EXIT_USAGE)
+        raise CommandError(Text("cli.which_logs"), exit_code=EXIT_USAGE)
     view = View(options.home)
     if options.run is not None:
-        return one_run(view, options)
+        return _show_run(view, options)
     if options.task is None:
-        paths = {name: _path(view, name) for name in view.good_config().tasks}
+        paths = {name: view.log_of(name) for name in view.valid_config().tasks}
     else:
-        paths = {options.task: log_of(view, options.task)}
+        paths = {options.task: _known_log(view, options.task)}
     if options.follow:
-        return follow(paths, options.n)
+        return _follow(paths, options.n)
     path = paths[options.task]
     usable = _is_usable(path)
-    if not show_all(read_span(path, *last_lines(path, options.n))) and usable:
-        tell(f"{options.task} has no output yet")
+    if not _print_all(read_span(path, *last_lines(path, options.n))) and usable:
+        print_error(Text("cli.no_output", task=options.task))
     return EXIT_OK if usable else EXIT_NO
 
 
 def _is_usable(path: str) -> bool:
-    """Whether a log stands there or could; says so where something else is in its place."""
+    """Whether the log is a regular file or does not exist yet; anything else is reported."""
     try:
         usable = stat.S_ISREG(os.lstat(path).st_mode)
     except OSError:
         return True
     if not usable:
-        fail(f"{path} is no regular file: output is neither written to it nor read from it; move it away")
+        print_error(Text("cli.not_a_log", path=path))
     return usable
 
 
-def log_of(view: View, task_id: str) -> str:
-    """The path of a task's log; a task that is gone from the config, or whose config is broken, has its log still.
-    Raises Refusal where nobody knows it."""
+def _known_log(view: View, task_id: str) -> str:
+    """The log of a task, which may be gone from the config. Raises CommandError for a task that is not known."""
     if view.config is None or task_id not in view.config.tasks:
         known = {**view.history.records(), **(view.config.tasks if view.config else {})}
         if task_id not in known:
-            if view.config is None:
-                view.good_config()
+            view.valid_config()
             raise unknown_task(task_id, known)
         for problem in view.problems:
-            fail(problem)
-    return _path(view, task_id)
+            print_error(problem)
+    return view.log_of(task_id)
 
 
-def _path(view: View, task_id: str) -> str:
-    task = view.config.tasks.get(task_id) if view.config else None
-    return os.path.join(view.home.logs, task.task_log if task else f"{task_id}.log")
-
-
-def show(data: bytes, prefix: str = "") -> None:
-    """Print lines of a log; on a terminal and elsewhere nothing in them is a command to it."""
-    text = visible(data.decode("utf-8", "backslashreplace"))
+def _print(data: bytes, prefix: str = "") -> None:
+    """Print lines of a log, escaped for terminals."""
+    lines = visible(data.decode("utf-8", "backslashreplace"))
     if prefix:
-        text = "".join(f"{prefix}{line}\n" for line in text.split("\n")[: -1 if text.endswith("\n") else None])
-    sys.stdout.write(text)
+        lines = "".join(f"{prefix}{line}\n" for line in lines.split("\n")[: -1 if lines.endswith("\n") else None])
+    sys.stdout.write(lines)
     sys.stdout.flush()
 
 
-def show_all(blocks: Iterable[bytes]) -> bool:
-    """Print what comes; whether anything did."""
-    shown = False
+def _print_all(blocks: Iterable[bytes]) -> bool:
+    """Whether there was anything to print."""
+    printed = False
     for block in blocks:
-        show(block)
-        shown = True
-    return shown
+        _print(block)
+        printed = True
+    return printed
 
 
-def one_run(view: View, options: Namespace) -> int:
-    """All output of a run, attempt by attempt; of the last one, where no log has it, the end that the history keeps."""
-    run_id: int = options.run
-    run = view.history.run(run_id)
-    if run is None:
-        raise Refusal(f"no run {run_id} in the history")
-    if options.task not in (None, run.task_id):
-        raise Refusal(f"run {run_id} is one of {run.task_id}")
-    path = _path(view, run.task_id)
+def _show_run(view: View, options: Namespace) -> int:
+    """All output of a run, attempt by attempt. If no log has that of the last one, the end that the history keeps."""
+    run = view.run(options.run, options.task)
+    path = view.log_of(run.task_id)
     for attempt in run.attempts[:-1]:
-        missing = show_attempt(path, run_id, attempt)
+        missing = _show_attempt(path, run.run_id, attempt)
         if missing:
-            tell(f"{missing} (attempt {attempt.attempt})")
-    missing = show_attempt(path, run_id, run.attempts[-1]) if run.attempts else f"run {run_id} was not started"
-    if not missing:
+            print_error(Text("cli.of_attempt", missing=missing, attempt=attempt.attempt))
+    missing = Text("cli.not_started", run_id=run.run_id)
+    if run.attempts:
+        missing = _show_attempt(path, run.run_id, run.attempts[-1])
+    if missing is None:
         return EXIT_OK
-    tail = view.history.tail(run_id)
+    tail = view.history.tail(run.run_id)
     if tail:
-        tell(f"{missing}; the end of it, from the history:")
-        show(tail)
+        print_error(Text("cli.tail_in_history", missing=missing))
+        _print(tail)
         return EXIT_OK
     if run.attempts and (run.attempts[-1].log or run.attempts[-1].log_lost):
-        raise Refusal(f"{missing}, and the history keeps none of it")
+        raise CommandError(Text("cli.no_tail_in_history", missing=missing))
     seen = view.as_seen(run)
-    why = f" ({why_of(seen.reason, seen.detail)})" if seen.reason else ""
-    raise Refusal(f"run {run_id} of {run.task_id} has no output: it is {seen.status}{why}")
+    reason = f" ({why(seen.reason, seen.detail)})" if seen.reason else ""
+    raise CommandError(
+        Text("cli.run_without_output", run_id=run.run_id, task=run.task_id, status=f"{seen.status}{reason}")
+    )
 
 
-def show_attempt(path: str, run_id: int, attempt: TaskAttempt) -> str:
-    """Print the output of an attempt, or what is left of it; why there is none, if there is none."""
+def _show_attempt(path: str, run_id: int, attempt: TaskAttempt) -> Optional[Text]:
+    """Print the output of an attempt, or what is left of it. None, or why there is none."""
     if attempt.log is None:
-        return f"the output of run {run_id} {'could not be written to' if attempt.log_lost else 'is not in'} {path}"
+        return Text("cli.output_not_written" if attempt.log_lost else "cli.output_not_in", run_id=run_id, path=path)
     try:
-        show_all(read_run(path, attempt.log, run_id, attempt.attempt))
-        return ""
+        _print_all(read_run(path, attempt.log, run_id, attempt.attempt))
+        return None
     except OutputGone as error:
         blocks = read_remains(path, run_id, attempt.attempt)
         first = next(blocks, b"")
         if not first:
-            return str(error)
-    tell(f"the output of run {run_id} is no longer there from its beginning; what is left of it:")
-    show(first)
-    show_all(blocks)
-    return ""
+            return Text("text", text=str(error))
+    print_error(Text("cli.output_beginning_gone", run_id=run_id))
+    _print(first)
+    _print_all(blocks)
+    return None
 
 
-def follow(paths: dict[str, str], lines: int) -> int:
-    """Print the last lines, then what comes, until Ctrl-C or until nobody reads it any more; over rotations, and for
-    logs that do not exist yet."""
+def _follow(paths: dict[str, str], lines: int) -> int:
+    """Print the last lines, then new ones as they arrive, until Ctrl-C or until standard output is closed. Goes on
+    across rotations, and waits for logs that do not exist yet."""
     several = len(paths) > 1
-    places: dict[str, LogPosition] = {}
+    positions: dict[str, LogPosition] = {}
     for name, path in paths.items():
         if _is_usable(path) and os.path.exists(path):
-            places[name], _ = last_lines(path, max(1, lines // len(paths)))
+            positions[name], _ = last_lines(path, max(1, lines // len(paths)))
     while True:
         for name, path in paths.items():
-            while _has_grown(path, places.get(name)):
-                data, places[name], jump = read_from(path, places.get(name), _BLOCK)
+            while _has_grown(path, positions.get(name)):
+                data, positions[name], jump = read_from(path, positions.get(name), _BLOCK_BYTES)
                 if jump is Jump.GONE:
-                    tell(f"{name}: some lines were rotated away or removed before they could be shown")
+                    print_error(Text("cli.lines_gone", task=name))
                 if not data:
                     break
-                show(data, f"{name}: " if several else "")
-        if _reader_gone(FOLLOW_S):
+                _print(data, f"{name}: " if several else "")
+        if _reader_gone(POLL_S):
             return EXIT_OK
 
 
-def _has_grown(path: str, place: LogPosition | None) -> bool:
-    """Whether there may be more after `place`: one look at the file, where reading would look at the whole folder."""
+def _has_grown(path: str, position: Optional[LogPosition]) -> bool:
+    """Whether there may be more after `position`: one look at the file, while reading would search the whole folder."""
     try:
         found = os.stat(path)
     except OSError:
         return False
-    return place is None or (found.st_ino, found.st_size) != tuple(place)
+    return position is None or (found.st_ino, found.st_size) != tuple(position)
 
 
 def _reader_gone(timeout_s: float) -> bool:
-    """Wait that long; whether a pipe at standard output lost its reader meanwhile. A quiet log would never tell."""
+    """Wait that long; True if the reader of a pipe at standard output has gone, which a quiet log would never show."""
     try:
         output = sys.stdout.fileno()
         is_pipe = stat.S_ISFIFO(os.fstat(output).st_mode)
@@ -189,5 +181,5 @@ def _reader_gone(timeout_s: float) -> bool:
         time.sleep(timeout_s)
         return False
     poll = select.poll()
-    poll.register(output, 0)  # errors are always told
+    poll.register(output, 0)  # errors are always reported
     return bool(poll.poll(timeout_s * 1000))

@@ -1,4 +1,4 @@
-"""What the commands print: tables that fit the terminal, colours only where there is one, and why not."""
+"""What the commands print: texts of the catalogue, errors on standard error, JSON, and tables that fit the terminal."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import os
 import re
 import sys
 import unicodedata
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
-from minisched.model import EXIT_NO, EXIT_USAGE, StoreError
+from minisched.catalogue import ENGLISH, render
+from minisched.model import EXIT_NO, EXIT_USAGE, StoreError, Text
+from minisched.model.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import TextIO
 
-_COLOURS = {
+_COLORS = {
     "success": "32",
     "business_failure": "33",
     "technical_failure": "31",
@@ -26,176 +28,195 @@ _COLOURS = {
     "queued": "36",
     "waiting": "36",
 }
-_WAY_OUT = {
-    "locked": "another program holds it; close that one, or try again",
-    "damaged": "the next start of the engine moves it aside; docs/operation.md tells how to rescue it",
-}
+_STORE_HINTS = {"locked": "cli.hint_locked", "damaged": "cli.hint_damaged"}
+_NO_WIDTHS: Mapping[str, int] = {}
+_UNLIMITED = 10_000  # columns, where there is no terminal
 
 
-NO_CUT: Mapping[str, int] = {}
+class CommandError(Exception):
+    """A command cannot go on. `lines` go to standard error."""
 
-
-class Refusal(Exception):
-    """A command cannot go on: what is in the way, line by line, for standard error; and the exit code."""
-
-    def __init__(self, *lines: str, code: int = EXIT_NO) -> None:
-        super().__init__("\n".join(lines))
+    def __init__(self, *lines: Union[Text, str], exit_code: int = EXIT_NO) -> None:
+        super().__init__(*lines)
         self.lines = lines
-        self.code = code
+        self.exit_code = exit_code
 
 
-def tell(message: str) -> None:
-    """A line on standard error. Where that cannot be written nobody is told, and nothing else changes."""
+# --------------------------------------------------------------------------------------------------------------- texts
+
+
+def language() -> str:
+    """The language of all that the commands print, but for descriptions of schedules."""
+    return ENGLISH
+
+
+def text(code: str, **values: Any) -> str:
+    """A text of the catalogue as it is printed."""
+    return shown(Text(code, **values))
+
+
+def shown(line: Union[Text, str]) -> str:
+    """A line as it is printed: nothing in it is a command to the terminal."""
+    return visible(render(line, language()) if isinstance(line, Text) else line)
+
+
+def print_error(line: Union[Text, str]) -> None:
+    """Print a line on standard error. If that cannot be written, nothing else changes."""
     try:
-        print(f"minisched: {harmless(message)}", file=sys.stderr, flush=True)
+        print(f"minisched: {shown(line)}", file=sys.stderr, flush=True)
     except OSError:
-        drop(sys.stderr)
+        discard(sys.stderr)
 
 
-def drop(stream: TextIO) -> None:
-    """Give up an output that cannot be written: what is left in it and what still comes goes to /dev/null. Else the
-    interpreter fails when it flushes at its end, and the exit code is 120 whatever was done."""
+def discard(stream: TextIO) -> None:
+    """Redirect an output that cannot be written to /dev/null.
+
+    Otherwise the interpreter fails when it flushes the stream at its end, and exits with 120.
+    """
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())
     os.close(null)
 
 
-def variables(pairs: Sequence[str]) -> dict[str, str]:
-    """What `--env K=V` asks for. Raises Refusal."""
+def report(error: Exception) -> int:
+    """Print an error that the user can fix, and return the exit code. Any other error is a bug: it is raised again."""
+    if isinstance(error, CommandError):
+        for line in error.lines:
+            print_error(line)
+        return error.exit_code
+    if isinstance(error, StoreError):
+        hint = _STORE_HINTS.get(error.kind)
+        print_error(f"{error}; {text(hint)}" if hint else str(error))
+    elif isinstance(error, OSError):
+        print_error(os_error(error))
+    else:
+        raise error
+    return EXIT_NO
+
+
+def os_error(error: OSError) -> str:
+    """The file and what is wrong with it, without the number that Python prints."""
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror or error}"
+
+
+def why(reason: Optional[str], detail: str) -> str:
+    """As in `spawn: tasks/x.sh: No such file or directory`. An exit code or signal has its own column."""
+    return ": ".join(part for part in (reason, detail if reason not in ("exit_code", "signal") else "") if part)
+
+
+def parse_env(pairs: Sequence[str]) -> dict[str, str]:
+    """The variables of `--env K=V`. Raises CommandError."""
     env = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not name or not equals:
-            raise Refusal(f"--env {pair}: expected K=V, such as --env DAY=2026-11-23", code=EXIT_USAGE)
+            raise CommandError(Text("cli.env_syntax", pair=pair), exit_code=EXIT_USAGE)
         env[name] = value
     return env
 
 
-def fail(message: str, code: int = EXIT_NO) -> int:
-    """Say on standard error why not; the exit code to return."""
-    tell(message)
-    return code
-
-
-def explain(error: Exception) -> int:
-    """Tell an error that a user can do something about; the exit code. Raises it again where it is a bug."""
-    if isinstance(error, Refusal):
-        for line in error.lines:
-            fail(line)
-        return error.code
-    if isinstance(error, StoreError):
-        way_out = _WAY_OUT.get(error.kind)
-        return fail(f"{error}; {way_out}" if way_out else str(error))
-    if isinstance(error, OSError):
-        return fail(in_words(error))
-    raise error
-
-
-def in_words(error: OSError) -> str:
-    """What failed, for people: without the number that Python puts before it."""
-    why = error.strerror or str(error)
-    return f"{error.filename}: {why}" if error.filename else why
-
-
-def harmless(text: str) -> str:
-    """`text` with nothing in it that a terminal would obey."""
-    if text.isascii() and text.isprintable():
-        return text
-    from minisched.model.text import visible  # its pattern takes 0.2 ms, which most do without
-
-    return visible(text)
-
-
-def why_of(reason: Optional[str], detail: str) -> str:
-    """As in `spawn: tasks/x.sh: No such file or directory`; without what stands beside it anyway, the exit code."""
-    return ": ".join(part for part in (reason, detail if reason not in ("exit_code", "signal") else "") if part)
+def print_facts(facts: Sequence[tuple[str, str]]) -> None:
+    """Lines of a label (`cli.label.*`) and a value."""
+    for label, value in facts:
+        print(fit_width(text(f"cli.label.{label}"), 8), visible(value))
 
 
 def print_json(value: Any) -> None:
-    """Indented JSON. What is not printable stands in it as `\\u202e`: a terminal may be at the other end."""
+    """Indented JSON. What is not printable is escaped, as `\\u202e`: the output may be a terminal."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    text = json.dumps(value, ensure_ascii=not utf8, indent=2)
-    print(text if text.isascii() else re.sub(r"[^ -~\n]", _escaped, text))
+    data = json.dumps(value, ensure_ascii=not utf8, indent=2)
+    print(data if data.isascii() else re.sub(r"[^ -~\n]", _json_escape, data))
 
 
-def _escaped(match: re.Match[str]) -> str:
+def _json_escape(match: re.Match[str]) -> str:
     return match[0] if match[0].isprintable() else json.dumps(match[0])[1:-1]
 
 
-def coloured(text: str, word: str) -> str:
-    """`text` in the colour of a status, on a terminal that wants colours (https://no-color.org)."""
-    if word not in _COLOURS or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return text
-    return f"\x1b[{_COLOURS[word]}m{text}\x1b[0m" if sys.stdout.isatty() else text
+# -------------------------------------------------------------------------------------------------------------- tables
 
 
-def width_of(text: str) -> int:
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], shrink: Mapping[str, int] = _NO_WIDTHS) -> None:
+    """A table as wide as its content. columns: names of the catalogue (`cli.column.*`), the most important first.
+
+    If the terminal is too narrow, the columns in `shrink` are shortened, the widest first, each to no less than its
+    value there. If that is not enough, columns are left out from the right, and the last remaining one is cut. The
+    column `status` is coloured.
+    """
+    cells = [[visible(str("" if cell is None else cell)).replace("\n", " ") for cell in row] for row in rows]
+    headers = [text(f"cli.column.{column}") for column in columns]
+    widths = [max(map(display_width, column)) for column in zip(headers, *cells)]
+    widths = _fit(widths, [shrink.get(column, width) for column, width in zip(columns, widths)], _terminal_width())
+    status = columns.index("status") if "status" in columns else -1
+    for number, row in enumerate([headers, *cells]):
+        fitted = [fit_width(cell, width) for cell, width in zip(row, widths)]
+        if number and 0 <= status < len(fitted):
+            fitted[status] = colored(fitted[status], row[status])
+        print("  ".join(fitted).rstrip())
+
+
+def _fit(widths: list[int], min_widths: Sequence[int], columns: int) -> list[int]:
+    """The widths of those columns that fit into a terminal of `columns`."""
+    smallest = list(map(min, widths, min_widths))
+    while len(smallest) > 1 and sum(smallest) + 2 * (len(smallest) - 1) > columns:
+        smallest.pop()
+    if len(smallest) == 1:
+        return [min(widths[0], columns)]
+    widths = widths[: len(smallest)]
+    excess = sum(widths) + 2 * (len(widths) - 1) - columns
+    while excess > 0:
+        widest = max((i for i in range(len(widths)) if widths[i] > smallest[i]), key=lambda i: widths[i])
+        widths[widest] -= 1
+        excess -= 1
+    return widths
+
+
+def _terminal_width() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+    except (OSError, ValueError):
+        return _UNLIMITED
+
+
+def display_width(line: str) -> int:
     """Columns on a terminal: East Asian wide characters take two, combining marks none."""
-    if text.isascii():
-        return len(text)
-    return sum(map(_width_of_char, text))
+    return len(line) if line.isascii() else sum(map(_char_width, line))
 
 
-def _width_of_char(char: str) -> int:
+def _char_width(char: str) -> int:
     if unicodedata.category(char) in ("Mn", "Me"):
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
-def fitted(text: str, width: int) -> str:
-    """The text in exactly `width` columns, cut with an ellipsis or padded."""
-    size = width_of(text)
+def fit_width(line: str, width: int) -> str:
+    """The text in exactly `width` columns, padded, or cut with an ellipsis."""
+    size = display_width(line)
     if size <= width:
-        return text + " " * (width - size)
+        return line + " " * (width - size)
     kept, used = "", 0
-    for char in text:
-        used += _width_of_char(char)
+    for char in line:
+        used += _char_width(char)
         if used > width - 1:
             break
         kept += char
-    return kept + "…" + " " * (width - width_of(kept) - 1)
+    return kept + "…" + " " * (width - display_width(kept) - 1)
 
 
-def print_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], cut: Mapping[str, int] = NO_CUT) -> None:
-    """A table as wide as its content; the columns stand in the order of their weight.
-
-    On a terminal that is too narrow for it the columns in `cut` are shortened, the widest first, each to no less than
-    stands there; where that is not enough, columns are left out from the right, and of the last one left what must be
-    is cut. A column STATUS has its colours.
-    """
-    texts = [[harmless(str("" if cell is None else cell)).replace("\n", " ") for cell in row] for row in rows]
-    widths = [max([width_of(header), *(width_of(row[i]) for row in texts)]) for i, header in enumerate(headers)]
-    widths = _fit(widths, [cut.get(header, width) for header, width in zip(headers, widths)], _columns())
-    status = headers.index("STATUS") if "STATUS" in headers else -1
-    for number, row in enumerate([list(headers), *texts]):
-        cells = [fitted(cell, width) for cell, width in zip(row, widths)]
-        if number and 0 <= status < len(cells):
-            cells[status] = coloured(cells[status], row[status])
-        print("  ".join(cells).rstrip())
+def colored(line: str, status: str) -> str:
+    """The text in the colour of a status, on a terminal that wants colours (https://no-color.org)."""
+    if status not in _COLORS or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return line
+    return f"\x1b[{_COLORS[status]}m{line}\x1b[0m" if sys.stdout.isatty() else line
 
 
-def _fit(widths: list[int], narrowest: Sequence[int], columns: int) -> list[int]:
-    """The widths of the columns that have room, in a terminal of `columns`."""
-    least = list(map(min, widths, narrowest))
-    while len(least) > 1 and sum(least) + 2 * (len(least) - 1) > columns:
-        least.pop()
-    if len(least) == 1:
-        return [min(widths[0], columns)]
-    widths = widths[: len(least)]
-    over = sum(widths) + 2 * (len(widths) - 1) - columns
-    while over > 0:
-        widest = max((i for i in range(len(widths)) if widths[i] > least[i]), key=lambda i: widths[i])
-        widths[widest] -= 1
-        over -= 1
-    return widths
+# Names of before, until the last of their users has changed.
+Refusal, harmless, tell, drop, in_words, variables = CommandError, visible, print_error, discard, os_error, parse_env
 
 
-def _columns() -> int:
-    """The terminal's width; without a terminal there is nothing to fit."""
-    asked: Optional[str] = os.environ.get("COLUMNS")
-    if asked and asked.isdecimal() and int(asked):
-        return int(asked)
-    try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
-    except (OSError, ValueError):
-        return 10_000
+def fail(message: Union[Text, str], code: int = EXIT_NO) -> int:
+    print_error(message)
+    return code

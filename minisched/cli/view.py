@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Optional
 
-from minisched.catalogue import render
-from minisched.cli.output import Refusal
+from minisched.cli.output import CommandError
 from minisched.config import ConfigError, load_config
 from minisched.executor import is_alive
 from minisched.home import Home, read_lock
-from minisched.model import Reason, Status, TaskExecution, iso
+from minisched.model import Reason, Status, TaskExecution, Text, iso
 from minisched.store import History
 from minisched.timetable import jitter_offset, load_zone, local_zone_name, next_fires, next_of, parse_schedule
 
@@ -24,12 +24,13 @@ INTERRUPTED = "the engine stopped before the process ended"
 
 
 class View:
-    """A home as it is seen from outside the engine. A broken config is told in `problems`; its history still shows."""
+    """A home as seen from outside the engine. `problems` are those of the config, without which the history still
+    shows."""
 
     def __init__(self, path: str) -> None:
         self.home = Home(path)
         self.config: Optional[Config] = None
-        self.problems: list[str] = []
+        self.problems: list[Text] = []
         try:
             self.config = load_config(self.home.config)
         except ConfigError as error:
@@ -40,14 +41,14 @@ class View:
         holder = read_lock(self.home).holder
         self.engine: Optional[ProcessIdentity] = holder if holder and is_alive(holder, assume=True) else None
 
-    def good_config(self) -> Config:
-        """The config, where a command is nothing without it. Raises Refusal with its problems."""
+    def valid_config(self) -> Config:
+        """The config, for a command that cannot do without. Raises CommandError with its problems."""
         if self.config is None:
-            raise Refusal(*self.problems)
+            raise CommandError(*self.problems)
         return self.config
 
     def damaged_files(self) -> list[str]:
-        """Histories that were moved aside because they were damaged."""
+        """Databases that were moved aside because they were damaged."""
         from glob import escape, glob
 
         found = glob(escape(self.home.database) + ".damaged-*")
@@ -58,8 +59,22 @@ class View:
         task = self.config.tasks.get(task_id) if self.config else None
         return load_zone(task.task_timezone) if task else self.zone
 
+    def log_of(self, task_id: str) -> str:
+        """The path of a task's log, also of a task that is no longer in the config."""
+        task = self.config.tasks.get(task_id) if self.config else None
+        return os.path.join(self.home.logs, task.task_log if task else f"{task_id}.log")
+
+    def run(self, run_id: int, task_id: Optional[str]) -> TaskExecution:
+        """A run of the history, of that task if one is named. Raises CommandError."""
+        run = self.history.run(run_id)
+        if run is None:
+            raise CommandError(Text("cli.no_run", run_id=run_id))
+        if task_id not in (None, run.task_id):
+            raise CommandError(Text("cli.run_of_other_task", run_id=run_id, task=run.task_id))
+        return run
+
     def as_seen(self, run: TaskExecution) -> TaskExecution:
-        """An unfinished run whose engine is gone is not running: the next engine will write what is shown here."""
+        """A running run whose engine is gone as interrupted, as the next engine will record it."""
         if run.status is not Status.RUNNING or (run.owner and is_alive(run.owner, assume=True)):
             return run
         end: dict[str, Any] = {
@@ -74,39 +89,44 @@ class View:
         return self.as_seen(run).as_json(self.zone_of(run.task_id))
 
 
-def config_problems(error: ConfigError, home: Home) -> list[str]:
-    """The problems of a home's config in words, with the way out where there is none at all."""
-    import os
+def config_problems(error: ConfigError, home: Home, hint: bool = True) -> list[Text]:
+    """The problems of a config, and with `hint` how to create a home if there is none."""
     import shlex
 
-    problems = [render(problem.as_text()) for problem in error.problems]
-    if not os.path.lexists(home.config):
-        problems.append(f"`minisched --home {shlex.quote(home.path)} init` makes a home there, with two sample tasks")
+    problems = [problem.as_text() for problem in error.problems]
+    if hint and not os.path.lexists(home.config):
+        problems.append(Text("cli.hint_init", home=shlex.quote(home.path)))
     return problems
 
 
 def task_named(task_id: str, config: Config) -> Task:
-    """Raises Refusal for an unknown one, with a close one that is known."""
+    """Raises CommandError for an unknown one."""
     if task_id not in config.tasks:
         raise unknown_task(task_id, config.tasks)
     return config.tasks[task_id]
 
 
-def unknown_task(task_id: str, known: Iterable[str]) -> Refusal:
+def unknown_task(task_id: str, known: Iterable[str]) -> CommandError:
+    """The error, with a similar name that is known."""
     from difflib import get_close_matches
 
     folded = {name.lower(): name for name in known}
-    near = get_close_matches(task_id.lower(), folded, n=1)
-    if near:
-        return Refusal(f'no task "{task_id}"; did you mean "{folded[near[0]]}"?')
-    return Refusal(f'no task "{task_id}"; `minisched list` shows those there are')
+    close = get_close_matches(task_id.lower(), folded, n=1)
+    if close:
+        return CommandError(Text("cli.similar_task", task=task_id, similar=folded[close[0]]))
+    return CommandError(Text("cli.no_task", task=task_id))
+
+
+def start_words(dependencies: Iterable[str]) -> Text:
+    """What starts a task that has no schedule."""
+    return Text("cli.starts_after", tasks=list(dependencies)) if dependencies else Text("cli.starts_manually")
 
 
 def next_start(task: Task, now: float) -> Optional[float]:
-    """When a task is started next by its schedule, its jitter included."""
+    """When the schedule starts a task next, jitter included."""
     if not task.enabled or not task.task_schedule:
         return None
-    schedules = [parse_schedule(text) for text in task.task_schedule]
+    schedules = [parse_schedule(schedule) for schedule in task.task_schedule]
     zone = load_zone(task.task_timezone)
     after = now - task.task_jitter  # a due time may have passed whose start has not
     while True:
@@ -119,11 +139,11 @@ def next_start(task: Task, now: float) -> Optional[float]:
         after = due
 
 
-def upcoming_times(task: Task, count: int, after: Optional[float] = None) -> list[str]:
+def due_times(task: Task, count: int, after: Optional[float] = None) -> list[str]:
     """The next `count` due times of a task, as ISO 8601 texts in its zone."""
     if not task.enabled:
         return []
     zone = load_zone(task.task_timezone)
-    schedules = [parse_schedule(text) for text in task.task_schedule]
+    schedules = [parse_schedule(schedule) for schedule in task.task_schedule]
     start = time.time() if after is None else after
     return [iso(due, zone) or "" for due in next_fires(schedules, start, zone, count)]

@@ -127,7 +127,7 @@ class Web:
 
         results = try_channels(config, task, select_rules(task, rule), self.home.path, os.environ)
         for one in results:
-            self.log.info("%s: test message, asked by %s: %s", task.task_id, by, one)
+            self.log.info("%s: test message, requested by %s: %s", task.task_id, by, one)
         return results
 
     def upkeep(self) -> list[str]:

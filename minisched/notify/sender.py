@@ -27,6 +27,9 @@ def deliver(request: SendRequest) -> SendResult:
     try:
         # Imported here: smtplib, ssl, email and urllib take 4 MB, which an engine without messages does not need.
         module = import_module(f"minisched.notify.{MODULES[request.channel.type]}")
+    except (ImportError, OSError) as error:  # no descriptor left to read it
+        return SendResult(SendStatus.RETRY, Text("notify.not_loaded", reason=str(error)))
+    try:
         result: SendResult = module.deliver(request)
         return result
     except Exception as error:

@@ -319,7 +319,7 @@ HASTY = """if True:
     import functools, sys
     import minisched.api.connection as connection
     connection.Limits = functools.partial(connection.Limits, request_s=1.0, linger_s=0.2)
-    from minisched.cli import main
+    from minisched.cli.main import main
     sys.exit(main(sys.argv[4:]))"""
 
 

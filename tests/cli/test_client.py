@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import http.server
 import json
+import os
 import signal
 import socket
+import threading
 import time
-from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from minisched.cli.client import _follow
+from minisched.executor import process_identity
+from support.cli import Cli
 from support.programs import Home, alive, eventually
 
 PAGE = {"port": 0}
@@ -36,11 +39,11 @@ def engine(home: Home) -> Home:
 def test_trigger_runs_a_task_and_tells_the_run(engine: Home) -> None:
     done = engine.run("trigger", "hello")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "run 1 of hello was asked for; `minisched logs --run 1` shows it\n"
+    assert done.stdout == "run 1 of hello requested; `minisched logs --run 1` shows its output\n"
     eventually(lambda: engine.ended("hello"))
     assert engine.json("trigger", "hello")["run_id"] == 2
     assert engine.rows()[0]["trigger"] == "manual"
-    assert "hello: run by hand, asked by" in engine.engine_log()
+    assert "hello: started manually, requested by" in engine.engine_log()
 
 
 def test_trigger_wait_follows_the_output_and_ends_as_the_task_does(engine: Home) -> None:
@@ -58,20 +61,52 @@ def test_trigger_wait_follows_the_output_and_ends_as_the_task_does(engine: Home)
     assert (run["status"], run["exit_code"]) == ("technical_failure", 75)
 
 
-def test_output_is_followed_past_a_page_that_has_none_of_it(capsys: pytest.CaptureFixture[str]) -> None:
-    """A request goes through a part of the log only, in which there may be other runs' lines alone."""
-    pages = {"": ("first\n", "1", False), "?offset=1": ("", "2", False), "?offset=2": ("last\n", "3", True)}
+class FakeEngine(http.server.BaseHTTPRequestHandler):
+    """The API as `trigger --wait` uses it. `pages`: the answers to requests for the log, by their query."""
 
-    class Told:
-        def call(self, method: str, path: str) -> Any:
-            return {"status": "success", "reason": "", "detail": "", "attempts": []}
+    pages: ClassVar[dict[str, dict[str, Any]]] = {}
 
-        def ask(self, method: str, path: str) -> Any:
-            text, after, at_end = pages.pop(path.partition("/log")[2])
-            return 200, {"text": text, "next_offset": after, "at_end": at_end}
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.reply({"run_id": 7})
 
-    assert _follow(Namespace(json=False), Told(), 7) == 0  # type: ignore[arg-type]
-    assert (capsys.readouterr().out, pages) == ("first\nlast\n", {})
+    def do_GET(self) -> None:
+        path, _, query = self.path.partition("?")
+        ended = {"run_id": 7, "status": "success", "reason": None, "detail": "", "attempts": []}
+        self.reply(self.pages.pop(query) if path.endswith("/log") else ended)
+
+    def reply(self, data: dict[str, Any]) -> None:
+        body = json.dumps(data).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+def test_output_is_followed_past_a_page_without_any_of_it(home: Home, cli: Cli) -> None:
+    """A request reads a part of the log only, in which all lines may be those of other runs."""
+    pages = {
+        "": {"text": "first\n", "next_offset": "1", "at_end": False},
+        "offset=1": {"text": "", "next_offset": "2", "at_end": False},
+        "offset=2": {"text": "last\n", "next_offset": "3", "at_end": True},
+    }
+    FakeEngine.pages = pages
+    (home.path / "var").mkdir(mode=0o700)
+    token = home.path / "var" / "token"
+    token.write_text("x" * 43)
+    token.chmod(0o600)
+    with http.server.HTTPServer(("127.0.0.1", 0), FakeEngine) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        identity = process_identity(os.getpid())
+        url = f"http://127.0.0.1:{server.server_port}"
+        lock = {**identity._asdict(), "db_id": None, "url": url}
+        (home.path / "var" / "lock").write_text(json.dumps(lock))
+        done = cli("trigger", "a", "--wait")
+        server.shutdown()
+    assert (done.returncode, done.stdout, done.stderr, pages) == (0, "first\nlast\n", "", {})
 
 
 def test_a_task_that_runs_already_is_skipped_and_says_so(engine: Home) -> None:
@@ -85,7 +120,7 @@ def test_stop_ends_a_run_with_its_process(engine: Home) -> None:
     run_id = engine.json("trigger", "long")["run_id"]
     pid = eventually(lambda: engine.rows("long")[0]["attempts"] and engine.rows("long")[0]["attempts"][0]["pid"])
     done = engine.run("stop", str(run_id))
-    assert (done.returncode, done.stdout) == (0, f"run {run_id} of long is told to end\n")
+    assert (done.returncode, done.stdout) == (0, f"stop of run {run_id} of long requested\n")
     (row,) = eventually(lambda: engine.ended("long"))
     assert (row["status"], row["reason"]) == ("cancelled", "user")
     assert not alive(pid)
@@ -105,7 +140,7 @@ def test_disable_and_enable_write_the_config_and_hold_at_once(engine: Home) -> N
 
 
 def test_reload_tells_the_problems_of_the_file(engine: Home) -> None:
-    assert engine.run("reload").stdout == "the config is in force\n"
+    assert engine.run("reload").stdout == "config loaded\n"
     engine.write({"task_id": "hello", "task_exec": "true", "task_timeout": "5 min"}, http=PAGE)
     done = engine.run("reload")
     assert done.returncode == 1

@@ -22,7 +22,7 @@ def test_init_makes_a_home_that_is_valid_and_runs(home: Home, cli: Cli) -> None:
     done = cli("init")
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
-        *(f"made  {home.path}/tasks/{name}" for name in NAMES),
+        *(f"created {home.path}/tasks/{name}" for name in NAMES),
         f"next: minisched --home {home.path} validate, then minisched --home {home.path} run",
     ]
     assert [path.stat().st_mode & 0o111 != 0 for path in (home.path / "tasks" / name for name in NAMES)] == [
@@ -43,13 +43,13 @@ def test_init_overwrites_nothing_whatever_stands_there(home: Home, cli: Cli) -> 
     (tasks / NAMES[2]).mkdir()
     done = cli("init")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == [f"kept  {tasks / name}" for name in NAMES]
+    assert done.stdout.splitlines() == [f"kept    {tasks / name}" for name in NAMES]
     assert home.config.read_text() == "mine" and not (home.path / "nowhere").exists()
 
 
 def test_init_adds_what_is_missing(home: Home, cli: Cli) -> None:
     home.config.write_text("mine")
-    assert [line.split()[0] for line in cli("init").stdout.splitlines()] == ["kept", "made", "made", "next:"]
+    assert [line.split()[0] for line in cli("init").stdout.splitlines()] == ["kept", "created", "created", "next:"]
 
 
 def test_init_where_it_cannot_says_why(tmp_path: Path, cli: Cli) -> None:
@@ -132,7 +132,7 @@ def test_validate_takes_another_file(home: Home, cli: Cli, tmp_path: Path) -> No
 @pytest.mark.parametrize("command", ["run", None])
 def test_run_without_a_home_names_the_way_to_one(tmp_path: Path, command: str) -> None:
     done = minisched(*([command] if command else []), home=tmp_path / "none")
-    assert done.returncode == 78 and "init` makes a home there" in done.stderr
+    assert done.returncode == 78 and "init` creates a home there" in done.stderr
 
 
 def test_the_home_is_that_of_the_option_else_of_the_environment_else_the_folder(home: Home) -> None:

@@ -108,9 +108,7 @@ def test_of_a_run_whose_beginning_is_gone_the_rest_is_shown_and_that_is_said(ran
     log.write_text("".join(lines[2:]))  # as where another file has got the inode: what was at the mark is elsewhere
     done = cli("logs", "--run", "1")
     assert (done.returncode, len(texts(done.stdout))) == (0, 3)
-    assert done.stderr == (
-        "minisched: the output of run 1 is no longer there from its beginning; what is left of it:\n"
-    )
+    assert done.stderr == ("minisched: the beginning of the output of run 1 is gone; the rest of it:\n")
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("/nowhere")], ids=["folder", "symlink"])
@@ -127,11 +125,11 @@ def test_a_log_that_cannot_be_opened_is_told_and_the_end_of_the_output_shown(
     done = cli("logs", "--run", "1")
     assert (done.returncode, done.stdout) == (0, "precious\n")
     assert done.stderr == (
-        f"minisched: the output of run 1 could not be written to {log}; the end of it, from the history:\n"
+        f"minisched: the output of run 1 could not be written to {log}; its last lines, from the history:\n"
     )
     assert "output lost" in cli("history", "--run", "1").stdout
     done = cli("logs", "a")
-    assert (done.returncode, done.stdout) == (1, "") and f"{log} is no regular file" in done.stderr
+    assert (done.returncode, done.stdout) == (1, "") and f"{log} is not a regular file" in done.stderr
 
 
 def test_follow_goes_on_over_a_rotation_and_a_cut(home: Home) -> None:

@@ -73,7 +73,7 @@ def test_list_says_of_every_state_what_belongs_to_it(home: Home, cli: Cli) -> No
     )
     record(home.path, run("fails", Status.TECHNICAL_FAILURE, Reason.TIMEOUT))
     text = cli("list").stdout
-    assert "idle" in row(text, "never") and "by hand" in row(text, "never")
+    assert "idle" in row(text, "never") and "manual" in row(text, "never")
     assert "disabled" in row(text, "hand_off")
     assert "after never, hand_off" in row(text, "after_it")
     assert "for never" in row(text, "waits")
@@ -100,7 +100,7 @@ def test_list_chooses_by_tag_and_by_states(home: Home, cli: Cli) -> None:
     record(home.path, run("a", Status.SUCCESS), run("b", Status.SUCCESS))
     assert set(statuses(cli("list", "--tag", "night", "--json"))) == {"a", "c"}
     assert set(statuses(cli("list", "--status", "success,running", "--json"))) == {"a", "b"}
-    assert cli("list", "--tag", "day").stdout == "no such tasks\n"
+    assert cli("list", "--tag", "day").stdout == "no matching tasks\n"
     assert cli("list", "--tag", "day", "--json").json == []
     refused = cli("list", "--status", "sucess")
     assert refused.returncode == 2 and "business_failure" in refused.stderr
@@ -186,7 +186,7 @@ def test_history_filters(past: Home, cli: Cli) -> None:
     assert ids("--since", "2026-11-18T11:07:00Z") == [3]
     assert ids("--until", "2026-11-18T11:07:00") == [4, 2, 1]
     assert ids("--until", "2026-11-18") == []
-    assert cli("history", "--until", "2026-11-18").stdout == "no such runs\n"
+    assert cli("history", "--until", "2026-11-18").stdout == "no matching runs\n"
     for wrong in (("--status", "bad"), ("--trigger", "cron"), ("--since", "x"), ("--run", "0"), ("-n", "-1")):
         assert cli("history", *wrong).returncode == 2
 
@@ -207,7 +207,7 @@ def test_one_run_is_shown_whole(past: Home, cli: Cli) -> None:
     assert "exit_code: exit code 75" in second
     assert cli("history", "--run", "2", "--json").json["attempts"][1]["exit_code"] == 75
     assert "missed   12 due times since 2026-11-18T10:06:40+00:00" in cli("history", "--run", "3").stdout
-    assert cli("history", "backup", "--run", "2").stderr == "minisched: run 2 is one of report\n"
+    assert cli("history", "backup", "--run", "2").stderr == "minisched: run 2 belongs to report\n"
     assert cli("history", "--run", "99").returncode == 1
 
 
@@ -296,7 +296,7 @@ READING = (("list",), ("status",), ("history",), ("history", "--run", "1"), ("lo
 def test_where_there_is_no_home_the_way_to_one_is_told(cli: Cli, arguments: tuple[str, ...]) -> None:
     done = cli(*arguments)
     assert (done.returncode, done.stdout) == (1, "")
-    assert f"minisched: `minisched --home {cli.home} init` makes a home there" in done.stderr
+    assert f"minisched: `minisched --home {cli.home} init` creates a home there" in done.stderr
 
 
 def test_status_without_a_home_says_so(cli: Cli) -> None:
@@ -360,7 +360,7 @@ def test_a_locked_history_is_one_clear_line(past: Home, cli: Cli, monkeypatch: p
     done = cli("list")
     locker.close()
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.endswith("database is locked; another program holds it; close that one, or try again\n")
+    assert done.stderr.endswith("database is locked; another program holds it; close that program, or try again\n")
 
 
 def test_a_newer_history_is_one_clear_line(past: Home, cli: Cli) -> None:
@@ -380,7 +380,7 @@ def test_another_user_gets_one_clear_line(tmp_path: Path, arguments: tuple[str, 
     shutil.rmtree(home.path / "tasks") if arguments == ("init",) else None
     open_to_others(home.path)
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    code = "import sys; from minisched.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from minisched.cli.main import main; sys.exit(main(sys.argv[1:]))"
     done = subprocess.run(
         [*nobody, sys.executable, "-c", code, "--home", str(home.path), *arguments],
         capture_output=True,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from minisched.cli.arguments import COMMANDS
-from minisched.cli.output import fitted, width_of
+from minisched.cli.output import display_width, fit_width
 from minisched.model import Reason, Status, TaskExecution, Trigger
 from support.cli import COLOUR, Cli, columns_of, on_terminal, record
 from support.programs import Home, minisched
@@ -100,14 +100,14 @@ def test_a_dumb_terminal_gets_no_colours(busy: Home) -> None:
     [("abc", 3), ("中文", 4), ("ｆｕｌｌ", 8), ("u\u0308", 1), ("é", 1), ("\U0001f600", 2), ("ﾊﾝ", 2)],
 )
 def test_a_text_takes_as_many_columns_as_a_terminal_gives_it(text: str, width: int) -> None:
-    assert width_of(text) == width
+    assert display_width(text) == width
 
 
 def test_a_text_is_cut_between_characters_never_within_one() -> None:
-    assert fitted("中文字", 6) == "中文字"
-    assert fitted("中文字", 5) == "中文…"
-    assert fitted("中文字", 4) == "中… "
-    assert fitted("ab", 4) == "ab  "
+    assert fit_width("中文字", 6) == "中文字"
+    assert fit_width("中文字", 5) == "中文…"
+    assert fit_width("中文字", 4) == "中… "
+    assert fit_width("ab", 4) == "ab  "
 
 
 # -------------------------------------------------------------------------------------------------------- wrong use
@@ -115,7 +115,7 @@ def test_a_text_is_cut_between_characters_never_within_one() -> None:
 
 def test_help_tells_of_every_command(cli: Cli) -> None:
     done = cli("--help")
-    assert done.returncode == 0 and "exit codes: 0 done" in done.stdout
+    assert done.returncode == 0 and "exit codes: 0 success" in done.stdout
     for command in COMMANDS:
         assert re.search(rf"\n    {command}\s", done.stdout)
         one = cli(command, "--help")
@@ -133,7 +133,7 @@ def test_help_fits_a_narrow_terminal(home: Home) -> None:
     [
         (("lst",), 'no command "lst"; did you mean "list"?'),
         (("frobnicate",), "`minisched --help` lists them"),
-        (("list", "--home", "/x"), "(--home DIR stands before the command)"),
+        (("list", "--home", "/x"), "(--home DIR goes before the command)"),
         (("list", "--jsn"), "unrecognized arguments: --jsn"),
         (("exec",), "TASK"),
         (("history", "-n", "99999999999999999999"), "whole number"),

@@ -91,7 +91,8 @@ def test_without_processes_runs_fail_as_such_and_work_again_afterwards(home: Hom
     code = f"""if True:
         import importlib, os, pkgutil, resource, shlex, sys, threading, time
         import minisched
-        from minisched.cli import main, make_parser
+        from minisched.cli.arguments import make_parser
+        from minisched.cli.main import main
         for module in pkgutil.walk_packages(minisched.__path__, "minisched."):
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)

@@ -186,10 +186,10 @@ def test_output_that_its_log_did_not_take_is_told_everywhere_and_its_end_is_kept
     assert "output lost" in home.run("history", "--run", run_id).stdout
     one = home.run("logs", "--run", run_id)
     assert (one.returncode, one.stdout) == (0, "something\n")
-    assert "could not be written to" in one.stderr and "the end of it, from the history" in one.stderr
+    assert "could not be written to" in one.stderr and "its last lines, from the history" in one.stderr
     task = home.run("logs", "linked")
     assert (task.returncode, task.stdout) == (1, "")
-    assert f"{home.path}/logs/linked.log is no regular file" in task.stderr
+    assert f"{home.path}/logs/linked.log is not a regular file" in task.stderr
 
 
 @linux

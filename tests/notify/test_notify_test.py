@@ -192,5 +192,5 @@ def test_a_running_engine_tests_for_the_page_and_writes_it_down(home: Home) -> N
     assert [(one["rule"], one["state"]) for one in reply.json["results"]] == [("paper", "sent")]
     told = json.loads((home.path / "n.jsonl").read_text())
     assert (told["test"], told["task_id"]) == (True, "backup")
-    assert "backup: test message, asked by API, 127.0.0.1:" in home.engine_log()
+    assert "backup: test message, requested by API, 127.0.0.1:" in home.engine_log()
     assert "paper, file: sent" in home.engine_log()

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from minisched.cli import main
+from minisched.cli.main import main
 from minisched.model import Batch, ProcessIdentity, Status, TaskExecution
 from minisched.store import open_store
 from support.programs import environment

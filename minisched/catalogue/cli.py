@@ -1,0 +1,292 @@
+"""What the command line prints: help, errors, sentences, labels, and headings of tables.
+
+`--help` reads this table without the rendering of the package, so its texts have at most one value, `{value}`.
+"""
+
+TEXTS: dict[str, tuple[str, str]] = {
+    # --help
+    "cli.help": (
+        "A task scheduler in one folder: did the task run, and if not, why not?",
+        "装在一个文件夹里的任务调度器：任务运行了吗？没有的话，为什么？",
+    ),
+    "cli.help_commands": ("commands (default: run)", "命令（默认：run）"),
+    "cli.help_example_title": ("examples:", "示例："),
+    "cli.help_examples": (
+        "examples:\n"
+        "  minisched init                          create a home here: a config and two sample tasks\n"
+        "  minisched                               run the tasks of this home until Ctrl-C\n"
+        "  minisched list                          what each task is doing, and when it runs next\n"
+        "  minisched history nightly_backup        did it run, and if not, why not\n"
+        "  minisched logs -f nightly_backup        follow its output\n"
+        '  minisched next --expr "30 2 * * mon-fri" --tz Europe/Berlin -n 3',
+        "示例：\n"
+        "  minisched init                          在此创建目录：一份配置和两个示例任务\n"
+        "  minisched                               运行此目录中的任务，直到按 Ctrl-C\n"
+        "  minisched list                          各任务的状态和下次运行时间\n"
+        "  minisched history nightly_backup        任务是否运行过；没有的话，为什么\n"
+        "  minisched logs -f nightly_backup        实时跟踪任务的输出\n"
+        '  minisched next --expr "30 2 * * mon-fri" --tz Europe/Berlin -n 3',
+    ),
+    "cli.help_exit_codes": (
+        "exit codes: 0 success; 1 failure (invalid config, failed task, not found); 2 wrong usage;\n"
+        "`run` also 74 (the home cannot be read or written), 75 (another engine runs on it), 78 (invalid config)\n",
+        "退出码：0 成功；1 失败（配置无效、任务失败、未找到）；2 用法错误；\n"
+        "`run` 还有 74（目录无法读写）、75（已有引擎在运行）、78（配置无效）\n",
+    ),
+    "cli.help.init": (
+        "create a home: a config with two sample tasks and the script templates; never overwrites",
+        "创建 minisched 目录：含两个示例任务的配置和脚本模板；从不覆盖已有文件",
+    ),
+    "cli.help.run": (
+        "run the engine in the foreground until TERM or Ctrl-C",
+        "在前台运行引擎，直到 TERM 信号或 Ctrl-C",
+    ),
+    "cli.help.validate": ("show all problems of a config, or a summary of it", "列出配置的所有问题，或其摘要"),
+    "cli.help.list": ("list all tasks with their states and next due times", "列出所有任务及其状态和下次计划时间"),
+    "cli.help.status": (
+        "show the engine, the problems, and the tasks that need attention",
+        "显示引擎、问题，以及需要关注的任务",
+    ),
+    "cli.help.next": (
+        "show coming due times of the tasks, or of a schedule text",
+        "显示任务或某个时间表的后续计划时间",
+    ),
+    "cli.help.trigger": ("run a task now through the engine", "通过引擎立即运行任务"),
+    "cli.help.exec": (
+        "run a task once in the foreground, without the engine, and record the run",
+        "不经引擎在前台运行一次任务，并记入历史",
+    ),
+    "cli.help.stop": ("stop a run that is waiting, queued, running or retrying", "停止等待、排队、运行或重试中的运行"),
+    "cli.help.enable": ("enable a task, in the config", "在配置中启用任务"),
+    "cli.help.disable": ("disable a task, in the config", "在配置中停用任务"),
+    "cli.help.reload": ("load the config file now, or show its problems", "立即加载配置文件，或显示其问题"),
+    "cli.help.history": ("list past runs, newest first", "列出历史运行，最新的在前"),
+    "cli.help.logs": ("show the output of a task", "显示任务的输出"),
+    "cli.help.notify-test": (
+        "send a marked test message by a task's rules, and show the response of each server",
+        "按任务的通知规则发送带标记的测试消息，并显示各服务器的返回内容",
+    ),
+    "cli.help.schema": (
+        "print the JSON Schema of tasks/config.json, for editors",
+        "输出 tasks/config.json 的 JSON Schema，供编辑器使用",
+    ),
+    "cli.help.version": (
+        "print the versions of minisched, Python and SQLite",
+        "输出 minisched、Python 和 SQLite 的版本",
+    ),
+    "cli.option.home": (
+        "the folder that holds everything (default: $MINISCHED_HOME or .)",
+        "存放所有内容的文件夹（默认：$MINISCHED_HOME 或当前目录）",
+    ),
+    "cli.option.task": ("the id of a task", "任务的唯一标识"),
+    "cli.option.json": ("print JSON instead of text", "输出 JSON 而非文本"),
+    "cli.option.env": ("add to the task's environment; repeatable", "添加到任务的环境变量；可重复使用"),
+    "cli.option.file": ("default: tasks/config.json of the home", "默认：minisched 目录中的 tasks/config.json"),
+    "cli.option.tag": ("only tasks with this tag", "只列出带此标签的任务"),
+    "cli.option.list.status": (
+        "only tasks in these states, separated by commas",
+        "只列出处于这些状态的任务，以逗号分隔",
+    ),
+    "cli.option.next.n": ("how many (default: 1, or 5 of one schedule)", "个数（默认：1；单个时间表为 5）"),
+    "cli.option.expr": ("a schedule text instead of a task", "用时间表文本代替任务"),
+    "cli.option.tz": (
+        "IANA time zone for --expr (default: that of the home)",
+        "--expr 的 IANA 时区（默认：该目录的时区）",
+    ),
+    "cli.option.after": (
+        "due times later than this ISO 8601 time (default: now)",
+        "晚于此 ISO 8601 时间的计划时间（默认：现在）",
+    ),
+    "cli.option.lang": ("language of the description (default: by $LANG)", "描述所用的语言（默认：取自 $LANG）"),
+    "cli.option.wait": ("follow its output, and exit with its exit code", "跟踪其输出，并以其退出码退出"),
+    "cli.option.run_id": (
+        "the run, as shown by `history` and `list --json`",
+        "运行编号，见 `history` 和 `list --json`",
+    ),
+    "cli.option.history.n": ("how many (default: 20)", "条数（默认：20）"),
+    "cli.option.page": ("which page of them (default: 1)", "页码（默认：1）"),
+    "cli.option.history.status": ("only these statuses, separated by commas", "只列出这些状态，以逗号分隔"),
+    "cli.option.trigger": ("only these triggers, separated by commas", "只列出这些触发方式，以逗号分隔"),
+    "cli.option.since": ("created at or after this ISO 8601 time", "创建于此 ISO 8601 时间或之后"),
+    "cli.option.until": ("created before this ISO 8601 time", "创建于此 ISO 8601 时间之前"),
+    "cli.option.history.run": ("one run with its attempts", "某次运行及其各次尝试"),
+    "cli.option.follow": (
+        "print new lines as they arrive; without TASK, of all tasks",
+        "持续输出新行；不指定 TASK 时跟踪所有任务",
+    ),
+    "cli.option.logs.n": ("begin with the last N lines (default: 40)", "从最后 N 行开始（默认：40）"),
+    "cli.option.logs.run": ("the output of one run; not with -f", "某次运行的输出；不能与 -f 同用"),
+    "cli.option.rule": ("the name of one rule (default: all enabled ones)", "某条规则的名称（默认：所有已启用的规则）"),
+    # Wrong usage
+    "cli.not_a_count": (
+        '"{value}" is not a whole number from 1 to 999999999',
+        '"{value}" 不是 1 至 999999999 之间的整数',
+    ),
+    "cli.home_position": (" (--home DIR goes before the command)", "（--home DIR 应放在命令之前）"),
+    "cli.no_command": ('no command "{value}"', '没有命令 "{value}"'),
+    "cli.did_you_mean": ('did you mean "{value}"?', '是否指 "{value}"？'),
+    "cli.see_help": ("`minisched --help` lists them", "`minisched --help` 列出所有命令"),
+    "cli.env_syntax": (
+        "--env {pair}: expected K=V, such as --env DAY=2026-11-23",
+        "--env {pair}：应为 K=V，如 --env DAY=2026-11-23",
+    ),
+    "cli.unknown_word": ('"{word}" is not one of {allowed}', '"{word}" 不是以下之一：{allowed}'),
+    "cli.task_or_expr": ("next takes a TASK or --expr, not both", "next 可带 TASK 或 --expr，不能两者都带"),
+    "cli.tz_without_expr": (
+        "--tz goes with --expr only: a task has its own task_timezone",
+        "--tz 只能与 --expr 同用：任务有自己的 task_timezone",
+    ),
+    "cli.follow_or_run": ("logs takes -f or --run, not both", "logs 可带 -f 或 --run，不能两者都带"),
+    "cli.which_logs": (
+        "logs takes a TASK, --run ID, or -f for all tasks",
+        "logs 需要 TASK、--run ID，或用 -f 跟踪所有任务",
+    ),
+    # What is not there
+    "cli.no_task": (
+        'no task "{task}"; `minisched list` shows the existing ones',
+        '没有任务 "{task}"；`minisched list` 列出现有任务',
+    ),
+    "cli.similar_task": ('no task "{task}"; did you mean "{similar}"?', '没有任务 "{task}"；是否指 "{similar}"？'),
+    "cli.no_run": ("no run {run_id} in the history", "历史中没有运行 #{run_id}"),
+    "cli.run_of_other_task": ("run {run_id} belongs to {task}", "运行 #{run_id} 属于 {task}"),
+    "cli.no_tasks": ("no tasks", "没有任务"),
+    "cli.no_matching_tasks": ("no matching tasks", "没有符合条件的任务"),
+    "cli.no_runs": ("no runs yet", "还没有运行记录"),
+    "cli.no_matching_runs": ("no matching runs", "没有符合条件的运行"),
+    "cli.hint_init": (
+        "`minisched --home {home} init` creates a home there, with two sample tasks",
+        "`minisched --home {home} init` 可在那里创建目录，含两个示例任务",
+    ),
+    "cli.hint_locked": (
+        "another program holds it; close that program, or try again",
+        "其他程序正占用它；请关闭该程序，或稍后再试",
+    ),
+    "cli.hint_damaged": (
+        "the next engine start moves it aside; see docs/operation.md for how to rescue it",
+        "引擎下次启动时会将其移开；抢救方法见 docs/operation.md",
+    ),
+    # Values and labels
+    "cli.disabled": ("disabled", "已停用"),
+    "cli.unknown": ("unknown", "未知"),
+    "cli.starts_after": ("after {tasks}", "在 {tasks} 之后"),
+    "cli.starts_manually": ("manual", "手动"),
+    "cli.disabled_start": ("disabled ({start})", "已停用（{start}）"),
+    "cli.never_again": ("never again", "不会再有"),
+    "cli.waits_for": ("for {tasks}", "等待 {tasks}"),
+    "cli.attempt_failed": (
+        "{reason}, attempt {attempt} of {max_attempts} failed",
+        "{reason}，第 {attempt}/{max_attempts} 次尝试失败",
+    ),
+    "cli.running_since": ("since {time}", "自 {time}"),
+    "cli.in_a_row": ("{why}, {count} in a row", "{why}，连续 {count} 次"),
+    "cli.log_lost": ("output lost", "输出丢失"),
+    "cli.output_cut": ("output cut", "输出截断"),
+    "cli.missed_span": ("{count} due times since {since}", "自 {since} 起 {count} 个计划时间"),
+    "cli.engine_running": ("running, pid {pid}", "运行中，pid {pid}"),
+    "cli.engine_not_running": ("not running", "未运行"),
+    "cli.task_counts": ("{count}: {states}", "{count}：{states}"),
+    "cli.no_task_counts": ("0: none", "0：无"),
+    "cli.disabled_count": ("; {count} disabled", "；已停用 {count}"),
+    "cli.damaged_history": ("{path}: a damaged history was moved aside", "{path}：损坏的历史已移开"),
+    "cli.page": (
+        "{shown} of {total} runs, page {page} of {pages}",
+        "共 {total} 次运行，显示 {shown} 次，第 {page}/{pages} 页",
+    ),
+    "cli.label.engine": ("engine", "引擎"),
+    "cli.label.home": ("home", "目录"),
+    "cli.label.tasks": ("tasks", "任务"),
+    "cli.label.problem": ("problem", "问题"),
+    "cli.label.run": ("run", "运行"),
+    "cli.label.task": ("task", "任务"),
+    "cli.label.status": ("status", "状态"),
+    "cli.label.why": ("why", "原因"),
+    "cli.label.trigger": ("trigger", "触发"),
+    "cli.label.due": ("due", "计划"),
+    "cli.label.started": ("started", "开始"),
+    "cli.label.ended": ("ended", "结束"),
+    "cli.label.took": ("took", "用时"),
+    "cli.label.missed": ("missed", "错过"),
+    "cli.column.task": ("TASK", "任务"),
+    "cli.column.status": ("STATUS", "状态"),
+    "cli.column.next": ("NEXT", "下次"),
+    "cli.column.why": ("WHY", "原因"),
+    "cli.column.last_run": ("LAST RUN", "上次运行"),
+    "cli.column.name": ("NAME", "名称"),
+    "cli.column.run": ("RUN", "运行"),
+    "cli.column.started": ("STARTED", "开始"),
+    "cli.column.took": ("TOOK", "用时"),
+    "cli.column.due": ("DUE", "计划时间"),
+    "cli.column.trigger": ("TRIGGER", "触发"),
+    "cli.column.attempt": ("ATTEMPT", "尝试"),
+    "cli.column.exit": ("EXIT", "退出码"),
+    "cli.column.pid": ("PID", "PID"),
+    "cli.column.leftover": ("LEFT BEHIND", "残留进程"),
+    "cli.column.schedule": ("SCHEDULE", "时间表"),
+    # init, validate
+    "cli.created": ("created {path}", "已创建 {path}"),
+    "cli.kept": ("kept    {path}", "已保留 {path}"),
+    "cli.next_steps": (
+        "next: minisched {home}validate, then minisched {home}run",
+        "接下来：minisched {home}validate，然后 minisched {home}run",
+    ),
+    "cli.problem_count": ("{count} {count|problem|problems}", "{count} 个问题"),
+    "cli.valid": ("{path} is valid: {count} {count|task|tasks}", "{path} 有效：{count} 个任务"),
+    # logs
+    "cli.no_output": ("{task} has no output yet", "{task} 还没有输出"),
+    "cli.not_a_log": (
+        "{path} is not a regular file: output is neither written to it nor read from it; move it away",
+        "{path} 不是普通文件：既不向其写入输出，也不从中读取；请将其移走",
+    ),
+    "cli.not_started": ("run {run_id} was not started", "运行 #{run_id} 未启动"),
+    "cli.of_attempt": ("{missing} (attempt {attempt})", "{missing}（第 {attempt} 次尝试）"),
+    "cli.tail_in_history": (
+        "{missing}; its last lines, from the history:",
+        "{missing}；以下为历史中保存的最后几行：",
+    ),
+    "cli.no_tail_in_history": ("{missing}, and the history has none of it", "{missing}，历史中也没有保存"),
+    "cli.run_without_output": (
+        "run {run_id} of {task} has no output: it is {status}",
+        "{task} 的运行 #{run_id} 没有输出：其状态为 {status}",
+    ),
+    "cli.output_not_written": (
+        "the output of run {run_id} could not be written to {path}",
+        "运行 #{run_id} 的输出无法写入 {path}",
+    ),
+    "cli.output_not_in": ("the output of run {run_id} is not in {path}", "运行 #{run_id} 的输出不在 {path} 中"),
+    "cli.output_beginning_gone": (
+        "the beginning of the output of run {run_id} is gone; the rest of it:",
+        "运行 #{run_id} 的输出开头已不存在；其余部分：",
+    ),
+    "cli.lines_gone": (
+        "{task}: some lines were rotated away or removed before they could be shown",
+        "{task}：部分行在显示之前已被轮转或删除",
+    ),
+    # trigger, stop, enable, disable, reload
+    "cli.no_engine": (
+        "no engine runs on {home}; start one with `minisched run`, or run the task with `minisched exec`",
+        "{home} 上没有引擎在运行；用 `minisched run` 启动引擎，或用 `minisched exec` 运行任务",
+    ),
+    "cli.no_api": (
+        "the engine (pid {pid}) has no API: settings.http.enabled is false, or its port was taken; a changed config"
+        " file is loaded automatically, with `kill -HUP {pid}` at once",
+        "引擎（pid {pid}）没有 API：settings.http.enabled 为 false，或端口被占用；修改后的配置会自动加载，"
+        "`kill -HUP {pid}` 可立即加载",
+    ),
+    "cli.no_response": (
+        "the engine at {address} does not respond: {reason}",
+        "{address} 上的引擎没有响应：{reason}",
+    ),
+    "cli.status": ("the engine responded with HTTP {status}", "引擎返回 HTTP {status}"),
+    "cli.run_requested": (
+        "run {run_id} of {task} requested; `minisched logs --run {run_id}` shows its output",
+        "已请求 {task} 的运行 #{run_id}；`minisched logs --run {run_id}` 显示其输出",
+    ),
+    "cli.stop_requested": ("stop of run {run_id} of {task} requested", "已请求停止 {task} 的运行 #{run_id}"),
+    "cli.stopped": ("run {run_id} of {task} is {status}", "{task} 的运行 #{run_id} 状态为 {status}"),
+    "cli.enabled": ("{task} is enabled", "{task} 已启用"),
+    "cli.disabled_now": (
+        "{task} is disabled: it is no longer due, but can be run manually",
+        "{task} 已停用：不再按计划运行，仍可手动运行",
+    ),
+    "cli.reloaded": ("config loaded", "配置已加载"),
+}

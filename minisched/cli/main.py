@@ -1,0 +1,78 @@
+"""The entry point: one command, its exit code, and whatever can go wrong around it.
+
+Each command's module is imported when that command runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+TYPE_CHECKING = False  # as `typing` has it, which the shortest commands do without
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Optional
+
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as in a shell
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run one command and return its exit code: 0 success, 1 failure, 2 wrong usage; `run` also 74, 75 and 78.
+
+    An error that the user can do something about is a line on standard error; a traceback is a bug.
+    """
+    _open_standard_streams()
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # for a locale that is not UTF-8
+    try:
+        code = _run_command(sys.argv[1:] if argv is None else argv)
+    except BrokenPipeError:
+        code = 0  # the reader (`head`, a pager) has seen enough
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    except Exception as error:
+        from minisched.cli.output import report
+
+        code = report(error)
+    return _flush(code)
+
+
+def _run_command(argv: Sequence[str]) -> int:
+    words = list(argv)
+    home = words[1] if words[:1] == ["--home"] and len(words) > 1 else None
+    if words[2 if home else 0 :] in ([], ["run"]):  # a service's spelling: the engine does without argparse, 0.6 MB
+        from types import SimpleNamespace
+
+        options, module, function = SimpleNamespace(home=home), "run", "run"
+    else:
+        from minisched.cli.arguments import COMMANDS, parse
+
+        options = parse(words)  # type: ignore[assignment]
+        command = COMMANDS[options.command or "run"]
+        module, function = command.module, command.function
+    options.home = os.path.abspath(options.home or os.environ.get("MINISCHED_HOME") or ".")
+    return int(getattr(import_module(f"minisched.cli.{module}"), function)(options))
+
+
+def _open_standard_streams() -> None:
+    """Open those standard streams that the program was started without.
+
+    Otherwise the next file that is opened, such as the history, would get the number, and what is printed would go
+    there.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):  # in the order of their numbers
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8", errors="backslashreplace"))  # noqa: SIM115
+
+
+def _flush(code: int) -> int:
+    """The exit code, after standard output has taken all that was printed."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        from minisched.cli.output import discard, report
+
+        discard(sys.stdout)
+        if not isinstance(error, BrokenPipeError):
+            code = report(error)
+    return code
