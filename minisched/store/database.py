@@ -30,12 +30,13 @@ REFILL_FACTOR = 8  # the reserve is made again when the disk has this many times
 
 _DUE = "FROM task_history INDEXED BY task_history_due WHERE scheduled_time IS NOT NULL"
 _END = "FROM task_history INDEXED BY task_history_end WHERE end_order IS NOT NULL"
+_STATUS = "FROM task_history INDEXED BY task_history_status WHERE status <> 'success'"
 _EDGES = (
     "SELECT * FROM task_history ORDER BY run_id {way} LIMIT 1",
     "SELECT * FROM task_attempt ORDER BY run_id {way}, attempt {way} LIMIT 1",
     f"SELECT run_id {_DUE} ORDER BY task_id {{way}}, scheduled_time {{way}} LIMIT 1",
     "SELECT run_id FROM task_history INDEXED BY task_history_task ORDER BY task_id {way}, run_id {way} LIMIT 1",
-    "SELECT run_id FROM task_history INDEXED BY task_history_status ORDER BY status {way}, run_id {way} LIMIT 1",
+    f"SELECT run_id {_STATUS} ORDER BY status {{way}}, run_id {{way}} LIMIT 1",
     "SELECT run_id FROM task_history INDEXED BY task_history_created ORDER BY created_time {way} LIMIT 1",
     f"SELECT run_id {_END} ORDER BY task_id {{way}}, end_order {{way}} LIMIT 1",
     "SELECT * FROM task_outbox ORDER BY delivery_id {way} LIMIT 1",

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from minisched.model import Delivery, DeliveryState, Instant, TaskExecution, TaskRecord, Trigger
 
 _STATUS = {status.value: status for status in Status}  # a third of the time of Status(text)
+_STATUS_INDEX = "INDEXED BY task_history_status"
 _ALL = tuple(status for status in Status if status is not Status.IDLE)
 _ENDED = tuple(status for status in Status if status.ended)
-_OUTCOMES = f"""SELECT run_id, status, start_time, end_time, duration FROM task_history WHERE run_id IN (
-    SELECT run_id FROM task_history INDEXED BY task_history_task
+_OUTCOMES = f"""SELECT * FROM (
+    SELECT run_id, status, start_time, end_time, duration FROM task_history INDEXED BY task_history_task
     WHERE task_id = ? AND status IN ({", ".join(f"'{status.value}'" for status in _ENDED)})
     ORDER BY run_id DESC LIMIT ?) ORDER BY run_id"""
 
@@ -271,22 +272,47 @@ class Filter(NamedTuple):
     def span(self) -> bool:
         return self.since is not None or self.until is not None
 
-    def conditions(self, statuses: tuple[Status, ...], ids: Optional[tuple[int, int]]) -> tuple[str, list[Any]]:
-        """The WHERE clause and its parameters. ids: the first and the last run id that can match."""
+    @property
+    def others(self) -> Filter:
+        """The runs of the same span with any other status."""
+        statuses = tuple(status for status in _ALL if status not in self.statuses)
+        return self._replace(statuses=statuses if self.statuses else (), triggers=())
+
+    def source(self, ids: Optional[tuple[int, int]]) -> str:
+        """The index that finds these runs. ids: the first and the last run id that can match, if known."""
+        if self.task_id is not None:
+            return "INDEXED BY task_history_task"
+        if self.statuses and Status.SUCCESS not in self.statuses:
+            return _STATUS_INDEX  # it has no successful runs
+        if self.triggers and ids is None:
+            return "INDEXED BY task_history_task"  # all of it, in place of the whole table
+        return "NOT INDEXED"  # by run id
+
+    def conditions(self, source: str, ids: Optional[tuple[int, int]]) -> tuple[str, list[Any]]:
+        """The WHERE clause and its parameters, for a query of `source`."""
         terms: list[str] = []
         values: list[Any] = []
         if self.task_id is not None:
             terms.append("task_id = ?")
             values.append(self.task_id)
-        if statuses:
-            terms.append("status = ?" if len(statuses) == 1 else f"status IN ({rows.placeholders(len(statuses))})")
-            values.extend(status.value for status in statuses)
         if ids is not None:
             terms.append("run_id BETWEEN ? AND ?")
             values.extend(ids)
         if self.triggers:
             terms.append(f'"trigger" IN ({rows.placeholders(len(self.triggers))})')
             values.extend(trigger.value for trigger in self.triggers)
+        if self.statuses and source.endswith("task_history_task") and self.task_id is None:
+            # The index has no statuses. The runs with other statuses are found by the index of those.
+            where, excluded = self.others.conditions(_STATUS_INDEX, None)
+            terms.append(f"run_id NOT IN (SELECT run_id FROM task_history {_STATUS_INDEX}{where})")
+            values.extend(excluded)
+        elif self.statuses:
+            if source == _STATUS_INDEX:
+                terms.append("status <> 'success'")  # the condition of the index, to the letter
+            terms.append(
+                "status = ?" if len(self.statuses) == 1 else f"status IN ({rows.placeholders(len(self.statuses))})"
+            )
+            values.extend(status.value for status in self.statuses)
         if self.since is not None:
             terms.append("created_time >= ?")
             values.append(self.since)
@@ -313,44 +339,44 @@ def find_page(db: sqlite3.Connection, wanted: Filter, page: int, page_size: int)
 
 def _matching(db: sqlite3.Connection, wanted: Filter) -> tuple[int, Optional[tuple[int, int]]]:
     """The number of runs that match, and the first and last run id that can (None: any)."""
-    if not (wanted.statuses or wanted.triggers or wanted.span):
-        if wanted.task_id is None:
-            row = db.execute("SELECT ifnull(sum(run_count), 0) FROM task_state").fetchone()
-        else:
-            row = db.execute("SELECT run_count FROM task_state WHERE task_id = ?", (wanted.task_id,)).fetchone()
-        return (int(row[0]) if row else 0), None
     ids = None
-    if wanted.span and wanted.task_id is None:
-        # The ids of the span limit the range of every other index: a day is found without a walk over years.
-        where, values = Filter(since=wanted.since, until=wanted.until).conditions((), None)
-        count, *ends = db.execute(
-            f"SELECT count(*), min(run_id), max(run_id) FROM task_history INDEXED BY task_history_created{where}",
-            values,
-        ).fetchone()
-        if count == 0 or not (wanted.statuses or wanted.triggers):
-            return count, (ends[0] or 0, ends[1] or 0)
-        ids = (ends[0], ends[1])
-    index = "task_history_task" if wanted.task_id is not None else "task_history_status"
-    statuses = wanted.statuses or (_ALL if wanted.task_id is None else ())
-    where, values = wanted.conditions(statuses, ids)
-    query = f"SELECT count(*) FROM task_history INDEXED BY {index}{where}"
-    return int(db.execute(query, values).fetchone()[0]), ids
+    if wanted.task_id is not None and not (wanted.statuses or wanted.triggers or wanted.span):
+        row = db.execute("SELECT run_count FROM task_state WHERE task_id = ?", (wanted.task_id,)).fetchone()
+        return (int(row[0]) if row else 0), None
+    if wanted.task_id is None:
+        if wanted.span:
+            # The ids of the span limit the range of every other index: a day is found without a walk over years.
+            where, values = Filter(since=wanted.since, until=wanted.until).conditions("", None)
+            count, *ends = db.execute(
+                f"SELECT count(*), min(run_id), max(run_id) FROM task_history INDEXED BY task_history_created{where}",
+                values,
+            ).fetchone()
+            ids = (ends[0] or 0, ends[1] or 0)
+        else:
+            count = int(db.execute("SELECT ifnull(sum(run_count), 0) FROM task_state").fetchone()[0])
+        if count == 0:
+            return 0, ids
+        if wanted.source(ids) == "NOT INDEXED" and not wanted.triggers:
+            # All runs, or most: count those that do not match.
+            return count - (_count(db, wanted.others, ids) if wanted.others.statuses else 0), ids
+    return _count(db, wanted, ids), ids
+
+
+def _count(db: sqlite3.Connection, wanted: Filter, ids: Optional[tuple[int, int]]) -> int:
+    source = wanted.source(ids)
+    where, values = wanted.conditions(source, ids)
+    return int(db.execute(f"SELECT count(*) FROM task_history {source}{where}", values).fetchone()[0])
 
 
 def _selection(wanted: Filter, ids: Optional[tuple[int, int]], way: str) -> tuple[str, list[Any]]:
     """The query for run ids in the order of `way`, with LIMIT and OFFSET open; and its parameters."""
-    order = f" ORDER BY run_id {way} LIMIT ? OFFSET ?"
-    if wanted.task_id is not None:
-        where, values = wanted.conditions(wanted.statuses, ids)
-        return f"SELECT run_id FROM task_history INDEXED BY task_history_task{where}{order}", values
-    if not wanted.statuses and not wanted.triggers:
-        where, values = wanted.conditions((), ids)
-        return f"SELECT run_id FROM task_history{where}{order}", values
+    source = wanted.source(ids)
     # One ordered walk for each status, merged: an IN over several would be sorted.
+    parts = [wanted._replace(statuses=(status,)) for status in wanted.statuses] if source == _STATUS_INDEX else [wanted]
     walks: list[str] = []
     parameters: list[Any] = []
-    for status in wanted.statuses or _ALL:
-        where, values = wanted.conditions((status,), ids)
-        walks.append(f"SELECT run_id FROM task_history INDEXED BY task_history_status{where}")
+    for part in parts:
+        where, values = part.conditions(source, ids)
+        walks.append(f"SELECT run_id FROM task_history {source}{where}")
         parameters.extend(values)
-    return " UNION ALL ".join(walks) + order, parameters
+    return f"{' UNION ALL '.join(walks)} ORDER BY run_id {way} LIMIT ? OFFSET ?", parameters

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 DAY_S = 86_400
 TASKS_PER_STEP = 10  # tasks that share a step if so many have too many runs
-_START = (float("-inf"), 0)  # before the oldest row
+_START = (-1e300, 0)  # before the oldest row
 
 _UNFINISHED = ", ".join(f"'{status.value}'" for status in UNFINISHED)
 

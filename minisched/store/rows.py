@@ -114,7 +114,8 @@ _RUNS = f"SELECT {', '.join(RUN_COLUMNS)} FROM task_history WHERE run_id IN (%s)
 _ATTEMPTS = f"SELECT {', '.join(ATTEMPT_COLUMNS)} FROM task_attempt WHERE run_id IN (%s) ORDER BY run_id, attempt"
 _RECORDS = f"SELECT {', '.join(RECORD_COLUMNS)}, run_count, forgotten FROM task_state"
 _UNFINISHED = (
-    f"SELECT run_id FROM task_history INDEXED BY task_history_status WHERE status IN ({placeholders(len(UNFINISHED))})"
+    "SELECT run_id FROM task_history INDEXED BY task_history_status"
+    f" WHERE status <> 'success' AND status IN ({placeholders(len(UNFINISHED))})"
 )
 
 
