@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import pytest
 from aiosmtpd.smtp import AuthResult
 
-from minisched import policy
 from minisched.config import parse_config
 from minisched.config.notify_fields import PRESETS, TEMPLATE_VARIABLES
 from minisched.config.settings_fields import SMTP_PORTS
 from minisched.model import Status
 from minisched.model.notification import FinishedRun, RuleState, SendStatus
 from minisched.notify import deliver, presets
+from minisched.notify.rules import decide
 from support.cli import Cli
 from support.factories import task
 from support.notify import HOST, Authority, answering, hosted, message, order, parsed, serving
@@ -168,13 +168,13 @@ def test_the_timeline_is_what_the_policy_decides(name: str) -> None:
     for time, status, in_a_row, words in found:
         finished.insert(0, FinishedRun(len(finished) + 1, Status(status.strip("`")), None))
         now = int(time[:2]) * 3600.0 + int(time[3:]) * 60.0
-        decision = policy.decide(rule, finished, state, now)
+        decision = decide(rule, finished, state, now)
         event = re.match(r"\*\*(\w+)\*\*", words)
         assert (decision.event and decision.event.value) == (event and event[1]), time
         counts = {key: int(value) for key, value in re.findall(r"`(\w+)` (\d+)", words)}
-        assert counts.get("threshold_count", decision.in_a_row) == decision.in_a_row, time
+        assert counts.get("threshold_count", decision.streak) == decision.streak, time
         assert counts.get("suppressed_count", 0) == (decision.suppressed if event else 0), time
-        assert decision.in_a_row == int(in_a_row), time
+        assert decision.streak == int(in_a_row), time
         assert bool(words) == (bool(event) or decision.state.suppressed > state.suppressed), time
         state = decision.state
 
