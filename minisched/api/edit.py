@@ -1,173 +1,342 @@
-"""Tasks in the config: read, created, replaced, changed, removed; checked by the rules of the file."""
+"""The config file through the API: tasks are created, changed and removed in it, and checked by its rules.
+
+Only the file that is in force is changed, and either the whole change is written or nothing. After a change the engine
+reloads the file; the response is sent when the change is in force.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
-from minisched.api.body import bad_body
-from minisched.api.call import compact, json_answer, task_view
-from minisched.api.cards import cards_of
-from minisched.api.changes import ConfigText, change, invalid, problems_of, put_in_force, read_text
-from minisched.api.errors import Refused, problem_json
-from minisched.api.message import Response
-from minisched.api.routes import BASE
-from minisched.config import check_task, json_schema
+from minisched.api.context import (
+    ApiError,
+    RequestContext,
+    Response,
+    bad_body,
+    json_response,
+    problem_json,
+    to_json,
+)
+from minisched.api.routing import BASE, EMPTY, Answer, Body, route
+from minisched.api.tasks import cards_of
+from minisched.config import (
+    ConfigChanged,
+    ConfigError,
+    check_permissions,
+    check_task,
+    config_hash,
+    json_schema,
+    parse_document,
+    parse_json,
+    read_config,
+    save_config,
+)
 from minisched.config.exports import form_fields
 from minisched.config.secrets import effective_task, redact, restore
 from minisched.config.task_fields import TASK
-from minisched.model import FieldError, LocalizedText, Text
+from minisched.model import FieldError, Reload, Text
 
 if TYPE_CHECKING:
-    from minisched.api.call import Call
+    from collections.abc import Sequence
+
+    from minisched.api.context import AppContext
+
+CHANGED = Answer(200, "Card", "The task, as it is now in force.")
+ERRORS = ("not_found", "config_changed", "stale", "invalid_config", "busy", "stopping", "unavailable", "disk_full")
+
+Object = dict[str, Any]
 
 
-def read(call: Call) -> Response:
-    """`config` is the task's object in the file, null where the file is no right config or has the task no more."""
-    view = task_view(call)
-    text = read_text(call.ports)
-    found = text.task(view.task.task_id)
-    [card] = cards_of(call.ports, [view])
-    own, effective = compact(None if found is None else redact(found)), compact(effective_task(view.task))
-    body = b'{"card":%b,"config":%b,"effective":%b}' % (card, own, effective)
-    return Response(200, body, headers=(("ETag", text.etag),) if text.hash else ())
+class ConfigText(NamedTuple):
+    """The config file as it is on disk."""
+
+    document: Any  # None if it is no valid config
+    hash: str  # "" if it cannot be read
+    in_force: bool  # it is the very file that the engine uses
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.hash}"'
+
+    def task(self, task_id: str) -> Optional[Object]:
+        tasks = self.document["tasks"] if self.document else ()
+        return next((task for task in tasks if task["task_id"] == task_id), None)
+
+    def existing(self, task_id: str) -> Object:
+        """Raises ApiError."""
+        task = self.task(task_id)
+        if task is None:
+            raise ApiError("not_found", Text("api.no_task", task=task_id))
+        return task
+
+    @property
+    def defaults(self) -> Object:
+        return (self.document or {}).get("defaults") or {}
 
 
-def create(call: Call) -> Response:
-    task_id = call.body.get("task_id")
-
-    def edit(text: ConfigText) -> dict[str, Any]:
-        if isinstance(task_id, str):
-            for name in call.ports.board.engine.config.tasks:
-                if name.lower() == task_id.lower():
-                    raise Refused("exists", f"there is a task {name} already")
-        task = _restored(call.body, None, text)
-        return {**text.document, "tasks": [*text.document["tasks"], task]}
-
-    etag = change(call, edit, f"task {task_id} created")
-    location = ("Location", f"{BASE}/tasks/{task_id}")
-    return _card(call, str(task_id), etag, 201, location)
+def read_text(app: AppContext) -> ConfigText:
+    stamp = app.config_stamp()
+    try:
+        data = read_config(app.home.config)
+    except ConfigError:
+        return ConfigText(None, "", False)
+    in_force = stamp == app.config_stamp() == app.snapshot.engine.config_stamp
+    document, problems = parse_json(data)
+    if problems or (not in_force and problems_of(document, app)):
+        document = None  # nothing of it is shown: it is not known which values are secrets
+    return ConfigText(document, config_hash(data), in_force and document is not None)
 
 
-def replace(call: Call) -> Response:
-    task_id = call.ids["task_id"]
-    return _edited(
-        call, lambda task, text: _in_order(_restored(call.body, task, text), task), f"task {task_id} replaced"
-    )
+def problems_of(document: Any, app: AppContext) -> list[FieldError]:
+    return parse_document(document, home=app.home.path)[1]
 
 
-def patch(call: Call) -> Response:
-    def edit(task: dict[str, Any], text: ConfigText) -> dict[str, Any]:
-        merged = {**task, **_restored(call.body, task, text)}
-        # What is no field stays, for the check to tell.
-        removed = {name for name, value in call.body.items() if value is None and name in TASK.rows}
-        return {name: value for name, value in merged.items() if name not in removed}
-
-    fields = ", ".join(call.body) or "nothing"
-    return _edited(call, edit, f"task {call.ids['task_id']} changed ({fields[:200]})")
+def invalid(problems: Sequence[FieldError]) -> ApiError:
+    return ApiError("invalid_config", Text("api.problems", count=len(problems)), problems)
 
 
-def enable(call: Call) -> Response:
-    return _switch(call, True)
+# ------------------------------------------------------------------------------------------------------------- changes
 
 
-def disable(call: Call) -> Response:
-    return _switch(call, False)
+def change(context: RequestContext, edit: Callable[[ConfigText], Object], what: str) -> str:
+    """Save what `edit` makes of the config's document, put it in force, and return the hash of the new file.
+
+    what: for the engine's log. Raises ApiError, OSError; the file is then as it was, unless the message says otherwise.
+    """
+    app = context.app
+    if not app.write_lock.acquire(timeout=app.reply_s):
+        raise ApiError("busy", Text("api.being_changed"))
+    try:
+        text = read_text(app)
+        _check_if_match(context, text)
+        if not text.in_force:
+            raise ApiError("config_changed")
+        document = edit(text)
+        problems = check_permissions(app.home.config) + problems_of(document, app)
+        if problems:
+            raise invalid(problems)
+        try:
+            saved = save_config(app.home.config, document, expected_hash=text.hash)
+        except ConfigChanged:
+            raise ApiError("config_changed") from None
+        except ConfigError as error:
+            raise invalid(error.problems) from None
+        try:
+            put_in_force(context, what)
+        except ApiError as error:
+            code = "api.written_not_valid" if error.code == "invalid_config" else "api.written_not_in_force"
+            raise ApiError(error.code, Text(code, why=error.text), error.problems) from None
+        return saved
+    finally:
+        app.write_lock.release()
 
 
-def _switch(call: Call, enabled: bool) -> Response:
-    word = "enabled" if enabled else "disabled"
-    what = f"task {call.ids['task_id']} {word}"
-    return _edited(call, lambda task, text: {**task, "enabled": enabled}, what)
+def _check_if_match(context: RequestContext, text: ConfigText) -> None:
+    """`If-Match` (RFC 9110, 13.1.1): one of these files, or `*` for any."""
+    wanted = context.request.headers.get("if-match", "").strip()
+    if wanted and wanted != "*" and text.etag not in [one.strip() for one in wanted.split(",")]:
+        raise ApiError("stale")
 
 
-def delete(call: Call) -> Response:
-    task_id = call.ids["task_id"]
-
-    def edit(text: ConfigText) -> dict[str, Any]:
-        _found(text, task_id)
-        tasks = call.ports.board.engine.config.tasks.values()
-        dependents = [task.task_id for task in tasks if task_id in task.task_dependencies]
-        if dependents:
-            names = ", ".join(dependents)
-            raise Refused("has_dependents", f"{names} depend on {task_id}", dependents=dependents)
-        return {**text.document, "tasks": [task for task in text.document["tasks"] if task["task_id"] != task_id]}
-
-    change(call, edit, f"task {task_id} removed")
-    return json_answer(200, {"task_id": task_id})
+def put_in_force(context: RequestContext, what: str) -> None:
+    """Let the engine load the file; when this returns, the snapshot shows it. Raises ApiError."""
+    context.app.send_command(lambda reply_to: Reload(reply_to, f"{what}, {context.by}"))
 
 
-def _edited(call: Call, edit: Any, what: str) -> Response:
-    """edit(the task's object, the file) gives the new object."""
-    task_id = call.ids["task_id"]
+def change_task(
+    context: RequestContext, task_id: str, edit: Callable[[Object, ConfigText], Object], what: str
+) -> Response:
+    """Replace a task's object by what `edit` makes of it."""
 
-    def change_one(text: ConfigText) -> dict[str, Any]:
-        before = _found(text, task_id)
+    def edit_document(text: ConfigText) -> Object:
+        before = text.existing(task_id)
         task = edit(before, text)
         if task.get("task_id", task_id) != task_id:
             raise invalid([FieldError("task_id", Text("config.task.id_changed", task_id=task_id))])
         return {**text.document, "tasks": [task if one is before else one for one in text.document["tasks"]]}
 
-    return _card(call, task_id, change(call, change_one, what), 200)
+    return _card(context, task_id, change(context, edit_document, what), 200)
 
 
-def _found(text: ConfigText, task_id: str) -> dict[str, Any]:
-    task = text.task(task_id)
-    if task is None:
-        raise Refused("not_found", f"there is no task {task_id}")
-    return task
-
-
-def _restored(task: Any, before: Any, text: ConfigText) -> dict[str, Any]:
-    """The task with the secrets of before where it has stars. Raises Refused."""
-    restored, faults = restore(task, before, text.defaults)
-    if faults:
-        raise invalid(faults)
-    fields: dict[str, Any] = restored
-    return fields
-
-
-def _in_order(task: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    """The fields in the order of the file, new ones after them."""
-    return {**{name: task[name] for name in before if name in task}, **task}
-
-
-def _card(call: Call, task_id: str, file_hash: str, status: int, *headers: tuple[str, str]) -> Response:
-    view = call.ports.board.tasks.get(task_id)
+def _card(context: RequestContext, task_id: str, file_hash: str, status: int, *headers: tuple[str, str]) -> Response:
+    view = context.app.snapshot.tasks.get(task_id)
     if view is None:
-        raise Refused("busy", f"the file is written, but task {task_id} is not in force yet")
-    [card] = cards_of(call.ports, [view])
+        raise ApiError("busy", Text("api.task_not_in_force", task=task_id))
+    [card] = cards_of(context.app, [view])
     return Response(status, card, headers=(("ETag", f'"{file_hash}"'), *headers))
 
 
-def validate(call: Call) -> Response:
-    """A task is checked in the place of the one with its id, or beside the others."""
-    if len(call.body) != 1:
-        raise bad_body("", LocalizedText('expected one of "task" and "config"', '应为 "task" 或 "config" 之一'))
-    if "config" in call.body:
-        problems = problems_of(call.body["config"], call.ports)
+def _restored(task: Any, before: Any, text: ConfigText) -> Object:
+    """The task with the current secrets in place of its stars. Raises ApiError."""
+    restored, faults = restore(task, before, text.defaults)
+    if faults:
+        raise invalid(faults)
+    fields: Object = restored
+    return fields
+
+
+# --------------------------------------------------------------------------------------------------------------- tasks
+
+
+@route(
+    "POST",
+    "/tasks",
+    "Create a task, at the end of the config.",
+    Answer(201, "Card", "The new task, in force; `Location` is its address."),
+    body=Body("Task"),
+    errors=("exists", *(code for code in ERRORS if code != "not_found")),
+)
+def create(context: RequestContext) -> Response:
+    task_id = context.body.get("task_id")
+
+    def edit(text: ConfigText) -> Object:
+        if isinstance(task_id, str):
+            for name in context.app.snapshot.engine.config.tasks:
+                if name.lower() == task_id.lower():
+                    raise ApiError("exists", Text("api.task_exists", task=name))
+        task = _restored(context.body, None, text)
+        return {**text.document, "tasks": [*text.document["tasks"], task]}
+
+    file_hash = change(context, edit, f"task {task_id} created")
+    return _card(context, str(task_id), file_hash, 201, ("Location", f"{BASE}/tasks/{task_id}"))
+
+
+@route(
+    "GET",
+    "/tasks/{task_id}",
+    "Get a task: its state, its object in the config file, and all fields with their defaults.",
+    Answer(200, "TaskDetail", "The task; its `ETag` is for `If-Match`."),
+    errors=("not_found", "unavailable"),
+)
+def read(context: RequestContext, task_id: str) -> Response:
+    """`config` is null if the file is no valid config, or no longer has the task."""
+    view = context.app.task(task_id)
+    text = read_text(context.app)
+    found = text.task(task_id)
+    [card] = cards_of(context.app, [view])
+    own, effective = to_json(None if found is None else redact(found)), to_json(effective_task(view.task))
+    body = b'{"card":%b,"config":%b,"effective":%b}' % (card, own, effective)
+    return Response(200, body, headers=(("ETag", text.etag),) if text.hash else ())
+
+
+@route("PUT", "/tasks/{task_id}", "Replace a task's object in the config.", CHANGED, body=Body("Task"), errors=ERRORS)
+def replace(context: RequestContext, task_id: str) -> Response:
+    def edit(before: Object, text: ConfigText) -> Object:
+        task = _restored(context.body, before, text)
+        return {**{name: task[name] for name in before if name in task}, **task}  # fields keep their order
+
+    return change_task(context, task_id, edit, f"task {task_id} replaced")
+
+
+@route(
+    "PATCH",
+    "/tasks/{task_id}",
+    "Change some fields of a task (JSON merge patch of its fields: null removes one).",
+    CHANGED,
+    body=Body("TaskPatch"),
+    errors=ERRORS,
+)
+def patch(context: RequestContext, task_id: str) -> Response:
+    def edit(before: Object, text: ConfigText) -> Object:
+        merged = {**before, **_restored(context.body, before, text)}
+        # Names that are no fields stay, so that the check reports them.
+        removed = {name for name, value in context.body.items() if value is None and name in TASK.rows}
+        return {name: value for name, value in merged.items() if name not in removed}
+
+    fields = ", ".join(context.body) or "nothing"
+    return change_task(context, task_id, edit, f"task {task_id} changed ({fields[:200]})")
+
+
+@route("POST", "/tasks/{task_id}/enable", "Enable a task.", CHANGED, body=EMPTY, errors=ERRORS)
+def enable(context: RequestContext, task_id: str) -> Response:
+    return change_task(context, task_id, lambda task, _: {**task, "enabled": True}, f"task {task_id} enabled")
+
+
+@route(
+    "POST",
+    "/tasks/{task_id}/disable",
+    "Disable a task. It can still be started manually.",
+    CHANGED,
+    body=EMPTY,
+    errors=ERRORS,
+)
+def disable(context: RequestContext, task_id: str) -> Response:
+    return change_task(context, task_id, lambda task, _: {**task, "enabled": False}, f"task {task_id} disabled")
+
+
+@route(
+    "DELETE",
+    "/tasks/{task_id}",
+    "Remove a task from the config. Its history stays until retention deletes it.",
+    Answer(200, "TaskId", "The task is removed."),
+    errors=("has_dependents", *ERRORS),
+)
+def delete(context: RequestContext, task_id: str) -> Response:
+    def edit(text: ConfigText) -> Object:
+        task = text.existing(task_id)
+        tasks = context.app.snapshot.engine.config.tasks.values()
+        dependents = [one.task_id for one in tasks if task_id in one.task_dependencies]
+        if dependents:
+            why = Text("api.dependents", tasks=dependents, task=task_id)
+            raise ApiError("has_dependents", why, dependents=dependents)
+        return {**text.document, "tasks": [one for one in text.document["tasks"] if one is not task]}
+
+    change(context, edit, f"task {task_id} removed")
+    return json_response(200, {"task_id": task_id})
+
+
+# --------------------------------------------------------------------------------------------------------- whole config
+
+
+@route(
+    "POST",
+    "/validate",
+    "Check a task or a whole config. Nothing is changed.",
+    Answer(200, "Validity", "Whether it is valid, and every problem."),
+    body=Body("Validate", fields=("task", "config")),
+    errors=("unavailable",),
+)
+def validate(context: RequestContext) -> Response:
+    """A task is checked in place of the one with its id, or beside the others."""
+    if len(context.body) != 1:
+        raise bad_body("", Text("api.body.task_or_config"))
+    if "config" in context.body:
+        problems = problems_of(context.body["config"], context.app)
     else:
-        problems = _problems_of_task(call.body["task"], call)
-    return json_answer(200, {"valid": not problems, "problems": [problem_json(problem) for problem in problems]})
+        problems = _problems_of_task(context.body["task"], context.app)
+    return json_response(200, {"valid": not problems, "problems": [problem_json(problem) for problem in problems]})
 
 
-def _problems_of_task(task: Any, call: Call) -> list[FieldError]:
-    text = read_text(call.ports)
-    if not text.in_force:
-        return check_task(task)  # beside a file that is not right nothing can be told of the others
-    if not isinstance(task, dict):
-        return check_task(task)
+def _problems_of_task(task: Any, app: AppContext) -> list[FieldError]:
+    text = read_text(app)
+    if not text.in_force or not isinstance(task, dict):
+        return check_task(task)  # by itself: what an invalid file says of the other tasks is not known
     before = text.task(str(task.get("task_id")))
     restored, faults = restore(task, before, text.defaults)
     if faults:
         return faults
     others = [restored if one is before else one for one in text.document["tasks"]]
-    return problems_of({**text.document, "tasks": others if before else [*others, restored]}, call.ports)
+    return problems_of({**text.document, "tasks": others if before else [*others, restored]}, app)
 
 
-def schema(call: Call) -> Response:
-    return json_answer(200, {"json_schema": json_schema(), "fields": form_fields()})
+@route(
+    "GET",
+    "/schema",
+    "Describe the config: JSON Schema, and a task's fields for a form, in English and Chinese.",
+    Answer(200, "FieldTable", "The schema and the fields."),
+)
+def schema(context: RequestContext) -> Response:
+    return json_response(200, {"json_schema": json_schema(), "fields": form_fields()})
 
 
-def reload(call: Call) -> Response:
-    put_in_force(call, "reload")
-    return json_answer(200, {"problems": []})
+@route(
+    "POST",
+    "/reload",
+    "Reload the config file now.",
+    Answer(200, "Problems", "The file is in force."),
+    body=EMPTY,
+    errors=("invalid_config", "busy", "stopping", "unavailable"),
+)
+def reload(context: RequestContext) -> Response:
+    put_in_force(context, "reload")
+    return json_response(200, {"problems": []})

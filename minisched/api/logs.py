@@ -1,72 +1,108 @@
-"""Logs: of a task, of one run, of the engine; in pieces for reading and following, or raw for keeping."""
+"""Logs of a task, a run and the engine: in pages for reading and following, or raw as a file."""
 
 from __future__ import annotations
 
 import os.path
 from typing import TYPE_CHECKING, Optional, Union
 
-from minisched.api.call import history, json_answer, task_view
-from minisched.api.errors import Refused
-from minisched.api.message import Response
-from minisched.api.runs import known_run
-from minisched.model import LogPosition
+from minisched.api.context import ApiError, AppContext, RequestContext, Response, json_response
+from minisched.api.routing import (
+    LOG_BYTES,
+    MAX_LOG_BYTES,
+    MAX_TAIL_LINES,
+    MIN_LOG_BYTES,
+    Answer,
+    BoolParam,
+    IntParam,
+    Parameter,
+    StrParam,
+    route,
+)
+from minisched.api.runs import existing_run
+from minisched.model import LogPosition, Text
+from minisched.tasklog.pages import LogReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from minisched.api.call import Call
-    from minisched.api.ports import Ports
     from minisched.tasklog.pages import LogPage
 
 ENGINE_LOG = "minisched.log"
+READER = LogReader()
+
+CURSOR = StrParam(pattern=r"(?:[0-9]{1,20}-)?[0-9]{1,15}", rule=Text("api.rule.cursor"))
+RUN_CURSOR = StrParam(pattern=r"(?:[0-9]{1,4}-[0-9]{1,20}-)?[0-9]{1,15}", rule=Text("api.rule.cursor"))
+LIMIT = Parameter("limit", IntParam(MIN_LOG_BYTES, MAX_LOG_BYTES), "Bytes of the log at most.", LOG_BYTES)
+TAIL = Parameter("tail", IntParam(1, MAX_TAIL_LINES), "The last lines instead, that many.")
+RAW = Parameter("raw", BoolParam(), "1: the bytes unchanged, as a file to download.", False)
+LOG = (
+    Parameter("offset", CURSOR, "Where to begin; a plain number counts in the live file. Without it: its start."),
+    LIMIT,
+    TAIL,
+    Parameter("before", CURSOR, "The whole lines that end at this offset instead."),
+    RAW,
+)
+RUN_LOG = (
+    Parameter("offset", RUN_CURSOR, "Where to begin; a plain number counts bytes of this run's output."),
+    LIMIT,
+    TAIL,
+    RAW,
+)
+LOG_PAGE = Answer(200, "LogPage", "A page of the log.")
 
 
-def of_task(call: Call) -> Response:
-    return _log(call, _path(call.ports, task_view(call).task.task_id), "task.log")
+@route("GET", "/tasks/{task_id}/log", "Read a task's log.", LOG_PAGE, query=LOG, errors=("not_found", "unavailable"))
+def of_task(context: RequestContext, task_id: str) -> Response:
+    return _log(context, _path(context.app, context.app.task(task_id).task.task_id), "task.log")
 
 
-def of_engine(call: Call) -> Response:
-    return _log(call, os.path.join(call.ports.home, "logs", ENGINE_LOG), ENGINE_LOG)
+@route("GET", "/log", "Read the engine's own log.", LOG_PAGE, query=LOG, errors=("unavailable",))
+def of_engine(context: RequestContext) -> Response:
+    return _log(context, os.path.join(context.app.home.logs, ENGINE_LOG), ENGINE_LOG)
 
 
-def of_run(call: Call) -> Response:
-    run_id = int(call.ids["run_id"])
-    with history(call.ports) as reader:
-        run = known_run(reader, run_id)
-    asked, logs, path = call.query, call.ports.logs, _path(call.ports, run.task_id)
+@route(
+    "GET",
+    "/executions/{run_id}/log",
+    "Read a run's own output, also after a rotation of the log.",
+    LOG_PAGE,
+    query=RUN_LOG,
+    errors=("not_found", "output_gone", "unavailable"),
+)
+def of_run(context: RequestContext, run_id: int) -> Response:
+    run = existing_run(context.app, run_id)
+    query, path = context.query, _path(context.app, run.task_id)
     page: Optional[LogPage] = None
-    blocks: Optional[Iterator[bytes]] = None
-    if asked["raw"]:
-        blocks = logs.run_raw(path, run)
-    elif asked["tail"] is not None:
-        page = logs.run_tail(path, run, asked["tail"])
+    if query["raw"]:
+        blocks = READER.run_raw(path, run)
+        if blocks is not None:
+            return _download(blocks, "run.log")
+    elif query["tail"] is not None:
+        page = READER.run_tail(path, run, query["tail"])
     else:
-        page = logs.run(path, run, _run_cursor(asked["offset"]), asked["limit"])
-    if blocks is not None:
-        return _download(blocks, "run.log")
+        page = READER.run(path, run, _run_cursor(query["offset"]), query["limit"])
     if page is None:
-        raise Refused("output_gone", f"the output of run {run_id} is in no log any more")
+        raise ApiError("output_gone", Text("api.output_gone.run", run=run_id))
     return _answer(page)
 
 
-def _path(ports: Ports, task_id: str) -> str:
-    """A task that was removed has its log still, under the name that a log has by default."""
-    view = ports.board.tasks.get(task_id)
-    return os.path.join(ports.home, "logs", view.task.task_log if view else f"{task_id}.log")
+def _path(app: AppContext, task_id: str) -> str:
+    """A removed task still has its log, under the name that a log has by default."""
+    view = app.snapshot.tasks.get(task_id)
+    return os.path.join(app.home.logs, view.task.task_log if view else f"{task_id}.log")
 
 
-def _log(call: Call, path: str, name: str) -> Response:
-    asked, logs = call.query, call.ports.logs
-    place = _cursor(asked["offset"])
-    if asked["raw"]:
-        blocks = logs.raw(path, place.offset if place else None)
+def _log(context: RequestContext, path: str, name: str) -> Response:
+    query = context.query
+    start, before = _cursor(query["offset"]), _cursor(query["before"])
+    if query["raw"]:
+        blocks = READER.raw(path, start.offset if start else None)
         return _download(blocks, name, ("Content-Length", str(blocks.size)))
-    before = _cursor(asked["before"])
     if before is not None:
-        return _answer(logs.before(path, before, asked["limit"]))
-    if asked["tail"] is not None:
-        return _answer(logs.tail(path, asked["tail"]))
-    return _answer(logs.read(path, place, asked["limit"]))
+        return _answer(READER.before(path, before, query["limit"]))
+    if query["tail"] is not None:
+        return _answer(READER.tail(path, query["tail"]))
+    return _answer(READER.read(path, start, query["limit"]))
 
 
 def _cursor(text: Optional[str]) -> Optional[LogPosition]:
@@ -84,7 +120,7 @@ def _run_cursor(text: Optional[str]) -> Union[int, tuple[int, LogPosition], None
 
 
 def _answer(page: LogPage) -> Response:
-    return json_answer(
+    return json_response(
         200,
         {
             "text": page.text,
@@ -97,6 +133,6 @@ def _answer(page: LogPage) -> Response:
 
 
 def _download(blocks: Iterator[bytes], name: str, *more: tuple[str, str]) -> Response:
-    """The name is fixed: nothing of a request or a config stands in a header."""
+    """The name is fixed: nothing of a request or a config gets into a header."""
     headers = (("Content-Disposition", f'attachment; filename="{name}"'), *more)
     return Response(200, content_type="application/octet-stream", headers=headers, stream=blocks)

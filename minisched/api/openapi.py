@@ -1,23 +1,24 @@
-"""The API as OpenAPI 3.1, made of the route table and the field table."""
+"""The API as OpenAPI 3.1, made of the routes, and what it takes and gives as JSON Schema 2020-12."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
 
-from minisched.api.call import json_answer
-from minisched.api.errors import ERRORS
-from minisched.api.parameters import EnumParam
-from minisched.api.routes import BASE, IDS, OPEN, PUBLIC, ROOT_TOO, ROUTES
-from minisched.api.schemas import SCHEMAS, ref
+from minisched.api import dispatch  # noqa: F401  the handlers declare the routes
+from minisched.api.context import STATUSES
+from minisched.api.routing import BASE, IDS, METHODS, OPEN, PUBLIC, ROOT_TOO, ROUTES, EnumParam
+from minisched.catalogue import ENGLISH, template
+from minisched.config.containers import row_schema
+from minisched.config.notify_fields import CHANNEL
+from minisched.config.task_fields import TASK
+from minisched.model import DeliveryState, Status, Trigger
+from minisched.model.notification import NotificationEvent, SendStatus
 
 if TYPE_CHECKING:
-    from minisched.api.call import Call
-    from minisched.api.message import Response
-    from minisched.api.parameters import Parameter
-    from minisched.api.routes import Answer, Route
+    from minisched.api.routing import Answer, Parameter, Route
 
-# What any request may be answered with, by the gate in front of all routes; and a request with a body.
+# The errors of the gate, which any request can get, and those of a request with a body.
 ALWAYS = (
     "bad_request",
     "forbidden",
@@ -34,16 +35,293 @@ ALWAYS = (
 WITH_A_BODY = ("length_required", "too_large", "unsupported_media_type")
 OTHER_TYPES = {"Metrics": ("text/plain",), "Events": ("text/event-stream",)}
 RAW_TYPE = "application/octet-stream"
-ETAG = {"ETag": {"description": "Of what is answered.", "schema": {"type": "string"}}}
+ETAG = {"ETag": {"description": "Of the answer.", "schema": {"type": "string"}}}
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+TEXTS: Schema = {"type": "array", "items": TEXT}
+NUMBER: Schema = {"type": "number"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+FLAG: Schema = {"type": "boolean"}
+TIME: Schema = {"type": "string", "format": "date-time", "description": "ISO 8601 with the offset of the task's zone."}
+SECONDS: Schema = {"type": "number", "minimum": 0, "description": "Seconds."}
+STATUS: Schema = {"enum": [status.value for status in Status]}
+TASK_ID: Schema = {"type": "string", "pattern": f"^{IDS['task_id']}$"}
+RUN_ID: Schema = {"type": "integer", "minimum": 1}
+WORDS: Schema = {"type": "object", "properties": {"en": TEXT, "zh": TEXT}, "required": ["en", "zh"]}
+CURSOR: Schema = {"type": "string", "description": "An offset; its form is no promise."}
 
 
-def read(call: Call) -> Response:
-    return json_answer(200, document(call.ports.version))
+def ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def maybe(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def items(schema: Schema, most: int = 0) -> Schema:
+    return {"type": "array", "items": schema, **({"maxItems": most} if most else {})}
+
+
+def fields(**properties: Schema) -> Schema:
+    """An object of exactly these, all of them always there."""
+    return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
+
+
+def page_of(schema: Schema) -> Schema:
+    return fields(items=items(schema), page={**COUNT, "minimum": 1}, page_size=COUNT, total=COUNT)
+
+
+_ATTEMPT = {
+    "attempt": {**COUNT, "minimum": 1},
+    "status": STATUS,
+    "reason": maybe(TEXT),
+    "detail": TEXT,
+    "exit_code": maybe({"type": "integer"}),
+    "signal": maybe(COUNT),
+    "pid": maybe(COUNT),
+    "start_time": TIME,
+    "end_time": maybe(TIME),
+    "duration": maybe(SECONDS),
+    "leftover_processes": COUNT,
+    "output_cut": FLAG,
+    "log_lost": FLAG,
+}
+_RUN = {
+    "run_id": RUN_ID,
+    "task_id": TASK_ID,
+    "trigger": {"enum": [trigger.value for trigger in Trigger]},
+    "status": STATUS,
+    "reason": {**maybe(TEXT), "description": "A fixed word; for a waiting run, the tasks it waits for."},
+    "detail": {**TEXT, "description": "An explanation. Empty without the token."},
+    "scheduled_time": maybe(TIME),
+    "start_time": maybe(TIME),
+    "end_time": maybe(TIME),
+    "duration": {**maybe(SECONDS), "description": "Seconds that its attempts ran, without the waits between them."},
+    "exit_code": maybe({"type": "integer"}),
+    "attempt": COUNT,
+    "max_attempts": {**COUNT, "minimum": 1},
+    "missed_count": {**COUNT, "description": "How many due times a `missed` run covers."},
+    "missed_since": maybe(TIME),
+    "retry_time": {**maybe(TIME), "description": "Of a `retrying` run: the earliest start of its next attempt."},
+    "attempts": items(ref("Attempt")),
+}
+_CARD = {
+    "task_id": TASK_ID,
+    "task_name": TEXT,
+    "task_description": TEXT,
+    "task_tags": TEXTS,
+    "enabled": FLAG,
+    "task_schedule": TEXTS,
+    "task_timezone": TEXT,
+    "schedule_words": {**WORDS, "description": "The schedules in words; for a task without one, what starts it."},
+    "task_dependencies": items(TASK_ID),
+    "task_timeout": maybe(SECONDS),
+    "current_status": STATUS,
+    "reason": maybe(TEXT),
+    "next_run_time": {**maybe(TIME), "description": "The next start by the schedule, `task_jitter` included."},
+    "last_run": {**maybe(ref("Run")), "description": "The latest finished run."},
+    "running": {**items(ref("Run")), "description": "The unfinished runs, oldest first."},
+    "consecutive_failures": COUNT,
+    "outcomes": {**items(ref("Outcome"), 30), "description": "The last 30 finished runs, oldest first."},
+    "median_duration": {**maybe(SECONDS), "description": "Of the successes among the outcomes, in seconds."},
+    "run_count": COUNT,
+    "version": {**COUNT, "description": "It grows with each change; for `since` of /events."},
+}
+_TIMELINE_RUN = ("run_id", "status", "trigger", "start_time", "end_time", "scheduled_time")
+_EVENTS = " ".join(
+    (
+        "`event: hello` (epoch, version, tasks: how many, server_time) comes first, then, with `since`, newer cards.",
+        "`event: task` has a card, `event: removed` a task_id, `event: status` what /status gives (token only),",
+        "`event: ping` the server_time, after a second without others.",
+        "At most four times a second: of many changes of a task the last one is sent.",
+    )
+)
+
+SCHEMAS: dict[str, Schema] = {
+    "Error": {
+        "type": "object",
+        "properties": {
+            "error": {
+                "type": "object",
+                "properties": {
+                    "code": {"enum": [*STATUSES]},
+                    "message": TEXT,
+                    "problems": items(ref("Problem")),
+                    "pointer": {**TEXT, "description": "For an error in the body: where in it (RFC 6901)."},
+                    "words": {**WORDS, "description": "The message in both languages."},
+                    "dependents": {
+                        **items(TASK_ID),
+                        "description": "For `has_dependents`: the tasks that depend on it.",
+                    },
+                },
+                "required": ["code", "message", "words", "problems"],
+            }
+        },
+        "required": ["error"],
+    },
+    "Problem": fields(
+        file=TEXT,
+        place={**TEXT, "description": "As in `tasks[2] (nightly_backup): task_timeout`."},
+        place_words={**WORDS, "description": "The same in both languages: a line and a column are words."},
+        path={**TEXT, "description": 'The field inside its task, as `task_retry.delay`; "" is the whole.'},
+        message=TEXT,
+        words={**WORDS, "description": "The message in both languages."},
+    ),
+    "Attempt": fields(**_ATTEMPT),
+    "Run": fields(**_RUN),
+    "RunDetail": fields(**_RUN, output_tail={**TEXT, "description": "The last 16 KiB of its output."}),
+    "RunPage": page_of(ref("Run")),
+    "RunId": fields(run_id=RUN_ID),
+    "RunOptions": {
+        "type": "object",
+        "properties": {
+            "env": {
+                "type": "object",
+                "description": "Variables that override those of the task, for this run.",
+                "propertyNames": TASK.rows["task_env"].type.schema()["propertyNames"],
+                "additionalProperties": {"type": "string", "maxLength": 65536, "pattern": "^[^\\u0000]*$"},
+                "maxProperties": 1000,
+            }
+        },
+        "additionalProperties": False,
+    },
+    "Notification": fields(
+        delivery_id=RUN_ID,
+        message_id={**TEXT, "description": "The same at each attempt: `Message-ID` of a mail, `X-Minisched-Delivery`."},
+        created_time={**TIME, "description": "When the run ended."},
+        task_id=TASK_ID,
+        rule=TEXT,
+        channel={**COUNT, "description": "Its place in the rule, from 0."},
+        channel_type={"enum": [*CHANNEL.tables]},
+        run_id={**RUN_ID, "description": "The run that it reports."},
+        event={"enum": [NotificationEvent.EVENT.value, NotificationEvent.RECOVERY.value]},
+        state={"enum": [word.value for word in DeliveryState]},
+        attempts={**COUNT, "description": "Completed attempts to send it."},
+        next_time={**maybe(TIME), "description": "Of the next attempt; null if it waits for an earlier message."},
+        tried_time={**maybe(TIME), "description": "End of the latest attempt."},
+        sent_time=maybe(TIME),
+        error={**TEXT, "description": "Of the latest attempt; for a sent mail, the recipients that were refused."},
+        answer={**TEXT, "description": "The reply of the server or command, its first 500 bytes."},
+    ),
+    "NotificationPage": page_of(ref("Notification")),
+    "TestOptions": {
+        "type": "object",
+        "properties": {"rule": {**maybe(TEXT), "description": "The name of a rule, enabled or not."}},
+        "additionalProperties": False,
+    },
+    "Trial": fields(
+        rule=TEXT,
+        channel={**COUNT, "description": "Its place in the rule, from 0."},
+        channel_type={"enum": [*CHANNEL.tables]},
+        state={
+            "enum": [word.value for word in SendStatus],
+            "description": "`sent`; `retry`: a real message would be sent again later; `failed`: it would not.",
+        },
+        error=TEXT,
+        answer={**TEXT, "description": "The reply of the server or command, its first 500 bytes."},
+        duration=SECONDS,
+    ),
+    "Trials": fields(results=items(ref("Trial"))),
+    "Outcome": fields(run_id=RUN_ID, status=STATUS, start_time=maybe(TIME), end_time=TIME, duration=maybe(SECONDS)),
+    "Card": fields(**_CARD),
+    "CardPage": page_of(ref("Card")),
+    "Task": {
+        **TASK.schema(),
+        "description": 'A task as the config file has it. "***" keeps a secret as it is.',
+    },
+    "TaskPatch": {
+        "type": "object",
+        "properties": {name: {"anyOf": [row_schema(row), {"type": "null"}]} for name, row in TASK.rows.items()},
+        "additionalProperties": False,
+    },
+    "TaskId": fields(task_id=TASK_ID),
+    "TaskDetail": fields(
+        card=ref("Card"),
+        config={
+            **maybe({"type": "object"}),
+            "description": 'The task\'s object in the file, secrets as "***"; null if the file is no valid config.',
+        },
+        effective={"type": "object", "description": "All fields in force, durations in seconds, sizes in bytes."},
+    ),
+    "Empty": {"type": "object", "additionalProperties": False},
+    "Validate": {
+        "oneOf": [
+            {"type": "object", "properties": {name: {}}, "required": [name], "additionalProperties": False}
+            for name in ("task", "config")
+        ]
+    },
+    "Validity": fields(valid=FLAG, problems=items(ref("Problem"))),
+    "Problems": fields(problems=items(ref("Problem"))),
+    "FieldTable": fields(json_schema={"type": "object"}, fields=items({"type": "object"})),
+    "LogPage": fields(
+        text={**TEXT, "description": "Unprintable characters are escaped, as in `\\x1b`."},
+        offset=CURSOR,
+        next_offset=CURSOR,
+        rotated={**FLAG, "description": "Another file began in between, or the file of the offset is gone."},
+        at_end={**FLAG, "description": "There is nothing more for now."},
+    ),
+    "Timeline": fields(
+        **{"from": TIME, "to": TIME, "now": TIME},
+        lanes=items(
+            fields(
+                task_id=TASK_ID,
+                task_name=TEXT,
+                runs=items(fields(**{name: _RUN[name] for name in _TIMELINE_RUN})),
+                due=items(TIME, 50),
+                due_truncated={**FLAG, "description": "There are more after the last of `due`."},
+            )
+        ),
+        truncated={**FLAG, "description": "There are more runs or due times than are listed."},
+    ),
+    "Preview": fields(times=items(TIME, 50), words=WORDS),
+    "Status": fields(
+        version=TEXT,
+        python=TEXT,
+        pid=COUNT,
+        home=TEXT,
+        started_time=TIME,
+        uptime=SECONDS,
+        server_time=TIME,
+        timezone=TEXT,
+        stopping=FLAG,
+        counts=fields(**{status.value: COUNT for status in Status}),
+        tasks=COUNT,
+        disabled=COUNT,
+        running={**COUNT, "description": "Running processes."},
+        max_running=COUNT,
+        config=fields(hash=maybe(TEXT), problems=items(ref("Problem"))),
+        problems=items(fields(about=TEXT, message=TEXT)),
+        disk=fields(free_bytes=maybe(COUNT), total_bytes=maybe(COUNT)),
+        history=fields(runs=maybe(COUNT), bytes=COUNT),
+        clock=fields(
+            sane={**FLAG, "description": "false: the clock has not been set yet."},
+            beat_age={**SECONDS, "description": "Seconds since the engine's loop turned last."},
+        ),
+        outbox=fields(**{state.value: COUNT for state in DeliveryState}),
+        listeners=COUNT,
+    ),
+    "Health": {
+        "type": "object",
+        "properties": {
+            "status": {"enum": ["ok", "degraded"]},
+            "reasons": {**TEXTS, "description": "With the token only."},
+        },
+        "required": ["status"],
+        "additionalProperties": False,
+    },
+    "OpenApi": {"type": "object"},
+    "Metrics": TEXT,
+    "Events": {**TEXT, "description": _EVENTS},
+}
 
 
 def document(version: str) -> dict[str, Any]:
+    """The whole description. version: of minisched."""
     paths: dict[str, dict[str, Any]] = {}
-    for route in ROUTES:
+    for route in routes():
         paths.setdefault(BASE + route.path, {})[route.method.lower()] = _operation(route)
         if route.path in ROOT_TOO:
             paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, "_at_root")
@@ -63,7 +341,7 @@ def document(version: str) -> dict[str, Any]:
 
 def _operation(route: Route, suffix: str = "") -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": route.handler.replace(".", "_") + suffix,
+        "operationId": f"{route.handler.__module__.rpartition('.')[2]}_{route.handler.__name__}{suffix}",
         "summary": route.summary,
         "security": [] if route.access == OPEN else [{"token": []}, *([{}] if route.access == PUBLIC else [])],
         "parameters": [
@@ -86,62 +364,71 @@ def _path_parameter(name: str) -> dict[str, Any]:
 
 def _query_parameter(parameter: Parameter) -> dict[str, Any]:
     schema = parameter.kind.schema()
-    told: dict[str, Any] = {"name": parameter.name, "in": "query", "description": parameter.help, "schema": schema}
+    described: dict[str, Any] = {"name": parameter.name, "in": "query", "description": parameter.help, "schema": schema}
     if isinstance(parameter.kind, EnumParam):
-        told.update(style="form", explode=False)
+        described.update(style="form", explode=False)
     if parameter.many:
-        told["schema"] = {"type": "array", "items": schema, "minItems": 1}
+        described["schema"] = {"type": "array", "items": schema, "minItems": 1}
     if parameter.required:
-        told["required"] = True
+        described["required"] = True
     elif parameter.default not in (None, (), False):
         schema["default"] = parameter.default
-    return told
+    return described
 
 
 def _header_parameters(route: Route) -> list[dict[str, Any]]:
-    """The conditions, as the answers and errors of the row have them."""
+    """The conditional headers, by the answers and errors of the route."""
     names = []
     if any(answer.status == 304 for answer in route.answers):
-        names.append(("If-None-Match", "An `ETag` that is known: 304 where it still holds."))
+        names.append(("If-None-Match", "A known `ETag`: 304 if it is still right."))
     if "stale" in route.errors:
-        names.append(("If-Match", "The `ETag` of what was read: 412 where the config file is another one by now."))
+        names.append(("If-Match", "The `ETag` of what was read: 412 if the config file has changed since."))
     return [{"name": name, "in": "header", "description": text, "schema": {"type": "string"}} for name, text in names]
 
 
+def routes() -> list[Route]:
+    """All routes, by path and method."""
+    return sorted(ROUTES, key=lambda route: (route.path, METHODS.index(route.method)))
+
+
+def meaning(code: str) -> str:
+    return template(f"api.{code}", ENGLISH)
+
+
 def codes(route: Route) -> list[str]:
-    """All errors that a route may answer with."""
+    """All errors that a route can answer with."""
     found = [*ALWAYS, *(() if route.access == OPEN else ("unauthorized",)), *route.errors]
     if route.body is not None:
         found += WITH_A_BODY
-    return [code for code in ERRORS if code in found]
+    return [code for code in STATUSES if code in found]
 
 
 def responses(route: Route) -> dict[str, Any]:
-    """By status; several errors of one status are told together."""
-    told = {str(answer.status): _answer(route, answer) for answer in route.answers}
+    """By status; several errors of one status share a description."""
+    described = {str(answer.status): _answer(route, answer) for answer in route.answers}
     meanings: dict[str, list[str]] = {}
     for code in codes(route):
-        meanings.setdefault(str(ERRORS[code].status), []).append(f"`{code}`: {ERRORS[code].meaning}")
+        meanings.setdefault(str(STATUSES[code]), []).append(f"`{code}`: {meaning(code)}")
     for status, texts in sorted(meanings.items()):
         error = {"description": " ".join(texts), "content": {"application/json": {"schema": ref("Error")}}}
-        if status in told:  # /healthz: 503 is an answer of its own
-            schemas = [told[status]["content"]["application/json"]["schema"], ref("Error")]
-            error = {**told[status], "content": {"application/json": {"schema": {"anyOf": schemas}}}}
+        if status in described:  # /healthz: 503 is an answer of its own
+            schemas = [described[status]["content"]["application/json"]["schema"], ref("Error")]
+            error = {**described[status], "content": {"application/json": {"schema": {"anyOf": schemas}}}}
         if status == "401":
             error["headers"] = {"WWW-Authenticate": {"schema": {"const": "Bearer"}}}
-        told[status] = error
-    return told
+        described[status] = error
+    return described
 
 
 def _answer(route: Route, answer: Answer) -> dict[str, Any]:
-    told: dict[str, Any] = {"description": answer.meaning}
+    described: dict[str, Any] = {"description": answer.meaning}
     if answer.schema:
         types = OTHER_TYPES.get(answer.schema, ("application/json",))
-        told["content"] = {kind: {"schema": ref(answer.schema)} for kind in types}
+        described["content"] = {kind: {"schema": ref(answer.schema)} for kind in types}
         if any(parameter.name == "raw" for parameter in route.query):
-            told["content"][RAW_TYPE] = {"schema": {"type": "string"}}
+            described["content"][RAW_TYPE] = {"schema": {"type": "string"}}
     if (_header_parameters(route) and route.method != "DELETE") or answer.schema == "TaskDetail":
-        told["headers"] = dict(ETAG)
+        described["headers"] = dict(ETAG)
     if answer.status == 201:
-        told["headers"]["Location"] = {"description": "Where the task is.", "schema": {"type": "string"}}
-    return told
+        described["headers"]["Location"] = {"description": "The address of the task.", "schema": {"type": "string"}}
+    return described

@@ -1,105 +1,256 @@
-"""Runs: of a task, of all tasks, one; to start one and to stop one."""
+"""Runs: the history, one run, to start and to stop one; past and coming runs for a chart."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Optional
 
-from minisched.api.body import bad_body, localized, pointed
-from minisched.api.call import ask, compact, history, json_answer, page_bytes, task_view, zone_of
-from minisched.api.cards import run_json
-from minisched.api.errors import Refused
-from minisched.api.message import Response
+from minisched.api.context import (
+    ApiError,
+    RequestContext,
+    Response,
+    bad_body,
+    json_response,
+    page_json,
+    pointer_to,
+    to_json,
+)
+from minisched.api.routing import EMPTY, PUBLIC, RUNS, TASK, Answer, Body, IntParam, Parameter, StrParam, route
+from minisched.api.tasks import run_json, schedule_words
 from minisched.config.problems import ParseContext, ValidationError, expected
 from minisched.config.task_fields import TASK_ENV_NAME
-from minisched.model import LocalizedText, RunTask, StopRun, TaskExecution
+from minisched.model import FieldError, RunTask, StopRun, TaskExecution, Text, iso
+from minisched.model.text import visible
+from minisched.timetable import (
+    ScheduleError,
+    ZoneError,
+    fires_between,
+    jitter_offset,
+    load_zone,
+    next_fires,
+    parse_schedule,
+)
 
 if TYPE_CHECKING:
-    from minisched.api.call import Call
-    from minisched.api.ports import HistoryReader
+    from collections.abc import Mapping
+    from datetime import tzinfo
 
-MOST_VARIABLES = 1000
+    from minisched.api.context import AppContext
+    from minisched.model import Task
 
+MAX_VARIABLES = 1000
+MAX_CHART_RUNS = 2000  # over all lanes, the newest
+MAX_LANE_DUE = 50  # due times in a lane
+MAX_CHART_DUE = 20_000  # over all lanes: half a megabyte
 
-def of_task(call: Call) -> Response:
-    return _page(call, task_view(call).task.task_id)
-
-
-def of_all(call: Call) -> Response:
-    return _page(call, call.query["task"])
-
-
-def _page(call: Call, task_id: Optional[str]) -> Response:
-    asked = call.query
-    with history(call.ports) as reader:
-        runs, total = reader.page(
-            task_id=task_id,
-            statuses=asked["status"],
-            triggers=asked["trigger"],
-            since=asked["since"],
-            until=asked["until"],
-            page=asked["page"],
-            page_size=asked["page_size"],
-        )
-    items = [compact(_json(call, run)) for run in runs]
-    return Response(200, page_bytes(items, asked["page"], asked["page_size"], total))
+RUN_PAGE = Answer(200, "RunPage", "Runs, newest first.")
 
 
-def _json(call: Call, run: TaskExecution) -> dict[str, Any]:
-    return run_json(run, zone_of(call.ports, run.task_id), call.request.authorized)
+@route(
+    "GET",
+    "/tasks/{task_id}/history",
+    "List the runs of a task, newest first.",
+    RUN_PAGE,
+    access=PUBLIC,
+    query=RUNS,
+    errors=("not_found", "unavailable"),
+)
+def list_of_task(context: RequestContext, task_id: str) -> Response:
+    return _page(context, context.app.task(task_id).task.task_id)
 
 
-def one(call: Call) -> Response:
-    run_id = int(call.ids["run_id"])
-    with history(call.ports) as reader:
-        run = known_run(reader, run_id)
-        tail = reader.tail(run_id)
-    return json_answer(200, {**_json(call, run), "output_tail": call.ports.logs.shown(tail)})
+@route(
+    "GET",
+    "/executions",
+    "List the runs of all tasks, newest first.",
+    RUN_PAGE,
+    access=PUBLIC,
+    query=(*RUNS, TASK),
+    errors=("unavailable",),
+)
+def list_of_all(context: RequestContext) -> Response:
+    return _page(context, context.query["task"])
 
 
-def known_run(reader: HistoryReader, run_id: int) -> TaskExecution:
-    """Raises Refused."""
-    run = reader.run(run_id)
+def _page(context: RequestContext, task_id: Optional[str]) -> Response:
+    wanted = context.query
+    runs, total = context.app.history().page(
+        task_id=task_id,
+        statuses=wanted["status"],
+        triggers=wanted["trigger"],
+        since=wanted["since"],
+        until=wanted["until"],
+        page=wanted["page"],
+        page_size=wanted["page_size"],
+    )
+    items = [to_json(_json(context, run)) for run in runs]
+    return Response(200, page_json(items, wanted["page"], wanted["page_size"], total))
+
+
+def _json(context: RequestContext, run: TaskExecution) -> dict[str, Any]:
+    return run_json(run, context.app.zone_of(run.task_id), context.full)
+
+
+@route(
+    "GET",
+    "/executions/{run_id}",
+    "Get a run with its attempts and the end of its output.",
+    Answer(200, "RunDetail", "The run."),
+    errors=("not_found", "unavailable"),
+)
+def read(context: RequestContext, run_id: int) -> Response:
+    run = existing_run(context.app, run_id)
+    tail = context.app.history().tail(run_id)
+    return json_response(200, {**_json(context, run), "output_tail": visible(tail.decode("utf-8", "backslashreplace"))})
+
+
+def existing_run(app: AppContext, run_id: int) -> TaskExecution:
+    """Raises ApiError."""
+    run = app.history().run(run_id)
     if run is None:
-        raise Refused("not_found", f"there is no run {run_id} in the history")
+        raise ApiError("not_found", Text("api.no_run", run=run_id))
     return run
 
 
-def start(call: Call) -> Response:
-    """The run is beside the schedule, and also of a disabled task; `env` is over the task's own."""
-    task_id = task_view(call).task.task_id
-    env = _env(call.body.get("env", {}))
-    answer = ask(call.ports, lambda asked: RunTask(asked, task_id, env, call.by))
-    return json_answer(202, {"run_id": answer.run_id})
+@route(
+    "POST",
+    "/tasks/{task_id}/run",
+    "Start a task.",
+    Answer(202, "RunId", "The run's row is in the history."),
+    body=Body("RunOptions", False, ("env",)),
+    errors=("not_found", "busy", "stopping", "unavailable", "disk_full"),
+)
+def start(context: RequestContext, task_id: str) -> Response:
+    """The run is independent of the schedule, and possible for a disabled task; `env` overrides the task's own."""
+    context.app.task(task_id)
+    env = _env(context.body.get("env", {}))
+    reply = context.app.send_command(lambda reply_to: RunTask(reply_to, task_id, env, context.by))
+    return json_response(202, {"run_id": reply.run_id})
 
 
-def _env(value: Any) -> dict[str, str]:
-    place = pointed("", "env")
-    if not isinstance(value, dict) or len(value) > MOST_VARIABLES:
-        raise bad_body(
-            place,
-            LocalizedText(
-                f"expected an object of texts, at most {MOST_VARIABLES}",
-                f"应为由文本组成的对象，最多 {MOST_VARIABLES} 项",
-            ),
-        )
+def _env(value: Any) -> Mapping[str, str]:
+    if not isinstance(value, dict) or len(value) > MAX_VARIABLES:
+        raise bad_body(pointer_to("env"), Text("api.body.env", max=MAX_VARIABLES))
     for name, text in value.items():
         try:
             TASK_ENV_NAME.read(name, ParseContext(), None)
         except ValidationError:
-            raise bad_body(pointed(place, name), localized(expected(TASK_ENV_NAME.rule))) from None
+            raise bad_body(pointer_to("env", name), expected(TASK_ENV_NAME.rule)) from None
         if not isinstance(text, str):
-            raise bad_body(pointed(place, name), LocalizedText("expected a text", "应为文本"))
+            raise bad_body(pointer_to("env", name), Text("api.body.text"))
     return value
 
 
-def stop(call: Call) -> Response:
-    """Of a run that has no process yet it is the end; else its process group gets TERM, and KILL after its grace."""
-    run_id = int(call.ids["run_id"])
-    with history(call.ports) as reader:
-        run = known_run(reader, run_id)
+@route(
+    "POST",
+    "/executions/{run_id}/stop",
+    "Stop a waiting, queued, retrying or running run.",
+    Answer(202, "Run", "Stop requested; the run ends when its processes have exited."),
+    body=EMPTY,
+    errors=("not_found", "ended", "foreign", "busy", "stopping", "unavailable"),
+)
+def stop(context: RequestContext, run_id: int) -> Response:
+    """A run without a process ends at once; otherwise its process group gets TERM, and KILL after its grace period."""
+    run = existing_run(context.app, run_id)
     if run.status.ended:
-        raise Refused("ended", f"run {run_id} has ended already: {run.status}")
-    ask(call.ports, lambda asked: StopRun(asked, run_id, call.by))
-    with history(call.ports) as reader:
-        run = reader.run(run_id) or run
-    return json_answer(202, _json(call, run))
+        raise ApiError("ended", Text("api.run_ended", run=run_id, status=run.status.value))
+    context.app.send_command(lambda reply_to: StopRun(reply_to, run_id, context.by))
+    return json_response(202, _json(context, context.app.history().run(run_id) or run))
+
+
+# --------------------------------------------------------------------------------------------------------------- chart
+
+
+@route(
+    "GET",
+    "/timeline",
+    "Get past runs and coming due times of all tasks, for a chart.",
+    Answer(200, "Timeline", "A lane for each task."),
+    access=PUBLIC,
+    query=(Parameter("hours", IntParam(1, 168), "Hours back, and as many ahead.", 24),),
+    errors=("unavailable",),
+)
+def timeline(context: RequestContext) -> Response:
+    app, span_s = context.app, context.query["hours"] * 3600
+    now, tasks = app.wall(), app.snapshot.tasks
+    found, total = app.history().page(since=now - span_s, page_size=MAX_CHART_RUNS)
+    runs: dict[str, dict[int, TaskExecution]] = {}
+    for run in reversed(found):
+        runs.setdefault(run.task_id, {})[run.run_id] = run
+    limit = max(1, min(MAX_LANE_DUE, MAX_CHART_DUE // max(1, len(tasks))))
+    truncated = total > len(found)
+    lanes = []
+    for task_id, view in tasks.items():
+        zone = load_zone(view.task.task_timezone)
+        # A run that began before the span may still be running.
+        lane_runs = {**{run.run_id: run for run in view.live}, **runs.get(task_id, {})}
+        due = _due(view.task, now, now + span_s, zone, limit + 1)  # one more shows whether there are more
+        due_truncated = len(due) > limit
+        truncated = truncated or due_truncated
+        lanes.append(
+            {
+                "task_id": task_id,
+                "task_name": view.task.task_name,
+                "runs": [_chart_run(lane_runs[run_id], zone) for run_id in sorted(lane_runs)],
+                "due": [iso(moment, zone) for moment in due[:limit]],
+                "due_truncated": due_truncated,
+            }
+        )
+    span = {"from": now - span_s, "to": now + span_s, "now": now}
+    times = {name: iso(moment, app.zone) for name, moment in span.items()}
+    return json_response(200, {**times, "lanes": lanes, "truncated": truncated})
+
+
+def _chart_run(run: TaskExecution, zone: tzinfo) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id,
+        "status": run.status.value,
+        "trigger": run.trigger.value,
+        "start_time": iso(run.start_time, zone),
+        "end_time": iso(run.end_time, zone),
+        "scheduled_time": iso(run.scheduled_time, zone),
+    }
+
+
+def _due(task: Task, after: float, until: float, zone: tzinfo, limit: int) -> list[float]:
+    """The coming starts of a task, its jitter included."""
+    if not task.enabled or not task.task_schedule:
+        return []
+    schedules = [parse_schedule(text) for text in task.task_schedule]
+    fires = fires_between(schedules, after, until, zone, limit)
+    return [due + jitter_offset(task.task_id, due, task.task_jitter) if task.task_jitter else due for due in fires]
+
+
+@route(
+    "GET",
+    "/preview",
+    "Get the next due times of schedule texts, and the texts in words.",
+    Answer(200, "Preview", "The times, at most `count` of them."),
+    query=(
+        Parameter("schedule", StrParam(), "A schedule text; several are due when any of them is.", (), True, True),
+        Parameter("timezone", StrParam(max_characters=160), "An IANA time zone name; without it the engine's."),
+        Parameter("count", IntParam(1, 50), "How many times.", 5),
+    ),
+    errors=("invalid_config",),
+)
+def preview(context: RequestContext) -> Response:
+    texts = context.query["schedule"]
+    problems = []
+    schedules = []
+    for index, text in enumerate(texts):
+        place = "task_schedule" if len(texts) == 1 else f"task_schedule[{index}]"
+        try:
+            schedules.append(parse_schedule(text))
+        except ScheduleError as error:
+            problems.append(FieldError(place, error.text, sentence=True, file=""))
+    zone = context.app.zone
+    try:
+        if context.query["timezone"]:
+            zone = load_zone(context.query["timezone"])
+    except ZoneError as error:
+        problems.append(FieldError("task_timezone", error.text, sentence=True, file=""))
+    if problems:
+        raise ApiError(
+            "invalid_config", Text("api.schedule", problems=[problem.text for problem in problems]), problems
+        )
+    times = [iso(due, zone) for due in next_fires(schedules, context.app.wall(), zone, context.query["count"])]
+    return json_response(200, {"times": times, "words": schedule_words(tuple(texts))})

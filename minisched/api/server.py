@@ -1,67 +1,193 @@
-"""The HTTP server: who may come in, how many at once, and how it ends.
+"""The HTTP server: which connections are served, how many at once, and how it ends.
 
-Not `http.server`, which pulls in ssl and email (3.6 MB, 40 ms of a start), wakes twice a second, and parses leniently;
-nor `socketserver`, of which no piece would be left as it is.
+A threading TCP server of `socketserver`, as `http.server.ThreadingHTTPServer` is one. What differs from that:
+
+- At most `Limits.connections` at once, listeners to events counted apart. If all are taken, the connection that has
+  waited longest for its client is closed to admit a new one, so slow clients cannot keep the others out.
+- A thread waits a second for a further connection before it ends: starting one costs more than most answers.
+- Without descriptors or threads it pauses between tries; the base class would spin.
+- It sleeps until a client connects. `serve_forever` wakes twice a second to see whether it should end.
+- `http.server` and all else that answers requests is imported with the first connection. It takes 4 MB, most of it for
+  the parts of `email` and `ssl` that `http.server` needs; an engine whose page is never opened does without.
 """
 
 from __future__ import annotations
 
-import errno
 import math
-import selectors
 import socket
+import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Callable, Optional
+from queue import Empty, SimpleQueue
+from socketserver import TCPServer, ThreadingMixIn
+from struct import pack
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
-from minisched.api import routes, static_files
-from minisched.api.connection import Connection, Limits, Service, serve
-from minisched.api.gate import Gate, Place, own_hosts
-from minisched.api.rarely import Rarely
-from minisched.api.respond import respond as answer
+from minisched.osutil import start_thread
 
 if TYPE_CHECKING:
     import logging
 
-    from minisched.api.message import Request, Response
-    from minisched.api.ports import Ports
+    from minisched.api.context import AppContext, Request, Response
+    from minisched.api.gate import Gate
     from minisched.model import HttpSettings
 
-BACKLOG = 64  # connections the system takes while we are busy
-STACK_BYTES = 256 * 1024  # of a connection's thread, in place of 8 MB of address space
-JOIN_S = 1.0  # the accepting thread wakes at once, and sleeps nowhere else
+BLOCK_BYTES = 64 * 1024
+JOIN_S = 1.0  # for the accepting thread, which is woken at once and sleeps nowhere else
+RATE_LIMIT_S = 60.0  # between two log lines of one kind that any client can cause
+LOG_KINDS = 100  # of such lines that are remembered; then all are forgotten
+
+
+class Limits(NamedTuple):
+    """Tests use smaller ones."""
+
+    connections: int = 32  # each has a thread
+    listeners: int = 16  # to events; they stay for hours, so they are counted apart
+    request_s: float = 15.0  # from the accept to the last byte of the body
+    # If all connections are taken, one that has waited this long for its client is closed to admit a new one. A normal
+    # client sends its request right after the handshake; a large answer may take a while.
+    reading_s: float = 0.1
+    sending_s: float = 2.0
+    drain_s: float = 1.0  # for a client that still sends when it is refused: closed at once, it could miss the answer
+    send_s: float = 15.0  # for a response, and a second more for each `slowest` bytes of it
+    slowest: int = 16 * 1024  # bytes a second
+    pause_s: float = 0.05  # after an accept that failed for want of descriptors, or a thread that could not be started
+    idle_s: float = 1.0  # how long a thread, with its history open, waits for a further connection
+
+
 LIMITS = Limits()
 
 
-class ApiServer:
-    """The page and the API on one address. `start`, then `close`.
+class Connection:
+    """A client's socket and its deadlines. Only the connection's own thread reads and writes; any thread may `cut`.
 
-    settings: host, port (0: any free one), public_status and allowed_hosts are looked at. `respond` and `find` are the
-    API's own; tests put others there.
+    The deadline of a request is absolute: a socket's own timeout starts again with each byte, so that a byte a second
+    would hold a connection for hours.
     """
+
+    def __init__(self, sock: socket.socket, address: tuple[str, int], limits: Limits) -> None:
+        self.sock = sock
+        self.limits = limits
+        self.client = f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
+        now = time.monotonic()
+        self.deadline = now + limits.request_s
+        self.evictable_at: Optional[float] = now + limits.reading_s  # monotonic; None while the answer is made
+        self.reading = True
+        self.listening = False  # to events
+
+    def receive(self) -> bytes:
+        """The next bytes. Raises EOFError at their end, socket.timeout past the deadline, OSError."""
+        left_s = self.deadline - time.monotonic()
+        if left_s <= 0:
+            raise socket.timeout
+        self.sock.settimeout(left_s)
+        data = self.sock.recv(BLOCK_BYTES)
+        if not data:
+            raise EOFError
+        return data
+
+    def start_answer(self) -> None:
+        """The request is complete: from now on the client waits for us."""
+        self.reading = False
+        self.evictable_at = None
+
+    def send(self, data: bytes, more: bool = False) -> None:
+        """Send all of it. more: the next bytes do not wait for the client. Raises OSError, also if it is too slow."""
+        self.evictable_at = time.monotonic() + self.limits.sending_s
+        self.sock.settimeout(self.limits.send_s + len(data) / self.limits.slowest)
+        self.sock.sendall(data)  # its timeout is for the whole, not for each part
+        if more:
+            self.evictable_at = None
+
+    def drain(self) -> None:
+        """End the response, and read what the client has sent beyond its request."""
+        self.evictable_at = time.monotonic()
+        self.deadline = self.evictable_at + self.limits.drain_s
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+            while self.receive():
+                pass
+        except (OSError, EOFError):
+            pass
+
+    def cut(self) -> None:
+        """End it: a thread that waits in it wakes."""
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # the client was faster
+
+    def abort(self) -> None:
+        """Let the client see the close that follows as an error, not as the end of a complete response."""
+        try:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, pack("ii", 1, 0))
+        except OSError:
+            pass  # the client was faster
+
+
+class RateLimitedLog:
+    """Warnings that any client can cause: the first of a kind is written at once, those of the next minute are counted
+    and their number is written with a later one."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._lock = threading.Lock()
+        self._next: dict[str, float] = {}  # by kind: monotonic
+        self._held: dict[str, int] = {}
+
+    def warn(self, kind: str, text: str) -> None:
+        now = time.monotonic()
+        with self._lock:
+            if now < self._next.get(kind, now):
+                self._held[kind] = self._held.get(kind, 0) + 1
+                return
+            if len(self._next) >= LOG_KINDS:
+                self._next.clear()
+                self._held.clear()
+            self._next[kind] = now + RATE_LIMIT_S
+            held = self._held.pop(kind, 0)
+        self._log.warning("http: %s%s", text, f" (and {held} of this kind before it)" if held else "")
+
+
+class ApiServer(ThreadingMixIn, TCPServer):
+    """The page and the API on one address. `start`, then `close`. The constructor raises OSError.
+
+    settings: `host`, `port` (0: any free one), `public_status` and `allowed_hosts` are used. make_app: called with the
+    first connection. respond: what answers a request; tests put their own there.
+    """
+
+    # What handlers use; made with the first connection.
+    app: AppContext
+    gate: Gate
+    respond: Callable[[Request, AppContext], Response]
+
+    request_queue_size = 64  # connections that the system takes while all threads are busy
+    allow_reuse_address = True
 
     def __init__(
         self,
         settings: HttpSettings,
         token: bytes,
-        ports: Ports,
+        make_app: Callable[[], AppContext],
         log: logging.Logger,
         limits: Limits = LIMITS,
-        respond: Callable[[Request, Ports], Response] = answer,
-        find: Callable[[str, str], Place] = routes.match,
+        respond: Optional[Callable[[Request, AppContext], Response]] = None,
     ) -> None:
+        self.address_family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        super().__init__((settings.host, settings.port), None, bind_and_activate=False)  # type: ignore[arg-type]
+        self.limits = limits
+        self.warn = RateLimitedLog(log).warn
+        self.address = ("", 0)  # host and port that it listens on, after `start`
         self._settings = settings
         self._token = token
-        self._ports = ports
-        self._limits = limits
-        self._answer = respond
-        self._find = find
-        self._tell = Rarely(log).tell
+        self._make_app = make_app
+        self._respond = respond
         self._open: set[Connection] = set()
-        self._changed = threading.Condition()  # over `_open` and what is counted in it
+        self._idle: list[SimpleQueue[Optional[Connection]]] = []  # of the threads that wait for a connection
+        self._serving = 0  # threads of connections
+        self._changed = threading.Condition()  # guards the three above
         self._closing = threading.Event()
         self._thread: Optional[threading.Thread] = None
-        self.address = ("", 0)  # what is listened on: host and port, after `start`
 
     @property
     def url(self) -> str:
@@ -72,138 +198,176 @@ class ApiServer:
 
     def start(self) -> None:
         """Listen, and answer from now on. Raises OSError."""
-        host = self._settings.host
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, self._settings.port), family=family, backlog=BACKLOG)
         try:
-            self._listener.setblocking(False)
-            self.address = self._listener.getsockname()[:2]
-            gate = Gate(
-                own_hosts(self._settings, self.address[1]), self._token, self._place, self._settings.public_status
-            )
-            self._service = Service(gate, self._respond, self._tell, self._listen)
-            self._waker, self._woken = socket.socketpair()
-            self._selector = selectors.DefaultSelector()
-            for wakes in (self._listener, self._woken):
-                self._selector.register(wakes, selectors.EVENT_READ)
-            self._thread = _start(self._accept_all, (), "http")
+            self.server_bind()
+            self.server_activate()
+            self.address = self.socket.getsockname()[:2]
+            self._thread = start_thread(self._accept_all, "http")
         except BaseException:
-            self._listener.close()
+            self.server_close()
             raise
 
     def close(self, deadline_s: float = 1.0) -> None:
-        """Take no more requests: the address is free when it returns. Whoever is still sending a request, and the
-        listeners to events, are cut at once. What is being answered goes out; it is waited for until the deadline."""
+        """Take no more requests: the address is free when this returns. Clients that still send a request, and
+        listeners to events, are cut at once. Answers under way are finished; they are waited for until the deadline."""
         if self._thread is None:
             return
         until = time.monotonic() + deadline_s
         self._closing.set()
-        self._waker.close()
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread on Linux
+        except OSError:
+            self._wake_by_connecting()
         self._thread.join(JOIN_S)
         with self._changed:
+            for queue in self._idle:
+                queue.put(None)
+            self._idle.clear()
             for connection in self._open:
                 if connection.reading or connection.listening:
                     connection.cut()
             self._changed.wait_for(
-                lambda: all(connection.listening for connection in self._open), max(0.0, until - time.monotonic())
+                lambda: self._serving <= sum(connection.listening for connection in self._open),
+                max(0.0, until - time.monotonic()),
             )
 
-    # -------------------------------------------------------------------------------------------------- connections
+    def _wake_by_connecting(self) -> None:
+        """On macOS a listening socket cannot be shut down."""
+        host, port = self.address
+        try:
+            socket.create_connection(({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port), JOIN_S).close()
+        except OSError:
+            pass  # it has ended already, or ends with the next connection
+
+    # --------------------------------------------------------------------------------------- called by socketserver
+
+    def server_bind(self) -> None:
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # "::" is not IPv4 as well
+        super().server_bind()
 
     def _accept_all(self) -> None:
-        """Sleep until somebody comes; the thread `http`."""
-        with self._listener, self._woken, self._selector:
-            while True:
-                self._selector.select()
-                if self._closing.is_set():
-                    return
-                try:
-                    self._take(*self._listener.accept())
-                except (BlockingIOError, ConnectionAbortedError):
-                    continue
-                except OSError as error:
-                    self._short("no connection can be accepted", error)
-                except Exception as error:
-                    # Whatever one connection brings, the next one is to be accepted.
-                    self._short("a connection could not be served", error)
+        with self:
+            while not self._closing.is_set():
+                self.handle_request()
 
-    def _take(self, sock: socket.socket, address: tuple[str, int]) -> None:
-        """Give a connection its thread, or close it."""
-        host, port = address[:2]
-        client = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        connection = Connection(sock, client, self._limits)
+    def get_request(self) -> tuple[Any, Any]:
+        try:
+            sock, address = super().get_request()
+        except OSError as error:
+            if not self._closing.is_set() and not isinstance(error, ConnectionAbortedError):
+                self._pause("no connection can be accepted", error)
+            raise
+        return Connection(sock, address, self.limits), address
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Give a connection to a thread, or close it."""
+        if self.RequestHandlerClass is None:
+            self._load()
+        connection: Connection = request
         with self._changed:
             full = self._is_full()
             if not full:
                 self._open.add(connection)
+                if self._idle:
+                    self._idle.pop().put(connection)
+                    return
+                self._serving += 1
         if full:
-            sock.close()
-            self._tell("full", f"{self._limits.connections} connections are open; closed the one from {client}")
+            connection.sock.close()
+            self.warn(
+                "full", f"{self.limits.connections} connections are open; closed the one from {connection.client}"
+            )
             return
         try:
-            _start(self._serve, (connection,), f"http-{client}")
+            start_thread(self._serve, "http-connection", connection)
         except OSError as error:
-            self._done(connection)
-            self._short("no thread can be started for a connection", error)
+            with self._changed:
+                self._serving -= 1
+            self.shutdown_request(connection)
+            self._pause("no thread can be started for a connection", error)
 
-    def _is_full(self) -> bool:
-        """Whether there is no room for one more. Where there is none, the connection that has waited longest for its
-        client gives way to the new one: slow clients cannot keep the others out."""
-        counted = [one for one in self._open if not one.listening]
-        if len(counted) < self._limits.connections:
-            return False
-        waiting = [(one.gives_way_at, one) for one in counted if one.gives_way_at is not None]
-        at, slowest = min(waiting, key=lambda pair: pair[0], default=(math.inf, None))
-        if slowest is None or time.monotonic() < at:
-            return True
-        slowest.cut()
-        self._open.discard(slowest)  # its thread wakes and ends
-        return False
+    def _load(self) -> None:
+        """Import and build what answers requests. If that fails for want of descriptors, the connection is closed and
+        the next one tries again."""
+        from minisched.api import dispatch, static_files
+        from minisched.api.gate import Gate, own_hosts
+        from minisched.api.handler import Handler
+        from minisched.api.routing import match
 
-    def _listen(self, connection: Connection) -> bool:
-        """Count a connection as a listener from now on, unless there are enough."""
-        with self._changed:
-            if sum(one.listening for one in self._open) >= self._limits.listeners:
-                return False
-            connection.listening = True
-        return True
+        self.app = self._make_app()
+        self.gate = Gate(
+            own_hosts(self._settings, self.address[1]),
+            self._token,
+            lambda method, path: static_files.find(method, path) or match(method, path),
+            self._settings.public_status,
+        )
+        self.respond = self._respond or dispatch.respond
+        self.RequestHandlerClass = Handler
 
-    def _serve(self, connection: Connection) -> None:
-        try:
-            serve(connection, self._service)
-        finally:
-            self._done(connection)
-
-    def _done(self, connection: Connection) -> None:
-        with self._changed:  # so that nobody cuts a descriptor that is another one's already
+    def shutdown_request(self, request: Any) -> None:
+        connection: Connection = request
+        with self._changed:  # or `cut` could find another connection under the number of this socket
             self._open.discard(connection)
             connection.sock.close()
             self._changed.notify_all()
 
-    def _short(self, what: str, error: Exception) -> None:
-        """The system has no descriptor or thread left: say so, and give it a moment."""
-        self._tell(what, f"{what}: {error}")
-        self._closing.wait(self._limits.short_s)
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        error = sys.exc_info()[1]
+        self.warn(f"connection {error!r:.80}", f"a connection could not be served: {error!r:.300}")
 
-    # ------------------------------------------------------------------------------------------------------ routing
+    # ------------------------------------------------------------------------------------------------------ threads
 
-    def _place(self, method: str, path: str) -> Place:
-        return static_files.find(method, path) or self._find(method, path)
+    def _serve(self, first: Connection) -> None:
+        """Serve one connection after another, until none comes for a while."""
+        queue: SimpleQueue[Optional[Connection]] = SimpleQueue()
+        connection: Optional[Connection] = first
+        try:
+            while connection is not None:
+                self.process_request_thread(connection, None)  # type: ignore[arg-type]
+                connection = self._next(queue)
+        finally:
+            self.app.close_history()
+            with self._changed:
+                self._serving -= 1
+                self._changed.notify_all()
 
-    def _respond(self, request: Request) -> Response:
-        if request.path in static_files.NAMES:
-            return static_files.respond(request)
-        return self._answer(request, self._ports)
+    def _next(self, queue: SimpleQueue[Optional[Connection]]) -> Optional[Connection]:
+        """The next connection for this thread, None if it should end."""
+        with self._changed:
+            if self._closing.is_set():
+                return None
+            self._idle.append(queue)
+        try:
+            return queue.get(timeout=self.limits.idle_s)
+        except Empty:
+            with self._changed:
+                if queue in self._idle:
+                    self._idle.remove(queue)
+                    return None
+            return queue.get()  # one came at the last moment
 
+    def _is_full(self) -> bool:
+        """Whether there is no room for one more, also after the slowest client was cut for it. Under the lock."""
+        counted = [one for one in self._open if not one.listening]
+        if len(counted) < self.limits.connections:
+            return False
+        waiting = [(one.evictable_at, one) for one in counted if one.evictable_at is not None]
+        at, slowest = min(waiting, key=lambda pair: pair[0], default=(math.inf, None))
+        if slowest is None or time.monotonic() < at:
+            return True
+        slowest.cut()
+        self._open.discard(slowest)  # its thread wakes and closes it
+        return False
 
-def _start(target: Callable[..., object], arguments: tuple[object, ...], name: str) -> threading.Thread:
-    """Start a daemon thread with a small stack. Raises OSError where the system has none left."""
-    thread = threading.Thread(target=target, args=arguments, name=name, daemon=True)
-    stack_bytes = threading.stack_size(STACK_BYTES)
-    try:
-        thread.start()
-    except RuntimeError as error:
-        raise OSError(errno.EAGAIN, str(error)) from None
-    finally:
-        threading.stack_size(stack_bytes)
-    return thread
+    def listen(self, connection: Connection) -> bool:
+        """Count a connection as a listener to events from now on; False if there are enough."""
+        with self._changed:
+            if sum(one.listening for one in self._open) >= self.limits.listeners:
+                return False
+            connection.listening = True
+        return True
+
+    def _pause(self, what: str, error: Exception) -> None:
+        self.warn(what, f"{what}: {error}")
+        self._closing.wait(self.limits.pause_s)

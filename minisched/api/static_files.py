@@ -20,8 +20,8 @@ from functools import cache
 from typing import Any, NamedTuple, Optional, Union
 
 from minisched import catalogue
-from minisched.api.message import Request, Response
-from minisched.api.routes import OPEN, Match, NotAllowed, Route
+from minisched.api.context import RequestContext, Response
+from minisched.api.routing import OPEN, Match, NotAllowed, Route
 
 TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -33,9 +33,6 @@ INDEX = "index.html"
 ENTRY = "core/app.js"  # the module that index.html loads
 _FOLDER = os.path.join(os.path.dirname(__file__), "static")
 _CATALOGUE = os.path.dirname(catalogue.__file__)
-
-_PLACE = Match(Route("GET", "", "", "The page and its files.", (), access=OPEN), {})
-_NO_PLACE = NotAllowed("GET, HEAD")
 
 # Scripts and style sheets are written so that this is safe: an import is one line, and no text goes over several lines.
 # A comment is left out only if it has lines of its own.
@@ -78,20 +75,20 @@ NAMES = {"/" if name == INDEX else f"/{name}": name for name in (*FILES, *GENERA
 
 
 def find(method: str, path: str) -> Optional[Union[Match, NotAllowed]]:
-    """As `routes.match`; None if the path is not one of the page's."""
+    """As `routing.match`; None if the path is not one of the page's."""
     if path not in NAMES:
         return None
-    return _PLACE if method in ("GET", "HEAD") else _NO_PLACE
+    return _FILES if method in ("GET", "HEAD") else NotAllowed("GET, HEAD")
 
 
-def respond(request: Request) -> Response:
+def respond(context: RequestContext) -> Response:
     """The file at a path that `find` knows. A browser asks each time whether its copy is current (`no-cache`). Raises
     OSError."""
+    request = context.request
     name = NAMES[request.path]
     file = _file(name)
     headers = [("ETag", file.etag), ("Cache-Control", "no-cache"), ("Vary", "Accept-Encoding")]
-    known = [one.strip() for one in request.headers.get("if-none-match", "").split(",")]
-    if file.etag in known:
+    if request.has_copy(file.etag):
         return Response(304, headers=tuple(headers))
     body = file.packed
     if _takes_gzip(request.headers.get("accept-encoding", "")):
@@ -99,6 +96,9 @@ def respond(request: Request) -> Response:
     else:
         body = zlib.decompress(body, _GZIP)
     return Response(200, body, TYPES[os.path.splitext(name)[1]], tuple(headers))
+
+
+_FILES = Match(Route("GET", "", "The page and its files.", (), respond, access=OPEN))
 
 
 def _takes_gzip(accepted: str) -> bool:

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 from urllib.parse import urlsplit
 
-from minisched.api.routes import BASE, IDS
+from minisched.api.routing import BASE, IDS
 from minisched.api.token import UnsafeToken, read_token
 from minisched.cli.output import CommandError, parse_env, print_error, print_json, text
 from minisched.executor import is_alive

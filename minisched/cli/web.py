@@ -7,20 +7,18 @@ import time
 from threading import Lock
 from typing import TYPE_CHECKING, Callable, Optional
 
-from minisched import __version__
 from minisched.api.token import UnsafeToken, load_token
 from minisched.executor import process_identity
 from minisched.model.task import LOOPBACK
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Sequence
 
+    from minisched.api.context import AppContext
     from minisched.api.server import ApiServer
     from minisched.cli.run import ConfigFile
     from minisched.home import Home, HomeLock
-    from minisched.model import Config, HttpSettings, Message, Snapshot, Task
-    from minisched.notify.notify_test import ChannelResult
+    from minisched.model import HttpSettings, Message, Snapshot
 
 RETRY_S = 10.0  # after the address could not be had: the port may become free
 
@@ -88,47 +86,20 @@ class Web:
 
     def _start(self, settings: HttpSettings) -> None:
         """Raises OSError, ImportError, UnsafeToken."""
-        from minisched.api.card_cache import CardCache, TaskStatuses
-        from minisched.api.listeners import Listeners
-        from minisched.api.ports import Ports
         from minisched.api.server import ApiServer
-        from minisched.store import History
-        from minisched.tasklog.pages import LogReader
 
-        ports = Ports(
-            board=self.board,
-            post=self.post,
-            history=lambda: History(self.home.database),
-            logs=LogReader(),
-            home=self.home.path,
-            config_path=self.home.config,
-            config_stamp=self.source.stamp,
-            version=__version__,
-            wall=time.time,
-            monotonic=time.monotonic,
-            write_lock=self._write_lock,
-            epoch=os.urandom(8).hex(),
-            cards=CardCache(),
-            statuses=TaskStatuses(),
-            listeners=Listeners(self.board),
-            try_rules=self._try_rules,
-            public_status=settings.public_status,
-        )
-        server = ApiServer(settings, load_token(self.home.token), ports, self.log)
+        server = ApiServer(settings, load_token(self.home.token), self._make_app, self.log)
         server.start()
         self._server = server
         self.log.info("the page and the API are at %s", server.url)
         if settings.host not in LOOPBACK:
             self.log.warning("they can be reached from other machines: put TLS in front (docs/security.md)")
 
-    def _try_rules(self, config: Config, task: Task, rule: Optional[str], by: str) -> Sequence[ChannelResult]:
-        """In the thread of a request. The results are in the log too."""
-        from minisched.notify.notify_test import select_rules, try_channels
+    def _make_app(self) -> AppContext:
+        """With the first connection. Raises OSError, ImportError."""
+        from minisched.api.context import AppContext
 
-        results = try_channels(config, task, select_rules(task, rule), self.home.path, os.environ)
-        for one in results:
-            self.log.info("%s: test message, requested by %s: %s", task.task_id, by, one)
-        return results
+        return AppContext(self.home, self.board, self.post, self.source.stamp, self._write_lock, self.log)
 
     def upkeep(self) -> list[str]:
         """At every poll: try again what failed; the current problems."""

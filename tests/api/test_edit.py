@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -206,24 +205,23 @@ def test_a_right_file_that_is_not_in_force_yet_is_shown_but_not_changed(api: Api
     assert in_file(api, "c")["task_name"] == "By hand"
 
 
-def test_a_file_changed_by_hand_at_the_last_moment_is_not_overwritten(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from minisched.api import changes
+def test_a_file_changed_by_hand_at_the_last_moment_is_not_overwritten(api: Api) -> None:
+    stamps = []
 
-    def by_hand(*args: Any, **options: Any) -> str:
-        api.config.write_text('{"tasks": []}')
-        return save(*args, **options)
+    def stamp() -> object:
+        stamps.append(api.stamp())
+        if len(stamps) == 2:  # the file has been read
+            api.config.write_text('{"tasks": []}')
+        return stamps[-1]
 
-    save = changes.save_config
-    monkeypatch.setattr(changes, "save_config", by_hand)
+    api.app.config_stamp = stamp
     assert api("PATCH", "/tasks/c", {"task_nice": 1}).code == "config_changed"
     assert api.config.read_text() == '{"tasks": []}'
 
 
-def test_one_change_at_a_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minisched.api.changes.ANSWER_S", 0.05)
-    with api.ports.write_lock:
+def test_one_change_at_a_time(api: Api) -> None:
+    api.app.reply_s = 0.05
+    with api.app.write_lock:
         assert api("PATCH", "/tasks/c", {"task_nice": 1}).code == "busy"
     assert api("PATCH", "/tasks/c", {"task_nice": 1}).status == 200
 
@@ -240,11 +238,8 @@ def test_one_change_at_a_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None
         ),
     ],
 )
-def test_a_change_that_does_not_come_into_force_is_told(
-    api: Api, monkeypatch: pytest.MonkeyPatch, answer: Any, code: str, message: str
-) -> None:
-    monkeypatch.setattr("minisched.api.call.ANSWER_S", 0.05)
-    api.mute, api.refusal = answer is None, answer
+def test_a_change_that_does_not_come_into_force_is_told(api: Api, answer: Any, code: str, message: str) -> None:
+    api.mute, api.refusal, api.app.reply_s = answer is None, answer, 0.05
     found = api("PATCH", "/tasks/c", {"task_nice": 1})
     assert found.code == code
     assert found.message.startswith(message)
@@ -264,24 +259,9 @@ def test_where_everyone_could_write_nothing_is_changed(api: Api) -> None:
     assert api("PATCH", "/tasks/c", {"task_nice": 1}).status == 200
 
 
-def test_a_task_that_does_not_show_on_the_board_in_time_is_told(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minisched.api.changes.ANSWER_S", 0.05)
+def test_a_task_that_does_not_show_on_the_board_in_time_is_told(api: Api) -> None:
     api.refusal = Reply()  # it says so, and does nothing
     assert api("POST", "/tasks", task("new")).code == "busy"
-
-
-@pytest.mark.parametrize(("number", "status"), [(errno.ENOSPC, 507), (errno.EBUSY, 503)])
-def test_a_file_that_cannot_be_written_is_told(
-    api: Api, monkeypatch: pytest.MonkeyPatch, number: int, status: int
-) -> None:
-    def fail(*args: Any, **options: Any) -> str:
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr("minisched.api.changes.save_config", fail)
-    found = api("PATCH", "/tasks/c", {"task_nice": 1})
-    assert found.status == status
-    assert os.strerror(number) in found.message
-    assert not api.ports.write_lock.locked()
 
 
 def test_a_full_disk_leaves_the_config_as_it_was(tmp_path: Path) -> None:
@@ -294,6 +274,7 @@ def test_a_full_disk_leaves_the_config_as_it_was(tmp_path: Path) -> None:
         assert (found.status, found.code) == (507, "disk_full")
         assert api.config.read_bytes() == before
         assert sorted(os.listdir(disk / "home" / "tasks")) == ["config.json"]
+        assert not api.app.write_lock.locked()
         api.close()
 
 

@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from minisched.api import events
-from minisched.api.listeners import Listener
-from minisched.model import Status, StoreError
+from minisched.api.context import EventIntervals, Listener
+from minisched.model import Status
 from support.api import Api
 from support.config import task
 from support.store import NOW, make
 
 
 @pytest.fixture
-def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
-    for name, seconds in (("PING_S", 0.05), ("LEAST_BETWEEN_S", 0.01), ("STATUS_EVERY_S", 0.0)):
-        monkeypatch.setattr(events, name, seconds)
-    one = Api(tmp_path / "home", task("a"), task("b"))
-    yield one
-    one.close()
+def make_api(tmp_path: Path) -> Iterator[Callable[..., Api]]:
+    """Makes an Api with shorter intervals, of which some are given."""
+    made: list[Api] = []
+
+    def make_one(**intervals: float) -> Api:
+        intervals = {"ping": 0.05, "look": 0.01, "status": 0.0, **intervals}
+        made.append(Api(tmp_path / "home", task("a"), task("b"), intervals=EventIntervals(**intervals)))
+        return made[-1]
+
+    yield make_one
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def api(make_api: Callable[..., Api]) -> Api:
+    return make_api()
 
 
 class Stream:
@@ -131,8 +143,8 @@ def test_a_change_of_the_engine_alone_is_told(api: Api) -> None:
     stream.pieces.close()
 
 
-def test_the_engine_is_told_not_more_often_than_is_of_use(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "STATUS_EVERY_S", 0.3)
+def test_the_engine_is_told_not_more_often_than_is_of_use(make_api: Callable[..., Api]) -> None:
+    api = make_api(status=0.3)
     stream = Stream(api)
     stream.upto("status")
     began = time.monotonic()
@@ -144,7 +156,7 @@ def test_the_engine_is_told_not_more_often_than_is_of_use(api: Api, monkeypatch:
 
 
 def test_without_the_token_only_states_are_told(api: Api) -> None:
-    api.ports = api.ports._replace(public_status=True)
+    api.public_status = True
     stream = Stream(api, "?since=0", authorized=False)
     told = stream.upto("ping")
     assert [name for name, _ in told] == ["hello", "task", "task", "ping"]
@@ -154,15 +166,12 @@ def test_without_the_token_only_states_are_told(api: Api) -> None:
 def test_a_history_that_cannot_be_read_for_a_while_delays_the_card(api: Api) -> None:
     stream = Stream(api, authorized=True)
     stream.upto("ping")
-    history = api.ports.history
-
-    def locked() -> Any:
-        raise StoreError("locked", "locked")
-
-    stream.pieces._ports = api.ports._replace(history=locked)
-    api.publish("a", next_start=NOW)
-    assert "task" not in [name for name, _ in stream.upto("ping")]
-    stream.pieces._ports = api.ports._replace(history=history)
+    with closing(sqlite3.connect(api.database)) as db:
+        [version] = db.execute("PRAGMA user_version").fetchone()
+        db.execute("PRAGMA user_version = 99")
+        api.publish("a", next_start=NOW)
+        assert "task" not in [name for name, _ in stream.upto("ping")]
+        db.execute(f"PRAGMA user_version = {version}")
     assert "task" in [name for name, _ in stream.upto("task")]
     stream.pieces.close()
 
@@ -175,24 +184,23 @@ def test_at_most_sixteen_listen_and_a_place_is_free_again(api: Api) -> None:
     streams[1].next()
     streams[1].pieces.close()
     streams[1].pieces.close()
-    assert len(api.ports.listeners) == 14
+    assert len(api.app.listeners) == 14
     streams += [Stream(api), Stream(api)]
     assert api.get("/events").code == "too_many_listeners"
     for stream in streams:
         stream.pieces.close()
-    assert (len(api.ports.listeners), api.board.watchers) == (0, ())
+    assert (len(api.app.listeners), api.board.watchers) == (0, ())
 
 
 def test_a_slow_reader_costs_one_wake_however_much_happens(api: Api) -> None:
-    listener = api.ports.listeners.join()
+    listener = api.app.listeners.join()
     assert listener is not None
     for _ in range(10_000):
         api.bump()
-    assert listener._wakes.qsize() == 1
     assert listener.wait(0) and not listener.wait(0)
     api.bump()
     assert listener.wait(0)
-    api.ports.listeners.leave(listener)
+    api.app.listeners.leave(listener)
 
 
 def test_a_listener_is_woken_from_another_thread() -> None:
@@ -202,8 +210,8 @@ def test_a_listener_is_woken_from_another_thread() -> None:
     assert not listener.wait(-1)
 
 
-def test_a_stream_looks_at_most_so_often(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "LEAST_BETWEEN_S", 0.1)
+def test_a_stream_looks_at_most_so_often(make_api: Callable[..., Api]) -> None:
+    api = make_api(look=0.1)
     stream = Stream(api, authorized=True)
     stream.upto("status")
     began, count = time.monotonic(), 0

@@ -9,15 +9,28 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from minisched.api import routes
-from minisched.api.errors import ERRORS, Refused
-from minisched.api.gate import Admitted, Gate, WrongToken, admit, own_hosts, split_target
-from minisched.api.head import HEADERS, HEADERS_BYTES, LINE_BYTES, Silent, find_end, parse_head
+from minisched.api import dispatch  # noqa: F401  the handlers declare the routes
+from minisched.api.context import STATUSES, ApiError
+from minisched.api.gate import (
+    HEADERS_BYTES,
+    LINE_BYTES,
+    MAX_HEADERS,
+    Admitted,
+    Gate,
+    NotHttp,
+    WrongToken,
+    admit,
+    find_end,
+    own_hosts,
+    parse_head,
+    split_target,
+)
+from minisched.api.routing import BASE, OPEN, PUBLIC, ROUTES, Route, match
 from minisched.model import HttpSettings
 
 TOKEN = b"k7Jx0Zq2uYwS5bV8nM4rT1cL6hP9dFgA3eQiOoRtUvW"
 SETTINGS = HttpSettings(True, "127.0.0.1", 8787, False, ("plant.example.org", "[fd00::1]:9000"))
-GATE = Gate(own_hosts(SETTINGS, 8787), TOKEN, routes.match)
+GATE = Gate(own_hosts(SETTINGS, 8787), TOKEN, match)
 TASKS = "/api/scheduler/tasks"
 
 
@@ -38,9 +51,9 @@ def answer(data: bytes, gate: Gate = GATE) -> Optional[int]:
     """The status that a head is refused with; 0: a bare close; None: it is let through."""
     try:
         judged(data, gate)
-    except Refused as refused:
-        return ERRORS[refused.code].status
-    except Silent:
+    except ApiError as refused:
+        return STATUSES[refused.code]
+    except NotHttp:
         return 0
     return None
 
@@ -59,8 +72,8 @@ CASES = {
     "a line of 8 KiB is no target": (head(f"GET /{'x' * (LINE_BYTES - 14)} HTTP/1.1"), 400),
     "a longer line": (head(f"GET /{LONG} HTTP/1.1"), 414),
     "a longer line without an end": (b"GET /" + LONG.encode(), 414),
-    "as many headers as may be": (head(f"GET {TASKS} HTTP/1.1", *["A: b"] * (HEADERS - 2)), None),
-    "a header more": (head(f"GET {TASKS} HTTP/1.1", *["A: b"] * (HEADERS - 1)), 431),
+    "as many headers as may be": (head(f"GET {TASKS} HTTP/1.1", *["A: b"] * (MAX_HEADERS - 2)), None),
+    "a header more": (head(f"GET {TASKS} HTTP/1.1", *["A: b"] * (MAX_HEADERS - 1)), 431),
     "a large header": (head(f"GET {TASKS} HTTP/1.1", f"A: {'b' * HEADERS_BYTES}"), 431),
     "large headers without an end": (b"GET / HTTP/1.1\r\nA: " + b"b" * HEADERS_BYTES, 431),
     "HTTP/0.9": (b"GET /\r\n\r\n", 0),
@@ -204,7 +217,7 @@ CASES = {
 def test_each_head_gets_its_answer(data: bytes, status: Optional[int]) -> None:
     try:
         whole = find_end(data)
-    except (Refused, Silent):
+    except (ApiError, NotHttp):
         whole = len(data)
     assert answer(data if whole == len(data) else data[:whole]) == status
 
@@ -247,7 +260,7 @@ def test_a_body_is_asked_for_only_where_one_is_announced() -> None:
 
 
 def test_a_link_on_another_site_may_lead_to_the_page_but_not_into_a_frame() -> None:
-    page = Gate(GATE.hosts, TOKEN, lambda method, path: routes.match("GET", "/healthz"))
+    page = Gate(GATE.hosts, TOKEN, lambda method, path: match("GET", "/healthz"))
     ways = {"navigate document": None, "navigate iframe": 403, "no-cors script": 403, "cors empty": 403}
     for way, status in ways.items():
         mode, dest = way.split()
@@ -260,7 +273,7 @@ def test_a_link_on_another_site_may_lead_to_the_page_but_not_into_a_frame() -> N
 def test_a_wrong_token_is_told_apart_from_none_for_the_log_only() -> None:
     with pytest.raises(WrongToken) as wrong:
         judged(head(f"GET {TASKS} HTTP/1.1", "Authorization: Bearer wrong", token=False))
-    with pytest.raises(Refused) as none:
+    with pytest.raises(ApiError) as none:
         judged(head(token=False))
     assert not isinstance(none.value, WrongToken)
     assert wrong.value.response() == none.value.response()
@@ -273,29 +286,29 @@ def test_with_a_wrong_token_an_open_route_is_open_but_not_more() -> None:
     assert judged(head("GET /healthz HTTP/1.1")).authorized
 
 
-@pytest.mark.parametrize("route", routes.ROUTES, ids=lambda route: f"{route.method} {route.path}")
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 @pytest.mark.parametrize("method", [*("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")])
-def test_every_route_needs_the_token_but_those_that_say_otherwise(route: routes.Route, method: str) -> None:
-    path = routes.BASE + re.sub(r"\{\w+\}", "7", route.path)
+def test_every_route_needs_the_token_but_those_that_say_otherwise(route: Route, method: str) -> None:
+    path = BASE + re.sub(r"\{\w+\}", "7", route.path)
     fields = (JSON, "Content-Length: 0") if method in ("POST", "PUT", "PATCH") else ()
     data = head(f"{method} {path} HTTP/1.1", *fields, token=False)
     own = method == route.method or (method == "HEAD" and route.method == "GET")
-    if route.access == routes.OPEN and own:
+    if route.access == OPEN and own:
         assert route.path == "/healthz" and answer(data) is None
     else:
         assert answer(data) == 401
     shown = answer(data, GATE._replace(public_status=True))
-    if route.access == routes.PUBLIC and own:
+    if route.access == PUBLIC and own:
         assert route.method == "GET" and shown is None
     elif not own:
         # Another route of the same path may be public.
         assert shown == 401 or (method in ("GET", "HEAD") and shown is None)
-    elif route.access == routes.TOKEN:
+    elif route.access == "token":
         assert shown == 401
 
 
 def test_the_allowed_method_is_told_to_who_has_the_token() -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(ApiError) as refused:
         judged(head(f"OPTIONS {TASKS} HTTP/1.1"))
     assert refused.value.headers == (("Allow", "GET, HEAD, POST"),)
 
@@ -320,7 +333,7 @@ def survives(data: bytes) -> None:
             found = admit(parse_head(data[:end]), GATE)
             assert found.path.startswith("/") and not re.search("[\x00-\x1f\x7f-\x9f]", found.path)
             assert 0 <= found.length <= 256 * 1024
-    except (Refused, Silent):
+    except (ApiError, NotHttp):
         pass
 
 
@@ -353,7 +366,7 @@ def test_a_head_that_comes_in_pieces_is_judged_as_one_that_comes_whole(data: byt
                 seen = piece
                 if end:
                     return parse_head(whole[:end])
-        except (Refused, Silent) as refused:
+        except (ApiError, NotHttp) as refused:
             return type(refused)
         return None
 

@@ -1,7 +1,6 @@
-"""What must not be possible, tried over raw sockets against a running engine. A canary task would show that a command
-ran: after each test there is no trace of it, the engine lives, and its log tells of no bug.
-
-The numbers are those of the list of negative tests that the API was built against.
+"""Each rule of the gate once over a raw socket, against a running engine, and what must not be possible beyond it. A
+canary task would show that a command ran: after each test there is no trace of it, the engine lives, and its log has no
+bug. All cases of a rule are in test_gate.py.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import re
 import socket
 import struct
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,8 +19,8 @@ from typing import Any, NamedTuple, Optional
 
 import pytest
 
-from minisched.api import routes
-from minisched.api.connection import Limits
+from minisched.api import dispatch  # noqa: F401  the handlers declare the routes
+from minisched.api.routing import ROUTES
 from support.http import Address, Reply, connect, exchange, receive, request
 from support.process import linux, root
 from support.programs import Home, alive, eventually, open_to_others
@@ -128,10 +126,10 @@ def no_trace(request: pytest.FixtureRequest) -> Iterator[None]:
         assert not request.getfixturevalue("engine").traces()
 
 
-# ------------------------------------------------------------------------------------- 1 to 13: who asks, and for whom
+# ---------------------------------------------------------------------------------------------------- the gate
 
 
-def test_01_to_04_without_the_token_in_its_header_nothing_runs(engine: Engine) -> None:
+def test_without_the_token_in_its_header_nothing_runs(engine: Engine) -> None:
     token = engine.token
     ways: dict[str, tuple[str, tuple[str, ...]]] = {
         "none": (RUN, ()),
@@ -139,8 +137,6 @@ def test_01_to_04_without_the_token_in_its_header_nothing_runs(engine: Engine) -
         "not ASCII": (RUN, ("Authorization: Bearer \xe9\u4e2d" + token,)),
         "in the query": (f"{RUN}?token={token}", ()),
         "in a cookie": (RUN, (f"Cookie: token={token}; minisched={token}",)),
-        "by Basic": (RUN, (f"Authorization: Basic {token}",)),
-        "in another header": (RUN, (f"X-Auth-Token: {token}",)),
         "twice": (RUN, (f"Authorization: Bearer {token}", f"Authorization: Bearer {token}")),
     }
     for way, (line, fields) in ways.items():
@@ -151,72 +147,30 @@ def test_01_to_04_without_the_token_in_its_header_nothing_runs(engine: Engine) -
 
 
 @pytest.mark.parametrize(
-    ("hosts", "status"),
+    ("line", "fields", "status"),
     [
-        (["Host: evil.example"], 421),  # 5
-        (["Host: evil.example:{port}"], 421),
-        (["Host: 127.0.0.1"], 421),
-        (["Host: 127.0.0.1:{port}@evil.example"], 421),
-        ([], 400),  # 6
-        (["Host: 127.0.0.1:{port}", "Host: evil.example"], 400),  # 7
-        (["Host: evil.example", "Host: 127.0.0.1:{port}"], 400),
-        (["Host: 127.0.0.1:{port}", "Host: 127.0.0.1:{port}"], 400),
-        (["Host : 127.0.0.1:{port}"], 400),
-        (["Host: 127.0.0.1:{port}", " folded"], 400),
+        (RUN, ["Host: evil.example"], 421),
+        (RUN, ["Host: {host}", "Host: evil.example"], 400),
+        (RUN.replace("/api", "http://{host}/api"), ["Host: {host}"], 400),
+        (RUN, ["Host: {host}", "Origin: http://evil.example"], 403),
+        (RUN, ["Host: {host}", "Origin: null"], 403),
+        (RUN, ["Host: {host}", "Sec-Fetch-Site: cross-site"], 403),
     ],
 )
-def test_05_to_07_another_host_is_not_ours(engine: Engine, hosts: list[str], status: int) -> None:
-    fields = [field.format(port=engine.address[1]) for field in hosts]
-    reply = engine.send(RUN, JSON, *fields, token=engine.token, body=b"{}", host="")
+def test_another_site_is_refused_even_with_the_token(engine: Engine, line: str, fields: list[str], status: int) -> None:
+    host = "{}:{}".format(*engine.address)
+    fields = [field.format(host=host) for field in fields]
+    reply = engine.send(line.replace("{host}", host), JSON, *fields, token=engine.token, body=b"{}", host="")
     assert reply.status == status
 
 
-@pytest.mark.parametrize("scheme", ["http://evil.example", "http://127.0.0.1:{port}", "https://127.0.0.1:{port}", ""])
-def test_08_a_target_is_a_path(engine: Engine, scheme: str) -> None:
-    target = scheme.format(port=engine.address[1]) + f"{API}/tasks/canary/run"
-    reply = engine.send(f"POST {target if scheme else '/' + target}", JSON, token=engine.token, body=b"{}")
-    assert reply.status == 400
-
-
-@pytest.mark.parametrize(
-    "field",
-    [
-        "Origin: http://evil.example",  # 9
-        "Origin: http://127.0.0.1:1",
-        "Origin: http://localhost",
-        "Origin: null",  # 10
-        "Origin:",
-        "Sec-Fetch-Site: cross-site",  # 11
-        "Sec-Fetch-Site: same-site",
-        "Sec-Fetch-Site: same-origin, cross-site",
-    ],
-)
-def test_09_to_11_another_site_is_refused_even_with_the_token(engine: Engine, field: str) -> None:
-    for line, body in ((RUN, b"{}"), (f"GET {API}/tasks", b"")):
-        reply = engine.send(line, *([JSON] if body else []), field, token=engine.token, body=body)
-        assert (reply.status, reply.code) == (403, "forbidden")
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        ["Content-Type: text/plain"],
-        ["Content-Type: application/x-www-form-urlencoded"],
-        ["Content-Type: multipart/form-data; boundary=x"],
-        ["Content-Type: text/plain; a=application/json"],
-        ["Content-Type: application/json, text/plain"],
-        ["Content-Type: application/json; charset=utf-16"],
-        [JSON, "Content-Encoding: gzip"],
-        [JSON, JSON],
-        [],
-    ],
-)
-def test_12_only_json_is_taken(engine: Engine, fields: list[str]) -> None:
+@pytest.mark.parametrize("fields", [["Content-Type: text/plain"], [JSON, "Content-Encoding: gzip"], []])
+def test_only_json_is_taken(engine: Engine, fields: list[str]) -> None:
     assert engine.send(RUN, *fields, token=engine.token, body=b"{}").status == 415
 
 
 @pytest.mark.parametrize("known", [False, True])
-def test_13_a_preflight_learns_nothing(engine: Engine, known: bool) -> None:
+def test_a_preflight_learns_nothing(engine: Engine, known: bool) -> None:
     fields = ("Access-Control-Request-Method: POST", "Access-Control-Request-Headers: authorization,content-type")
     for origin, status in (
         ("http://evil.example", 403),
@@ -229,24 +183,16 @@ def test_13_a_preflight_learns_nothing(engine: Engine, known: bool) -> None:
         assert b"access-control" not in reply.raw.lower()
 
 
-# ------------------------------------------------------------------------------------------ 14 to 21: hidden requests
-
-
-def test_14_and_15_a_second_request_in_the_first_one_is_not_seen(engine: Engine) -> None:
+def test_a_second_request_in_the_first_one_is_not_seen(engine: Engine) -> None:
     hidden = request(engine.address, RUN, JSON, token=engine.token, body=b"{}")
     chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(hidden), hidden)
     tasks = f"POST {API}/tasks"
     cases = [
         (request(engine.address, tasks, JSON, "Transfer-Encoding: chunked", token=engine.token) + chunks, 501),
         (request(engine.address, tasks, JSON, "Transfer-Encoding: chunked", "Content-Length: 5") + chunks, 501),
-        (request(engine.address, tasks, JSON, "Transfer-Encoding:\tchunked", token=engine.token) + chunks, 501),
-        (request(engine.address, tasks, JSON, "Transfer-Encoding: identity", token=engine.token) + hidden, 501),
         (request(engine.address, tasks, JSON, "Transfer-Encoding : chunked", token=engine.token) + chunks, 400),
-        (request(engine.address, f"GET {API}/tasks", "Transfer-Encoding: chunked", token=engine.token) + chunks, 501),
-        (request(engine.address, tasks, JSON, "TE: chunked", body=hidden), 401),
         (request(engine.address, tasks, JSON, body=hidden), 401),
         (request(engine.address, f"GET {API}/tasks", token=engine.token) + hidden, 200),
-        (request(engine.address, f"GET {API}/tasks", "Content-Length: 0", token=engine.token) + hidden, 200),
         (request(engine.address, f"GET {API}/tasks", f"Content-Length: {len(hidden)}") + hidden, 400),
         (request(engine.address, "GET /healthz", "Connection: keep-alive", token=engine.token) + hidden, 200),
         (request(engine.address, tasks, JSON, token=engine.token, body=b"{}")[:-2] + hidden, 400),
@@ -257,22 +203,6 @@ def test_14_and_15_a_second_request_in_the_first_one_is_not_seen(engine: Engine)
         assert reply.headers["connection"] == "close"
 
 
-@pytest.mark.parametrize(
-    "length", ["-1", "+5", "1_0", " 5, 5", "9" * 20, "0x2", "2.0", "2 2", "", "\u0662", "2\x0b", "5;a=b"]
-)
-def test_16_a_length_is_plain_digits(engine: Engine, length: str) -> None:
-    reply = engine.send(RUN, JSON, f"Content-Length: {length}", token=engine.token)
-    assert reply.status == 400 and reply.seconds < 1
-
-
-@pytest.mark.parametrize("lengths", [("2", "3"), ("2", "2"), ("0", "2")])
-def test_17_there_is_one_length(engine: Engine, lengths: tuple[str, str]) -> None:
-    fields = [f"Content-Length: {length}" for length in lengths]
-    assert (
-        exchange(engine.address, request(engine.address, RUN, JSON, *fields, token=engine.token) + b"{}").status == 400
-    )
-
-
 def resident_kb(pid: int) -> int:
     found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
     assert found
@@ -280,28 +210,28 @@ def resident_kb(pid: int) -> int:
 
 
 @linux
-def test_18_a_huge_body_is_refused_before_it_comes(engine: Engine) -> None:
+def test_a_body_is_refused_by_its_length_before_it_comes(engine: Engine) -> None:
     engine.send("GET /healthz")
     before = resident_kb(engine.pid)
-    for announced in (10**12, 999_999_999, 256 * 1024 + 1):
-        for token, status in ((engine.token, 413), (None, 413)):
-            reply = engine.send(RUN, JSON, f"Content-Length: {announced}", token=token)
-            assert reply.status == status and reply.seconds < 2
+    cases = {"-1": 400, "+5": 400, "9" * 20: 400, "1000000000000": 413, str(256 * 1024 + 1): 413}
+    for length, status in cases.items():
+        reply = engine.send(RUN, JSON, f"Content-Length: {length}", token=engine.token)
+        assert reply.status == status and reply.seconds < 2
+    reply = engine.send(RUN, JSON, "Content-Length: 2", "Content-Length: 3", token=engine.token)
+    assert reply.status == 400
     assert resident_kb(engine.pid) - before < 1024
 
 
-def test_19_to_21_what_is_no_request_gets_no_service(engine: Engine) -> None:
+def test_what_is_no_request_gets_no_service(engine: Engine) -> None:
     line = f"GET {API}/tasks"
     for data, status in (
-        (f"{line}\r\n".encode(), 0),
         (f"{line}\r\nAuthorization: Bearer {engine.token}\r\n\r\n".encode(), 0),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 505),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + os.urandom(500), 0),
         (b"\x80" + os.urandom(2048) + b"\n", 0),
         (b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n", 414),
         (f"{line} HTTP/1.1\r\n".encode() + b"A: b\r\n" * 200 + b"\r\n", 431),
-        (f"{line} HTTP/1.1\r\n".encode() + b"A: bbbbbbbbbbb\r\n" * 400_000, 431),
-        (request(engine.address, line, token=engine.token).replace(b"HTTP/1.1", b"HTTP/1.9999"), 505),
+        (f"{line} HTTP/1.1\r\n".encode() + b"A: b\r\n" * 400_000, 431),
         (request(engine.address, line, token=engine.token).replace(b"\r\n", b"\n"), 400),
     ):
         reply = exchange(engine.address, data)
@@ -312,49 +242,16 @@ def test_19_to_21_what_is_no_request_gets_no_service(engine: Engine) -> None:
             sock.sendall(data[:4000])
 
 
-# --------------------------------------------------------------------------------------------- 22 and 23: slow clients
-
-# The same engine with a deadline that a test can wait for.
-HASTY = """if True:
-    import functools, sys
-    import minisched.api.connection as connection
-    connection.Limits = functools.partial(connection.Limits, request_s=1.0, linger_s=0.2)
-    from minisched.cli.main import main
-    sys.exit(main(sys.argv[4:]))"""
+# --------------------------------------------------------------------------------------------------- clients that stay
 
 
-@linux
-def test_22_and_23_slow_clients_are_cut_and_keep_nobody_out(tmp_path: Path) -> None:
-    assert (Limits().request_s, Limits().connections, Limits().listeners) == (15.0, 32, 16)
-    with started(tmp_path, sys.executable, "-c", HASTY) as engine, contextlib.ExitStack() as stack:
-        whole = request(engine.address, RUN, JSON, token=engine.token, body=b"{}")
-        began = time.monotonic()
-        socks = [stack.enter_context(socket.socket()) for _ in range(300)]
-        for sock in socks:
-            sock.setblocking(False)
-            sock.connect_ex(engine.address)
-        beginnings = [whole[:-1], whole[:40], b"ABCDE", b"GET / HTTP/1.1\r\n"]
-        answers: list[int] = []
-        while time.monotonic() - began < 1.5:
-            for number, sock in enumerate(socks):
-                with contextlib.suppress(OSError):
-                    sock.send(b"x" if answers else beginnings[number % 4])
-            with contextlib.suppress(OSError):
-                answers.append(engine.send("GET /healthz").status)
-            assert len(os.listdir(f"/proc/{engine.pid}/task")) <= 60
-            time.sleep(0.05)
-        assert answers.count(200) > len(answers) / 2
-        for sock in socks:
-            sock.settimeout(5)
-            with contextlib.suppress(OSError):  # one that never came in
-                assert receive(sock).status in (0, 400, 408)
-        assert time.monotonic() - began < 5
-        eventually(lambda: len(os.listdir(f"/proc/{engine.pid}/task")) <= 3, "the threads are gone")
-        assert not engine.traces()
-        # Clients that stay keep the engine from nothing either.
-        for data in (b"", b"GET / HTTP/1.1\r\n", request(engine.address, f"GET {API}/events", token=engine.token)):
-            stack.enter_context(connect(engine.address)).sendall(data)
-        eventually(lambda: len(os.listdir(f"/proc/{engine.pid}/task")) >= 5)
+def test_clients_that_stay_do_not_keep_the_engine_from_stopping(tmp_path: Path) -> None:
+    with started(tmp_path) as engine, contextlib.ExitStack() as stack:
+        events = request(engine.address, f"GET {API}/events", token=engine.token)
+        socks = [stack.enter_context(connect(engine.address)) for _ in range(3)]
+        for sock, data in zip(socks, (b"", b"GET / HTTP/1.1\r\n", events)):
+            sock.sendall(data)
+        assert socks[2].recv(12)
         began = time.monotonic()
         assert engine.home.stop() == 0
         assert time.monotonic() - began < 1.5
@@ -387,58 +284,39 @@ def test_without_descriptors_the_engine_waits_and_answers_by_itself_afterwards(e
         assert receive(sock).status in (200, 503)
 
 
-# ---------------------------------------------------------------------------------------- 24 to 29: paths, JSON, texts
-
-
-PATHS = [
-    "/../../etc/passwd",
-    "/..%2f..%2fetc/passwd",
-    "/%2e%2e/%2e%2e/etc/passwd",
-    "/%252e%252e/etc/passwd",
-    "/..\\..\\etc\\passwd",
-    "/.%00./app.js",
-    "/app.js%00.svg",
-    "//etc/passwd",
-    "/static/../../token.py",
-    "/%c0%ae%c0%ae/etc/passwd",
-    "/app.js/..",
-    "/var/token",
-    "/tasks/config.json",
-    "/api/scheduler/../../var/token",
-    "/api/scheduler/tasks/..%2f..%2fx",
-    "/api/scheduler/tasks/%2e%2e/log",
-    "/api/scheduler/tasks/..",
-    "/api/scheduler/tasks/../../x/run",
-    "/api/scheduler/tasks/canary%2frun",
-    "/api/scheduler/tasks/canary%00/log",
-    "/api/scheduler/tasks/canary%0a/log",
-    "/api/scheduler/executions/1e3",
-    "/api/scheduler/executions/-1/log",
-    "/api/scheduler/executions/%D9%A1",
-]
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_24_no_path_leads_out(engine: Engine, path: str) -> None:
-    for line in (f"GET {path}", f"HEAD {path}"):
-        reply = engine.ask(line)
-        assert reply.status in (400, 404)
-        assert b"root:" not in reply.raw and engine.token.encode() not in reply.raw
+# ---------------------------------------------------------------------------------------- paths, JSON, texts
 
 
 @pytest.mark.parametrize(
-    "name", ["../../x", "..", "/etc/x", "a/b", "a\\b", "", "a" * 65, "a b", "a\n", "CANARY", "é", "$(id)"]
+    "path",
+    [
+        "/../../etc/passwd",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/.%00./core/app.js",
+        "//etc/passwd",
+        "/static/../../token.py",
+        "/var/token",
+        "/api/scheduler/tasks/..%2f..%2fx",
+        "/api/scheduler/tasks/canary%00/log",
+    ],
 )
-def test_24_no_task_id_leads_out(engine: Engine, name: str) -> None:
+def test_no_path_leads_out(engine: Engine, path: str) -> None:
+    reply = engine.ask(f"GET {path}")
+    assert reply.status in (400, 404)
+    assert b"root:" not in reply.raw and engine.token.encode() not in reply.raw
+
+
+@pytest.mark.parametrize("name", ["../../x", "/etc/x", "a\\b", "", "a" * 65, "CANARY", "é", "$(id)"])
+def test_no_task_id_leads_out(engine: Engine, name: str) -> None:
     before = listing(engine)
     reply = engine.ask(f"POST {API}/tasks", {"task_id": name, "task_exec": f"touch {engine.canary}"})
     assert reply.status == (409 if name == "CANARY" else 422)
     assert listing(engine) == before
 
 
-@pytest.mark.parametrize("log", ["../../x.log", "/etc/x.log", "logs/../../x"])
-def test_24_no_log_leads_out_of_the_api(engine: Engine, log: str) -> None:
-    for query in (f"path={log}", f"file={log}", f"log={log}", f"offset={log}"):
+@pytest.mark.parametrize("log", ["../../x.log", "/etc/x.log"])
+def test_no_log_leads_out_of_the_api(engine: Engine, log: str) -> None:
+    for query in (f"path={log}", f"file={log}", f"offset={log}"):
         assert engine.ask(f"GET {API}/tasks/canary/log?{query}").status == 400
 
 
@@ -452,48 +330,27 @@ def listing(engine: Engine) -> set[str]:
 
 BODIES = {
     "a key twice": b'{"env": {"A": "1", "A": "2"}}',
-    "NaN": b'{"env": {"A": NaN}}',
     "infinity": b'{"env": {"A": 1e999}}',
     "5000 digits": b'{"env": {"A": %b}}' % (b"9" * 5000),
-    "2 to the 53rd": b'{"env": {"A": 9007199254740993}}',
     "50,000 deep": b'{"env": ' + b"[" * 50_000 + b"]" * 50_000 + b"}",
     "UTF-16": '{"env": {}}'.encode("utf-16"),
-    "UTF-16 without a mark": '{"env": {}}'.encode("utf-16-le"),
-    "a byte order mark": b'\xef\xbb\xbf{"env": {}}',
-    "no UTF-8": b'{"env": {"A": "\xff"}}',
     "a surrogate": b'{"env": {"A": "\\ud800"}}',
-    "NUL": b'{"env": {"A": "a\\u0000b"}}',
-    "a bare NUL": b'{"env": {}}\0',
     "no object": b"[]",
-    "a text": b'"env"',
-    "null": b"null",
-    "half of it": b'{"env": {',
-    "two": b"{}{}",
-    "an unknown field": b'{"environment": {}}',
-    "no name": b'{"env": {"": "1"}}',
-    "another type": b'{"env": {"A": {"from_file": "/etc/shadow"}}}',
-    "a list": b'{"env": ["A=1"]}',
-    "a long text": b'{"env": {"A": "%b"}}' % (b"x" * 65_537),
 }
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_25_a_body_is_strict_json(engine: Engine, body: bytes) -> None:
-    reply = engine.send(RUN, JSON, token=engine.token, body=body)
-    assert (reply.status, reply.code) == (400, "bad_request")
-    assert reply.seconds < 2
-
-
-@pytest.mark.parametrize("body", [body for name, body in BODIES.items() if name not in ("an unknown field", "a list")])
-def test_25_so_is_a_task(engine: Engine, body: bytes) -> None:
+def test_a_body_is_strict_json(engine: Engine, body: bytes) -> None:
     before = engine.home.config.read_text()
-    for line in (f"POST {API}/tasks", f"PUT {API}/tasks/canary", f"PATCH {API}/tasks/canary"):
-        assert engine.send(line, JSON, token=engine.token, body=body).status in (400, 422)
+    for line in (RUN, f"POST {API}/tasks", f"PATCH {API}/tasks/canary"):
+        reply = engine.send(line, JSON, token=engine.token, body=body)
+        assert (reply.status, reply.code) == (400, "bad_request")
+        assert reply.seconds < 2
     assert engine.home.config.read_text() == before
 
 
 @pytest.mark.parametrize("name", ["two\r\nBcc: everyone@example.org", "two\nlines", "a\rb"])
-def test_26_a_name_is_one_line(engine: Engine, name: str) -> None:
+def test_a_name_is_one_line(engine: Engine, name: str) -> None:
     before = engine.home.config.read_text()
     for body in ({"task_name": name}, {"task_notify": [{"name": name, "triggers": ["success"], "channels": []}]}):
         assert engine.ask(f"PATCH {API}/tasks/hostile", body).status in (400, 422)
@@ -506,7 +363,7 @@ def run_of(engine: Engine, task_id: str) -> int:
     return int(reply.json["run_id"])
 
 
-def test_27_what_a_task_prints_is_shown_and_does_nothing(engine: Engine) -> None:
+def test_what_a_task_prints_is_shown_and_does_nothing(engine: Engine) -> None:
     run_id = run_of(engine, "hostile")
     eventually(lambda: engine.home.ended("hostile"))
     shown = [
@@ -526,7 +383,7 @@ def test_27_what_a_task_prints_is_shown_and_does_nothing(engine: Engine) -> None
 
 
 @linux
-def test_29_no_secret_is_told(engine: Engine) -> None:
+def test_no_secret_is_told(engine: Engine) -> None:
     keeper, other = run_of(engine, "keeper"), run_of(engine, "other")
 
     def running() -> dict[str, int]:
@@ -540,7 +397,7 @@ def test_29_no_secret_is_told(engine: Engine) -> None:
         assert SECRETS[name].encode() in environs["keeper"]
     lines = {
         f"GET {API}{route.path.format(task_id=task_id, run_id=keeper, delivery_id=1)}"
-        for route in routes.ROUTES
+        for route in ROUTES
         for task_id in ("keeper", "other", "canary")
         if route.method == "GET" and route.path not in ("/events", "/preview")
     }
@@ -573,7 +430,7 @@ def test_29_no_secret_is_told(engine: Engine) -> None:
     eventually(lambda: not any(alive(pid) for pid in pids.values()))
 
 
-# --------------------------------------------------------------------------------------------------- 30 to 33: files
+# ---------------------------------------------------------------------------------------- files
 
 
 def refused(home: Home, port: int) -> tuple[int, str]:
@@ -608,7 +465,7 @@ def free_port() -> int:
         ({"token": ""}, 'unknown field "token"'),
     ],
 )
-def test_30_an_open_door_is_no_setting(home: Home, http: dict[str, Any], missing: str) -> None:
+def test_an_open_door_is_no_setting(home: Home, http: dict[str, Any], missing: str) -> None:
     port = free_port()
     home.write(http={**http, "port": port})
     code, words = refused(home, port)
@@ -626,7 +483,7 @@ def test_30_an_open_door_is_no_setting(home: Home, http: dict[str, Any], missing
         (None, 0o600, "symbolic link"),
     ],
 )
-def test_30_a_token_that_others_know_is_none(
+def test_a_token_that_others_know_is_none(
     home: Home, tmp_path: Path, data: Optional[str], mode: int, words: str
 ) -> None:
     port = free_port()
@@ -645,7 +502,7 @@ def test_30_a_token_that_others_know_is_none(
 
 @linux
 @root
-def test_31_another_user_reads_nothing(engine: Engine) -> None:
+def test_another_user_reads_nothing(engine: Engine) -> None:
     folder = engine.home.path
     open_to_others(folder)
     as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
@@ -658,7 +515,7 @@ def test_31_another_user_reads_nothing(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("place", [".", "tasks", "tasks/config.json"])
-def test_32_what_everyone_may_write_is_not_run(home: Home, place: str) -> None:
+def test_what_everyone_may_write_is_not_run(home: Home, place: str) -> None:
     port = free_port()
     home.write(http={"port": port})
     path = home.path / place
@@ -667,7 +524,7 @@ def test_32_what_everyone_may_write_is_not_run(home: Home, place: str) -> None:
     assert code == 78 and "chmod o-w" in words
 
 
-def test_33_a_log_that_is_a_link_leads_nowhere(engine: Engine) -> None:
+def test_a_log_that_is_a_link_leads_nowhere(engine: Engine) -> None:
     victim = engine.home.path.parent / "victim"
     victim.write_text("untouched")
     log = engine.home.path / "logs" / "linked.log"
@@ -684,29 +541,33 @@ def test_33_a_log_that_is_a_link_leads_nowhere(engine: Engine) -> None:
     assert engine.ask(f"DELETE {API}/tasks/linked").status == 200
 
 
-# ------------------------------------------------------------------------------------------------ 34 and 35: the token
+# ---------------------------------------------------------------------------------------- the token
 
 
-def test_34_without_the_token_every_path_is_the_same(engine: Engine) -> None:
-    paths = {routes.BASE + route.path.format(task_id="canary", run_id=1, delivery_id=1) for route in routes.ROUTES}
-    paths |= {"/api", "/api/", "/api/v1", f"{API}/nothing", f"{API}/tasks/nobody/run", f"{API}/executions/999999"}
-    for path in sorted(paths - {f"{API}/healthz"}):
+def test_without_the_token_every_path_is_the_same(engine: Engine) -> None:
+    for path in (
+        f"{API}/tasks",
+        f"{API}/events",
+        f"{API}/openapi.json",
+        "/api",
+        f"{API}/nothing",
+        f"{API}/tasks/no/run",
+    ):
         for method in ("GET", "HEAD", "OPTIONS", "DELETE", "TRACE", "BREW"):
             reply = engine.send(f"{method} {path}")
             assert reply.status == 401, (method, path)
             assert reply.body == b"" if method == "HEAD" else reply.code == "unauthorized"
-        for method in ("POST", "PUT", "PATCH"):
-            assert engine.send(f"{method} {path}", JSON, body=b"{}").status == 401, (method, path)
+        assert engine.send(f"POST {path}", JSON, body=b"{}").status == 401, path
 
 
-def test_34_health_says_one_word_to_whoever_asks(engine: Engine) -> None:
+def test_health_says_one_word_to_whoever_asks(engine: Engine) -> None:
     for path in ("/healthz", f"{API}/healthz"):
         reply = engine.send(f"GET {path}")
         assert (reply.status, set(reply.json)) in ((200, {"status"}), (503, {"status"}))
         assert "reasons" in engine.ask(f"GET {path}").json
 
 
-def test_35_guesses_slow_nobody_down_and_are_one_line(engine: Engine) -> None:
+def test_guesses_slow_nobody_down_and_are_one_line(engine: Engine) -> None:
     def seconds() -> float:
         took = sorted(engine.ask(f"GET {API}/status").seconds for _ in range(20))
         return took[10]

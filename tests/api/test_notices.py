@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from minisched.model import Batch, Channel, Delivery, DeliveryState, OutboxCounts, Reply, ResendDelivery, Status, Text
-from minisched.model.notification import Notices, NotificationEvent, SendResult, SendStatus
-from minisched.notify.notify_test import ChannelResult
+from minisched.model import Batch, Delivery, DeliveryState, OutboxCounts, Reply, ResendDelivery, Status
+from minisched.model.notification import Notices, NotificationEvent
 from minisched.store import History
 from support.api import Api
 from support.config import task
@@ -112,38 +112,45 @@ def test_a_message_that_cannot_be_sent_once_more(api: Api, refused: str, status:
     assert (found.status, found.code, found.message) == (status, refused, "so it is")
 
 
-def test_a_test_message_is_sent_by_the_rules_in_force(api: Api) -> None:
-    channel = Channel("webhook", {"url": SECRET})
-    unavailable = SendResult(SendStatus.RETRY, Text("notify.http_status", status=503), "busy")
-    api.trials = [
-        ChannelResult("chat", 0, channel, SendResult(SendStatus.SENT, answer="ok"), 0.12345),
-        ChannelResult("chat", 1, channel, unavailable, 1.0),
+def test_a_test_message_is_sent_by_the_rules_in_force(api: Api, tmp_path: Path) -> None:
+    nobody = {"type": "webhook", "url": f"http://127.0.0.1:9/{SECRET}"}
+    rules = [
+        {"name": "both", "triggers": ["technical_failure"], "channels": [{"type": "file", "path": "sent"}, nobody]},
+        {"name": "off", "triggers": ["success"], "channels": [{"type": "file", "path": "sent"}], "enabled": False},
     ]
-    found = api("POST", "/tasks/a/notify-test", {"rule": "chat"})
+    assert api("PATCH", "/tasks/b", {"task_notify": rules}).status == 200
+    api.posted.clear()
+    found = api("POST", "/tasks/b/notify-test", {"rule": "both"})
     assert found.status == 200
     first, second = found.json["results"]
+    assert first.pop("duration") >= 0
     assert first == {
-        "rule": "chat",
+        "rule": "both",
         "channel": 0,
-        "channel_type": "webhook",
+        "channel_type": "file",
         "state": "sent",
         "error": "",
-        "answer": "ok",
-        "duration": 0.123,
+        "answer": "",
     }
-    assert (second["state"], second["error"], second["answer"]) == ("retry", "HTTP 503", "busy")
-    assert SECRET not in found.body.decode()
-    assert api("POST", "/tasks/a/notify-test").status == 200
-    assert api("POST", "/tasks/a/notify-test", {"rule": None}).status == 200
-    config = api.board.engine.config
-    assert api.tried == [(config, "a", rule, "API, 127.0.0.1:9") for rule in ("chat", None, None)]
+    assert (second["state"], second["channel"], second["answer"]) == ("retry", 1, "")
+    assert "refused" in second["error"] and SECRET not in found.body.decode()
+    [line] = (api.path / "sent").read_text().splitlines()
+    assert json.loads(line)["task_id"] == "b"
+    assert api("POST", "/tasks/b/notify-test").json["results"][0]["rule"] == "both"
+    assert api("POST", "/tasks/b/notify-test", {"rule": None}).status == 200
+    assert api("POST", "/tasks/b/notify-test", {"rule": "off"}).json["results"][0]["state"] == "sent"
+    assert len((api.path / "sent").read_text().splitlines()) == 4
     assert api.posted == []  # the engine has no part in it
 
 
 def test_a_test_that_cannot_be_made(api: Api) -> None:
     assert api("POST", "/tasks/never_was/notify-test").code == "not_found"
     found = api("POST", "/tasks/a/notify-test", {"rule": "unknown"})
-    assert (found.status, found.code, found.message) == (404, "not_found", "there is no such rule")
+    assert (found.status, found.code, found.message) == (
+        404,
+        "not_found",
+        'task a has no rule "unknown"; it has "chat"',
+    )
     found = api("POST", "/tasks/a/notify-test", {"rule": 5})
     assert (found.code, found.json["error"]["pointer"]) == ("bad_request", "/rule")
     assert api("POST", "/tasks/a/notify-test", {"rules": "chat"}).code == "bad_request"

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from minisched.api.errors import ERRORS
-from minisched.api.openapi import document
-from minisched.api.routes import BASE, IDS, ROUTES
-from minisched.api.schemas import SCHEMAS
+from minisched.api.context import STATUSES
+from minisched.api.openapi import SCHEMAS, document
+from minisched.api.routing import BASE, IDS, ROUTES
 from support.api import Api
 from support.config import task
 
@@ -64,7 +63,7 @@ def test_an_operation_tells_its_row(route: Any) -> None:
     assert {("query", parameter.name) for parameter in route.query} <= named
     assert {("path", name) for name in re.findall(r"\{(\w+)\}", route.path)} <= named
     assert {str(answer.status) for answer in route.answers} <= set(operation["responses"])
-    assert {str(ERRORS[code].status) for code in route.errors} <= set(operation["responses"])
+    assert {str(STATUSES[code]) for code in route.errors} <= set(operation["responses"])
     assert ("requestBody" in operation) == (route.body is not None)
     assert ({"token": []} in operation["security"]) == (route.access != "open")
     assert ("401" in operation["responses"]) == (route.access != "open")

@@ -91,14 +91,13 @@ def test_what_the_engine_refuses_is_told_in_its_words(api: Api, refused: str, st
     assert (found.status, found.code, found.message) == (status, code, "for a reason")
 
 
-def test_an_engine_that_does_not_answer_is_not_waited_for(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minisched.api.call.ANSWER_S", 0.05)
-    api.mute = True
+def test_an_engine_that_does_not_answer_is_not_waited_for(api: Api) -> None:
+    api.mute, api.app.reply_s = True, 0.05
     found = api("POST", "/tasks/a/run")
     assert (found.status, found.code) == (503, "busy")
     [message] = api.posted
     assert isinstance(message, RunTask)
-    assert message.asked.until < api.ports.monotonic() + 0.05  # carried out late, it would be a surprise
+    assert message.asked.until < api.app.monotonic() + 0.05  # carried out late, it would be a surprise
 
 
 def test_a_run_is_stopped(api: Api) -> None:

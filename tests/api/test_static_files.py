@@ -15,7 +15,8 @@ import pytest
 
 from minisched import catalogue
 from minisched.api import static_files
-from minisched.api.message import Request, Response
+from minisched.api.context import Request, RequestContext, Response
+from minisched.api.routing import Match
 from support.programs import ROOT, environment
 
 STATIC = ROOT / "minisched" / "api" / "static"
@@ -25,7 +26,10 @@ ALL_PACKED_MAX = 130_000  # bytes
 
 
 def get(path: str, **headers: str) -> tuple[Response, dict[str, str]]:
-    response = static_files.respond(Request("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()}))
+    found = static_files.find("GET", path)
+    assert isinstance(found, Match)
+    request = Request("GET", path, found.route, headers={name.replace("_", "-"): v for name, v in headers.items()})
+    response = found.route.handler(RequestContext(None, request, {}, {}))
     return response, dict(response.headers)
 
 
@@ -111,10 +115,7 @@ def test_the_page_is_read_from_a_zip_too(tmp_path: Path) -> None:
         for path in (ROOT / "minisched").rglob("*"):
             if path.suffix in (".py", *static_files.TYPES):
                 file.write(path, path.relative_to(ROOT))
-    code = (
-        "from minisched.api import static_files as s, message as m; "
-        "print(list(s.NAMES)); print(s.respond(m.Request('GET', '/core/app.js')).body)"
-    )
+    code = "from minisched.api import static_files as s; print(list(s.NAMES)); print(s.content('core/app.js'))"
     env = {**environment(), "PYTHONPATH": str(archive)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env, cwd=tmp_path, check=True)
     names, body = done.stdout.decode().splitlines()

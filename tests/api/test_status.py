@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from minisched.home import Home
 from minisched.model import Batch, FieldError, Status, Text
 from support.api import Api
 from support.config import task
@@ -85,7 +86,7 @@ def test_the_status_is_told_without_the_history_and_the_file_too(api: Api) -> No
 
 
 def test_what_the_system_does_not_tell_is_null(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    api.ports = api.ports._replace(home=str(api.path / "none"))
+    api.app.home = Home(str(api.path / "none"))
     api.now = 5.0
     found = api.get("/status").json
     assert (found["disk"], found["history"]["bytes"]) == ({"free_bytes": None, "total_bytes": None}, 0)
@@ -99,13 +100,13 @@ def test_health_is_open_and_tells_why_with_the_token_only(api: Api) -> None:
         assert api.get(path, authorized=False).json == {"status": "ok"}
     assert api.get("/healthz").json == {"status": "ok", "reasons": []}
     api.board.engine = api.board.engine._replace(
-        problems={"files": "logs/ is full", "config": "task_nice is 99"}, stopping=True, beat=api.ports.monotonic() - 20
+        problems={"files": "logs/ is full", "config": "task_nice is 99"}, stopping=True, beat=api.app.monotonic() - 20
     )
     found = api.get("/healthz", authorized=False)
     assert (found.status, found.json) == (503, {"status": "degraded"})
     reasons = api.get("/healthz").json["reasons"]
     assert reasons[:2] == ["files: logs/ is full", "config: task_nice is 99"]
-    assert re.fullmatch(r"the engine's loop has stood still for 2\d s", reasons[2])
+    assert re.fullmatch(r"the engine's loop has not turned for 2\d s", reasons[2])
     assert reasons[3:] == ["the engine is stopping"]
     api.board.engine = api.board.engine._replace(config_problems=(FieldError("", Text("config.json.bom")),))
     assert (

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from minisched.api.errors import ERRORS
-from minisched.api.routes import BASE, ROUTES, Match, match
+from minisched.api.context import STATUSES
+from minisched.api.openapi import routes
+from minisched.api.routing import BASE, Match, match
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 
 
 def test_every_call_and_every_error_is_described() -> None:
-    for route in ROUTES:
+    for route in routes():
         assert f"### `{route.method} {route.path}`" in TEXT
-    for code in ERRORS:
+    for code in STATUSES:
         assert f"`{code}`" in TEXT
 
 
@@ -32,7 +33,7 @@ def test_every_link_within_the_document_has_its_heading() -> None:
 
 @pytest.mark.parametrize("example", re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL))
 def test_an_example_is_json(example: str) -> None:
-    assert json.loads(example)["error"]["code"] in ERRORS
+    assert json.loads(example)["error"]["code"] in STATUSES
 
 
 def test_every_path_in_an_example_exists() -> None:

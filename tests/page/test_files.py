@@ -7,7 +7,7 @@ import re
 import pytest
 
 from minisched.api import static_files
-from minisched.api.errors import ERRORS
+from minisched.api.context import STATUSES
 from minisched.model import Reason, Status, Trigger
 from support.page_texts import CORE, MESSAGES, SCRIPTS, SENTENCE, SOURCES, table
 
@@ -52,9 +52,9 @@ OF_OTHER_CLIENTS = {
 }
 
 
-@pytest.mark.parametrize("code", sorted(set(ERRORS) - TOLD_OTHERWISE - OF_OTHER_CLIENTS))
+@pytest.mark.parametrize("code", sorted(set(STATUSES) - TOLD_OTHERWISE - OF_OTHER_CLIENTS))
 def test_every_error_of_the_api_that_a_page_can_meet_has_its_words(code: str) -> None:
-    status = ERRORS[code].status
+    status = STATUSES[code]
     assert {f"err_{status}_{code}", f"err_{code}", f"err_{status}"} & MESSAGES.keys()
 
 

@@ -4,6 +4,7 @@ stand-in for the engine that answers as it does."""
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 import time
@@ -11,20 +12,18 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import quote
 
 from minisched import model
-from minisched.api.card_cache import CardCache, TaskStatuses
-from minisched.api.listeners import Listeners
-from minisched.api.message import Request, Response
-from minisched.api.ports import Ports
-from minisched.api.respond import respond
-from minisched.api.routes import BASE, Match, match
-from minisched.api.schemas import SCHEMAS
+from minisched.api.context import INTERVALS, ApiError, AppContext, EventIntervals, Response
+from minisched.api.dispatch import respond
+from minisched.api.gate import Gate, admit, parse_head
+from minisched.api.openapi import SCHEMAS
+from minisched.api.routing import BASE, ROOT_TOO, Match, match
 from minisched.config import ConfigError, load_config
+from minisched.home import Home
 from minisched.model import (
     Batch,
-    Config,
     EngineSnapshot,
     LocalizedText,
     Message,
@@ -34,13 +33,10 @@ from minisched.model import (
     Snapshot,
     Status,
     StopRun,
-    Task,
     TaskExecution,
     TaskSnapshot,
 )
-from minisched.notify.notify_test import ChannelResult
-from minisched.store import History, Store, open_store
-from minisched.tasklog.pages import LogReader
+from minisched.store import Store, open_store
 from support.store import NOW, make
 from support.texts import in_both
 
@@ -48,6 +44,10 @@ try:
     import jsonschema_rs
 except ImportError:  # it comes with schemathesis, which needs Python 3.11
     jsonschema_rs = None
+
+
+HOST = "127.0.0.1:8787"
+TOKEN = "k7Jx0Zq2uYwS5bV8nM4rT1cL6hP9dFgA3eQiOoRtUvW"
 
 
 class Reply(NamedTuple):
@@ -82,8 +82,11 @@ def check(method: str, path: str, response: Response) -> None:
     a body is told in both languages."""
     if response.status >= 400 and response.content_type.startswith("application/json"):
         error = json.loads(response.body).get("error", {})
-        for one in [*error.get("problems", ()), *([error] if "pointer" in error else ())]:
-            assert in_both(LocalizedText(**one["words"])).en == one["message"]
+        for one in [*error.get("problems", ()), *([error] if error else ())]:
+            words = LocalizedText(**one["words"])
+            assert words.en == one["message"]
+            if words.zh != words.en:  # else it is a sentence of the engine or of the system
+                in_both(words)
     found = match(method, path)
     if not isinstance(found, Match) or response.stream is not None:
         return
@@ -95,7 +98,9 @@ def check(method: str, path: str, response: Response) -> None:
 class Api:
     """A home, its history, the engine's board, and what was posted to the engine."""
 
-    def __init__(self, path: Path, *tasks: dict[str, Any], **settings: Any) -> None:
+    def __init__(
+        self, path: Path, *tasks: dict[str, Any], intervals: EventIntervals = INTERVALS, **settings: Any
+    ) -> None:
         self.path = path
         for folder in ("tasks", "logs", "var"):
             (path / folder).mkdir(parents=True)
@@ -105,34 +110,29 @@ class Api:
         self.store: Store = open_store(self.database, now=NOW)[0]
         self.now = NOW
         self.posted: list[Message] = []
-        self.tried: list[tuple[Config, str, Optional[str], str]] = []  # by `notify-test`
-        self.trials: list[ChannelResult] = []
+        self.public_status = False
         self.mute = False  # the engine does not answer
         self.refusal: Optional[model.Reply] = None
         self.board = Snapshot(
             EngineSnapshot(load_config(str(self.config)), self.stamp(), started=NOW, beat=time.monotonic())
         )
         self.publish_all()
-        self.ports = Ports(
-            board=self.board,
-            post=self.post,
-            history=lambda: History(self.database),
-            logs=LogReader(),
-            home=str(path),
-            config_path=str(self.config),
-            config_stamp=self.stamp,
-            version="1.2.3",
+        self.log = logging.Logger("api")
+        self.app = AppContext(
+            Home(str(path)),
+            self.board,
+            self.post,
+            self.stamp,
+            threading.Lock(),
+            self.log,
             wall=lambda: self.now,
-            monotonic=time.monotonic,
-            write_lock=threading.Lock(),
+            version="1.2.3",
             epoch="e0",
-            cards=CardCache(),
-            statuses=TaskStatuses(),
-            listeners=Listeners(self.board),
-            try_rules=self.try_rules,
+            intervals=intervals,
         )
 
     def close(self) -> None:
+        self.app.close_history()
         self.store.close()
 
     def write(self, document: Any) -> None:
@@ -163,12 +163,6 @@ class Api:
         if answer is None and isinstance(message, ResendDelivery):
             self.store.outbox.resend(message.delivery_id, self.now)
         message.asked.reply.put(answer or model.Reply())
-
-    def try_rules(self, config: Config, task: Task, rule: Optional[str], by: str) -> list[ChannelResult]:
-        if rule == "unknown":
-            raise LookupError("there is no such rule")
-        self.tried.append((config, task.task_id, rule, by))
-        return self.trials
 
     def reload(self) -> model.Reply:
         stamp = self.stamp()
@@ -217,15 +211,24 @@ class Api:
         headers: Mapping[str, str] = {},
         authorized: bool = True,
     ) -> Reply:
-        parts = urlsplit(target)
-        query: dict[str, tuple[str, ...]] = {}
-        for name, value in parse_qsl(parts.query, keep_blank_values=True):
-            query[name] = (*query.get(name, ()), value)
-        path = parts.path if parts.path in ("/healthz", "/metrics") else BASE + parts.path
+        """Send a request through the gate and the dispatch, as the server does."""
+        path = target if target.partition("?")[0] in ROOT_TOO else BASE + target
+        target = quote(path, safe="/?&=%+:,~")
         data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-        request = Request(method, path, query, headers, data, authorized, "127.0.0.1:9")
-        response = respond(request, self.ports)
-        check(method, path, response)
+        fields = {"host": HOST, **headers}
+        if authorized:
+            fields["authorization"] = f"Bearer {TOKEN}"
+        if method in ("POST", "PUT", "PATCH"):
+            fields.update({"content-type": "application/json", "content-length": str(len(data))})
+        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
+        gate = Gate(frozenset({HOST}), TOKEN.encode(), match, self.public_status)
+        try:
+            admitted = admit(parse_head("\r\n".join([*lines, "", ""]).encode("latin-1")), gate)
+            response = respond(admitted.request(data, "127.0.0.1:9"), self.app)
+        except ApiError as error:
+            response = error.response()
+        self.app.close_history()
+        check(method, path.partition("?")[0], response)
         is_list = response.stream is not None and response.content_type.startswith("application/json")
         text = b"".join(response.stream or ()) if is_list else response.body
         return Reply(response.status, text, dict(response.headers), response)

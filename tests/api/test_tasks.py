@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from minisched.api.card_cache import ENTRY_BYTES, MAX_LIST_BYTES, CardCache
+from minisched.api.context import ENTRY_BYTES, MAX_LIST_BYTES, CardCache
 from minisched.model import Batch, Status, TaskAttempt, Trigger
 from support.api import Api
 from support.config import task
@@ -60,7 +60,7 @@ def test_a_task_that_never_ran(api: Api) -> None:
         "version": 1,
     }
     assert found.json["items"][1]["schedule_words"] == {"en": "after nightly", "zh": "在 nightly 之后"}
-    assert found.json["items"][2]["schedule_words"] == {"en": "by hand", "zh": "手动"}
+    assert found.json["items"][2]["schedule_words"] == {"en": "manually", "zh": "手动"}
 
 
 def test_a_card_tells_the_past_the_present_and_the_future(api: Api) -> None:
@@ -140,7 +140,7 @@ def test_an_unchanged_list_is_answered_by_304_until_a_task_changes(api: Api) -> 
 
 
 def test_without_the_token_no_detail_is_told_and_the_etag_is_another(api: Api) -> None:
-    api.ports = api.ports._replace(public_status=True)
+    api.public_status = True
     attempt = TaskAttempt(1, Status.TECHNICAL_FAILURE, NOW, reason="spawn", detail="PGPASSWORD is not set")
     api.record(
         make("nightly", Status.TECHNICAL_FAILURE, reason="spawn", detail="PGPASSWORD is not set", attempts=(attempt,))
@@ -161,7 +161,7 @@ def test_the_list_is_that_of_the_config_in_force(api: Api) -> None:
 
 def test_cards_that_find_no_room_are_rendered_again(api: Api) -> None:
     first = api.get("/tasks?page_size=3").body
-    api.ports = api.ports._replace(cards=CardCache(0))
+    api.app.cards = CardCache(0)
     assert api.get("/tasks?page_size=3").body == api.get("/tasks?page_size=3").body == first
 
 

@@ -1,4 +1,4 @@
-"""`GET /tasks`: a card for each task. What has not changed is neither asked of the history nor rendered again."""
+"""`GET /tasks`: a card for each task. Cards that have not changed are neither read from the history nor rendered."""
 
 from __future__ import annotations
 
@@ -6,48 +6,60 @@ from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Optional
 
-from minisched.api.call import compact, history, page_bytes
-from minisched.api.card_cache import MAX_LIST_BYTES
-from minisched.api.message import Response
-from minisched.model import UNFINISHED, Status, iso
+from minisched.api.context import MAX_LIST_BYTES, RequestContext, Response, in_both, page_json, to_json
+from minisched.api.routing import MAX_PAGE_SIZE, PAGE, PUBLIC, Answer, EnumParam, IntParam, Parameter, StrParam, route
+from minisched.catalogue import LANGUAGES
+from minisched.model import UNFINISHED, Status, Text, iso
 from minisched.timetable import describe, load_zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import tzinfo
 
-    from minisched.api.call import Call
-    from minisched.api.ports import Outcome, Past, Ports
+    from minisched.api.context import AppContext
     from minisched.model import Task, TaskExecution, TaskSnapshot
+    from minisched.store import Outcome, Past
 
 OUTCOMES = 30  # of the strip on a card
 RENDERED_AT_ONCE = 200  # tasks whose history, cards and bytes are in memory at the same time
 
-_WORDS = {"en": ("after {}", "by hand", ", "), "zh": ("在 {} 之后", "手动", "、")}
 
-
-def list_tasks(call: Call) -> Response:
-    ports, full = call.ports, call.request.authorized
-    etag = f'"{ports.epoch}-{ports.board.version}{"" if full else "-public"}"'  # before the tasks are looked at
+@route(
+    "GET",
+    "/tasks",
+    "List all tasks with their state, their next and last run, and their last outcomes.",
+    Answer(200, "CardPage", "The tasks, in the order of the config."),
+    Answer(304, "", "The list that `If-None-Match` names is still right."),
+    access=PUBLIC,
+    query=(
+        Parameter("tag", StrParam(max_characters=64), "Only tasks with this tag."),
+        Parameter("status", EnumParam(Status), "Only tasks in one of these states.", ()),
+        Parameter("q", StrParam(max_characters=200), "Only tasks with this text in id, name, description or a tag."),
+        PAGE,
+        Parameter("page_size", IntParam(1, MAX_PAGE_SIZE), "Tasks per page; without it all of them."),
+    ),
+    errors=("unavailable",),
+)
+def list_tasks(context: RequestContext) -> Response:
+    app, full = context.app, context.full
+    etag = f'"{app.epoch}-{app.snapshot.version}{"" if full else "-public"}"'  # before the tasks are read
     headers = (("ETag", etag),)
-    if etag in _etags(call.request.headers.get("if-none-match", "")):
+    if context.request.has_copy(etag):
         return Response(304, headers=headers)
-    tag, text, statuses = call.query["tag"], call.query["q"], call.query["status"]
-    page, size = call.query["page"], call.query["page_size"]
+    tag, text, statuses = context.query["tag"], context.query["q"], context.query["status"]
+    page, size = context.query["page"], context.query["page_size"]
     whole = tag is None and text is None and not statuses and page == 1 and size is None
-    body = ports.cards.find_list(full, etag) if whole else None
+    body = app.cards.find_list(full, etag) if whole else None
     if body is not None:
         return Response(200, body, headers=headers)
-    views = [view for view in ports.board.tasks.values() if _is_wanted(view.task, tag, text)]
+    views = [view for view in app.snapshot.tasks.values() if _is_wanted(view.task, tag, text)]
     if statuses:
-        with history(ports) as reader:
-            known = ports.statuses.by_task(ports.board, reader.last_statuses)
+        known = app.statuses.by_task(app.snapshot, app.history())
         views = [view for view in views if known.get(view.task.task_id) in statuses]
     shown = views[(page - 1) * size : page * size] if size else (views if page == 1 else [])
-    size = size or len(views)
-    pieces = _pieces(ports, shown, full, page, size, len(views))
+    pieces = _pieces(app, shown, full, page, size or len(views), len(views))
     if whole:
-        pieces = _kept(ports, full, etag, pieces)
+        pieces = _kept(app, full, etag, pieces)
     if len(shown) <= RENDERED_AT_ONCE:
         return Response(200, b"".join(pieces), headers=headers)
     first = next(pieces)  # before the head is sent: a history that cannot be read is an error, not half a list
@@ -55,17 +67,17 @@ def list_tasks(call: Call) -> Response:
 
 
 def _pieces(
-    ports: Ports, views: Sequence[TaskSnapshot], full: bool, page: int, size: int, total: int
+    app: AppContext, views: Sequence[TaskSnapshot], full: bool, page: int, size: int, total: int
 ) -> Iterator[bytes]:
     """A page of cards. It is never whole in memory: ten thousand tasks with 30 outcomes each are 50 MB."""
-    before, _, after = page_bytes([b"|"], page, size, total).partition(b"|")
+    before, _, after = page_json([b"|"], page, size, total).partition(b"|")
     for start in range(0, len(views), RENDERED_AT_ONCE):
-        cards = cards_of(ports, views[start : start + RENDERED_AT_ONCE], full)
+        cards = cards_of(app, views[start : start + RENDERED_AT_ONCE], full)
         yield (b"," if start else before) + b",".join(cards)
     yield after if views else before + after
 
 
-def _kept(ports: Ports, full: bool, etag: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _kept(app: AppContext, full: bool, etag: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
     """These pieces; if the list is small enough, it is kept for whoever asks for it next."""
     kept, size = [], 0
     for piece in pieces:
@@ -76,12 +88,7 @@ def _kept(ports: Ports, full: bool, etag: str, pieces: Iterator[bytes]) -> Itera
             kept.clear()
         yield piece
     if size <= MAX_LIST_BYTES:
-        ports.cards.keep_list(full, etag, b"".join(kept))
-
-
-def _etags(header: str) -> list[str]:
-    """Of `If-None-Match`, weak ones as strong ones (RFC 9110, 13.1.2)."""
-    return [text.strip().removeprefix("W/") for text in header.split(",")] if header else []
+        app.cards.keep_list(full, etag, b"".join(kept))
 
 
 def _is_wanted(task: Task, tag: Optional[str], text: Optional[str]) -> bool:
@@ -95,22 +102,21 @@ def _is_wanted(task: Task, tag: Optional[str], text: Optional[str]) -> bool:
     )
 
 
-def cards_of(ports: Ports, views: Sequence[TaskSnapshot], full: bool = True, fresh: bool = False) -> list[bytes]:
+def cards_of(app: AppContext, views: Sequence[TaskSnapshot], full: bool = True, fresh: bool = False) -> list[bytes]:
     """The cards of these views as JSON. full: as the holder of the token sees them. fresh: the tasks have just
     changed, so other listeners ask for the same cards. Raises StoreError."""
-    cards = [ports.cards.find(view, full) for view in views]
+    cards = [app.cards.find(view, full) for view in views]
     if None in cards:
-        with ports.cards.rendering:
-            cards = [card or ports.cards.find(view, full) for card, view in zip(cards, views)]
+        with app.cards.rendering:
+            cards = [card or app.cards.find(view, full) for card, view in zip(cards, views)]
             missing = [index for index, card in enumerate(cards) if card is None]
             for start in range(0, len(missing), RENDERED_AT_ONCE):
                 some = missing[start : start + RENDERED_AT_ONCE]
-                with history(ports) as reader:
-                    pasts = reader.pasts([views[index].task.task_id for index in some], OUTCOMES)
+                pasts = app.history().pasts([views[index].task.task_id for index in some], OUTCOMES)
                 for index in some:
                     view = views[index]
                     card = cards[index] = render(view, pasts.get(view.task.task_id), full)
-                    ports.cards.keep(view, full, card, drop_oldest=fresh)
+                    app.cards.keep(view, full, card, drop_oldest=fresh)
     return [card for card in cards if card is not None]
 
 
@@ -119,7 +125,6 @@ def render(view: TaskSnapshot, past: Optional[Past], full: bool) -> bytes:
     zone = load_zone(task.task_timezone)
     outcomes = past.outcomes if past else ()
     shown = min(view.live, key=lambda run: UNFINISHED.index(run.status), default=last)
-    status = shown.status if shown else Status.IDLE
     successes = [one.duration for one in outcomes if one.status is Status.SUCCESS and one.duration is not None]
     card = {
         "task_id": task.task_id,
@@ -132,7 +137,7 @@ def render(view: TaskSnapshot, past: Optional[Past], full: bool) -> bytes:
         "schedule_words": schedule_words(task.task_schedule, task.task_dependencies),
         "task_dependencies": task.task_dependencies,
         "task_timeout": task.task_timeout,
-        "current_status": status.value,
+        "current_status": shown.status.value if shown else Status.IDLE.value,
         "reason": shown.reason if shown else None,
         "next_run_time": iso(view.next_start, zone),
         "last_run": run_json(last, zone, full) if last else None,
@@ -143,12 +148,12 @@ def render(view: TaskSnapshot, past: Optional[Past], full: bool) -> bytes:
         "run_count": past.record.run_count if past else 0,
         "version": view.version,
     }
-    return compact(card)
+    return to_json(card)
 
 
 def run_json(run: TaskExecution, zone: tzinfo, full: bool) -> dict[str, Any]:
-    """full: without the token no `detail` is told; the name of a variable or of a file may stand in it."""
-    shown = {**run.as_json(zone), "retry_time": iso(run.retry_time, zone)}
+    """full: without the token no `detail` is shown, as it may name a variable or a file."""
+    shown = run.as_json(zone)
     if not full:
         for each in (shown, *shown["attempts"]):
             each["detail"] = ""
@@ -156,7 +161,7 @@ def run_json(run: TaskExecution, zone: tzinfo, full: bool) -> dict[str, Any]:
 
 
 def _median(durations: list[float]) -> Optional[float]:
-    """Without the module `statistics`, which costs 2 MB and brings hashlib along."""
+    """Not by the module `statistics`, which costs 2 MB."""
     if not durations:
         return None
     ordered = sorted(durations)
@@ -174,11 +179,9 @@ def _outcome(one: Outcome, zone: tzinfo) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=256)  # many tasks of one schedule
+@lru_cache(maxsize=256)  # many tasks have the same schedule
 def schedule_words(schedules: tuple[str, ...], dependencies: tuple[str, ...] = ()) -> dict[str, str]:
-    """The schedules in words; of a task without one, what starts it instead."""
-    words = {}
-    for language, (after, by_hand, comma) in _WORDS.items():
-        told = "; ".join(describe(text, language) for text in schedules)
-        words[language] = told or (after.format(comma.join(dependencies)) if dependencies else by_hand)
-    return words
+    """The schedules in words; for a task without one, what starts it instead."""
+    if not schedules:
+        return in_both(Text("api.starts_after", tasks=[*dependencies]) if dependencies else Text("api.starts_manually"))
+    return {language: "; ".join(describe(text, language) for text in schedules) for language in LANGUAGES}

@@ -1,0 +1,434 @@
+"""Requests, responses and errors as values; what a handler is given, and what all handlers share."""
+
+# Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text.
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import tzinfo
+from queue import Empty, SimpleQueue
+from threading import Lock
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from zlib import compress, decompress
+
+from minisched import __version__
+from minisched.catalogue import ENGLISH, LANGUAGES, render, shown
+from minisched.home import Home
+from minisched.model import UNFINISHED, FieldError, Message, Reply, ReplyTo, Snapshot, Status, TaskSnapshot, Text
+from minisched.store import History
+from minisched.timetable import load_zone
+
+if TYPE_CHECKING:
+    from minisched.api.routing import Route
+
+REPLY_S = 5.0  # for the engine, whose loop turns at least once a second unless its disk hangs
+MAX_LISTENERS = 16
+MAX_CACHE_BYTES = 2**20  # of compressed cards: 1,000 tasks with 30 runs each; 6 MB of JSON
+ENTRY_BYTES = 300  # of the cache, what the dict and its values take for each card
+MAX_LIST_BYTES = 2**20  # 1,000 tasks without a history have half of it
+
+Headers = tuple[tuple[str, str], ...]
+
+# The status of each code of an error. What a code means is in the catalogue, as `api.<code>`.
+STATUSES = {
+    "bad_request": 400,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "timeout": 408,
+    "exists": 409,
+    "config_changed": 409,
+    "has_dependents": 409,
+    "ended": 409,
+    "foreign": 409,
+    "pending": 409,
+    "output_gone": 410,
+    "length_required": 411,
+    "stale": 412,
+    "too_large": 413,
+    "uri_too_long": 414,
+    "unsupported_media_type": 415,
+    "expectation_failed": 417,
+    "misdirected": 421,
+    "invalid_config": 422,
+    "headers_too_large": 431,
+    "internal": 500,
+    "not_implemented": 501,
+    "busy": 503,
+    "stopping": 503,
+    "unavailable": 503,
+    "too_many_listeners": 503,
+    "version_not_supported": 505,
+    "disk_full": 507,
+}
+# The engine's code for a refused command, where it is not the same as the API's.
+ENGINE_CODES = {"invalid": "invalid_config"}
+
+
+class Request(NamedTuple):
+    """A request that has passed the gate."""
+
+    method: str  # HEAD comes as GET; its body is not sent
+    path: str  # decoded, begins with "/"
+    route: "Route"
+    ids: Mapping[str, Any] = MappingProxyType({})  # from the path, by the names in it
+    query: Mapping[str, tuple[str, ...]] = MappingProxyType({})  # decoded; in the order given
+    headers: Mapping[str, str] = MappingProxyType({})  # names in lower case
+    body: bytes = b""
+    authorized: bool = False  # the token came with it
+    client: str = ""  # address and port
+
+    def has_copy(self, etag: str) -> bool:
+        """Whether the client already has what `etag` stands for (`If-None-Match`; weak as strong, RFC 9110, 13.1.2)."""
+        known = self.headers.get("if-none-match", "").split(",")
+        return etag.removeprefix("W/") in [one.strip().removeprefix("W/") for one in known]
+
+
+class Response(NamedTuple):
+    """`stream`, if given, is sent piece by piece instead of `body`, until it ends or the client is gone; then it is
+    closed. If its length is known, `headers` has a Content-Length; for `body` one is added. A 304 has no body."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json; charset=utf-8"
+    headers: Headers = ()
+    stream: Optional[Iterator[bytes]] = None
+
+
+class ApiError(Exception):
+    """A request cannot be answered as asked. `code` is one of STATUSES; `text` says more than what the code means."""
+
+    def __init__(
+        self,
+        code: str,
+        text: Optional[Text] = None,
+        problems: Sequence[FieldError] = (),
+        headers: Headers = (),
+        **more: Any,
+    ) -> None:
+        super().__init__(code, text)
+        self.code = code
+        self.text = text or Text(f"api.{code}")
+        self.problems = problems
+        self.headers = headers
+        self.more = more  # further members of the error, such as the names of the dependents
+
+    def response(self) -> Response:
+        error = {
+            "code": self.code,
+            "message": render(self.text),
+            "words": in_both(self.text),
+            "problems": [problem_json(one) for one in self.problems],
+            **self.more,
+        }
+        return Response(STATUSES[self.code], to_json({"error": error}), headers=self.headers)
+
+
+def bad_body(pointer: str, text: Text) -> ApiError:
+    """Something is wrong in the body, at `pointer` (RFC 6901; "" is the whole)."""
+    return ApiError("bad_request", Text("api.body", pointer=pointer, text=text), pointer=pointer)
+
+
+def pointer_to(*steps: str) -> str:
+    """RFC 6901: `~` and `/` are escaped."""
+    return "".join("/" + step[:100].replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+def problem_json(error: FieldError) -> dict[str, Any]:
+    """`path` is the field inside its task, such as `task_retry.delay`; "" is the whole."""
+    return {
+        "file": error.file,
+        "place": shown(error.place, ENGLISH),
+        "place_words": {language: shown(error.place, language) for language in LANGUAGES},
+        "path": error.path,
+        "message": render(error.text),
+        "words": in_both(error.text),
+    }
+
+
+def in_both(text: Text) -> dict[str, str]:
+    return {language: render(text, language) for language in LANGUAGES}
+
+
+def to_json(value: Any) -> bytes:
+    """JSON in ASCII: it can be sent and read whatever is in a text."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def json_response(status: int, value: Any, headers: Headers = ()) -> Response:
+    return Response(status, to_json(value), headers=headers)
+
+
+def page_json(items: Sequence[bytes], page: int, page_size: int, total: int) -> bytes:
+    """A page of a list whose items are JSON already."""
+    return b'{"items":[%b],"page":%d,"page_size":%d,"total":%d}' % (b",".join(items), page, page_size, total)
+
+
+# ---------------------------------------------------------------------------------------------- kept between requests
+
+
+class CardCache:
+    """Rendered cards, compressed, each until its task changes. At its bound the cards of a list are not kept, as each
+    would drop the one that the same list needs next; cards of a change drop the oldest, as all listeners need them now.
+
+    Used by every thread of the API: an entry is replaced as a whole.
+    """
+
+    def __init__(self, max_bytes: int = MAX_CACHE_BYTES) -> None:
+        self.rendering = Lock()  # held by the thread that renders what has changed: the others wait and find it here
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._cards: dict[tuple[str, bool], tuple[int, bytes]] = {}  # oldest first
+        self._lists: dict[bool, tuple[str, bytes]] = {}  # by `full`: the ETag and the body of all cards in one
+        self._lock = Lock()
+
+    def find(self, view: TaskSnapshot, full: bool) -> Optional[bytes]:
+        """The card of this very version of the task as JSON. full: as the holder of the token sees it."""
+        version, data = self._cards.get((view.task.task_id, full), (-1, b""))
+        return decompress(data) if version == view.version else None
+
+    def keep(self, view: TaskSnapshot, full: bool, card: bytes, drop_oldest: bool = False) -> None:
+        key, data = (view.task.task_id, full), compress(card, 1)  # a seventh of its size, in 15 us
+        with self._lock:
+            self._drop(key)
+            size = len(data) + ENTRY_BYTES
+            while drop_oldest and self._cards and self._bytes + size > self._max_bytes:
+                self._drop(next(iter(self._cards)))
+            if self._bytes + size <= self._max_bytes:
+                self._cards[key] = (view.version, data)
+                self._bytes += size
+
+    def _drop(self, key: tuple[str, bool]) -> None:
+        if key in self._cards:
+            self._bytes -= len(self._cards.pop(key)[1]) + ENTRY_BYTES
+
+    def find_list(self, full: bool, etag: str) -> Optional[bytes]:
+        known, body = self._lists.get(full, ("", b""))
+        return body if known == etag else None
+
+    def keep_list(self, full: bool, etag: str, body: bytes) -> None:
+        """Keep the body of `GET /tasks` without a filter, in place of the last one."""
+        self._lists[full] = (etag, body)
+
+
+class TaskStatuses:
+    """The `current_status` of every task. Only tasks that have changed since the last question are read from the
+    history, so counting costs little however many tasks there are. Used by every thread of the API."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._tasks: Mapping[str, TaskSnapshot] = {}
+        self._version = -1
+        self._known: dict[str, Status] = {}
+        self._counts = dict.fromkeys(Status, 0)
+
+    def counts(self, snapshot: Snapshot, history: History) -> dict[Status, int]:
+        """How many tasks have each status. Raises StoreError."""
+        with self._lock:
+            self._update(snapshot, history)
+            return dict(self._counts)
+
+    def by_task(self, snapshot: Snapshot, history: History) -> dict[str, Status]:
+        """Raises StoreError."""
+        with self._lock:
+            self._update(snapshot, history)
+            return dict(self._known)
+
+    def _update(self, snapshot: Snapshot, history: History) -> None:
+        version, tasks = snapshot.version, snapshot.tasks  # in this order: a change between the two is read again
+        if tasks is not self._tasks:  # another config
+            self._version = -1
+            self._known = {}
+            self._counts = dict.fromkeys(Status, 0)
+        changed = [view for view in tasks.values() if view.version > self._version]
+        last = history.last_statuses([view.task.task_id for view in changed] if self._known else None)
+        for view in changed:
+            task_id = view.task.task_id
+            before, status = self._known.get(task_id), current_status(view, last.get(task_id, Status.IDLE))
+            if before is not None:
+                self._counts[before] -= 1
+            self._counts[status] += 1
+            self._known[task_id] = status
+        self._version, self._tasks = version, tasks
+
+
+def current_status(view: TaskSnapshot, last: Status) -> Status:
+    """The status of the task's most advanced unfinished run; without one `last`, that of its latest finished run."""
+    return min((run.status for run in view.live), key=UNFINISHED.index, default=last)
+
+
+class EventIntervals(NamedTuple):
+    """Seconds; tests use smaller ones."""
+
+    ping: float = 1.0  # a page that hears nothing for three of these shows that it lost the engine
+    look: float = 0.25  # at least, between two looks at what has changed
+    status: float = 1.0  # at least, between two of the engine's status: it asks the disk and the history
+    idle_status: float = 30.0  # at most, for what changes without an event: the disk
+
+
+INTERVALS = EventIntervals()
+
+
+class Listener:
+    """Woken by a change. However many changes come before it looks, it is woken once, so it needs no more memory."""
+
+    def __init__(self) -> None:
+        self._wakes: SimpleQueue[None] = SimpleQueue()
+        self._woken = False
+
+    def wake(self) -> None:
+        """In the engine's thread: never blocks."""
+        if not self._woken:
+            self._woken = True
+            self._wakes.put(None)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for a change; False if none came in time."""
+        try:
+            self._wakes.get(timeout=max(0.001, timeout_s))  # 0 could block for ever on Python 3.9 and 3.10
+        except Empty:
+            return False
+        self._woken = False  # before the look: what changes from here on wakes again
+        return True
+
+
+class Listeners:
+    """All listeners to events, woken by one watcher of the snapshot. Without any the engine does nothing for them."""
+
+    def __init__(self, snapshot: Snapshot, max_listeners: int = MAX_LISTENERS) -> None:
+        self._snapshot = snapshot
+        self._max = max_listeners
+        self._lock = Lock()
+        self._listeners: tuple[Listener, ...] = ()  # replaced as a whole: the engine reads it without the lock
+
+    def __len__(self) -> int:
+        return len(self._listeners)
+
+    def join(self) -> Optional[Listener]:
+        """A new one, which has to `leave`; None if there are too many."""
+        with self._lock:
+            if len(self._listeners) >= self._max:
+                return None
+            if not self._listeners:
+                self._snapshot.watchers = (*self._snapshot.watchers, self._wake)
+            listener = Listener()
+            self._listeners = (*self._listeners, listener)
+            return listener
+
+    def leave(self, listener: Listener) -> None:
+        with self._lock:
+            self._listeners = tuple(one for one in self._listeners if one is not listener)
+            if not self._listeners:
+                self._snapshot.watchers = tuple(one for one in self._snapshot.watchers if one != self._wake)
+
+    def _wake(self) -> None:
+        for listener in self._listeners:
+            listener.wake()
+
+
+# --------------------------------------------------------------------------------------------- what a handler is given
+
+
+class AppContext:
+    """What all requests share: the engine's snapshot and inbox, the home, the clocks, and what is kept between them.
+
+    post: puts a message into the engine's inbox; never blocks. config_stamp: of the config file now, as
+    `ConfigSource.stamp` gives it. write_lock: held while the config file is written.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        snapshot: Snapshot,
+        post: Callable[[Message], object],
+        config_stamp: Callable[[], object],
+        write_lock: Lock,
+        log: logging.Logger,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        version: str = __version__,
+        epoch: Optional[str] = None,
+        intervals: EventIntervals = INTERVALS,
+        reply_s: float = REPLY_S,
+    ) -> None:
+        self.home = home
+        self.snapshot = snapshot
+        self.post = post
+        self.config_stamp = config_stamp
+        self.write_lock = write_lock
+        self.log = log
+        self.wall = wall
+        self.monotonic = monotonic
+        self.version = version
+        self.epoch = epoch or os.urandom(8).hex()  # versions of the snapshot count within it
+        self.intervals = intervals
+        self.reply_s = reply_s
+        self.cards = CardCache()
+        self.statuses = TaskStatuses()
+        self.listeners = Listeners(snapshot)
+        self._thread = threading.local()
+
+    def history(self) -> History:
+        """This thread's reader of the history. The thread has to call `close_history` before it ends."""
+        reader: Optional[History] = getattr(self._thread, "history", None)
+        if reader is None:
+            reader = self._thread.history = History(self.home.database)
+        return reader
+
+    def close_history(self) -> None:
+        reader = self._thread.__dict__.pop("history", None)
+        if reader is not None:
+            reader.close()
+
+    @property
+    def zone(self) -> tzinfo:
+        return load_zone(self.snapshot.engine.config.settings.timezone)
+
+    def zone_of(self, task_id: str) -> tzinfo:
+        """The zone in which a task's times are shown; the engine's for a task that was removed."""
+        view = self.snapshot.tasks.get(task_id)
+        return self.zone if view is None else load_zone(view.task.task_timezone)
+
+    def task(self, task_id: str) -> TaskSnapshot:
+        """Raises ApiError."""
+        view = self.snapshot.tasks.get(task_id)
+        if view is None:
+            raise ApiError("not_found", Text("api.no_task", task=task_id))
+        return view
+
+    def send_command(self, command: Callable[[ReplyTo], Message]) -> Reply:
+        """Post a command to the engine and wait for its reply. Raises ApiError: the engine's refusal, or `busy`."""
+        queue: SimpleQueue[Reply] = SimpleQueue()
+        self.post(command(ReplyTo(queue, self.monotonic() + self.reply_s)))
+        try:
+            reply = queue.get(timeout=self.reply_s)
+        except Empty:
+            raise ApiError("busy", Text("api.no_reply", seconds=int(self.reply_s))) from None
+        if reply.refused is not None:
+            code = ENGINE_CODES.get(reply.refused, reply.refused)
+            text = Text("text", text=reply.message)
+            raise ApiError(code if code in STATUSES else "unavailable", text, reply.problems)
+        return reply
+
+
+class RequestContext(NamedTuple):
+    """What a handler is given: a request that fits its route."""
+
+    app: AppContext
+    request: Request
+    query: Mapping[str, Any]  # every parameter of the route, converted
+    body: Mapping[str, Any]  # {} without one
+
+    @property
+    def full(self) -> bool:
+        """The token came with the request."""
+        return self.request.authorized
+
+    @property
+    def by(self) -> str:
+        """The requester, for the engine's log. All clients share one token, so the address is all that is known."""
+        return f"API, {self.request.client or 'unknown'}"

@@ -1,0 +1,72 @@
+"""From a request that has passed the gate to its response."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any
+
+from minisched.api import edit, engine, events, logs, runs, tasks  # noqa: F401  they declare the routes
+from minisched.api.context import ApiError, RequestContext, bad_body, pointer_to
+from minisched.config.strict_json import parse
+from minisched.model import StoreError, Text
+
+if TYPE_CHECKING:
+    from minisched.api.context import AppContext, Request, Response
+    from minisched.api.routing import Body
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def respond(request: Request, app: AppContext) -> Response:
+    """The answer to a request. Raises nothing that a client can cause."""
+    try:
+        context = RequestContext(app, request, _query(request, app), _body(request, request.route.body))
+        response: Response = request.route.handler(context, **request.ids)
+        return response
+    except ApiError as error:
+        return error.response()
+    except StoreError as error:
+        code, text = "disk_full" if error.kind == "full" else "unavailable", Text("api.history", why=str(error))
+    except (OSError, ImportError) as error:  # ImportError: no descriptor is left to read a module's file
+        full = isinstance(error, OSError) and error.errno in _FULL
+        code, text = "disk_full" if full else "unavailable", Text("text", text=str(error))
+    return ApiError(code, text if request.authorized else None).response()
+
+
+def _query(request: Request, app: AppContext) -> dict[str, Any]:
+    known = {parameter.name: parameter for parameter in request.route.query}
+    for name in request.query:
+        if name not in known:
+            text = Text("api.query.known", names=[*known]) if known else Text("api.query.none")
+            raise ApiError("bad_request", Text("api.query.unknown", name=name[:60], text=text))
+    values: dict[str, Any] = {}
+    for name, parameter in known.items():
+        texts = request.query.get(name, ())
+        if len(texts) > 1 and not parameter.many:
+            raise ApiError("bad_request", Text("api.query.repeated", name=name, count=len(texts)))
+        if not texts and parameter.required:
+            raise ApiError("bad_request", Text("api.query.missing", name=name, rule=parameter.kind.rule))
+        if not texts:
+            values[name] = parameter.default
+            continue
+        try:
+            read = tuple(parameter.kind.read(text, app.zone) for text in texts)
+        except ValueError:
+            raise ApiError("bad_request", Text("api.query.wrong", name=name, rule=parameter.kind.rule)) from None
+        values[name] = read if parameter.many else read[0]
+    return values
+
+
+def _body(request: Request, body: Body | None) -> dict[str, Any]:
+    if body is None or (not request.body and not body.required):
+        return {}
+    document, errors = parse(request.body, portable=True)
+    if errors:
+        raise bad_body(errors[0].pointer, errors[0].located_text)
+    if not isinstance(document, dict):
+        raise bad_body("", Text("api.body.object"))
+    for name in document:
+        if body.fields is not None and name not in body.fields:
+            known = Text("api.body.known", names=[*body.fields]) if body.fields else Text("api.body.none_known")
+            raise bad_body(pointer_to(name), Text("api.body.unknown", text=known))
+    return document

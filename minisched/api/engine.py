@@ -1,0 +1,329 @@
+"""The engine as a whole: status, health, metrics; its notifications; this API's own description."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Optional
+
+from minisched.api.context import (
+    ApiError,
+    RequestContext,
+    Response,
+    bad_body,
+    current_status,
+    json_response,
+    page_json,
+    pointer_to,
+    problem_json,
+    to_json,
+)
+from minisched.api.routing import EMPTY, OPEN, PAGES, TASK, Answer, Body, EnumParam, Parameter, route
+from minisched.catalogue import render
+from minisched.config import ConfigError, config_hash, read_config
+from minisched.model import DeliveryState, ResendDelivery, Status, StoreError, Text, iso
+from minisched.notify.notify_test import select_rules, try_channels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from minisched.api.context import AppContext
+    from minisched.store import TaskTotals
+
+MAX_HEARTBEAT_AGE_S = 15.0  # the loop turns every few seconds; a commit on a hung disk holds it up
+SANE_SINCE = 1_735_689_600  # 2025-01-01Z: an earlier clock has not been set yet
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+# Name, help, and the field of TaskTotals.
+TASK_METRICS = (
+    ("task_consecutive_failures", "Consecutive failures.", "consecutive_failures"),
+    ("task_last_success_time_seconds", "End of the latest success, since 1970.", "last_success_time"),
+    ("task_history_runs", "Runs in the history.", "run_count"),
+    ("task_last_end_time_seconds", "End of the latest finished run, since 1970.", "last_end_time"),
+    ("task_last_duration_seconds", "Duration of the latest finished run.", "last_duration"),
+)
+Samples = list[tuple[dict[str, str], Any]]
+
+
+# -------------------------------------------------------------------------------------------------------------- status
+
+
+@route(
+    "GET",
+    "/status",
+    "Get the state of the engine: version, load, counts, problems, disk, clock.",
+    Answer(200, "Status", "The engine as it is now."),
+    errors=("unavailable",),
+)
+def status(context: RequestContext) -> Response:
+    return json_response(200, status_json(context.app))
+
+
+def status_json(app: AppContext) -> dict[str, Any]:
+    """Does not fail if the history does: that is one of the problems."""
+    engine, tasks, now, zone = app.snapshot.engine, app.snapshot.tasks, app.wall(), app.zone
+    problems = [{"about": about, "message": message} for about, message in engine.problems.items()]
+    counts = {status.value: 0 for status in Status}
+    runs: Optional[int] = None
+    try:
+        found = app.statuses.counts(app.snapshot, app.history())
+        counts = {status.value: count for status, count in found.items()}
+        runs = app.history().page(page_size=1)[1]
+    except StoreError as error:
+        if "history" not in engine.problems:
+            problems.append({"about": "history", "message": str(error)})
+    return {
+        "version": app.version,
+        "python": sys.version.split()[0],
+        "pid": os.getpid(),
+        "home": app.home.path,
+        "started_time": iso(engine.started, zone),
+        "uptime": max(0.0, now - engine.started),
+        "server_time": iso(now, zone),
+        "timezone": engine.config.settings.timezone,
+        "stopping": engine.stopping,
+        "counts": counts,
+        "tasks": len(tasks),
+        "disabled": sum(not view.task.enabled for view in tasks.values()),
+        "running": engine.running,
+        "max_running": engine.config.settings.max_running,
+        "config": {
+            "hash": file_hash(app),
+            "problems": [problem_json(problem) for problem in engine.config_problems],
+        },
+        "problems": problems,
+        "disk": disk(app.home.path),
+        "history": {"runs": runs, "bytes": history_bytes(app.home.database)},
+        "clock": {"sane": now >= SANE_SINCE, "beat_age": heartbeat_age(app)},
+        "outbox": engine.outbox._asdict(),
+        "listeners": len(app.listeners),
+    }
+
+
+def file_hash(app: AppContext) -> Optional[str]:
+    """Of the config file as it is on disk, in force or not."""
+    return _file_hash(app.home.config, app.config_stamp())
+
+
+@lru_cache(maxsize=2)
+def _file_hash(path: str, stamp: object) -> Optional[str]:
+    try:
+        return config_hash(read_config(path))
+    except ConfigError:
+        return None
+
+
+def disk(home: str) -> dict[str, Optional[int]]:
+    try:
+        found = os.statvfs(home)
+    except OSError:
+        return {"free_bytes": None, "total_bytes": None}
+    return {"free_bytes": found.f_bavail * found.f_frsize, "total_bytes": found.f_blocks * found.f_frsize}
+
+
+def history_bytes(database: str) -> int:
+    total = 0
+    for path in (database, f"{database}-wal"):
+        try:
+            total += os.stat(path).st_size
+        except OSError:
+            pass  # not made yet
+    return total
+
+
+def heartbeat_age(app: AppContext) -> float:
+    """Seconds since the engine's loop turned last."""
+    return max(0.0, app.monotonic() - app.snapshot.engine.beat)
+
+
+@route(
+    "GET",
+    "/healthz",
+    "Check the health; the reasons need the token.",
+    Answer(200, "Health", "The engine is healthy."),
+    Answer(503, "Health", "The engine has a problem."),
+    access=OPEN,
+)
+def healthz(context: RequestContext) -> Response:
+    reasons = health_problems(context.app)
+    health: dict[str, Any] = {"status": "degraded" if reasons else "ok"}
+    if context.full:
+        health["reasons"] = reasons
+    return json_response(503 if reasons else 200, health)
+
+
+def health_problems(app: AppContext) -> list[str]:
+    """Why the engine is not healthy, without asking the disk."""
+    engine = app.snapshot.engine
+    reasons = [f"{about}: {message}" for about, message in engine.problems.items() if about != "config"]
+    reasons += [render(problem.as_text()) for problem in engine.config_problems]
+    if "config" in engine.problems and not engine.config_problems:
+        reasons.append(f"config: {engine.problems['config']}")
+    if heartbeat_age(app) > MAX_HEARTBEAT_AGE_S:
+        reasons.append(f"the engine's loop has not turned for {heartbeat_age(app):.0f} s")
+    if engine.stopping:
+        reasons.append("the engine is stopping")
+    return reasons
+
+
+# ------------------------------------------------------------------------------------------------------------- metrics
+
+
+@route(
+    "GET",
+    "/metrics",
+    "Get the engine and every task as metrics for Prometheus, text format 0.0.4.",
+    Answer(200, "Metrics", "The metrics."),
+    errors=("unavailable",),
+)
+def metrics(context: RequestContext) -> Response:
+    return Response(200, "".join(_metrics(context.app)).encode(), METRICS_TYPE)
+
+
+def _metrics(app: AppContext) -> Iterator[str]:
+    engine, views = app.snapshot.engine, list(app.snapshot.tasks.values())
+    versions = {"version": app.version, "python": sys.version.split()[0]}
+    problems: Samples = [({"about": about}, 1) for about in engine.problems]
+    outbox: Samples = [({"state": state}, count) for state, count in engine.outbox._asdict().items()]
+    yield _metric("info", "Versions.", [(versions, 1)])
+    yield _metric("start_time_seconds", "When the engine started, since 1970.", engine.started)
+    yield _metric("healthy", "1, or 0 while /healthz is degraded.", int(not health_problems(app)))
+    yield _metric("beat_age_seconds", "Time since the engine's loop turned last.", heartbeat_age(app))
+    yield _metric("stopping", "1 while the engine is stopping.", int(engine.stopping))
+    yield _metric("config_problems", "Problems in a config file that was refused.", len(engine.config_problems))
+    yield _metric("problem", "Current problems of the engine.", problems)
+    yield _metric("running_processes", "Processes of tasks.", engine.running)
+    yield _metric("max_running", "Most processes of tasks at a time.", engine.config.settings.max_running)
+    yield _metric("notifications", "Messages in the outbox by their state.", outbox)
+    yield _metric("listeners", "Listeners to /events.", len(app.listeners))
+    yield _metric("history_bytes", "Size of the history's files.", history_bytes(app.home.database))
+    yield _metric("disk_free_bytes", "Free space on the home's disk.", disk(app.home.path)["free_bytes"])
+    yield _metric("memory_bytes", "Resident memory of the engine.", _memory())
+    totals: Mapping[str, TaskTotals] = {}
+    counts: Samples = []
+    try:
+        totals = app.history().totals()
+        found = [totals.get(view.task.task_id) for view in views]
+        statuses = [current_status(view, (one and one.last_status) or Status.IDLE) for view, one in zip(views, found)]
+        counts = [({"status": status.value}, statuses.count(status)) for status in Status]
+    except StoreError:
+        pass  # reported by `problem` and `healthy`; the metrics below that need no history are still given
+    yield _metric("tasks", "Tasks by their current status.", counts)
+    yield _metric("tasks_disabled", "Disabled tasks.", sum(not view.task.enabled for view in views))
+    due: Samples = [({"task_id": view.task.task_id}, view.next_start) for view in views]
+    yield _metric("task_next_start_time_seconds", "The next start by the schedule, since 1970.", due)
+    for name, text, field in TASK_METRICS:
+        samples: Samples = [
+            ({"task_id": view.task.task_id}, getattr(totals.get(view.task.task_id), field, None)) for view in views
+        ]
+        yield _metric(name, text, samples)
+
+
+def _metric(name: str, text: str, value: Any) -> str:
+    """A gauge with one value or with samples; those without a value are left out."""
+    lines = [f"# HELP minisched_{name} {text}\n# TYPE minisched_{name} gauge\n"]
+    for labels, each in value if isinstance(value, list) else [({}, value)]:
+        if each is not None:
+            shown = ",".join(f'{label}="{_escaped(one)}"' for label, one in labels.items())
+            lines.append(f"minisched_{name}{{{shown}}} {each}\n" if shown else f"minisched_{name} {each}\n")
+    return "".join(lines)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _memory() -> Any:
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return None  # not Linux
+
+
+# ------------------------------------------------------------------------------------------------------- notifications
+
+
+@route(
+    "GET",
+    "/notifications",
+    "List the outbox: one entry for each message to a channel, newest first.",
+    Answer(200, "NotificationPage", "The messages."),
+    query=(*PAGES, Parameter("state", EnumParam(DeliveryState), "Only messages in one of these states.", ()), TASK),
+    errors=("unavailable",),
+)
+def list_notifications(context: RequestContext) -> Response:
+    wanted = context.query
+    found, total = context.app.history().deliveries(
+        wanted["state"], wanted["page"], wanted["page_size"], wanted["task"]
+    )
+    items = [to_json(one.as_json(context.app.zone_of(one.task_id))) for one in found]
+    return Response(200, page_json(items, wanted["page"], wanted["page_size"], total))
+
+
+@route(
+    "GET",
+    "/notifications/{delivery_id}",
+    "Get a message of the outbox.",
+    Answer(200, "Notification", "The message."),
+    errors=("not_found", "unavailable"),
+)
+def read_notification(context: RequestContext, delivery_id: int, status: int = 200) -> Response:
+    found = context.app.history().delivery(delivery_id)
+    if found is None:
+        raise ApiError("not_found", Text("api.no_message", message=delivery_id))
+    return json_response(status, found.as_json(context.app.zone_of(found.task_id)))
+
+
+@route(
+    "POST",
+    "/notifications/{delivery_id}/resend",
+    "Send a message again that was sent or has failed.",
+    Answer(202, "Notification", "It is pending again; its number and `message_id` stay."),
+    body=EMPTY,
+    errors=("not_found", "pending", "busy", "stopping", "unavailable"),
+)
+def resend(context: RequestContext, delivery_id: int) -> Response:
+    """It has all its attempts again, and keeps its place in the order of its channel."""
+    context.app.send_command(lambda reply_to: ResendDelivery(reply_to, delivery_id, context.by))
+    return read_notification(context, delivery_id, 202)
+
+
+@route(
+    "POST",
+    "/tasks/{task_id}/notify-test",
+    "Send a test message through each channel of a rule, or of all rules of the task that are enabled.",
+    Answer(200, "Trials", "The result of each channel; one that does not answer is waited for 35 s."),
+    body=Body("TestOptions", False, ("rule",)),
+    errors=("not_found", "unavailable"),
+)
+def notify_test(context: RequestContext, task_id: str) -> Response:
+    """Nothing of it is counted or kept: the rules in force are used, not the history."""
+    app, task = context.app, context.app.task(task_id).task
+    rule = context.body.get("rule")
+    if rule is not None and not isinstance(rule, str):
+        raise bad_body(pointer_to("rule"), Text("api.body.rule"))
+    try:
+        rules = select_rules(task, rule)
+    except LookupError as error:
+        raise ApiError("not_found", Text("text", text=str(error.args[0]))) from None
+    results = try_channels(app.snapshot.engine.config, task, rules, app.home.path, os.environ)
+    for one in results:
+        app.log.info("%s: test message, requested by %s: %s", task_id, context.by, one)
+    return json_response(200, {"results": [one.as_json() for one in results]})
+
+
+# ------------------------------------------------------------------------------------------------------------- OpenAPI
+
+
+@route(
+    "GET",
+    "/openapi.json",
+    "Get the description of this API, as OpenAPI 3.1.",
+    Answer(200, "OpenApi", "The document."),
+)
+def openapi(context: RequestContext) -> Response:
+    from minisched.api.openapi import document  # its schemas take memory that few need
+
+    return json_response(200, document(context.app.version))

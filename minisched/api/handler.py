@@ -1,0 +1,176 @@
+"""One connection: a request is read, passes the gate, and gets one answer.
+
+Whatever a client sends after its request is never read as another one.
+"""
+
+from __future__ import annotations
+
+import io
+import os.path
+import re
+import socket
+import traceback
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING
+
+from minisched.api.context import ApiError, Request, Response
+from minisched.api.gate import NotHttp, WrongToken, admit, find_end, parse_head
+
+if TYPE_CHECKING:
+    from minisched.api.server import ApiServer, Connection
+
+EVENTS = "text/event-stream"
+JOINED_BYTES = 64 * 1024  # a body up to this size is copied behind its head, to be sent by one system call
+# A response may replace Cache-Control, not the others.
+NOT_STORED = ("Cache-Control", "no-store")
+HEADERS = (
+    ("Connection", "close"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("X-Frame-Options", "DENY"),
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+)
+_NAME = re.compile(r"[A-Za-z][A-Za-z-]*")
+_VALUE = re.compile(r"[\x20-\x7e]*")  # a line break in it would end the headers
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Of the base class the life of a handler and the writing of a head are used.
+
+    Its reading is replaced by the gate's, since it accepts HTTP/0.9 (which has no Host to check), folded lines, 64 KiB
+    of request line and 6 MB of headers, and its timeout starts again with each byte. `rfile` is therefore not used, and
+    `wfile` collects the head, so that it goes out with the body.
+    """
+
+    protocol_version = request_version = "HTTP/1.1"
+    server: ApiServer
+
+    def setup(self) -> None:
+        self.client: Connection = self.request
+        self.only_head = False  # the request is HEAD
+        self.rfile = self.wfile = io.BytesIO()
+
+    def handle(self) -> None:
+        """Raises nothing: what a client does is no error of ours, and a bug is logged."""
+        try:
+            self.client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._exchange()
+        except (OSError, EOFError, NotHttp):
+            pass  # the client is gone, or too slow, or does not speak HTTP
+        except Exception as error:
+            text = f"bug in an answer to {self.client.client}: {_located(error)}"
+            self.server.warn(f"stream {error!r:.80}", text)
+
+    def _exchange(self) -> None:
+        unread = True
+        try:
+            request, unread = self._read()
+            self.client.start_answer()
+            response = self._respond(request)
+        except ApiError as error:
+            if isinstance(error, WrongToken):
+                self.server.warn("token", f"a request with a wrong token, from {self.client.client}")
+            response = error.response()
+        self._send(response)
+        if unread:
+            self.client.drain()
+
+    def _read(self) -> tuple[Request, bool]:
+        """The request, and whether the client sent more. Raises ApiError, NotHttp, and what `receive` raises."""
+        data = bytearray()
+        seen = end = 0
+        try:
+            while not end:
+                data += self.client.receive()
+                end = find_end(data, max(0, seen - 3))
+                seen = len(data)
+            head = parse_head(bytes(data[:end]))
+            self.only_head = head.method == "HEAD"
+            admitted = admit(head, self.server.gate)
+            if admitted.continues and len(data) == end:
+                self.client.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            whole = end + admitted.length
+            while len(data) < whole:
+                data += self.client.receive()
+        except socket.timeout:
+            if data:
+                raise ApiError("timeout") from None
+            raise
+        return admitted.request(bytes(data[end:whole]), self.client.client), len(data) > whole
+
+    def _respond(self, request: Request) -> Response:
+        try:
+            response = self.server.respond(request, self.server.app)
+            self._check(response)
+            if response.content_type.startswith(EVENTS) and not self.only_head and not self.server.listen(self.client):
+                _close(response)
+                raise ApiError("too_many_listeners")
+        except ApiError:
+            raise
+        except Exception as error:
+            # After an error of the system (no descriptor is left, say) the client may try again.
+            system = isinstance(error, OSError)
+            what = f"{'no answer to' if system else 'bug in'} {request.method} {request.path}"
+            self.server.warn(what, f"{what}: {_located(error)}")
+            return ApiError("unavailable" if system else "internal").response()
+        return response
+
+    def _check(self, response: Response) -> None:
+        """Raise ValueError for a status that is unknown, or a header with a line break, which would make two responses
+        of one."""
+        if response.status not in self.responses:
+            raise ValueError(f"status {response.status}")
+        for name, value in (*response.headers, ("Content-Type", response.content_type)):
+            if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+                raise ValueError(f"header {name!r} cannot be {value!r}")
+
+    def _send(self, response: Response) -> None:
+        body = b"" if self.only_head or response.status == 304 else response.body
+        try:
+            self._write_head(response)
+            head = self.wfile.getvalue()  # type: ignore[attr-defined]
+            if response.stream is not None and not self.only_head:
+                self.client.send(head, more=True)
+                for piece in response.stream:
+                    self.client.send(piece, more=True)
+            elif len(body) <= JOINED_BYTES:
+                self.client.send(head + body)
+            else:
+                self.client.send(head)
+                self.client.send(body)
+        except BaseException:
+            self.client.abort()
+            raise
+        finally:
+            _close(response)
+
+    def _write_head(self, response: Response) -> None:
+        self.send_response_only(response.status)
+        self.send_header("Date", self.date_time_string())
+        if response.status != 304:
+            self.send_header("Content-Type", response.content_type)
+            if response.stream is None:
+                self.send_header("Content-Length", str(len(response.body)))
+        if not any(name == NOT_STORED[0] for name, _ in response.headers):
+            self.send_header(*NOT_STORED)
+        for name, value in (*HEADERS, *response.headers):
+            self.send_header(name, value)
+        self.end_headers()
+
+
+def _close(response: Response) -> None:
+    close = getattr(response.stream, "close", None)
+    if close:
+        close()
+
+
+def _located(error: BaseException) -> str:
+    """An exception in one line: what, and the innermost places first."""
+    frames = traceback.extract_tb(error.__traceback__)[:-5:-1]
+    where = " < ".join(f"{os.path.basename(frame.filename)}:{frame.lineno}" for frame in frames)
+    return f"{type(error).__name__}: {error!s:.300} ({where})"
