@@ -15,7 +15,7 @@ from support.programs import alive, eventually
 
 def run(task_exec, home, told=None, timeout_s=5.0, environ=None):
     return command.deliver(
-        order({"type": "command", "task_exec": task_exec}, told, None, str(home), environ), timeout_s
+        order({"type": "command", "task_exec": task_exec}, told, None, str(home), environ), timeout_s, grace_s=0.3
     )
 
 
@@ -87,16 +87,14 @@ def test_one_that_takes_too_long_is_ended_with_its_group(tmp_path):
     assert all(gone(pid) for pid in outcome.answer.split())
 
 
-def test_one_that_ignores_term_is_killed(tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "KILL_GRACE_S", 0.3)
+def test_one_that_ignores_term_is_killed(tmp_path):
     watch = Watch()
     outcome = run("trap '' TERM; echo $$; while :; do sleep 0.1; done", tmp_path, timeout_s=0.3)
     assert 0.55 < watch.seconds < 3
     assert outcome.state is SendStatus.RETRY and gone(outcome.answer)
 
 
-def test_a_process_left_behind_holds_nothing_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "DRAIN_S", 0.2)
+def test_a_process_left_behind_holds_nothing_up(tmp_path):
     watch = Watch()
     outcome = run("sleep 60 & echo $!", tmp_path)
     assert outcome.state is SendStatus.SENT and watch.seconds < 2
