@@ -12,8 +12,9 @@ PACKAGE = Path(__file__).parent.parent / "minisched"
 
 # From the ground up. `timetable` stands under `config`, which checks schedules, zones and durations by it.
 FLOORS = [
+    {"osutil"},
     {"model"},
-    {"catalogue", "osutil"},
+    {"catalogue"},
     {"timetable"},
     {"lifecycle", "policy", "config"},
     {"clock", "home", "tasklog", "executor", "store"},

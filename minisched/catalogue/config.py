@@ -303,10 +303,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     # The file.
     "config.file.unreadable": ("cannot be read: {error} ({path})", "无法读取：{error}（{path}）"),
     "config.file.unavailable": ("cannot be checked now ({error}); retrying", "暂时无法检查（{error}）；稍后会重试"),
-    "config.file.not_regular": ("is {type}; expected a regular file", "这是{type}；应为普通文件"),
-    "config.file.folder": ("a folder", "目录"),
-    "config.file.fifo": ("a FIFO", "命名管道"),
-    "config.file.device": ("a device or a socket", "设备或套接字"),
+    "config.file.not_regular": ("is not a regular file ({path})", "不是普通文件（{path}）"),
     "config.file.too_large": (
         "is larger than {max_bytes} bytes; expected a smaller file",
         "超过 {max_bytes} 字节；应缩小文件",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from minisched.catalogue import render
 from minisched.model import Config, FieldError, Text
 from minisched.model.task import CONFIG_FILE
+from minisched.osutil import read_regular
 
 from .strict_json import MAX_BYTES
 from .validate import parse_config
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BACKUP = ".bak"
+_CODES = {errno.EISDIR: "not_regular", errno.EINVAL: "not_regular", errno.EFBIG: "too_large"}  # of `read_regular`
 NEW_FILE_MODE = 0o640  # as logs: readable by the group only, because a config may contain passwords
 
 
@@ -44,20 +47,10 @@ def read_config(path: str) -> bytes:
     It never blocks: a plain open() of a FIFO would wait for a writer.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            found = os.fstat(fd)
-            if not stat.S_ISREG(found.st_mode):
-                raise _unusable(path, "not_regular", type=_file_type(found.st_mode))
-            with os.fdopen(fd, "rb", closefd=False) as file:
-                data = file.read(MAX_BYTES + 1)
-        finally:
-            os.close(fd)
+        return read_regular(path, MAX_BYTES, follow_symlinks=True)
     except OSError as error:
-        raise _unusable(path, "unreadable", error=str(error.strerror)) from None
-    if len(data) > MAX_BYTES:
-        raise _unusable(path, "too_large", max_bytes=MAX_BYTES)
-    return data
+        code = _CODES.get(error.errno or 0, "unreadable")
+        raise _unusable(path, code, error=str(error.strerror), max_bytes=MAX_BYTES) from None
 
 
 def check_permissions(path: str) -> list[FieldError]:
@@ -106,12 +99,6 @@ def _shown(path: str) -> str:
 
 def _unusable(path: str, code: str, **values: Any) -> ConfigError:
     return ConfigError([FieldError("", Text(f"config.file.{code}", path=path, **values), file=_shown(path))])
-
-
-def _file_type(mode: int) -> Text:
-    if stat.S_ISDIR(mode):
-        return Text("config.file.folder")
-    return Text("config.file.fifo" if stat.S_ISFIFO(mode) else "config.file.device")
 
 
 def config_hash(data: bytes) -> str:

@@ -6,28 +6,12 @@ from typing import Any, NamedTuple, Optional, Union
 
 from minisched.model.status import Word
 from minisched.model.text import Text
+from minisched.osutil import read_regular
 
 CONFIG_FILE = "tasks/config.json"  # of a home
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
-
-def open_regular(path: str) -> int:
-    """A descriptor to read from. Raises OSError, also for what is no regular file: a pipe that nobody writes to would
-    hold up who asks."""
-    import errno
-    import os
-    import stat
-
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    mode = os.fstat(fd).st_mode
-    if stat.S_ISREG(mode):
-        return fd
-    os.close(fd)
-    number, words = (
-        (errno.EISDIR, os.strerror(errno.EISDIR)) if stat.S_ISDIR(mode) else (errno.EINVAL, "no regular file")
-    )
-    raise OSError(number, words, path)
+MAX_SECRET_BYTES = 65536  # of a file with a secret
 
 
 class Secret:
@@ -48,7 +32,7 @@ class Secret:
         return "***" if self.source == "text" else self._name
 
     def reveal(self, environ: Mapping[str, str], home: str) -> str:
-        """The value. Raises LookupError or OSError, with the place in the message, where there is none."""
+        """The value. Raises LookupError or OSError with the variable or path in its message, or UnicodeDecodeError."""
         if self.source == "from_env":
             if self._name not in environ:
                 raise LookupError(f"environment variable {self._name} is not set")
@@ -56,8 +40,8 @@ class Secret:
         if self.source == "from_file":
             import os.path
 
-            with open(open_regular(os.path.join(home, self._name)), encoding="utf-8") as file:
-                return file.read(65536).rstrip("\n")
+            path = os.path.join(home, self._name)
+            return read_regular(path, MAX_SECRET_BYTES, follow_symlinks=True).decode().rstrip("\n")
         return self._name
 
     def __repr__(self) -> str:

@@ -51,12 +51,12 @@ def test_a_missing_file_is_told_with_its_whole_path(path):
 def test_a_fifo_does_not_hang_the_reader(path):
     os.unlink(path)
     os.mkfifo(path)
-    assert refusal(read_config, path) == "tasks/config.json: is a FIFO; expected a regular file"
+    assert refusal(read_config, path) == f"tasks/config.json: is not a regular file ({path})"
 
 
 def test_a_folder_and_a_device_are_no_config(tmp_path):
-    assert refusal(read_config, str(tmp_path)) == f"{tmp_path}: is a folder; expected a regular file"
-    assert refusal(read_config, "/dev/zero") == "/dev/zero: is a device or a socket; expected a regular file"
+    assert refusal(read_config, str(tmp_path)) == f"{tmp_path}: is not a regular file ({tmp_path})"
+    assert refusal(read_config, "/dev/zero") == "/dev/zero: is not a regular file (/dev/zero)"
 
 
 def test_a_socket_cannot_be_read(tmp_path, monkeypatch):

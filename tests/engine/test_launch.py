@@ -78,8 +78,8 @@ def test_a_secret_that_cannot_be_read_names_its_place(tmp_path: Path) -> None:
         ("from_env", "NOT_THERE", "environment variable NOT_THERE is not set"),
         ("from_file", "no_such_key", f"{tmp_path}/no_such_key: No such file or directory"),
         ("from_file", "binary", f"{tmp_path}/binary: not UTF-8"),
-        ("from_file", "pipe", f"{tmp_path}/pipe: no regular file"),
-        ("from_file", "/dev/null", "/dev/null: no regular file"),
+        ("from_file", "pipe", f"{tmp_path}/pipe: not a regular file"),
+        ("from_file", "/dev/null", "/dev/null: not a regular file"),
         ("from_file", ".", f"{tmp_path}/.: Is a directory"),
     ):
         with pytest.raises(LookupError, match=f"^A: {why}$"):

@@ -83,11 +83,11 @@ def test_a_config_that_breaks_while_the_engine_runs_changes_nothing_until_it_is_
         home.config.unlink()
         os.mkfifo(home.config, 0o600)
         hangup(home)
-        eventually(lambda: "is a FIFO; expected a regular file" in home.engine_log(), within=2)
+        eventually(lambda: "is not a regular file" in home.engine_log(), within=2)
         home.config.unlink()
         home.config.mkdir()
         hangup(home)
-        eventually(lambda: "is a folder; expected a regular file" in home.engine_log(), within=2)
+        eventually(lambda: "is not a regular file" in home.engine_log(), within=2)
         home.config.rmdir()
         # All the time the old config was in force.
         eventually(lambda: len(home.ended("tick")) > ran + 2, "tick goes on", within=5)
@@ -150,7 +150,7 @@ def test_a_wrong_config_at_the_start_ends_with_78_and_all_its_problems(home: Hom
     home.config.unlink()
     os.mkfifo(home.config)
     code, text, _ = refused(home)
-    assert (code, "is a FIFO" in text) == (78, True)
+    assert (code, "is not a regular file" in text) == (78, True)
 
 
 def test_a_home_that_cannot_be_used_is_told_in_words(home: Home) -> None:
