@@ -22,13 +22,15 @@ class SystemClock:
         return time.monotonic()
 
     def wait(self, inbox: SimpleQueue[Message], timeout_s: Optional[float]) -> list[Message]:
-        """Block until a message is there or `timeout_s` is over; then take all that are there, oldest first.
+        """Block until a message arrives or `timeout_s` is over; return all messages that are there, oldest first.
 
-        A signal's handler runs while this blocks, and what it puts into the inbox ends the wait at once.
+        A signal handler runs while this blocks, and what it puts into the inbox ends the wait at once.
         """
         messages: list[Message] = []
         try:
-            messages.append(inbox.get(timeout=None if timeout_s is None else max(0.0, timeout_s)))
+            # On CPython 3.9 and 3.10 `get` with a timeout of 0 can block for ever.
+            at_once = timeout_s is not None and timeout_s <= 0
+            messages.append(inbox.get_nowait() if at_once else inbox.get(timeout=timeout_s))
             while True:
                 messages.append(inbox.get_nowait())
         except Empty:

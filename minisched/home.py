@@ -1,18 +1,21 @@
-"""The home: one folder that holds everything, and the lock that lets one engine run on it."""
+"""The home: one folder that holds everything, and the lock that allows one engine on it."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
-import stat
 from typing import Any, NamedTuple, Optional
 
-from minisched.model import ProcessIdentity
+from minisched.catalogue import TextError
+from minisched.model import ProcessIdentity, Text
+from minisched.osutil import open_regular, read_regular
+
+LOCK_BYTES_MAX = 4096
 
 
 class Home(NamedTuple):
-    """The folder of SPEC section 2; `path` is absolute."""
+    """The home folder; `path` is absolute."""
 
     path: str
 
@@ -45,7 +48,12 @@ class Home(NamedTuple):
         for folder, mode in ((self.var, 0o700), (self.logs, 0o750)):
             if not os.path.isdir(folder):
                 os.makedirs(folder)
-                os.chmod(folder, mode)  # the umask may have taken more away, or the folder existed in between
+                os.chmod(folder, mode)  # the umask may have removed bits, or the folder was made in between
+
+
+def program_path(program: str, home: str) -> str:
+    """The program of a command that is a list: one with a slash starts from the home, others are searched in PATH."""
+    return os.path.join(home, program) if "/" in program else program
 
 
 class LockText(NamedTuple):
@@ -53,27 +61,26 @@ class LockText(NamedTuple):
 
     holder: Optional[ProcessIdentity]
     db_id: Optional[str]
-    url: Optional[str] = None  # of its page and API; None where it has none
+    url: Optional[str] = None  # of its page and API; None: it has none
 
 
-class HomeBusy(Exception):
-    """Another engine holds the home; `holder` is what it wrote of itself."""
+_NO_TEXT = LockText(None, None)
+
+
+class HomeBusy(TextError):
+    """Another engine holds the home; `holder` is what it wrote about itself."""
 
     def __init__(self, holder: Optional[ProcessIdentity]) -> None:
-        super().__init__(f"another engine runs on this home (pid {holder.pid})" if holder else "this home is locked")
+        super().__init__(Text("cli.home_busy", pid=holder.pid) if holder else Text("cli.home_locked"))
         self.holder = holder
 
 
 def read_lock(home: Home) -> LockText:
-    """What stands in the lock file, without touching the lock; empty where there is none."""
+    """The text of the lock file, without touching the lock; empty if there is none."""
     try:
-        fd = os.open(home.lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        return _parse(read_regular(home.lock, LOCK_BYTES_MAX))
     except OSError:
-        return LockText(None, None)
-    try:
-        return _parse(os.read(fd, 4096))
-    finally:
-        os.close(fd)
+        return _NO_TEXT
 
 
 def _parse(data: bytes) -> LockText:
@@ -82,13 +89,15 @@ def _parse(data: bytes) -> LockText:
         holder = ProcessIdentity(int(text["pid"]), int(text["start_ticks"]), str(text["boot_id"]))
         return LockText(holder, text["db_id"], text.get("url"))
     except (ValueError, KeyError, TypeError, AttributeError):
-        return LockText(None, None)
+        return _NO_TEXT
 
 
 class HomeLock:
-    """`var/lock`, held by flock while an engine runs. The file is never unlinked here: a lock on a name that is gone
-    would let a second engine in. Should somebody else unlink it, the lock on `var/` itself keeps that one out, and
-    `restore` puts the file back."""
+    """`var/lock`, held by flock while an engine runs.
+
+    The file is never unlinked here: a lock on a name that is gone would let a second engine in. If another program
+    unlinks it, the lock on `var/` itself still keeps a second engine out, and `restore` makes the file again.
+    """
 
     def __init__(self, home: Home) -> None:
         self._folder = home.var
@@ -96,11 +105,11 @@ class HomeLock:
         self._folder_fd = -1
         self._fd = -1
         self._data = b""
-        self.db_id: Optional[str] = None  # as it stands in the file
-        self.url: Optional[str] = None  # of the API, put into the file by the next `write`
+        self.db_id: Optional[str] = None  # as in the file
+        self.url: Optional[str] = None  # of the API, written to the file by the next `write`
 
     def acquire(self) -> LockText:
-        """Take the lock; what the last holder left in it. Raises HomeBusy, OSError."""
+        """Take the lock; the text of the last holder. Raises HomeBusy, OSError."""
         self._folder_fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(self._folder_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -108,7 +117,7 @@ class HomeLock:
             self.release()
             raise HomeBusy(read_lock(Home(os.path.dirname(self._folder))).holder) from None
         except OSError:
-            pass  # NFS locks no folders: there the file alone has to do
+            pass  # NFS does not lock folders: there the lock on the file must be enough
         try:
             return self._acquire_file()
         except BaseException:
@@ -117,32 +126,31 @@ class HomeLock:
 
     def _acquire_file(self) -> LockText:
         while True:
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            fd, _ = open_regular(self._path, os.O_RDWR | os.O_CREAT)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                text = _parse(os.pread(fd, 4096, 0))
+                text = _parse(os.pread(fd, LOCK_BYTES_MAX, 0))
                 os.close(fd)
                 raise HomeBusy(text.holder) from None
             except OSError:
                 os.close(fd)
                 raise
-            here = os.fstat(fd)
-            try:
-                there = os.stat(self._path, follow_symlinks=False)
-            except FileNotFoundError:
-                there = None
-            if there is not None and (here.st_ino, here.st_dev) == (there.st_ino, there.st_dev):
+            if self._is_in_place(fd):
                 break
-            os.close(fd)  # it was unlinked between open and lock: lock the one that stands there now
-        if not stat.S_ISREG(here.st_mode):
-            os.close(fd)
-            raise OSError(f"{self._path} is not a regular file")
+            os.close(fd)  # unlinked between open and lock: lock the file that is there now
         self._fd = fd
-        return _parse(os.pread(fd, 4096, 0))
+        return _parse(os.pread(fd, LOCK_BYTES_MAX, 0))
+
+    def _is_in_place(self, fd: int) -> bool:
+        """Whether the lock's name leads to this file."""
+        try:
+            return os.path.samestat(os.stat(self._path, follow_symlinks=False), os.fstat(fd))
+        except FileNotFoundError:
+            return False
 
     def write(self, holder: ProcessIdentity, db_id: Optional[str]) -> None:
-        """Say in the file who holds it, and which history belongs to this home."""
+        """Write who holds the lock, and which history belongs to this home. Raises OSError."""
         self._data = json.dumps({**holder._asdict(), "db_id": db_id, "url": self.url}).encode() + b"\n"
         self._store()
         self.db_id = db_id
@@ -152,13 +160,10 @@ class HomeLock:
         os.ftruncate(self._fd, len(self._data))
 
     def restore(self) -> None:
-        """Put the file back, locked and with its text, if it was unlinked meanwhile. Raises HomeBusy, OSError; the
-        next call tries again."""
-        try:
-            if os.path.samestat(os.stat(self._path, follow_symlinks=False), os.fstat(self._fd)):
-                return
-        except FileNotFoundError:
-            pass
+        """Make the file again, locked and with its text, if it was unlinked. Raises HomeBusy, OSError; the next call
+        tries again."""
+        if self._is_in_place(self._fd):
+            return
         old, self._fd = self._fd, -1
         try:
             self._acquire_file()

@@ -58,6 +58,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "notify.command_exit": ("the command ended with exit code {exit_code}", "命令结束，退出码 {exit_code}"),
     "notify.command_signal": ("the command was ended by signal {signal}", "命令被信号 {signal} 终止"),
+    "notify.command_lost": (
+        "the command's exit code is lost: another process reaped it",
+        "命令的退出码丢失：已被其他进程回收",
+    ),
     "notify.file": ("{path}: {reason}", "{path}：{reason}"),
     "notify.symlink": ("is a symbolic link, which is not followed", "是符号链接，不予跟随"),
     "notify.no_folder": ("its folder does not exist", "其目录不存在"),

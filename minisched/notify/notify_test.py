@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import threading
 import time
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
@@ -13,7 +11,8 @@ from minisched.catalogue import render
 from minisched.config.secrets import base_environment
 from minisched.model import Status, Text, iso
 from minisched.model.notification import Message, NotificationEvent, SendRequest, SendResult, SendStatus
-from minisched.notify.sender import deliver
+from minisched.notify.sender import STACK_BYTES, deliver
+from minisched.osutil import start_thread
 from minisched.timetable import load_zone
 
 if TYPE_CHECKING:
@@ -102,15 +101,16 @@ def try_channels(
     until = time.monotonic() + DEADLINE_S
     for started in range(min(CONCURRENT, len(results))):
         try:
-            threading.Thread(target=work, name="notify-test", daemon=True).start()
-        except RuntimeError as error:  # "can't start new thread": those that did start do all the work
+            start_thread(work, "notify-test", stack_bytes=STACK_BYTES)
+        except OSError:
             if not started:
-                raise OSError(errno.EAGAIN, str(error)) from None
-            break
+                raise
+            break  # those that did start do all the work
     found = dict(enumerate(results))
     try:
         for _ in results:
-            index, result = done.get(timeout=max(0.0, until - time.monotonic()))
+            # Not 0, with which `get` can block for ever on CPython 3.9 and 3.10.
+            index, result = done.get(timeout=max(0.001, until - time.monotonic()))
             found[index] = result
     except Empty:
         pass  # the rest has not answered

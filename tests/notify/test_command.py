@@ -13,10 +13,9 @@ from support.notify import MESSAGE_ID, VARIABLES, Watch, message, order, said, w
 from support.programs import alive, eventually
 
 
-def run(task_exec, home, told=None, timeout_s=5.0, environ=None):
-    return command.deliver(
-        order({"type": "command", "task_exec": task_exec}, told, None, str(home), environ), timeout_s, grace_s=0.3
-    )
+def run(task_exec, home, told=None, timeout_s=5.0, environ=None, grace_s=2.0):
+    channel = {"type": "command", "task_exec": task_exec}
+    return command.deliver(order(channel, told, None, str(home), environ), timeout_s, grace_s)
 
 
 def gone(pid):
@@ -89,7 +88,7 @@ def test_one_that_takes_too_long_is_ended_with_its_group(tmp_path):
 
 def test_one_that_ignores_term_is_killed(tmp_path):
     watch = Watch()
-    outcome = run("trap '' TERM; echo $$; while :; do sleep 0.1; done", tmp_path, timeout_s=0.3)
+    outcome = run("trap '' TERM; echo $$; while :; do sleep 0.1; done", tmp_path, timeout_s=0.3, grace_s=0.3)
     assert 0.55 < watch.seconds < 3
     assert outcome.state is SendStatus.RETRY and gone(outcome.answer)
 
