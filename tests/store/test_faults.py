@@ -1,4 +1,4 @@
-"""What the store does when the disk, the file or another process does not play along (FAULTS, Storage)."""
+"""What the store does when the disk, the file or another process fails."""
 
 from __future__ import annotations
 
@@ -315,7 +315,7 @@ def test_a_file_replaced_under_the_engine_is_opened_without_the_old_ones_log(pat
 def test_a_vacuum_by_somebody_else_is_no_cut(path: Path) -> None:
     with closing(opened(path)) as store:
         fill(store, 2000)
-        store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        ask(path, "PRAGMA wal_checkpoint(TRUNCATE)")
         assert store.check_file() is None
         before = path.stat().st_size
         ask(path, "DELETE FROM task_history WHERE run_id < 1900")
@@ -339,7 +339,7 @@ def test_a_file_cut_to_nothing_under_the_engine_is_seen(path: Path) -> None:
 def test_a_file_cut_under_the_engine_is_moved_aside(path: Path) -> None:
     with closing(opened(path)) as store:
         fill(store, 500)
-        store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        ask(path, "PRAGMA wal_checkpoint(TRUNCATE)")
         assert store.check_file() is None
         os.truncate(path, 0)
         assert "was cut from" in (store.check_file() or "")
@@ -381,8 +381,8 @@ def test_a_newer_database_is_refused_by_name_and_left_as_it_is(path: Path) -> No
 
 
 def test_a_newer_version_that_stands_in_the_write_ahead_log_only_is_seen_too(path: Path) -> None:
-    with closing(opened(path)) as store:
-        store._db.execute("PRAGMA user_version = 99")
+    with closing(opened(path)):
+        ask(path, "PRAGMA user_version = 99")
         copy = path.with_name("copy.db")
         for suffix in ("", "-wal"):
             copy.with_name(copy.name + suffix).write_bytes(path.with_name(path.name + suffix).read_bytes())

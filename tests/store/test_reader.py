@@ -14,10 +14,10 @@ from minisched.model import Batch, HistorySettings, Status, StoreError, TaskReco
 from minisched.store import History, NewerDatabase, Outcome, Past, Store, TaskTotals, rows
 from minisched.store.reader import Filter, find_page
 from minisched.store.retention import Retention
-from support.store import NOW, ask, assert_whole, fill, full_run, make, opened, small_disk
+from support.store import NOW, ask, assert_whole, fill, full_run, make, opened, plans, small_disk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from minisched.model import TaskExecution
@@ -234,22 +234,6 @@ def test_a_database_of_another_version_is_named_to_the_reader(path: Path, histor
 
 
 # ------------------------------------------------------------------------------------------- by which way it is found
-
-
-def plans(path: Path, call: Callable[[sqlite3.Connection], object]) -> dict[str, str]:
-    """How SQLite finds the rows of each query that `call` makes: query -> plan."""
-    queries: list[str] = []
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        db.set_trace_callback(queries.append)
-        call(db)
-        db.set_trace_callback(None)
-        found = {
-            query: "\n".join(row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}"))
-            for query in queries
-            if query.lstrip().startswith("SELECT")
-        }
-    # SQLite before 3.36 says "SEARCH TABLE task_history".
-    return {query: plan.replace("TABLE ", "") for query, plan in found.items()}
 
 
 STATUS = "SEARCH task_history USING COVERING INDEX task_history_status (status=?"

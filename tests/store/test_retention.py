@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pytest
 
 from minisched.model import Batch, HistorySettings, Status, TaskAttempt, TaskRecord
 from minisched.store import Store
+from minisched.store.retention import Retention
 from support.store import NOW, ask, assert_whole, fill, make, opened
 
 if TYPE_CHECKING:
@@ -113,21 +115,20 @@ def test_runs_made_while_the_clock_was_far_ahead_do_not_keep_newer_ones_out(stor
     assert ids(path) == newest
 
 
-def test_rows_that_stay_for_ever_are_looked_at_once_a_pass(store: Store) -> None:
+def test_rows_that_are_kept_are_read_once_in_a_pass(store: Store, path: Path) -> None:
     tasks = [f"t{number}" for number in range(300)]
     store.commit(Batch([make(task, Status.TECHNICAL_FAILURE, created_time=NOW - 400 * DAY) for task in tasks]))
     fill(store, 100, created_time=NOW - 300 * DAY)
     fill(store, 1)
-    retention = HistorySettings(90, 1000)
+    retention = Retention()
     work = []
-    while True:
-        ticks: list[None] = []
-        store._db.set_progress_handler(lambda ticks=ticks: ticks.append(None), 100)  # each 100 steps of SQLite
-        deleted = store.retain(retention, NOW, 10)
-        store._db.set_progress_handler(None, 0)
-        if not deleted:
-            break
-        work.append(len(ticks))
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        while True:
+            ticks: list[None] = []
+            db.set_progress_handler(lambda ticks=ticks: ticks.append(None), 100)  # each 100 steps of SQLite
+            if not retention.step(db, HistorySettings(90, 1000), NOW, 10, None):
+                break
+            work.append(len(ticks))
     assert len(work) == 10
     assert max(work[1:]) < work[0] / 3
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from minisched.model import Batch, HistorySettings, Status, StoreError, TaskAttempt, TaskRecord
-from minisched.store import DuplicateRun, History, Store
+from minisched.store import DuplicateRun, History, Store, schema
 from support.store import NOW, ask, assert_whole, fill, full_run, make, opened
 
 if TYPE_CHECKING:
@@ -260,11 +260,10 @@ def test_the_log_that_sqlite_writes_ahead_does_not_grow_without_bound(store: Sto
     assert (path.parent / "minisched.db-wal").stat().st_size < 4 << 20
 
 
-def test_the_settings_of_the_connection_are_the_small_ones(store: Store) -> None:
-    found = {
-        name: store._db.execute(f"PRAGMA {name}").fetchone()[0]
-        for name in ("journal_mode", "synchronous", "cache_size", "busy_timeout", "wal_autocheckpoint")
-    }
+def test_the_settings_of_the_connection_are_the_small_ones(path: Path) -> None:
+    names = ("journal_mode", "synchronous", "cache_size", "busy_timeout", "wal_autocheckpoint")
+    with closing(schema.connect(str(path))) as db:
+        found = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in names}
     assert found == {
         "journal_mode": "wal",
         "synchronous": 2,

@@ -24,7 +24,7 @@ from minisched.store import Store, open_store
 from support.closing import close_later
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 NOW = 1_795_000_000.5  # 2026-11-18
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,6 +98,22 @@ def ask(path: Path, query: str) -> list[Any]:
     """What a plain connection finds; it sees the -wal as any other process does."""
     with closing(sqlite3.connect(path)) as db:
         return db.execute(query).fetchall()
+
+
+def plans(path: Path, call: Callable[[sqlite3.Connection], object]) -> dict[str, str]:
+    """How SQLite finds the rows of each statement that `call` executes: query -> plan."""
+    queries: list[str] = []
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.set_trace_callback(queries.append)
+        call(db)
+        db.set_trace_callback(None)
+        found = {
+            query: "\n".join(row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}"))
+            for query in queries
+            if query.lstrip().startswith(("SELECT", "UPDATE", "DELETE"))
+        }
+    # SQLite before 3.36 says "SEARCH TABLE task_history".
+    return {query: plan.replace("TABLE ", "") for query, plan in found.items()}
 
 
 def assert_whole(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""When schedules are due: section 13 of the specification against a walk over every minute, and rule by rule."""
+"""When schedules are due: compared with a walk over every minute, and rule by rule."""
 
 from __future__ import annotations
 
