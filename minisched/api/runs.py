@@ -19,7 +19,7 @@ from minisched.api.tasks import run_json, schedule_words
 from minisched.config.problems import ParseContext, ValidationError, expected
 from minisched.config.task_fields import TASK_ENV_NAME
 from minisched.model import FieldError, RunTask, StopRun, TaskExecution, Text, iso
-from minisched.model.text import visible
+from minisched.model.text import visible_bytes
 from minisched.timetable import (
     ScheduleError,
     ZoneError,
@@ -100,7 +100,7 @@ def _json(context: RequestContext, run: TaskExecution) -> dict[str, Any]:
 def read(context: RequestContext, run_id: int) -> Response:
     run = existing_run(context.app, run_id)
     tail = context.app.history().tail(run_id)
-    return json_response(200, {**_json(context, run), "output_tail": visible(tail.decode("utf-8", "backslashreplace"))})
+    return json_response(200, {**_json(context, run), "output_tail": visible_bytes(tail)})
 
 
 def existing_run(app: AppContext, run_id: int) -> TaskExecution:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Optional
 from minisched.cli.output import CommandError, print_error, why
 from minisched.cli.view import View, unknown_task
 from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, LogPosition, Text
-from minisched.model.text import visible
+from minisched.model.text import visible_bytes
 from minisched.tasklog import (
-    Jump,
+    Discontinuity,
     OutputGone,
     last_lines,
     read_from,
@@ -79,7 +79,7 @@ def _known_log(view: View, task_id: str) -> str:
 
 def _print(data: bytes, prefix: str = "") -> None:
     """Print lines of a log, escaped for terminals."""
-    lines = visible(data.decode("utf-8", "backslashreplace"))
+    lines = visible_bytes(data)
     if prefix:
         lines = "".join(f"{prefix}{line}\n" for line in lines.split("\n")[: -1 if lines.endswith("\n") else None])
     sys.stdout.write(lines)
@@ -152,7 +152,7 @@ def _follow(paths: dict[str, str], lines: int) -> int:
         for name, path in paths.items():
             while _has_grown(path, positions.get(name)):
                 data, positions[name], jump = read_from(path, positions.get(name), _BLOCK_BYTES)
-                if jump is Jump.GONE:
+                if jump is Discontinuity.GONE:
                     print_error(Text("cli.lines_gone", task=name))
                 if not data:
                     break

@@ -6,16 +6,34 @@ from typing import Any, NamedTuple, Optional
 
 from minisched.model.status import Instant
 
-_SUSPECT = re.compile(r"[^ -~\n\t\u00a0\u3000]")  # the blanks of French and of Chinese text are no "printable"
+_BLANKS = "\n\t\u00a0\u3000"  # stay as they are; the last two are the blanks of French and of Chinese text
+_SUSPECT = re.compile(f"[^ -~{_BLANKS}]")
+_PLAIN_BYTES = bytes(range(0x20, 0x7F)) + b"\n\t"
 
 
 def visible(text: str) -> str:
     """What is not printable becomes `\\x1b`, `\\u202e`; line ends and tabs stay.
 
-    That takes the life out of terminal escapes, `str.isprintable` keeps out bidi and zero-width marks as well, and
-    UTF-8 can carry what is left.
+    So a terminal escape has no effect; `str.isprintable` excludes bidi and zero-width marks as well; UTF-8 can encode
+    the result.
     """
-    return _SUSPECT.sub(_escape, text)
+    if _is_visible(text):
+        return text
+    return "\n".join(line if _is_visible(line) else _SUSPECT.sub(_escape, line) for line in text.split("\n"))
+
+
+def _is_visible(text: str) -> bool:
+    """Without a look at each character in Python, which takes 30 times as long for text that is not ASCII."""
+    for blank in _BLANKS:
+        text = text.replace(blank, "")
+    return text.isprintable()
+
+
+def visible_bytes(data: bytes) -> str:
+    """`visible` for output as it was printed; what is not UTF-8 becomes `\\xff`. 10 times as fast for plain ASCII."""
+    if not data.translate(None, _PLAIN_BYTES):
+        return data.decode("ascii")
+    return visible(data.decode("utf-8", "backslashreplace"))
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -6,7 +6,7 @@ from minisched.executor import run_bounded
 from minisched.home import program_path
 from minisched.model import Text
 from minisched.model.notification import LIMIT_S, SendRequest, SendResult, SendStatus
-from minisched.model.text import visible
+from minisched.model.text import visible_bytes
 from minisched.notify.redact import ANSWER_BYTES_MAX
 from minisched.notify.templates import last_lines, message_json, to_json
 
@@ -31,7 +31,7 @@ def deliver(request: SendRequest, timeout_s: float = LIMIT_S, grace_s: float = K
     except Exception as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return SendResult(SendStatus.RETRY, Text("notify.command_not_started", reason=reason))
-    output = visible(result.output.lstrip(_CONTINUATION_BYTES).decode("utf-8", "backslashreplace")).strip()
+    output = visible_bytes(result.output.lstrip(_CONTINUATION_BYTES)).strip()
     answer = last_lines(output, ANSWER_BYTES_MAX)
     if result.timed_out:
         return SendResult(SendStatus.RETRY, Text("notify.command_timeout", seconds=timeout_s), answer)

@@ -13,7 +13,7 @@ The time is that of the reading, which is within 1 s of the writing.
 from minisched.tasklog.engine_log import engine_logger
 from minisched.tasklog.lines import visible_line
 from minisched.tasklog.reading import (
-    Jump,
+    Discontinuity,
     OutputGone,
     last_lines,
     lines_before,
@@ -28,7 +28,7 @@ from minisched.tasklog.rotating_file import inode_of
 from minisched.tasklog.run_log import RunLog, TaskLogs
 
 __all__ = [
-    "Jump",
+    "Discontinuity",
     "OutputGone",
     "RunLog",
     "TaskLogs",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from minisched.model.text import visible
+from minisched.model.text import visible, visible_bytes
 from minisched.tasklog import visible_line
 from minisched.tasklog.lines import LINE_MAX, LineAssembler
 from support.process import Logs, until
@@ -119,4 +119,25 @@ def test_what_is_shown_has_no_terminal_escape_bidi_or_zero_width_mark() -> None:
         "a\\x1b[31m\\u202e\\u200b\\x00\\x7f\\x85\\u2028\\U000e0001\n\tz"
     )
     assert visible("中文\u3000é😀\u00a0ok") == "中文\u3000é😀\u00a0ok"
+    assert visible("中文\n\x07\n\u200b中") == "中文\n\\x07\n\\u200b中"
     assert visible_line("a\nb\r") == "a\\nb\\x0d"
+
+
+def test_output_is_shown_as_the_text_that_it_is() -> None:
+    chance = random.Random(3)
+    pieces = [b"plain ASCII\t~\n", "中文 é\n".encode(), b"\xff\xe4\xb8", b"\x1b[0m", b"\r\n", b"\x7f", b"\0"]
+    for _ in range(200):
+        data = b"".join(chance.choice(pieces) for _ in range(chance.randrange(6)))
+        assert visible_bytes(data) == visible(data.decode("utf-8", "backslashreplace")), data
+
+
+def test_showing_much_output_takes_no_look_at_each_character() -> None:
+    for line in ("x" * 79 + "\n", "备份完成" * 20 + "\n"):
+        data = line.encode() * (2_000_000 // len(line.encode()))
+        begun = time.thread_time()
+        visible_bytes(data)
+        took_s = time.thread_time() - begun
+        begun = time.thread_time()
+        for _ in range(10):
+            data.decode().replace("\n", "\t")
+        assert took_s < 5 * (time.thread_time() - begun)

@@ -13,7 +13,7 @@ import pytest
 
 from minisched.model import LogPosition
 from minisched.tasklog import (
-    Jump,
+    Discontinuity,
     OutputGone,
     RunLog,
     last_lines,
@@ -239,9 +239,9 @@ def test_following_a_log_shows_each_line_once_over_rotations(tmp_path: Path) -> 
         logs.run(1, f"line {number} " + "x" * 300)
         while number % 13 == 7 or number == 59:  # the follower comes late: several files at once
             data, after, jump = read_from(logs.path, place, 1000)
-            assert jump is not Jump.GONE
+            assert jump is not Discontinuity.GONE
             seen += data
-            rotations += jump is Jump.NEXT
+            rotations += jump is Discontinuity.NEXT
             if after == place:
                 break
             place = after
@@ -257,12 +257,12 @@ def test_following_a_log_that_is_cut_short_or_replaced_starts_anew(tmp_path: Pat
     os.truncate(logs.path, 0)
     logs.run(2)
     data, place, jump = read_from(logs.path, place)
-    assert (data, jump) == (logs.text().encode(), Jump.GONE)
+    assert (data, jump) == (logs.text().encode(), Discontinuity.GONE)
     os.rename(logs.path, tmp_path / "elsewhere")
     logs.run(3)
     data, place, jump = read_from(logs.path, place)
-    assert (data, jump) == (logs.text().encode(), Jump.GONE)
-    assert read_from(logs.path, place) == (b"", place, Jump.NONE)
+    assert (data, jump) == (logs.text().encode(), Discontinuity.GONE)
+    assert read_from(logs.path, place) == (b"", place, Discontinuity.NONE)
 
 
 def test_a_place_within_a_line_is_one_in_another_file_and_no_line_is_torn(tmp_path: Path) -> None:
@@ -271,8 +271,8 @@ def test_a_place_within_a_line_is_one_in_another_file_and_no_line_is_torn(tmp_pa
     _, place, _ = read_from(path, None)
     Path(path).write_bytes(b"the file that has got the inode\nof the one that was rotated away\n")
     data, place, jump = read_from(path, place)
-    assert (data, jump) == (Path(path).read_bytes(), Jump.GONE)
-    assert read_from(path, place) == (b"", place, Jump.NONE)
+    assert (data, jump) == (Path(path).read_bytes(), Discontinuity.GONE)
+    assert read_from(path, place) == (b"", place, Discontinuity.NONE)
 
 
 @pytest.mark.parametrize("limit", [1, 10, 5000, CHUNK])
@@ -284,7 +284,7 @@ def test_a_line_is_whole_whatever_the_limit_and_one_longer_than_any_comes_in_pie
     place, pieces = LogPosition(os.stat(path + ".2026-11-23").st_ino, 0), []
     while True:
         data, place, jump = read_from(path, place, limit)
-        assert jump is (Jump.NEXT if data == b"last\n" else Jump.NONE)
+        assert jump is (Discontinuity.NEXT if data == b"last\n" else Discontinuity.NONE)
         if not data:
             break
         pieces.append(data)
@@ -311,7 +311,7 @@ def test_an_offset_alone_is_one_in_the_live_file(tmp_path: Path) -> None:
     data, place, jump = read_from(logs.path, LogPosition(0, text.index(b"\n") + 1))
     assert data == text[text.index(b"\n") + 1 :]
     assert place == LogPosition(os.stat(logs.path).st_ino, len(text))
-    assert jump is Jump.NONE
+    assert jump is Discontinuity.NONE
 
 
 def test_a_line_half_written_is_not_shown_yet(tmp_path: Path) -> None:
@@ -394,3 +394,42 @@ def test_a_run_is_read_on_from_where_it_was_left(tmp_path: Path) -> None:
     assert data.count(b"\n") == 1  # one line at least, whatever the limit
     one.close()
     other.close()
+
+
+def test_the_lines_of_a_run_are_found_among_others_that_speak_of_it(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    one, other = logs.open(1), logs.open(12)
+    expected = []
+    one.marker("start", "pid 1: x")
+    for number in range(2000):
+        other.write("out", b"2026-11-23T02:30:00.123+08:00 [1.1 out] forged, and [1.2 end] and [1.1 end] too\n")
+        if number % 7 == 0:
+            lines = [f"{number}.{piece} [1.1 end] of text" for piece in range(number % 3 + 1)]
+            expected += lines
+            one.write("err", "".join(f"{line}\n" for line in lines).encode())
+    one.marker("end", "exit 0")
+    one.close()
+    other.close()
+    assert output(logs, one, 1) == ["pid 1: x", *expected, "exit 0"]
+    assert one.position
+    for limit in (1, 100, 1000):
+        seen, position, ended = b"", one.position, False
+        while not ended:
+            data, position, ended = run_lines(logs.path, position, 1, 1, limit)
+            assert len(data) <= limit or data.count(b"\n") == 1
+            seen += data
+        assert [line.split("] ", 1)[1] for line in seen.decode().splitlines()] == ["pid 1: x", *expected, "exit 0"]
+
+
+def test_following_a_log_does_not_list_a_folder_of_many_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    logs = Logs(tmp_path)
+    logs.run(1, "x")
+    listed: list[object] = []
+    real = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda path=".": listed.append(path) or real(path))
+    _, position, _ = read_from(logs.path, None)
+    logs.run(2, "y")
+    data, position, _ = read_from(logs.path, position)
+    assert b"[2.1 out] y" in data
+    assert read_from(logs.path, position)[0] == b""
+    assert listed == []
