@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -324,3 +325,19 @@ def test_a_reload_puts_the_file_in_force(api: Api) -> None:
     assert [card["task_id"] for card in api.get("/tasks").json["items"]] == ["other"]
     api.write({"tasks": [{"task_id": "other"}]})
     assert paths(api("POST", "/reload", {})) == ["task_exec"]
+
+
+def test_a_task_is_found_in_its_place_in_any_right_file(api: Api) -> None:
+    api.config.write_text(' {"settings": {"timezone": "UTC"},\n\t"tasks" :[ {"task_id": "a", "task_exec": "x"} ]}')
+    api.reload()
+    assert api.get("/tasks/a").json["config"] == {"task_id": "a", "task_exec": "x"}
+    text = (
+        '{"tasks": [{"task_exec": "echo \\"]}\\"", "task_id": "one", "task_description": "Früh 迟到 😀 [{"},'
+        '{"task_id": "two", "task_exec": ["x"], "task_dependencies": ["one"]} ], "version": 1, "defaults": {}}'
+    )
+    api.config.write_text(text, encoding="utf-8")
+    api.reload()
+    for task_id, own in zip(("one", "two"), json.loads(text)["tasks"]):
+        assert api.get(f"/tasks/{task_id}").json["config"] == own
+    assert api("PATCH", "/tasks/one", {"task_description": "x" * 5000}).status == 200
+    assert api.get("/tasks/two").json["config"]["task_dependencies"] == ["one"]
