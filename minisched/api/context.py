@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 REPLY_S = 5.0  # for the engine, whose loop turns at least once a second unless its disk hangs
 MAX_LISTENERS = 16
-MAX_CACHE_BYTES = 2**20  # of compressed cards: 1,000 tasks with 30 runs each; 6 MB of JSON
+MAX_CACHE_BYTES = 2**20  # of cards: about 1,000 tasks, with 30 runs each or with none
+PLAIN_BYTES = 1024  # a card up to this size is kept as it is
 ENTRY_BYTES = 300  # of the cache, what the dict and its values take for each card
 MAX_LIST_BYTES = 2**20  # 1,000 tasks without a history have half of it
 
@@ -172,8 +173,9 @@ def page_json(items: Sequence[bytes], page: int, page_size: int, total: int) -> 
 
 
 class CardCache:
-    """Rendered cards, compressed, each until its task changes. At its bound the cards of a list are not kept, as each
-    would drop the one that the same list needs next; cards of a change drop the oldest, as all listeners need them now.
+    """Rendered cards, each until its task changes; those with a history compressed, to a seventh in 15 us. At its bound
+    the cards of a list are not kept, as each would drop the one that the same list needs next; cards of a change drop
+    the oldest, as all listeners need them now.
 
     Used by every thread of the API: an entry is replaced as a whole.
     """
@@ -189,10 +191,16 @@ class CardCache:
     def find(self, view: TaskSnapshot, full: bool) -> Optional[bytes]:
         """The card of this very version of the task as JSON. full: as the holder of the token sees it."""
         version, data = self._cards.get((view.task.task_id, full), (-1, b""))
-        return decompress(data) if version == view.version else None
+        if version != view.version:
+            return None
+        return data if data.startswith(b"{") else decompress(data)
 
     def keep(self, view: TaskSnapshot, full: bool, card: bytes, drop_oldest: bool = False) -> None:
-        key, data = (view.task.task_id, full), compress(card, 1)  # a seventh of its size, in 15 us
+        key = (view.task.task_id, full)
+        full_up = self._bytes + ENTRY_BYTES + len(card) // 8 > self._max_bytes
+        if full_up and not drop_oldest and key not in self._cards:
+            return
+        data = compress(card, 1) if len(card) > PLAIN_BYTES else card
         with self._lock:
             self._drop(key)
             size = len(data) + ENTRY_BYTES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -181,17 +182,25 @@ def test_a_task_is_chosen_by_its_status_of_now(api: Api) -> None:
 
 def test_the_cache_keeps_the_latest_cards_of_a_version_within_its_bound(api: Api) -> None:
     nightly, report, by_hand = api.board.tasks.values()
-    cache = CardCache(2 * (ENTRY_BYTES + 20))
+    cards = {
+        view.task.task_id: json.dumps({"task_id": view.task.task_id}).encode() for view in api.board.tasks.values()
+    }
+
+    def kept() -> list[str]:
+        found = {view.task.task_id: cache.find(view, True) for view in (nightly, report, by_hand)}
+        return [name for name, card in found.items() if card == cards[name]]
+
+    cache = CardCache(2 * (ENTRY_BYTES + 25))
     for view in (nightly, report):
-        cache.keep(view, True, view.task.task_id.encode())
-    assert (cache.find(nightly, True), cache.find(report, True)) == (b"nightly", b"report")
+        cache.keep(view, True, cards[view.task.task_id])
+    assert kept() == ["nightly", "report"]
     assert cache.find(nightly, False) is None
     assert cache.find(nightly._replace(version=7), True) is None
-    cache.keep(nightly, True, b"again")
-    cache.keep(by_hand, True, b"by_hand")
-    assert [cache.find(view, True) for view in (nightly, report, by_hand)] == [b"again", b"report", None]
-    cache.keep(by_hand, True, b"by_hand", drop_oldest=True)
-    assert [cache.find(view, True) for view in (nightly, report, by_hand)] == [b"again", None, b"by_hand"]
+    cache.keep(nightly, True, cards["nightly"])
+    cache.keep(by_hand, True, cards["by_hand"])
+    assert kept() == ["nightly", "report"]
+    cache.keep(by_hand, True, cards["by_hand"], drop_oldest=True)
+    assert kept() == ["nightly", "by_hand"]
 
 
 def test_many_cards_come_in_the_configs_order(tmp_path: Path) -> None:
