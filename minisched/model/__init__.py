@@ -61,7 +61,7 @@ from minisched.model.task import (
     SmtpSettings,
     Task,
 )
-from minisched.model.text import LocalizedText, Text, iso
+from minisched.model.text import Text, iso
 
 __all__ = [
     "EXIT_CONFIG",
@@ -87,7 +87,6 @@ __all__ = [
     "HttpSettings",
     "Instant",
     "Limits",
-    "LocalizedText",
     "LogPosition",
     "LogSettings",
     "Message",

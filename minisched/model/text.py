@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime, timezone, tzinfo
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 from minisched.model.status import Instant
 
@@ -79,17 +79,6 @@ class Text:
 
     def __repr__(self) -> str:
         return f"Text({self.code!r}, {self.values!r})"
-
-
-class LocalizedText(NamedTuple):
-    """What people are told, in English and Chinese. The CLI and the logs speak English, the page either."""
-
-    en: str
-    zh: str
-
-    def then(self, more: "LocalizedText") -> "LocalizedText":
-        """The one followed by the other, in each language."""
-        return LocalizedText(self.en + more.en, self.zh + more.zh)
 
 
 def iso(instant: Optional[Instant], zone: tzinfo) -> Optional[str]:

@@ -25,7 +25,6 @@ from minisched.home import Home
 from minisched.model import (
     Batch,
     EngineSnapshot,
-    LocalizedText,
     Message,
     Reload,
     ResendDelivery,
@@ -38,7 +37,7 @@ from minisched.model import (
 )
 from minisched.store import Store, open_store
 from support.store import NOW, make
-from support.texts import in_both
+from support.texts import Pair, in_both
 
 try:
     import jsonschema_rs
@@ -83,7 +82,7 @@ def check(method: str, path: str, response: Response) -> None:
     if response.status >= 400 and response.content_type.startswith("application/json"):
         error = json.loads(response.body).get("error", {})
         for one in [*error.get("problems", ()), *([error] if error else ())]:
-            words = LocalizedText(**one["words"])
+            words = Pair(**one["words"])
             assert words.en == one["message"]
             if words.zh != words.en:  # else it is a sentence of the engine or of the system
                 in_both(words)

@@ -2,9 +2,10 @@
 
 import re
 from collections import Counter
+from typing import NamedTuple
 
 from minisched import catalogue
-from minisched.model import LocalizedText, Text
+from minisched.model import Text
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 CUT = re.compile(r'"[^"]*\.\.\.(?=[;；，,])')  # a value that is shown in part, without the quote at its end
@@ -16,11 +17,17 @@ def values_in(text):
     return Counter(CUT.findall(text) + VALUE.findall(CUT.sub("", text)))
 
 
-def in_both(words):
-    """The text, once it is sure that it says the same in English and Chinese as far as a program can tell: both are
-    there, the Chinese is Chinese (not only a value in it), and each shows every value, example and number."""
-    if isinstance(words, Text):
-        words = LocalizedText(catalogue.render(words), catalogue.render(words, catalogue.CHINESE))
+class Pair(NamedTuple):
+    en: str
+    zh: str
+
+
+def in_both(text):
+    """The text in both languages, once a program has checked what it can: both exist, the Chinese is Chinese (and not
+    only a value in it), and each shows every value, example and number."""
+    words = text
+    if isinstance(text, Text):
+        words = Pair(*(catalogue.render(text, language) for language in catalogue.LANGUAGES))
     assert words.en and words.zh, words
     assert len(CHINESE.findall(words.zh)) > len(CHINESE.findall(words.en)), words
     assert "Text(" not in words.en + words.zh  # a text that was put into another one without being rendered
