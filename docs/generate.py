@@ -1,4 +1,4 @@
-"""Writes the generated parts of the documents: the fields in configuration.md, the calls in api.md.
+"""Writes the generated parts of the documents: fields in configuration.md, calls in api.md, modules in design.md.
 
 python docs/generate.py            write them
 python docs/generate.py --check    change nothing; exit code 1 and the names of the files that are out of date
@@ -6,6 +6,7 @@ python docs/generate.py --check    change nothing; exit code 1 and the names of 
 
 from __future__ import annotations
 
+import ast
 import json
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the package beside this folder, not an installed one
 
+import minisched
 from minisched.api.context import STATUSES
 from minisched.api.openapi import ALWAYS, SCHEMAS, WITH_A_BODY, meaning, routes
 from minisched.api.routing import OPEN, PUBLIC, ROOT_TOO
@@ -74,7 +76,8 @@ ACCESS = {OPEN: "Needs no token.", PUBLIC: "Needs no token if `http.public_statu
 
 def main(arguments: list[str]) -> int:
     outdated = []
-    for name, generated in (("configuration.md", config_reference()), ("api.md", api_reference())):
+    parts = {"configuration.md": config_reference(), "api.md": api_reference(), "design.md": module_tables()}
+    for name, generated in parts.items():
         path = DOCS / name
         text = path.read_text(encoding="utf-8")
         before, _, rest = text.partition(BEGIN)
@@ -213,6 +216,27 @@ def field_type(schema: dict[str, Any]) -> str:
     if schema.get("format") == "date-time":
         return "time"
     return TYPE_NAMES.get(schema["type"], str(schema["type"]))
+
+
+# ------------------------------------------------------------------------------------------------------------ modules
+
+
+def module_tables() -> str:
+    """A table for each folder of the package: the first sentence of each module's docstring."""
+    package = Path(minisched.__file__).parent
+    folders = sorted({path.parent for path in package.rglob("*.py")})
+    parts = []
+    for folder in folders:
+        modules = [path for path in sorted(folder.glob("*.py")) if path.name not in ("__init__.py", "__main__.py")]
+        rows = [f"`{path.relative_to(package)}` | {summary(path)}" for path in modules]
+        name = f"{folder.relative_to(package.parent)}"
+        parts.append(f"**`{name}`**: {summary(folder / '__init__.py')}\n\n{table('module | content', rows)}")
+    return "\n\n".join(parts)
+
+
+def summary(path: Path) -> str:
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return " ".join(docstring.split("\n\n")[0].split())
 
 
 if __name__ == "__main__":
