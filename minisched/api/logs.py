@@ -32,9 +32,11 @@ READER = LogReader()
 
 CURSOR = StrParam(pattern=r"(?:[0-9]{1,20}-)?[0-9]{1,15}", rule=Text("api.rule.cursor"))
 RUN_CURSOR = StrParam(pattern=r"(?:[0-9]{1,4}-[0-9]{1,20}-)?[0-9]{1,15}", rule=Text("api.rule.cursor"))
-LIMIT = Parameter("limit", IntParam(MIN_LOG_BYTES, MAX_LOG_BYTES), "Bytes of the log at most.", LOG_BYTES)
+LIMIT = Parameter("limit", IntParam(MIN_LOG_BYTES, MAX_LOG_BYTES), "Bytes at most of a page; without it 262144.")
 TAIL = Parameter("tail", IntParam(1, MAX_TAIL_LINES), "The last lines instead, that many.")
-RAW = Parameter("raw", BoolParam(), "1: the bytes unchanged, as a file to download.", False)
+RAW = Parameter(
+    "raw", BoolParam(), "1: the bytes unchanged, as a file to download; with `limit`, a page of them.", False
+)
 LOG = (
     Parameter("offset", CURSOR, "Where to begin; a plain number counts in the live file. Without it: its start."),
     LIMIT,
@@ -73,17 +75,17 @@ def of_run(context: RequestContext, run_id: int) -> Response:
     run = existing_run(context.app, run_id)
     query, path = context.query, _path(context.app, run.task_id)
     page: Optional[LogPage] = None
-    if query["raw"]:
+    if query["raw"] and query["limit"] is None:
         blocks = READER.run_raw(path, run)
         if blocks is not None:
-            return _download(blocks, "run.log")
+            return _download("run.log", blocks)
     elif query["tail"] is not None:
         page = READER.run_tail(path, run, query["tail"])
     else:
-        page = READER.run(path, run, _run_cursor(query["offset"]), query["limit"])
+        page = READER.run(path, run, _run_cursor(query["offset"]), query["limit"] or LOG_BYTES)
     if page is None:
         raise ApiError("output_gone", Text("api.output_gone.run", run=run_id))
-    return _answer(page)
+    return _page(page, "run.log", query["raw"])
 
 
 def _path(app: AppContext, task_id: str) -> str:
@@ -95,14 +97,17 @@ def _path(app: AppContext, task_id: str) -> str:
 def _log(context: RequestContext, path: str, name: str) -> Response:
     query = context.query
     start, before = _cursor(query["offset"]), _cursor(query["before"])
-    if query["raw"]:
+    limit = query["limit"] or LOG_BYTES
+    if query["raw"] and query["limit"] is None:
         blocks = READER.raw(path, start.offset if start else None)
-        return _download(blocks, name, ("Content-Length", str(blocks.size)))
+        return _download(name, blocks, ("Content-Length", str(blocks.size)))
     if before is not None:
-        return _answer(READER.before(path, before, query["limit"]))
-    if query["tail"] is not None:
-        return _answer(READER.tail(path, query["tail"]))
-    return _answer(READER.read(path, start, query["limit"]))
+        page = READER.before(path, before, limit)
+    elif query["tail"] is not None:
+        page = READER.tail(path, query["tail"])
+    else:
+        page = READER.read(path, start, limit)
+    return _page(page, name, query["raw"])
 
 
 def _cursor(text: Optional[str]) -> Optional[LogPosition]:
@@ -119,7 +124,11 @@ def _run_cursor(text: Optional[str]) -> Union[int, tuple[int, LogPosition], None
     return attempt, LogPosition(inode, offset)
 
 
-def _answer(page: LogPage) -> Response:
+def _page(page: LogPage, name: str, raw: bool) -> Response:
+    """raw: as bytes, with the rest in headers. To escape them as JSON costs more than to read them."""
+    if raw:
+        headers = (("Next-Offset", page.after), ("Rotated", str(int(page.rotated))), ("At-End", str(int(page.at_end))))
+        return _download(name, None, *headers, body=page.data)
     return json_response(
         200,
         {
@@ -132,7 +141,7 @@ def _answer(page: LogPage) -> Response:
     )
 
 
-def _download(blocks: Iterator[bytes], name: str, *more: tuple[str, str]) -> Response:
+def _download(name: str, blocks: Optional[Iterator[bytes]], *more: tuple[str, str], body: bytes = b"") -> Response:
     """The name is fixed: nothing of a request or a config gets into a header."""
     headers = (("Content-Disposition", f'attachment; filename="{name}"'), *more)
-    return Response(200, content_type="application/octet-stream", headers=headers, stream=blocks)
+    return Response(200, body, "application/octet-stream", headers, blocks)

@@ -91,6 +91,21 @@ def test_a_raw_log_is_a_download_with_a_fixed_name(api: Api, logs: Logs) -> None
     assert r"\x1b[31m red <script>" in api.get("/tasks/t/log?raw=0").json["text"]
 
 
+def test_raw_pages_are_the_same_as_others_with_their_offsets_in_headers(api: Api, logs: Logs) -> None:
+    run_id = recorded(api, logs.run(1, *("\x1b[31m red " + "x" * 60 for _ in range(40))))
+    for path, whole in (("/tasks/t/log", logs.text().encode()), (f"/executions/{run_id}/log", None)):
+        data, offset, at_end, page = b"", "0", "0", api.get(f"{path}?limit=1024").json
+        while at_end == "0":
+            found = api.get(f"{path}?raw=1&limit=1024&offset={offset}")
+            assert found.response.content_type == "application/octet-stream", found.body
+            assert len(found.body) <= 1024
+            if not data:
+                assert (found.headers["Next-Offset"], found.headers["Rotated"]) == (page["next_offset"], "0")
+            data, offset, at_end = data + found.body, found.headers["Next-Offset"], found.headers["At-End"]
+        assert data == (whole or download(api.get(f"{path}?raw=1")))
+    assert api.get("/tasks/t/log?raw=1&limit=1024&tail=1").body == logs.text().encode().splitlines(keepends=True)[-1]
+
+
 def test_each_task_has_its_own_log_and_the_engine_has_one(api: Api, logs: Logs) -> None:
     (api.path / "logs" / "sub").mkdir()
     (api.path / "logs" / "sub" / "other.txt").write_text("2026 [1.1 out] of the other\n")

@@ -44,7 +44,7 @@ def test_wrong_fields_and_a_wrong_schedule_are_told_in_chinese(one: Engine, open
     )
     schedule.get_by_role("combobox").first.fill("x" * 2000)
     preview = schedule.locator("..").locator(".ed-preview")
-    expect(preview).to_have_text('操作失败：参数 "schedule"：应为最多 1000 个字符的文本')
+    expect(preview).to_have_text('操作失败：查询参数 "schedule"：应为至多 1000 个字符的文本')
     schedule.get_by_role("combobox").first.fill("x" * 9000)
     expect(preview).to_have_text(re.compile("请求的地址(超过 [0-9]+ 字节|过长)"))
     schedule.get_by_role("combobox").first.fill("@fortnightly")
