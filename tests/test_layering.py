@@ -1,4 +1,4 @@
-"""The house holds: a room imports only from the floors below it, and croniter stays in its corner."""
+"""Every part of the package imports only from the floors below it, and only `timetable` imports croniter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "minisched"
 
-# From the ground up. `timetable` stands under `config`, which checks schedules, zones and durations by it.
+# From the ground up. `timetable` is below `config`, which uses it to check schedules, zones and durations.
 FLOORS = [
     {"osutil"},
     {"model"},
@@ -28,7 +28,7 @@ PURE = {"catalogue", "model", "timetable", "lifecycle", "policy"}
 OUTSIDE = {"subprocess", "socket", "sqlite3", "threading", "random", "time", "logging", "selectors"}
 
 
-def room_of(path: Path) -> str:
+def part_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -44,26 +44,26 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_room_imports_only_from_below(path: Path) -> None:
-    room = room_of(path)
-    floor = next(index for index, rooms in enumerate(FLOORS) if room in rooms)
-    below = set().union(*FLOORS[:floor]) | {room}
+def test_a_module_imports_only_from_below(path: Path) -> None:
+    part = part_of(path)
+    floor = next(index for index, parts_of_floor in enumerate(FLOORS) if part in parts_of_floor)
+    below = set().union(*FLOORS[:floor]) | {part}
     for name in imports(path):
         parts = name.split(".")
         if parts[0] == "minisched" and parts[1] != "__version__":
-            assert parts[1] in below, f"{path.name} climbs to {name}"
+            assert parts[1] in below, f"{path.name} imports {name}, which is not below it"
         if parts[0] == "croniter":
-            assert room == "timetable"
-        if room in PURE:
+            assert part == "timetable"
+        if part in PURE:
             assert parts[0] not in OUTSIDE, f"{path.name} is pure and imports {name}"
 
 
-def test_a_relative_import_never_leaves_its_room() -> None:
+def test_a_relative_import_stays_in_its_folder() -> None:
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.level:
                 assert node.level <= len(path.relative_to(PACKAGE).parts) - 1, path
 
 
-def test_every_room_stands_on_a_floor() -> None:
-    assert {room_of(path) for path in MODULES} <= set().union(*FLOORS)
+def test_every_part_has_a_floor() -> None:
+    assert {part_of(path) for path in MODULES} <= set().union(*FLOORS)
