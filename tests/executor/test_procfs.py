@@ -159,7 +159,7 @@ def test_helpers_of_this_program_are_not_taken_for_orphans(rig: Rig) -> None:
 
 @root
 def test_a_pid_used_again_is_told_apart(tmp_path: Path) -> None:
-    """In a pid namespace of its own, where the next pid can be chosen (FAULTS P10)."""
+    """In a pid namespace of its own, where the next pid can be chosen, because pids are reused."""
     code = f"""
 import subprocess, sys
 sys.path.insert(0, {REPO!r})

@@ -107,7 +107,7 @@ def test_a_config_that_breaks_while_the_engine_runs_changes_nothing_until_it_is_
 
 
 def test_an_engine_whose_standard_error_is_full_and_not_read_goes_on(home: Home) -> None:
-    """FAULTS P16: where a line were written there, that thread would stand still for ever."""
+    """The engine writes nothing there after its start: a full pipe would block the writing thread for ever."""
     code = """if True:
         import os, sys
         os.set_blocking(2, False)
