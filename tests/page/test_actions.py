@@ -1,4 +1,4 @@
-"""The page in a browser: what can be done to a task from its card, by mouse and by keyboard alone."""
+"""The page in a browser: the actions of a card, by mouse and with the keyboard alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from support.page import HELD, Engine, OpenPage, act, card, choose, dialog, engine, expect, focused, view
 
-MOST_TABS = 40  # from the top of the page to the first card's buttons
+TABS_MAX = 40  # from the top of the page to the first card's buttons
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield running
 
 
-def test_a_task_goes_from_idle_over_running_to_success(one: Engine, open_page: OpenPage) -> None:
+def test_a_card_shows_a_run_from_start_to_success(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, media={"reduced_motion": "no-preference"})
     held = card(page, "held")
     status = held.locator(".card-status")
@@ -36,7 +36,7 @@ def test_a_task_goes_from_idle_over_running_to_success(one: Engine, open_page: O
     expect(page.get_by_text("Held: run 1 started.")).to_be_visible()
     expect(held).to_have_attribute("data-status", "running")
     expect(held.locator(".card-state")).to_have_css("animation-name", "turn")
-    expect(status).to_have_text(re.compile(r"^Running \d+ s"))  # it counts, and has nothing to compare with yet
+    expect(status).to_have_text(re.compile(r"^Running \d+ s"))  # no earlier run to compare with
     expect(held.locator(".progress")).to_be_hidden()
     expect(page.locator('.group.active .card[data-task-id="held"]')).to_be_visible()
     one.release("held")
@@ -53,13 +53,13 @@ def test_a_task_goes_from_idle_over_running_to_success(one: Engine, open_page: O
     expect(held.locator(".strip .bar")).to_have_count(2)
 
 
-def test_a_running_task_is_stopped_after_a_question(one: Engine, open_page: OpenPage) -> None:
+def test_stopping_a_run_asks_for_confirmation(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     stopped = card(page, "stopped")
     act(page, "stopped", "go")
     expect(stopped).to_have_attribute("data-status", "running")
     stop = page.get_by_role("button", name="Stop: stopped")
-    stop.dispatch_event("click")  # at once: it was meant for what the button was before
+    stop.dispatch_event("click")  # at once, so it was meant for the run button
     page.wait_for_timeout(300)
     expect(page.locator("dialog")).to_have_count(0)
     stop.click()
@@ -87,7 +87,7 @@ def test_a_task_is_enabled_and_disabled(one: Engine, open_page: OpenPage) -> Non
     assert next(task for task in one.tasks() if task["task_id"] == "off")["enabled"] is False
 
 
-def test_delete_asks_twice(one: Engine, open_page: OpenPage) -> None:
+def test_deleting_a_task_asks_twice(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     choose(page, "spare", "remove")
     expect(dialog(page)).to_contain_text("Delete spare?")
@@ -103,7 +103,7 @@ def test_delete_asks_twice(one: Engine, open_page: OpenPage) -> None:
     assert "spare" not in {task["task_id"] for task in one.tasks()}
 
 
-def test_a_task_that_others_need_is_not_deleted(one: Engine, open_page: OpenPage) -> None:
+def test_a_task_with_dependents_is_not_deleted(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="409")
     choose(page, "needed", "remove")
     dialog(page).get_by_role("checkbox").check()
@@ -112,7 +112,7 @@ def test_a_task_that_others_need_is_not_deleted(one: Engine, open_page: OpenPage
     expect(card(page, "needed")).to_be_visible()
 
 
-def test_a_tasks_history_is_opened_and_left_by_keyboard_alone(one: Engine, open_page: OpenPage) -> None:
+def test_the_history_is_opened_and_closed_with_the_keyboard(one: Engine, open_page: OpenPage) -> None:
     one.run("first")
     one.until("first", "success")
     page = open_page(one.link)
@@ -120,10 +120,10 @@ def test_a_tasks_history_is_opened_and_left_by_keyboard_alone(one: Engine, open_
     page.keyboard.press("Tab")
     assert focused(page) == "Skip to content"
     page.keyboard.press("Enter")
-    for _ in range(MOST_TABS):
+    for _ in range(TABS_MAX):
         page.keyboard.press("Tab")
         outline = page.evaluate("getComputedStyle(document.activeElement, ':focus-visible').outlineStyle")
-        bar = page.evaluate("document.activeElement.classList.contains('bar')")  # it has its outline on its picture
+        bar = page.evaluate("document.activeElement.classList.contains('bar')")  # its outline is on a pseudo-element
         assert outline != "none" or bar, focused(page)
         if focused(page) == "History: First":
             break
@@ -144,7 +144,7 @@ def test_a_tasks_history_is_opened_and_left_by_keyboard_alone(one: Engine, open_
     assert focused(page) == "History: First"
 
 
-def test_the_menu_and_the_strip_are_used_by_keyboard(one: Engine, open_page: OpenPage) -> None:
+def test_the_menu_and_the_strip_work_with_the_keyboard(one: Engine, open_page: OpenPage) -> None:
     for _ in range(2):
         one.run("first")
         one.until("first", "success")
@@ -171,7 +171,7 @@ def test_the_menu_and_the_strip_are_used_by_keyboard(one: Engine, open_page: Ope
     expect(bars.nth(-3)).to_be_focused()
 
 
-def test_an_address_leads_straight_to_a_history_and_views_keep_theirs(one: Engine, open_page: OpenPage) -> None:
+def test_an_address_opens_a_history_and_views_keep_their_address(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     expect(card(page, "first")).to_be_visible()
     page.goto(f"{one.url}/#task/first")

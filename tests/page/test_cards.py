@@ -1,4 +1,4 @@
-"""The page in a browser: each state of a task, with its reason; and how many cards are filtered."""
+"""The page in a browser: each status of a task with its reason, and filters over many cards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from support.page import GONE, HELD, Engine, OpenPage, card, engine, expect, view
 from support.programs import eventually
 
-AT_ONCE = 2  # max_running: `long` and `longer` take both places
+AT_ONCE = 2  # max_running; `long` and `longer` occupy both slots
 FILTER_MS = 100
 MANY = 1000
 
@@ -24,7 +24,7 @@ def at(instant: float) -> str:
 
 
 def tasks(passed: float, soon: float) -> list[dict[str, Any]]:
-    """passed: when the engine will be down; soon: shortly after it is back."""
+    """passed: a time while the engine is down; soon: shortly after its restart."""
     return [
         {"task_id": "business", "task_exec": "exit 1", "task_tags": ["shop"]},
         {"task_id": "technical", "task_exec": "exit 3", "task_tags": ["shop", "net"]},
@@ -48,10 +48,10 @@ def tasks(passed: float, soon: float) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Each task in the state that it is named after."""
+    """Each task has the status that it is named after."""
     with engine(tmp_path_factory.mktemp("cards"), {"task_id": "queued", "task_exec": "true"}) as running:
         running.home.kill()
-        for ahead in (0.7, 2.0, 5.0, 15.0):  # the engine knows of it and is dead by then, however slow the machine is
+        for ahead in (0.7, 2.0, 5.0, 15.0):  # the engine must be started and killed before
             passed = math.ceil(time.time() + ahead)
             running.home.write(*tasks(passed, passed + 1), max_running=AT_ONCE, http={"port": 0})
             running.go()
@@ -74,7 +74,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         running.release("long")
 
 
-# state: the word, what stands beside or below it, and the group
+# task: the status text, the text beside or below it, the group
 STATES = {
     "business": ("Business failure", "exit code 1: a business failure by convention, not retried", "attention"),
     "technical": ("Technical failure", "exit code 3", "attention"),
@@ -91,12 +91,12 @@ STATES = {
 }
 
 
-def test_each_state_is_shown_with_its_reason_in_its_group(one: Engine, open_page: OpenPage) -> None:
+def test_each_status_is_shown_with_its_reason_in_its_group(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
-    for task_id, (word, told, group) in STATES.items():
+    for task_id, (word, reason, group) in STATES.items():
         here = page.locator(f'.group.{group} .card[data-task-id="{task_id}"]')
         expect(here.locator(".card-word")).to_have_text(word)
-        expect(here.locator(".card-status")).to_have_text(re.compile(told, re.DOTALL))
+        expect(here.locator(".card-status")).to_have_text(re.compile(reason, re.DOTALL))
         expect(here.locator(".card-state svg")).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_have_text("5 tasks need attention")
     assert page.title() == "(5) minisched"
@@ -115,7 +115,7 @@ def test_business_and_technical_failures_look_different(one: Engine, open_page: 
     assert looks[0][1] != looks[1][1]
 
 
-def test_the_ring_turns_unless_motion_is_not_wanted(one: Engine, open_page: OpenPage) -> None:
+def test_the_ring_turns_unless_reduced_motion_is_set(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, media={"reduced_motion": "no-preference"})
     ring = card(page, "long").locator(".card-state")
     expect(ring).to_have_css("animation-name", "turn")
@@ -147,7 +147,7 @@ def test_counts_tags_and_search_filter_the_cards(one: Engine, open_page: OpenPag
     expect(page.get_by_role("searchbox")).to_be_focused()
 
 
-# Gives the ms from each change of the search until the next frame is ready.
+# The ms from each change of the search until the next frame is ready.
 SEARCH = """async () => {
   const input = document.querySelector('input[type=search]');
   const spans = [];
@@ -163,7 +163,7 @@ SEARCH = """async () => {
 }"""
 
 
-def test_a_thousand_tasks_are_searched_in_no_time(
+def test_a_search_over_a_thousand_tasks_is_immediate(
     tmp_path_factory: pytest.TempPathFactory, open_page: OpenPage
 ) -> None:
     many: list[dict[str, Any]] = [
@@ -175,13 +175,13 @@ def test_a_thousand_tasks_are_searched_in_no_time(
     with engine(tmp_path_factory.mktemp("many"), *many) as mine:
         page = open_page(mine.link, expected=GONE)
         expect(page.get_by_text(f"{MANY} never ran")).to_be_visible()
-        assert 0 < page.locator(".card").count() < 300  # the rest comes as one scrolls
+        assert 0 < page.locator(".card").count() < 300  # the rest is added while scrolling
         tries = [page.evaluate(SEARCH) for _ in range(3)]
         assert max(min(spans) for spans in zip(*tries)) < FILTER_MS, tries
         page.get_by_role("searchbox").fill("number 999")
         expect(page.locator(".card")).to_have_count(1)
         page.set_viewport_size({"width": 360, "height": 740})
-        view(page, "graph")  # a large one is shown in part, and so that it can be read
+        view(page, "graph")  # a large graph is shown in part, at a readable zoom
         scene = page.locator(".gr-svg > g").first
         expect(scene).to_have_attribute("transform", re.compile(r"translate\(20\.0 .*scale\(0\.7500\)"))
         page.get_by_role("button", name="Fit").click()

@@ -1,4 +1,4 @@
-"""The page in a browser: a task is made and changed, and what the engine refuses is told at its field."""
+"""The page in a browser: tasks are created and changed, and problems are shown at their fields."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def save(page: Page) -> None:
     dialog(page).get_by_role("button", name="Save").click()
 
 
-def test_a_task_is_made_with_a_schedule_and_two_dependencies(one: Engine, open_page: OpenPage) -> None:
+def test_a_task_is_created_with_a_schedule_and_two_dependencies(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="422")
     page.get_by_role("button", name="New task").click()
     expect(field(page, "task_id").locator("input")).to_be_focused()
@@ -89,7 +89,7 @@ def test_a_task_is_made_with_a_schedule_and_two_dependencies(one: Engine, open_p
     expect(card(page, "made")).to_have_attribute("data-status", "success")
 
 
-def test_a_dependency_that_closes_a_cycle_is_refused_with_its_path(one: Engine, open_page: OpenPage) -> None:
+def test_a_dependency_that_would_close_a_cycle_cannot_be_chosen(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     edit(page, "extract")
     depends = field(page, "task_dependencies")
@@ -100,11 +100,11 @@ def test_a_dependency_that_closes_a_cycle_is_refused_with_its_path(one: Engine, 
     path = "extract → report → clean → extract"
     expect(depends.get_by_role("status")).to_have_text(f"This would create a dependency cycle: {path}")
     expect(depends.locator('input[data-id="extract"]')).to_have_attribute("aria-disabled", "true")
-    page.keyboard.press("Escape")  # nothing was changed: nothing is asked
+    page.keyboard.press("Escape")  # no changes, no question
     expect(page.locator("dialog")).to_have_count(0)
 
 
-def test_the_engine_refuses_a_cycle_at_its_field(one: Engine, open_page: OpenPage) -> None:
+def test_a_cycle_rejected_by_the_engine_is_shown_at_its_field(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="422")
     edit(page, "extract")
     dialog(page).get_by_role("tab", name="JSON").click()
@@ -113,19 +113,19 @@ def test_the_engine_refuses_a_cycle_at_its_field(one: Engine, open_page: OpenPag
     raw.fill(json.dumps(made))
     save(page)
     depends = field(page, "task_dependencies")
-    expect(depends).to_be_visible()  # the form is shown, where the fields are
+    expect(depends).to_be_visible()  # the form is shown instead of the JSON
     expect(problem(page, "task_dependencies")).to_contain_text(re.compile("cycle", re.IGNORECASE))
     expect(dialog(page).get_by_role("alert").first).to_contain_text("1 problem. Nothing was saved.")
     assert "task_dependencies" not in task(one, "extract")
 
 
-def test_problems_stand_at_their_fields_and_go_when_mended(one: Engine, open_page: OpenPage) -> None:
+def test_problems_are_shown_at_their_fields_until_they_are_fixed(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="422")
     edit(page, "rich")
     limit = field(page, "task_timeout")
     dialog(page).get_by_text("Limits", exact=True).click()
     limit.locator("input").first.fill("40 sec")
-    expect(field(page, "url")).to_contain_text("***")  # an address is a secret, as it may hold one
+    expect(field(page, "url")).to_contain_text("***")  # an address is a secret, because it may contain one
     field(page, "url").get_by_role("button", name="Replace").click()
     url = field(page, "url").locator("input").first
     expect(url).to_be_focused()
@@ -152,14 +152,14 @@ def test_problems_stand_at_their_fields_and_go_when_mended(one: Engine, open_pag
     )  # as they were
 
 
-def test_a_kept_secret_is_asked_for_anew_where_it_would_go_elsewhere(one: Engine, open_page: OpenPage) -> None:
+def test_a_kept_secret_must_be_entered_again_if_the_address_changes(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="422")
     edit(page, "keyed")
     field(page, "url").get_by_role("button", name="Replace").click()
     page.keyboard.type(OTHER)
     save(page)
     headers = field(page, "headers")
-    expect(headers.locator(".ed-errors:visible")).to_contain_text("give it anew")
+    expect(headers.locator(".ed-errors:visible")).to_contain_text("enter this value again")
     headers.get_by_role("button", name="Replace").click()
     page.keyboard.type("another")
     save(page)
@@ -167,7 +167,7 @@ def test_a_kept_secret_is_asked_for_anew_where_it_would_go_elsewhere(one: Engine
     assert task(one, "keyed")["task_notify"] == rules({**HOOK, "url": OTHER, "headers": {"X-Key": "another"}})
 
 
-def test_a_missing_field_and_a_taken_id_are_told(one: Engine, open_page: OpenPage) -> None:
+def test_a_missing_field_and_a_taken_id_are_reported(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="422|409")
     page.get_by_role("button", name="New task").click()
     field(page, "task_id").locator("input").fill("fresh")
@@ -180,7 +180,7 @@ def test_a_missing_field_and_a_taken_id_are_told(one: Engine, open_page: OpenPag
     assert task(one, "clean") == {"task_id": "clean", "task_exec": "true", "task_dependencies": ["extract"]}
 
 
-def test_a_task_is_changed_by_keyboard(one: Engine, open_page: OpenPage) -> None:
+def test_a_task_is_edited_with_the_keyboard(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     edit(page, "report")
     page.keyboard.type("Weekly report")
@@ -190,7 +190,7 @@ def test_a_task_is_changed_by_keyboard(one: Engine, open_page: OpenPage) -> None
     assert task(one, "report")["task_name"] == "Weekly report"
 
 
-def test_a_form_left_with_changes_asks(one: Engine, open_page: OpenPage) -> None:
+def test_leaving_unsaved_changes_asks_for_confirmation(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     edit(page, "clean")
     page.keyboard.type("Never saved")
@@ -202,15 +202,15 @@ def test_a_form_left_with_changes_asks(one: Engine, open_page: OpenPage) -> None
     dialog(page).get_by_role("button", name="Discard changes").click()
     expect(page.locator("dialog")).to_have_count(0)
     assert "task_name" not in task(one, "clean")
-    assert page.evaluate("dispatchEvent(new Event('beforeunload', {cancelable: true}))")  # the page itself may be left
+    assert page.evaluate("dispatchEvent(new Event('beforeunload', {cancelable: true}))")  # does not ask
 
 
-def test_no_number_of_escapes_loses_a_change(one: Engine, open_page: OpenPage) -> None:
+def test_escape_never_loses_a_change(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     edit(page, "clean")
     page.keyboard.type("Never saved")
     dialogs = page.locator("dialog[open]")
-    for _ in range(4):  # the browser itself would close at the second
+    for _ in range(4):  # the browser would close the dialog at the second
         page.keyboard.press("Escape")
         expect(dialogs).to_have_count(2)
         page.keyboard.press("Escape")
@@ -221,13 +221,13 @@ def test_no_number_of_escapes_loses_a_change(one: Engine, open_page: OpenPage) -
     page.keyboard.up("Escape")
     page.keyboard.press("Escape")
     expect(dialogs).to_have_count(1)
-    dialog(page).evaluate("el => el.close()")  # as a phone's way back does
+    dialog(page).evaluate("el => el.close()")  # like the back button of a phone
     expect(dialog(page)).to_contain_text("Discard unsaved changes?")
     dialog(page).get_by_role("button", name="Keep editing").click()
     expect(field(page, "task_name").locator("input")).to_have_value("Never saved")
 
 
-def test_a_task_deleted_meanwhile_can_be_saved_as_a_new_one(one: Engine, open_page: OpenPage) -> None:
+def test_a_task_that_was_deleted_meanwhile_can_be_saved_as_new(one: Engine, open_page: OpenPage) -> None:
     one.call("POST /tasks", {"task_id": "gone", "task_exec": "true"})
     page = open_page(one.link, expected="404|412")
     edit(page, "gone")
@@ -241,7 +241,7 @@ def test_a_task_deleted_meanwhile_can_be_saved_as_a_new_one(one: Engine, open_pa
     assert task(one, "gone") == {"task_id": "gone", "task_exec": "true", "task_name": "Back again"}
 
 
-def test_changes_outlive_a_token_that_is_refused(one: Engine, open_page: OpenPage) -> None:
+def test_changes_survive_a_rejected_token(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="401", fresh=True)
     edit(page, "rich")
     page.keyboard.type("Kept")
@@ -249,7 +249,7 @@ def test_changes_outlive_a_token_that_is_refused(one: Engine, open_page: OpenPag
     save(page)
     expect(dialog(page).locator(".ed-summary")).to_contain_text("The token was rejected")
     expect(field(page, "task_name").locator("input")).to_have_value("Kept")
-    page.evaluate("token => localStorage.setItem('minisched.token', token)", one.token)  # as signing in elsewhere does
+    page.evaluate("token => localStorage.setItem('minisched.token', token)", one.token)  # like a sign-in in another tab
     save(page)
     expect(page.locator("dialog")).to_have_count(0)
     expect(card(page, "rich").locator(".card-name")).to_have_text("Kept")
@@ -263,7 +263,7 @@ def test_changes_outlive_a_token_that_is_refused(one: Engine, open_page: OpenPag
     expect(page.get_by_label("Token")).to_be_visible()
 
 
-def test_a_task_that_changed_meanwhile_is_not_written_over(one: Engine, open_page: OpenPage) -> None:
+def test_a_task_that_was_changed_meanwhile_is_not_overwritten(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="412|409")
     edit(page, "clean")
     page.keyboard.type("Mine")

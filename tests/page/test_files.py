@@ -19,56 +19,56 @@ def test_every_line_of_the_tables_has_both_languages(name: str) -> None:
     assert not [key for key, pair in table(name).items() if not all(pair)]
 
 
-def test_no_text_stands_twice() -> None:
+def test_no_key_is_in_both_tables() -> None:
     assert not CORE.keys() & table("i18n/messages.js").keys()
 
 
-def test_both_languages_fill_in_the_same_values() -> None:
+def test_both_languages_have_the_same_values() -> None:
     sentences = SENTENCE.findall(SCRIPTS["i18n/engine_messages_zh.js"])
     assert len(sentences) == SCRIPTS["i18n/engine_messages_zh.js"].count("\n  [") > 50
     for key, (english, chinese) in [*MESSAGES.items(), *((pair[0], pair) for pair in sentences)]:
         assert set(re.findall(r"\{(\w+)\}", english)) == set(re.findall(r"\{(\w+)\}", chinese)), key
 
 
-def test_every_text_that_is_asked_for_is_there() -> None:
+def test_every_text_that_a_script_uses_exists() -> None:
     for name, text in SCRIPTS.items():
         known = CORE if name in static_files.entry_modules() else MESSAGES
         assert not set(re.findall(r'\bt\("(\w+)"', text)) - known.keys(), name
 
 
-def test_every_status_trigger_and_reason_has_its_words() -> None:
+def test_every_status_trigger_and_reason_has_a_text() -> None:
     assert {f"status_{status}" for status in Status} <= CORE.keys()
     assert {f"trigger_{trigger}" for trigger in Trigger} <= MESSAGES.keys()
     for reason in Reason:
         assert [key for key in CORE if key.startswith("why_") and key.endswith(f"_{reason}")], reason
 
 
-# What the page tells by the words that come with the error, or by the id that is taken; and what it never meets: its
-# requests keep to the protocol, and it asks every two seconds where it may not listen.
-TOLD_OTHERWISE = {"bad_request", "exists"}
+# Shown with the text of the error itself, or at the field of the id.
+SHOWN_OTHERWISE = {"bad_request", "exists"}
+# The page never gets these: its requests are well-formed, and without the events it polls.
 OF_OTHER_CLIENTS = {
     *("method_not_allowed", "length_required", "unsupported_media_type", "expectation_failed", "not_implemented"),
     *("version_not_supported", "too_many_listeners"),
 }
 
 
-@pytest.mark.parametrize("code", sorted(set(STATUSES) - TOLD_OTHERWISE - OF_OTHER_CLIENTS))
-def test_every_error_of_the_api_that_a_page_can_meet_has_its_words(code: str) -> None:
+@pytest.mark.parametrize("code", sorted(set(STATUSES) - SHOWN_OTHERWISE - OF_OTHER_CLIENTS))
+def test_every_api_error_that_the_page_can_get_has_a_text(code: str) -> None:
     status = STATUSES[code]
     assert {f"err_{status}_{code}", f"err_{code}", f"err_{status}"} & MESSAGES.keys()
 
 
-def test_no_script_makes_elements_or_code_out_of_text() -> None:
+def test_no_script_turns_text_into_elements_or_code() -> None:
     ways = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|srcdoc|DOMParser")
     assert not [name for name, text in SCRIPTS.items() if ways.search(text)]
 
 
-def test_nothing_comes_from_elsewhere() -> None:
+def test_no_file_refers_to_another_server() -> None:
     for name, text in SOURCES.items():
         found = set(re.findall(r"\b(?:https?:)?//[a-z0-9.-]+\.[a-z]+[^\s\"']*", text))
         assert not {url for url in found if "www.w3.org/2000/svg" not in url}, name
 
 
-def test_the_document_holds_no_script_or_style_of_its_own() -> None:
+def test_the_document_has_no_inline_script_or_style() -> None:
     html = SOURCES["index.html"]
     assert not re.search(r"<style|style=|\son\w+=|<script(?![^>]* src=)", html)

@@ -1,4 +1,4 @@
-"""The page in a browser: what tasks are named and what they print stays text, whatever it says."""
+"""The page in a browser: names and output of tasks stay text, whatever they contain."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from support.page import Engine, OpenPage, Page, act, card, choose, dialog, engine, expect, field, view
-from support.page_views import close, rooms
+from support.page_views import close, views
 from support.programs import eventually
 
 TRAPS = "<script>document.title='trapped'</script><img src=x onerror=alert(1)><b id=trap>"
@@ -51,7 +51,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 def hold(page: Page) -> None:
-    """No element was made of a text, and none of it ran; the test's page tells of boxes and errors."""
+    """No text has become an element or has been executed. Dialogs and errors are reported by the fixture."""
     made = page.evaluate("document.querySelectorAll('#trap, body script, img, i, b, [onload], [onerror]').length")
     assert made == 0
     assert re.fullmatch(r"\(\d\) minisched", page.title())
@@ -59,16 +59,16 @@ def hold(page: Page) -> None:
     assert not raw
 
 
-def test_names_stay_text_in_every_room(one: Engine, open_page: OpenPage) -> None:
+def test_names_stay_text_in_every_view(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="422")
     for task_id, name in SHOWN.items():
         expect(card(page, task_id).locator(".card-name")).to_have_text(name, use_inner_text=False)
     expect(card(page, "unstartable").locator(".card-why")).to_contain_text("./<script>")
     seen = []
-    for room in rooms(page, "script"):
+    for name in views(page, "script"):
         hold(page)
         expect(page.locator("body")).to_contain_text("<script>document.title='trapped'</script>")
-        seen.append(room)
+        seen.append(name)
     assert len(seen) > 10
 
 
@@ -92,7 +92,7 @@ def test_output_stays_text_in_the_log_and_the_run(one: Engine, open_page: OpenPa
     expect(lines.filter(has_text=r"\x1b]0;trapped\x07\x1b[31mred\x1b[0m\u202egnp.exe")).to_have_count(1)
     forged = lines.filter(has_text="[7.1 end] exit 0")
     expect(forged).to_have_count(1)
-    expect(forged.locator(".lg-tag")).to_contain_text("out]")  # the engine's own mark stands before it
+    expect(forged.locator(".lg-tag")).to_contain_text("out]")  # after the engine's own prefix
     hold(page)
     dialog(page).locator(".lg-search").fill("<img src=x")
     expect(dialog(page).locator(".lg-current mark")).to_have_text("<img src=x")
@@ -104,7 +104,7 @@ def test_output_stays_text_in_the_log_and_the_run(one: Engine, open_page: OpenPa
     hold(page)
 
 
-def test_the_form_gives_a_hostile_name_back_as_it_is(one: Engine, open_page: OpenPage) -> None:
+def test_the_form_returns_a_hostile_name_unchanged(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     choose(page, "quotes", "edit")
     expect(field(page, "task_name").locator("input")).to_have_value(NAMES["quotes"])
@@ -115,7 +115,7 @@ def test_the_form_gives_a_hostile_name_back_as_it_is(one: Engine, open_page: Ope
     assert (saved["task_name"], saved["task_description"]) == (NAMES["quotes"], "changed")
 
 
-def test_the_address_is_no_way_in(one: Engine, open_page: OpenPage) -> None:
+def test_hostile_addresses_do_nothing(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="404")
     expect(card(page, "script")).to_be_visible()
     for trap in (f"#task/{TRAPS}", f"#{TRAPS}", "#constructor", "#__proto__", "#task/none_such"):

@@ -1,4 +1,4 @@
-"""The page in a browser: for every eye, hand and language, in each of its views and dialogs."""
+"""The page in a browser: languages, sizes and themes, in each view and dialog."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import pytest
 
 from support.page import Engine, OpenPage, Page, card, dialog, expect, view
 from support.page_texts import MESSAGES
-from support.page_views import furnished, rooms, runs
+from support.page_views import engine_with_content, runs, views
 
 PHONE = (360, 740)
 
 
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    with furnished(tmp_path_factory.mktemp("looks")) as running:
+    with engine_with_content(tmp_path_factory.mktemp("looks")) as running:
         yield running
 
 
 # -------------------------------------------------------------------------------------------------- language, size
 
-# All texts that can be seen or heard, with their place; not what tasks and people wrote, nor what is code.
+# All texts that are visible or spoken, except code and the texts of tasks and users.
 TEXTS = """() => {
   const theirs = 'code, pre, .card-name, .badge, textarea, .lg-line, .tl-name, .gr-name, .ed-chip, .ed-offers, ' +
-    'datalist, .ed-errors, .ed-summary li'; // what the engine refuses it tells in English
+    'datalist, .ed-errors, .ed-summary li';
   const found = [];
   const take = (text, el) => text && text.trim() && !el.closest(theirs) && found.push(text.trim());
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -36,15 +36,15 @@ TEXTS = """() => {
   return found;
 }"""
 
-# What may stand in a Chinese page without one Chinese character in it.
+# Texts without a Chinese character that a Chinese page may have.
 ANY_LANGUAGE = re.compile(
-    r"English|ID|minisched.*|every thing|ALL|JSON|null|[\d:, ]*UTC|[a-z_]+|A|[\W\d]*"  # names, words of the config
+    r"English|ID|minisched.*|every thing|ALL|JSON|null|[\d:, ]*UTC|[a-z_]+|A|[\W\d]*"  # names, terms of the config
     r"|.*(B|kB|MB|GB|TB)|/.*|Python .*|\d+[smhd]"  # sizes, paths, durations as they are typed
 )
 
 
 def english() -> list[re.Pattern[str]]:
-    """What each message would be in English: its words, with anything for what is filled in."""
+    """Each English message, with a wildcard for its values."""
     patterns = []
     for words, chinese in MESSAGES.values():
         for form in words.split("|"):
@@ -53,49 +53,49 @@ def english() -> list[re.Pattern[str]]:
     return patterns
 
 
-def test_nothing_of_the_page_is_english_in_chinese_nor_too_wide_for_a_phone(one: Engine, open_page: OpenPage) -> None:
+def test_the_chinese_page_has_no_english_text_and_fits_a_phone(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="422", size=PHONE, locale="zh-CN", has_touch=True)
     messages = english()
     left: dict[str, set[str]] = {}
-    for room in rooms(page, "rich"):
-        hold_width(page, room)
+    for name in views(page, "rich"):
+        hold_width(page, name)
         texts = {text for text in page.evaluate(TEXTS) if text != "中文"}
         assert len(texts) > 5
-        left[room] = {text for text in texts if any(pattern.fullmatch(text) for pattern in messages)}
-        left[room] |= {text for text in texts if not re.search("[一-鿿]", text) and not ANY_LANGUAGE.fullmatch(text)}
+        left[name] = {text for text in texts if any(pattern.fullmatch(text) for pattern in messages)}
+        left[name] |= {text for text in texts if not re.search("[一-鿿]", text) and not ANY_LANGUAGE.fullmatch(text)}
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
-    assert not {room: texts for room, texts in left.items() if texts}
+    assert not {name: texts for name, texts in left.items() if texts}
 
 
-def hold_width(page: Page, room: str) -> None:
-    """Nothing is wider than the window, and no dialog than itself."""
+def hold_width(page: Page, name: str) -> None:
+    """Neither the page nor a dialog can be scrolled sideways."""
     wide = page.evaluate(
         """() => [...document.querySelectorAll('html, main, dialog[open], dialog[open] .dialog-body')]
           .filter((el) => el.scrollWidth > el.clientWidth)
           .map((el) => `${el.tagName} ${el.className} ${el.scrollWidth} > ${el.clientWidth}`)"""
     )
-    assert not wide, room
-    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"], room
+    assert not wide, name
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"], name
 
 
-def test_no_room_is_too_wide_for_a_phone_in_english(one: Engine, open_page: OpenPage) -> None:
+def test_the_english_page_fits_a_phone(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="422", size=PHONE, has_touch=True)
-    for room in rooms(page, "rich"):
-        hold_width(page, room)
+    for name in views(page, "rich"):
+        hold_width(page, name)
 
 
-def test_a_page_at_double_zoom_keeps_its_words_whole_and_its_log_at_full_size(one: Engine, open_page: OpenPage) -> None:
+def test_at_double_zoom_no_word_is_broken_and_the_log_fills_the_window(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, size=(720, 450))
-    for room in runs(page, "rich"):
-        if room == "history":
+    for name in runs(page, "rich"):
+        if name == "history":
             lines = """() => [...document.querySelectorAll('.runs .col-time button, .runs .col-trigger')].map((el) => {
               const range = document.createRange();
               range.selectNodeContents(el);
               return range.getClientRects().length;
             })"""
             assert set(page.evaluate(lines)) == {1}
-        if room == "log":
-            width = page.evaluate("document.body.clientWidth")  # without the room of a scrollbar
+        if name == "log":
+            width = page.evaluate("document.body.clientWidth")  # without the scrollbar
             assert dialog(page).bounding_box() == {"x": 0, "y": 0, "width": width, "height": 450}
             expect(dialog(page)).to_have_css("border-radius", "0px")
 
@@ -129,7 +129,7 @@ def brightness(page: Page) -> float:
     return float(page.locator("html").evaluate(BRIGHTNESS))
 
 
-def test_the_theme_is_the_systems_until_it_is_switched(one: Engine, open_page: OpenPage) -> None:
+def test_the_theme_follows_the_system_until_it_is_switched(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, media={"color_scheme": "dark"})
     expect(card(page, "good")).to_be_visible()
     assert brightness(page) < 0.2
@@ -147,7 +147,7 @@ def test_the_theme_is_the_systems_until_it_is_switched(one: Engine, open_page: O
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_button_under_the_pointer_can_be_read(one: Engine, open_page: OpenPage, scheme: str) -> None:
+def test_a_button_under_the_pointer_is_readable(one: Engine, open_page: OpenPage, scheme: str) -> None:
     page = open_page(one.link, media={"color_scheme": scheme})
     new = page.get_by_role("button", name="New task")
     new.hover()

@@ -1,4 +1,4 @@
-"""The page in a browser: the outbox with its errors, a message sent once more, and a rule tested from its form."""
+"""The page in a browser: the outbox with its errors, resending a message, and testing a rule in the editor."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def row(page: Page, task: str, channel: str) -> Locator:
     return page.locator(".messages tbody tr").filter(has_text=task).filter(has_text=channel)
 
 
-def test_a_failed_message_is_counted_until_somebody_looks(one: Engine, open_page: OpenPage) -> None:
+def test_failed_messages_are_counted_until_the_outbox_is_opened(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     count = page.get_by_role("img", name="1 message could not be sent", exact=True)
     expect(count).to_have_text("1")
@@ -59,18 +59,18 @@ def test_a_failed_message_is_counted_until_somebody_looks(one: Engine, open_page
     expect(count).to_be_hidden()
 
 
-def test_the_outbox_tells_what_became_of_each_message(one: Engine, open_page: OpenPage) -> None:
+def test_the_outbox_shows_the_state_of_each_message(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     view(page, "engine")
     failed = row(page, "Backup", "Webhook")
     expect(failed).to_contain_text("Failed")
     expect(failed).to_contain_text("HTTP 404")
-    expect(failed.locator("q")).to_have_text('{"error": "<b>revoked</b> \\u001b[31m"}')  # a text, whatever it holds
+    expect(failed.locator("q")).to_have_text('{"error": "<b>revoked</b> \\u001b[31m"}')  # always a text
     expect(row(page, "Backup", "File").locator(".mark")).to_have_text("Sent")
     waiting = row(page, "Pager", "Command")
     expect(waiting).to_contain_text("Pending")
     expect(waiting).to_contain_text("the command ended with exit code 4")
-    expect(waiting).to_contain_text("in ")  # the next try
+    expect(waiting).to_contain_text("in ")  # the next attempt
     expect(waiting.get_by_role("button", name="Send again")).to_have_count(0)
     expect(page.locator(".outbox")).not_to_contain_text("xoxb")
     page.get_by_role("combobox", name="State").select_option("failed")
@@ -81,7 +81,7 @@ def test_the_outbox_tells_what_became_of_each_message(one: Engine, open_page: Op
     expect(dialog(page).locator("h2")).to_have_text("Run 2 of Pager")
 
 
-def test_a_message_is_sent_once_more_also_by_the_keyboard(one: Engine, gone: Host, open_page: OpenPage) -> None:
+def test_a_message_is_sent_again_with_mouse_and_keyboard(one: Engine, gone: Host, open_page: OpenPage) -> None:
     page = open_page(one.link)
     view(page, "engine")
     before = len(gone.seen)
@@ -98,7 +98,7 @@ def test_a_message_is_sent_once_more_also_by_the_keyboard(one: Engine, gone: Hos
     eventually(lambda: len((one.home.path / "notices.jsonl").read_text().splitlines()) == 2, "there are two lines")
 
 
-def test_a_rule_is_tested_from_its_form(one: Engine, open_page: OpenPage) -> None:
+def test_a_rule_is_tested_in_the_editor(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     choose(page, "a", "edit")
     test = page.get_by_role("button", name="Send a test message")
@@ -109,10 +109,10 @@ def test_a_rule_is_tested_from_its_form(one: Engine, open_page: OpenPage) -> Non
     expect(results.first).to_contain_text("HTTP 404")
     expect(results.first.locator("q")).to_have_text('{"error": "<b>revoked</b> \\u001b[31m"}')
     assert focused(page) == "Send a test message"
-    assert one.call("GET /notifications")["total"] == 3  # a test is no message of the outbox
+    assert one.call("GET /notifications")["total"] == 3  # tests are not in the outbox
 
 
-def test_what_is_not_saved_is_not_tested_and_it_says_so(one: Engine, open_page: OpenPage) -> None:
+def test_only_the_saved_rule_is_tested_and_the_page_says_so(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     choose(page, "a", "edit")
     trial = page.locator(".tr").first
@@ -122,7 +122,7 @@ def test_what_is_not_saved_is_not_tested_and_it_says_so(one: Engine, open_page: 
     page.get_by_role("button", name="Add a rule").click()
     expect(page.locator(".tr").last).to_contain_text("Save this rule first")
     expect(page.locator(".tr-send").last).to_be_disabled()
-    field(page, "name").first.get_by_role("textbox").fill("renamed")  # the saved one is still meant
+    field(page, "name").first.get_by_role("textbox").fill("renamed")  # the test still uses the saved rule
     expect(page.locator(".tr-send").first).to_be_enabled()
     page.keyboard.press("Escape")
     dialog(page).get_by_role("button", name="Discard changes").click()

@@ -1,4 +1,4 @@
-"""The page in a browser: the history of a task, the output of a run, and the log as it grows."""
+"""The page in a browser: the history of a task, the output of a run, and a growing log."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         running.release("held")
 
 
-def test_the_history_turns_its_pages_and_filters(one: Engine, open_page: OpenPage) -> None:
+def test_the_history_has_pages_and_a_filter(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     act(page, "often", "history")
     rows = dialog(page).locator(".runs tbody tr")
@@ -50,7 +50,7 @@ def test_the_history_turns_its_pages_and_filters(one: Engine, open_page: OpenPag
     expect(rows.first).to_contain_text(re.compile("Technical failure.*exit code 3"))
     dialog(page).get_by_role("button", name="Older").click()
     expect(rows).to_have_count(2)
-    expect(dialog(page).get_by_role("button", name="Newer")).to_be_focused()  # the other is at its end
+    expect(dialog(page).get_by_role("button", name="Newer")).to_be_focused()  # the other one is disabled
     dialog(page).get_by_label("Status").select_option("technical_failure")
     expect(dialog(page).get_by_text("1–2 of 2")).to_be_visible()
     expect(rows).to_have_count(2)
@@ -58,7 +58,7 @@ def test_the_history_turns_its_pages_and_filters(one: Engine, open_page: OpenPag
     expect(dialog(page).get_by_text("No matching runs.")).to_be_visible()
 
 
-def test_what_is_new_does_not_move_the_runs_that_are_looked_at(one: Engine, open_page: OpenPage) -> None:
+def test_new_runs_do_not_move_rows_under_the_pointer(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     act(page, "often", "history")
     rows = dialog(page).locator(".runs tbody tr")
@@ -66,28 +66,31 @@ def test_what_is_new_does_not_move_the_runs_that_are_looked_at(one: Engine, open
     newest = rows.first.get_attribute("data-run-id")
     rows.nth(3).hover()
     latest = one.run("often", CODE="0")
-    for x in range(10):  # a pointer that moves on
+    for x in range(10):  # the pointer keeps moving
         page.mouse.move(500 + x, 400)
         page.wait_for_timeout(150)
     expect(rows.first).to_have_attribute("data-run-id", str(newest))
-    expect(rows.first).to_have_attribute("data-run-id", str(latest))  # and rests
+    expect(rows.first).to_have_attribute("data-run-id", str(latest))  # now it rests
     dialog(page).get_by_role("button", name="Older").click()
     expect(dialog(page).locator(".pager")).to_contain_text("16–")
-    told, first = dialog(page).locator(".pager").inner_text(), rows.first.get_attribute("data-run-id")
+    range_shown, first = dialog(page).locator(".pager").inner_text(), rows.first.get_attribute("data-run-id")
     with page.expect_response("**/history?*"):
         one.run("often", CODE="0")
     one.until("often", "success")
     with page.expect_response("**/history?*"):
         one.run("often", CODE="0")
-    assert (dialog(page).locator(".pager").inner_text(), rows.first.get_attribute("data-run-id")) == (told, first)
+    assert (dialog(page).locator(".pager").inner_text(), rows.first.get_attribute("data-run-id")) == (
+        range_shown,
+        first,
+    )
     dialog(page).get_by_role("button", name="Newer").click()
     expect(rows).to_have_count(15)
     rows.last.get_by_role("button").focus()
     one.run("often", CODE="0")
-    expect(rows.first.get_by_role("button")).to_be_focused()  # the row that had it is on the next page
+    expect(rows.first.get_by_role("button")).to_be_focused()  # the focused row has moved to the next page
 
 
-def test_a_request_that_fails_does_not_end_a_history_or_a_run(one: Engine, open_page: OpenPage) -> None:
+def test_a_failed_request_is_shown_and_tried_again(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="503")
     page.set_default_timeout(5000)
     act(page, "again", "history")
@@ -110,7 +113,7 @@ def test_a_request_that_fails_does_not_end_a_history_or_a_run(one: Engine, open_
     expect(error).to_be_hidden()
 
 
-def test_a_run_tells_what_came_of_it_and_leads_back(one: Engine, open_page: OpenPage) -> None:
+def test_a_run_shows_its_result_and_output_and_leads_back(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     act(page, "often", "history")
     rows = dialog(page).locator(".runs tbody tr")
@@ -119,12 +122,12 @@ def test_a_run_tells_what_came_of_it_and_leads_back(one: Engine, open_page: Open
     expect(dialog(page).locator(".run-facts")).to_contain_text(re.compile("Technical failure.*exit code 3.*Manual"))
     output = dialog(page).locator(".run-output pre")
     expect(output).to_contain_text("run by number 16")
-    expect(output).not_to_contain_text("run by number 15")  # its own output alone
+    expect(output).not_to_contain_text("run by number 15")  # only its own output
     dialog(page).get_by_role("button", name="Open the whole output").click()
     expect(dialog(page).locator("h2")).to_contain_text("Output of run 17")
     expect(dialog(page).locator(".lg-line.lg-out")).to_contain_text("run by number 16")
     expect(dialog(page).locator(".lg-state")).to_have_text("ended")
-    expect(dialog(page).locator(".lg-edge")).to_have_text("Start of the log.")  # so there is no more to load
+    expect(dialog(page).locator(".lg-edge")).to_have_text("Start of the log.")  # nothing more to load
     page.keyboard.press("Escape")
     dialog(page).get_by_role("button", name="Back to the history").click()
     expect(rows).to_have_count(15)
@@ -141,7 +144,7 @@ def test_a_run_shows_its_attempts(one: Engine, open_page: OpenPage) -> None:
     expect(dialog(page).locator(".run-output pre")).to_have_text(re.compile("tried.*tried", re.DOTALL))
 
 
-def test_an_open_history_and_an_open_run_follow_what_happens(one: Engine, open_page: OpenPage) -> None:
+def test_an_open_history_and_an_open_run_are_updated(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     act(page, "held", "history")
     expect(dialog(page).get_by_text("No runs yet.")).to_be_visible()
@@ -164,10 +167,10 @@ def test_an_open_history_and_an_open_run_follow_what_happens(one: Engine, open_p
     expect(asked).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator("dialog")).to_have_count(0)
-    expect(asked).to_be_visible()  # a notice outlives the dialog that it stood in
+    expect(asked).to_be_visible()  # a notice stays when its dialog is closed
 
 
-def test_the_output_of_a_run_goes_on_in_its_dialog(one: Engine, open_page: OpenPage) -> None:
+def test_the_output_grows_without_losing_focus_or_selection(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     one.run("prints")
     one.until("prints", "running")
@@ -194,19 +197,19 @@ def test_the_output_of_a_run_goes_on_in_its_dialog(one: Engine, open_page: OpenP
     one.hold("prints")
 
 
-def test_the_log_follows_pauses_and_goes_on(one: Engine, open_page: OpenPage) -> None:
+def test_the_log_is_followed_paused_and_resumed(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
-    one.run("prints")
+    run_id = one.run("prints")
     act(page, "prints", "log")
     lines = dialog(page).locator(".lg-line.lg-out")
     state = dialog(page).locator(".lg-state")
     expect(state).to_have_text("following")
-    expect(lines.filter(has_text=re.compile(r"line 12$"))).to_be_in_viewport()
+    expect(lines.filter(has_text=re.compile(rf"\[{run_id}\.1 out\] line 12$"))).to_be_in_viewport()
     dialog(page).get_by_role("button", name="Pause").click()
     expect(state).to_have_text("paused")
     shown = lines.count()
     eventually(lambda: one.home.log("prints").count("line") > shown + 15, "the log grows")
-    assert lines.count() <= shown + 1  # what was on its way
+    assert lines.count() <= shown + 1  # one request may have been under way
     one.release("prints")
     one.until("prints", "success")
     dialog(page).get_by_role("button", name="Follow").click()
@@ -216,7 +219,7 @@ def test_the_log_follows_pauses_and_goes_on(one: Engine, open_page: OpenPage) ->
     expect(dialog(page).locator(".lg-start").first).to_contain_text(re.compile(r"pid \d+"))
 
 
-def test_the_log_is_searched_in_the_window_and_beyond(one: Engine, open_page: OpenPage) -> None:
+def test_the_log_is_searched_in_and_outside_the_loaded_lines(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     act(page, "rows", "log")
     search = dialog(page).get_by_label("Search the log")
@@ -230,9 +233,9 @@ def test_the_log_is_searched_in_the_window_and_beyond(one: Engine, open_page: Op
     expect(dialog(page).locator(".lg-current")).not_to_have_text(str(first))
     search.fill("out] 17")
     expect(count).to_have_text("No match in loaded lines")
-    search.press("Enter")  # far above the window: read piece by piece
+    search.press("Enter")  # far above the loaded lines
     expect(dialog(page).locator(".lg-current")).to_contain_text("out] 17")
-    search.press("Escape")  # empties it, and no more
+    search.press("Escape")  # clears the field, does not close the dialog
     expect(search).to_have_value("")
     search.fill("no such line")
     expect(count).to_have_text("No match in loaded lines")
@@ -240,7 +243,7 @@ def test_the_log_is_searched_in_the_window_and_beyond(one: Engine, open_page: Op
     expect(count).to_have_text("No match before this.")
 
 
-def test_the_log_is_downloaded_as_it_is(one: Engine, open_page: OpenPage) -> None:
+def test_the_log_is_downloaded_unchanged(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     act(page, "rows", "log")
     with page.expect_download() as coming:

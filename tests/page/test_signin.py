@@ -1,4 +1,4 @@
-"""The page in a browser: who gets in, how much comes at first, and what it says when the engine is gone."""
+"""The page in a browser: sign-in, size of the first load, and a lost connection."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield running
 
 
-def test_the_printed_address_signs_in_and_the_token_leaves_it(one: Engine, open_page: OpenPage) -> None:
+def test_the_printed_address_signs_in_and_loses_the_token(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="401")
     expect(card(page, "a")).to_be_visible()
     assert page.url == f"{one.url}/"
     page.reload()
-    expect(card(page, "a")).to_be_visible()  # the browser has kept it
-    assert page.evaluate("history.length") <= 2  # and no earlier entry has the token
+    expect(card(page, "a")).to_be_visible()  # the browser keeps the token
+    assert page.evaluate("history.length") <= 2  # no history entry has the token
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Token")).to_be_focused()
     expect(page.locator(".card")).to_have_count(0)
@@ -42,7 +42,7 @@ def test_the_printed_address_signs_in_and_the_token_leaves_it(one: Engine, open_
     expect(page.get_by_label("Token")).to_be_visible()
 
 
-def test_a_wrong_token_is_refused_and_the_right_one_taken(one: Engine, open_page: OpenPage) -> None:
+def test_a_wrong_token_is_rejected_and_the_right_one_accepted(one: Engine, open_page: OpenPage) -> None:
     page = open_page(f"{one.url}/#token=wrong", expected="401")
     expect(page.get_by_role("alert")).to_have_text("The token is wrong.")
     assert page.url == f"{one.url}/"
@@ -51,12 +51,12 @@ def test_a_wrong_token_is_refused_and_the_right_one_taken(one: Engine, open_page
         page.keyboard.press("Enter")
         expect(page.get_by_role("button", name="Sign in")).to_be_enabled()
         expect(page.get_by_role("alert")).to_have_text("The token is wrong.")
-    page.get_by_label("Token").fill(f" {one.link} ")  # the whole address is as good
+    page.get_by_label("Token").fill(f" {one.link} ")  # the whole address is accepted too
     page.get_by_role("button", name="Sign in").click()
     expect(card(page, "a")).to_be_visible()
 
 
-def test_without_a_token_there_is_nothing_to_see(one: Engine, open_page: OpenPage) -> None:
+def test_without_a_token_nothing_is_shown(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.url, expected="401")
     expect(page.get_by_label("Token")).to_be_visible()
     expect(page.locator(".card, .header")).to_have_count(0)
@@ -64,7 +64,7 @@ def test_without_a_token_there_is_nothing_to_see(one: Engine, open_page: OpenPag
 
 
 @pytest.mark.parametrize("locale", ["en-GB"])
-def test_the_first_load_is_small_and_all_of_it_comes_from_the_engine(
+def test_the_first_load_is_small_and_comes_from_the_engine_only(
     tmp_path_factory: pytest.TempPathFactory, open_page: OpenPage, locale: str
 ) -> None:
     tasks = [
@@ -78,14 +78,14 @@ def test_the_first_load_is_small_and_all_of_it_comes_from_the_engine(
         urls: dict[str, str] = {}
         sizes: dict[str, float] = {}
         whole: dict[str, float] = {}
-        wire.on("Network.requestWillBeSent", lambda told: urls.update({told["requestId"]: told["request"]["url"]}))
-        wire.on("Network.responseReceived", lambda told: add(sizes, told["requestId"], told["response"]))
-        wire.on("Network.dataReceived", lambda told: add(sizes, told["requestId"], told))  # of the events, which go on
-        wire.on("Network.loadingFinished", lambda told: add(whole, told["requestId"], told))
+        wire.on("Network.requestWillBeSent", lambda event: urls.update({event["requestId"]: event["request"]["url"]}))
+        wire.on("Network.responseReceived", lambda event: add(sizes, event["requestId"], event["response"]))
+        wire.on("Network.dataReceived", lambda event: add(sizes, event["requestId"], event))  # the events do not end
+        wire.on("Network.loadingFinished", lambda event: add(whole, event["requestId"], event))
         page.goto(mine.link)
         expect(page.locator(".card-next")).to_have_count(FIRST_LOAD_TASKS)
         live(page)
-        page.wait_for_timeout(500)  # the icon comes last
+        page.wait_for_timeout(500)  # the icon is loaded last
         found = {urls[one]: {**sizes, **whole}[one] for one in urls}
         assert {urlsplit(url).netloc for url in found} == {urlsplit(mine.url).netloc}
         assert {"/favicon.svg", "/core/app.js", f"{API}/tasks"} <= {urlsplit(url).path for url in found}
@@ -93,15 +93,15 @@ def test_the_first_load_is_small_and_all_of_it_comes_from_the_engine(
         assert 20_000 < sum(found.values()) <= FIRST_LOAD_BYTES_MAX, found
 
 
-def add(sizes: dict[str, float], request: str, told: dict[str, Any]) -> None:
-    sizes[request] = sizes.get(request, 0) + told["encodedDataLength"]
+def add(sizes: dict[str, float], request: str, event: dict[str, Any]) -> None:
+    sizes[request] = sizes.get(request, 0) + event["encodedDataLength"]
 
 
 def live(page: Page) -> None:
     expect(page.locator('.link-light[data-link="live"]')).to_be_visible()
 
 
-def test_a_killed_engine_is_told_at_once_and_comes_back_by_itself(
+def test_a_lost_engine_is_reported_at_once_and_the_page_reconnects(
     tmp_path_factory: pytest.TempPathFactory, open_page: OpenPage
 ) -> None:
     task = {"task_id": "a", "task_exec": "true"}
@@ -114,8 +114,8 @@ def test_a_killed_engine_is_told_at_once_and_comes_back_by_itself(
         expect(page.locator(".lost")).to_be_visible()
         assert time.monotonic() - began < LOST_WITHIN_S
         expect(page.locator(".lost")).to_contain_text("The engine does not respond.")
-        expect(card(page, "a")).to_be_visible()  # what was known stays
-        view(page, "engine")  # a room that was not loaded yet
+        expect(card(page, "a")).to_be_visible()  # the known state stays
+        view(page, "engine")  # a view that is not loaded yet
         expect(page.get_by_role("button", name="Try again")).to_be_visible()
         mine.home.write(task, {"task_id": "new", "task_exec": "true"}, http={"port": mine.address[1]})
         before = mine.url
@@ -127,7 +127,7 @@ def test_a_killed_engine_is_told_at_once_and_comes_back_by_itself(
         expect(card(page, "new")).to_be_visible()
 
 
-def test_an_engine_that_stands_still_is_told_too(one: Engine, open_page: OpenPage) -> None:
+def test_a_blocked_engine_is_reported_too(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected=GONE)
     live(page)
     assert one.home.process is not None
@@ -140,9 +140,7 @@ def test_an_engine_that_stands_still_is_told_too(one: Engine, open_page: OpenPag
     expect(page.locator(".lost")).to_be_hidden()
 
 
-def test_public_states_can_be_seen_and_nothing_done(
-    tmp_path_factory: pytest.TempPathFactory, open_page: OpenPage
-) -> None:
+def test_public_states_are_read_only(tmp_path_factory: pytest.TempPathFactory, open_page: OpenPage) -> None:
     public = {"port": 0, "public_status": True}
     tasks = [
         {"task_id": "a", "task_exec": "true"},
@@ -156,7 +154,7 @@ def test_public_states_can_be_seen_and_nothing_done(
         expect(page.locator(".banner")).to_contain_text("Only the states of the tasks are shown.")
         expect(page.locator(".card-actions")).to_have_count(0)
         expect(page.get_by_role("button", name="New task")).to_have_count(0)
-        expect(page.locator(".tab")).to_have_count(3)  # the engine is none of them
+        expect(page.locator(".tab")).to_have_count(3)  # without the engine
         card(page, "a").locator(".bar").click()
         view(page, "timeline")
         page.locator(".tl-mark[role=gridcell]").first.click()
@@ -165,7 +163,7 @@ def test_public_states_can_be_seen_and_nothing_done(
         expect(page.locator(".gr-acts button")).to_have_text(["History"])
         page.locator(".gr-acts button").click()
         page.locator(".runs tbody tr").click()
-        expect(page.locator("dialog h2")).to_have_text("History: b")  # it leads no further
+        expect(page.locator("dialog h2")).to_have_text("History: b")  # runs cannot be opened
         page.keyboard.press("Escape")
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("button", name="Back to the task states").click()

@@ -1,4 +1,4 @@
-"""The page in a browser: a token in an address, which any other page may have put there."""
+"""The page in a browser: a token in the address, which may come from any other page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOKEN = "localStorage.getItem('minisched.token')"
 
 @pytest.fixture(scope="module")
 def link(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an engine's page, with the token."""
+    """The address of an engine's page with the token."""
     home = Home(tmp_path_factory.mktemp("token"))
     home.write({"task_id": "a", "task_exec": "true"}, http={"port": 0})
     process = home.start()
@@ -53,13 +53,13 @@ def test_a_wrong_token_in_an_address_does_not_sign_out(link: str, page: Any, jun
     card = page.locator(".card")
     card.wait_for()
     page.goto("about:blank")
-    for other_page in (True, False):  # it is followed from elsewhere, or in the page itself
+    for other_page in (True, False):  # a link on another page, or on the page itself
         if not other_page:
             page.evaluate("junk => { location.hash = `token=${junk}` }", junk)
         else:
             page.goto(f"{home}#token={junk}")
         page.wait_for_function("location.hash === ''")
-        page.wait_for_timeout(300)  # the engine may be asked
+        page.wait_for_timeout(300)  # the page may ask the engine
         card.wait_for()
         assert page.evaluate(TOKEN) == token_of(link)
 
@@ -70,7 +70,7 @@ def test_without_a_token_a_wrong_one_leads_to_the_sign_in(link: str, page: Any, 
     page.get_by_label("Token").wait_for()
 
 
-def test_a_right_token_takes_the_place_of_a_wrong_one(link: str, page: Any) -> None:
+def test_a_right_token_replaces_a_wrong_one(link: str, page: Any) -> None:
     page.goto(link.partition("#")[0])
     page.evaluate("localStorage.setItem('minisched.token', 'old')")
     page.goto("about:blank")

@@ -1,4 +1,4 @@
-"""The page in a browser: the timeline, the graph, the engine, and a config that was broken by hand."""
+"""The page in a browser: the timeline, the graph, the engine, and an invalid config."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
             "task_id": "extract",
             "task_name": "Extract",
             "task_exec": HELD.format(name="extract"),
-            "task_schedule": f"{(datetime.now().minute + 30) % 60} * * * *",  # not while the tests run
+            "task_schedule": f"{(datetime.now().minute + 30) % 60} * * * *",  # not during the test
         },
         {"task_id": "clean", "task_exec": "true", "task_dependencies": ["extract"]},
         {"task_id": "report", "task_exec": "echo reported", "task_dependencies": ["clean"]},
@@ -28,7 +28,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
             "task_id": "alone",
             "task_name": "Alone",
             "task_exec": "exit 3",
-            "task_schedule": f"* {(datetime.now().hour + 2) % 24} * * *",  # more due times than are told
+            "task_schedule": f"* {(datetime.now().hour + 2) % 24} * * *",  # more due times than are shown
         },
     ]
     with engine(tmp_path_factory.mktemp("views"), *tasks) as running:
@@ -38,7 +38,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         running.release("extract")
 
 
-def test_the_timeline_shows_what_ran_and_what_is_due_and_opens_it(one: Engine, open_page: OpenPage) -> None:
+def test_the_timeline_shows_runs_and_due_times_and_opens_a_run(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     view(page, "timeline")
     lane = page.get_by_role("row").filter(has=page.get_by_role("button", name="History of Alone"))
@@ -53,7 +53,7 @@ def test_the_timeline_shows_what_ran_and_what_is_due_and_opens_it(one: Engine, o
     more = lane.get_by_role("gridcell", name="Repeats")
     band, track = more.bounding_box(), lane.locator(".tl-track").bounding_box()
     assert band and track
-    assert abs(band["x"] + band["width"] - track["x"] - track["width"]) < 2  # to the right edge
+    assert abs(band["x"] + band["width"] - track["x"] - track["width"]) < 2  # up to the right edge
     run.hover()
     expect(page.get_by_role("tooltip")).to_contain_text("Alone")
     run.click()
@@ -64,12 +64,12 @@ def test_the_timeline_shows_what_ran_and_what_is_due_and_opens_it(one: Engine, o
     expect(due.nth(7)).to_have_count(0)
     page.get_by_role("searchbox").fill("alone")
     expect(page.locator(".tl-lane")).to_have_count(1)
-    one.run("alone")  # it comes by itself
+    one.run("alone")  # shown without a reload
     page.get_by_role("searchbox").fill("")
     expect(lane.get_by_role("gridcell", name="2 runs")).to_have_count(1)
 
 
-def test_the_timeline_is_walked_by_keyboard(one: Engine, open_page: OpenPage) -> None:
+def test_the_timeline_works_with_the_keyboard(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     view(page, "timeline")
     name = page.get_by_role("button", name="History of Alone")
@@ -82,7 +82,7 @@ def test_the_timeline_is_walked_by_keyboard(one: Engine, open_page: OpenPage) ->
     expect(page.locator(":focus")).to_have_attribute("role", "gridcell")
 
 
-def test_the_graph_shows_the_states_as_they_change_and_opens_a_task(one: Engine, open_page: OpenPage) -> None:
+def test_the_graph_is_updated_and_opens_a_task(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     view(page, "graph")
     nodes = page.locator(".gr-node")
@@ -98,7 +98,7 @@ def test_the_graph_shows_the_states_as_they_change_and_opens_a_task(one: Engine,
     page.get_by_role("button", name=re.compile("^Extract, Success")).click()
     panel = page.get_by_role("region", name="Selected task")
     expect(panel).to_contain_text("Extract")
-    expect(page.locator(".gr-edge.gr-on")).to_have_count(2)  # what it leads to
+    expect(page.locator(".gr-edge.gr-on")).to_have_count(2)  # the edges to its dependents
     panel.get_by_role("button", name="History").click()
     row = dialog(page).locator(f'tr[data-run-id="{run_id}"]')
     expect(row).to_contain_text("Success")
@@ -108,7 +108,7 @@ def test_the_graph_shows_the_states_as_they_change_and_opens_a_task(one: Engine,
     expect(page.locator('.gr-node[data-id="report"]')).to_be_focused()
 
 
-def test_the_engine_tells_how_it_is(one: Engine, open_page: OpenPage) -> None:
+def test_the_engine_view_shows_facts_and_the_log(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     view(page, "engine")
     facts = page.locator(".facts")
@@ -120,10 +120,10 @@ def test_the_engine_tells_how_it_is(one: Engine, open_page: OpenPage) -> None:
     log = page.get_by_label("Engine log")
     expect(log).to_contain_text("engine started")
     run_id = one.run("alone")
-    expect(log).to_contain_text(re.compile(rf"alone.*run {run_id}|run {run_id}.*alone"))  # it follows
+    expect(log).to_contain_text(re.compile(rf"alone.*run {run_id}|run {run_id}.*alone"))  # the log is followed
 
 
-def test_a_config_broken_by_hand_is_told_until_it_is_mended(one: Engine, open_page: OpenPage) -> None:
+def test_an_invalid_config_is_reported_until_it_is_fixed(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="422")
     expect(card(page, "alone")).to_be_visible()
     good = one.home.config.read_text()
@@ -149,7 +149,7 @@ def test_a_config_broken_by_hand_is_told_until_it_is_mended(one: Engine, open_pa
     expect(banner).to_have_count(0)
 
 
-def test_with_a_broken_config_a_task_that_cannot_be_disabled_says_why(one: Engine, open_page: OpenPage) -> None:
+def test_with_an_invalid_config_a_task_cannot_be_disabled(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="409")
     good = one.home.config.read_text()
     one.home.config.write_text(good.replace("exit 3", "exit 3\n"))

@@ -1,5 +1,6 @@
-"""The page in a real browser: Chromium, an engine to look at, pages that tell what went wrong in them, and the page's
-parts by name. Without a browser the tests are skipped; where CI is set they fail."""
+"""Tests of the page in Chromium: an engine with its page, pages that report errors, and the parts of the page by name.
+
+Without a browser the tests are skipped, or fail if the variable CI is set."""
 
 from __future__ import annotations
 
@@ -39,10 +40,10 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
-PATIENCE_MS = 15_000  # for what comes at once on an idle machine
+PATIENCE_MS = 15_000  # for what takes no time on an idle machine
 API = "/api/scheduler"
 AXE = Axe().axe_script  # axe-core
-GONE = "net::ERR_"  # what the console says when an engine goes; for `expected`
+GONE = "net::ERR_"  # console messages of a lost connection; for `expected`
 HELD = 'while [ ! -e "$MINISCHED_HOME/go-{name}" ]; do sleep 0.05; done'  # a command that runs until `release(name)`
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -50,7 +51,7 @@ expect.set_options(timeout=PATIENCE_MS)
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A browser, without a window."""
+    """A headless browser."""
     assert CHROMIUM, GET_IT
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
@@ -61,10 +62,10 @@ def chromium() -> Iterator[Browser]:
 
 
 class OpenPage:
-    """Opens pages, and holds each to silence: nothing on the console, no error, no box of the browser's own.
+    """Opens pages, and fails the test if one of them logs a warning or an error, or opens a browser dialog.
 
-    Pages without wishes share a profile, which knows of nothing when a test begins, and by a page that stays open a
-    process: a new one takes most of a second.
+    Pages without options share a profile, which is emptied after each test. A page that stays open keeps its process
+    alive: a new process would take most of a second.
     """
 
     def __init__(self, browser: Browser) -> None:
@@ -73,7 +74,7 @@ class OpenPage:
         self.keepers: dict[str, Page] = {}  # by their origin
         self.pages: list[Page] = []
         self.contexts: list[BrowserContext] = []
-        self.told: list[str] = []
+        self.complaints: list[str] = []
 
     def profile(self, **options: Any) -> BrowserContext:
         context = self.browser.new_context(**{"locale": "en-GB", "timezone_id": "UTC", **options})
@@ -89,8 +90,8 @@ class OpenPage:
         fresh: bool = False,
         **options: Any,
     ) -> Page:
-        """A new page. expected: a pattern for what the console may say, such as that an answer was 401; media: as of
-        `Page.emulate_media`; fresh: in a profile of its own, as it is with `options` of `Browser.new_context`."""
+        """Open a page. expected: a pattern for console messages that are allowed, such as "401". media: options of
+        `Page.emulate_media`. fresh: use a new profile; `options` of `Browser.new_context` imply it."""
         if fresh or options:
             self.contexts.append(self.profile(**options))
             page = self.contexts[-1].new_page()
@@ -100,14 +101,14 @@ class OpenPage:
         page.set_viewport_size({"width": size[0], "height": size[1]})
         page.emulate_media(**{"reduced_motion": "reduce", **(media or {})})
 
-        def tell(text: str) -> None:
+        def complain(text: str) -> None:
             if not (expected and re.search(expected, text)):
-                self.told.append(text)
+                self.complaints.append(text)
 
-        page.on("console", lambda m: tell(f"{m.type}: {m.text}") if m.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: tell(f"error: {error}"))
-        page.on("crash", lambda: tell("the page crashed"))
-        page.on("dialog", lambda box: (tell(f"dialog: {box.message}"), box.dismiss()))
+        page.on("console", lambda m: complain(f"{m.type}: {m.text}") if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: complain(f"error: {error}"))
+        page.on("crash", lambda: complain("the page crashed"))
+        page.on("dialog", lambda box: (complain(f"dialog: {box.message}"), box.dismiss()))
         page.goto(url)
         origin = url.split("/#")[0]
         if page.context is self.plain and origin not in self.keepers:
@@ -117,17 +118,17 @@ class OpenPage:
         return page
 
     def close(self) -> None:
-        """At the end of a test."""
+        """Close the pages at the end of a test, and fail it if there were errors."""
         for page in self.pages:
             page.close()
         for context in self.contexts:
             context.close()
         for keeper in self.keepers.values():
             keeper.evaluate("localStorage.clear()")
-        told = self.told
-        self.pages, self.contexts, self.told = [], [], []
-        if told:
-            pytest.fail("\n".join(["a page had to complain:", *told]))
+        complaints = self.complaints
+        self.pages, self.contexts, self.complaints = [], [], []
+        if complaints:
+            pytest.fail("\n".join(["the page reported errors:", *complaints]))
 
 
 class Engine:
@@ -138,7 +139,7 @@ class Engine:
         self.go()
 
     def go(self, **env: str) -> None:
-        """Start it, and learn where its page is."""
+        """Start the engine and wait for its page."""
         process = self.home.start(**env)
         if process.poll() is not None:
             pytest.fail(f"the engine did not start: {process.communicate()}")
@@ -148,7 +149,7 @@ class Engine:
 
     @property
     def link(self) -> str:
-        """The address that signs in."""
+        """The address with the token."""
         return f"{self.url}/#token={self.token}"
 
     @property
@@ -157,7 +158,7 @@ class Engine:
         return host, int(port)
 
     def call(self, line: str, document: Optional[dict[str, Any]] = None) -> Any:
-        """What the API answers to `GET /tasks` and the like."""
+        """The JSON answer to a request such as "GET /tasks"."""
         method, path = line.split(" ")
         body = b"" if document is None else json.dumps(document).encode()
         fields = ["Content-Type: application/json"] if body else []
@@ -168,11 +169,11 @@ class Engine:
         return reply.json
 
     def run(self, task_id: str, **env: str) -> int:
-        """Trigger a task; gives the run's number."""
+        """Run a task; returns the run id."""
         return int(self.call(f"POST /tasks/{task_id}/run", {"env": env})["run_id"])
 
     def until(self, task_id: str, status: str) -> dict[str, Any]:
-        """Wait for the task's status; gives its card."""
+        """Wait for a status of the task; returns its card."""
 
         def card() -> Any:
             found = self.call(f"GET /tasks/{task_id}")["card"]
@@ -188,7 +189,7 @@ class Engine:
         (self.home.path / f"go-{name}").unlink()
 
     def tasks(self) -> list[dict[str, Any]]:
-        """As they stand in the file."""
+        """The tasks in the config file."""
         return list(json.loads(self.home.config.read_text())["tasks"])
 
 
@@ -203,7 +204,7 @@ def engine(folder: Path, *tasks: dict[str, Any], **settings: Any) -> Iterator[En
         home.close()
 
 
-# ------------------------------------------------------------------------------------------------ the page's parts
+# ------------------------------------------------------------------------------------------------ parts of the page
 
 
 def card(page: Page, task_id: str) -> Locator:
@@ -211,7 +212,7 @@ def card(page: Page, task_id: str) -> Locator:
 
 
 def act(page: Page, task_id: str, action: str) -> None:
-    """Press one of a card's buttons: "go" (run or stop), "log", "history" or "more"."""
+    """Click a button of a card: "go" (run or stop), "log", "history" or "more"."""
     card(page, task_id).locator(".card-actions button").nth(["go", "log", "history", "more"].index(action)).click()
 
 
@@ -223,8 +224,9 @@ def open_menu(page: Page, task_id: str) -> None:
 
 
 def choose(page: Page, task_id: str, row: str) -> None:
-    """Choose from a card's menu: "edit", "enable", "disable", "remove" or "run". A menu closes when the page scrolls,
-    as it may by itself while its cards are still coming in: it is opened again then."""
+    """Choose a row of a card's menu: "edit", "enable", "disable", "remove" or "run".
+
+    The menu closes when the page scrolls, which happens while cards are still being added: then it is opened again."""
     for tries_left in range(4, -1, -1):
         try:
             open_menu(page, task_id)
@@ -240,7 +242,7 @@ def view(page: Page, name: str) -> None:
 
 
 def dialog(page: Page) -> Locator:
-    """The dialog on top."""
+    """The topmost dialog."""
     return page.locator("dialog[open]").last
 
 
@@ -250,10 +252,10 @@ def field(page: Page, name: str) -> Locator:
 
 
 def problem(page: Page, name: str) -> Locator:
-    """Where the problems of a field as a whole are told."""
+    """The problems of a field."""
     return field(page, name).locator("> .ed-errors")
 
 
 def focused(page: Page) -> str:
-    """The accessible name of what has the focus."""
+    """The accessible name of the focused element."""
     return str(page.evaluate("document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent"))

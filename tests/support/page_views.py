@@ -1,6 +1,4 @@
-"""A walk through the page: each view and dialog in turn, in whatever language, for what must hold in all of them.
-
-And an engine that has something to show in each."""
+"""Each view and dialog of the page in turn, and an engine with content for all of them."""
 
 from __future__ import annotations
 
@@ -19,8 +17,8 @@ HOUR = {"max_attempts": 2, "delay": "1h", "max_delay": "1h"}
 
 
 @contextmanager
-def furnished(folder: Path) -> Iterator[Engine]:
-    """An engine with tasks in many states, one of them, `rich`, with all that a dialog can show."""
+def engine_with_content(folder: Path) -> Iterator[Engine]:
+    """An engine with tasks in many states. `rich` has everything that a dialog can show."""
     tasks = [
         {
             "task_id": "rich",
@@ -69,9 +67,8 @@ def close(page: Page) -> None:
     expect(page.locator("dialog[open]")).to_have_count(left)
 
 
-def rooms(page: Page, task_id: str) -> Iterator[str]:
-    """Opens one room after the other, and gives its name while it is there. The task has runs, dependencies and an
-    output."""
+def views(page: Page, task_id: str) -> Iterator[str]:
+    """Open each view and dialog, and yield its name while it is open. The task has runs, dependencies and output."""
     expect(card(page, task_id).locator(".bar").first).to_be_visible()
     yield "tasks"
     open_menu(page, task_id)
@@ -83,7 +80,7 @@ def rooms(page: Page, task_id: str) -> Iterator[str]:
     yield from runs(page, task_id)
     yield from editor(page, task_id)
     view(page, "timeline")
-    page.locator(".tl-mark[role=gridcell]").first.hover(position={"x": 1, "y": 6})  # a due time may lie over its end
+    page.locator(".tl-mark[role=gridcell]").first.hover(position={"x": 1, "y": 6})  # a due time may cover its end
     expect(page.locator(".tl-tip")).to_be_visible()
     yield "timeline"
     view(page, "graph")
