@@ -104,7 +104,14 @@ def ended(task_id: str, status: Status, reason: Any = None) -> TaskExecution:
     return TaskExecution(task_id, Trigger.SCHEDULE, status, created_time=0.0, reason=reason and reason.value)
 
 
-def test_a_task_waits_for_the_tokens_that_do_not_lie_there_yet() -> None:
+def test_dependents_are_found_for_each_task_in_the_order_of_the_config() -> None:
+    export, load = task("export"), task("load", task_dependencies=["export"])
+    report = task("report", task_dependencies=["export", "load"])
+    tasks = {one.task_id: one for one in (export, load, report)}
+    assert policy.dependents_of(tasks) == {"export": [load, report], "load": [report]}
+
+
+def test_a_task_waits_for_its_missing_tokens() -> None:
     report = task("report", task_dependencies=["export", "load"])
     assert policy.unmet_dependencies(report, set()) == ("export", "load")
     assert policy.unmet_dependencies(report, {("report", "load"), ("other", "export")}) == ("export",)
