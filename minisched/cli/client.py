@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 from urllib.parse import urlsplit
@@ -13,13 +14,16 @@ from minisched.api.token import UnsafeToken, read_token
 from minisched.cli.output import CommandError, parse_env, print_error, print_json, text
 from minisched.executor import is_alive
 from minisched.home import Home, read_lock
-from minisched.model import EXIT_NO, EXIT_OK, UNFINISHED, Status, Text
+from minisched.model import EXIT_NO, EXIT_OK, UNFINISHED, LogPosition, Status, Text
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from minisched.model import TaskExecution
+
 TIMEOUT_S = 20.0  # the engine answers within 5 s, if only that it cannot
 POLL_S = 0.2  # between two looks at a run that is followed
+_PAGE_BYTES = 256 * 1024
 _UNFINISHED = tuple(status.value for status in UNFINISHED)
 
 
@@ -98,47 +102,57 @@ def trigger(options: Namespace) -> int:
     engine = engine_of(options)
     answer = engine.call("POST", f"{_task_path(options)}/run", {"env": env} if env else {})
     if options.wait:
-        return _follow(options, engine, answer["run_id"])
+        return _follow(options, answer["run_id"])
     return _print(options, answer, "cli.run_requested", run_id=answer["run_id"], task=options.task)
 
 
-def _follow(options: Namespace, engine: Engine, run_id: int) -> int:
-    """Print the output of a run as it arrives; the exit code that a shell would have for the process."""
-    cursor = ""
+def _follow(options: Namespace, run_id: int) -> int:
+    """Print the output of a run as it arrives; the exit code that a shell would have for the process.
+
+    The history and the log are read here, as `history` and `logs` do: a request of the API costs the engine more than
+    the capture of the same output.
+    """
+    from minisched.cli.view import View
+    from minisched.tasklog.pages import LogReader, RunPosition
+
+    view, reader = View(options.home), LogReader()
+    path = view.log_of(options.task)
+    position: Optional[RunPosition] = None  # in the output of the run
     while True:
-        run = engine.call("GET", f"/executions/{run_id}")
-        ended = run["status"] not in _UNFINISHED
+        run = view.as_seen(view.run(run_id, options.task))
         while not options.json:
-            status, page = engine.request("GET", f"/executions/{run_id}/log" + (f"?offset={cursor}" if cursor else ""))
-            if status >= 400:
+            page = reader.run(path, run, position, _PAGE_BYTES)
+            if page is None:
+                break  # its log was removed
+            sys.stdout.write(page.text)
+            sys.stdout.flush()
+            if "-" in page.after:  # also past lines of other runs, which may fill a page
+                attempt, inode, offset = map(int, page.after.split("-"))
+                position = attempt, LogPosition(inode, offset)
+            if page.at_end:
                 break
-            if page["text"]:
-                print(page["text"], end="", flush=True)
-            cursor = page["next_offset"]  # also past lines of other runs, which may fill a page
-            if page["at_end"]:
-                break
-        if ended:
+        if run.status.ended:
             break
         time.sleep(POLL_S)
     if options.json:
-        print_json(run)
-    elif run["status"] != Status.SUCCESS.value:
+        print_json(view.as_json(run))
+    elif run.status is not Status.SUCCESS:
         print_error(_end(run))
     return _exit_code(run)
 
 
-def _end(run: dict[str, Any]) -> str:
-    reason = ": ".join(part for part in (run["reason"], run["detail"]) if part)
-    return f"run {run['run_id']} of {run['task_id']}: {run['status']}{f' ({reason})' if reason else ''}"
+def _end(run: TaskExecution) -> str:
+    reason = ": ".join(part for part in (run.reason, run.detail) if part)
+    return f"run {run.run_id} of {run.task_id}: {run.status}{f' ({reason})' if reason else ''}"
 
 
-def _exit_code(run: dict[str, Any]) -> int:
-    if run["status"] == Status.SUCCESS.value:
+def _exit_code(run: TaskExecution) -> int:
+    if run.status is Status.SUCCESS:
         return EXIT_OK
-    last = run["attempts"][-1] if run["attempts"] else {}
-    if last.get("exit_code"):
-        return int(last["exit_code"])
-    return 128 + int(last["signal"]) if last.get("signal") else EXIT_NO
+    if not run.attempts:
+        return EXIT_NO
+    last = run.attempts[-1]
+    return last.exit_code or (128 + last.signal if last.signal else EXIT_NO)
 
 
 def stop(options: Namespace) -> int:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import http.server
 import json
-import os
 import signal
 import socket
-import threading
 import time
 from pathlib import Path
-from typing import Any, ClassVar
 
 import pytest
 
-from minisched.executor import process_identity
-from support.cli import Cli
 from support.programs import Home, alive, eventually
 
 PAGE = {"port": 0}
@@ -61,52 +55,17 @@ def test_trigger_wait_follows_the_output_and_ends_as_the_task_does(engine: Home)
     assert (run["status"], run["exit_code"]) == ("technical_failure", 75)
 
 
-class FakeEngine(http.server.BaseHTTPRequestHandler):
-    """The API as `trigger --wait` uses it. `pages`: the answers to requests for the log, by their query."""
-
-    pages: ClassVar[dict[str, dict[str, Any]]] = {}
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.reply({"run_id": 7})
-
-    def do_GET(self) -> None:
-        path, _, query = self.path.partition("?")
-        ended = {"run_id": 7, "status": "success", "reason": None, "detail": "", "attempts": []}
-        self.reply(self.pages.pop(query) if path.endswith("/log") else ended)
-
-    def reply(self, data: dict[str, Any]) -> None:
-        body = json.dumps(data).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *arguments: Any) -> None:
-        pass
-
-
-def test_output_is_followed_past_a_page_without_any_of_it(home: Home, cli: Cli) -> None:
-    """A request reads a part of the log only, in which all lines may be those of other runs."""
-    pages = {
-        "": {"text": "first\n", "next_offset": "1", "at_end": False},
-        "offset=1": {"text": "", "next_offset": "2", "at_end": False},
-        "offset=2": {"text": "last\n", "next_offset": "3", "at_end": True},
-    }
-    FakeEngine.pages = pages
-    (home.path / "var").mkdir(mode=0o700)
-    token = home.path / "var" / "token"
-    token.write_text("x" * 43)
-    token.chmod(0o600)
-    with http.server.HTTPServer(("127.0.0.1", 0), FakeEngine) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        identity = process_identity(os.getpid())
-        url = f"http://127.0.0.1:{server.server_port}"
-        lock = {**identity._asdict(), "db_id": None, "url": url}
-        (home.path / "var" / "lock").write_text(json.dumps(lock))
-        done = cli("trigger", "a", "--wait")
-        server.shutdown()
-    assert (done.returncode, done.stdout, done.stderr, pages) == (0, "first\nlast\n", "", {})
+def test_output_is_followed_past_the_lines_of_other_runs(engine: Home) -> None:
+    """A look at the log reads 8 MB of it at most, in which all lines may be those of another run."""
+    work = (
+        'echo first; sleep 1; test "$QUIET" || head -c 10000000 /dev/zero | tr "\\0" x | fold -w 99; sleep 1; echo last'
+    )
+    engine.write({"task_id": "a", "task_exec": work, "task_max_instances": 2}, http=PAGE)
+    engine.run("reload")
+    engine.run("trigger", "a")
+    done = engine.run("trigger", "a", "--wait", "--env", "QUIET=1")
+    assert done.returncode == 0
+    assert [line.partition("] ")[2] for line in done.stdout.splitlines() if " out] " in line] == ["first", "last"]
 
 
 def test_a_task_that_runs_already_is_skipped_and_says_so(engine: Home) -> None:
