@@ -1,6 +1,6 @@
-"""The outbox: deliveries, from the end of the run that they tell of until retention; and what the rules have done.
+"""The outbox: deliveries, from the end of their run until retention; and the state of notification rules.
 
-All deliveries that wait for one channel of a rule are a queue, in their order: only its first one has a `next_time`.
+All pending deliveries of one channel of a rule are a queue, in their order: only the first one has a `next_time`.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _INSERT = f"""INSERT INTO task_outbox ({", ".join(_FIXED)}, channel_keys, messag
     VALUES ({placeholders(len(_FIXED) + 1)}, '', 'pending', 0,
         CASE WHEN EXISTS (SELECT 1 FROM task_outbox WHERE {_QUEUE}) THEN NULL ELSE ? END, NULL, NULL, '', '')"""
 _NAME = "UPDATE task_outbox SET message_id = delivery_id || ? WHERE delivery_id = ?"
-# The message id tells that it is the same one: in a new file the ids begin anew. One that was given up while it was
-# under way may have been sent all the same; a further try is not for it.
+# Match on message_id too: after the database was replaced, delivery ids restart at 1. A message that was given up while
+# it was being sent may have been delivered: a late `sent` is accepted, a late retry is not.
 _UPDATE = f"""UPDATE task_outbox SET {", ".join(f"{name} = ?" for name in _CHANGING)}
     WHERE delivery_id = ? AND message_id = ? AND (state = 'pending' OR ? = 'sent')"""
 _AGAIN = """UPDATE task_outbox SET state = 'pending', attempts = 0, next_time = ?, tried_time = NULL,
@@ -55,8 +55,8 @@ _NEXT = """SELECT min(next_time) FROM task_outbox INDEXED BY task_outbox_due
     WHERE next_time IS NOT NULL AND (attempts > 0) = ?"""
 _UNTRIED = """SELECT delivery_id, task_id, rule, channel FROM task_outbox INDEXED BY task_outbox_due
     WHERE next_time IS NOT NULL AND (attempts > 0) = 0"""
-# From the latest attempt to the next one, a day at most (a server is granted no more, see `policy.resend_delay`); one
-# that was not tried yet is due at once. What is due before its latest attempt was moved already.
+# The time from the latest attempt to the next one, at most a day (as `policy.resend_delay` allows a server to ask for);
+# 0 before the first attempt. A delivery that is due before its latest attempt was moved already.
 _DELAY = """CASE WHEN attempts = 0 THEN 0
     ELSE min(:most, CASE WHEN next_time >= tried_time THEN next_time - tried_time ELSE :most END) END"""
 _TOO_LATE = f"WHERE next_time IS NOT NULL AND next_time > :now + {_DELAY}"
@@ -131,21 +131,21 @@ def update_deliveries(db: sqlite3.Connection, deliveries: Sequence[Delivery]) ->
 
 
 def trim(db: sqlite3.Connection, cutoff: Instant, limit: int) -> int:
-    """Delete at most `limit` sent and failed deliveries: the oldest of more than KEEP_ENDED, and those from before
-    `cutoff`; how many."""
+    """Delete at most `limit` sent and failed deliveries: the oldest above KEEP_ENDED, and those from before `cutoff`.
+    Returns how many."""
     (ended,) = db.execute(f"SELECT count(*) FROM task_outbox WHERE {_ENDED}").fetchone()
     rows = db.execute(_OLD, (limit,)).fetchall()
     surplus = ended - KEEP_ENDED
-    doomed = [(row[0],) for number, row in enumerate(rows) if number < surplus or row[1] < cutoff]
-    db.executemany("DELETE FROM task_outbox WHERE delivery_id = ?", doomed)
-    return len(doomed)
+    expired = [(row[0],) for number, row in enumerate(rows) if number < surplus or row[1] < cutoff]
+    db.executemany("DELETE FROM task_outbox WHERE delivery_id = ?", expired)
+    return len(expired)
 
 
 # --------------------------------------------------------------------------------------------------------- the engine
 
 
 class Outbox:
-    """What the engine asks between: each method is one transaction or one question, and raises StoreError."""
+    """The engine's access to deliveries: each method is one transaction or one query, and raises StoreError."""
 
     def __init__(
         self,
@@ -156,8 +156,8 @@ class Outbox:
         self._reading = reading
 
     def due(self, now: Instant) -> Optional[Delivery]:
-        """The delivery to be tried now, None where there is none: one never tried before the others, so that a server
-        that hangs at each further try holds up the rest the least; of such the one that has been due for longest."""
+        """The delivery to try now, None if there is none: the one that has been due for longest, those never tried
+        first, so that a server that times out on each retry delays the others the least."""
         with self._reading() as db:
             for tried in (False, True):
                 row = db.execute(_DUE, (tried, now)).fetchone()
@@ -166,21 +166,21 @@ class Outbox:
             return None
 
     def next_time(self) -> Optional[Instant]:
-        """When the next one is due; None where none waits."""
+        """When the next delivery is due; None if there is none."""
         with self._reading() as db:
             found = [db.execute(_NEXT, (tried,)).fetchone()[0] for tried in (False, True)]
         return min((time for time in found if time is not None), default=None)
 
     def counts(self, since: Instant) -> tuple[OutboxCounts, int]:
-        """How many there are, and how many have failed since then."""
+        """The number of deliveries by state, and how many have failed since `since`."""
         with self._reading() as db:
             found = {state: (count, late) for state, count, late in db.execute(_COUNTS, (since,))}
         counts = OutboxCounts(*(found.get(name, (0, 0))[0] for name in OutboxCounts._fields))
         return counts, found.get("failed", (0, 0))[1]
 
     def resend(self, delivery_id: int, now: Instant) -> Optional[DeliveryState]:
-        """Let a sent or failed one be pending again, with all its attempts before it; the state it was in, None where
-        there is no such delivery. It keeps its message id: it is the same message. Of its attempts nothing is kept."""
+        """Make a sent or failed delivery pending again, with all its attempts; returns its previous state, None if it
+        does not exist. It is the same message, with the same message id; its previous attempts are forgotten."""
         with self._transaction(True) as db:
             found = read_deliveries(db, [delivery_id])
             if not found:
@@ -240,8 +240,8 @@ class Outbox:
             return count
 
     def hasten(self, now: Instant) -> None:
-        """Nothing waits for longer than it would have to if it began now: the clock may have been set back while nobody
-        looked, and would come to it hours or years later."""
+        """Limit each wait to what it would be if it started now: if the clock was set back while no engine ran,
+        deliveries would be due hours or years later."""
         with self._reading() as db:
             late = db.execute(_ANY_TOO_LATE, {"now": now, "most": DAY_S}).fetchone()
         if late:
@@ -249,7 +249,7 @@ class Outbox:
                 db.execute(_HASTEN, {"now": now, "most": DAY_S})
 
     def move(self, by_s: float) -> None:
-        """The clock was set by so much: what waits does so for as long as before."""
+        """Shift due times after the clock was set, so that the waits stay as long as they were."""
         with self._transaction(False) as db:
             db.execute(_SHIFT, (by_s,))
 

@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 _DUE_TIMES = """SELECT scheduled_time FROM task_history INDEXED BY task_history_due
     WHERE task_id = ? AND scheduled_time BETWEEN ? AND ?"""
 
-# Mistakes of the caller, not states of the disk: they are raised as they are.
+# Errors of the caller, not of the disk: they are raised unchanged.
 _BUGS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
 
 
 def open_store(
     path: str, expected_db_id: Optional[str] = None, *, now: Instant, mend: bool = True
 ) -> tuple[Store, list[str]]:
-    """Open or make the database at `path`; the store and the problems that a person should be told.
+    """Open or make the database at `path`; returns the store, and problems to report.
 
-    expected_db_id: the history that this home had (`Store.db_id` of the last time), None where there was none: a file
-    that is missing, empty or another one is a problem then.
-    mend: a damaged file is moved aside (with -wal and -shm, as `<path>.damaged-<time>`) and a new one made. For the
-    holder of `var/lock` only; others get StoreError `damaged`.
-    Raises StoreError; of kind `newer` is NewerDatabase. A full disk is `full`, never damage.
+    expected_db_id: the history that this home had (the previous `Store.db_id`), None if it had none. If it had one, a
+    missing, empty or different file is a problem.
+    mend: a damaged file is moved aside (with -wal and -shm, as `<path>.damaged-<time>`) and a new one made. Only for
+    the holder of `var/lock`; without it a damaged file raises StoreError `damaged`.
+    Raises StoreError, NewerDatabase if the file was written by a newer version. A full disk is `full`, never `damaged`.
     """
     reserve = DiskReserve(os.path.join(os.path.dirname(path), "ballast"))
     try:
@@ -168,7 +168,7 @@ class Store:
         self._file = WatchedFile(self.path)
 
     def close(self) -> None:
-        """Close the database; its -wal is written back where no other process has it open."""
+        """Close the database; its -wal is written back unless another process has it open."""
         self._db.close()
 
     # ------------------------------------------------------------------------------------------------------- writing
@@ -206,31 +206,30 @@ class Store:
     def retain(
         self, history: HistorySettings, now: Instant, limit: int, tasks: Optional[Collection[str]] = None
     ) -> int:
-        """Delete at most `limit` runs that retention no longer keeps; how many. 0: nothing is left to do for now.
+        """Delete at most `limit` (at least 1) expired runs and deliveries; returns how many. 0: none are left for now.
 
-        Kept are the newest `keep_runs` runs of each task, by run id, of those created less than `keep_days` ago; and,
-        whatever their age and number, unfinished runs and each task's `last_run_id` and `last_failure_id`. `tasks` are
-        the configured ones: the two latest runs of any other task age out too, at last with what is known of it. None
-        takes every task for a configured one. `limit` is at least 1; a run costs 0.01 to 0.1 ms, for the old runs of
-        many tasks lie on pages of their own in each index. Sent and failed deliveries go by the same age, and by a
-        number of their own; they are counted with the runs.
+        Each task keeps its newest `keep_runs` runs, by run id, that were created less than `keep_days` ago; and, at any
+        age and number, unfinished runs, `last_run_id` and `last_failure_id`. tasks: the configured ones, None for all;
+        of other tasks these two runs expire too, and finally the task's record. Sent and failed deliveries expire at
+        the same age, and above a number of their own. A run costs 0.01 to 0.1 ms: old runs of many tasks are on
+        different pages of each index.
         """
-        with self._transaction(durable=False) as db:  # what the power takes back is deleted again
+        with self._transaction(durable=False) as db:  # what a power cut undoes is deleted again
             deleted = self._retention.step(db, history, now, limit, tasks)
             return deleted + trim(db, now - history.keep_days * DAY_S, limit - deleted)
 
     @contextmanager
     def _transaction(self, durable: bool) -> Iterator[sqlite3.Connection]:
-        """One transaction, synced to the disk if `durable`: whole or not at all."""
+        """One transaction, complete or not at all; synced to the disk if `durable`."""
         db = self._db
         synchronous = "FULL" if durable else "NORMAL"
         try:
             if db.in_transaction:
-                db.execute("ROLLBACK")  # the one before could not be rolled back
+                db.execute("ROLLBACK")  # the previous one could not be rolled back
             if synchronous != self._synchronous:
                 db.execute(f"PRAGMA synchronous = {synchronous}")
                 self._synchronous = synchronous
-            db.execute("BEGIN IMMEDIATE")  # a read that becomes a write fails at once where another wrote in between
+            db.execute("BEGIN IMMEDIATE")  # a read that becomes a write would fail if another process wrote in between
             try:
                 yield db
                 db.execute("COMMIT")
@@ -239,7 +238,7 @@ class Store:
                     try:
                         db.execute("ROLLBACK")
                     except sqlite3.Error:
-                        pass  # the error that led here tells more, and the next transaction tries again
+                        pass  # the first error is more useful, and the next transaction tries again
                 raise
         except _BUGS:
             raise
@@ -258,12 +257,12 @@ class Store:
             raise store_error(error, self.path) from error
 
     def records(self) -> dict[str, TaskRecord]:
-        """What is known of each task, configured or not, by its id."""
+        """By task id the record of every task, configured or not."""
         with self._reading() as db:
             return rows.read_records(db)
 
     def record(self, task_id: str) -> TaskRecord:
-        """What is known of one task; an empty record where nothing is."""
+        """The record of one task, empty if there is none."""
         with self._reading() as db:
             return rows.read_records(db, (task_id,)).get(task_id) or TaskRecord(task_id)
 
@@ -276,12 +275,12 @@ class Store:
         return unfinished
 
     def tokens(self) -> set[tuple[str, str]]:
-        """The tokens that lie there: (task_id, the dependency that succeeded)."""
+        """Tokens that are not used yet: (task_id, the dependency that succeeded)."""
         with self._reading() as db:
             return rows.read_tokens(db)
 
     def due_times(self, task_id: str, since: int, until: int) -> set[int]:
-        """Due times in [since, until] that have a row already; of a row that stands for several, its last one."""
+        """Due times in [since, until] that have a row; for a row of several missed due times, the last of them."""
         with self._reading() as db:
             return {row[0] for row in db.execute(_DUE_TIMES, (task_id, since, until))}
 
@@ -299,20 +298,20 @@ class Store:
     # ------------------------------------------------------------------------------------------------------- healing
 
     def heal(self) -> bool:
-        """Make the ballast again when there is room. True while it stands; False: the disk is nearly full."""
+        """Make the reserve file again if the disk has space. False: the disk is nearly full."""
         return self._reserve.make()
 
     def check_file(self) -> Optional[str]:
-        """Why `reopen` is needed: the file was removed, exchanged or cut under the open connection; or None."""
+        """Why `reopen` is needed: the open file was removed, replaced or truncated. None: it is not."""
         return self._file.problem()
 
     def reopen(self, now: Instant, damaged: bool = False) -> list[str]:
-        """Go on with the file that stands at `path` now; the problems that a person should be told.
+        """Continue with the file that is now at `path`; returns problems to report.
 
-        A file that was removed is written anew from the connection that still has it open (this takes as long as
-        copying it). One that was replaced is opened. One that is cut, or `damaged` (a commit said so), is moved aside
-        and a new one made; run ids go on after the newest one known. Then `db_id` may be another one, and all that the
-        engine holds in memory is to be given again. Raises StoreError: the next call tries again.
+        A removed file is written again from the connection that still has it open, which takes as long as copying it.
+        A file that replaced it is opened. A truncated file, or one that a commit found `damaged`, is moved aside and a
+        new one made; run ids continue after the newest known one. Afterwards `db_id` may be different, and the engine
+        has to write all its state again. Raises StoreError: the next call tries again.
         """
         problem = self._file.problem()
         problems = [problem] if problem else []
@@ -324,7 +323,7 @@ class Store:
             self._file.drop_side_files()
             if not os.path.exists(self.path) and not damaged:
                 problems.append(self._file.rescue(old))
-        # The old connection stays until the new one stands: after an error here, commits go on to say what is wrong.
+        # Keep the old connection until the new one works: after an error here, commits still report what is wrong.
         db, more = open_database(self.path, None, now, mend=True, last_id=self._last_id)
         self._adopt(db)
         old.close()
