@@ -17,7 +17,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
@@ -50,9 +50,7 @@ class Home:
         """The pid of the engine, or of the wrapper such as strace; with `wait` once it listens."""
         words = [*wrapper, sys.executable, "-m", "minisched", "--home", str(self.path), "run"]
         with open(self.path / "console", "ab") as console:
-            self.process = subprocess.Popen(
-                words, env=self.env, stdout=console, stderr=console, stdin=subprocess.DEVNULL, start_new_session=True
-            )
+            self.process = self.popen(words, stdout=console, stderr=console, start_new_session=True)
         if wait:
             wait_for(lambda: self._lock().get("url"), 60)
             time.sleep(0.3)  # the rest of its start is not measured
@@ -82,9 +80,19 @@ class Home:
     def get(self, path: str, *more: str) -> tuple[str, bytes]:
         return ask(self.port, self.request(path, *more))
 
-    def cli(self, *words: str) -> subprocess.CompletedProcess[bytes]:
+    def popen(self, words: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+        """From the home: Python looks for a package in the working folder before anywhere else."""
+        return subprocess.Popen(words, env=self.env, cwd=self.path, stdin=subprocess.DEVNULL, **options)
+
+    def command(self, *words: str) -> subprocess.Popen[bytes]:
+        """A command of minisched on this home, its output thrown away."""
         words = (sys.executable, "-m", "minisched", "--home", str(self.path), *words)
-        return subprocess.run(words, env=self.env, stdout=subprocess.DEVNULL, check=True)
+        return self.popen(words, stdout=subprocess.DEVNULL)
+
+    def cli(self, *words: str) -> None:
+        """The same, to its end."""
+        code = self.command(*words).wait()
+        assert code == 0, f"{words} ended with {code}"
 
     def stop(self) -> None:
         """TERM to the whole session, so that an engine under strace gets it too."""
@@ -155,7 +163,9 @@ class Bench:
         times = []
         for _ in range(rounds):
             began = time.perf_counter()
-            subprocess.run([sys.executable, *words], env=self.env, stdout=subprocess.DEVNULL, check=True)
+            subprocess.run(
+                [sys.executable, *words], env=self.env, cwd=self.folder, stdout=subprocess.DEVNULL, check=True
+            )
             times.append(time.perf_counter() - began)
         return min(times)
 

@@ -337,8 +337,7 @@ def flood(bench: Bench) -> list[Figure]:
         query = f"SELECT min(duration) FROM task_history WHERE task_id = '{task}' AND exit_code = 0"
         return size / home.sql(query)[0][0]
 
-    words = [sys.executable, "-m", "minisched", "--home", str(home.path)]
-    follower = subprocess.Popen([*words, "logs", "-f", "followed"], env=home.env, stdout=subprocess.DEVNULL)
+    follower = home.command("logs", "-f", "followed")
     for _ in range(2):
         home.cli("trigger", "followed")
         home.until(f"{ENDED} AND task_id = 'followed'", 1)

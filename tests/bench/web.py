@@ -16,6 +16,7 @@ from kit import API, DATE, Bench, Home, answer, ask, cpu_s, idle_tasks, percenti
 from run import EVERY_SECOND, TRUE, Figure, lateness
 
 RUNS = 1_000_000
+GZIP = "Accept-Encoding: gzip"
 
 
 def requests(bench: Bench, count: int = 1_500) -> list[Figure]:
@@ -115,10 +116,10 @@ def listening(home: Home, count: int) -> Iterator[list[int]]:
 
 
 def listeners(bench: Bench, seconds: float = 10.0) -> list[Figure]:
-    """CPU a second more than with no listener; 1,000 tasks, 100 of which run in each second, spread by jitter."""
+    """CPU a second more than with no listener; 1,000 tasks, 50 of which begin and end in each second."""
     home = bench.home()
-    one = {"task_exec": TRUE, "task_schedule": EVERY_SECOND, "task_jitter": 0.9}
-    home.write(*({"task_id": f"t{number}", **one} for number in range(100)), *idle_tasks(900), max_running=100)
+    one = {"task_exec": TRUE, "task_schedule": EVERY_SECOND}
+    home.write(*({"task_id": f"t{number}", **one} for number in range(50)), *idle_tasks(950), max_running=50)
     pid = home.start()
     time.sleep(3)
     cpu_ms, sent = [], 0.0
@@ -185,46 +186,38 @@ def million(home: Home) -> None:
 
 
 def page(bench: Bench) -> list[Figure]:
-    """What a browser gets when it opens the page: bytes of all bodies, gzipped where the engine does that. The first
-    load is what the document names and what that imports; the rest is imported when a view is opened."""
+    """What a browser gets when it opens the page: the document, what it names, and what that imports. Then all files of
+    the page: the others are imported when a view is opened. Bytes of bodies, gzipped where the engine does that."""
     home = bench.home()
     home.write(*idle_tasks(10))
     home.start()
-    first = load(home, ["/"], {}, later=False)
-    whole = load(home, ["/"], {}, later=True)
+    first: dict[str, int] = {}
+    load(home, "/", first)
+    static = bench.folder / "minisched" / "api" / "static"
+    paths = {f"/{path.relative_to(static).as_posix()}" for path in static.rglob("*.*")} - {"/index.html"}
+    whole = {**first, **{path: len(home.get(path, GZIP)[1]) for path in paths}}
     return [
         Figure("page, first load", sum(first.values()) / 1000, "KB", limit=35),
         Figure("page, first load: requests", len(first), "", limit=8),
         Figure("page, all of it", sum(whole.values()) / 1000, "KB", limit=130),
-        Figure("page, all of it: requests", len(whole), ""),
+        Figure("page, all of it: files", len(whole), ""),
     ]
 
 
-def load(home: Home, paths: list[str], found: dict[str, int], later: bool) -> dict[str, int]:
-    """Bytes of what is at these paths and of all that it names, by path."""
-    for path in paths:
-        if path in found:
-            continue
-        head, body = home.get(path, "Accept-Encoding: gzip")
-        if not head.split(" ")[1].startswith("200"):
-            continue
-        found[path] = len(body)
-        text = (gzip.decompress(body) if "content-encoding: gzip" in head.lower() else body).decode()
-        load(home, [urljoin(path, name) for name in named(path, text, later)], found, later)
-    return found
-
-
-def named(path: str, text: str, later: bool) -> list[str]:
-    """The files that a document, a style sheet or a module names."""
+def load(home: Home, path: str, found: dict[str, int]) -> None:
+    """Add the bytes of this file and of all that it names."""
+    if path in found:
+        return
+    head, body = home.get(path, GZIP)
+    assert head.split(" ")[1] == "200", f"{path}: {head}"
+    found[path] = len(body)
+    text = (gzip.decompress(body) if "content-encoding: gzip" in head.lower() else body).decode()
     if path.endswith(".js"):
-        names = re.findall(r"""(?m)^\s*(?:import|export)\b[^;()]*?["'](\.?/?[\w./-]+\.js)["']""", text)
-        lazy = re.findall(r"""["'`](\.?/?[\w./-]+\.(?:js|css))["'`]""", text)
-        return names + lazy if later else names
-    if path.endswith(".css"):
-        return re.findall(r"""url\(["']?([\w./-]+)["']?\)""", text) if later else []
-    if path.endswith(".svg"):
-        return []
-    return re.findall(r"""<(?:script|link)\b[^>]*?(?:src|href)="([\w./-]+)\"""", text)
+        names = re.findall(r"""(?m)^\s*(?:import|export)\b[^;()]*?["']([\w./-]+\.js)["']""", text)
+    else:
+        names = re.findall(r"""<(?:script|link)\b[^>]*?(?:src|href)="([\w./-]+)\"""", text)
+    for name in names:
+        load(home, urljoin(path, name), found)
 
 
 PARTS = {part.__name__: part for part in (requests, late_under_load, listeners, history, page)}
