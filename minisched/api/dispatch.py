@@ -1,20 +1,27 @@
-"""From a request that has passed the gate to its response."""
+"""From a request to its route, and from one that has passed the gate to its response."""
 
 from __future__ import annotations
 
 import errno
 from typing import TYPE_CHECKING, Any
 
-from minisched.api import edit, engine, events, logs, runs, tasks  # noqa: F401  they declare the routes
+from minisched.api import edit, engine, events, logs, runs, static_files, tasks  # noqa: F401  they declare the routes
 from minisched.api.context import ApiError, RequestContext, bad_body, pointer_to
+from minisched.api.routing import NotFound, match
 from minisched.config.strict_json import parse
 from minisched.model import StoreError, Text
 
 if TYPE_CHECKING:
     from minisched.api.context import AppContext, Request, Response
-    from minisched.api.routing import Body
+    from minisched.api.routing import Body, Found
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def find(method: str, path: str) -> Found:
+    """The route of a request: one of the API, or of the page's files."""
+    found = match(method, path)
+    return static_files.find(method, path) or found if isinstance(found, NotFound) else found
 
 
 def respond(request: Request, app: AppContext) -> Response:

@@ -186,6 +186,7 @@ class ApiServer(ThreadingMixIn, TCPServer):
         self._idle: list[SimpleQueue[Optional[Connection]]] = []  # of the threads that wait for a connection
         self._serving = 0  # threads of connections
         self._changed = threading.Condition()  # guards the three above
+        self._thread_local = threading.local()
         self._closing = threading.Event()
         self._thread: Optional[threading.Thread] = None
 
@@ -290,26 +291,28 @@ class ApiServer(ThreadingMixIn, TCPServer):
     def _load(self) -> None:
         """Import and build what answers requests. If that fails for want of descriptors, the connection is closed and
         the next one tries again."""
-        from minisched.api import dispatch, static_files
+        from minisched.api.dispatch import find, respond
         from minisched.api.gate import Gate, own_hosts
         from minisched.api.handler import Handler
-        from minisched.api.routing import match
 
         self.app = self._make_app()
-        self.gate = Gate(
-            own_hosts(self._settings, self.address[1]),
-            self._token,
-            lambda method, path: static_files.find(method, path) or match(method, path),
-            self._settings.public_status,
-        )
-        self.respond = self._respond or dispatch.respond
+        hosts = own_hosts(self._settings, self.address[1])
+        self.gate = Gate(hosts, self._token, find, self._settings.public_status)
+        self.respond = self._respond or respond
         self.RequestHandlerClass = Handler
 
     def shutdown_request(self, request: Any) -> None:
+        """Close a connection. Its thread is free for the next one from now on, as the client may come back at once."""
         connection: Connection = request
+        queue = getattr(self._thread_local, "queue", None)  # None in the accepting thread
         with self._changed:  # or `cut` could find another connection under the number of this socket
             self._open.discard(connection)
             connection.sock.close()
+            if queue is not None:
+                if self._closing.is_set():
+                    queue.put(None)
+                else:
+                    self._idle.append(queue)
             self._changed.notify_all()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -320,7 +323,7 @@ class ApiServer(ThreadingMixIn, TCPServer):
 
     def _serve(self, first: Connection) -> None:
         """Serve one connection after another, until none comes for a while."""
-        queue: SimpleQueue[Optional[Connection]] = SimpleQueue()
+        queue = self._thread_local.queue = SimpleQueue[Optional[Connection]]()
         connection: Optional[Connection] = first
         try:
             while connection is not None:
@@ -334,10 +337,6 @@ class ApiServer(ThreadingMixIn, TCPServer):
 
     def _next(self, queue: SimpleQueue[Optional[Connection]]) -> Optional[Connection]:
         """The next connection for this thread, None if it should end."""
-        with self._changed:
-            if self._closing.is_set():
-                return None
-            self._idle.append(queue)
         try:
             return queue.get(timeout=self.limits.idle_s)
         except Empty:
