@@ -130,13 +130,14 @@ def _spans(text: str) -> Iterator[int]:
             at = decode(text, at)[1]
     at = counted = _skip(text, at) + 1
     position = len(text[:at].encode())
-    while text[at := _skip(text, at)] != "]":
+    at = _skip(text, at)
+    while text[at] != "]":
         end = decode(text, at)[1]
         for place in (at, end):
             position += len(text[counted:place].encode())
             counted = place
             yield position
-        at = end
+        at = _skip(text, end)
 
 
 def _skip(text: str, at: int) -> int:
