@@ -72,7 +72,6 @@ def test_the_modules_of_the_first_view_are_one_file_and_others_import_from_it() 
     assert len(modules) > 10
     assert not re.search(r"^import ", static_files.content(static_files.ENTRY).decode(), re.MULTILINE)
     names = [name for module in modules for name in TOP_LEVEL.findall(source(module))]
-    names.append("TEXTS")
     assert len(names) == len(set(names)), sorted(name for name in set(names) if names.count(name) > 1)
     for module in modules[:-1]:
         found = re.fullmatch(r'export \* from "(.+)";\n', static_files.content(module).decode())

@@ -1,6 +1,5 @@
 /** Failed API requests as text. */
 import { visible } from "./dom.js";
-import { engineText } from "../i18n/engine_text.js";
 import { has, localized, t } from "../i18n/i18n.js";
 import { store } from "./store.js";
 
@@ -11,5 +10,5 @@ export function errorText(error) {
   for (const key of [`err_${error.status}_${error.code}`, `err_${error.code}`, `err_${error.status}`]) {
     if (has(key)) return t(key, { names: error.dependents.join(", ") });
   }
-  return t("err_other", { message: visible(engineText(localized(error))) });
+  return t("err_other", { message: visible(localized(error)) });
 }

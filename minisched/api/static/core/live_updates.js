@@ -2,9 +2,10 @@
  * Keeps the store up to date: by server-sent events; by polling where a proxy or the engine's limit of listeners
  * prevents these; and with a full reload after the connection was lost.
  */
-import { loadTexts } from "../i18n/engine_text.js";
+import { loadTexts } from "../i18n/i18n.js";
 import { ApiError, call, stream, token } from "./api.js";
 import { setServerTime } from "./format.js";
+import { shownDetails } from "./status_text.js";
 import { store } from "./store.js";
 
 // The engine sends something each second, so that a loss is noticed within 3 s.
@@ -112,6 +113,7 @@ function readEvents(mine) {
       task(card) {
         removedMeanwhile?.delete(card.task_id);
         store.put(card);
+        completeTexts([card]);
       },
       removed({ task_id: id }) {
         removedMeanwhile?.add(id);
@@ -146,7 +148,19 @@ async function loadTasks(mine, newEpoch) {
   if (mine !== generation) return;
   epoch = newEpoch;
   tasksTag = tasks.headers.get("ETag");
-  if (tasks.data) store.replace(tasks.data.items, fresh);
+  if (tasks.data) replaceAll(tasks.data.items, fresh);
+}
+
+function replaceAll(cards, fresh) {
+  store.replace(cards, fresh);
+  completeTexts(cards);
+}
+
+/** Load the texts of the engine that these cards show, and show the cards again with them. */
+async function completeTexts(cards) {
+  const waiting = cards.filter((card) => shownDetails(card).length);
+  if (!(await loadTexts(waiting.map(shownDetails)))) return;
+  for (const card of waiting) if (store.tasks.get(card.task_id) === card) store.put(card);
 }
 
 function takeStatus(status) {
@@ -167,7 +181,7 @@ async function poll(mine, noEvents) {
       if (mine !== generation) return true;
       if (data) {
         tasksTag = headers.get("ETag");
-        store.replace(data.items, true);
+        replaceAll(data.items, true);
       }
       // Without a token only the states of the tasks are public.
       if (token()) {

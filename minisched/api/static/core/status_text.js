@@ -1,8 +1,7 @@
 /** The status of a task or a run, and the reason for it, as text. */
 import { fmtAgo, fmtSpan, now } from "./format.js";
 import { visible } from "./dom.js";
-import { engineText } from "../i18n/engine_text.js";
-import { has, t } from "../i18n/i18n.js";
+import { engineText, has, t } from "../i18n/i18n.js";
 
 export const FAILURES = new Set(["business_failure", "technical_failure"]);
 export const UNFINISHED = new Set(["running", "retrying", "queued", "waiting"]);
@@ -34,8 +33,13 @@ export function reasonText(run) {
   if (status === "missed" && run.missed_count > 1) text = t("with_note", { text, note: t("missed_many", { n: run.missed_count }) });
   const killed = reason === "interrupted" && LEFT_OVER.exec(run.detail);
   if (killed) text = t("with_note", { text, note: t("left_killed", { n: killed[1] }) });
-  if (run.detail && (WITH_DETAIL.has(reason) || !has(key))) text = t("with_detail", { text, detail: visible(engineText(run.detail)) });
-  return text;
+  const detail = WITH_DETAIL.has(reason) || !has(key) ? visible(engineText(run.detail)) : "";
+  return detail ? t("with_detail", { text, detail }) : text;
+}
+
+/** The details of a card's runs that are shown as texts of the engine. */
+export function shownDetails(card) {
+  return [...card.running, card.last_run].filter((run) => run && WITH_DETAIL.has(run.reason)).map((run) => run.detail);
 }
 
 // The names on Linux. Numbers above 15 mean other signals on other systems.

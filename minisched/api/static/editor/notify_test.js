@@ -2,8 +2,7 @@
 import { call } from "../core/api.js";
 import { button, h, icon, visible } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
-import { engineText, loadTexts } from "../i18n/engine_text.js";
-import { t } from "../i18n/i18n.js";
+import { engineText, loadTexts, t } from "../i18n/i18n.js";
 import { same } from "./values.js";
 
 // The engine waits up to 35 s for the channels.

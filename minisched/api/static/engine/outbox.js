@@ -4,8 +4,7 @@ import { confirm, notice } from "../core/dialog.js";
 import { button, h, iconButton, setText, statusMark, visible } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
 import { fmtAgo, fmtTime } from "../core/format.js";
-import { engineText, loadTexts } from "../i18n/engine_text.js";
-import { t } from "../i18n/i18n.js";
+import { engineText, loadTexts, t } from "../i18n/i18n.js";
 import { actions } from "../tasks/actions.js";
 
 const PAGE_SIZE = 10;

@@ -1,18 +1,18 @@
 /**
- * Texts of the engine: a code with values, such as {code: "notify.http_status", status: 404}.
+ * Renders texts of the engine: a code with values, such as {code: "notify.http_status", status: 404}. Used by i18n.js,
+ * which loads this module with the first text.
  *
  * The templates are those of the engine's own catalogue. The server generates a module for each of its areas; the area is
  * the part of a code before the dot.
  */
-import { TEXTS } from "./catalogue/runs.js";
 import { lang, translated } from "./i18n.js";
 
 // {name} or {name|one|many}
 const PART = /\{(\w+)(?:\|([^{}|]*)\|([^{}|]*))?\}/g;
 
-// code -> [English, Chinese]. The first view needs the texts about runs only.
-const templates = { ...TEXTS };
-const loadedAreas = new Set(["runs"]);
+// code -> [English, Chinese]
+const templates = {};
+const loadedAreas = new Set();
 
 const isText = (value) => typeof value?.code === "string";
 const areaOf = (code) => (code.includes(".") ? code.split(".")[0] : "runs");
@@ -24,19 +24,21 @@ function areasIn(value, found = new Set()) {
   return found;
 }
 
-/** Load the templates of all texts in a JSON value. Never rejects: a text without a template is shown as its code. */
-export async function loadTexts(data) {
+/** Load the templates of all texts in a JSON value. Resolves to whether there are new ones. Never rejects. */
+export async function loadTemplates(data) {
   const missing = [...areasIn(data)].filter((area) => !loadedAreas.has(area));
   const load = async (area) => {
-    Object.assign(templates, (await import(`../i18n/catalogue/${area}.js`)).TEXTS);
+    Object.assign(templates, (await import(`./catalogue/${area}.js`)).TEXTS);
     loadedAreas.add(area);
   };
   await Promise.all(missing.map((area) => load(area).catch(() => {})));
+  return missing.length > 0;
 }
 
-/** A text of the engine in the page's language. Its templates must have been loaded. */
-export function engineText(text) {
+/** A text in the page's language; "" before its templates are loaded, its code if there is none. */
+export function render(text) {
   if (!isText(text)) return translated(text ?? "");
+  if (!loadedAreas.has(areaOf(text.code))) return "";
   return filled(templates[text.code]?.[lang() === "zh" ? 1 : 0] ?? text.code, text);
 }
 
@@ -50,7 +52,7 @@ export function filled(template, values) {
 }
 
 function shown(value) {
-  if (isText(value)) return engineText(value);
+  if (isText(value)) return render(value);
   if (Array.isArray(value)) return value.map(shown).join(lang() === "zh" ? "、" : ", ");
   if (typeof value === "number" && !Number.isInteger(value)) return oneDecimal(value);
   return String(value);

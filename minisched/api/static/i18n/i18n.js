@@ -4,6 +4,8 @@ import { CORE_MESSAGES } from "./messages_core.js";
 const LANGUAGE_KEY = "minisched.lang";
 const languageListeners = new Set();
 let table = CORE_MESSAGES;
+// The module that renders texts of the engine; loaded with the first one.
+let engineTexts = null;
 // Translates a sentence of the engine; loaded when the page is Chinese.
 let inChinese = null;
 let current = localStorage.getItem(LANGUAGE_KEY) ?? (navigator.languages?.[0] ?? navigator.language ?? "").slice(0, 2).toLowerCase();
@@ -63,4 +65,20 @@ export function localized({ words, message }) {
 /** A sentence of the engine, which is always English, in the page's language if it is known. */
 export function translated(text) {
   return current === "zh" && inChinese ? inChinese(text) : text;
+}
+
+/**
+ * Load what is needed to render the texts of the engine in `found`, a list that may contain them anywhere. Resolves to
+ * whether something new was loaded. Never rejects.
+ */
+export async function loadTexts(found) {
+  if (!found.length) return false;
+  const first = !engineTexts;
+  engineTexts ??= await import("../i18n/engine_text.js").catch(() => null);
+  return Boolean(engineTexts) && ((await engineTexts.loadTemplates(found)) || first);
+}
+
+/** A text of the engine, a code with values, in the page's language; "" before `loadTexts` has loaded it. */
+export function engineText(text) {
+  return engineTexts?.render(text) ?? (typeof text === "string" ? text : "");
 }

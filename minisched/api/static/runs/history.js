@@ -7,7 +7,7 @@ import { fmtDuration, fmtTime, now } from "../core/format.js";
 import { lazy } from "../core/lazy.js";
 import { STATUSES, UNFINISHED, reasonText, runTime } from "../core/status_text.js";
 import { store } from "../core/store.js";
-import { t } from "../i18n/i18n.js";
+import { loadTexts, t } from "../i18n/i18n.js";
 import { actions } from "../tasks/actions.js";
 import { RunView, exitOf } from "./run.js";
 
@@ -82,6 +82,7 @@ class HistoryDialog {
     const mine = this.asked;
     try {
       const { data } = await call("GET", path);
+      await loadTexts(data.items ?? [data]);
       if (mine !== this.asked) return null;
       this.error.hidden = true;
       await use(data);

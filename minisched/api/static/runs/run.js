@@ -4,8 +4,7 @@ import { clear, h, icon, setText, statusMark, visible, visibleText } from "../co
 import { errorText } from "../core/error_text.js";
 import { fmtDuration, fmtSpan, fmtTime, now } from "../core/format.js";
 import { UNFINISHED, reasonText, signalName } from "../core/status_text.js";
-import { engineText } from "../i18n/engine_text.js";
-import { t } from "../i18n/i18n.js";
+import { engineText, t } from "../i18n/i18n.js";
 
 const TICK_MS = 1000;
 // If the output is scrolled so close to its end, it is followed.
