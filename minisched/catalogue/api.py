@@ -22,7 +22,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "已有该 ID 的任务；ID 不区分大小写。",
     ),
     "api.config_changed": (
-        "The config file was changed by hand and is not in force yet; read it again.",
+        "The config file was edited manually and is not loaded yet; read it again.",
         "配置文件已被手动修改，且尚未生效；请重新读取。",
     ),
     "api.has_dependents": ("Other tasks depend on the task.", "有其他任务依赖此任务。"),
