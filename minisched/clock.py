@@ -6,6 +6,8 @@ import time
 from queue import Empty
 from typing import TYPE_CHECKING, Optional
 
+from minisched.osutil import receive
+
 if TYPE_CHECKING:
     from queue import SimpleQueue
 
@@ -28,9 +30,7 @@ class SystemClock:
         """
         messages: list[Message] = []
         try:
-            # On CPython 3.9 and 3.10 `get` with a timeout of 0 can block for ever.
-            at_once = timeout_s is not None and timeout_s <= 0
-            messages.append(inbox.get_nowait() if at_once else inbox.get(timeout=timeout_s))
+            messages.append(receive(inbox, timeout_s))
             while True:
                 messages.append(inbox.get_nowait())
         except Empty:

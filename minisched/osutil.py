@@ -1,4 +1,4 @@
-"""What several floors ask of the operating system in the same careful way: open a file, start a thread."""
+"""Careful forms of what several floors do: open a file, start a thread, wait for a queue."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import errno
 import os
 import stat
 import threading
-from typing import Any, Callable
+from queue import Empty, SimpleQueue
+from typing import Any, Callable, Optional, TypeVar
+
+Item = TypeVar("Item")
 
 STACK_BYTES = 256 * 1024  # of a thread, instead of 8 MiB of address space; musl gives 128 KiB
 _stack_lock = threading.Lock()  # `threading.stack_size` applies to the whole process
@@ -59,3 +62,19 @@ def start_thread(
         finally:
             threading.stack_size(before)
     return thread
+
+
+def receive(queue: SimpleQueue[Item], timeout_s: Optional[float]) -> Item:
+    """The next item. Raises queue.Empty if none comes within `timeout_s` seconds; None waits without a limit.
+
+    On CPython 3.9 and 3.10 `get` with a time limit can block for ever: if it takes the free lock of an empty queue and
+    the time is over right after that, the time left is negative, which the lock reads as "no limit". A time of 0 gets
+    there within some thousand calls. `get_nowait` leaves the lock of an empty queue taken, so the `get` after it only
+    ever waits. Each queue here has one reader, so no other thread frees the lock without an item.
+    """
+    try:
+        return queue.get_nowait()
+    except Empty:
+        if timeout_s is not None and timeout_s <= 0:
+            raise
+    return queue.get(timeout=timeout_s)

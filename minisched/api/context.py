@@ -18,6 +18,7 @@ from minisched import __version__
 from minisched.catalogue import ENGLISH, LANGUAGES, render, shown
 from minisched.home import Home
 from minisched.model import UNFINISHED, FieldError, Message, Reply, ReplyTo, Snapshot, Status, TaskSnapshot, Text
+from minisched.osutil import receive
 from minisched.store import History
 from minisched.timetable import load_zone
 
@@ -297,7 +298,7 @@ class Listener:
     def wait(self, timeout_s: float) -> bool:
         """Wait for a change; False if none came in time."""
         try:
-            self._wakes.get(timeout=max(0.001, timeout_s))  # 0 could block for ever on Python 3.9 and 3.10
+            receive(self._wakes, timeout_s)
         except Empty:
             return False
         self._woken = False  # before the look: what changes from here on wakes again
@@ -413,7 +414,7 @@ class AppContext:
         queue: SimpleQueue[Reply] = SimpleQueue()
         self.post(command(ReplyTo(queue, self.monotonic() + self.reply_s)))
         try:
-            reply = queue.get(timeout=self.reply_s)
+            reply = receive(queue, self.reply_s)
         except Empty:
             raise ApiError("busy", Text("api.no_reply", seconds=int(self.reply_s))) from None
         if reply.refused is not None:

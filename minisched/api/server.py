@@ -23,7 +23,7 @@ from socketserver import TCPServer, ThreadingMixIn
 from struct import pack
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
-from minisched.osutil import start_thread
+from minisched.osutil import receive, start_thread
 
 if TYPE_CHECKING:
     import logging
@@ -338,7 +338,7 @@ class ApiServer(ThreadingMixIn, TCPServer):
     def _next(self, queue: SimpleQueue[Optional[Connection]]) -> Optional[Connection]:
         """The next connection for this thread, None if it should end."""
         try:
-            return queue.get(timeout=self.limits.idle_s)
+            return receive(queue, self.limits.idle_s)
         except Empty:
             with self._changed:
                 if queue in self._idle:

@@ -14,7 +14,7 @@ from typing import Any, Optional
 
 from minisched.model import Text
 from minisched.notify.redact import DeliveryError
-from minisched.osutil import read_regular, start_thread
+from minisched.osutil import read_regular, receive, start_thread
 
 STACK_BYTES = 512 * 1024  # TLS, the email package and the resolver need more than `start_thread` gives
 ADDRESS_S = 5.0  # to connect to one address of a name that has further ones
@@ -108,7 +108,7 @@ class Deadline:
 
         start_thread(resolve, "notify-dns", stack_bytes=STACK_BYTES)
         try:
-            found = answer.get(timeout=self.left())
+            found = receive(answer, self.left())
         except queue.Empty:
             raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
         if isinstance(found, UnicodeError):

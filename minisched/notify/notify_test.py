@@ -12,7 +12,7 @@ from minisched.config.secrets import base_environment
 from minisched.model import Status, Text, iso
 from minisched.model.notification import Message, NotificationEvent, SendRequest, SendResult, SendStatus
 from minisched.notify.sender import STACK_BYTES, deliver
-from minisched.osutil import start_thread
+from minisched.osutil import receive, start_thread
 from minisched.timetable import load_zone
 
 if TYPE_CHECKING:
@@ -109,8 +109,7 @@ def try_channels(
     found = dict(enumerate(results))
     try:
         for _ in results:
-            # Not 0, with which `get` can block for ever on CPython 3.9 and 3.10.
-            index, result = done.get(timeout=max(0.001, until - time.monotonic()))
+            index, result = receive(done, until - time.monotonic())
             found[index] = result
     except Empty:
         pass  # the rest has not answered

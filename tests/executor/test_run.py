@@ -17,6 +17,7 @@ import pytest
 
 from minisched.executor.supervisor import Run
 from minisched.model import RunFinished, RunStarted
+from minisched.osutil import receive
 from support.process import PATH, REPO, Rig, few_descriptors, linux, sleeps, until
 
 
@@ -142,13 +143,13 @@ def test_a_run_posts_its_start_once_it_has_lived_for_a_moment_and_exactly_one_en
     assert result.process is not None and result.process.pid == started.process.pid
     assert rig.executor.live() == ()
     with pytest.raises(queue.Empty):
-        rig.inbox.get(timeout=0.05)
+        receive(rig.inbox, 0.05)
 
 
 def test_a_short_run_posts_its_end_alone_with_its_pid_and_start_time(rig: Rig) -> None:
     begun = time.time()
     rig.order("echo $$")
-    message = rig.inbox.get(timeout=10)
+    message = receive(rig.inbox, 10)
     if isinstance(message, RunStarted):
         pytest.skip("this machine is too slow for a short run")
     assert isinstance(message, RunFinished)
@@ -375,7 +376,7 @@ def test_many_runs_at_once_share_one_log_and_lose_no_line(rig: Rig) -> None:
         rig.executor.start(rig.spec("for i in 1 2 3 4 5 6 7 8 9; do echo $MINISCHED_RUN_ID $i; done", log=log))
     ended = 0
     while ended < 8:
-        ended += isinstance(rig.inbox.get(timeout=20), RunFinished)
+        ended += isinstance(receive(rig.inbox, 20), RunFinished)
     lines = Path(log).read_text().splitlines()
     for run_id in range(101, 109):
         own = [line.split("] ")[1] for line in lines if f"[{run_id}.1 out]" in line]

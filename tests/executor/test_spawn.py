@@ -12,6 +12,7 @@ import pytest
 
 from minisched.executor.process import prepare
 from minisched.model import Limits, RunFinished
+from minisched.osutil import receive
 from support.process import PATH, REPO, Rig, few_descriptors, linux, root
 
 
@@ -107,7 +108,7 @@ print({expression})
 @root
 def test_no_more_processes_fail_the_run_and_the_engine_lives(rig: Rig) -> None:
     # Threads count as processes: with 1 there is no thread for the run, without a thread no process either.
-    threaded = "(rig.executor.start(rig.spec('true')), rig.inbox.get(timeout=9).completion.spawn_error)[1]"
+    threaded = "(rig.executor.start(rig.spec('true')), rig.finished(9).spawn_error)[1]"
     assert "can't start new thread" in as_nobody(rig, threaded, NPROC=1)
     shutil.rmtree(rig.folder / "nobody")
     error = as_nobody(rig, "rig.run('true').spawn_error", NPROC=1)
@@ -122,7 +123,7 @@ def test_no_thread_still_posts_exactly_one_end(rig: Rig, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     rig.executor.start(rig.spec("true"))
-    message = rig.inbox.get(timeout=1)
+    message = receive(rig.inbox, 1)
     assert isinstance(message, RunFinished)
     assert message.completion.spawn_error == "no thread for it: can't start new thread"
     assert rig.executor.live() == ()

@@ -14,6 +14,7 @@ from minisched.model.notification import SendStatus
 from minisched.notify import webhook
 from minisched.notify.sender import Sender
 from minisched.notify.templates import default_subject, default_text
+from minisched.osutil import receive
 from support.notify import HOST, VARIABLES, answering, hosted, message, order, parsed, said, words
 
 NOW = 1_795_372_203.25
@@ -202,6 +203,6 @@ def test_an_answer_nested_without_end_is_only_a_strange_answer_to_the_thread_tha
     with hosted(answering("200 OK", answer)) as host:
         sender = Sender(told.put)  # with its own small stack, which such an answer fills on Python 3.13
         sender.send(order({"type": "webhook", "preset": "wecom", "url": f"http://{HOST}:{host.port}/"}))
-        outcome = told.get(timeout=10).outcome
+        outcome = receive(told, 10).outcome
         assert sender.close(5)
     assert outcome.state is SendStatus.RETRY and words(outcome).startswith("the answer has no errcode")

@@ -11,6 +11,7 @@ import pytest
 
 from minisched.model.notification import SendResult, SendStatus
 from minisched.notify import Sender, deliver
+from minisched.osutil import receive
 from support.notify import HOST, Watch, answering, hosted, message, order, said, silent, words
 
 FILE = order({"type": "file", "path": "x"})
@@ -38,7 +39,7 @@ def test_each_order_is_answered_once_in_its_order(posts):
     one = Sender(posts.put, deliver)
     for number in range(200):
         one.send(numbered(number))
-    assert [posts.get(timeout=5).delivery_id for _ in range(200)] == list(range(200))
+    assert [receive(posts, 5).delivery_id for _ in range(200)] == list(range(200))
     assert names == {"notify"} and most == [1]
     assert one.close(5) and posts.empty()
 
@@ -52,7 +53,7 @@ def test_no_exception_ends_it(posts):
     one = Sender(posts.put, deliver)
     for number in range(4):
         one.send(numbered(number))
-    told = [posts.get(timeout=5) for _ in range(4)]
+    told = [receive(posts, 5) for _ in range(4)]
     assert [sent.outcome.state for sent in told] == [SendStatus.SENT, SendStatus.RETRY] * 2
     assert words(told[1].outcome) == "internal error: ValueError; see logs/minisched.log"
     assert one.close(5)
@@ -99,7 +100,7 @@ def test_it_ends_after_the_message_under_way_and_begins_no_other(posts):
     assert not one.close(0.05)
     go.set()
     assert one.close(5)
-    assert posts.get(timeout=1).delivery_id == 1 and posts.empty()
+    assert receive(posts, 1).delivery_id == 1 and posts.empty()
     one.send(numbered(3))
     assert posts.empty()
 
@@ -113,7 +114,7 @@ def test_a_server_that_hangs_keeps_the_end_waiting_no_longer_than_asked(posts):
         watch = Watch()
         assert not one.close(0.2)
         assert watch.seconds < 1
-    assert posts.get(timeout=5).outcome.state is SendStatus.RETRY
+    assert receive(posts, 5).outcome.state is SendStatus.RETRY
 
 
 def test_where_no_thread_is_left_the_message_is_tried_again(posts, monkeypatch):
@@ -122,7 +123,7 @@ def test_where_no_thread_is_left_the_message_is_tried_again(posts, monkeypatch):
 
     monkeypatch.setattr(threading.Thread, "start", start)
     Sender(posts.put).send(FILE)
-    sent = posts.get(timeout=1)
+    sent = receive(posts, 1)
     assert sent.outcome.state is SendStatus.RETRY and "no thread" in words(sent.outcome)
     webhook = deliver(order({"type": "webhook", "url": f"http://{HOST}:1/"}))
     assert said(webhook) == (SendStatus.RETRY, "can't start new thread", "", None)
@@ -133,7 +134,7 @@ def test_the_stack_is_small_and_that_of_others_is_as_it_was(posts):
     with hosted(answering("200 OK")) as host:
         one = Sender(posts.put)
         one.send(order({"type": "webhook", "url": f"http://{HOST}:{host.port}/"}, message("test")))
-        assert posts.get(timeout=5).outcome.state is SendStatus.SENT
+        assert receive(posts, 5).outcome.state is SendStatus.SENT
         assert one.close(5)
     assert threading.stack_size() == before
 

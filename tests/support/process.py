@@ -17,6 +17,7 @@ import pytest
 
 from minisched.executor import TaskExecutor
 from minisched.model import LogSettings, Message, ProcessResult, ProcessSpec, RunFinished, RunStarted
+from minisched.osutil import receive
 from minisched.tasklog import RunLog, TaskLogs
 
 ZONE = timezone(timedelta(hours=8))
@@ -144,14 +145,14 @@ class Rig:
     def start(self, task_exec: Any, **fields: Any) -> RunStarted:
         """Let the executor's thread run it; returns when it is reported as started."""
         self.order(task_exec, **fields)
-        message = self.inbox.get(timeout=10)
+        message = receive(self.inbox, 10)
         assert isinstance(message, RunStarted), message
         return message
 
     def finished(self, timeout_s: float = 20) -> ProcessResult:
         """The result of the run that ends next."""
         while True:
-            message = self.inbox.get(timeout=timeout_s)
+            message = receive(self.inbox, timeout_s)
             if isinstance(message, RunFinished):
                 return message.completion
 
