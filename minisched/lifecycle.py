@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from minisched.model import UNFINISHED, Status, TaskAttempt, TaskExecution
 
 if TYPE_CHECKING:
-    from minisched.model import Instant, Outcome, ProcessResult
+    from minisched.model import Instant, Outcome, ProcessResult, Text
 
 _S = Status
 
@@ -28,7 +28,12 @@ class IllegalTransition(Exception):
 
 
 def advance(
-    run: TaskExecution, status: Status, now: Instant, reason: Optional[str] = None, detail: str = "", **changes: Any
+    run: TaskExecution,
+    status: Status,
+    now: Instant,
+    reason: Optional[str] = None,
+    detail: Optional[Text] = None,
+    **changes: Any,
 ) -> TaskExecution:
     """The run in its new status; a final one gets its end time. A `queued` run may be queued for another reason.
 

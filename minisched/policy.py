@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
-from minisched.model import Misfire, Outcome, Overlap, Reason, Status, TaskExecution, Trigger
+from minisched.model import Misfire, Outcome, Overlap, Reason, Status, TaskExecution, Text, Trigger
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -64,18 +64,20 @@ def classify(result: ProcessResult, cancelled_for: Optional[Reason] = None) -> O
     A cancelled process has not succeeded, whatever its exit code; a timeout is a technical failure.
     """
     if result.timed_out:
-        how = "killed" if result.killed else "ended"
-        return Outcome(Status.TECHNICAL_FAILURE, Reason.TIMEOUT, f"{how} after {result.duration:.1f} s")
+        detail = Text("timeout", seconds=round(result.duration, 1), killed=int(result.killed))
+        return Outcome(Status.TECHNICAL_FAILURE, Reason.TIMEOUT, detail)
     if result.cancelled and cancelled_for is not None:
-        return Outcome(Status.CANCELLED, cancelled_for, "")
+        return Outcome(Status.CANCELLED, cancelled_for)
     if result.spawn_error is not None:
         return Outcome(Status.TECHNICAL_FAILURE, Reason.SPAWN, result.spawn_error)
     if result.signal is not None:
-        return Outcome(Status.TECHNICAL_FAILURE, Reason.SIGNAL, f"ended by signal {result.signal}")
+        return Outcome(Status.TECHNICAL_FAILURE, Reason.SIGNAL, Text("signal", signal=result.signal))
     if result.exit_code == 0:
-        return Outcome(Status.SUCCESS, None, "")
-    status = Status.BUSINESS_FAILURE if result.exit_code == 1 else Status.TECHNICAL_FAILURE
-    return Outcome(status, Reason.EXIT_CODE, f"exit code {result.exit_code}")
+        return Outcome(Status.SUCCESS, None)
+    business = result.exit_code == 1
+    status = Status.BUSINESS_FAILURE if business else Status.TECHNICAL_FAILURE
+    detail = Text("business_exit_code" if business else "exit_code", exit_code=result.exit_code)
+    return Outcome(status, Reason.EXIT_CODE, detail)
 
 
 def retry_delay(retry: Retry, attempt: int, draw: float) -> float:
@@ -139,7 +141,6 @@ def effects(run: TaskExecution, dependents: Mapping[str, Sequence[Task]], now: I
                 result.tokens.append((dependent.task_id, cause.task_id))
             elif not dependent.task_schedule and dependent.task_id not in skipped_ids:
                 skipped_ids.add(dependent.task_id)
-                why = f" / {cause.reason}" if cause.reason else ""
                 skipped = TaskExecution(
                     dependent.task_id,
                     Trigger.DEPENDENCY,
@@ -147,12 +148,17 @@ def effects(run: TaskExecution, dependents: Mapping[str, Sequence[Task]], now: I
                     created_time=now,
                     end_time=now,
                     reason=Reason.UPSTREAM_FAILED.value,
-                    detail=f"{cause.task_id} ended as {cause.status}{why}",
+                    detail=_upstream(cause),
                     max_attempts=dependent.task_retry.max_attempts,
                 )
                 result.skipped.append(skipped)
                 ended.append(skipped)
     return result
+
+
+def _upstream(cause: TaskExecution) -> Text:
+    values = {"task": cause.task_id, "status": cause.status.value}
+    return Text("upstream_failed", **values, reason=cause.reason) if cause.reason else Text("upstream_ended", **values)
 
 
 # -------------------------------------------------------------------------------------------------- misfire, catch-up

@@ -22,11 +22,12 @@ from minisched.api.context import (
 from minisched.api.routing import EMPTY, OPEN, PAGES, TASK, Answer, Body, EnumParam, Parameter, route
 from minisched.catalogue import render
 from minisched.config import ConfigError, config_hash, read_config
-from minisched.model import DeliveryState, ResendDelivery, Status, StoreError, Text, iso
+from minisched.model import DeliveryState, EngineProblem, ResendDelivery, Status, StoreError, Text, iso
 from minisched.notify.notify_test import select_rules, try_channels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import tzinfo
 
     from minisched.api.context import AppContext
     from minisched.store import TaskTotals
@@ -63,7 +64,7 @@ def status(context: RequestContext) -> Response:
 def status_json(app: AppContext) -> dict[str, Any]:
     """Does not fail if the history does: that is one of the problems."""
     engine, tasks, now, zone = app.snapshot.engine, app.snapshot.tasks, app.wall(), app.zone
-    problems = [{"about": about, "message": message} for about, message in engine.problems.items()]
+    problems = [_problem_json(key, one, zone) for key, one in engine.problems.items()]
     counts = {status.value: 0 for status in Status}
     runs: Optional[int] = None
     try:
@@ -72,7 +73,7 @@ def status_json(app: AppContext) -> dict[str, Any]:
         runs = app.history().page(page_size=1)[1]
     except StoreError as error:
         if "history" not in engine.problems:
-            problems.append({"about": "history", "message": str(error)})
+            problems.append(_problem_json("history", EngineProblem(Text("text", text=str(error)), now), zone))
     return {
         "version": app.version,
         "python": sys.version.split()[0],
@@ -99,6 +100,11 @@ def status_json(app: AppContext) -> dict[str, Any]:
         "outbox": engine.outbox._asdict(),
         "listeners": len(app.listeners),
     }
+
+
+def _problem_json(key: str, problem: EngineProblem, zone: tzinfo) -> dict[str, Any]:
+    text = problem.text
+    return {"key": key, "since": iso(problem.since, zone), "message": render(text), **text.as_json()}
 
 
 def file_hash(app: AppContext) -> Optional[str]:
@@ -156,10 +162,10 @@ def healthz(context: RequestContext) -> Response:
 def health_problems(app: AppContext) -> list[str]:
     """Why the engine is not healthy, without asking the disk."""
     engine = app.snapshot.engine
-    reasons = [f"{about}: {message}" for about, message in engine.problems.items() if about != "config"]
+    reasons = [f"{key}: {render(one.text)}" for key, one in engine.problems.items() if key != "config"]
     reasons += [render(problem.as_text()) for problem in engine.config_problems]
     if "config" in engine.problems and not engine.config_problems:
-        reasons.append(f"config: {engine.problems['config']}")
+        reasons.append(f"config: {render(engine.problems['config'].text)}")
     if heartbeat_age(app) > MAX_HEARTBEAT_AGE_S:
         reasons.append(f"the engine's loop has not turned for {heartbeat_age(app):.0f} s")
     if engine.stopping:
@@ -184,7 +190,7 @@ def metrics(context: RequestContext) -> Response:
 def _metrics(app: AppContext) -> Iterator[str]:
     engine, views = app.snapshot.engine, list(app.snapshot.tasks.values())
     versions = {"version": app.version, "python": sys.version.split()[0]}
-    problems: Samples = [({"about": about}, 1) for about in engine.problems]
+    problems: Samples = [({"about": key}, 1) for key in engine.problems]
     outbox: Samples = [({"state": state}, count) for state, count in engine.outbox._asdict().items()]
     yield _metric("info", "Versions.", [(versions, 1)])
     yield _metric("start_time_seconds", "When the engine started, since 1970.", engine.started)

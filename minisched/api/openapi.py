@@ -74,11 +74,17 @@ def page_of(schema: Schema) -> Schema:
     return fields(items=items(schema), page={**COUNT, "minimum": 1}, page_size=COUNT, total=COUNT)
 
 
+CODED: Schema = {
+    "type": "object",
+    "properties": {"code": {**TEXT, "description": "A code of the catalogue. Its values are further properties."}},
+    "required": ["code"],
+}
+DETAIL: Schema = maybe(CODED)
 _ATTEMPT = {
     "attempt": {**COUNT, "minimum": 1},
     "status": STATUS,
     "reason": maybe(TEXT),
-    "detail": TEXT,
+    "detail": DETAIL,
     "exit_code": maybe({"type": "integer"}),
     "signal": maybe(COUNT),
     "pid": maybe(COUNT),
@@ -95,7 +101,7 @@ _RUN = {
     "trigger": {"enum": [trigger.value for trigger in Trigger]},
     "status": STATUS,
     "reason": {**maybe(TEXT), "description": "A fixed word; for a waiting run, the tasks it waits for."},
-    "detail": {**TEXT, "description": "An explanation. Empty without the token."},
+    "detail": {**DETAIL, "description": "The details of the reason. Null without the token."},
     "scheduled_time": maybe(TIME),
     "start_time": maybe(TIME),
     "end_time": maybe(TIME),
@@ -188,6 +194,16 @@ SCHEMAS: dict[str, Schema] = {
         },
         "additionalProperties": False,
     },
+    "EngineProblem": {
+        "type": "object",
+        "properties": {
+            "key": {**TEXT, "description": "What it is about."},
+            "since": TIME,
+            "message": {**TEXT, "description": "The problem in English."},
+            **CODED["properties"],
+        },
+        "required": ["key", "since", "message", "code"],
+    },
     "Notification": fields(
         delivery_id=RUN_ID,
         message_id={**TEXT, "description": "The same at each attempt: `Message-ID` of a mail, `X-Minisched-Delivery`."},
@@ -203,7 +219,10 @@ SCHEMAS: dict[str, Schema] = {
         next_time={**maybe(TIME), "description": "Of the next attempt; null if it waits for an earlier message."},
         tried_time={**maybe(TIME), "description": "End of the latest attempt."},
         sent_time=maybe(TIME),
-        error={**TEXT, "description": "Of the latest attempt; for a sent mail, the recipients that were refused."},
+        error={
+            **DETAIL,
+            "description": "Of the latest attempt; for a sent mail, the recipients that were refused.",
+        },
         answer={**TEXT, "description": "The reply of the server or command, its first 500 bytes."},
     ),
     "NotificationPage": page_of(ref("Notification")),
@@ -293,7 +312,7 @@ SCHEMAS: dict[str, Schema] = {
         running={**COUNT, "description": "Running processes."},
         max_running=COUNT,
         config=fields(hash=maybe(TEXT), problems=items(ref("Problem"))),
-        problems=items(fields(about=TEXT, message=TEXT)),
+        problems=items(ref("EngineProblem")),
         disk=fields(free_bytes=maybe(COUNT), total_bytes=maybe(COUNT)),
         history=fields(runs=maybe(COUNT), bytes=COUNT),
         clock=fields(

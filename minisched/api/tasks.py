@@ -156,7 +156,7 @@ def run_json(run: TaskExecution, zone: tzinfo, full: bool) -> dict[str, Any]:
     shown = run.as_json(zone)
     if not full:
         for each in (shown, *shown["attempts"]):
-            each["detail"] = ""
+            each["detail"] = None
     return shown
 
 

@@ -20,7 +20,7 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # as in `typing`, which `--help` does without, as it does without the model
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Union
 
     from minisched.model.text import Text
 
@@ -81,6 +81,11 @@ def render(text: Text, language: str = ENGLISH) -> str:
         return shown(values[name], language)
 
     return _PART.sub(part, template(text.code, language))
+
+
+def detail_text(detail: Union[Text, dict[str, Any], None], language: str = ENGLISH) -> str:
+    """A detail or an error, as it is or as JSON; "" for None."""
+    return "" if detail is None else shown(detail, language)
 
 
 def shown(value: Any, language: str) -> str:

@@ -8,19 +8,20 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "engine.files": ("{problems}", "{problems}"),
     "engine.history": (
-        "history: {error}; due times wait until it can be written again",
-        "运行历史：{error}；恢复写入之前不会启动任何运行",
+        "{error}; due times wait until it can be written again",
+        "{error}；恢复写入之前不会启动任何运行",
     ),
-    "engine.history_file": ("history: {problem}", "运行历史：{problem}"),
+    "engine.history_file": ("{problems}", "{problems}"),
+    "engine.lock": ("{path}: {error}", "{path}：{error}"),
+    "engine.lock_unwritable": ("the lock cannot be kept: {reason}", "无法保持锁：{reason}"),
     "engine.notifications_failed": (
         "{count} {count|message|messages} could not be sent in the last 24 h; see the outbox",
         "过去 24 小时内有 {count} 条通知发送失败；见通知记录",
     ),
     "engine.outbox": (
-        "outbox: {error}; messages wait until it can be read again",
-        "通知队列：{error}；恢复读取之前通知暂缓发送",
+        "{error}; messages wait until it can be read again",
+        "{error}；恢复读取之前通知暂缓发送",
     ),
-    "engine.resolved": ("resolved after {seconds} s: {problem}", "已恢复（持续 {seconds} 秒）：{problem}"),
     "engine.sender_hangs": (
         "the sender hangs at notification {delivery_id}, which should have ended after {seconds} s: no message is sent"
         " meanwhile; restart minisched to continue",

@@ -1,5 +1,94 @@
-"""Why a run stands where it stands: the `detail` of a run and of an attempt."""
+"""Why a run has its status: the `detail` of a run and of an attempt. These codes are in the database and in the API."""
 
 TEXTS: dict[str, tuple[str, str]] = {
-    "text": ("{text}", "{text}"),  # a sentence of an older version, or of another program
+    "text": ("{text}", "{text}"),  # a sentence that an older version or another program wrote
+    # Queued or skipped: what was in the way.
+    "blocked_by": ("{runs}", "{runs}"),  # `runs`: texts of the next four codes
+    "run_status": ("run {run_id} is {status}", "运行 #{run_id} 处于 {status}"),
+    "run_by_exec": ("run {run_id} is running by `exec`", "运行 #{run_id} 正由 `exec` 执行"),
+    "more_runs": ("{count} more", "另有 {count} 次"),
+    "runs_of_same_time": ("{count} due at the same time", "同一时刻另有 {count} 次"),
+    "max_running": (
+        "{running} of max_running {limit} processes run",
+        "正在运行 {running} 个进程，上限 max_running 为 {limit}",
+    ),
+    "superseded": ("its next due time came first", "下一个计划时间已先到"),
+    # Dependencies.
+    "dependency_timeout": ("waited {seconds} s for {tasks}", "等待 {tasks} 超过 {seconds} 秒"),
+    "upstream_failed": ("{task} ended as {status} ({reason})", "{task} 以 {status}（{reason}）结束"),
+    "upstream_ended": ("{task} ended as {status}", "{task} 以 {status} 结束"),
+    # Missed.
+    "due_times": ("{count} due times", "共 {count} 个计划时间"),
+    "queued_at_stop": ("it was queued when the engine stopped", "引擎停止时仍在排队"),
+    # Ended or not started on request, or by a change.
+    "cancelled_by": ("by {by}", "由 {by} 取消"),
+    "cancelled_before_start": ("cancelled before it was started", "启动前已取消"),
+    "task_removed": ("the task was removed from the config", "任务已从配置中移除"),
+    "task_not_configured": ("the task is no longer in the config", "任务已不在配置中"),
+    "task_disabled": ("the task was disabled", "任务已停用"),
+    "engine_stopped": ("the engine was stopped", "引擎已停止"),
+    "not_started": ("not started", "未启动"),
+    # How a process ended.
+    "exit_code": ("exit code {exit_code}", "退出码 {exit_code}"),
+    "business_exit_code": (
+        "exit code {exit_code}: a business failure by convention, not retried",
+        "退出码 {exit_code}：按约定为业务失败，不重试",
+    ),
+    "signal": ("ended by signal {signal}", "被信号 {signal} 终止"),
+    "timeout": (
+        "{killed|killed|ended} after {seconds} s",
+        "{seconds} 秒后{killed|被强制终止|被终止}",
+    ),  # killed: 1 or 0
+    "interrupted": ("the engine stopped before the process ended", "进程结束前引擎已停止"),
+    "interrupted_killed": (
+        "the engine stopped before the process ended; {count} {count|process|processes} left over {count|was|were}"
+        " killed",
+        "进程结束前引擎已停止；已终止 {count} 个残留进程",
+    ),
+    "exit_status_lost": ("its exit status is lost: another process reaped it", "退出状态丢失：已被其他进程回收"),
+    # Why a process could not be started.
+    "task_env": ("task_env: {name}: {reason}", "task_env 中的 {name}：{reason}"),
+    "variable_not_set": ("environment variable {name} is not set", "没有设置环境变量 {name}"),
+    "unreadable": ("{path}: {reason}", "{path}：{reason}"),
+    "not_utf8": ("{path}: not UTF-8", "{path}：不是 UTF-8"),
+    "no_such_user": ("task_user {user}: there is no such user", "task_user {user}：没有此用户"),
+    "not_root": (
+        "task_user {user}: only root can run a task as another user",
+        "task_user {user}：只有 root 能以其他用户运行任务",
+    ),
+    "over_hard_limit": (
+        "task_limits: {name} {value} is over the hard limit {limit} of the engine",
+        "task_limits：{name} {value} 超过引擎的硬限制 {limit}",
+    ),
+    "no_folder": (
+        "task_cwd {path}: {reason}: not a folder that can be entered",
+        "task_cwd {path}：{reason}：不是可进入的目录",
+    ),
+    "no_interpreter": (
+        "{program}: {reason}: the interpreter in its #! line does not exist",
+        "{program}：{reason}：其 #! 行中的解释器不存在",
+    ),
+    "not_executable": ("{program}: {reason}: not executable (chmod +x)", "{program}：{reason}：不可执行（chmod +x）"),
+    "no_program": (
+        "{program}: {reason}: no program, and a script with no #! line",
+        "{program}：{reason}：不是程序，也不是带 #! 行的脚本",
+    ),
+    "too_large": (
+        "{program}: {reason}: arguments and environment are too large together",
+        "{program}：{reason}：参数与环境变量合计过大",
+    ),
+    "user_failed": ("task_user {user}: {reason}", "无法以 task_user {user} 运行：{reason}"),
+    "spawn": ("{program}: {reason}", "{program}：{reason}"),
+    "spawn_error": ("{program} could not be started: {error}", "{program} 无法启动：{error}"),
+    "empty_command": ("task_exec is empty", "task_exec 为空"),
+    "not_encodable": (
+        "task_exec, task_cwd or task_env cannot be encoded: {reason}",
+        "task_exec、task_cwd 或 task_env 无法编码：{reason}",
+    ),
+    "no_descriptor": (
+        "no file descriptor is left to start it: {reason}",
+        "没有可用的文件描述符来启动：{reason}",
+    ),
+    "no_thread": ("no thread for it: {reason}", "没有可用的线程：{reason}"),
+    "internal_error": ("internal error: {error}", "内部错误：{error}"),
 }

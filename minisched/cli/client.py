@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from minisched.api.routing import BASE, IDS
 from minisched.api.token import UnsafeToken, read_token
+from minisched.catalogue import detail_text
 from minisched.cli.output import CommandError, parse_env, print_error, print_json, text
 from minisched.executor import is_alive
 from minisched.home import Home, read_lock
@@ -142,7 +143,7 @@ def _follow(options: Namespace, run_id: int) -> int:
 
 
 def _end(run: TaskExecution) -> str:
-    reason = ": ".join(part for part in (run.reason, run.detail) if part)
+    reason = ": ".join(part for part in (run.reason, detail_text(run.detail)) if part)
     return f"run {run.run_id} of {run.task_id}: {run.status}{f' ({reason})' if reason else ''}"
 
 

@@ -14,6 +14,7 @@ from minisched.cli.output import Refusal, drop, fail, harmless, tell, variables
 from minisched.cli.view import View, task_named
 from minisched.config.secrets import base_environment
 from minisched.engine import make_spec
+from minisched.engine.launch import SecretError
 from minisched.engine.log_lines import lost_output_line, no_messages_line, status_line
 from minisched.executor import TaskExecutor, is_alive, marked_processes, prepare_process, process_identity
 from minisched.home import read_lock
@@ -141,8 +142,8 @@ class _Foreground:
                 os.environ,
                 base_environment(os.environ, self.config),
             )
-        except (LookupError, OSError, ValueError) as error:
-            done = ProcessResult(end_time=time.time(), duration=0.0, spawn_error=f"task_env: {error}")
+        except SecretError as error:
+            done = ProcessResult(end_time=time.time(), duration=0.0, spawn_error=error.text)
         else:
             done = self.executor.execute_task(launch, self.echo, self.started)
         return self.end(done)

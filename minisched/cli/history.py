@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Optional
 
-from minisched.catalogue import TextError
+from minisched.catalogue import TextError, detail_text
 from minisched.cli.output import CommandError, print_facts, print_json, print_table, text, why
 from minisched.cli.tasks import parse_words, short_time
 from minisched.cli.view import View, unknown_task
@@ -87,7 +87,7 @@ def _exit(attempt: dict[str, Any]) -> Any:
 
 def _full_why(one: dict[str, Any]) -> str:
     """All that is known, of a run or of an attempt."""
-    parts = [": ".join(part for part in (one["reason"], one["detail"]) if part)]
+    parts = [": ".join(part for part in (one["reason"], detail_text(one["detail"])) if part)]
     parts += [text(f"cli.{loss}") for loss in ("log_lost", "output_cut") if one.get(loss)]
     return "; ".join(part for part in parts if part)
 

@@ -9,7 +9,7 @@ import sys
 import unicodedata
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from minisched.catalogue import ENGLISH, render
+from minisched.catalogue import ENGLISH, detail_text, render
 from minisched.model import EXIT_NO, EXIT_USAGE, StoreError, Text
 from minisched.model.text import visible
 
@@ -100,9 +100,10 @@ def os_error(error: OSError) -> str:
     return f"{place}{error.strerror or error}"
 
 
-def why(reason: Optional[str], detail: str) -> str:
+def why(reason: Optional[str], detail: Any) -> str:
     """As in `spawn: tasks/x.sh: No such file or directory`. An exit code or signal has its own column."""
-    return ": ".join(part for part in (reason, detail if reason not in ("exit_code", "signal") else "") if part)
+    shown = "" if reason in ("exit_code", "signal") else detail_text(detail)
+    return ": ".join(part for part in (reason, shown) if part)
 
 
 def parse_env(pairs: Sequence[str]) -> dict[str, str]:

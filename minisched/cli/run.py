@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from minisched import __version__
 from minisched.api.token import UnsafeToken, load_token
-from minisched.catalogue import render
 from minisched.cli.output import drop, fail, in_words
 from minisched.cli.view import config_problems
 from minisched.cli.web import Web
@@ -172,7 +171,7 @@ def build(
         kill_leftover=lambda process, run_id: kill_leftover(process, run_id, home.path),
     )
     on_config: list[Callable[[Config], None]] = []
-    on_poll: list[Callable[[], Sequence[str]]] = [lambda: files_upkeep(home, lock, ledger)]
+    on_poll: list[Callable[[], Sequence[Text]]] = [lambda: files_upkeep(home, lock, ledger)]
     poll_s = POLL_S
     if os.getpid() == 1:
         poll_s = POLL_AS_INIT_S
@@ -202,23 +201,23 @@ def _use_log_settings(logs: TaskLogs, config: Config) -> None:
     logs.configure(config.settings.log, load_zone(config.settings.timezone))
 
 
-def _reap(executor: TaskExecutor) -> tuple[str, ...]:
+def _reap(executor: TaskExecutor) -> tuple[Text, ...]:
     """As PID 1: reap what tasks have left behind. Never a problem."""
     executor.reap_orphans()
     return ()
 
 
-def files_upkeep(home: Home, lock: HomeLock, ledger: Store) -> list[str]:
+def files_upkeep(home: Home, lock: HomeLock, ledger: Store) -> list[Text]:
     """At each poll: problems with the permissions of the config and with the lock, which is made again if gone."""
-    problems = [render(problem.as_text()) for problem in check_permissions(home.config)]
+    problems = [problem.as_text() for problem in check_permissions(home.config)]
     try:
         lock.restore()
         if ledger.db_id != lock.db_id:  # a new history was begun in place of a damaged one
             lock.write(process_identity(os.getpid()), ledger.db_id)
     except HomeBusy as error:
-        problems.append(f"{home.lock}: {error}")
+        problems.append(Text("engine.lock", path=home.lock, error=Text("text", text=str(error))))
     except OSError as error:
-        problems.append(f"the lock cannot be kept: {in_words(error)}")
+        problems.append(Text("engine.lock_unwritable", reason=in_words(error)))
     return problems
 
 

@@ -118,7 +118,7 @@ def _state_json(view: View, runs: list[TaskExecution], ended: Optional[TaskExecu
     return {
         "current_status": shown.status.value if shown else Status.IDLE.value,
         "reason": shown.reason if shown else None,
-        "detail": shown.detail if shown else "",
+        "detail": shown.detail.as_json() if shown and shown.detail else None,
         "last_run": view.as_json(last) if last else None,
         "running": [view.as_json(run) for run in unfinished],
     }

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from minisched.model import Config, ProcessIdentity, Task
 
-INTERRUPTED = "the engine stopped before the process ended"
-
 
 class View:
     """A home as seen from outside the engine. `problems` are those of the config, without which the history still
@@ -80,7 +78,7 @@ class View:
         end: dict[str, Any] = {
             "status": Status.TECHNICAL_FAILURE,
             "reason": Reason.INTERRUPTED.value,
-            "detail": INTERRUPTED,
+            "detail": Text("interrupted"),
         }
         attempts = (*run.attempts[:-1], *(attempt._replace(**end) for attempt in run.attempts[-1:]))
         return run._replace(attempts=attempts, **end)

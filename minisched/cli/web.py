@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Callable, Optional
 
 from minisched.api.token import UnsafeToken, load_token
 from minisched.executor import process_identity
+from minisched.model import Text
 from minisched.model.task import LOOPBACK
 
 if TYPE_CHECKING:
@@ -101,14 +102,14 @@ class Web:
 
         return AppContext(self.home, self.board, self.post, self.source.stamp, self._write_lock, self.log)
 
-    def upkeep(self) -> list[str]:
+    def upkeep(self) -> list[Text]:
         """At every poll: try again what failed; the current problems."""
         if self._settings is not None and time.monotonic() >= self._retry_at:
             if self.problem:
                 self.open(self._settings)
             elif self.untold:
                 self._tell()
-        return [problem for problem in (self.problem, self.untold) if problem]
+        return [Text("text", text=problem) for problem in (self.problem, self.untold) if problem]
 
     def close(self, deadline_s: float) -> None:
         if self._server is not None:

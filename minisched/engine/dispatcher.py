@@ -10,9 +10,10 @@ import heapq
 from typing import TYPE_CHECKING, Optional
 
 from minisched import policy
-from minisched.engine.log_lines import blocking_runs_text, started_line
+from minisched.engine.launch import SecretError
+from minisched.engine.log_lines import started_line
 from minisched.engine.state import ActiveRun
-from minisched.model import Misfire, Outcome, ProcessResult, Reason, RunFinished, Status, TaskExecution, Trigger
+from minisched.model import Misfire, Outcome, ProcessResult, Reason, RunFinished, Status, TaskExecution, Text, Trigger
 
 if TYPE_CHECKING:
     import logging
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from minisched.engine.timers import Timers
     from minisched.model import Clock, Executor, Instant, RunStarted, System
     from minisched.policy import DueRun, MissedRange
+
+BLOCKING_MAX = 3  # blocking runs that are named in a reason
 
 
 class Dispatcher:
@@ -54,7 +57,7 @@ class Dispatcher:
         """A due time: the run starts once all its dependencies have a token."""
         waiting = task_state.first(Status.WAITING)
         if waiting is not None:
-            self.end(waiting, Status.SKIPPED, now, Reason.SUPERSEDED, "its next due time came first")
+            self.end(waiting, Status.SKIPPED, now, Reason.SUPERSEDED, Text("superseded"))
         self.open(task_state, item.trigger, item.due, now)
 
     def missed(self, task_state: TaskState, missed: MissedRange, now: Instant) -> TaskExecution:
@@ -67,7 +70,7 @@ class Dispatcher:
             created_time=now,
             end_time=now,
             reason=missed.reason.value,
-            detail="" if count == 1 else f"{count} due times",
+            detail=None if count == 1 else Text("due_times", count=count),
             scheduled_time=missed.last,
             missed_count=count,
             missed_since=None if count == 1 else missed.first,
@@ -133,7 +136,8 @@ class Dispatcher:
 
         def expire() -> None:
             active.set_timer(None)
-            detail = f"waited {timeout_s:g} s for {active.run.reason}"
+            tasks = (active.run.reason or "").split(",")
+            detail = Text("dependency_timeout", seconds=timeout_s, tasks=tasks)
             self.end(active, Status.SKIPPED, self.clock.wall(), Reason.DEPENDENCY_TIMEOUT, detail)
 
         # At most the timeout: the clock may have been set back since the run was made.
@@ -207,10 +211,16 @@ class Dispatcher:
             if other is not active and other.run.status is not Status.WAITING
         ]
 
-    def blocking_runs(self, active: ActiveRun) -> str:
-        """The runs that hold the slots, for people."""
+    def blocking_runs(self, active: ActiveRun) -> Text:
+        """The first runs that hold a slot and their status, runs of `exec` included; a catch-up may bring many."""
+        others = [other.run for other in self._others(active)]
+        runs = [Text("run_status", run_id=run.run_id, status=run.status.value) for run in others if run.run_id]
         external = self.state.external.get(active.run.task_id, ())
-        return blocking_runs_text([other.run for other in self._others(active)], external)
+        runs += [Text("run_by_exec", run_id=run_id) for run_id in sorted(external)]
+        more = max(0, len(runs) - BLOCKING_MAX) + sum(not run.run_id for run in others)
+        if more:
+            runs[BLOCKING_MAX:] = [Text("more_runs" if runs else "runs_of_same_time", count=more)]
+        return Text("blocked_by", runs=runs)
 
     def queue_for_slot(self, active: ActiveRun, now: Instant) -> None:
         """Let it wait for one of its task's slots."""
@@ -219,9 +229,8 @@ class Dispatcher:
     def queue_for_process(self, active: ActiveRun, now: Instant) -> None:
         """It has a slot of its task; let it wait for one of the engine's `max_running` processes."""
         limit = self.state.config.settings.max_running
-        active.to(
-            Status.QUEUED, now, Reason.MAX_RUNNING, f"{len(self.state.running)} of max_running {limit} processes run"
-        )
+        detail = Text("max_running", running=len(self.state.running), limit=limit)
+        active.to(Status.QUEUED, now, Reason.MAX_RUNNING, detail)
         self._count += 1
         since = active.run.created_time if active.run.scheduled_time is None else active.run.scheduled_time
         heapq.heappush(self._queue, (since, self._count, active))
@@ -273,16 +282,16 @@ class Dispatcher:
         """Start the processes whose attempts are on disk now."""
         for active in self.state.take_starting():
             if active.cancelled_for is not None:
-                self._fail_start(active, "cancelled before it was started", now, cancelled=True)
+                self._fail_start(active, Text("cancelled_before_start"), now, cancelled=True)
                 continue
             try:
                 spec = self.launcher.spec(active)
-            except (LookupError, OSError, ValueError) as error:
-                self._fail_start(active, f"task_env: {error}", now)
+            except SecretError as error:
+                self._fail_start(active, error.text, now)
                 continue
             self.executor.start(spec)
 
-    def _fail_start(self, active: ActiveRun, why: str, now: Instant, cancelled: bool = False) -> None:
+    def _fail_start(self, active: ActiveRun, why: Text, now: Instant, cancelled: bool = False) -> None:
         """End an attempt without a process in the way that every attempt ends."""
         result = ProcessResult(end_time=now, duration=0.0, spawn_error=why, cancelled=cancelled)
         self.finished(RunFinished(active.run.run_id, active.run.attempt, result), now)
@@ -327,7 +336,12 @@ class Dispatcher:
     # -------------------------------------------------------------------------------------------------------- the end
 
     def cancel(
-        self, active: ActiveRun, reason: Reason, now: Instant, detail: str = "", grace_s: Optional[float] = None
+        self,
+        active: ActiveRun,
+        reason: Reason,
+        now: Instant,
+        detail: Optional[Text] = None,
+        grace_s: Optional[float] = None,
     ) -> None:
         """Stop a run: one with a process ends when the process has exited, any other ends at once."""
         if active.run.status is not Status.RUNNING:
@@ -337,7 +351,7 @@ class Dispatcher:
         if active not in self.state.starting:
             self.executor.cancel(active.run.run_id, grace_s)
 
-    def cancel_unstarted(self, task_state: TaskState, now: Instant, detail: str) -> None:
+    def cancel_unstarted(self, task_state: TaskState, now: Instant, detail: Text) -> None:
         """The task was removed or disabled: cancel its runs without a process, except those started manually."""
         for active in list(task_state.active):
             if active.run.status is not Status.RUNNING and active.run.trigger is not Trigger.MANUAL:
@@ -351,19 +365,21 @@ class Dispatcher:
     def stop(self, now: Instant) -> None:
         """The engine stops: end attempts whose process was not started, and runs that were queued for their first."""
         for active in self.state.take_starting():
-            active.drop_attempt(now, Reason.SHUTDOWN, "not started")
-            self.end(active, Status.CANCELLED, now, Reason.SHUTDOWN, "not started")
+            active.drop_attempt(now, Reason.SHUTDOWN, Text("not_started"))
+            self.end(active, Status.CANCELLED, now, Reason.SHUTDOWN, Text("not_started"))
         for task_state in self.state.tasks.values():
             queued = [one for one in task_state.active if one.run.status is Status.QUEUED and not one.run.attempts]
             for active in queued:
-                self.end(active, Status.SKIPPED, now, Reason.SHUTDOWN, "the engine was stopped")
+                self.end(active, Status.SKIPPED, now, Reason.SHUTDOWN, Text("engine_stopped"))
 
     def stop_processes(self, now: Instant, grace_s: Optional[float]) -> None:
         """grace_s: from TERM to KILL; None: each task's own."""
         for active in sorted(self.state.running, key=lambda active: active.run.run_id):
             self.cancel(active, Reason.SHUTDOWN, now, grace_s=grace_s)
 
-    def end(self, active: ActiveRun, status: Status, now: Instant, reason: Optional[Reason], detail: str) -> None:
+    def end(
+        self, active: ActiveRun, status: Status, now: Instant, reason: Optional[Reason], detail: Optional[Text]
+    ) -> None:
         """End a run, with all that follows for its dependents and for those that wait for its slot."""
         self.cancel_timer(active)
         active.to(status, now, reason, detail, retry_time=None)

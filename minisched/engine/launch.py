@@ -8,8 +8,9 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Union
 
+from minisched.catalogue import render
 from minisched.config.secrets import base_environment
-from minisched.model import ProcessSpec, Secret, StoreError, TaskRecord, iso
+from minisched.model import ProcessSpec, Secret, StoreError, TaskRecord, Text, iso
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -31,7 +32,7 @@ class Launcher:
         self.base = base_environment(self._system.environ, config)
 
     def spec(self, active: ActiveRun) -> ProcessSpec:
-        """Raises LookupError, OSError, ValueError where a secret cannot be read."""
+        """Raises SecretError."""
         task, system = active.task_state.task, self._system
         try:
             record = self._ledger.record(task.task_id)
@@ -40,15 +41,23 @@ class Launcher:
         return make_spec(task, active.run, record, system.home, active.task_state.zone, system.environ, self.base)
 
 
+class SecretError(Exception):
+    """A secret of `task_env` cannot be read; `text` names it, its place and the reason."""
+
+    def __init__(self, name: str, reason: Text) -> None:
+        self.text = Text("task_env", name=name, reason=reason)
+        super().__init__(render(self.text))
+
+
 def _revealed(name: str, secret: Secret, environ: Mapping[str, str], home: str) -> str:
     try:
         return secret.reveal(environ, home)
     except OSError as error:
-        raise LookupError(f"{name}: {error.filename}: {error.strerror}") from None
+        raise SecretError(name, Text("unreadable", path=error.filename, reason=error.strerror)) from None
     except UnicodeDecodeError:
-        raise LookupError(f"{name}: {os.path.join(home, secret.place)}: not UTF-8") from None
-    except LookupError as error:
-        raise LookupError(f"{name}: {error}") from None
+        raise SecretError(name, Text("not_utf8", path=os.path.join(home, secret.place))) from None
+    except LookupError:
+        raise SecretError(name, Text("variable_not_set", name=secret.place)) from None
 
 
 _PROGRAM = re.compile(r"[\w.-]+(?:/[\w.-]+)+(?=\s|$)")
@@ -77,7 +86,7 @@ def make_spec(
     environ: Mapping[str, str],
     base: Mapping[str, str],
 ) -> ProcessSpec:
-    """The process of the run's current attempt. Raises LookupError, with name and place, if a secret cannot be read.
+    """The process of the run's current attempt. Raises SecretError if a secret cannot be read.
 
     environ: the engine's whole environment, for `from_env`. base: what of it every task inherits.
     """

@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from minisched.catalogue import detail_text
 from minisched.model import FAILURES, DeliveryState, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from minisched.model import Delivery, Instant, TaskExecution
 
-BLOCKING_MAX = 3  # blocking runs that are named
 _WARN = (*FAILURES, Status.SKIPPED, Status.MISSED)
 
 
@@ -50,7 +48,7 @@ def lost_output_line(run: TaskExecution) -> str:
 def status_line(run: TaskExecution) -> str:
     """As in `run 42 of nightly_backup: technical_failure (exit_code: exit code 75) after 3.2 s, attempt 2 of 3`."""
     text = f"run {run.run_id} of {run.task_id}: {run.status}"
-    why = ": ".join(part for part in (run.reason, run.detail) if part)
+    why = ": ".join(part for part in (run.reason, detail_text(run.detail)) if part)
     if why:
         text += f" ({why})"
     if run.attempts and run.attempts[-1].duration is not None:
@@ -62,23 +60,15 @@ def status_line(run: TaskExecution) -> str:
     return text
 
 
-def blocking_runs_text(others: Sequence[TaskExecution], external: Iterable[int]) -> str:
-    """The first runs that hold a slot and their status, runs of `exec` included; a catch-up may bring many."""
-    texts = [f"run {run.run_id} is {run.status}" for run in others if run.run_id]
-    texts += [f"run {run_id} is running by `exec`" for run_id in sorted(external)]
-    more = max(0, len(texts) - BLOCKING_MAX) + sum(not run.run_id for run in others)
-    more_text = [f"{more} {'more' if texts else 'of the same moment'}"] if more else []
-    return ", ".join([*texts[:BLOCKING_MAX], *more_text])
-
-
 def delivery_line(one: Delivery, now: Instant) -> str:
     """As in `notification 12 of nightly_backup, rule "tell ops", email: HTTP 503, attempt 2, next in 58 s`."""
     text = f'notification {one.delivery_id} of {one.task_id}, rule "{one.rule}", {one.channel_type}: '
+    error = detail_text(one.error)
     if one.state is DeliveryState.SENT:
-        return f"{text}sent, but {one.error}" if one.error else f"{text}sent"
+        return f"{text}sent, but {error}" if error else f"{text}sent"
     if one.state is DeliveryState.FAILED:
-        return f"{text}not sent after {one.attempts} attempts: {one.error}"
-    return f"{text}{one.error}, attempt {one.attempts}, next in {(one.next_time or now) - now:.0f} s"
+        return f"{text}not sent after {one.attempts} attempts: {error}"
+    return f"{text}{error}, attempt {one.attempts}, next in {(one.next_time or now) - now:.0f} s"
 
 
 def no_messages_line(run_id: int, why: str) -> str:

@@ -43,8 +43,7 @@ COUNT_EVERY_S = 60.0  # while there are such
 SLOW_S = 5.0  # an attempt this long delays other messages; a healthy server, or one that refuses, is faster
 APART_S = 60.0  # between first attempts to a server that times out: half of the time remains for the others
 HANGS_AFTER_S = 30.0  # beyond its limit an attempt may take some seconds to end in good order
-REMOVED = "its rule or channel is no longer in the config"
-TOO_MANY = f"too many waiting: more than {PENDING_MAX}"
+REMOVED = Text("notify.removed")
 
 
 class OutboxDispatcher:
@@ -159,7 +158,7 @@ class OutboxDispatcher:
         if error.kind == "damaged":
             self.persistence.failed(error)
             return
-        self.problems.report("outbox", Text("engine.outbox", error=str(error)))
+        self.problems.report("outbox", Text("engine.outbox", error=Text("text", text=str(error))))
         self._check = False
         self._set_timer(now + UNREAD_S, now)
 
@@ -182,7 +181,7 @@ class OutboxDispatcher:
                 count,
                 rule,
                 channel,
-                REMOVED,
+                render(REMOVED),
             )
         self._routed = config
 
@@ -214,7 +213,7 @@ class OutboxDispatcher:
         target = self.routing.find(one.queue)
         channel = self.routing.channel(*target[:3]) if target is not None else None
         if channel is None:  # written by an `exec` with another config
-            self._record(one, SendResult(SendStatus.FAILED, Text("text", text=REMOVED)), now)
+            self._record(one, SendResult(SendStatus.FAILED, REMOVED), now)
             return
         self.in_flight, self._channel, self._began = one, channel, self.clock.monotonic()
         message = Message(one.delivery_id, one.message_id, one.event, one.variables, one.created_time)
@@ -237,8 +236,7 @@ class OutboxDispatcher:
         self._record(one._replace(attempts=one.attempts + 1), message.outcome, now)
 
     def _record(self, one: Delivery, result: SendResult, now: Instant) -> None:
-        error = render(result.error) if result.error else ""
-        one = one._replace(tried_time=now, next_time=None, error=error, answer=result.answer)
+        one = one._replace(tried_time=now, next_time=None, error=result.error, answer=result.answer)
         if result.state is SendStatus.SENT:
             one = one._replace(state=DeliveryState.SENT, sent_time=now)
         elif result.state is SendStatus.RETRY and one.attempts < self.state.config.settings.notify.max_attempts:
@@ -282,8 +280,9 @@ class OutboxDispatcher:
         try:
             self.counts, failed = self.ledger.outbox.counts(now - RECENT_S)
             if self.counts.pending > PENDING_MAX:
-                count = self.ledger.outbox.bound(PENDING_MAX, TOO_MANY, now)
-                self.log.warning("%d notifications were not sent: %s", count, TOO_MANY)
+                why = Text("notify.too_many", limit=PENDING_MAX)
+                count = self.ledger.outbox.bound(PENDING_MAX, why, now)
+                self.log.warning("%d notifications were not sent: %s", count, render(why))
                 self.counts, failed = self.ledger.outbox.counts(now - RECENT_S)
         except StoreError:
             return  # the next poll counts again

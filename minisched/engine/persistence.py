@@ -135,7 +135,7 @@ class Persistence:
         mono = self.clock.monotonic()
         if self.trouble_since is None:
             self.trouble_since = mono
-        self.problems.report("history", Text("engine.history", error=str(error)))
+        self.problems.report("history", Text("engine.history", error=Text("text", text=str(error))))
         self.disk_full = error.kind == "full"
         self.state.accept(False)
         self._next_try = mono + COMMIT_RETRY_S
@@ -178,7 +178,9 @@ class Persistence:
             self.state.mark_all()
             self._next_try = mono
             self._reopened = mono if damaged else self._reopened
-        self.problems.report("history file", Text("engine.history_file", problem="; ".join(found)))
+        self.problems.report(
+            "history file", Text("engine.history_file", problems=[Text("text", text=one) for one in found])
+        )
 
     def age_later(self, delay_s: float) -> None:
         """The clock was set far forward: a wrong time must not delete the history as too old."""

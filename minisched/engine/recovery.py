@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from minisched import lifecycle
 from minisched.engine.state import ActiveRun
-from minisched.model import Outcome, Reason, Status, StoreError, Trigger
+from minisched.model import Outcome, Reason, Status, StoreError, Text, Trigger
 
 if TYPE_CHECKING:
     import logging
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from minisched.model import Instant, System, TaskExecution
     from minisched.store import Store
     from minisched.store.writer import Transaction
-
-_INTERRUPTED = "the engine stopped before the process ended"
 
 
 class SlotTaken(Exception):
@@ -113,14 +111,14 @@ class ExternalRuns:
             if task_state is None:
                 status = Status.TECHNICAL_FAILURE if running else Status.CANCELLED
                 reason = Reason.INTERRUPTED if running else Reason.USER
-                state.save_row(lifecycle.advance(run, status, now, reason, "the task is no longer in the config"))
+                state.save_row(lifecycle.advance(run, status, now, reason, Text("task_not_configured")))
                 continue
             if not task_state.task.enabled and not running and run.trigger is not Trigger.MANUAL:
-                self._end(run, Status.CANCELLED, Reason.USER, "the task was disabled", now)
+                self._end(run, Status.CANCELLED, Reason.USER, Text("task_disabled"), now)
                 continue
             due = run.scheduled_time if run.status is Status.QUEUED and not run.attempts else None
             if due is not None and now - due > task_state.task.task_misfire_grace:
-                self._end(run, Status.MISSED, Reason.DOWNTIME, "it was queued when the engine stopped", now)
+                self._end(run, Status.MISSED, Reason.DOWNTIME, Text("queued_at_stop"), now)
                 continue
             active = ActiveRun(state, task_state, run._replace(owner=self.system.owner))
             state.runs[run.run_id] = active
@@ -135,7 +133,7 @@ class ExternalRuns:
     def _interrupt(self, run: TaskExecution, now: Instant) -> TaskExecution:
         """The run with its attempt ended, and its process killed if that was still alive."""
         killed = self.system.kill_leftover(run.attempts[-1].process, run.run_id)
-        detail = f"{_INTERRUPTED}; {killed} left over were killed" if killed else _INTERRUPTED
+        detail = Text("interrupted_killed", count=killed) if killed else Text("interrupted")
         return lifecycle.change_attempt(
             run, status=Status.TECHNICAL_FAILURE, reason=Reason.INTERRUPTED.value, detail=detail, end_time=now
         )
@@ -160,7 +158,7 @@ class ExternalRuns:
             dispatcher.queue_for_slot(active, now)
             dispatcher.slot_freed(active.task_state, now)
 
-    def _end(self, run: TaskExecution, status: Status, reason: Reason, detail: str, now: Instant) -> None:
+    def _end(self, run: TaskExecution, status: Status, reason: Reason, detail: Text, now: Instant) -> None:
         """End a run that has no process, with all that follows for its dependents."""
         run = lifecycle.advance(run, status, now, reason, detail, retry_time=None)
         self.state.save_row(run)

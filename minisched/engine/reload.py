@@ -60,7 +60,7 @@ class Reloader:
                 return None
             lines = [render(one.as_text()) for one in error.problems]
             known, self.config_problems = self.config_problems, tuple(error.problems)
-            problem = Text("engine.config", problems="; ".join(lines))
+            problem = Text("engine.config", problems=[one.as_text() for one in error.problems])
             self.problems.report("config", problem, logging.NOTSET)
             if not quiet or self.config_problems != known:
                 for line in lines:

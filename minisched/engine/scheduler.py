@@ -155,7 +155,7 @@ class SchedulerEngine:
         poll_s: float = POLL_S,
         stamp: object = None,
         on_config: Sequence[Callable[[Config], None]] = (),
-        on_poll: Sequence[Callable[[], Sequence[str]]] = (),
+        on_poll: Sequence[Callable[[], Sequence[Text]]] = (),
     ) -> None:
         """stamp: of the file when `config` was read. on_config: called when another config is in force. on_poll: called
         at each poll; they return the problems they found."""
@@ -291,7 +291,7 @@ class SchedulerEngine:
         self.persistence.upkeep()
         self.outbox.poll(now, mono)
         found = [problem for look in self.on_poll for problem in look()]
-        self.problems.report("files", Text("engine.files", problems="; ".join(found)) if found else None)
+        self.problems.report("files", Text("engine.files", problems=found) if found else None)
 
     # ------------------------------------------------------------------------------------------------------- messages
 
@@ -342,7 +342,7 @@ class SchedulerEngine:
         active = self.state.runs.get(run_id)
         if active is not None:
             self.log.info("run %d of %s: stop requested by %s", run_id, active.run.task_id, message.by)
-            self.dispatcher.cancel(active, Reason.USER, now, f"by {message.by}")
+            self.dispatcher.cancel(active, Reason.USER, now, Text("cancelled_by", by=message.by))
             return Reply(run_id=run_id)
         if any(run_id in runs for runs in self.state.external.values()):
             return Reply("foreign", f"run {run_id} belongs to an `exec`; end that command")
@@ -420,9 +420,6 @@ class SchedulerEngine:
             return EXIT_OK
         trouble_since = self.persistence.trouble_since
         if trouble_since is not None and mono - trouble_since > LAST_COMMIT_S:
-            why = self.problems.current.get("history")
-            self.log.error(
-                "engine stopped, the last changes could not be written: %s", why and why.text.values["error"]
-            )
+            self.log.error("engine stopped, the last changes could not be written")
             return EXIT_IOERR
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from minisched import catalogue
 from minisched.model import EngineSnapshot, Snapshot, TaskSnapshot
 
 if TYPE_CHECKING:
@@ -36,20 +35,15 @@ class SnapshotPublisher:
         self.problems = problems
         self._shown: object = None  # the engine's own values except the heartbeat
         self._tasks: object = None  # those of the config that the snapshot shows
-        self._problems: object = None  # the mapping that `_problem_texts` was made from
-        self._problem_texts: dict[str, str] = {}
 
     def publish(self, mono: float) -> None:
         """After each step's commit. Costs next to nothing while nothing changes."""
         snapshot, state, reloader = self.snapshot, self.state, self.reloader
-        if self.problems.current is not self._problems:
-            self._problems = self.problems.current
-            self._problem_texts = {key: catalogue.render(one.text) for key, one in self.problems.current.items()}
         before = snapshot.engine
         shown = (
             reloader.config_stamp,
             reloader.config_problems,
-            self._problem_texts,
+            self.problems.current,
             state.stopping,
             len(state.running),
             self.outbox.counts,

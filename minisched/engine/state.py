@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 from datetime import timezone
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from minisched import catalogue, lifecycle, policy
-from minisched.model import Batch, Reason, Status, TaskExecution, TaskRecord, Text
+from minisched.model import Batch, EngineProblem, Reason, Status, TaskExecution, TaskRecord, Text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +57,9 @@ class ActiveRun(PendingRun):
         self._state = state
         self._before_attempt = run
 
-    def to(self, status: Status, now: Instant, reason: Optional[str] = None, detail: str = "", **changes: Any) -> None:
+    def to(
+        self, status: Status, now: Instant, reason: Optional[str] = None, detail: Optional[Text] = None, **changes: Any
+    ) -> None:
         """Change the status, and mark the run as unsaved. Raises IllegalTransition."""
         self.run = lifecycle.advance(self.run, status, now, reason, detail, **changes)
         self._state.mark(self)
@@ -82,7 +84,7 @@ class ActiveRun(PendingRun):
         self.tail = result.tail
         self.run = lifecycle.close_attempt(self.run, outcome, result)
 
-    def drop_attempt(self, now: Instant, reason: Reason, detail: str) -> None:
+    def drop_attempt(self, now: Instant, reason: Reason, detail: Text) -> None:
         """The attempt is written but its process will not be started; `to` must follow."""
         self.run = lifecycle.change_attempt(
             self.run, status=Status.CANCELLED, reason=reason.value, detail=detail, end_time=now
@@ -335,13 +337,6 @@ class State:
         self._tokens_put |= self.tokens
 
 
-class EngineProblem(NamedTuple):
-    """Something that is wrong now."""
-
-    text: Text
-    since: Instant
-
-
 class Problems:
     """What is wrong now, by key, for the log, the page, the metrics and `status`. `current` is replaced, never
     changed."""
@@ -364,11 +359,10 @@ class Problems:
                 if key in self._logged:
                     self._logged.discard(key)
                     seconds = self._clock.wall() - known.since
-                    over = Text("engine.resolved", seconds=f"{seconds:.0f}", problem=known.text)
-                    self._log.warning("%s", catalogue.render(over))
+                    self._log.warning("resolved after %.0f s: %s: %s", seconds, key, catalogue.render(known.text))
         elif known is None or known.text != problem:
             since = self._clock.wall() if known is None else known.since
             self.current = {**self.current, key: EngineProblem(problem, since)}
             if level:
                 self._logged.add(key)
-                self._log.log(level, "%s", catalogue.render(problem))
+                self._log.log(level, "%s: %s", key, catalogue.render(problem))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 from minisched import policy
 from minisched.engine.state import TaskState
 from minisched.engine.timers import Timers
-from minisched.model import Reason, Status, StoreError, TaskRecord, Trigger
+from minisched.model import Reason, Status, StoreError, TaskRecord, Text, Trigger
 from minisched.timetable import (
     count_fires,
     jitter_offset,
@@ -100,7 +100,7 @@ class Triggers:
         for task_state in previous.values():
             diff.removed.append(task_state)
             task_state.set_due(None)
-            self.dispatcher.cancel_unstarted(task_state, now, "the task was removed from the config")
+            self.dispatcher.cancel_unstarted(task_state, now, Text("task_removed"))
             task_state.set_record(task_state.record._replace(schedule_hash=""))
             for active in task_state.active:
                 active.allow_no_retry()
@@ -133,7 +133,7 @@ class Triggers:
             if record.evaluated_until > now:
                 self._turn_back([task_state], now)
             if not task.enabled:
-                self.dispatcher.cancel_unstarted(task_state, now, "the task was disabled")
+                self.dispatcher.cancel_unstarted(task_state, now, Text("task_disabled"))
                 continue
             if reboot_due:
                 self.dispatcher.open(task_state, Trigger.REBOOT, None, now)

@@ -11,7 +11,7 @@ from typing import Callable, Optional
 from minisched.executor.process import Process
 from minisched.executor.procfs import ProcessTable
 from minisched.executor.supervisor import Echo, Logs, Supervisor
-from minisched.model import Message, ProcessResult, ProcessSpec, RunFinished, RunStarted
+from minisched.model import Message, ProcessResult, ProcessSpec, RunFinished, RunStarted, Text
 from minisched.osutil import start_thread
 
 MALLOC_KEPT = 512 * 1024  # bytes; glibc keeps up to twice as many that are free
@@ -136,5 +136,5 @@ class TaskExecutor:
         return reaped
 
     def _unstarted(self, error: OSError) -> ProcessResult:
-        what = "no thread for it" if error.errno == errno.EAGAIN else "no descriptor left to start it"
-        return ProcessResult(self._wall(), 0.0, spawn_error=f"{what}: {error.strerror}")
+        code = "no_thread" if error.errno == errno.EAGAIN else "no_descriptor"
+        return ProcessResult(self._wall(), 0.0, spawn_error=Text(code, reason=error.strerror))

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Optional
 
 from minisched.executor.procfs import ProcessTable
-from minisched.model import Limits, ProcessSpec
+from minisched.model import Limits, ProcessSpec, Text
 
 SHELL = "/bin/sh"
 BLOCK = 64 * 1024  # bytes read at once, the capacity of a pipe: more memory gives no more speed
@@ -26,7 +26,11 @@ WAIT_MAX_S = 3600.0  # of one wait: poll(2) takes milliseconds in 31 bits
 
 
 class SpawnError(Exception):
-    """The program could not be started; the text names what failed, for people."""
+    """The program could not be started; `text` says what failed."""
+
+    def __init__(self, text: Text) -> None:
+        super().__init__(text)
+        self.text = text
 
 
 # ------------------------------------------------------------------------------------------------------------- spawn
@@ -92,12 +96,12 @@ def _user(spec: ProcessSpec) -> tuple[dict[str, Any], Mapping[str, str]]:
     try:
         entry = pwd.getpwnam(spec.user)
     except KeyError:
-        raise SpawnError(f"task_user {spec.user}: there is no such user") from None
+        raise SpawnError(Text("no_such_user", user=spec.user)) from None
     env = {**spec.env, "HOME": entry.pw_dir, "USER": entry.pw_name, "LOGNAME": entry.pw_name}
     if os.geteuid() == entry.pw_uid != 0:
         return {}, env
     if os.geteuid() != 0:
-        raise SpawnError(f"task_user {spec.user}: only root can run a task as another user")
+        raise SpawnError(Text("not_root", user=spec.user))
     groups = os.getgrouplist(spec.user, entry.pw_gid)
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": groups}, env
 
@@ -134,7 +138,7 @@ def _limit_steps(limits: Optional[Limits]) -> list[str]:
             continue
         hard = resource.getrlimit(number)[1]
         if hard != resource.RLIM_INFINITY and wanted > hard and os.geteuid() != 0:
-            raise SpawnError(f"task_limits: {name} {wanted} is over the hard limit {hard} of the engine")
+            raise SpawnError(Text("over_hard_limit", name=name, value=wanted, limit=hard))
         value = max(1, wanted // unit)
         steps += _cpu_steps(value, hard) if flag == "t" else [f"ulimit -{flag} {value}"]
     return steps
@@ -162,29 +166,29 @@ def _check_program(program: str, cwd: str, search_path: str) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), program)
 
 
-def explain(error: Exception, spec: ProcessSpec) -> str:
+def explain(error: Exception, spec: ProcessSpec) -> Text:
     """Why the program was not started: what failed, the system's words for it, and what to check."""
     program = SHELL if isinstance(spec.task_exec, str) else spec.task_exec[0] if spec.task_exec else ""
     if isinstance(error, OSError) and error.errno is not None:
         why = os.strerror(error.errno)
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES) and not _is_enterable(spec.cwd):
-            return f"task_cwd {spec.cwd}: {why}: not a folder that can be entered"
+            return Text("no_folder", path=spec.cwd, reason=why)
         if error.errno == errno.ENOENT and os.path.exists(os.path.join(spec.cwd, program)) and "/" in program:
-            return f"{program}: {why}: the interpreter in its #! line does not exist"
+            return Text("no_interpreter", program=program, reason=why)
         if error.errno == errno.EACCES:
-            return f"{program}: {why}: not executable (chmod +x)"
+            return Text("not_executable", program=program, reason=why)
         if error.errno == errno.ENOEXEC:
-            return f"{program}: {why}: no program, and a script with no #! line"
+            return Text("no_program", program=program, reason=why)
         if error.errno == errno.E2BIG:
-            return f"{program}: {why}: arguments and environment are too large together"
+            return Text("too_large", program=program, reason=why)
         if error.errno == errno.EPERM and spec.user is not None:
-            return f"task_user {spec.user}: {why}"
-        return f"{program}: {why}"
+            return Text("user_failed", user=spec.user, reason=why)
+        return Text("spawn", program=program, reason=why)
     if isinstance(error, IndexError):
-        return "task_exec is empty"
+        return Text("empty_command")
     if isinstance(error, UnicodeEncodeError):
-        return f"task_exec, task_cwd or task_env cannot be encoded: {error.reason}"
-    return f"{program!r} could not be started: {error}"
+        return Text("not_encodable", reason=error.reason)
+    return Text("spawn_error", program=repr(program), error=str(error))
 
 
 def _is_enterable(folder: str) -> bool:

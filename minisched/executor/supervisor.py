@@ -25,6 +25,7 @@ import time
 from collections import deque
 from typing import Any, Callable, Optional, Protocol
 
+from minisched.catalogue import detail_text
 from minisched.executor.process import BLOCK, WAIT_MAX_S, Process, SpawnError, command_text, explain, prepare, spawn
 from minisched.executor.procfs import POLL_S, ProcessTable, process_identity
 from minisched.model import (
@@ -35,6 +36,7 @@ from minisched.model import (
     ProcessSpec,
     RunFinished,
     RunStarted,
+    Text,
 )
 
 REPORT_S = 0.04  # a run that ends sooner posts no RunStarted: one message and one commit less for a short run
@@ -103,7 +105,7 @@ class Run:
         self.echo = echo
         self.log: Optional[OutputWriter] = None
         self.arguments: dict[str, Any] = {}  # of `spawn`
-        self.refused = ""  # why no process can be spawned
+        self.refused: Optional[Text] = None  # why no process can be spawned
         self.ready = False  # to be spawned now
         self.process: Optional[Process] = None
         self.pipes: dict[int, str] = {}  # descriptor -> "out" or "err"; those not at their end yet
@@ -296,7 +298,7 @@ class Supervisor:
         try:
             run.arguments = prepare(run.spec)
         except SpawnError as error:
-            run.refused = str(error)
+            run.refused = error.text
 
     def _cancel(self, run: Run, kill_at: float) -> None:
         """Let `_attend` or `_spawn` end the run in this turn. Many of these may come at once: this one is cheap."""
@@ -322,7 +324,7 @@ class Supervisor:
     def _spawn(self, run: Run) -> None:
         run.start_time, run.started_at = self._wall(), time.monotonic()
         if run.cancel_by < math.inf:
-            run.cancelled, run.refused = True, "cancelled before it was started"
+            run.cancelled, run.refused = True, Text("cancelled_before_start")
         if run.refused:
             return
         try:
@@ -435,7 +437,7 @@ class Supervisor:
             duration=process.exited_at - run.started_at,
             exit_code=status if status is not None and status >= 0 else None,
             signal=-status if status is not None and status < 0 else None,
-            spawn_error="its exit status is lost: somebody else reaped it" if status is None else None,
+            spawn_error=Text("exit_status_lost") if status is None else None,
             timed_out=process.timed_out,
             cancelled=run.cancelled,
             killed=process.killed,
@@ -469,7 +471,7 @@ class Supervisor:
             self._discard(run)
         except Exception:  # by the same bug
             pass
-        result = ProcessResult(self._wall(), 0.0, spawn_error=f"internal error: {error!r}")
+        result = ProcessResult(self._wall(), 0.0, spawn_error=Text("internal_error", error=repr(error)))
         self._messages.append(RunFinished(spec.run_id, spec.attempt, result))
 
     def _discard(self, run: Run) -> None:
@@ -494,7 +496,7 @@ class Supervisor:
 def end_text(result: ProcessResult) -> str:
     """The text of the log's "end" line."""
     if result.process is None:
-        return f"not started: {result.spawn_error}"
+        return f"not started: {detail_text(result.spawn_error)}"
     if result.signal is not None:
         try:
             name = signal.Signals(result.signal).name
@@ -502,7 +504,7 @@ def end_text(result: ProcessResult) -> str:
             name = "?"
         how = f"signal {result.signal} ({name})"
     else:
-        how = f"exit {result.exit_code}" if result.exit_code is not None else str(result.spawn_error)
+        how = f"exit {result.exit_code}" if result.exit_code is not None else detail_text(result.spawn_error)
     remarks = [
         text
         for holds, text in (

@@ -27,7 +27,7 @@ from minisched.model.messages import (
 )
 from minisched.model.notification import Delivery, DeliverySent, DeliveryState, OutboxCounts
 from minisched.model.run import Batch, LogPosition, ProcessIdentity, StoreError, TaskAttempt, TaskExecution, TaskRecord
-from minisched.model.snapshot import EngineSnapshot, Snapshot, TaskSnapshot
+from minisched.model.snapshot import EngineProblem, EngineSnapshot, Snapshot, TaskSnapshot
 from minisched.model.status import (
     EXIT_CONFIG,
     EXIT_IOERR,
@@ -80,6 +80,7 @@ __all__ = [
     "Delivery",
     "DeliverySent",
     "DeliveryState",
+    "EngineProblem",
     "EngineSnapshot",
     "Executor",
     "FieldError",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from minisched.model.notification import SendRequest
     from minisched.model.run import LogPosition, ProcessIdentity
     from minisched.model.task import Config, FieldError, Limits
+    from minisched.model.text import Text
 
 
 class ProcessSpec(NamedTuple):
@@ -40,7 +41,7 @@ class ProcessResult(NamedTuple):
     duration: float
     exit_code: Optional[int] = None
     signal: Optional[int] = None
-    spawn_error: Optional[str] = None  # the program could not be started: errno's text and the path
+    spawn_error: Optional[Text] = None  # why the program could not be started
     timed_out: bool = False
     cancelled: bool = False  # `TaskExecutor.cancel` was called before it ended
     killed: bool = False  # KILL was needed
@@ -58,7 +59,7 @@ class Outcome(NamedTuple):
 
     status: Status
     reason: Optional[Reason]
-    detail: str
+    detail: Optional[Text] = None
 
 
 class RunStarted(NamedTuple):

@@ -104,7 +104,7 @@ class Delivery(NamedTuple):
     next_time: Optional[Instant] = None  # of the next one
     tried_time: Optional[Instant] = None  # when the latest one was over
     sent_time: Optional[Instant] = None
-    error: str = ""  # of the latest attempt
+    error: Optional[Text] = None  # of the latest attempt
     answer: str = ""  # of the server or command to it, at most 500 bytes
     channel_keys: str = ""
 
@@ -129,7 +129,7 @@ class Delivery(NamedTuple):
             "next_time": iso(self.next_time, zone),
             "tried_time": iso(self.tried_time, zone),
             "sent_time": iso(self.sent_time, zone),
-            "error": self.error,
+            "error": None if self.error is None else self.error.as_json(),
             "answer": self.answer,
         }
 

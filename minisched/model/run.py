@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Optional
 
 from minisched.model.notification import Delivery
 from minisched.model.status import Instant, Status, Trigger
-from minisched.model.text import iso
+from minisched.model.text import Text, iso
 
 
 class LogPosition(NamedTuple):
@@ -33,7 +33,7 @@ class TaskAttempt(NamedTuple):
     status: Status
     start_time: Instant
     reason: Optional[str] = None
-    detail: str = ""
+    detail: Optional[Text] = None  # the reason's details, a code of `catalogue.runs`
     exit_code: Optional[int] = None
     signal: Optional[int] = None
     end_time: Optional[Instant] = None
@@ -49,7 +49,7 @@ class TaskAttempt(NamedTuple):
             "attempt": self.attempt,
             "status": self.status.value,
             "reason": self.reason,
-            "detail": self.detail,
+            "detail": None if self.detail is None else self.detail.as_json(),
             "exit_code": self.exit_code,
             "signal": self.signal,
             "pid": self.process.pid if self.process else None,
@@ -76,7 +76,7 @@ class TaskExecution(NamedTuple):
     created_time: Instant
     run_id: int = 0
     reason: Optional[str] = None
-    detail: str = ""
+    detail: Optional[Text] = None  # the reason's details, a code of `catalogue.runs`
     scheduled_time: Optional[int] = None
     start_time: Optional[Instant] = None
     end_time: Optional[Instant] = None
@@ -102,7 +102,7 @@ class TaskExecution(NamedTuple):
             "trigger": self.trigger.value,
             "status": self.status.value,
             "reason": self.reason,
-            "detail": self.detail,
+            "detail": None if self.detail is None else self.detail.as_json(),
             "scheduled_time": iso(self.scheduled_time, zone),
             "start_time": iso(self.start_time, zone),
             "end_time": iso(self.end_time, zone),

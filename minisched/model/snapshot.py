@@ -9,6 +9,7 @@ from minisched.model.notification import OutboxCounts
 from minisched.model.run import TaskExecution
 from minisched.model.status import Instant
 from minisched.model.task import Config, FieldError, Task
+from minisched.model.text import Text
 
 Watcher = Callable[[], object]
 
@@ -22,13 +23,20 @@ class TaskSnapshot(NamedTuple):
     next_start: Optional[Instant] = None  # its next due time, jitter included
 
 
+class EngineProblem(NamedTuple):
+    """Something that is wrong now."""
+
+    text: Text
+    since: Instant
+
+
 class EngineSnapshot(NamedTuple):
     """The engine as a whole."""
 
     config: Config
     config_stamp: object  # of the file when `config` was read, as ConfigSource.stamp gives it
     config_problems: tuple[FieldError, ...] = ()  # of a later file that was refused
-    problems: Mapping[str, str] = MappingProxyType({})  # current ones, by their key
+    problems: Mapping[str, EngineProblem] = MappingProxyType({})  # current ones, by key
     stopping: bool = False
     running: int = 0  # processes
     started: Instant = 0.0

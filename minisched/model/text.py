@@ -47,7 +47,7 @@ def _escape(match: re.Match[str]) -> str:
 class Text:
     """A text for people that is not rendered yet: a code of `minisched.catalogue` and the values it speaks of.
 
-    Values are what JSON has: texts, numbers, lists of texts, and further `Text`s. Equal texts compare as equal.
+    Values are what JSON has: texts, numbers, further `Text`s, and lists of these. Equal texts compare as equal.
     """
 
     __slots__ = ("code", "values")
@@ -58,18 +58,13 @@ class Text:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Text":
-        """The text that `as_json` made this of; `code` is missing in nothing that minisched wrote."""
-        values = {
-            name: cls.from_json(value) if isinstance(value, dict) and "code" in value else value
-            for name, value in data.items()
-            if name != "code"
-        }
+        """The text that `as_json` made this of. Everything that minisched writes has a `code`."""
+        values = {name: _from_json(value) for name, value in data.items() if name != "code"}
         return cls(str(data.get("code", "text")), **values)
 
     def as_json(self) -> dict[str, Any]:
         """`{"code": "dependency_timeout", "seconds": 30, "tasks": ["a"]}`."""
-        values = {name: value.as_json() if isinstance(value, Text) else value for name, value in self.values.items()}
-        return {"code": self.code, **values}
+        return {"code": self.code, **{name: _as_json(value) for name, value in self.values.items()}}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Text) and (self.code, self.values) == (other.code, other.values)
@@ -79,6 +74,18 @@ class Text:
 
     def __repr__(self) -> str:
         return f"Text({self.code!r}, {self.values!r})"
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, Text):
+        return value.as_json()
+    return [_as_json(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, dict) and "code" in value:
+        return Text.from_json(value)
+    return [_from_json(one) for one in value] if isinstance(value, list) else value
 
 
 def iso(instant: Optional[Instant], zone: tzinfo) -> Optional[str]:

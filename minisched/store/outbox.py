@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.model import Delivery, DeliveryState, OutboxCounts, Status
 from minisched.model.notification import FinishedRun, NotificationEvent, Queue, RuleState
-from minisched.store.rows import placeholders, text
+from minisched.store.rows import detail_json, detail_of, placeholders, text
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from minisched.model import Instant, TaskExecution
+    from minisched.model import Instant, TaskExecution, Text
     from minisched.model.notification import Notices
 
     Reading = Callable[[], AbstractContextManager[sqlite3.Connection]]
@@ -28,6 +28,7 @@ KEEP_ENDED = 2000  # sent and failed ones: 8 MB with a usual log's tail in each,
 _FIXED = ("created_time", "task_id", "rule", "channel", "channel_type", "run_id", "event", "variables")
 _CHANGING = ("state", "attempts", "next_time", "tried_time", "sent_time", "error", "answer")
 _COLUMNS = ", ".join((*_FIXED, "delivery_id", "message_id", *_CHANGING, "channel_keys"))
+_COLUMN_OF_ERROR = len(_FIXED) + 2 + _CHANGING.index("error")
 _QUEUE = "task_id = ? AND rule = ? AND channel = ? AND state = 'pending'"
 _OLDEST = f"SELECT delivery_id FROM task_outbox WHERE {_QUEUE} ORDER BY delivery_id LIMIT 1"
 
@@ -125,7 +126,7 @@ def update_deliveries(db: sqlite3.Connection, deliveries: Sequence[Delivery]) ->
     for one in deliveries:
         values = (one.state.value, one.attempts, one.next_time, one.tried_time, one.sent_time)
         key = (one.delivery_id, one.message_id, one.state.value)
-        db.execute(_UPDATE, (*values, text(one.error), text(one.answer), *key))
+        db.execute(_UPDATE, (*values, detail_json(one.error), text(one.answer), *key))
         if one.state is not DeliveryState.PENDING:
             db.execute(_PROMOTE, (one.tried_time, one.task_id, one.rule, one.channel))
 
@@ -197,7 +198,11 @@ class Outbox:
             return [Queue._make(row) for row in db.execute(_QUEUES)]
 
     def reroute(
-        self, moves: Sequence[tuple[Queue, Optional[Queue]]], rules: Collection[tuple[str, str]], why: str, now: Instant
+        self,
+        moves: Sequence[tuple[Queue, Optional[Queue]]],
+        rules: Collection[tuple[str, str]],
+        why: Text,
+        now: Instant,
     ) -> dict[tuple[str, str, int], int]:
         """After a config change: move pending deliveries from the first queue of each pair to the second, or fail them
         with `why` where that is None; drop the state of rules (task_id, name) that are not in `rules`.
@@ -213,7 +218,7 @@ class Outbox:
             with self._transaction(True) as db:
                 for queue, target in moves:
                     if target is None:
-                        count = db.execute(f"{_GIVE_UP} {_SAME_QUEUE}", (why, now, *queue)).rowcount
+                        count = db.execute(f"{_GIVE_UP} {_SAME_QUEUE}", (detail_json(why), now, *queue)).rowcount
                         failed[queue[:3]] = failed.get(queue[:3], 0) + count
                     else:
                         db.execute(_MOVE, (*target[1:], *queue))
@@ -223,7 +228,7 @@ class Outbox:
                 db.executemany("DELETE FROM task_rule WHERE task_id = ? AND rule = ?", stale)
         return failed
 
-    def bound(self, pending: int, why: str, now: Instant) -> int:
+    def bound(self, pending: int, why: Text, now: Instant) -> int:
         """Give up the oldest ones where more than so many wait; how many."""
         with self._reading() as db:
             (waiting,) = db.execute("SELECT count(*) FROM task_outbox WHERE state = 'pending'").fetchone()
@@ -234,7 +239,7 @@ class Outbox:
             surplus = (waiting - pending,)
             queues = set(db.execute(f"SELECT * FROM ({oldest.format('task_id, rule, channel')})", surplus))
             count = db.execute(
-                f"{_GIVE_UP} delivery_id IN ({oldest.format('delivery_id')})", (why, now, *surplus)
+                f"{_GIVE_UP} delivery_id IN ({oldest.format('delivery_id')})", (detail_json(why), now, *surplus)
             ).rowcount
             db.executemany(_PROMOTE, [(now, *queue) for queue in queues])
             return count
@@ -298,4 +303,5 @@ def _delivery(row: Sequence[Any]) -> Delivery:
         event=NotificationEvent(one.event),
         variables=json.loads(row[len(_FIXED) - 1]),
         state=DeliveryState(one.state),
+        error=detail_of(row[_COLUMN_OF_ERROR]),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -15,6 +16,7 @@ from minisched.model import (
     TaskAttempt,
     TaskExecution,
     TaskRecord,
+    Text,
     Trigger,
 )
 
@@ -119,11 +121,27 @@ _UNFINISHED = (
 )
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def text(value: Optional[str]) -> Optional[str]:
     """`value` as UTF-8 can hold it: an OSError's text may carry the lone surrogates of an undecodable path."""
     if value is None or value.isascii():
         return value
     return value.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def detail_json(detail: Optional[Text]) -> str:
+    """A detail as it is stored: JSON, "" for none."""
+    if detail is None:
+        return ""
+    stored = json.dumps(detail.as_json(), ensure_ascii=False)
+    # As in `text`: a surrogate becomes the six characters of its escape.
+    return stored if stored.isascii() else _SURROGATE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", stored)
+
+
+def detail_of(stored: str) -> Optional[Text]:
+    return Text.from_json(json.loads(stored)) if stored else None
 
 
 def fixed_values(run: TaskExecution) -> tuple[Any, ...]:
@@ -135,7 +153,7 @@ def changing_values(run: TaskExecution) -> tuple[Any, ...]:
     return (
         run.status.value,
         text(run.reason),
-        text(run.detail),
+        detail_json(run.detail),
         run.start_time,
         run.end_time,
         run.duration,
@@ -154,7 +172,7 @@ def attempt_values(run_id: int, attempt: TaskAttempt) -> tuple[Any, ...]:
         attempt.attempt,
         attempt.status.value,
         text(attempt.reason),
-        text(attempt.detail),
+        detail_json(attempt.detail),
         attempt.exit_code,
         attempt.signal,
         attempt.start_time,
@@ -179,7 +197,7 @@ def _attempt(row: Sequence[Any]) -> TaskAttempt:
         attempt=row[1],
         status=Status(row[2]),
         reason=row[3],
-        detail=row[4],
+        detail=detail_of(row[4]),
         exit_code=row[5],
         signal=row[6],
         start_time=row[7],
@@ -204,7 +222,7 @@ def _run(row: Sequence[Any], attempts: Sequence[TaskAttempt]) -> TaskExecution:
         created_time=created_time,
         run_id=run_id,
         reason=reason,
-        detail=detail,
+        detail=detail_of(detail),
         scheduled_time=scheduled_time,
         start_time=start_time,
         end_time=end_time,

@@ -6,6 +6,7 @@ indices, but no STRICT tables and no RETURNING.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from typing import TYPE_CHECKING, Optional
@@ -156,10 +157,17 @@ _VERSION_3 = (
     'CREATE INDEX task_history_task ON task_history (task_id, run_id, "trigger", created_time)',
 )
 
+# Version 4: a detail and an error are a code with values, as JSON. What older versions wrote are English sentences.
+_VERSION_4 = tuple(
+    f"UPDATE {table} SET {column} = sentence_json({column}) WHERE {column} <> ''"
+    for table, column in (("task_history", "detail"), ("task_attempt", "detail"), ("task_outbox", "error"))
+)
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     _VERSION_1,
     _VERSION_2,
     _VERSION_3,
+    _VERSION_4,
 )  # MIGRATIONS[n] leads from version n to n + 1. Released ones are never changed
 TABLES = ("meta", "task_history", "task_attempt", "task_state", "task_token", "task_rule", "task_outbox")
 INDICES = (
@@ -220,6 +228,7 @@ def migrate(db: sqlite3.Connection, path: str, migrations: Optional[Sequence[Seq
         return
     if version:
         copy(db, f"{path}.v{version}.bak")
+    db.create_function("sentence_json", 1, lambda text: json.dumps({"code": "text", "text": text}, ensure_ascii=False))
     while version < len(migrations):
         db.execute("BEGIN IMMEDIATE")
         try:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from minisched.model import Batch, Delivery, DeliveryState, OutboxCounts, Reply, ResendDelivery, Status
+from minisched.model import Batch, Delivery, DeliveryState, OutboxCounts, Reply, ResendDelivery, Status, Text
 from minisched.model.notification import Notices, NotificationEvent
 from minisched.store import History
 from support.api import Api
@@ -51,7 +51,13 @@ def deliver(api: Api, task_id: str = "a", **fields: Any) -> Delivery:
     return newest
 
 
-FAILED = {"state": DeliveryState.FAILED, "attempts": 8, "tried_time": NOW + 60, "error": "HTTP 500", "next_time": None}
+FAILED = {
+    "state": DeliveryState.FAILED,
+    "attempts": 8,
+    "tried_time": NOW + 60,
+    "error": Text("notify.http_status", status=500),
+    "next_time": None,
+}
 SENT = {"state": DeliveryState.SENT, "attempts": 1, "sent_time": NOW + 1, "tried_time": NOW + 1, "next_time": None}
 
 
@@ -77,7 +83,7 @@ def test_a_message_is_told_with_its_error_in_the_zone_of_its_task(api: Api) -> N
     assert (found["state"], found["attempts"], found["error"], found["answer"]) == (
         "failed",
         8,
-        "HTTP 500",
+        {"code": "notify.http_status", "status": 500},
         "no_service",
     )
     assert found["created_time"] == "2026-11-18T12:06:40.500+01:00"

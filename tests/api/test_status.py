@@ -7,11 +7,12 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from minisched.home import Home
-from minisched.model import Batch, FieldError, Status, Text
+from minisched.model import Batch, EngineProblem, FieldError, Status, Text
 from support.api import Api
 from support.config import task
 from support.store import NOW, make
@@ -29,20 +30,28 @@ def break_history(api: Api) -> None:
         db.execute("PRAGMA user_version = 99")
 
 
+def wrong(text: str) -> EngineProblem:
+    return EngineProblem(Text("text", text=text), NOW)
+
+
+def shown_as(key: str, text: str) -> dict[str, Any]:
+    return {"key": key, "since": "2026-11-18T11:06:40.500+00:00", "message": text, "code": "text", "text": text}
+
+
 def test_the_status_tells_the_engine(api: Api) -> None:
     api.record(make("a", Status.SUCCESS))
     api.record(make("gone", Status.SUCCESS))
     text = Text("config.is", value="99", why=Text("config.expected", rule=Text("config.rule.integer", min=-20, max=19)))
     problem = FieldError("task_nice", text, owner="tasks[0] (a)")
     api.board.engine = api.board.engine._replace(
-        problems={"files": "logs/ is full"}, config_problems=(problem,), running=2, started=NOW - 60
+        problems={"files": wrong("logs/ is full")}, config_problems=(problem,), running=2, started=NOW - 60
     )
     found = api.get("/status").json
     assert found["version"] == "1.2.3"
     assert (found["uptime"], found["started_time"]) == (60, "2026-11-18T11:05:40.500+00:00")
     assert (found["tasks"], found["disabled"], found["running"], found["max_running"]) == (2, 1, 2, 3)
     assert (found["counts"]["success"], found["counts"]["idle"], found["counts"]["missed"]) == (1, 1, 0)
-    assert found["problems"] == [{"about": "files", "message": "logs/ is full"}]
+    assert found["problems"] == [shown_as("files", "logs/ is full")]
     assert found["config"]["problems"] == [
         {
             "file": "tasks/config.json",
@@ -79,10 +88,10 @@ def test_the_status_is_told_without_the_history_and_the_file_too(api: Api) -> No
     break_history(api)
     api.config.unlink()
     found = api.get("/status").json
-    assert [problem["about"] for problem in found["problems"]] == ["history"]
+    assert [problem["key"] for problem in found["problems"]] == ["history"]
     assert (found["history"]["runs"], found["config"]["hash"]) == (None, None)
-    api.board.engine = api.board.engine._replace(problems={"history": "locked"})
-    assert api.get("/status").json["problems"] == [{"about": "history", "message": "locked"}]
+    api.board.engine = api.board.engine._replace(problems={"history": wrong("locked")})
+    assert api.get("/status").json["problems"] == [shown_as("history", "locked")]
 
 
 def test_what_the_system_does_not_tell_is_null(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +109,9 @@ def test_health_is_open_and_tells_why_with_the_token_only(api: Api) -> None:
         assert api.get(path, authorized=False).json == {"status": "ok"}
     assert api.get("/healthz").json == {"status": "ok", "reasons": []}
     api.board.engine = api.board.engine._replace(
-        problems={"files": "logs/ is full", "config": "task_nice is 99"}, stopping=True, beat=api.app.monotonic() - 20
+        problems={"files": wrong("logs/ is full"), "config": wrong("task_nice is 99")},
+        stopping=True,
+        beat=api.app.monotonic() - 20,
     )
     found = api.get("/healthz", authorized=False)
     assert (found.status, found.json) == (503, {"status": "degraded"})
@@ -135,7 +146,7 @@ def test_the_metrics_are_prometheus_text(api: Api) -> None:
     api.record(make("a", Status.SUCCESS, start_time=NOW, end_time=NOW + 3, duration=2.5))
     api.record(make("a", Status.TECHNICAL_FAILURE, end_time=NOW + 9, duration=0.5))
     api.publish("a", next_start=NOW + 60)
-    api.board.engine = api.board.engine._replace(problems={'a "quoted"\nthing': "x"}, running=1)
+    api.board.engine = api.board.engine._replace(problems={'a "quoted"\nthing': wrong("x")}, running=1)
     found = api.get("/metrics")
     assert found.response.content_type == "text/plain; version=0.0.4; charset=utf-8"
     values = samples(found.body.decode())

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from minisched.api.context import ENTRY_BYTES, MAX_LIST_BYTES, CardCache
-from minisched.model import Batch, Status, TaskAttempt, Trigger
+from minisched.model import Batch, Status, TaskAttempt, Text, Trigger
 from support.api import Api
 from support.config import task
 from support.store import NOW, make
@@ -67,9 +67,17 @@ def test_a_task_that_never_ran(api: Api) -> None:
 def test_a_card_tells_the_past_the_present_and_the_future(api: Api) -> None:
     for seconds in (1.0, 5.0, 2.5, 100.0):
         api.record(make("report", Status.SUCCESS, start_time=NOW, end_time=NOW + seconds, duration=seconds))
-    attempt = TaskAttempt(1, Status.TECHNICAL_FAILURE, NOW, reason="exit_code", detail="exit code 75", exit_code=75)
+    attempt = TaskAttempt(
+        1, Status.TECHNICAL_FAILURE, NOW, reason="exit_code", detail=Text("text", text="exit code 75"), exit_code=75
+    )
     api.record(make("report", Status.SKIPPED, reason="overlap"))
-    failed = make("report", Status.TECHNICAL_FAILURE, reason="exit_code", detail="exit code 75", attempts=(attempt,))
+    failed = make(
+        "report",
+        Status.TECHNICAL_FAILURE,
+        reason="exit_code",
+        detail=Text("text", text="exit code 75"),
+        attempts=(attempt,),
+    )
     last_id = api.record(failed)
     card = api.get("/tasks?q=report").json["items"][0]
     assert (card["current_status"], card["reason"], card["consecutive_failures"]) == (
@@ -142,9 +150,17 @@ def test_an_unchanged_list_is_answered_by_304_until_a_task_changes(api: Api) -> 
 
 def test_without_the_token_no_detail_is_told_and_the_etag_is_another(api: Api) -> None:
     api.public_status = True
-    attempt = TaskAttempt(1, Status.TECHNICAL_FAILURE, NOW, reason="spawn", detail="PGPASSWORD is not set")
+    attempt = TaskAttempt(
+        1, Status.TECHNICAL_FAILURE, NOW, reason="spawn", detail=Text("text", text="PGPASSWORD is not set")
+    )
     api.record(
-        make("nightly", Status.TECHNICAL_FAILURE, reason="spawn", detail="PGPASSWORD is not set", attempts=(attempt,))
+        make(
+            "nightly",
+            Status.TECHNICAL_FAILURE,
+            reason="spawn",
+            detail=Text("text", text="PGPASSWORD is not set"),
+            attempts=(attempt,),
+        )
     )
     known, stranger = api.get("/tasks"), api.get("/tasks", authorized=False)
     assert b"PGPASSWORD" in known.body

@@ -17,7 +17,7 @@ import pytest
 
 from minisched.cli.view import next_start
 from minisched.executor import process_identity
-from minisched.model import Reason, Status, TaskAttempt, TaskExecution, Trigger
+from minisched.model import Reason, Status, TaskAttempt, TaskExecution, Text, Trigger
 from minisched.timetable import jitter_offset
 from support.cli import GONE, Cli, record, started, statuses
 from support.factories import task as make_task
@@ -145,7 +145,14 @@ def test_status_shows_what_is_not_simply_fine(home: Home, cli: Cli) -> None:
 def past(home: Home) -> Home:
     home.write(task("backup"), task("report", task_timezone="Asia/Shanghai"))
     failed = attempt(1, Status.TECHNICAL_FAILURE, reason="signal", signal=9, duration=1.1, leftover_processes=2)
-    second = attempt(2, Status.TECHNICAL_FAILURE, reason="exit_code", detail="exit code 75", exit_code=75, duration=2.1)
+    second = attempt(
+        2,
+        Status.TECHNICAL_FAILURE,
+        reason="exit_code",
+        detail=Text("text", text="exit code 75"),
+        exit_code=75,
+        duration=2.1,
+    )
     record(
         home.path,
         run("backup", Status.SUCCESS, attempts=(attempt(1, Status.SUCCESS, exit_code=0, duration=3.2),)),
@@ -215,9 +222,14 @@ def test_why_it_could_not_be_started_or_finished_is_said_in_every_table(home: Ho
     home.write(task("spawns"), task("late"), task("exits"))
     record(
         home.path,
-        run("spawns", Status.TECHNICAL_FAILURE, Reason.SPAWN, detail="tasks/x.sh: No such file or directory"),
-        run("late", Status.TECHNICAL_FAILURE, Reason.TIMEOUT, detail="killed after 5.0 s"),
-        run("exits", Status.TECHNICAL_FAILURE, Reason.EXIT_CODE, detail="exit code 75"),
+        run(
+            "spawns",
+            Status.TECHNICAL_FAILURE,
+            Reason.SPAWN,
+            detail=Text("text", text="tasks/x.sh: No such file or directory"),
+        ),
+        run("late", Status.TECHNICAL_FAILURE, Reason.TIMEOUT, detail=Text("text", text="killed after 5.0 s")),
+        run("exits", Status.TECHNICAL_FAILURE, Reason.EXIT_CODE, detail=Text("text", text="exit code 75")),
     )
     for command in ("list", "status", "history"):
         text = cli(command).stdout
@@ -228,7 +240,9 @@ def test_why_it_could_not_be_started_or_finished_is_said_in_every_table(home: Ho
 
 def test_output_that_was_lost_or_cut_is_said_of_its_attempt(home: Home, cli: Cli) -> None:
     home.write(task("a"))
-    lost = attempt(1, Status.TECHNICAL_FAILURE, reason="exit_code", detail="exit code 75", log_lost=True)
+    lost = attempt(
+        1, Status.TECHNICAL_FAILURE, reason="exit_code", detail=Text("text", text="exit code 75"), log_lost=True
+    )
     cut = attempt(2, Status.SUCCESS, output_cut=True)
     record(home.path, run("a", Status.SUCCESS, attempts=(lost, cut), max_attempts=2))
     first, second = cli("history", "--run", "1").stdout.splitlines()[-2:]
@@ -421,7 +435,7 @@ def test_hostile_names_and_details_reach_no_output_alive(home: Home, cli: Cli) -
     home.config.write_text(
         json.dumps({"version": 1, "tasks": [task("a", task_name="中文任务 备份"), task("b", task_name="ok\u00a0ok")]})
     )
-    record(home.path, run("a", Status.SKIPPED, Reason.OVERLAP, detail=HOSTILE + "\nsecond line"))
+    record(home.path, run("a", Status.SKIPPED, Reason.OVERLAP, detail=Text("text", text=HOSTILE + "\nsecond line")))
     for arguments in (("list",), ("status",), ("history",), ("history", "--run", "1")):
         for more in ((), ("--json",)):
             done = cli(*arguments, *more)
@@ -429,7 +443,7 @@ def test_hostile_names_and_details_reach_no_output_alive(home: Home, cli: Cli) -
             assert not set(HOSTILE[:1] + "\u202e\u200b\x9b\x07") & set(done.stdout), arguments
             if more:
                 json.loads(done.stdout)
-    assert cli("history", "--json").json["items"][0]["detail"].startswith(HOSTILE)
+    assert cli("history", "--json").json["items"][0]["detail"]["text"].startswith(HOSTILE)
     assert "\\x1b[31m\\u202egnp.exe\\u200b" in cli("history").stdout
     assert len(cli("history").stdout.splitlines()) == 2  # a line end in a detail begins no row
     assert "中文任务 备份" in cli("list").stdout and "中文任务 备份" in cli("list", "--json").stdout

@@ -9,7 +9,7 @@ import pytest
 
 from minisched.cli.arguments import COMMANDS
 from minisched.cli.output import display_width, fit_width
-from minisched.model import Reason, Status, TaskExecution, Trigger
+from minisched.model import Reason, Status, TaskExecution, Text, Trigger
 from support.cli import COLOUR, Cli, columns_of, on_terminal, record
 from support.programs import Home, minisched
 
@@ -29,12 +29,20 @@ def busy(home: Home) -> Home:
     record(
         home.path,
         *(
-            TaskExecution(name, Trigger.SCHEDULE, status, reason=reason.value, detail=detail, duration=3.0, **ended)
+            TaskExecution(
+                name,
+                Trigger.SCHEDULE,
+                status,
+                reason=reason.value,
+                detail=detail and Text("text", text=detail),
+                duration=3.0,
+                **ended,
+            )
             for name, status, reason, detail in zip(
                 NAMES,
                 (Status.TECHNICAL_FAILURE, Status.MISSED, Status.SKIPPED),
                 (Reason.TIMEOUT, Reason.DOWNTIME, Reason.UPSTREAM_FAILED),
-                ("", "停电了" * 20, "nightly_backup_of_the_plant_database_in_hall_7 did not succeed"),
+                (None, "停电了" * 20, "nightly_backup_of_the_plant_database_in_hall_7 did not succeed"),
             )
         ),
     )

@@ -18,7 +18,7 @@ from minisched.cli.run import ConfigFile
 from minisched.cli.web import Web
 from minisched.executor import process_identity
 from minisched.home import Home, HomeLock, read_lock
-from minisched.model import EngineSnapshot, HttpSettings, Snapshot
+from minisched.model import EngineSnapshot, HttpSettings, Snapshot, Text
 
 SETTINGS = HttpSettings(True, "127.0.0.1", 0, False, ())
 
@@ -55,9 +55,9 @@ def test_a_lock_that_cannot_be_written_is_a_problem_until_it_can(
         url = page.url
         assert url and not page.problem
         told = f"{home.lock} cannot be written, the commands do not find the page: {os.strerror(errno.ENOSPC)}"
-        assert page.upkeep() == [told]
+        assert page.upkeep() == [Text("text", text=told)]
         page.open(SETTINGS)  # a reload that changes nothing of it
-        assert page.upkeep() == [told]
+        assert page.upkeep() == [Text("text", text=told)]
     assert read_lock(home).url is None
     assert page.upkeep() == []
     assert (page.url, read_lock(home).url) == (url, url)  # the server is the same one
@@ -78,7 +78,7 @@ def test_a_module_that_cannot_be_imported_is_a_problem_until_it_can(
         patch.setattr(builtins, "__import__", failing)
         page.open(SETTINGS)
         why = getattr(error, "strerror", None) or str(error)
-        assert page.upkeep() == [f"the page cannot be served at 127.0.0.1:0: {why}"]
+        assert page.upkeep() == [Text("text", text=f"the page cannot be served at 127.0.0.1:0: {why}")]
     assert page.url == ""
     assert page.upkeep() == []
     assert read_lock(home).url == page.url != ""

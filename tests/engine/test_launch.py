@@ -11,6 +11,7 @@ import pytest
 
 from minisched.config.secrets import base_environment
 from minisched.engine import make_spec
+from minisched.engine.launch import SecretError
 from minisched.model import ProcessSpec, Status, TaskExecution, TaskRecord, Trigger
 from support.factories import config as make_config
 from support.factories import task
@@ -82,5 +83,5 @@ def test_a_secret_that_cannot_be_read_names_its_place(tmp_path: Path) -> None:
         ("from_file", "/dev/null", "/dev/null: not a regular file"),
         ("from_file", ".", f"{tmp_path}/.: Is a directory"),
     ):
-        with pytest.raises(LookupError, match=f"^A: {why}$"):
+        with pytest.raises(SecretError, match=f"^task_env: A: {why}$"):
             launch(tmp_path, task_env={"A": {source: place}})

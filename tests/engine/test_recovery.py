@@ -61,5 +61,5 @@ def test_a_run_without_a_process_does_not_outlive_a_task_disabled_while_the_engi
     one.boot()
     one.run_for(900)
     (ended,) = [other for other in one.rows("a") if other["run_id"] == row["run_id"]]
-    assert (ended["status"], ended["reason"], ended["detail"]) == ("cancelled", "user", "the task was disabled")
+    assert (ended["status"], ended["reason"], ended["detail"]) == ("cancelled", "user", {"code": "task_disabled"})
     assert len(one.world.starts) == starts

@@ -7,7 +7,7 @@ from queue import SimpleQueue
 from typing import Any, Optional
 
 from minisched.model import FieldError, Reload, Reply, ReplyTo, RunTask, Status, Stop, StopRun, Text
-from support.engine import T0, MakeSim, exits, failing_sim, start, task
+from support.engine import T0, MakeSim, exits, failing_sim, problems, start, task
 from support.factories import config
 from support.sim import Exit, Sim
 
@@ -180,7 +180,7 @@ def test_while_the_history_cannot_be_written_the_board_shows_what_is_on_disk_and
     ledger.kind = "full"
     one.run_for(8)  # the run has ended, and nobody could write it
     assert shown(one) == [Status.RUNNING]
-    assert "full" in one.engine.snapshot.engine.problems["history"]
+    assert "full" in problems(one)["history"]
     ledger.kind = ""
     one.run_for(3)
     assert "history" not in one.engine.snapshot.engine.problems

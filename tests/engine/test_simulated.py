@@ -109,11 +109,17 @@ def test_a_secret_that_is_missing_fails_the_start_and_says_which(sim: MakeSim) -
     one.run_for(3700)
     (row,) = one.rows()
     assert (row["status"], row["reason"]) == ("technical_failure", "spawn")
-    assert row["detail"] == "task_env: KEY: environment variable NOT_THERE is not set"
-    assert any(f"WARNING run 1 of a: technical_failure (spawn: {row['detail']})" in line for line in one.lines)
+    missing = {"code": "variable_not_set", "name": "NOT_THERE"}
+    assert row["detail"] == {"code": "task_env", "name": "KEY", "reason": missing}
+    why = "task_env: KEY: environment variable NOT_THERE is not set"
+    assert any(f"WARNING run 1 of a: technical_failure (spawn: {why})" in line for line in one.lines)
 
 
 # ---------------------------------------------------------------------------------------------------- overlap, capacity
+
+
+def blocked_by(run_id: int, status: str) -> dict[str, Any]:
+    return {"code": "blocked_by", "runs": [{"code": "run_status", "run_id": run_id, "status": status}]}
 
 
 def test_overlap_skip_writes_the_due_time_as_skipped(sim: MakeSim) -> None:
@@ -124,7 +130,7 @@ def test_overlap_skip_writes_the_due_time_as_skipped(sim: MakeSim) -> None:
         ("a", "schedule", "skipped", "overlap"),
         ("a", "schedule", "running", None),
     ]
-    assert one.rows()[1]["detail"] == "run 1 is running"
+    assert one.rows()[1]["detail"] == blocked_by(1, "running")
     assert "WARNING run 2 of a: skipped (overlap: run 1 is running)" in one.lines
 
 
@@ -156,7 +162,7 @@ def test_a_retrying_run_holds_its_place(sim: MakeSim) -> None:
     one = sim(task(schedule="@every 60s", task_retry={"max_attempts": 2, "delay": "10m"}), script=exits(a=Exit(1.0, 9)))
     one.run_for(125)
     assert [row[2:] for row in one.told()] == [("retrying", "exit_code"), ("skipped", "overlap")]
-    assert one.rows()[1]["detail"] == "run 1 is retrying"
+    assert one.rows()[1]["detail"] == blocked_by(1, "retrying")
 
 
 def test_several_instances_run_beside_each_other_up_to_their_number(sim: MakeSim) -> None:
@@ -269,7 +275,12 @@ def test_a_failed_dependency_skips_the_chain_behind_it_with_the_cause(sim: MakeS
         ("b", "dependency", "skipped", "upstream_failed"),
         ("c", "dependency", "skipped", "upstream_failed"),
     ]
-    assert one.rows("b")[0]["detail"] == "a ended as business_failure / exit_code"
+    assert one.rows("b")[0]["detail"] == {
+        "code": "upstream_failed",
+        "task": "a",
+        "status": "business_failure",
+        "reason": "exit_code",
+    }
 
 
 def test_a_restart_loses_no_half_filled_join(sim: MakeSim) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from minisched.executor.process import DRAIN_S, Process, run_bounded
+from minisched.model import Text
 from support.process import Rig, linux, until
 
 
@@ -157,7 +158,7 @@ def test_a_cancel_before_there_is_a_process_starts_none(rig: Rig) -> None:
     rig.executor.cancel(run_id)
     result = rig.finished()
     assert result.cancelled
-    assert result.spawn_error == "cancelled before it was started"
+    assert result.spawn_error == Text("cancelled_before_start")
     assert result.process is None
     assert rig.lines("end") == ["not started: cancelled before it was started"]
     assert not (rig.folder / "ran").exists()

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from minisched.catalogue import detail_text
 from minisched.executor.supervisor import Run
 from minisched.model import RunFinished, RunStarted
 from minisched.osutil import receive
@@ -130,7 +131,7 @@ result = Rig(Path(sys.argv[1])).run("exit 0")
 print(result.exit_code, result.signal, result.spawn_error)
 """
     out = subprocess.run([sys.executable, "-c", code, str(rig.folder)], capture_output=True, text=True, timeout=30)
-    assert out.stdout.strip() == "None None its exit status is lost: somebody else reaped it", out.stderr
+    assert out.stdout.strip() == "None None Text('exit_status_lost', {})", out.stderr
 
 
 def test_a_run_posts_its_start_once_it_has_lived_for_a_moment_and_exactly_one_end(rig: Rig) -> None:
@@ -198,7 +199,7 @@ def test_held_runs_start_in_the_order_of_their_instants(rig: Rig) -> None:
 def test_a_held_run_that_cannot_be_started_says_so_at_its_instant(rig: Rig) -> None:
     at = time.monotonic() + 0.2
     rig.order(["true"], at=at, user="no_such_user")
-    assert rig.finished().spawn_error == "task_user no_such_user: there is no such user"
+    assert detail_text(rig.finished().spawn_error) == "task_user no_such_user: there is no such user"
     assert time.monotonic() >= at
 
 
@@ -232,7 +233,7 @@ def test_a_bug_in_the_handling_of_one_run_ends_that_run_alone(tmp_path: Path) ->
     rig.order("echo y; sleep 0.2; exit 4")
     results = [rig.finished(), rig.finished()]
     assert [result.exit_code for result in results] == [None, 4]
-    assert "broken inside" in str(results[0].spawn_error)
+    assert "broken inside" in detail_text(results[0].spawn_error)
     pid = int(rig.lines("start", 101)[0].split()[1].rstrip(":"))
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)

@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 import pytest
 
+from minisched.catalogue import detail_text
 from minisched.executor.process import prepare
 from minisched.model import Limits, RunFinished
 from minisched.osutil import receive
@@ -52,7 +53,7 @@ def test_what_cannot_be_started_says_what_and_why(rig: Rig, task_exec: Any, fiel
     rig.executor.start(rig.spec(task_exec, **fields))
     result = rig.finished()
     assert result.spawn_error is not None
-    assert result.spawn_error.startswith(error)
+    assert detail_text(result.spawn_error).startswith(error)
     assert (result.exit_code, result.signal) == (None, None)
     assert rig.lines("end")[0].startswith(f"not started: {error[:8]}")
     assert result.log is not None
@@ -72,7 +73,7 @@ def test_no_descriptors_fail_the_run_and_the_next_one_works(rig: Rig) -> None:
         with few_descriptors(free):
             result = rig.run("exit 5")
         # The log takes one as well: a run that could be started may have lost lines, and says so.
-        assert result.spawn_error is None or "Too many open files" in result.spawn_error, free
+        assert result.spawn_error is None or "Too many open files" in detail_text(result.spawn_error), free
         assert result.exit_code == 5 or result.spawn_error
     result = rig.run("exit 5")
     assert (result.exit_code, result.log_lost) == (5, False)
@@ -90,14 +91,16 @@ import os, resource, sys
 sys.path[:0] = [{REPO!r}, {REPO + "/tests"!r}]
 from pathlib import Path
 from support.process import Rig
-from minisched.model import Limits
+from minisched.catalogue import detail_text
+from minisched.model import Limits, Text
 rig = Rig(Path(sys.argv[1]))
 for name, limit in {limits!r}.items():
     resource.setrlimit(getattr(resource, "RLIMIT_" + name), (limit, limit))
 os.setgroups([])
 os.setresgid(65534, 65534, 65534)
 os.setresuid(65534, 65534, 65534)  # in here: the interpreter may stand where that user cannot read it
-print({expression})
+result = {expression}
+print(detail_text(result) if isinstance(result, Text) else result)
 """
     out = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, timeout=30)
     assert out.returncode == 0, out.stderr
@@ -125,7 +128,7 @@ def test_no_thread_still_posts_exactly_one_end(rig: Rig, monkeypatch: pytest.Mon
     rig.executor.start(rig.spec("true"))
     message = receive(rig.inbox, 1)
     assert isinstance(message, RunFinished)
-    assert message.completion.spawn_error == "no thread for it: can't start new thread"
+    assert detail_text(message.completion.spawn_error) == "no thread for it: can't start new thread"
     assert rig.executor.live() == ()
 
 

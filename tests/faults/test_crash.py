@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from minisched.catalogue import detail_text
 from support.process import linux, root
 from support.programs import Home, alive, environment, eventually
 
@@ -87,7 +88,7 @@ def test_kill_9_of_the_engine_loses_no_run_doubles_none_and_leaves_no_process(ho
     assert (once["status"], once["reason"]) == ("technical_failure", "interrupted")
     assert [attempt["reason"] for attempt in once["attempts"]] == ["interrupted", "interrupted"]
     assert [attempt["status"] for attempt in once["attempts"]] == ["technical_failure", "technical_failure"]
-    assert "left over were killed" in once["attempts"][0]["detail"]
+    assert "left over were killed" in detail_text(once["attempts"][0]["detail"])
     daemon = home.rows("daemon")[0]
     assert [attempt["reason"] for attempt in daemon["attempts"]][:3] == ["interrupted"] * 3
     for task_id in ("tick", "once", "daemon"):
@@ -232,7 +233,7 @@ def test_exec_beside_the_engine_overlaps_and_its_death_is_noticed(home: Home) ->
         hand, *others = home.rows("work")
         assert (hand["trigger"], hand["status"]) == ("manual", "running")
         assert {(row["status"], row["reason"]) for row in others} == {("skipped", "overlap")}
-        assert f"run {hand['run_id']} is running by `exec`" in others[0]["detail"]
+        assert f"run {hand['run_id']} is running by `exec`" in detail_text(others[0]["detail"])
         # One more by hand is one too many.
         refused = home.run("exec", "work")
         assert (refused.returncode, f"run {hand['run_id']} is under way" in refused.stderr) == (1, True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from minisched.catalogue import detail_text
 from minisched.store import History
 from support.process import linux, root
 from support.programs import Home, alive, eventually, open_to_others
@@ -49,7 +50,7 @@ def test_without_descriptors_runs_fail_as_such_and_work_again_afterwards(home: H
     finally:
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (soft, hard))
     failed = spawn_failures(home)
-    assert "Too many open files" in failed[0]["detail"]
+    assert "Too many open files" in detail_text(failed[0]["detail"])
     assert alive(process.pid)
     eventually(lambda: successes_after(home, failed[-1]["run_id"]), "it works again by itself", within=5)
     assert home.stop() == 0
@@ -119,7 +120,9 @@ def test_without_processes_runs_fail_as_such_and_work_again_afterwards(home: Hom
     eventually(lambda: [row for row in home.ended("tick") if row["status"] == "success"])
     none.touch()
     failed = eventually(lambda: spawn_failures(home), "a due time that finds no process", within=5)
-    assert failed[0]["detail"].startswith(("no thread for it:", "/bin/sh: Resource temporarily unavailable"))
+    assert detail_text(failed[0]["detail"]).startswith(
+        ("no thread for it:", "/bin/sh: Resource temporarily unavailable")
+    )
     none.unlink()
     eventually(lambda: successes_after(home, failed[-1]["run_id"]), "it works again by itself", within=5)
     assert alive(process.pid)

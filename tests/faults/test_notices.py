@@ -110,7 +110,7 @@ def test_a_message_that_cannot_be_sent_is_on_the_board_and_in_the_log(home: Home
 
     def problems() -> dict[str, str]:
         with urllib.request.urlopen(request, timeout=5) as answer:
-            return {problem["about"]: problem["message"] for problem in json.load(answer)["problems"]}
+            return {problem["key"]: problem["message"] for problem in json.load(answer)["problems"]}
 
     eventually(
         lambda: problems().get("notifications") == "1 message could not be sent in the last 24 h; see the outbox"

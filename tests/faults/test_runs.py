@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from minisched.catalogue import detail_text
 from support.process import linux
 from support.programs import Home, alive, eventually
 
@@ -76,7 +77,7 @@ def row_of(home: Home, task_id: str) -> dict[str, Any]:
 def test_what_cannot_be_started_is_a_technical_failure_that_says_why(home: Home, task_id: str, why: str) -> None:
     row = row_of(home, task_id)
     assert (row["status"], row["reason"]) == ("technical_failure", "spawn")
-    assert why in row["detail"]
+    assert why in detail_text(row["detail"])
     assert why in home.engine_log()
     attempts = row["attempts"]
     assert [attempt["reason"] for attempt in attempts] == ["spawn"] * row["max_attempts"]

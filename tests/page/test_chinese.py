@@ -119,7 +119,7 @@ def test_details_are_chinese_and_messages_of_the_system_unchanged(one: Engine, o
     (one.home.path / "tasks").chmod(0o777)
     page = open_page(one.link, locale="zh-CN")
     expect(card(page, "absent")).to_contain_text(
-        re.compile("无法启动：.*tasks/absent: No such file or directory：其 #! 行中的解释器不存在")
+        re.compile("无法启动：.*tasks/absent：No such file or directory：其 #! 行中的解释器不存在")
     )
     try:
         expect(page.locator(".bands")).to_contain_text("任何用户都可写入；请执行：chmod o-w")

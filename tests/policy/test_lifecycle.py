@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from minisched import lifecycle
-from minisched.model import UNFINISHED, LogPosition, Outcome, ProcessResult, Reason, Status, TaskExecution, Trigger
+from minisched.model import (
+    UNFINISHED,
+    LogPosition,
+    Outcome,
+    ProcessResult,
+    Reason,
+    Status,
+    TaskExecution,
+    Text,
+    Trigger,
+)
 
 
 def run_in(status: Status) -> TaskExecution:
@@ -34,8 +44,8 @@ def test_every_final_status_can_be_reached() -> None:
 
 
 def test_a_final_status_gets_its_end_time_and_its_reason_as_a_word() -> None:
-    run = lifecycle.advance(run_in(Status.WAITING), Status.SKIPPED, 5.0, Reason.OVERLAP, "run 6 is running")
-    assert (run.end_time, run.reason, run.detail) == (5.0, "overlap", "run 6 is running")
+    run = lifecycle.advance(run_in(Status.WAITING), Status.SKIPPED, 5.0, Reason.OVERLAP, Text("superseded"))
+    assert (run.end_time, run.reason, run.detail) == (5.0, "overlap", Text("superseded"))
 
 
 def test_a_run_that_goes_on_has_no_end_time() -> None:
@@ -70,11 +80,15 @@ def test_an_attempt_that_is_over_says_what_is_known_of_its_process() -> None:
     run = lifecycle.begin_attempt(run_in(Status.WAITING), 10.0)
     run = lifecycle.change_attempt(run, log=LogPosition(5, 0))
     done = ProcessResult(13.2, 3.2004, signal=9, timed_out=True, leftover_processes=2, output_cut=True, log_lost=True)
-    run = lifecycle.close_attempt(run, Outcome(Status.TECHNICAL_FAILURE, Reason.TIMEOUT, "killed"), done)
+    run = lifecycle.close_attempt(run, Outcome(Status.TECHNICAL_FAILURE, Reason.TIMEOUT, Text("not_started")), done)
     (attempt,) = run.attempts
-    assert (attempt.status, attempt.reason, attempt.detail) == (Status.TECHNICAL_FAILURE, "timeout", "killed")
+    assert (attempt.status, attempt.reason, attempt.detail) == (
+        Status.TECHNICAL_FAILURE,
+        "timeout",
+        Text("not_started"),
+    )
     assert (attempt.signal, attempt.end_time, attempt.duration, attempt.leftover_processes) == (9, 13.2, 3.2, 2)
     assert attempt.output_cut and attempt.log_lost and attempt.log == LogPosition(5, 0)
     assert (run.status, run.duration) == (Status.RUNNING, 3.2)
-    run = lifecycle.close_attempt(run, Outcome(Status.SUCCESS, None, ""), ProcessResult(14.0, 4.0, exit_code=0))
+    run = lifecycle.close_attempt(run, Outcome(Status.SUCCESS, None), ProcessResult(14.0, 4.0, exit_code=0))
     assert (run.attempts[-1].reason, run.exit_code) == (None, 0)

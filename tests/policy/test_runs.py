@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minisched import policy
-from minisched.model import Misfire, ProcessResult, Reason, Retry, Status, TaskExecution, Trigger
+from minisched.catalogue import detail_text
+from minisched.model import Misfire, ProcessResult, Reason, Retry, Status, TaskExecution, Text, Trigger
 from minisched.policy import Admission, CatchUp, DueRun, MissedRange, MissedWindow
 from support.factories import task
 
@@ -57,12 +58,12 @@ def done(**fields: Any) -> ProcessResult:
         (done(exit_code=2), None, Status.TECHNICAL_FAILURE, Reason.EXIT_CODE),
         (done(exit_code=255), None, Status.TECHNICAL_FAILURE, Reason.EXIT_CODE),
         (done(signal=9), None, Status.TECHNICAL_FAILURE, Reason.SIGNAL),
-        (done(spawn_error="no such file"), None, Status.TECHNICAL_FAILURE, Reason.SPAWN),
+        (done(spawn_error=Text("not_started")), None, Status.TECHNICAL_FAILURE, Reason.SPAWN),
         (done(exit_code=0, timed_out=True), None, Status.TECHNICAL_FAILURE, Reason.TIMEOUT),
         (done(signal=9, timed_out=True, killed=True), None, Status.TECHNICAL_FAILURE, Reason.TIMEOUT),
         (done(signal=15, cancelled=True), Reason.USER, Status.CANCELLED, Reason.USER),
         (done(exit_code=0, cancelled=True), Reason.REPLACED, Status.CANCELLED, Reason.REPLACED),
-        (done(spawn_error="before it started", cancelled=True), Reason.USER, Status.CANCELLED, Reason.USER),
+        (done(spawn_error=Text("cancelled_before_start"), cancelled=True), Reason.USER, Status.CANCELLED, Reason.USER),
         # It ended by itself before the cancel reached it: what it says counts.
         (done(exit_code=0), Reason.USER, Status.SUCCESS, None),
     ],
@@ -75,8 +76,8 @@ def test_an_exit_means_what_the_contract_says(
 
 
 def test_a_timeout_says_whether_the_process_had_to_be_killed() -> None:
-    assert policy.classify(done(signal=15, timed_out=True)).detail == "ended after 3.2 s"
-    assert policy.classify(done(signal=9, timed_out=True, killed=True)).detail == "killed after 3.2 s"
+    assert policy.classify(done(signal=15, timed_out=True)).detail == Text("timeout", seconds=3.2, killed=0)
+    assert policy.classify(done(signal=9, timed_out=True, killed=True)).detail == Text("timeout", seconds=3.2, killed=1)
 
 
 def test_the_retry_delay_grows_by_its_factor_up_to_its_cap() -> None:
@@ -133,10 +134,10 @@ def test_a_success_puts_a_token_down_for_each_enabled_dependent() -> None:
 @pytest.mark.parametrize(
     ("status", "reason", "told"),
     [
-        (Status.BUSINESS_FAILURE, Reason.EXIT_CODE, "export ended as business_failure / exit_code"),
-        (Status.TECHNICAL_FAILURE, Reason.TIMEOUT, "export ended as technical_failure / timeout"),
-        (Status.CANCELLED, Reason.USER, "export ended as cancelled / user"),
-        (Status.MISSED, Reason.DOWNTIME, "export ended as missed / downtime"),
+        (Status.BUSINESS_FAILURE, Reason.EXIT_CODE, "export ended as business_failure (exit_code)"),
+        (Status.TECHNICAL_FAILURE, Reason.TIMEOUT, "export ended as technical_failure (timeout)"),
+        (Status.CANCELLED, Reason.USER, "export ended as cancelled (user)"),
+        (Status.MISSED, Reason.DOWNTIME, "export ended as missed (downtime)"),
         (Status.CANCELLED, None, "export ended as cancelled"),
     ],
 )
@@ -152,7 +153,7 @@ def test_any_other_end_skips_dependents_without_a_schedule_with_the_cause(
     }
     tokens, skipped = policy.effects(ended("export", status, reason), dependents, 9.0)
     assert tokens == []
-    assert [(run.task_id, run.status, run.reason, run.detail) for run in skipped] == [
+    assert [(run.task_id, run.status, run.reason, detail_text(run.detail)) for run in skipped] == [
         ("report", Status.SKIPPED, "upstream_failed", told)
     ]
 
@@ -163,9 +164,9 @@ def test_a_skip_goes_on_down_the_chain() -> None:
         "b": [task("c", task_dependencies=["b"])],
     }
     _, skipped = policy.effects(ended("a", Status.TECHNICAL_FAILURE, Reason.SIGNAL), dependents, 9.0)
-    assert [(run.task_id, run.detail) for run in skipped] == [
-        ("b", "a ended as technical_failure / signal"),
-        ("c", "b ended as skipped / upstream_failed"),
+    assert [(run.task_id, detail_text(run.detail)) for run in skipped] == [
+        ("b", "a ended as technical_failure (signal)"),
+        ("c", "b ended as skipped (upstream_failed)"),
     ]
 
 
@@ -177,7 +178,11 @@ def test_a_dependent_is_skipped_once_however_many_ways_lead_to_it() -> None:
         "c": [task("d", task_dependencies=["b", "c"])],
     }
     _, skipped = policy.effects(ended("a", Status.BUSINESS_FAILURE, Reason.EXIT_CODE), dependents, 9.0)
-    assert [(run.task_id, run.detail[:2]) for run in skipped] == [("b", "a "), ("c", "a "), ("d", "b ")]
+    assert [(run.task_id, run.detail and run.detail.values["task"]) for run in skipped] == [
+        ("b", "a"),
+        ("c", "a"),
+        ("d", "b"),
+    ]
 
 
 def test_a_failure_before_many_layers_costs_one_row_a_task() -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from minisched.model import Batch, Status, StoreError, TaskAttempt, TaskRecord
+from minisched.catalogue import detail_text
+from minisched.model import Batch, Status, StoreError, TaskAttempt, TaskRecord, Text
 from minisched.store import DuplicateRun, History, NewerDatabase, open_store, schema
 from minisched.store.database import QUICK_CHECK_BYTES
 from minisched.store.errors import store_error
@@ -79,12 +80,12 @@ def test_a_full_disk_lets_an_end_through_by_the_ballast_and_heals(tmp_path: Path
             filler = fill_to_the_brim(disk)
             assert not store.heal(), "others have filled the disk; the ballast stands"
             assert (disk / "ballast").exists()
-            big = [make(detail="x" * 20_000) for _ in range(100)]
+            big = [make(detail=Text("text", text="x" * 20_000)) for _ in range(100)]
             with pytest.raises(StoreError) as refused:
                 store.commit(Batch(big))
             assert refused.value.kind == "full"
             assert (disk / "ballast").exists(), "new runs do not cost the ballast"
-            end = make(run_id=run_id, status=Status.SUCCESS, detail="y" * 30_000)
+            end = make(run_id=run_id, status=Status.SUCCESS, detail=Text("text", text="y" * 30_000))
             assert store.commit(Batch([end], tails={run_id: b"z" * 16384})) == [run_id]
             assert not (disk / "ballast").exists()
             assert not store.heal(), "there is no room yet"
@@ -93,7 +94,7 @@ def test_a_full_disk_lets_an_end_through_by_the_ballast_and_heals(tmp_path: Path
             assert store.heal()
             assert (disk / "ballast").stat().st_size == 256 * 1024
             assert len(store.commit(Batch(big))) == 100
-            assert store.unfinished()[0].detail == "x" * 20_000
+            assert detail_text(store.unfinished()[0].detail) == "x" * 20_000
         assert_whole(path)
 
 
@@ -166,7 +167,7 @@ DAMAGES = {
 @pytest.mark.parametrize("what", DAMAGES)
 def test_a_damaged_file_is_moved_aside_and_told_and_a_new_history_begun(path: Path, what: str) -> None:
     with closing(opened(path)) as store:
-        fill(store, 500, detail="d" * 100)
+        fill(store, 500, detail=Text("text", text="d" * 100))
         db_id = store.db_id
     DAMAGES[what](path)
     bytes_before = path.read_bytes()
@@ -189,7 +190,7 @@ def test_a_damaged_file_is_moved_aside_and_told_and_a_new_history_begun(path: Pa
 
 def test_ids_go_on_after_the_last_one_of_a_damaged_file_that_still_tells_it(path: Path) -> None:
     with closing(opened(path)) as store:
-        fill(store, 500, detail="d" * 100)
+        fill(store, 500, detail=Text("text", text="d" * 100))
     DAMAGES["its middle"](path)
     store, _ = open_store(str(path), now=NOW)
     with closing(store):
@@ -206,7 +207,7 @@ def test_a_second_damage_in_the_same_second_gets_a_name_of_its_own(path: Path) -
 
 def test_damage_inside_a_large_file_is_met_by_a_query_and_mended_by_reopening(path: Path) -> None:
     with closing(opened(path)) as store:
-        fill(store, 3000, detail="d" * 2000)
+        fill(store, 3000, detail=Text("text", text="d" * 2000))
         live = store.commit(Batch([make()]))
     assert path.stat().st_size > QUICK_CHECK_BYTES
     quarter = path.stat().st_size // 4 // 4096 * 4096

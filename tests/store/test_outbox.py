@@ -18,6 +18,7 @@ from minisched.model import (
     Status,
     StoreError,
     TaskExecution,
+    Text,
 )
 from minisched.model.notification import FinishedRun, Notices, NotificationEvent, Queue, RuleState
 from minisched.store import History, Store, outbox, schema
@@ -72,10 +73,14 @@ def test_a_delivery_is_read_as_it_was_written(path: Path) -> None:
     assert one == delivery(variables=variables)._replace(
         delivery_id=1, message_id=f"1.{store.db_id[:6]}@plnt7.example", next_time=NOW
     )
-    changed = one._replace(attempts=2, next_time=NOW + 60, tried_time=NOW + 1, error="lost \udcff", answer="451 later")
+    changed = one._replace(
+        attempts=2, next_time=NOW + 60, tried_time=NOW + 1, error=Text("text", text="lost \udcff"), answer="451 later"
+    )
     store.commit(Batch(deliveries=[changed]))
     history = History(str(path))
-    assert history.delivery(1) == changed._replace(error="lost \\udcff") and history.delivery(2) is None
+    assert (
+        history.delivery(1) == changed._replace(error=Text("text", text="lost \\udcff")) and history.delivery(2) is None
+    )
     history.close()
 
 
@@ -157,7 +162,7 @@ def test_a_mark_of_another_history_changes_nothing(path: Path) -> None:
 def test_one_that_was_given_up_while_it_was_on_its_way_may_have_been_sent(path: Path) -> None:
     store = opened(path)
     one, two = put(store, delivery(), delivery())
-    assert store.outbox.bound(1, "too many", NOW + 1) == 1 and store.outbox.bound(1, "too many", NOW) == 0
+    assert store.outbox.bound(1, Text("notify.too_many"), NOW + 1) == 1 and store.outbox.bound(1, Text("x"), NOW) == 0
     store.commit(Batch(deliveries=[one._replace(attempts=1, next_time=NOW + 9, tried_time=NOW)]))
     assert [(d.state, d.next_time) for d in read(store)] == [("failed", None), ("pending", NOW + 1)]
     end(store, one)
@@ -181,7 +186,7 @@ def test_one_that_is_sent_again_shows_nothing_of_its_earlier_attempts(path: Path
     """Should it be refused this time, it must not look like one that was sent."""
     store = opened(path)
     (one,) = put(store, delivery())
-    end(store, one._replace(attempts=1, error="not taken for b@example.org", answer="250 ok"))
+    end(store, one._replace(attempts=1, error=Text("text", text="not taken for b@example.org"), answer="250 ok"))
     store.outbox.resend(1, NOW + 3)
     assert read(store) == [one._replace(next_time=NOW + 3)]
 
@@ -220,11 +225,11 @@ def test_what_the_config_no_longer_has_is_given_up_and_forgotten(path: Path) -> 
 
     kept = ("backup", "ops", 0)
     moves: list[tuple[Queue, Optional[Queue]]] = [(one, None) for one in store.outbox.queues() if one[:3] != kept]
-    assert store.outbox.reroute(moves, [("backup", "ops")], "removed", NOW + 1) == gone
+    assert store.outbox.reroute(moves, [("backup", "ops")], Text("notify.removed"), NOW + 1) == gone
     assert [d.state.value for d in read(store)] == ["pending", "pending", "failed", "failed", "failed"]
     assert ask(path, "SELECT rule FROM task_rule") == [("ops",)]
     assert [one[:3] for one in store.outbox.queues()] == [kept]
-    assert store.outbox.reroute([], [("backup", "ops")], "removed", NOW + 1) == {}
+    assert store.outbox.reroute([], [("backup", "ops")], Text("notify.removed"), NOW + 1) == {}
 
 
 def test_what_waits_follows_its_channel_and_queues_there_in_its_order(path: Path) -> None:
@@ -233,7 +238,7 @@ def test_what_waits_follows_its_channel_and_queues_there_in_its_order(path: Path
     put(store, *(delivery(rule=rule, channel=n, channel_keys="o") for rule, n in (("x", 0), ("y", 0), ("y", 1)) * 2))
     places = {("x", 0): queue("y", 1), ("y", 0): queue("y", 1), ("y", 1): queue("y", 0)}
     moves = [(one, places[one[1:3]]) for one in store.outbox.queues()]
-    assert store.outbox.reroute(moves, [], "removed", NOW + 9) == {}
+    assert store.outbox.reroute(moves, [], Text("notify.removed"), NOW + 9) == {}
     assert [(d.rule, d.channel, d.channel_keys, d.next_time) for d in read(store)] == [
         ("y", 1, "k", NOW),
         ("y", 1, "k", None),
@@ -313,7 +318,7 @@ def test_ten_thousand_that_wait_make_no_question_slow(path: Path) -> None:
         one.next_time()
         one.untried()
         (first, second) = one.queues()
-        one.reroute([(first, second._replace(rule="z")), (second, None)], (), "removed", NOW)
+        one.reroute([(first, second._replace(rule="z")), (second, None)], (), Text("notify.removed"), NOW)
         list(outbox.RunHistory(lambda: nullcontext(db), make(run_id=1)).finished())
 
     found = plans(path, ask_all)
@@ -323,3 +328,30 @@ def test_ten_thousand_that_wait_make_no_question_slow(path: Path) -> None:
             assert "COVERING INDEX task_outbox_queue" in plan, "no row is read for a config that has changed"
         elif "task_rule" not in query:
             assert "SCAN" not in plan and "TEMP B-TREE" not in plan, (query, plan)
+
+
+def test_sentences_that_an_older_minisched_wrote_are_kept_as_texts(path: Path) -> None:
+    with closing(schema.connect(str(path))) as db:
+        schema.migrate(db, str(path), schema.MIGRATIONS[:2])
+        db.execute(
+            """INSERT INTO task_history (run_id, task_id, "trigger", status, reason, detail, attempt, max_attempts,
+            missed_count, created_time) VALUES
+            (1, 'backup', 'manual', 'technical_failure', 'spawn', 'no "x"\n没有', 1, 1, 0, 5),
+            (2, 'backup', 'manual', 'success', NULL, '', 1, 1, 0, 6)"""
+        )
+        db.execute(
+            """INSERT INTO task_attempt (run_id, attempt, status, reason, detail, start_time, leftover_processes,
+            output_cut, log_lost) VALUES (1, 1, 'technical_failure', 'spawn', 'no "x"\n没有', 5, 0, 0, 0)"""
+        )
+        db.execute(
+            """INSERT INTO task_outbox (message_id, created_time, task_id, rule, channel, channel_type, run_id, event,
+            state, attempts, tried_time, error, answer, variables)
+            VALUES ('1.ab@h', 5, 'backup', 'ops', 1, 'email', 7, 'event', 'failed', 1, 5, 'away', '', '{}')"""
+        )
+    with closing(opened(path)), closing(History(str(path))) as history:
+        old, new = history.run(1), history.run(2)
+        assert old is not None and new is not None
+        assert (new.detail, old.detail) == (None, Text("text", text='no "x"\n没有'))
+        assert old.attempts[0].detail == old.detail
+        assert history.deliveries()[0][0].error == Text("text", text="away")
+    assert path.with_name(path.name + ".v2.bak").exists()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from minisched.model import Batch, HistorySettings, Status, StoreError, TaskAttempt, TaskRecord
+from minisched.catalogue import detail_text
+from minisched.model import Batch, HistorySettings, Status, StoreError, TaskAttempt, TaskRecord, Text
 from minisched.store import DuplicateRun, History, Store, schema
 from support.store import NOW, ask, assert_whole, fill, full_run, make, opened
 
@@ -166,10 +167,10 @@ def test_unfinished_runs_come_oldest_first_with_their_attempts(store: Store) -> 
 
 
 def test_a_text_that_utf8_cannot_hold_is_written_with_escapes(store: Store) -> None:
-    attempt = TaskAttempt(1, Status.RUNNING, NOW, detail="no such file: \udcff")
-    store.commit(Batch([make(detail="ä\udcff", attempts=(attempt,))]))
+    attempt = TaskAttempt(1, Status.RUNNING, NOW, detail=Text("text", text="no such file: \udcff"))
+    store.commit(Batch([make(detail=Text("text", text="ä\udcff"), attempts=(attempt,))]))
     [run] = store.unfinished()
-    assert (run.detail, run.attempts[0].detail) == ("ä\\udcff", "no such file: \\udcff")
+    assert [detail_text(one.detail) for one in (run, run.attempts[0])] == ["ä\\udcff", "no such file: \\udcff"]
 
 
 def test_more_runs_than_sqlite_takes_parameters_are_read(store: Store) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from minisched.catalogue import render
 from minisched.model import ProcessSpec, Reply, ReplyTo, RunTask, StoreError
 from support.factories import config
 from support.sim import Exit, Sim
@@ -82,4 +83,4 @@ def failing_sim(path: Path, *tasks: dict[str, Any], script: Any = None, **settin
 
 def problems(one: Sim) -> dict[str, str]:
     """What the engine shows as wrong, by key."""
-    return dict(one.engine.snapshot.engine.problems)
+    return {key: render(found.text) for key, found in one.engine.snapshot.engine.problems.items()}

@@ -18,6 +18,7 @@ from minisched.model import (
     Status,
     TaskAttempt,
     TaskExecution,
+    Text,
     Trigger,
 )
 from minisched.store import Store, open_store
@@ -46,7 +47,7 @@ def full_run() -> TaskExecution:
         Status.TECHNICAL_FAILURE,
         NOW + 1,
         reason="signal",
-        detail="killed",
+        detail=Text("timeout", seconds=3.5, killed=1),
         signal=9,
         end_time=NOW + 2.25,
         duration=1.25,
@@ -63,7 +64,7 @@ def full_run() -> TaskExecution:
         Status.MISSED,
         created_time=NOW,
         reason="downtime",
-        detail="späte Fälle 迟到",
+        detail=Text("blocked_by", runs=[Text("text", text="späte Fälle 迟到")]),
         scheduled_time=1_794_999_000,
         start_time=NOW + 1,
         end_time=NOW + 13,

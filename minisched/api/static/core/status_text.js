@@ -12,29 +12,21 @@ export const STATUSES = [
 // Reasons whose `detail` is shown in addition to their text.
 const WITH_DETAIL = new Set(["spawn"]);
 
-// Details that are more precise than the reason, in the engine's words.
-const UPSTREAM = /^([A-Za-z0-9_-]{1,64}) ended as ([a-z_]+)/;
-const LEFT_OVER = /; (\d+) left over were killed$/;
-const WAITED_FOR = /^waited \S+ s for ([A-Za-z0-9_, -]+)$/;
-
 /** Why a run or an attempt has its status; "" if the status says it all. */
 export function reasonText(run) {
-  const { status, reason } = run;
+  const { status, reason, detail } = run;
   if (status === "waiting") return reason ? t("why_waiting", { tasks: visible(reason).replaceAll(",", ", ") }) : "";
   if (!reason || status === "success" || status === "running") return "";
-  const upstream = reason === "upstream_failed" && UPSTREAM.exec(run.detail);
-  if (upstream) return t("why_upstream", { task: upstream[1], status: t(`status_${upstream[2]}`) });
-  const waited = reason === "dependency_timeout" && WAITED_FOR.exec(run.detail);
-  if (waited) return t("why_waited_for", { tasks: waited[1] });
+  if (detail?.code === "upstream_failed") return t("why_upstream", { task: detail.task, status: t(`status_${detail.status}`) });
+  if (detail?.code === "dependency_timeout") return t("why_waited_for", { tasks: detail.tasks.join(", ") });
   const last = run.attempts?.[run.attempts.length - 1];
   const key = `why_${status === "retrying" ? "technical_failure" : status}_${reason}`;
   const exitCode = run.exit_code ?? last?.exit_code;
   let text = has(key) ? t(key, { code: exitCode ?? "?", signal: signalName(last?.signal) }) : visible(reason);
   if (status === "missed" && run.missed_count > 1) text = t("with_note", { text, note: t("missed_many", { n: run.missed_count }) });
-  const killed = reason === "interrupted" && LEFT_OVER.exec(run.detail);
-  if (killed) text = t("with_note", { text, note: t("left_killed", { n: killed[1] }) });
-  const detail = WITH_DETAIL.has(reason) || !has(key) ? visible(engineText(run.detail)) : "";
-  return detail ? t("with_detail", { text, detail }) : text;
+  if (detail?.code === "interrupted_killed") text = t("with_note", { text, note: t("left_killed", { n: detail.count }) });
+  const more = WITH_DETAIL.has(reason) || !has(key) ? visible(engineText(detail)) : "";
+  return more ? t("with_detail", { text, detail: more }) : text;
 }
 
 /** The details of a card's runs that are shown as texts of the engine. */
@@ -86,16 +78,11 @@ export function groupOf(card) {
 // The engine's loop runs at least every 2 s; a slow disk may delay it.
 const HANGING_S = 15;
 
-/** A standing problem in the page's language. */
-function problemText(problem) {
-  const n = problem.about === "notifications" && typeof problem.message === "string" && Number.parseInt(problem.message, 10);
-  return { ...problem, message: n ? t("messages_failed_today", { n }) : engineText(problem.message) };
-}
-
-/** The standing problems of the engine, without those of the config that the config panel lists: [{about, message}]. */
+/** The current problems of the engine, without those of the config that the config panel lists: [{key, message}]. */
 export function engineProblems(status) {
-  const found = status.problems.filter(({ about }) => about !== "config" || !status.config.problems.length).map(problemText);
-  if (status.clock?.beat_age > HANGING_S) found.push({ about: "engine", message: t("engine_hangs", { span: fmtSpan(status.clock.beat_age) }) });
-  if (status.clock?.sane === false) found.push({ about: "clock", message: t("clock_unset") });
+  const listed = status.problems.filter(({ key }) => key !== "config" || !status.config.problems.length);
+  const found = listed.map((problem) => ({ key: problem.key, message: engineText(problem) }));
+  if (status.clock?.beat_age > HANGING_S) found.push({ key: "engine", message: t("engine_hangs", { span: fmtSpan(status.clock.beat_age) }) });
+  if (status.clock?.sane === false) found.push({ key: "clock", message: t("clock_unset") });
   return found;
 }

@@ -69,9 +69,9 @@ async function reloadConfig(reload) {
 function fillProblems(el, problems) {
   el.hidden = !problems.length;
   if (!problems.length) return;
-  const rows = problems.map(({ about, message }) => {
-    const key = `about_${about.replace(" ", "_")}`;
-    return h("li", { class: "problem" }, icon("warn"), h("p", {}, h("strong", { text: has(key) ? t(key) : visible(about) }), ` ${visible(message)}`));
+  const rows = problems.map(({ key, message }) => {
+    const title = `about_${key.replace(" ", "_")}`;
+    return h("li", { class: "problem" }, icon("warn"), h("p", {}, h("strong", { text: has(title) ? t(title) : visible(key) }), ` ${visible(message)}`));
   });
   el.replaceChildren(h("h2", { text: t("en_problems") }), h("ul", {}, rows));
 }

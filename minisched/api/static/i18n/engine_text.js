@@ -38,6 +38,7 @@ export async function loadTemplates(data) {
 /** A text in the page's language; "" before its templates are loaded, its code if there is none. */
 export function render(text) {
   if (!isText(text)) return translated(text ?? "");
+  if (text.code === "text" && typeof text.text === "string") return translated(text.text); // a sentence that an older version wrote
   if (!loadedAreas.has(areaOf(text.code))) return "";
   return filled(templates[text.code]?.[lang() === "zh" ? 1 : 0] ?? text.code, text);
 }

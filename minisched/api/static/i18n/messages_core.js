@@ -87,7 +87,6 @@ export const CORE_MESSAGES = {
   engine_hangs: ["The engine has been blocked for {span}, and no task can start. The usual cause is a disk that does not respond.", "引擎已阻塞 {span}，期间无法启动任务。常见原因是磁盘无响应。"],
   clock_unset: ["The clock of the engine is not set; due times are unreliable.", "引擎所在机器的时钟未校准，计划时间不可信。"],
   messages_failed: ["{n} message could not be sent|{n} messages could not be sent", "{n} 条消息未能送达"],
-  messages_failed_today: ["{n} message could not be sent in the last 24 h|{n} messages could not be sent in the last 24 h", "过去 24 小时有 {n} 条消息未能送达"],
   show: ["Show", "查看"],
 
   // ---- summary ----

@@ -11,7 +11,7 @@ const TICK_MS = 1000;
 const NEAR_END_PX = 30;
 const TAIL_LINES = 1000;
 // Details of the engine that the reason text of the page already says.
-const REDUNDANT = /^(exit code \d+|ended by signal \d+|\d+ due times|[\w-]+ ended as [a-z_]+( \/ [a-z_]+)?|waited \S+ s for [\w, -]+)$/;
+const REDUNDANT = new Set(["exit_code", "business_exit_code", "signal", "due_times", "upstream_failed", "dependency_timeout"]);
 
 /**
  * `ask(path, use)` is that of the history dialog. `onUpdate(run, gone)` is called with each state of the run; `gone`:
@@ -148,7 +148,7 @@ function missedSpan(run) {
 
 function factList(run) {
   const reason = reasonText(run);
-  const more = run.detail && !REDUNDANT.test(run.detail) ? visible(engineText(run.detail)) : "";
+  const more = run.detail && !REDUNDANT.has(run.detail.code) ? visible(engineText(run.detail)) : "";
   const detail = reason.includes(more) ? "" : more;
   const facts = [
     ["status", h("div", {}, statusMark(run.status), reason && h("p", { text: reason }), detail && h("p", { class: "muted small", text: detail }))],
