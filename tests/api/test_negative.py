@@ -478,8 +478,8 @@ def test_an_open_door_is_no_setting(home: Home, http: dict[str, Any], missing: s
     [
         ("x" * 43, 0o644, "chmod 600"),
         ("x" * 43, 0o660, "chmod 600"),
-        ("", 0o600, "holds no token"),
-        ("short", 0o600, "holds no token"),
+        ("", 0o600, "is not a token"),
+        ("short", 0o600, "is not a token"),
         (None, 0o600, "symbolic link"),
     ],
 )

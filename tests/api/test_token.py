@@ -49,11 +49,11 @@ def test_no_two_tokens_are_alike(tmp_path: Path) -> None:
     ("data", "mode", "why"),
     [
         (b"", 0o600, "remove it, and the next start makes a new one"),
-        (b"\n", 0o600, "at least 32 characters"),
-        (GOOD[:31], 0o600, "at least 32 characters"),
-        (GOOD[:20] + b" " + GOOD[20:], 0o600, "at least 32 characters out of"),
-        (GOOD + "é".encode(), 0o600, "at least 32 characters out of"),
-        (b"x" * 5000, 0o600, "at least 32 characters"),
+        (b"\n", 0o600, "at least 32 of the characters"),
+        (GOOD[:31], 0o600, "at least 32 of the characters"),
+        (GOOD[:20] + b" " + GOOD[20:], 0o600, "at least 32 of the characters"),
+        (GOOD + "é".encode(), 0o600, "at least 32 of the characters"),
+        (b"x" * 5000, 0o600, "at least 32 of the characters"),
         *((GOOD, mode, "chmod 600 ") for mode in (0o640, 0o604, 0o620, 0o602, 0o610, 0o644)),
     ],
 )
