@@ -215,7 +215,8 @@ class Supervisor:
         self._handle_due()
         for run in changed:
             self._guarded(self._attend, run)
-        self._count_marked()
+        if self._settled:
+            self._count_marked()
         self._send()
 
     def _wait(self) -> list[tuple[selectors.SelectorKey, int]]:

@@ -1,4 +1,4 @@
-"""From a stream's blocks to whole lines of valid UTF-8."""
+"""From the blocks of a stream to complete lines of valid UTF-8."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Optional
 
 from minisched.model.text import visible
 
-LINE_MAX = 64 * 1024  # bytes; a longer line goes on in a further one, so that memory is bounded
+LINE_MAX = 64 * 1024  # bytes; a longer line is continued in another one, so that memory is bounded
 
 
 class LineAssembler:
-    """One stream of one run. Bytes go in as they were read, whole lines come out, each with its `\\n`.
+    """One stream of one run. Bytes go in as they were read, complete lines come out, each with its `\\n`.
 
-    `\\r` and `\\r\\n` are line ends. A line without an end is cut after LINE_MAX bytes, not within a character. What is
-    not UTF-8 becomes backslash escapes (`\\xff`), judged over the borders of blocks. All else stays as it is, NUL and
-    terminal escapes too.
+    `\\r` and `\\r\\n` are line ends. A line without an end is cut after LINE_MAX bytes, not within a character. Bytes
+    that are not UTF-8 become backslash escapes (`\\xff`), also if a character is divided between two blocks. Everything
+    else stays as it is, including NUL and terminal escapes.
     """
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
-        self._rest = b""  # the line begun
-        self._after_cr = False  # a "\n" that comes next is the second half of "\r\n"
-        self._after_cut = False  # a "\n" that comes next ends a line that was already ended here
-        self.since: Optional[float] = None  # when the line begun began, by the `now` given; None: there is none
+        self._rest = b""  # the beginning of a line
+        self._after_cr = False  # the last byte was a "\r": a "\n" that follows is the second half of "\r\n"
+        self._after_cut = False  # the line was ended here without a "\n": one that follows ends the same line
+        self.since: Optional[float] = None  # the `now` at which an incomplete line began; None: there is none
 
     def feed(self, block: bytes, now: float) -> bytes:
         """The lines that `block` completes; `b""` if none."""
@@ -51,7 +51,7 @@ class LineAssembler:
         return text[:end]
 
     def flush(self, final: bool = False) -> bytes:
-        """The line begun, ended here; what still comes of it is a further line. `final`: nothing more comes."""
+        """End the incomplete line here; the rest of it becomes another line. `final`: no more bytes follow."""
         text = self._rest
         if final:
             text += self._decoder.decode(b"", True).encode()

@@ -23,9 +23,9 @@ from minisched.osutil import receive
 from support.process import PATH, REPO, Rig, few_descriptors, linux, sleeps, until
 
 
-def peak_kib(anew: bool = False) -> int:
-    """The most memory that this process had, since the last call with `anew`."""
-    if anew:
+def peak_kib(reset: bool = False) -> int:
+    """The most memory that this process had, since the last call with `reset`."""
+    if reset:
         Path("/proc/self/clear_refs").write_text("5")
     status = Path("/proc/self/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
@@ -350,7 +350,7 @@ def test_a_process_that_closes_its_output_is_waited_for(rig: Rig) -> None:
 
 
 @linux
-def test_a_sleeping_task_wakes_nobody(rig: Rig) -> None:
+def test_a_sleeping_task_causes_no_wake_up(rig: Rig) -> None:
     before = set(threading.enumerate())
     rig.start("sleep 30", timeout_s=3600.0)
     (thread,) = set(threading.enumerate()) - before
@@ -408,7 +408,7 @@ def test_many_runs_at_once_share_one_log_and_lose_no_line(rig: Rig) -> None:
 def test_a_flood_costs_no_memory_and_is_all_there(rig: Rig) -> None:
     line = "x" * 99
     rig.run(f"yes {line} | head -c 1000000")
-    before = peak_kib(anew=True)
+    before = peak_kib(reset=True)
     result = rig.run(f"yes {line} | head -c 200000000")
     assert result.exit_code == 0
     assert peak_kib() - before < 5000  # KiB
@@ -424,7 +424,7 @@ def test_a_flood_costs_no_memory_and_is_all_there(rig: Rig) -> None:
 @linux
 def test_a_line_of_100_mb_without_an_end_costs_no_memory(rig: Rig) -> None:
     rig.run("head -c 1000000 /dev/zero")
-    before = peak_kib(anew=True)
+    before = peak_kib(reset=True)
     result = rig.run("head -c 100000000 /dev/zero")
     assert result.exit_code == 0
     assert peak_kib() - before < 5000

@@ -29,7 +29,7 @@ root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 def until(fact: Callable[[], Any], timeout_s: float = 10.0) -> Any:
-    """Wait for `fact` to hold; what it gave."""
+    """Wait until `fact` returns something true; returns that."""
     deadline = time.monotonic() + timeout_s
     while True:
         found = fact()

@@ -119,7 +119,7 @@ def test_very_many_losses_cost_no_memory_without_end(tmp_path: Path) -> None:
     assert notes[-1].startswith("[299.1 note] ")
 
 
-def test_a_file_removed_under_a_run_is_made_anew(tmp_path: Path) -> None:
+def test_a_file_removed_under_a_run_is_created_again(tmp_path: Path) -> None:
     logs = Logs(tmp_path)
     sink = logs.open()
     sink.write("out", b"a\n")
@@ -133,7 +133,7 @@ def test_a_file_removed_under_a_run_is_made_anew(tmp_path: Path) -> None:
     assert logs.lines() == ["[1.1 out] another", "[120.1 out] c"]
 
 
-def test_a_folder_removed_under_a_run_is_made_anew(tmp_path: Path) -> None:
+def test_a_folder_removed_under_a_run_is_created_again(tmp_path: Path) -> None:
     logs = Logs(tmp_path / "logs")
     sink = logs.open()
     sink.write("out", b"a\n")

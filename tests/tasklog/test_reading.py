@@ -250,7 +250,7 @@ def test_following_a_log_shows_each_line_once_over_rotations(tmp_path: Path) -> 
     assert rotations == len(logs.names()) - 1 > 5
 
 
-def test_following_a_log_that_is_cut_short_or_replaced_starts_anew(tmp_path: Path) -> None:
+def test_following_a_log_that_is_cut_short_or_replaced_starts_again(tmp_path: Path) -> None:
     logs = Logs(tmp_path)
     logs.run(1, "old")
     _, place, _ = read_from(logs.path, None)

@@ -35,7 +35,7 @@ def test_a_log_has_one_stamped_line_for_each_line(tmp_path: Path) -> None:
     )
 
 
-def test_the_end_stands_after_the_last_output_even_without_a_line_end(tmp_path: Path) -> None:
+def test_the_end_line_comes_after_the_last_output_even_without_a_line_end(tmp_path: Path) -> None:
     logs = Logs(tmp_path)
     sink = logs.open()
     sink.write("out", b"no end \xe4")
