@@ -24,6 +24,19 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Sequence
 
+# Details of an attempt. A run's row has those of its last attempt: if it has only one, and that says the same, the
+# attempt has no row of its own.
+_DETAIL_COLUMNS = (
+    "signal",
+    "leftover_processes",
+    "output_cut",
+    "log_lost",
+    "pid",
+    "start_ticks",
+    "boot_id",
+    "log_inode",
+    "log_offset",
+)
 # A run's row in three parts: its id; what is fixed when it is made; what changes until it has ended.
 FIXED_COLUMNS = ("task_id", '"trigger"', "scheduled_time", "max_attempts", "created_time", "env")
 CHANGING_COLUMNS = (
@@ -41,6 +54,7 @@ CHANGING_COLUMNS = (
     "owner_pid",
     "owner_start_ticks",
     "owner_boot_id",
+    *_DETAIL_COLUMNS,
 )
 RUN_COLUMNS = ("run_id", *FIXED_COLUMNS, *CHANGING_COLUMNS)
 ATTEMPT_COLUMNS = (
@@ -50,18 +64,10 @@ ATTEMPT_COLUMNS = (
     "reason",
     "detail",
     "exit_code",
-    "signal",
     "start_time",
     "end_time",
     "duration",
-    "leftover_processes",
-    "output_cut",
-    "log_lost",
-    "pid",
-    "start_ticks",
-    "boot_id",
-    "log_inode",
-    "log_offset",
+    *_DETAIL_COLUMNS,
 )
 RECORD_COLUMNS = (
     "task_id",
@@ -121,6 +127,9 @@ _UNFINISHED = (
 )
 
 
+# The attributes that a run and an attempt have in common.
+_COMMON = ("status", "reason", "detail", "exit_code", "start_time", "end_time", "duration")
+_NO_DETAILS = (None, 0, 0, 0, None, None, None, None, None)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -163,21 +172,34 @@ def changing_values(run: TaskExecution) -> tuple[Any, ...]:
         run.missed_since,
         run.retry_time,
         *(run.owner or (None, None, None)),
+        *(_detail_values(run.attempts[-1]) if run.attempts else _NO_DETAILS),
     )
 
 
-def attempt_values(run_id: int, attempt: TaskAttempt) -> tuple[Any, ...]:
+def attempt_rows(run: TaskExecution, run_id: int) -> list[tuple[Any, ...]]:
+    """The values of the rows of its attempts: none for a single attempt that says the same as the run."""
+    if run.attempt == 1 and all(getattr(run, name) == getattr(run.attempts[0], name) for name in _COMMON):
+        return []
+    return [
+        (
+            run_id,
+            attempt.attempt,
+            attempt.status.value,
+            text(attempt.reason),
+            detail_json(attempt.detail),
+            attempt.exit_code,
+            attempt.start_time,
+            attempt.end_time,
+            attempt.duration,
+            *_detail_values(attempt),
+        )
+        for attempt in run.attempts
+    ]
+
+
+def _detail_values(attempt: TaskAttempt) -> tuple[Any, ...]:
     return (
-        run_id,
-        attempt.attempt,
-        attempt.status.value,
-        text(attempt.reason),
-        detail_json(attempt.detail),
-        attempt.exit_code,
         attempt.signal,
-        attempt.start_time,
-        attempt.end_time,
-        attempt.duration,
         attempt.leftover_processes,
         int(attempt.output_cut),
         int(attempt.log_lost),
@@ -192,29 +214,33 @@ def outcome_values(run: TaskExecution, run_id: int) -> tuple[object, ...]:
     return run.task_id, run_id, run.status.value, success_time, run_id if failed else None, int(failed)
 
 
-def _attempt(row: Sequence[Any]) -> TaskAttempt:
+def _attempt(number: int, status: str, reason: Any, detail: str, row: Sequence[Any]) -> TaskAttempt:
+    """row: exit_code, start_time, end_time, duration, and the columns of _DETAIL_COLUMNS."""
     return TaskAttempt(
-        attempt=row[1],
-        status=Status(row[2]),
-        reason=row[3],
-        detail=detail_of(row[4]),
-        exit_code=row[5],
-        signal=row[6],
-        start_time=row[7],
-        end_time=row[8],
-        duration=row[9],
-        leftover_processes=row[10],
-        output_cut=bool(row[11]),
-        log_lost=bool(row[12]),
-        process=None if row[13] is None else ProcessIdentity(*row[13:16]),
-        log=None if row[16] is None else LogPosition(*row[16:18]),
+        attempt=number,
+        status=Status(status),
+        reason=reason,
+        detail=detail_of(detail),
+        exit_code=row[0],
+        start_time=row[1],
+        end_time=row[2],
+        duration=row[3],
+        signal=row[4],
+        leftover_processes=row[5],
+        output_cut=bool(row[6]),
+        log_lost=bool(row[7]),
+        process=None if row[8] is None else ProcessIdentity(*row[8:11]),
+        log=None if row[11] is None else LogPosition(*row[11:13]),
     )
 
 
 def _run(row: Sequence[Any], attempts: Sequence[TaskAttempt]) -> TaskExecution:
     run_id, task_id, trigger, scheduled_time, max_attempts, created_time, env = row[:7]
     status, reason, detail, start_time, end_time, duration, exit_code = row[7:14]
-    missed_count, missed_since, retry_time = row[15:18]  # row[14] is the number of attempts
+    count, missed_count, missed_since, retry_time = row[14:18]
+    if count and not attempts:
+        values = (exit_code, start_time, end_time, duration, *row[21:])
+        attempts = (_attempt(1, status, reason, detail, values),)
     return TaskExecution(
         task_id=task_id,
         trigger=Trigger(trigger),
@@ -246,7 +272,7 @@ def read_runs(db: sqlite3.Connection, run_ids: Iterable[int]) -> list[TaskExecut
         ids = wanted[start : start + IDS_A_QUERY]
         attempts: dict[int, list[TaskAttempt]] = {}
         for row in db.execute(_ATTEMPTS % placeholders(len(ids)), ids):
-            attempts.setdefault(row[0], []).append(_attempt(row))
+            attempts.setdefault(row[0], []).append(_attempt(row[1], row[2], row[3], row[4], row[5:]))
         for row in db.execute(_RUNS % placeholders(len(ids)), ids):
             found[row[0]] = _run(row, attempts.get(row[0], ()))
     return [found[run_id] for run_id in wanted if run_id in found]

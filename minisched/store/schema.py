@@ -147,27 +147,34 @@ _VERSION_2 = (
         WHERE state = 'pending'""",
 )
 
-# Version 3: fewer index pages are written for each run. `_task` has only columns that never change. `_status` has all
-# runs but the successful ones, which are most: these are in it only until they end.
+# Version 3: fewer pages are written for each run. The index `_task` has only columns that never change. `_status` has
+# all runs but the successful ones, which are most: these are in it only until they end. A run with one attempt has no
+# row in `task_attempt`, because its own row says the same; the columns that were missing for that are added.
+# A detail and an error are a code with values, as JSON. Older versions wrote English sentences.
 _VERSION_3 = (
     "DROP INDEX task_history_status",
     """CREATE INDEX task_history_status ON task_history (status, run_id, "trigger", created_time)
         WHERE status <> 'success'""",
     "DROP INDEX task_history_task",
     'CREATE INDEX task_history_task ON task_history (task_id, run_id, "trigger", created_time)',
-)
-
-# Version 4: a detail and an error are a code with values, as JSON. What older versions wrote are English sentences.
-_VERSION_4 = tuple(
-    f"UPDATE {table} SET {column} = sentence_json({column}) WHERE {column} <> ''"
-    for table, column in (("task_history", "detail"), ("task_attempt", "detail"), ("task_outbox", "error"))
+    "ALTER TABLE task_history ADD COLUMN signal INTEGER",
+    "ALTER TABLE task_history ADD COLUMN leftover_processes INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE task_history ADD COLUMN output_cut INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE task_history ADD COLUMN log_lost INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE task_history ADD COLUMN pid INTEGER",
+    "ALTER TABLE task_history ADD COLUMN start_ticks INTEGER",
+    "ALTER TABLE task_history ADD COLUMN boot_id TEXT",
+    "ALTER TABLE task_history ADD COLUMN log_inode INTEGER",
+    "ALTER TABLE task_history ADD COLUMN log_offset INTEGER",
+    "UPDATE task_history SET detail = sentence_json(detail) WHERE detail <> ''",
+    "UPDATE task_attempt SET detail = sentence_json(detail) WHERE detail <> ''",
+    "UPDATE task_outbox SET error = sentence_json(error) WHERE error <> ''",
 )
 
 MIGRATIONS: Sequence[Sequence[str]] = (
     _VERSION_1,
     _VERSION_2,
     _VERSION_3,
-    _VERSION_4,
 )  # MIGRATIONS[n] leads from version n to n + 1. Released ones are never changed
 TABLES = ("meta", "task_history", "task_attempt", "task_state", "task_token", "task_rule", "task_outbox")
 INDICES = (

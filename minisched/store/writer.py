@@ -93,7 +93,7 @@ class Transaction:
             ids.append(run_id)
             if not changed:
                 made[run.task_id] = made.get(run.task_id, 0) + 1
-            attempts += [rows.attempt_values(run_id, attempt) for attempt in run.attempts]
+            attempts += rows.attempt_rows(run, run_id)
         if attempts:
             db.executemany(rows.PUT_ATTEMPT, attempts)
         if made:

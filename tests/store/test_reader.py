@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from minisched.model import Batch, HistorySettings, Status, StoreError, TaskRecord, Trigger
-from minisched.store import History, NewerDatabase, Outcome, Past, Store, TaskTotals, rows
+from minisched.model import (
+    Batch,
+    HistorySettings,
+    ProcessIdentity,
+    Status,
+    StoreError,
+    TaskRecord,
+    Text,
+    Trigger,
+)
+from minisched.store import History, NewerDatabase, Outcome, Past, Store, TaskTotals, rows, schema
 from minisched.store.reader import Filter, find_page
 from minisched.store.retention import Retention
 from support.store import NOW, ask, assert_whole, fill, full_run, make, opened, plans, small_disk
@@ -327,21 +336,42 @@ def test_retention_and_recovery_find_their_rows_by_an_index(store: Store, path: 
         assert "SCAN task_history" not in plan
 
 
-def test_a_history_of_version_2_is_found_by_the_indices_of_version_3(store: Store, path: Path) -> None:
-    runs = mixed(store, 100)
-    store.close()
-    older = (
-        "DROP INDEX task_history_status",
-        'CREATE INDEX task_history_status ON task_history (status, run_id, "trigger", created_time)',
-        "DROP INDEX task_history_task",
-        'CREATE INDEX task_history_task ON task_history (task_id, run_id, status, "trigger", created_time)',
-        "PRAGMA user_version = 2",
-    )
-    for statement in older:
-        ask(path, statement)
-    with closing(opened(path)), closing(History(str(path))) as history:
-        for status in STATUSES:
-            wanted = [run for run in runs if run.status is status]
-            assert history.page(statuses=[status], page_size=100) == (wanted, len(wanted))
+def test_a_history_of_version_2_is_read_as_it_was(path: Path) -> None:
+    """With rows for all attempts, and details that are sentences."""
+    with closing(schema.connect(str(path))) as db:
+        schema.migrate(db, str(path), schema.MIGRATIONS[:2])
+        for number, status in enumerate(STATUSES, 1):
+            db.execute(
+                """INSERT INTO task_history (task_id, "trigger", status, detail, start_time, attempt, max_attempts,
+                missed_count, created_time) VALUES ('a', 'manual', ?, ?, 4, 1, 1, 0, 3)""",
+                (status.value, "" if number % 2 else 'waited "30 s"'),
+            )
+            db.execute(
+                """INSERT INTO task_attempt (run_id, attempt, status, detail, start_time, leftover_processes,
+                output_cut, log_lost, pid, start_ticks, boot_id) VALUES (?, 1, ?, 'killed', 4, 2, 0, 1, 5, 6, 'b')""",
+                (number, status.value),
+            )
+        db.execute("INSERT INTO task_state (task_id, run_count) VALUES ('a', ?)", (len(STATUSES),))
+    with closing(opened(path)) as store, closing(History(str(path))) as history:
+        for number, status in enumerate(STATUSES, 1):
+            ((run,), total) = history.page(statuses=[status])
+            (attempt,) = run.attempts
+            assert (total, run.run_id, run.status, attempt.status) == (1, number, status, status)
+            assert run.detail == (None if number % 2 else Text("text", text='waited "30 s"'))
+            assert attempt.detail == Text("text", text="killed")
+            assert (attempt.leftover_processes, attempt.output_cut, attempt.log_lost) == (2, False, True)
+            assert attempt.process == ProcessIdentity(5, 6, "b")
+        assert store.unfinished() == history.unfinished()
     assert path.with_name("minisched.db.v2.bak").exists()
     assert_whole(path)
+
+
+def test_a_single_attempt_that_says_what_its_run_says_has_no_row(store: Store, path: Path, history: History) -> None:
+    attempt = full_run().attempts[0]
+    same = {name: getattr(attempt, name) for name in ("status", "reason", "detail", "exit_code", "start_time")}
+    alone = make(**same, end_time=attempt.end_time, duration=attempt.duration, attempts=(attempt,))
+    retrying = make(status=Status.RETRYING, start_time=attempt.start_time, attempts=(attempt,))
+    ids = store.commit(Batch([alone, retrying, full_run()]))
+    assert ask(path, "SELECT run_id FROM task_attempt") == [(ids[1],), (ids[2],), (ids[2],)]
+    for run_id, run in zip(ids, (alone, retrying, full_run())):
+        assert history.run(run_id) == run._replace(run_id=run_id)
