@@ -1,10 +1,18 @@
 """`python -m minisched`."""
 
-from __future__ import annotations
-
+# `python -m` puts the current folder first on the path. It is the home by default, where users keep scripts with names
+# such as queue.py: these must not be imported instead of the standard library. So the folder goes to the end of the
+# path, or away if the package is not in it. Both modules are loaded before this line, and nothing else may be imported
+# above it, not even `__future__`.
+import os
 import sys
 
-from minisched.cli.main import main
-
 if __name__ == "__main__":
+    if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):  # with -I or -P it is not on the path
+        current = sys.path.pop(0)
+        if os.path.abspath(current) == os.path.dirname(os.path.dirname(os.path.abspath(__file__))):
+            sys.path.append(current)
+
+    from minisched.cli.main import main
+
     sys.exit(main())
