@@ -1,8 +1,8 @@
-"""The words of minisched: statuses, runs, tasks, settings, messages, and what the rooms ask of each other.
+"""The values that all parts of minisched exchange: statuses, runs, tasks, settings, messages, snapshots.
 
-Ground floor: values only, the standard library only. Every instant is a number of seconds since 1970-01-01T00:00Z
-(UTC by definition): two datetimes that differ in `fold` alone compare and hash as equal, so a repeated hour cannot be
-told apart by them. Local time appears at the edges only. Every duration is a number of seconds.
+Values only, of the standard library only. Every instant is a number of seconds since 1970-01-01T00:00Z (UTC by
+definition), because two datetimes that differ only in `fold` compare and hash as equal: they cannot represent an hour
+that the clock repeats. Local time appears at the edges only. Every duration is a number of seconds.
 """
 
 from minisched.model.messages import (
