@@ -20,6 +20,7 @@ from minisched.model import EXIT_NO, EXIT_OK, UNFINISHED, LogPosition, Status, T
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from minisched.cli.view import View
     from minisched.model import TaskExecution
 
 TIMEOUT_S = 20.0  # the engine answers within 5 s, if only that it cannot
@@ -114,9 +115,15 @@ def _follow(options: Namespace, run_id: int) -> int:
     the capture of the same output.
     """
     from minisched.cli.view import View
+
+    with View(options.home) as view:
+        return _follow_in(view, options, run_id)
+
+
+def _follow_in(view: View, options: Namespace, run_id: int) -> int:
     from minisched.tasklog.pages import LogReader, RunPosition
 
-    view, reader = View(options.home), LogReader()
+    reader = LogReader()
     path = view.log_of(options.task)
     position: Optional[RunPosition] = None  # in the output of the run
     while True:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional, TextIO, TypeVar
 
 from minisched import lifecycle, policy
 from minisched.cli.output import Refusal, drop, fail, harmless, tell, variables
-from minisched.cli.view import View, task_named
+from minisched.cli.view import View, task_named, with_view
 from minisched.config.secrets import base_environment
 from minisched.engine import make_spec
 from minisched.engine.launch import SecretError
@@ -45,12 +45,12 @@ LOCKED_S = 30.0  # how long a run waits for the engine or a backup to let go of 
 _CANCELLING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def execute(options: Namespace) -> int:
+@with_view
+def execute(view: View, options: Namespace) -> int:
     """Run a task once, one attempt, its output on this terminal; 0 for success, 1 for any other end."""
     signals = [number for number in _CANCELLING if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
     prepare_process()
     env = variables(options.env)
-    view = View(options.home)
     config = view.valid_config()
     task = task_named(options.task, config)
     view.home.make_folders()

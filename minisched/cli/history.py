@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from minisched.catalogue import TextError, detail_text
 from minisched.cli.output import CommandError, print_facts, print_json, print_table, text, why
 from minisched.cli.tasks import parse_words, short_time
-from minisched.cli.view import View, unknown_task
+from minisched.cli.view import View, unknown_task, with_view
 from minisched.model import EXIT_OK, EXIT_USAGE, Status, Trigger
 from minisched.timetable import parse_time
 
@@ -19,11 +19,11 @@ _COLUMNS = ("run", "task", "status", "started", "why", "took", "due", "trigger",
 _ATTEMPT_COLUMNS = ("attempt", "status", "started", "took", "exit", "why", "pid", "leftover")
 
 
-def history(options: Namespace) -> int:
+@with_view
+def history(view: View, options: Namespace) -> int:
     if options.run is not None:
-        return _one_run(options)
+        return _one_run(view, options)
     statuses, triggers = parse_words(options.status, Status), parse_words(options.trigger, Trigger)
-    view = View(options.home)
     if not os.path.exists(view.home.database):
         view.valid_config()  # an invalid one hides no history, but here is no home at all
     since, until = _time(options.since, view), _time(options.until, view)
@@ -92,8 +92,7 @@ def _full_why(one: dict[str, Any]) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _one_run(options: Namespace) -> int:
-    view = View(options.home)
+def _one_run(view: View, options: Namespace) -> int:
     item = view.as_json(view.run(options.run, options.task))
     if options.json:
         print_json(item)

@@ -106,7 +106,8 @@ def notify_test(options: Namespace) -> int:
     from minisched.model.notification import SendStatus
     from minisched.notify.notify_test import select_rules, try_channels
 
-    config = View(options.home).valid_config()
+    with View(options.home) as view:
+        config = view.valid_config()
     task = task_named(options.task, config)
     try:
         rules = select_rules(task, options.rule)

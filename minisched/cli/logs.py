@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Optional
 
 from minisched.cli.output import CommandError, print_error, why
-from minisched.cli.view import View, unknown_task
+from minisched.cli.view import View, unknown_task, with_view
 from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, LogPosition, Text
 from minisched.model.text import visible_bytes
 from minisched.tasklog import (
@@ -33,12 +33,12 @@ POLL_S = 0.25  # between two looks at a log that is followed
 _BLOCK_BYTES = 256 * 1024
 
 
-def logs(options: Namespace) -> int:
+@with_view
+def logs(view: View, options: Namespace) -> int:
     if options.follow and options.run is not None:
         raise CommandError(Text("cli.follow_or_run"), exit_code=EXIT_USAGE)
     if options.task is None and options.run is None and not options.follow:
         raise CommandError(Text("cli.which_logs"), exit_code=EXIT_USAGE)
-    view = View(options.home)
     if options.run is not None:
         return _show_run(view, options)
     if options.task is None:

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from minisched.cli.output import CommandError, print_error, print_facts, print_json, print_table, shown, text, why
-from minisched.cli.view import View, next_start, start_words
+from minisched.cli.view import View, next_start, start_words, with_view
 from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, UNFINISHED, Status, Text, Word, iso
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ _SHRINK = {"task": 10, "next": 19, "why": 10, "name": 10}  # a time is not cut, 
 _NO_ATTENTION = (Status.IDLE.value, Status.SUCCESS.value)
 
 
-def list_tasks(options: Namespace) -> int:
+@with_view
+def list_tasks(view: View, options: Namespace) -> int:
     statuses = [status.value for status in parse_words(options.status, Status)]
-    view = View(options.home)
     found = tasks_json(view)
     if not found:
         view.valid_config()
@@ -45,9 +45,9 @@ def list_tasks(options: Namespace) -> int:
     return EXIT_OK if view.config else EXIT_NO
 
 
-def status(options: Namespace) -> int:
+@with_view
+def status(view: View, options: Namespace) -> int:
     """The engine, the problems, and the tasks that need attention."""
-    view = View(options.home)
     tasks = tasks_json(view)
     counts: dict[str, int] = {}
     for task in tasks:

@@ -16,7 +16,8 @@ from minisched.store import History
 from minisched.timetable import jitter_offset, load_zone, local_zone_name, next_fires, next_of, parse_schedule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from argparse import Namespace
+    from collections.abc import Callable, Iterable
 
     from minisched.model import Config, ProcessIdentity, Task
 
@@ -38,6 +39,12 @@ class View:
         self.history = History(self.home.database)
         holder = read_lock(self.home).holder
         self.engine: Optional[ProcessIdentity] = holder if holder and is_alive(holder, assume=True) else None
+
+    def __enter__(self) -> View:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.history.close()
 
     def valid_config(self) -> Config:
         """The config, for a command that cannot do without. Raises CommandError with its problems."""
@@ -85,6 +92,16 @@ class View:
 
     def as_json(self, run: TaskExecution) -> dict[str, Any]:
         return self.as_seen(run).as_json(self.zone_of(run.task_id))
+
+
+def with_view(command: Callable[[View, Namespace], int]) -> Callable[[Namespace], int]:
+    """A command that is given the View of its home, which is closed afterwards."""
+
+    def run(options: Namespace) -> int:
+        with View(options.home) as view:
+            return command(view, options)
+
+    return run
 
 
 def config_problems(error: ConfigError, home: Home, hint: bool = True) -> list[Text]:

@@ -173,9 +173,8 @@ def test_a_process_that_outlived_its_engine_is_in_the_way(home: Home, known: boo
 def test_two_may_run_where_two_are_allowed(home: Home, start: Start) -> None:
     home.write({"task_id": "a", "task_exec": "sleep 0.5", "task_max_instances": 2})
     processes = [start("a") for _ in range(2)]
-    assert [process.wait(20) for process in processes] == [0, 0]
-    for process in processes:
-        process.communicate()
+    outputs = [process.communicate(timeout=20) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

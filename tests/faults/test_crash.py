@@ -17,7 +17,7 @@ import pytest
 
 from minisched.catalogue import detail_text
 from support.process import linux, root
-from support.programs import Home, alive, environment, eventually
+from support.programs import Home, alive, environment, eventually, in_time
 
 TICK = {"task_id": "tick", "task_exec": "true", "task_schedule": "@every 1s"}
 
@@ -118,7 +118,7 @@ def test_on_term_a_run_may_end_within_the_grace_and_what_does_not_is_cancelled(h
     pids = [row["attempts"][0]["pid"] for row in home.rows() if row["attempts"]]
     before = time.monotonic()
     assert home.stop() == 0
-    assert time.monotonic() - before < 4.5  # the grace, the kill's grace, and some for a busy machine
+    assert in_time(time.monotonic() - before, 4.5)  # the grace and the kill's grace
     first = {row["task_id"]: row for row in reversed(home.rows()) if row["attempts"]}
     assert first["short"]["status"] == "success"
     for name in ("long", "deaf"):
@@ -138,7 +138,7 @@ def test_a_second_term_kills_at_once(home: Home) -> None:
     eventually(lambda: "stopping: 1 runs get 30 s to end" in home.engine_log(), within=5)
     before = time.monotonic()
     assert home.stop() == 0
-    assert time.monotonic() - before < 3
+    assert in_time(time.monotonic() - before, 3)
     (row,) = [row for row in home.rows() if row["attempts"]]
     assert (row["status"], row["reason"], row["attempts"][0]["signal"]) == ("cancelled", "shutdown", signal.SIGKILL)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Optional, TypeVar
 
 ROOT = Path(__file__).parents[2]
+BARE_START_S = 0.02  # of Python without `site`, on a quiet machine
 T = TypeVar("T")
 
 
@@ -35,14 +36,28 @@ def minisched(*arguments: str, home: Optional[Path] = None, timeout: float = 60,
     )
 
 
+def slowness() -> float:
+    """How many times slower than a quiet machine this one is now, by the start of a bare Python; at least 1."""
+    start = time.monotonic()
+    subprocess.run([sys.executable, "-S", "-c", "pass"], check=True)
+    return max(1.0, (time.monotonic() - start) / BARE_START_S)
+
+
+def in_time(seconds: float, limit_s: float) -> bool:
+    """Whether something took less than `limit_s`; on a slow machine, less than as many times more."""
+    return seconds < limit_s or seconds < limit_s * slowness()
+
+
 def eventually(probe: Callable[[], T], what: str = "", within: float = 20.0) -> T:
-    """The first true answer of `probe`, asked again and again; fails after `within` seconds."""
-    deadline = time.monotonic() + within
+    """The first true answer of `probe`, called again and again. Fails after `within` seconds, later if slow."""
+    start, limit_s = time.monotonic(), within
     while True:
         answer = probe()
         if answer:
             return answer
-        assert time.monotonic() < deadline, f"not within {within} s: {what or probe}; last answer {answer!r}"
+        if time.monotonic() > start + limit_s:
+            assert in_time(time.monotonic() - start, within), f"not within {within} s: {what or probe}; got {answer!r}"
+            limit_s *= 1.5
         time.sleep(0.02)
 
 
