@@ -32,4 +32,40 @@ TEXTS: dict[str, tuple[str, str]] = {
         " logs/minisched.log",
         "有 {count} 次运行没有发出通知：无法生成消息；见 logs/minisched.log",
     ),
+    # The database's file.
+    "engine.db.missing": (
+        "{path} is missing although this home had a history{aside}; a new one was started",
+        "{path} 不存在，而此目录原有运行历史{aside}；已新建历史",
+    ),
+    "engine.db.empty": (
+        "{path} is empty although this home had a history{aside}; a new one was started",
+        "{path} 为空，而此目录原有运行历史{aside}；已新建历史",
+    ),
+    "engine.db.aside": (" (what was left is at {path})", "（残留文件在 {path}）"),
+    "engine.db.damaged": (
+        "{error}; it was moved to {aside} and a new history was started",
+        "{error}；已移到 {aside}，并新建了历史",
+    ),
+    "engine.db.moved": (
+        "the damaged history was moved to {aside}; a new one was started",
+        "损坏的历史已移到 {aside}；已新建历史",
+    ),
+    "engine.db.other": (
+        "{path} holds another history ({found}) than this home had before ({expected})",
+        "{path} 中是另一份历史（{found}），此目录之前的历史为 {expected}",
+    ),
+    "engine.db.gone": ("{path} is gone: {error}", "{path} 已不存在：{error}"),
+    "engine.db.replaced": ("{path} was replaced by another file", "{path} 已被另一文件取代"),
+    "engine.db.truncated": (
+        "{path} was truncated from {before} to {bytes} bytes",
+        "{path} 从 {before} 字节被截短到 {bytes} 字节",
+    ),
+    "engine.db.saved": (
+        "the removed history was saved from the open file",
+        "被删除的历史已从打开的文件中保存",
+    ),
+    "engine.db.not_saved": (
+        "the removed history could not be saved ({error}); a new one was started",
+        "无法保存被删除的历史（{error}）；已新建历史",
+    ),
 }

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Optional, TextIO, TypeVar
 
 from minisched import lifecycle, policy
+from minisched.catalogue import render
 from minisched.cli.output import Refusal, drop, fail, harmless, tell, variables
 from minisched.cli.view import View, task_named, with_view
 from minisched.config.secrets import base_environment
@@ -57,7 +58,7 @@ def execute(view: View, options: Namespace) -> int:
     ledger, problems = open_store(view.home.database, now=time.time(), mend=False)
     try:
         for problem in problems:
-            fail(problem)
+            fail(render(problem))
         return _Foreground(view, config, task, ledger, signals).run(env)
     finally:
         ledger.close()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from minisched import __version__
 from minisched.api.token import UnsafeToken, load_token
+from minisched.catalogue import render
 from minisched.cli.output import drop, fail, in_words
 from minisched.cli.view import config_problems
 from minisched.cli.web import Web
@@ -107,9 +108,9 @@ def run(options: Namespace) -> int:
     except OSError as error:
         return fail(f"the home {home.path} cannot be used: {in_words(error)}", EXIT_IOERR)
     log = engine_logger(home.logs, config.settings.log, load_zone(config.settings.timezone))
-    for told in problems:
-        log.error("history: %s", told)
-        fail(told)
+    for line in map(render, problems):
+        log.error("history: %s", line)
+        fail(line)
     if os.geteuid() == 0:
         log.warning("running as root: tasks without task_user run as root too")
     engine, web, sender = build(home, config, source, stamp, ledger, log, lock)

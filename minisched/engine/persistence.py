@@ -173,14 +173,12 @@ class Persistence:
         try:
             found = self.ledger.reopen(self.clock.wall(), damaged)
         except StoreError as error:
-            found = [str(error)]
+            found = [Text("text", text=str(error))]
         else:
             self.state.mark_all()
             self._next_try = mono
             self._reopened = mono if damaged else self._reopened
-        self.problems.report(
-            "history file", Text("engine.history_file", problems=[Text("text", text=one) for one in found])
-        )
+        self.problems.report("history file", Text("engine.history_file", problems=found))
 
     def age_later(self, delay_s: float) -> None:
         """The clock was set far forward: a wrong time must not delete the history as too old."""

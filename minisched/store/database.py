@@ -14,7 +14,7 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING, Optional
 
-from minisched.model import StoreError
+from minisched.model import StoreError, Text
 from minisched.store import schema
 from minisched.store.errors import NewerDatabase, free_bytes, store_error
 
@@ -46,22 +46,21 @@ _EDGES = (
 
 def open_database(
     path: str, expected_db_id: Optional[str], now: Instant, mend: bool, last_id: int = 0
-) -> tuple[sqlite3.Connection, list[str]]:
+) -> tuple[sqlite3.Connection, list[Text]]:
     """The writing connection to `path`, with the newest schema, and the problems to report.
 
     A new database is made if there is none, and with `mend` in place of a damaged one. last_id: the newest run id that
     the caller knows; ids of a new database continue after it. Raises StoreError: `newer`, `full`, `locked` or `io`, and
     `damaged` without `mend`. After an error the file is unchanged.
     """
-    problems = []
+    problems: list[Text] = []
     size = _size(path)
     if size:
         _refuse_newer(path)
     elif expected_db_id is not None:
         aside = set_aside(path, now) if mend else None  # SQLite would apply an old -wal to the new file
-        kept = f"; what was left is at {aside}" if aside else ""
-        state = "missing" if size is None else "empty"
-        problems.append(f"{path} is {state} although this home had a history{kept}: a new one was begun")
+        code = "engine.db.missing" if size is None else "engine.db.empty"
+        problems.append(Text(code, path=path, aside=Text("engine.db.aside", path=aside) if aside else ""))
     try:
         db = _open(path)
     except StoreError as error:
@@ -69,12 +68,12 @@ def open_database(
             raise
         last_id = max(last_id, _salvaged_last_id(path))
         aside = set_aside(path, now)
-        problems.append(f"{error}; it was moved to {aside} and a new history was begun")
+        problems.append(Text("engine.db.damaged", error=str(error), aside=aside))
         db = _open(path)
     try:
         found = read_db_id(db)
         if expected_db_id not in (None, found) and not problems:
-            problems.append(f"{path} holds another history ({found}) than this home had before ({expected_db_id})")
+            problems.append(Text("engine.db.other", path=path, found=found, expected=expected_db_id))
         if last_id:
             _start_after(db, last_id)
     except sqlite3.Error as error:
@@ -214,18 +213,18 @@ class WatchedFile:
     def same(self) -> bool:
         return _identity(self._path) == self._file
 
-    def problem(self) -> Optional[str]:
+    def problem(self) -> Optional[Text]:
         """What happened to the file: removed, replaced or truncated; None if nothing did.
 
         It costs one stat, and a read of the header if the file became smaller: by truncation, or by VACUUM."""
         try:
             status = os.stat(self._path)
         except OSError as error:
-            return f"{self._path} is gone: {error.strerror}"
+            return Text("engine.db.gone", path=self._path, error=str(error.strerror))
         if (status.st_dev, status.st_ino) != self._file:
-            return f"{self._path} was replaced by another file"
+            return Text("engine.db.replaced", path=self._path)
         if status.st_size < self._size and not self._whole():
-            return f"{self._path} was cut from {self._size} to {status.st_size} bytes"
+            return Text("engine.db.truncated", path=self._path, before=self._size, bytes=status.st_size)
         self._size = status.st_size
         return None
 
@@ -259,8 +258,8 @@ class WatchedFile:
             except OSError as error:
                 raise StoreError("io", f"{self._path}{suffix}: {error.strerror}") from error
 
-    def rescue(self, db: sqlite3.Connection) -> str:
-        """Write the removed file again from the connection that has it open; returns the result as a text. Raises
+    def rescue(self, db: sqlite3.Connection) -> Text:
+        """Write the removed file again from the connection that has it open; returns what came of it. Raises
         StoreError if that may succeed later."""
         try:
             schema.copy(db, self._path)
@@ -268,10 +267,10 @@ class WatchedFile:
             failure = store_error(error, self._path)
             if failure.kind != "damaged":
                 raise failure from error
-            return f"the removed history could not be saved ({error}); a new one was begun"
+            return Text("engine.db.not_saved", error=str(error))
         except OSError as error:
             raise StoreError("io", f"{self._path}: {error.strerror}") from error
-        return "the removed history was saved from the open file"
+        return Text("engine.db.saved")
 
 
 def _identity(path: str) -> Optional[tuple[int, int]]:

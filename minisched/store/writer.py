@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Optional
 
-from minisched.model import StoreError, TaskRecord
+from minisched.model import StoreError, TaskRecord, Text
 from minisched.store import rows
 from minisched.store.database import DiskReserve, WatchedFile, open_database, read_db_id, set_aside
 from minisched.store.errors import DuplicateRun, store_error
@@ -30,7 +30,7 @@ _BUGS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceErro
 
 def open_store(
     path: str, expected_db_id: Optional[str] = None, *, now: Instant, mend: bool = True
-) -> tuple[Store, list[str]]:
+) -> tuple[Store, list[Text]]:
     """Open or make the database at `path`; returns the store, and problems to report.
 
     expected_db_id: the history that this home had (the previous `Store.db_id`), None if it had none. If it had one, a
@@ -301,11 +301,11 @@ class Store:
         """Make the reserve file again if the disk has space. False: the disk is nearly full."""
         return self._reserve.make()
 
-    def check_file(self) -> Optional[str]:
+    def check_file(self) -> Optional[Text]:
         """Why `reopen` is needed: the open file was removed, replaced or truncated. None: it is not."""
         return self._file.problem()
 
-    def reopen(self, now: Instant, damaged: bool = False) -> list[str]:
+    def reopen(self, now: Instant, damaged: bool = False) -> list[Text]:
         """Continue with the file that is now at `path`; returns problems to report.
 
         A removed file is written again from the connection that still has it open, which takes as long as copying it.
@@ -318,7 +318,7 @@ class Store:
         old = self._db
         if self._file.same:
             if damaged or problem:
-                problems.append(f"the damaged history was moved to {set_aside(self.path, now)}; a new one was begun")
+                problems.append(Text("engine.db.moved", aside=set_aside(self.path, now) or ""))
         else:
             self._file.drop_side_files()
             if not os.path.exists(self.path) and not damaged:

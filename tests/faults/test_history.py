@@ -118,7 +118,7 @@ def test_a_history_damaged_while_stopped_is_moved_aside_and_the_tasks_go_on(home
     assert aside(home)
     assert (database.parent / aside(home)[0]).read_bytes() == before
     assert "it was moved to" in home.engine_log()
-    assert "a new history was begun" in home.engine_log()
+    assert "a new history was started" in home.engine_log()
     eventually(lambda: home.ended("tick"), "the tasks go on")
     assert {row["status"] for row in home.ended("tick")} == {"success"}  # no catch-up out of nothing
     assert home.rows()[0]["run_id"] > last
@@ -140,7 +140,7 @@ def test_a_history_emptied_or_removed_under_the_engine_does_not_stop_it(home: Ho
     database.write_bytes(b"")
     eventually(lambda: aside(home), "moved aside", within=8)
     eventually(lambda: home.ended("tick"), "the tasks go on", within=8)
-    assert "minisched.db was cut from" in home.engine_log()
+    assert "minisched.db was truncated from" in home.engine_log()
     assert "the damaged history was moved to" in home.engine_log()
     kept = [row["run_id"] for row in home.rows("long") if row["status"] == "running"]
     assert kept == [running["run_id"]]  # what runs stands in the new one too

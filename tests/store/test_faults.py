@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from minisched.catalogue import detail_text
+from minisched.catalogue import detail_text, render
 from minisched.model import Batch, Status, StoreError, TaskAttempt, TaskRecord, Text
 from minisched.store import DuplicateRun, History, NewerDatabase, open_store, schema
 from minisched.store.database import QUICK_CHECK_BYTES
@@ -178,9 +178,9 @@ def test_a_damaged_file_is_moved_aside_and_told_and_a_new_history_begun(path: Pa
     store, problems = open_store(str(path), db_id, now=NOW)
     with closing(store):
         assert len(problems) == 1
-        assert str(path) in problems[0]
+        assert str(path) in render(problems[0])
         aside = path.with_name("minisched.db.damaged-20261118T110640Z")
-        assert f"moved to {aside}" in problems[0]
+        assert f"moved to {aside}" in render(problems[0])
         assert aside.read_bytes() == bytes_before
         assert store.db_id != db_id
         assert store.records() == {}
@@ -225,7 +225,7 @@ def test_damage_inside_a_large_file_is_met_by_a_query_and_mended_by_reopening(pa
             store.commit(Batch(broken))
         assert refused.value.kind == "damaged"
         problems = store.reopen(NOW, damaged=True)
-        assert "the damaged history was moved to" in problems[0]
+        assert "the damaged history was moved to" in render(problems[0])
         # The engine gives all that is unfinished again, under the ids that the logs speak of.
         assert store.commit(Batch([make(run_id=live[0]), make()])) == [live[0], live[0] + 1]
         assert history.page()[1] == 2
@@ -239,7 +239,7 @@ def test_a_file_that_is_gone_although_there_was_a_history_is_a_problem(path: Pat
     store, problems = open_store(str(path), "0123abcd", now=NOW)
     store.close()
     assert len(problems) == 1
-    assert f"{path} is {state} although this home had a history" in problems[0]
+    assert f"{path} is {state} although this home had a history" in render(problems[0])
 
 
 def test_a_first_start_and_an_empty_file_without_a_history_are_no_problem(path: Path) -> None:
@@ -265,7 +265,7 @@ def test_another_history_than_the_expected_one_is_a_problem(path: Path) -> None:
     opened(path).close()
     store, problems = open_store(str(path), "0123abcd", now=NOW)
     store.close()
-    assert f"another history ({store.db_id}) than this home had before (0123abcd)" in problems[0]
+    assert f"another history ({store.db_id}) than this home had before (0123abcd)" in render(problems[0])
 
 
 def test_a_database_that_is_not_ours_is_moved_aside_whole(path: Path) -> None:
@@ -273,7 +273,7 @@ def test_a_database_that_is_not_ours_is_moved_aside_whole(path: Path) -> None:
     ask(path, "PRAGMA user_version = 1")
     store, problems = open_store(str(path), now=NOW)
     store.close()
-    assert "missing" in problems[0]
+    assert "missing" in render(problems[0])
     assert ask(path.with_name("minisched.db.damaged-20261118T110640Z"), "SELECT * FROM stamps") == []
 
 
@@ -287,9 +287,9 @@ def test_a_file_removed_under_the_engine_is_noticed_and_written_anew_whole(path:
         assert store.check_file() is None
         path.unlink()
         fill(store, 5)  # into the void
-        assert "is gone" in (store.check_file() or "")
+        assert "is gone" in render(store.check_file())
         problems = store.reopen(NOW)
-        assert "the removed history was saved from the open file" in problems[1]
+        assert "the removed history was saved from the open file" in render(problems[1])
         assert store.check_file() is None
         assert fill(store, 1) == [26]
         assert history.page()[1] == 26
@@ -305,7 +305,7 @@ def test_a_file_replaced_under_the_engine_is_opened_without_the_old_ones_log(pat
     with closing(opened(path)) as store:
         fill(store, 20)
         os.replace(other, path)
-        assert "was replaced" in (store.check_file() or "")
+        assert "was replaced" in render(store.check_file())
         assert len(store.reopen(NOW)) == 1
         assert store.db_id == other_id
         assert set(store.records()) == {"restored"}
@@ -326,7 +326,7 @@ def test_a_vacuum_by_somebody_else_is_no_cut(path: Path) -> None:
         assert path.stat().st_size < before
         assert store.check_file() is None
         os.truncate(path, path.stat().st_size // 2)
-        assert "was cut from" in (store.check_file() or "")
+        assert "was truncated from" in render(store.check_file())
 
 
 def test_a_file_cut_to_nothing_under_the_engine_is_seen(path: Path) -> None:
@@ -334,7 +334,7 @@ def test_a_file_cut_to_nothing_under_the_engine_is_seen(path: Path) -> None:
         fill(store, 100)
         assert store.check_file() is None
         os.truncate(path, 0)
-        assert "was cut from" in (store.check_file() or "")
+        assert "was truncated from" in render(store.check_file())
 
 
 def test_a_file_cut_under_the_engine_is_moved_aside(path: Path) -> None:
@@ -343,8 +343,8 @@ def test_a_file_cut_under_the_engine_is_moved_aside(path: Path) -> None:
         ask(path, "PRAGMA wal_checkpoint(TRUNCATE)")
         assert store.check_file() is None
         os.truncate(path, 0)
-        assert "was cut from" in (store.check_file() or "")
-        assert "moved to" in store.reopen(NOW)[1]
+        assert "was truncated from" in render(store.check_file())
+        assert "moved to" in render(store.reopen(NOW)[1])
         assert fill(store, 1) == [501]
     assert_whole(path)
 
