@@ -12,11 +12,15 @@ from minisched.catalogue import ENGLISH, template
 from minisched.config.containers import row_schema
 from minisched.config.notify_fields import CHANNEL
 from minisched.config.task_fields import TASK
-from minisched.model import DeliveryState, Status, Trigger
-from minisched.model.notification import NotificationEvent, SendStatus
+from minisched.model import DeliveryState, Status
+from minisched.model.notification import DELIVERY_FIELDS, SendStatus
+from minisched.model.run import ATTEMPT_FIELDS, RUN_FIELDS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from minisched.api.routing import Answer, Parameter, Route
+    from minisched.model.fields import Field
 
 # The errors of the gate, which any request can get, and those of a request with a body.
 ALWAYS = (
@@ -80,40 +84,34 @@ CODED: Schema = {
     "required": ["code"],
 }
 DETAIL: Schema = maybe(CODED)
-_ATTEMPT = {
-    "attempt": {**COUNT, "minimum": 1},
-    "status": STATUS,
-    "reason": maybe(TEXT),
-    "detail": DETAIL,
-    "exit_code": maybe({"type": "integer"}),
-    "signal": maybe(COUNT),
-    "pid": maybe(COUNT),
-    "start_time": TIME,
-    "end_time": maybe(TIME),
-    "duration": maybe(SECONDS),
-    "leftover_processes": COUNT,
-    "output_cut": FLAG,
-    "log_lost": FLAG,
-}
-_RUN = {
-    "run_id": RUN_ID,
+TYPES: dict[str, Schema] = {  # of `model.fields`
+    "text": TEXT,
     "task_id": TASK_ID,
-    "trigger": {"enum": [trigger.value for trigger in Trigger]},
-    "status": STATUS,
-    "reason": {**maybe(TEXT), "description": "A fixed word; for a waiting run, the tasks it waits for."},
-    "detail": {**DETAIL, "description": "The details of the reason. Null without the token."},
-    "scheduled_time": maybe(TIME),
-    "start_time": maybe(TIME),
-    "end_time": maybe(TIME),
-    "duration": {**maybe(SECONDS), "description": "Seconds that its attempts ran, without the waits between them."},
-    "exit_code": maybe({"type": "integer"}),
-    "attempt": COUNT,
-    "max_attempts": {**COUNT, "minimum": 1},
-    "missed_count": {**COUNT, "description": "How many due times a `missed` run covers."},
-    "missed_since": maybe(TIME),
-    "retry_time": {**maybe(TIME), "description": "Of a `retrying` run: the earliest start of its next attempt."},
-    "attempts": items(ref("Attempt")),
+    "id": RUN_ID,
+    "count": COUNT,
+    "positive": {**COUNT, "minimum": 1},
+    "integer": {"type": "integer"},
+    "seconds": SECONDS,
+    "time": TIME,
+    "flag": FLAG,
+    "detail": CODED,
+    "process": COUNT,
+    "channel_type": {"enum": [*CHANNEL.tables]},
 }
+
+
+def properties(listed: Sequence[Field]) -> dict[str, Schema]:
+    """What `model.fields.as_json` makes of these fields."""
+    found = {}
+    for field in listed:
+        if field.member:
+            schema = TYPES[field.type] if isinstance(field.type, str) else {"enum": [word.value for word in field.type]}
+            schema = maybe(schema) if field.nullable else schema
+            found[field.member] = {**schema, "description": field.text} if field.text else schema
+    return found
+
+
+_RUN = {**properties(RUN_FIELDS), "attempts": items(ref("Attempt"))}
 _CARD = {
     "task_id": TASK_ID,
     "task_name": TEXT,
@@ -176,7 +174,7 @@ SCHEMAS: dict[str, Schema] = {
         message=TEXT,
         words={**WORDS, "description": "The message in both languages."},
     ),
-    "Attempt": fields(**_ATTEMPT),
+    "Attempt": fields(**properties(ATTEMPT_FIELDS)),
     "Run": fields(**_RUN),
     "RunDetail": fields(**_RUN, output_tail={**TEXT, "description": "The last 16 KiB of its output."}),
     "RunPage": page_of(ref("Run")),
@@ -204,27 +202,7 @@ SCHEMAS: dict[str, Schema] = {
         },
         "required": ["key", "since", "message", "code"],
     },
-    "Notification": fields(
-        delivery_id=RUN_ID,
-        message_id={**TEXT, "description": "The same at each attempt: `Message-ID` of a mail, `X-Minisched-Delivery`."},
-        created_time={**TIME, "description": "When the run ended."},
-        task_id=TASK_ID,
-        rule=TEXT,
-        channel={**COUNT, "description": "Its place in the rule, from 0."},
-        channel_type={"enum": [*CHANNEL.tables]},
-        run_id={**RUN_ID, "description": "The run that it reports."},
-        event={"enum": [NotificationEvent.EVENT.value, NotificationEvent.RECOVERY.value]},
-        state={"enum": [word.value for word in DeliveryState]},
-        attempts={**COUNT, "description": "Completed attempts to send it."},
-        next_time={**maybe(TIME), "description": "Of the next attempt; null if it waits for an earlier message."},
-        tried_time={**maybe(TIME), "description": "End of the latest attempt."},
-        sent_time=maybe(TIME),
-        error={
-            **DETAIL,
-            "description": "Of the latest attempt; for a sent mail, the recipients that were refused.",
-        },
-        answer={**TEXT, "description": "The reply of the server or command, its first 500 bytes."},
-    ),
+    "Notification": fields(**properties(DELIVERY_FIELDS)),
     "NotificationPage": page_of(ref("Notification")),
     "TestOptions": {
         "type": "object",
@@ -234,7 +212,7 @@ SCHEMAS: dict[str, Schema] = {
     "Trial": fields(
         rule=TEXT,
         channel={**COUNT, "description": "Its place in the rule, from 0."},
-        channel_type={"enum": [*CHANNEL.tables]},
+        channel_type=TYPES["channel_type"],
         state={
             "enum": [word.value for word in SendStatus],
             "description": "`sent`; `retry`: a real message would be sent again later; `failed`: it would not.",

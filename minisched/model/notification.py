@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Any, NamedTuple, Optional
 
+from minisched.model.fields import Field, json_encoder
 from minisched.model.status import Instant, Status, Word
 from minisched.model.task import Channel, SmtpSettings
-from minisched.model.text import Text, iso
+from minisched.model.text import Text
 
 LIMIT_S = 30.0  # of a try by a webhook or a command; a mail's is `smtp.timeout`
 RETRY_AFTER_MAX_S = 24 * 3600.0  # a server that asks for a longer wait is not granted it
@@ -114,24 +115,30 @@ class Delivery(NamedTuple):
 
     def as_json(self, zone: tzinfo) -> dict[str, Any]:
         """The delivery as it is shown everywhere, without its variables."""
-        return {
-            "delivery_id": self.delivery_id,
-            "message_id": self.message_id,
-            "created_time": iso(self.created_time, zone),
-            "task_id": self.task_id,
-            "rule": self.rule,
-            "channel": self.channel,
-            "channel_type": self.channel_type,
-            "run_id": self.run_id,
-            "event": self.event.value,
-            "state": self.state.value,
-            "attempts": self.attempts,
-            "next_time": iso(self.next_time, zone),
-            "tried_time": iso(self.tried_time, zone),
-            "sent_time": iso(self.sent_time, zone),
-            "error": None if self.error is None else self.error.as_json(),
-            "answer": self.answer,
-        }
+        return _delivery_json(self, zone)
+
+
+DELIVERY_FIELDS = (
+    Field("delivery_id", "id", columns=()),  # the table's key
+    Field("message_id", "text", "The same at each attempt: `Message-ID` or `X-Minisched-Delivery`.", fixed=True),
+    Field("created_time", "time", "When the run ended.", fixed=True),
+    Field("task_id", "task_id", fixed=True),
+    Field("rule", "text", fixed=True),
+    Field("channel", "count", "Its place in the rule, from 0.", fixed=True),
+    Field("channel_type", "channel_type", fixed=True),
+    Field("run_id", "id", "The run that it reports.", fixed=True),
+    Field("event", NotificationEvent, fixed=True),
+    Field("state", DeliveryState),
+    Field("attempts", "count", "Completed attempts to send it."),
+    Field("next_time", "time?", "Of the next attempt; null if it waits for an earlier message."),
+    Field("tried_time", "time?", "End of the latest attempt."),
+    Field("sent_time", "time?"),
+    Field("error", "detail?", "Of the latest attempt; for a sent mail, the recipients that were refused."),
+    Field("answer", "text", "The reply of the server or command, its first 500 bytes."),
+    Field("variables", "texts", member="", fixed=True),
+    Field("channel_keys", "text", member="", fixed=True),
+)
+_delivery_json = json_encoder(DELIVERY_FIELDS)
 
 
 class RuleState(NamedTuple):

@@ -6,9 +6,10 @@ from datetime import tzinfo
 from types import MappingProxyType
 from typing import Any, NamedTuple, Optional
 
+from minisched.model.fields import Field, json_encoder
 from minisched.model.notification import Delivery
 from minisched.model.status import Instant, Status, Trigger
-from minisched.model.text import Text, iso
+from minisched.model.text import Text
 
 
 class LogPosition(NamedTuple):
@@ -45,21 +46,26 @@ class TaskAttempt(NamedTuple):
     log: Optional[LogPosition] = None
 
     def as_json(self, zone: tzinfo) -> dict[str, Any]:
-        return {
-            "attempt": self.attempt,
-            "status": self.status.value,
-            "reason": self.reason,
-            "detail": None if self.detail is None else self.detail.as_json(),
-            "exit_code": self.exit_code,
-            "signal": self.signal,
-            "pid": self.process.pid if self.process else None,
-            "start_time": iso(self.start_time, zone),
-            "end_time": iso(self.end_time, zone),
-            "duration": self.duration,
-            "leftover_processes": self.leftover_processes,
-            "output_cut": self.output_cut,
-            "log_lost": self.log_lost,
-        }
+        return _attempt_json(self, zone)
+
+
+ATTEMPT_FIELDS = (
+    Field("attempt", "positive"),
+    Field("status", Status),
+    Field("reason", "text?"),
+    Field("detail", "detail?"),
+    Field("exit_code", "integer?"),
+    Field("signal", "count?"),
+    Field("process", "process?", member="pid", columns=("pid", "start_ticks", "boot_id")),
+    Field("start_time", "time"),
+    Field("end_time", "time?"),
+    Field("duration", "seconds?"),
+    Field("leftover_processes", "count"),
+    Field("output_cut", "flag"),
+    Field("log_lost", "flag"),
+    Field("log", "log?", member="", columns=("log_inode", "log_offset")),
+)
+_attempt_json = json_encoder(ATTEMPT_FIELDS)
 
 
 class TaskExecution(NamedTuple):
@@ -97,24 +103,33 @@ class TaskExecution(NamedTuple):
     def as_json(self, zone: tzinfo) -> dict[str, Any]:
         """The run as it is shown everywhere; times are ISO 8601 with the offset of `zone`."""
         return {
-            "run_id": self.run_id,
-            "task_id": self.task_id,
-            "trigger": self.trigger.value,
-            "status": self.status.value,
-            "reason": self.reason,
-            "detail": None if self.detail is None else self.detail.as_json(),
-            "scheduled_time": iso(self.scheduled_time, zone),
-            "start_time": iso(self.start_time, zone),
-            "end_time": iso(self.end_time, zone),
-            "duration": self.duration,
-            "exit_code": self.exit_code,
-            "attempt": self.attempt,
-            "max_attempts": self.max_attempts,
-            "missed_count": self.missed_count,
-            "missed_since": iso(self.missed_since, zone),
-            "retry_time": iso(self.retry_time, zone),
+            **_run_json(self, zone),
             "attempts": [attempt.as_json(zone) for attempt in self.attempts],
         }
+
+
+RUN_FIELDS = (
+    Field("run_id", "id", columns=()),  # the table's key
+    Field("task_id", "task_id", fixed=True),
+    Field("trigger", Trigger, fixed=True, columns=('"trigger"',)),
+    Field("status", Status),
+    Field("reason", "text?", "A fixed word; for a waiting run, the tasks it waits for."),
+    Field("detail", "detail?", "The details of the reason. Null without the token."),
+    Field("scheduled_time", "time?", fixed=True),
+    Field("start_time", "time?"),
+    Field("end_time", "time?"),
+    Field("duration", "seconds?", "Seconds that its attempts ran, without the waits between them."),
+    Field("exit_code", "integer?"),
+    Field("attempt", "count"),
+    Field("max_attempts", "positive", fixed=True),
+    Field("missed_count", "count", "How many due times a `missed` run covers."),
+    Field("missed_since", "time?"),
+    Field("retry_time", "time?", "Of a `retrying` run: the earliest start of its next attempt."),
+    Field("created_time", "time", member="", fixed=True),
+    Field("owner", "process?", member="", columns=("owner_pid", "owner_start_ticks", "owner_boot_id")),
+    Field("env", "texts?", member="", fixed=True),
+)
+_run_json = json_encoder(RUN_FIELDS)
 
 
 class TaskRecord(NamedTuple):

@@ -5,12 +5,11 @@ All pending deliveries of one channel of a rule are a queue, in their order: onl
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 from minisched.model import Delivery, DeliveryState, OutboxCounts, Status
-from minisched.model.notification import FinishedRun, NotificationEvent, Queue, RuleState
-from minisched.store.rows import detail_json, detail_of, placeholders, text
+from minisched.model.notification import DELIVERY_FIELDS, FinishedRun, Queue, RuleState
+from minisched.store.rows import Columns, Rows, assignments, detail_json, placeholders
 
 if TYPE_CHECKING:
     import sqlite3
@@ -25,20 +24,18 @@ if TYPE_CHECKING:
 DAY_S = 86_400
 KEEP_ENDED = 2000  # sent and failed ones: 8 MB with a usual log's tail in each, 34 MB with the longest
 
-_FIXED = ("created_time", "task_id", "rule", "channel", "channel_type", "run_id", "event", "variables")
-_CHANGING = ("state", "attempts", "next_time", "tried_time", "sent_time", "error", "answer")
-_COLUMNS = ", ".join((*_FIXED, "delivery_id", "message_id", *_CHANGING, "channel_keys"))
-_COLUMN_OF_ERROR = len(_FIXED) + 2 + _CHANGING.index("error")
+_NEW = Columns(field for field in DELIVERY_FIELDS if field.columns and field.name != "next_time")
+_CHANGING = Columns(field for field in DELIVERY_FIELDS if field.columns and not field.fixed)
+_ROWS = Rows(Delivery, DELIVERY_FIELDS)
 _QUEUE = "task_id = ? AND rule = ? AND channel = ? AND state = 'pending'"
 _OLDEST = f"SELECT delivery_id FROM task_outbox WHERE {_QUEUE} ORDER BY delivery_id LIMIT 1"
 
-_INSERT = f"""INSERT INTO task_outbox ({", ".join(_FIXED)}, channel_keys, message_id, {", ".join(_CHANGING)})
-    VALUES ({placeholders(len(_FIXED) + 1)}, '', 'pending', 0,
-        CASE WHEN EXISTS (SELECT 1 FROM task_outbox WHERE {_QUEUE}) THEN NULL ELSE ? END, NULL, NULL, '', '')"""
+_INSERT = f"""INSERT INTO task_outbox ({", ".join(_NEW.names)}, next_time) VALUES ({placeholders(len(_NEW.names))},
+    CASE WHEN EXISTS (SELECT 1 FROM task_outbox WHERE {_QUEUE}) THEN NULL ELSE ? END)"""
 _NAME = "UPDATE task_outbox SET message_id = delivery_id || ? WHERE delivery_id = ?"
 # Match on message_id too: after the database was replaced, delivery ids restart at 1. A message that was given up while
 # it was being sent may have been delivered: a late `sent` is accepted, a late retry is not.
-_UPDATE = f"""UPDATE task_outbox SET {", ".join(f"{name} = ?" for name in _CHANGING)}
+_UPDATE = f"""UPDATE task_outbox SET {assignments(_CHANGING.names)}
     WHERE delivery_id = ? AND message_id = ? AND (state = 'pending' OR ? = 'sent')"""
 _AGAIN = """UPDATE task_outbox SET state = 'pending', attempts = 0, next_time = ?, tried_time = NULL,
     sent_time = NULL, error = '', answer = '' WHERE delivery_id = ?"""
@@ -115,8 +112,7 @@ def write_notices(db: sqlite3.Connection, notices: Notices, db_id: str) -> None:
         db.execute(_PUT_RULE, state)
     for delivery in notices.deliveries:
         queue = (delivery.task_id, delivery.rule, delivery.channel)
-        values = (*delivery[: len(_FIXED) - 1], json.dumps(dict(delivery.variables)), delivery.channel_keys)
-        cursor = db.execute(_INSERT, (*values, *queue, delivery.created_time))
+        cursor = db.execute(_INSERT, (*_NEW.values(delivery), *queue, delivery.created_time))
         host = "".join(char for char in delivery.variables.get("host_name", "") if char in _DOMAIN).strip(".")
         db.execute(_NAME, (f".{db_id[:6]}@{host or 'localhost'}", cursor.lastrowid))
 
@@ -124,9 +120,8 @@ def write_notices(db: sqlite3.Connection, notices: Notices, db_id: str) -> None:
 def update_deliveries(db: sqlite3.Connection, deliveries: Sequence[Delivery]) -> None:
     """Write where they stand; the next one of a queue whose first has left it is due at once."""
     for one in deliveries:
-        values = (one.state.value, one.attempts, one.next_time, one.tried_time, one.sent_time)
         key = (one.delivery_id, one.message_id, one.state.value)
-        db.execute(_UPDATE, (*values, detail_json(one.error), text(one.answer), *key))
+        db.execute(_UPDATE, (*_CHANGING.values(one), *key))
         if one.state is not DeliveryState.PENDING:
             db.execute(_PROMOTE, (one.tried_time, one.task_id, one.rule, one.channel))
 
@@ -277,9 +272,9 @@ class Outbox:
 
 def read_deliveries(db: sqlite3.Connection, delivery_ids: Sequence[int]) -> list[Delivery]:
     """Those that exist, in the order of the ids given; at most a few hundred."""
-    query = f"SELECT {_COLUMNS} FROM task_outbox WHERE delivery_id IN ({placeholders(len(delivery_ids))})"
-    found = {row[len(_FIXED)]: row for row in db.execute(query, delivery_ids)}
-    return [_delivery(found[delivery_id]) for delivery_id in delivery_ids if delivery_id in found]
+    query = f"SELECT {_ROWS.columns} FROM task_outbox WHERE delivery_id IN ({placeholders(len(delivery_ids))})"
+    found = {one.delivery_id: one for one in map(_ROWS.record, db.execute(query, delivery_ids))}
+    return [found[delivery_id] for delivery_id in delivery_ids if delivery_id in found]
 
 
 def read_page(
@@ -295,13 +290,3 @@ def read_page(
     query = f"SELECT delivery_id FROM task_outbox {where} ORDER BY delivery_id DESC LIMIT ? OFFSET ?"
     ids = [row[0] for row in db.execute(query, (*wanted, page_size, (page - 1) * page_size))]
     return read_deliveries(db, ids), total
-
-
-def _delivery(row: Sequence[Any]) -> Delivery:
-    one = Delivery._make(row)
-    return one._replace(
-        event=NotificationEvent(one.event),
-        variables=json.loads(row[len(_FIXED) - 1]),
-        state=DeliveryState(one.state),
-        error=detail_of(row[_COLUMN_OF_ERROR]),
-    )

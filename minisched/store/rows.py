@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from typing import TYPE_CHECKING, Any, Optional
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from minisched.model import (
     FAILURES,
@@ -17,58 +18,15 @@ from minisched.model import (
     TaskExecution,
     TaskRecord,
     Text,
-    Trigger,
 )
+from minisched.model.run import ATTEMPT_FIELDS, RUN_FIELDS
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Sequence
 
-# Details of an attempt. A run's row has those of its last attempt: if it has only one, and that says the same, the
-# attempt has no row of its own.
-_DETAIL_COLUMNS = (
-    "signal",
-    "leftover_processes",
-    "output_cut",
-    "log_lost",
-    "pid",
-    "start_ticks",
-    "boot_id",
-    "log_inode",
-    "log_offset",
-)
-# A run's row in three parts: its id; what is fixed when it is made; what changes until it has ended.
-FIXED_COLUMNS = ("task_id", '"trigger"', "scheduled_time", "max_attempts", "created_time", "env")
-CHANGING_COLUMNS = (
-    "status",
-    "reason",
-    "detail",
-    "start_time",
-    "end_time",
-    "duration",
-    "exit_code",
-    "attempt",
-    "missed_count",
-    "missed_since",
-    "retry_time",
-    "owner_pid",
-    "owner_start_ticks",
-    "owner_boot_id",
-    *_DETAIL_COLUMNS,
-)
-RUN_COLUMNS = ("run_id", *FIXED_COLUMNS, *CHANGING_COLUMNS)
-ATTEMPT_COLUMNS = (
-    "run_id",
-    "attempt",
-    "status",
-    "reason",
-    "detail",
-    "exit_code",
-    "start_time",
-    "end_time",
-    "duration",
-    *_DETAIL_COLUMNS,
-)
+    from minisched.model.fields import Field
+
 RECORD_COLUMNS = (
     "task_id",
     "schedule_key",
@@ -88,15 +46,6 @@ def placeholders(count: int) -> str:
     return ", ".join("?" * count)
 
 
-# Writing.
-INSERT_RUN = (
-    f"INSERT INTO task_history (run_id, {', '.join(FIXED_COLUMNS)}, {', '.join(CHANGING_COLUMNS)})"
-    f" VALUES ({placeholders(len(RUN_COLUMNS))})"
-)
-UPDATE_RUN = f"UPDATE task_history SET {', '.join(f'{name} = ?' for name in CHANGING_COLUMNS)} WHERE run_id = ?"
-PUT_ATTEMPT = (
-    f"INSERT OR REPLACE INTO task_attempt ({', '.join(ATTEMPT_COLUMNS)}) VALUES ({placeholders(len(ATTEMPT_COLUMNS))})"
-)
 COUNT_RUNS = """INSERT INTO task_state (task_id, run_count) VALUES (?, ?)
     ON CONFLICT (task_id) DO UPDATE SET run_count = run_count + excluded.run_count"""
 PUT_RECORD = """INSERT INTO task_state (task_id, schedule_key, settled, boot_id) VALUES (?, ?, ?, ?)
@@ -118,8 +67,6 @@ PUT_END_ORDER = """UPDATE task_history SET end_order = (SELECT end_count FROM ta
     WHERE run_id = ?"""
 
 # Reading.
-_RUNS = f"SELECT {', '.join(RUN_COLUMNS)} FROM task_history WHERE run_id IN (%s) ORDER BY run_id"
-_ATTEMPTS = f"SELECT {', '.join(ATTEMPT_COLUMNS)} FROM task_attempt WHERE run_id IN (%s) ORDER BY run_id, attempt"
 _RECORDS = f"SELECT {', '.join(RECORD_COLUMNS)}, run_count, forgotten FROM task_state"
 _UNFINISHED = (
     "SELECT run_id FROM task_history INDEXED BY task_history_status"
@@ -127,9 +74,6 @@ _UNFINISHED = (
 )
 
 
-# The attributes that a run and an attempt have in common.
-_COMMON = ("status", "reason", "detail", "exit_code", "start_time", "end_time", "duration")
-_NO_DETAILS = (None, 0, 0, 0, None, None, None, None, None)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -153,115 +97,128 @@ def detail_of(stored: str) -> Optional[Text]:
     return Text.from_json(json.loads(stored)) if stored else None
 
 
-def fixed_values(run: TaskExecution) -> tuple[Any, ...]:
-    env = None if run.env is None else json.dumps(dict(run.env))
-    return (run.task_id, run.trigger.value, run.scheduled_time, run.max_attempts, run.created_time, env)
+_CODECS: dict[str, tuple[Callable[[Any], Any], Optional[Callable[[Any], Any]]]] = {
+    "text": (text, None),
+    "detail": (detail_json, detail_of),
+    "flag": (int, bool),
+    "texts": (
+        lambda value: None if value is None else json.dumps(dict(value)),
+        lambda value: None if value is None else json.loads(value),
+    ),
+}
+_COMPOSED: dict[str, Any] = {"process": ProcessIdentity, "log": LogPosition}  # stored in several columns
 
 
-def changing_values(run: TaskExecution) -> tuple[Any, ...]:
-    return (
-        run.status.value,
-        text(run.reason),
-        detail_json(run.detail),
-        run.start_time,
-        run.end_time,
-        run.duration,
-        run.exit_code,
-        run.attempt,
-        run.missed_count,
-        run.missed_since,
-        run.retry_time,
-        *(run.owner or (None, None, None)),
-        *(_detail_values(run.attempts[-1]) if run.attempts else _NO_DETAILS),
-    )
+class Columns:
+    """How some fields of a record are stored: the names of their columns, and their values."""
+
+    def __init__(self, fields: Iterable[Field]) -> None:
+        listed = sorted(fields, key=lambda field: len(field.columns))  # those with several columns are the last
+        self.names = tuple(name for field in listed for name in field.columns)
+        paths = [field.name if isinstance(field.type, str) else f"{field.name}._value_" for field in listed]
+        self._get = attrgetter(*paths)
+        types = [field.type if isinstance(field.type, str) else "" for field in listed]
+        self._codecs = [(index, _CODECS[type][0]) for index, type in enumerate(types) if type in _CODECS]
+        self._composed = [
+            (index, (None,) * len(field.columns)) for index, field in enumerate(listed) if len(field.columns) > 1
+        ]
+
+    def values(self, record: Any) -> list[Any]:
+        """In the order of `names`."""
+        values = list(self._get(record))
+        for index, encode in self._codecs:
+            values[index] = encode(values[index])
+        for index, nulls in reversed(self._composed):
+            values[index : index + 1] = values[index] or nulls
+        return values
+
+
+class Rows:
+    """How a record is read: its columns in the order of the record's own fields, and the record that a row is."""
+
+    def __init__(self, record: Any, fields: Iterable[Field]) -> None:
+        self._record = record
+        self._decoders: list[tuple[int, int, Callable[[Any], Any]]] = []  # first column, how many, decoder; last first
+        known = {field.name: field for field in fields}
+        names: list[str] = []
+        for field in (known[name] for name in record._fields if name in known):
+            columns = field.columns or (field.name,)
+            decode: Optional[Callable[[Any], Any]] = None
+            if not isinstance(field.type, str):
+                decode = {word.value: word for word in field.type}.__getitem__
+            elif field.type in _COMPOSED:
+                decode = _COMPOSED[field.type]._make
+            elif field.type in _CODECS:
+                decode = _CODECS[field.type][1]
+            if decode is not None:
+                self._decoders.insert(0, (len(names), len(columns), decode))
+            names += columns
+        self.columns = ", ".join(names)
+        self.width = len(names)
+
+    def record(self, row: Sequence[Any], *more: Any) -> Any:
+        """more: the record's fields behind those of the list. Further columns of the row are ignored."""
+        values = list(row[: self.width])
+        for index, width, decode in self._decoders:
+            if width == 1:
+                values[index] = decode(values[index])
+            else:
+                end = index + width
+                values[index:end] = (None if values[index] is None else decode(values[index:end]),)
+        return self._record(*values, *more)
+
+
+# The row of a run has the details of its last attempt as well. If it is the only one, and says the same as the run, the
+# attempt has no row of its own.
+_RUN_NAMES = {field.name for field in RUN_FIELDS}
+_COMMON = attrgetter(*(field.name for field in ATTEMPT_FIELDS if field.name in _RUN_NAMES and field.name != "attempt"))
+_FIXED = Columns(field for field in RUN_FIELDS if field.columns and field.fixed)
+_CHANGING = Columns(field for field in RUN_FIELDS if field.columns and not field.fixed)
+_ATTEMPT = Columns(ATTEMPT_FIELDS)
+_DETAILS = Columns(field for field in ATTEMPT_FIELDS if field.name not in _RUN_NAMES)
+_NO_DETAILS = _DETAILS.values(TaskAttempt(0, Status.WAITING, 0.0))
+_RUN_ROWS = Rows(TaskExecution, RUN_FIELDS)
+_ATTEMPT_ROWS = Rows(TaskAttempt, ATTEMPT_FIELDS)
+
+
+def insert(table: str, *names: str, verb: str = "INSERT") -> str:
+    return f"{verb} INTO {table} ({', '.join(names)}) VALUES ({placeholders(len(names))})"
+
+
+def assignments(names: Iterable[str]) -> str:
+    return ", ".join(f"{name} = ?" for name in names)
+
+
+INSERT_RUN = insert("task_history", "run_id", *_FIXED.names, *_CHANGING.names, *_DETAILS.names)
+UPDATE_RUN = f"UPDATE task_history SET {assignments((*_CHANGING.names, *_DETAILS.names))} WHERE run_id = ?"
+PUT_ATTEMPT = insert("task_attempt", "run_id", *_ATTEMPT.names, verb="INSERT OR REPLACE")
+_RUNS = f"""SELECT {_RUN_ROWS.columns}, {_ATTEMPT_ROWS.columns}, run_id FROM task_history
+    WHERE run_id IN (%s) ORDER BY run_id"""
+_ATTEMPTS = f"SELECT {_ATTEMPT_ROWS.columns}, run_id FROM task_attempt WHERE run_id IN (%s) ORDER BY run_id, attempt"
+
+
+def new_run_values(run: TaskExecution) -> tuple[Any, ...]:
+    """For INSERT_RUN."""
+    return (run.run_id or None, *_FIXED.values(run), *changed_run_values(run)[:-1])
+
+
+def changed_run_values(run: TaskExecution) -> tuple[Any, ...]:
+    """For UPDATE_RUN."""
+    details = _DETAILS.values(run.attempts[-1]) if run.attempts else _NO_DETAILS
+    return (*_CHANGING.values(run), *details, run.run_id)
 
 
 def attempt_rows(run: TaskExecution, run_id: int) -> list[tuple[Any, ...]]:
-    """The values of the rows of its attempts: none for a single attempt that says the same as the run."""
-    if run.attempt == 1 and all(getattr(run, name) == getattr(run.attempts[0], name) for name in _COMMON):
+    """For PUT_ATTEMPT: the rows of its attempts, none for a single attempt that says the same as the run."""
+    if run.attempt == 1 and _COMMON(run) == _COMMON(run.attempts[0]):
         return []
-    return [
-        (
-            run_id,
-            attempt.attempt,
-            attempt.status.value,
-            text(attempt.reason),
-            detail_json(attempt.detail),
-            attempt.exit_code,
-            attempt.start_time,
-            attempt.end_time,
-            attempt.duration,
-            *_detail_values(attempt),
-        )
-        for attempt in run.attempts
-    ]
-
-
-def _detail_values(attempt: TaskAttempt) -> tuple[Any, ...]:
-    return (
-        attempt.signal,
-        attempt.leftover_processes,
-        int(attempt.output_cut),
-        int(attempt.log_lost),
-        *(attempt.process or (None, None, None)),
-        *(attempt.log or (None, None)),
-    )
+    return [(run_id, *_ATTEMPT.values(attempt)) for attempt in run.attempts]
 
 
 def outcome_values(run: TaskExecution, run_id: int) -> tuple[object, ...]:
     failed = run.status in FAILURES
     success_time = run.end_time if run.status is Status.SUCCESS else None
     return run.task_id, run_id, run.status.value, success_time, run_id if failed else None, int(failed)
-
-
-def _attempt(number: int, status: str, reason: Any, detail: str, row: Sequence[Any]) -> TaskAttempt:
-    """row: exit_code, start_time, end_time, duration, and the columns of _DETAIL_COLUMNS."""
-    return TaskAttempt(
-        attempt=number,
-        status=Status(status),
-        reason=reason,
-        detail=detail_of(detail),
-        exit_code=row[0],
-        start_time=row[1],
-        end_time=row[2],
-        duration=row[3],
-        signal=row[4],
-        leftover_processes=row[5],
-        output_cut=bool(row[6]),
-        log_lost=bool(row[7]),
-        process=None if row[8] is None else ProcessIdentity(*row[8:11]),
-        log=None if row[11] is None else LogPosition(*row[11:13]),
-    )
-
-
-def _run(row: Sequence[Any], attempts: Sequence[TaskAttempt]) -> TaskExecution:
-    run_id, task_id, trigger, scheduled_time, max_attempts, created_time, env = row[:7]
-    status, reason, detail, start_time, end_time, duration, exit_code = row[7:14]
-    count, missed_count, missed_since, retry_time = row[14:18]
-    if count and not attempts:
-        values = (exit_code, start_time, end_time, duration, *row[21:])
-        attempts = (_attempt(1, status, reason, detail, values),)
-    return TaskExecution(
-        task_id=task_id,
-        trigger=Trigger(trigger),
-        status=Status(status),
-        created_time=created_time,
-        run_id=run_id,
-        reason=reason,
-        detail=detail_of(detail),
-        scheduled_time=scheduled_time,
-        start_time=start_time,
-        end_time=end_time,
-        duration=duration,
-        exit_code=exit_code,
-        max_attempts=max_attempts,
-        missed_count=missed_count,
-        missed_since=missed_since,
-        retry_time=retry_time,
-        owner=None if row[18] is None else ProcessIdentity(*row[18:21]),
-        env=None if env is None else json.loads(env),
-        attempts=tuple(attempts),
-    )
 
 
 def read_runs(db: sqlite3.Connection, run_ids: Iterable[int]) -> list[TaskExecution]:
@@ -272,9 +229,11 @@ def read_runs(db: sqlite3.Connection, run_ids: Iterable[int]) -> list[TaskExecut
         ids = wanted[start : start + IDS_A_QUERY]
         attempts: dict[int, list[TaskAttempt]] = {}
         for row in db.execute(_ATTEMPTS % placeholders(len(ids)), ids):
-            attempts.setdefault(row[0], []).append(_attempt(row[1], row[2], row[3], row[4], row[5:]))
+            attempts.setdefault(row[-1], []).append(_ATTEMPT_ROWS.record(row))
         for row in db.execute(_RUNS % placeholders(len(ids)), ids):
-            found[row[0]] = _run(row, attempts.get(row[0], ()))
+            run_id, details = row[-1], row[_RUN_ROWS.width : -1]
+            own = attempts.get(run_id) or ([_ATTEMPT_ROWS.record(details)] if details[0] else [])
+            found[run_id] = _RUN_ROWS.record(row, tuple(own))
     return [found[run_id] for run_id in wanted if run_id in found]
 
 

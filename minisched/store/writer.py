@@ -88,7 +88,7 @@ class Transaction:
         made: dict[str, int] = {}
         attempts: list[tuple[object, ...]] = []
         for run in batch.runs:
-            changed = run.run_id and db.execute(rows.UPDATE_RUN, (*rows.changing_values(run), run.run_id)).rowcount
+            changed = run.run_id and db.execute(rows.UPDATE_RUN, rows.changed_run_values(run)).rowcount
             run_id = run.run_id if changed else self._insert(run)
             ids.append(run_id)
             if not changed:
@@ -129,9 +129,7 @@ class Transaction:
 
     def _insert(self, run: TaskExecution) -> int:
         try:
-            cursor = self._db.execute(
-                rows.INSERT_RUN, (run.run_id or None, *rows.fixed_values(run), *rows.changing_values(run))
-            )
+            cursor = self._db.execute(rows.INSERT_RUN, rows.new_run_values(run))
         except sqlite3.IntegrityError as error:
             if run.scheduled_time is None or "scheduled_time" not in str(error):
                 raise
