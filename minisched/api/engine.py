@@ -83,6 +83,7 @@ def status_json(app: AppContext) -> dict[str, Any]:
         "uptime": max(0.0, now - engine.started),
         "server_time": iso(now, zone),
         "timezone": engine.config.settings.timezone,
+        "timezone_source": engine.config.settings.timezone_source,
         "stopping": engine.stopping,
         "counts": counts,
         "tasks": len(tasks),

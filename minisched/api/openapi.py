@@ -283,6 +283,7 @@ SCHEMAS: dict[str, Schema] = {
         uptime=SECONDS,
         server_time=TIME,
         timezone=TEXT,
+        timezone_source={**TEXT, "description": "`settings`, `TZ`, or the file that gave it; empty if none did."},
         stopping=FLAG,
         counts=fields(**{status.value: COUNT for status in Status}),
         tasks=COUNT,

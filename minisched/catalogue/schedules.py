@@ -84,6 +84,43 @@ TEXTS: dict[str, tuple[str, str]] = {
         ' "tzdata" or run `pip install tzdata`, or use "UTC"',
         '无法查找时区 "{name}"：本机没有时区数据；请安装系统软件包 "tzdata" 或执行 `pip install tzdata`，或改用 "UTC"',
     ),
+    "schedules.zone.abbreviation": (
+        '"{name}" is an abbreviation, which several zones use; expected an IANA name such as "Asia/Shanghai" or'
+        ' "America/Chicago"',
+        '"{name}" 是缩写，可能指多个时区；应为 IANA 时区名，如 "Asia/Shanghai" 或 "America/Chicago"',
+    ),
+    "schedules.zone.offset": (
+        '"{name}" is an offset, not a time zone; expected an IANA name such as "Asia/Kolkata"',
+        '"{name}" 是时差，不是时区；应为 IANA 时区名，如 "Asia/Kolkata"',
+    ),
+    "schedules.zone.whole_offset": (
+        '"{name}" is an offset, not a time zone; expected an IANA name such as "Asia/Shanghai", or for this fixed'
+        ' offset "{zone}" (names of this kind have the sign turned)',
+        '"{name}" 是时差，不是时区；应为 IANA 时区名，如 "Asia/Shanghai"；若要使用此固定时差，请写 "{zone}"'
+        "（这类名称的正负号相反）",
+    ),
+    "schedules.zone.local": (
+        '"{name}" is not a time zone name; omit the field for the zone of the machine, or write an IANA name such as'
+        ' "Asia/Shanghai"',
+        '"{name}" 不是时区名；若要使用本机时区，请省略此字段，或写 IANA 时区名，如 "Asia/Shanghai"',
+    ),
+    "schedules.zone.none": (
+        "the time zone of this machine is unknown (no TZ, no /etc/timezone, no usable /etc/localtime), so UTC is used;"
+        ' set "timezone" in the settings',
+        '本机时区未知（没有 TZ、/etc/timezone 或可用的 /etc/localtime），因此使用 UTC；请在 settings 中设置 "timezone"',
+    ),
+    "schedules.zone.unknown_tz": (
+        'TZ is "{value}", which is not the name of a known time zone; schedules use {zone}, programs may use another;'
+        ' set TZ to a name such as "Asia/Shanghai", or "timezone" in the settings',
+        'TZ 为 "{value}"，不是已知的时区名；时间表使用 {zone}，其他程序可能使用别的时区；请将 TZ 设为'
+        ' "Asia/Shanghai" 这样的名称，或在 settings 中设置 "timezone"',
+    ),
+    "schedules.zone.disagree": (
+        "{path} names {zone} ({offset}), but the local time of programs, from {rules}, has the offset {other}; correct"
+        ' one of the two files, or set "timezone" in the settings',
+        "{path} 指定 {zone}（{offset}），而其他程序按 {rules} 使用的本地时差为 {other}；请更正其中一个文件，或在"
+        ' settings 中设置 "timezone"',
+    ),
     # Durations and times.
     "schedules.expected": ("expected {rule}", "应为{rule}"),
     "schedules.duration": ('a duration such as 300 or "5m"', '时长，如 300 或 "5m"'),

@@ -12,7 +12,7 @@ from minisched.model import EXIT_OK, EXIT_USAGE, Text, iso
 from minisched.timetable import (
     describe,
     load_zone,
-    local_zone_name,
+    local_zone,
     next_fires,
     parse_schedule,
     parse_time,
@@ -69,7 +69,7 @@ def home_zone(path: str) -> str:
     try:
         return load_config(Home(path).config).settings.timezone
     except ConfigError:
-        return local_zone_name()
+        return local_zone().name
 
 
 def describe_start(task: Task, language: str) -> str:

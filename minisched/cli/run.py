@@ -15,7 +15,7 @@ from minisched import __version__
 from minisched.api.token import UnsafeToken, load_token
 from minisched.catalogue import render
 from minisched.cli.output import drop, fail, in_words
-from minisched.cli.view import config_problems
+from minisched.cli.view import config_problems, zone_text
 from minisched.cli.web import Web
 from minisched.clock import SystemClock
 from minisched.config import ConfigError, check_permissions, load_config, sweep_temporaries
@@ -38,7 +38,7 @@ from minisched.model import (
 from minisched.notify import Sender
 from minisched.store import NewerDatabase, open_store
 from minisched.tasklog import TaskLogs, engine_logger
-from minisched.timetable import load_zone
+from minisched.timetable import load_zone, local_zone_stamp
 
 if TYPE_CHECKING:
     import logging
@@ -66,7 +66,8 @@ class ConfigFile:
             found = os.stat(self._path)
         except OSError:
             return None
-        return (found.st_ino, found.st_mtime_ns, found.st_size)
+        # With the files of the machine's zone: if that is changed, reading the config puts the new one in force.
+        return (found.st_ino, found.st_mtime_ns, found.st_size, *local_zone_stamp())
 
     def load(self) -> Config:
         """Raises ConfigError, also where the machine cannot look at it now (no descriptor for a zone's file)."""
@@ -113,11 +114,13 @@ def run(options: Namespace) -> int:
         fail(line)
     if os.geteuid() == 0:
         log.warning("running as root: tasks without task_user run as root too")
+    zone = render(zone_text(config.settings.timezone, config.settings.timezone_source))
+    log.info("time zone: %s", zone)
     engine, web, sender = build(home, config, source, stamp, ledger, log, lock)
     install_signals(engine.inbox)
     count = len(config.tasks)
     greet(
-        f"minisched {__version__}: home {home.path}, {count} task{'' if count == 1 else 's'}",
+        f"minisched {__version__}: home {home.path}, {count} task{'' if count == 1 else 's'}, time zone {zone}",
         "output in logs/, what the engine does in logs/minisched.log; Ctrl-C stops it",
     )
     try:

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from minisched.cli.output import CommandError, print_error, print_facts, print_json, print_table, shown, text, why
-from minisched.cli.view import View, next_start, start_words, with_view
+from minisched.cli.view import View, next_start, start_words, with_view, zone_text
 from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, UNFINISHED, Status, Text, Word, iso
 
 if TYPE_CHECKING:
@@ -53,14 +53,20 @@ def status(view: View, options: Namespace) -> int:
     for task in tasks:
         counts[task["current_status"]] = counts.get(task["current_status"], 0) + 1
     problems = [shown(problem) for problem in view.problems]
+    if view.zone_found.problem:
+        problems.append(shown(view.zone_found.problem))
     problems += [text("cli.damaged_history", path=path) for path in view.damaged_files()]
     if options.json:
+        zone = {"timezone": view.zone_found.name, "timezone_source": view.zone_found.source}
         engine = {"running": view.engine is not None, "pid": view.engine.pid if view.engine else None}
-        print_json({"engine": engine, "home": view.home.path, "counts": counts, "problems": problems, "tasks": tasks})
+        print_json(
+            {"engine": engine, "home": view.home.path, **zone, "counts": counts, "problems": problems, "tasks": tasks}
+        )
         return EXIT_OK
     facts = [
         ("engine", text("cli.engine_running", pid=view.engine.pid) if view.engine else text("cli.engine_not_running")),
         ("home", view.home.path),
+        ("zone", shown(zone_text(view.zone_found.name, view.zone_found.source))),
     ]
     if view.config:
         states = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))

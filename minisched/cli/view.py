@@ -13,7 +13,7 @@ from minisched.executor import is_alive
 from minisched.home import Home, read_lock
 from minisched.model import Reason, Status, TaskExecution, Text, iso
 from minisched.store import History
-from minisched.timetable import jitter_offset, load_zone, local_zone_name, next_fires, next_of, parse_schedule
+from minisched.timetable import LocalZone, jitter_offset, load_zone, local_zone, next_fires, next_of, parse_schedule
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -34,8 +34,12 @@ class View:
             self.config = load_config(self.home.config)
         except ConfigError as error:
             self.problems = config_problems(error, self.home)
-        name = self.config.settings.timezone if self.config else local_zone_name()
-        self.zone = load_zone(name)
+        if self.config:
+            found = self.config.settings
+            self.zone_found = LocalZone(found.timezone, found.timezone_source, found.timezone_problem)
+        else:
+            self.zone_found = local_zone()
+        self.zone = load_zone(self.zone_found.name)
         self.history = History(self.home.database)
         holder = read_lock(self.home).holder
         self.engine: Optional[ProcessIdentity] = holder if holder and is_alive(holder, assume=True) else None
@@ -112,6 +116,15 @@ def config_problems(error: ConfigError, home: Home, hint: bool = True) -> list[T
     if hint and not os.path.lexists(home.config):
         problems.append(Text("cli.hint_init", home=shlex.quote(home.path)))
     return problems
+
+
+def zone_text(name: str, source: str) -> Text:
+    """A time zone and where it comes from, as `LocalZone.source`."""
+    if source in ("", "settings"):
+        return Text(f"cli.zone.{source or 'none'}", zone=name)
+    if name.startswith(source):  # the rules of a file, which is its name too
+        return Text("text", text=name)
+    return Text("cli.zone", zone=name, source=source)
 
 
 def task_named(task_id: str, config: Config) -> Task:

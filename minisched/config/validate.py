@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from minisched.model import Config, FieldError, Task, Text
 from minisched.model.task import CONFIG_FILE
-from minisched.timetable import local_zone_name
+from minisched.timetable import LocalZone, local_zone
 
 from .containers import Field, ListOf, Table
 from .field_types import Integer, String
@@ -62,10 +62,10 @@ def _read(
     errors: list[FieldError] = []
     top = {**DOCUMENT.defaults, **DOCUMENT.collect(document, context, DOCUMENT.defaults, errors)}
     settings = top["settings"]
-    timezone = settings.timezone or local_zone_name()
+    zone = LocalZone(settings.timezone, "settings") if settings.timezone else local_zone()
     tasks = _TaskReader(file, home, context)
     for item in each(top["tasks"] or []):
-        tasks.add(item, top["defaults"], timezone)
+        tasks.add(item, top["defaults"], zone.name)
     tasks.check_dependencies()
     tasks.check_logs()
     if not errors:
@@ -73,7 +73,8 @@ def _read(
     errors = [error._replace(file=file) for error in errors] + tasks.errors
     if errors:
         return None, errors
-    return Config(settings._replace(timezone=timezone), tasks.tasks), []
+    found = {"timezone": zone.name, "timezone_source": zone.source, "timezone_problem": zone.problem}
+    return Config(settings._replace(**found), tasks.tasks), []
 
 
 def _drain(items: list[Any]) -> Iterator[Any]:

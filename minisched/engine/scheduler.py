@@ -212,6 +212,7 @@ class SchedulerEngine:
         catalogue.load("runs", "engine")
         self.launcher.use(config)
         prepare(config)
+        self.problems.report("timezone", config.settings.timezone_problem)
         self.state.merge_tokens(self.ledger.tokens())
         diff = self.triggers.apply(config, self.ledger.records(), now)
         self.external.take_over(self.ledger.unfinished(), now)
@@ -376,8 +377,12 @@ class SchedulerEngine:
     def put_in_force(self, config: Config, why: str, now: Instant) -> None:
         self.launcher.use(config)
         prepare(config)
+        self.problems.report("timezone", config.settings.timezone_problem)
         for listener in self.on_config:
             listener(config)
+        zone, before = config.settings.timezone, self.state.config.settings.timezone
+        if zone != before:
+            self.log.warning("time zone: %s (%s) instead of %s", zone, config.settings.timezone_source, before)
         diff = self.triggers.apply(config, {}, now)
         self.triggers.begin(diff, now, starting=False)
         self.state.changed.update(config.tasks)

@@ -187,6 +187,8 @@ class Settings(NamedTuple):
     smtp: Optional[SmtpSettings]
     notify: NotifySettings
     shutdown_grace: float
+    timezone_source: str = "settings"  # or "TZ", or the file that gave it; "": none did
+    timezone_problem: Optional[Text] = None  # why it may be the wrong one
 
 
 class FieldError(NamedTuple):

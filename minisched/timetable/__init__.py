@@ -9,10 +9,11 @@ from .durations import DurationError, format_duration, jitter_offset, parse_dura
 from .next_fire import count_fires, fires_between, latest_fires, next_fire, next_fires, next_of
 from .parser import parse_schedule
 from .schedule import Schedule, ScheduleError
-from .zones import ZoneError, load_zone, local_zone_name
+from .zones import LocalZone, ZoneError, load_zone, local_zone, local_zone_stamp
 
 __all__ = [
     "DurationError",
+    "LocalZone",
     "Schedule",
     "ScheduleError",
     "ZoneError",
@@ -23,7 +24,8 @@ __all__ = [
     "jitter_offset",
     "latest_fires",
     "load_zone",
-    "local_zone_name",
+    "local_zone",
+    "local_zone_stamp",
     "next_fire",
     "next_fires",
     "next_of",

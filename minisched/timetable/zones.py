@@ -11,10 +11,11 @@ import re
 from bisect import bisect_right
 from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from minisched.catalogue import TextError
 from minisched.model import Text
+from minisched.osutil import read_regular
 
 DAY_S = 86400
 MAX_CHANGE_S = 3 * 3600  # a larger change of offset is a correction of the zone: nothing is caught up for it
@@ -28,6 +29,17 @@ MARGIN_S = 2 * DAY_S
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _NAME = re.compile(r"[A-Za-z0-9_+-]{1,40}(?:/[A-Za-z0-9_+-]{1,40}){0,3}")
+
+LOCALTIME = "localtime"  # the file in /etc with the rules of the machine's zone
+MAX_FILE_BYTES = 2**20  # of a file of rules; the largest has 4 KB
+NOT_SUGGESTED = {"Factory", LOCALTIME, "posixrules"}
+WRONG_NAMES = {
+    **dict.fromkeys(("beijing", "peking", "shenzhen", "guangzhou", "北京", "上海", "中国"), "Asia/Shanghai"),
+    **dict.fromkeys(("mumbai", "bombay", "delhi", "bangalore", "india"), "Asia/Kolkata"),
+}
+_OFFSET = re.compile(r"(?:UTC|GMT|utc|gmt)?([+-])([0-9]{1,2})(?::?([0-9]{2}))?")
+_RULE = re.compile(rb"[-+<>A-Za-z0-9,./:]+")
+_ABBREVIATION = re.compile(r"[A-Z]{2,5}(?:[+-]?[0-9]{1,2}[A-Z]{0,4})?|[a-z]{2,4}t")  # CST, CST-8, CST8CDT, cst
 
 
 class ZoneError(TextError):
@@ -102,18 +114,25 @@ def first_instant_of(zone: tzinfo, wall: int) -> int:
 
 
 def load_zone(name: str) -> tzinfo:
-    """The time zone of an IANA name. Raises ZoneError, with a suggestion where one is near.
+    """The time zone of an IANA name, or of the file that `local_zone` has named. Raises ZoneError, with a suggestion
+    where one is near.
 
     "UTC" needs no time zone data: `ZoneInfo("UTC")` fails on a machine without such data.
     """
     if name in ("UTC", "Etc/UTC"):
         return timezone.utc
-    # ZoneInfo would open "../x" and "/etc/passwd"; the "right/" copies of zones count leap seconds.
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or name.startswith(("right/", "posix/")):
+    if not isinstance(name, str):
         raise ZoneError(Text("schedules.zone.not_a_name", name=repr(name)))
+    if name in _file_zones:
+        return _file_zones[name]
+    # ZoneInfo would open "../x" and "/etc/passwd"; the "right/" copies of zones count leap seconds.
+    if not _NAME.fullmatch(name) or name.startswith(("right/", "posix/")):
+        raise ZoneError(_advice(name) or Text("schedules.zone.not_a_name", name=repr(name)))
     from zoneinfo import ZoneInfo  # imported here: 4 ms, which `minisched --help` does not need
 
     try:
+        if name == "Factory":  # the zone of a machine that was never set up: "-00"
+            raise KeyError(name)
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # not found (KeyError), another file ("leapseconds"), a folder
         raise ZoneError(_why_unknown(name)) from None
@@ -123,7 +142,10 @@ def _why_unknown(name: str) -> Text:
     from difflib import get_close_matches
     from zoneinfo import available_timezones
 
-    known = {zone.lower(): zone for zone in available_timezones()}
+    advice = _advice(name)
+    if advice is not None:
+        return advice
+    known = {zone.lower(): zone for zone in available_timezones() if zone not in NOT_SUGGESTED}
     if not known:
         return Text("schedules.zone.no_data", name=name)
     near = get_close_matches(name.lower(), known, n=1)
@@ -134,24 +156,118 @@ def _why_unknown(name: str) -> Text:
     )
 
 
-def local_zone_name(etc: str = "/etc") -> str:
-    """The machine's IANA zone: `$TZ`, else `/etc/timezone`, else where `/etc/localtime` points to, else "UTC"."""
-    candidates = []
-    if "TZ" in os.environ:
-        candidates.append(os.environ["TZ"].lstrip(":") or "UTC")  # POSIX: an empty TZ is UTC
+def _advice(name: str) -> Optional[Text]:
+    """For names that no similar name is right for: the nearest name of CST is UCT, which is 8 hours off."""
+    right = WRONG_NAMES.get(name.lower().rpartition("/")[2])
+    if right:
+        return Text("schedules.zone.near", name=name, near=right)
+    offset = _OFFSET.fullmatch(name)
+    if offset:
+        sign, hours, minutes = offset[1], int(offset[2]), int(offset[3] or 0)
+        if minutes or hours > (14 if sign == "+" else 12):
+            return Text("schedules.zone.offset", name=name)
+        zone = f"Etc/GMT{'-' if sign == '+' else '+'}{hours}" if hours else "UTC"
+        return Text("schedules.zone.whole_offset", name=name, zone=zone)
+    if name.lower() == "local":
+        return Text("schedules.zone.local", name=name)
+    return Text("schedules.zone.abbreviation", name=name) if _ABBREVIATION.fullmatch(name) else None
+
+
+# ------------------------------------------------------------------------------------------------- the machine's zone
+
+
+_file_zones: dict[str, tzinfo] = {}  # by the names that `_zone_of_rules` has given
+
+
+class LocalZone(NamedTuple):
+    """The zone of the machine, and how it was found."""
+
+    name: str  # for `load_zone`
+    source: str  # "TZ", or the path of a file; "" if none tells, and UTC is used
+    problem: Optional[Text] = None  # why it may not be the zone that the user means
+
+
+def local_zone(etc: str = "/etc") -> LocalZone:
+    """The machine's zone: `$TZ`, else `/etc/timezone`, else where `/etc/localtime` points to, else the rules in that
+    file, else UTC."""
+    names_file, rules_file = os.path.join(etc, "timezone"), os.path.join(etc, LOCALTIME)
+    value = os.environ.get("TZ", "").lstrip(":")
+    if "TZ" in os.environ and value != rules_file:
+        name = _zone_of_path(value) if value else "UTC"  # POSIX: an empty TZ is UTC
+        if name:
+            return LocalZone(name, "TZ")
+    else:
+        value = ""
+    found = _zone_of_files(names_file, rules_file)
+    if value:  # a rule such as CST-8, which has no name, or a wrong name, for which the C library takes UTC
+        return found._replace(problem=Text("schedules.zone.unknown_tz", value=value, zone=found.name))
+    return found
+
+
+def _zone_of_files(names_file: str, rules_file: str) -> LocalZone:
+    path = os.path.realpath(rules_file)
+    rules = (_zone_of_path(path) if "zoneinfo/" in path else None) or _zone_of_rules(rules_file)
+    named = None
     try:
-        with open(os.path.join(etc, "timezone"), encoding="ascii", errors="replace") as file:
-            candidates.append(file.readline(200).strip())
+        with open(names_file, encoding="ascii", errors="replace") as file:
+            named = _zone_of_path(file.readline(200).strip())
     except OSError:
         pass  # most systems have none
-    candidates.append(os.path.realpath(os.path.join(etc, "localtime")))
-    for candidate in candidates:
-        name = candidate.rpartition("zoneinfo/")[2]
-        for prefix in ("posix/", "right/"):
-            name = name[len(prefix) :] if name.startswith(prefix) else name
+    if named is None:
+        if rules is None:
+            return LocalZone("UTC", "", Text("schedules.zone.none"))
+        return LocalZone(rules, rules_file)
+    if rules is not None:
+        now = datetime.now(timezone.utc)
+        # What the C library, and so every program that a task runs, takes for local time.
+        offset, other = (now.astimezone(load_zone(name)).strftime("%z") for name in (named, rules))
+        if offset != other:
+            values = {"zone": named, "offset": offset, "path": names_file, "other": other, "rules": rules_file}
+            return LocalZone(named, names_file, Text("schedules.zone.disagree", **values))
+    return LocalZone(named, names_file)
+
+
+def _zone_of_path(path: str) -> Optional[str]:
+    """The name in a path such as /usr/share/zoneinfo/posix/Asia/Shanghai, or a name; None for an unknown one."""
+    name = path.rpartition("zoneinfo/")[2]
+    for prefix in ("posix/", "right/"):
+        name = name[len(prefix) :] if name.startswith(prefix) else name
+    return _known(name)
+
+
+def _known(name: str) -> Optional[str]:
+    try:
+        load_zone(name)
+    except ZoneError:
+        return None
+    return name
+
+
+def _zone_of_rules(path: str) -> Optional[str]:
+    """A name for the rules in a file that does not tell the zone, such as a regular /etc/localtime; None if it has
+    none. The name holds the rule for the future, as in `/etc/localtime (CST-8)`, so that other rules have another
+    name."""
+    from io import BytesIO
+    from zoneinfo import ZoneInfo
+
+    try:
+        data = read_regular(path, MAX_FILE_BYTES, follow_symlinks=True)
+        rule = _RULE.fullmatch(data.rstrip().rpartition(b"\n")[2])  # files of the first version have none
+        name = f"{path} ({rule[0].decode() if rule else 'no rule for the future'})"
+        _file_zones.setdefault(name, ZoneInfo.from_file(BytesIO(data), key=name))
+    except Exception:  # ValueError, OSError, struct.error: whatever such a file holds, the engine starts
+        return None
+    return name
+
+
+def local_zone_stamp(etc: str = "/etc") -> tuple[object, ...]:
+    """Changes when the files change that `local_zone` reads. The link itself counts, not only its target."""
+    found: list[object] = []
+    for look, name in ((os.stat, "timezone"), (os.lstat, LOCALTIME), (os.stat, LOCALTIME)):
         try:
-            load_zone(name)
-        except ZoneError:
-            continue
-        return name
-    return "UTC"
+            status = look(os.path.join(etc, name))
+        except OSError:
+            found.append(None)
+        else:
+            found.append((status.st_ino, status.st_mtime_ns, status.st_size))
+    return tuple(found)

@@ -120,6 +120,7 @@ def test_status_is_calm_when_all_is_well(home: Home, cli: Cli) -> None:
     assert cli("status").stdout.splitlines() == [
         "engine   not running",
         f"home     {home.path}",
+        "zone     UTC (settings)",
         "tasks    2: 1 idle, 1 success",
     ]
 

@@ -93,7 +93,7 @@ function fillFacts(el, s) {
     ["version", `minisched ${s.version}, Python ${s.python}, pid ${s.pid}`],
     ["uptime", `${fmtTime(s.started_time, { date: true })} (${fmtAgo(s.started_time)})`],
     ["home", visible(s.home)],
-    ["clock", `${fmtTime(s.server_time)}, ${visible(s.timezone)}`],
+    ["clock", `${fmtTime(s.server_time)}, ${visible(s.timezone)}${s.timezone_source && !s.timezone.startsWith(s.timezone_source) ? ` (${visible(s.timezone_source)})` : ""}`],
     ["processes", t("en_processes_of", { n: s.running, max: s.max_running })],
     ["tasks", t("en_tasks_of", { n: s.tasks, disabled: s.disabled })],
     s.disk?.total_bytes && ["disk", t("en_disk_free", { free: fmtBytes(s.disk.free_bytes), total: fmtBytes(s.disk.total_bytes) })],
