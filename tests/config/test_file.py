@@ -42,7 +42,7 @@ def test_a_good_file_is_loaded(path):
     assert list(load_config(path).tasks) == ["a"]
 
 
-def test_a_missing_file_is_told_with_its_whole_path(path):
+def test_a_missing_file_is_reported_with_its_whole_path(path):
     os.unlink(path)
     assert refusal(load_config, path) == f"tasks/config.json: cannot be read: No such file or directory ({path})"
     assert check_permissions(path) == []
@@ -97,7 +97,7 @@ def test_a_file_elsewhere_has_no_home(tmp_path):
     assert refusal(load_config, str(file)) == f"{file}: tasks is missing; expected a list"
 
 
-def test_problems_of_the_file_and_in_it_are_told_at_once(path):
+def test_problems_of_the_file_and_in_it_are_reported_together(path):
     with open(path, "wb") as file:
         file.write(b"{}")
     os.chmod(path, 0o666)

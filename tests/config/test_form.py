@@ -1,4 +1,4 @@
-"""The page's form is told every field of a task, and of each kind what it has to know."""
+"""The page's form gets every field of a task, and for each type what it needs."""
 
 import json
 
@@ -39,7 +39,7 @@ def test_every_kind_has_a_word_and_says_its_rule_in_both_languages():
             assert field["help"]["en"] and field["help"]["zh"]
 
 
-def test_a_field_tells_what_goes_with_its_kind():
+def test_a_field_has_the_members_of_its_type():
     assert (FIELDS["task_nice"]["low"], FIELDS["task_nice"]["high"], FIELDS["task_nice"]["nullable"]) == (-20, 19, True)
     assert FIELDS["task_overlap"]["choices"] == ["skip", "queue", "replace"]
     assert FIELDS["task_overlap"]["default"] == "skip"

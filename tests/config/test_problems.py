@@ -1,4 +1,4 @@
-"""What is wrong in a config is told all at once, each with place, value and rule."""
+"""All errors of a config are reported together, each with place, value and rule."""
 
 import json
 
@@ -33,7 +33,7 @@ def test_the_two_lines_of_the_contract_come_out_to_the_letter():
     ]
 
 
-def test_all_problems_of_a_file_are_told_at_once():
+def test_all_problems_of_a_file_are_reported_together():
     document = {
         "version": 2,
         "settings": {"max_running": 0, "http": {"prot": 1}},
@@ -65,7 +65,7 @@ def test_all_problems_of_a_file_are_told_at_once():
 
 
 @pytest.mark.parametrize("document", [None, 5, "x", [], [{}]])
-def test_a_file_that_is_no_object_is_told_so(document):
+def test_a_file_that_is_no_object_is_reported(document):
     (problem,) = problems_of(document)
     assert problem.startswith("is ") and problem.endswith("; expected an object")
 
@@ -146,11 +146,11 @@ COMMAND = "expected a command: a text for /bin/sh, or a list of a program and it
         ("task_schedule", 5, 'task_schedule is 5; expected a schedule such as "30 2 * * *", "@every 90s" or "@reboot"'),
     ],
 )  # fmt: skip
-def test_a_wrong_value_is_told_with_its_place_and_the_rule(field, value, problem):
+def test_a_wrong_value_is_reported_with_its_place_and_the_rule(field, value, problem):
     assert problems_of_task(**{field: value}) == [problem]
 
 
-def test_what_a_rule_lacks_is_told():
+def test_missing_fields_of_a_rule_are_reported():
     assert [line.split(" is missing")[0] for line in problems_of_task(task_notify=[{}])] == [
         f"task_notify[0].{name}" for name in ("name", "triggers", "channels")
     ]
@@ -160,13 +160,13 @@ def test_what_a_rule_lacks_is_told():
     ("schedule", "words"),
     [("0 0 30 2 *", "is never due"), ("61 * * * *", 'minute: "61" is out of range'), ("* *", '"* *" has 2 fields')],
 )
-def test_a_schedule_that_is_wrong_or_can_never_be_due_is_told_by_the_timetable(schedule, words):
+def test_a_schedule_that_is_wrong_or_never_due_is_reported(schedule, words):
     for value, place in ((schedule, "task_schedule: "), (["@daily", schedule], "task_schedule[1]: ")):
         (problem,) = problems_of_task(task_schedule=value)
         assert problem.startswith(place) and words in problem and "schedule: schedule:" not in problem
 
 
-def test_every_use_of_an_unknown_time_zone_is_told_though_it_is_looked_up_once():
+def test_every_use_of_an_unknown_time_zone_is_reported():
     found = problems_of({"tasks": [task("a", task_timezone="Asia/Shangai"), task("b", task_timezone="Asia/Shangai")]})
     rest = 'task_timezone: unknown time zone "Asia/Shangai"; did you mean "Asia/Shanghai"?'
     assert found == [f"tasks[0] (a): {rest}", f"tasks[1] (b): {rest}"]
@@ -214,7 +214,7 @@ NO_SMTP = 'but settings.smtp is not set; expected settings.smtp with "host" and 
 NO_FROM = 'but settings.smtp has no "from"; expected the sender\'s address there, such as "minisched@example.org"'
 
 
-def test_a_mail_without_a_server_or_a_sender_is_told_once():
+def test_a_mail_without_a_server_or_a_sender_is_reported_once():
     tasks = [task("a"), task("b", task_notify=MAIL), task("c", task_notify=MAIL)]
     assert problems_of({"tasks": tasks}) == [f"tasks[1] (b): {MAIL_PLACE}, {NO_SMTP}"]
     settings = {"smtp": {"host": "mail.example.org"}}
@@ -227,7 +227,7 @@ def test_a_mail_without_a_server_or_a_sender_is_told_once():
     assert problem.path == "task_notify[0].channels[0]"
 
 
-def test_a_server_that_is_set_wrong_is_told_by_itself():
+def test_a_wrong_mail_server_is_reported_without_its_consequences():
     settings = {"smtp": {"host": "mail.example.org", "prot": 25}}
     found = problems_of({"settings": settings, "tasks": [task(task_notify=MAIL)]})
     assert found == ['settings.smtp: unknown field "prot"; did you mean "port"?']
@@ -269,7 +269,7 @@ ADDRESS = (
         ({"type": "file", "path": "x", "mode": 5}, 'unknown field "mode"; expected one of path'),
     ],
 )  # fmt: skip
-def test_a_wrong_channel_is_told(channel, problem):
+def test_a_wrong_channel_is_reported(channel, problem):
     assert problems_of_channel(**channel) == [problem]
 
 
@@ -278,7 +278,7 @@ def test_an_unknown_template_variable_far_from_all_comes_with_the_list():
     assert "expected one of task_id, task_name" in problem
 
 
-def test_a_channel_that_is_no_object_and_two_rules_of_one_name_are_told():
+def test_a_channel_that_is_no_object_and_two_rules_of_one_name_are_reported():
     rule = {"name": "n", "triggers": ["success"], "channels": ["email"]}
     assert problems_of_task(task_notify=[rule]) == ['task_notify[0].channels[0] is "email"; expected an object']
     rule = {**rule, "channels": [{"type": "file", "path": "x"}]}
@@ -330,11 +330,11 @@ def test_no_wrong_value_of_a_secret_is_shown(kind):
     for value in [*texts, ["geheim"], {"geheim": "geheim"}, {"from_env": "A", "geheim": 1}, 1234567, True, 12.34567]:
         with pytest.raises(ValidationError) as wrong:
             kind.read(value, ParseContext(), None)
-        told = repr(wrong.value.errors)
-        assert not [word for word in ("geheim", "1234567", "12.34567") if word in told], value
+        shown = repr(wrong.value.errors)
+        assert not [word for word in ("geheim", "1234567", "12.34567") if word in shown], value
 
 
-def test_headers_that_stand_there_as_one_text_are_not_shown():
+def test_headers_written_as_one_text_are_not_shown():
     (problem,) = problems_of_channel(type="webhook", url="https://x", headers="Authorization: geheim")
     assert problem == "headers is ***; expected an object"
 
@@ -356,7 +356,7 @@ def test_a_document_and_a_task_are_checked_without_a_file():
     assert (problem.place, render(problem.text)) == ("task (a): enabled", "is 1; expected true or false")
 
 
-def test_what_is_no_json_value_is_told_too():
+def test_a_value_that_is_no_json_is_reported_too():
     assert [render(problem.text) for problem in check_task(task(task_nice={1}))] == [
         "is of type set; expected a whole number from -20 to 19"
     ]
@@ -369,7 +369,7 @@ def test_a_document_is_left_as_it_is():
     assert json.dumps(document) == before
 
 
-def test_a_problem_tells_the_field_inside_its_task():
+def test_a_problem_has_the_path_of_the_field_inside_its_task():
     rule = {"name": "a", "triggers": ["success"], "channels": [{"type": "webhook", "url": "ftp://x"}]}
     wrong = [
         task("a", task_retry={"delay": "5 min"}, task_notify=[rule], tsak_name="x"),

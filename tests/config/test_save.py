@@ -46,7 +46,7 @@ class Faulty:
         return call
 
 
-def test_a_save_keeps_order_mode_and_the_file_of_before(path, tmp_path):
+def test_a_save_keeps_order_mode_and_the_previous_file(path, tmp_path):
     os.chmod(path, 0o604)
     new_hash = save_config(path, NEW, expected_hash=config_hash(OLD))
     assert read(path) == NEW_BYTES

@@ -86,7 +86,7 @@ def test_what_is_in_force_is_shown_with_every_field_and_no_secret():
     assert problems_of({"tasks": [{**found, "task_notify": []}]}) == []
 
 
-def test_stars_that_come_back_are_the_value_of_before():
+def test_stars_are_replaced_by_the_current_value():
     before = with_rules(rule("a", HOOK, MAIL), rule("b", OTHER))
     assert restore(redact(before), before) == (before, [])
     changed = redact(before)
@@ -99,7 +99,7 @@ def test_stars_that_come_back_are_the_value_of_before():
     assert found["task_name"] == "***"
 
 
-def test_a_secret_that_is_given_anew_or_taken_away_is_so():
+def test_a_secret_can_be_replaced_and_removed():
     before = with_rules(rule("a", HOOK))
     new = {**HOOK, "url": "***", "secret": {"from_env": "K"}, "headers": {"Authorization": "***"}}
     found, faults = restore(with_rules(rule("a", new)), before)
@@ -145,7 +145,7 @@ def test_a_header_that_is_called_url_is_no_address():
     ],
 )
 def test_a_secret_never_reaches_another_channel_by_its_place(old, new):
-    """Stars are taken for a channel's of before only where there is no other that they could be of."""
+    """Stars get the value of a current channel only if no other channel is possible."""
     before = with_rules(rule("a", *({"type": "webhook", "url": f"https://{url}"} for url in old)))
     back = with_rules(rule("a", *({"type": "webhook", "url": "***", **fields} for fields in new)))
     found, faults = restore(back, before)
@@ -198,7 +198,7 @@ def test_a_channel_of_another_type_takes_no_secret_over():
     assert [fault.path for fault in faults] == ["task_notify[0].channels[0].url"]
 
 
-def test_stars_for_what_had_no_value_are_told():
+def test_stars_without_a_current_value_are_reported():
     before = with_rules(rule("a", {**HOOK, "secret": None}))
     back = redact(before)
     assert back["task_notify"][0]["channels"][0]["secret"] is None

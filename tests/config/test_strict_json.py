@@ -1,4 +1,4 @@
-"""JSON is read strictly, and told in words that help, the same on every Python."""
+"""JSON is read strictly, with errors that help, the same on every Python."""
 
 import json
 
@@ -10,7 +10,7 @@ from minisched.config.strict_json import loads, parse
 from support.texts import in_both
 
 
-def told(data):
+def errors_of(data):
     document, problems = parse_json(data)
     assert problems
     for problem in problems:
@@ -62,13 +62,13 @@ def told(data):
         (b'"' + b"x" * (5 * 2**20) + b'"', "has 5242882 bytes; at most 5242880 are allowed"),
     ],
 )
-def test_broken_json_is_told_with_line_column_and_what_was_found(data, words):
-    assert told(data) == ([words], None)
+def test_broken_json_is_reported_with_line_column_and_what_was_found(data, words):
+    assert errors_of(data) == ([words], None)
 
 
 @pytest.mark.parametrize("data", [b"[" * 50_000, b'{"a":' * 50_000, b"[" * 33 + b"]" * 33])
-def test_a_nesting_too_deep_is_told_whatever_the_stack(data):
-    assert told(data) == (["lists and objects are nested deeper than 32 levels"], None)
+def test_too_deep_a_nesting_is_reported_on_any_stack(data):
+    assert errors_of(data) == (["lists and objects are nested deeper than 32 levels"], None)
 
 
 def test_brackets_in_texts_are_no_nesting():
@@ -78,11 +78,11 @@ def test_brackets_in_texts_are_no_nesting():
     assert parse_json(json.dumps(deep).encode()) == (deep, [])
 
 
-def test_a_field_that_occurs_twice_is_told_with_its_place_and_both_lines():
+def test_a_field_that_occurs_twice_is_reported_with_its_path_and_both_lines():
     data = (
         b'{"tasks": [\n{"task_id": "a", "task_exec": "x",\n "task_env": {"A": "1",\n "\\u0041": "2"}}],\n"tasks": []}'
     )
-    words, document = told(data)
+    words, document = errors_of(data)
     assert words == [
         "tasks[0].task_env.A occurs twice, in line 3 and in line 4; remove one",
         "tasks occurs twice, in line 1 and in line 5; remove one",
@@ -90,7 +90,7 @@ def test_a_field_that_occurs_twice_is_told_with_its_place_and_both_lines():
     assert document == {"tasks": []}
 
 
-def test_other_problems_are_told_beside_a_field_that_occurs_twice():
+def test_other_problems_are_reported_with_a_field_that_occurs_twice():
     _, problems = parse_config(b'{"version": 1, "version": 2, "tasks": []}')
     assert [render(problem.as_text()) for problem in problems] == [
         "tasks/config.json: version occurs twice, in line 1 and in line 1; remove one",
@@ -113,7 +113,7 @@ def test_other_problems_are_told_beside_a_field_that_occurs_twice():
     ],
 )
 def test_a_number_that_is_none_is_refused_with_its_place_and_line(number, shown):
-    words, document = told(b'{"s": "NaN", "a": true,\n "b": [1, -2.5e3, {"c": ' + number + b"}]}")
+    words, document = errors_of(b'{"s": "NaN", "a": true,\n "b": [1, -2.5e3, {"c": ' + number + b"}]}")
     assert words == [f"b[2].c is {shown} in line 2; expected a finite number of at most 300 digits"]
     assert document is None
     assert parse_config(number)[0] is None

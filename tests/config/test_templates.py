@@ -1,4 +1,4 @@
-"""Templates at load: names that are known, whatever stands around them, and never a long wait."""
+"""Templates when the config is loaded: known names only, whatever is around them, and never a long wait."""
 
 from time import process_time
 

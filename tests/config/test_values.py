@@ -77,7 +77,7 @@ def test_settings_have_the_defaults_of_the_contract(monkeypatch):
     assert settings.notify.log_tail_lines == 50
 
 
-def test_no_name_is_left_to_listen_on():
+def test_listening_on_a_name_is_refused():
     settings = config_of({"settings": {"http": {"host": "LocalHost"}}, "tasks": []}).settings
     assert settings.http.host == "127.0.0.1"
 
@@ -196,7 +196,7 @@ def test_channels_are_read_with_their_defaults_and_secrets():
     assert "h.example" not in repr(webhook)
 
 
-def test_tasks_stand_in_the_order_of_the_file():
+def test_tasks_are_in_the_order_of_the_file():
     tasks = [{"task_id": task_id, "task_exec": "x"} for task_id in ("c", "a", "b")]
     assert list(config_of({"tasks": tasks}).tasks) == ["c", "a", "b"]
 

@@ -1,4 +1,4 @@
-"""What no single field can tell: ids, dependencies and their cycles, logs."""
+"""Rules across fields: ids, dependencies and their cycles, logs."""
 
 import pytest
 
@@ -33,13 +33,13 @@ def test_a_dependency_on_a_task_with_another_problem_is_not_unknown():
         ({"a": "bc", "b": "d", "c": "d", "d": ""}, []),
     ],
 )
-def test_each_cycle_is_told_once_by_its_path(graph, cycles):
+def test_each_cycle_is_reported_once_with_its_path(graph, cycles):
     tasks = [task(task_id, task_dependencies=list(needs)) for task_id, needs in graph.items()]
     found = problems_of({"tasks": tasks})
     assert [problem.split("depends on the next: ")[1] for problem in found] == cycles
 
 
-def test_a_cycle_of_ten_thousand_tasks_is_found_and_told_short():
+def test_a_cycle_of_ten_thousand_tasks_is_found_and_abbreviated():
     tasks = [task(f"t{index}", task_dependencies=[f"t{(index + 1) % 10_000}"]) for index in range(10_000)]
     (problem,) = problems_of({"tasks": tasks})
     assert problem.endswith("t16 -> t17 -> ... -> t9999 -> t0")

@@ -53,7 +53,7 @@ def lock_of_another_process(path: Path) -> Iterator[None]:
         child.communicate()
 
 
-def test_a_lock_of_another_process_is_told_as_locked_and_the_same_batch_goes_through_later(
+def test_a_lock_of_another_process_is_locked_and_the_same_batch_succeeds_later(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schema, "BUSY_TIMEOUT_S", 0.05)
@@ -78,7 +78,7 @@ def test_a_full_disk_lets_an_end_through_by_the_ballast_and_heals(tmp_path: Path
             [run_id] = store.commit(Batch([make(attempts=(TaskAttempt(1, Status.RUNNING, NOW),))]))
             assert (disk / "ballast").stat().st_size == 256 * 1024
             filler = fill_to_the_brim(disk)
-            assert not store.heal(), "others have filled the disk; the ballast stands"
+            assert not store.heal(), "other programs have filled the disk; the reserve exists"
             assert (disk / "ballast").exists()
             big = [make(detail=Text("text", text="x" * 20_000)) for _ in range(100)]
             with pytest.raises(StoreError) as refused:
@@ -98,7 +98,7 @@ def test_a_full_disk_lets_an_end_through_by_the_ballast_and_heals(tmp_path: Path
         assert_whole(path)
 
 
-def test_a_disk_that_is_full_at_start_is_told_as_full_and_nothing_is_taken_for_damage(tmp_path: Path) -> None:
+def test_a_disk_that_is_full_at_start_is_full_and_not_damaged(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 4096) as disk:
         path = disk / "minisched.db"
         with closing(opened(path)) as store:
@@ -126,7 +126,7 @@ def test_a_disk_that_is_full_at_start_is_opened_by_giving_up_the_ballast(tmp_pat
             assert not (disk / "ballast").exists()
 
 
-def test_without_a_code_an_error_is_told_by_its_text(tmp_path: Path) -> None:
+def test_without_a_code_an_error_is_recognized_by_its_text(tmp_path: Path) -> None:
     import sqlite3
 
     kinds = {
@@ -165,7 +165,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("what", DAMAGES)
-def test_a_damaged_file_is_moved_aside_and_told_and_a_new_history_begun(path: Path, what: str) -> None:
+def test_a_damaged_file_is_moved_aside_and_reported_and_a_new_history_started(path: Path, what: str) -> None:
     with closing(opened(path)) as store:
         fill(store, 500, detail=Text("text", text="d" * 100))
         db_id = store.db_id
@@ -184,11 +184,11 @@ def test_a_damaged_file_is_moved_aside_and_told_and_a_new_history_begun(path: Pa
         assert aside.read_bytes() == bytes_before
         assert store.db_id != db_id
         assert store.records() == {}
-        assert fill(store, 1)[0] in (1, 501), "the ids go on where the damaged file still tells the last one"
+        assert fill(store, 1)[0] in (1, 501), "the ids continue if the damaged file still has the last one"
     assert_whole(path)
 
 
-def test_ids_go_on_after_the_last_one_of_a_damaged_file_that_still_tells_it(path: Path) -> None:
+def test_ids_continue_after_the_last_one_of_a_damaged_file_if_it_can_be_read(path: Path) -> None:
     with closing(opened(path)) as store:
         fill(store, 500, detail=Text("text", text="d" * 100))
     DAMAGES["its middle"](path)
@@ -205,7 +205,7 @@ def test_a_second_damage_in_the_same_second_gets_a_name_of_its_own(path: Path) -
     assert [name for name in names(path.parent) if "damaged" in name] == [stem, f"{stem}-2"]
 
 
-def test_damage_inside_a_large_file_is_met_by_a_query_and_mended_by_reopening(path: Path) -> None:
+def test_damage_inside_a_large_file_is_found_by_a_query_and_fixed_by_reopening(path: Path) -> None:
     with closing(opened(path)) as store:
         fill(store, 3000, detail=Text("text", text="d" * 2000))
         live = store.commit(Batch([make()]))
@@ -280,7 +280,7 @@ def test_a_database_that_is_not_ours_is_moved_aside_whole(path: Path) -> None:
 # ------------------------------------------------------------------------------------------ the file under the engine
 
 
-def test_a_file_removed_under_the_engine_is_noticed_and_written_anew_whole(path: Path) -> None:
+def test_a_file_removed_under_the_engine_is_noticed_and_written_again(path: Path) -> None:
     with closing(opened(path)) as store, closing(History(str(path))) as history:
         fill(store, 20)
         assert history.page()[1] == 20
@@ -381,7 +381,7 @@ def test_a_newer_database_is_refused_by_name_and_left_as_it_is(path: Path) -> No
     assert (path.read_bytes(), path.stat().st_mtime_ns, names(path.parent)) == before
 
 
-def test_a_newer_version_that_stands_in_the_write_ahead_log_only_is_seen_too(path: Path) -> None:
+def test_a_newer_version_that_is_only_in_the_write_ahead_log_is_seen_too(path: Path) -> None:
     with closing(opened(path)):
         ask(path, "PRAGMA user_version = 99")
         copy = path.with_name("copy.db")

@@ -98,7 +98,7 @@ def test_a_run_s_end_and_its_messages_are_written_together_or_not_at_all(path: P
 
 
 def test_what_the_rules_cannot_read_is_an_error_of_the_store(path: Path) -> None:
-    """Whoever composes messages must be able to tell it from a bug, which costs the messages only."""
+    """The composer of messages must be able to distinguish it from a bug, which costs the messages only."""
     store = opened(path)
     (run_id,) = store.commit(Batch([make()]))
     run = make(status=F, run_id=run_id)
@@ -169,7 +169,7 @@ def test_one_that_was_given_up_while_it_was_on_its_way_may_have_been_sent(path: 
     assert [d.state for d in read(store)] == ["sent", "pending"] and two.next_time is None
 
 
-def test_resending_keeps_the_message_and_begins_its_attempts_anew(path: Path) -> None:
+def test_resending_keeps_the_message_and_restarts_its_attempts(path: Path) -> None:
     store = opened(path)
     one, _ = put(store, delivery(), delivery())
     assert store.outbox.resend(1, NOW) is DeliveryState.PENDING and store.outbox.resend(7, NOW) is None

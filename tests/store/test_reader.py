@@ -117,7 +117,7 @@ def test_filters_give_what_a_plain_search_gives(store: Store, history: History) 
         assert history.page(task_id, statuses, triggers, since, until, number, 10) == (page, len(expected))
 
 
-def test_a_page_outside_the_history_is_empty_and_tells_the_total(store: Store, history: History) -> None:
+def test_a_page_outside_the_history_is_empty_and_has_the_total(store: Store, history: History) -> None:
     fill(store, 5)
     assert history.page(page=2, page_size=5) == ([], 5)
     assert history.page(page=10**12, page_size=200) == ([], 5)
@@ -146,7 +146,7 @@ def test_the_last_outcomes_are_of_finished_runs_oldest_first(store: Store, histo
 
 
 @pytest.mark.parametrize("others", [0, 50])
-def test_the_past_of_many_tasks_is_told_at_once(store: Store, history: History, others: int) -> None:
+def test_the_history_of_many_tasks_is_read_at_once(store: Store, history: History, others: int) -> None:
     last = full_run()._replace(task_id="a", status=Status.BUSINESS_FAILURE)
     ids = store.commit(Batch([make("a", Status.SUCCESS), last, make("a"), make("b")]))
     store.commit(Batch([make(f"other{number}", Status.SUCCESS) for number in range(others)]))

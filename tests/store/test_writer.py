@@ -1,4 +1,4 @@
-"""What the store writes, and what it tells of it."""
+"""What the store writes, and what it returns."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("text", "english", "chinese"), TABLE, ids=[row[0] for row in TABLE])
-def test_a_schedule_is_told_in_both_languages(text, english, chinese):
+def test_a_schedule_is_described_in_both_languages(text, english, chinese):
     assert describe(text) == english
     assert describe(parse_schedule(text), language="zh") == chinese
 

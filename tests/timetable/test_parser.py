@@ -122,7 +122,7 @@ def test_fields_are_parted_by_blanks_and_tabs():
         ("@hourly", "0 * * * *"),
     ],
 )
-def test_macros_stand_for_five_fields_in_any_case(macro, expression):
+def test_macros_mean_five_fields_in_any_case(macro, expression):
     one, other = parse_schedule(macro), parse_schedule(expression)
     for name in type(one).__slots__:
         assert getattr(one, name) == getattr(other, name)

@@ -28,6 +28,6 @@ def test_a_time_is_one_of_the_zone_unless_it_has_an_offset(text, meant):
 @pytest.mark.parametrize(
     "text", ["", "now", "2026-02-30", "2026-11-23T25:00", "0001-01-01T00:00+14:00", "20261123", "٢٠٢٦-11-23"]
 )
-def test_what_is_no_time_is_told_with_an_example(text):
+def test_what_is_no_time_is_refused_with_an_example(text):
     with pytest.raises(ValueError, match="expected ISO 8601 such as 2026-11-23T02:30"):
         parse_time(text, BERLIN)

@@ -51,7 +51,7 @@ def test_a_name_that_could_be_a_path_is_refused(name):
         ("leapseconds", 'unknown time zone "leapseconds"'),  # a file beside the zones
     ],
 )
-def test_an_unknown_zone_is_told_with_the_way_out(name, message):
+def test_an_unknown_zone_is_refused_with_a_hint(name, message):
     with pytest.raises(ZoneError) as caught:
         load_zone(name)
     assert message in str(in_both(caught.value.text).en)
