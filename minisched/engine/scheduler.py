@@ -341,7 +341,8 @@ class SchedulerEngine:
     def stop_run(self, message: StopRun, now: Instant) -> Reply:
         run_id = message.run_id
         active = self.state.runs.get(run_id)
-        if active is not None:
+        # One that has ended is still here while its end cannot be written, or if it ended earlier in this step.
+        if active is not None and not active.run.status.ended:
             self.log.info("run %d of %s: stop requested by %s", run_id, active.run.task_id, message.by)
             self.dispatcher.cancel(active, Reason.USER, now, Text("cancelled_by", by=message.by))
             return Reply(run_id=run_id)

@@ -123,6 +123,31 @@ def test_a_run_is_stopped_in_whatever_state_it_is(sim: MakeSim) -> None:
     assert stop(one, 99).refused == "ended"
 
 
+def test_of_two_stops_in_one_step_the_second_is_answered_that_the_run_has_ended(sim: MakeSim) -> None:
+    one = sim(task(task_overlap="queue", task_max_instances=1), script=exits(a=Exit(5.0)))
+    start(one, "a")
+    queued = start(one, "a").run_id
+    first, second = asked(one), asked(one)
+    one.post(StopRun(first, queued, "a test"))
+    one.post(StopRun(second, queued, "another test"))
+    one.run_for(0.01)
+    assert first.reply.get_nowait() == Reply(run_id=queued)
+    assert second.reply.get_nowait().refused == "ended"
+    (row,) = [row for row in one.rows() if row["run_id"] == queued]
+    assert (row["status"], row["reason"]) == ("cancelled", "user")
+
+
+def test_a_stop_of_a_run_whose_end_cannot_be_written_yet_changes_nothing(tmp_path: Path) -> None:
+    one, ledger = failing_sim(tmp_path, task(), script=exits(a=Exit(5.0)))
+    run_id = start(one, "a").run_id
+    ledger.kind = "full"
+    one.run_for(10)
+    assert stop(one, run_id).refused == "ended"
+    ledger.kind = ""
+    one.run_for(10)
+    assert [row["status"] for row in one.rows()] == ["success"]
+
+
 def test_a_reload_that_is_asked_for_tells_the_problems(sim: MakeSim) -> None:
     one = sim(task())
     one.source.write([FieldError("task_timeout", Text("config.missing", why=Text("config.smtp.login")))])
