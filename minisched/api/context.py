@@ -323,7 +323,7 @@ class Listeners:
             if len(self._listeners) >= self._max:
                 return None
             if not self._listeners:
-                self._snapshot.watchers = (*self._snapshot.watchers, self._wake)
+                self._snapshot.watch(self._wake)
             listener = Listener()
             self._listeners = (*self._listeners, listener)
             return listener
@@ -332,7 +332,7 @@ class Listeners:
         with self._lock:
             self._listeners = tuple(one for one in self._listeners if one is not listener)
             if not self._listeners:
-                self._snapshot.watchers = tuple(one for one in self._snapshot.watchers if one != self._wake)
+                self._snapshot.unwatch(self._wake)
 
     def _wake(self) -> None:
         for listener in self._listeners:

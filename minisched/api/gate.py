@@ -11,11 +11,11 @@ nothing can be learned, not even which paths there are.
 
 # Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text.
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Callable, NamedTuple, NoReturn, Optional, Union
 
 from minisched.api.context import ApiError, Request
-from minisched.api.routing import METHODS, OPEN, PUBLIC, Found, Match, NotAllowed, NotFound, Route
+from minisched.api.routing import METHODS, OPEN, PUBLIC, Found, Match, NotAllowed, NotFound
 from minisched.api.token import same_token
 from minisched.model import HttpSettings, Text
 
@@ -77,21 +77,9 @@ class Gate(NamedTuple):
 class Admitted(NamedTuple):
     """A head that was admitted."""
 
-    method: str  # HEAD is GET here
-    path: str
-    route: Route
-    ids: Mapping[str, Any]
-    query: Mapping[str, tuple[str, ...]]
-    headers: Mapping[str, str]
+    request: Request  # without its body
     length: int  # of the body that follows, in bytes
-    only_head: bool
     continues: bool  # the client waits for `100 Continue` before it sends the body
-    authorized: bool
-
-    def request(self, body: bytes = b"", client: str = "") -> Request:
-        return Request(
-            self.method, self.path, self.route, self.ids, self.query, self.headers, body, self.authorized, client
-        )
 
 
 def bad_request(detail: str, **values: Any) -> ApiError:
@@ -153,7 +141,7 @@ def parse_head(data: bytes) -> Head:
 # ----------------------------------------------------------------------------------------------------------- the rules
 
 
-def admit(head: Head, gate: Gate) -> Admitted:
+def admit(head: Head, gate: Gate, client: str = "") -> Admitted:
     """Admit the head, or raise ApiError."""
     check_host(head, gate.hosts)
     path, query = split_target(head.target)
@@ -167,18 +155,9 @@ def admit(head: Head, gate: Gate) -> Admitted:
         refuse_token(token)
     route, ids = check_route(head.method, found)
     check_media_type(head, length)
-    return Admitted(
-        method="GET" if head.method == "HEAD" else head.method,
-        path=path,
-        route=route,
-        ids=ids,
-        query=query,
-        headers=joined(head.fields),
-        length=length,
-        only_head=head.method == "HEAD",
-        continues=continues and length > 0,
-        authorized=authorized,
-    )
+    method = "GET" if head.method == "HEAD" else head.method
+    request = Request(method, path, route, ids, query, joined(head.fields), b"", authorized, client)
+    return Admitted(request, length, continues and length > 0)
 
 
 def own_hosts(settings: HttpSettings, port: int) -> frozenset[str]:

@@ -91,7 +91,7 @@ class Handler(BaseHTTPRequestHandler):
                 seen = len(data)
             head = parse_head(bytes(data[:end]))
             self.only_head = head.method == "HEAD"
-            admitted = admit(head, self.server.gate)
+            admitted = admit(head, self.server.gate, self.client.client)
             if admitted.continues and len(data) == end:
                 self.client.send(b"HTTP/1.1 100 Continue\r\n\r\n")
             whole = end + admitted.length
@@ -101,7 +101,7 @@ class Handler(BaseHTTPRequestHandler):
             if data:
                 raise ApiError("timeout") from None
             raise
-        return admitted.request(bytes(data[end:whole]), self.client.client), len(data) > whole
+        return admitted.request._replace(body=bytes(data[end:whole])), len(data) > whole
 
     def _respond(self, request: Request) -> Response:
         try:

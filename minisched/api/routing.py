@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from types import MappingProxyType
-from typing import Any, NamedTuple, Optional, Protocol, TypeVar, Union
+from typing import Any, NamedTuple, Optional, TypeVar, Union
 
 from minisched.model import Status, Text, Trigger, Word
 from minisched.timetable import parse_time
@@ -36,15 +36,8 @@ MAX_TAIL_LINES = 5000
 # ---------------------------------------------------------------------------------------------------------- parameters
 
 
-class ParameterType(Protocol):
-    """How the text of a query parameter is read, and how OpenAPI describes it."""
-
-    rule: Text  # ends the sentence "expected ..."
-
-    def read(self, text: str, zone: tzinfo) -> Any:
-        """The value; a time without an offset is one of `zone`. Raises ValueError."""
-
-    def schema(self) -> dict[str, Any]: ...
+# Each has a `rule`, which ends the sentence "expected ...", a `schema()` for OpenAPI, and `read(text, zone)`, which
+# returns the value or raises ValueError. A time without an offset is one of `zone`.
 
 
 class IntParam:
@@ -128,7 +121,7 @@ class Parameter(NamedTuple):
     """`default` is the value if the request has none; `many`: it may be repeated, and the value is a tuple."""
 
     name: str
-    kind: ParameterType
+    kind: Union[IntParam, EnumParam, StrParam, TimeParam, BoolParam]
     help: str
     default: Any = None
     many: bool = False

@@ -91,6 +91,10 @@ class Connection:
         self.reading = False
         self.evictable_at = None
 
+    def start_listening(self) -> None:
+        """The response is a stream of events. Under the server's lock, which counts by it."""
+        self.listening = True
+
     def send(self, data: bytes, more: bool = False) -> None:
         """Send all of it. more: the next bytes do not wait for the client. Raises OSError, also if it is too slow."""
         self.evictable_at = time.monotonic() + self.limits.sending_s
@@ -364,7 +368,7 @@ class ApiServer(ThreadingMixIn, TCPServer):
         with self._changed:
             if sum(one.listening for one in self._open) >= self.limits.listeners:
                 return False
-            connection.listening = True
+            connection.start_listening()
         return True
 
     def _pause(self, what: str, error: Exception) -> None:

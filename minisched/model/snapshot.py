@@ -65,6 +65,12 @@ class Snapshot:
         if tasks is not None:
             self.tasks = tasks
 
+    def watch(self, watcher: Watcher) -> None:
+        self.watchers = (*self.watchers, watcher)
+
+    def unwatch(self, watcher: Watcher) -> None:
+        self.watchers = tuple(one for one in self.watchers if one != watcher)
+
     def advance(self) -> None:
         """The new values are in place: count the change and wake the watchers."""
         self.version += 1

@@ -246,10 +246,11 @@ def test_what_passes_is_decoded() -> None:
     found = judged(
         head(f"HEAD {TASKS}?q=a+b%2Bc&status=x&status=&flag HTTP/1.1", "X-A: 1", "x-a:  2 ", "Cookie: secret")
     )
-    assert (found.method, found.only_head, found.path) == ("GET", True, TASKS)
-    assert found.query == {"q": ("a b+c",), "status": ("x", ""), "flag": ("",)}
-    assert found.headers == {"host": "127.0.0.1:8787", "x-a": "1, 2"}  # neither token nor cookie
-    assert found.authorized and found.length == 0 and not found.continues
+    request = found.request
+    assert (request.method, request.path, request.route.path) == ("GET", TASKS, "/tasks")
+    assert request.query == {"q": ("a b+c",), "status": ("x", ""), "flag": ("",)}
+    assert request.headers == {"host": "127.0.0.1:8787", "x-a": "1, 2"}  # neither token nor cookie
+    assert request.authorized and found.length == 0 and not found.continues
 
 
 def test_a_body_is_asked_for_only_where_one_is_announced() -> None:
@@ -282,8 +283,8 @@ def test_a_wrong_token_is_told_apart_from_none_for_the_log_only() -> None:
 
 def test_with_a_wrong_token_an_open_route_is_open_but_not_more() -> None:
     found = judged(head("GET /healthz HTTP/1.1", "Authorization: Bearer wrong", token=False))
-    assert not found.authorized
-    assert judged(head("GET /healthz HTTP/1.1")).authorized
+    assert not found.request.authorized
+    assert judged(head("GET /healthz HTTP/1.1")).request.authorized
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
@@ -331,7 +332,8 @@ def survives(data: bytes) -> None:
         end = find_end(data)
         if end:
             found = admit(parse_head(data[:end]), GATE)
-            assert found.path.startswith("/") and not re.search("[\x00-\x1f\x7f-\x9f]", found.path)
+            path = found.request.path
+            assert path.startswith("/") and not re.search("[\x00-\x1f\x7f-\x9f]", path)
             assert 0 <= found.length <= 256 * 1024
     except (ApiError, NotHttp):
         pass

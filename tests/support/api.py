@@ -222,8 +222,8 @@ class Api:
         lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
         gate = Gate(frozenset({HOST}), TOKEN.encode(), match, self.public_status)
         try:
-            admitted = admit(parse_head("\r\n".join([*lines, "", ""]).encode("latin-1")), gate)
-            response = respond(admitted.request(data, "127.0.0.1:9"), self.app)
+            admitted = admit(parse_head("\r\n".join([*lines, "", ""]).encode("latin-1")), gate, "127.0.0.1:9")
+            response = respond(admitted.request._replace(body=data), self.app)
         except ApiError as error:
             response = error.response()
         self.app.close_history()
