@@ -71,7 +71,7 @@ class HomeBusy(TextError):
     """Another engine holds the home; `holder` is what it wrote about itself."""
 
     def __init__(self, holder: Optional[ProcessIdentity]) -> None:
-        super().__init__(Text("cli.home_busy", pid=holder.pid) if holder else Text("cli.home_locked"))
+        super().__init__(Text("engine.home_busy", pid=holder.pid) if holder else Text("engine.home_locked"))
         self.holder = holder
 
 

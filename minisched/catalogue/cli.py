@@ -165,8 +165,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "the next engine start moves it aside; see docs/operation.md for how to rescue it",
         "引擎下次启动时会将其移开；抢救方法见 docs/operation.md",
     ),
-    "cli.home_busy": ("another engine runs on this home (pid {pid})", "另一引擎正在使用此目录（pid {pid}）"),
-    "cli.home_locked": ("this home is locked", "此目录已被锁定"),
     # Values and labels
     "cli.disabled": ("disabled", "已停用"),
     "cli.unknown": ("unknown", "未知"),

@@ -12,8 +12,18 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{error}；恢复写入之前不会启动任何运行",
     ),
     "engine.history_file": ("{problems}", "{problems}"),
+    "engine.home_busy": ("another engine runs on this home (pid {pid})", "另一引擎正在使用此目录（pid {pid}）"),
+    "engine.home_locked": ("this home is locked", "此目录已被锁定"),
     "engine.lock": ("{path}: {error}", "{path}：{error}"),
     "engine.lock_unwritable": ("the lock cannot be kept: {reason}", "无法保持锁：{reason}"),
+    "engine.lock_outdated": (
+        "{path} cannot be written, the commands do not find the page: {reason}",
+        "{path} 无法写入，命令行找不到页面：{reason}",
+    ),
+    "engine.no_page": (
+        "the page cannot be served at {address}: {reason}",
+        "无法在 {address} 提供页面：{reason}",
+    ),
     "engine.notifications_failed": (
         "{count} {count|message|messages} could not be sent in the last 24 h; see the outbox",
         "过去 24 小时内有 {count} 条通知发送失败；见通知记录",

@@ -219,7 +219,7 @@ def files_upkeep(home: Home, lock: HomeLock, ledger: Store) -> list[Text]:
         if ledger.db_id != lock.db_id:  # a new history was begun in place of a damaged one
             lock.write(process_identity(os.getpid()), ledger.db_id)
     except HomeBusy as error:
-        problems.append(Text("engine.lock", path=home.lock, error=Text("text", text=str(error))))
+        problems.append(Text("engine.lock", path=home.lock, error=error.text))
     except OSError as error:
         problems.append(Text("engine.lock_unwritable", reason=in_words(error)))
     return problems

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Callable, Optional
 
 from minisched.api.token import UnsafeToken, load_token
+from minisched.catalogue import render
 from minisched.executor import process_identity
 from minisched.model import Text
 from minisched.model.task import LOOPBACK
@@ -43,8 +44,8 @@ class Web:
         self.board = board
         self.post = post
         self.log = log
-        self.problem = ""  # why it cannot be served
-        self.untold = ""  # why the lock does not say where it is
+        self.problem: Optional[Text] = None  # why it cannot be served
+        self.untold: Optional[Text] = None  # why the lock does not say where it is
         self._settings: Optional[HttpSettings] = None
         self._server: Optional[ApiServer] = None
         self._retry_at = 0.0
@@ -60,30 +61,31 @@ class Web:
         if settings == self._settings and not self.problem:
             return
         self.close(0.0)
-        before, self.problem, self._settings = self.problem, "", settings
+        before, self.problem, self._settings = self.problem, None, settings
         if settings.enabled:
             try:
                 self._start(settings)
             except (OSError, ImportError, UnsafeToken) as error:  # ImportError: there is no descriptor for a module
-                self.problem = f"the page cannot be served at {settings.host}:{settings.port}: {_why(error)}"
+                address = f"{settings.host}:{settings.port}"
+                self.problem = Text("engine.no_page", address=address, reason=_why(error))
                 self._retry_later(self.problem, before)
         if self.untold or self.lock.url != (self.url or None):
             self._tell()
 
     def _tell(self) -> None:
         """Let the lock say where the page is; the commands look there."""
-        before, self.untold = self.untold, ""
+        before, self.untold = self.untold, None
         self.lock.url = self.url or None
         try:
             self.lock.write(process_identity(os.getpid()), self.lock.db_id)
         except OSError as error:
-            self.untold = f"{self.home.lock} cannot be written, the commands do not find the page: {_why(error)}"
+            self.untold = Text("engine.lock_outdated", path=self.home.lock, reason=_why(error))
             self._retry_later(self.untold, before)
 
-    def _retry_later(self, problem: str, before: str) -> None:
+    def _retry_later(self, problem: Text, before: Optional[Text]) -> None:
         self._retry_at = time.monotonic() + RETRY_S
         if problem != before:
-            self.log.error("%s; tasks run all the same", problem)
+            self.log.error("%s; tasks run all the same", render(problem))
 
     def _start(self, settings: HttpSettings) -> None:
         """Raises OSError, ImportError, UnsafeToken."""
@@ -109,7 +111,7 @@ class Web:
                 self.open(self._settings)
             elif self.untold:
                 self._tell()
-        return [Text("text", text=problem) for problem in (self.problem, self.untold) if problem]
+        return [problem for problem in (self.problem, self.untold) if problem]
 
     def close(self, deadline_s: float) -> None:
         if self._server is not None:

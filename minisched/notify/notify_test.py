@@ -41,7 +41,7 @@ class ChannelResult(NamedTuple):
             "channel": self.number,
             "channel_type": self.channel.type,
             "state": self.result.state.value,
-            "error": render(error) if error else "",
+            "error": error.as_json() if error else None,
             "answer": self.result.answer,
             "duration": round(self.duration, 3),
         }

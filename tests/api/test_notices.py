@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from minisched.catalogue import render
 from minisched.model import Batch, Delivery, DeliveryState, OutboxCounts, Reply, ResendDelivery, Status, Text
 from minisched.model.notification import Notices, NotificationEvent
 from minisched.store import History
@@ -135,11 +136,11 @@ def test_a_test_message_is_sent_by_the_rules_in_force(api: Api, tmp_path: Path) 
         "channel": 0,
         "channel_type": "file",
         "state": "sent",
-        "error": "",
+        "error": None,
         "answer": "",
     }
     assert (second["state"], second["channel"], second["answer"]) == ("retry", 1, "")
-    assert "refused" in second["error"] and SECRET not in found.body.decode()
+    assert "refused" in render(Text.from_json(second["error"])) and SECRET not in found.body.decode()
     [line] = (api.path / "sent").read_text().splitlines()
     assert json.loads(line)["task_id"] == "b"
     assert api("POST", "/tasks/b/notify-test").json["results"][0]["rule"] == "both"

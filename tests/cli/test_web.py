@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
+from minisched.catalogue import render
 from minisched.cli import web
 from minisched.cli.run import ConfigFile
 from minisched.cli.web import Web
 from minisched.executor import process_identity
 from minisched.home import Home, HomeLock, read_lock
-from minisched.model import EngineSnapshot, HttpSettings, Snapshot, Text
+from minisched.model import EngineSnapshot, HttpSettings, Snapshot
 
 SETTINGS = HttpSettings(True, "127.0.0.1", 0, False, ())
 
@@ -55,9 +56,9 @@ def test_a_lock_that_cannot_be_written_is_a_problem_until_it_can(
         url = page.url
         assert url and not page.problem
         told = f"{home.lock} cannot be written, the commands do not find the page: {os.strerror(errno.ENOSPC)}"
-        assert page.upkeep() == [Text("text", text=told)]
+        assert [render(problem) for problem in page.upkeep()] == [told]
         page.open(SETTINGS)  # a reload that changes nothing of it
-        assert page.upkeep() == [Text("text", text=told)]
+        assert [render(problem) for problem in page.upkeep()] == [told]
     assert read_lock(home).url is None
     assert page.upkeep() == []
     assert (page.url, read_lock(home).url) == (url, url)  # the server is the same one
@@ -78,7 +79,7 @@ def test_a_module_that_cannot_be_imported_is_a_problem_until_it_can(
         patch.setattr(builtins, "__import__", failing)
         page.open(SETTINGS)
         why = getattr(error, "strerror", None) or str(error)
-        assert page.upkeep() == [Text("text", text=f"the page cannot be served at 127.0.0.1:0: {why}")]
+        assert [render(problem) for problem in page.upkeep()] == [f"the page cannot be served at 127.0.0.1:0: {why}"]
     assert page.url == ""
     assert page.upkeep() == []
     assert read_lock(home).url == page.url != ""

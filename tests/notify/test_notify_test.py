@@ -92,7 +92,7 @@ def test_one_rule_by_its_name_also_a_disabled_one(cli: Cli) -> None:
     assert done.returncode == 0
     (found,) = done.json
     assert found.pop("duration") < 5
-    assert found == {"rule": "off", "channel": 0, "channel_type": "file", "state": "sent", "error": "", "answer": ""}
+    assert found == {"rule": "off", "channel": 0, "channel_type": "file", "state": "sent", "error": None, "answer": ""}
     assert (cli.home / "off.jsonl").exists() and not (cli.home / "on.jsonl").exists()
 
 

@@ -153,12 +153,12 @@ def test_details_follow_the_switch_of_the_language(one: Engine, open_page: OpenP
 FILLED = """async ([samples, language]) => {
   const { filled, loadTemplates } = await import('/i18n/engine_text.js');
   await loadTemplates(samples);
-  await (await import('/i18n/i18n.js')).setLang(language);
+  (await import('/i18n/i18n.js')).setLang(language);
   return samples.map(([template, values]) => filled(template, values));
 }"""
 RENDERED = """async ([texts, language]) => {
   const { engineText, loadTexts, setLang } = await import('/i18n/i18n.js');
-  await setLang(language);
+  setLang(language);
   await loadTexts(texts);
   return texts.map(engineText);
 }"""

@@ -9,7 +9,7 @@ import pytest
 from minisched.api import static_files
 from minisched.api.context import STATUSES
 from minisched.model import Reason, Status, Trigger
-from support.page_texts import CORE, MESSAGES, SCRIPTS, SENTENCE, SOURCES, table
+from support.page_texts import CORE, MESSAGES, SCRIPTS, SOURCES, table
 
 
 @pytest.mark.parametrize("name", ["i18n/messages_core.js", "i18n/messages.js"])
@@ -24,9 +24,7 @@ def test_no_key_is_in_both_tables() -> None:
 
 
 def test_both_languages_have_the_same_values() -> None:
-    sentences = SENTENCE.findall(SCRIPTS["i18n/engine_messages_zh.js"])
-    assert len(sentences) == SCRIPTS["i18n/engine_messages_zh.js"].count("\n  [") > 50
-    for key, (english, chinese) in [*MESSAGES.items(), *((pair[0], pair) for pair in sentences)]:
+    for key, (english, chinese) in MESSAGES.items():
         assert set(re.findall(r"\{(\w+)\}", english)) == set(re.findall(r"\{(\w+)\}", chinese)), key
 
 

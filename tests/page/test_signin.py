@@ -63,7 +63,7 @@ def test_without_a_token_nothing_is_shown(one: Engine, open_page: OpenPage) -> N
     assert page.title() == "minisched"
 
 
-@pytest.mark.parametrize("locale", ["en-GB"])
+@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
 def test_the_first_load_is_small_and_comes_from_the_engine_only(
     tmp_path_factory: pytest.TempPathFactory, open_page: OpenPage, locale: str
 ) -> None:

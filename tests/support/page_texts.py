@@ -17,7 +17,6 @@ SCRIPTS = {name: text for name, text in SOURCES.items() if name.endswith(".js")}
 
 TEXT = r'"((?:[^"\\]|\\.)*)"'
 LINE = re.compile(rf"^  (\w+): \[{TEXT}, {TEXT}\],$", re.MULTILINE)
-SENTENCE = re.compile(rf"^  \[{TEXT}, {TEXT}\],$", re.MULTILINE)
 
 
 def table(name: str) -> dict[str, tuple[str, str]]:

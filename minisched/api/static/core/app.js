@@ -1,5 +1,5 @@
 /** The page: sign-in, header, banners, and which view is shown. */
-import { lang, loadLanguage, onLang, setLang, t } from "../i18n/i18n.js";
+import { lang, onLang, setLang, t } from "../i18n/i18n.js";
 import { mountTasks } from "../tasks/cards.js";
 import { accepts, onDenied, setToken, token } from "./api.js";
 import { button, h, icon, iconButton, setText, visible } from "./dom.js";
@@ -302,4 +302,4 @@ onLang(() => {
   // The button that was clicked has been replaced.
   document.querySelector(".language").focus({ preventScroll: true });
 });
-Promise.all([takeTokenFromAddress(), loadLanguage()]).then(start);
+takeTokenFromAddress().then(start);

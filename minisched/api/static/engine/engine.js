@@ -87,13 +87,19 @@ function fillConfig(el, { config }) {
   el.replaceChildren(head, ...(good ? [] : [h("ul", { class: "problems" }, rows)]));
 }
 
+/** A time zone and where it comes from, unless its name says that. */
+function zoneText(zone, source) {
+  if (!source || zone.startsWith(source)) return visible(zone);
+  return t("en_zone", { zone: visible(zone), source: source === "settings" ? t("about_config") : visible(source) });
+}
+
 function fillFacts(el, s) {
   const facts = [
     ["state", t(s.stopping ? "en_stopping" : "en_running")],
     ["version", `minisched ${s.version}, Python ${s.python}, pid ${s.pid}`],
     ["uptime", `${fmtTime(s.started_time, { date: true })} (${fmtAgo(s.started_time)})`],
     ["home", visible(s.home)],
-    ["clock", `${fmtTime(s.server_time)}, ${visible(s.timezone)}${s.timezone_source && !s.timezone.startsWith(s.timezone_source) ? ` (${visible(s.timezone_source)})` : ""}`],
+    ["clock", `${fmtTime(s.server_time)}, ${zoneText(s.timezone, s.timezone_source)}`],
     ["processes", t("en_processes_of", { n: s.running, max: s.max_running })],
     ["tasks", t("en_tasks_of", { n: s.tasks, disabled: s.disabled })],
     s.disk?.total_bytes && ["disk", t("en_disk_free", { free: fmtBytes(s.disk.free_bytes), total: fmtBytes(s.disk.total_bytes) })],

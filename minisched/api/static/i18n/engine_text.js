@@ -5,7 +5,7 @@
  * The templates are those of the engine's own catalogue. The server generates a module for each of its areas; the area is
  * the part of a code before the dot.
  */
-import { lang, translated } from "./i18n.js";
+import { lang } from "./i18n.js";
 
 // {name} or {name|one|many}
 const PART = /\{(\w+)(?:\|([^{}|]*)\|([^{}|]*))?\}/g;
@@ -37,8 +37,6 @@ export async function loadTemplates(data) {
 
 /** A text in the page's language; "" before its templates are loaded, its code if there is none. */
 export function render(text) {
-  if (!isText(text)) return translated(text ?? "");
-  if (text.code === "text" && typeof text.text === "string") return translated(text.text); // a sentence that an older version wrote
   if (!loadedAreas.has(areaOf(text.code))) return "";
   return filled(templates[text.code]?.[lang() === "zh" ? 1 : 0] ?? text.code, text);
 }

@@ -6,8 +6,6 @@ const languageListeners = new Set();
 let table = CORE_MESSAGES;
 // The module that renders texts of the engine; loaded with the first one.
 let engineTexts = null;
-// Translates a sentence of the engine; loaded when the page is Chinese.
-let inChinese = null;
 let current = localStorage.getItem(LANGUAGE_KEY) ?? (navigator.languages?.[0] ?? navigator.language ?? "").slice(0, 2).toLowerCase();
 if (current !== "zh") current = "en";
 document.documentElement.lang = current === "zh" ? "zh-CN" : "en";
@@ -22,17 +20,10 @@ export function lang() {
   return current;
 }
 
-/** Load what the language needs besides the tables. Never rejects: without it, some sentences stay English. */
-export async function loadLanguage() {
-  if (current !== "zh" || inChinese) return;
-  inChinese = (await import("../i18n/engine_messages_zh.js").catch(() => ({}))).inChinese;
-}
-
-export async function setLang(language) {
+export function setLang(language) {
   current = language === "zh" ? "zh" : "en";
   localStorage.setItem(LANGUAGE_KEY, current);
   document.documentElement.lang = current === "zh" ? "zh-CN" : "en";
-  await loadLanguage();
   for (const f of [...languageListeners]) f(current);
 }
 
@@ -62,23 +53,17 @@ export function localized({ words, message }) {
   return words?.[current] ?? message;
 }
 
-/** A sentence of the engine, which is always English, in the page's language if it is known. */
-export function translated(text) {
-  return current === "zh" && inChinese ? inChinese(text) : text;
-}
-
 /**
  * Load what is needed to render the texts of the engine in `found`, a list that may contain them anywhere. Resolves to
  * whether something new was loaded. Never rejects.
  */
 export async function loadTexts(found) {
   if (!found.length) return false;
-  const first = !engineTexts;
   engineTexts ??= await import("../i18n/engine_text.js").catch(() => null);
-  return Boolean(engineTexts) && ((await engineTexts.loadTemplates(found)) || first);
+  return engineTexts ? engineTexts.loadTemplates(found) : false;
 }
 
-/** A text of the engine, a code with values, in the page's language; "" before `loadTexts` has loaded it. */
+/** A text of the engine, a code with values or null, in the page's language; "" before `loadTexts` has loaded it. */
 export function engineText(text) {
-  return engineTexts?.render(text) ?? (typeof text === "string" ? text : "");
+  return (text && engineTexts?.render(text)) || "";
 }

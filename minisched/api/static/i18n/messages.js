@@ -112,6 +112,7 @@ export const MESSAGES = {
   en_version: ["Version", "版本"],
   en_uptime: ["Up since", "启动于"],
   en_home: ["Home", "minisched 目录"],
+  en_zone: ["{zone} (from {source})", "{zone}（来源：{source}）"],
   en_clock: ["Engine clock", "引擎时钟"],
   en_processes: ["Running processes", "运行中的进程"],
   en_processes_of: ["{n} of at most {max}", "{n}，上限 {max}"],
