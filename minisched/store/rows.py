@@ -94,7 +94,13 @@ def detail_json(detail: Optional[Text]) -> str:
 
 
 def detail_of(stored: str) -> Optional[Text]:
-    return Text.from_json(json.loads(stored)) if stored else None
+    """A detail as stored. A sentence that another program wrote into the database is shown as it is."""
+    if not stored:
+        return None
+    try:
+        return Text.from_json(json.loads(stored))
+    except (ValueError, AttributeError):
+        return Text("text", text=stored)
 
 
 _CODECS: dict[str, tuple[Callable[[Any], Any], Optional[Callable[[Any], Any]]]] = {

@@ -375,3 +375,14 @@ def test_a_single_attempt_that_says_what_its_run_says_has_no_row(store: Store, p
     assert ask(path, "SELECT run_id FROM task_attempt") == [(ids[1],), (ids[2],), (ids[2],)]
     for run_id, run in zip(ids, (alone, retrying, full_run())):
         assert history.run(run_id) == run._replace(run_id=run_id)
+
+
+@pytest.mark.parametrize("detail", ["by hand", "5", '["a"]', "{"])
+def test_a_detail_that_another_program_wrote_is_shown_as_it_is(
+    store: Store, path: Path, history: History, detail: str
+) -> None:
+    fill(store, 1)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("UPDATE task_history SET detail = ?", (detail,))
+    (run,), _ = history.page()
+    assert run.detail == Text("text", text=detail)
