@@ -13,7 +13,7 @@ from minisched.cli.output import CommandError, print_error, why
 from minisched.cli.view import View, unknown_task, with_view
 from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, LogPosition, Text
 from minisched.model.text import visible_bytes
-from minisched.tasklog import (
+from minisched.tasklog.reading import (
     Discontinuity,
     OutputGone,
     last_lines,

@@ -1,11 +1,10 @@
 """Child processes: one for each attempt at a run, and what a crash leaves of them."""
 
 from minisched.executor.executor import TaskExecutor, prepare_process
-from minisched.executor.process import BoundedResult, run_bounded
+from minisched.executor.process import run_bounded
 from minisched.executor.procfs import is_alive, kill_leftover, marked_processes, process_identity
 
 __all__ = [
-    "BoundedResult",
     "TaskExecutor",
     "is_alive",
     "kill_leftover",

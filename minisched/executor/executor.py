@@ -6,11 +6,11 @@ import errno
 import os
 import signal
 import time
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 from minisched.executor.process import Process
 from minisched.executor.procfs import ProcessTable
-from minisched.executor.supervisor import Echo, Logs, Supervisor
+from minisched.executor.supervisor import Echo, Supervisor
 from minisched.model import Message, ProcessResult, ProcessSpec, RunFinished, RunStarted, Text
 from minisched.osutil import start_thread
 
@@ -38,9 +38,10 @@ def prepare_process() -> None:
 
 class TaskExecutor:
     """`model.Executor` on real processes. `post` gets the messages, in the thread "processes" (`SimpleQueue.put` is
-    meant); `logs` opens the logs, in the thread that runs the attempt; `wall` is the clock of start and end times."""
+    meant); `logs` is a `tasklog.TaskLogs`, used by the thread that runs the attempt; `wall` is the clock of start and
+    end times."""
 
-    def __init__(self, post: Callable[[Message], object], logs: Logs, wall: Callable[[], float] = time.time) -> None:
+    def __init__(self, post: Callable[[Message], object], logs: Any, wall: Callable[[], float] = time.time) -> None:
         self._post = post
         self._logs = logs
         self._wall = wall

@@ -21,15 +21,15 @@ import resource
 import select
 import selectors
 import signal
+import threading
 import time
 from collections import deque
-from typing import Any, Callable, Optional, Protocol
+from typing import Any, Callable, Optional
 
 from minisched.catalogue import detail_text
 from minisched.executor.process import BLOCK, WAIT_MAX_S, Process, SpawnError, command_text, explain, prepare, spawn
 from minisched.executor.procfs import POLL_S, ProcessTable, process_identity
 from minisched.model import (
-    LogPosition,
     Message,
     ProcessIdentity,
     ProcessResult,
@@ -51,59 +51,14 @@ HEAP_SLACK = 64  # out-of-date entries that the heap of deadlines may hold besid
 Echo = Callable[[str, bytes], None]
 
 
-class OutputWriter(Protocol):
-    """Where the output of an attempt goes; nothing here raises. See `tasklog.RunLog`."""
-
-    @property
-    def position(self) -> Optional[LogPosition]: ...
-    @property
-    def lost(self) -> bool: ...
-    @property
-    def tail(self) -> bytes: ...
-    @property
-    def flush_due(self) -> Optional[float]: ...
-    def write(self, stream: str, block: bytes) -> None: ...
-    def marker(self, kind: str, text: str) -> None: ...
-    def flush(self) -> None: ...
-    def close(self) -> None: ...
-
-
-class Logs(Protocol):
-    """Opens the log of an attempt; never raises. See `tasklog.TaskLogs`."""
-
-    def open_run(self, path: str, run_id: int, attempt: int) -> OutputWriter: ...
-
-
 class Run:
     """An attempt from its order to its end. Only the supervisor's thread changes it."""
-
-    __slots__ = (
-        "arguments",
-        "armed",
-        "at",
-        "cancel_by",
-        "cancelled",
-        "echo",
-        "end_time",
-        "log",
-        "pipes",
-        "process",
-        "ready",
-        "refused",
-        "report_at",
-        "settle_until",
-        "spec",
-        "start_time",
-        "started_at",
-        "status",
-        "watched",
-    )
 
     def __init__(self, spec: ProcessSpec, at: Optional[float], echo: Optional[Echo]) -> None:
         self.spec = spec
         self.at = at  # monotonic; the process is spawned then, None: now
         self.echo = echo
-        self.log: Optional[OutputWriter] = None
+        self.log: Any = None  # where its output goes: a `tasklog.RunLog`, of which nothing raises
         self.arguments: dict[str, Any] = {}  # of `spawn`
         self.refused: Optional[Text] = None  # why no process can be spawned
         self.ready = False  # to be spawned now
@@ -122,12 +77,11 @@ class Run:
 
 class Supervisor:
     """Runs attempts. `start`, `cancel` and `live` may be called by any thread and by a signal handler, all else by the
-    thread that calls `turn`. `post` gets RunStarted and RunFinished; `wall` is the clock of start and end times.
-
-    Raises OSError if there is no descriptor left for the loop.
+    thread that calls `turn`. `post` gets RunStarted and RunFinished; `logs` is a `tasklog.TaskLogs`; `wall` is the
+    clock of start and end times. Raises OSError if there is no descriptor left for the loop.
     """
 
-    def __init__(self, post: Callable[[Message], object], logs: Logs, wall: Callable[[], float]) -> None:
+    def __init__(self, post: Callable[[Message], object], logs: Any, wall: Callable[[], float]) -> None:
         self._post = post
         self._logs = logs
         self._wall = wall
@@ -140,6 +94,9 @@ class Supervisor:
         self._messages: list[Message] = []
         self._stopped = False
         self._awake = False  # a byte is on its way, further orders need none
+        # Held while the pipe is written to or closed: its number may soon be another file's. Reentrant, because a
+        # signal handler may interrupt the thread that holds it.
+        self._pipe_lock = threading.RLock()
         self._selector = selectors.DefaultSelector()
         try:
             self._wake_fd, self._wake_end = os.pipe()
@@ -148,7 +105,6 @@ class Supervisor:
             raise
         os.set_blocking(self._wake_end, False)
         self._selector.register(self._wake_fd, selectors.EVENT_READ)
-        self._null = -1  # /dev/null, the standard input of all processes; opened by the first one
 
     def start(self, spec: ProcessSpec, at: Optional[float] = None, echo: Optional[Echo] = None) -> None:
         """Run an attempt, at the monotonic time `at` or now. `echo` gets (stream, block) as they were read."""
@@ -168,9 +124,10 @@ class Supervisor:
     def order(self, method: Callable[..., object], *arguments: Any) -> None:
         """Let the supervisor's thread call a method soon."""
         self._orders.append((method, *arguments))
-        if not self._awake:
-            self._awake = True
-            os.write(self._wake_end, b"!")
+        with self._pipe_lock:
+            if not self._awake:
+                self._awake = True
+                os.write(self._wake_end, b"!")
 
     def stop(self) -> None:
         """Let `run_forever` return."""
@@ -181,9 +138,10 @@ class Supervisor:
         for run in tuple(self._runs.values()):
             self._discard(run)
         self._selector.close()
-        for fd in (self._wake_fd, self._wake_end, self._null):
-            if fd >= 0:
-                os.close(fd)
+        with self._pipe_lock:
+            self._awake = True  # for orders that come too late
+            os.close(self._wake_fd)
+            os.close(self._wake_end)
 
     # ------------------------------------------------------------------------------------------------------- the loop
 
@@ -329,9 +287,7 @@ class Supervisor:
         if run.refused:
             return
         try:
-            if self._null < 0:
-                self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-            popen = spawn(stdin=self._null, **run.arguments)
+            popen = spawn(**run.arguments)
         except Exception as error:
             run.refused = explain(error, run.spec)
         else:
@@ -342,7 +298,7 @@ class Supervisor:
         if process is None:
             self._finish_unstarted(run)
             return
-        assert run.log and process.popen.stdout and process.popen.stderr
+        assert process.popen.stdout and process.popen.stderr
         run.pipes = {process.popen.stdout.fileno(): "out", process.popen.stderr.fileno(): "err"}
         for fd in (*run.pipes, process.pidfd):
             if fd >= 0:
@@ -365,7 +321,6 @@ class Supervisor:
             self._unwatch(run, fd)
             del run.pipes[fd]
             return
-        assert run.log
         run.log.write(stream, block)
         if run.echo:
             try:
@@ -376,7 +331,7 @@ class Supervisor:
     def _attend(self, run: Run) -> None:
         """Do what is due for a run with a process, and set its next deadline."""
         process, log = run.process, run.log
-        assert process and log
+        assert process
         now = time.monotonic()
         if run.settle_until:
             self._settle(run, now)
@@ -456,7 +411,6 @@ class Supervisor:
 
     def _finish(self, run: Run, result: ProcessResult) -> None:
         log = run.log
-        assert log
         log.marker("end", end_text(result))
         self._discard(run)
         result = result._replace(log_lost=log.lost, log=log.position, tail=log.tail)

@@ -11,36 +11,6 @@ The time is that at which the line was read, which is within 1 s of when the tas
 """
 
 from minisched.tasklog.engine_log import engine_logger
-from minisched.tasklog.lines import visible_line
-from minisched.tasklog.reading import (
-    Discontinuity,
-    OutputGone,
-    last_lines,
-    lines_before,
-    log_files,
-    read_from,
-    read_remains,
-    read_run,
-    read_span,
-    run_lines,
-)
-from minisched.tasklog.rotating_file import inode_of
 from minisched.tasklog.run_log import RunLog, TaskLogs
 
-__all__ = [
-    "Discontinuity",
-    "OutputGone",
-    "RunLog",
-    "TaskLogs",
-    "engine_logger",
-    "inode_of",
-    "last_lines",
-    "lines_before",
-    "log_files",
-    "read_from",
-    "read_remains",
-    "read_run",
-    "read_span",
-    "run_lines",
-    "visible_line",
-]
+__all__ = ["RunLog", "TaskLogs", "engine_logger"]

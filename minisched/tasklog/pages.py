@@ -6,7 +6,7 @@ import os
 import re
 from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple, Optional, Protocol, Union
+from typing import NamedTuple, Optional, Union
 
 from minisched.model import LogPosition, TaskExecution
 from minisched.model.text import visible_bytes
@@ -50,16 +50,6 @@ class LogPage(NamedTuple):
         return visible_bytes(self.data)
 
 
-class RawLog(Iterator[bytes], Protocol):
-    """A piece of a file, for a response's stream. Closed before its end it leaves nothing open."""
-
-    @property
-    def size(self) -> int:
-        """Bytes that are still to come."""
-
-    def close(self) -> None: ...
-
-
 class LogReader:
     """Reads logs; `path` is an absolute one. Holds nothing; any thread may use it. Every method raises OSError.
 
@@ -100,9 +90,9 @@ class LogReader:
         end = LogPosition(start.inode, start.offset + len(data)) if data else start
         return _page(data, start, end, bool(position.inode) and end.inode != position.inode, at_end=False)
 
-    def raw(self, path: str, offset: Optional[int]) -> RawLog:
+    def raw(self, path: str, offset: Optional[int]) -> Union[_Blocks, _WholeLog]:
         """The bytes of all files of the log to its present end, as they are; with `offset` those of the live file from
-        there on."""
+        there on. To be closed."""
         return _WholeLog(path) if offset is None else _Blocks(path, offset)
 
     def run(self, path: str, run: TaskExecution, cursor: Cursor, limit: int) -> Optional[LogPage]:
@@ -220,6 +210,7 @@ class _Blocks:
 
     @property
     def size(self) -> int:
+        """Bytes that are still to come."""
         return self._end - self._offset
 
     def __iter__(self) -> _Blocks:

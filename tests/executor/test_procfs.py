@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from minisched.executor import BoundedResult, is_alive, kill_leftover, marked_processes, process_identity, run_bounded
+from minisched.executor import is_alive, kill_leftover, marked_processes, process_identity, run_bounded
+from minisched.executor.process import BoundedResult
 from minisched.executor.procfs import read_stat
 from minisched.model import ProcessIdentity
 from support.process import PATH, REPO, Rig, linux, root, until

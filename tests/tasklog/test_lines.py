@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from minisched.model.text import visible, visible_bytes
-from minisched.tasklog import visible_line
-from minisched.tasklog.lines import LINE_MAX, LineAssembler
+from minisched.tasklog.lines import LINE_MAX, LineAssembler, visible_line
 from support.process import Logs, until
 
 

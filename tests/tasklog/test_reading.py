@@ -12,10 +12,11 @@ from typing import Optional
 import pytest
 
 from minisched.model import LogPosition
-from minisched.tasklog import (
+from minisched.tasklog import RunLog
+from minisched.tasklog.reading import (
+    CHUNK,
     Discontinuity,
     OutputGone,
-    RunLog,
     last_lines,
     lines_before,
     read_from,
@@ -24,7 +25,6 @@ from minisched.tasklog import (
     read_span,
     run_lines,
 )
-from minisched.tasklog.reading import CHUNK
 from support.process import Logs
 
 
