@@ -57,7 +57,7 @@ def program_path(program: str, home: str) -> str:
 
 
 class LockText(NamedTuple):
-    """What the lock file says of the engine that held it last."""
+    """What the lock file says of the engine that holds it, or held it last."""
 
     holder: Optional[ProcessIdentity]
     db_id: Optional[str]
@@ -104,9 +104,7 @@ class HomeLock:
         self._path = home.lock
         self._folder_fd = -1
         self._fd = -1
-        self._data = b""
-        self.db_id: Optional[str] = None  # as in the file
-        self.url: Optional[str] = None  # of the API, written to the file by the next `write`
+        self.text = _NO_TEXT  # what this program has written
 
     def acquire(self) -> LockText:
         """Take the lock; the text of the last holder. Raises HomeBusy, OSError."""
@@ -149,15 +147,13 @@ class HomeLock:
         except FileNotFoundError:
             return False
 
-    def write(self, holder: ProcessIdentity, db_id: Optional[str]) -> None:
-        """Write who holds the lock, and which history belongs to this home. Raises OSError."""
-        self._data = json.dumps({**holder._asdict(), "db_id": db_id, "url": self.url}).encode() + b"\n"
-        self._store()
-        self.db_id = db_id
-
-    def _store(self) -> None:
-        os.pwrite(self._fd, self._data, 0)
-        os.ftruncate(self._fd, len(self._data))
+    def write(self, text: LockText) -> None:
+        """Write who holds the lock, which history belongs to this home, and where the page is. Raises OSError."""
+        assert text.holder is not None
+        data = json.dumps({**text.holder._asdict(), "db_id": text.db_id, "url": text.url}).encode() + b"\n"
+        os.pwrite(self._fd, data, 0)
+        os.ftruncate(self._fd, len(data))
+        self.text = text
 
     def restore(self) -> None:
         """Make the file again, locked and with its text, if it was unlinked. Raises HomeBusy, OSError; the next call
@@ -167,7 +163,7 @@ class HomeLock:
         old, self._fd = self._fd, -1
         try:
             self._acquire_file()
-            self._store()
+            self.write(self.text)
         except BaseException:
             if self._fd >= 0:
                 os.close(self._fd)

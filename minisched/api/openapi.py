@@ -217,7 +217,7 @@ SCHEMAS: dict[str, Schema] = {
             "enum": [word.value for word in SendStatus],
             "description": "`sent`; `retry`: a real message would be sent again later; `failed`: it would not.",
         },
-        error=DETAIL,
+        error={**DETAIL, "description": "Why it was not sent, or not to all. Null for none."},
         answer={**TEXT, "description": "The reply of the server or command, its first 500 bytes."},
         duration=SECONDS,
     ),

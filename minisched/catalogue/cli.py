@@ -265,6 +265,34 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{task}: some lines were rotated away or removed before they could be shown",
         "{task}：部分行在显示之前已被轮转或删除",
     ),
+    # exec
+    "cli.no_slot": (
+        "{task} has reached its task_max_instances ({max}): {count|run|runs} {runs} {count|is|are} active; wait until"
+        " {count|it has|they have} ended, then try again",
+        "{task} 已达到 task_max_instances（{max}）：{count} 次运行（{runs}）尚未结束；请等其结束后再试",
+    ),
+    "cli.orphan": (
+        "run {run_id}: the program that started it is gone, but its process is still alive; the next engine start ends"
+        " it",
+        "运行 #{run_id}：启动它的程序已不在，但其进程仍在运行；引擎下次启动时会将其终止",
+    ),
+    "cli.stdout_lost": ("standard output: {reason}; the task continues", "标准输出：{reason}；任务继续运行"),
+    "cli.stderr_lost": ("standard error: {reason}; the task continues", "标准错误：{reason}；任务继续运行"),
+    # run
+    "cli.home_in_use": (
+        "{home}: {reason}; stop it first, or use another --home",
+        "{home}：{reason}；请先停止它，或改用其他 --home",
+    ),
+    "cli.home_unusable": ("the home {home} cannot be used: {reason}", "无法使用目录 {home}：{reason}"),
+    "cli.greeting": (
+        "minisched {version}: home {home}, {count} {count|task|tasks}, time zone {zone}",
+        "minisched {version}：目录 {home}，{count} 个任务，时区 {zone}",
+    ),
+    "cli.where_logs_are": (
+        "task output is in logs/, the engine's own log in logs/minisched.log; Ctrl-C stops the engine",
+        "任务输出在 logs/ 中，引擎日志为 logs/minisched.log；按 Ctrl-C 停止",
+    ),
+    "cli.page_at": ("page: {url}", "页面：{url}"),
     # trigger, stop, enable, disable, reload
     "cli.no_engine": (
         "no engine runs on {home}; start one with `minisched run`, or run the task with `minisched exec`",

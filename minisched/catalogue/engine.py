@@ -17,7 +17,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "engine.lock": ("{path}: {error}", "{path}：{error}"),
     "engine.lock_unwritable": ("the lock cannot be kept: {reason}", "无法保持锁：{reason}"),
     "engine.lock_outdated": (
-        "{path} cannot be written, the commands do not find the page: {reason}",
+        "{path} cannot be written, so the commands cannot find the page: {reason}",
         "{path} 无法写入，命令行找不到页面：{reason}",
     ),
     "engine.no_page": (

@@ -1,4 +1,4 @@
-"""`exec`: one run of a task in the foreground, recorded in the history, with the engine or without it."""
+"""`exec`: one run of a task in the foreground, recorded in the history, with or without an engine."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Optional, TextIO, TypeVar
 
 from minisched import lifecycle, policy
-from minisched.catalogue import render
-from minisched.cli.output import Refusal, drop, fail, harmless, tell, variables
+from minisched.cli.output import CommandError, discard, parse_env, print_error
 from minisched.cli.view import View, task_named, with_view
 from minisched.config.secrets import base_environment
 from minisched.engine import make_spec
@@ -29,8 +28,10 @@ from minisched.model import (
     Status,
     StoreError,
     TaskExecution,
+    Text,
     Trigger,
 )
+from minisched.model.text import visible
 from minisched.notify.compose import Composed, add_notices
 from minisched.store import open_store
 from minisched.tasklog import RunLog, TaskLogs
@@ -42,50 +43,43 @@ if TYPE_CHECKING:
     from minisched.model import Config, Task
 
 Result = TypeVar("Result")
-LOCKED_S = 30.0  # how long a run waits for the engine or a backup to let go of the history
+LOCKED_S = 30.0  # to wait for the engine or a backup that holds the database
 _CANCELLING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @with_view
 def execute(view: View, options: Namespace) -> int:
-    """Run a task once, one attempt, its output on this terminal; 0 for success, 1 for any other end."""
+    """Run a task once, one attempt, with its output on this terminal; 0 for success, 1 for any other result."""
     signals = [number for number in _CANCELLING if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
     prepare_process()
-    env = variables(options.env)
+    env = parse_env(options.env)
     config = view.valid_config()
     task = task_named(options.task, config)
     view.home.make_folders()
     ledger, problems = open_store(view.home.database, now=time.time(), mend=False)
     try:
         for problem in problems:
-            fail(render(problem))
-        return _Foreground(view, config, task, ledger, signals).run(env)
+            print_error(problem)
+        return _Foreground(view, config, task, ledger, signals).execute(env)
     finally:
         ledger.close()
 
 
-def refuse_at_maximum(task: Task, unfinished: Sequence[TaskExecution], home: str) -> list[TaskExecution]:
-    """The runs that hold places of the task. Raises Refusal where no further one may start beside them."""
-    others = [run for run in unfinished if run.task_id == task.task_id and holds_a_place(run, home)]
-    if len(others) < task.task_max_instances:
-        return others
-    names = ", ".join(str(run.run_id) for run in others)
-    told = [
-        f"{task.task_id} is at its task_max_instances ({task.task_max_instances}): "
-        f"run {names} is under way; wait for its end and try again"
-    ]
-    told += [
-        f"run {run.run_id}: whoever started it is gone, its process still lives; the next start of the engine ends it"
-        for run in others
-        if not is_owned(run)
-    ]
-    raise Refusal(*told)
+def check_slots(task: Task, unfinished: Sequence[TaskExecution], home: str) -> bool:
+    """Whether no run of the task is active. Raises CommandError if the task has no free slot."""
+    active = [run for run in unfinished if run.task_id == task.task_id and holds_slot(run, home)]
+    if len(active) < task.task_max_instances:
+        return not active
+    ids = [str(run.run_id) for run in active]
+    lines = [Text("cli.no_slot", task=task.task_id, max=task.task_max_instances, count=len(ids), runs=ids)]
+    lines += [Text("cli.orphan", run_id=run.run_id) for run in active if not has_live_owner(run)]
+    raise CommandError(*lines)
 
 
-def holds_a_place(run: TaskExecution, home: str) -> bool:
-    """Whether an unfinished run is at work, or about to be in an engine that lives. A process may have outlived the
-    engine that started it."""
-    if is_owned(run):
+def holds_slot(run: TaskExecution, home: str) -> bool:
+    """Whether an unfinished run is active, or about to be in a live engine. Its process may have outlived the engine
+    that started it."""
+    if has_live_owner(run):
         waits_for_capacity = run.status is Status.QUEUED and run.reason == Reason.MAX_RUNNING.value
         return run.status in (Status.RUNNING, Status.RETRYING) or waits_for_capacity
     if run.status is not Status.RUNNING:
@@ -94,12 +88,12 @@ def holds_a_place(run: TaskExecution, home: str) -> bool:
     return is_alive(process, assume=True) if process else bool(marked_processes(run.run_id, home))
 
 
-def is_owned(run: TaskExecution) -> bool:
+def has_live_owner(run: TaskExecution) -> bool:
     return run.owner is not None and is_alive(run.owner, assume=True)
 
 
 class _Foreground:
-    """One run under this process's own eyes."""
+    """One run of this process."""
 
     def __init__(self, view: View, config: Config, task: Task, ledger: Any, signals: list[signal.Signals]) -> None:
         self.view = view
@@ -108,35 +102,31 @@ class _Foreground:
         self.ledger = ledger
         self.cancelled: Optional[Reason] = None
         self.executor = TaskExecutor(lambda message: None, self)
-        self.alone = False  # no other run of the task was at work when this one began
+        self.alone = False  # no other run of the task was active when this one started
         self.echo = Echo()
-        self.run_: TaskExecution
+        self.run: TaskExecution
         self.run_id = 0
         for number in signals:
             signal.signal(number, self.cancel)
 
     def cancel(self, number: int, frame: Any) -> None:
-        """A signal: TERM to the task, and KILL after its grace; a second one kills at once."""
+        """A signal: TERM to the task, and KILL after its grace. A second one kills at once."""
         self.executor.cancel(self.run_id, 0.0 if self.cancelled else None)
         self.cancelled = Reason.USER
 
-    def run(self, env: dict[str, str]) -> int:
+    def execute(self, env: dict[str, str]) -> int:
+        now = time.time()
+        owner = process_identity(os.getpid())
         run = TaskExecution(
-            self.task.task_id,
-            Trigger.MANUAL,
-            Status.WAITING,
-            created_time=time.time(),
-            owner=process_identity(os.getpid()),
-            env=env or None,
+            self.task.task_id, Trigger.MANUAL, Status.WAITING, created_time=now, owner=owner, env=env or None
         )
-        run = lifecycle.begin_attempt(run, run.created_time)
-
-        self.run_id = self.begin(run)
-        self.run_ = run._replace(run_id=self.run_id)
+        run = lifecycle.begin_attempt(run, now)
+        self.run_id = self.patiently(Batch(runs=[run]), self.write_start)
+        self.run = run._replace(run_id=self.run_id)
         try:
-            launch = make_spec(
+            spec = make_spec(
                 self.task,
-                self.run_,
+                self.run,
                 self.ledger.record(self.task.task_id),
                 self.view.home.path,
                 self.view.zone_of(self.task.task_id),
@@ -144,33 +134,33 @@ class _Foreground:
                 base_environment(os.environ, self.config),
             )
         except SecretError as error:
-            done = ProcessResult(end_time=time.time(), duration=0.0, spawn_error=error.text)
+            result = ProcessResult(end_time=time.time(), duration=0.0, spawn_error=error.text)
         else:
-            done = self.executor.execute_task(launch, self.echo, self.started)
-        return self.end(done)
+            result = self.executor.execute_task(spec, self.echo, self.started)
+        return self.end(result)
 
     def open_run(self, path: str, run_id: int, attempt: int) -> RunLog:
-        """The task's log, for the executor. An engine rotates the logs of its home, and of several `exec` the one that
-        was there first: two programs that rename the same files lose some."""
+        """The task's log, for the executor. Only one program may rotate it, or lines are lost: the engine of the home,
+        else the `exec` that started first."""
         engine = read_lock(self.view.home).holder
         rotate = self.alone and not (engine and is_alive(engine, assume=True))
         logs = TaskLogs(self.view.home.logs, self.config.settings.log, self.view.zone, rotate)
         return logs.open_run(path, run_id, attempt)
 
     def started(self, message: RunStarted) -> None:
-        self.run_ = lifecycle.change_attempt(self.run_, process=message.process, log=message.log)
-        if self.cancelled:  # before there was anything to cancel
+        self.run = lifecycle.change_attempt(self.run, process=message.process, log=message.log)
+        if self.cancelled:  # before there was a process to cancel
             self.executor.cancel(message.run_id)
         try:
-            self.ledger.commit(Batch(runs=[self.run_], durable=False))
+            self.ledger.commit(Batch(runs=[self.run], durable=False))
         except StoreError:
-            pass  # the end brings it; the process is not kept waiting
+            pass  # it is written with the end; the process does not wait for it
 
     def end(self, result: ProcessResult) -> int:
         """Record the end with all that follows from it, as the engine does; then report it on this terminal."""
         now = time.time()
         outcome = policy.classify(result, self.cancelled)
-        run = lifecycle.close_attempt(self.run_, outcome, result)
+        run = lifecycle.close_attempt(self.run, outcome, result)
         run = lifecycle.advance(run, outcome.status, now, outcome.reason, outcome.detail)
         effects = policy.effects(run, policy.dependents_of(self.config.tasks), now)
         batch = Batch([run, *effects.skipped], tokens_put=effects.tokens, tails={run.run_id: result.tail})
@@ -179,21 +169,18 @@ class _Foreground:
             composed = self.patiently(batch, self.write_end)
         finally:
             self.echo.finish()
-            tell(status_line(run))
+            print_error(status_line(run))
             if result.log_lost:
-                tell(lost_output_line(run))
-            for run_id, why in composed.failed.items():
-                tell(no_messages_line(run_id, why))
+                print_error(lost_output_line(run))
+            for run_id, reason in composed.failed.items():
+                print_error(no_messages_line(run_id, reason))
         return EXIT_OK if run.status is Status.SUCCESS else EXIT_NO
 
-    def begin(self, run: TaskExecution) -> int:
-        """Write the run if the task has a slot for it; its id. To check that and to take the slot is one transaction:
-        of two that come at once only one passes."""
-        return self.patiently(Batch(runs=[run]), self.write_begin)
-
-    def write_begin(self, batch: Batch) -> int:
+    def write_start(self, batch: Batch) -> int:
+        """Write the run if the task has a free slot; its id. To check that and to take the slot is one transaction: of
+        two runs that start at once only one passes."""
         with self.ledger.transaction() as tx:
-            self.alone = not refuse_at_maximum(self.task, tx.unfinished_of_others(), self.view.home.path)
+            self.alone = check_slots(self.task, tx.unfinished_of_others(), self.view.home.path)
             (run_id,) = tx.write(batch)
         return int(run_id)
 
@@ -215,13 +202,13 @@ class _Foreground:
 
 
 class Echo:
-    """A task's output on this terminal: byte by byte as it is into a pipe or file, harmless on a screen. One that takes
-    no more of it is given up; the run and the other one go on."""
+    """A task's output on this terminal: byte by byte into a pipe or file, escaped on a screen. A stream that cannot be
+    written is given up; the run and the other stream continue."""
 
     def __init__(self) -> None:
         decoder = codecs.getincrementaldecoder("utf-8")
         self._decoders = {stream: decoder("backslashreplace") for stream in ("out", "err")}
-        self._in_line = False  # the cursor of the terminal stands in a line that has no end yet
+        self._in_line = False  # the last line on the screen has no end yet
 
     def __call__(self, stream: str, block: bytes) -> None:
         target = sys.stdout if stream == "out" else sys.stderr
@@ -232,12 +219,12 @@ class Echo:
                 target.buffer.write(block)
                 target.buffer.flush()
         except OSError as error:
-            drop(target)
+            discard(target)
             if not isinstance(error, BrokenPipeError):
-                tell(f"standard {'output' if stream == 'out' else 'error'}: {error.strerror}; the task runs on")
+                print_error(Text(f"cli.std{stream}_lost", reason=error.strerror))
 
     def finish(self) -> None:
-        """What is still to be shown of a character cut short, and on a terminal the end of the last line."""
+        """Show what remains of an incomplete character, and end the last line of a terminal."""
         for stream, decoder in self._decoders.items():
             rest = decoder.decode(b"", True)
             if rest:
@@ -246,8 +233,7 @@ class Echo:
             self("err", b"\n")
 
     def _show(self, target: TextIO, text: str) -> None:
-        # A progress bar's returns are line ends, as in the log.
-        text = harmless(text.replace("\r\n", "\n").replace("\r", "\n"))
+        text = visible(text.replace("\r\n", "\n").replace("\r", "\n"))  # a progress bar, as in the log
         target.write(text)
         target.flush()
         if text:

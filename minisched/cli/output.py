@@ -212,12 +212,3 @@ def colored(line: str, status: str) -> str:
     if status not in _COLORS or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return line
     return f"\x1b[{_COLORS[status]}m{line}\x1b[0m" if sys.stdout.isatty() else line
-
-
-# Names of before, until the last of their users has changed.
-Refusal, harmless, tell, drop, in_words, variables = CommandError, visible, print_error, discard, os_error, parse_env
-
-
-def fail(message: Union[Text, str], code: int = EXIT_NO) -> int:
-    print_error(message)
-    return code

@@ -1,4 +1,4 @@
-"""`run`: the engine in the foreground."""
+"""`run`: the engine in the foreground, assembled with its page and its sender."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import sys
 import time
 import traceback
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Optional
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from minisched import __version__
 from minisched.api.token import UnsafeToken, load_token
 from minisched.catalogue import render
-from minisched.cli.output import drop, fail, in_words
+from minisched.cli.output import discard, os_error, print_error, text
 from minisched.cli.view import config_problems, zone_text
-from minisched.cli.web import Web
 from minisched.clock import SystemClock
 from minisched.config import ConfigError, check_permissions, load_config, sweep_temporaries
 from minisched.engine import POLL_S, SchedulerEngine
 from minisched.executor import TaskExecutor, is_alive, kill_leftover, prepare_process, process_identity
-from minisched.home import Home, HomeBusy, HomeLock
+from minisched.home import Home, HomeBusy, HomeLock, LockText
 from minisched.model import (
     EXIT_CONFIG,
     EXIT_IOERR,
@@ -35,8 +35,9 @@ from minisched.model import (
     System,
     Text,
 )
+from minisched.model.task import LOOPBACK
 from minisched.notify import Sender
-from minisched.store import NewerDatabase, open_store
+from minisched.store import open_store
 from minisched.tasklog import TaskLogs, engine_logger
 from minisched.timetable import load_zone, local_zone_stamp
 
@@ -45,126 +46,127 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Sequence
 
+    from minisched.api.context import AppContext
+    from minisched.api.server import ApiServer
+    from minisched.model import HttpSettings, Snapshot
     from minisched.store import Store
 
-# As PID 1 the engine reaps what its tasks leave behind, at the second look, as the executor's ORPHAN_AGE_S is less than
-# this: a zombie stays 1.2 s at most, with room for a busy machine below the 2 s that are promised.
+# As PID 1 the engine reaps what its tasks leave behind, at the second poll, since the executor's ORPHAN_AGE_S is less
+# than this: a zombie stays for 1.2 s at most, which leaves a busy machine some time of the 2 s that are promised.
 POLL_AS_INIT_S = 0.6
-PAGE_CLOSE_S = 1.0  # for the answers under way when the engine ends
-SENDER_CLOSE_S = 0.1  # the engine has waited for the message under way already; one that hangs dies with the program
-EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: a bug of ours
-
-
-class ConfigFile:
-    """The home's config as the engine watches it."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def stamp(self) -> object:
-        try:
-            found = os.stat(self._path)
-        except OSError:
-            return None
-        # With the files of the machine's zone: if that is changed, reading the config puts the new one in force.
-        return (found.st_ino, found.st_mtime_ns, found.st_size, *local_zone_stamp())
-
-    def load(self) -> Config:
-        """Raises ConfigError, also where the machine cannot look at it now (no descriptor for a zone's file)."""
-        try:
-            return load_config(self._path)
-        except (OSError, ImportError) as error:
-            why = in_words(error) if isinstance(error, OSError) else str(error)
-            raise ConfigError([FieldError("", Text("config.file.unavailable", error=why))]) from error
+PAGE_CLOSE_S = 1.0  # for responses in progress when the engine ends
+SENDER_CLOSE_S = 0.1  # the engine has waited for the delivery in flight already; one that hangs ends with the program
+PAGE_RETRY_S = 10.0  # after the address was not available: the port may become free
+EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: a bug
 
 
 def run(options: Namespace) -> int:
-    """Run the engine until a signal ends it. What stands in the way at the start is told on standard error."""
+    """Run the engine until a signal ends it. Problems that prevent the start go to standard error."""
     prepare_process()
-    gc.disable()  # a start of 10,000 tasks makes no garbage, and looking for some takes a third of its time
+    gc.disable()  # a start of 10,000 tasks makes no garbage, and to look for some takes a third of its time
     home = Home(options.home)
     source = ConfigFile(home.config)
-    stamp = source.stamp()  # before the file is read: a change from here on is a change
+    stamp = source.stamp()  # before the file is read: any later change is noticed
     try:
         config = source.load()
     except ConfigError as error:
         for problem in config_problems(error, home):
-            fail(problem)
+            print_error(problem)
         return EXIT_CONFIG
     lock = HomeLock(home)
     try:
         home.make_folders()
         before = lock.acquire()
-        lock.write(process_identity(os.getpid()), before.db_id)
+        lock.write(LockText(process_identity(os.getpid()), before.db_id))
         sweep_temporaries(os.path.dirname(os.path.realpath(home.config)))
         token = load_token(home.token) if config.settings.http.enabled else b""
         ledger, problems = open_store(home.database, expected_db_id=before.db_id, now=time.time())
-        lock.write(process_identity(os.getpid()), ledger.db_id)
+        lock.write(lock.text._replace(db_id=ledger.db_id))
     except HomeBusy as error:
-        return fail(f"{home.path}: {error}; stop it first, or use another --home", EXIT_TEMPFAIL)
+        return _fail(Text("cli.home_in_use", home=home.path, reason=error.text), EXIT_TEMPFAIL)
     except UnsafeToken as error:
-        return fail(str(error), EXIT_CONFIG)
-    except (NewerDatabase, StoreError) as error:
-        return fail(str(error), EXIT_IOERR)
+        return _fail(str(error), EXIT_CONFIG)
+    except StoreError as error:
+        return _fail(str(error), EXIT_IOERR)
     except OSError as error:
-        return fail(f"the home {home.path} cannot be used: {in_words(error)}", EXIT_IOERR)
+        return _fail(Text("cli.home_unusable", home=home.path, reason=os_error(error)), EXIT_IOERR)
     log = engine_logger(home.logs, config.settings.log, load_zone(config.settings.timezone))
-    for line in map(render, problems):
-        log.error("history: %s", line)
-        fail(line)
+    for problem in problems:
+        log.error("history: %s", render(problem))
+        print_error(problem)
     if os.geteuid() == 0:
         log.warning("running as root: tasks without task_user run as root too")
     zone = render(zone_text(config.settings.timezone, config.settings.timezone_source))
     log.info("time zone: %s", zone)
-    engine, web, sender = build(home, config, source, stamp, ledger, log, lock)
+    engine, page, sender = assemble(home, config, source, stamp, ledger, log, lock)
     install_signals(engine.inbox)
-    count = len(config.tasks)
     greet(
-        f"minisched {__version__}: home {home.path}, {count} task{'' if count == 1 else 's'}, time zone {zone}",
-        "output in logs/, what the engine does in logs/minisched.log; Ctrl-C stops it",
+        text("cli.greeting", version=__version__, home=home.path, count=len(config.tasks), zone=zone),
+        text("cli.where_logs_are"),
     )
     try:
         engine.start()
-        web.open(config.settings.http)  # after the first tasks: its modules take longer to import than a start does
-        if web.url:
-            print(f"page: {web.url}/#token={token.decode()}", flush=True)
-        elif web.problem:
-            fail(web.problem)
-        gc.freeze()  # what stands now stays: no later collection looks at it again
+        page.open(config.settings.http)  # after the first tasks: to import its modules takes longer than their start
+        if page.url:
+            print(text("cli.page_at", url=f"{page.url}/#token={token.decode()}"), flush=True)
+        elif page.problem:
+            print_error(page.problem)
+        gc.freeze()  # what exists now stays: no later collection looks at it again
         gc.enable()
         return engine.run()
     except StoreError as error:
-        return fail(f"{home.database}: {error}", EXIT_IOERR)
+        return _fail(f"{home.database}: {error}", EXIT_IOERR)
     except Exception as error:
-        # Nothing here can answer a bug: it is written down, and the next start recovers as from a crash.
+        # A bug, which nothing here can handle: it is logged, and the next start recovers as from a crash.
         log.critical("bug: %s", "".join(traceback.format_exception(type(error), error, error.__traceback__)))
         traceback.print_exc()
         return EXIT_SOFTWARE
     finally:
         sender.close(SENDER_CLOSE_S)
-        web.close(PAGE_CLOSE_S)
+        page.close(PAGE_CLOSE_S)
         ledger.close()
         lock.release()
 
 
+def _fail(line: Union[Text, str], exit_code: int) -> int:
+    print_error(line)
+    return exit_code
+
+
 def greet(*lines: str) -> None:
-    """Say on standard output that it runs. Where nobody can be told (a full disk, no reader) it runs all the same."""
+    """Print that the engine runs. If that cannot be written (a full disk, a closed pipe), it runs nevertheless."""
     try:
         for line in lines:
             print(line, flush=True)
     except OSError:
-        drop(sys.stdout)
+        discard(sys.stdout)
 
 
-def build(
+def install_signals(inbox: SimpleQueue[Message]) -> None:
+    """The handlers only put a message: `SimpleQueue.put` is safe wherever the signal interrupts the program."""
+
+    def stop(number: int, frame: Optional[Any]) -> None:
+        inbox.put(Stop())
+
+    def reload(number: int, frame: Optional[Any]) -> None:
+        inbox.put(Reload())
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGHUP, reload)
+
+
+# ------------------------------------------------------------------------------------------------------------ assembly
+
+
+def assemble(
     home: Home, config: Config, source: ConfigFile, stamp: object, ledger: Store, log: logging.Logger, lock: HomeLock
-) -> tuple[SchedulerEngine, Web, Sender]:
-    """Assemble the engine, its page and its sender."""
+) -> tuple[SchedulerEngine, Page, Sender]:
+    """Make the engine, its page and its sender."""
     inbox: SimpleQueue[Message] = SimpleQueue()
     logs = TaskLogs(home.logs, config.settings.log, load_zone(config.settings.timezone))
     executor = TaskExecutor(inbox.put, logs)
     sender = Sender(inbox.put)
-
     system = System(
         home=home.path,
         host_name=os.uname().nodename,
@@ -175,7 +177,7 @@ def build(
         kill_leftover=lambda process, run_id: kill_leftover(process, run_id, home.path),
     )
     on_config: list[Callable[[Config], None]] = []
-    on_poll: list[Callable[[], Sequence[Text]]] = [lambda: files_upkeep(home, lock, ledger)]
+    on_poll: list[Callable[[], Sequence[Text]]] = [lambda: maintain_files(home, lock, ledger)]
     poll_s = POLL_S
     if os.getpid() == 1:
         poll_s = POLL_AS_INIT_S
@@ -195,10 +197,10 @@ def build(
         on_config,
         on_poll,
     )
-    web = Web(home, source, lock, engine.snapshot, inbox.put, log)
-    on_config += [lambda config: _use_log_settings(logs, config), lambda config: web.open(config.settings.http)]
-    on_poll.append(web.upkeep)
-    return engine, web, sender
+    page = Page(home, source, lock, engine.snapshot, inbox.put, log)
+    on_config += [lambda config: _use_log_settings(logs, config), lambda config: page.open(config.settings.http)]
+    on_poll.append(page.maintain)
+    return engine, page, sender
 
 
 def _use_log_settings(logs: TaskLogs, config: Config) -> None:
@@ -211,35 +213,146 @@ def _reap(executor: TaskExecutor) -> tuple[Text, ...]:
     return ()
 
 
-def files_upkeep(home: Home, lock: HomeLock, ledger: Store) -> list[Text]:
-    """At each poll: problems with the permissions of the config and with the lock, which is made again if gone."""
+def maintain_files(home: Home, lock: HomeLock, ledger: Store) -> list[Text]:
+    """At each poll: the problems with the permissions of the config and with the lock, which is restored if gone."""
     problems = [problem.as_text() for problem in check_permissions(home.config)]
     try:
         lock.restore()
-        if ledger.db_id != lock.db_id:  # a new history was begun in place of a damaged one
-            lock.write(process_identity(os.getpid()), ledger.db_id)
+        if ledger.db_id != lock.text.db_id:  # a new history was started in place of a damaged one
+            lock.write(lock.text._replace(db_id=ledger.db_id))
     except HomeBusy as error:
         problems.append(Text("engine.lock", path=home.lock, error=error.text))
     except OSError as error:
-        problems.append(Text("engine.lock_unwritable", reason=in_words(error)))
+        problems.append(Text("engine.lock_unwritable", reason=os_error(error)))
     return problems
 
 
 def random() -> float:
-    """As random.random(), without that module: it costs 0.3 MB, and cannot be imported once the process is out of file
-    descriptors."""
+    """As random.random(). That module costs 0.3 MB, and cannot be imported when no file descriptor is left."""
     return int.from_bytes(os.urandom(6), "big") / 2**48
 
 
-def install_signals(inbox: SimpleQueue[Message]) -> None:
-    """Handlers only put a message: `SimpleQueue.put` is the one thing that is safe wherever the signal comes."""
+class ConfigFile:
+    """The home's config as the engine watches it."""
 
-    def stop(number: int, frame: Optional[Any]) -> None:
-        inbox.put(Stop())
+    def __init__(self, path: str) -> None:
+        self._path = path
 
-    def reload(number: int, frame: Optional[Any]) -> None:
-        inbox.put(Reload())
+    def stamp(self) -> object:
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return None
+        # With the files of the machine's zone: if that changes, the config is read again and the new one takes effect.
+        return (found.st_ino, found.st_mtime_ns, found.st_size, *local_zone_stamp())
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGHUP, reload)
+    def load(self) -> Config:
+        """Raises ConfigError, also if the machine cannot check it now (no file descriptor for that of a zone)."""
+        try:
+            return load_config(self._path)
+        except (OSError, ImportError) as error:
+            reason = os_error(error) if isinstance(error, OSError) else str(error)
+            raise ConfigError([FieldError("", Text("config.file.unavailable", error=reason))]) from error
+
+
+class Page:
+    """The page and the API of a running engine. Used by the engine's thread alone.
+
+    The modules of the API are imported by the first `open`, after the first tasks have started; an engine without a
+    page does without them.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        source: ConfigFile,
+        lock: HomeLock,
+        snapshot: Snapshot,
+        post: Callable[[Message], object],
+        log: logging.Logger,
+        retry_s: float = PAGE_RETRY_S,
+    ) -> None:
+        self.home = home
+        self.source = source
+        self.lock = lock
+        self.snapshot = snapshot
+        self.post = post
+        self.log = log
+        self.retry_s = retry_s
+        self.problem: Optional[Text] = None  # why it cannot be served
+        self.lock_problem: Optional[Text] = None  # why the lock does not have its address
+        self._settings: Optional[HttpSettings] = None
+        self._server: Optional[ApiServer] = None
+        self._retry_at = 0.0  # monotonic
+        self._write_lock = Lock()  # of the config; outlives a server, which a change of `http` restarts
+
+    @property
+    def url(self) -> str:
+        """The address of the page, "" if it is not served."""
+        return self._server.url if self._server is not None else ""
+
+    def open(self, settings: HttpSettings) -> None:
+        """Serve by these settings, from a new address if they have changed."""
+        if settings == self._settings and not self.problem:
+            return
+        self.close(0.0)
+        before, self.problem, self._settings = self.problem, None, settings
+        if settings.enabled:
+            try:
+                self._start(settings)
+            except (OSError, ImportError, UnsafeToken) as error:  # ImportError: no file descriptor for a module
+                address = f"{settings.host}:{settings.port}"
+                self.problem = Text("engine.no_page", address=address, reason=_reason(error))
+                self._retry_later(self.problem, before)
+        self._write_address()
+
+    def _write_address(self) -> None:
+        """Write the address to the lock, where the commands find it."""
+        before, self.lock_problem = self.lock_problem, None
+        if self.lock.text.url == (self.url or None):
+            return
+        try:
+            self.lock.write(self.lock.text._replace(url=self.url or None))
+        except OSError as error:
+            self.lock_problem = Text("engine.lock_outdated", path=self.home.lock, reason=_reason(error))
+            self._retry_later(self.lock_problem, before)
+
+    def _retry_later(self, problem: Text, before: Optional[Text]) -> None:
+        self._retry_at = time.monotonic() + self.retry_s
+        if problem != before:
+            self.log.error("%s; tasks run nevertheless", render(problem))
+
+    def _start(self, settings: HttpSettings) -> None:
+        """Raises OSError, ImportError, UnsafeToken."""
+        from minisched.api.server import ApiServer
+
+        server = ApiServer(settings, load_token(self.home.token), self._make_app, self.log)
+        server.start()
+        self._server = server
+        self.log.info("the page and the API are at %s", server.url)
+        if settings.host not in LOOPBACK:
+            self.log.warning("they can be reached from other machines: put TLS in front (docs/security.md)")
+
+    def _make_app(self) -> AppContext:
+        """With the first connection. Raises OSError, ImportError."""
+        from minisched.api.context import AppContext
+
+        return AppContext(self.home, self.snapshot, self.post, self.source.stamp, self._write_lock, self.log)
+
+    def maintain(self) -> list[Text]:
+        """At each poll: try again what failed; the current problems."""
+        if self._settings is not None and time.monotonic() >= self._retry_at:
+            if self.problem:
+                self.open(self._settings)
+            elif self.lock_problem:
+                self._write_address()
+        return [problem for problem in (self.problem, self.lock_problem) if problem]
+
+    def close(self, deadline_s: float) -> None:
+        if self._server is not None:
+            self._server.close(deadline_s)
+            self._server = None
+
+
+def _reason(error: Exception) -> str:
+    return str((isinstance(error, OSError) and error.strerror) or error)

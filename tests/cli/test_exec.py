@@ -86,7 +86,8 @@ def test_a_task_that_is_at_work_is_refused_politely(home: Home, start: Start) ->
     refused = home.run("exec", "a")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == (
-        "minisched: a is at its task_max_instances (1): run 1 is under way; wait for its end and try again\n"
+        "minisched: a has reached its task_max_instances (1): run 1 is active; wait until it has ended, then try again"
+        "\n"
     )
     assert len(home.rows()) == 1
     first.send_signal(signal.SIGTERM)
@@ -163,8 +164,8 @@ def test_a_process_that_outlived_its_engine_is_in_the_way(home: Home, known: boo
             record(home.path, left(Status.RUNNING, attempts=attempts(process_identity(process.pid) if known else None)))
             refused = home.run("exec", "a")
             assert refused.returncode == 1 and len(home.rows()) == 1
-            assert "run 1 is under way" in refused.stderr
-            assert "whoever started it is gone, its process still lives" in refused.stderr
+            assert "run 1 is active" in refused.stderr
+            assert "run 1: the program that started it is gone, but its process is still alive" in refused.stderr
         finally:
             process.kill()
     assert home.run("exec", "a").returncode == 0

@@ -236,7 +236,7 @@ def test_exec_beside_the_engine_overlaps_and_its_death_is_noticed(home: Home) ->
         assert f"run {hand['run_id']} is running by `exec`" in detail_text(others[0]["detail"])
         # One more by hand is one too many.
         refused = home.run("exec", "work")
-        assert (refused.returncode, f"run {hand['run_id']} is under way" in refused.stderr) == (1, True)
+        assert (refused.returncode, f"run {hand['run_id']} is active" in refused.stderr) == (1, True)
         # What exec brings to success starts what waits for it.
         assert home.run("exec", "first").returncode == 0
         (then,) = eventually(lambda: home.ended("then"), "the dependent", within=5)
