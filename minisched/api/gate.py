@@ -91,7 +91,7 @@ def bad_request(detail: str, **values: Any) -> ApiError:
 
 def find_end(data: Bytes, start: int = 0) -> int:
     """The length of the head with its empty line, 0 if that has not come yet. start: the end is not before it. Raises
-    ApiError or NotHttp as soon as no further bytes could make it right, so that nobody waits for them."""
+    ApiError or NotHttp as soon as no further bytes could make it right, so that no connection waits for them."""
     newline = data.find(b"\n")
     _check_line(data if newline < 0 else data[: newline + 1])
     end = data.find(END, start)

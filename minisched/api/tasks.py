@@ -78,7 +78,7 @@ def _pieces(
 
 
 def _kept(app: AppContext, full: bool, etag: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """These pieces; if the list is small enough, it is kept for whoever asks for it next."""
+    """These pieces; if the list is small enough, it is kept for the next request."""
     kept, size = [], 0
     for piece in pieces:
         size += len(piece)

@@ -1,4 +1,4 @@
-"""Every request is held to its row of the route table; whatever comes, there is an answer in the one form."""
+"""Every request is checked against its route, and gets an answer of one form."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_path_has_its_route_and_its_ids() -> None:
         "/tasks",
     ],
 )
-def test_no_other_text_is_taken_for_a_path(path: str) -> None:
+def test_other_texts_are_no_path(path: str) -> None:
     assert match("GET", path) == NotFound()
 
 
@@ -74,7 +74,7 @@ def test_every_error_of_a_route_is_known() -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
-def test_without_the_token_only_what_is_open_is_answered(api: Api, route: Any) -> None:
+def test_without_the_token_only_open_routes_answer(api: Api, route: Any) -> None:
     path = route.path.replace("{task_id}", "a").replace("{run_id}", "1").replace("{delivery_id}", "1")
     found = api(route.method, path, authorized=False)
     assert (found.status == 401) == (route.access != OPEN)
@@ -87,7 +87,7 @@ def test_without_the_token_only_what_is_open_is_answered(api: Api, route: Any) -
         found.response.stream.close()  # type: ignore[attr-defined]
 
 
-def test_an_unknown_path_and_method_are_told(api: Api) -> None:
+def test_an_unknown_path_is_404_and_a_wrong_method_405(api: Api) -> None:
     assert (api.get("/nothing").status, api.get("/nothing").code) == (404, "not_found")
     found = api("DELETE", "/tasks")
     assert (found.status, found.headers["Allow"]) == (405, "GET, HEAD, POST")
@@ -122,7 +122,7 @@ def test_an_unknown_path_and_method_are_told(api: Api) -> None:
         ("/log?limit=1", "expected a whole number from 1024 to 1048576"),
     ],
 )
-def test_a_wrong_query_is_told(api: Api, target: str, message: str) -> None:
+def test_a_wrong_query_parameter_is_named_with_its_rule(api: Api, target: str, message: str) -> None:
     found = api.get(target)
     assert (found.status, found.code) == (400, "bad_request")
     assert message in found.message
@@ -161,7 +161,7 @@ def test_a_wrong_query_is_told(api: Api, target: str, message: str) -> None:
         (b'{"env": []}', "/env", "expected an object of texts"),
     ],
 )
-def test_a_wrong_body_is_told_with_a_pointer(api: Api, body: bytes, pointer: str, message: str) -> None:
+def test_an_error_in_the_body_has_a_pointer(api: Api, body: bytes, pointer: str, message: str) -> None:
     found = api("POST", "/tasks/a/run", body)
     assert (found.status, found.code) == (400, "bad_request")
     assert found.json["error"]["pointer"] == pointer
@@ -169,13 +169,13 @@ def test_a_wrong_body_is_told_with_a_pointer(api: Api, body: bytes, pointer: str
     assert api.posted == []
 
 
-def test_a_body_may_be_left_out_only_where_it_says_nothing(api: Api) -> None:
+def test_only_a_body_without_required_fields_can_be_left_out(api: Api) -> None:
     assert api("POST", "/tasks/a/run", b"").status == 202
     assert api("POST", "/reload", {"x": 1}).message == 'body, at "/x": unknown field; none is known here'
     assert api("POST", "/tasks", b"").code == "bad_request"
 
 
-def test_a_history_that_cannot_be_read_is_503_and_its_path_is_for_the_token_alone(api: Api) -> None:
+def test_an_unreadable_history_is_503_and_its_path_needs_the_token(api: Api) -> None:
     with closing(sqlite3.connect(api.database)) as db:
         db.execute("PRAGMA user_version = 99")
     api.public_status = True
@@ -196,7 +196,7 @@ def test_a_history_that_cannot_be_read_is_503_and_its_path_is_for_the_token_alon
         (ImportError("no descriptor"), 503, "unavailable"),
     ],
 )
-def test_what_the_machine_refuses_is_told_as_such(api: Api, error: Exception, status: int, code: str) -> None:
+def test_an_error_of_the_system_has_its_status(api: Api, error: Exception, status: int, code: str) -> None:
     def fail(context: Any) -> Any:
         raise error
 
@@ -204,7 +204,7 @@ def test_what_the_machine_refuses_is_told_as_such(api: Api, error: Exception, st
     assert (response.status, json.loads(response.body)["error"]["code"]) == (status, code)
 
 
-def test_no_route_costs_the_modules_that_cost_memory() -> None:
+def test_handlers_import_no_heavy_modules() -> None:
     costly = {"hashlib", "_hashlib", "ssl", "_ssl", "email", "http", "random", "decimal", "statistics", "urllib"}
     code = f"import sys\nimport minisched.api.dispatch\nprint(sorted({costly} & set(sys.modules)))\n"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=True)
@@ -232,9 +232,7 @@ BODY = st.binary(max_size=40) | VALUE.map(lambda value: json.dumps(value).encode
     authorized=st.booleans(),
 )
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_comes_has_an_answer(
-    api: Api, route: Any, query: Any, headers: Any, body: Any, authorized: Any
-) -> None:
+def test_any_request_gets_an_answer(api: Api, route: Any, query: Any, headers: Any, body: Any, authorized: Any) -> None:
     path = BASE + route.path.format(task_id="a", run_id="1", delivery_id="1")
     found = match(route.method, path)
     assert isinstance(found, Match)

@@ -1,4 +1,4 @@
-"""Tasks are changed in the config file: by its rules, whole or not at all, in force when the answer comes."""
+"""Tasks are changed in the config file: by its rules, completely or not at all, in force when the response comes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def paths(found: Any) -> list[str]:
     return [problem["path"] for problem in found.json["error"]["problems"]]
 
 
-def test_a_task_is_read_with_its_state_its_text_and_what_is_in_force(api: Api) -> None:
+def test_a_task_is_read_with_its_card_its_object_and_its_effective_fields(api: Api) -> None:
     found = api.get("/tasks/a")
     assert found.json["card"] == api.get("/tasks").json["items"][0]
     assert found.json["config"]["task_timeout"] == "5m"
@@ -71,7 +71,7 @@ def test_a_task_is_created_at_the_end(api: Api) -> None:
     assert len(api.posted) == 1
 
 
-def test_a_wrong_task_is_refused_with_every_problem_at_its_field(api: Api) -> None:
+def test_an_invalid_task_is_refused_with_every_problem_at_its_field(api: Api) -> None:
     before = api.config.read_bytes()
     wrong = {
         "task_id": "x y",
@@ -132,7 +132,7 @@ def test_fields_are_patched_and_null_removes_one(api: Api) -> None:
 
 
 @pytest.mark.parametrize("value", [None, 5])
-def test_a_patch_of_what_is_no_field_is_refused(api: Api, value: Any) -> None:
+def test_a_patch_of_an_unknown_field_is_refused(api: Api, value: Any) -> None:
     found = api("PATCH", "/tasks/c", {"task_timout": value})
     assert (found.status, found.code) == (422, "invalid_config")
     [problem] = found.json["error"]["problems"]
@@ -150,7 +150,7 @@ def test_a_task_is_disabled_and_enabled(api: Api) -> None:
     assert api("POST", "/tasks/never_was/enable").code == "not_found"
 
 
-def test_a_task_is_removed_unless_others_need_it(api: Api) -> None:
+def test_a_task_is_removed_unless_others_depend_on_it(api: Api) -> None:
     found = api("DELETE", "/tasks/a")
     assert (found.status, found.code) == (409, "has_dependents")
     assert found.json["error"]["dependents"] == ["b"]
@@ -161,7 +161,7 @@ def test_a_task_is_removed_unless_others_need_it(api: Api) -> None:
     assert api("DELETE", "/tasks/a").code == "not_found"
 
 
-def test_a_change_of_what_was_read_before_is_refused(api: Api) -> None:
+def test_a_change_with_a_stale_etag_is_refused(api: Api) -> None:
     etag = api.get("/tasks/c").headers["ETag"]
     assert api("PATCH", "/tasks/c", {"task_nice": 1}, {"if-match": etag}).status == 200
     for method, body in (("PUT", task("c")), ("PATCH", {}), ("DELETE", None)):
@@ -175,7 +175,7 @@ def test_a_change_of_what_was_read_before_is_refused(api: Api) -> None:
 
 
 @pytest.mark.parametrize("by_hand", ['{"tasks": []}', '{"tasks": [', None], ids=["right", "broken", "removed"])
-def test_a_file_changed_by_hand_is_not_overwritten(api: Api, by_hand: Any) -> None:
+def test_a_file_edited_manually_is_not_overwritten(api: Api, by_hand: Any) -> None:
     if by_hand is None:
         api.config.unlink()
     else:
@@ -195,7 +195,7 @@ def test_a_file_changed_by_hand_is_not_overwritten(api: Api, by_hand: Any) -> No
     assert ("ETag" in found.headers) == (by_hand is not None)
 
 
-def test_a_right_file_that_is_not_in_force_yet_is_shown_but_not_changed(api: Api) -> None:
+def test_a_valid_file_that_is_not_in_force_yet_is_shown_but_not_changed(api: Api) -> None:
     document = api.document
     document["tasks"][2]["task_name"] = "By hand"
     api.write(document)
@@ -206,7 +206,7 @@ def test_a_right_file_that_is_not_in_force_yet_is_shown_but_not_changed(api: Api
     assert in_file(api, "c")["task_name"] == "By hand"
 
 
-def test_a_file_changed_by_hand_at_the_last_moment_is_not_overwritten(api: Api) -> None:
+def test_a_file_edited_at_the_last_moment_is_not_overwritten(api: Api) -> None:
     stamps = []
 
     def stamp() -> object:
@@ -239,7 +239,7 @@ def test_one_change_at_a_time(api: Api) -> None:
         ),
     ],
 )
-def test_a_change_that_does_not_come_into_force_is_told(api: Api, answer: Any, code: str, message: str) -> None:
+def test_a_change_that_is_not_loaded_is_reported(api: Api, answer: Any, code: str, message: str) -> None:
     api.mute, api.refusal, api.app.reply_s = answer is None, answer, 0.05
     found = api("PATCH", "/tasks/c", {"task_nice": 1})
     assert found.code == code
@@ -247,7 +247,7 @@ def test_a_change_that_does_not_come_into_force_is_told(api: Api, answer: Any, c
     assert in_file(api, "c")["task_nice"] == 1
 
 
-def test_where_everyone_could_write_nothing_is_changed(api: Api) -> None:
+def test_a_config_that_everyone_can_write_is_not_changed(api: Api) -> None:
     before = api.config.read_bytes()
     api.config.chmod(0o666)
     found = api("PATCH", "/tasks/c", {"task_nice": 1})
@@ -260,7 +260,7 @@ def test_where_everyone_could_write_nothing_is_changed(api: Api) -> None:
     assert api("PATCH", "/tasks/c", {"task_nice": 1}).status == 200
 
 
-def test_a_task_that_does_not_show_on_the_board_in_time_is_told(api: Api) -> None:
+def test_a_task_that_is_not_in_force_in_time_is_reported(api: Api) -> None:
     api.refusal = Reply()  # it says so, and does nothing
     assert api("POST", "/tasks", task("new")).code == "busy"
 
@@ -279,14 +279,14 @@ def test_a_full_disk_leaves_the_config_as_it_was(tmp_path: Path) -> None:
         api.close()
 
 
-def test_a_config_grown_too_large_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_config_that_would_be_too_large_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("minisched.config.file.MAX_BYTES", 2000)
     found = api("POST", "/tasks", task("new", task_description="x" * 3000))
     assert (found.status, found.code) == (422, "invalid_config")
     assert "at most 2000 are allowed" in found.json["error"]["problems"][0]["message"]
 
 
-def test_a_task_is_validated_where_it_would_stand(api: Api) -> None:
+def test_a_task_is_validated_in_its_place(api: Api) -> None:
     def problems(one: Any) -> list[str]:
         found = api("POST", "/validate", {"task": one}).json
         assert found["valid"] == (not found["problems"])
@@ -327,7 +327,7 @@ def test_a_reload_puts_the_file_in_force(api: Api) -> None:
     assert paths(api("POST", "/reload", {})) == ["task_exec"]
 
 
-def test_a_task_is_found_in_its_place_in_any_right_file(api: Api) -> None:
+def test_a_task_is_found_in_any_valid_file(api: Api) -> None:
     api.config.write_text(' {"settings": {"timezone": "UTC"},\n\t"tasks" :[ {"task_id": "a", "task_exec": "x"} ]}')
     api.reload()
     assert api.get("/tasks/a").json["config"] == {"task_id": "a", "task_exec": "x"}

@@ -1,4 +1,4 @@
-"""Events: what changes is told, in bounded memory, to at most sixteen."""
+"""Events: changes are sent, in bounded memory, to at most sixteen listeners."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_stream_begins_with_hello_and_the_engine_and_then_pings(api: Api) -> N
     stream.pieces.close()
 
 
-def test_a_task_that_changes_is_told_as_its_card(api: Api) -> None:
+def test_a_changed_task_is_sent_as_its_card(api: Api) -> None:
     stream = Stream(api)
     stream.upto("ping")
     api.record(make("b", Status.RUNNING, start_time=NOW))
@@ -90,18 +90,18 @@ def test_a_task_that_changes_is_told_as_its_card(api: Api) -> None:
     stream.pieces.close()
 
 
-def test_many_changes_are_told_as_the_last_one(api: Api) -> None:
+def test_of_many_changes_the_last_is_sent(api: Api) -> None:
     stream = Stream(api)
     stream.upto("ping")
     for number in range(100):
         api.publish("a", next_start=NOW + number)
-    told = stream.upto("ping")
-    assert [name for name, _ in told] == ["task", "status", "ping"]
-    assert told[0][1]["next_run_time"] == "2026-11-18T11:08:19.500+00:00"
+    events = stream.upto("ping")
+    assert [name for name, _ in events] == ["task", "status", "ping"]
+    assert events[0][1]["next_run_time"] == "2026-11-18T11:08:19.500+00:00"
     stream.pieces.close()
 
 
-def test_who_comes_back_gets_what_is_newer_first(api: Api) -> None:
+def test_a_reconnecting_client_gets_newer_cards_first(api: Api) -> None:
     version = api.board.version
     api.publish("b", next_start=NOW)
     for query, expected in (
@@ -113,24 +113,24 @@ def test_who_comes_back_gets_what_is_newer_first(api: Api) -> None:
         ("", []),
     ):
         stream = Stream(api, query)
-        told = stream.upto("ping")
-        assert [data["task_id"] for name, data in told if name == "task"] == expected, query
-        assert told[0][0] == "hello"
+        events = stream.upto("ping")
+        assert [data["task_id"] for name, data in events if name == "task"] == expected, query
+        assert events[0][0] == "hello"
         stream.pieces.close()
 
 
-def test_tasks_that_come_and_go_are_told(api: Api) -> None:
+def test_created_and_removed_tasks_are_sent(api: Api) -> None:
     stream = Stream(api)
     stream.upto("ping")
     api.write({"tasks": [task("b"), task("new")]})
     api.reload()
-    told = stream.upto("status")
-    assert told[0] == ("removed", {"task_id": "a"})
-    assert [data["task_id"] for name, data in told if name == "task"] == ["b", "new"]
+    events = stream.upto("status")
+    assert events[0] == ("removed", {"task_id": "a"})
+    assert [data["task_id"] for name, data in events if name == "task"] == ["b", "new"]
     stream.pieces.close()
 
 
-def test_a_change_of_the_engine_alone_is_told(api: Api) -> None:
+def test_a_change_of_the_engine_is_sent(api: Api) -> None:
     stream = Stream(api)
     stream.upto("ping")
     api.board.engine = api.board.engine._replace(beat=time.monotonic())
@@ -143,27 +143,27 @@ def test_a_change_of_the_engine_alone_is_told(api: Api) -> None:
     stream.pieces.close()
 
 
-def test_the_engine_is_told_not_more_often_than_is_of_use(make_api: Callable[..., Api]) -> None:
+def test_the_status_is_sent_at_most_once_an_interval(make_api: Callable[..., Api]) -> None:
     api = make_api(status=0.3)
     stream = Stream(api)
     stream.upto("status")
     began = time.monotonic()
     api.publish("a", next_start=NOW)
-    told = stream.upto("status")
+    events = stream.upto("status")
     assert time.monotonic() - began >= 0.25
-    assert [name for name, _ in told if name != "ping"] == ["task", "status"]
+    assert [name for name, _ in events if name != "ping"] == ["task", "status"]
     stream.pieces.close()
 
 
-def test_without_the_token_only_states_are_told(api: Api) -> None:
+def test_without_the_token_only_cards_are_sent(api: Api) -> None:
     api.public_status = True
     stream = Stream(api, "?since=0", authorized=False)
-    told = stream.upto("ping")
-    assert [name for name, _ in told] == ["hello", "task", "task", "ping"]
+    events = stream.upto("ping")
+    assert [name for name, _ in events] == ["hello", "task", "task", "ping"]
     stream.pieces.close()
 
 
-def test_a_history_that_cannot_be_read_for_a_while_delays_the_card(api: Api) -> None:
+def test_an_unreadable_history_delays_the_card(api: Api) -> None:
     stream = Stream(api, authorized=True)
     stream.upto("ping")
     with closing(sqlite3.connect(api.database)) as db:
@@ -192,7 +192,7 @@ def test_at_most_sixteen_listen_and_a_place_is_free_again(api: Api) -> None:
     assert (len(api.app.listeners), api.board.watchers) == (0, ())
 
 
-def test_a_slow_reader_costs_one_wake_however_much_happens(api: Api) -> None:
+def test_a_slow_reader_is_woken_once_for_any_number_of_changes(api: Api) -> None:
     listener = api.app.listeners.join()
     assert listener is not None
     for _ in range(10_000):
@@ -210,7 +210,7 @@ def test_a_listener_is_woken_from_another_thread() -> None:
     assert not listener.wait(-1)
 
 
-def test_a_stream_looks_at_most_so_often(make_api: Callable[..., Api]) -> None:
+def test_a_stream_looks_at_most_once_an_interval(make_api: Callable[..., Api]) -> None:
     api = make_api(look=0.1)
     stream = Stream(api, authorized=True)
     stream.upto("status")

@@ -1,4 +1,4 @@
-"""The gate: which heads are let through, and with what the others are answered."""
+"""The gate: which heads are admitted, and with which status the others are refused."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def judged(data: bytes, gate: Gate = GATE) -> Admitted:
 
 
 def answer(data: bytes, gate: Gate = GATE) -> Optional[int]:
-    """The status that a head is refused with; 0: a bare close; None: it is let through."""
+    """The status that a head is refused with; 0: closed without an answer; None: admitted."""
     try:
         judged(data, gate)
     except ApiError as refused:
@@ -242,7 +242,7 @@ def test_the_first_rule_that_does_not_hold_answers(data: bytes, status: int) -> 
     assert answer(data) == status
 
 
-def test_what_passes_is_decoded() -> None:
+def test_an_admitted_request_is_decoded() -> None:
     found = judged(
         head(f"HEAD {TASKS}?q=a+b%2Bc&status=x&status=&flag HTTP/1.1", "X-A: 1", "x-a:  2 ", "Cookie: secret")
     )
@@ -253,7 +253,7 @@ def test_what_passes_is_decoded() -> None:
     assert request.authorized and found.length == 0 and not found.continues
 
 
-def test_a_body_is_asked_for_only_where_one_is_announced() -> None:
+def test_continue_is_sent_only_if_a_body_is_announced() -> None:
     fields = (JSON, "Expect: 100-continue")
     assert judged(post(*fields, "Content-Length: 2")).continues
     assert not judged(post(*fields, "Content-Length: 0")).continues
@@ -271,7 +271,7 @@ def test_a_link_on_another_site_may_lead_to_the_page_but_not_into_a_frame() -> N
         assert answer(head("POST / HTTP/1.1", "Content-Length: 0", *fields), page) == 403
 
 
-def test_a_wrong_token_is_told_apart_from_none_for_the_log_only() -> None:
+def test_a_wrong_token_differs_from_none_only_in_the_log() -> None:
     with pytest.raises(WrongToken) as wrong:
         judged(head(f"GET {TASKS} HTTP/1.1", "Authorization: Bearer wrong", token=False))
     with pytest.raises(ApiError) as none:
@@ -281,7 +281,7 @@ def test_a_wrong_token_is_told_apart_from_none_for_the_log_only() -> None:
     assert ("WWW-Authenticate", "Bearer") in none.value.headers
 
 
-def test_with_a_wrong_token_an_open_route_is_open_but_not_more() -> None:
+def test_a_wrong_token_does_not_close_an_open_route() -> None:
     found = judged(head("GET /healthz HTTP/1.1", "Authorization: Bearer wrong", token=False))
     assert not found.request.authorized
     assert judged(head("GET /healthz HTTP/1.1")).request.authorized
@@ -289,7 +289,7 @@ def test_with_a_wrong_token_an_open_route_is_open_but_not_more() -> None:
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 @pytest.mark.parametrize("method", [*("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")])
-def test_every_route_needs_the_token_but_those_that_say_otherwise(route: Route, method: str) -> None:
+def test_every_route_needs_the_token_unless_declared_otherwise(route: Route, method: str) -> None:
     path = BASE + re.sub(r"\{\w+\}", "7", route.path)
     fields = (JSON, "Content-Length: 0") if method in ("POST", "PUT", "PATCH") else ()
     data = head(f"{method} {path} HTTP/1.1", *fields, token=False)
@@ -308,7 +308,7 @@ def test_every_route_needs_the_token_but_those_that_say_otherwise(route: Route, 
         assert shown == 401
 
 
-def test_the_allowed_method_is_told_to_who_has_the_token() -> None:
+def test_with_the_token_the_allowed_methods_are_named() -> None:
     with pytest.raises(ApiError) as refused:
         judged(head(f"OPTIONS {TASKS} HTTP/1.1"))
     assert refused.value.headers == (("Allow", "GET, HEAD, POST"),)
@@ -327,7 +327,7 @@ def test_the_own_hosts_are_loopback_the_address_and_the_allowed() -> None:
 
 
 def survives(data: bytes) -> None:
-    """Any bytes are a head that is let through, one that is refused, or no HTTP at all."""
+    """Any bytes are a head that is admitted, one that is refused, or not HTTP."""
     try:
         end = find_end(data)
         if end:

@@ -1,4 +1,4 @@
-"""Logs come in pieces with cursors, harmless; raw ones are downloads with a fixed name."""
+"""Logs are returned in escaped pages with cursors, or raw as downloads with a fixed name."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_log_is_read_and_followed(api: Api, logs: Logs) -> None:
     assert lines(api.get(f"/tasks/t/log?offset={end}"))[1] == "new"
 
 
-def test_the_end_of_a_log_and_what_is_before_it(api: Api, logs: Logs) -> None:
+def test_tail_and_before_page_backwards(api: Api, logs: Logs) -> None:
     logs.run(1, *(f"line {number}" for number in range(50)))
     tail = api.get("/tasks/t/log?tail=2")
     assert lines(tail) == ["line 49", "exit 0 after 0.100 s"]
@@ -149,7 +149,7 @@ def test_a_runs_own_output(api: Api, logs: Logs) -> None:
     assert api.get("/executions/7/log?before=5").code == "bad_request"
 
 
-def test_output_that_is_gone(api: Api, logs: Logs) -> None:
+def test_output_that_is_in_no_file_is_410(api: Api, logs: Logs) -> None:
     sink = logs.run(7, "x")
     recorded(api, sink, 7)
     (api.path / "logs" / "t.log").unlink()

@@ -46,7 +46,7 @@ def test_runs_are_filtered(api: Api) -> None:
     assert api.get("/tasks/never_was/history").code == "not_found"
 
 
-def test_a_run_is_told_in_its_tasks_zone_with_the_end_of_its_output(api: Api) -> None:
+def test_a_run_is_shown_in_the_zone_of_its_task_with_the_end_of_its_output(api: Api) -> None:
     [run_id] = api.store.commit(Batch([full_run()]))
     api.store.commit(Batch(tails={run_id: b"done \x1b[31mred\xff\n"}))
     found = api.get(f"/executions/{run_id}").json
@@ -56,7 +56,7 @@ def test_a_run_is_told_in_its_tasks_zone_with_the_end_of_its_output(api: Api) ->
     assert api.get("/executions/9999").message == "there is no run 9999 in the history"
 
 
-def test_a_run_of_a_removed_task_is_told_in_the_engines_zone(api: Api) -> None:
+def test_a_run_of_a_removed_task_is_shown_in_the_engines_zone(api: Api) -> None:
     run_id = api.record(make("removed", Status.SUCCESS))
     assert api.get(f"/executions/{run_id}").json["end_time"] == "2026-11-18T11:06:40.500+00:00"
 
@@ -85,13 +85,13 @@ def test_a_task_is_run_now(api: Api) -> None:
         ("anything else", 503, "unavailable"),
     ],
 )
-def test_what_the_engine_refuses_is_told_in_its_words(api: Api, refused: str, status: int, code: str) -> None:
+def test_a_refusal_of_the_engine_keeps_its_text(api: Api, refused: str, status: int, code: str) -> None:
     api.refusal = Reply(refused, "for a reason")
     found = api("POST", "/tasks/a/run")
     assert (found.status, found.code, found.message) == (status, code, "for a reason")
 
 
-def test_an_engine_that_does_not_answer_is_not_waited_for(api: Api) -> None:
+def test_an_engine_that_does_not_answer_is_busy(api: Api) -> None:
     api.mute, api.app.reply_s = True, 0.05
     found = api("POST", "/tasks/a/run")
     assert (found.status, found.code) == (503, "busy")

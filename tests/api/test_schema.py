@@ -41,7 +41,7 @@ CONFIG = {
         "negative_data_rejection": {"expected-statuses": [400, 401, 404, 405, 409, 411, 412, 413, 414, 415, 422, 431]},
     },
     "generation": {"allow-x00": False},  # never a part of a text, whatever its field
-    # Not DELETE: with a body it is refused as such. TRACE is known to nobody here: 501.
+    # Not DELETE: with a body it is refused as such. TRACE is unknown: 501.
     "phases": {"coverage": {"unexpected-methods": ["PUT", "PATCH", "POST", "OPTIONS"]}},
 }
 

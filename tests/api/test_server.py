@@ -1,4 +1,4 @@
-"""The HTTP server over raw sockets: slow, broken, hostile and many clients; errors within; its end."""
+"""The HTTP server over raw sockets: slow, broken, hostile and many clients; internal errors; its end."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Handler = Callable[[Request], Response]
 
 
 class Lines(logging.Handler):
-    """What was logged."""
+    """The lines that were logged."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -172,7 +172,7 @@ def test_head_is_get_without_the_body(server: Server) -> None:
     assert (events.status, events.body) == (200, b"")
 
 
-def test_a_body_that_waits_for_a_word_is_asked_for_once_the_gate_has_let_it_through(server: Server) -> None:
+def test_continue_is_sent_after_the_gate_has_admitted_the_request(server: Server) -> None:
     fields = ("Content-Type: application/json", "Content-Length: 2", "Expect: 100-continue")
     for token, answers in ((TOKEN, b"HTTP/1.1 100 Continue\r\n\r\n"), ("wrong", b"HTTP/1.1 401 Unauthorized\r\n")):
         with connect(server.address) as sock:
@@ -187,7 +187,7 @@ def test_a_body_that_waits_for_a_word_is_asked_for_once_the_gate_has_let_it_thro
 
 
 def drip(server: Server, data: bytes, every_s: float = 0.02) -> tuple[Reply, float]:
-    """Send a byte now and then until the other end closes; what came, and after how long."""
+    """Send single bytes slowly until the other end closes; what came, and after how long."""
     began = time.monotonic()
     with connect(server.address) as sock:
         sock.settimeout(every_s)
@@ -204,7 +204,7 @@ def drip(server: Server, data: bytes, every_s: float = 0.02) -> tuple[Reply, flo
     raise AssertionError("it was never cut")
 
 
-def test_a_client_of_a_byte_now_and_then_is_cut_at_the_deadline(start: Callable[..., Server]) -> None:
+def test_a_client_that_sends_slowly_is_cut_at_the_deadline(start: Callable[..., Server]) -> None:
     server = start(request_s=0.4, drain_s=0.1)
     line = request(server.address, f"GET /{'x' * 2000}")
     body = request(
@@ -216,14 +216,14 @@ def test_a_client_of_a_byte_now_and_then_is_cut_at_the_deadline(start: Callable[
         assert 0.35 < seconds < 1.5
 
 
-def test_a_client_that_says_nothing_is_closed_at_the_deadline(start: Callable[..., Server]) -> None:
+def test_a_silent_client_is_closed_at_the_deadline(start: Callable[..., Server]) -> None:
     server = start(request_s=0.3)
     with connect(server.address) as sock:
         reply = receive(sock)
     assert (reply.raw, 0.2 < reply.seconds < 1.5) == (b"", True)
 
 
-def test_two_hundred_slow_clients_keep_nobody_out(start: Callable[..., Server]) -> None:
+def test_two_hundred_slow_clients_do_not_block_others(start: Callable[..., Server]) -> None:
     server = start()
     with contextlib.ExitStack() as stack:
         socks = [stack.enter_context(socket.socket()) for _ in range(200)]
@@ -243,7 +243,7 @@ def test_two_hundred_slow_clients_keep_nobody_out(start: Callable[..., Server]) 
     assert len([line for line in server.log.lines if "connections are open" in line]) <= 1
 
 
-def test_a_connection_too_many_is_closed_while_the_others_are_young(start: Callable[..., Server]) -> None:
+def test_a_connection_beyond_the_limit_is_closed_if_no_other_is_slow(start: Callable[..., Server]) -> None:
     server = start(connections=2, reading_s=30)
     with connect(server.address) as one, connect(server.address) as two:
         one.sendall(b"G")
@@ -257,7 +257,7 @@ def test_a_connection_too_many_is_closed_while_the_others_are_young(start: Calla
         assert server.get().status == 200
 
 
-def test_one_whose_answer_is_being_made_does_not_give_way(start: Callable[..., Server]) -> None:
+def test_a_connection_whose_answer_is_in_progress_is_not_evicted(start: Callable[..., Server]) -> None:
     server = start(connections=1, reading_s=0.0, sending_s=0.0)
     go = threading.Event()
     began = threading.Event()
@@ -292,7 +292,7 @@ def test_a_client_that_does_not_read_is_cut(start: Callable[..., Server]) -> Non
 
 
 def endless(pieces: list[str]) -> Iterator[bytes]:
-    """Events every now and then; `pieces` gets a word when it ends."""
+    """Events without an end; `pieces` gets an entry when it is closed."""
     try:
         while True:
             yield b"event: ping\n\n"
@@ -308,7 +308,7 @@ def listening(server: Server, stack: contextlib.ExitStack) -> socket.socket:
     return sock
 
 
-def test_listeners_are_counted_apart_and_no_more_than_sixteen(start: Callable[..., Server]) -> None:
+def test_listeners_are_counted_apart_and_at_most_sixteen(start: Callable[..., Server]) -> None:
     server = start(connections=2)
     closed: list[str] = []
     server.handlers[f"{API}/events"] = lambda request: Response(
@@ -350,7 +350,7 @@ def test_a_stream_that_ends_is_whole(server: Server) -> None:
 
 
 @linux
-def test_a_download_that_nobody_takes_leaves_no_descriptor(server: Server, tmp_path: Path) -> None:
+def test_an_aborted_download_leaves_no_descriptor_open(server: Server, tmp_path: Path) -> None:
     path = tmp_path / "t.log"
     path.write_bytes(b"a" * 8_000_000)
 
@@ -393,7 +393,7 @@ def raising(error: Exception) -> Handler:
         (lambda request: Response(299), 500, "internal", "bug in"),
     ],
 )
-def test_what_fails_within_is_one_line_in_the_log_and_no_detail_outside(
+def test_an_internal_error_is_one_log_line_and_shows_no_detail(
     server: Server, handler: Handler, status: int, code: str, logged: str
 ) -> None:
     server.handlers[f"{API}/status"] = handler
@@ -404,7 +404,7 @@ def test_what_fails_within_is_one_line_in_the_log_and_no_detail_outside(
     assert [logged in line for line in server.log.lines] == ([True] if logged else [])
 
 
-def test_clients_that_vanish_leave_no_line(server: Server) -> None:
+def test_clients_that_disconnect_are_not_logged(server: Server) -> None:
     go = threading.Event()
 
     def late(request: Request) -> Response:
@@ -428,7 +428,7 @@ def test_clients_that_vanish_leave_no_line(server: Server) -> None:
     assert server.get().status == 200
 
 
-def test_wrong_tokens_are_one_line_without_the_token(server: Server) -> None:
+def test_wrong_tokens_are_one_log_line_without_the_token(server: Server) -> None:
     for number in range(100):
         assert server.get(f"{API}/status", token=f"guess-{number}-{TOKEN}").status == 401
     assert server.get(f"{API}/status", token=None).status == 401
@@ -437,7 +437,7 @@ def test_wrong_tokens_are_one_line_without_the_token(server: Server) -> None:
 
 
 @linux
-def test_without_descriptors_it_waits_quietly_and_goes_on_by_itself(server: Server) -> None:
+def test_a_server_without_descriptors_waits_and_recovers(server: Server) -> None:
     assert server.get().status == 200
     with socket.socket() as sock:
         sock.settimeout(5)
@@ -455,7 +455,7 @@ def test_without_descriptors_it_waits_quietly_and_goes_on_by_itself(server: Serv
 # ---------------------------------------------------------------------------------------------------------- beginning
 
 
-def test_it_listens_on_any_address_that_is_there(start: Callable[..., Server]) -> None:
+def test_it_listens_on_an_ipv6_address(start: Callable[..., Server]) -> None:
     try:
         server = start(host="::1")
     except OSError as error:
@@ -512,13 +512,13 @@ def test_the_history_that_a_thread_has_opened_is_closed_with_it(start: Callable[
 
 
 @linux
-def test_it_sleeps_while_nobody_comes(server: Server) -> None:
+def test_it_does_not_wake_up_without_clients(server: Server) -> None:
     server.get()
     (accepting,) = [thread for thread in threading.enumerate() if thread.name == "http"]
     assert sleeps(accepting)
 
 
-def test_what_cannot_be_imported_for_the_first_connection_is_imported_for_a_later_one(server: Server) -> None:
+def test_a_failed_import_is_retried_with_the_next_connection(server: Server) -> None:
     app, server.app = server.app, None
     with connect(server.address) as sock:
         assert receive(sock).raw == b""
@@ -553,7 +553,7 @@ def test_http_server_is_imported_with_the_first_connection() -> None:
 # ---------------------------------------------------------------------------------------------------------------- end
 
 
-def test_close_takes_no_second_from_idle_clients_and_listeners(start: Callable[..., Server]) -> None:
+def test_close_does_not_wait_for_idle_clients_and_listeners(start: Callable[..., Server]) -> None:
     server = start()
     server.handlers[f"{API}/events"] = lambda request: Response(
         200, content_type="text/event-stream", stream=endless([])
@@ -571,7 +571,7 @@ def test_close_takes_no_second_from_idle_clients_and_listeners(start: Callable[.
             connect(server.address, 1)
 
 
-def test_close_lets_the_answers_under_way_out(start: Callable[..., Server]) -> None:
+def test_close_finishes_answers_in_progress(start: Callable[..., Server]) -> None:
     server = start()
     began = threading.Event()
 
@@ -588,7 +588,7 @@ def test_close_lets_the_answers_under_way_out(start: Callable[..., Server]) -> N
         assert receive(sock).status == 200
 
 
-def test_close_waits_for_no_answer_past_its_deadline(start: Callable[..., Server]) -> None:
+def test_close_waits_at_most_until_its_deadline(start: Callable[..., Server]) -> None:
     server = start()
     go, began = threading.Event(), threading.Event()
 
@@ -676,6 +676,6 @@ def test_the_page_is_served_without_a_token_and_compressed(server: Server) -> No
         *("/static_files.py", "/core/../../static_files.py", "/.", "/core/app.js%20", "//core/app.js"),
     ],
 )
-def test_nothing_else_is_a_file(server: Server, path: str) -> None:
+def test_no_other_path_is_a_file(server: Server, path: str) -> None:
     assert server.get(path).status in (400, 404)
     assert exchange(server.address, request(server.address, "DELETE /core/app.js")).status == 405

@@ -38,7 +38,7 @@ def shown_as(key: str, text: str) -> dict[str, Any]:
     return {"key": key, "since": "2026-11-18T11:06:40.500+00:00", "message": text, "code": "text", "text": text}
 
 
-def test_the_status_tells_the_engine(api: Api) -> None:
+def test_the_status_describes_the_engine(api: Api) -> None:
     api.record(make("a", Status.SUCCESS))
     api.record(make("gone", Status.SUCCESS))
     text = Text("config.is", value="99", why=Text("config.expected", rule=Text("config.rule.integer", min=-20, max=19)))
@@ -84,7 +84,7 @@ def test_tasks_are_counted_as_they_are_now(api: Api) -> None:
     assert counts() == {"business_failure": 1, "idle": 2}
 
 
-def test_the_status_is_told_without_the_history_and_the_file_too(api: Api) -> None:
+def test_the_status_needs_neither_history_nor_config_file(api: Api) -> None:
     break_history(api)
     api.config.unlink()
     found = api.get("/status").json
@@ -94,7 +94,7 @@ def test_the_status_is_told_without_the_history_and_the_file_too(api: Api) -> No
     assert api.get("/status").json["problems"] == [shown_as("history", "locked")]
 
 
-def test_what_the_system_does_not_tell_is_null(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_that_the_system_does_not_have_are_null(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     api.app.home = Home(str(api.path / "none"))
     api.now = 5.0
     found = api.get("/status").json
@@ -104,7 +104,7 @@ def test_what_the_system_does_not_tell_is_null(api: Api, monkeypatch: pytest.Mon
     assert "minisched_memory_bytes" not in samples(api.get("/metrics").body.decode())
 
 
-def test_health_is_open_and_tells_why_with_the_token_only(api: Api) -> None:
+def test_health_is_open_and_gives_its_reasons_only_with_the_token(api: Api) -> None:
     for path in ("/healthz", "/healthz"):
         assert api.get(path, authorized=False).json == {"status": "ok"}
     assert api.get("/healthz").json == {"status": "ok", "reasons": []}
@@ -129,15 +129,15 @@ def test_health_is_open_and_tells_why_with_the_token_only(api: Api) -> None:
 def samples(text: str) -> dict[str, float]:
     """By name with labels; each line must be of Prometheus' form, each metric have its help and type."""
     found: dict[str, float] = {}
-    told = set()
+    described = set()
     for line in text.splitlines():
         if line.startswith("#"):
             _, kind, name, _ = line.split(" ", 3)
-            told.add((kind, name))
+            described.add((kind, name))
         else:
             match = re.fullmatch(r'([a-z_]+)(\{(?:[a-z_]+="(?:[^"\\]|\\.)*",?)*\})? (\S+)', line)
             assert match, line
-            assert {("HELP", match[1]), ("TYPE", match[1])} <= told
+            assert {("HELP", match[1]), ("TYPE", match[1])} <= described
             found[f"{match[1]}{match[2] or ''}"] = float(match[3])
     return found
 
@@ -165,7 +165,7 @@ def test_the_metrics_are_prometheus_text(api: Api) -> None:
     assert api.get("/metrics", authorized=False).code == "unauthorized"
 
 
-def test_the_metrics_that_need_no_history_are_told_without_it(api: Api) -> None:
+def test_metrics_that_need_no_history_are_given_without_it(api: Api) -> None:
     break_history(api)
     values = samples(api.get("/metrics").body.decode())
     assert values["minisched_max_running"] == 3

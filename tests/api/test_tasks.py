@@ -1,4 +1,4 @@
-"""`GET /tasks`: what a card tells, which tasks are chosen, and what an unchanged one costs."""
+"""`GET /tasks`: what a card contains, which tasks are selected, and what is kept between requests."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_task_that_never_ran(api: Api) -> None:
     assert found.json["items"][2]["schedule_words"] == {"en": "manually", "zh": "手动"}
 
 
-def test_a_card_tells_the_past_the_present_and_the_future(api: Api) -> None:
+def test_a_card_has_past_current_and_coming_runs(api: Api) -> None:
     for seconds in (1.0, 5.0, 2.5, 100.0):
         api.record(make("report", Status.SUCCESS, start_time=NOW, end_time=NOW + seconds, duration=seconds))
     attempt = TaskAttempt(
@@ -124,7 +124,7 @@ def test_a_card_tells_the_past_the_present_and_the_future(api: Api) -> None:
         ("page=2", []),
     ],
 )
-def test_tasks_are_chosen(api: Api, query: str, expected: list[str]) -> None:
+def test_tasks_are_selected(api: Api, query: str, expected: list[str]) -> None:
     api.record(make("nightly", Status.SUCCESS))
     api.record(make("by_hand", Status.RUNNING))
     found = api.get(f"/tasks?{query}")
@@ -148,7 +148,7 @@ def test_an_unchanged_list_is_answered_by_304_until_a_task_changes(api: Api) -> 
     assert found.json["items"][1:] == first.json["items"][1:]
 
 
-def test_without_the_token_no_detail_is_told_and_the_etag_is_another(api: Api) -> None:
+def test_without_the_token_a_card_has_no_detail_and_another_etag(api: Api) -> None:
     api.public_status = True
     attempt = TaskAttempt(
         1, Status.TECHNICAL_FAILURE, NOW, reason="spawn", detail=Text("text", text="PGPASSWORD is not set")
@@ -182,7 +182,7 @@ def test_cards_that_find_no_room_are_rendered_again(api: Api) -> None:
     assert api.get("/tasks?page_size=3").body == api.get("/tasks?page_size=3").body == first
 
 
-def test_a_task_is_chosen_by_its_status_of_now(api: Api) -> None:
+def test_tasks_are_selected_by_their_current_status(api: Api) -> None:
     assert ids(api.get("/tasks?status=running")) == []
     run_id = api.record(make("report", Status.RUNNING))
     assert ids(api.get("/tasks?status=running")) == ["report"]
@@ -219,7 +219,7 @@ def test_the_cache_keeps_the_latest_cards_of_a_version_within_its_bound(api: Api
     assert kept() == ["nightly", "by_hand"]
 
 
-def test_many_cards_come_in_the_configs_order(tmp_path: Path) -> None:
+def test_many_cards_are_in_the_order_of_the_config(tmp_path: Path) -> None:
     api = Api(tmp_path / "home", *(task(f"t{number}") for number in range(450)))
     api.record(make("t449", Status.SUCCESS))
     first = api.get("/tasks")

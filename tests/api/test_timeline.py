@@ -1,4 +1,4 @@
-"""The chart's past and future, and what a schedule text means."""
+"""Past and coming runs for a chart, and what a schedule text means."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_lane_has_its_past_and_its_due_times(api: Api) -> None:
     assert (lanes["off"]["due"], lanes["never"]["due"]) == ([], [])
 
 
-def test_the_span_is_asked_for(api: Api) -> None:
+def test_the_span_is_a_parameter(api: Api) -> None:
     api.record(make("hourly", Status.SUCCESS, created_time=NOW - 7200))
     for hours, runs, due in ((1, 0, 1), (3, 1, 3)):
         lane = api.get(f"/timeline?hours={hours}").json["lanes"][0]
@@ -70,20 +70,20 @@ def test_the_span_is_asked_for(api: Api) -> None:
     assert api.get("/timeline?hours=169").code == "bad_request"
 
 
-def test_due_times_that_are_all_told_are_not_called_cut(api: Api) -> None:
+def test_a_lane_with_all_its_due_times_is_not_truncated(api: Api) -> None:
     for hours, cut in ((50, False), (51, True)):
         lane = api.get(f"/timeline?hours={hours}").json["lanes"][0]
         assert (len(lane["due"]), lane["due_truncated"]) == (50, cut)
 
 
-def test_too_many_runs_are_cut_and_told(api: Api) -> None:
+def test_too_many_runs_are_truncated(api: Api) -> None:
     ids = api.store.commit(Batch([make("never", Status.SUCCESS) for _ in range(2005)]))
     found = api.get("/timeline?hours=1").json
     assert [run["run_id"] for run in found["lanes"][4]["runs"]] == ids[5:]
     assert found["truncated"]
 
 
-def test_schedule_texts_are_told_in_times_and_words(api: Api) -> None:
+def test_schedule_texts_give_times_and_words(api: Api) -> None:
     found = api.get("/preview?schedule=30 2 * * mon-fri&timezone=Europe/Berlin&count=2".replace(" ", "%20")).json
     assert found == {
         "times": ["2026-11-19T02:30:00+01:00", "2026-11-20T02:30:00+01:00"],
@@ -100,7 +100,7 @@ def test_schedule_texts_are_told_in_times_and_words(api: Api) -> None:
     assert len(api.get("/preview?schedule=@hourly").json["times"]) == 5
 
 
-def test_what_is_no_schedule_is_told_at_its_field(api: Api) -> None:
+def test_an_invalid_schedule_is_reported_at_its_field(api: Api) -> None:
     found = api.get("/preview?schedule=61%20*%20*%20*%20*&timezone=Europe/Berlim")
     assert (found.status, found.code) == (422, "invalid_config")
     problems = found.json["error"]["problems"]

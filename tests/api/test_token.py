@@ -1,4 +1,4 @@
-"""`var/token`: made whole or not at all, and used only where nobody else can have read or written it."""
+"""`var/token` is written completely or not at all, and used only if no other user could read or write it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_no_two_tokens_are_alike(tmp_path: Path) -> None:
         *((GOOD, mode, "chmod 600 ") for mode in (0o640, 0o604, 0o620, 0o602, 0o610, 0o644)),
     ],
 )
-def test_a_file_that_is_no_safe_token_is_refused_and_kept(path: Path, data: bytes, mode: int, why: str) -> None:
+def test_an_unsafe_token_file_is_refused_and_kept(path: Path, data: bytes, mode: int, why: str) -> None:
     put(path, data, mode)
     with pytest.raises(UnsafeToken) as refused:
         load_token(str(path))
@@ -66,7 +66,7 @@ def test_a_file_that_is_no_safe_token_is_refused_and_kept(path: Path, data: byte
     assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (data, mode)
 
 
-def test_a_token_of_ones_own_is_taken(path: Path) -> None:
+def test_a_custom_token_is_accepted(path: Path) -> None:
     put(path, b"  my.own_token~with+32/characters==\n", 0o400)
     assert load_token(str(path)) == b"my.own_token~with+32/characters=="
 
@@ -79,27 +79,27 @@ def test_a_symlink_is_refused(path: Path, target: str) -> None:
         load_token(str(path))
 
 
-def test_what_is_no_file_is_refused_without_waiting_for_it(path: Path) -> None:
+def test_a_fifo_is_refused_without_blocking(path: Path) -> None:
     os.mkfifo(path, 0o600)
     with pytest.raises(UnsafeToken, match="not a regular file"):
         read_token(str(path))
 
 
 @root
-def test_a_file_of_somebody_else_is_refused(path: Path) -> None:
+def test_a_file_of_another_user_is_refused(path: Path) -> None:
     put(path, GOOD)
     os.chown(path, 65534, 65534)
     with pytest.raises(UnsafeToken, match="belongs to user 65534"):
         load_token(str(path))
 
 
-def test_whoever_only_reads_makes_none(path: Path) -> None:
+def test_reading_does_not_create_a_token(path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_token(str(path))
     assert not path.exists()
 
 
-def test_only_the_very_token_is_the_same() -> None:
+def test_only_the_exact_token_is_equal() -> None:
     assert same_token(GOOD, GOOD)
     for other in (b"", GOOD[:-1], GOOD + b"x", GOOD.lower(), b"\xff" * 43):
         assert not same_token(other, GOOD)
@@ -135,7 +135,7 @@ class Failing:
     "error", [OSError(errno.ENOSPC, "disk full"), OSError(errno.EIO, "bad disk"), Killed()], ids=str
 )
 @pytest.mark.parametrize("at", range(1, 12))
-def test_whatever_fails_there_is_a_whole_token_or_none_and_the_next_start_goes_on(
+def test_after_any_failure_the_token_is_complete_or_absent(
     path: Path, monkeypatch: pytest.MonkeyPatch, at: int, error: BaseException
 ) -> None:
     failing = Failing(at, error)

@@ -1,4 +1,4 @@
-"""The outbox is read, a message is sent once more, a rule is tested; and no answer holds a secret."""
+"""The outbox is read, a message is resent, a rule is tested; no response has a secret."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_the_outbox_is_paged_newest_first_and_filtered(api: Api) -> None:
     assert api.get("/notifications", authorized=False).code == "unauthorized"
 
 
-def test_a_message_is_told_with_its_error_in_the_zone_of_its_task(api: Api) -> None:
+def test_a_message_has_its_error_and_times_in_the_zone_of_its_task(api: Api) -> None:
     one = deliver(api, "b", **{**FAILED, "answer": "no_service"})
     found = api.get(f"/notifications/{one.delivery_id}").json
     assert (found["state"], found["attempts"], found["error"], found["answer"]) == (
@@ -94,14 +94,14 @@ def test_a_message_is_told_with_its_error_in_the_zone_of_its_task(api: Api) -> N
     assert api.get("/notifications/0").code == "not_found"
 
 
-def test_what_a_message_tells_is_in_no_answer(api: Api) -> None:
-    """A log's tail may hold what the task's log has, and that is read elsewhere."""
+def test_the_content_of_a_message_is_in_no_response(api: Api) -> None:
+    """A message can have the end of the output, which is read through the log only."""
     deliver(api, **FAILED)
     for path in ("/notifications", "/notifications/1", "/status", "/metrics", "/tasks/a"):
         assert SECRET not in api.get(path).body.decode(), path
 
 
-def test_a_message_is_sent_once_more(api: Api) -> None:
+def test_a_message_is_resent(api: Api) -> None:
     one = deliver(api, **FAILED)
     found = api("POST", f"/notifications/{one.delivery_id}/resend", {})
     assert (found.status, found.json["state"], found.json["attempts"]) == (202, "pending", 0)
@@ -112,7 +112,7 @@ def test_a_message_is_sent_once_more(api: Api) -> None:
 
 
 @pytest.mark.parametrize(("refused", "status"), [("not_found", 404), ("pending", 409), ("stopping", 503)])
-def test_a_message_that_cannot_be_sent_once_more(api: Api, refused: str, status: int) -> None:
+def test_a_refused_resend_has_the_engines_code(api: Api, refused: str, status: int) -> None:
     deliver(api)
     api.refusal = Reply(refused, "so it is")
     found = api("POST", "/notifications/1/resend")
@@ -120,9 +120,13 @@ def test_a_message_that_cannot_be_sent_once_more(api: Api, refused: str, status:
 
 
 def test_a_test_message_is_sent_by_the_rules_in_force(api: Api, tmp_path: Path) -> None:
-    nobody = {"type": "webhook", "url": f"http://127.0.0.1:9/{SECRET}"}
+    closed_port = {"type": "webhook", "url": f"http://127.0.0.1:9/{SECRET}"}
     rules = [
-        {"name": "both", "triggers": ["technical_failure"], "channels": [{"type": "file", "path": "sent"}, nobody]},
+        {
+            "name": "both",
+            "triggers": ["technical_failure"],
+            "channels": [{"type": "file", "path": "sent"}, closed_port],
+        },
         {"name": "off", "triggers": ["success"], "channels": [{"type": "file", "path": "sent"}], "enabled": False},
     ]
     assert api("PATCH", "/tasks/b", {"task_notify": rules}).status == 200
@@ -150,7 +154,7 @@ def test_a_test_message_is_sent_by_the_rules_in_force(api: Api, tmp_path: Path) 
     assert api.posted == []  # the engine has no part in it
 
 
-def test_a_test_that_cannot_be_made(api: Api) -> None:
+def test_a_test_of_an_unknown_rule_is_refused(api: Api) -> None:
     assert api("POST", "/tasks/never_was/notify-test").code == "not_found"
     found = api("POST", "/tasks/a/notify-test", {"rule": "unknown"})
     assert (found.status, found.code, found.message) == (
