@@ -97,7 +97,7 @@ def fill(store: Store, count: int, task_id: str = "backup", **changes: Any) -> l
 
 def ask(path: Path, query: str) -> list[Any]:
     """What a plain connection finds; it sees the -wal as any other process does."""
-    with closing(sqlite3.connect(path)) as db:
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
         return db.execute(query).fetchall()
 
 
