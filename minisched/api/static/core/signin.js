@@ -1,6 +1,6 @@
 /** The sign-in form, which asks for the token. */
 import { lang, setLang, t } from "../i18n/i18n.js";
-import { call, setToken, token } from "./api.js";
+import { ApiError, call, setToken, token } from "./api.js";
 import { button, h, icon } from "./dom.js";
 import { errorText } from "./error_text.js";
 
@@ -34,15 +34,16 @@ export function mountSignin(body, reason, done, back = null) {
     const before = token();
     const typed = input.value.trim();
     // The whole address with the token in it is accepted too.
-    setToken(/^.*#token=(.+)$/.exec(typed)?.[1] ?? typed);
+    const entered = /^.*#token=(.+)$/.exec(typed)?.[1] ?? typed;
+    setToken(entered);
     try {
+      // A header can hold no other characters.
+      if (!/^[!-~]+$/.test(entered)) throw new ApiError(401, "unauthorized", "");
       await call("GET", "/status");
       done();
     } catch (error) {
       setToken(before);
-      // A token that no header can hold makes `fetch` fail.
-      const impossible = error.code === "network" && /header|ByteString|ISO-8859-1/i.test(error.message);
-      message.textContent = error.status === 401 || impossible ? t("signin_wrong") : errorText(error);
+      message.textContent = error.status === 401 ? t("signin_wrong") : errorText(error);
       submit.disabled = false;
       input.focus();
       input.select();
