@@ -26,21 +26,21 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "engine.notifications_failed": (
         "{count} {count|message|messages} could not be sent in the last 24 h; see the outbox",
-        "过去 24 小时内有 {count} 条通知发送失败；见通知记录",
+        "过去 24 小时内有 {count} 条消息未能送达；见通知记录",
     ),
     "engine.outbox": (
         "{error}; messages wait until it can be read again",
-        "{error}；恢复读取之前通知暂缓发送",
+        "{error}；恢复读取之前暂缓发送消息",
     ),
     "engine.sender_hangs": (
         "the sender hangs at notification {delivery_id}, which should have ended after {seconds} s: no message is sent"
         " meanwhile; restart minisched to continue",
-        "通知 {delivery_id} 的发送卡住了，本应在 {seconds} 秒内结束：期间不会发送任何通知；请重启 minisched",
+        "第 {delivery_id} 条消息的发送卡住了，本应在 {seconds} 秒内结束：期间不发送任何消息；请重启 minisched",
     ),
     "engine.uncomposed": (
         "no notification was sent for {count} {count|run|runs}: the messages could not be composed; see"
         " logs/minisched.log",
-        "有 {count} 次运行没有发出通知：无法生成消息；见 logs/minisched.log",
+        "有 {count} 次运行没有发出消息：无法生成消息内容；见 logs/minisched.log",
     ),
     # The database's file.
     "engine.db.missing": (

@@ -3,7 +3,7 @@
 TEXTS: dict[str, tuple[str, str]] = {
     # The outbox
     "notify.removed": ("its rule or channel is no longer in the config", "其规则或渠道已不在配置中"),
-    "notify.too_many": ("too many waiting: more than {limit}", "等待发送的通知过多：超过 {limit} 条"),
+    "notify.too_many": ("too many waiting: more than {limit}", "等待发送的消息过多：超过 {limit} 条"),
     # All channels
     "notify.internal_error": (
         "internal error: {error}; see logs/minisched.log",
