@@ -5,6 +5,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.error.file": ("{file}: {text}", "{file}：{text}"),
     # What is wrong with a value. `place` comes before: "task_timeout" "is 5; expected ...".
     "config.is": ("is {value}; {why}", "值为 {value}；{why}"),
+    "config.full_width": ('{why}; instead of "{found}" write "{ascii}"', '{why}；"{found}" 请改为半角 "{ascii}"'),
+    "config.half_open": (
+        'is {text}: "{found}" is only half of a variable; expected one such as "{{ task_name }}", or "{{{{" for the'
+        ' text "{{"',
+        '为 {text}："{found}" 只是变量的一半；应写作 "{{ task_name }}" 这样的形式；若要输出 "{{" 本身，请写 "{{{{"',
+    ),
     "config.expected": ("expected {rule}", "应为{rule}"),
     "config.missing": ("is missing; {why}", "缺少此项；{why}"),
     "config.unknown_field": ('unknown field "{name}"; {hint}', '未知字段 "{name}"；{hint}'),
@@ -144,7 +150,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "a command: a text for /bin/sh, or a list of a program and its arguments",
         "命令：交给 /bin/sh 的文本，或由程序及其参数组成的列表",
     ),
-    "config.rule.task_id": ('1 to 64 letters, digits, "_" or "-"', '字母、数字、"_" 或 "-"，共 1 至 64 个'),
+    "config.rule.task_id": (
+        '1 to 64 ASCII letters, digits, "_" or "-"; "task_name" can hold any text',
+        '半角（ASCII）字母、数字、"_" 或 "-"，共 1 至 64 个；名称可写在 "task_name"',
+    ),
     "config.rule.path": ("a path without control characters", "不含控制字符的路径"),
     "config.rule.env_name": (
         'the name of an environment variable: letters, digits and "_"',

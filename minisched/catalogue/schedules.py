@@ -14,6 +14,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{text} contains {character}; only ASCII text on one line is allowed",
         "{text} 含有 {character}；只允许单行 ASCII 文本",
     ),
+    "schedules.full_width": (
+        "{text} contains {character}; write {ascii} instead",
+        "{text} 含有 {character}；请改为半角 {ascii}",
+    ),
     "schedules.unknown_macro": (
         '"{text}" is not a known schedule; expected one of {macros}',
         '无法识别时间表 "{text}"；应为以下之一：{macros}',

@@ -83,11 +83,23 @@ def engine_of(options: Namespace) -> Engine:
     return Engine(address.hostname or "", address.port or 0, token.decode())
 
 
-def _task_path(options: Namespace) -> str:
-    """Raises CommandError for a text that cannot be an id."""
-    if not re.fullmatch(IDS["task_id"], options.task):
-        raise CommandError(Text("cli.no_task", task=options.task))
-    return f"/tasks/{options.task}"
+def _call_task(options: Namespace, action: str, body: Optional[dict[str, Any]] = None) -> Any:
+    """An action of the task. Raises CommandError, for an unknown task with a similar id."""
+    from minisched.cli.view import unknown_task
+    from minisched.config import ConfigError, load_config
+
+    engine = engine_of(options)
+    try:
+        if re.fullmatch(IDS["task_id"], options.task):
+            return engine.call("POST", f"/tasks/{options.task}/{action}", body)
+        error = CommandError(Text("cli.no_task", task=options.task))
+    except CommandError as refusal:
+        error = refusal
+    try:
+        known = load_config(Home(options.home).config).tasks
+    except ConfigError:
+        raise error from None
+    raise error if options.task in known else unknown_task(options.task, known)
 
 
 def _print(options: Namespace, data: Any, code: str, **values: Any) -> int:
@@ -101,8 +113,7 @@ def _print(options: Namespace, data: Any, code: str, **values: Any) -> int:
 def trigger(options: Namespace) -> int:
     """Run a task now. With --wait its output is printed here, and its exit code is ours."""
     env = parse_env(options.env)
-    engine = engine_of(options)
-    answer = engine.call("POST", f"{_task_path(options)}/run", {"env": env} if env else {})
+    answer = _call_task(options, "run", {"env": env} if env else {})
     if options.wait:
         return _follow(options, answer["run_id"])
     return _print(options, answer, "cli.run_requested", run_id=answer["run_id"], task=options.task)
@@ -178,7 +189,7 @@ def disable(options: Namespace) -> int:
 
 
 def _switch(options: Namespace, action: str, code: str) -> int:
-    task = engine_of(options).call("POST", f"{_task_path(options)}/{action}")
+    task = _call_task(options, action)
     return _print(options, task, code, task=options.task)
 
 

@@ -11,11 +11,11 @@ from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
-from minisched.model import Secret, Text
+from minisched.model import FieldError, Secret, Text
 from minisched.timetable import DurationError, ScheduleError, ZoneError, load_zone, parse_duration, parse_schedule
 from minisched.timetable.durations import MAX_DURATION_S
 
-from .problems import ParseContext, ValidationError, invalid, rejected, show
+from .problems import MAX_SHOWN, ParseContext, ValidationError, invalid, printable, rejected, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -29,6 +29,7 @@ _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(B|KB|MB|GB|TB)")
 _UNITS = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 _LINE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"  # no line ends: names go into logs and mail headers
 _LINES = r"[^\x00\ud800-\udfff]"
+ESCAPED = "{{{{"  # in a template: the text "{{"
 _UNSTORABLE = re.compile(r"\x00|[\ud800-\udfff]")
 
 
@@ -410,6 +411,10 @@ class Template(FieldType):
             if name not in self.variables:
                 hint = context.hint(name, self.variables)
                 raise rejected(Text("config.unknown_variable", name=show(name), hint=hint))
+        # In JSON "}}" closes two objects: it is half of a variable only behind a single brace and a name.
+        for found in re.finditer(r"(?<!\{)\{\s*(\w+)\s*\}\}", value) if "}}" in value else ():
+            if found[1] in self.variables:
+                raise _half_open(value, found.start(), found.end())
 
     def schema(self) -> dict[str, Any]:
         return {"type": ["string", "object"]} if self.json else {"type": "string"}
@@ -419,11 +424,19 @@ def _variables(text: str) -> Iterator[str]:
     """The names in `{{ }}`. Not a regular expression: with many unclosed `{{` its time would grow with their square."""
     start = text.find("{{")
     while start >= 0:
+        if text.startswith(ESCAPED, start):
+            start = text.find("{{", start + len(ESCAPED))
+            continue
         end = text.find("}}", start + 2)
         if end < 0:
-            return
+            raise _half_open(text, start, start + MAX_SHOWN)
         yield text[start + 2 : end].strip()
         start = text.find("{{", end + 2)
+
+
+def _half_open(text: str, start: int, end: int) -> ValidationError:
+    found = printable(text[start : min(end, start + MAX_SHOWN)])
+    return ValidationError([FieldError("", Text("config.half_open", text=show(text), found=found))])
 
 
 ENV_NAME = String("env_name", "[A-Za-z_][A-Za-z0-9_]{0,255}", "name")

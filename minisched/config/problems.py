@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.model import FieldError, Text
+from minisched.model.text import ascii_like
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable
@@ -24,7 +25,14 @@ class ValidationError(ValueError):
 
 def invalid(value: Any, rule: Text, hidden: bool = False) -> ValidationError:
     """The value does not follow the rule. hidden: show stars in place of the value."""
-    return ValidationError([FieldError("", is_but(STARS if hidden else show(value), expected(rule)))])
+    why = expected(rule)
+    if isinstance(value, str) and not hidden and not value.isascii():
+        for char in value[:MAX_SHOWN]:
+            meant = ascii_like(char)
+            if meant:
+                why = Text("config.full_width", why=why, found=char, ascii=meant)
+                break
+    return ValidationError([FieldError("", is_but(STARS if hidden else show(value), why))])
 
 
 def rejected(text: Text) -> ValidationError:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Optional, Union
 
 from minisched.model import FieldError, Text
 from minisched.model.task import CONFIG_FILE
+from minisched.model.text import ascii_like
 
 from .problems import printable, show
 
@@ -29,7 +30,7 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _WORD = re.compile(rf'//|/\*|"(?:[^"\\\n]|\\.){{0,{SYNTAX_EXCERPT}}}"?|\w{{1,{SYNTAX_EXCERPT}}}|.', re.DOTALL)
 _WORDS = {"True": "true", "False": "false", "None": "null", "nil": "null", "undefined": "null"}
-_FULL_WIDTH = dict(zip("：，“”＂｛｝［］【】", ':,"""{}[][]'))
+_QUOTES = dict.fromkeys("‘’＇", '"')  # meant as quotes of a text, which JSON writes in another way than their ASCII
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 # What can make a document unportable, in its source: half a pair or NUL as an escape, or many digits in a row.
 _MAYBE_UNPORTABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|[0-9]{16}")
@@ -192,8 +193,9 @@ def _syntax_error(text: str, error: json.JSONDecodeError) -> _Unreadable:
     if comma > 0 and text[comma] == "," and bracket in ("]", "}") and text[:comma].rstrip()[-1:] not in ":,[{":
         return _Unreadable("trailing_comma", text, comma, bracket=bracket)
     word = _matched(_WORD, text, here)
-    if word in _FULL_WIDTH:
-        return _Unreadable("full_width", text, here, found=word, ascii=_FULL_WIDTH[word])
+    meant = _QUOTES.get(word) or (ascii_like(word) if len(word) == 1 else "")
+    if meant:
+        return _Unreadable("full_width", text, here, found=word, ascii=meant)
     return _Unreadable("found", text, here, found=printable(word), why=_why_not(word, error.msg))
 
 

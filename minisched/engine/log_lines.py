@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from minisched.catalogue import detail_text
 from minisched.model import FAILURES, DeliveryState, Status
+from minisched.model.text import plural
 
 if TYPE_CHECKING:
     from minisched.model import Delivery, Instant, TaskExecution
@@ -56,7 +57,8 @@ def status_line(run: TaskExecution) -> str:
     if run.status is Status.RETRYING and run.retry_time is not None and run.attempts[-1].end_time is not None:
         text += f", next in {run.retry_time - run.attempts[-1].end_time:.0f} s"
     if run.attempts and run.attempts[-1].leftover_processes:
-        text += f", {run.attempts[-1].leftover_processes} processes left behind"
+        left = plural(run.attempts[-1].leftover_processes, "process left behind", "processes left behind")
+        text += f", {left}"
     return text
 
 
@@ -67,7 +69,7 @@ def delivery_line(one: Delivery, now: Instant) -> str:
     if one.state is DeliveryState.SENT:
         return f"{text}sent, but {error}" if error else f"{text}sent"
     if one.state is DeliveryState.FAILED:
-        return f"{text}not sent after {one.attempts} attempts: {error}"
+        return f"{text}not sent after {plural(one.attempts, 'attempt')}: {error}"
     return f"{text}{error}, attempt {one.attempts}, next in {(one.next_time or now) - now:.0f} s"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Optional
 from minisched.catalogue import render
 from minisched.config import ConfigError
 from minisched.model import Text
+from minisched.model.text import plural
 
 if TYPE_CHECKING:
     from minisched.engine.state import Problems
@@ -65,7 +66,7 @@ class Reloader:
             if not quiet or self.config_problems != known:
                 for line in lines:
                     self.log.error("config: %s", line)
-                self.log.error("config: %d problems, the previous config stays in force", len(lines))
+                self.log.error("config: %s, the previous config stays in force", plural(len(lines), "problem"))
             return None
         self.problems.report("config", None)
         self.config_problems = ()

@@ -82,6 +82,7 @@ from minisched.model import (
     StopRun,
     Text,
 )
+from minisched.model.text import plural
 from minisched.notify.compose import prepare
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ class SchedulerEngine:
         self.external.take_over(self.ledger.unfinished(), now)
         self.triggers.begin(diff, now, starting=True)
         self.state.changed.update(self.state.tasks)  # also tasks to which nothing has happened
-        self.log.info("engine started: pid %d, %d tasks", self.system.owner.pid, len(self.state.tasks))
+        self.log.info("engine started: pid %d, %s", self.system.owner.pid, plural(len(self.state.tasks), "task"))
         self.step([])
 
     def step(self, messages: Sequence[Message]) -> None:
@@ -390,9 +391,9 @@ class SchedulerEngine:
         self.state.require_commit()  # so that the snapshot shows them in this step
         self.dispatcher.start_queued(now)
         self.log.info(
-            "config: reloaded (%s): %d tasks; %d added, %d changed, %d removed",
+            "config: reloaded (%s): %s; %d added, %d changed, %d removed",
             why,
-            len(config.tasks),
+            plural(len(config.tasks), "task"),
             *map(len, diff),
         )
 
@@ -406,7 +407,7 @@ class SchedulerEngine:
             return
         self.dispatcher.stop(now)
         grace_s = self.state.config.settings.shutdown_grace
-        self.log.info("stopping: %d runs get %g s to end", len(self.state.running), grace_s)
+        self.log.info("stopping: %s %g s to end", plural(len(self.state.running), "run gets", "runs get"), grace_s)
         self.timers.after(grace_s, lambda: self.dispatcher.stop_processes(self.clock.wall(), None))
 
     def exit_code_when_done(self, mono: float) -> Optional[int]:

@@ -38,6 +38,7 @@ from minisched.model import (
     RunStarted,
     Text,
 )
+from minisched.model.text import plural
 
 REPORT_S = 0.04  # a run that ends sooner posts no RunStarted: one message and one commit less for a short run
 SETTLE_S = 0.5  # killed processes need a moment to be gone before the ones left are counted
@@ -466,7 +467,7 @@ def end_text(result: ProcessResult) -> str:
             (result.timed_out, "timed out"),
             (result.cancelled, "cancelled"),
             (result.killed, "killed"),
-            (result.leftover_processes, f"{result.leftover_processes} processes left"),
+            (result.leftover_processes, plural(result.leftover_processes, "process left", "processes left")),
             (result.output_cut, "their output not read any more"),
         )
         if holds

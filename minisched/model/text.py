@@ -44,6 +44,26 @@ def _escape(match: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def plural(count: int, one: str, many: str = "") -> str:
+    """`1 task`, `2 tasks`; many: where it is not `one` with an "s"."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+_ASCII_LIKE = dict(zip("“”„‘’–—−、。【】", '"""\'\'---,.[]'))
+
+
+def ascii_like(char: str) -> str:
+    """The ASCII character that was meant by a full-width one, a curly quote or a dash; "" for any other."""
+    if char.isascii():
+        return ""
+    if char in _ASCII_LIKE:
+        return _ASCII_LIKE[char]
+    import unicodedata  # 1 MB, which only an error needs
+
+    plain = unicodedata.normalize("NFKC", char)
+    return plain if len(plain) == 1 and plain.isascii() else ""
+
+
 class Text:
     """A text for people that is not rendered yet: a code of `minisched.catalogue` and the values it speaks of.
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import timezone
 from typing import Any, Callable, Union
 
+from minisched.config.field_types import ESCAPED
 from minisched.config.notify_fields import STRING_OR_VARIABLE, VARIABLE
 from minisched.model import iso
 from minisched.model.notification import Message, NotificationEvent
@@ -54,9 +55,15 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def fill(template: str, values: Mapping[str, str], quote: Callable[[str], str] = str) -> str:
-    """The template with its variables filled in, each through `quote`. A name that is not in `values` stays as it is;
-    the config accepts none."""
-    return re.sub(VARIABLE, lambda found: quote(values[found[1]]) if found[1] in values else found[0], template)
+    """The template with its variables filled in, each through `quote`, and `{{{{` as `{{`. A name that is not in
+    `values` stays as it is; the config accepts none."""
+
+    def place(found: re.Match[str]) -> str:
+        if found[0] == ESCAPED:
+            return "{{"
+        return quote(values[found[1]]) if found[1] in values else found[0]
+
+    return re.sub(rf"\{{{{4}}|{VARIABLE}", place, template)
 
 
 def fill_json(template: Any, values: Mapping[str, str]) -> Any:

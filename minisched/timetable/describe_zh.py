@@ -14,14 +14,20 @@ _WEEKDAYS = ("周日", "周一", "周二", "周三", "周四", "周五", "周六
 _NTH = {"1": "一", "2": "二", "3": "三", "4": "四", "5": "五"}
 
 
-def _numbers(numbers: Pattern) -> str:
+def _numbers(numbers: Pattern, unit: str = "", following: str = "") -> str:
+    """following: the next `unit` of time, for a run across the end: `11 月至次年 2`."""
     if numbers.run:
-        return f"{numbers.run[0]} 至 {numbers.run[1]}"
+        first, last = numbers.run
+        return f"{first} {unit}至{following} {last}" if first > last and following else f"{first} 至 {last}"
     return "、".join(str(number) for number in numbers.numbers)
 
 
 def _from(numbers: Pattern, unit: str) -> str:
     return f"从第 {numbers.start} {unit}起" if numbers.start else ""
+
+
+def _next_day(run: tuple[int, int]) -> str:
+    return "次日" if run[0] > run[1] else ""
 
 
 class Chinese:
@@ -59,7 +65,7 @@ class Chinese:
                 begin = f"从 {hours.start:02}:00 起" if hours.start else ""
                 return begin + ("每小时" if hours.step == 1 else f"每 {hours.step} 小时")
             if hours.run:
-                return f"{hours.run[0]:02}:00 至 {hours.run[1]:02}:00 每小时"
+                return f"{hours.run[0]:02}:00 至{_next_day(hours.run)} {hours.run[1]:02}:00 每小时"
             return self.times([f"{hour:02}:00" for hour in hours.numbers])
         return self._minutes_of_day(minutes, hours)
 
@@ -69,7 +75,7 @@ class Chinese:
             time = "每分钟" if minutes.step == 1 else f"每 {minutes.step} 分钟{within}"
             if hours.run and hours.step != 1:
                 first, last = minutes.numbers[0], minutes.numbers[-1]
-                return f"{hours.run[0]:02}:{first:02} 至 {hours.run[1]:02}:{last:02} {time}"
+                return f"{hours.run[0]:02}:{first:02} 至{_next_day(hours.run)} {hours.run[1]:02}:{last:02} {time}"
             time = _from(minutes, "分") + time
             if hours.step == 1:
                 return time
@@ -80,7 +86,7 @@ class Chinese:
         if hours.step:
             begin = f"从 {hours.start} 时起" if hours.start else ""
             return f"{begin}每 {hours.step} 小时一次，{'' if minutes.start else '于其'}{time}"
-        return f"{_numbers(hours)} 时{'，' if minutes.start else '的'}{time}"
+        return f"{_numbers(hours, '时', '次日')} 时{'，' if minutes.start else '的'}{time}"
 
     def days(self, days: Pattern, special: Sequence[str]) -> str:
         words = []
@@ -89,7 +95,7 @@ class Chinese:
             if step > 1 and days.numbers == tuple(range(days.numbers[0], 32, step)):
                 words.append(f"{days.numbers[0]} 日起每 {step} 天")
             else:
-                words.append(f"{_numbers(days)} 日")
+                words.append(f"{_numbers(days, '日', '次月')} 日")
         for item in special:
             if item == "L":
                 words.append("最后一天")
@@ -113,7 +119,7 @@ class Chinese:
         return "、".join(words)
 
     def months(self, months: Pattern) -> str:
-        return f"{_numbers(months)} 月"
+        return f"{_numbers(months, '月', '次年')} 月"
 
     def day(self, days: str, weekdays: str, months: str, either: bool) -> str:
         if days and weekdays:

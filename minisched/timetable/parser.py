@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Optional
 
 from minisched.model import Text
+from minisched.model.text import ascii_like
 
 from .calendar import next_day
 from .durations import parse_duration
@@ -84,7 +85,10 @@ def parse_schedule(text: str) -> Schedule:
     text = text.strip(" \t")
     strange = _STRANGE.search(text)
     if strange:
-        raise _error("bad_character", text=ascii(text), character=ascii(strange[0]))
+        meant = ascii_like(strange[0])
+        if meant:
+            raise _error("full_width", text=repr(text), character=repr(strange[0]), ascii=repr(meant))
+        raise _error("bad_character", text=repr(text), character=repr(strange[0]))
     if text.startswith("@"):
         return _parse_macro(text)
     return _parse_cron(text, text)

@@ -160,3 +160,11 @@ def test_an_unsafe_token_refuses_the_start_before_anything_runs(home: Home, mode
     assert done.returncode == 78
     assert str(token) in done.stderr
     assert not (home.path / "ran").exists()
+
+
+def test_a_misspelt_task_gets_the_id_that_is_near(engine: Home) -> None:
+    for action in ("trigger", "enable", "disable"):
+        done = engine.run(action, "Helo")
+        assert done.returncode == 1
+        assert 'no task "Helo"; did you mean "hello"?' in done.stderr
+    assert 'no task "备份"' in engine.run("trigger", "备份").stderr

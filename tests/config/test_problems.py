@@ -55,7 +55,7 @@ def test_all_problems_of_a_file_are_reported_together():
         'unknown field "setings"; did you mean "settings"?',
         "tasks[0] (a): task_retry.max_attempts is 0; expected a whole number from 1 to 1000",
         'tasks[0] (a): task_retry: unknown field "dely"; did you mean "delay"?',
-        'tasks[1]: task_id is "b!"; expected 1 to 64 letters, digits, "_" or "-"',
+        'tasks[1]: task_id is "b!"; expected 1 to 64 ASCII letters, digits, "_" or "-"; "task_name" can hold any text',
         "tasks[1]: task_exec is missing; "
         "expected a command: a text for /bin/sh, or a list of a program and its arguments",
         "tasks[3] is 5; expected an object",
@@ -385,3 +385,26 @@ def test_a_problem_has_the_path_of_the_field_inside_its_task():
         "task_dependencies",
         "task_log",
     ]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        (
+            "task_timeout",
+            "５m",
+            'expected a duration such as 300 or "5m"; instead of "５" write "5"',
+        ),
+        ("task_limits", {"memory": "10ＭB"}, 'instead of "Ｍ" write "M"'),
+        ("task_overlap", "skip，", 'instead of "，" write ","'),
+        ("task_dependencies", ["a–b"], 'instead of "–" write "-"'),
+    ],
+)
+def test_a_character_that_looks_like_ascii_is_named_with_the_one_to_write(field, value, message):
+    (problem,) = problems_of({"tasks": [task(**{field: value})]})
+    assert message in problem
+
+
+def test_a_chinese_id_is_shown_as_it_is_with_the_field_for_names():
+    (problem,) = problems_of({"tasks": [task("备份")]})
+    assert 'task_id is "备份"; expected 1 to 64 ASCII letters, digits, "_" or "-"; "task_name" can' in problem

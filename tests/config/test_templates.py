@@ -8,6 +8,7 @@ from minisched.config.field_types import Template
 from minisched.config.notify_fields import TEMPLATE_VARIABLES, is_json, media_type
 from minisched.config.problems import ParseContext, ValidationError
 from minisched.model import Secret
+from minisched.notify.templates import fill, fill_json, fill_json_text
 from support.config import problems_of, task
 
 
@@ -19,17 +20,45 @@ def test_no_template_takes_long_to_read(piece):
     for size in (1024, 65_536):  # the shorter one first: it fails within seconds what the longer one would never end
         text = ("{{" + piece * size)[:size]
         began = process_time()
-        assert template.read(text, ParseContext(), None) == text
+        try:
+            assert template.read(text, ParseContext(), None) == text
+        except ValidationError as error:
+            assert error.errors[0].text.code in ("config.half_open", "config.unknown_variable")
         assert process_time() - began < 1.0
 
 
 def test_names_in_a_template_are_found_wherever_they_stand():
     template = Template(TEMPLATE_VARIABLES)
-    for text in ("{{ task_id }}{{task_name}} {{\n\texit_code\u3000}}", "{{ task_id", "}} {{ {{", "{{ task_id }} {{"):
+    for text in ("{{ task_id }}{{task_name}} {{\n\texit_code\u3000}}", "}} }", "{{{{ {{{{", '{"a": {"b": {}}}'):
         assert template.read(text, ParseContext(), None) == text
     for text in ("{{ task_id }}{{ task_idd }}", "{{}}", "{{ task_id {{ exit_code }}", "{{{ task_id }}}", "{{ a\nb }}"):
         with pytest.raises(ValidationError):
             template.read(text, ParseContext(), None)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("{{ task_name } failed", "{{ task_name } failed"),
+        ("{ task_name }} failed", "{ task_name }}"),
+        ("{{ task_id }} {{", "{{"),
+        ("}} {{ {{", "{{ {{"),
+        ('{"a": "{ task_name }}"}', "{ task_name }}"),
+    ],
+)
+def test_half_of_a_variable_is_an_error(text, found):
+    (problem,) = problems_of(hook(text))
+    assert f': "{found}" is only half of a variable; expected one such as "{{{{ task_name }}}}"' in problem
+    assert 'or "{{{{" for the text "{{"' in problem
+
+
+def test_four_braces_are_two_literal_ones():
+    text = "{{{{ task_name }} is {{ task_name }} {{{{{{{{ {{{{"
+    assert problems_of(hook(text)) == []
+    assert fill(text, {"task_name": "Backup"}) == "{{ task_name }} is Backup {{{{ {{"
+    assert fill_json({"a": "{{{{x}}"}, {}) == {"a": "{{x}}"}
+    text = '{"a": "{{{{{{ exit_code }}", "b": {{ exit_code }}}'
+    assert fill_json_text(text, {"exit_code": "1"}) == '{"a": "{{1", "b": 1}'
 
 
 def hook(template, **headers):

@@ -51,7 +51,7 @@ def test_a_grandchild_that_keeps_the_pipe_does_not_keep_the_run(rig: Rig, strays
     assert result.duration < 1
     assert (result.exit_code, result.output_cut, result.leftover_processes) == (0, True, 1)
     assert rig.lines() == ["hi"]
-    assert rig.lines("end")[0].endswith(" s: 1 processes left, their output not read any more")
+    assert rig.lines("end")[0].endswith(" s: 1 process left, their output not read any more")
     assert lives(pid_in(strays / "pid"))  # a daemon started by a task is to live
 
 

@@ -135,7 +135,7 @@ def test_a_second_term_kills_at_once(home: Home) -> None:
     process = home.start()
     eventually(lambda: [row for row in home.rows() if row["attempts"] and row["attempts"][0]["pid"]])
     process.terminate()
-    eventually(lambda: "stopping: 1 runs get 30 s to end" in home.engine_log(), within=5)
+    eventually(lambda: "stopping: 1 run gets 30 s to end" in home.engine_log(), within=5)
     before = time.monotonic()
     assert home.stop() == 0
     assert in_time(time.monotonic() - before, 3)

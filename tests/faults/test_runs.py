@@ -131,7 +131,7 @@ def test_a_grandchild_that_holds_the_pipe_keeps_the_run_a_second_at_most(home: H
     assert "out] hi\n" in home.log("holder")
     assert row["duration"] < 1  # its own; the wait for the pipe comes on top
     ended = next(line for line in home.engine_log().splitlines() if f"run {row['run_id']} of holder: success" in line)
-    assert "1 processes left behind" in ended
+    assert "1 process left behind" in ended
 
 
 def test_what_ignores_term_at_its_timeout_is_killed_after_its_grace(home: Home) -> None:

@@ -177,7 +177,7 @@ def test_no_template_takes_long_to_fill(piece):
     def seconds(size):
         text = ('["{{' + piece * size)[:size]
         start = process_time()
-        assert not is_json(text) and fill(text, {}) == text
+        assert not is_json(text) and fill(text, {}) == text.replace("{{{{", "{{")
         return process_time() - start
 
     seconds(1024)
