@@ -166,6 +166,8 @@ _VERSION_3 = (
     "ALTER TABLE task_history ADD COLUMN boot_id TEXT",
     "ALTER TABLE task_history ADD COLUMN log_inode INTEGER",
     "ALTER TABLE task_history ADD COLUMN log_offset INTEGER",
+    # An attempt without a pid, left by a crash, says what its run says, as its end will: this row would stay.
+    "DELETE FROM task_attempt WHERE attempt = 1 AND status = 'running' AND pid IS NULL",
     "UPDATE task_history SET detail = sentence_json(detail) WHERE detail <> ''",
     "UPDATE task_attempt SET detail = sentence_json(detail) WHERE detail <> ''",
     "UPDATE task_outbox SET error = sentence_json(error) WHERE error <> ''",

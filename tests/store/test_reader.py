@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from minisched.lifecycle import advance, change_attempt
 from minisched.model import (
     Batch,
     HistorySettings,
@@ -364,6 +365,26 @@ def test_a_history_of_version_2_is_read_as_it_was(path: Path) -> None:
         assert store.unfinished() == history.unfinished()
     assert path.with_name("minisched.db.v2.bak").exists()
     assert_whole(path)
+
+
+def test_an_attempt_of_version_2_that_crashed_before_its_pid_was_written_can_end(path: Path) -> None:
+    with closing(schema.connect(str(path))) as db:
+        schema.migrate(db, str(path), schema.MIGRATIONS[:2])
+        db.execute(
+            """INSERT INTO task_history (task_id, "trigger", status, detail, start_time, attempt, max_attempts,
+            missed_count, created_time) VALUES ('a', 'manual', 'running', '', 4, 1, 1, 0, 3)"""
+        )
+        db.execute(
+            """INSERT INTO task_attempt (run_id, attempt, status, detail, start_time, leftover_processes, output_cut,
+            log_lost) VALUES (1, 1, 'running', '', 4, 0, 0, 0)"""
+        )
+    with closing(opened(path)) as store, closing(History(str(path))) as history:
+        (run,) = store.unfinished()
+        assert [(one.status, one.start_time) for one in run.attempts] == [(Status.RUNNING, 4)]
+        run = change_attempt(run, status=Status.TECHNICAL_FAILURE, reason="interrupted", end_time=9)
+        run = advance(run, Status.TECHNICAL_FAILURE, 9, "interrupted")
+        store.commit(Batch([run]))
+        assert history.run(1) == run
 
 
 def test_a_single_attempt_that_says_what_its_run_says_has_no_row(store: Store, path: Path, history: History) -> None:
