@@ -13,7 +13,7 @@ from minisched.api.routing import BASE, IDS
 from minisched.api.token import UnsafeToken, read_token
 from minisched.catalogue import detail_text
 from minisched.cli.output import CommandError, parse_env, print_error, print_json, text
-from minisched.executor import is_alive
+from minisched.executor.procfs import is_alive
 from minisched.home import Home, read_lock
 from minisched.model import EXIT_NO, EXIT_OK, UNFINISHED, LogPosition, Status, Text
 

@@ -16,7 +16,8 @@ from minisched.config.secrets import base_environment
 from minisched.engine import make_spec
 from minisched.engine.launch import SecretError
 from minisched.engine.log_lines import lost_output_line, no_messages_line, status_line
-from minisched.executor import TaskExecutor, is_alive, marked_processes, prepare_process, process_identity
+from minisched.executor.executor import TaskExecutor, prepare_process
+from minisched.executor.procfs import is_alive, marked_processes, process_identity
 from minisched.home import read_lock
 from minisched.model import (
     EXIT_NO,

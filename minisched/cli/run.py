@@ -20,7 +20,8 @@ from minisched.cli.view import config_problems, zone_text
 from minisched.clock import SystemClock
 from minisched.config import ConfigError, check_permissions, load_config, sweep_temporaries
 from minisched.engine import POLL_S, SchedulerEngine
-from minisched.executor import TaskExecutor, is_alive, kill_leftover, prepare_process, process_identity
+from minisched.executor.executor import TaskExecutor, prepare_process
+from minisched.executor.procfs import is_alive, kill_leftover, process_identity
 from minisched.home import Home, HomeBusy, HomeLock, LockText
 from minisched.model import (
     EXIT_CONFIG,

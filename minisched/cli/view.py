@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.cli.output import CommandError
 from minisched.config import ConfigError, load_config
-from minisched.executor import is_alive
+from minisched.executor.procfs import is_alive
 from minisched.home import Home, read_lock
 from minisched.model import Reason, Status, TaskExecution, Text, iso
 from minisched.store import History

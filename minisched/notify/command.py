@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minisched.executor import run_bounded
+from minisched.executor.process import run_bounded
 from minisched.home import program_path
 from minisched.model import Text
 from minisched.model.notification import LIMIT_S, SendRequest, SendResult, SendStatus

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from minisched.model import Config, Settings, Task, TaskExecution
-    from minisched.notify.rules import Decision
     from minisched.store.outbox import RunHistory
     from minisched.store.writer import Transaction
 
@@ -84,7 +83,9 @@ def compose(
             states.append(decision.state)
         if decision.event is None:
             continue
-        variables = _variables(settings, task, run, decision, history.tail(), host_name)
+        # A recovery ends the streak.
+        streak = decision.streak if decision.event is NotificationEvent.EVENT else 0
+        variables = variables_of(run, task, settings, host_name, history.tail(), streak, decision.suppressed)
         keys = keys_of(rule, home)
         deliveries += [
             Delivery(
@@ -103,10 +104,10 @@ def compose(
     return Notices(states, deliveries)
 
 
-def _variables(
-    settings: Settings, task: Task, run: TaskExecution, decision: Decision, output: bytes, host_name: str
+def variables_of(
+    run: TaskExecution, task: Task, settings: Settings, host_name: str, output: bytes, streak: int, suppressed: int
 ) -> dict[str, str]:
-    """The template variables. The texts are made here once: a message does not change while it waits."""
+    """The template variables. Their texts are made once: a message does not change while it waits."""
     from minisched.notify.templates import log_tail  # see `prepare`
 
     zone = load_zone(task.task_timezone)
@@ -122,15 +123,14 @@ def _variables(
         "execution_start_time": time(run.start_time),
         "execution_end_time": time(run.end_time),
         "execution_duration": "" if run.duration is None else f"{run.duration:.1f} s",
-        # A recovery ends the streak.
-        "threshold_count": str(decision.streak if decision.event is NotificationEvent.EVENT else 0),
+        "threshold_count": str(streak),
         "execution_log_tail": log_tail(output, settings.notify.log_tail_lines),
-        "execution_id": str(run.run_id),
+        "execution_id": str(run.run_id or ""),
         "execution_reason": run.reason or "",
         "exit_code": "" if run.exit_code is None else str(run.exit_code),
         "attempt": str(run.attempt),
         "scheduled_time": time(run.scheduled_time),
         "host_name": host_name,
         "task_url": f"{url}/#task/{task.task_id}" if url else "",
-        "suppressed_count": str(decision.suppressed),
+        "suppressed_count": str(suppressed),
     }

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from minisched.catalogue import render
 from minisched.config.secrets import base_environment
-from minisched.model import Status, Text, iso
+from minisched.model import Reason, Status, TaskAttempt, TaskExecution, Text, Trigger
 from minisched.model.notification import Message, NotificationEvent, SendRequest, SendResult, SendStatus
+from minisched.notify.compose import variables_of
 from minisched.notify.sender import STACK_BYTES, deliver
 from minisched.osutil import receive, start_thread
-from minisched.timetable import load_zone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DEADLINE_S = 35.0  # for all channels: one has 30 s, a mail as long as `smtp.timeout` says
 CONCURRENT = 8  # channels that are tried at the same time
-LOG_TAIL = "The last lines of the task's output appear here."
+LOG_TAIL = b"The last lines of the task's output appear here."
 
 
 class ChannelResult(NamedTuple):
@@ -82,7 +82,8 @@ def try_channels(
     requests: SimpleQueue[tuple[int, SendRequest]] = SimpleQueue()
     done: SimpleQueue[tuple[int, ChannelResult]] = SimpleQueue()
     for rule in rules:
-        variables = sample_variables(task, rule, now, config.settings.http.page_url)
+        run = sample_run(task, rule, now)
+        variables = variables_of(run, task, config.settings, os.uname().nodename, LOG_TAIL, rule.threshold, 0)
         for number, channel in enumerate(rule.channels):
             message = Message(0, message_id(), NotificationEvent.TEST, variables, now)
             requests.put((len(results), SendRequest(message, channel, config.settings.smtp, home, environ, base)))
@@ -120,25 +121,20 @@ def message_id() -> str:
     return f"test.{os.urandom(6).hex()}@{os.uname().nodename}"
 
 
-def sample_variables(task: Task, rule: NotifyRule, now: float, url: str) -> dict[str, str]:
-    """As those of a run that has just ended in the first way of the rule; without a number, since there was none."""
-    moment = iso(int(now), load_zone(task.task_timezone)) or ""
+def sample_run(task: Task, rule: NotifyRule, now: float) -> TaskExecution:
+    """A run without a number that has just ended in the first way that fires the rule."""
     trigger = rule.triggers[0]
-    return {
-        "task_id": task.task_id,
-        "task_name": task.task_name,
-        "execution_status": Status.TECHNICAL_FAILURE.value if trigger == "timeout" else trigger,
-        "execution_start_time": moment,
-        "execution_end_time": moment,
-        "execution_duration": "0.0 s",
-        "threshold_count": str(rule.threshold),
-        "execution_log_tail": LOG_TAIL,
-        "execution_id": "",
-        "execution_reason": "timeout" if trigger == "timeout" else "",
-        "exit_code": "",
-        "attempt": "1",
-        "scheduled_time": moment,
-        "host_name": os.uname().nodename,
-        "task_url": f"{url}/#task/{task.task_id}" if url else "",
-        "suppressed_count": "0",
-    }
+    timeout = trigger == "timeout"
+    status = Status.TECHNICAL_FAILURE if timeout else Status(trigger)
+    return TaskExecution(
+        task.task_id,
+        Trigger.SCHEDULE,
+        status,
+        created_time=now,
+        reason=Reason.TIMEOUT.value if timeout else None,
+        scheduled_time=int(now),
+        start_time=now,
+        end_time=now,
+        duration=0.0,
+        attempts=(TaskAttempt(1, status, start_time=now),),
+    )

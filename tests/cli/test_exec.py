@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 import pytest
 
-from minisched.executor import process_identity
+from minisched.executor.procfs import process_identity
 from minisched.model import ProcessIdentity, Status, TaskAttempt, TaskExecution, Trigger
 from minisched.store import History
 from support.cli import on_terminal, record, started

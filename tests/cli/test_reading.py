@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from minisched.cli.view import next_start
-from minisched.executor import process_identity
+from minisched.executor.procfs import process_identity
 from minisched.model import Reason, Status, TaskAttempt, TaskExecution, Text, Trigger
 from minisched.timetable import jitter_offset
 from support.cli import GONE, Cli, record, started, statuses

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from minisched.executor import is_alive, kill_leftover, marked_processes, process_identity, run_bounded
-from minisched.executor.process import BoundedResult
-from minisched.executor.procfs import read_stat
+from minisched.executor.process import BoundedResult, run_bounded
+from minisched.executor.procfs import is_alive, kill_leftover, marked_processes, process_identity, read_stat
 from minisched.model import ProcessIdentity
 from support.process import PATH, REPO, Rig, linux, root, until
 
@@ -107,7 +106,7 @@ def test_an_engine_that_a_task_started_does_not_kill_itself(tmp_path: Path) -> N
     code = f"""
 import os, sys
 sys.path.insert(0, {REPO!r})
-from minisched.executor import kill_leftover, process_identity
+from minisched.executor.procfs import kill_leftover, process_identity
 print(kill_leftover(process_identity(os.getppid()), 7, sys.argv[1]), flush=True)
 """
     env = {**os.environ, "MINISCHED_RUN_ID": "7", "MINISCHED_HOME": str(tmp_path)}
@@ -164,7 +163,7 @@ def test_a_pid_used_again_is_told_apart(tmp_path: Path) -> None:
     code = f"""
 import subprocess, sys
 sys.path.insert(0, {REPO!r})
-from minisched.executor import is_alive, kill_leftover, process_identity
+from minisched.executor.procfs import is_alive, kill_leftover, process_identity
 import time
 first = subprocess.Popen(["sleep", "60"])
 identity = process_identity(first.pid)

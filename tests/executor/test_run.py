@@ -101,7 +101,7 @@ for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
     signal.signal(number, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGUSR1])
 from pathlib import Path
-from minisched.executor import prepare_process
+from minisched.executor.executor import prepare_process
 prepare_process()
 from support.process import Rig
 rig = Rig(Path(sys.argv[1]))

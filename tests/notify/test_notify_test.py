@@ -175,7 +175,7 @@ def test_a_template_is_filled_with_what_it_will_hold(cli: Cli) -> None:
         "attempt": "1",
         "execution_id": "",
         "exit_code": "",
-        "execution_log_tail": notify_test.LOG_TAIL,
+        "execution_log_tail": notify_test.LOG_TAIL.decode(),
     }
 
 

@@ -15,7 +15,7 @@ from typing import Any, Optional
 
 import pytest
 
-from minisched.executor import TaskExecutor
+from minisched.executor.executor import TaskExecutor
 from minisched.model import LogSettings, Message, ProcessResult, ProcessSpec, RunFinished, RunStarted
 from minisched.osutil import receive
 from minisched.tasklog import RunLog, TaskLogs
