@@ -43,6 +43,14 @@ class Home(NamedTuple):
     def lock(self) -> str:
         return os.path.join(self.var, "lock")
 
+    def announce_write(self) -> None:
+        """Have a running engine read the database now: it watches the folder of the lock for new time stamps. If that
+        fails, it reads the database by itself within a minute."""
+        try:
+            os.utime(self.lock)
+        except OSError:
+            pass  # no engine has run here, or the home is read-only for us
+
     def make_folders(self) -> None:
         """Make `var/` (0700) and `logs/` (0750). Raises OSError."""
         for folder, mode in ((self.var, 0o700), (self.logs, 0o750)):

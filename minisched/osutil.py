@@ -1,13 +1,18 @@
-"""Careful forms of what several floors do: open a file, start a thread, wait for a queue."""
+"""Careful forms of what several floors do: open a file, watch folders, start a thread, wait for a queue."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import re
 import stat
 import threading
 from queue import Empty, SimpleQueue
-from typing import Any, Callable, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Item = TypeVar("Item")
 
@@ -46,6 +51,68 @@ def read_regular(path: str, max_bytes: int, follow_symlinks: bool = False) -> by
     if len(data) > max_bytes:
         raise OSError(errno.EFBIG, f"larger than {max_bytes} bytes", path)
     return data
+
+
+# File systems on which every change goes through this kernel, so that it can report it. On those of a network or of a
+# virtual machine's host others may write.
+LOCAL_FILE_SYSTEMS = (
+    *("bcachefs", "btrfs", "exfat", "ext2", "ext3", "ext4", "f2fs", "jffs2", "jfs", "nilfs2"),
+    *("overlay", "ramfs", "reiserfs", "tmpfs", "ubifs", "vfat", "xfs", "zfs"),
+)
+
+
+class FolderWatch:
+    """Has the kernel send SIGIO at the next change in one of some folders (dnotify: `man 2 fcntl`, F_NOTIFY).
+
+    A process without a handler for SIGIO would die of it. Linux only: `arm` returns False elsewhere.
+    """
+
+    def __init__(self) -> None:
+        self._fds: dict[str, int] = {}
+
+    def arm(self, folders: Iterable[str], written_too: str) -> bool:
+        """Watch for entries that are made, renamed, removed or get another mode, owner or time stamp; in the folder
+        `written_too` also for files that are written. One signal for all; then it must be armed again.
+
+        False: at least one of them cannot be watched.
+        """
+        try:
+            for folder in {*folders, written_too}:
+                mask = fcntl.DN_CREATE | fcntl.DN_DELETE | fcntl.DN_RENAME | fcntl.DN_ATTRIB
+                fcntl.fcntl(self._opened(folder), fcntl.F_NOTIFY, mask | (fcntl.DN_MODIFY * (folder == written_too)))
+        except (OSError, AttributeError):
+            return False
+        return True
+
+    def _opened(self, folder: str) -> int:
+        """A descriptor of the folder that is at this path now. Raises OSError."""
+        fd = self._fds.get(folder)
+        if fd is not None:
+            if os.path.samestat(os.fstat(fd), os.stat(folder)):
+                return fd
+            os.close(self._fds.pop(folder))
+        if mount_of(folder)[1] not in LOCAL_FILE_SYSTEMS:
+            raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP), folder)
+        fd = self._fds[folder] = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return fd
+
+    def close(self) -> None:
+        while self._fds:
+            os.close(self._fds.popitem()[1])
+
+
+def mount_of(path: str) -> tuple[str, str]:
+    """The mount point that a path is below, and the type of its file system, such as `ext4`. Raises OSError, also where
+    the system has no /proc/self/mountinfo."""
+    path = os.path.realpath(path)
+    found = ("", "")
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            left, _, right = line.partition(" - ")
+            point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), left.split(" ")[4])
+            if len(point) >= len(found[0]) and (path == point or path.startswith(point.rstrip("/") + "/")):
+                found = (point, right.split(" ")[0])
+    return found
 
 
 def start_thread(

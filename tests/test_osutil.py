@@ -1,8 +1,12 @@
-"""Waits for a queue end in time on every Python."""
+"""Waits for a queue end in time on every Python, and a change of a watched folder is reported."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -10,7 +14,7 @@ from queue import Empty, SimpleQueue
 import pytest
 
 from minisched.clock import SystemClock
-from minisched.osutil import receive
+from minisched.osutil import LOCAL_FILE_SYSTEMS, FolderWatch, mount_of, receive
 
 ROUNDS = 100_000
 TIMES_S = (0.0, 1e-9, 1e-7, 1e-6, 0.0, -1.0)  # what is left of a time may be anything from "over" to a moment
@@ -56,3 +60,72 @@ def test_no_other_wait_with_a_time_limit_is_in_the_code() -> None:
     waiting = re.compile(r"\.get\((?:True, |block=True, )?timeout=")
     found = [path.name for path in files if waiting.search(path.read_text("utf-8"))]
     assert not found, "use osutil.receive"
+
+
+WATCHER = """
+import os, signal, sys, time
+from minisched.osutil import FolderWatch
+
+signals = []
+signal.signal(signal.SIGIO, lambda number, frame: signals.append(number))
+folder, other = sys.argv[1:]
+watch = FolderWatch()
+
+
+def seen(change):
+    assert watch.arm([folder], other)
+    signals.clear()
+    change()
+    deadline = time.monotonic() + 10
+    while not signals and time.monotonic() < deadline:
+        signal.sigtimedwait([], 0.01)
+    return len(signals)
+
+
+def write(path, text="x"):
+    with open(path, "w") as file:
+        file.write(text)
+
+
+one, two = os.path.join(folder, "one"), os.path.join(other, "two")
+print(
+    seen(lambda: write(one)),
+    seen(lambda: write(two)),
+    seen(lambda: write(two, "again")),
+    seen(lambda: os.rename(two, two + ".new")),
+    seen(lambda: os.utime(one)),
+    seen(lambda: os.chmod(one, 0o600)),
+    seen(lambda: os.unlink(one)),
+)
+os.rename(folder, folder + ".old")
+print(watch.arm([folder], other))
+os.mkdir(folder)
+print(seen(lambda: write(one)))
+watch.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_NOTIFY"), reason="Linux only")
+def test_a_change_in_a_watched_folder_is_one_signal(tmp_path: Path) -> None:
+    folder, other = tmp_path / "folder", tmp_path / "other"
+    folder.mkdir()
+    other.mkdir()
+    if mount_of(str(tmp_path))[1] not in LOCAL_FILE_SYSTEMS:
+        pytest.skip("the file system of the tests is not a local one")
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHER, str(folder), str(other)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    lines = done.stdout.splitlines()
+    assert all(int(count) >= 1 for count in lines[0].split())
+    assert lines[1:] == ["False", "1"]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mountinfo"), reason="Linux only")
+def test_a_file_system_that_others_may_write_is_not_watched() -> None:
+    assert mount_of("/proc/self")[1] == "proc"
+    assert not FolderWatch().arm([], "/proc")

@@ -123,7 +123,7 @@ class EventStream:
         if not self._full:
             return
         app = self._app
-        engine = app.snapshot.engine._replace(beat=0.0)
+        engine = app.snapshot.engine._replace(beat=0.0, wake_by=0.0)
         age = app.monotonic() - self._status_at
         self._status_due |= changed or engine != self._engine
         waited = age >= app.intervals.idle_status or (self._status_due and age >= app.intervals.status)

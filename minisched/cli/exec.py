@@ -183,12 +183,15 @@ class _Foreground:
         with self.ledger.transaction() as tx:
             self.alone = check_slots(self.task, tx.unfinished_of_others(), self.view.home.path)
             (run_id,) = tx.write(batch)
+        self.view.home.announce_write()
         return int(run_id)
 
     def write_end(self, batch: Batch) -> Composed:
         with self.ledger.transaction() as tx:
             run_ids = tx.write(batch)
-            return add_notices(tx, batch.runs, run_ids, self.config, os.uname().nodename, self.view.home.path)
+            composed = add_notices(tx, batch.runs, run_ids, self.config, os.uname().nodename, self.view.home.path)
+        self.view.home.announce_write()
+        return composed
 
     def patiently(self, batch: Batch, write: Callable[[Batch], Result]) -> Result:
         """Write, and wait if the engine or a backup holds the file for some seconds. Raises StoreError."""

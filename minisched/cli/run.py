@@ -29,6 +29,7 @@ from minisched.model import (
     EXIT_TEMPFAIL,
     Config,
     FieldError,
+    FilesChanged,
     Message,
     Reload,
     Stop,
@@ -38,9 +39,10 @@ from minisched.model import (
 )
 from minisched.model.task import LOOPBACK
 from minisched.notify import Sender
+from minisched.osutil import FolderWatch, mount_of
 from minisched.store import open_store
 from minisched.tasklog import TaskLogs, engine_logger
-from minisched.timetable import load_zone, local_zone_stamp
+from minisched.timetable import ZONE_FOLDER, load_zone, local_zone_stamp
 
 if TYPE_CHECKING:
     import logging
@@ -66,7 +68,7 @@ def run(options: Namespace) -> int:
     prepare_process()
     gc.disable()  # a start of 10,000 tasks makes no garbage, and to look for some takes a third of its time
     home = Home(options.home)
-    source = ConfigFile(home.config)
+    source = ConfigFile(home.config, (home.path, home.var, ZONE_FOLDER))
     stamp = source.stamp()  # before the file is read: any later change is noticed
     try:
         config = source.load()
@@ -152,9 +154,13 @@ def install_signals(inbox: SimpleQueue[Message]) -> None:
     def reload(number: int, frame: Optional[Any]) -> None:
         inbox.put(Reload())
 
+    def changed(number: int, frame: Optional[Any]) -> None:
+        inbox.put(FilesChanged())
+
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGHUP, reload)
+    signal.signal(signal.SIGIO, changed)
 
 
 # ------------------------------------------------------------------------------------------------------------ assembly
@@ -236,8 +242,12 @@ def random() -> float:
 class ConfigFile:
     """The home's config as the engine watches it."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, folders: Sequence[str] = ()) -> None:
+        """folders: watched as well, for other files whose change the engine should notice."""
         self._path = path
+        self._folders = folders
+        self._watch = FolderWatch()
+        self._can_watch = os.getpid() != 1  # as PID 1 the engine looks for orphans all the time
 
     def stamp(self) -> object:
         try:
@@ -254,6 +264,19 @@ class ConfigFile:
         except (OSError, ImportError) as error:
             reason = os_error(error) if isinstance(error, OSError) else str(error)
             raise ConfigError([FieldError("", Text("config.file.unavailable", error=reason))]) from error
+
+    def watch(self) -> bool:
+        """SIGIO comes with the next change. Not if the file itself is a mount point, as containers do it: then it is
+        changed in another folder."""
+        if not self._can_watch:
+            return False
+        target = os.path.realpath(self._path)
+        try:
+            self._can_watch = mount_of(target)[0] != target
+        except OSError:
+            self._can_watch = False
+        folders = [*self._folders, os.path.dirname(self._path)]
+        return self._can_watch and self._watch.arm(folders, os.path.dirname(target))
 
 
 class Page:

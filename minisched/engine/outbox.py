@@ -266,6 +266,11 @@ class OutboxDispatcher:
 
     # --------------------------------------------------------------------------------------------------------- upkeep
 
+    @property
+    def unsettled(self) -> bool:
+        """A delivery is in flight, or the counts are not those of the outbox."""
+        return self.in_flight is not None or self._recount
+
     def poll(self, now: Instant, mono: float) -> None:
         """Count the deliveries and limit the pending ones. Costs nothing while nothing changes."""
         if self.in_flight is not None and self._channel is not None:

@@ -33,6 +33,11 @@ class Reloader:
         self._half_written = False  # it may have been, so it is read once more before its problems are reported
         self._next_retry = clock.monotonic()
 
+    @property
+    def in_doubt(self) -> bool:
+        """The file may be half written: it has to be read once more, soon."""
+        return self._half_written
+
     def poll(self, mono: float) -> tuple[Optional[Config], str]:
         """A new config if the file has one, and why it was read."""
         stamp = self.source.stamp()

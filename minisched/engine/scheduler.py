@@ -20,7 +20,8 @@ One step, in this order:
    must not run again.
 2. `external.absorb`, if another process (an `exec`) has written to the database.
 3. `handle` each message: results of processes and deliveries, commands, signals.
-4. `poll`, every `poll_s`: has the config file changed, is the database file still ours, upkeep.
+4. `poll`: has the config file changed, is the database file still ours, upkeep. Once a minute and after FilesChanged,
+   if the system reports changes of files, or every `poll_s`.
 5. the timers: due times become runs, retries begin, dependency timeouts expire. A decision only changes `state`; no
    process is started here.
 6. `persistence.commit`: all that has changed, in one transaction: rows, attempts, tokens, `evaluated_until`, results of
@@ -70,6 +71,7 @@ from minisched.model import (
     EXIT_OK,
     DeliverySent,
     EngineSnapshot,
+    FilesChanged,
     Reason,
     Reload,
     Reply,
@@ -103,11 +105,15 @@ if TYPE_CHECKING:
     )
     from minisched.store import Store
 
-# A changed config takes effect within this time; it is the only wake-up of an idle engine. While a due time lies within
-# the next SOON_S the naps are half as long: after a suspend or a clock set forward it is at most that late.
+# A changed config takes effect within this time. While a due time lies within the next SOON_S the naps are half as
+# long: after a suspend or a clock set forward it is at most that late.
 POLL_S = 2.0
+# The same where the system reports changes of the files: the only wake-up of an idle engine. A little longer than
+# RETAIN_EVERY_S, so that the look for old runs needs no wake-up of its own.
+IDLE_POLL_S = 60.5
 SOON_S = 60.0
 JUMP_S = 2.0  # a smaller move of the wall clock against the monotonic one is an ordinary correction
+PASSING = ("config", "disk", "files", "history", "outbox")  # problems that may be over at any moment
 LAST_COMMIT_S = 5.0  # how long a stopping engine keeps trying to write
 LAST_SEND_S = 3.0  # how long it waits for the result of a delivery; without it the next engine sends it again
 
@@ -160,6 +166,7 @@ class SchedulerEngine:
     ) -> None:
         """stamp: of the file when `config` was read. on_config: called when another config is in force. on_poll: called
         at each poll; they return the problems they found."""
+        self.source = source
         self.clock = clock
         self.ledger = ledger
         self.inbox = inbox
@@ -190,7 +197,8 @@ class SchedulerEngine:
         self.replies = Replies()
         mono = clock.monotonic()
         self._clock_offset = clock.wall() - mono
-        self._next_poll = mono + poll_s
+        self._polled = mono
+        self._watched = False  # FilesChanged will be posted
         self._next_due: Optional[float] = None  # wall time of the next due time
         self._next_timer: Optional[float] = None  # monotonic
         self._drained_at: Optional[float] = None  # monotonic; a stop was requested and no process is left
@@ -227,9 +235,10 @@ class SchedulerEngine:
         disk."""
         now, mono = self.clock.wall(), self.clock.monotonic()
         self.watch_clock(now, mono)
-        polling = mono >= self._next_poll
         due = self._next_due is not None and now >= self._next_due
-        if (messages or polling or due) and self.external.have_written():
+        awake = bool(messages) or due
+        polling = mono >= (self._polled + self.poll_s if awake else self.next_poll)
+        if (awake or polling) and self.external.have_written():
             self.external.absorb(now)
             self.outbox.recheck()
         for message in messages:
@@ -246,7 +255,7 @@ class SchedulerEngine:
         self.outbox.dispatch(committed, now)
         self.persistence.retain(now, polling)
         self.answer_opened()
-        self.publisher.publish(mono)
+        self.publisher.publish(mono, mono + self.nap_s())
         self.replies.send()
         self.exit_code = self.exit_code_when_done(mono)
 
@@ -259,7 +268,7 @@ class SchedulerEngine:
     def nap_s(self) -> float:
         """Seconds until there is something to do."""
         mono = self.clock.monotonic()
-        nap_s = self._next_poll - mono
+        nap_s = self.next_poll - mono
         if self._next_timer is not None:
             nap_s = min(nap_s, self._next_timer - mono)
         if self._next_due is not None and self.state.accepting:
@@ -282,8 +291,9 @@ class SchedulerEngine:
             self.persistence.age_later(DAY_S)
 
     def poll(self, now: Instant, mono: float) -> None:
-        """Every `poll_s`: is there another config, are the files still ours."""
-        self._next_poll = mono + self.poll_s
+        """Is there another config, are the files still ours."""
+        self._polled = mono
+        self._watched = self.source.watch()  # before the look, so that a change after it is reported
         if not self.state.stopping:
             config, why = self.reloader.poll(mono)
             if config is not None:
@@ -294,6 +304,19 @@ class SchedulerEngine:
         self.outbox.poll(now, mono)
         found = [problem for look in self.on_poll for problem in look()]
         self.problems.report("files", Text("engine.files", problems=found) if found else None)
+
+    @property
+    def next_poll(self) -> float:
+        """Monotonic. Soon, if something is going on that no change of a file will report."""
+        soon = (
+            not self._watched
+            or self.reloader.in_doubt
+            or bool(self.state.external)
+            or self.external.unread
+            or self.outbox.unsettled
+            or not self.problems.current.keys().isdisjoint(PASSING)
+        )
+        return self._polled + (self.poll_s if soon else IDLE_POLL_S)
 
     # ------------------------------------------------------------------------------------------------------- messages
 
@@ -308,6 +331,8 @@ class SchedulerEngine:
             self.stop(now)
         elif isinstance(message, Reload) and message.asked is None:
             self.reload(message.by, now)
+        elif isinstance(message, FilesChanged):
+            self._watched = False
         else:
             assert message.asked is not None
             if self.clock.monotonic() <= message.asked.until:  # else its sender was told that it failed

@@ -36,8 +36,11 @@ class SnapshotPublisher:
         self._shown: object = None  # the engine's own values except the heartbeat
         self._tasks: object = None  # those of the config that the snapshot shows
 
-    def publish(self, mono: float) -> None:
-        """After each step's commit. Costs next to nothing while nothing changes."""
+    def publish(self, mono: float, wake_by: float) -> None:
+        """After each step's commit. Costs next to nothing while nothing changes.
+
+        wake_by: monotonic time of the next step.
+        """
         snapshot, state, reloader = self.snapshot, self.state, self.reloader
         before = snapshot.engine
         shown = (
@@ -50,7 +53,9 @@ class SnapshotPublisher:
         )
         changed = state.config is not before.config or shown != self._shown
         self._shown = shown
-        engine = EngineSnapshot(state.config, *shown[:-1], started=before.started, beat=mono, outbox=self.outbox.counts)
+        engine = EngineSnapshot(
+            state.config, *shown[:-1], started=before.started, beat=mono, outbox=self.outbox.counts, wake_by=wake_by
+        )
         tasks = None
         if state.changed and state.clean:
             changed = True

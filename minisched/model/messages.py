@@ -117,6 +117,10 @@ class StopRun(NamedTuple):
     by: str
 
 
+class FilesChanged:
+    """A folder that the engine watches has changed, or an `exec` has written to the database: look at once."""
+
+
 class Reload(NamedTuple):
     """Read the config file now. Without `asked` it was a signal."""
 
@@ -132,7 +136,7 @@ class ResendDelivery(NamedTuple):
     by: str
 
 
-Message = Union[RunStarted, RunFinished, Stop, Reload, RunTask, StopRun, DeliverySent, ResendDelivery]
+Message = Union[RunStarted, RunFinished, Stop, Reload, FilesChanged, RunTask, StopRun, DeliverySent, ResendDelivery]
 
 
 class Clock(Protocol):
@@ -173,6 +177,10 @@ class ConfigSource(Protocol):
 
     def load(self) -> Config:
         """Raises ConfigError with every problem."""
+
+    def watch(self) -> bool:
+        """Have FilesChanged posted at the next change of the file, of its folder or of the home. Once only: call it
+        again before each look. False: this system does not report changes, so look regularly."""
 
 
 class System(NamedTuple):

@@ -42,6 +42,7 @@ class EngineSnapshot(NamedTuple):
     started: Instant = 0.0
     beat: float = 0.0  # monotonic time of the latest step; an old one means that the loop hangs
     outbox: OutboxCounts = OutboxCounts()
+    wake_by: float = 0.0  # monotonic time of the next step, if nothing happens before
 
 
 class Snapshot:

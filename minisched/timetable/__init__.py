@@ -9,9 +9,10 @@ from .durations import DurationError, format_duration, jitter_offset, parse_dura
 from .next_fire import count_fires, fires_between, latest_fires, next_fire, next_fires, next_of
 from .parser import parse_schedule
 from .schedule import Schedule, ScheduleError
-from .zones import LocalZone, ZoneError, load_zone, local_zone, local_zone_stamp
+from .zones import ZONE_FOLDER, LocalZone, ZoneError, load_zone, local_zone, local_zone_stamp
 
 __all__ = [
+    "ZONE_FOLDER",
     "DurationError",
     "LocalZone",
     "Schedule",

@@ -30,6 +30,7 @@ MARGIN_S = 2 * DAY_S
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _NAME = re.compile(r"[A-Za-z0-9_+-]{1,40}(?:/[A-Za-z0-9_+-]{1,40}){0,3}")
 
+ZONE_FOLDER = "/etc"  # has the files that name the machine's zone
 LOCALTIME = "localtime"  # the file in /etc with the rules of the machine's zone
 MAX_FILE_BYTES = 2**20  # of a file of rules; the largest has 4 KB
 NOT_SUGGESTED = {"Factory", LOCALTIME, "posixrules"}
@@ -187,7 +188,7 @@ class LocalZone(NamedTuple):
     problem: Optional[Text] = None  # why it may not be the zone that the user means
 
 
-def local_zone(etc: str = "/etc") -> LocalZone:
+def local_zone(etc: str = ZONE_FOLDER) -> LocalZone:
     """The machine's zone: `$TZ`, else `/etc/timezone`, else where `/etc/localtime` points to, else the rules in that
     file, else UTC."""
     names_file, rules_file = os.path.join(etc, "timezone"), os.path.join(etc, LOCALTIME)
@@ -260,7 +261,7 @@ def _zone_of_rules(path: str) -> Optional[str]:
     return name
 
 
-def local_zone_stamp(etc: str = "/etc") -> tuple[object, ...]:
+def local_zone_stamp(etc: str = ZONE_FOLDER) -> tuple[object, ...]:
     """Changes when the files change that `local_zone` reads. The link itself counts, not only its target."""
     found: list[object] = []
     for look, name in ((os.stat, "timezone"), (os.lstat, LOCALTIME), (os.stat, LOCALTIME)):

@@ -25,7 +25,7 @@ from minisched.model import (
     StoreError,
     Text,
 )
-from minisched.model.notification import Notices, SendRequest, SendResult, SendStatus
+from minisched.model.notification import Notices, NotificationEvent, SendRequest, SendResult, SendStatus
 from minisched.notify.compose import add_notices
 from minisched.notify.routing import endpoint_of
 from minisched.store import History
@@ -410,7 +410,7 @@ def test_what_waits_for_a_removed_rule_channel_or_task_is_given_up(sim: MakeSim)
 def test_a_delivery_by_another_config_ends_as_failed(sim: MakeSim) -> None:
     """An `exec` that read the next config before the engine did writes messages of a rule that is not known here."""
     one = sim(failing())
-    stranger = Delivery(T0, "a", "next", 0, "file", 1, "event", {"host_name": "h"})  # type: ignore[arg-type]
+    stranger = Delivery(T0, "a", "next", 0, "file", 1, NotificationEvent.EVENT, {"host_name": "h"})
     from support.store import opened
 
     store = opened(Path(one.path))

@@ -219,13 +219,22 @@ class FakeSource:
     def __init__(self, config: Config) -> None:
         self.content: Any = config
         self.version = 0
+        self.changed: Optional[Callable[[], None]] = None  # called once at a change after `watch`, if it is set
+        self.watched = False
 
     def write(self, content: Any) -> None:
         self.content = content
         self.version += 1
+        if self.watched and self.changed is not None:
+            self.watched = False
+            self.changed()
 
     def stamp(self) -> object:
         return self.version
+
+    def watch(self) -> bool:
+        self.watched = self.changed is not None
+        return self.watched
 
     def load(self) -> Config:
         if isinstance(self.content, Config):
