@@ -36,7 +36,7 @@ END = "<!-- end of the generated part -->"
 
 # Records with a section of their own in api.md. The others are a text, a page of these records, or part of the config.
 RECORDS = (
-    "Card",
+    "TaskSummary",
     "Run",
     "Attempt",
     "Outcome",
@@ -50,7 +50,7 @@ RECORDS = (
     "Trial",
 )
 OTHER_BODIES = {
-    "CardPage": "A page of [`Card`](#card)",
+    "TaskSummaryPage": "A page of [`TaskSummary`](#tasksummary)",
     "NotificationPage": "A page of [`Notification`](#notification)",
     "RunPage": "A page of [`Run`](#run)",
     "Task": "a task as in [the config file](configuration.md)",

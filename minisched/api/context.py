@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 REPLY_S = 5.0  # for the engine, whose loop turns at least once a second unless its disk hangs
 MAX_LISTENERS = 16
-MAX_CACHE_BYTES = 2**20  # of cards: about 1,000 tasks, with 30 runs each or with none
-PLAIN_BYTES = 1024  # a card up to this size is kept as it is
-ENTRY_BYTES = 300  # of the cache, what the dict and its values take for each card
+MAX_CACHE_BYTES = 2**20  # of summaries: about 1,000 tasks, with 30 runs each or with none
+PLAIN_BYTES = 1024  # a summary up to this size is kept as it is
+ENTRY_BYTES = 300  # of the cache, what the dict and its values take for each summary
 MAX_LIST_BYTES = 2**20  # 1,000 tasks without a history have half of it
 
 Headers = tuple[tuple[str, str], ...]
@@ -173,10 +173,10 @@ def page_json(items: Sequence[bytes], page: int, page_size: int, total: int) -> 
 # ---------------------------------------------------------------------------------------------- kept between requests
 
 
-class CardCache:
-    """Rendered cards, each until its task changes; those with a history compressed, to a seventh in 15 us. At its bound
-    the cards of a list are not kept, as each would drop the one that the same list needs next; cards of a change drop
-    the oldest, as all listeners need them now.
+class SummaryCache:
+    """Rendered summaries of tasks, each until its task changes; those with a history compressed, to a seventh in 15 us.
+    At its bound the summaries of a list are not kept, as each would drop one that the same list needs next; those of a
+    change drop the oldest, as all listeners need them now.
 
     Used by every thread of the API: an entry is replaced as a whole.
     """
@@ -185,35 +185,35 @@ class CardCache:
         self.rendering = Lock()  # held by the thread that renders what has changed: the others wait and find it here
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._cards: dict[tuple[str, bool], tuple[int, bytes]] = {}  # oldest first
-        self._lists: dict[bool, tuple[str, bytes]] = {}  # by `full`: the ETag and the body of all cards in one
+        self._summaries: dict[tuple[str, bool], tuple[int, bytes]] = {}  # oldest first
+        self._lists: dict[bool, tuple[str, bytes]] = {}  # by `full`: the ETag and the body of all summaries in one
         self._lock = Lock()
 
     def find(self, view: TaskSnapshot, full: bool) -> Optional[bytes]:
-        """The card of this very version of the task as JSON. full: as the holder of the token sees it."""
-        version, data = self._cards.get((view.task.task_id, full), (-1, b""))
+        """The summary of this very version of the task as JSON. full: as the holder of the token sees it."""
+        version, data = self._summaries.get((view.task.task_id, full), (-1, b""))
         if version != view.version:
             return None
         return data if data.startswith(b"{") else decompress(data)
 
-    def keep(self, view: TaskSnapshot, full: bool, card: bytes, drop_oldest: bool = False) -> None:
+    def keep(self, view: TaskSnapshot, full: bool, summary: bytes, drop_oldest: bool = False) -> None:
         key = (view.task.task_id, full)
-        full_up = self._bytes + ENTRY_BYTES + len(card) // 8 > self._max_bytes
-        if full_up and not drop_oldest and key not in self._cards:
+        full_up = self._bytes + ENTRY_BYTES + len(summary) // 8 > self._max_bytes
+        if full_up and not drop_oldest and key not in self._summaries:
             return
-        data = compress(card, 1) if len(card) > PLAIN_BYTES else card
+        data = compress(summary, 1) if len(summary) > PLAIN_BYTES else summary
         with self._lock:
             self._drop(key)
             size = len(data) + ENTRY_BYTES
-            while drop_oldest and self._cards and self._bytes + size > self._max_bytes:
-                self._drop(next(iter(self._cards)))
+            while drop_oldest and self._summaries and self._bytes + size > self._max_bytes:
+                self._drop(next(iter(self._summaries)))
             if self._bytes + size <= self._max_bytes:
-                self._cards[key] = (view.version, data)
+                self._summaries[key] = (view.version, data)
                 self._bytes += size
 
     def _drop(self, key: tuple[str, bool]) -> None:
-        if key in self._cards:
-            self._bytes -= len(self._cards.pop(key)[1]) + ENTRY_BYTES
+        if key in self._summaries:
+            self._bytes -= len(self._summaries.pop(key)[1]) + ENTRY_BYTES
 
     def find_list(self, full: bool, etag: str) -> Optional[bytes]:
         known, body = self._lists.get(full, ("", b""))
@@ -376,7 +376,7 @@ class AppContext:
         self.epoch = epoch or os.urandom(8).hex()  # versions of the snapshot count within it
         self.intervals = intervals
         self.reply_s = reply_s
-        self.cards = CardCache()
+        self.summaries = SummaryCache()
         self.statuses = TaskStatuses()
         self.listeners = Listeners(snapshot)
         self._thread = threading.local()

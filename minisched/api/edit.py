@@ -23,7 +23,7 @@ from minisched.api.context import (
     to_json,
 )
 from minisched.api.routing import BASE, EMPTY, Answer, Body, route
-from minisched.api.tasks import cards_of
+from minisched.api.tasks import summaries_of
 from minisched.config import (
     ConfigChanged,
     ConfigError,
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from minisched.api.context import AppContext
 
-CHANGED = Answer(200, "Card", "The task, as it is now in force.")
+CHANGED = Answer(200, "TaskSummary", "The task, as it is now in force.")
 ERRORS = ("not_found", "config_changed", "stale", "invalid_config", "busy", "stopping", "unavailable", "disk_full")
 
 Object = dict[str, Any]
@@ -214,15 +214,15 @@ def change_task(
             raise invalid([FieldError("task_id", Text("config.task.id_changed", task_id=task_id))])
         return {**text.document, "tasks": [task if one is before else one for one in text.document["tasks"]]}
 
-    return _card(context, task_id, change(context, edit_document, what), 200)
+    return _summary(context, task_id, change(context, edit_document, what), 200)
 
 
-def _card(context: RequestContext, task_id: str, file_hash: str, status: int, *headers: tuple[str, str]) -> Response:
+def _summary(context: RequestContext, task_id: str, file_hash: str, status: int, *headers: tuple[str, str]) -> Response:
     view = context.app.snapshot.tasks.get(task_id)
     if view is None:
         raise ApiError("busy", Text("api.task_not_in_force", task=task_id))
-    [card] = cards_of(context.app, [view])
-    return Response(status, card, headers=(("ETag", f'"{file_hash}"'), *headers))
+    [summary] = summaries_of(context.app, [view])
+    return Response(status, summary, headers=(("ETag", f'"{file_hash}"'), *headers))
 
 
 def _restored(task: Any, before: Any, text: ConfigText) -> Object:
@@ -241,7 +241,7 @@ def _restored(task: Any, before: Any, text: ConfigText) -> Object:
     "POST",
     "/tasks",
     "Create a task, at the end of the config.",
-    Answer(201, "Card", "The new task, in force; `Location` is its address."),
+    Answer(201, "TaskSummary", "The new task, in force; `Location` is its address."),
     body=Body("Task"),
     errors=("exists", *(code for code in ERRORS if code != "not_found")),
 )
@@ -257,7 +257,7 @@ def create(context: RequestContext) -> Response:
         return {**text.document, "tasks": [*text.document["tasks"], task]}
 
     file_hash = change(context, edit, f"task {task_id} created")
-    return _card(context, str(task_id), file_hash, 201, ("Location", f"{BASE}/tasks/{task_id}"))
+    return _summary(context, str(task_id), file_hash, 201, ("Location", f"{BASE}/tasks/{task_id}"))
 
 
 @route(
@@ -271,9 +271,9 @@ def read(context: RequestContext, task_id: str) -> Response:
     """`config` is null if the file is no valid config, or no longer has the task."""
     view = context.app.task(task_id)
     found, file_hash = stored_task(context.app, task_id)
-    [card] = cards_of(context.app, [view])
+    [summary] = summaries_of(context.app, [view])
     own, effective = to_json(None if found is None else redact(found)), to_json(effective_task(view.task))
-    body = b'{"card":%b,"config":%b,"effective":%b}' % (card, own, effective)
+    body = b'{"task":%b,"config":%b,"effective":%b}' % (summary, own, effective)
     return Response(200, body, headers=(("ETag", f'"{file_hash}"'),) if file_hash else ())
 
 

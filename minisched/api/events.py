@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from minisched.api.context import ApiError, RequestContext, Response, to_json
 from minisched.api.engine import status_json
 from minisched.api.routing import PUBLIC, Answer, IntParam, Parameter, StrParam, route
-from minisched.api.tasks import cards_of
+from minisched.api.tasks import summaries_of
 from minisched.model import StoreError, Text, iso
 
 if TYPE_CHECKING:
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from minisched.api.context import AppContext, Listener
     from minisched.model import EngineSnapshot, TaskSnapshot
 
-CARDS_AT_ONCE = 50  # rendered together, and sent in one piece
+SUMMARIES_AT_ONCE = 50  # rendered together, and sent in one piece
 EPOCH = StrParam(pattern="[A-Za-z0-9_-]{1,64}", rule=Text("api.rule.epoch"))
 
 
 @route(
     "GET",
     "/events",
-    "Listen to Server-Sent Events: each task that changes, as its card; the engine; a ping each second.",
+    "Listen to Server-Sent Events: each task that changes, as its summary; the engine; a ping each second.",
     Answer(200, "Events", "The stream; `hello` comes first."),
     access=PUBLIC,
     query=(
-        Parameter("since", IntParam(0, 10**15), "The version that is known: newer cards come first."),
+        Parameter("since", IntParam(0, 10**15), "The version that is known: newer summaries come first."),
         Parameter("epoch", EPOCH, "The epoch that `since` is from."),
     ),
     errors=("too_many_listeners",),
@@ -107,16 +107,16 @@ class EventStream:
         if version == self._seen:
             return
         fresh = [view for view in tasks.values() if view.version > self._seen]
-        for start in range(0, len(fresh), CARDS_AT_ONCE):
+        for start in range(0, len(fresh), SUMMARIES_AT_ONCE):
             try:
-                yield self._cards(fresh[start : start + CARDS_AT_ONCE])
+                yield self._summaries(fresh[start : start + SUMMARIES_AT_ONCE])
             except StoreError:
                 return  # the history cannot be read now; the next look tries again
         self._seen = version
 
-    def _cards(self, views: list[TaskSnapshot]) -> bytes:
-        cards = cards_of(self._app, views, self._full, fresh=True)
-        return b"".join(b"event: task\ndata: %b\n\n" % card for card in cards)
+    def _summaries(self, views: list[TaskSnapshot]) -> bytes:
+        summaries = summaries_of(self._app, views, self._full, fresh=True)
+        return b"".join(b"event: task\ndata: %b\n\n" % summary for summary in summaries)
 
     def _status(self, changed: bool) -> Iterator[bytes]:
         """The engine, if it or a task (the counts) has changed, but not too often."""

@@ -112,7 +112,7 @@ def properties(listed: Sequence[Field]) -> dict[str, Schema]:
 
 
 _RUN = {**properties(RUN_FIELDS), "attempts": items(ref("Attempt"))}
-_CARD = {
+_SUMMARY = {
     "task_id": TASK_ID,
     "task_name": TEXT,
     "task_description": TEXT,
@@ -137,8 +137,8 @@ _CARD = {
 _TIMELINE_RUN = ("run_id", "status", "trigger", "start_time", "end_time", "scheduled_time")
 _EVENTS = " ".join(
     (
-        "`event: hello` (epoch, version, tasks: how many, server_time) comes first, then, with `since`, newer cards.",
-        "`event: task` has a card, `event: removed` a task_id, `event: status` what /status gives (token only),",
+        "`event: hello` (epoch, version, tasks: how many, server_time) comes first, then, with `since`, newer tasks.",
+        "`event: task` has a summary, `event: removed` a task_id, `event: status` what /status gives (token only),",
         "`event: ping` the server_time, after a second without others.",
         "At most four times a second: of many changes of a task the last one is sent.",
     )
@@ -223,8 +223,8 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Trials": fields(results=items(ref("Trial"))),
     "Outcome": fields(run_id=RUN_ID, status=STATUS, start_time=maybe(TIME), end_time=TIME, duration=maybe(SECONDS)),
-    "Card": fields(**_CARD),
-    "CardPage": page_of(ref("Card")),
+    "TaskSummary": fields(**_SUMMARY),
+    "TaskSummaryPage": page_of(ref("TaskSummary")),
     "Task": {
         **TASK.schema(),
         "description": 'A task as the config file has it. "***" keeps a secret as it is.',
@@ -236,7 +236,7 @@ SCHEMAS: dict[str, Schema] = {
     },
     "TaskId": fields(task_id=TASK_ID),
     "TaskDetail": fields(
-        card=ref("Card"),
+        task=ref("TaskSummary"),
         config={
             **maybe({"type": "object"}),
             "description": 'The task\'s object in the file, secrets as "***"; null if the file is no valid config.',

@@ -195,10 +195,15 @@ class ApiServer(ThreadingMixIn, TCPServer):
         self._thread: Optional[threading.Thread] = None
 
     @property
+    def local_address(self) -> tuple[str, int]:
+        """The host and port under which this machine reaches it."""
+        host, port = self.address
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port
+
+    @property
     def url(self) -> str:
         """Where this machine reaches it, without a slash at the end."""
-        host, port = self.address
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        host, port = self.local_address
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def start(self) -> None:
@@ -238,9 +243,8 @@ class ApiServer(ThreadingMixIn, TCPServer):
 
     def _wake_by_connecting(self) -> None:
         """On macOS a listening socket cannot be shut down."""
-        host, port = self.address
         try:
-            socket.create_connection(({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port), JOIN_S).close()
+            socket.create_connection(self.local_address, JOIN_S).close()
         except OSError:
             pass  # it has ended already, or ends with the next connection
 

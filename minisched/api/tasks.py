@@ -1,4 +1,4 @@
-"""`GET /tasks`: a card for each task. Cards that have not changed are neither read from the history nor rendered."""
+"""`GET /tasks`: summaries of tasks. Those that have not changed are neither read from the history nor rendered."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from minisched.model import Task, TaskExecution, TaskSnapshot
     from minisched.store import Outcome, Past
 
-OUTCOMES = 30  # of the strip on a card
-RENDERED_AT_ONCE = 200  # tasks whose history, cards and bytes are in memory at the same time
+OUTCOMES = 30  # finished runs in a summary
+RENDERED_AT_ONCE = 200  # tasks whose history, summaries and bytes are in memory at the same time
 
 
 @route(
     "GET",
     "/tasks",
     "List all tasks with their state, their next and last run, and their last outcomes.",
-    Answer(200, "CardPage", "The tasks, in the order of the config."),
+    Answer(200, "TaskSummaryPage", "The tasks, in the order of the config."),
     Answer(304, "", "The list that `If-None-Match` names is still right."),
     access=PUBLIC,
     query=(
@@ -49,7 +49,7 @@ def list_tasks(context: RequestContext) -> Response:
     tag, text, statuses = context.query["tag"], context.query["q"], context.query["status"]
     page, size = context.query["page"], context.query["page_size"]
     whole = tag is None and text is None and not statuses and page == 1 and size is None
-    body = app.cards.find_list(full, etag) if whole else None
+    body = app.summaries.find_list(full, etag) if whole else None
     if body is not None:
         return Response(200, body, headers=headers)
     views = [view for view in app.snapshot.tasks.values() if _is_wanted(view.task, tag, text)]
@@ -69,11 +69,11 @@ def list_tasks(context: RequestContext) -> Response:
 def _pieces(
     app: AppContext, views: Sequence[TaskSnapshot], full: bool, page: int, size: int, total: int
 ) -> Iterator[bytes]:
-    """A page of cards. It is never whole in memory: ten thousand tasks with 30 outcomes each are 50 MB."""
+    """A page of summaries. It is never whole in memory: ten thousand tasks with 30 outcomes each are 50 MB."""
     before, _, after = page_json([b"|"], page, size, total).partition(b"|")
     for start in range(0, len(views), RENDERED_AT_ONCE):
-        cards = cards_of(app, views[start : start + RENDERED_AT_ONCE], full)
-        yield (b"," if start else before) + b",".join(cards)
+        summaries = summaries_of(app, views[start : start + RENDERED_AT_ONCE], full)
+        yield (b"," if start else before) + b",".join(summaries)
     yield after if views else before + after
 
 
@@ -88,7 +88,7 @@ def _kept(app: AppContext, full: bool, etag: str, pieces: Iterator[bytes]) -> It
             kept.clear()
         yield piece
     if size <= MAX_LIST_BYTES:
-        app.cards.keep_list(full, etag, b"".join(kept))
+        app.summaries.keep_list(full, etag, b"".join(kept))
 
 
 def _is_wanted(task: Task, tag: Optional[str], text: Optional[str]) -> bool:
@@ -102,22 +102,22 @@ def _is_wanted(task: Task, tag: Optional[str], text: Optional[str]) -> bool:
     )
 
 
-def cards_of(app: AppContext, views: Sequence[TaskSnapshot], full: bool = True, fresh: bool = False) -> list[bytes]:
-    """The cards of these views as JSON. full: as the holder of the token sees them. fresh: the tasks have just
-    changed, so other listeners ask for the same cards. Raises StoreError."""
-    cards = [app.cards.find(view, full) for view in views]
-    if None in cards:
-        with app.cards.rendering:
-            cards = [card or app.cards.find(view, full) for card, view in zip(cards, views)]
-            missing = [index for index, card in enumerate(cards) if card is None]
+def summaries_of(app: AppContext, views: Sequence[TaskSnapshot], full: bool = True, fresh: bool = False) -> list[bytes]:
+    """The summaries of these views as JSON. full: as the holder of the token sees them. fresh: the tasks have just
+    changed, so other listeners ask for the same summaries. Raises StoreError."""
+    summaries = [app.summaries.find(view, full) for view in views]
+    if None in summaries:
+        with app.summaries.rendering:
+            summaries = [summary or app.summaries.find(view, full) for summary, view in zip(summaries, views)]
+            missing = [index for index, summary in enumerate(summaries) if summary is None]
             for start in range(0, len(missing), RENDERED_AT_ONCE):
                 some = missing[start : start + RENDERED_AT_ONCE]
                 pasts = app.history().pasts([views[index].task.task_id for index in some], OUTCOMES)
                 for index in some:
                     view = views[index]
-                    card = cards[index] = render(view, pasts.get(view.task.task_id), full)
-                    app.cards.keep(view, full, card, drop_oldest=fresh)
-    return [card for card in cards if card is not None]
+                    summary = summaries[index] = render(view, pasts.get(view.task.task_id), full)
+                    app.summaries.keep(view, full, summary, drop_oldest=fresh)
+    return [summary for summary in summaries if summary is not None]
 
 
 def render(view: TaskSnapshot, past: Optional[Past], full: bool) -> bytes:
@@ -126,7 +126,7 @@ def render(view: TaskSnapshot, past: Optional[Past], full: bool) -> bytes:
     outcomes = past.outcomes if past else ()
     shown = min(view.live, key=lambda run: UNFINISHED.index(run.status), default=last)
     successes = [one.duration for one in outcomes if one.status is Status.SUCCESS and one.duration is not None]
-    card = {
+    summary = {
         "task_id": task.task_id,
         "task_name": task.task_name,
         "task_description": task.task_description,
@@ -148,7 +148,7 @@ def render(view: TaskSnapshot, past: Optional[Past], full: bool) -> bytes:
         "run_count": past.record.run_count if past else 0,
         "version": view.version,
     }
-    return to_json(card)
+    return to_json(summary)
 
 
 def run_json(run: TaskExecution, zone: tzinfo, full: bool) -> dict[str, Any]:

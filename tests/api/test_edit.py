@@ -40,9 +40,9 @@ def paths(found: Any) -> list[str]:
     return [problem["path"] for problem in found.json["error"]["problems"]]
 
 
-def test_a_task_is_read_with_its_card_its_object_and_its_effective_fields(api: Api) -> None:
+def test_a_task_is_read_with_its_summary_its_object_and_its_effective_fields(api: Api) -> None:
     found = api.get("/tasks/a")
-    assert found.json["card"] == api.get("/tasks").json["items"][0]
+    assert found.json["task"] == api.get("/tasks").json["items"][0]
     assert found.json["config"]["task_timeout"] == "5m"
     assert found.json["effective"]["task_timeout"] == 300
     assert found.json["effective"]["task_log"] == "a.log"
@@ -107,7 +107,7 @@ def test_a_task_is_replaced_in_its_place_with_its_secrets_kept(api: Api) -> None
     assert list(in_file(api, "a")) == ["task_exec", "task_id", "task_timeout", "task_notify", "task_name"]
     assert in_file(api, "a")["task_notify"] == [RULE]
     assert [one["task_id"] for one in api.document["tasks"]] == ["a", "b", "c"]
-    assert api.get("/tasks/a").json["card"]["task_name"] == "Anew"
+    assert api.get("/tasks/a").json["task"]["task_name"] == "Anew"
 
 
 def test_a_task_keeps_its_id(api: Api) -> None:
@@ -322,7 +322,7 @@ def test_the_form_gets_its_fields_and_the_schema(api: Api) -> None:
 def test_a_reload_puts_the_file_in_force(api: Api) -> None:
     api.write({"tasks": [task("other")]})
     assert api("POST", "/reload").json == {"problems": []}
-    assert [card["task_id"] for card in api.get("/tasks").json["items"]] == ["other"]
+    assert [summary["task_id"] for summary in api.get("/tasks").json["items"]] == ["other"]
     api.write({"tasks": [{"task_id": "other"}]})
     assert paths(api("POST", "/reload", {})) == ["task_exec"]
 

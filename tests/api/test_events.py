@@ -77,13 +77,13 @@ def test_a_stream_begins_with_hello_and_the_engine_and_then_pings(api: Api) -> N
     stream.pieces.close()
 
 
-def test_a_changed_task_is_sent_as_its_card(api: Api) -> None:
+def test_a_changed_task_is_sent_as_its_summary(api: Api) -> None:
     stream = Stream(api)
     stream.upto("ping")
     api.record(make("b", Status.RUNNING, start_time=NOW))
-    name, card = stream.next()
-    assert (name, card["task_id"], card["current_status"]) == ("task", "b", "running")
-    assert card == api.get("/tasks?q=b").json["items"][0]
+    name, summary = stream.next()
+    assert (name, summary["task_id"], summary["current_status"]) == ("task", "b", "running")
+    assert summary == api.get("/tasks?q=b").json["items"][0]
     name, status = stream.next()
     assert (name, status["counts"]["running"]) == ("status", 1)
     assert stream.next()[0] == "ping"
@@ -101,7 +101,7 @@ def test_of_many_changes_the_last_is_sent(api: Api) -> None:
     stream.pieces.close()
 
 
-def test_a_reconnecting_client_gets_newer_cards_first(api: Api) -> None:
+def test_a_reconnecting_client_gets_newer_summaries_first(api: Api) -> None:
     version = api.board.version
     api.publish("b", next_start=NOW)
     for query, expected in (
@@ -155,7 +155,7 @@ def test_the_status_is_sent_at_most_once_an_interval(make_api: Callable[..., Api
     stream.pieces.close()
 
 
-def test_without_the_token_only_cards_are_sent(api: Api) -> None:
+def test_without_the_token_only_summaries_are_sent(api: Api) -> None:
     api.public_status = True
     stream = Stream(api, "?since=0", authorized=False)
     events = stream.upto("ping")
@@ -163,7 +163,7 @@ def test_without_the_token_only_cards_are_sent(api: Api) -> None:
     stream.pieces.close()
 
 
-def test_an_unreadable_history_delays_the_card(api: Api) -> None:
+def test_an_unreadable_history_delays_the_summary(api: Api) -> None:
     stream = Stream(api, authorized=True)
     stream.upto("ping")
     with closing(sqlite3.connect(api.database)) as db:

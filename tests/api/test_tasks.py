@@ -1,4 +1,4 @@
-"""`GET /tasks`: what a card contains, which tasks are selected, and what is kept between requests."""
+"""`GET /tasks`: what a summary contains, which tasks are selected, and what is kept between requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from minisched.api.context import ENTRY_BYTES, MAX_LIST_BYTES, CardCache
+from minisched.api.context import ENTRY_BYTES, MAX_LIST_BYTES, SummaryCache
 from minisched.model import Batch, Status, TaskAttempt, Text, Trigger
 from support.api import Api
 from support.config import task
@@ -31,14 +31,14 @@ def api(tmp_path: Path) -> Iterator[Api]:
 
 
 def ids(found: Any) -> list[str]:
-    return [card["task_id"] for card in found.json["items"]]
+    return [summary["task_id"] for summary in found.json["items"]]
 
 
 def test_a_task_that_never_ran(api: Api) -> None:
     found = api.get("/tasks")
-    card = found.json["items"][0]
+    summary = found.json["items"][0]
     assert (found.json["page"], found.json["page_size"], found.json["total"]) == (1, 3, 3)
-    assert card == {
+    assert summary == {
         "task_id": "nightly",
         "task_name": "Nightly Backup",
         "task_description": "",
@@ -64,7 +64,7 @@ def test_a_task_that_never_ran(api: Api) -> None:
     assert found.json["items"][2]["schedule_words"] == {"en": "manually", "zh": "手动"}
 
 
-def test_a_card_has_past_current_and_coming_runs(api: Api) -> None:
+def test_a_summary_has_past_current_and_coming_runs(api: Api) -> None:
     for seconds in (1.0, 5.0, 2.5, 100.0):
         api.record(make("report", Status.SUCCESS, start_time=NOW, end_time=NOW + seconds, duration=seconds))
     attempt = TaskAttempt(
@@ -79,29 +79,29 @@ def test_a_card_has_past_current_and_coming_runs(api: Api) -> None:
         attempts=(attempt,),
     )
     last_id = api.record(failed)
-    card = api.get("/tasks?q=report").json["items"][0]
-    assert (card["current_status"], card["reason"], card["consecutive_failures"]) == (
+    summary = api.get("/tasks?q=report").json["items"][0]
+    assert (summary["current_status"], summary["reason"], summary["consecutive_failures"]) == (
         "technical_failure",
         "exit_code",
         1,
     )
-    assert (card["last_run"]["run_id"], card["last_run"]["attempts"][0]["exit_code"]) == (last_id, 75)
-    assert card["last_run"]["end_time"] == "2026-11-18T19:06:40.500+08:00"
-    assert (card["median_duration"], card["run_count"]) == (3.75, 6)
-    assert [one["status"] for one in card["outcomes"]] == ["success"] * 4 + ["skipped", "technical_failure"]
-    assert card["outcomes"][1]["duration"] == 5.0
-    assert card["outcomes"][4]["start_time"] is None
+    assert (summary["last_run"]["run_id"], summary["last_run"]["attempts"][0]["exit_code"]) == (last_id, 75)
+    assert summary["last_run"]["end_time"] == "2026-11-18T19:06:40.500+08:00"
+    assert (summary["median_duration"], summary["run_count"]) == (3.75, 6)
+    assert [one["status"] for one in summary["outcomes"]] == ["success"] * 4 + ["skipped", "technical_failure"]
+    assert summary["outcomes"][1]["duration"] == 5.0
+    assert summary["outcomes"][4]["start_time"] is None
     waiting = make("report", Status.WAITING, reason="nightly", trigger=Trigger.SCHEDULE)
     running = make("report", Status.RUNNING, start_time=NOW)
     ids = api.store.commit(Batch([waiting, running]))
     live = tuple(run._replace(run_id=run_id) for run, run_id in zip((waiting, running), ids))
     api.publish("report", live=live, next_start=NOW + 60)
-    card = api.get("/tasks?q=report").json["items"][0]
-    assert (card["current_status"], card["reason"]) == ("running", None)
-    assert [run["run_id"] for run in card["running"]] == ids
-    assert card["last_run"]["run_id"] == last_id
-    assert card["next_run_time"] == "2026-11-18T19:07:40.500+08:00"
-    assert card["version"] == api.board.version
+    summary = api.get("/tasks?q=report").json["items"][0]
+    assert (summary["current_status"], summary["reason"]) == ("running", None)
+    assert [run["run_id"] for run in summary["running"]] == ids
+    assert summary["last_run"]["run_id"] == last_id
+    assert summary["next_run_time"] == "2026-11-18T19:07:40.500+08:00"
+    assert summary["version"] == api.board.version
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_an_unchanged_list_is_answered_by_304_until_a_task_changes(api: Api) -> 
     assert found.json["items"][1:] == first.json["items"][1:]
 
 
-def test_without_the_token_a_card_has_no_detail_and_another_etag(api: Api) -> None:
+def test_without_the_token_a_summary_has_no_detail_and_another_etag(api: Api) -> None:
     api.public_status = True
     attempt = TaskAttempt(
         1, Status.TECHNICAL_FAILURE, NOW, reason="spawn", detail=Text("text", text="PGPASSWORD is not set")
@@ -176,9 +176,9 @@ def test_the_list_is_that_of_the_config_in_force(api: Api) -> None:
     assert ids(api.get("/tasks")) == ["new"]
 
 
-def test_cards_that_find_no_room_are_rendered_again(api: Api) -> None:
+def test_summaries_that_find_no_room_are_rendered_again(api: Api) -> None:
     first = api.get("/tasks?page_size=3").body
-    api.app.cards = CardCache(0)
+    api.app.summaries = SummaryCache(0)
     assert api.get("/tasks?page_size=3").body == api.get("/tasks?page_size=3").body == first
 
 
@@ -196,30 +196,30 @@ def test_tasks_are_selected_by_their_current_status(api: Api) -> None:
     assert ids(api.get("/tasks?status=idle")) == ["new"]
 
 
-def test_the_cache_keeps_the_latest_cards_of_a_version_within_its_bound(api: Api) -> None:
+def test_the_cache_keeps_the_latest_summaries_of_a_version_within_its_bound(api: Api) -> None:
     nightly, report, by_hand = api.board.tasks.values()
-    cards = {
+    summaries = {
         view.task.task_id: json.dumps({"task_id": view.task.task_id}).encode() for view in api.board.tasks.values()
     }
 
     def kept() -> list[str]:
         found = {view.task.task_id: cache.find(view, True) for view in (nightly, report, by_hand)}
-        return [name for name, card in found.items() if card == cards[name]]
+        return [name for name, summary in found.items() if summary == summaries[name]]
 
-    cache = CardCache(2 * (ENTRY_BYTES + 25))
+    cache = SummaryCache(2 * (ENTRY_BYTES + 25))
     for view in (nightly, report):
-        cache.keep(view, True, cards[view.task.task_id])
+        cache.keep(view, True, summaries[view.task.task_id])
     assert kept() == ["nightly", "report"]
     assert cache.find(nightly, False) is None
     assert cache.find(nightly._replace(version=7), True) is None
-    cache.keep(nightly, True, cards["nightly"])
-    cache.keep(by_hand, True, cards["by_hand"])
+    cache.keep(nightly, True, summaries["nightly"])
+    cache.keep(by_hand, True, summaries["by_hand"])
     assert kept() == ["nightly", "report"]
-    cache.keep(by_hand, True, cards["by_hand"], drop_oldest=True)
+    cache.keep(by_hand, True, summaries["by_hand"], drop_oldest=True)
     assert kept() == ["nightly", "by_hand"]
 
 
-def test_many_cards_are_in_the_order_of_the_config(tmp_path: Path) -> None:
+def test_many_summaries_are_in_the_order_of_the_config(tmp_path: Path) -> None:
     api = Api(tmp_path / "home", *(task(f"t{number}") for number in range(450)))
     api.record(make("t449", Status.SUCCESS))
     first = api.get("/tasks")

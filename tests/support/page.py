@@ -176,7 +176,7 @@ class Engine:
         """Wait for a status of the task; returns its card."""
 
         def card() -> Any:
-            found = self.call(f"GET /tasks/{task_id}")["card"]
+            found = self.call(f"GET /tasks/{task_id}")["task"]
             return found if found["current_status"] == status else None
 
         return dict(eventually(card, f"{task_id} is {status}"))
