@@ -358,9 +358,12 @@ class Dispatcher:
                 self.cancel(active, Reason.USER, now, detail)
 
     def discard(self, active: ActiveRun) -> None:
-        """Forget a run whose row could not be written."""
+        """Forget a run whose row could not be written: it must not start later."""
         self.cancel_timer(active)
         self.state.discard(active)
+        self._queue = [entry for entry in self._queue if entry[2] is not active]
+        heapq.heapify(self._queue)
+        self.slot_freed(active.task_state, self.clock.wall())
 
     def stop(self, now: Instant) -> None:
         """The engine stops: end attempts whose process was not started, and runs that were queued for their first."""

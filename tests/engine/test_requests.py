@@ -93,6 +93,30 @@ def test_while_the_history_cannot_be_written_a_run_is_refused_and_never_comes_la
     assert start(one, "a").run_id == 1
 
 
+def test_a_refused_run_that_was_queued_for_a_process_does_not_start_later(tmp_path: Path) -> None:
+    one, ledger = failing_sim(tmp_path, task("a"), task("b"), script=exits(a=Exit(5.0)), max_running=1)
+    start(one, "a")
+    ledger.kind = "locked"
+    assert start(one, "b").refused == "unavailable"
+    ledger.kind = ""
+    one.run_for(20)
+    assert [row["task_id"] for row in one.rows()] == ["a"]
+    assert len(one.world.starts) == 1
+
+
+def test_a_retry_starts_when_a_refused_run_gives_its_process_back(tmp_path: Path) -> None:
+    retried = task("a", task_retry={"max_attempts": 2, "delay": "5s"})
+    one, ledger = failing_sim(tmp_path, retried, task("b"), script=exits(a=[Exit(1.0, 75)]), max_running=1)
+    start(one, "a")
+    one.run_for(4)
+    ledger.kind = "locked"
+    one.world.mono += 5  # the retry is due in the step that refuses the other run
+    assert start(one, "b").refused == "unavailable"
+    ledger.kind = ""
+    one.run_for(5)
+    assert [(row["task_id"], row["status"], row["attempt"]) for row in one.rows()] == [("a", "success", 2)]
+
+
 def test_where_the_disk_is_full_a_run_is_refused_in_these_words(tmp_path: Path) -> None:
     one, ledger = failing_sim(tmp_path, task())
     ledger.kind = "full"
