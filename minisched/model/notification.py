@@ -36,7 +36,7 @@ class Message(NamedTuple):
     delivery_id: int  # its row in the outbox
     message_id: str  # `12.ab34cd@host`, the same at each try, so that a receiver can tell a repeat
     event: str  # a NotificationEvent
-    variables: Mapping[str, str]  # the template variables of SPEC section 9
+    variables: Mapping[str, str]  # of templates, by name
     created_time: Instant
 
 
