@@ -23,7 +23,7 @@ from minisched.api.routing import EMPTY, OPEN, PAGES, TASK, Answer, Body, EnumPa
 from minisched.catalogue import render
 from minisched.config import ConfigError, config_hash, read_config
 from minisched.model import DeliveryState, EngineProblem, ResendDelivery, Status, StoreError, Text, iso
-from minisched.notify.notify_test import select_rules, try_channels
+from minisched.notify.notify_test import NoRule, select_rules, try_channels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -313,8 +313,8 @@ def notify_test(context: RequestContext, task_id: str) -> Response:
         raise bad_body(pointer_to("rule"), Text("api.body.rule"))
     try:
         rules = select_rules(task, rule)
-    except LookupError as error:
-        raise ApiError("not_found", Text("text", text=str(error.args[0]))) from None
+    except NoRule as error:
+        raise ApiError("not_found", error.text) from None
     results = try_channels(app.snapshot.engine.config, task, rules, app.home.path, os.environ)
     for one in results:
         app.log.info("%s: test message, requested by %s: %s", task_id, context.by, one)

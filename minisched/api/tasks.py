@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Optional
 from minisched.api.context import MAX_LIST_BYTES, RequestContext, Response, in_both, page_json, to_json
 from minisched.api.routing import MAX_PAGE_SIZE, PAGE, PUBLIC, Answer, EnumParam, IntParam, Parameter, StrParam, route
 from minisched.catalogue import LANGUAGES
-from minisched.model import UNFINISHED, Status, Text, iso
-from minisched.timetable import describe, load_zone
+from minisched.model import UNFINISHED, Status, iso
+from minisched.timetable import describe, load_zone, start_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -183,5 +183,5 @@ def _outcome(one: Outcome, zone: tzinfo) -> dict[str, Any]:
 def schedule_words(schedules: tuple[str, ...], dependencies: tuple[str, ...] = ()) -> dict[str, str]:
     """The schedules in words; for a task without one, what starts it instead."""
     if not schedules:
-        return in_both(Text("api.starts_after", tasks=[*dependencies]) if dependencies else Text("api.starts_manually"))
+        return in_both(start_text(dependencies))
     return {language: "; ".join(describe(text, language) for text in schedules) for language in LANGUAGES}

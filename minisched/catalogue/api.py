@@ -179,6 +179,4 @@ TEXTS: dict[str, tuple[str, str]] = {
     "api.no_reply": ("the engine did not answer within {seconds} s", "引擎未在 {seconds} 秒内应答"),
     "api.history": ("the history cannot be read now: {why}", "现在无法读取历史：{why}"),
     # Cards.
-    "api.starts_after": ("after {tasks}", "在 {tasks} 之后"),
-    "api.starts_manually": ("manually", "手动"),
 }

@@ -168,8 +168,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     # Values and labels
     "cli.disabled": ("disabled", "已停用"),
     "cli.unknown": ("unknown", "未知"),
-    "cli.starts_after": ("after {tasks}", "在 {tasks} 之后"),
-    "cli.starts_manually": ("manual", "手动"),
     "cli.disabled_start": ("disabled ({start})", "已停用（{start}）"),
     "cli.never_again": ("never again", "不会再有"),
     "cli.waits_for": ("for {tasks}", "等待 {tasks}"),

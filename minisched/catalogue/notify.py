@@ -18,6 +18,18 @@ TEXTS: dict[str, tuple[str, str]] = {
         "no answer within {seconds} s; the message may still arrive",
         "{seconds} 秒内没有应答；消息仍可能送达",
     ),
+    "notify.no_enabled_rule": (
+        "task {task} has no enabled rule in task_notify",
+        "任务 {task} 的 task_notify 中没有已启用的规则",
+    ),
+    "notify.unknown_rule": (
+        'task {task} has no rule "{rule}"; it has {names}',
+        '任务 {task} 没有规则 "{rule}"；现有 {names}',
+    ),
+    "notify.no_rules": (
+        'task {task} has no rule "{rule}"; it has none',
+        '任务 {task} 没有规则 "{rule}"；它没有任何规则',
+    ),
     # Connections
     "notify.timeout": ("no answer in time", "未及时应答"),
     "notify.unknown_host": ("unknown host: {reason}", "找不到主机：{reason}"),

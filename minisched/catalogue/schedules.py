@@ -125,6 +125,9 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{path} 指定 {zone}（{offset}），而其他程序按 {rules} 使用的本地时差为 {other}；请更正其中一个文件，或在"
         ' settings 中设置 "timezone"',
     ),
+    # What starts a task without a schedule.
+    "schedules.after": ("after {tasks}", "在 {tasks} 之后"),
+    "schedules.manually": ("manually", "手动"),
     # Durations and times.
     "schedules.expected": ("expected {rule}", "应为{rule}"),
     "schedules.duration": ('a duration such as 300 or "5m"', '时长，如 300 或 "5m"'),

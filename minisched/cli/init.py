@@ -61,9 +61,10 @@ def _sample(name: str) -> bytes:
 
 def validate(options: Namespace) -> int:
     """All problems of a config, or its tasks with their next due times."""
-    from minisched.cli.view import config_problems, due_times, start_words
+    from minisched.cli.view import config_problems, due_times
     from minisched.config import ConfigError, load_config
     from minisched.home import Home
+    from minisched.timetable import start_text
 
     home = Home(options.home)
     path = options.file or home.config
@@ -84,7 +85,7 @@ def validate(options: Namespace) -> int:
     rows = []
     for task in config.tasks.values():
         times = due_times(task, 1)
-        schedule = " | ".join(task.task_schedule) or shown(start_words(task.task_dependencies))
+        schedule = " | ".join(task.task_schedule) or shown(start_text(task.task_dependencies))
         rows.append((task, schedule, times[0] if times else None))
     if options.json:
         tasks = [
@@ -104,15 +105,15 @@ def notify_test(options: Namespace) -> int:
     """Send a test message by the home's config, with or without an engine; 1 if a channel did not take it."""
     from minisched.cli.view import View, task_named
     from minisched.model.notification import SendStatus
-    from minisched.notify.notify_test import select_rules, try_channels
+    from minisched.notify.notify_test import NoRule, select_rules, try_channels
 
     with View(options.home) as view:
         config = view.valid_config()
     task = task_named(options.task, config)
     try:
         rules = select_rules(task, options.rule)
-    except LookupError as error:
-        raise CommandError(str(error.args[0])) from None
+    except NoRule as error:
+        raise CommandError(error.text) from None
     results = try_channels(config, task, rules, options.home, os.environ)
     if options.json:
         print_json([one.as_json() for one in results])

@@ -16,6 +16,7 @@ from minisched.timetable import (
     next_fires,
     parse_schedule,
     parse_time,
+    start_text,
 )
 
 if TYPE_CHECKING:
@@ -74,11 +75,9 @@ def home_zone(path: str) -> str:
 
 def describe_start(task: Task, language: str) -> str:
     """What starts a task: its schedules, its dependencies, or only a person."""
-    from minisched.cli.view import start_words
-
     terms = [describe(schedule, language) for schedule in task.task_schedule]
     if task.task_dependencies or not terms:
-        terms.append(render(start_words(task.task_dependencies), language))
+        terms.append(render(start_text(task.task_dependencies), language))
     words = "; ".join(terms)
     return words if task.enabled else render(Text("cli.disabled_start", start=words), language)
 

@@ -6,8 +6,9 @@ import time
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from minisched.cli.output import CommandError, print_error, print_facts, print_json, print_table, shown, text, why
-from minisched.cli.view import View, next_start, start_words, with_view, zone_text
+from minisched.cli.view import View, next_start, with_view, zone_text
 from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, UNFINISHED, Status, Text, Word, iso
+from minisched.timetable import start_text
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -144,7 +145,7 @@ def _row(task: dict[str, Any]) -> tuple[Any, ...]:
     last = task["last_run"]
     next_run = short_time(task["next_run_time"])
     if not next_run and not task["task_schedule"]:
-        next_run = shown(start_words(task["task_dependencies"]))
+        next_run = shown(start_text(task["task_dependencies"]))
     if not task["enabled"]:
         next_run = text("cli.unknown" if task["enabled"] is None else "cli.disabled")
     return (

@@ -145,11 +145,6 @@ def unknown_task(task_id: str, known: Iterable[str]) -> CommandError:
     return CommandError(Text("cli.no_task", task=task_id))
 
 
-def start_words(dependencies: Iterable[str]) -> Text:
-    """What starts a task that has no schedule."""
-    return Text("cli.starts_after", tasks=list(dependencies)) if dependencies else Text("cli.starts_manually")
-
-
 def next_start(task: Task, now: float) -> Optional[float]:
     """When the schedule starts a task next, jitter included."""
     if not task.enabled or not task.task_schedule:

@@ -7,7 +7,7 @@ import time
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from minisched.catalogue import render
+from minisched.catalogue import TextError, render
 from minisched.config.secrets import base_environment
 from minisched.model import Reason, Status, TaskAttempt, TaskExecution, Text, Trigger
 from minisched.model.notification import Message, NotificationEvent, SendRequest, SendResult, SendStatus
@@ -58,14 +58,19 @@ class ChannelResult(NamedTuple):
         return text
 
 
+class NoRule(TextError):
+    """There is no rule to test."""
+
+
 def select_rules(task: Task, name: Optional[str]) -> list[NotifyRule]:
-    """The rule of that name, even if it is disabled; without a name all enabled rules. Raises LookupError."""
+    """The rule of that name, even if it is disabled; without a name all enabled rules. Raises NoRule."""
     rules = [rule for rule in task.task_notify if (rule.enabled if name is None else rule.name == name)]
     if not rules and name is None:
-        raise LookupError(f"task {task.task_id} has no rule in task_notify that is enabled")
+        raise NoRule(Text("notify.no_enabled_rule", task=task.task_id))
     if not rules:
-        names = ", ".join(f'"{rule.name}"' for rule in task.task_notify) or "none"
-        raise LookupError(f'task {task.task_id} has no rule "{name}"; it has {names}')
+        names = [f'"{rule.name}"' for rule in task.task_notify]
+        code = "notify.unknown_rule" if names else "notify.no_rules"
+        raise NoRule(Text(code, task=task.task_id, rule=name, names=names))
     return rules
 
 

@@ -4,7 +4,7 @@ Pure: texts and instants in, instants and texts out. An instant is a number of s
 zone is an argument; nothing here reads the clock.
 """
 
-from .describe import describe
+from .describe import describe, start_text
 from .durations import DurationError, format_duration, jitter_offset, parse_duration, parse_time
 from .next_fire import count_fires, fires_between, latest_fires, next_fire, next_fires, next_of
 from .parser import parse_schedule
@@ -33,4 +33,5 @@ __all__ = [
     "parse_duration",
     "parse_schedule",
     "parse_time",
+    "start_text",
 ]

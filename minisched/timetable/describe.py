@@ -7,12 +7,17 @@ it into words.
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from typing import NamedTuple, Optional, Union
+from typing import TYPE_CHECKING, NamedTuple, Optional, Union
+
+from minisched.model import Text
 
 from .describe_en import English
 from .describe_zh import Chinese
 from .parser import parse_schedule
 from .schedule import ALL_DAYS, ALL_MONTHS, ALL_WEEKDAYS, AtSchedule, CronSchedule, EverySchedule, Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_TIMES_LISTED = 6  # more times of day are described by their pattern
 
@@ -73,6 +78,11 @@ def describe(schedule: Union[Schedule, str], language: str = "en") -> str:
         shown = time if schedule.moment % 60 else time[:5]
         return say.once(date, shown + (" UTC" if schedule.absolute else ""))
     return say.reboot
+
+
+def start_text(dependencies: Sequence[str]) -> Text:
+    """What starts a task that has no schedule."""
+    return Text("schedules.after", tasks=list(dependencies)) if dependencies else Text("schedules.manually")
 
 
 def _describe_cron(schedule: CronSchedule, say: Union[English, Chinese]) -> str:

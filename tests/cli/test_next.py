@@ -144,7 +144,7 @@ def test_of_the_tasks_each_has_its_next_due_time_in_its_own_zone_and_words(cli: 
         "times": ["2026-11-23T02:00:00+09:00"],  # --after is in the task's own zone
     }
     assert rows["b"]["times"] == [] and rows["b"]["words"].startswith("disabled (at 02:00, every day; every ")
-    assert (rows["c"]["words"], rows["d"]["words"]) == ("after a", "manual")
+    assert (rows["c"]["words"], rows["d"]["words"]) == ("after a", "manually")
     assert len(cli("next", "a", "--json").json[0]["times"]) == 5
     assert len(cli("next", "a", "-n", "7").stdout.splitlines()) == 8
 

@@ -73,7 +73,7 @@ def test_list_says_of_every_state_what_belongs_to_it(home: Home, cli: Cli) -> No
     )
     record(home.path, run("fails", Status.TECHNICAL_FAILURE, Reason.TIMEOUT))
     text = cli("list").stdout
-    assert "idle" in row(text, "never") and "manual" in row(text, "never")
+    assert "idle" in row(text, "never") and "manually" in row(text, "never")
     assert "disabled" in row(text, "hand_off")
     assert "after never, hand_off" in row(text, "after_it")
     assert "for never" in row(text, "waits")

@@ -101,7 +101,7 @@ def test_one_rule_by_its_name_also_a_disabled_one(cli: Cli) -> None:
     [
         (("nobody",), 'no task "nobody"'),
         (("backup", "offf"), 'task backup has no rule "offf"; it has "off"'),
-        (("backup",), "task backup has no rule in task_notify that is enabled"),
+        (("backup",), "task backup has no enabled rule in task_notify"),
     ],
 )
 def test_what_cannot_be_tested_is_told(cli: Cli, arguments: tuple[str, ...], words: str) -> None:
