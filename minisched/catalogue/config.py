@@ -120,6 +120,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "config.rule.single": ("{word}", "固定值 {word}"),
     "config.rule.choice": ("{words} or {last}", "以下之一：{words}、{last}"),
+    "config.rule.encoding": (
+        'the name of a text encoding that Python knows, such as "utf-8", "gb18030" or "latin-1"',
+        '文本编码的名称（Python 支持的），如 "utf-8"、"gb18030" 或 "latin-1"',
+    ),
     "config.rule.zone": (
         'an IANA time zone name such as "Europe/Berlin"',
         '时区的 IANA 名称，如 "Europe/Berlin"',
@@ -201,6 +205,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.type.size": ("size", "大小"),
     "config.type.size_or_zero": ("size, at least {min}, or 0", "大小，至少 {min}，或 0"),
     "config.type.choice": ("{words}", "{words}"),
+    "config.type.encoding": ("text encoding", "文本编码"),
     "config.type.zone": ("IANA time zone name", "IANA 时区名"),
     "config.type.schedule": ("schedule", "时间表"),
     "config.type.text": ("text", "文本"),
@@ -449,6 +454,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.field.task.task_nice": (
         "CPU priority (nice value); 19 is the lowest.",
         "CPU 优先级（nice 值）；19 最低。",
+    ),
+    "config.field.task.task_output_encoding": (
+        "Encoding of the output of the task. Log, history and messages are UTF-8; bytes that do not fit are shown as"
+        " `\\xff`.",
+        "任务输出的编码。日志、历史和通知均为 UTF-8；无法解码的字节显示为 `\\xff`。",
     ),
     "config.field.task.task_limits": ("Resource limits of its processes.", "进程的资源限制。"),
     "config.field.task.task_log": (

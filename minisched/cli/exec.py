@@ -140,13 +140,13 @@ class _Foreground:
             result = self.executor.execute_task(spec, self.echo, self.started)
         return self.end(result)
 
-    def open_run(self, path: str, run_id: int, attempt: int) -> RunLog:
+    def open_run(self, path: str, run_id: int, attempt: int, encoding: str = "utf-8") -> RunLog:
         """The task's log, for the executor. Only one program may rotate it, or lines are lost: the engine of the home,
         else the `exec` that started first."""
         engine = read_lock(self.view.home).holder
         rotate = self.alone and not (engine and is_alive(engine, assume=True))
         logs = TaskLogs(self.view.home.logs, self.config.settings.log, self.view.zone, rotate)
-        return logs.open_run(path, run_id, attempt)
+        return logs.open_run(path, run_id, attempt, encoding)
 
     def started(self, message: RunStarted) -> None:
         self.run = lifecycle.change_attempt(self.run, process=message.process, log=message.log)

@@ -6,6 +6,7 @@ the reference and in the page's form.
 
 from __future__ import annotations
 
+import codecs
 import re
 from abc import ABC, abstractmethod
 from functools import cached_property
@@ -319,6 +320,30 @@ class String(FieldType):
             "maxLength": self.max_length,
             **({"minLength": self.min_length} if self.min_length else {}),
         }
+
+
+class Encoding(String):
+    """The name of a text encoding that Python knows; names of UTF-8 are read as "utf-8"."""
+
+    def __init__(self) -> None:
+        super().__init__("encoding", "[A-Za-z0-9][A-Za-z0-9._-]{0,39}", "encoding")
+
+    def read(self, value: Any, context: ParseContext, base: Any) -> str:
+        if value == "utf-8":
+            return "utf-8"
+        key = ("encoding", super().read(value, context, base))
+        if key not in context.memo:
+            try:
+                found = codecs.lookup(value)
+                # Not base64 and the like, and none that fails on output: UTF-16 without an order needs a first mark.
+                text = codecs.getincrementaldecoder(value)("backslashreplace").decode(bytes(range(256)), True)
+                if not isinstance(text, str) or not found._is_text_encoding:
+                    raise LookupError(value)
+            except Exception:  # what a codec raises for bytes or an error handler that it does not know
+                raise invalid(value, self.rule) from None
+            context.memo[key] = "utf-8" if found.name == "utf-8" else value
+        name: str = context.memo[key]
+        return name
 
 
 class SecretString(FieldType):

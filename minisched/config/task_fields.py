@@ -16,6 +16,7 @@ from .field_types import (
     Bool,
     Choice,
     Duration,
+    Encoding,
     Integer,
     Number,
     ScheduleText,
@@ -80,6 +81,7 @@ TASK = Table(
     Field("task_retry", Shared(RETRY), {}, example={"max_attempts": 3, "delay": "30s"}),
     Field("task_jitter", Duration(), 0, example="30s"),
     Field("task_cwd", PATH, default_text=Text("config.default.home")),
+    Field("task_output_encoding", Encoding(), "utf-8", example="gb18030"),
     Field(
         "task_env",
         Shared(MapOf(TASK_ENV_NAME, SecretString(String(lines=True, max_length=100_000), plain=True))),

@@ -121,4 +121,5 @@ def make_spec(
         user=task.task_user,
         nice=task.task_nice,
         limits=task.task_limits,
+        output_encoding=task.task_output_encoding,
     )

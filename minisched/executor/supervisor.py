@@ -254,7 +254,7 @@ class Supervisor:
             self._ready.append(run)
 
     def _prepare(self, run: Run) -> None:
-        run.log = self._logs.open_run(run.spec.log, run.spec.run_id, run.spec.attempt)
+        run.log = self._logs.open_run(run.spec.log, run.spec.run_id, run.spec.attempt, run.spec.output_encoding)
         try:
             run.arguments = prepare(run.spec)
         except SpawnError as error:

@@ -32,6 +32,7 @@ class ProcessSpec(NamedTuple):
     user: Optional[str] = None
     nice: Optional[int] = None
     limits: Optional[Limits] = None
+    output_encoding: str = "utf-8"  # of what it prints
 
 
 class ProcessResult(NamedTuple):

@@ -119,6 +119,7 @@ class Task(NamedTuple):
     task_retry: Retry
     task_jitter: float
     task_cwd: Optional[str]
+    task_output_encoding: str
     task_env: Mapping[str, Union[str, Secret]]
     task_user: Optional[str]
     task_nice: Optional[int]

@@ -49,9 +49,9 @@ class TaskLogs:
             raise ValueError(f'log.when is "{settings.when}"; expected "midnight"')
         self._settings = (settings, zone)
 
-    def open_run(self, path: str, run_id: int, attempt: int) -> RunLog:
+    def open_run(self, path: str, run_id: int, attempt: int, encoding: str = "utf-8") -> RunLog:
         """The output of one attempt in the log at `path`, relative to the folder. Never raises; several runs may share
-        a log. To be closed."""
+        a log. To be closed. encoding: of the output; the log is UTF-8."""
         path = os.path.join(self.folder, path)
         log = self._open.get(path)
         if log is None:
@@ -65,7 +65,7 @@ class TaskLogs:
                 log.handler.losses.update(self._losses.pop(path, {}))
             self._open[path] = log
         log.runs += 1
-        return RunLog(log, f"{run_id}.{attempt}", self._wall, lambda: self._release(path))
+        return RunLog(log, f"{run_id}.{attempt}", self._wall, lambda: self._release(path), encoding)
 
     def _release(self, path: str) -> None:
         log = self._open[path]
@@ -102,13 +102,16 @@ class RunLog:
     `position`: where its first line is, None until there is one. `lost`: some of its output could not be written.
     """
 
-    def __init__(self, log: _OpenLog, label: str, wall: Callable[[], float], release: Callable[[], None]) -> None:
+    def __init__(
+        self, log: _OpenLog, label: str, wall: Callable[[], float], release: Callable[[], None], encoding: str
+    ) -> None:
         self.position: Optional[LogPosition] = None
         self.lost = False
         self._log = log
         self._label = label
         self._wall = wall
         self._release: Optional[Callable[[], None]] = release
+        self._encoding = encoding
         self._streams: dict[str, LineAssembler] = {}
         self._tail = b""
 
@@ -116,7 +119,7 @@ class RunLog:
         """Bytes of the "out" or "err" stream, as they were read."""
         assembler = self._streams.get(stream)
         if assembler is None:
-            assembler = self._streams[stream] = LineAssembler()
+            assembler = self._streams[stream] = LineAssembler(self._encoding)
         lines = assembler.feed(block, time.monotonic())
         if lines:
             self._put_output(stream, lines)

@@ -23,6 +23,7 @@ HARMLESS = {
     "task_exec": "true",
     "task_log": "made-up.log",
     "task_cwd": ".",
+    "task_output_encoding": "latin-1",
     "task_user": "root",
     "task_schedule": "0 0 1 1 *",
     "url": "http://127.0.0.1:9/",

@@ -408,3 +408,11 @@ def test_a_character_that_looks_like_ascii_is_named_with_the_one_to_write(field,
 def test_a_chinese_id_is_shown_as_it_is_with_the_field_for_names():
     (problem,) = problems_of({"tasks": [task("备份")]})
     assert 'task_id is "备份"; expected 1 to 64 ASCII letters, digits, "_" or "-"; "task_name" can' in problem
+
+
+@pytest.mark.parametrize(
+    "value", ["gb18031", "base64", "rot13", "hex", "idna", "undefined", "utf-16", "", "../x", "utf-8\n", 8, "汉字"]
+)
+def test_an_encoding_is_one_that_decodes_any_output(value):
+    (problem,) = problems_of({"tasks": [task(task_output_encoding=value)]})
+    assert 'expected the name of a text encoding that Python knows, such as "utf-8", "gb18030" or "latin-1"' in problem

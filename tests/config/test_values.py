@@ -42,6 +42,7 @@ def test_a_task_of_two_fields_has_the_defaults_of_the_contract():
         "task_retry": Retry(1, 10.0, 2.0, 600.0, 0.1),
         "task_jitter": 0.0,
         "task_cwd": None,
+        "task_output_encoding": "utf-8",
         "task_env": {},
         "task_user": None,
         "task_nice": None,
@@ -109,6 +110,10 @@ def test_a_port_that_is_set_is_used_and_a_password_stays_hidden():
         ("task_timeout", 0.5, 0.5),
         ("task_name", None, "a"),
         ("task_log", None, "a.log"),
+        ("task_output_encoding", "gb18030", "gb18030"),
+        ("task_output_encoding", "GBK", "GBK"),
+        ("task_output_encoding", "UTF8", "utf-8"),
+        ("task_output_encoding", "utf_16_le", "utf_16_le"),
         ("task_log", "/var/log/a.log", "/var/log/a.log"),
         ("task_timezone", "Europe/Berlin", "Europe/Berlin"),
         ("task_overlap", "queue", Overlap.QUEUE),
@@ -293,7 +298,7 @@ def test_the_schema_admits_what_the_reader_admits(document, right):
 def test_the_examples_and_defaults_of_the_schema_are_right():
     schema = json_schema()
     rows = list(schema["$defs"].items())
-    assert len(rows) == 25
+    assert len(rows) == 26
     for name, row in rows:
         assert row["description"]
         for example in [*row.get("examples", []), *([row["default"]] if "default" in row else [])]:

@@ -211,8 +211,8 @@ class FaultyLogs:
         self.rig = rig
         self.write = write
 
-    def open_run(self, path: str, run_id: int, attempt: int) -> Any:
-        log = self.rig.logs.open_run(path, run_id, attempt)
+    def open_run(self, path: str, run_id: int, attempt: int, encoding: str = "utf-8") -> Any:
+        log = self.rig.logs.open_run(path, run_id, attempt, encoding)
         own = log.write
 
         def write(stream: str, block: bytes) -> None:
@@ -444,3 +444,11 @@ def test_the_search_path_of_the_task_counts(rig: Rig) -> None:
     tool.chmod(0o755)
     rig.run(["tool"], env={"PATH": f"{tool.parent}:{PATH}"})
     assert rig.lines() == ["mine"]
+
+
+def test_output_that_is_not_utf8_is_kept_as_utf8_in_log_and_tail(rig: Rig) -> None:
+    """GBK, whose characters are cut by the ends of reads; 联通 looks like UTF-8 in part."""
+    script = r"printf '\264\355\316\363 \301'; sleep 0.2; printf '\252\315\250\n'; printf '\264\355' >&2"
+    result = rig.run(script, output_encoding="gbk")
+    assert result.tail.decode().split("\n") in (["错误 联通", "错", ""], ["错", "错误 联通", ""])
+    assert (rig.lines("out"), rig.lines("err")) == (["错误 联通"], ["错"])

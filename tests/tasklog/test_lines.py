@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from minisched.model.text import visible, visible_bytes
-from minisched.tasklog.lines import LINE_MAX, LineAssembler, visible_line
+from minisched.tasklog.lines import LINE_MAX, LineAssembler, is_ascii_superset, visible_line
 from support.process import Logs, until
 
 
@@ -140,3 +140,35 @@ def test_showing_much_output_takes_no_look_at_each_character() -> None:
         for _ in range(10):
             data.decode().replace("\n", "\t")
         assert took_s < 5 * (time.thread_time() - begun)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "word"),
+    [
+        *((name, "错误 联通") for name in ("gb18030", "gbk", "gb2312", "utf-16-le", "utf-32-be", "utf-7", "utf-8-sig")),
+        *((name, "日本語 ソ") for name in ("shift_jis", "euc-jp", "iso2022_jp")),
+        ("big5", "錯誤 許功蓋"),
+        ("euc-kr", "오류"),
+        ("latin-1", "Größe"),
+        ("cp1252", "Größe – €"),
+        ("hz", "错误"),
+    ],
+)
+def test_output_in_another_encoding_becomes_utf8_wherever_the_blocks_end(encoding: str, word: str) -> None:
+    text = f"{word} a\n{word}|\r\n- {word}\n"
+    data = text.encode(encoding)
+    for size in (1, 2, 3, 5, len(data)):
+        lines = LineAssembler(encoding)
+        found = b"".join(lines.feed(data[start : start + size], 0.0) for start in range(0, len(data), size))
+        assert (found + lines.flush(final=True)).decode() == text.replace("\r\n", "\n")
+
+
+def test_a_byte_that_is_not_in_the_encoding_becomes_an_escape() -> None:
+    lines = LineAssembler("gbk")
+    assert lines.feed(b"\xb4\xed\xff\xff ok\n", 0.0) == "错\\xff\\xff ok\n".encode()
+    assert lines.feed("联".encode("gbk")[:1], 0.0) + lines.flush(final=True) == b"\\xc1\n"
+
+
+def test_ascii_is_not_decoded_where_it_means_the_same() -> None:
+    names = ("gb18030", "latin-1", "utf-16-le", "iso2022_jp", "hz", "utf-7")
+    assert [name for name in names if is_ascii_superset(name)] == ["gb18030", "latin-1"]

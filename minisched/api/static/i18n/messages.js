@@ -289,6 +289,7 @@ export const MESSAGES = {
   ed_f_task_user: ["User", "用户"],
   ed_f_task_nice: ["CPU priority (nice)", "CPU 优先级 (nice)"],
   ed_f_task_limits: ["Process limits", "进程限制"],
+  ed_f_task_output_encoding: ["Output encoding", "输出编码"],
   ed_f_task_log: ["Log file", "日志文件"],
   ed_f_task_notify: ["Notification rules", "通知规则"],
   ed_f_max_attempts: ["Attempts", "尝试次数"],
