@@ -22,6 +22,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
     An error that the user can do something about is a line on standard error; a traceback is a bug.
     """
+    if argv is None:
+        _use_utf8()
     _open_standard_streams()
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # for a locale that is not UTF-8
     try:
@@ -52,6 +54,41 @@ def _run_command(argv: Sequence[str]) -> int:
         module, function = command.module, command.function
     options.home = os.path.abspath(options.home or os.environ.get("MINISCHED_HOME") or ".")
     return int(getattr(import_module(f"minisched.cli.{module}"), function)(options))
+
+
+# The package is found where it was, and neither its folder nor the current one comes before the standard library.
+RESTART = """
+import sys
+folder, encoding = sys.argv[1:3]
+del sys.argv[1:3]
+sys.path[:] = [folder, *filter(None, sys.path)]
+import minisched
+sys.path.append(sys.path.pop(0))
+from minisched.cli.main import main
+for stream in (sys.stdin, sys.stdout, sys.stderr):
+    if stream is not None:
+        stream.reconfigure(encoding=encoding)
+sys.exit(main())
+"""
+
+
+def _use_utf8() -> None:
+    """Start this program again in Python's UTF-8 mode if its locale has another encoding, such as zh_CN.GBK.
+
+    The config is UTF-8. Its paths, commands and variables, and the path of the home, have to mean the same bytes
+    whatever the locale of the session or service that starts minisched. Only the terminal keeps its encoding.
+    """
+    if sys.flags.utf8_mode or sys.getfilesystemencoding().lower() in ("utf-8", "utf8") or not sys.executable:
+        return
+    from locale import CODESET, nl_langinfo
+    from subprocess import _args_from_interpreter_flags  # type: ignore[attr-defined]
+
+    folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    flags = [*_args_from_interpreter_flags(), "-X", "utf8"]
+    try:
+        os.execv(sys.executable, [sys.executable, *flags, "-c", RESTART, folder, nl_langinfo(CODESET), *sys.argv[1:]])
+    except OSError:
+        pass  # it goes on as it is: names in ASCII mean the same
 
 
 def _open_standard_streams() -> None:
