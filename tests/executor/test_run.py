@@ -18,7 +18,7 @@ import pytest
 
 from minisched.catalogue import detail_text
 from minisched.executor.supervisor import Run
-from minisched.model import RunFinished, RunStarted
+from minisched.model import RunFinished
 from minisched.osutil import receive
 from support.process import PATH, REPO, Rig, few_descriptors, linux, sleeps, until
 
@@ -150,10 +150,12 @@ def test_a_run_posts_its_start_once_it_has_lived_for_a_moment_and_exactly_one_en
 
 def test_a_short_run_posts_its_end_alone_with_its_pid_and_start_time(rig: Rig) -> None:
     begun = time.time()
-    rig.order("echo $$")
-    message = receive(rig.inbox, 10)
-    if isinstance(message, RunStarted):
-        pytest.skip("this machine is too slow for a short run")
+    for _ in range(100):
+        rig.order("echo $$")
+        message = receive(rig.inbox, 10)
+        if isinstance(message, RunFinished):
+            break
+        rig.finished()  # a busy machine made a long run of it
     assert isinstance(message, RunFinished)
     process, start_time = message.completion.process, message.completion.start_time
     assert process is not None and [str(process.pid)] == rig.lines()

@@ -225,3 +225,25 @@ def test_the_shell_words_of_a_wrapped_command_cannot_be_mistaken(rig: Rig) -> No
     rig.run(["printf", "%s\n", "$(id)", "; id", '"', "-n", "--", ""], nice=0)
     assert rig.lines() == ["$(id)", "; id", '"', "-n", "--", ""]
     assert PATH
+
+
+def test_commands_folders_and_variables_are_utf8_whatever_the_locale_is(rig: Rig) -> None:
+    folder = rig.folder / "文件"
+    folder.mkdir()
+    code = f"""
+import sys
+sys.path[:0] = [{REPO!r}, {REPO + "/tests"!r}]
+from pathlib import Path
+from support.process import Rig
+rig = Rig(Path(sys.argv[1]))
+words = ["/bin/sh", "-c", 'echo "$1 $NAME"; pwd', "sh", {"中"!a}]
+result = rig.run(words, env={{"NAME": {"é"!a}}}, cwd={str(folder)!a})
+print(sys.getfilesystemencoding(), ascii(rig.lines()), result.spawn_error)
+"""
+    env = {"PATH": PATH, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    out = subprocess.run(
+        [sys.executable, "-c", code, str(rig.folder)], env=env, capture_output=True, text=True, timeout=30
+    )
+    encoding, _, rest = out.stdout.strip().partition(" ")
+    assert encoding != "utf-8", out.stderr
+    assert rest == f"{['中 é', str(folder)]!a} None"
