@@ -29,7 +29,7 @@ REPLY_S = 5.0  # for the engine, whose loop turns at least once a second unless 
 MAX_LISTENERS = 16
 MAX_CACHE_BYTES = 2**20  # of summaries: about 1,000 tasks, with 30 runs each or with none
 PLAIN_BYTES = 1024  # a summary up to this size is kept as it is
-ENTRY_BYTES = 300  # of the cache, what the dict and its values take for each summary
+ENTRY_BYTES = 160  # of the cache, what the dict and its values take for each summary
 MAX_LIST_BYTES = 2**20  # 1,000 tasks without a history have half of it
 
 Headers = tuple[tuple[str, str], ...]
@@ -185,35 +185,36 @@ class SummaryCache:
         self.rendering = Lock()  # held by the thread that renders what has changed: the others wait and find it here
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._summaries: dict[tuple[str, bool], tuple[int, bytes]] = {}  # oldest first
+        # By `full` and by task, oldest first: the version and the summary.
+        self._kept: dict[bool, dict[str, tuple[int, bytes]]] = {True: {}, False: {}}
         self._lists: dict[bool, tuple[str, bytes]] = {}  # by `full`: the ETag and the body of all summaries in one
         self._lock = Lock()
 
     def find(self, view: TaskSnapshot, full: bool) -> Optional[bytes]:
         """The summary of this very version of the task as JSON. full: as the holder of the token sees it."""
-        version, data = self._summaries.get((view.task.task_id, full), (-1, b""))
+        version, data = self._kept[full].get(view.task.task_id, (-1, b""))
         if version != view.version:
             return None
         return data if data.startswith(b"{") else decompress(data)
 
     def keep(self, view: TaskSnapshot, full: bool, summary: bytes, drop_oldest: bool = False) -> None:
-        key = (view.task.task_id, full)
+        task_id, kept = view.task.task_id, self._kept[full]
         full_up = self._bytes + ENTRY_BYTES + len(summary) // 8 > self._max_bytes
-        if full_up and not drop_oldest and key not in self._summaries:
+        if full_up and not drop_oldest and task_id not in kept:
             return
         data = compress(summary, 1) if len(summary) > PLAIN_BYTES else summary
+        size = len(data) + ENTRY_BYTES
         with self._lock:
-            self._drop(key)
-            size = len(data) + ENTRY_BYTES
-            while drop_oldest and self._summaries and self._bytes + size > self._max_bytes:
-                self._drop(next(iter(self._summaries)))
+            self._drop(kept, task_id)
+            while drop_oldest and kept and self._bytes + size > self._max_bytes:
+                self._drop(kept, next(iter(kept)))
             if self._bytes + size <= self._max_bytes:
-                self._summaries[key] = (view.version, data)
+                kept[task_id] = (view.version, data)
                 self._bytes += size
 
-    def _drop(self, key: tuple[str, bool]) -> None:
-        if key in self._summaries:
-            self._bytes -= len(self._summaries.pop(key)[1]) + ENTRY_BYTES
+    def _drop(self, kept: dict[str, tuple[int, bytes]], task_id: str) -> None:
+        if task_id in kept:
+            self._bytes -= len(kept.pop(task_id)[1]) + ENTRY_BYTES
 
     def find_list(self, full: bool, etag: str) -> Optional[bytes]:
         known, body = self._lists.get(full, ("", b""))
