@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Optional
 from minisched.catalogue import render
 from minisched.engine.log_lines import delivery_line, no_messages_line
 from minisched.model import DeliveryState, OutboxCounts, Reply, StoreError, Text
-from minisched.model.notification import LIMIT_S, Message, SendRequest, SendResult, SendStatus
+from minisched.model.notification import SEND_TIMEOUT_S, Message, SendRequest, SendResult, SendStatus
 from minisched.notify.routing import Routing, endpoint_of
 from minisched.notify.rules import resend_delay
 
@@ -229,11 +229,11 @@ class OutboxDispatcher:
             return
         assert self._channel is not None
         endpoint = endpoint_of(self._channel)
-        until = self.backoff.tried(endpoint, self.clock.monotonic() - self._began, message.outcome, now)
+        until = self.backoff.tried(endpoint, self.clock.monotonic() - self._began, message.result, now)
         self._postpone = None if until is None else (endpoint, until)
         self.in_flight = None
         self.problems.report("sender", None)
-        self._record(one._replace(attempts=one.attempts + 1), message.outcome, now)
+        self._record(one._replace(attempts=one.attempts + 1), message.result, now)
 
     def _record(self, one: Delivery, result: SendResult, now: Instant) -> None:
         one = one._replace(tried_time=now, next_time=None, error=result.error, answer=result.answer)
@@ -322,7 +322,7 @@ class EndpointBackoff:
 def hanging(delivery_id: int, channel: Channel, smtp: Optional[SmtpSettings], took_s: float) -> Optional[Text]:
     """The problem of an attempt that should have ended long ago; None while it may still end by itself. Every attempt
     has a limit, but if one hangs all the same, no message is sent any more, and that must not go unnoticed."""
-    limit_s = smtp.timeout if channel.type == "email" and smtp is not None else LIMIT_S
+    limit_s = smtp.timeout if channel.type == "email" and smtp is not None else SEND_TIMEOUT_S
     if took_s <= limit_s + HANGS_AFTER_S:
         return None
     return Text("engine.sender_hangs", delivery_id=delivery_id, seconds=f"{limit_s:g}")

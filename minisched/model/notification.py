@@ -1,6 +1,6 @@
-"""What is sent to whom, and what came of it: the values between the engine and the thread that sends."""
+"""Notifications as values: messages, requests to the thread that sends, results, and the rows of the outbox."""
 
-# Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text, 4 ms of a start.
+# Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text, 4 ms at start-up.
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Any, NamedTuple, Optional
@@ -10,8 +10,8 @@ from minisched.model.status import Instant, Status, Word
 from minisched.model.task import Channel, SmtpSettings
 from minisched.model.text import Text
 
-LIMIT_S = 30.0  # of a try by a webhook or a command; a mail's is `smtp.timeout`
-RETRY_AFTER_MAX_S = 24 * 3600.0  # a server that asks for a longer wait is not granted it
+SEND_TIMEOUT_S = 30.0  # for an attempt by a webhook or a command; a mail has `smtp.timeout`
+RETRY_AFTER_MAX_S = 24 * 3600.0  # the longest wait that a server can ask for
 
 
 class NotificationEvent(Word):
@@ -19,62 +19,64 @@ class NotificationEvent(Word):
 
     EVENT = "event"  # a rule has fired
     RECOVERY = "recovery"  # the first success after it
-    TEST = "test"  # a person asked for it
+    TEST = "test"  # requested by a person
 
 
 class SendStatus(Word):
-    """What came of one try to deliver a message."""
+    """The result of one attempt to send a message."""
 
     SENT = "sent"
-    RETRY = "retry"  # another try may help: the server was away, busy, or failed
+    RETRY = "retry"  # a further attempt may succeed: the server was unreachable or busy, or failed
     FAILED = "failed"  # the same message would be refused again
 
 
 class Message(NamedTuple):
-    """A message as every try to deliver it tells it: nothing in it changes from one to the next."""
+    """A message as each attempt sends it: nothing in it changes between two attempts."""
 
     delivery_id: int  # its row in the outbox
-    message_id: str  # `12.ab34cd@host`, the same at each try, so that a receiver can tell a repeat
+    message_id: str  # `12.ab34cd@host`, the same at each attempt, so that a receiver can recognize a repeat
     event: str  # a NotificationEvent
     variables: Mapping[str, str]  # of templates, by name
     created_time: Instant
 
 
 class SendRequest(NamedTuple):
-    """A message with all that its channel needs; made by the engine, used by the sender."""
+    """A message with all that its channel needs. Made by the engine, used by the sender."""
 
     message: Message
     channel: Channel
     smtp: Optional[SmtpSettings]
-    home: str  # absolute; relative paths start there
+    home: str  # absolute; relative paths start from it
     environ: Mapping[str, str]  # the engine's whole environment, for secrets that are read from it
-    base: Mapping[str, str]  # what of it a command gets: as a task, no secrets
+    base: Mapping[str, str]  # the part of it that a command gets, as tasks do: without secrets
 
 
 class SendResult(NamedTuple):
-    """The end of one try. No text in it holds a secret or the address of a webhook."""
+    """The end of one attempt. No text in it contains a secret or the address of a webhook."""
 
     state: SendStatus
-    error: Optional[Text] = None  # also of a `sent` message that some recipients did not get
-    answer: str = ""  # what the server or the command said, at most 500 bytes
-    retry_after_s: Optional[float] = None  # the server's own wish
+    error: Optional[Text] = None  # also for a `sent` message that some recipients did not get
+    answer: str = ""  # of the server or command, at most 500 bytes
+    retry_after_s: Optional[float] = None  # how long the server asks to wait
 
 
 class DeliverySent(NamedTuple):
+    """The sender's report to the engine: an attempt has ended."""
+
     delivery_id: int
-    outcome: SendResult
+    result: SendResult
 
 
 class DeliveryState(Word):
-    """Where a delivery stands."""
+    """The state of a delivery in the outbox."""
 
     PENDING = "pending"
     SENT = "sent"
-    FAILED = "failed"  # for good; a person may have it sent again
+    FAILED = "failed"  # for good; a person can have it sent again
 
 
 class Queue(NamedTuple):
-    """Where deliveries wait: a channel of a rule. Those of one are sent one after the other, in their order."""
+    """A channel of a rule, whose deliveries are sent one after the other, in order."""
 
     task_id: str
     rule: str  # its name
@@ -86,8 +88,8 @@ class Queue(NamedTuple):
 class Delivery(NamedTuple):
     """A message to one channel. One row of `task_outbox`.
 
-    The channel is that of the config in force when it is sent: `task_id`, `rule` and `channel` find it, and
-    `channel_keys` where the config has changed since. One that waits for another of its queue has no `next_time`.
+    It is sent by the config that is loaded then. `task_id`, `rule` and `channel` identify its channel, `channel_keys`
+    do if the config has changed since. A delivery that waits for another one of its queue has no `next_time`.
     """
 
     created_time: Instant  # when the run ended
@@ -97,16 +99,16 @@ class Delivery(NamedTuple):
     channel_type: str
     run_id: int
     event: NotificationEvent
-    variables: Mapping[str, str]  # the template variables, as they were then
+    variables: Mapping[str, str]  # of templates, as at the end of the run
     delivery_id: int = 0
     message_id: str = ""  # `12.ab34cd@host`
     state: DeliveryState = DeliveryState.PENDING
-    attempts: int = 0  # that are over
-    next_time: Optional[Instant] = None  # of the next one
-    tried_time: Optional[Instant] = None  # when the latest one was over
+    attempts: int = 0  # that have ended
+    next_time: Optional[Instant] = None  # of the next attempt
+    tried_time: Optional[Instant] = None  # the end of the latest attempt
     sent_time: Optional[Instant] = None
     error: Optional[Text] = None  # of the latest attempt
-    answer: str = ""  # of the server or command to it, at most 500 bytes
+    answer: str = ""  # of the server or command, at most 500 bytes
     channel_keys: str = ""
 
     @property
@@ -175,7 +177,7 @@ class Notices(NamedTuple):
 
 
 class OutboxCounts(NamedTuple):
-    """How many deliveries stand in each state; of sent and failed ones those that retention has kept."""
+    """The number of deliveries in each state; sent and failed ones as far as retention has kept them."""
 
     pending: int = 0
     sent: int = 0

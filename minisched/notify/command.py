@@ -5,7 +5,7 @@ from __future__ import annotations
 from minisched.executor.process import run_bounded
 from minisched.home import program_path
 from minisched.model import Text
-from minisched.model.notification import LIMIT_S, SendRequest, SendResult, SendStatus
+from minisched.model.notification import SEND_TIMEOUT_S, SendRequest, SendResult, SendStatus
 from minisched.model.text import visible_bytes
 from minisched.notify.redact import ANSWER_BYTES_MAX
 from minisched.notify.templates import last_lines, message_json, to_json
@@ -14,7 +14,7 @@ KILL_GRACE_S = 2.0  # between TERM and KILL
 _CONTINUATION_BYTES = bytes(range(0x80, 0xC0))  # of a UTF-8 character whose first byte was cut off
 
 
-def deliver(request: SendRequest, timeout_s: float = LIMIT_S, grace_s: float = KILL_GRACE_S) -> SendResult:
+def deliver(request: SendRequest, timeout_s: float = SEND_TIMEOUT_S, grace_s: float = KILL_GRACE_S) -> SendResult:
     """Run the command of a `command` channel: exit code 0 is `sent`, anything else may be tried again. Never raises for
     what the world does."""
     command, message = request.channel.options["task_exec"], request.message

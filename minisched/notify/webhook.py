@@ -24,8 +24,8 @@ from minisched.config.notify_fields import HEADER, URL, is_json, media_type
 from minisched.config.problems import ParseContext, ValidationError
 from minisched.model import Text
 from minisched.model.notification import (
-    LIMIT_S,
     RETRY_AFTER_MAX_S,
+    SEND_TIMEOUT_S,
     Message,
     NotificationEvent,
     SendRequest,
@@ -53,7 +53,9 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 CheckResponse = Callable[[bytes], SendResult]
 
 
-def deliver(request: SendRequest, timeout_s: float = LIMIT_S, wall: Callable[[], float] = time.time) -> SendResult:
+def deliver(
+    request: SendRequest, timeout_s: float = SEND_TIMEOUT_S, wall: Callable[[], float] = time.time
+) -> SendResult:
     """Send a message to a `webhook` channel. Never raises for what the world does.
 
     timeout_s: for all of it, from the name to the end of the answer.

@@ -20,7 +20,7 @@ from minisched.notify import deliver, presets
 from minisched.notify.rules import decide
 from support.cli import Cli
 from support.factories import task
-from support.notify import HOST, Authority, answering, hosted, message, order, parsed, serving
+from support.notify import HOST, Authority, answering, hosted, message, parsed, send_request, serving
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXTS = {name: (DOCS / name).read_text(encoding="utf-8") for name in ("notifications.md", "notifications.zh.md")}
@@ -128,11 +128,11 @@ def test_every_example_is_delivered(example: Example, tmp_path: Path) -> None:
             port = stack.enter_context(serving(inbox, **tls, **(login if "username" in smtp else {})))
             smtp.update(host=HOST, port=port, ca_file=authority.ca_file)
             seen = inbox.mails
-        made = order(channel, message(), smtp or None, str(tmp_path), environ)
-        outcome = deliver(made)
-        assert (outcome.state, outcome.error) == (SendStatus.SENT, None)
+        made = send_request(channel, message(), smtp or None, str(tmp_path), environ)
+        result = deliver(made)
+        assert (result.state, result.error) == (SendStatus.SENT, None)
     if channel["type"] == "command":
-        assert outcome.answer == "the siren was sounded"
+        assert result.answer == "the siren was sounded"
         assert (tmp_path / "siren.log").read_text().startswith("Nightly backup: technical_failure")
     elif channel["type"] == "file":
         assert json.loads((tmp_path / channel["path"]).read_text().splitlines()[0])["task_id"] == "nightly_backup"
@@ -146,7 +146,7 @@ def test_the_function_shown_verifies_the_signature(tmp_path: Path) -> None:
     exec(code, place)
     with hosted(answering("204 No Content")) as host:
         channel = {"type": "webhook", "url": f"http://{HOST}:{host.port}/", "secret": "hunter2"}
-        assert deliver(order(channel)).state is SendStatus.SENT
+        assert deliver(send_request(channel)).state is SendStatus.SENT
         request = parsed(host.seen[0])
     signature = request.headers["X-Minisched-Signature"]
     assert place["is_genuine"](request.body, signature, "hunter2")

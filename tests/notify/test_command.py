@@ -9,13 +9,13 @@ import pytest
 
 from minisched.model.notification import SendStatus
 from minisched.notify import command, deliver
-from support.notify import MESSAGE_ID, VARIABLES, Watch, message, order, said, words
+from support.notify import MESSAGE_ID, VARIABLES, Watch, message, said, send_request, words
 from support.programs import alive, eventually, in_time
 
 
 def run(task_exec, home, told=None, timeout_s=5.0, environ=None, grace_s=2.0):
     channel = {"type": "command", "task_exec": task_exec}
-    return command.deliver(order(channel, told, None, str(home), environ), timeout_s, grace_s)
+    return command.deliver(send_request(channel, told, None, str(home), environ), timeout_s, grace_s)
 
 
 def gone(pid):
@@ -24,8 +24,8 @@ def gone(pid):
 
 
 def test_it_gets_the_message_as_json_on_its_standard_input(tmp_path):
-    outcome = run("cat > got.json; echo taken; echo by me >&2", tmp_path, message("test", task_name='a"\n中\x1b'))
-    assert said(outcome) == (SendStatus.SENT, "", "taken\nby me", None)
+    result = run("cat > got.json; echo taken; echo by me >&2", tmp_path, message("test", task_name='a"\n中\x1b'))
+    assert said(result) == (SendStatus.SENT, "", "taken\nby me", None)
     (line,) = (tmp_path / "got.json").read_text().splitlines()
     got = json.loads(line)
     assert got["delivery"] == MESSAGE_ID and got["event"] == "test" and got["test"] is True
@@ -41,8 +41,8 @@ def test_a_program_of_the_home_is_run_as_a_tasks_is(tmp_path):
 
 
 def test_its_environment_is_a_tasks_without_secrets(tmp_path):
-    outcome = run("env", tmp_path, environ={"HOOK_TOKEN": "hunter2", "PATH": "/nowhere"})
-    env = dict(line.split("=", 1) for line in outcome.answer.splitlines())
+    result = run("env", tmp_path, environ={"HOOK_TOKEN": "hunter2", "PATH": "/nowhere"})
+    env = dict(line.split("=", 1) for line in result.answer.splitlines())
     assert {name: value for name, value in env.items() if name.startswith("MINISCHED")} == {
         "MINISCHED_HOME": str(tmp_path),
         "MINISCHED_TASK_ID": "nightly_backup",
@@ -60,16 +60,16 @@ def test_its_environment_is_a_tasks_without_secrets(tmp_path):
     ],
 )
 def test_all_but_exit_0_is_tried_again(task_exec, error, tmp_path):
-    outcome = run(task_exec, tmp_path)
-    assert (outcome.state, words(outcome)) == (SendStatus.RETRY, error)
-    assert outcome.answer == ("no" if isinstance(task_exec, str) else "")
+    result = run(task_exec, tmp_path)
+    assert (result.state, words(result)) == (SendStatus.RETRY, error)
+    assert result.answer == ("no" if isinstance(task_exec, str) else "")
 
 
 def test_the_end_of_the_output_is_kept(tmp_path):
     program = "import sys; sys.stdout.write('中' * 100000 + '\\x1b end\\n')"
-    outcome = run([sys.executable, "-X", "utf8", "-c", program], tmp_path)
-    assert outcome.state is SendStatus.SENT and outcome.answer.endswith("中\\x1b end")
-    assert 400 < len(outcome.answer.encode()) <= 500
+    result = run([sys.executable, "-X", "utf8", "-c", program], tmp_path)
+    assert result.state is SendStatus.SENT and result.answer.endswith("中\\x1b end")
+    assert 400 < len(result.answer.encode()) <= 500
 
 
 def test_one_that_reads_nothing_is_no_failure(tmp_path):
@@ -80,24 +80,24 @@ def test_one_that_reads_nothing_is_no_failure(tmp_path):
 
 def test_one_that_takes_too_long_is_ended_with_its_group(tmp_path):
     watch = Watch()
-    outcome = run("sleep 60 & echo $! $$; wait", tmp_path, timeout_s=0.3)
+    result = run("sleep 60 & echo $! $$; wait", tmp_path, timeout_s=0.3)
     assert in_time(watch.seconds, 2)
-    assert outcome.state is SendStatus.RETRY and "took longer than 0.3 s" in words(outcome)
-    assert all(gone(pid) for pid in outcome.answer.split())
+    assert result.state is SendStatus.RETRY and "took longer than 0.3 s" in words(result)
+    assert all(gone(pid) for pid in result.answer.split())
 
 
 def test_one_that_ignores_term_is_killed(tmp_path):
     watch = Watch()
-    outcome = run("trap '' TERM; echo $$; while :; do sleep 0.1; done", tmp_path, timeout_s=0.3, grace_s=0.3)
+    result = run("trap '' TERM; echo $$; while :; do sleep 0.1; done", tmp_path, timeout_s=0.3, grace_s=0.3)
     assert watch.seconds > 0.55 and in_time(watch.seconds, 3)
-    assert outcome.state is SendStatus.RETRY and gone(outcome.answer)
+    assert result.state is SendStatus.RETRY and gone(result.answer)
 
 
 def test_a_process_left_behind_holds_nothing_up(tmp_path):
     watch = Watch()
-    outcome = run("sleep 60 & echo $!", tmp_path)
-    assert outcome.state is SendStatus.SENT and in_time(watch.seconds, 2)
-    os.kill(int(outcome.answer), signal.SIGKILL)
+    result = run("sleep 60 & echo $!", tmp_path)
+    assert result.state is SendStatus.SENT and in_time(watch.seconds, 2)
+    os.kill(int(result.answer), signal.SIGKILL)
 
 
 def test_no_descriptor_is_left_open(tmp_path):
@@ -106,4 +106,4 @@ def test_no_descriptor_is_left_open(tmp_path):
         run(task_exec, tmp_path)
     run("sleep 60", tmp_path, timeout_s=0.1)
     assert len(os.listdir("/proc/self/fd")) == len(before)
-    assert deliver(order({"type": "command", "task_exec": "true"}, home=str(tmp_path))).state is SendStatus.SENT
+    assert deliver(send_request({"type": "command", "task_exec": "true"}, home=str(tmp_path))).state is SendStatus.SENT

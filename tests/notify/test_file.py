@@ -13,11 +13,11 @@ import pytest
 
 from minisched.model.notification import SendStatus
 from minisched.notify import deliver
-from support.notify import MESSAGE_ID, message, order, said, words
+from support.notify import MESSAGE_ID, message, said, send_request, words
 
 
 def put(home, path="notices.jsonl", told=None):
-    return deliver(order({"type": "file", "path": str(path)}, told, None, str(home)))
+    return deliver(send_request({"type": "file", "path": str(path)}, told, None, str(home)))
 
 
 def test_each_message_is_a_json_line(tmp_path):
@@ -42,8 +42,8 @@ def test_a_line_without_an_end_is_ended_first(tmp_path):
 
 
 def test_the_folder_must_be_there(tmp_path):
-    outcome = put(tmp_path, "none/x")
-    assert said(outcome) == (SendStatus.RETRY, f"{tmp_path}/none/x: its folder does not exist", "", None)
+    result = put(tmp_path, "none/x")
+    assert said(result) == (SendStatus.RETRY, f"{tmp_path}/none/x: its folder does not exist", "", None)
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "fifo", "device"])
@@ -56,8 +56,8 @@ def test_what_is_no_file_is_not_written(kind, tmp_path):
         path.mkdir()
     elif kind == "fifo":
         os.mkfifo(path)
-    outcome = put(tmp_path, "/dev/null" if kind == "device" else path)
-    assert outcome.state is SendStatus.FAILED and words(outcome)
+    result = put(tmp_path, "/dev/null" if kind == "device" else path)
+    assert result.state is SendStatus.FAILED and words(result)
     assert not target.exists() or target.read_text() == ""
 
 

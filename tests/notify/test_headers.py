@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from minisched.config.notify_fields import ADDRESS, SENDER, name_and_address
 from minisched.notify import mail
 from minisched.notify.templates import fill, one_line, visible_values
-from support.notify import MAIL_HEADERS, message, order
+from support.notify import MAIL_HEADERS, message, send_request
 
 OPS, DEV = "ops@example.org", "dev@example.org"
 
@@ -23,7 +23,9 @@ def read(data):
 
 
 def composed(told, sender=("", "minisched@plant7.example"), **options):
-    return mail.compose(told, order({"type": "email", "recipients": [OPS, DEV], **options}).channel.options, sender)
+    return mail.compose(
+        told, send_request({"type": "email", "recipients": [OPS, DEV], **options}).channel.options, sender
+    )
 
 
 # What a task may print: pieces that the email package takes for words of its own, or folds at.

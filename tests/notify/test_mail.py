@@ -20,8 +20,8 @@ from support.notify import (
     dripping,
     hosted,
     message,
-    order,
     said,
+    send_request,
     serving,
     silent,
     words,
@@ -64,7 +64,7 @@ def channel(*recipients, **options):
 
 def sent(port, told=None, to=None, environ=None, **smtp):
     settings = {"host": HOST, "port": port, "security": "none", "from": "minisched@plant7.example", **smtp}
-    return mail.deliver(order(to or channel(), told, settings, environ=environ))
+    return mail.deliver(send_request(to or channel(), told, settings, environ=environ))
 
 
 def read(content):
@@ -74,8 +74,8 @@ def read(content):
 def test_a_mail_is_plain_text_and_the_same_as_html():
     inbox = Inbox()
     with serving(inbox) as port:
-        outcome = sent(port, message(execution_log_tail="<b>&\x1b[0m"), channel(OPS, DEV))
-    assert said(outcome) == (SendStatus.SENT, "", "", None)
+        result = sent(port, message(execution_log_tail="<b>&\x1b[0m"), channel(OPS, DEV))
+    assert said(result) == (SendStatus.SENT, "", "", None)
     ((sender, recipients, content, _),) = inbox.mails
     assert (sender, recipients) == ("minisched@plant7.example", [OPS, DEV])
     found = read(content)
@@ -105,10 +105,10 @@ def test_subjects_names_and_texts_are_unicode():
     sender = {"from": "值班 <a@b.example>"}
     templates = {"subject_template": "{{ task_name }}：失败", "body_template": "任务 {{task_name}} é\n{{ exit_code }}"}
     with serving(inbox) as port:
-        outcome = sent(
+        result = sent(
             port, message(task_name="夜间备份" * 10), channel(OPS, **templates), **{"from": "值班 <a@b.example>"}
         )
-    assert outcome.state is SendStatus.SENT
+    assert result.state is SendStatus.SENT
     ((sender, _, content, _),) = inbox.mails
     found = read(content)
     assert content.isascii()  # also a server without 8BITMIME can take it
@@ -170,9 +170,9 @@ def test_tls_with_login(security, authority):
     login = {"username": "ops", "password": {"from_env": "PW"}, "ca_file": authority.ca_file, "security": security}
     with serving(inbox, authenticator=inbox.authenticate, auth_required=required, **options) as port:
         assert sent(port, environ={"PW": "hunter2"}, **login).state is SendStatus.SENT
-        outcome = sent(port, environ={"PW": "hunter3"}, **login)
-    assert outcome.state is SendStatus.RETRY and words(outcome) == "the mail server refused the login"
-    assert "535" in outcome.answer and "hunter" not in repr(outcome)
+        result = sent(port, environ={"PW": "hunter3"}, **login)
+    assert result.state is SendStatus.RETRY and words(result) == "the mail server refused the login"
+    assert "535" in result.answer and "hunter" not in repr(result)
     assert set(inbox.logins) == {"ops"} and len(inbox.mails) == 1
 
 
@@ -187,24 +187,24 @@ def test_a_certificate_of_nobody_known_is_refused(security, authority, tmp_path)
         options = {"tls_context": context} if security == "starttls" else {"ssl_context": context}
         with serving(inbox, **options) as port:
             trust = {"ca_file": ca_file} if ca_file else {}
-            outcome = sent(port, security=security, username="ops", password="hunter2", **trust)
-        assert outcome.state is SendStatus.RETRY
-        assert words(outcome).startswith("the mail server cannot be reached: its certificate is not trusted: ")
+            result = sent(port, security=security, username="ops", password="hunter2", **trust)
+        assert result.state is SendStatus.RETRY
+        assert words(result).startswith("the mail server cannot be reached: its certificate is not trusted: ")
     assert inbox.mails == inbox.logins == []
 
 
 def test_without_starttls_no_password_is_sent():
     inbox = Inbox()
     with serving(inbox) as port:
-        outcome = sent(port, security="starttls", username="ops", password="hunter2")
-    assert outcome.state is SendStatus.RETRY and "STARTTLS" in words(outcome) and inbox.logins == inbox.mails == []
+        result = sent(port, security="starttls", username="ops", password="hunter2")
+    assert result.state is SendStatus.RETRY and "STARTTLS" in words(result) and inbox.logins == inbox.mails == []
 
 
 def test_a_refused_recipient_is_told_and_the_others_have_it():
     inbox = Inbox({DEV: "550 no such user"})
     with serving(inbox) as port:
-        outcome = sent(port, to=channel(OPS, DEV))
-    assert said(outcome) == (
+        result = sent(port, to=channel(OPS, DEV))
+    assert said(result) == (
         SendStatus.SENT,
         f"accepted for 1 of 2 recipients; refused for {DEV}: 550 no such user",
         "",
@@ -216,8 +216,8 @@ def test_a_refused_recipient_is_told_and_the_others_have_it():
 def test_a_recipient_refused_for_now_beside_one_that_has_the_mail_is_told_with_a_way_out():
     inbox = Inbox({DEV: "450 greylisted"})
     with serving(inbox) as port:
-        outcome = sent(port, to=channel(OPS, DEV))
-    assert outcome.state is SendStatus.SENT and words(outcome) == (
+        result = sent(port, to=channel(OPS, DEV))
+    assert result.state is SendStatus.SENT and words(result) == (
         f"accepted for 1 of 2 recipients; refused for {DEV}: 450 greylisted. A temporary refusal (4xx) is not tried"
         " again when other recipients have the mail: give such a recipient a channel of its own"
     )
@@ -226,9 +226,9 @@ def test_a_recipient_refused_for_now_beside_one_that_has_the_mail_is_told_with_a
 @pytest.mark.parametrize("code", ["530", "534", "535", "538"])
 def test_a_login_that_is_missing_is_mended_in_the_config_and_tried_again(code):
     with hosted(talk_smtp(HELLO[0], f"{code} log in first\r\n".encode(), *[b"250 ok\r\n"] * 2)) as host:
-        outcome = sent(host.port)
+        result = sent(host.port)
     error = f"the mail server refused the sender: {code} log in first"
-    assert said(outcome) == (SendStatus.RETRY, error, f"{code} log in first", None)
+    assert said(result) == (SendStatus.RETRY, error, f"{code} log in first", None)
     with serving(Inbox({OPS: f"{code} log in first"})) as port:
         assert sent(port).state is SendStatus.RETRY
 
@@ -237,24 +237,24 @@ def test_a_login_that_is_missing_is_mended_in_the_config_and_tried_again(code):
 def test_a_mail_that_nobody_may_get_is_not_sent(code, state):
     inbox = Inbox({OPS: f"{code} not now", DEV: "550 no"})
     with serving(inbox) as port:
-        outcome = sent(port, to=channel(OPS, DEV))
-    assert outcome.state is state and f"{OPS}: {code} not now; {DEV}: 550 no" in words(outcome) and not inbox.mails
+        result = sent(port, to=channel(OPS, DEV))
+    assert result.state is state and f"{OPS}: {code} not now; {DEV}: 550 no" in words(result) and not inbox.mails
 
 
 def test_what_a_server_says_is_one_line_and_bounded():
     inbox = Inbox({OPS: "\r\n".join(["550-" + "x" * 480] * 60 + ["550 end \x1b"])})
     with serving(inbox) as port:
-        outcome = sent(port)
-    assert outcome.state is SendStatus.FAILED
-    assert outcome.error is not None and len(outcome.error.values["reply"]) == 2000
-    assert len(outcome.answer) == 500 and "\n" not in words(outcome)
+        result = sent(port)
+    assert result.state is SendStatus.FAILED
+    assert result.error is not None and len(result.error.values["reply"]) == 2000
+    assert len(result.answer) == 500 and "\n" not in words(result)
 
 
 @pytest.mark.parametrize("reply, state", [("554 spam", SendStatus.FAILED), ("452 full", SendStatus.RETRY)])
 def test_a_refused_message_is_tried_again_where_that_may_help(reply, state):
     with serving(Inbox(reply=reply)) as port:
-        outcome = sent(port)
-    assert said(outcome) == (state, f"the mail server refused the message: {reply}", reply, None)
+        result = sent(port)
+    assert said(result) == (state, f"the mail server refused the message: {reply}", reply, None)
 
 
 def talk_smtp(*answers):
@@ -306,16 +306,16 @@ def test_the_time_limit_holds_for_all_of_it(talk):
     with hosted(talk) as host:
         watch = Watch()
         settings = {"host": HOST, "port": host.port, "security": "none", "from": OPS, "timeout": 1}
-        limited = order(channel(), smtp=settings)
-        outcome = mail.deliver(limited._replace(smtp=limited.smtp._replace(timeout=0.4)))
+        limited = send_request(channel(), smtp=settings)
+        result = mail.deliver(limited._replace(smtp=limited.smtp._replace(timeout=0.4)))
         assert watch.seconds > 0.3 and in_time(watch.seconds, 1.5)
-    assert said(outcome) == (SendStatus.RETRY, "the mail server did not take the message within 0.4 s", "", None)
+    assert said(result) == (SendStatus.RETRY, "the mail server did not take the message within 0.4 s", "", None)
 
 
 def test_a_server_that_drops_after_the_message_is_tried_again():
     with hosted(talk_smtp(*HELLO, drop)) as host:
-        outcome = sent(host.port)
-    assert said(outcome) == (SendStatus.RETRY, "the mail server closed the connection", "", None)
+        result = sent(host.port)
+    assert said(result) == (SendStatus.RETRY, "the mail server closed the connection", "", None)
 
 
 def test_a_server_that_is_silent_after_it_took_the_message_changes_nothing():
@@ -326,10 +326,10 @@ def test_a_server_that_is_silent_after_it_took_the_message_changes_nothing():
 
     with hosted(talk_smtp(*HELLO, take)) as host:
         watch = Watch()
-        limited = order(channel(), smtp={"host": HOST, "port": host.port, "security": "none", "from": OPS})
-        outcome = mail.deliver(limited._replace(smtp=limited.smtp._replace(timeout=0.5)))
+        limited = send_request(channel(), smtp={"host": HOST, "port": host.port, "security": "none", "from": OPS})
+        result = mail.deliver(limited._replace(smtp=limited.smtp._replace(timeout=0.5)))
         assert in_time(watch.seconds, 2.5)
-    assert outcome.state is SendStatus.SENT
+    assert result.state is SendStatus.SENT
 
 
 def test_a_server_that_never_ends_its_reply_takes_no_memory():
@@ -342,9 +342,9 @@ def test_a_server_that_never_ends_its_reply_takes_no_memory():
 
     with hosted(talk_smtp(flood)) as host:
         watch = Watch()
-        outcome = sent(host.port)
+        result = sent(host.port)
         assert in_time(watch.seconds, 5)
-    assert outcome.state is SendStatus.RETRY
+    assert result.state is SendStatus.RETRY
 
 
 @pytest.mark.parametrize("greeting", [b"554 go away\r\n", b"\xff\xfe\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", b""])
@@ -356,13 +356,13 @@ def test_a_greeting_of_another_kind_is_tried_again(greeting):
 def test_a_server_that_is_away_is_tried_again():
     with hosted(silent) as host:
         pass
-    outcome = sent(host.port)
-    assert said(outcome) == (SendStatus.RETRY, "the mail server cannot be reached: Connection refused", "", None)
+    result = sent(host.port)
+    assert said(result) == (SendStatus.RETRY, "the mail server cannot be reached: Connection refused", "", None)
 
 
 def test_what_no_server_can_help_is_said_at_once():
-    assert mail.deliver(order(channel())).state is SendStatus.FAILED
-    assert mail.deliver(order(channel(), smtp={"host": HOST})).state is SendStatus.FAILED
+    assert mail.deliver(send_request(channel())).state is SendStatus.FAILED
+    assert mail.deliver(send_request(channel(), smtp={"host": HOST})).state is SendStatus.FAILED
     missing = {"username": "ops", "password": {"from_env": "NONE"}}
     assert said(sent(1, **missing)) == (
         SendStatus.RETRY,
@@ -377,8 +377,8 @@ def test_what_no_server_can_help_is_said_at_once():
 def test_a_password_that_smtplib_cannot_send_is_not_told():
     inbox = Inbox()
     with serving(inbox, authenticator=inbox.authenticate, auth_require_tls=False) as port:
-        outcome = sent(port, username="ops", password="h\u00fcnter2")
-    assert outcome.state is SendStatus.FAILED and "\u00fc" not in repr(outcome) and "ASCII" in words(outcome)
+        result = sent(port, username="ops", password="h\u00fcnter2")
+    assert result.state is SendStatus.FAILED and "\u00fc" not in repr(result) and "ASCII" in words(result)
 
 
 def test_no_thread_is_left_behind():

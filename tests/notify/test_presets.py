@@ -15,7 +15,7 @@ from minisched.notify import webhook
 from minisched.notify.sender import Sender
 from minisched.notify.templates import default_subject, default_text
 from minisched.osutil import receive
-from support.notify import HOST, VARIABLES, answering, hosted, message, order, parsed, said, words
+from support.notify import HOST, VARIABLES, answering, hosted, message, parsed, said, send_request, words
 
 NOW = 1_795_372_203.25
 JSON = "application/json; charset=utf-8"
@@ -25,14 +25,14 @@ TEXT = f"{default_subject(message())}\n{default_text(message(), 16384)}"
 def sent(preset, answer, told=None, path="/robot?key=abc", status="200 OK", **options):
     with hosted(answering(status, answer)) as host:
         channel = {"type": "webhook", "preset": preset, "url": f"http://{HOST}:{host.port}{path}", **options}
-        outcome = webhook.deliver(order(channel, told), 5, lambda: NOW)
+        result = webhook.deliver(send_request(channel, told), 5, lambda: NOW)
     (data,) = host.seen
-    return outcome, parsed(data)
+    return result, parsed(data)
 
 
 def test_slack():
-    outcome, request = sent("slack", b"ok")
-    assert said(outcome) == (SendStatus.SENT, "", "ok", None)
+    result, request = sent("slack", b"ok")
+    assert said(result) == (SendStatus.SENT, "", "ok", None)
     assert request.line == "POST /robot?key=abc HTTP/1.1" and request.headers["Content-Type"] == JSON
     assert json.loads(request.body) == {"text": TEXT, "mrkdwn": False}
 
@@ -43,8 +43,8 @@ def test_slack_calls_nobody_by_a_log_line():
 
 
 def test_dingtalk():
-    outcome, request = sent("dingtalk", b'{"errcode":0,"errmsg":"ok"}', path="/robot/send?access_token=abc")
-    assert outcome.state is SendStatus.SENT and words(outcome) == ""
+    result, request = sent("dingtalk", b'{"errcode":0,"errmsg":"ok"}', path="/robot/send?access_token=abc")
+    assert result.state is SendStatus.SENT and words(result) == ""
     assert request.line == "POST /robot/send?access_token=abc HTTP/1.1" and request.headers["Content-Type"] == JSON
     assert json.loads(request.body) == {"msgtype": "text", "text": {"content": TEXT}}
 
@@ -60,8 +60,8 @@ def test_dingtalks_sign_stands_in_the_query(path):
 
 
 def test_feishu():
-    outcome, request = sent("feishu", b'{"code":0,"msg":"success","data":{}}', path="/open-apis/bot/v2/hook/abc")
-    assert outcome.state is SendStatus.SENT
+    result, request = sent("feishu", b'{"code":0,"msg":"success","data":{}}', path="/open-apis/bot/v2/hook/abc")
+    assert result.state is SendStatus.SENT
     assert request.line == "POST /open-apis/bot/v2/hook/abc HTTP/1.1" and request.headers["Content-Type"] == JSON
     assert json.loads(request.body) == {"msg_type": "text", "content": {"text": TEXT}}
 
@@ -78,8 +78,8 @@ def test_feishus_sign_stands_in_the_body():
 
 
 def test_wecom():
-    outcome, request = sent("wecom", b'{"errcode":0,"errmsg":"ok"}', path="/cgi-bin/webhook/send?key=abc")
-    assert outcome.state is SendStatus.SENT
+    result, request = sent("wecom", b'{"errcode":0,"errmsg":"ok"}', path="/cgi-bin/webhook/send?key=abc")
+    assert result.state is SendStatus.SENT
     assert request.line == "POST /cgi-bin/webhook/send?key=abc HTTP/1.1" and request.headers["Content-Type"] == JSON
     assert json.loads(request.body) == {"msgtype": "text", "text": {"content": TEXT}}
 
@@ -95,8 +95,8 @@ def test_nobody_is_called_by_a_tag_in_a_log(preset, pick):
 
 
 def test_ntfy():
-    outcome, request = sent("ntfy", b'{"id":"x"}', path="/alerts", headers={"Authorization": "Bearer tk_abc"})
-    assert outcome.state is SendStatus.SENT
+    result, request = sent("ntfy", b'{"id":"x"}', path="/alerts", headers={"Authorization": "Bearer tk_abc"})
+    assert result.state is SendStatus.SENT
     assert request.line == "POST /alerts HTTP/1.1"
     headers = {name: request.headers[name] for name in ("Title", "Priority", "Tags", "Content-Type", "Authorization")}
     assert headers == {
@@ -180,8 +180,8 @@ def test_a_message_without_a_log_is_cut_too():
     ],
 )
 def test_an_answer_of_200_may_be_a_refusal(preset, answer, state, error):
-    outcome, _ = sent(preset, answer)
-    assert outcome.state is state and error in words(outcome) and outcome.answer == answer.decode()
+    result, _ = sent(preset, answer)
+    assert result.state is state and error in words(result) and result.answer == answer.decode()
 
 
 @pytest.mark.parametrize("preset", ["slack", "dingtalk", "feishu", "wecom", "ntfy"])
@@ -202,7 +202,7 @@ def test_an_answer_nested_without_end_is_only_a_strange_answer_to_the_thread_tha
     told: SimpleQueue = SimpleQueue()
     with hosted(answering("200 OK", answer)) as host:
         sender = Sender(told.put)  # with its own small stack, which such an answer fills on Python 3.13
-        sender.send(order({"type": "webhook", "preset": "wecom", "url": f"http://{HOST}:{host.port}/"}))
-        outcome = receive(told, 10).outcome
+        sender.send(send_request({"type": "webhook", "preset": "wecom", "url": f"http://{HOST}:{host.port}/"}))
+        result = receive(told, 10).result
         assert sender.close(5)
-    assert outcome.state is SendStatus.RETRY and words(outcome).startswith("the answer has no errcode")
+    assert result.state is SendStatus.RETRY and words(result).startswith("the answer has no errcode")

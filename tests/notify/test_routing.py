@@ -41,18 +41,18 @@ def outbox(one: Sim) -> list[Delivery]:
 def sent_to(one: Sim) -> list[tuple[int, str]]:
     """(delivery, path), in their order."""
     return [
-        (order.message.delivery_id, order.channel.options["path"])
-        for order, outcome in one.world.sent
-        if outcome.state is SendStatus.SENT
+        (request.message.delivery_id, request.channel.options["path"])
+        for request, result in one.world.sent
+        if result.state is SendStatus.SENT
     ]
 
 
 def waiting(sim: MakeSim, *channels: dict[str, Any], **more: list[dict[str, Any]]) -> Sim:
     """One failed run is told of, and nobody takes the messages yet."""
     one = sim(failing(*channels, **more), script=exits(a=[FAIL]))
-    one.world.post = lambda order, draw: (0.1, AWAY)
+    one.world.post = lambda request, draw: (0.1, AWAY)
     one.run_for(70)
-    one.world.post = lambda order, draw: (0.1, SENT)
+    one.world.post = lambda request, draw: (0.1, SENT)
     return one
 
 
@@ -97,11 +97,11 @@ def test_a_config_that_was_edited_while_no_engine_ran_is_followed_too(sim: MakeS
 
 def test_messages_that_come_together_in_one_queue_keep_their_order(sim: MakeSim) -> None:
     one = sim(failing(A, B), script=exits(a=FAIL))
-    one.world.post = lambda order, draw: (0.1, AWAY)
+    one.world.post = lambda request, draw: (0.1, AWAY)
     one.run_for(190)
     configure(one, failing(B, A))
     one.run_for(120)
-    one.world.post = lambda order, draw: (0.1, SENT)
+    one.world.post = lambda request, draw: (0.1, SENT)
     one.run_for(400)
     ids = {d.delivery_id: d.run_id for d in outbox(one)}
     for path in "ab":
@@ -161,7 +161,7 @@ def test_however_channels_come_go_and_change_places_none_gets_a_message_of_anoth
 
     paths = some(3)
     one = sim(failing_to(paths), script=exits(a=[FAIL] * 3))
-    one.world.post = lambda order, draw: (0.1, AWAY)
+    one.world.post = lambda request, draw: (0.1, AWAY)
     one.run_for(190)
     written_for = {d.delivery_id: paths[d.channel] for d in outbox(one)}
     assert len(written_for) == 3 * len(paths)
@@ -178,7 +178,7 @@ def test_however_channels_come_go_and_change_places_none_gets_a_message_of_anoth
         else:
             configure(one, failing_to(paths))
         one.run_for(draw.uniform(4, 50))
-    one.world.post = lambda order, draw: (0.1, SENT)
+    one.world.post = lambda request, draw: (0.1, SENT)
     one.run_for(3700)
     arrived = sent_to(one)
     assert all(written_for[number] == path for number, path in arrived)
@@ -245,12 +245,12 @@ def test_messages_of_an_older_minisched_go_by_the_index_of_their_channel(sim: Ma
     with closing(sqlite3.connect(one.path)) as db:
         db.execute("UPDATE task_outbox SET channel_keys = ''")
         db.commit()
-    one.world.post = lambda order, draw: (0.1, AWAY)
+    one.world.post = lambda request, draw: (0.1, AWAY)
     one.boot()
     one.run_for(5)
     assert all(delivery.channel_keys for delivery in outbox(one))
     configure(one, failing(B, A))
-    one.world.post = lambda order, draw: (0.1, SENT)
+    one.world.post = lambda request, draw: (0.1, SENT)
     one.run_for(200)
     assert sorted(sent_to(one)) == [(1, "a"), (2, "b")]
     found = Routing(config(failing(A, B)).tasks, "/home")

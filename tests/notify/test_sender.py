@@ -12,10 +12,10 @@ import pytest
 from minisched.model.notification import SendResult, SendStatus
 from minisched.notify import Sender, deliver
 from minisched.osutil import receive
-from support.notify import HOST, Watch, answering, hosted, message, order, said, silent, words
+from support.notify import HOST, Watch, answering, hosted, message, said, send_request, silent, words
 from support.programs import in_time
 
-FILE = order({"type": "file", "path": "x"})
+FILE = send_request({"type": "file", "path": "x"})
 
 
 def numbered(number, made=FILE):
@@ -30,7 +30,7 @@ def posts():
 def test_each_order_is_answered_once_in_its_order(posts):
     names, at_once, most = set(), [0], [0]
 
-    def deliver(order):
+    def deliver(request):
         at_once[0] += 1
         most[0] = max(most[0], at_once[0])
         names.add(threading.current_thread().name)
@@ -46,8 +46,8 @@ def test_each_order_is_answered_once_in_its_order(posts):
 
 
 def test_no_exception_ends_it(posts):
-    def deliver(order):
-        if order.message.delivery_id % 2:
+    def deliver(request):
+        if request.message.delivery_id % 2:
             raise ValueError("hunter2")
         return SendResult(SendStatus.SENT)
 
@@ -55,8 +55,8 @@ def test_no_exception_ends_it(posts):
     for number in range(4):
         one.send(numbered(number))
     told = [receive(posts, 5) for _ in range(4)]
-    assert [sent.outcome.state for sent in told] == [SendStatus.SENT, SendStatus.RETRY] * 2
-    assert words(told[1].outcome) == "internal error: ValueError; see logs/minisched.log"
+    assert [sent.result.state for sent in told] == [SendStatus.SENT, SendStatus.RETRY] * 2
+    assert words(told[1].result) == "internal error: ValueError; see logs/minisched.log"
     assert one.close(5)
 
 
@@ -65,7 +65,7 @@ def test_a_bug_is_told_by_its_place_and_not_by_its_text(monkeypatch):
 
     secret = "hunter" + str(2)
 
-    def bug(order):
+    def bug(request):
         raise KeyError(secret)
 
     monkeypatch.setattr(file, "deliver", bug)
@@ -73,11 +73,11 @@ def test_a_bug_is_told_by_its_place_and_not_by_its_text(monkeypatch):
     handler = logging.StreamHandler(told)
     logging.getLogger("minisched").addHandler(handler)
     try:
-        outcome = deliver(FILE)
+        result = deliver(FILE)
     finally:
         logging.getLogger("minisched").removeHandler(handler)
-    assert outcome.state is SendStatus.RETRY and "KeyError" in words(outcome)
-    assert "in bug" in told.getvalue() and "hunter2" not in told.getvalue() + repr(outcome)
+    assert result.state is SendStatus.RETRY and "KeyError" in words(result)
+    assert "in bug" in told.getvalue() and "hunter2" not in told.getvalue() + repr(result)
 
 
 def test_there_is_no_thread_before_the_first_message(posts):
@@ -89,7 +89,7 @@ def test_there_is_no_thread_before_the_first_message(posts):
 def test_it_ends_after_the_message_under_way_and_begins_no_other(posts):
     begun, go = threading.Event(), threading.Event()
 
-    def deliver(order):
+    def deliver(request):
         begun.set()
         go.wait(5)
         return SendResult(SendStatus.SENT)
@@ -109,13 +109,13 @@ def test_it_ends_after_the_message_under_way_and_begins_no_other(posts):
 def test_a_server_that_hangs_keeps_the_end_waiting_no_longer_than_asked(posts):
     with hosted(silent) as host:
         one = Sender(posts.put)
-        one.send(order({"type": "webhook", "url": f"http://{HOST}:{host.port}/"}))
+        one.send(send_request({"type": "webhook", "url": f"http://{HOST}:{host.port}/"}))
         while not host.connections:
             pass
         watch = Watch()
         assert not one.close(0.2)
         assert in_time(watch.seconds, 1)
-    assert receive(posts, 5).outcome.state is SendStatus.RETRY
+    assert receive(posts, 5).result.state is SendStatus.RETRY
 
 
 def test_where_no_thread_is_left_the_message_is_tried_again(posts, monkeypatch):
@@ -125,8 +125,8 @@ def test_where_no_thread_is_left_the_message_is_tried_again(posts, monkeypatch):
     monkeypatch.setattr(threading.Thread, "start", start)
     Sender(posts.put).send(FILE)
     sent = receive(posts, 1)
-    assert sent.outcome.state is SendStatus.RETRY and "no thread" in words(sent.outcome)
-    webhook = deliver(order({"type": "webhook", "url": f"http://{HOST}:1/"}))
+    assert sent.result.state is SendStatus.RETRY and "no thread" in words(sent.result)
+    webhook = deliver(send_request({"type": "webhook", "url": f"http://{HOST}:1/"}))
     assert said(webhook) == (SendStatus.RETRY, "can't start new thread", "", None)
 
 
@@ -134,8 +134,8 @@ def test_the_stack_is_small_and_that_of_others_is_as_it_was(posts):
     before = threading.stack_size()
     with hosted(answering("200 OK")) as host:
         one = Sender(posts.put)
-        one.send(order({"type": "webhook", "url": f"http://{HOST}:{host.port}/"}, message("test")))
-        assert receive(posts, 5).outcome.state is SendStatus.SENT
+        one.send(send_request({"type": "webhook", "url": f"http://{HOST}:{host.port}/"}, message("test")))
+        assert receive(posts, 5).result.state is SendStatus.SENT
         assert one.close(5)
     assert threading.stack_size() == before
 

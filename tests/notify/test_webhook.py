@@ -29,10 +29,10 @@ from support.notify import (
     dripping,
     hosted,
     message,
-    order,
     parsed,
     read_request,
     said,
+    send_request,
     silent,
     words,
 )
@@ -49,14 +49,14 @@ def sent(talk, told=None, environ=None, wall=time.time, timeout_s=5.0, **options
     """What came of it, the requests, and the seconds it took."""
     watch = Watch()
     with hosted(talk) as host:
-        outcome = webhook.deliver(order(hook(host, **options), told, environ=environ), timeout_s, wall)
+        result = webhook.deliver(send_request(hook(host, **options), told, environ=environ), timeout_s, wall)
         seconds = watch.seconds
-    return outcome, [parsed(data) for data in host.seen], seconds
+    return result, [parsed(data) for data in host.seen], seconds
 
 
 def test_a_plain_webhook_gets_the_message_as_json():
-    outcome, (request,), _ = sent(answering("200 OK", b"taken"))
-    assert said(outcome) == (SendStatus.SENT, "", "taken", None)
+    result, (request,), _ = sent(answering("200 OK", b"taken"))
+    assert said(result) == (SendStatus.SENT, "", "taken", None)
     assert request.line == f"POST /hooks/{TOKEN}?key={TOKEN}x HTTP/1.1"
     port = request.headers.pop("Host").partition(":")[2]
     assert port.isdigit()
@@ -175,8 +175,8 @@ def test_json_bodies_are_valid_for_any_value():
         @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
         @given(st.text(st.characters()), st.sampled_from([{"a": "{{ task_name }}"}, '{"a": "{{ task_name }}"}', None]))
         def sends(value, template):
-            outcome = webhook.deliver(order(hook(host, body_template=template), message(task_name=value)))
-            assert outcome.state is SendStatus.SENT
+            result = webhook.deliver(send_request(hook(host, body_template=template), message(task_name=value)))
+            assert result.state is SendStatus.SENT
             json.loads(parsed(host.seen[-1]).body.decode("utf-8"))
 
         sends()
@@ -197,10 +197,10 @@ def test_json_bodies_are_valid_for_any_value():
     ],
 )
 def test_a_status_says_whether_another_try_may_help(status, state):
-    outcome, requests, _ = sent(answering(status, b"why \xff\x1b"))
+    result, requests, _ = sent(answering(status, b"why \xff\x1b"))
     assert len(requests) == 1
-    assert outcome.state is state and outcome.answer == "why \ufffd\\x1b"
-    assert words(outcome) == ("" if state is SendStatus.SENT else f"HTTP {status[:3]}")
+    assert result.state is state and result.answer == "why \ufffd\\x1b"
+    assert words(result) == ("" if state is SendStatus.SENT else f"HTTP {status[:3]}")
 
 
 @pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
@@ -208,15 +208,15 @@ def test_retry_after_is_seconds_or_a_date(status):
     now = 1_795_372_203.0
     date = format_datetime(datetime.fromtimestamp(now + 90, timezone.utc), usegmt=True)
     for value, wait in (("17", 17.0), (date, 90.0), ("soon", None), ("-1", None), ("9" * 20, 86400.0)):
-        outcome, _, _ = sent(answering(status, b"", f"Retry-After: {value}"), wall=lambda: now)
-        assert (outcome.state, outcome.retry_after_s) == (SendStatus.RETRY, wait)
+        result, _, _ = sent(answering(status, b"", f"Retry-After: {value}"), wall=lambda: now)
+        assert (result.state, result.retry_after_s) == (SendStatus.RETRY, wait)
 
 
 def test_a_redirect_is_not_followed_and_carries_nothing_away():
     with hosted(answering("200 OK")) as other:
         for status in ("301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"):
-            outcome, _, _ = sent(answering(status, b"", f"Location: http://{HOST}:{other.port}/{TOKEN}"))
-            assert outcome.state is SendStatus.FAILED and "redirect" in words(outcome)
+            result, _, _ = sent(answering(status, b"", f"Location: http://{HOST}:{other.port}/{TOKEN}"))
+            assert result.state is SendStatus.FAILED and "redirect" in words(result)
         assert other.connections == 0
 
 
@@ -225,8 +225,8 @@ def test_the_environments_proxies_are_not_asked(monkeypatch):
         for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://{HOST}:{proxy.port}")
         monkeypatch.delenv("no_proxy", raising=False)
-        outcome, requests, _ = sent(answering("200 OK"))
-        assert outcome.state is SendStatus.SENT and len(requests) == 1 and proxy.connections == 0
+        result, requests, _ = sent(answering("200 OK"))
+        assert result.state is SendStatus.SENT and len(requests) == 1 and proxy.connections == 0
 
 
 def test_a_huge_answer_is_read_no_further_than_needed():
@@ -242,8 +242,8 @@ def test_a_huge_answer_is_read_no_further_than_needed():
         except OSError:
             pass
 
-    outcome, _, seconds = sent(flood)
-    assert outcome.state is SendStatus.SENT and outcome.answer == "x" * 500
+    result, _, seconds = sent(flood)
+    assert result.state is SendStatus.SENT and result.answer == "x" * 500
     assert len(told) < 500 and in_time(seconds, 3)
 
 
@@ -258,23 +258,23 @@ def test_a_huge_answer_is_read_no_further_than_needed():
     ids=["hangs", "drips headers", "drips a line", "drips interim answers"],
 )
 def test_the_time_limit_holds_for_all_of_it(talk):
-    outcome, _, seconds = sent(talk, timeout_s=0.4)
-    assert outcome.state is SendStatus.RETRY and words(outcome) == "no answer within 0.4 s"
+    result, _, seconds = sent(talk, timeout_s=0.4)
+    assert result.state is SendStatus.RETRY and words(result) == "no answer within 0.4 s"
     assert seconds > 0.35 and in_time(seconds, 1.5)
 
 
 def test_a_body_that_drips_is_left_at_the_time_limit():
-    outcome, _, seconds = sent(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"x"), timeout_s=0.4)
-    assert outcome.state is SendStatus.SENT and set(outcome.answer) == {"x"} and in_time(seconds, 1.5)
+    result, _, seconds = sent(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"x"), timeout_s=0.4)
+    assert result.state is SendStatus.SENT and set(result.answer) == {"x"} and in_time(seconds, 1.5)
 
 
 def test_a_name_server_that_is_silent_holds_nothing_up(monkeypatch):
     free = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: free.wait(10) and [])
     watch = Watch()
-    outcome = webhook.deliver(order({"type": "webhook", "url": "http://hook.example/x"}), 0.3)
+    result = webhook.deliver(send_request({"type": "webhook", "url": "http://hook.example/x"}), 0.3)
     free.set()
-    assert outcome.state is SendStatus.RETRY and in_time(watch.seconds, 1.5)
+    assert result.state is SendStatus.RETRY and in_time(watch.seconds, 1.5)
 
 
 @pytest.mark.parametrize(
@@ -291,15 +291,15 @@ def test_what_is_no_answer_is_tried_again(said, error):
         read_request(sock)
         sock.sendall(said)
 
-    outcome, _, _ = sent(talk)
-    assert outcome.state is SendStatus.RETRY and error in words(outcome)
+    result, _, _ = sent(talk)
+    assert result.state is SendStatus.RETRY and error in words(result)
 
 
 def test_a_server_that_is_away_is_tried_again():
     with hosted(silent) as host:
         pass
-    outcome = webhook.deliver(order(hook(host)))
-    assert said(outcome) == (SendStatus.RETRY, "the server cannot be reached: Connection refused", "", None)
+    result = webhook.deliver(send_request(hook(host)))
+    assert said(result) == (SendStatus.RETRY, "the server cannot be reached: Connection refused", "", None)
 
 
 def test_tls_is_checked(tmp_path):
@@ -326,20 +326,20 @@ def test_tls_is_checked(tmp_path):
             ("bundle.pem", SendStatus.SENT, ""),
         ):
             channel = {"type": "webhook", "url": url, **({"ca_file": ca_file} if ca_file else {})}
-            outcome = webhook.deliver(order(channel, home=str(tmp_path)))
-            assert outcome.state is state and words(outcome).startswith(error), outcome
+            result = webhook.deliver(send_request(channel, home=str(tmp_path)))
+            assert result.state is state and words(result).startswith(error), result
         assert len(host.seen) == 2
     with hosted(answering("200 OK"), wrong.server) as host:
         channel = {"type": "webhook", "url": f"https://{HOST}:{host.port}/", "ca_file": wrong.ca_file}
-        outcome = webhook.deliver(order(channel))
-        assert outcome.state is SendStatus.RETRY and "not trusted" in words(outcome) and host.seen == []
+        result = webhook.deliver(send_request(channel))
+        assert result.state is SendStatus.RETRY and "not trusted" in words(result) and host.seen == []
 
 
 def test_a_tls_handshake_that_hangs_is_cut():
     with hosted(silent) as host:
         watch = Watch()
-        outcome = webhook.deliver(order({"type": "webhook", "url": f"https://{HOST}:{host.port}/"}), 0.3)
-        assert words(outcome) == "no answer within 0.3 s" and in_time(watch.seconds, 1.5)
+        result = webhook.deliver(send_request({"type": "webhook", "url": f"https://{HOST}:{host.port}/"}), 0.3)
+        assert words(result) == "no answer within 0.3 s" and in_time(watch.seconds, 1.5)
 
 
 def _folder(parent, name):
@@ -359,8 +359,8 @@ def test_a_value_from_elsewhere_that_is_no_header_or_address_is_not_sent(tmp_pat
             ({"secret": {"from_file": "none"}}, "secret cannot be read: No such file or directory"),
             ({"secret": {"from_file": "latin"}}, "secret cannot be read: latin is not UTF-8"),
         ):
-            outcome = webhook.deliver(order(hook(host, **options), home=str(tmp_path), environ=environ))
-            assert outcome.state is SendStatus.RETRY and words(outcome).startswith(error), outcome
+            result = webhook.deliver(send_request(hook(host, **options), home=str(tmp_path), environ=environ))
+            assert result.state is SendStatus.RETRY and words(result).startswith(error), result
         assert host.connections == 0
 
 
@@ -369,14 +369,14 @@ def test_nothing_that_is_told_holds_a_secret(status):
     echo = (
         f"no hook /hooks/{TOKEN}?key={TOKEN}x, {TOKEN}x; you said Bearer hunter-value-4, hunter3, {'y' * 430}{TOKEN}"
     ).encode()
-    outcome, _, _ = sent(
+    result, _, _ = sent(
         answering(status, echo),
         environ={"AUTH": "Bearer hunter-value-4", "KEY": "hunter3"},
         headers={"Authorization": {"from_env": "AUTH"}},
         secret={"from_env": "KEY"},
     )
-    assert "hunter" not in repr(outcome) and "T0K3N" not in repr(outcome)
-    assert "no hook" in outcome.answer and len(outcome.answer.encode()) <= 500
+    assert "hunter" not in repr(result) and "T0K3N" not in repr(result)
+    assert "no hook" in result.answer and len(result.answer.encode()) <= 500
 
 
 @pytest.mark.parametrize("name", ["s3cret", "p%C3%A4ss", "a+bc", "abcd"])
@@ -392,16 +392,16 @@ def test_a_short_value_of_a_query_or_a_header_is_told_by_nobody(name):
             "url": f"http://{HOST}:{host.port}/h?k={name}&x=1",
             "headers": {"X-Key": "t0k7", "X-Auth": "Bearer qwer"},
         }
-        outcome = webhook.deliver(order({"type": "webhook", **options}))
-    assert outcome.answer == "bad key in /h?k=***&x=1, /h?k=***&x=1, ***; ***"
+        result = webhook.deliver(send_request({"type": "webhook", **options}))
+    assert result.answer == "bad key in /h?k=***&x=1, /h?k=***&x=1, ***; ***"
 
 
 def test_a_channel_without_its_server_says_no_address():
-    outcome = webhook.deliver(order({"type": "webhook", "url": f"http://{TOKEN}.invalid/{TOKEN}"}))
-    assert outcome.state is SendStatus.RETRY and TOKEN not in words(outcome)
+    result = webhook.deliver(send_request({"type": "webhook", "url": f"http://{TOKEN}.invalid/{TOKEN}"}))
+    assert result.state is SendStatus.RETRY and TOKEN not in words(result)
 
 
 def test_deliver_picks_the_channels_module():
     with hosted(answering("200 OK")) as host:
-        assert deliver(order(hook(host))).state is SendStatus.SENT
+        assert deliver(send_request(hook(host))).state is SendStatus.SENT
     assert os.environ.get("PATH")

@@ -49,7 +49,7 @@ def message(event: str = NotificationEvent.EVENT, **variables: str) -> Message:
     return Message(12, MESSAGE_ID, event, {**VARIABLES, **variables}, CREATED)
 
 
-def order(
+def send_request(
     channel: dict[str, Any],
     told: Optional[Message] = None,
     smtp: Optional[dict[str, Any]] = None,
