@@ -60,6 +60,15 @@ class Dispatcher:
             self.end(waiting, Status.SKIPPED, now, Reason.SUPERSEDED, Text("superseded"))
         self.open(task_state, item.trigger, item.due, now)
 
+    def can_start(self, task_state: TaskState) -> bool:
+        """A run of the task that is due now would start at once, and nothing else would follow from the due time."""
+        return (
+            not task_state.active
+            and not task_state.task.task_dependencies
+            and not self.state.external.get(task_state.task.task_id)
+            and self.state.has_free_process
+        )
+
     def missed(self, task_state: TaskState, missed: MissedRange, now: Instant) -> TaskExecution:
         """Write due times that are not started."""
         count = missed.due_times
@@ -289,7 +298,7 @@ class Dispatcher:
             except SecretError as error:
                 self._fail_start(active, error.text, now)
                 continue
-            self.executor.start(spec)
+            self.executor.start(spec, active.start_at)
 
     def _fail_start(self, active: ActiveRun, why: Text, now: Instant, cancelled: bool = False) -> None:
         """End an attempt without a process in the way that every attempt ends."""

@@ -34,11 +34,15 @@ class Launcher:
     def spec(self, active: ActiveRun) -> ProcessSpec:
         """Raises SecretError."""
         task, system = active.task_state.task, self._system
-        try:
-            record = self._ledger.record(task.task_id)
-        except StoreError:
-            record = TaskRecord(task.task_id)  # the attempt is due and on disk: it starts without the task's history
-        return make_spec(task, active.run, record, system.home, active.task_state.zone, system.environ, self.base)
+        task_state = active.task_state
+        record = task_state.record
+        if not task_state.results_known:
+            try:
+                record = self._ledger.record(task.task_id)
+                task_state.set_results(record.last_status, record.last_success_time)
+            except StoreError:
+                record = TaskRecord(task.task_id)  # the attempt is due and on disk: it starts without these results
+        return make_spec(task, active.run, record, system.home, task_state.zone, system.environ, self.base)
 
 
 class SecretError(Exception):

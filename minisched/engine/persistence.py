@@ -28,6 +28,15 @@ RETAIN_ROWS = 50  # deleted in one transaction, which takes some milliseconds
 # While there is more to delete, a fifth of the time is spent on it, in pieces that delay a start by no more than this.
 RETAIN_S = 0.02
 RETAIN_AGAIN_S = 0.1
+RETAIN_CLEAR_S = 0.03  # to the next due time: a piece with the transaction that was begun last
+
+
+# A due time is written this long before it comes, so that its process can start on the dot: some commits' time, and
+# what the decisions take. A crash within this time leaves a run that is interrupted although it never had a process.
+LEAD_COMMITS = 2.5
+LEAD_MIN_S = 0.002
+LEAD_MAX_S = 0.25  # an SD card
+COMMIT_WEIGHT = 0.2  # of the latest commit in the average
 
 
 class Committed(NamedTuple):
@@ -61,6 +70,7 @@ class Persistence:
         self.problems = problems
         self.trouble_since: Optional[float] = None
         self.disk_full = False  # the reason of the latest trouble
+        self.commit_s = 0.0  # what a durable commit takes, a moving average
         self._next_try = 0.0
         self._write_by: Optional[float] = None  # monotonic; deadline for unsaved values that are not urgent
         self._reopened = -REOPEN_EVERY_S
@@ -77,6 +87,11 @@ class Persistence:
         if not self.settled:
             return (self._next_try if self._write_by is None else self._write_by) - mono
         return self._next_retain - mono if self._more_to_delete else float("inf")
+
+    @property
+    def lead_s(self) -> float:
+        """How long before a due time its run should be decided, so that it is on disk in time."""
+        return min(max(LEAD_MIN_S, LEAD_COMMITS * self.commit_s), LEAD_MAX_S)
 
     # --------------------------------------------------------------------------------------------------------- commit
 
@@ -97,7 +112,10 @@ class Persistence:
             if self.trouble_since is not None:
                 self.ledger.tokens()  # there may be nothing to write: can it at least be read?
             if not state.clean:
+                durable = state.urgent
                 run_ids, composed = self._write(state.unsaved())
+                if durable:
+                    self.commit_s += COMMIT_WEIGHT * (self.clock.monotonic() - mono - self.commit_s)
                 for run in state.saved(run_ids):
                     log_status(self.log, run)
         except SlotTaken:
@@ -184,10 +202,14 @@ class Persistence:
         """The clock was set far forward: a wrong time must not delete the history as too old."""
         self._next_retain = self.clock.monotonic() + delay_s
 
-    def retain(self, now: Instant, polling: bool) -> None:
-        """Delete old runs: once a minute, in pieces until there is nothing more to delete."""
+    def retain(self, now: Instant, polling: bool, due_in_s: float) -> None:
+        """Delete old runs: once a minute, in pieces until there is nothing more to delete. Not if a due time is so near
+        that a piece would delay it."""
         mono = self.clock.monotonic()
         if mono < self._next_retain or self.trouble_since is not None or not (polling or self._more_to_delete):
+            return
+        if due_in_s < RETAIN_CLEAR_S:
+            self._more_to_delete, self._next_retain = True, mono + RETAIN_CLEAR_S
             return
         config = self.state.config
         deleted = RETAIN_ROWS

@@ -56,6 +56,8 @@ class ExternalRuns:
         self.unread = False
         state = self.state
         state.changed.update(state.tasks)  # it is not known whose history has changed
+        for task_state in state.tasks.values():
+            task_state.forget_results()
         before = state.external
         self.take_over(unfinished, now)
         self.dispatcher.requeue_unstarted(now)

@@ -23,7 +23,9 @@ One step, in this order:
 4. `poll`: has the config file changed, is the database file still ours, upkeep. Once a minute and after FilesChanged,
    if the system reports changes of files, or every `poll_s`.
 5. the timers: due times become runs, retries begin, dependency timeouts expire. A decision only changes `state`; no
-   process is started here.
+   process is started here. A due time that is certain to start a process is decided some milliseconds before it comes,
+   about as long as a commit takes; the executor then holds the process until the instant, so that neither our decisions
+   nor the disk delay it (`Triggers._fire_early`). The row is the same as if it had been written at the due time.
 6. `persistence.commit`: all that has changed, in one transaction: rows, attempts, tokens, `evaluated_until`, results of
    deliveries, and the notifications that follow from runs that have ended.
 7. only then what may be seen from outside: `dispatcher.start_processes`, `outbox.dispatch`, the snapshot, the replies.
@@ -40,9 +42,9 @@ notification is in the outbox with the end of its run, and leaves it with the re
 What a crash leaves, by the moment of the crash:
 
 - before the commit: nothing. The next engine finds the due time after `evaluated_until` and treats it as downtime.
-- after the commit, before or while the process runs: a `running` row. The next engine kills the process if it is still
-  alive (found by its pid, or by MINISCHED_RUN_ID in its environment) and ends the attempt as `interrupted`, which is
-  retried if attempts are left (`recovery`).
+- after the commit, before or while the process runs, or before the due time for which it is held: a `running` row. The
+  next engine kills the process if it is still alive (found by its pid, or by MINISCHED_RUN_ID in its environment) and
+  ends the attempt as `interrupted`, which is retried if attempts are left (`recovery`).
 - after the process has exited, before its end is committed: the same.
 - after a delivery was sent, before its result is committed: the next engine sends it again, with the same message id.
 
@@ -53,6 +55,7 @@ as a further attempt of the same row.
 from __future__ import annotations
 
 import logging
+from math import inf
 from typing import TYPE_CHECKING, Optional
 
 from minisched import catalogue
@@ -163,9 +166,11 @@ class SchedulerEngine:
         stamp: object = None,
         on_config: Sequence[Callable[[Config], None]] = (),
         on_poll: Sequence[Callable[[], Sequence[Text]]] = (),
+        start_early: bool = True,
     ) -> None:
         """stamp: of the file when `config` was read. on_config: called when another config is in force. on_poll: called
-        at each poll; they return the problems they found."""
+        at each poll; they return the problems they found. start_early: write a due time a moment before it comes, so
+        that its process starts on the dot."""
         self.source = source
         self.clock = clock
         self.ledger = ledger
@@ -185,7 +190,9 @@ class SchedulerEngine:
         self.persistence = Persistence(
             self.state, self.dispatcher, self.external, ledger, system, clock, log, self.problems
         )
-        self.triggers = Triggers(self.state, self.dispatcher, self.persistence, ledger, clock, system.owner.boot_id)
+        self.triggers = Triggers(
+            self.state, self.dispatcher, self.persistence, ledger, clock, system.owner.boot_id, start_early
+        )
         self.outbox = OutboxDispatcher(
             self.state, self.persistence, self.launcher, ledger, sender, system, self.timers, clock, log, self.problems
         )
@@ -253,15 +260,15 @@ class SchedulerEngine:
             if committed.recovered and not self.state.stopping:
                 self.triggers.catch_up(now)  # written by the next step, which follows at once
         self.outbox.dispatch(committed, now)
-        self.persistence.retain(now, polling)
+        due_in_s = inf if self._next_due is None else self._next_due - self.clock.wall()
+        self.persistence.retain(now, polling, due_in_s)
         self.answer_opened()
         self.publisher.publish(mono, mono + self.nap_s())
         self.replies.send()
         self.exit_code = self.exit_code_when_done(mono)
 
     def run_timers(self) -> None:
-        delay_s = self.triggers.timers.run()
-        self._next_due = None if delay_s is None else self.clock.wall() + delay_s
+        self._next_due = self.triggers.run_timers()
         delay_s = self.timers.run()
         self._next_timer = None if delay_s is None else self.clock.monotonic() + delay_s
 

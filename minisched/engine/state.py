@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timezone
+from math import inf
 from typing import TYPE_CHECKING, Any, Optional
 
 from minisched import catalogue, lifecycle, policy
@@ -47,13 +48,14 @@ class PendingRun:
 class ActiveRun(PendingRun):
     """A run that has not ended. `run` is the row as it will be written; `to` is the only way to another status."""
 
-    __slots__ = ("_before_attempt", "_state", "cancelled_for", "task_state", "timer")
+    __slots__ = ("_before_attempt", "_state", "cancelled_for", "start_at", "task_state", "timer")
 
     def __init__(self, state: State, task_state: TaskState, run: TaskExecution) -> None:
         super().__init__(run)
         self.task_state = task_state
         self.cancelled_for: Optional[Reason] = None  # set once a stop of its process was requested
         self.timer: Optional[Timer] = None  # of its retry or its dependency timeout
+        self.start_at: Optional[float] = None  # monotonic; its process is held until then
         self._state = state
         self._before_attempt = run
 
@@ -68,6 +70,10 @@ class ActiveRun(PendingRun):
         self._before_attempt = self.run
         self.run = lifecycle.begin_attempt(self.run, now)
         self._state.mark(self)
+
+    def hold_until(self, start_at: float) -> None:
+        """The attempt was decided before its due time."""
+        self.start_at = start_at
 
     def undo_attempt(self) -> None:
         """The attempt was neither written nor started: as if it had not begun."""
@@ -105,11 +111,26 @@ class ActiveRun(PendingRun):
 class TaskState:
     """A task, its active runs and its next due time."""
 
-    __slots__ = ("active", "event", "index", "known_until", "next_due", "record", "schedules", "task", "zone")
+    __slots__ = (
+        "active",
+        "event",
+        "index",
+        "known_until",
+        "next_due",
+        "record",
+        "results_known",
+        "rows_until",
+        "schedules",
+        "task",
+        "zone",
+    )
 
-    def __init__(self, task: Task, record: TaskRecord) -> None:
+    def __init__(self, task: Task, record: Optional[TaskRecord]) -> None:
+        """record: what the database knows; None: it was not asked."""
         self.task = task
-        self.record = record
+        self.record = record or TaskRecord(task.task_id)
+        self.results_known = record is not None  # the last status and the last success of `record` are up to date
+        self.rows_until: float = inf  # no due time after it has a row yet
         self.index = 0  # position in the config: of two tasks due at the same time, the first one starts first
         self.schedules: Sequence[Schedule] = ()
         self.zone: tzinfo = timezone.utc
@@ -133,6 +154,24 @@ class TaskState:
     def set_record(self, record: TaskRecord) -> None:
         """Without writing it; see `State.save_record`."""
         self.record = record
+
+    def set_results(self, status: Optional[Status], success_time: Optional[Instant]) -> None:
+        """The status of its latest finished run, and when the latest successful one ended."""
+        self.record = self.record._replace(last_status=status, last_success_time=success_time)
+        self.results_known = True
+
+    def run_ended(self, run: TaskExecution) -> None:
+        """One of its runs has ended, and this is in the database."""
+        if self.results_known:
+            success_time = run.end_time if run.status is Status.SUCCESS else self.record.last_success_time
+            self.set_results(run.status, success_time)
+
+    def forget_results(self) -> None:
+        """Another process has written: its results are read again when they are needed."""
+        self.results_known = False
+
+    def set_rows_until(self, due: float) -> None:
+        self.rows_until = due
 
     def keep_known(self) -> None:
         """The clock shows long ago: remember what was evaluated by the right time."""
@@ -324,6 +363,8 @@ class State:
                 to_log.append(one.run)
             if one.run.status.ended:
                 self.runs.pop(run_id, None)
+                if one.run.task_id in self.tasks:
+                    self.tasks[one.run.task_id].run_ended(one.run)
             elif isinstance(one, ActiveRun):
                 self.runs[run_id] = one
         return to_log

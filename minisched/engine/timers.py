@@ -40,6 +40,23 @@ class Timers(sched.scheduler):
         except ValueError:
             pass
 
+    @property
+    def next_time(self) -> float:
+        """Of a scheduler that is not empty."""
+        first: float = self._queue[0].time  # type: ignore[attr-defined]  # `queue` would sort a copy
+        return first
+
+    def count_next(self, max_count: int) -> int:
+        """How many timers have the time of the next one; counting stops at `max_count`."""
+        heap: list[Timer] = self._queue  # type: ignore[attr-defined]
+        found, positions = 0, [0]
+        while positions and found < max_count:
+            position = positions.pop()
+            if position < len(heap) and heap[position].time == heap[0].time:  # in a heap these hang together
+                found += 1
+                positions += (2 * position + 1, 2 * position + 2)
+        return found
+
     def run(self, blocking: bool = False) -> Optional[float]:
         """Call the actions that are due. Returns the seconds until the next timer, None if there is none."""
         return super().run(blocking=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from minisched import policy
@@ -34,6 +35,10 @@ CLOCK_SANE_SINCE = (
     1_735_689_600  # 2025-01-01Z; a clock that shows less has not been set since the machine was switched on
 )
 DAY_S = 86_400
+FAR_FUTURE = 1 << 40
+LEAD_KNOWN_S = 1.5  # how long before a due time its lead is computed: longer than any nap while one is near
+LEAD_A_TASK_S = 0.0001  # to decide and write one more task
+LEAD_TASKS_MAX = 2500
 
 
 class ConfigDiff(NamedTuple):
@@ -55,6 +60,7 @@ class Triggers:
         ledger: Store,
         clock: Clock,
         boot_id: str,
+        start_early: bool,
     ) -> None:
         self.state = state
         self.dispatcher = dispatcher
@@ -62,17 +68,20 @@ class Triggers:
         self.ledger = ledger
         self.clock = clock
         self.boot_id = boot_id
-        self.timers = Timers(clock.wall)
+        self.lead_s = 0.0  # how long before a due time its timer fires
+        self._start_early = start_early
+        self._lead_for = 0.0  # the due time that `lead_s` was computed for
+        self._restart()
         self._overdue: dict[str, None] = {}  # tasks whose due times wait until they are accepted
         self._removed: dict[str, TaskState] = {}  # removed from the config, but with a process that is still running
         self._fire = self.fire  # bound once, not once for each timer
 
     # --------------------------------------------------------------------------------------------------------- config
 
-    def apply(self, config: Config, records: Mapping[str, TaskRecord], now: Instant) -> ConfigDiff:
+    def apply(self, config: Config, records: Optional[Mapping[str, TaskRecord]], now: Instant) -> ConfigDiff:
         """Take over a config as a diff. `begin` must follow for the tasks that were added or changed.
 
-        records: what the database knows, for tasks that are new to this engine.
+        records: when the engine starts, all that the database knows.
         """
         for task_state in self.state.tasks.values():
             after = config.tasks.get(task_state.task.task_id)
@@ -85,7 +94,8 @@ class Triggers:
             if found is None:
                 found = self._removed.pop(task.task_id, None)
                 if found is None:
-                    found = TaskState(task, records.get(task.task_id) or TaskRecord(task.task_id))
+                    known = None if records is None else records.get(task.task_id) or TaskRecord(task.task_id)
+                    found = TaskState(task, known)
                 diff.added.append(found)
             elif found.task != task:
                 found.set_due(None)
@@ -94,7 +104,7 @@ class Triggers:
             self.state.tasks[task.task_id] = found
         _set_schedules([*diff.added, *diff.changed])
         # A task that was removed and comes back counts from then.
-        for record in [*records.values(), *(task_state.record for task_state in previous.values())]:
+        for record in [*(records or {}).values(), *(task_state.record for task_state in previous.values())]:
             if record.task_id not in self.state.tasks and record.schedule_hash:
                 self.state.save_record(record._replace(schedule_hash=""))
         for task_state in previous.values():
@@ -170,9 +180,13 @@ class Triggers:
             event = self.timers.at(self.start_time(task_state, due), self._fire, task_state, order=task_state.index)
         task_state.set_due(due, event)
 
+    def _restart(self) -> None:
+        self.timers = Timers(lambda: self.clock.wall() + self.lead_s)
+        self._exact = Timers(self.clock.wall)  # due times that are not decided before they come
+
     def restart_timers(self) -> None:
-        """Make a new scheduler of the due times as they are: to cancel thousands of events takes `sched` seconds."""
-        self.timers = Timers(self.clock.wall)
+        """Make new schedulers of the due times as they are: to cancel thousands of events takes `sched` seconds."""
+        self._restart()
         for task_state in self.state.tasks.values():
             self._set_timer(task_state, task_state.next_due)
 
@@ -181,15 +195,31 @@ class Triggers:
         task = task_state.task
         return due + jitter_offset(task.task_id, due, task.task_jitter) if task.task_jitter else due
 
+    def run_timers(self) -> Optional[Instant]:
+        """Evaluate the due times that have come, and decide those that will within `lead_s`. Returns when to come back,
+        None if nothing is due any more."""
+        next_s, exact_s = self.timers.run(), self._exact.run()
+        if next_s is not None and self._start_early and next_s < LEAD_KNOWN_S:
+            coming = self.timers.next_time
+            if coming != self._lead_for:
+                # The more tasks are due at once, the earlier the first one is decided.
+                tasks = self.timers.count_next(LEAD_TASKS_MAX)
+                before, self.lead_s = self.lead_s, self.persistence.lead_s + tasks * LEAD_A_TASK_S
+                self._lead_for = coming
+                next_s += before - self.lead_s
+        delays_s = [delay_s for delay_s in (next_s, exact_s) if delay_s is not None]
+        return self.clock.wall() + min(delays_s) if delays_s else None
+
     def fire(self, task_state: TaskState) -> None:
-        """A due time has come, unless the clock was set back a moment ago."""
+        """A due time has come or will in a moment, unless the clock was set back just now."""
         due = task_state.next_due
         now = self.clock.wall()
         task_state.set_due(None)  # its event is gone
         if due is None:
             return
-        if self.start_time(task_state, due) > now:
-            self._set_timer(task_state, due)
+        start = self.start_time(task_state, due)
+        if start > now:
+            self._fire_early(task_state, due, start, now)
             return
         if self._clock_was_set(task_state, now):
             self.evaluate(task_state, now, downtime=False)
@@ -210,6 +240,28 @@ class Triggers:
             if task_state.event is not None:
                 self.timers.cancel(task_state.event)
             self._set_timer(task_state, next_due)
+
+    def _fire_early(self, task_state: TaskState, due: int, start: float, now: Instant) -> None:
+        """Decide a due time before it comes, as if it had come, where that is certain to start a process: its row is
+        on disk in time, and the executor holds the process until the instant. Any other due time is waited for."""
+        next_due = self._next_due(task_state, due)
+        plain = (
+            start - now <= self.lead_s
+            and self.state.accepting
+            and self.persistence.trouble_since is None
+            and CLOCK_SANE_SINCE <= task_state.record.evaluated_until < due
+            and (next_due is None or next_due > start)
+            and task_state.task.task_id not in self._overdue
+            and self.dispatcher.can_start(task_state)
+        )
+        if not plain:
+            event = self._exact.at(start, self._fire, task_state, order=task_state.index)
+            task_state.set_due(due, event)
+            return
+        self._set_timer(task_state, next_due)
+        self._evaluate_window(task_state, policy.MissedWindow([due], 1, due), start, downtime=False)
+        if task_state.active:
+            task_state.active[-1].hold_until(self.clock.monotonic() + start - now)
 
     def catch_up(self, now: Instant) -> None:
         """Due times are accepted again: evaluate those that had to wait."""
@@ -249,7 +301,7 @@ class Triggers:
     ) -> None:
         task = task_state.task
         try:
-            known = self.ledger.due_times(task.task_id, window.first, window.newest[-1])
+            known = self._due_times_with_row(task_state, window, now)
         except StoreError as error:
             self._overdue[task.task_id] = None  # `evaluated_until` stays, so the next attempt sees the same due times
             self.persistence.failed(error)
@@ -264,6 +316,18 @@ class Triggers:
             self.dispatcher.due(task_state, item, now)
         if rows and not plan.runs:
             self.dispatcher.release_dependents(rows[-1], now)  # once, not once for each missed due time
+
+    def _due_times_with_row(self, task_state: TaskState, window: policy.MissedWindow, now: Instant) -> set[int]:
+        """Due times of the window that have a row already, because the clock was set back over them."""
+        if window.first > task_state.rows_until:
+            return set()
+        last = window.newest[-1]
+        if task_state.rows_until < inf or now < CLOCK_SANE_SINCE:
+            return self.ledger.due_times(task_state.task.task_id, window.first, last)
+        # The first look of this engine: how far do the rows reach? From then on it knows that by itself.
+        found = self.ledger.due_times(task_state.task.task_id, window.first, FAR_FUTURE)
+        task_state.set_rows_until(max(found, default=0))
+        return {due for due in found if due <= last}
 
     def close(self, task_state: TaskState, now: Instant) -> None:
         """The schedule changes or goes. Due times of it that have no row yet, because `task_jitter` delays their start
@@ -337,6 +401,8 @@ class Triggers:
             records = None  # then nothing is evaluated up to `evaluated_until`
         for task_state in task_states:
             task_id, purged_until = task_state.task.task_id, task_state.record.evaluated_until
+            if task_state.rows_until < purged_until:
+                task_state.set_rows_until(purged_until)
             if records is not None:
                 purged_until = records[task_id].purged_until if task_id in records else 0
             self._mark(task_state, max(now, purged_until) if purged_until <= now + DAY_S else now, now)

@@ -288,3 +288,13 @@ def test_a_race_whose_other_side_cannot_be_read_waits(tmp_path: Path) -> None:
     by_hand.end()
     one.run_for(5)
     assert of_engine(one) == ["success"] and problems(one) == {}
+
+
+def test_a_script_learns_the_status_of_a_run_of_an_exec_before_it(sim: MakeSim) -> None:
+    one = sim(task(schedule="@every 10s"), script=exits(a=Exit(1.0, 75)))
+    one.run_for(12)
+    Exec(one).end()
+    seen = []
+    one.world.script = lambda spec, draw: seen.append(spec.env["MINISCHED_PREVIOUS_STATUS"]) or Exit(1.0)  # type: ignore[func-returns-value]
+    one.run_for(20)
+    assert seen == ["success", "success"]

@@ -140,3 +140,30 @@ def test_while_the_ledger_cannot_be_read_a_clock_set_back_makes_nothing_due_agai
     assert len(one.rows()) == 6
     one.run_for(700)
     assert [row[1] for row in accounts(one)] == ["success"] * 7
+
+
+class Counting:
+    """A ledger that counts its reads about due times and results."""
+
+    def __init__(self, ledger: Any) -> None:
+        self._ledger = ledger
+        self.reads: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("due_times", "record"):
+            self.reads.append(name)
+        return getattr(self._ledger, name)
+
+
+def test_a_run_reads_nothing_that_the_engine_knows(sim: MakeSim) -> None:
+    """One look for due times that have a row: the last engine may have had another clock. Then its memory suffices."""
+    ledgers: list[Counting] = []
+
+    def wrap(ledger: Any) -> Counting:
+        ledgers.append(Counting(ledger))
+        return ledgers[-1]
+
+    one = sim(task(schedule="@every 10s"), task("b", "@every 10s"), wrap=wrap)
+    one.run_for(100)
+    assert len(one.rows()) == 20
+    assert ledgers[0].reads == ["due_times", "due_times"]

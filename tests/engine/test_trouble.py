@@ -149,7 +149,7 @@ def test_a_due_time_that_another_process_wrote_in_between_does_not_run_again(tmp
     def race(task_id: str, since: int, until: int) -> set[int]:
         known = set(ledger._ledger.due_times(task_id, since, until))
         del ledger.due_times  # type: ignore[attr-defined]
-        run = TaskExecution("a", Trigger.SCHEDULE, Status.SUCCESS, 1.0, scheduled_time=until, end_time=2.0)
+        run = TaskExecution("a", Trigger.SCHEDULE, Status.SUCCESS, 1.0, scheduled_time=since, end_time=2.0)
         other.commit(Batch([run]))
         return known
 

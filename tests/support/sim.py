@@ -27,6 +27,7 @@ from minisched.model import (
     RunStarted,
     Stop,
     System,
+    Text,
 )
 from minisched.model.notification import SendRequest, SendResult, SendStatus
 from minisched.store import open_store
@@ -134,8 +135,14 @@ class FakeExecutor:
         self.world = world
         self.inbox: Optional[SimpleQueue[Message]] = inbox
         self.ends: dict[int, float] = {}
+        self.held: dict[int, ProcessSpec] = {}  # by run_id
 
-    def start(self, launch: ProcessSpec) -> None:
+    def start(self, launch: ProcessSpec, at: Optional[float] = None) -> None:
+        """`at`: the process is held until then."""
+        if at is not None and at > self.world.mono:
+            self.held[launch.run_id] = launch
+            self.world.at(at, lambda: self.held.pop(launch.run_id, None) and self.start(launch))
+            return
         world = self.world
         assert launch.run_id not in world.processes, "a run has two processes"
         for other in world.processes.values():
@@ -153,7 +160,11 @@ class FakeExecutor:
             self.end(process, end)
 
     def cancel(self, run_id: int, grace_s: Optional[float] = None) -> None:
-        process = self.world.processes.get(run_id)
+        process, held = self.world.processes.get(run_id), self.held.pop(run_id, None)
+        if held is not None:
+            why = Text("cancelled_before_start")
+            result = ProcessResult(self.world.wall(), 0.0, spawn_error=why, cancelled=True)
+            self.post(RunFinished(run_id, held.attempt, result))
         if process is not None:
             self.end(process, Exit(self.world.mono - process.started_mono + 0.01, None, 15), cancelled=True)
 
@@ -255,6 +266,7 @@ class Sim:
         config: Optional[Config] = None,
         wrap: Callable[[Any], Any] = lambda ledger: ledger,
         poll_s: float = 2.0,
+        start_early: bool = False,  # else every row is written at its very instant
         **settings: Any,
     ) -> None:
         self.world = World(now, script, seed)
@@ -262,6 +274,7 @@ class Sim:
         self.source = FakeSource(config or make_config(*tasks, **settings))
         self.wrap = wrap
         self.poll_s = poll_s
+        self.start_early = start_early
         self.log = logging.Logger("simulated")
         self.lines: list[str] = []
         handler = logging.Handler()
@@ -301,6 +314,7 @@ class Sim:
             self.log,
             system,
             self.poll_s,
+            start_early=self.start_early,
         )
         self.engine.start()
         return self.engine
