@@ -30,7 +30,7 @@ def engine(home: Home) -> Home:
     return home
 
 
-def test_trigger_runs_a_task_and_tells_the_run(engine: Home) -> None:
+def test_trigger_runs_a_task_and_prints_the_number_of_the_run(engine: Home) -> None:
     done = engine.run("trigger", "hello")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "run 1 of hello requested; `minisched logs --run 1` shows its output\n"
@@ -68,14 +68,14 @@ def test_output_is_followed_past_the_lines_of_other_runs(engine: Home) -> None:
     assert [line.partition("] ")[2] for line in done.stdout.splitlines() if " out] " in line] == ["first", "last"]
 
 
-def test_a_task_that_runs_already_is_skipped_and_says_so(engine: Home) -> None:
+def test_trigger_wait_reports_that_a_run_was_skipped(engine: Home) -> None:
     engine.run("trigger", "long")
     done = engine.run("trigger", "long", "--wait")
     assert done.returncode == 1
     assert "skipped (overlap" in done.stderr
 
 
-def test_stop_ends_a_run_with_its_process(engine: Home) -> None:
+def test_stop_ends_a_run_and_its_process(engine: Home) -> None:
     run_id = engine.json("trigger", "long")["run_id"]
     pid = eventually(lambda: engine.rows("long")[0]["attempts"] and engine.rows("long")[0]["attempts"][0]["pid"])
     done = engine.run("stop", str(run_id))
@@ -89,7 +89,7 @@ def test_stop_ends_a_run_with_its_process(engine: Home) -> None:
     assert done.returncode == 1 and "999" in done.stderr
 
 
-def test_disable_and_enable_write_the_config_and_hold_at_once(engine: Home) -> None:
+def test_disable_and_enable_change_the_config_with_immediate_effect(engine: Home) -> None:
     assert engine.run("disable", "long").stdout.startswith("long is disabled")
     task = next(one for one in json.loads(engine.config.read_text())["tasks"] if one["task_id"] == "long")
     assert task["enabled"] is False
@@ -98,7 +98,7 @@ def test_disable_and_enable_write_the_config_and_hold_at_once(engine: Home) -> N
     assert "long" in engine.engine_log()
 
 
-def test_reload_tells_the_problems_of_the_file(engine: Home) -> None:
+def test_reload_prints_the_problems_of_the_file(engine: Home) -> None:
     assert engine.run("reload").stdout == "config loaded\n"
     engine.write({"task_id": "hello", "task_exec": "true", "task_timeout": "5 min"}, http=PAGE)
     done = engine.run("reload")
@@ -106,7 +106,7 @@ def test_reload_tells_the_problems_of_the_file(engine: Home) -> None:
     assert 'task_timeout is "5 min"; expected a duration' in done.stderr
 
 
-def test_what_stands_in_the_way_is_told_with_the_way_out(home: Home, tmp_path: Path) -> None:
+def test_an_error_says_how_to_fix_it(home: Home, tmp_path: Path) -> None:
     home.write({"task_id": "a", "task_exec": "true"})
     done = home.run("trigger", "a")
     assert (done.returncode, done.stdout) == (1, "")
@@ -124,7 +124,7 @@ def test_what_stands_in_the_way_is_told_with_the_way_out(home: Home, tmp_path: P
     assert "chmod 600" in home.run("trigger", "a").stderr
 
 
-def test_a_port_that_is_taken_keeps_no_task_from_running_and_is_had_later(home: Home) -> None:
+def test_tasks_run_while_the_port_is_taken_and_the_page_follows_later(home: Home) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         home.write({"task_id": "a", "task_exec": "true", "task_schedule": "@every 1s"}, http={"port": port})
@@ -150,7 +150,7 @@ def test_the_address_with_its_token_is_printed_once(home: Home) -> None:
 
 
 @pytest.mark.parametrize(("mode", "text"), [(0o644, None), (0o600, ""), (0o600, "short\n")])
-def test_an_unsafe_token_refuses_the_start_before_anything_runs(home: Home, mode: int, text: str | None) -> None:
+def test_an_unsafe_token_prevents_the_start(home: Home, mode: int, text: str | None) -> None:
     home.write({"task_id": "a", "task_exec": "touch ran", "task_schedule": "@reboot"}, http=PAGE)
     (home.path / "var").mkdir(mode=0o700)
     token = home.path / "var" / "token"
@@ -162,7 +162,7 @@ def test_an_unsafe_token_refuses_the_start_before_anything_runs(home: Home, mode
     assert not (home.path / "ran").exists()
 
 
-def test_a_misspelt_task_gets_the_id_that_is_near(engine: Home) -> None:
+def test_a_misspelt_task_id_gets_a_similar_one_as_a_hint(engine: Home) -> None:
     for action in ("trigger", "enable", "disable"):
         done = engine.run(action, "Helo")
         assert done.returncode == 1

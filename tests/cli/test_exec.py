@@ -49,7 +49,7 @@ def test_exec_shows_logs_and_records_a_run(home: Home) -> None:
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 75, 255])
-def test_the_exit_code_is_0_for_success_and_1_for_all_else(home: Home, code: int) -> None:
+def test_the_exit_code_is_0_for_success_and_1_for_any_other_result(home: Home, code: int) -> None:
     home.write({"task_id": "a", "task_exec": f"exit {code}"})
     assert home.run("exec", "a").returncode == (0 if code == 0 else 1)
 
@@ -68,18 +68,18 @@ def test_output_into_a_pipe_is_byte_exact(home: Home) -> None:
     assert done.stderr.startswith(data) and done.stderr.count(b"minisched: run 1") == 1
 
 
-def test_output_on_a_terminal_is_readable_and_harmless(home: Home) -> None:
+def test_output_on_a_terminal_is_escaped(home: Home) -> None:
     home.write({"task_id": "a", "task_exec": r"printf '中文 10%%\r20%%\r\n\033]0;x\007\342\200\256 end\n'"})
     text = on_terminal(80, "exec", "a", home=home.path)
     assert text.startswith("中文 10%\n20%\n\\x1b]0;x\\x07\\u202e end\n")
 
 
-def test_characters_cut_by_a_block_are_whole_on_a_terminal(home: Home) -> None:
+def test_a_character_that_arrives_in_two_blocks_is_shown_whole(home: Home) -> None:
     home.write({"task_id": "a", "task_exec": r"printf '\344'; sleep 0.2; printf '\270\255\n'"})
     assert on_terminal(80, "exec", "a", home=home.path).startswith("中\n")
 
 
-def test_a_task_that_is_at_work_is_refused_politely(home: Home, start: Start) -> None:
+def test_a_task_without_a_free_slot_is_refused(home: Home, start: Start) -> None:
     home.write({"task_id": "a", "task_exec": "sleep 60", "task_kill_grace": "1s"})
     first = start("a")
     pid = pid_of(home)
@@ -95,7 +95,7 @@ def test_a_task_that_is_at_work_is_refused_politely(home: Home, start: Start) ->
     assert not alive(pid)
 
 
-def test_of_many_started_at_once_only_one_runs(home: Home, start: Start) -> None:
+def test_of_several_started_at_once_only_one_runs(home: Home, start: Start) -> None:
     home.write({"task_id": "a", "task_exec": "echo x >> ran; sleep 1.5"})
     processes = [start("a") for _ in range(4)]
     for process in processes:
@@ -131,7 +131,7 @@ def attempts(process: Optional[ProcessIdentity]) -> tuple[TaskAttempt, ...]:
         left(Status.RUNNING, owner=None),
     ],
 )
-def test_what_an_engine_that_is_gone_left_unfinished_is_in_nobodys_way(home: Home, run: TaskExecution) -> None:
+def test_an_unfinished_run_of_a_dead_engine_takes_no_slot(home: Home, run: TaskExecution) -> None:
     home.write({"task_id": "a", "task_exec": "true"})
     record(home.path, run)
     assert home.run("exec", "a").returncode == 0
@@ -147,7 +147,7 @@ def test_what_an_engine_that_is_gone_left_unfinished_is_in_nobodys_way(home: Hom
         (Status.WAITING, "b", 0),
     ],
 )
-def test_a_place_in_an_engine_that_lives_is_taken(home: Home, status: Status, reason: Any, code: int) -> None:
+def test_an_active_run_of_a_live_engine_takes_a_slot(home: Home, status: Status, reason: Any, code: int) -> None:
     home.write({"task_id": "a", "task_exec": "true"})
     record(home.path, left(status, reason, owner=process_identity(os.getpid())))
     assert home.run("exec", "a").returncode == code
@@ -155,7 +155,7 @@ def test_a_place_in_an_engine_that_lives_is_taken(home: Home, status: Status, re
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_a_process_that_outlived_its_engine_is_in_the_way(home: Home, known: bool) -> None:
+def test_a_process_that_outlived_its_engine_takes_a_slot(home: Home, known: bool) -> None:
     """known: the engine wrote the pid down; else only the process itself tells whose it is."""
     home.write({"task_id": "a", "task_exec": "true"})
     env = environment(MINISCHED_RUN_ID="1", MINISCHED_HOME=str(home.path))
@@ -171,7 +171,7 @@ def test_a_process_that_outlived_its_engine_is_in_the_way(home: Home, known: boo
     assert home.run("exec", "a").returncode == 0
 
 
-def test_two_may_run_where_two_are_allowed(home: Home, start: Start) -> None:
+def test_two_runs_are_active_if_two_are_allowed(home: Home, start: Start) -> None:
     home.write({"task_id": "a", "task_exec": "sleep 0.5", "task_max_instances": 2})
     processes = [start("a") for _ in range(2)]
     outputs = [process.communicate(timeout=20) for process in processes]
@@ -227,7 +227,7 @@ def test_nohup_keeps_a_closed_terminal_from_cancelling(home: Home) -> None:
     assert (process.returncode, stdout) == (0, "done\n")
 
 
-def test_a_reader_that_leaves_does_not_end_the_run(home: Home, start: Start) -> None:
+def test_a_closed_pipe_does_not_end_the_run(home: Home, start: Start) -> None:
     home.write({"task_id": "a", "task_exec": "echo 1; sleep 0.3; echo 2; sleep 0.3; echo 3; exit 3"})
     process = start("a")
     assert process.stdout and process.stdout.readline() == "1\n"
@@ -246,7 +246,7 @@ def test_without_an_engine_exec_rotates_the_log_as_the_engine_would(home: Home, 
     assert len(sizes) == 3 and max(sizes) <= 2**20
 
 
-def test_where_another_program_may_rotate_the_log_exec_leaves_it_alone(home: Home, start: Start) -> None:
+def test_exec_rotates_no_log_that_another_program_may_rotate(home: Home, start: Start) -> None:
     flood = "head -c 1500000 /dev/zero | tr '\\0' x | fold -w 100"
     task = {"task_exec": f"echo begin; test $NAP && exec sleep $NAP; {flood}", "task_max_instances": 2}
     home.write({"task_id": "a", **task}, {"task_id": "b", **task}, log={"max_bytes": "1MB"})
@@ -263,7 +263,7 @@ def test_where_another_program_may_rotate_the_log_exec_leaves_it_alone(home: Hom
 
 @pytest.mark.parametrize("redirect", ["2>&-", "2>/dev/full", "2>&1 | true", ">/dev/full", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("code", [0, 1])
-def test_a_run_is_recorded_and_its_end_is_the_exit_code_whatever_becomes_of_what_is_told(
+def test_a_run_is_recorded_and_decides_the_exit_code_even_if_output_is_lost(
     home: Home, redirect: str, code: int
 ) -> None:
     home.write(
@@ -289,7 +289,7 @@ def test_a_run_is_recorded_and_its_end_is_the_exit_code_whatever_becomes_of_what
     history.close()
 
 
-def test_what_exec_says_begins_a_line_of_its_own_on_a_terminal(home: Home) -> None:
+def test_the_result_begins_a_new_line_on_a_terminal(home: Home) -> None:
     home.write({"task_id": "a", "task_exec": r"printf 'no end'"}, {"task_id": "b", "task_exec": r"printf '\344' >&2"})
     assert on_terminal(80, "exec", "a", home=home.path).startswith("no end\nminisched: run 1 of a: success")
     assert on_terminal(80, "exec", "b", home=home.path).startswith("\\xe4\nminisched: run 2 of b: success")
@@ -304,14 +304,14 @@ def test_what_exec_says_begins_a_line_of_its_own_on_a_terminal(home: Home) -> No
         ({"task_exec": "sleep 60", "task_timeout": 0.2}, "timeout"),
     ],
 )
-def test_what_cannot_run_is_told_and_recorded(home: Home, fields: dict[str, Any], told: str) -> None:
+def test_a_task_that_cannot_run_is_reported_and_recorded(home: Home, fields: dict[str, Any], told: str) -> None:
     home.write({"task_id": "a", **fields})
     done = home.run("exec", "a")
     assert done.returncode == 1 and told in done.stderr and "Traceback" not in done.stderr
     assert home.rows()[0]["status"] == "technical_failure"
 
 
-def test_wrong_use_is_told(home: Home) -> None:
+def test_wrong_arguments_are_reported(home: Home) -> None:
     home.write({"task_id": "backup", "task_exec": "true"})
     unknown = home.run("exec", "bakup")
     assert (unknown.returncode, unknown.stderr) == (1, 'minisched: no task "bakup"; did you mean "backup"?\n')
@@ -321,7 +321,7 @@ def test_wrong_use_is_told(home: Home) -> None:
     assert home.rows() == []
 
 
-def test_a_success_counts_for_the_tasks_that_depend_on_it(home: Home) -> None:
+def test_a_success_starts_the_tasks_that_depend_on_it(home: Home) -> None:
     home.write(
         {"task_id": "first", "task_exec": "true"},
         {"task_id": "then", "task_exec": "echo then", "task_dependencies": ["first"]},
@@ -331,7 +331,7 @@ def test_a_success_counts_for_the_tasks_that_depend_on_it(home: Home) -> None:
     eventually(lambda: [row for row in home.ended("then") if row["trigger"] == "dependency"], "the engine starts it")
 
 
-def test_a_killed_exec_is_seen_as_interrupted(home: Home, start: Start) -> None:
+def test_the_run_of_a_killed_exec_is_shown_as_interrupted(home: Home, start: Start) -> None:
     home.write({"task_id": "a", "task_exec": "exec sleep 60"})
     process = start("a")
     pid = pid_of(home)

@@ -17,7 +17,7 @@ from support.programs import ROOT, Home, environment, eventually, minisched
 NAMES = ("config.json", "example_task_script.py", "example_task_script.sh")
 
 
-def test_init_makes_a_home_that_is_valid_and_runs(home: Home, cli: Cli) -> None:
+def test_init_creates_a_home_that_is_valid_and_runs(home: Home, cli: Cli) -> None:
     shutil.rmtree(home.path)
     done = cli("init")
     assert done.returncode == 0
@@ -36,7 +36,7 @@ def test_init_makes_a_home_that_is_valid_and_runs(home: Home, cli: Cli) -> None:
     assert home.stop() == 0
 
 
-def test_init_overwrites_nothing_whatever_stands_there(home: Home, cli: Cli) -> None:
+def test_init_overwrites_no_file_symlink_or_folder(home: Home, cli: Cli) -> None:
     tasks = home.path / "tasks"
     home.config.write_text("mine")
     (tasks / NAMES[1]).symlink_to(home.path / "nowhere")
@@ -52,7 +52,7 @@ def test_init_adds_what_is_missing(home: Home, cli: Cli) -> None:
     assert [line.split()[0] for line in cli("init").stdout.splitlines()] == ["kept", "created", "created", "next:"]
 
 
-def test_init_where_it_cannot_says_why(tmp_path: Path, cli: Cli) -> None:
+def test_init_reports_why_it_cannot_create_a_home(tmp_path: Path, cli: Cli) -> None:
     cli.home = tmp_path / "file"
     cli.home.write_text("")
     done = cli("init")
@@ -63,7 +63,7 @@ def test_init_where_it_cannot_says_why(tmp_path: Path, cli: Cli) -> None:
     assert cli("init").stderr == f"minisched: {cli.home}/tasks: File exists\n"
 
 
-def test_init_under_an_open_umask_makes_a_home_that_is_accepted(tmp_path: Path) -> None:
+def test_init_creates_a_home_with_safe_modes_under_an_open_umask(tmp_path: Path) -> None:
     where = tmp_path / "a home"
     where.mkdir(0o755)
     script = f"umask 000; {sys.executable} -m minisched --home {shlex.quote(str(where))} init"
@@ -72,7 +72,7 @@ def test_init_under_an_open_umask_makes_a_home_that_is_accepted(tmp_path: Path) 
     assert minisched("validate", home=where).returncode == 0
 
 
-def test_an_installed_package_brings_the_samples_along(tmp_path: Path) -> None:
+def test_an_installed_package_contains_the_samples(tmp_path: Path) -> None:
     site = tmp_path / "site"
     shutil.copytree(ROOT / "minisched", site / "minisched", ignore=shutil.ignore_patterns("__pycache__"))
     (site / "minisched" / "sample").mkdir()
@@ -94,7 +94,7 @@ def test_setup_cfg_names_every_package_and_the_samples() -> None:
     assert setup["options.package_data"]["minisched.sample"].split(", ") == list(NAMES)
 
 
-def test_validate_tells_a_summary_with_next_due_times(home: Home, cli: Cli) -> None:
+def test_validate_prints_a_summary_with_the_next_due_times(home: Home, cli: Cli) -> None:
     home.write(
         {"task_id": "a", "task_exec": "true", "task_schedule": "0 0 1 1 *"},
         {"task_id": "b", "task_exec": "true", "task_dependencies": ["a"]},
@@ -109,7 +109,7 @@ def test_validate_tells_a_summary_with_next_due_times(home: Home, cli: Cli) -> N
     assert listed["tasks"][2]["next_run_time"] is None and not listed["tasks"][2]["enabled"]
 
 
-def test_validate_tells_all_problems_at_once(home: Home, cli: Cli) -> None:
+def test_validate_prints_all_problems_at_once(home: Home, cli: Cli) -> None:
     home.write({"task_id": "a", "task_exec": "true", "task_timeout": "5 min", "task_retrys": 1}, {"task_id": "\x1b[2J"})
     done = cli("validate")
     assert (done.returncode, done.stdout) == (1, "")
@@ -130,12 +130,12 @@ def test_validate_takes_another_file(home: Home, cli: Cli, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("command", ["run", None])
-def test_run_without_a_home_names_the_way_to_one(tmp_path: Path, command: str) -> None:
+def test_run_without_a_home_says_how_to_create_one(tmp_path: Path, command: str) -> None:
     done = minisched(*([command] if command else []), home=tmp_path / "none")
     assert done.returncode == 78 and "init` creates a home there" in done.stderr
 
 
-def test_the_home_is_that_of_the_option_else_of_the_environment_else_the_folder(home: Home) -> None:
+def test_the_home_comes_from_the_option_the_environment_or_the_current_folder(home: Home) -> None:
     home.write({"task_id": "here", "task_exec": "true"})
     assert "here" in minisched("list", MINISCHED_HOME=str(home.path)).stdout
     assert "here" in home.run("list", MINISCHED_HOME="/nowhere").stdout
@@ -144,7 +144,7 @@ def test_the_home_is_that_of_the_option_else_of_the_environment_else_the_folder(
     assert b"here" in subprocess.run(command, cwd=home.path, env=env, check=True, capture_output=True).stdout
 
 
-def test_a_current_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+def test_a_deleted_current_folder_is_reported(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     script = f"cd {gone} && rmdir {gone} && exec {sys.executable} -m minisched list"

@@ -43,7 +43,7 @@ def put(home: Home, name: str, *lines: str) -> None:
         file.writelines(f"{line}\n" for line in lines)
 
 
-def test_logs_show_the_last_lines_with_their_life_taken_out(ran: Home, cli: Cli) -> None:
+def test_logs_prints_the_last_lines_escaped(ran: Home, cli: Cli) -> None:
     lines = texts(cli("logs", "a").stdout)
     assert lines[0].startswith("pid ") and lines[-1].startswith("exit 0 after ")
     assert sorted(lines[1:4]) == ["\\x1b[2Jtwo\\u202e", "one", "three"]
@@ -51,14 +51,14 @@ def test_logs_show_the_last_lines_with_their_life_taken_out(ran: Home, cli: Cli)
     assert len(texts(cli("logs", "a", "-n", "999999999").stdout)) == 5
 
 
-def test_a_task_without_output_is_no_failure(home: Home, cli: Cli) -> None:
+def test_a_task_without_output_is_not_an_error(home: Home, cli: Cli) -> None:
     home.write({"task_id": "a", "task_exec": "true"})
     assert cli("logs", "a") == (0, "", "minisched: a has no output yet\n")
     put(home, "a")
     assert cli("logs", "a") == (0, "", "minisched: a has no output yet\n")
 
 
-def test_what_cannot_be_shown_is_told(ran: Home, cli: Cli) -> None:
+def test_wrong_tasks_runs_and_options_are_reported(ran: Home, cli: Cli) -> None:
     assert cli("logs", "A").stderr == 'minisched: no task "A"; did you mean "a"?\n'
     assert cli("logs", "../../etc/passwd").returncode == 1
     assert cli("logs", "--run", "99").stderr == "minisched: no run 99 in the history\n"
@@ -66,7 +66,7 @@ def test_what_cannot_be_shown_is_told(ran: Home, cli: Cli) -> None:
     assert cli("logs", "a", "-n", "0").returncode == 2
 
 
-def test_the_log_of_a_removed_task_or_under_a_broken_config_can_be_read(ran: Home, cli: Cli) -> None:
+def test_a_log_can_be_read_without_its_task_and_under_an_invalid_config(ran: Home, cli: Cli) -> None:
     ran.write({"task_id": "b", "task_exec": "true"})
     assert len(texts(cli("logs", "a").stdout)) == 5
     ran.config.write_text("{")
@@ -76,7 +76,7 @@ def test_the_log_of_a_removed_task_or_under_a_broken_config_can_be_read(ran: Hom
     assert cli("logs", "-f").returncode == 1
 
 
-def test_one_run_is_shown_out_of_a_rotated_log(ran: Home, cli: Cli) -> None:
+def test_the_output_of_one_run_is_shown_from_a_rotated_log(ran: Home, cli: Cli) -> None:
     whole = cli("logs", "--run", "1").stdout
     assert len(texts(whole)) == 5
     log = ran.path / "logs" / "a.log"
@@ -87,7 +87,7 @@ def test_one_run_is_shown_out_of_a_rotated_log(ran: Home, cli: Cli) -> None:
     assert len(texts(cli("logs", "a").stdout)) == 10
 
 
-def test_of_a_log_that_is_gone_the_history_keeps_the_end_and_says_so(ran: Home, cli: Cli) -> None:
+def test_the_end_of_the_output_comes_from_the_history_if_the_log_is_gone(ran: Home, cli: Cli) -> None:
     shutil.rmtree(ran.path / "logs")
     done = cli("logs", "--run", "1")
     assert done.returncode == 0 and "three" in done.stdout and "\\x1b[2Jtwo" in done.stdout
@@ -103,7 +103,7 @@ def test_a_run_that_never_started_has_no_output(home: Home, cli: Cli) -> None:
     assert done.stderr == f"minisched: run 1 of a has no output: it is technical_failure ({why})\n"
 
 
-def test_of_a_run_whose_beginning_is_gone_the_rest_is_shown_and_that_is_said(ran: Home, cli: Cli) -> None:
+def test_the_rest_of_an_output_is_shown_if_its_beginning_is_gone(ran: Home, cli: Cli) -> None:
     log = ran.path / "logs" / "a.log"
     lines = log.read_text().splitlines(keepends=True)
     log.write_text("".join(lines[2:]))  # as where another file has got the inode: what was at the mark is elsewhere
@@ -113,7 +113,7 @@ def test_of_a_run_whose_beginning_is_gone_the_rest_is_shown_and_that_is_said(ran
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("/nowhere")], ids=["folder", "symlink"])
-def test_a_log_that_cannot_be_opened_is_told_and_the_end_of_the_output_shown(
+def test_a_log_that_cannot_be_opened_is_reported_with_the_end_of_the_output(
     home: Home, cli: Cli, make: Callable[[Path], None]
 ) -> None:
     home.write({"task_id": "a", "task_exec": "echo precious"})
@@ -133,7 +133,7 @@ def test_a_log_that_cannot_be_opened_is_told_and_the_end_of_the_output_shown(
     assert (done.returncode, done.stdout) == (1, "") and f"{log} is not a regular file" in done.stderr
 
 
-def test_follow_goes_on_over_a_rotation_and_a_cut(home: Home) -> None:
+def test_follow_continues_after_a_rotation_and_a_removal(home: Home) -> None:
     home.write({"task_id": "a", "task_exec": "true"})
     put(home, "a", "1", "2", "3")
     log = home.path / "logs" / "a.log"
@@ -153,7 +153,7 @@ def test_follow_goes_on_over_a_rotation_and_a_cut(home: Home) -> None:
         assert process.wait(20) == 130 and process.stderr and process.stderr.read() == GAP
 
 
-def test_follow_says_where_lines_went_away_before_they_could_be_shown(home: Home) -> None:
+def test_follow_reports_lines_that_were_removed_before_they_were_shown(home: Home) -> None:
     home.write({"task_id": "a", "task_exec": "true"})
     put(home, "a", "the first line", "the second line")
     log = home.path / "logs" / "a.log"
@@ -198,7 +198,7 @@ def test_follow_shows_a_run_as_it_goes(home: Home) -> None:
         assert texts(process.stdout.readline()) == ["end"]
 
 
-def test_follow_ends_when_nobody_reads_it_any_more(home: Home) -> None:
+def test_follow_ends_when_its_pipe_is_closed(home: Home) -> None:
     home.write({"task_id": "a", "task_exec": "true"})
     put(home, "a", "one")
     with following(home, "a") as process:

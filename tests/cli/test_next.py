@@ -29,12 +29,12 @@ def test_a_schedule_text_gives_a_plain_json_list_with_the_zone_s_offset() -> Non
     ]
 
 
-def test_without_json_the_words_come_first(cli: Cli) -> None:
+def test_without_json_the_description_comes_first(cli: Cli) -> None:
     done = cli("next", "--expr", "30 2 * * *", *BERLIN, "--after", "2026-11-20T12:00", "-n", "1")
     assert done.stdout == "at 02:30, every day\n2026-11-21T02:30:00+01:00\n"
 
 
-def test_the_words_are_chinese_where_the_environment_is(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_description_is_chinese_if_the_locale_is(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANG", "zh_CN.UTF-8")
     assert cli("next", "--expr", "* * * * *", "-n", "1").stdout.startswith("每分钟\n")
     assert cli("next", "--expr", "* * * * *", "-n", "1", "--lang", "en").stdout.startswith("every minute\n")
@@ -52,7 +52,7 @@ def test_the_words_are_chinese_where_the_environment_is(cli: Cli, monkeypatch: p
         "2026-11-23T02:29:59.5Z",
     ],
 )
-def test_after_may_have_an_offset_of_its_own(cli: Cli, after: str) -> None:
+def test_after_can_have_an_offset(cli: Cli, after: str) -> None:
     assert cli("next", "--expr=*/30 * * * *", "--tz=UTC", f"--after={after}", "-n1", "--json").json == [
         "2026-11-23T02:30:00+00:00"
     ]
@@ -95,26 +95,24 @@ def test_after_in_a_repeated_hour_is_the_first_pass_and_in_a_skipped_one_is_read
         (("--tz", "UTC"), "goes with --expr"),
     ],
 )
-def test_what_is_refused_is_told_on_standard_error_with_exit_code_2(
-    cli: Cli, arguments: tuple[str, ...], told: str
-) -> None:
+def test_wrong_arguments_are_reported_with_exit_code_2(cli: Cli, arguments: tuple[str, ...], told: str) -> None:
     done = cli("next", *arguments, "--json")
     assert (done.returncode, done.stdout) == (2, "")
     assert told in done.stderr
 
 
 @pytest.mark.parametrize("after", ["9999-12-31T23:59:59", "9999-12-31T23:59:59-12:00"])
-def test_at_the_end_of_all_times_nothing_is_due(cli: Cli, after: str) -> None:
+def test_nothing_is_due_after_the_year_9999(cli: Cli, after: str) -> None:
     done = cli("next", "--expr=* * * * *", "--tz=UTC", f"--after={after}", "--json")
     assert (done.returncode, done.stdout) in [(0, "[]\n"), (2, "")]
 
 
-def test_a_time_long_past_is_no_trouble(cli: Cli) -> None:
+def test_a_time_of_the_last_century_is_accepted(cli: Cli) -> None:
     done = cli("next", "--expr=0 0 1 1 *", "--tz=UTC", "--after=1901-06-01", "-n1", "--json")
     assert done.json == ["1902-01-01T00:00:00+00:00"]
 
 
-def test_what_is_never_due_again_is_told(cli: Cli) -> None:
+def test_a_schedule_that_is_never_due_again_is_reported(cli: Cli) -> None:
     assert cli("next", "--expr", "@at 2020-01-01T00:00").stdout.endswith("\nnever again\n")
     assert cli("next", "--expr", "@at 2020-01-01T00:00", "--json").json == []
     assert cli("next", "--expr", "@reboot").stdout == "when the machine starts\n"
@@ -128,7 +126,7 @@ def test_a_schedule_text_needs_no_home_and_takes_the_zone_of_one(cli: Cli, home:
     assert cli("next", "--expr=0 2 * * *", "--json", "-n1").returncode == 0
 
 
-def test_of_the_tasks_each_has_its_next_due_time_in_its_own_zone_and_words(cli: Cli, home: Home) -> None:
+def test_each_task_has_its_next_due_time_in_its_own_zone(cli: Cli, home: Home) -> None:
     home.write(
         {"task_id": "a", "task_exec": "true", "task_schedule": "0 2 * * *", "task_timezone": "Asia/Tokyo"},
         {"task_id": "b", "task_exec": "true", "task_schedule": ["0 2 * * *", "@every 90s"], "enabled": False},
@@ -149,7 +147,7 @@ def test_of_the_tasks_each_has_its_next_due_time_in_its_own_zone_and_words(cli: 
     assert len(cli("next", "a", "-n", "7").stdout.splitlines()) == 8
 
 
-def test_the_words_of_tasks_are_chinese_on_demand(cli: Cli, home: Home) -> None:
+def test_the_descriptions_of_tasks_are_chinese_on_request(cli: Cli, home: Home) -> None:
     home.write(
         {"task_id": "a", "task_exec": "true", "enabled": False},
         {"task_id": "b", "task_exec": "true", "task_dependencies": ["a"]},

@@ -49,7 +49,7 @@ def row(text: str, task_id: str) -> str:
 # ------------------------------------------------------------------------------------------------------------ states
 
 
-def test_list_says_of_every_state_what_belongs_to_it(home: Home, cli: Cli) -> None:
+def test_list_explains_every_state(home: Home, cli: Cli) -> None:
     home.write(
         task("never"),
         task("hand_off", enabled=False, task_schedule="@daily"),
@@ -95,7 +95,7 @@ def test_list_says_of_every_state_what_belongs_to_it(home: Home, cli: Cli) -> No
     }
 
 
-def test_list_chooses_by_tag_and_by_states(home: Home, cli: Cli) -> None:
+def test_list_filters_by_tag_and_by_states(home: Home, cli: Cli) -> None:
     home.write(task("a", task_tags=["night"]), task("b"), task("c", task_tags=["night"]))
     record(home.path, run("a", Status.SUCCESS), run("b", Status.SUCCESS))
     assert set(statuses(cli("list", "--tag", "night", "--json"))) == {"a", "c"}
@@ -106,7 +106,7 @@ def test_list_chooses_by_tag_and_by_states(home: Home, cli: Cli) -> None:
     assert refused.returncode == 2 and "business_failure" in refused.stderr
 
 
-def test_the_next_start_may_be_of_a_due_time_that_has_passed() -> None:
+def test_the_next_start_can_belong_to_a_past_due_time() -> None:
     one = make_task("a", task_schedule="@every 10s", task_jitter="9s")
     starts = [due + jitter_offset("a", due, 9.0) for due in range(NOW - 100, NOW + 1000, 10)]
     assert any(offset % 10 > 1 for offset in starts)
@@ -114,7 +114,7 @@ def test_the_next_start_may_be_of_a_due_time_that_has_passed() -> None:
         assert next_start(one, now) == next(start for start in starts if start > now)
 
 
-def test_status_is_calm_when_all_is_well(home: Home, cli: Cli) -> None:
+def test_status_is_short_if_all_is_well(home: Home, cli: Cli) -> None:
     home.write(task("a"), task("b"))
     record(home.path, run("a", Status.SUCCESS))
     assert cli("status").stdout.splitlines() == [
@@ -125,7 +125,7 @@ def test_status_is_calm_when_all_is_well(home: Home, cli: Cli) -> None:
     ]
 
 
-def test_status_shows_what_is_not_simply_fine(home: Home, cli: Cli) -> None:
+def test_status_shows_problems_and_tasks_that_need_attention(home: Home, cli: Cli) -> None:
     home.write(task("good"), task("bad"), task("off", enabled=False))
     record(home.path, run("good", Status.SUCCESS), run("bad", Status.MISSED, Reason.DOWNTIME))
     (home.path / "var" / "minisched.db.damaged-20261123T020000Z").write_bytes(b"x")
@@ -174,7 +174,7 @@ def past(home: Home) -> Home:
     return home
 
 
-def test_history_is_newest_first_and_pages(past: Home, cli: Cli) -> None:
+def test_history_prints_pages_newest_first(past: Home, cli: Cli) -> None:
     done = cli("history", "-n", "3", "--json").json
     assert [item["run_id"] for item in done["items"]] == [4, 3, 2]
     assert (done["page"], done["page_size"], done["total"]) == (1, 3, 4)
@@ -199,14 +199,14 @@ def test_history_filters(past: Home, cli: Cli) -> None:
         assert cli("history", *wrong).returncode == 2
 
 
-def test_history_knows_tasks_that_are_gone_from_the_config(past: Home, cli: Cli) -> None:
+def test_history_shows_tasks_that_are_no_longer_in_the_config(past: Home, cli: Cli) -> None:
     assert "cancelled" in cli("history", "gone_task").stdout
     refused = cli("history", "gone_tsk")
     assert (refused.returncode, refused.stderr) == (1, 'minisched: no task "gone_tsk"; did you mean "gone_task"?\n')
     assert "no runs yet" not in cli("history", "report").stdout
 
 
-def test_one_run_is_shown_whole(past: Home, cli: Cli) -> None:
+def test_one_run_is_shown_with_all_attempts(past: Home, cli: Cli) -> None:
     text = cli("history", "--run", "2").stdout
     assert "started  2026-11-18T19:06:40+08:00" in text
     assert "why      exit_code\n" in text
@@ -219,7 +219,7 @@ def test_one_run_is_shown_whole(past: Home, cli: Cli) -> None:
     assert cli("history", "--run", "99").returncode == 1
 
 
-def test_why_it_could_not_be_started_or_finished_is_said_in_every_table(home: Home, cli: Cli) -> None:
+def test_every_table_shows_the_reason_of_a_failure(home: Home, cli: Cli) -> None:
     home.write(task("spawns"), task("late"), task("exits"))
     record(
         home.path,
@@ -239,7 +239,7 @@ def test_why_it_could_not_be_started_or_finished_is_said_in_every_table(home: Ho
         assert "exit_code" in row(text, "exits") and "exit code" not in row(text, "exits")
 
 
-def test_output_that_was_lost_or_cut_is_said_of_its_attempt(home: Home, cli: Cli) -> None:
+def test_an_attempt_shows_that_output_was_lost_or_cut(home: Home, cli: Cli) -> None:
     home.write(task("a"))
     lost = attempt(
         1, Status.TECHNICAL_FAILURE, reason="exit_code", detail=Text("text", text="exit code 75"), log_lost=True
@@ -270,7 +270,7 @@ def test_ten_times_the_tasks_take_ten_times_as_long_to_list(home: Home, cli: Cli
 # ------------------------------------------------------------------------------------------------ a dead engine's runs
 
 
-def test_a_run_whose_engine_is_dead_is_shown_as_interrupted_everywhere(home: Home, cli: Cli) -> None:
+def test_a_run_of_a_dead_engine_is_shown_as_interrupted_everywhere(home: Home, cli: Cli) -> None:
     home.write(task("a"))
     record(home.path, run("a", Status.RUNNING, attempts=(attempt(),))._replace(owner=GONE))
     (seen,) = cli("list", "--json").json
@@ -283,7 +283,7 @@ def test_a_run_whose_engine_is_dead_is_shown_as_interrupted_everywhere(home: Hom
     assert "running" not in cli("history", "--run", "1").stdout
 
 
-def test_what_a_dead_engine_left_ends_after_all_that_has_ended(home: Home, cli: Cli) -> None:
+def test_a_run_of_a_dead_engine_counts_as_the_latest_one(home: Home, cli: Cli) -> None:
     home.write(task("a"))
     record(
         home.path,
@@ -293,7 +293,7 @@ def test_what_a_dead_engine_left_ends_after_all_that_has_ended(home: Home, cli: 
     assert statuses(cli("list", "--json")) == {"a": "technical_failure"}
 
 
-def test_reading_beside_a_living_engine_and_after_its_kill(home: Home) -> None:
+def test_list_and_status_beside_an_engine_and_after_its_kill(home: Home) -> None:
     home.write({"task_id": "long", "task_exec": "sleep 60", "task_schedule": "@every 1s"})
     home.start()
     eventually(lambda: home.json("list")[0]["current_status"] == "running", "it runs")
@@ -312,7 +312,7 @@ READING = (("list",), ("status",), ("history",), ("history", "--run", "1"), ("lo
 
 
 @pytest.mark.parametrize("arguments", [("list",), ("history",), ("next",), ("validate",), ("logs", "a"), ("exec", "a")])
-def test_where_there_is_no_home_the_way_to_one_is_told(cli: Cli, arguments: tuple[str, ...]) -> None:
+def test_without_a_home_every_command_says_how_to_create_one(cli: Cli, arguments: tuple[str, ...]) -> None:
     done = cli(*arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert f"minisched: `minisched --home {cli.home} init` creates a home there" in done.stderr
@@ -322,7 +322,7 @@ def test_status_without_a_home_says_so(cli: Cli) -> None:
     assert "problem  tasks/config.json: cannot be read: No such file or directory" in cli("status").stdout
 
 
-def test_a_fresh_home_has_nothing_to_show_and_says_so(home: Home, cli: Cli) -> None:
+def test_a_new_home_is_empty(home: Home, cli: Cli) -> None:
     home.write()
     assert cli("list").stdout == "no tasks\n"
     assert cli("history").stdout == "no runs yet\n"
@@ -330,7 +330,7 @@ def test_a_fresh_home_has_nothing_to_show_and_says_so(home: Home, cli: Cli) -> N
     assert not (home.path / "var").exists()  # reading makes nothing
 
 
-def test_a_broken_config_hides_no_history(past: Home, cli: Cli) -> None:
+def test_an_invalid_config_does_not_hide_the_history(past: Home, cli: Cli) -> None:
     past.config.write_text('{"version": 1, "tasks": [{"task_id": "a b"}]}')
     assert cli("history", "backup").returncode == 0
     assert cli("history", "--run", "2").returncode == 0
@@ -349,7 +349,7 @@ def test_a_broken_config_hides_no_history(past: Home, cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("arguments", READING)
-def test_a_damaged_history_is_one_clear_line(past: Home, cli: Cli, arguments: tuple[str, ...]) -> None:
+def test_a_damaged_history_is_reported_in_one_line(past: Home, cli: Cli, arguments: tuple[str, ...]) -> None:
     past.write(task("a"))
     database = past.path / "var" / "minisched.db"
     database.write_bytes(b"this is no database at all" * 500)
@@ -361,7 +361,7 @@ def test_a_damaged_history_is_one_clear_line(past: Home, cli: Cli, arguments: tu
     assert done.stderr.count("\n") == 1 and str(database) in done.stderr and "docs/operation.md" in done.stderr
 
 
-def test_a_damaged_history_is_not_touched_by_exec(past: Home) -> None:
+def test_exec_does_not_change_a_damaged_history(past: Home) -> None:
     past.write(task("a"))
     database = past.path / "var" / "minisched.db"
     database.write_bytes(b"this is no database at all" * 500)
@@ -370,7 +370,7 @@ def test_a_damaged_history_is_not_touched_by_exec(past: Home) -> None:
     assert database.read_bytes().startswith(b"this is no database")
 
 
-def test_a_locked_history_is_one_clear_line(past: Home, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_history_is_reported_in_one_line(past: Home, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("minisched.store.schema.BUSY_TIMEOUT_S", 0.1)
     locker = sqlite3.connect(past.path / "var" / "minisched.db", isolation_level=None)
     locker.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -382,7 +382,7 @@ def test_a_locked_history_is_one_clear_line(past: Home, cli: Cli, monkeypatch: p
     assert done.stderr.endswith("database is locked; another program holds it; close that program, or try again\n")
 
 
-def test_a_newer_history_is_one_clear_line(past: Home, cli: Cli) -> None:
+def test_a_newer_history_is_reported_in_one_line(past: Home, cli: Cli) -> None:
     with sqlite3.connect(past.path / "var" / "minisched.db") as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
@@ -392,7 +392,7 @@ def test_a_newer_history_is_one_clear_line(past: Home, cli: Cli) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv")
 @pytest.mark.parametrize("arguments", [("list",), ("history",), ("exec", "a"), ("init",)])
-def test_another_user_gets_one_clear_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_missing_permissions_are_reported_in_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     home = Home(tmp_path / "home")
     home.write(task("a"))
     record(home.path, run("a", Status.SUCCESS))
@@ -415,7 +415,7 @@ def test_another_user_gets_one_clear_line(tmp_path: Path, arguments: tuple[str, 
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root and unshare")
-def test_a_read_only_home_can_be_read_and_exec_says_why_not(past: Home) -> None:
+def test_a_read_only_home_can_be_read(past: Home) -> None:
     past.write(task("a"))
     script = (
         f"mount --bind {past.path} {past.path} && mount -o remount,ro,bind {past.path} || exit 77\n"
@@ -436,7 +436,7 @@ def test_a_read_only_home_can_be_read_and_exec_says_why_not(past: Home) -> None:
 HOSTILE = "\x1b[31m\u202egnp.exe\u200b\x9b2J\x07"
 
 
-def test_hostile_names_and_details_reach_no_output_alive(home: Home, cli: Cli) -> None:
+def test_hostile_names_and_details_are_escaped_in_every_output(home: Home, cli: Cli) -> None:
     home.config.write_text(
         json.dumps({"version": 1, "tasks": [task("a", task_name="中文任务 备份"), task("b", task_name="ok\u00a0ok")]})
     )
@@ -455,7 +455,7 @@ def test_hostile_names_and_details_reach_no_output_alive(home: Home, cli: Cli) -
 
 
 @pytest.mark.parametrize(("locale", "encoding"), [("C.UTF-8", "latin-1"), ("C", "ascii"), ("POSIX", "")])
-def test_names_in_chinese_crash_in_no_locale_and_json_stays_json(home: Home, locale: str, encoding: str) -> None:
+def test_chinese_names_work_in_any_locale(home: Home, locale: str, encoding: str) -> None:
     home.write(task("a", task_name="中文任务 \U0001f600"))
     env = {"LC_ALL": locale, "PYTHONIOENCODING": encoding} if encoding else {"LC_ALL": locale}
     assert home.run("list", **env).returncode == 0
@@ -466,7 +466,7 @@ def test_names_in_chinese_crash_in_no_locale_and_json_stays_json(home: Home, loc
 # ------------------------------------------------------------------------------------------------------------- pipes
 
 
-def test_a_reader_that_has_seen_enough_gets_no_complaint(home: Home) -> None:
+def test_a_closed_pipe_is_not_an_error(home: Home) -> None:
     home.write(*(task(f"task_{n}", task_name="x" * 200) for n in range(1000)))
     process = subprocess.Popen(
         [sys.executable, "-m", "minisched", "--home", str(home.path), "list"],
@@ -482,7 +482,7 @@ def test_a_reader_that_has_seen_enough_gets_no_complaint(home: Home) -> None:
 
 
 @pytest.mark.parametrize("command", ["version", "schema"])
-def test_a_full_disk_at_the_output_is_one_clear_line(command: str) -> None:
+def test_a_full_disk_is_reported_in_one_line(command: str) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "minisched", command],
@@ -494,7 +494,7 @@ def test_a_full_disk_at_the_output_is_one_clear_line(command: str) -> None:
     assert (done.returncode, done.stderr.count("\n")) == (1, 1) and "No space left on device" in done.stderr
 
 
-def test_a_closed_standard_output_is_no_trouble(home: Home) -> None:
+def test_a_closed_standard_output_is_not_an_error(home: Home) -> None:
     home.write(task("a"))
     for command in ("list", "version", "list --json"):
         done = subprocess.run(
@@ -518,6 +518,6 @@ def test_ctrl_c_leaves_no_traceback(home: Home) -> None:
         assert (process.returncode, stdout, stderr) == (130, "", "")
 
 
-def test_version_tells_three_versions() -> None:
+def test_version_prints_three_versions() -> None:
     assert minisched("version").stdout.startswith("minisched ")
     assert set(json.loads(minisched("version", "--json").stdout)) == {"minisched", "python", "sqlite"}

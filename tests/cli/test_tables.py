@@ -60,7 +60,7 @@ def test_tables_fit_the_terminal(busy: Home, command: str, columns: int) -> None
     assert "…" in table
 
 
-def test_columns_stand_under_their_headers_whatever_the_characters(busy: Home) -> None:
+def test_columns_are_aligned_with_their_headers_for_any_characters(busy: Home) -> None:
     lines = on_terminal(120, "list", home=busy.path).splitlines()
     place = lines[0].index("STATUS")
     assert [columns_of(COLOUR.sub("", line)[:place]) for line in lines] == [place] * len(lines)
@@ -70,18 +70,18 @@ def test_columns_stand_under_their_headers_whatever_the_characters(busy: Home) -
         assert columns_of(row[: row.rindex("schedule")]) == place
 
 
-def test_a_terminal_of_a_few_columns_still_shows_something(busy: Home) -> None:
+def test_a_terminal_of_a_few_columns_shows_something(busy: Home) -> None:
     for columns in (1, 5, 20):
         text = on_terminal(columns, "list", home=busy.path)
         assert max(columns_of(line) for line in text.splitlines()) <= max(columns, 1)
 
 
-def test_into_a_pipe_nothing_is_cut(busy: Home) -> None:
+def test_output_into_a_pipe_is_not_cut(busy: Home) -> None:
     text = minisched("list", home=busy.path, COLUMNS="").stdout
     assert "…" not in text and "每晚备份工厂数据库，然后检查备份是否完整可用" in text and NAMES[0] in text
 
 
-def test_columns_overrides_the_width_and_nonsense_in_it_does_not(busy: Home) -> None:
+def test_COLUMNS_overrides_the_width_if_it_is_a_number(busy: Home) -> None:
     def widest(columns: str, command: str = "list") -> int:
         return max(columns_of(line) for line in minisched(command, home=busy.path, COLUMNS=columns).stdout.splitlines())
 
@@ -91,7 +91,7 @@ def test_columns_overrides_the_width_and_nonsense_in_it_does_not(busy: Home) -> 
         assert minisched("next", "--help", COLUMNS=columns).returncode == 0
 
 
-def test_colours_come_only_on_a_terminal_that_wants_them(busy: Home) -> None:
+def test_colours_are_used_only_on_a_terminal_that_wants_them(busy: Home) -> None:
     assert "\x1b[31mtechnical_failure" in on_terminal(120, "list", home=busy.path)
     assert "\x1b" not in on_terminal(120, "list", home=busy.path, NO_COLOR="1")
     assert "\x1b[31m" in on_terminal(120, "list", home=busy.path, NO_COLOR="")
@@ -107,11 +107,11 @@ def test_a_dumb_terminal_gets_no_colours(busy: Home) -> None:
     ("text", "width"),
     [("abc", 3), ("中文", 4), ("ｆｕｌｌ", 8), ("u\u0308", 1), ("é", 1), ("\U0001f600", 2), ("ﾊﾝ", 2)],
 )
-def test_a_text_takes_as_many_columns_as_a_terminal_gives_it(text: str, width: int) -> None:
+def test_the_width_of_a_text_is_that_on_a_terminal(text: str, width: int) -> None:
     assert display_width(text) == width
 
 
-def test_a_text_is_cut_between_characters_never_within_one() -> None:
+def test_a_text_is_cut_between_two_characters() -> None:
     assert fit_width("中文字", 6) == "中文字"
     assert fit_width("中文字", 5) == "中文…"
     assert fit_width("中文字", 4) == "中… "
@@ -121,7 +121,7 @@ def test_a_text_is_cut_between_characters_never_within_one() -> None:
 # -------------------------------------------------------------------------------------------------------- wrong use
 
 
-def test_help_tells_of_every_command(cli: Cli) -> None:
+def test_help_lists_every_command(cli: Cli) -> None:
     done = cli("--help")
     assert done.returncode == 0 and "exit codes: 0 success" in done.stdout
     for command in COMMANDS:
@@ -148,7 +148,7 @@ def test_help_fits_a_narrow_terminal(home: Home) -> None:
         (("history", "--run", "1e9"), "whole number"),
     ],
 )
-def test_wrong_use_ends_with_2_and_the_way_out(cli: Cli, arguments: tuple[str, ...], told: str) -> None:
+def test_wrong_usage_ends_with_2_and_a_hint(cli: Cli, arguments: tuple[str, ...], told: str) -> None:
     done = cli(*arguments)
     assert (done.returncode, done.stdout) == (2, "") and told in done.stderr
 

@@ -49,7 +49,7 @@ def pids_in(folder: Path) -> dict[str, int]:
 
 
 @linux
-def test_kill_9_of_the_engine_loses_no_run_doubles_none_and_leaves_no_process(home: Home) -> None:
+def test_a_killed_engine_loses_and_repeats_no_run_and_leaves_no_process(home: Home) -> None:
     note = f'echo "$MINISCHED_TASK_ID $MINISCHED_RUN_ID $MINISCHED_ATTEMPT" >> {home.path}/started;'
     pid = f"echo $$ > {home.path}/$MINISCHED_TASK_ID.$MINISCHED_ATTEMPT.pid;"
     home.write(
@@ -101,7 +101,7 @@ def test_kill_9_of_the_engine_loses_no_run_doubles_none_and_leaves_no_process(ho
     assert set(started_) <= known
 
 
-def test_on_term_a_run_may_end_within_the_grace_and_what_does_not_is_cancelled(home: Home) -> None:
+def test_on_term_runs_get_the_shutdown_grace_and_are_then_cancelled(home: Home) -> None:
     home.write(
         {"task_id": "short", "task_exec": "sleep 1.2; echo done", "task_schedule": "@every 1s"},
         {"task_id": "long", "task_exec": "sleep 60", "task_schedule": "@every 1s"},
@@ -174,7 +174,7 @@ def test_an_engine_that_is_pid_1_reaps_the_orphans_of_its_tasks(home: Home) -> N
     assert "engine stopped" in home.engine_log()
 
 
-def test_due_times_that_pass_while_the_engine_is_stopped_all_get_their_row(home: Home) -> None:
+def test_due_times_during_a_sigstop_all_get_a_row(home: Home) -> None:
     home.write(
         {**TICK, "task_misfire_grace": 1},
         {**TICK, "task_id": "all", "task_misfire": "all", "task_overlap": "queue"},
@@ -213,7 +213,7 @@ def executing(home: Home, task_id: str) -> subprocess.Popen[str]:
 
 
 @linux
-def test_exec_beside_the_engine_overlaps_and_its_death_is_noticed(home: Home) -> None:
+def test_exec_beside_the_engine_counts_as_overlap_and_its_death_is_noticed(home: Home) -> None:
     home.write(
         {"task_id": "work", "task_exec": f"echo $$ > {home.path}/work.pid; exec sleep 60"},
         {"task_id": "first", "task_exec": "true"},

@@ -106,7 +106,7 @@ def aside(home: Home) -> list[str]:
     return [name for name in found if not name.endswith(("-wal", "-shm"))]
 
 
-def test_a_history_damaged_while_stopped_is_moved_aside_and_the_tasks_go_on(home: Home, database: Path) -> None:
+def test_a_history_damaged_while_stopped_is_moved_aside(home: Home, database: Path) -> None:
     home.write(TICK, BOOT)
     home.start()
     eventually(lambda: home.ended("boot"))
@@ -207,7 +207,7 @@ def test_a_history_of_a_newer_version_is_refused_and_left_as_it_is(home: Home, d
 
 @linux
 @root
-def test_a_full_disk_starts_nothing_without_a_row_and_heals_by_itself(tmp_path: Path) -> None:
+def test_on_a_full_disk_nothing_starts_without_a_row_and_work_resumes_later(tmp_path: Path) -> None:
     go, beats = tmp_path / "go", tmp_path / "beats"
     long = f"while [ ! -e {go} ]; do sleep 0.05; done; head -c 500000 /dev/zero | tr '\\0' x; exit 7"
     with small_disk(tmp_path / "disk", 4096) as disk:

@@ -32,7 +32,7 @@ def refused(second: Home) -> tuple[int, str, float]:
     return process.returncode, text, time.monotonic() - before
 
 
-def test_a_second_engine_on_a_home_ends_with_75_and_names_the_first(home: Home, second: Home) -> None:
+def test_a_second_engine_on_a_home_ends_with_75_and_the_pid_of_the_first(home: Home, second: Home) -> None:
     home.write(TICK)
     first = home.start()
     lock = home.path / "var" / "lock"
@@ -59,9 +59,7 @@ def test_a_second_engine_on_a_home_ends_with_75_and_names_the_first(home: Home, 
     assert home.stop() == 0
 
 
-def test_a_config_that_breaks_while_the_engine_runs_changes_nothing_until_it_is_mended(
-    home: Home, tmp_path: Path
-) -> None:
+def test_an_invalid_config_changes_nothing_until_it_is_fixed(home: Home, tmp_path: Path) -> None:
     other = Home(tmp_path / "other")
     try:
         for one in (home, other):
@@ -106,7 +104,7 @@ def test_a_config_that_breaks_while_the_engine_runs_changes_nothing_until_it_is_
         other.close()
 
 
-def test_an_engine_whose_standard_error_is_full_and_not_read_goes_on(home: Home) -> None:
+def test_an_engine_with_a_full_standard_error_continues(home: Home) -> None:
     """The engine writes nothing there after its start: a full pipe would block the writing thread for ever."""
     code = """if True:
         import os, sys
@@ -137,7 +135,7 @@ def hangup(home: Home) -> None:
     os.kill(home.process.pid, signal.SIGHUP)
 
 
-def test_a_wrong_config_at_the_start_ends_with_78_and_all_its_problems(home: Home) -> None:
+def test_an_invalid_config_at_the_start_ends_with_78_and_all_its_problems(home: Home) -> None:
     home.config.write_text(
         '{"version": 1, "settings": {"max_runing": 3}, "tasks": [{"task_id": "a", "task_exec": 7},'
         ' {"task_id": "b", "task_exec": "true", "task_schedule": "61 * * * *", "task_dependencies": ["c"]}]}'
@@ -153,7 +151,7 @@ def test_a_wrong_config_at_the_start_ends_with_78_and_all_its_problems(home: Hom
     assert (code, "is not a regular file" in text) == (78, True)
 
 
-def test_a_home_that_cannot_be_used_is_told_in_words(home: Home) -> None:
+def test_an_unusable_home_is_reported(home: Home) -> None:
     home.write(TICK)
     (home.path / "var").write_text("")
     code, text, _ = refused(home)
@@ -162,7 +160,7 @@ def test_a_home_that_cannot_be_used_is_told_in_words(home: Home) -> None:
 
 
 @pytest.mark.parametrize("output", [">/dev/full", "2>&1 | true", ">&- 2>&- <&-"])
-def test_an_engine_runs_also_where_nobody_hears_that_it_does(home: Home, output: str) -> None:
+def test_an_engine_runs_without_a_usable_standard_output(home: Home, output: str) -> None:
     home.write(TICK)
     command = f"exec {sys.executable} -m minisched --home {home.path} run"
     shell = ["bash", "-o", "pipefail", "-c", f"({command}) {output}"]
@@ -173,7 +171,7 @@ def test_an_engine_runs_also_where_nobody_hears_that_it_does(home: Home, output:
         assert process.wait(20) == 0
 
 
-def test_what_everyone_could_write_is_refused_with_the_chmod_that_mends_it(home: Home) -> None:
+def test_files_that_everyone_can_write_are_refused_with_the_chmod_to_run(home: Home) -> None:
     home.write(TICK)
     home.config.chmod(0o646)
     home.path.chmod(0o757)

@@ -35,7 +35,7 @@ def successes_after(home: Home, run_id: int) -> list[dict[str, Any]]:
 
 
 @linux
-def test_without_descriptors_runs_fail_as_such_and_work_again_afterwards(home: Home) -> None:
+def test_without_file_descriptors_runs_fail_to_spawn_and_work_again_afterwards(home: Home) -> None:
     if not hasattr(resource, "prlimit"):
         pytest.skip("needs prlimit")
     home.write(TICK)
@@ -57,7 +57,7 @@ def test_without_descriptors_runs_fail_as_such_and_work_again_afterwards(home: H
 
 
 @linux
-def test_without_descriptors_the_failed_runs_are_told_of(home: Home) -> None:
+def test_without_file_descriptors_notifications_are_still_written(home: Home) -> None:
     """Also where nothing was told before: by then nothing more can be imported."""
     if not hasattr(resource, "prlimit"):
         pytest.skip("needs prlimit")
@@ -85,7 +85,7 @@ def test_without_descriptors_the_failed_runs_are_told_of(home: Home) -> None:
 
 @linux
 @root
-def test_without_processes_runs_fail_as_such_and_work_again_afterwards(home: Home, tmp_path: Path) -> None:
+def test_without_processes_runs_fail_to_spawn_and_work_again_afterwards(home: Home, tmp_path: Path) -> None:
     # Root is exempt from this limit. The modules are imported before root is given up: the interpreter may stand where
     # that user cannot read it. The limit is that of the engine while the file `none` exists.
     none = tmp_path / "none"

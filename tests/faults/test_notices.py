@@ -63,7 +63,7 @@ class Inbox:
         sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
 
-def test_an_engine_killed_again_and_again_loses_no_message(home: Home) -> None:
+def test_an_engine_that_is_killed_repeatedly_loses_no_message(home: Home) -> None:
     """kill -9 while a message is on its way and while runs end: each run's message arrives, those that come twice
     have the same id, and the order is kept."""
     inbox = Inbox()
@@ -91,7 +91,7 @@ def test_an_engine_killed_again_and_again_loses_no_message(home: Home) -> None:
     assert [one.message_id for one in told] == list(arrived), "in their order"
 
 
-def test_a_message_that_cannot_be_sent_is_on_the_board_and_in_the_log(home: Home) -> None:
+def test_a_message_that_cannot_be_sent_is_a_problem_and_in_the_log(home: Home) -> None:
     home.write(
         {
             "task_id": "a",
@@ -117,7 +117,7 @@ def test_a_message_that_cannot_be_sent_is_on_the_board_and_in_the_log(home: Home
     )
 
 
-def test_an_exec_beside_the_engine_is_told_of_by_the_engine(home: Home) -> None:
+def test_the_engine_sends_the_messages_of_an_exec_beside_it(home: Home) -> None:
     path = home.path / "told.jsonl"
     home.write(
         {
@@ -137,7 +137,7 @@ def test_an_exec_beside_the_engine_is_told_of_by_the_engine(home: Home) -> None:
     assert home.stop() == 0
 
 
-def test_a_message_of_an_exec_waits_for_an_engine(home: Home) -> None:
+def test_the_message_of_an_exec_waits_for_an_engine(home: Home) -> None:
     path = home.path / "told.jsonl"
     channel = {"type": "command", "task_exec": ["/bin/sh", "-c", "cat >> told.jsonl"]}
     home.write({"task_id": "a", "task_exec": "true", "task_notify": [rule("success", channels=[channel])]})
@@ -149,7 +149,7 @@ def test_a_message_of_an_exec_waits_for_an_engine(home: Home) -> None:
     assert home.stop() == 0 and [one.state.value for one in deliveries(home)] == ["sent"]
 
 
-def test_a_server_that_hangs_holds_up_neither_task_nor_stop(home: Home) -> None:
+def test_a_hanging_server_delays_neither_tasks_nor_the_stop(home: Home) -> None:
     inbox = Inbox()
     inbox.deaf.set()
     with hosted(inbox.talk) as host:

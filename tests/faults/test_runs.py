@@ -74,7 +74,9 @@ def row_of(home: Home, task_id: str) -> dict[str, Any]:
         ("unnamed", "environment variable NO_SUCH_VARIABLE is not set"),
     ],
 )
-def test_what_cannot_be_started_is_a_technical_failure_that_says_why(home: Home, task_id: str, why: str) -> None:
+def test_a_program_that_cannot_be_started_is_a_technical_failure_with_the_reason(
+    home: Home, task_id: str, why: str
+) -> None:
     row = row_of(home, task_id)
     assert (row["status"], row["reason"]) == ("technical_failure", "spawn")
     assert why in detail_text(row["detail"])
@@ -100,7 +102,7 @@ def test_binary_output_a_progress_bar_and_a_missing_line_end_are_readable_in_the
     assert [line.rpartition("out] ")[2] for line in home.log("progress").splitlines()[1:-1]] == ["10%", "20%", "30%"]
 
 
-def test_escapes_are_kept_in_the_log_and_shown_harmless(home: Home) -> None:
+def test_terminal_escapes_are_kept_in_the_log_and_escaped_when_shown(home: Home) -> None:
     assert "\x1b]0;evil\x07\x1b[31mred" in home.log("hostile")
     shown = home.run("logs", "hostile").stdout
     assert "\\x1b]0;evil\\x07\\x1b[31mred" in shown
@@ -112,7 +114,7 @@ def test_escapes_are_kept_in_the_log_and_shown_harmless(home: Home) -> None:
 
 
 @linux
-def test_a_line_of_100_mb_is_all_there_and_costs_the_engine_no_memory(home: Home) -> None:
+def test_a_line_of_100_mb_is_logged_without_memory(home: Home) -> None:
     row = row_of(home, "huge")
     assert (row["status"], row["attempts"][0]["log_lost"]) == ("success", False)
     count = sum(path.read_bytes().count(b"x" * 16) * 16 for path in (home.path / "logs").glob("huge.log*"))
@@ -124,7 +126,7 @@ def test_a_line_of_100_mb_is_all_there_and_costs_the_engine_no_memory(home: Home
     assert int(status.partition("VmHWM:")[2].split()[0]) < PEAK_KIB
 
 
-def test_a_grandchild_that_holds_the_pipe_keeps_the_run_a_second_at_most(home: Home) -> None:
+def test_a_grandchild_that_holds_the_pipe_delays_the_end_by_a_second_at_most(home: Home) -> None:
     row = row_of(home, "holder")
     assert (row["status"], row["attempts"][0]["output_cut"]) == ("success", True)
     assert row["attempts"][0]["leftover_processes"] == 1
@@ -134,7 +136,7 @@ def test_a_grandchild_that_holds_the_pipe_keeps_the_run_a_second_at_most(home: H
     assert "1 process left behind" in ended
 
 
-def test_what_ignores_term_at_its_timeout_is_killed_after_its_grace(home: Home) -> None:
+def test_a_task_that_ignores_term_at_its_timeout_is_killed_after_the_grace(home: Home) -> None:
     row = row_of(home, "deaf")
     assert (row["status"], row["reason"]) == ("technical_failure", "timeout")
     assert row["attempts"][0]["signal"] == 9
@@ -163,7 +165,7 @@ def test_a_task_has_no_input_and_knows_its_run(home: Home) -> None:
     assert "out] /dev/null\n" in log
 
 
-def test_no_secret_reaches_a_task_but_the_one_that_names_it(home: Home) -> None:
+def test_a_secret_reaches_only_the_task_that_names_it(home: Home) -> None:
     assert f"out] {len(SECRETS['A_SECRET'])} characters, text\n" in home.log("keeper")
     for name in (*SECRETS, "TOKEN", "MINISCHED_TOKEN"):
         assert f"out] {name}=" not in home.log("env")
@@ -174,14 +176,14 @@ def test_no_secret_reaches_a_task_but_the_one_that_names_it(home: Home) -> None:
         assert "s3cr3t" not in home.run(*command, "--json").stdout
 
 
-def test_a_log_that_is_a_symlink_is_not_written_through(home: Home) -> None:
+def test_a_log_that_is_a_symlink_is_not_followed(home: Home) -> None:
     row = row_of(home, "linked")
     assert (row["status"], row["attempts"][0]["log_lost"]) == ("success", True)
     assert (home.path / "victim").read_text() == VICTIM
     assert (home.path / "logs" / "linked.log").is_symlink()
 
 
-def test_output_that_its_log_did_not_take_is_told_everywhere_and_its_end_is_kept(home: Home) -> None:
+def test_lost_output_is_reported_everywhere_and_its_end_is_kept(home: Home) -> None:
     run_id = str(row_of(home, "linked")["run_id"])
     assert f"WARNING output of run {run_id} of linked could not be written to its log" in home.engine_log()
     assert "output lost" in home.run("history", "--run", run_id).stdout
@@ -194,7 +196,7 @@ def test_output_that_its_log_did_not_take_is_told_everywhere_and_its_end_is_kept
 
 
 @linux
-def test_signals_that_were_ignored_or_blocked_before_the_engine_are_so_no_more(tmp_path: Path) -> None:
+def test_signals_ignored_or_blocked_by_the_parent_work_in_the_engine(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     code = """if True:
         import os, signal, sys

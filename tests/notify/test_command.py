@@ -23,7 +23,7 @@ def gone(pid):
     return eventually(lambda: not alive(int(pid)))
 
 
-def test_it_gets_the_message_as_json_on_its_standard_input(tmp_path):
+def test_a_command_gets_the_message_as_json_on_its_standard_input(tmp_path):
     result = run("cat > got.json; echo taken; echo by me >&2", tmp_path, message("test", task_name='a"\n中\x1b'))
     assert said(result) == (SendStatus.SENT, "", "taken\nby me", None)
     (line,) = (tmp_path / "got.json").read_text().splitlines()
@@ -32,7 +32,7 @@ def test_it_gets_the_message_as_json_on_its_standard_input(tmp_path):
     assert {name: got[name] for name in VARIABLES} == {**VARIABLES, "task_name": 'a"\n中\\x1b'}
 
 
-def test_a_program_of_the_home_is_run_as_a_tasks_is(tmp_path):
+def test_a_relative_program_starts_from_the_home(tmp_path):
     script = tmp_path / "tell.sh"
     script.write_text('#!/bin/sh\necho "$@" in "$PWD"\n')
     script.chmod(0o755)
@@ -40,7 +40,7 @@ def test_a_program_of_the_home_is_run_as_a_tasks_is(tmp_path):
     assert run(["echo", "$HOME"], tmp_path).answer == "$HOME"
 
 
-def test_its_environment_is_a_tasks_without_secrets(tmp_path):
+def test_a_command_has_the_environment_of_a_task_without_secrets(tmp_path):
     result = run("env", tmp_path, environ={"HOOK_TOKEN": "hunter2", "PATH": "/nowhere"})
     env = dict(line.split("=", 1) for line in result.answer.splitlines())
     assert {name: value for name, value in env.items() if name.startswith("MINISCHED")} == {
@@ -59,7 +59,7 @@ def test_its_environment_is_a_tasks_without_secrets(tmp_path):
         (["/"], "the command could not be started: Permission denied"),
     ],
 )
-def test_all_but_exit_0_is_tried_again(task_exec, error, tmp_path):
+def test_any_result_but_exit_code_0_is_retried(task_exec, error, tmp_path):
     result = run(task_exec, tmp_path)
     assert (result.state, words(result)) == (SendStatus.RETRY, error)
     assert result.answer == ("no" if isinstance(task_exec, str) else "")
@@ -72,13 +72,13 @@ def test_the_end_of_the_output_is_kept(tmp_path):
     assert 400 < len(result.answer.encode()) <= 500
 
 
-def test_one_that_reads_nothing_is_no_failure(tmp_path):
+def test_a_command_that_reads_no_input_can_succeed(tmp_path):
     big = message(execution_log_tail="x" * 200_000)
     assert run("exec <&-; sleep 0.1; exit 0", tmp_path, big).state is SendStatus.SENT
     assert run("sleep 0.1", tmp_path, big).state is SendStatus.SENT
 
 
-def test_one_that_takes_too_long_is_ended_with_its_group(tmp_path):
+def test_a_command_that_takes_too_long_is_ended_with_its_group(tmp_path):
     watch = Watch()
     result = run("sleep 60 & echo $! $$; wait", tmp_path, timeout_s=0.3)
     assert in_time(watch.seconds, 2)
@@ -86,21 +86,21 @@ def test_one_that_takes_too_long_is_ended_with_its_group(tmp_path):
     assert all(gone(pid) for pid in result.answer.split())
 
 
-def test_one_that_ignores_term_is_killed(tmp_path):
+def test_a_command_that_ignores_term_is_killed(tmp_path):
     watch = Watch()
     result = run("trap '' TERM; echo $$; while :; do sleep 0.1; done", tmp_path, timeout_s=0.3, grace_s=0.3)
     assert watch.seconds > 0.55 and in_time(watch.seconds, 3)
     assert result.state is SendStatus.RETRY and gone(result.answer)
 
 
-def test_a_process_left_behind_holds_nothing_up(tmp_path):
+def test_a_process_left_behind_delays_nothing(tmp_path):
     watch = Watch()
     result = run("sleep 60 & echo $!", tmp_path)
     assert result.state is SendStatus.SENT and in_time(watch.seconds, 2)
     os.kill(int(result.answer), signal.SIGKILL)
 
 
-def test_no_descriptor_is_left_open(tmp_path):
+def test_no_file_descriptor_is_left_open(tmp_path):
     before = os.listdir("/proc/self/fd")
     for task_exec in ("true", "exit 1", ["none"]):
         run(task_exec, tmp_path)

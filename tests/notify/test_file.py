@@ -29,25 +29,25 @@ def test_each_message_is_a_json_line(tmp_path):
     assert stat.S_IMODE((tmp_path / "notices.jsonl").stat().st_mode) == 0o640
 
 
-def test_an_absolute_path_stays_one(tmp_path):
+def test_an_absolute_path_is_used_as_it_is(tmp_path):
     assert put("/nonexistent", tmp_path / "x").state is SendStatus.SENT
     assert (tmp_path / "x").exists()
 
 
-def test_a_line_without_an_end_is_ended_first(tmp_path):
+def test_an_incomplete_line_of_another_program_is_ended_first(tmp_path):
     (tmp_path / "notices.jsonl").write_text('{"torn')
     put(tmp_path)
     torn, line, rest = (tmp_path / "notices.jsonl").read_text().split("\n")
     assert torn == '{"torn' and json.loads(line) and rest == ""
 
 
-def test_the_folder_must_be_there(tmp_path):
+def test_the_folder_must_exist(tmp_path):
     result = put(tmp_path, "none/x")
     assert said(result) == (SendStatus.RETRY, f"{tmp_path}/none/x: its folder does not exist", "", None)
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "fifo", "device"])
-def test_what_is_no_file_is_not_written(kind, tmp_path):
+def test_only_a_regular_file_is_written(kind, tmp_path):
     path, target = tmp_path / "x", tmp_path / "target"
     if kind == "link":
         target.write_text("")
@@ -81,7 +81,7 @@ def test_a_file_that_cannot_grow_keeps_its_length(tmp_path):
     assert path.stat().st_size == size and resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
 
 
-def test_a_file_that_another_holds_is_tried_again(tmp_path):
+def test_a_locked_file_is_retried(tmp_path):
     put(tmp_path)
     with open(tmp_path / "notices.jsonl") as other:
         fcntl.flock(other, fcntl.LOCK_EX)

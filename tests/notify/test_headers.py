@@ -66,7 +66,7 @@ PIECES = st.sampled_from(
 @example('" <a@b>, :;')
 @example("夜间备份 第 7 车间  失败 " * 9)
 @example("x" * 75 + " =?utf-8?q?a=0d=0aBcc:_evil@x.org?=")
-def test_a_subject_is_read_as_exactly_its_value_whatever_a_task_wrote(value):
+def test_a_subject_is_decoded_to_exactly_its_value(value):
     told = message(task_name=value, execution_log_tail=value, host_name=value)
     expected = one_line(fill("{{ task_name }}", visible_values({"task_name": value})))
     data = composed(told, subject_template="{{ task_name }}")
@@ -79,7 +79,7 @@ def test_a_subject_is_read_as_exactly_its_value_whatever_a_task_wrote(value):
 
 
 @pytest.mark.parametrize("name", ['Ops, "7" \\ <a@b>', "=?utf-8?q?a=0d=0aBcc:_x?=", "值班 第 7 车间" * 9, "a  b"])
-def test_a_senders_name_is_read_as_it_was_written(name):
+def test_the_name_of_the_sender_is_decoded_to_exactly_its_value(name):
     data = composed(message(), (name, OPS))
     # Read by the old parser: the new one keeps the blanks between the encoded words of a name.
     found, address = parseaddr(email.message_from_bytes(data)["From"])
@@ -90,7 +90,7 @@ def test_a_senders_name_is_read_as_it_was_written(name):
     "head",
     [b"A: x\r\nB: y\r\nC: z", b"A: x", b"A: x\r\nB: y\nz", b"A: x\r\nB: \x1b", b"A: x\r\nB: y\r\nA: x", b"A: x\r\ny"],
 )
-def test_headers_that_nobody_meant_are_found(head):
+def test_additional_headers_are_detected(head):
     mail.check_headers(b"A: x\r\n x\r\nB: y\r\n\r\nC: z\r\n", ["B", "A"])
     with pytest.raises(mail.HeaderError, match="A, B"):
         mail.check_headers(head + b"\r\n\r\nB: y\r\n", ["A", "B"])
@@ -101,7 +101,7 @@ def test_headers_that_nobody_meant_are_found(head):
 @example('"Plant, 7 \\"north\\" \\\\" <p@example.org>')
 @example("Plant 7 <p@example.org>")
 @example("夜班  <p@example.org>")
-def test_an_address_that_the_config_takes_is_the_one_that_is_told(sender):
+def test_an_address_that_the_config_accepts_reaches_smtp_unchanged(sender):
     name, address = name_and_address(sender)
     assert smtplib.quoteaddr(address) == f"<{address}>"
     data = composed(message(), (name, address))
@@ -111,6 +111,6 @@ def test_an_address_that_the_config_takes_is_the_one_that_is_told(sender):
     assert str(make_header(decode_header(found))) == name
 
 
-def test_the_mark_of_a_test_is_within_the_limit_of_a_subject():
+def test_the_mark_of_a_test_counts_for_the_length_of_a_subject():
     data = composed(message("test", task_name="x" * 300), subject_template="{{ task_name }}")
     assert read(data)["Subject"] == "[test] " + "x" * 190 + "..."

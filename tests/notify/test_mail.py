@@ -71,7 +71,7 @@ def read(content):
     return email.message_from_bytes(content, policy=email.policy.default)
 
 
-def test_a_mail_is_plain_text_and_the_same_as_html():
+def test_a_mail_has_the_same_text_plain_and_as_html():
     inbox = Inbox()
     with serving(inbox) as port:
         result = sent(port, message(execution_log_tail="<b>&\x1b[0m"), channel(OPS, DEV))
@@ -90,7 +90,7 @@ def test_a_mail_is_plain_text_and_the_same_as_html():
     assert rich.get_content_type() == "text/html" and "\n&lt;b&gt;&amp;\\x1b[0m\r\n" in rich.get_content()
 
 
-def test_every_try_is_the_same_mail():
+def test_every_attempt_sends_the_same_mail():
     inbox = Inbox()
     with serving(inbox) as port:
         sent(port)
@@ -100,7 +100,7 @@ def test_every_try_is_the_same_mail():
         assert first[name] == second[name]
 
 
-def test_subjects_names_and_texts_are_unicode():
+def test_subjects_names_and_texts_can_be_unicode():
     inbox = Inbox()
     sender = {"from": "值班 <a@b.example>"}
     templates = {"subject_template": "{{ task_name }}：失败", "body_template": "任务 {{task_name}} é\n{{ exit_code }}"}
@@ -117,7 +117,7 @@ def test_subjects_names_and_texts_are_unicode():
     assert found.get_body(("plain",)).get_content().replace("\r\n", "\n") == f"任务 {'夜间备份' * 10} é\n75\n"
 
 
-def test_a_test_says_so_where_the_channel_has_templates_of_its_own():
+def test_a_test_is_marked_if_the_channel_has_templates():
     inbox = Inbox()
     to = channel(OPS, subject_template="{{ task_name }} failed", body_template="code {{ exit_code }}\n")
     with serving(inbox) as port:
@@ -130,7 +130,7 @@ def test_a_test_says_so_where_the_channel_has_templates_of_its_own():
 
 
 @pytest.mark.parametrize("name", ["a\r\nBcc: evil@example.org", "a\nX: b", "a\u2028b\x85c\x0bd\x00", "\x7f\x1b[31m"])
-def test_a_name_is_no_header(name):
+def test_a_task_name_cannot_add_a_header(name):
     inbox = Inbox()
     with serving(inbox) as port:
         for options in ({}, {"subject_template": "{{ task_name }}"}):
@@ -141,7 +141,7 @@ def test_a_name_is_no_header(name):
         assert sorted(name.lower() for name in found) == MAIL_HEADERS
 
 
-def test_an_encoded_word_that_a_task_printed_is_no_header_and_no_body():
+def test_an_encoded_word_of_a_task_cannot_add_headers_or_a_body():
     word = "=?utf-8?q?ok=0d=0aReply-To:_evil@example.org=0d=0aContent-Type:_text/html=0d=0a=0d=0a<a>Log_in</a>?="
     inbox = Inbox()
     with serving(inbox) as port:
@@ -154,7 +154,7 @@ def test_an_encoded_word_that_a_task_printed_is_no_header_and_no_body():
         assert word in found["Subject"] and found.get_content_type() == "multipart/alternative"
 
 
-def test_a_line_of_a_dot_ends_no_mail():
+def test_a_line_with_a_dot_does_not_end_the_mail():
     inbox = Inbox()
     with serving(inbox) as port:
         sent(port, message(execution_log_tail="a\n.\nQUIT\n..b"))
@@ -177,7 +177,7 @@ def test_tls_with_login(security, authority):
 
 
 @pytest.mark.parametrize("security", ["starttls", "ssl"])
-def test_a_certificate_of_nobody_known_is_refused(security, authority, tmp_path):
+def test_an_unknown_certificate_is_refused(security, authority, tmp_path):
     inbox, other = Inbox(), Authority.at(tmp_path, "elsewhere.example")
     for ca_file, context in (
         (None, authority.server),
@@ -200,7 +200,7 @@ def test_without_starttls_no_password_is_sent():
     assert result.state is SendStatus.RETRY and "STARTTLS" in words(result) and inbox.logins == inbox.mails == []
 
 
-def test_a_refused_recipient_is_told_and_the_others_have_it():
+def test_a_refused_recipient_is_reported_and_the_others_get_the_mail():
     inbox = Inbox({DEV: "550 no such user"})
     with serving(inbox) as port:
         result = sent(port, to=channel(OPS, DEV))
@@ -213,7 +213,7 @@ def test_a_refused_recipient_is_told_and_the_others_have_it():
     assert inbox.mails[0][1] == [OPS]
 
 
-def test_a_recipient_refused_for_now_beside_one_that_has_the_mail_is_told_with_a_way_out():
+def test_a_temporarily_refused_recipient_is_reported_with_a_hint():
     inbox = Inbox({DEV: "450 greylisted"})
     with serving(inbox) as port:
         result = sent(port, to=channel(OPS, DEV))
@@ -224,7 +224,7 @@ def test_a_recipient_refused_for_now_beside_one_that_has_the_mail_is_told_with_a
 
 
 @pytest.mark.parametrize("code", ["530", "534", "535", "538"])
-def test_a_login_that_is_missing_is_mended_in_the_config_and_tried_again(code):
+def test_a_missing_login_is_retried(code):
     with hosted(talk_smtp(HELLO[0], f"{code} log in first\r\n".encode(), *[b"250 ok\r\n"] * 2)) as host:
         result = sent(host.port)
     error = f"the mail server refused the sender: {code} log in first"
@@ -234,14 +234,14 @@ def test_a_login_that_is_missing_is_mended_in_the_config_and_tried_again(code):
 
 
 @pytest.mark.parametrize("code, state", [("550", SendStatus.FAILED), ("451", SendStatus.RETRY)])
-def test_a_mail_that_nobody_may_get_is_not_sent(code, state):
+def test_a_mail_whose_recipients_are_all_refused_is_not_sent(code, state):
     inbox = Inbox({OPS: f"{code} not now", DEV: "550 no"})
     with serving(inbox) as port:
         result = sent(port, to=channel(OPS, DEV))
     assert result.state is state and f"{OPS}: {code} not now; {DEV}: 550 no" in words(result) and not inbox.mails
 
 
-def test_what_a_server_says_is_one_line_and_bounded():
+def test_the_reply_of_a_server_is_one_bounded_line():
     inbox = Inbox({OPS: "\r\n".join(["550-" + "x" * 480] * 60 + ["550 end \x1b"])})
     with serving(inbox) as port:
         result = sent(port)
@@ -251,7 +251,7 @@ def test_what_a_server_says_is_one_line_and_bounded():
 
 
 @pytest.mark.parametrize("reply, state", [("554 spam", SendStatus.FAILED), ("452 full", SendStatus.RETRY)])
-def test_a_refused_message_is_tried_again_where_that_may_help(reply, state):
+def test_a_temporarily_refused_message_is_retried(reply, state):
     with serving(Inbox(reply=reply)) as port:
         result = sent(port)
     assert said(result) == (state, f"the mail server refused the message: {reply}", reply, None)
@@ -302,7 +302,7 @@ def drip(host, sock, lines):
     ],
     ids=["no greeting", "no EHLO", "no RCPT", "no end", "drips lines", "drips a greeting"],
 )
-def test_the_time_limit_holds_for_all_of_it(talk):
+def test_the_time_limit_covers_the_whole_conversation(talk):
     with hosted(talk) as host:
         watch = Watch()
         settings = {"host": HOST, "port": host.port, "security": "none", "from": OPS, "timeout": 1}
@@ -312,13 +312,13 @@ def test_the_time_limit_holds_for_all_of_it(talk):
     assert said(result) == (SendStatus.RETRY, "the mail server did not take the message within 0.4 s", "", None)
 
 
-def test_a_server_that_drops_after_the_message_is_tried_again():
+def test_a_connection_that_is_lost_after_the_message_is_retried():
     with hosted(talk_smtp(*HELLO, drop)) as host:
         result = sent(host.port)
     assert said(result) == (SendStatus.RETRY, "the mail server closed the connection", "", None)
 
 
-def test_a_server_that_is_silent_after_it_took_the_message_changes_nothing():
+def test_a_silent_server_after_the_message_was_accepted_changes_nothing():
     def take(host, sock, lines):
         drop(host, sock, lines)
         sock.sendall(b"250 taken\r\n")
@@ -332,7 +332,7 @@ def test_a_server_that_is_silent_after_it_took_the_message_changes_nothing():
     assert result.state is SendStatus.SENT
 
 
-def test_a_server_that_never_ends_its_reply_takes_no_memory():
+def test_an_endless_reply_takes_no_memory():
     def flood(host, sock, lines):
         try:
             while not host.over.is_set():
@@ -348,19 +348,19 @@ def test_a_server_that_never_ends_its_reply_takes_no_memory():
 
 
 @pytest.mark.parametrize("greeting", [b"554 go away\r\n", b"\xff\xfe\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", b""])
-def test_a_greeting_of_another_kind_is_tried_again(greeting):
+def test_an_unexpected_greeting_is_retried(greeting):
     with hosted(lambda host, sock: sock.sendall(greeting)) as host:
         assert sent(host.port).state is SendStatus.RETRY
 
 
-def test_a_server_that_is_away_is_tried_again():
+def test_an_unreachable_server_is_retried():
     with hosted(silent) as host:
         pass
     result = sent(host.port)
     assert said(result) == (SendStatus.RETRY, "the mail server cannot be reached: Connection refused", "", None)
 
 
-def test_what_no_server_can_help_is_said_at_once():
+def test_problems_of_the_config_need_no_server():
     assert mail.deliver(send_request(channel())).state is SendStatus.FAILED
     assert mail.deliver(send_request(channel(), smtp={"host": HOST})).state is SendStatus.FAILED
     missing = {"username": "ops", "password": {"from_env": "NONE"}}
@@ -374,7 +374,7 @@ def test_what_no_server_can_help_is_said_at_once():
     assert words(lost) == "ca_file none.pem cannot be used: No such file or directory"
 
 
-def test_a_password_that_smtplib_cannot_send_is_not_told():
+def test_a_password_that_smtplib_cannot_send_is_not_shown():
     inbox = Inbox()
     with serving(inbox, authenticator=inbox.authenticate, auth_require_tls=False) as port:
         result = sent(port, username="ops", password="h\u00fcnter2")

@@ -36,7 +36,7 @@ def named(monkeypatch, *addresses):
 
 
 @pytest.mark.parametrize("holes", [1, 3])
-def test_an_address_that_says_nothing_leaves_the_next_one_its_time(monkeypatch, holes):
+def test_a_silent_address_leaves_time_for_the_next_one(monkeypatch, holes):
     with hole() as port, hosted(silent) as host:
         named(monkeypatch, *[(socket.AF_INET, (HOLE, port))] * holes, (socket.AF_INET, (HOST, host.port)))
         watch = Watch()
@@ -46,7 +46,7 @@ def test_an_address_that_says_nothing_leaves_the_next_one_its_time(monkeypatch, 
             assert 0 < sock.gettimeout() < 1.5
 
 
-def test_the_last_address_has_all_that_is_left(monkeypatch):
+def test_the_last_address_gets_all_remaining_time(monkeypatch):
     with hole() as port:
         named(monkeypatch, *[(socket.AF_INET, (HOLE, port))] * 2)
         watch = Watch()
@@ -55,14 +55,14 @@ def test_the_last_address_has_all_that_is_left(monkeypatch):
         assert watch.seconds > 0.35 and in_time(watch.seconds, 1.5)
 
 
-def test_an_address_of_a_family_that_the_machine_lacks_is_passed_over(monkeypatch):
+def test_an_address_of_an_unsupported_family_is_skipped(monkeypatch):
     with hosted(silent) as host:
         named(monkeypatch, (9999, ("::1", 1, 0, 0)), (socket.AF_INET, (HOST, host.port)))
         with Deadline(5.0) as deadline, deadline.connect("several.example", 80) as sock:
             assert sock.getpeername() == (HOST, host.port)
 
 
-def test_a_name_without_an_address_is_told(monkeypatch):
+def test_a_name_without_an_address_is_reported(monkeypatch):
     named(monkeypatch)
     with Deadline(5.0) as deadline, pytest.raises(OSError, match=r"notify\.no_address"):
         deadline.connect("several.example", 80)

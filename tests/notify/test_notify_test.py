@@ -47,7 +47,7 @@ class Inbox:
         return "250 taken as 4711"
 
 
-def test_each_channel_gets_a_marked_message_and_what_it_says_is_printed(cli: Cli) -> None:
+def test_each_channel_gets_a_marked_message_and_its_answer_is_printed(cli: Cli) -> None:
     inbox = Inbox()
     ok, lost = answering("200 OK", b"ok"), answering("404 Not Found", b"no_service")
     with serving(inbox) as port, hosted(ok) as chat, hosted(lost) as gone:
@@ -82,7 +82,7 @@ def test_each_channel_gets_a_marked_message_and_what_it_says_is_printed(cli: Cli
     assert not (cli.home / "var").exists()  # nothing is counted and nothing kept
 
 
-def test_one_rule_by_its_name_also_a_disabled_one(cli: Cli) -> None:
+def test_a_disabled_rule_can_be_tested_by_its_name(cli: Cli) -> None:
     write(
         cli,
         rule("on", {"type": "file", "path": "on.jsonl"}),
@@ -104,14 +104,14 @@ def test_one_rule_by_its_name_also_a_disabled_one(cli: Cli) -> None:
         (("backup",), "task backup has no enabled rule in task_notify"),
     ],
 )
-def test_what_cannot_be_tested_is_told(cli: Cli, arguments: tuple[str, ...], words: str) -> None:
+def test_unknown_tasks_and_rules_are_reported(cli: Cli, arguments: tuple[str, ...], words: str) -> None:
     write(cli, rule("off", {"type": "file", "path": "off.jsonl"}, enabled=False))
     done = cli("notify-test", *arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert words in done.stderr
 
 
-def test_a_channel_that_hangs_holds_up_no_other(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_channel_that_hangs_does_not_delay_the_others(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notify_test, "DEADLINE_S", 1.0)
     with hosted(silent) as hung:
         write(
@@ -129,7 +129,7 @@ def test_a_channel_that_hangs_holds_up_no_other(cli: Cli, monkeypatch: pytest.Mo
     ]
 
 
-def test_many_channels_are_tried_a_few_at_once(cli: Cli) -> None:
+def test_many_channels_are_tested_a_few_at_a_time(cli: Cli) -> None:
     write(cli, rule("many", *({"type": "file", "path": f"{number}.jsonl"} for number in range(30))))
     done = cli("notify-test", "backup", "--json")
     assert done.returncode == 0
@@ -137,7 +137,7 @@ def test_many_channels_are_tried_a_few_at_once(cli: Cli) -> None:
     assert len(list(cli.home.glob("*.jsonl"))) == 30
 
 
-def test_without_a_thread_to_spare_it_is_said(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lack_of_threads_is_reported(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: Any) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -148,13 +148,13 @@ def test_without_a_thread_to_spare_it_is_said(cli: Cli, monkeypatch: pytest.Monk
     assert "can't start new thread" in done.stderr
 
 
-def test_what_an_answer_holds_obeys_no_terminal(cli: Cli) -> None:
+def test_an_answer_is_escaped(cli: Cli) -> None:
     write(cli, rule("tell", {"type": "command", "task_exec": r"printf '\033[31mred'"}))
     done = cli("notify-test", "backup")
     assert done.stdout == "tell, command: sent; answer: \\x1b[31mred\n"
 
 
-def test_a_template_is_filled_with_what_it_will_hold(cli: Cli) -> None:
+def test_a_template_is_filled_with_sample_values(cli: Cli) -> None:
     names = "task_id execution_status threshold_count attempt execution_id exit_code execution_log_tail"
     body = {name: f"{{{{ {name} }}}}" for name in names.split()}
     with hosted(answering("204 No Content")) as host:
@@ -179,7 +179,7 @@ def test_a_template_is_filled_with_what_it_will_hold(cli: Cli) -> None:
     }
 
 
-def test_a_running_engine_tests_for_the_page_and_writes_it_down(home: Home) -> None:
+def test_the_engine_tests_for_the_page_and_logs_it(home: Home) -> None:
     paper = rule("paper", {"type": "file", "path": "n.jsonl"})
     home.write({"task_id": "backup", "task_exec": "true", "task_notify": [paper]}, http={"port": 0})
     home.start()

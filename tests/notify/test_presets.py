@@ -37,7 +37,7 @@ def test_slack():
     assert json.loads(request.body) == {"text": TEXT, "mrkdwn": False}
 
 
-def test_slack_calls_nobody_by_a_log_line():
+def test_a_log_line_notifies_nobody_on_slack():
     _, request = sent("slack", b"ok", message(execution_log_tail="<!channel> <@U1> a && b"))
     assert json.loads(request.body)["text"].endswith("\n&lt;!channel&gt; &lt;@U1&gt; a &amp;&amp; b\n")
 
@@ -50,7 +50,7 @@ def test_dingtalk():
 
 
 @pytest.mark.parametrize("path", ["/robot/send?access_token=abc", "/robot/send"])
-def test_dingtalks_sign_stands_in_the_query(path):
+def test_the_signature_of_dingtalk_is_in_the_query(path):
     _, request = sent("dingtalk", b'{"errcode":0}', path=path, secret="SECabc")
     mac = hmac.new(b"SECabc", b"1795372203250\nSECabc", hashlib.sha256).digest()
     query = parse_qs(urlsplit(request.line.split(" ")[1]).query)
@@ -66,7 +66,7 @@ def test_feishu():
     assert json.loads(request.body) == {"msg_type": "text", "content": {"text": TEXT}}
 
 
-def test_feishus_sign_stands_in_the_body():
+def test_the_signature_of_feishu_is_in_the_body():
     _, request = sent("feishu", b'{"StatusCode":0,"StatusMessage":"success"}', secret="hunter2")
     mac = hmac.new(b"1795372203\nhunter2", b"", hashlib.sha256).digest()
     assert json.loads(request.body) == {
@@ -87,7 +87,7 @@ def test_wecom():
 @pytest.mark.parametrize(
     "preset, pick", [("feishu", lambda body: body["content"]), ("wecom", lambda body: body["text"])]
 )
-def test_nobody_is_called_by_a_tag_in_a_log(preset, pick):
+def test_a_tag_in_a_log_notifies_nobody(preset, pick):
     log = '<at user_id="all">x</at> <@all> <attic> a < b'
     _, request = sent(preset, b'{"errcode":0,"code":0}', message(execution_log_tail=log))
     (text,) = pick(json.loads(request.body)).values()
@@ -120,7 +120,7 @@ def test_ntfy():
         "\u2028\x00é",
     ],
 )
-def test_an_ntfy_title_is_one_header_whatever_the_name_holds(name):
+def test_an_ntfy_title_is_one_header_for_any_name(name):
     told = message("recovery", task_name=name)
     _, request = sent("ntfy", b"{}", told)
     assert str(make_header(decode_header(request.headers["Title"]))) == default_subject(told)
@@ -128,7 +128,7 @@ def test_an_ntfy_title_is_one_header_whatever_the_name_holds(name):
     assert (request.headers["Priority"], request.headers["Tags"]) == ("3", "white_check_mark")
 
 
-def test_the_channels_own_headers_come_before_those_of_the_preset():
+def test_headers_of_the_channel_override_those_of_the_preset():
     _, request = sent("ntfy", b"{}", headers={"priority": "5"})
     assert request.headers["Priority"] == "5"
 
@@ -143,7 +143,7 @@ def test_the_channels_own_headers_come_before_those_of_the_preset():
         ("ntfy", 4096, lambda body: len(body)),
     ],
 )
-def test_a_long_log_is_cut_to_what_the_service_takes(preset, most, size):
+def test_a_long_log_is_cut_to_the_limit_of_the_service(preset, most, size):
     for line in ('"\\<' * 20, "中文日志", "x"):
         told = message(execution_log_tail=(line + "\n") * 6000 + "the end")
         _, request = sent(preset, b"{}", told)
@@ -185,12 +185,12 @@ def test_an_answer_of_200_may_be_a_refusal(preset, answer, state, error):
 
 
 @pytest.mark.parametrize("preset", ["slack", "dingtalk", "feishu", "wecom", "ntfy"])
-def test_a_status_of_refusal_comes_first(preset):
+def test_an_http_error_overrides_the_answer(preset):
     assert sent(preset, b"ok", status="404 Not Found")[0].state is SendStatus.FAILED
     assert sent(preset, b"ok", status="429 Slow Down")[0].state is SendStatus.RETRY
 
 
-def test_a_secret_of_a_service_that_does_not_sign_makes_our_signature():
+def test_the_secret_of_a_service_without_signatures_signs_the_body():
     _, request = sent("wecom", b"{}", secret="k")
     digest = hmac.new(b"k", request.body, hashlib.sha256).hexdigest()
     assert request.headers["X-Minisched-Signature"] == f"sha256={digest}"
@@ -198,7 +198,7 @@ def test_a_secret_of_a_service_that_does_not_sign_makes_our_signature():
 
 
 @pytest.mark.parametrize("answer", [b"[" * 65_000, b'{"a":' * 13_000], ids=["lists", "objects"])
-def test_an_answer_nested_without_end_is_only_a_strange_answer_to_the_thread_that_sends(answer):
+def test_a_deeply_nested_answer_does_not_stop_the_sender(answer):
     told: SimpleQueue = SimpleQueue()
     with hosted(answering("200 OK", answer)) as host:
         sender = Sender(told.put)  # with its own small stack, which such an answer fills on Python 3.13

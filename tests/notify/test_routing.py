@@ -56,14 +56,14 @@ def waiting(sim: MakeSim, *channels: dict[str, Any], **more: list[dict[str, Any]
     return one
 
 
-def test_a_channel_put_before_another_does_not_get_its_messages(sim: MakeSim) -> None:
+def test_a_channel_inserted_before_another_does_not_get_its_messages(sim: MakeSim) -> None:
     one = waiting(sim, A)
     configure(one, failing(B, A))
     one.run_for(120)
     assert sent_to(one) == [(1, "a")] and outbox(one)[0].channel == 1
 
 
-def test_the_messages_of_a_removed_channel_go_to_no_other(sim: MakeSim) -> None:
+def test_messages_of_a_removed_channel_go_to_no_other(sim: MakeSim) -> None:
     one = waiting(sim, A, B)
     configure(one, failing(B))
     one.run_for(120)
@@ -71,7 +71,7 @@ def test_the_messages_of_a_removed_channel_go_to_no_other(sim: MakeSim) -> None:
     assert [(d.state.value, d.error) for d in outbox(one)] == [("failed", REMOVED), ("sent", None)]
 
 
-def test_a_channel_in_the_place_of_a_removed_one_gets_none_that_another_had(sim: MakeSim) -> None:
+def test_a_channel_in_place_of_a_removed_one_gets_none_of_its_messages(sim: MakeSim) -> None:
     """As many channels as before, and yet none of them was edited."""
     one = waiting(sim, A, B)
     configure(one, failing(B, C))
@@ -79,14 +79,14 @@ def test_a_channel_in_the_place_of_a_removed_one_gets_none_that_another_had(sim:
     assert sent_to(one) == [(2, "b")] and outbox(one)[0].error == REMOVED
 
 
-def test_a_corrected_destination_gets_what_waits(sim: MakeSim) -> None:
+def test_a_corrected_destination_gets_the_pending_messages(sim: MakeSim) -> None:
     one = waiting(sim, A, B)
     configure(one, failing(C, B))
     one.run_for(120)
     assert sorted(sent_to(one)) == [(1, "c"), (2, "b")]
 
 
-def test_a_config_that_was_edited_while_no_engine_ran_is_followed_too(sim: MakeSim) -> None:
+def test_changes_while_no_engine_ran_are_followed_too(sim: MakeSim) -> None:
     one = waiting(sim, A, B)
     one.crash()
     configure(one, failing(C, B, A))
@@ -95,7 +95,7 @@ def test_a_config_that_was_edited_while_no_engine_ran_is_followed_too(sim: MakeS
     assert sorted(sent_to(one)) == [(1, "a"), (2, "b")]
 
 
-def test_messages_that_come_together_in_one_queue_keep_their_order(sim: MakeSim) -> None:
+def test_messages_of_two_queues_that_become_one_keep_their_order(sim: MakeSim) -> None:
     one = sim(failing(A, B), script=exits(a=FAIL))
     one.world.post = lambda request, draw: (0.1, AWAY)
     one.run_for(190)
@@ -109,7 +109,7 @@ def test_messages_that_come_together_in_one_queue_keep_their_order(sim: MakeSim)
         assert runs == list(range(1, len(runs) + 1)) and len(runs) >= 8
 
 
-def test_one_sent_again_after_the_config_was_edited_goes_to_its_own_channel(sim: MakeSim) -> None:
+def test_a_message_resent_after_an_edit_goes_to_its_own_channel(sim: MakeSim) -> None:
     from queue import SimpleQueue
 
     from minisched.model import Reply, ReplyTo, ResendDelivery
@@ -124,7 +124,7 @@ def test_one_sent_again_after_the_config_was_edited_goes_to_its_own_channel(sim:
     assert sent_to(one) == [(1, "a"), (1, "a")]
 
 
-def test_what_waits_for_a_renamed_rule_is_sent_by_its_new_name(sim: MakeSim) -> None:
+def test_pending_messages_of_a_renamed_rule_are_sent_under_its_new_name(sim: MakeSim) -> None:
     one = waiting(sim, A, B)
     configure(one, failing(B, A, name="ops team"))
     one.run_for(120)
@@ -133,14 +133,14 @@ def test_what_waits_for_a_renamed_rule_is_sent_by_its_new_name(sim: MakeSim) -> 
 
 
 @pytest.mark.parametrize("left", [{"r1": [A], "r2": [A]}, {"r1": [B]}, {}])
-def test_what_waits_for_a_rule_that_may_have_been_removed_is_given_up(sim: MakeSim, left: dict[str, Any]) -> None:
+def test_pending_messages_of_a_removed_rule_fail(sim: MakeSim, left: dict[str, Any]) -> None:
     one = waiting(sim, A)
     configure(one, failing(name="x", **left))
     one.run_for(120)
     assert sent_to(one) == [] and outbox(one)[0].error == REMOVED
 
 
-def test_a_rule_with_messages_of_its_own_is_no_renamed_one(sim: MakeSim) -> None:
+def test_a_rule_with_pending_messages_is_not_a_renamed_one(sim: MakeSim) -> None:
     one = waiting(sim, A, other=[A])
     configure(one, failing(A, name="other"))
     one.run_for(120)
@@ -148,7 +148,7 @@ def test_a_rule_with_messages_of_its_own_is_no_renamed_one(sim: MakeSim) -> None
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_however_channels_come_go_and_change_places_none_gets_a_message_of_another(sim: MakeSim, seed: int) -> None:
+def test_no_channel_gets_a_message_of_another_after_any_edits(sim: MakeSim, seed: int) -> None:
     """And each message whose channel stays is sent once, in the order of its queue."""
     draw = random.Random(seed)
     names = [f"n{number}" for number in range(6)]
@@ -196,7 +196,7 @@ def the_rule(*channels: dict[str, Any]) -> NotifyRule:
     return checked.tasks["a"].task_notify[0]
 
 
-def test_a_key_is_that_of_the_destination_in_this_home() -> None:
+def test_a_key_depends_on_the_destination_and_the_home() -> None:
     mail = {"type": "email", "recipients": ["a@example.org"]}
     hook = {"type": "webhook", "url": "https://hook.example/T0KEN"}
     same = [{**mail, "subject_template": "x"}, {**hook, "method": "PUT", "headers": {"A": "b"}}]
@@ -215,14 +215,14 @@ def test_a_key_is_that_of_the_destination_in_this_home() -> None:
     assert not set(keys) & set(keys_of(the_rule(mail, hook), "/elsewhere").split(","))
 
 
-def test_the_outbox_holds_no_address_of_a_webhook(sim: MakeSim) -> None:
+def test_the_outbox_contains_no_address_of_a_webhook(sim: MakeSim) -> None:
     one = waiting(sim, {"type": "webhook", "url": "https://hook.example/T0KEN"})
     assert outbox(one)[0].channel_keys
     one.stop()
     assert b"T0KEN" not in Path(one.path).read_bytes()
 
 
-def test_of_channels_with_the_same_destination_each_keeps_its_own() -> None:
+def test_channels_with_the_same_destination_keep_their_own_messages() -> None:
     """They differ in how the message looks: the first of before is the first of now."""
     written = the_rule(A, B, A)
     keys = keys_of(written, "/home")
@@ -233,12 +233,12 @@ def test_of_channels_with_the_same_destination_each_keeps_its_own() -> None:
     assert found.find(Queue("a", "ops", 2, "file", keys)) is None
 
 
-def test_a_channel_of_another_type_is_no_corrected_one() -> None:
+def test_a_channel_of_another_type_is_not_a_corrected_one() -> None:
     found = Routing(config(failing({"type": "command", "task_exec": "a"})).tasks, "/home")
     assert found.find(Queue("a", "ops", 0, "file", keys_of(the_rule(A), "/home"))) is None
 
 
-def test_messages_of_an_older_minisched_go_by_the_index_of_their_channel(sim: MakeSim) -> None:
+def test_messages_of_an_older_version_follow_the_index_of_their_channel(sim: MakeSim) -> None:
     """They have no keys: they get them at the first look, and from then on they are followed."""
     one = waiting(sim, A, B)
     one.crash()

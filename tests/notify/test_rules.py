@@ -87,38 +87,38 @@ def events(rule: NotifyRule, ends: str) -> list[int]:
         (("success",), 2, "SSTSKS", [1, 5]),
     ],
 )
-def test_a_rule_fires_at_every_nth_event_streak(
+def test_a_rule_fires_at_every_nth_event_of_a_streak(
     triggers: tuple[str, ...], threshold: int, ends: str, fires_at: list[int]
 ) -> None:
     assert events(a_rule(*triggers, threshold=threshold), ends) == fires_at
 
 
-def test_the_message_tells_how_many_there_were_streak() -> None:
+def test_the_message_has_the_length_of_the_streak() -> None:
     rule = a_rule("technical_failure", threshold=2)
     assert messages(rule, "TTTT") == [Sent(1, "event", 2), Sent(3, "event", 4)]
 
 
-def test_the_first_success_after_a_message_is_told_where_the_rule_wants_it() -> None:
+def test_the_first_success_after_a_message_is_reported_with_recovery() -> None:
     recovering = a_rule("technical_failure", threshold=2, recovery=True)
     assert messages(recovering, "SSTTKSST") == [Sent(3, "event", 2), Sent(5, "recovery", 0)]
     assert messages(recovering, "STS") == []  # it had not fired
     assert messages(a_rule("technical_failure", threshold=2), "TTS") == [Sent(1, "event", 2)]
 
 
-def test_a_success_that_is_an_event_itself_is_told_once() -> None:
+def test_a_success_that_is_an_event_itself_is_reported_once() -> None:
     rule = a_rule("success", "technical_failure", recovery=True)
     assert [(one.at, one.event) for one in messages(rule, "TSS")] == [(0, "event"), (1, "event"), (2, "event")]
     rare = a_rule("success", "technical_failure", recovery=True, threshold=2)
     assert [(one.at, one.event) for one in messages(rare, "TTSS")] == [(1, "event"), (2, "recovery"), (3, "event")]
 
 
-def test_within_the_cooldown_nothing_is_sent_and_the_next_message_tells_how_often_it_fired() -> None:
+def test_messages_within_the_cooldown_are_counted_in_the_next_one() -> None:
     rule = a_rule("technical_failure", cooldown="1h")
     times = [0.0, 60.0, HOUR - 0.1, HOUR, HOUR + 1]
     assert messages(rule, "TTTTT", times) == [Sent(0, "event", 1), Sent(3, "event", 4, 2)]
 
 
-def test_a_recovery_comes_at_once_and_only_for_what_was_told() -> None:
+def test_a_recovery_follows_at_once_and_only_after_a_message() -> None:
     rule = a_rule("technical_failure", cooldown="1h", recovery=True)
     told = messages(rule, "TTSTSTST", [0.0, 10, 20, 30, 40, 50, 60, HOUR])
     assert told == [Sent(0, "event", 1), Sent(2, "recovery", 0, 1), Sent(7, "event", 1, 2)]
@@ -129,11 +129,11 @@ def test_a_success_held_back_by_the_cooldown_is_still_the_recovery() -> None:
     assert [one[1:] for one in messages(rule, "TS", [0.0, 1.0])] == [("event", 1, 0), ("recovery", 2, 0)]
 
 
-def test_a_clock_that_is_set_back_does_not_make_a_cooldown_longer() -> None:
+def test_a_clock_set_back_does_not_extend_a_cooldown() -> None:
     assert len(messages(a_rule("technical_failure", cooldown="1h"), "TT", [1e9, 1e6])) == 2
 
 
-def test_a_disabled_rule_says_nothing_and_counts_anew_when_it_is_enabled() -> None:
+def test_a_disabled_rule_counts_from_the_history_once_enabled() -> None:
     off, on = (a_rule("technical_failure", threshold=2, recovery=True, enabled=on) for on in (False, True))
     failed, worked = (FinishedRun(n, *ENDS[end]) for n, end in ((3, T), (4, S)))
     state = RuleState(
@@ -153,7 +153,7 @@ def test_other_triggers_are_counted_from_the_history() -> None:
     assert rules.decide(a_rule("technical_failure", threshold=3), past, state, 9.0).event is NotificationEvent.EVENT
 
 
-def test_a_long_row_is_counted_with_a_glance() -> None:
+def test_a_long_streak_is_counted_by_reading_one_run() -> None:
     rule, state = a_rule("technical_failure", threshold=500), RuleState("backup", "r")
     for number in range(1, 1001):
         runs = iter([FinishedRun(n, *ENDS[T]) for n in range(number, 0, -1)])
@@ -163,7 +163,7 @@ def test_a_long_row_is_counted_with_a_glance() -> None:
         assert len(list(runs)) >= number - 2  # read: this one, and the one that was counted before
 
 
-def test_an_end_that_does_not_count_reads_nothing_of_the_past() -> None:
+def test_a_neutral_end_reads_no_history() -> None:
     """A long run's due times are skipped by the thousand."""
     rule, new = a_rule("technical_failure", threshold=2), RuleState("backup", "r")
     for state in (new, new._replace(streak=1, streak_until=1, streak_triggers="technical_failure")):
@@ -220,7 +220,7 @@ def clocked(past: list[tuple[str, float]]) -> tuple[str, list[float]]:
 
 @given(rule=RULES, past=PASTS, keep=st.sampled_from([1, 2, 1000]))
 @settings(derandomize=True, deadline=None, max_examples=1000)
-def test_the_messages_are_those_of_the_contract(rule: NotifyRule, past: list[tuple[str, float]], keep: int) -> None:
+def test_the_messages_are_those_of_a_plain_count(rule: NotifyRule, past: list[tuple[str, float]], keep: int) -> None:
     """However little of the history is kept: even one run."""
     ends, times = clocked(past)
     assert messages(rule, ends, times, keep) == oracle(rule, ends, times)

@@ -27,7 +27,7 @@ def posts():
     return queue.SimpleQueue()
 
 
-def test_each_order_is_answered_once_in_its_order(posts):
+def test_each_request_is_answered_once_in_order(posts):
     names, at_once, most = set(), [0], [0]
 
     def deliver(request):
@@ -45,7 +45,7 @@ def test_each_order_is_answered_once_in_its_order(posts):
     assert one.close(5) and posts.empty()
 
 
-def test_no_exception_ends_it(posts):
+def test_an_exception_does_not_end_the_thread(posts):
     def deliver(request):
         if request.message.delivery_id % 2:
             raise ValueError("hunter2")
@@ -60,7 +60,7 @@ def test_no_exception_ends_it(posts):
     assert one.close(5)
 
 
-def test_a_bug_is_told_by_its_place_and_not_by_its_text(monkeypatch):
+def test_a_bug_is_logged_with_its_place_and_without_its_text(monkeypatch):
     from minisched.notify import file
 
     secret = "hunter" + str(2)
@@ -86,7 +86,7 @@ def test_there_is_no_thread_before_the_first_message(posts):
     assert one.close(0.1)
 
 
-def test_it_ends_after_the_message_under_way_and_begins_no_other(posts):
+def test_close_lets_the_message_in_flight_end_and_starts_no_other(posts):
     begun, go = threading.Event(), threading.Event()
 
     def deliver(request):
@@ -106,7 +106,7 @@ def test_it_ends_after_the_message_under_way_and_begins_no_other(posts):
     assert posts.empty()
 
 
-def test_a_server_that_hangs_keeps_the_end_waiting_no_longer_than_asked(posts):
+def test_close_waits_for_a_hanging_server_no_longer_than_its_deadline(posts):
     with hosted(silent) as host:
         one = Sender(posts.put)
         one.send(send_request({"type": "webhook", "url": f"http://{HOST}:{host.port}/"}))
@@ -118,7 +118,7 @@ def test_a_server_that_hangs_keeps_the_end_waiting_no_longer_than_asked(posts):
     assert receive(posts, 5).result.state is SendStatus.RETRY
 
 
-def test_where_no_thread_is_left_the_message_is_tried_again(posts, monkeypatch):
+def test_a_message_is_retried_if_no_thread_is_left(posts, monkeypatch):
     def start(thread):
         raise RuntimeError("can't start new thread")
 
@@ -130,7 +130,7 @@ def test_where_no_thread_is_left_the_message_is_tried_again(posts, monkeypatch):
     assert said(webhook) == (SendStatus.RETRY, "can't start new thread", "", None)
 
 
-def test_the_stack_is_small_and_that_of_others_is_as_it_was(posts):
+def test_the_stack_size_of_other_threads_is_unchanged(posts):
     before = threading.stack_size()
     with hosted(answering("200 OK")) as host:
         one = Sender(posts.put)
@@ -140,7 +140,7 @@ def test_the_stack_is_small_and_that_of_others_is_as_it_was(posts):
     assert threading.stack_size() == before
 
 
-def test_what_a_channel_needs_is_imported_when_it_sends():
+def test_the_modules_of_a_channel_are_imported_when_it_sends():
     program = (
         "import sys, minisched.notify; minisched.notify.Sender(print);"
         "heavy = 'ssl smtplib email email.message urllib.request http.client hmac hashlib subprocess'.split();"

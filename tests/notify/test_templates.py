@@ -28,7 +28,7 @@ ANY = st.text(st.characters())  # half surrogate pairs too
 NASTY = 'a"b\\c\nd\r\n{{ task_id }}\u2028\x85\x00\x1b[31m\ud800</script>'
 
 
-def test_the_kit_names_every_variable():
+def test_the_sample_message_has_every_variable():
     assert set(VARIABLES) == set(TEMPLATE_VARIABLES)
 
 
@@ -42,7 +42,7 @@ def test_blanks_around_a_name_make_no_difference():
     "text",
     ["{task_id.__init__.__globals__}", "{{ task_id.__class__ }}", "{{ task_id:>99999999 }}", "$task_id", "%(task_id)s"],
 )
-def test_no_template_walks_from_a_value_to_something_else(text):
+def test_a_template_reaches_nothing_beyond_its_values(text):
     assert fill(text, {"task_id": "secret"}) == text
 
 
@@ -61,7 +61,7 @@ def test_a_subject_is_one_line_of_at_most_200_characters(value):
 
 @given(ANY)
 @example(NASTY)
-def test_an_object_of_templates_stays_json_and_keeps_the_value(value):
+def test_an_object_of_templates_stays_json_and_keeps_its_values(value):
     template = {"text": "a {{ task_name }}", "list": ["{{ task_name }}", 1, None], "{{ task_id }}": True}
     body = json.loads(to_json(fill_json(template, {"task_name": value, "task_id": "x"})).encode())
     shown = value.encode("utf-8", "backslashreplace").decode()
@@ -83,12 +83,12 @@ def test_a_text_that_is_json_stays_json_for_any_value(value):
     assert body["code"] in (shown, None) or isinstance(body["code"], (int, float))
 
 
-def test_a_bare_variable_in_json_is_a_number_nothing_or_a_text():
+def test_a_bare_variable_in_json_is_a_number_null_or_a_string():
     filled = fill_json_text("[{{ exit_code }}, {{ attempt }}, {{ task_id }}]", {"exit_code": "75", "task_id": 'a"'})
     assert json.loads(filled) == [75, None, 'a"']
 
 
-def test_a_line_of_json_keeps_its_values_to_itself():
+def test_a_value_affects_only_its_own_line_of_json():
     template = '{"index": {}}\n{"a": "{{ task_name }}", "b": {{ exit_code }}}\n{"c": "{{ task_name }}'
     value = 'x"}\n{"index": {"_index": "evil"}}\n{"a": "b'
     first, second, broken = fill_json_text(template, {"task_name": value, "exit_code": "75"}).split("\n")
@@ -96,7 +96,7 @@ def test_a_line_of_json_keeps_its_values_to_itself():
     assert json.loads(broken + '"}') == {"c": value}
 
 
-def test_what_is_not_printable_is_shown_as_its_escape():
+def test_unprintable_characters_are_escaped():
     assert visible("a\x1b[31mb\u202ec\u200bd\ud800e\tf\n\u3000中") == "a\\x1b[31mb\\u202ec\\u200bd\\ud800e\tf\n\u3000中"
 
 
@@ -129,12 +129,12 @@ def test_the_end_of_a_line_longer_than_the_limit_is_kept():
     assert last_lines("abc", 0) == ""
 
 
-def test_one_line_cuts_with_a_mark():
+def test_one_line_marks_where_it_cut():
     assert one_line("  a\nb  ") == "a b"
     assert one_line("x" * 300) == "x" * 197 + "..."
 
 
-def test_the_default_subject_says_task_and_status():
+def test_the_default_subject_has_task_and_status():
     assert default_subject(message()) == "Nightly backup: technical_failure (3 in a row)"
     assert default_subject(message(threshold_count="1")) == "Nightly backup: technical_failure"
     assert default_subject(message("recovery", threshold_count="")) == "Nightly backup: recovered"
@@ -142,7 +142,7 @@ def test_the_default_subject_says_task_and_status():
     assert default_subject(message(task_name="x" * 300)).endswith("...: technical_failure (3 in a row)")
 
 
-def test_the_default_text_says_what_is_known_and_no_more():
+def test_the_default_text_has_the_known_facts_only():
     assert default_text(message(), 1000) == (
         "Nightly backup (nightly_backup) on plant7: technical_failure\n"
         "Reason: exit_code\nExit code: 75\nDue: 2026-11-23T02:30:00+08:00\nStarted: 2026-11-23T02:30:00+08:00\n"
@@ -157,7 +157,7 @@ def test_the_default_text_says_what_is_known_and_no_more():
     assert "Held back since the last message: 4" in default_text(message(suppressed_count="4"), 0)
 
 
-def test_the_json_form_has_every_variable_and_where_it_comes_from():
+def test_the_json_form_has_every_variable():
     found = message_json(message("recovery", task_name="a\x1b"))
     assert found == {
         **VARIABLES,

@@ -81,7 +81,7 @@ def test_the_signature_is_over_the_exact_body():
     assert request.headers["X-Minisched-Signature"] == f"sha256={digest}"
 
 
-def test_method_and_headers_are_those_of_the_config():
+def test_method_and_headers_come_from_the_config():
     headers = {"authorization": {"from_env": "HOOK_TOKEN"}, "content-type": "text/x; charset=x", "X-A": "b"}
     _, (request,), _ = sent(
         answering("204 No Content"),
@@ -108,12 +108,12 @@ def test_a_get_has_no_body_unless_it_has_a_template():
         ("{{ task_name }}", "text/plain; charset=utf-8", b'x"&y=1'),
     ],
 )
-def test_a_text_body_is_json_if_its_template_is(template, content_type, body):
+def test_a_body_template_that_is_json_is_sent_as_json(template, content_type, body):
     _, (request,), _ = sent(answering("200 OK"), message(task_name='x"&y=1'), body_template=template)
     assert (request.headers["Content-Type"], request.body) == (content_type, body)
 
 
-def test_in_a_form_a_value_is_no_further_field():
+def test_a_value_cannot_add_a_field_to_a_form():
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     _, (request,), _ = sent(
         answering("200 OK"), message(task_name="x&y=1 \u4e2d"), headers=form, body_template="text={{ task_name }}&z=2"
@@ -121,7 +121,7 @@ def test_in_a_form_a_value_is_no_further_field():
     assert request.body == b"text=x%26y%3D1+%E4%B8%AD&z=2"
 
 
-def test_a_value_is_no_further_line_of_json_whatever_the_template_is():
+def test_a_value_cannot_add_a_line_of_json():
     value = 'x"}\n{"index": {"_index": "evil"}}\n{"a": "b'
     for kind, template in (
         ("application/x-ndjson", '{"index": {}}\n{"a": "{{ task_name }}"}\n'),
@@ -161,7 +161,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
     ],
     ids=["object", "JSON", "text", "text by header", "form", "another type", "GET"],
 )
-def test_a_test_says_so_where_the_channel_has_a_template_of_its_own(options, body):
+def test_a_test_is_marked_if_the_channel_has_a_template(options, body):
     _, (request,), _ = sent(answering("200 OK"), message("test"), **options)
     assert (request.body, request.headers["X-Minisched-Test"]) == (body, "1")
     _, (request,), _ = sent(answering("200 OK"), **options)
@@ -196,7 +196,7 @@ def test_json_bodies_are_valid_for_any_value():
         ("503 Service Unavailable", SendStatus.RETRY),
     ],
 )
-def test_a_status_says_whether_another_try_may_help(status, state):
+def test_the_http_status_decides_whether_to_retry(status, state):
     result, requests, _ = sent(answering(status, b"why \xff\x1b"))
     assert len(requests) == 1
     assert result.state is state and result.answer == "why \ufffd\\x1b"
@@ -212,7 +212,7 @@ def test_retry_after_is_seconds_or_a_date(status):
         assert (result.state, result.retry_after_s) == (SendStatus.RETRY, wait)
 
 
-def test_a_redirect_is_not_followed_and_carries_nothing_away():
+def test_a_redirect_is_not_followed():
     with hosted(answering("200 OK")) as other:
         for status in ("301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"):
             result, _, _ = sent(answering(status, b"", f"Location: http://{HOST}:{other.port}/{TOKEN}"))
@@ -220,7 +220,7 @@ def test_a_redirect_is_not_followed_and_carries_nothing_away():
         assert other.connections == 0
 
 
-def test_the_environments_proxies_are_not_asked(monkeypatch):
+def test_proxies_of_the_environment_are_ignored(monkeypatch):
     with hosted(answering("200 OK")) as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://{HOST}:{proxy.port}")
@@ -229,7 +229,7 @@ def test_the_environments_proxies_are_not_asked(monkeypatch):
         assert result.state is SendStatus.SENT and len(requests) == 1 and proxy.connections == 0
 
 
-def test_a_huge_answer_is_read_no_further_than_needed():
+def test_a_huge_answer_is_not_read_to_its_end():
     told = []
 
     def flood(host, sock):
@@ -257,18 +257,18 @@ def test_a_huge_answer_is_read_no_further_than_needed():
     ],
     ids=["hangs", "drips headers", "drips a line", "drips interim answers"],
 )
-def test_the_time_limit_holds_for_all_of_it(talk):
+def test_the_time_limit_covers_the_whole_exchange(talk):
     result, _, seconds = sent(talk, timeout_s=0.4)
     assert result.state is SendStatus.RETRY and words(result) == "no answer within 0.4 s"
     assert seconds > 0.35 and in_time(seconds, 1.5)
 
 
-def test_a_body_that_drips_is_left_at_the_time_limit():
+def test_a_slow_answer_is_cut_off_at_the_time_limit():
     result, _, seconds = sent(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"x"), timeout_s=0.4)
     assert result.state is SendStatus.SENT and set(result.answer) == {"x"} and in_time(seconds, 1.5)
 
 
-def test_a_name_server_that_is_silent_holds_nothing_up(monkeypatch):
+def test_a_silent_name_server_delays_nothing(monkeypatch):
     free = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: free.wait(10) and [])
     watch = Watch()
@@ -286,7 +286,7 @@ def test_a_name_server_that_is_silent_holds_nothing_up(monkeypatch):
         (b"HTTP/1.1 200 OK\r\nA: " + b"b" * 100_000, "the answer is not HTTP"),
     ],
 )
-def test_what_is_no_answer_is_tried_again(said, error):
+def test_an_answer_that_is_not_http_is_retried(said, error):
     def talk(host, sock):
         read_request(sock)
         sock.sendall(said)
@@ -295,14 +295,14 @@ def test_what_is_no_answer_is_tried_again(said, error):
     assert result.state is SendStatus.RETRY and error in words(result)
 
 
-def test_a_server_that_is_away_is_tried_again():
+def test_an_unreachable_server_is_retried():
     with hosted(silent) as host:
         pass
     result = webhook.deliver(send_request(hook(host)))
     assert said(result) == (SendStatus.RETRY, "the server cannot be reached: Connection refused", "", None)
 
 
-def test_tls_is_checked(tmp_path):
+def test_tls_certificates_are_verified(tmp_path):
     good, other = Authority.at(tmp_path), Authority.at(_folder(tmp_path, "other"))
     wrong = Authority.at(_folder(tmp_path, "wrong"), "elsewhere.example")
     (tmp_path / "bad.pem").write_text("x")
@@ -335,7 +335,7 @@ def test_tls_is_checked(tmp_path):
         assert result.state is SendStatus.RETRY and "not trusted" in words(result) and host.seen == []
 
 
-def test_a_tls_handshake_that_hangs_is_cut():
+def test_a_hanging_tls_handshake_is_cut_off():
     with hosted(silent) as host:
         watch = Watch()
         result = webhook.deliver(send_request({"type": "webhook", "url": f"https://{HOST}:{host.port}/"}), 0.3)
@@ -347,7 +347,7 @@ def _folder(parent, name):
     return parent / name
 
 
-def test_a_value_from_elsewhere_that_is_no_header_or_address_is_not_sent(tmp_path):
+def test_invalid_values_from_the_environment_or_a_file_are_not_sent(tmp_path):
     environ = {"BAD": "a\r\nX-Evil: b", "URL": "file:///etc/passwd", "URL2": "http://x:y@h/\n", "B\u00e4d": "\u4e2d"}
     (tmp_path / "latin").write_bytes(b"\xff\xfe")
     with hosted(answering("200 OK")) as host:
@@ -365,7 +365,7 @@ def test_a_value_from_elsewhere_that_is_no_header_or_address_is_not_sent(tmp_pat
 
 
 @pytest.mark.parametrize("status", ["200 OK", "404 Not Found", "500 Oops"])
-def test_nothing_that_is_told_holds_a_secret(status):
+def test_a_result_contains_no_secret(status):
     echo = (
         f"no hook /hooks/{TOKEN}?key={TOKEN}x, {TOKEN}x; you said Bearer hunter-value-4, hunter3, {'y' * 430}{TOKEN}"
     ).encode()
@@ -380,7 +380,7 @@ def test_nothing_that_is_told_holds_a_secret(status):
 
 
 @pytest.mark.parametrize("name", ["s3cret", "p%C3%A4ss", "a+bc", "abcd"])
-def test_a_short_value_of_a_query_or_a_header_is_told_by_nobody(name):
+def test_short_values_of_query_and_headers_are_hidden(name):
     def echo(host, sock):
         request = parsed(read_request(sock))
         path = request.line.split(" ")[1]
@@ -396,12 +396,12 @@ def test_a_short_value_of_a_query_or_a_header_is_told_by_nobody(name):
     assert result.answer == "bad key in /h?k=***&x=1, /h?k=***&x=1, ***; ***"
 
 
-def test_a_channel_without_its_server_says_no_address():
+def test_an_error_contains_no_address():
     result = webhook.deliver(send_request({"type": "webhook", "url": f"http://{TOKEN}.invalid/{TOKEN}"}))
     assert result.state is SendStatus.RETRY and TOKEN not in words(result)
 
 
-def test_deliver_picks_the_channels_module():
+def test_deliver_selects_the_module_of_the_channel():
     with hosted(answering("200 OK")) as host:
         assert deliver(send_request(hook(host))).state is SendStatus.SENT
     assert os.environ.get("PATH")
