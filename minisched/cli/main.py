@@ -88,7 +88,7 @@ def _use_utf8() -> None:
     try:
         os.execv(sys.executable, [sys.executable, *flags, "-c", RESTART, folder, nl_langinfo(CODESET), *sys.argv[1:]])
     except OSError:
-        pass  # it goes on as it is: names in ASCII mean the same
+        pass  # continue in this encoding: ASCII names are the same in both
 
 
 def _open_standard_streams() -> None:

@@ -34,7 +34,7 @@ _UNLIMITED = 10_000  # columns, where there is no terminal
 
 
 class CommandError(Exception):
-    """A command cannot go on. `lines` go to standard error."""
+    """A command cannot continue. `lines` go to standard error."""
 
     def __init__(self, *lines: Union[Text, str], exit_code: int = EXIT_NO) -> None:
         super().__init__(*lines)

@@ -72,8 +72,8 @@ def status(view: View, options: Namespace) -> int:
     if view.config:
         states = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
         disabled = sum(not task["enabled"] for task in tasks)
-        told = text("cli.task_counts", count=len(tasks), states=states) if tasks else text("cli.no_task_counts")
-        facts.append(("tasks", told + (text("cli.disabled_count", count=disabled) if disabled else "")))
+        summary = text("cli.task_counts", count=len(tasks), states=states) if tasks else text("cli.no_task_counts")
+        facts.append(("tasks", summary + (text("cli.disabled_count", count=disabled) if disabled else "")))
     print_facts([*facts, *(("problem", problem) for problem in problems)])
     rows = [_row(task) for task in tasks if task["current_status"] not in _NO_ATTENTION]
     if rows:

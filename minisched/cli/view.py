@@ -83,7 +83,7 @@ class View:
         return run
 
     def as_seen(self, run: TaskExecution) -> TaskExecution:
-        """A running run whose engine is gone as interrupted, as the next engine will record it."""
+        """The run; a running one whose engine is gone as interrupted, as the next engine will record it."""
         if run.status is not Status.RUNNING or (run.owner and is_alive(run.owner, assume=True)):
             return run
         end: dict[str, Any] = {

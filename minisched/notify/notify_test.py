@@ -26,7 +26,7 @@ LOG_TAIL = b"The last lines of the task's output appear here."
 
 
 class ChannelResult(NamedTuple):
-    """A test message through one channel, and what came of it."""
+    """The result of a test message through one channel."""
 
     rule: str
     number: int  # of the channel in its rule, from 0

@@ -20,7 +20,7 @@ MODULES = {"email": "mail", "webhook": "webhook", "command": "command", "file": 
 
 
 def deliver(request: SendRequest) -> SendResult:
-    """Send one message by its channel and return what came of it. Never raises.
+    """Send one message by its channel and return the result. Never raises.
 
     Takes at most the channel's time limit (`smtp.timeout`, 30 s for the others) and a few seconds.
     """
@@ -42,7 +42,7 @@ def deliver(request: SendRequest) -> SendResult:
 
 class Sender:
     """The thread `notify`. It starts with the first request and reports each result through `post`, which must not
-    block (the `put` of a SimpleQueue). It keeps what it is given: give it a few requests at a time."""
+    block (the `put` of a SimpleQueue). Requests wait in memory: give it a few at a time."""
 
     def __init__(
         self, post: Callable[[DeliverySent], object], deliver: Callable[[SendRequest], SendResult] = deliver
@@ -67,7 +67,7 @@ class Sender:
         self._requests.put(request)
 
     def close(self, deadline_s: float) -> bool:
-        """Let the message under way end, but start no other. False if it has not ended within `deadline_s`."""
+        """Let the message in flight end, but start no other. False if it has not ended within `deadline_s`."""
         self._closing = True
         if self._thread is None:
             return True

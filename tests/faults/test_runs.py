@@ -74,9 +74,7 @@ def row_of(home: Home, task_id: str) -> dict[str, Any]:
         ("unnamed", "environment variable NO_SUCH_VARIABLE is not set"),
     ],
 )
-def test_a_program_that_cannot_be_started_is_a_technical_failure_with_the_reason(
-    home: Home, task_id: str, why: str
-) -> None:
+def test_a_program_that_cannot_be_started_is_a_failure_with_the_reason(home: Home, task_id: str, why: str) -> None:
     row = row_of(home, task_id)
     assert (row["status"], row["reason"]) == ("technical_failure", "spawn")
     assert why in detail_text(row["detail"])
