@@ -75,14 +75,19 @@ def select_rules(task: Task, name: Optional[str]) -> list[NotifyRule]:
 
 
 def try_channels(
-    config: Config, task: Task, rules: Sequence[NotifyRule], home: str, environ: Mapping[str, str]
+    config: Config,
+    task: Task,
+    rules: Sequence[NotifyRule],
+    home: str,
+    environ: Mapping[str, str],
+    deadline_s: float = DEADLINE_S,
 ) -> list[ChannelResult]:
-    """Send a test message through every channel of the rules, and wait for all of them for at most DEADLINE_S.
+    """Send a test message through every channel of the rules, and wait for all of them for at most `deadline_s`.
 
     Nothing is counted or kept. Raises OSError if no thread can be started.
     """
     base, now = base_environment(environ, config), time.time()
-    unanswered = SendResult(SendStatus.RETRY, Text("notify.test_timeout", seconds=DEADLINE_S))
+    unanswered = SendResult(SendStatus.RETRY, Text("notify.test_timeout", seconds=deadline_s))
     results: list[ChannelResult] = []
     requests: SimpleQueue[tuple[int, SendRequest]] = SimpleQueue()
     done: SimpleQueue[tuple[int, ChannelResult]] = SimpleQueue()
@@ -92,7 +97,7 @@ def try_channels(
         for number, channel in enumerate(rule.channels):
             message = Message(0, message_id(), NotificationEvent.TEST, variables, now)
             requests.put((len(results), SendRequest(message, channel, config.settings.smtp, home, environ, base)))
-            results.append(ChannelResult(rule.name, number, channel, unanswered, DEADLINE_S))
+            results.append(ChannelResult(rule.name, number, channel, unanswered, deadline_s))
 
     def work() -> None:
         while True:
@@ -104,7 +109,7 @@ def try_channels(
             result = deliver(request)
             done.put((index, results[index]._replace(result=result, duration=time.monotonic() - start)))
 
-    until = time.monotonic() + DEADLINE_S
+    until = time.monotonic() + deadline_s
     for started in range(min(CONCURRENT, len(results))):
         try:
             start_thread(work, "notify-test", stack_bytes=STACK_BYTES)

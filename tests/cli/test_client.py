@@ -1,4 +1,4 @@
-"""`trigger`, `stop`, `enable`, `disable`, `reload`: asked of a real engine through its API."""
+"""`trigger`, `stop`, `enable`, `disable`, `reload`: commands to a real engine through its API."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def engine(home: Home) -> Home:
         {"task_id": "hello", "task_exec": 'echo "hello $NAME"; printf "no end"'},
         {"task_id": "fails", "task_exec": "echo failing >&2; exit 75"},
         {"task_id": "killed", "task_exec": "kill -9 $$"},
-        {"task_id": "long", "task_exec": "echo begun; sleep 60", "task_schedule": "0 0 1 1 *"},
+        {"task_id": "long", "task_exec": "echo started; sleep 60", "task_schedule": "0 0 1 1 *"},
         {"task_id": "escape", "task_exec": r"printf '\033[31mred\n'"},
         http=PAGE,
     )
@@ -144,9 +144,9 @@ def test_the_address_with_its_token_is_printed_once(home: Home) -> None:
     assert lines[2].startswith("page: http://127.0.0.1:") and lines[2].endswith(f"/#token={token}\n")
     assert (home.path / "var" / "token").stat().st_mode & 0o777 == 0o600
     assert token not in home.engine_log()
-    begun = time.monotonic()
+    start = time.monotonic()
     assert home.stop() == 0
-    assert in_time(time.monotonic() - begun, 5)
+    assert in_time(time.monotonic() - start, 5)
 
 
 @pytest.mark.parametrize(("mode", "text"), [(0o644, None), (0o600, ""), (0o600, "short\n")])

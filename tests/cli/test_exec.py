@@ -23,13 +23,13 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start(home: Home) -> Iterator[Start]:
-    """Start `exec` with these arguments; what a failed test leaves of it is killed."""
+    """Start `exec` with these arguments; if a test fails, it is killed."""
     with ExitStack() as stack:
         yield lambda *arguments: stack.enter_context(started(home.path, "exec", *arguments))
 
 
 def pid_of(home: Home) -> int:
-    """Of the process of the only run, once it is recorded."""
+    """The pid of the only run, once it is recorded."""
     return eventually(lambda: [one["pid"] for row in home.rows() for one in row["attempts"] if one["pid"]])[0]
 
 
@@ -104,14 +104,14 @@ def test_of_several_started_at_once_only_one_runs(home: Home, start: Start) -> N
     assert sorted(process.returncode for process in processes) == [0, 1, 1, 1]
     rows = home.rows()
     assert [row["status"] for row in rows].count("success") == 1
-    assert len(rows) == 1  # who came too late has not begun
+    assert len(rows) == 1  # the others have not started
 
 
 GONE = ProcessIdentity(2**22 + 1, 5, "an earlier boot")  # above every pid
 
 
 def left(status: Status, reason: Optional[str] = None, **changes: Any) -> TaskExecution:
-    """A run of `a` as it stands in the history, of an owner who is gone."""
+    """A run of `a` in the history, whose owner is gone."""
     return TaskExecution("a", Trigger.MANUAL, status, 1e9, reason=reason, **{"owner": GONE, **changes})
 
 
@@ -156,7 +156,7 @@ def test_an_active_run_of_a_live_engine_takes_a_slot(home: Home, status: Status,
 
 @pytest.mark.parametrize("known", [True, False])
 def test_a_process_that_outlived_its_engine_takes_a_slot(home: Home, known: bool) -> None:
-    """known: the engine wrote the pid down; else only the process itself tells whose it is."""
+    """known: the engine has recorded the pid; otherwise only the environment of the process shows its run."""
     home.write({"task_id": "a", "task_exec": "true"})
     env = environment(MINISCHED_RUN_ID="1", MINISCHED_HOME=str(home.path))
     with subprocess.Popen(["sleep", "60"], env=env) as process:
@@ -296,7 +296,7 @@ def test_the_result_begins_a_new_line_on_a_terminal(home: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "expected"),
     [
         ({"task_exec": ["/no/such/program"]}, "spawn"),
         ({"task_exec": "true", "task_cwd": "nowhere"}, "spawn"),
@@ -304,10 +304,10 @@ def test_the_result_begins_a_new_line_on_a_terminal(home: Home) -> None:
         ({"task_exec": "sleep 60", "task_timeout": 0.2}, "timeout"),
     ],
 )
-def test_a_task_that_cannot_run_is_reported_and_recorded(home: Home, fields: dict[str, Any], told: str) -> None:
+def test_a_task_that_cannot_run_is_reported_and_recorded(home: Home, fields: dict[str, Any], expected: str) -> None:
     home.write({"task_id": "a", **fields})
     done = home.run("exec", "a")
-    assert done.returncode == 1 and told in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 1 and expected in done.stderr and "Traceback" not in done.stderr
     assert home.rows()[0]["status"] == "technical_failure"
 
 

@@ -1,4 +1,4 @@
-"""`init`, `validate`, `schema`: making a home and checking it; and what an installed package needs for it."""
+"""`init`, `validate`, `schema`: to create and check a home; and what an installed package needs for it."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def test_after_in_a_repeated_hour_is_the_first_pass_and_in_a_skipped_one_is_read
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (("--expr", "61 * * * *"), 'minute: "61"'),
         (("--expr", ""), "expected five"),
@@ -95,10 +95,10 @@ def test_after_in_a_repeated_hour_is_the_first_pass_and_in_a_skipped_one_is_read
         (("--tz", "UTC"), "goes with --expr"),
     ],
 )
-def test_wrong_arguments_are_reported_with_exit_code_2(cli: Cli, arguments: tuple[str, ...], told: str) -> None:
+def test_wrong_arguments_are_reported_with_exit_code_2(cli: Cli, arguments: tuple[str, ...], expected: str) -> None:
     done = cli("next", *arguments, "--json")
     assert (done.returncode, done.stdout) == (2, "")
-    assert told in done.stderr
+    assert expected in done.stderr
 
 
 @pytest.mark.parametrize("after", ["9999-12-31T23:59:59", "9999-12-31T23:59:59-12:00"])

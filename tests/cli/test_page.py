@@ -1,4 +1,4 @@
-"""The page beside the engine: whatever fails about it is a problem, is tried again, and ends no engine."""
+"""The page beside the engine: a failure of it is a problem, is tried again, and does not end the engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`list`, `status`, `history`: what they say of every state, and of homes in every condition."""
+"""`list`, `status`, `history`: every state, and homes in every condition."""
 
 from __future__ import annotations
 
@@ -370,8 +370,7 @@ def test_exec_does_not_change_a_damaged_history(past: Home) -> None:
     assert database.read_bytes().startswith(b"this is no database")
 
 
-def test_a_locked_history_is_reported_in_one_line(past: Home, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minisched.store.schema.BUSY_TIMEOUT_S", 0.1)
+def test_a_locked_history_is_reported_in_one_line(past: Home, cli: Cli) -> None:
     locker = sqlite3.connect(past.path / "var" / "minisched.db", isolation_level=None)
     locker.execute("PRAGMA locking_mode = EXCLUSIVE")
     locker.execute("PRAGMA journal_mode = DELETE")
@@ -398,10 +397,10 @@ def test_missing_permissions_are_reported_in_one_line(tmp_path: Path, arguments:
     record(home.path, run("a", Status.SUCCESS))
     shutil.rmtree(home.path / "tasks") if arguments == ("init",) else None
     open_to_others(home.path)
-    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     code = "import sys; from minisched.cli.main import main; sys.exit(main(sys.argv[1:]))"
     done = subprocess.run(
-        [*nobody, sys.executable, "-c", code, "--home", str(home.path), *arguments],
+        [*as_nobody, sys.executable, "-c", code, "--home", str(home.path), *arguments],
         capture_output=True,
         text=True,
         env=environment(),

@@ -1,4 +1,4 @@
-"""A real engine that is killed, stopped, told to end; and `exec` beside it."""
+"""A real engine that is killed, stopped or terminated; and `exec` beside it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def seconds(row: dict[str, Any], name: str = "scheduled_time") -> int:
 
 
 def due_times(rows: list[dict[str, Any]]) -> list[int]:
-    """The due times that the rows stand for, those of a missed span too (of a schedule of each second)."""
+    """The due times of the rows, those of a missed span included, (of a schedule of each second)."""
     dues: list[int] = []
     for row in rows:
         last = seconds(row)
@@ -44,7 +44,7 @@ def assert_each_second_once(rows: list[dict[str, Any]]) -> None:
 
 
 def pids_in(folder: Path) -> dict[str, int]:
-    """What tasks wrote into `folder`: the name of the file and the pid in it."""
+    """The pids that tasks wrote into files of `folder`, by the name of the file."""
     return {path.name: int(path.read_text()) for path in folder.glob("*.pid") if path.read_text().strip()}
 
 
@@ -81,7 +81,7 @@ def test_a_killed_engine_loses_and_repeats_no_run_and_leaves_no_process(home: Ho
         (home.path / "stray.pid").unlink()
         time.sleep(0.6)  # so that due times pass while no engine runs
     home.start()
-    eventually(lambda: not any(map(alive, old.values())), "nothing of before lives", within=5)
+    eventually(lambda: not any(map(alive, old.values())), "no old process lives", within=5)
     eventually(lambda: [row for row in home.rows("once") if row["status"] == "technical_failure"], within=5)
     assert home.stop() == 0
     once = home.rows("once")[0]
@@ -198,7 +198,7 @@ def test_due_times_during_a_sigstop_all_get_a_row(home: Home) -> None:
 
 
 def executing(home: Home, task_id: str) -> subprocess.Popen[str]:
-    """`minisched exec`, begun: its run stands in the history with its pid."""
+    """`minisched exec`, once its run is in the history with its pid."""
     words = [sys.executable, "-m", "minisched", "--home", str(home.path), "exec", task_id]
     process = subprocess.Popen(
         words,
@@ -234,7 +234,7 @@ def test_exec_beside_the_engine_counts_as_overlap_and_its_death_is_noticed(home:
         assert (hand["trigger"], hand["status"]) == ("manual", "running")
         assert {(row["status"], row["reason"]) for row in others} == {("skipped", "overlap")}
         assert f"run {hand['run_id']} is running by `exec`" in detail_text(others[0]["detail"])
-        # One more by hand is one too many.
+        # A second exec finds no free slot.
         refused = home.run("exec", "work")
         assert (refused.returncode, f"run {hand['run_id']} is active" in refused.stderr) == (1, True)
         # What exec brings to success starts what waits for it.

@@ -23,7 +23,7 @@ BOOT = {"task_id": "boot", "task_exec": "true", "task_schedule": "@reboot"}  # d
 
 
 def dues(rows: list[dict[str, Any]]) -> list[int]:
-    """The due times of rows of a schedule of each second."""
+    """The due times of rows of a schedule for every second."""
     found: list[int] = []
     for row in rows:
         last = int(datetime.fromisoformat(row["scheduled_time"]).timestamp())
@@ -67,7 +67,7 @@ def test_a_lock_of_another_process_delays_rows_and_runs_but_loses_none(home: Hom
     eventually(lambda: [row for row in home.rows("long") if row["attempts"] and row["attempts"][0]["pid"]])
     running = home.rows("long")[0]["run_id"]
     with locked(database):
-        eventually(lambda: "history:" in home.engine_log(), "it is told", within=6)
+        eventually(lambda: "history:" in home.engine_log(), "it is logged", within=6)
         count = len(home.rows())
         assert "is locked; due times wait until it can be written again" in home.engine_log()
         for command in (["history"], ["list"], ["status"]):
@@ -119,7 +119,7 @@ def test_a_history_damaged_while_stopped_is_moved_aside(home: Home, database: Pa
     assert (database.parent / aside(home)[0]).read_bytes() == before
     assert "it was moved to" in home.engine_log()
     assert "a new history was started" in home.engine_log()
-    eventually(lambda: home.ended("tick"), "the tasks go on")
+    eventually(lambda: home.ended("tick"), "the tasks continue")
     assert {row["status"] for row in home.ended("tick")} == {"success"}  # no catch-up out of nothing
     assert home.rows()[0]["run_id"] > last
     answer = home.run("status")
@@ -139,39 +139,39 @@ def test_a_history_emptied_or_removed_under_the_engine_does_not_stop_it(home: Ho
     (running,) = eventually(lambda: [row for row in home.rows("long") if row["status"] == "running"])
     database.write_bytes(b"")
     eventually(lambda: aside(home), "moved aside", within=8)
-    eventually(lambda: home.ended("tick"), "the tasks go on", within=8)
+    eventually(lambda: home.ended("tick"), "the tasks continue", within=8)
     assert "minisched.db was truncated from" in home.engine_log()
     assert "the damaged history was moved to" in home.engine_log()
     kept = [row["run_id"] for row in home.rows("long") if row["status"] == "running"]
-    assert kept == [running["run_id"]]  # what runs stands in the new one too
+    assert kept == [running["run_id"]]  # running runs are in the new one too
     rows = {row["run_id"] for row in home.rows()}
     database.unlink()
     eventually(lambda: "the removed history was saved from the open file" in home.engine_log(), within=6)
-    eventually(lambda: database.exists() and len(home.rows()) > len(rows), "the tasks go on", within=6)
+    eventually(lambda: database.exists() and len(home.rows()) > len(rows), "the tasks continue", within=6)
     assert rows <= {row["run_id"] for row in home.rows()}
     assert f"{aside(home)[0]}: a damaged history was moved aside" in home.run("status").stdout
     assert alive(process.pid)
     assert home.stop() == 0
     assert home.engine_log().count("engine started") == 1
-    # The next start takes the history that was begun meanwhile for this home's own.
+    # The next start accepts the history that was started in the meantime as that of this home.
     lines = home.engine_log().count("\n")
     home.start()
     assert "another history" not in home.engine_log().split("\n", lines)[-1]
-    # Its header overwritten: what the open file still knows is enough for now, and the next start mends.
+    # Its header overwritten: the open file is enough for now, and the next start repairs it.
     damage(database, 0, 100)
     count = len(home.log("tick"))
-    eventually(lambda: len(home.log("tick")) > count, "the tasks go on", within=5)
+    eventually(lambda: len(home.log("tick")) > count, "the tasks continue", within=5)
     home.kill()
     old, rows = aside(home), {row["run_id"] for row in home.rows()} if whole(database) else set()
     process = home.start()
     assert len(aside(home)) > len(old) or rows
-    eventually(lambda: {row["run_id"] for row in home.ended("tick")} - rows, "the tasks go on")
+    eventually(lambda: {row["run_id"] for row in home.ended("tick")} - rows, "the tasks continue")
     assert rows <= {row["run_id"] for row in home.rows()}
     assert home.stop() == 0
 
 
 def whole(path: Path) -> bool:
-    """Whether SQLite can read it: a page that stands in the -wal is good, whatever the file has in its place."""
+    """Whether SQLite can read it: a page in the -wal is good, whatever the file has in its place."""
     db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
         return bool(db.execute("PRAGMA quick_check").fetchall() == [("ok",)])
@@ -243,7 +243,7 @@ def test_on_a_full_disk_nothing_starts_without_a_row_and_work_resumes_later(tmp_
             )
             assert (run["status"], run["exit_code"]) == ("technical_failure", 7)
             assert run["attempts"][0]["log_lost"]
-            eventually(lambda: len(beats.read_text().split()) > len(started), "it goes on by itself", within=5)
+            eventually(lambda: len(beats.read_text().split()) > len(started), "it continues by itself", within=5)
             eventually(lambda: "resolved after" in home.engine_log(), within=2)
             assert home.stop() == 0
             # Each process that was started has its row, each row its process, each due time its row.
@@ -251,7 +251,7 @@ def test_on_a_full_disk_nothing_starts_without_a_row_and_work_resumes_later(tmp_
             assert [int(line) for line in started] == [row["run_id"] for row in home.rows("tick") if row["attempts"]]
             for task_id in ("tick", "long"):
                 assert_each_second_once(home.rows(task_id))
-            # What could not be logged is told.
+            # Lost output is reported.
             assert "bytes of output could not be written (No space left on device)" in home.log("long") + home.log(
                 "tick"
             )

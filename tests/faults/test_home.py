@@ -1,4 +1,4 @@
-"""The home under a real engine: a second engine, a config that breaks and is mended, what everyone could write."""
+"""The home of a real engine: a second engine, a config that becomes invalid, files that everyone can write."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from support.programs import Home, environment, eventually
 
 TICK = {"task_id": "tick", "task_exec": "true", "task_schedule": "@every 1s"}
-GOOD = json.dumps({"version": 1, "tasks": [{"task_id": "mended", "task_exec": "true"}]})
+GOOD = json.dumps({"version": 1, "tasks": [{"task_id": "fixed", "task_exec": "true"}]})
 
 
 @pytest.fixture
@@ -88,16 +88,16 @@ def test_an_invalid_config_changes_nothing_until_it_is_fixed(home: Home, tmp_pat
         eventually(lambda: "is not a regular file" in home.engine_log(), within=2)
         home.config.rmdir()
         # All the time the old config was in force.
-        eventually(lambda: len(home.ended("tick")) > ran + 2, "tick goes on", within=5)
-        eventually(lambda: len(other.ended("tick")) > ran + 2, "tick goes on", within=5)
+        eventually(lambda: len(home.ended("tick")) > ran + 2, "tick continues", within=5)
+        eventually(lambda: len(other.ended("tick")) > ran + 2, "tick continues", within=5)
         assert "the previous config stays in force" in home.engine_log()
-        # So did a home that everyone may write now; it is told all the same.
+        # A home that everyone can write changes nothing either, but is reported.
         assert f"is writable by everyone; fix it with: chmod o-w {other.path}" in other.engine_log()
         other.path.chmod(0o755)
         for one in (home, other):
             one.config.write_text(GOOD)
         for one in (home, other):
-            eventually(lambda one=one: "config: reloaded" in one.engine_log(), "mended", within=3.5)  # type: ignore[misc]
+            eventually(lambda one=one: "config: reloaded" in one.engine_log(), "fixed", within=3.5)  # type: ignore[misc]
             assert one.engine_log().count("engine started") == 1
             assert one.stop() == 0
     finally:
@@ -123,7 +123,7 @@ def test_an_engine_with_a_full_standard_error_continues(home: Home) -> None:
         hangup(home)
         eventually(lambda: home.engine_log().count(f"tasks[0] is {number}; expected") == 1, within=5)
         ran = len(home.ended("tick"))
-        eventually(lambda: len(home.ended("tick")) > ran, "tick goes on", within=5)
+        eventually(lambda: len(home.ended("tick")) > ran, "tick continues", within=5)
 
     for number in range(4):
         break_config(number)

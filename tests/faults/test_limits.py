@@ -58,11 +58,11 @@ def test_without_file_descriptors_runs_fail_to_spawn_and_work_again_afterwards(h
 
 @linux
 def test_without_file_descriptors_notifications_are_still_written(home: Home) -> None:
-    """Also where nothing was told before: by then nothing more can be imported."""
+    """Even if there was no message before: no module can be imported any more."""
     if not hasattr(resource, "prlimit"):
         pytest.skip("needs prlimit")
-    told = {"name": "ops", "triggers": ["technical_failure"], "channels": [{"type": "file", "path": "told.jsonl"}]}
-    home.write({**TICK, "task_notify": [told]})
+    rule = {"name": "ops", "triggers": ["technical_failure"], "channels": [{"type": "file", "path": "sent.jsonl"}]}
+    home.write({**TICK, "task_notify": [rule]})
     process = home.start()
     eventually(lambda: home.ended("tick"))
     soft, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
@@ -86,8 +86,8 @@ def test_without_file_descriptors_notifications_are_still_written(home: Home) ->
 @linux
 @root
 def test_without_processes_runs_fail_to_spawn_and_work_again_afterwards(home: Home, tmp_path: Path) -> None:
-    # Root is exempt from this limit. The modules are imported before root is given up: the interpreter may stand where
-    # that user cannot read it. The limit is that of the engine while the file `none` exists.
+    # Root is exempt from this limit. The modules are imported before root is given up: that user may not be
+    # able to read the interpreter's folder. The limit is that of the engine while the file `none` exists.
     none = tmp_path / "none"
     code = f"""if True:
         import importlib, os, pkgutil, resource, shlex, sys, threading, time

@@ -82,13 +82,13 @@ def test_an_engine_that_is_killed_repeatedly_loses_no_message(home: Home) -> Non
         home.start()
         eventually(lambda: all(one.state == "sent" for one in deliveries(home)), "the outbox is empty")
         assert home.stop() == 0
-    told = deliveries(home)
+    outbox = deliveries(home)
     ended = [row["run_id"] for row in home.ended() if row["status"] in ("success", "technical_failure")]
-    assert sorted(one.run_id for one in told) == ended
+    assert sorted(one.run_id for one in outbox) == ended
     arrived = dict(inbox.seen)
-    assert arrived == {one.message_id: one.run_id for one in told}
-    assert len(inbox.seen) - len(arrived) <= 6, "at most the one under way is repeated"
-    assert [one.message_id for one in told] == list(arrived), "in their order"
+    assert arrived == {one.message_id: one.run_id for one in outbox}
+    assert len(inbox.seen) - len(arrived) <= 6, "at most the one in flight is repeated"
+    assert [one.message_id for one in outbox] == list(arrived), "in order"
 
 
 def test_a_message_that_cannot_be_sent_is_a_problem_and_in_the_log(home: Home) -> None:
@@ -103,7 +103,7 @@ def test_a_message_that_cannot_be_sent_is_a_problem_and_in_the_log(home: Home) -
     )
     home.start()
     assert home.run("trigger", "a", "--wait").returncode == 3
-    eventually(lambda: "not sent after 1 attempts: /proc/none/n.jsonl" in home.engine_log())
+    eventually(lambda: "not sent after 1 attempt: /proc/none/n.jsonl" in home.engine_log())
     token = (home.path / "var" / "token").read_text().strip()
     address = f"{read_lock(Place(str(home.path))).url}/api/scheduler/status"
     request = urllib.request.Request(address, headers={"Authorization": f"Bearer {token}"})
@@ -118,12 +118,12 @@ def test_a_message_that_cannot_be_sent_is_a_problem_and_in_the_log(home: Home) -
 
 
 def test_the_engine_sends_the_messages_of_an_exec_beside_it(home: Home) -> None:
-    path = home.path / "told.jsonl"
+    path = home.path / "sent.jsonl"
     home.write(
         {
             "task_id": "a",
             "task_exec": "echo one; exit 3",
-            "task_notify": [rule("technical_failure", threshold=2, channels=[{"type": "file", "path": "told.jsonl"}])],
+            "task_notify": [rule("technical_failure", threshold=2, channels=[{"type": "file", "path": "sent.jsonl"}])],
         }
     )
     assert home.run("exec", "a").returncode == 1  # the engine is not there: it counts all the same
@@ -138,8 +138,8 @@ def test_the_engine_sends_the_messages_of_an_exec_beside_it(home: Home) -> None:
 
 
 def test_the_message_of_an_exec_waits_for_an_engine(home: Home) -> None:
-    path = home.path / "told.jsonl"
-    channel = {"type": "command", "task_exec": ["/bin/sh", "-c", "cat >> told.jsonl"]}
+    path = home.path / "sent.jsonl"
+    channel = {"type": "command", "task_exec": ["/bin/sh", "-c", "cat >> sent.jsonl"]}
     home.write({"task_id": "a", "task_exec": "true", "task_notify": [rule("success", channels=[channel])]})
     assert home.run("exec", "a").returncode == 0
     assert [one.state.value for one in deliveries(home)] == ["pending"]

@@ -1,4 +1,4 @@
-"""Commands with real processes: what they get, what is kept, and that none outlives its time."""
+"""Commands with real processes: their input, the output that is kept, and that none exceeds its time limit."""
 
 import json
 import os
@@ -13,13 +13,13 @@ from support.notify import MESSAGE_ID, VARIABLES, Watch, message, said, send_req
 from support.programs import alive, eventually, in_time
 
 
-def run(task_exec, home, told=None, timeout_s=5.0, environ=None, grace_s=2.0):
+def run(task_exec, home, sample=None, timeout_s=5.0, environ=None, grace_s=2.0):
     channel = {"type": "command", "task_exec": task_exec}
-    return command.deliver(send_request(channel, told, None, str(home), environ), timeout_s, grace_s)
+    return command.deliver(send_request(channel, sample, None, str(home), environ), timeout_s, grace_s)
 
 
 def gone(pid):
-    """Whether a process is over, given a moment."""
+    """Whether a process ends within a moment."""
     return eventually(lambda: not alive(int(pid)))
 
 
@@ -33,10 +33,10 @@ def test_a_command_gets_the_message_as_json_on_its_standard_input(tmp_path):
 
 
 def test_a_relative_program_starts_from_the_home(tmp_path):
-    script = tmp_path / "tell.sh"
+    script = tmp_path / "notify.sh"
     script.write_text('#!/bin/sh\necho "$@" in "$PWD"\n')
     script.chmod(0o755)
-    assert run(["./tell.sh", "a b"], tmp_path).answer == f"a b in {tmp_path}"
+    assert run(["./notify.sh", "a b"], tmp_path).answer == f"a b in {tmp_path}"
     assert run(["echo", "$HOME"], tmp_path).answer == "$HOME"
 
 

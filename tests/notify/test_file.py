@@ -1,4 +1,4 @@
-"""Files: one line a message, whole or not at all."""
+"""Files: one line per message, whole or not at all."""
 
 import fcntl
 import json
@@ -16,13 +16,13 @@ from minisched.notify import deliver
 from support.notify import MESSAGE_ID, message, said, send_request, words
 
 
-def put(home, path="notices.jsonl", told=None):
-    return deliver(send_request({"type": "file", "path": str(path)}, told, None, str(home)))
+def put(home, path="notices.jsonl", sample=None):
+    return deliver(send_request({"type": "file", "path": str(path)}, sample, None, str(home)))
 
 
 def test_each_message_is_a_json_line(tmp_path):
     for name in ("a", 'b"\n中\x1b\u2028'):
-        assert said(put(tmp_path, told=message(task_name=name))) == (SendStatus.SENT, "", "", None)
+        assert said(put(tmp_path, sample=message(task_name=name))) == (SendStatus.SENT, "", "", None)
     first, second = (tmp_path / "notices.jsonl").read_text().split("\n")[:2]
     assert json.loads(first)["task_name"] == "a" and json.loads(first)["delivery"] == MESSAGE_ID
     assert json.loads(second)["task_name"] == 'b"\n中\\x1b\\u2028'
@@ -71,13 +71,13 @@ def test_a_file_that_cannot_grow_keeps_its_length(tmp_path):
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size + 100}, resource.RLIM_INFINITY));"
         "print(said(put(sys.argv[1])))"
     )
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path), str(Path(__file__).parent), *sys.path],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert "SendStatus.RETRY" in told.stdout and "No space" in told.stdout
+    assert "SendStatus.RETRY" in done.stdout and "No space" in done.stdout
     assert path.stat().st_size == size and resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
 
 

@@ -1,4 +1,4 @@
-"""The headers of a mail are read as exactly what they were meant to say, whatever a task printed."""
+"""The headers of a mail are decoded to exactly the intended values, whatever a task printed."""
 
 import email
 import email.policy
@@ -22,9 +22,9 @@ def read(data):
     return email.message_from_bytes(data, policy=email.policy.default)
 
 
-def composed(told, sender=("", "minisched@plant7.example"), **options):
+def composed(sample, sender=("", "minisched@plant7.example"), **options):
     return mail.compose(
-        told, send_request({"type": "email", "recipients": [OPS, DEV], **options}).channel.options, sender
+        sample, send_request({"type": "email", "recipients": [OPS, DEV], **options}).channel.options, sender
     )
 
 
@@ -67,9 +67,9 @@ PIECES = st.sampled_from(
 @example("夜间备份 第 7 车间  失败 " * 9)
 @example("x" * 75 + " =?utf-8?q?a=0d=0aBcc:_evil@x.org?=")
 def test_a_subject_is_decoded_to_exactly_its_value(value):
-    told = message(task_name=value, execution_log_tail=value, host_name=value)
+    sample = message(task_name=value, execution_log_tail=value, host_name=value)
     expected = one_line(fill("{{ task_name }}", visible_values({"task_name": value})))
-    data = composed(told, subject_template="{{ task_name }}")
+    data = composed(sample, subject_template="{{ task_name }}")
     found = read(data)
     assert found["Subject"] == expected
     assert str(make_header(decode_header(email.message_from_bytes(data)["Subject"]))) == expected

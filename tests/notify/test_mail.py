@@ -32,7 +32,7 @@ OPS, DEV = "ops@example.org", "dev@example.org"
 
 
 class Inbox:
-    """What aiosmtpd hands over; addresses of `refused` and the message as a whole may be refused."""
+    """An aiosmtpd handler that keeps the mails; it refuses the addresses in `refused`, or by `reply` any message."""
 
     def __init__(self, refused=(), reply="250 OK"):
         self.mails, self.refused, self.reply, self.logins = [], dict(refused), reply, []
@@ -62,9 +62,9 @@ def channel(*recipients, **options):
     return {"type": "email", "recipients": list(recipients or (OPS,)), **options}
 
 
-def sent(port, told=None, to=None, environ=None, **smtp):
+def sent(port, sample=None, to=None, environ=None, **smtp):
     settings = {"host": HOST, "port": port, "security": "none", "from": "minisched@plant7.example", **smtp}
-    return mail.deliver(send_request(to or channel(), told, settings, environ=environ))
+    return mail.deliver(send_request(to or channel(), sample, settings, environ=environ))
 
 
 def read(content):
@@ -146,8 +146,8 @@ def test_an_encoded_word_of_a_task_cannot_add_headers_or_a_body():
     inbox = Inbox()
     with serving(inbox) as port:
         for options in ({}, {"subject_template": "{{ task_name }}: {{ execution_log_tail }}"}):
-            told = message(task_name=word, execution_log_tail=word)
-            assert sent(port, told, channel(OPS, **options)).state is SendStatus.SENT
+            sample = message(task_name=word, execution_log_tail=word)
+            assert sent(port, sample, channel(OPS, **options)).state is SendStatus.SENT
     for _, _, content, _ in inbox.mails:
         found = read(content)
         assert sorted(name.lower() for name in found) == MAIL_HEADERS
@@ -258,7 +258,7 @@ def test_a_temporarily_refused_message_is_retried(reply, state):
 
 
 def talk_smtp(*answers):
-    """A server that says its lines in turn, one for each that comes; a function takes over from there."""
+    """A server that answers each line with the next of `answers`; a function takes over the rest."""
 
     def talk(host, sock):
         lines = sock.makefile("rb")

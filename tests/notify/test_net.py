@@ -1,4 +1,4 @@
-"""One time limit for all of a delivery: whatever the addresses of a name are worth."""
+"""One time limit for all of a delivery: whatever the addresses of a name do."""
 
 import socket
 from contextlib import ExitStack, closing, contextmanager
@@ -14,7 +14,7 @@ HOLE = "127.0.0.2"
 
 @contextmanager
 def hole():
-    """The port of an address that answers no SYN: nobody accepts, and its backlog is full."""
+    """The port of an address that answers no SYN: its backlog is full and nothing is accepted."""
     with ExitStack() as stack:
         server = stack.enter_context(closing(socket.socket()))
         server.bind((HOLE, 0))
@@ -30,7 +30,7 @@ def hole():
 
 
 def named(monkeypatch, *addresses):
-    """Whatever name is asked for has these addresses."""
+    """Every host name resolves to these addresses."""
     found = [(family, socket.SOCK_STREAM, 0, "", address) for family, address in addresses]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: found)
 

@@ -22,10 +22,10 @@ JSON = "application/json; charset=utf-8"
 TEXT = f"{default_subject(message())}\n{default_text(message(), 16384)}"
 
 
-def sent(preset, answer, told=None, path="/robot?key=abc", status="200 OK", **options):
+def sent(preset, answer, sample=None, path="/robot?key=abc", status="200 OK", **options):
     with hosted(answering(status, answer)) as host:
         channel = {"type": "webhook", "preset": preset, "url": f"http://{HOST}:{host.port}{path}", **options}
-        result = webhook.deliver(send_request(channel, told), 5, lambda: NOW)
+        result = webhook.deliver(send_request(channel, sample), 5, lambda: NOW)
     (data,) = host.seen
     return result, parsed(data)
 
@@ -121,9 +121,9 @@ def test_ntfy():
     ],
 )
 def test_an_ntfy_title_is_one_header_for_any_name(name):
-    told = message("recovery", task_name=name)
-    _, request = sent("ntfy", b"{}", told)
-    assert str(make_header(decode_header(request.headers["Title"]))) == default_subject(told)
+    sample = message("recovery", task_name=name)
+    _, request = sent("ntfy", b"{}", sample)
+    assert str(make_header(decode_header(request.headers["Title"]))) == default_subject(sample)
     assert "X-Evil" not in request.headers
     assert (request.headers["Priority"], request.headers["Tags"]) == ("3", "white_check_mark")
 
@@ -145,8 +145,8 @@ def test_headers_of_the_channel_override_those_of_the_preset():
 )
 def test_a_long_log_is_cut_to_the_limit_of_the_service(preset, most, size):
     for line in ('"\\<' * 20, "中文日志", "x"):
-        told = message(execution_log_tail=(line + "\n") * 6000 + "the end")
-        _, request = sent(preset, b"{}", told)
+        sample = message(execution_log_tail=(line + "\n") * 6000 + "the end")
+        _, request = sent(preset, b"{}", sample)
         assert most * 0.6 < size(request.body) <= most or size(request.body) > 16_000
         assert "the end" in request.body.decode() and "Nightly backup (nightly_backup)" in request.body.decode()
 
@@ -199,10 +199,10 @@ def test_the_secret_of_a_service_without_signatures_signs_the_body():
 
 @pytest.mark.parametrize("answer", [b"[" * 65_000, b'{"a":' * 13_000], ids=["lists", "objects"])
 def test_a_deeply_nested_answer_does_not_stop_the_sender(answer):
-    told: SimpleQueue = SimpleQueue()
+    results: SimpleQueue = SimpleQueue()
     with hosted(answering("200 OK", answer)) as host:
-        sender = Sender(told.put)  # with its own small stack, which such an answer fills on Python 3.13
+        sender = Sender(results.put)  # with its own small stack, which such an answer fills on Python 3.13
         sender.send(send_request({"type": "webhook", "preset": "wecom", "url": f"http://{HOST}:{host.port}/"}))
-        result = receive(told, 10).result
+        result = receive(results, 10).result
         assert sender.close(5)
     assert result.state is SendStatus.RETRY and words(result).startswith("the answer has no errcode")

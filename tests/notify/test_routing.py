@@ -1,4 +1,4 @@
-"""A message that waits goes where it was written for, however rules and channels are edited meanwhile."""
+"""A pending message goes to the channel it was made for, however rules and channels are edited."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def sent_to(one: Sim) -> list[tuple[int, str]]:
 
 
 def waiting(sim: MakeSim, *channels: dict[str, Any], **more: list[dict[str, Any]]) -> Sim:
-    """One failed run is told of, and nobody takes the messages yet."""
+    """One failed run has messages, which no server takes yet."""
     one = sim(failing(*channels, **more), script=exits(a=[FAIL]))
     one.world.post = lambda request, draw: (0.1, AWAY)
     one.run_for(70)
@@ -223,7 +223,7 @@ def test_the_outbox_contains_no_address_of_a_webhook(sim: MakeSim) -> None:
 
 
 def test_channels_with_the_same_destination_keep_their_own_messages() -> None:
-    """They differ in how the message looks: the first of before is the first of now."""
+    """They differ in the form of the message: the first one stays the first one."""
     written = the_rule(A, B, A)
     keys = keys_of(written, "/home")
     found = Routing(config(failing(B, A, A)).tasks, "/home")
@@ -239,7 +239,7 @@ def test_a_channel_of_another_type_is_not_a_corrected_one() -> None:
 
 
 def test_messages_of_an_older_version_follow_the_index_of_their_channel(sim: MakeSim) -> None:
-    """They have no keys: they get them at the first look, and from then on they are followed."""
+    """They have no keys; they get them at the first comparison and are followed from then on."""
     one = waiting(sim, A, B)
     one.crash()
     with closing(sqlite3.connect(one.path)) as db:

@@ -1,4 +1,4 @@
-"""Which rules fire: every row of the contract, and the same messages as from a plain count over the whole past."""
+"""Which rules fire: by examples, and the same messages as a plain count over the whole history."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def a_rule(*triggers: str, **fields: object) -> NotifyRule:
 
 
 class Sent(NamedTuple):
-    at: int  # which end it tells of, from 0
+    at: int  # the end that it reports, from 0
     event: str
     streak: int = 1
     suppressed: int = 0
 
 
 def messages(rule: NotifyRule, ends: str, times: Optional[list[float]] = None, keep: int = 10**6) -> list[Sent]:
-    """What the rule sends while a task's runs end so, one after the other; only the last `keep` of them are kept."""
+    """What the rule sends if a task's runs end like this, one after the other; the history keeps the last `keep`."""
     state, past, sent = RuleState("backup", "r"), [], []
     for number, end in enumerate(ends):
         past.insert(0, FinishedRun(number + 1, *ENDS[end]))
@@ -120,8 +120,8 @@ def test_messages_within_the_cooldown_are_counted_in_the_next_one() -> None:
 
 def test_a_recovery_follows_at_once_and_only_after_a_message() -> None:
     rule = a_rule("technical_failure", cooldown="1h", recovery=True)
-    told = messages(rule, "TTSTSTST", [0.0, 10, 20, 30, 40, 50, 60, HOUR])
-    assert told == [Sent(0, "event", 1), Sent(2, "recovery", 0, 1), Sent(7, "event", 1, 2)]
+    reported = messages(rule, "TTSTSTST", [0.0, 10, 20, 30, 40, 50, 60, HOUR])
+    assert reported == [Sent(0, "event", 1), Sent(2, "recovery", 0, 1), Sent(7, "event", 1, 2)]
 
 
 def test_a_success_held_back_by_the_cooldown_is_still_the_recovery() -> None:
@@ -147,7 +147,7 @@ def test_a_disabled_rule_counts_from_the_history_once_enabled() -> None:
 
 
 def test_other_triggers_are_counted_from_the_history() -> None:
-    """A rule that is changed, or new, meets the row as it stands."""
+    """A rule that is changed, or new, continues the existing streak."""
     past = [FinishedRun(n, *ENDS[T]) for n in (5, 4, 3)]
     state = RuleState("backup", "r", streak=7, streak_until=4, streak_triggers="business_failure")
     assert rules.decide(a_rule("technical_failure", threshold=3), past, state, 9.0).event is NotificationEvent.EVENT
@@ -176,12 +176,12 @@ def test_a_neutral_end_reads_no_history() -> None:
 
 
 def oracle(rule: NotifyRule, ends: str, times: list[float]) -> list[Sent]:
-    """The contract as plainly as it can be said, over the whole past at once."""
+    """A plain count over the whole history."""
     matching = set().union(*(MATCHING[trigger] for trigger in rule.triggers))
     sent: list[Sent] = []
     row = held = 0
     last: Optional[float] = None
-    told = False  # of something else than a success, since the last success
+    reported = False  # something other than a success was reported since the last success
     for number, (end, now) in enumerate(zip(ends, times)):
         if end in matching:
             row += 1
@@ -190,13 +190,13 @@ def oracle(rule: NotifyRule, ends: str, times: list[float]) -> list[Sent]:
         fires = end in matching and row % rule.threshold == 0
         if fires and (last is None or not 0 <= now - last < rule.cooldown):
             sent.append(Sent(number, "event", row, held))
-            last, held, told = now, 0, end != S
-        elif end == S and told and rule.recovery:
+            last, held, reported = now, 0, end != S
+        elif end == S and reported and rule.recovery:
             sent.append(Sent(number, "recovery", row, held))
-            held, told = 0, False
+            held, reported = 0, False
         else:
             held += fires
-            told = told and end != S
+            reported = reported and end != S
     return sent
 
 
@@ -221,7 +221,7 @@ def clocked(past: list[tuple[str, float]]) -> tuple[str, list[float]]:
 @given(rule=RULES, past=PASTS, keep=st.sampled_from([1, 2, 1000]))
 @settings(derandomize=True, deadline=None, max_examples=1000)
 def test_the_messages_are_those_of_a_plain_count(rule: NotifyRule, past: list[tuple[str, float]], keep: int) -> None:
-    """However little of the history is kept: even one run."""
+    """Even if the history keeps one run only."""
     ends, times = clocked(past)
     assert messages(rule, ends, times, keep) == oracle(rule, ends, times)
 
@@ -250,12 +250,12 @@ def test_a_restart_between_any_two_events_changes_no_message(
         history = History(str(path))
         deliveries, total = history.deliveries(page_size=200)
         history.close()
-    told = []
+    reported = []
     for one in reversed(deliveries):
         numbers = [int(one.variables[name]) for name in ("threshold_count", "suppressed_count")]
-        told.append(Sent(one.run_id - 1, one.event.value, *numbers))
+        reported.append(Sent(one.run_id - 1, one.event.value, *numbers))
     expected = oracle(rule, ends, times)
-    assert told == [one._replace(streak=0) if one.event == "recovery" else one for one in expected]
+    assert reported == [one._replace(streak=0) if one.event == "recovery" else one for one in expected]
     assert total == len(expected)
 
 

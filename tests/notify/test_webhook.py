@@ -1,4 +1,4 @@
-"""Webhooks against real servers: exact requests, every answer, and servers that do not behave."""
+"""Webhooks against real servers: exact requests, every answer, and servers that misbehave."""
 
 import hashlib
 import hmac
@@ -45,11 +45,11 @@ def hook(host, **options):
     return {"type": "webhook", "url": f"http://{HOST}:{host.port}/hooks/{TOKEN}?key={TOKEN}x", **options}
 
 
-def sent(talk, told=None, environ=None, wall=time.time, timeout_s=5.0, **options):
-    """What came of it, the requests, and the seconds it took."""
+def sent(talk, sample=None, environ=None, wall=time.time, timeout_s=5.0, **options):
+    """The result, the requests, and the seconds it took."""
     watch = Watch()
     with hosted(talk) as host:
-        result = webhook.deliver(send_request(hook(host, **options), told, environ=environ), timeout_s, wall)
+        result = webhook.deliver(send_request(hook(host, **options), sample, environ=environ), timeout_s, wall)
         seconds = watch.seconds
     return result, [parsed(data) for data in host.seen], seconds
 
@@ -230,7 +230,7 @@ def test_proxies_of_the_environment_are_ignored(monkeypatch):
 
 
 def test_a_huge_answer_is_not_read_to_its_end():
-    told = []
+    pieces = []
 
     def flood(host, sock):
         host.seen.append(sock.recv(65536))
@@ -238,13 +238,13 @@ def test_a_huge_answer_is_not_read_to_its_end():
         try:
             for _ in range(1000):
                 sock.sendall(b"x" * 65536)
-                told.append(1)
+                pieces.append(1)
         except OSError:
             pass
 
     result, _, seconds = sent(flood)
     assert result.state is SendStatus.SENT and result.answer == "x" * 500
-    assert len(told) < 500 and in_time(seconds, 3)
+    assert len(pieces) < 500 and in_time(seconds, 3)
 
 
 @pytest.mark.parametrize(

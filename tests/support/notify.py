@@ -1,4 +1,4 @@
-"""Orders as the engine makes them, and servers in the test's process: real sockets, real bytes, real certificates."""
+"""Requests as the engine makes them, and servers in the test's process: real sockets, bytes and certificates."""
 
 from __future__ import annotations
 
@@ -51,17 +51,17 @@ def message(event: str = NotificationEvent.EVENT, **variables: str) -> Message:
 
 def send_request(
     channel: dict[str, Any],
-    told: Optional[Message] = None,
+    sample: Optional[Message] = None,
     smtp: Optional[dict[str, Any]] = None,
     home: str = "/nonexistent",
     environ: Optional[dict[str, str]] = None,
 ) -> SendRequest:
-    """An order by a channel and settings as they stand in the file, checked by its rules."""
+    """A request by a channel and settings in the form of the config file, checked by its rules."""
     rule = {"name": "r", "triggers": ["success"], "channels": [channel]}
     (checked,) = task(task_notify=[rule]).task_notify[0].channels
     settings = config(smtp=smtp).settings.smtp if smtp else None
     base = {"PATH": os.environ["PATH"], "LANG": "C"}
-    return SendRequest(told or message(), checked, settings, home, environ or {}, base)
+    return SendRequest(sample or message(), checked, settings, home, environ or {}, base)
 
 
 def words(result: SendResult) -> str:
@@ -75,7 +75,7 @@ def said(result: SendResult) -> tuple[SendStatus, str, str, Optional[float]]:
 
 
 class Authority(NamedTuple):
-    """A CA of the test and a certificate of it for 127.0.0.1."""
+    """A test CA, and a certificate of it for 127.0.0.1."""
 
     ca_file: str
     server: ssl.SSLContext
@@ -93,7 +93,7 @@ Talk = Callable[[socket.socket], None]
 
 
 class Host:
-    """A server that speaks to each connection as `talk` says, and remembers how many there were."""
+    """A server that handles each connection by `talk`, and counts them."""
 
     def __init__(self, talk: Talk, context: Optional[ssl.SSLContext] = None) -> None:
         self._talk, self._context = talk, context
@@ -160,7 +160,7 @@ def read_request(sock: socket.socket) -> bytes:
 
 
 def answering(status: str, body: bytes = b"", *headers: str) -> Callable[[Host, socket.socket], None]:
-    """HTTP: keep the request, say this."""
+    """HTTP: keep the request, send this response."""
 
     def talk(host: Host, sock: socket.socket) -> None:
         host.seen.append(read_request(sock))
@@ -171,7 +171,7 @@ def answering(status: str, body: bytes = b"", *headers: str) -> Callable[[Host, 
 
 
 def silent(host: Host, sock: socket.socket) -> None:
-    """Takes what comes and says nothing."""
+    """Reads everything and sends nothing."""
     sock.settimeout(0.05)
     while not host.over.is_set():
         try:
@@ -182,7 +182,7 @@ def silent(host: Host, sock: socket.socket) -> None:
 
 
 def dripping(first: bytes, drop: bytes, every_s: float = 0.05) -> Callable[[Host, socket.socket], None]:
-    """Says `first`, then a little again and again: no single wait is ever long."""
+    """Sends `first`, then a little again and again: no single wait is long."""
 
     def talk(host: Host, sock: socket.socket) -> None:
         sock.sendall(first)
@@ -193,7 +193,7 @@ def dripping(first: bytes, drop: bytes, every_s: float = 0.05) -> Callable[[Host
 
 
 class MailServer(Controller):
-    """aiosmtpd over TLS from the first byte on a free port: its own trigger looks at port 0."""
+    """aiosmtpd over TLS from the first byte on a free port: its own trigger connects to port 0."""
 
     def _trigger_server(self) -> None:
         hostname, port = self.server.sockets[0].getsockname()[:2]
@@ -209,7 +209,7 @@ class MailServer(Controller):
 
 @contextmanager
 def serving(inbox: Any, **options: Any) -> Iterator[int]:
-    """A mail server that hands over to `inbox`, as aiosmtpd does; gives its port."""
+    """A mail server with aiosmtpd's handler `inbox`; yields its port."""
     controller = MailServer(inbox, hostname=HOST, port=0, **options)
     controller.start()
     try:
@@ -225,7 +225,7 @@ class Request(NamedTuple):
 
 
 def parsed(data: bytes) -> Request:
-    """A request as it came; a header that comes twice is an error."""
+    """A request; a repeated header is an error."""
     head, _, body = data.partition(b"\r\n\r\n")
     line, *lines = head.decode("latin-1").split("\r\n")
     headers = dict(text.split(": ", 1) for text in lines)
