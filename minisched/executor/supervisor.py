@@ -348,6 +348,10 @@ class Supervisor:
             run.settle_until = now + SETTLE_S
             self._settle(run, now)
             return
+        flush_due = log.flush_due
+        if flush_due is not None and now >= flush_due:
+            log.flush(now)
+            flush_due = log.flush_due
         if now >= run.report_at:
             run.report_at = math.inf
             if process.exited_at is None:
@@ -355,10 +359,6 @@ class Supervisor:
                 self._messages.append(
                     RunStarted(run.spec.run_id, run.spec.attempt, identity, run.start_time, log.position)
                 )
-        flush_due = log.flush_due
-        if flush_due is not None and now >= flush_due:
-            log.flush()
-            flush_due = None
         self._arm(run, min(until, run.report_at, math.inf if flush_due is None else flush_due))
 
     def _settle(self, run: Run, now: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import time
@@ -16,7 +17,10 @@ from minisched.tasklog.rotating_file import Block, Losses, RotatingLog, timestam
 TAIL_MAX = 16 * 1024  # bytes of a run's output that its history row keeps
 FLUSH_S = 0.5  # a line without an end, such as a prompt, is written after this time: it is in the log within 1 s
 KEPT_LOGS = 64  # handlers that are kept, without an open file, for the next run of their task; 2 KB each
+HOLD_S = 0.02  # lines wait so long for others, to be written with them
+HOLD_BYTES = 64 * 1024  # are not held any longer; a block of a flood is written at once
 STAMPED_AT_ONCE = 8192  # lines; the timestamps make a block of empty lines 45 times as large
+DATE_BYTES = len("2026-11-23")
 _MANY_LINES = re.compile(rb"(?:[^\n]*\n){%d}" % STAMPED_AT_ONCE)
 
 
@@ -99,7 +103,8 @@ class _OpenLog:
 class RunLog:
     """The output of one attempt on its way to the log; used by one thread. Nothing here raises.
 
-    `position`: where its first line is, None until there is one. `lost`: some of its output could not be written.
+    Lines are held up to HOLD_S, so that a short run costs one write to its log instead of three. `position`: where its
+    first line is, None until it is written. `lost`: some of its output could not be written.
     """
 
     def __init__(
@@ -114,6 +119,9 @@ class RunLog:
         self._encoding = encoding
         self._streams: dict[str, LineAssembler] = {}
         self._tail = b""
+        self._held: list[memoryview] = []  # lines with their timestamps, all of one day
+        self._held_bytes = 0
+        self._held_since = self._held_time = 0.0  # when the first of them came, monotonic and by the wall clock
 
     def write(self, stream: str, block: bytes) -> None:
         """Bytes of the "out" or "err" stream, as they were read."""
@@ -126,20 +134,23 @@ class RunLog:
 
     @property
     def flush_due(self) -> Optional[float]:
-        """The monotonic time at which `flush` is due because there is a line without an end; None: there is none."""
-        begun = [lines.since for lines in self._streams.values() if lines.since is not None]
-        return min(begun) + FLUSH_S if begun else None
+        """The monotonic time at which `flush` is due; None: there is nothing to write."""
+        due = [lines.since + FLUSH_S for lines in self._streams.values() if lines.since is not None]
+        if self._held:
+            due.append(self._held_since + HOLD_S)
+        return min(due, default=None)
 
-    def flush(self, final: bool = False) -> None:
-        """Write the lines without an end as they are."""
+    def flush(self, now: float = math.inf) -> None:
+        """Write the lines that are held, and the incomplete ones that have waited for FLUSH_S at the monotonic time
+        `now`."""
         for stream, assembler in self._streams.items():
-            lines = assembler.flush(final)
-            if lines:
-                self._put_output(stream, lines)
+            if assembler.since is not None and assembler.since + FLUSH_S <= now:
+                self._put_output(stream, assembler.flush())
+        self._write_held()
 
     def marker(self, kind: str, text: str) -> None:
         """A line of the engine's own: `kind` is "start", "end" or "note". All output comes before the "end"."""
-        self.flush(final=kind == "end")
+        self._end_lines(final=kind == "end")
         self._put(kind, visible_line(text).encode("utf-8", "backslashreplace") + b"\n")
 
     @property
@@ -153,9 +164,16 @@ class RunLog:
     def close(self) -> None:
         """Write what is left of the output; release the log. A second call does nothing."""
         if self._release:
-            self.flush(final=True)
+            self._end_lines(final=True)
+            self._write_held()
             self._release()
             self._release = None
+
+    def _end_lines(self, final: bool) -> None:
+        for stream, assembler in self._streams.items():
+            lines = assembler.flush(final)
+            if lines:
+                self._put_output(stream, lines)
 
     def _put_output(self, stream: str, lines: bytes) -> None:
         self._tail = lines[-TAIL_MAX:] if len(lines) >= TAIL_MAX else (self._tail + lines)[-TAIL_MAX:]
@@ -164,6 +182,8 @@ class RunLog:
     def _put(self, kind: str, lines: bytes) -> None:
         now = self._wall()
         prefix = f"{timestamp(now, self._log.handler.zone)} [{self._label} {kind}] ".encode()
+        if self._held and self._held[0][:DATE_BYTES] != prefix[:DATE_BYTES]:  # a file belongs to a day
+            self._write_held()
         while lines:
             # One `replace` stamps them all, 200 times as fast as line by line. It adds a prefix after the last line
             # too, which is not written; the one of the first line is put before.
@@ -171,8 +191,25 @@ class RunLog:
             count = (len(stamped) - len(lines)) // len(prefix)
             match = _MANY_LINES.match(lines) if count == STAMPED_AT_ONCE else None
             end = match.end() if match else len(lines)
-            block = Block(now, self._label, memoryview(prefix + stamped)[: end + count * len(prefix)])
-            self._log.logger.handle(block)
-            self.lost = self.lost or block.error is not None
-            self.position = self.position or block.position
+            self._hold(memoryview(prefix + stamped)[: end + count * len(prefix)], now)
             lines = lines[end:]
+
+    def _hold(self, lines: memoryview, now: float) -> None:
+        if self._held_bytes + len(lines) > HOLD_BYTES:
+            self._write_held()
+        if not self._held:
+            self._held_since, self._held_time = time.monotonic(), now
+        self._held.append(lines)
+        self._held_bytes += len(lines)
+        if self._held_bytes >= HOLD_BYTES:
+            self._write_held()
+
+    def _write_held(self) -> None:
+        if not self._held:
+            return
+        data = self._held[0] if len(self._held) == 1 else memoryview(b"".join(self._held))
+        self._held, self._held_bytes = [], 0
+        block = Block(self._held_time, self._label, data)
+        self._log.logger.handle(block)
+        self.lost = self.lost or block.error is not None
+        self.position = self.position or block.position

@@ -93,14 +93,45 @@ def test_a_prompt_is_written_when_due_and_its_rest_becomes_a_further_line(tmp_pa
 
 
 def test_a_flowing_stream_is_not_flushed_in_the_middle_of_a_line(tmp_path: Path) -> None:
-    sink = Logs(tmp_path).open()
+    logs = Logs(tmp_path)
+    sink = logs.open()
     sink.write("out", b"begun")
     first = sink.flush_due
     sink.write("out", b" and done\nnext")
+    sink.flush(time.monotonic())
+    assert logs.lines() == ["[120.1 out] begun and done"]
     assert first is not None
     assert sink.flush_due is not None
     assert sink.flush_due > first
     sink.close()
+
+
+def test_lines_wait_a_moment_for_others_and_are_written_with_them(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    sink = logs.open()
+    sink.marker("start", "x")
+    assert sink.flush_due is not None and 0 < sink.flush_due - time.monotonic() < 0.1
+    sink.write("out", b"a\n")
+    assert logs.names() == []
+    sink.flush()
+    assert logs.lines() == ["[120.1 start] x", "[120.1 out] a"]
+    assert sink.flush_due is None
+    sink.write("out", b"y" * 79 + b"\n")
+    sink.write("out", (b"z" * 79 + b"\n") * 800)  # as much as a pipe holds is not held
+    assert len(logs.lines()) == 803
+    sink.close()
+
+
+def test_held_lines_of_two_days_come_into_the_files_of_their_days(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    sink = logs.open()
+    logs.wall.set("2026-11-23T23:59:59.999")
+    sink.write("out", b"before\n")
+    logs.wall.set("2026-11-24T00:00:00.001")
+    sink.write("out", b"after\n")
+    sink.close()
+    assert logs.lines("t.log.2026-11-23") == ["[120.1 out] before"]
+    assert logs.lines() == ["[120.1 out] after"]
 
 
 def test_the_tail_is_the_last_16_kib_in_valid_utf8(tmp_path: Path) -> None:

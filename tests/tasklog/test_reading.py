@@ -373,15 +373,20 @@ def test_a_run_is_read_on_from_where_it_was_left(tmp_path: Path) -> None:
     logs = Logs(tmp_path)
     one, other = logs.open(1), logs.open(2)
     one.marker("start", "pid 1: x")
+    one.flush()
     assert one.position
     data, place, ended = run_lines(logs.path, one.position, 1, 1)
     assert (data.count(b"\n"), ended) == (1, False)
     assert run_lines(logs.path, place, 1, 1) == (b"", place, False)
     for number in range(10):
         one.write("out", b"%d " % number + b"x" * 100 + b"\n")
+        one.flush()
         other.write("out", b"other\n")
+        other.flush()
     one.marker("end", "exit 0")
+    one.flush()
     other.write("out", b"later\n")
+    other.flush()
     pieces = []
     while not ended:
         data, place, ended = run_lines(logs.path, place, 1, 1, 300)
