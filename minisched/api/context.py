@@ -420,8 +420,7 @@ class AppContext:
             raise ApiError("busy", Text("api.no_reply", seconds=int(self.reply_s))) from None
         if reply.refused is not None:
             code = ENGINE_CODES.get(reply.refused, reply.refused)
-            text = Text("text", text=reply.message)
-            raise ApiError(code if code in STATUSES else "unavailable", text, reply.problems)
+            raise ApiError(code if code in STATUSES else "unavailable", reply.message, reply.problems)
         return reply
 
 

@@ -78,4 +78,31 @@ TEXTS: dict[str, tuple[str, str]] = {
         "the removed history could not be saved ({error}); a new one was started",
         "无法保存被删除的历史（{error}）；已新建历史",
     ),
+    # Why a command was refused.
+    "engine.reply.stopping": ("the engine is stopping; nothing new starts", "引擎正在停止，不再启动新的运行"),
+    "engine.reply.config_stays": (
+        "the engine is stopping; the config stays as it is",
+        "引擎正在停止，配置保持不变",
+    ),
+    "engine.reply.no_task": ('no task "{task}"', '没有任务 "{task}"'),
+    "engine.reply.foreign": (
+        "run {run} belongs to an `exec`; end that command",
+        "运行 #{run} 属于一个 `exec`；请结束该命令",
+    ),
+    "engine.reply.ended": ("run {run} has ended", "运行 #{run} 已结束"),
+    "engine.reply.disk_full": (
+        "the disk is full: the run cannot be recorded, so it may not start",
+        "磁盘已满：无法记录该次运行，因此不能启动",
+    ),
+    "engine.reply.unavailable": (
+        "the history cannot be written now, so nothing may start; see the problems of the engine",
+        "历史暂时无法写入，因此不能启动任何运行；请查看引擎的问题",
+    ),
+    "engine.reply.invalid": ("the config file has problems", "配置文件有问题"),
+    "engine.reply.outbox": ("the outbox cannot be written now: {error}", "暂时无法写入通知记录：{error}"),
+    "engine.reply.no_delivery": ("no delivery {delivery}", "没有消息 {delivery}"),
+    "engine.reply.pending": (
+        "delivery {delivery} is already waiting to be sent",
+        "消息 {delivery} 已在等待发送",
+    ),
 }

@@ -254,11 +254,11 @@ class OutboxDispatcher:
         try:
             state = self.ledger.outbox.resend(message.delivery_id, now)
         except StoreError as error:
-            return Reply("unavailable", f"the outbox cannot be written now: {error}")
+            return Reply("unavailable", Text("engine.reply.outbox", error=str(error)))
         if state is None:
-            return Reply("not_found", f"no delivery {message.delivery_id}")
+            return Reply("not_found", Text("engine.reply.no_delivery", delivery=message.delivery_id))
         if state is DeliveryState.PENDING:
-            return Reply("pending", f"delivery {message.delivery_id} is already waiting to be sent")
+            return Reply("pending", Text("engine.reply.pending", delivery=message.delivery_id))
         self.log.info("notification %d: to be sent again, requested by %s", message.delivery_id, message.by)
         self._routed = None  # it may have been written for an older config
         self.recheck()

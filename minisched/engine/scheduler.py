@@ -120,9 +120,6 @@ PASSING = ("config", "disk", "files", "history", "outbox")  # problems that may 
 LAST_COMMIT_S = 5.0  # how long a stopping engine keeps trying to write
 LAST_SEND_S = 3.0  # how long it waits for the result of a delivery; without it the next engine sends it again
 
-UNAVAILABLE = "the history cannot be written now, so nothing may start; see the problems of the engine"
-DISK_FULL = "the disk is full: the run cannot be recorded, so it may not start"
-
 
 class Replies:
     """Replies to commands, held back until the step is on disk and visible."""
@@ -364,9 +361,9 @@ class SchedulerEngine:
 
     def refusal_to_run(self, task_id: str) -> Optional[Reply]:
         if self.state.stopping:
-            return Reply("stopping", "the engine is stopping; nothing new starts")
+            return Reply("stopping", Text("engine.reply.stopping"))
         if task_id not in self.state.tasks:
-            return Reply("not_found", f'no task "{task_id}"')
+            return Reply("not_found", Text("engine.reply.no_task", task=task_id))
         if self.persistence.trouble_since is not None:
             return self.unwritten()
         return None
@@ -380,8 +377,8 @@ class SchedulerEngine:
             self.dispatcher.cancel(active, Reason.USER, now, Text("cancelled_by", by=message.by))
             return Reply(run_id=run_id)
         if any(run_id in runs for runs in self.state.external.values()):
-            return Reply("foreign", f"run {run_id} belongs to an `exec`; end that command")
-        return Reply("ended", f"run {run_id} has ended")
+            return Reply("foreign", Text("engine.reply.foreign", run=run_id))
+        return Reply("ended", Text("engine.reply.ended", run=run_id))
 
     def answer_opened(self) -> None:
         """After the commit: runs that were started manually have their ids. One that could not be written is
@@ -394,17 +391,19 @@ class SchedulerEngine:
                 self.replies.add(asked, self.unwritten())
 
     def unwritten(self) -> Reply:
-        return Reply("disk_full", DISK_FULL) if self.persistence.disk_full else Reply("unavailable", UNAVAILABLE)
+        if self.persistence.disk_full:
+            return Reply("disk_full", Text("engine.reply.disk_full"))
+        return Reply("unavailable", Text("engine.reply.unavailable"))
 
     # --------------------------------------------------------------------------------------------------------- config
 
     def reload(self, why: str, now: Instant) -> Reply:
         """Read the config file now."""
         if self.state.stopping:
-            return Reply("stopping", "the engine is stopping; the config stays as it is")
+            return Reply("stopping", Text("engine.reply.config_stays"))
         config = self.reloader.load()
         if config is None:
-            return Reply("invalid", "the config file has problems", problems=self.reloader.config_problems)
+            return Reply("invalid", Text("engine.reply.invalid"), problems=self.reloader.config_problems)
         self.put_in_force(config, why, now)
         return Reply()
 

@@ -87,7 +87,7 @@ class Reply(NamedTuple):
     run belongs to an `exec`), `pending` (the delivery is), `invalid` (the config file)."""
 
     refused: Optional[str] = None
-    message: str = ""
+    message: Optional[Text] = None  # why it is refused
     run_id: int = 0
     problems: tuple[FieldError, ...] = ()
 

@@ -231,9 +231,15 @@ def test_one_change_at_a_time(api: Api) -> None:
     ("answer", "code", "message"),
     [
         (None, "busy", "the file is written, but not in force yet: the engine did not answer"),
-        (Reply("stopping", "it stops"), "stopping", "the file is written, but not in force yet: it stops"),
         (
-            Reply("invalid", "it has problems", problems=(FieldError("", Text("config.json.empty")),)),
+            Reply("stopping", Text("text", text="it stops")),
+            "stopping",
+            "the file is written, but not in force yet: it stops",
+        ),
+        (
+            Reply(
+                "invalid", Text("text", text="it has problems"), problems=(FieldError("", Text("config.json.empty")),)
+            ),
             "invalid_config",
             "the file is written, but not in force: it has problems",
         ),

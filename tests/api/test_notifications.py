@@ -114,7 +114,7 @@ def test_a_message_is_resent(api: Api) -> None:
 @pytest.mark.parametrize(("refused", "status"), [("not_found", 404), ("pending", 409), ("stopping", 503)])
 def test_a_refused_resend_has_the_engines_code(api: Api, refused: str, status: int) -> None:
     deliver(api)
-    api.refusal = Reply(refused, "so it is")
+    api.refusal = Reply(refused, Text("text", text="so it is"))
     found = api("POST", "/notifications/1/resend")
     assert (found.status, found.code, found.message) == (status, refused, "so it is")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from minisched.model import Batch, Reply, RunTask, Status, StopRun, Trigger
+from minisched.model import Batch, Reply, RunTask, Status, StopRun, Text, Trigger
 from support.api import Api
 from support.config import task
 from support.store import NOW, full_run, make
@@ -86,7 +86,7 @@ def test_a_task_is_run_now(api: Api) -> None:
     ],
 )
 def test_a_refusal_of_the_engine_keeps_its_text(api: Api, refused: str, status: int, code: str) -> None:
-    api.refusal = Reply(refused, "for a reason")
+    api.refusal = Reply(refused, Text("text", text="for a reason"))
     found = api("POST", "/tasks/a/run")
     assert (found.status, found.code, found.message) == (status, code, "for a reason")
 
@@ -117,6 +117,6 @@ def test_a_run_that_cannot_be_stopped(api: Api) -> None:
     assert api.posted == []
     run_id = api.record(make("a", Status.RUNNING))
     for refused in ("ended", "foreign"):
-        api.refusal = Reply(refused, "so it is")
+        api.refusal = Reply(refused, Text("text", text="so it is"))
         found = api("POST", f"/executions/{run_id}/stop")
         assert (found.status, found.code) == (409, refused)

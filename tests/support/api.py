@@ -34,6 +34,7 @@ from minisched.model import (
     StopRun,
     TaskExecution,
     TaskSnapshot,
+    Text,
 )
 from minisched.store import Store, open_store
 from support.store import NOW, make
@@ -168,7 +169,9 @@ class Api:
         try:
             config = load_config(str(self.config))
         except ConfigError as error:
-            return model.Reply("invalid", "the config file has problems", problems=tuple(error.problems))
+            return model.Reply(
+                "invalid", Text("text", text="the config file has problems"), problems=tuple(error.problems)
+            )
         self.board.engine = self.board.engine._replace(config=config, config_stamp=stamp)
         self.publish_all()
         return model.Reply()
