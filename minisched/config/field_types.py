@@ -335,10 +335,10 @@ class Encoding(String):
         if key not in context.memo:
             try:
                 found = codecs.lookup(value)
-                # Not base64 and the like, and none that fails on output: UTF-16 without an order needs a first mark.
-                text = codecs.getincrementaldecoder(value)("backslashreplace").decode(bytes(range(256)), True)
-                if not isinstance(text, str) or not found._is_text_encoding:
-                    raise LookupError(value)
+                # LookupError for base64 and the like, which are no text encodings.
+                bytes(range(256)).decode(value, "backslashreplace")
+                # None that fails on output: UTF-16 without an order needs a first mark.
+                codecs.getincrementaldecoder(value)("backslashreplace").decode(bytes(range(256)), True)
             except Exception:  # what a codec raises for bytes or an error handler that it does not know
                 raise invalid(value, self.rule) from None
             context.memo[key] = "utf-8" if found.name == "utf-8" else value

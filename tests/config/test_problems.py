@@ -416,3 +416,8 @@ def test_a_chinese_id_is_shown_as_it_is_with_the_field_for_names():
 def test_an_encoding_is_one_that_decodes_any_output(value):
     (problem,) = problems_of({"tasks": [task(task_output_encoding=value)]})
     assert 'expected the name of a text encoding that Python knows, such as "utf-8", "gb18030" or "latin-1"' in problem
+
+
+def test_tasks_may_share_an_encoding():
+    tasks = [task(name, task_output_encoding="gb18030") for name in ("a", "b")]
+    assert problems_of({"tasks": tasks}) == []

@@ -52,6 +52,10 @@ def test_half_of_a_variable_is_an_error(text, found):
     assert 'or "{{{{" for the text "{{"' in problem
 
 
+def test_braces_around_another_name_are_text():
+    assert problems_of(hook("{ backup }} of { x }}")) == []
+
+
 def test_four_braces_are_two_literal_ones():
     text = "{{{{ task_name }} is {{ task_name }} {{{{{{{{ {{{{"
     assert problems_of(hook(text)) == []

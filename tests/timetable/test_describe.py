@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from minisched.catalogue import render
 from minisched.timetable import ScheduleError, describe, parse_schedule
+from minisched.timetable.describe import start_text
 
 TABLE = [
     ("30 2 * * *", "at 02:30, every day", "每天 02:30"),
@@ -191,3 +193,8 @@ def test_a_text_that_is_no_schedule_has_no_words():
 def test_an_unknown_language_is_refused():
     with pytest.raises(ValueError, match="unknown language 'xx'; expected one of en, zh"):
         describe("* * * * *", "xx")
+
+
+def test_what_starts_a_task_without_a_schedule() -> None:
+    assert render(start_text(["a", "b"])) == "after a, b"
+    assert render(start_text([])) == "manually"
