@@ -170,9 +170,18 @@ def few_descriptors(free: int) -> Iterator[None]:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    probe = os.open("/dev/null", os.O_RDONLY)
-    os.close(probe)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (probe + free, hard))  # the soft one: a hard one stays lowered
+    used = set()
+    for name in os.listdir("/dev/fd"):
+        try:
+            os.fstat(int(name))
+        except OSError:
+            continue  # that of the listing itself
+        used.add(int(name))
+    limit = 0
+    while limit in used or free > 0:  # other tests may have left holes between the descriptors that are open
+        free -= limit not in used
+        limit += 1
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))  # the soft one: a hard one stays lowered
     try:
         yield
     finally:
