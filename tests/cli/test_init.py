@@ -94,6 +94,21 @@ def test_setup_cfg_names_every_package_and_the_samples() -> None:
     assert setup["options.package_data"]["minisched.sample"].split(", ") == list(NAMES)
 
 
+def test_the_installed_command_runs(tmp_path: Path) -> None:
+    """As the script that pip writes for the entry point in setup.cfg."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    name, _, target = setup["options.entry_points"]["console_scripts"].strip().partition(" = ")
+    module, _, function = target.partition(":")
+    code = f"import sys; from {module} import {function}; sys.exit({function}())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "version"], capture_output=True, text=True, env=environment(), cwd=tmp_path
+    )
+    assert name == "minisched"
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("minisched ")
+
+
 def test_validate_prints_a_summary_with_the_next_due_times(home: Home, cli: Cli) -> None:
     home.write(
         {"task_id": "a", "task_exec": "true", "task_schedule": "0 0 1 1 *"},
