@@ -274,7 +274,9 @@ class Supervisor:
             return
         limit, count = resource.getrlimit(resource.RLIMIT_NOFILE)[0], len(self._ready)
         if limit != resource.RLIM_INFINITY:
-            count = max(1, min(count, (limit - FDS_RESERVED) // FDS_PER_RUN - len(Process.unreaped)))
+            # A process that has ended may still hold its pipes: what it left behind writes, or they are read next.
+            held = max(FDS_PER_RUN * len(Process.unreaped), FDS_PER_RUN * len(self._selector.get_map()) // 2)
+            count = max(1, min(count, (limit - FDS_RESERVED - held) // FDS_PER_RUN))
         spawned = [self._ready.popleft() for _ in range(count)]
         for run in spawned:
             self._guarded(self._spawn, run)

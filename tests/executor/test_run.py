@@ -291,7 +291,7 @@ from pathlib import Path
 from support.process import Rig, few_descriptors
 rig = Rig(Path(sys.argv[1]))
 rig.run("true")  # everything is imported and opened
-with few_descriptors(90):
+with few_descriptors(250):  # for some 50 runs at once
     for _ in range(60):
         rig.order("true")
     results = [rig.finished() for _ in range(60)]
