@@ -250,6 +250,7 @@ class ConfigFile:
         self._folders = folders
         self._watch = FolderWatch()
         self._can_watch = os.getpid() != 1  # as PID 1 the engine looks for orphans all the time
+        self._target = ""  # the file behind the links whose mount point was looked up
 
     def stamp(self) -> object:
         try:
@@ -270,13 +271,13 @@ class ConfigFile:
     def watch(self) -> bool:
         """SIGIO comes with the next change. Not if the file itself is a mount point, as containers do it: then it is
         changed in another folder."""
-        if not self._can_watch:
-            return False
         target = os.path.realpath(self._path)
-        try:
-            self._can_watch = mount_of(target)[0] != target
-        except OSError:
-            self._can_watch = False
+        if self._can_watch and target != self._target:
+            self._target = target
+            try:
+                self._can_watch = mount_of(target)[0] != target
+            except OSError:
+                self._can_watch = False
         folders = [*self._folders, os.path.dirname(self._path)]
         return self._can_watch and self._watch.arm(folders, os.path.dirname(target))
 
