@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Union
 
 from minisched.catalogue import render
 from minisched.config.secrets import base_environment
+from minisched.home import program_path
 from minisched.model import ProcessSpec, Secret, StoreError, TaskRecord, Text, iso
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _from_home(task: Task, home: str) -> Union[str, tuple[str, ...]]:
     """
     if not isinstance(task.task_exec, str):
         program, *arguments = task.task_exec
-        return (os.path.join(home, program) if "/" in program else program, *arguments)
+        return (program_path(program, home), *arguments)
     first = _PROGRAM.match(task.task_exec) if task.task_cwd else None
     if first and os.path.isfile(os.path.join(home, first[0])):
         return shlex.quote(os.path.join(home, first[0])) + task.task_exec[first.end() :]
