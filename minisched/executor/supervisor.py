@@ -357,6 +357,8 @@ class Supervisor:
         if now >= run.report_at:
             run.report_at = math.inf
             if process.exited_at is None:
+                if log.position is None:
+                    log.flush(now)  # without the place of its first line no reader finds the output of a living run
                 identity = process_identity(process.pid)
                 self._messages.append(
                     RunStarted(run.spec.run_id, run.spec.attempt, identity, run.start_time, log.position)

@@ -18,9 +18,10 @@ import pytest
 
 from minisched.catalogue import detail_text
 from minisched.executor.supervisor import Run
-from minisched.model import RunFinished
+from minisched.model import LogSettings, RunFinished
 from minisched.osutil import receive
-from support.process import PATH, REPO, Rig, linux, sleeps, until
+from minisched.tasklog import TaskLogs
+from support.process import PATH, REPO, ZONE, Rig, linux, sleeps, until
 
 
 def peak_kib(reset: bool = False) -> int:
@@ -146,6 +147,19 @@ def test_a_run_posts_its_start_once_it_has_lived_for_a_moment_and_exactly_one_en
     assert rig.executor.live() == ()
     with pytest.raises(queue.Empty):
         receive(rig.inbox, 0.05)
+
+
+def test_a_start_that_took_long_is_posted_with_the_place_of_its_output(tmp_path: Path) -> None:
+    def late() -> float:
+        time.sleep(0.1)  # a busy machine: the first line comes long after the process
+        return time.time()
+
+    rig = Rig(tmp_path)
+    rig = Rig(tmp_path, TaskLogs(str(tmp_path), LogSettings("midnight", 3, 0), ZONE, wall=late))
+    started = rig.start("sleep 0.5")
+    assert started.log is not None  # without it, nobody can read the output before the run ends
+    assert rig.finished().log == started.log
+    rig.executor.close()
 
 
 def test_a_short_run_posts_its_end_alone_with_its_pid_and_start_time(rig: Rig) -> None:
