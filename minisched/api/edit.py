@@ -37,6 +37,7 @@ from minisched.config import (
     save_config,
 )
 from minisched.config.exports import form_fields
+from minisched.config.problems import count_problems
 from minisched.config.secrets import effective_task, redact, restore
 from minisched.config.task_fields import TASK
 from minisched.model import FieldError, Reload, Text
@@ -151,7 +152,7 @@ def problems_of(document: Any, app: AppContext) -> list[FieldError]:
 
 
 def invalid(problems: Sequence[FieldError]) -> ApiError:
-    return ApiError("invalid_config", Text("api.problems", count=len(problems)), problems)
+    return ApiError("invalid_config", Text("api.problems", count=count_problems(problems)), problems)
 
 
 # ------------------------------------------------------------------------------------------------------------- changes

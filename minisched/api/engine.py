@@ -22,6 +22,7 @@ from minisched.api.context import (
 from minisched.api.routing import EMPTY, OPEN, PAGES, TASK, Answer, Body, EnumParam, Parameter, route
 from minisched.catalogue import render
 from minisched.config import ConfigError, config_hash, read_config
+from minisched.config.problems import count_problems
 from minisched.model import DeliveryState, EngineProblem, ResendDelivery, Status, StoreError, Text, iso
 from minisched.notify.notify_test import NoRule, select_rules, try_channels
 
@@ -93,6 +94,7 @@ def status_json(app: AppContext) -> dict[str, Any]:
         "config": {
             "hash": file_hash(app),
             "problems": [problem_json(problem) for problem in engine.config_problems],
+            "problem_count": count_problems(engine.config_problems),
         },
         "problems": problems,
         "disk": disk(app.home.path),
@@ -198,7 +200,9 @@ def _metrics(app: AppContext) -> Iterator[str]:
     yield _metric("healthy", "1, or 0 while /healthz is degraded.", int(not health_problems(app)))
     yield _metric("beat_age_seconds", "Time since the engine's loop turned last.", heartbeat_age(app))
     yield _metric("stopping", "1 while the engine is stopping.", int(engine.stopping))
-    yield _metric("config_problems", "Problems in a config file that was refused.", len(engine.config_problems))
+    yield _metric(
+        "config_problems", "Problems in a config file that was refused.", count_problems(engine.config_problems)
+    )
     yield _metric("problem", "Current problems of the engine.", problems)
     yield _metric("running_processes", "Processes of tasks.", engine.running)
     yield _metric("max_running", "Most processes of tasks at a time.", engine.config.settings.max_running)

@@ -290,7 +290,11 @@ SCHEMAS: dict[str, Schema] = {
         disabled=COUNT,
         running={**COUNT, "description": "Running processes."},
         max_running=COUNT,
-        config=fields(hash=maybe(TEXT), problems=items(ref("Problem"))),
+        config=fields(
+            hash=maybe(TEXT),
+            problems=items(ref("Problem")),
+            problem_count={**COUNT, "description": "Also of those that are left out."},
+        ),
         problems=items(ref("EngineProblem")),
         disk=fields(free_bytes=maybe(COUNT), total_bytes=maybe(COUNT)),
         history=fields(runs=maybe(COUNT), bytes=COUNT),

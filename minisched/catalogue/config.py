@@ -17,6 +17,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.unknown_variable": ("unknown template variable {name}; {hint}", "未知模板变量 {name}；{hint}"),
     "config.did_you_mean": ('did you mean "{word}"?', '是否指 "{word}"？'),
     "config.known": ("expected one of {words}", "应为以下之一：{words}"),
+    "config.known_names": ("see docs/configuration.md for the known names", "可用名称见 docs/configuration.md"),
+    "config.more": ("{count} more {count|problem|problems}", "另有 {count} 个问题"),
     "config.duplicate": ("{value} occurs twice in this list", "{value} 在此列表中重复"),
     "config.bad_name": ("{name} is not a valid name; {why}", "{name} 不是有效的名称；{why}"),
     "config.own_field": (

@@ -63,6 +63,7 @@ def validate(options: Namespace) -> int:
     """All problems of a config, or its tasks with their next due times."""
     from minisched.cli.view import config_problems, due_times
     from minisched.config import ConfigError, load_config
+    from minisched.config.problems import count_problems
     from minisched.home import Home
     from minisched.timetable import start_text
 
@@ -80,7 +81,7 @@ def validate(options: Namespace) -> int:
             return EXIT_NO
         for line in config_problems(error, home, hint=path == home.config):
             print_error(line)
-        print(text("cli.problem_count", count=len(error.problems)), file=sys.stderr)
+        print(text("cli.problem_count", count=count_problems(error.problems)), file=sys.stderr)
         return EXIT_NO
     rows = []
     for task in config.tasks.values():

@@ -9,9 +9,11 @@ from minisched.model import FieldError, Text
 from minisched.model.text import ascii_like
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Iterable
+    from collections.abc import Collection, Hashable, Iterable, Sequence
 
 MAX_SHOWN = 60  # characters of a value in a message
+MORE = "config.more"  # the code of the entry for problems that are left out
+MAX_PROBLEMS = 100  # that are reported of one reading: ten thousand would make `GET /status` 19 MB
 STARS = "***"  # in place of a secret
 
 
@@ -74,21 +76,45 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
 
 
+def limited(problems: list[FieldError], max_count: int = MAX_PROBLEMS) -> list[FieldError]:
+    """The first problems, and one entry with the number of the others."""
+    more = count_problems(problems) - max_count
+    if more <= 0:
+        return problems
+    return [*problems[:max_count], FieldError("", Text(MORE, count=more), file=problems[0].file)]
+
+
+def count_problems(problems: Sequence[FieldError]) -> int:
+    """Of a list that may be `limited`."""
+    if not problems or problems[-1].text.code != MORE:
+        return len(problems)
+    return len(problems) - 1 + int(problems[-1].text.values["count"])
+
+
 class ParseContext:
     """What the fields of one document share while it is read.
 
     `memo` makes equal values one object, so that ten thousand tasks cost little more memory than their differences.
     """
 
-    # difflib takes some 5 us a comparison. The limit keeps a file full of unknown words below about a second.
-    MAX_COMPARISONS = 100_000
+    # difflib takes some 5 us a comparison: all hints of a file full of unknown words take at most 0.2 s.
+    MAX_COMPARISONS = 40_000
+    MAX_HINTS = 20  # more than a person corrects at once
 
     def __init__(self) -> None:
         self.memo: dict[Hashable, Any] = {}
         self._comparisons_left = self.MAX_COMPARISONS
+        self._hints_left = self.MAX_HINTS
+
+    def take_hint(self) -> bool:
+        """One more problem may have a hint."""
+        self._hints_left -= 1
+        return self._hints_left >= 0
 
     def near(self, word: str, known: Collection[str]) -> Optional[Text]:
-        """`did you mean "x"?`, or None if no known word is similar."""
+        """`did you mean "x"?`, or None if no known word is similar or there were too many hints already."""
+        if not self.take_hint():
+            return None
         self._comparisons_left -= len(known)
         if self._comparisons_left < 0 or len(word) > MAX_SHOWN:
             return None
@@ -98,5 +124,6 @@ class ParseContext:
         return Text("config.did_you_mean", word=near[0]) if near else None
 
     def hint(self, word: str, known: Collection[str]) -> Text:
-        """`did you mean "x"?`, or all known words if none is similar."""
-        return self.near(word, known) or Text("config.known", words=list(known))
+        """`did you mean "x"?`, or all known words if none is similar; after many problems, where they are listed."""
+        near = self.near(word, known)
+        return near or Text("config.known", words=list(known)) if self._hints_left >= 0 else Text("config.known_names")

@@ -15,7 +15,7 @@ from minisched.timetable import LocalZone, local_zone
 
 from .containers import Field, ListOf, Table
 from .field_types import Integer, String
-from .problems import ParseContext, invalid, is_but, show
+from .problems import ParseContext, invalid, is_but, limited, show
 from .settings_fields import SETTINGS
 from .strict_json import parse_json
 from .task_fields import DEFAULTS, TASK
@@ -36,22 +36,24 @@ _ROTATED = re.compile(r"(.+)\.[0-9]{4}-[0-9]{2}-[0-9]{2}(?:\.[0-9]+)?")
 def parse_config(
     data: bytes, *, file: str = CONFIG_FILE, home: Optional[str] = None
 ) -> tuple[Optional[Config], list[FieldError]]:
-    """The config of a file's bytes and no error, or None and all errors that can be found at once.
+    """The config of a file's bytes and no error, or None and the errors, as many as can be found at once; of very many
+    the first ones and their number.
 
     home: absolute path; with it, absolute and relative paths of the same log are recognized.
     """
     document, errors = parse_json(data, file=file)
     if document is None and errors:
-        return None, errors
+        return None, limited(errors)
     config, found = _read(document, file, home, _drain)
-    return (None if errors else config), errors + found
+    return (None if errors else config), limited(errors + found)
 
 
 def parse_document(
     document: Any, *, file: str = CONFIG_FILE, home: Optional[str] = None
 ) -> tuple[Optional[Config], list[FieldError]]:
     """`parse_config` of a document that `parse_json` returned. The document is not changed."""
-    return _read(document, file, home)
+    config, errors = _read(document, file, home)
+    return config, limited(errors)
 
 
 def _read(
@@ -86,7 +88,7 @@ def _drain(items: list[Any]) -> Iterator[Any]:
 
 
 def check_document(document: Any, *, file: str = CONFIG_FILE, home: Optional[str] = None) -> list[FieldError]:
-    """All errors of a parsed document."""
+    """The errors of a parsed document, as `parse_config` returns them."""
     return parse_document(document, file=file, home=home)[1]
 
 
@@ -97,7 +99,7 @@ def check_task(task: Any, *, defaults: Any = None, file: str = CONFIG_FILE) -> l
     """
     tasks = _TaskReader(file, None, ParseContext())
     tasks.add(task, DOCUMENT.rows["defaults"].type.read(defaults or {}, ParseContext(), None), "UTC", owner="task")
-    return tasks.errors
+    return limited(tasks.errors)
 
 
 class TaskList(ListOf):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Optional
 
 from minisched.catalogue import render
 from minisched.config import ConfigError
+from minisched.config.problems import count_problems, limited
 from minisched.model import Text
 from minisched.model.text import plural
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from minisched.engine.state import Problems
     from minisched.model import Clock, Config, ConfigSource, FieldError
 
+SHOWN_PROBLEMS = 10  # in the text of the engine's problem; `config_problems` has more
 RETRY_EVERY_S = 30.0  # a refused file is read again: it may have been a missing file descriptor or permission
 
 
@@ -66,12 +68,15 @@ class Reloader:
                 return None
             lines = [render(one.as_text()) for one in error.problems]
             known, self.config_problems = self.config_problems, tuple(error.problems)
-            problem = Text("engine.config", problems=[one.as_text() for one in error.problems])
+            first = limited(error.problems, SHOWN_PROBLEMS)
+            problem = Text("engine.config", problems=[one.as_text() for one in first])
             self.problems.report("config", problem, logging.NOTSET)
             if not quiet or self.config_problems != known:
                 for line in lines:
                     self.log.error("config: %s", line)
-                self.log.error("config: %s, the previous config stays in force", plural(len(lines), "problem"))
+                self.log.error(
+                    "config: %s, the previous config stays in force", plural(count_problems(error.problems), "problem")
+                )
             return None
         self.problems.report("config", None)
         self.config_problems = ()

@@ -11,7 +11,7 @@ import re
 from bisect import bisect_right
 from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
-from typing import NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional
 
 from minisched.catalogue import TextError
 from minisched.model import Text
@@ -114,9 +114,11 @@ def first_instant_of(zone: tzinfo, wall: int) -> int:
     return instant if instant + segment.offset == wall else segment.start
 
 
-def load_zone(name: str) -> tzinfo:
+def load_zone(name: str, may_suggest: Callable[[], bool] = lambda: True) -> tzinfo:
     """The time zone of an IANA name, or of the file that `local_zone` has named. Raises ZoneError, with a suggestion
     where one is near.
+
+    may_suggest: asked before a similar name is looked for, which takes 4 ms.
 
     "UTC" needs no time zone data: `ZoneInfo("UTC")` fails on a machine without such data.
     """
@@ -136,16 +138,18 @@ def load_zone(name: str) -> tzinfo:
             raise KeyError(name)
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # not found (KeyError), another file ("leapseconds"), a folder
-        raise ZoneError(_why_unknown(name)) from None
+        raise ZoneError(_why_unknown(name, may_suggest)) from None
 
 
-def _why_unknown(name: str) -> Text:
-    from difflib import get_close_matches
-    from zoneinfo import available_timezones
-
+def _why_unknown(name: str, may_suggest: Callable[[], bool]) -> Text:
     advice = _advice(name)
     if advice is not None:
         return advice
+    if not may_suggest():
+        return Text("schedules.zone.unknown", name=name)
+    from difflib import get_close_matches
+    from zoneinfo import available_timezones
+
     known = {zone.lower(): zone for zone in available_timezones() if zone not in NOT_SUGGESTED}
     if not known:
         return Text("schedules.zone.no_data", name=name)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from minisched.config import parse_document
 from minisched.home import Home
 from minisched.model import Batch, EngineProblem, FieldError, Status, Text
 from support.api import Api
@@ -67,6 +68,16 @@ def test_the_status_describes_the_engine(api: Api) -> None:
     assert found["disk"]["free_bytes"] <= found["disk"]["total_bytes"]
     assert found["clock"]["sane"] is True
     assert found["stopping"] is False
+
+
+def test_the_status_of_a_config_with_ten_thousand_problems_stays_small(api: Api) -> None:
+    broken = [{"task_id": f"task_number_{number}", "task_exec": "x", "colour": 1} for number in range(10_000)]
+    found = parse_document({"tasks": broken})[1]
+    api.board.engine = api.board.engine._replace(config_problems=tuple(found))
+    reply = api.get("/status")
+    assert len(reply.body) < 100_000
+    assert (len(reply.json["config"]["problems"]), reply.json["config"]["problem_count"]) == (101, 10_000)
+    assert "minisched_config_problems 10000\n" in api.get("/metrics").body.decode()
 
 
 def test_tasks_are_counted_as_they_are_now(api: Api) -> None:

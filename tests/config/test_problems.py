@@ -7,7 +7,7 @@ import pytest
 from minisched.catalogue import LANGUAGES, render
 from minisched.config import check_document, check_task, parse_config, parse_document
 from minisched.config.field_types import FieldType, SecretString
-from minisched.config.problems import ParseContext, ValidationError
+from minisched.config.problems import ParseContext, ValidationError, count_problems
 from minisched.config.validate import DOCUMENT
 from support.config import problems_of, task
 from support.texts import CHINESE, in_both
@@ -342,8 +342,8 @@ def test_headers_written_as_one_text_are_not_shown():
 def test_a_file_of_nonsense_is_answered_in_time_without_hints():
     fields = {f"field_{index}": 1 for index in range(20_000)}
     found = problems_of({"tasks": [{**task(), **fields}]})
-    assert len(found) == 20_000
-    assert "expected one of" in found[-1]
+    assert found[-1] == "19900 more problems"
+    assert "did you mean" not in found[-2]
 
 
 def test_a_document_and_a_task_are_checked_without_a_file():
@@ -421,3 +421,21 @@ def test_an_encoding_is_one_that_decodes_any_output(value):
 def test_tasks_may_share_an_encoding():
     tasks = [task(name, task_output_encoding="gb18030") for name in ("a", "b")]
     assert problems_of({"tasks": tasks}) == []
+
+
+def test_of_very_many_problems_the_first_hundred_and_the_number_of_the_others_are_reported():
+    found = problems_of({"tasks": [task(f"t{number}", task_retrys={}) for number in range(1000)]})
+    assert found[99:] == [
+        'tasks[99] (t99): unknown field "task_retrys"; see docs/configuration.md for the known names',
+        "900 more problems",
+    ]
+    _, problems = parse_config(json.dumps({"tasks": [{} for _ in range(1000)]}).encode())
+    assert count_problems(problems) == 2000
+
+
+def test_only_the_first_problems_of_a_file_have_a_suggestion():
+    fields = problems_of({"tasks": [task(f"t{number}", task_retrys={}) for number in range(90)]})
+    zones = problems_of({"tasks": [task(f"t{number}", task_timezone=f"Europe/Berlim{number}") for number in range(90)]})
+    ids = problems_of({"tasks": [task(f"task_{number}", task_dependencies=[f"tsak_{number}"]) for number in range(90)]})
+    for lines in (fields, zones, ids):
+        assert ["did you mean" in line for line in lines] == [True] * 20 + [False] * 70

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minisched.config import parse_document
 from minisched.model import FieldError, Reload, Text
 from support.engine import MakeSim, configure, exits, problems, task
 from support.sim import Exit
@@ -148,6 +149,18 @@ def test_a_broken_config_keeps_the_old_one_and_is_told(sim: MakeSim) -> None:
     configure(one, task(schedule="@every 60s"))
     one.run_for(5)
     assert "config" not in problems(one)
+
+
+def test_of_a_config_with_ten_thousand_problems_a_few_are_logged_and_all_are_counted(sim: MakeSim) -> None:
+    one = sim(task(schedule="@every 60s"))
+    broken = [{"task_id": f"t{number}", "task_exec": "true", "task_retrys": {}} for number in range(10_000)]
+    one.source.write(parse_document({"tasks": broken})[1])
+    one.run_for(65)
+    lines = [line for line in one.lines if line.startswith("ERROR config:")]
+    assert len(lines) == 102
+    assert lines[-2].endswith("9900 more problems")
+    assert lines[-1] == "ERROR config: 10000 problems, the previous config stays in force"
+    assert len(problems(one)["config"]) < 5000
 
 
 def test_a_half_written_config_is_looked_at_once_more_before_it_is_told(sim: MakeSim) -> None:

@@ -162,7 +162,7 @@ function banners() {
       const { status } = store;
       const texts = [];
       if (status?.stopping) texts.push(t("engine_stopping"));
-      if (view !== "engine" && status?.config.problems.length) texts.push(t("config_broken", { n: status.config.problems.length }));
+      if (view !== "engine" && status?.config.problems.length) texts.push(t("config_broken", { n: status.config.problem_count }));
       const problems = status && view !== "engine" ? engineProblems(status) : [];
       if (problems.length === 1) texts.push(visible(problems[0].message));
       else if (problems.length) texts.push(t("engine_troubled", { n: problems.length }));
