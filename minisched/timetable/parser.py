@@ -238,7 +238,7 @@ def _special_day(found: re.Match[str], item: str) -> str:
 
 
 def _special_weekdays(found: re.Match[str], item: str) -> tuple[str, ...]:
-    """`5L`, `friL`, `L5`: croniter's "L5". `5#3`, `fri#3`, `mon-fri#1`: one "5#3" for each day of the range."""
+    """`5L`, `friL`, `L5`: "L5". `5#3`, `fri#3`, `mon-fri#1`: one "5#3" for each day of the range."""
     if found["nth"] is None:
         return (f"L{_number(_WEEKDAY, item, found['before'] or found['after']) % 7}",)
     mask = _numbers(_WEEKDAY, item, None, found["from"], found["to"], None)
