@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "minisched"
 # From the ground up. `timetable` is below `config`, which uses it to check schedules, zones and durations.
 FLOORS = [
     {"osutil"},
-    {"model"},
     {"catalogue"},
+    {"model"},
     {"timetable"},
     {"lifecycle", "policy", "config"},
     {"clock", "home", "tasklog", "executor", "store"},

@@ -9,7 +9,7 @@ from minisched.api import edit, engine, events, logs, runs, static_files, tasks 
 from minisched.api.context import ApiError, RequestContext, bad_body, pointer_to
 from minisched.api.routing import NotFound, match
 from minisched.config.strict_json import parse
-from minisched.model import StoreError, Text
+from minisched.model import StoreError, Text, TextError
 
 if TYPE_CHECKING:
     from minisched.api.context import AppContext, Request, Response
@@ -33,7 +33,7 @@ def respond(request: Request, app: AppContext) -> Response:
     except ApiError as error:
         return error.response()
     except StoreError as error:
-        code, text = "disk_full" if error.kind == "full" else "unavailable", Text("api.history", why=str(error))
+        code, text = "disk_full" if error.kind == "full" else "unavailable", Text("api.history", why=error.text)
     except (OSError, ImportError) as error:  # ImportError: no descriptor is left to read a module's file
         full = isinstance(error, OSError) and error.errno in _FULL
         code, text = "disk_full" if full else "unavailable", Text("text", text=str(error))
@@ -58,7 +58,7 @@ def _query(request: Request, app: AppContext) -> dict[str, Any]:
             continue
         try:
             read = tuple(parameter.kind.read(text, app.zone) for text in texts)
-        except ValueError:
+        except (ValueError, TextError):
             raise ApiError("bad_request", Text("api.query.wrong", name=name, rule=parameter.kind.rule)) from None
         values[name] = read if parameter.many else read[0]
     return values

@@ -20,7 +20,6 @@ from minisched.api.context import (
     to_json,
 )
 from minisched.api.routing import EMPTY, OPEN, PAGES, TASK, Answer, Body, EnumParam, Parameter, route
-from minisched.catalogue import render
 from minisched.config import ConfigError, config_hash, read_config
 from minisched.config.problems import count_problems
 from minisched.model import DeliveryState, EngineProblem, ResendDelivery, Status, StoreError, Text, iso
@@ -74,7 +73,7 @@ def status_json(app: AppContext) -> dict[str, Any]:
         runs = app.history().page(page_size=1)[1]
     except StoreError as error:
         if "history" not in engine.problems:
-            problems.append(_problem_json("history", EngineProblem(Text("text", text=str(error)), now), zone))
+            problems.append(_problem_json("history", EngineProblem(error.text, now), zone))
     return {
         "version": app.version,
         "python": sys.version.split()[0],
@@ -107,7 +106,7 @@ def status_json(app: AppContext) -> dict[str, Any]:
 
 def _problem_json(key: str, problem: EngineProblem, zone: tzinfo) -> dict[str, Any]:
     text = problem.text
-    return {"key": key, "since": iso(problem.since, zone), "message": render(text), **text.as_json()}
+    return {"key": key, "since": iso(problem.since, zone), "message": str(text), **text.as_json()}
 
 
 def file_hash(app: AppContext) -> Optional[str]:
@@ -158,21 +157,18 @@ def healthz(context: RequestContext) -> Response:
     reasons = health_problems(context.app)
     health: dict[str, Any] = {"status": "degraded" if reasons else "ok"}
     if context.full:
-        health["reasons"] = reasons
+        health["reasons"] = [{"key": key, "message": str(text), **text.as_json()} for key, text in reasons]
     return json_response(503 if reasons else 200, health)
 
 
-def health_problems(app: AppContext) -> list[str]:
-    """Why the engine is not healthy, without asking the disk."""
+def health_problems(app: AppContext) -> list[tuple[str, Text]]:
+    """Why the engine is not healthy, as (key, problem), without asking the disk."""
     engine = app.snapshot.engine
-    reasons = [f"{key}: {render(one.text)}" for key, one in engine.problems.items() if key != "config"]
-    reasons += [render(problem.as_text()) for problem in engine.config_problems]
-    if "config" in engine.problems and not engine.config_problems:
-        reasons.append(f"config: {render(engine.problems['config'].text)}")
+    reasons = [(key, one.text) for key, one in engine.problems.items()]
     if app.monotonic() - max(engine.beat, engine.wake_by) > MAX_LATE_S:
-        reasons.append(f"the engine's loop has not turned for {heartbeat_age(app):.0f} s")
+        reasons.append(("engine", Text("engine.hangs", seconds=round(heartbeat_age(app)))))
     if engine.stopping:
-        reasons.append("the engine is stopping")
+        reasons.append(("engine", Text("engine.stopping")))
     return reasons
 
 
@@ -321,7 +317,7 @@ def notify_test(context: RequestContext, task_id: str) -> Response:
         raise ApiError("not_found", error.text) from None
     results = try_channels(app.snapshot.engine.config, task, rules, app.home.path, os.environ)
     for one in results:
-        app.log.info("%s: test message, requested by %s: %s", task_id, context.by, one)
+        app.log.info(Text("log.tested", task=task_id, by=context.by, result=str(one)))
     return json_response(200, {"results": [one.as_json() for one in results]})
 
 

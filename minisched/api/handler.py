@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from minisched.api.context import ApiError, Request, Response
 from minisched.api.gate import NotHttp, WrongToken, admit, find_end, parse_head
+from minisched.model import Text
 
 if TYPE_CHECKING:
     from minisched.api.server import ApiServer, Connection
@@ -63,7 +64,7 @@ class Handler(BaseHTTPRequestHandler):
         except (OSError, EOFError, NotHttp):
             pass  # the client is gone, or too slow, or does not speak HTTP
         except Exception as error:
-            text = f"bug in an answer to {self.client.client}: {_located(error)}"
+            text = Text("log.http.bug_in_answer", client=self.client.client, error=_located(error))
             self.server.warn(f"stream {error!r:.80}", text)
 
     def _exchange(self) -> None:
@@ -74,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
             response = self._respond(request)
         except ApiError as error:
             if isinstance(error, WrongToken):
-                self.server.warn("token", f"a request with a wrong token, from {self.client.client}")
+                self.server.warn("token", Text("log.http.token", client=self.client.client))
             response = error.response()
         self._send(response)
         if unread:
@@ -115,8 +116,9 @@ class Handler(BaseHTTPRequestHandler):
         except Exception as error:
             # After an error of the system (no descriptor is left, say) the client may try again.
             system = isinstance(error, OSError)
-            what = f"{'no answer to' if system else 'bug in'} {request.method} {request.path}"
-            self.server.warn(what, f"{what}: {_located(error)}")
+            code = "log.http.no_answer" if system else "log.http.bug"
+            text = Text(code, method=request.method, path=request.path, error=_located(error))
+            self.server.warn(f"{code} {request.method} {request.path}", text)
             return ApiError("unavailable" if system else "internal").response()
         return response
 

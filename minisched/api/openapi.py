@@ -309,10 +309,19 @@ SCHEMAS: dict[str, Schema] = {
         "type": "object",
         "properties": {
             "status": {"enum": ["ok", "degraded"]},
-            "reasons": {**TEXTS, "description": "With the token only."},
+            "reasons": {"type": "array", "items": ref("HealthReason"), "description": "With the token only."},
         },
         "required": ["status"],
         "additionalProperties": False,
+    },
+    "HealthReason": {
+        "type": "object",
+        "properties": {
+            "key": {**TEXT, "description": "What it is about."},
+            "message": {**TEXT, "description": "The reason in English."},
+            **CODED["properties"],
+        },
+        "required": ["key", "message", "code"],
     },
     "OpenApi": {"type": "object"},
     "Metrics": TEXT,

@@ -23,6 +23,7 @@ from socketserver import TCPServer, ThreadingMixIn
 from struct import pack
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
+from minisched.model import Text
 from minisched.osutil import receive, start_thread
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class RateLimitedLog:
         self._next: dict[str, float] = {}  # by kind: monotonic
         self._held: dict[str, int] = {}
 
-    def warn(self, kind: str, text: str) -> None:
+    def warn(self, kind: str, text: Text) -> None:
         now = time.monotonic()
         with self._lock:
             if now < self._next.get(kind, now):
@@ -150,7 +151,8 @@ class RateLimitedLog:
                 self._held.clear()
             self._next[kind] = now + RATE_LIMIT_S
             held = self._held.pop(kind, 0)
-        self._log.warning("http: %s%s", text, f" (and {held} of this kind before it)" if held else "")
+        text = Text("log.http.more", text=text, count=held) if held else text
+        self._log.warning(Text("log.problem", key="http", problem=text))
 
 
 class ApiServer(ThreadingMixIn, TCPServer):
@@ -265,7 +267,7 @@ class ApiServer(ThreadingMixIn, TCPServer):
             sock, address = super().get_request()
         except OSError as error:
             if not self._closing.is_set() and not isinstance(error, ConnectionAbortedError):
-                self._pause("no connection can be accepted", error)
+                self._pause("not_accepted", error)
             raise
         return Connection(sock, address, self.limits), address
 
@@ -284,9 +286,7 @@ class ApiServer(ThreadingMixIn, TCPServer):
                 self._serving += 1
         if full:
             connection.sock.close()
-            self.warn(
-                "full", f"{self.limits.connections} connections are open; closed the one from {connection.client}"
-            )
+            self.warn("full", Text("log.http.full", count=self.limits.connections, client=connection.client))
             return
         try:
             start_thread(self._serve, "http-connection", connection)
@@ -294,7 +294,7 @@ class ApiServer(ThreadingMixIn, TCPServer):
             with self._changed:
                 self._serving -= 1
             self.shutdown_request(connection)
-            self._pause("no thread can be started for a connection", error)
+            self._pause("no_thread", error)
 
     def _load(self) -> None:
         """Import and build what answers requests. If that fails for want of descriptors, the connection is closed and
@@ -325,7 +325,7 @@ class ApiServer(ThreadingMixIn, TCPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         error = sys.exc_info()[1]
-        self.warn(f"connection {error!r:.80}", f"a connection could not be served: {error!r:.300}")
+        self.warn(f"connection {error!r:.80}", Text("log.http.not_served", error=f"{error!r:.300}"))
 
     # ------------------------------------------------------------------------------------------------------ threads
 
@@ -376,5 +376,5 @@ class ApiServer(ThreadingMixIn, TCPServer):
         return True
 
     def _pause(self, what: str, error: Exception) -> None:
-        self.warn(what, f"{what}: {error}")
+        self.warn(what, Text(f"log.http.{what}", error=str(error)))
         self._closing.wait(self.limits.pause_s)

@@ -65,11 +65,11 @@ def _loader() -> Any:
 
 
 FILES = [name for name in _listed(_FOLDER) if os.path.splitext(name)[1] in TYPES]
-# The generated modules, with the area of the catalogue. The page has no text of the command line.
+# The generated modules, with the area of the catalogue. The page shows no text of the command line and of the log.
 GENERATED = {
     f"i18n/catalogue/{name[:-3]}.js": name[:-3]
     for name in _listed(_CATALOGUE)
-    if name.endswith(".py") and name not in ("__init__.py", "cli.py")
+    if name.endswith(".py") and name not in ("__init__.py", "cli.py", "log.py")
 }
 NAMES = {"/" if name == INDEX else f"/{name}": name for name in (*FILES, *GENERATED)}  # by the path of the request
 

@@ -10,6 +10,7 @@ import re
 from _operator import _compare_digest as compare_digest
 from binascii import b2a_base64
 
+from minisched.catalogue import Text, TextError
 from minisched.osutil import open_regular
 
 RANDOM_BYTES = 32
@@ -18,7 +19,7 @@ MAX_BYTES = 1024
 _TOKEN = re.compile(rb"[A-Za-z0-9._~+/=-]+")  # what a Bearer header can carry (RFC 6750)
 
 
-class UnsafeToken(Exception):
+class UnsafeToken(TextError):
     """The file cannot be used as it is; the text names it and says how to fix it."""
 
 
@@ -66,19 +67,18 @@ def read_token(path: str) -> bytes:
         fd, status = open_regular(path)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK):  # Linux and macOS, FreeBSD
-            raise UnsafeToken(f"{path} is a symbolic link; replace it by the file itself, or remove it") from None
+            raise UnsafeToken(Text("engine.token.symlink", path=path)) from None
         if error.errno in (errno.EINVAL, errno.EISDIR):
-            raise UnsafeToken(f"{path} is not a regular file; remove it") from None
+            raise UnsafeToken(Text("engine.token.not_a_file", path=path)) from None
         raise
     try:
         if status.st_uid != os.geteuid():
-            raise UnsafeToken(f"{path} belongs to user {status.st_uid}, not to the one that runs minisched")
+            raise UnsafeToken(Text("engine.token.owner", path=path, uid=status.st_uid))
         if status.st_mode & 0o077:
-            raise UnsafeToken(f"{path} is accessible to other users: chmod 600 {path}, and better replace the token")
+            raise UnsafeToken(Text("engine.token.mode", path=path))
         token = os.read(fd, MAX_BYTES + 1).strip()
     finally:
         os.close(fd)
     if not MIN_CHARACTERS <= len(token) <= MAX_BYTES or not _TOKEN.fullmatch(token):
-        rule = f"at least {MIN_CHARACTERS} of the characters A-Z a-z 0-9 . _ ~ + / = -"
-        raise UnsafeToken(f"{path} is not a token of {rule}; remove it, and the next start makes a new one")
+        raise UnsafeToken(Text("engine.token.form", path=path, min=MIN_CHARACTERS))
     return token

@@ -16,30 +16,74 @@ Rules of a template:
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from importlib import import_module
 
 TYPE_CHECKING = False  # as in `typing`, which `--help` does without, as it does without the model
 if TYPE_CHECKING:
     from typing import Any, Union
 
-    from minisched.model.text import Text
-
 ENGLISH, CHINESE = "en", "zh"
 LANGUAGES = (ENGLISH, CHINESE)
-AREAS = ("runs", "engine", "notify", "config", "schedules", "api", "cli")
+AREAS = ("runs", "engine", "log", "notify", "config", "schedules", "api", "cli")
 
 _PART = re.compile(r"\{(\w+)(?:\|([^{}|]*)\|([^{}|]*))?\}")
 
 
-class TextError(ValueError):
+class Text:
+    """A text for people that is not rendered yet: a code of the catalogue and the values it speaks of.
+
+    Values are what JSON has: texts, numbers, further `Text`s, and lists of these. Equal texts compare as equal.
+    """
+
+    __slots__ = ("code", "values")
+
+    def __init__(self, code: str, **values: Any) -> None:
+        self.code = code
+        self.values = values
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Text:
+        """The text that `as_json` made this of. Everything that minisched writes has a `code`."""
+        values = {name: _from_json(value) for name, value in data.items() if name != "code"}
+        return cls(str(data.get("code", "text")), **values)
+
+    def as_json(self) -> dict[str, Any]:
+        """`{"code": "dependency_timeout", "seconds": 30, "tasks": ["a"]}`."""
+        return {"code": self.code, **{name: _as_json(value) for name, value in self.values.items()}}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Text) and (self.code, self.values) == (other.code, other.values)
+
+    def __hash__(self) -> int:
+        return hash(self.code)
+
+    def __str__(self) -> str:
+        """The English of it, for logs."""
+        return render(self)
+
+    def __repr__(self) -> str:
+        return f"Text({self.code!r}, {self.values!r})"
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, Text):
+        return value.as_json()
+    return [_as_json(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, dict) and "code" in value:
+        return Text.from_json(value)
+    return [_from_json(one) for one in value] if isinstance(value, list) else value
+
+
+class TextError(Exception):
     """An error that people read: `text` is what is wrong, `str` its English."""
 
     def __init__(self, text: Text) -> None:
         super().__init__(text)
         self.text = text
-
-    def __str__(self) -> str:
-        return render(self.text)
 
 
 def table(area: str) -> dict[str, tuple[str, str]]:
@@ -71,16 +115,27 @@ def template(code: str, language: str) -> str:
 def render(text: Text, language: str = ENGLISH) -> str:
     """The text as a person reads it."""
     values = text.values
-
-    def part(match: re.Match[str]) -> str:
-        name, one, many = match.groups()
+    pieces = []
+    for literal, name, one, many, whole in _parsed(template(text.code, language)):
+        pieces.append(literal)
         if name not in values:
-            return match.group()
-        if many is not None:
-            return str(one if values[name] == 1 else many)
-        return shown(values[name], language)
+            pieces.append(whole)
+        elif many is not None:
+            pieces.append(one if values[name] == 1 else many)
+        else:
+            pieces.append(shown(values[name], language))
+    return "".join(pieces)
 
-    return _PART.sub(part, template(text.code, language))
+
+@lru_cache(maxsize=200)  # the log has the same few for every run
+def _parsed(template: str) -> list[tuple[str, str, Any, Any, str]]:
+    """Pieces of a template: a literal, the name of the value after it with its two words, and the whole of these."""
+    pieces: list[Any] = []
+    begin = 0
+    for match in _PART.finditer(template):
+        pieces.append((template[begin : match.start()], *match.groups(), match.group()))
+        begin = match.end()
+    return [*pieces, (template[begin:], "", None, None, "")]
 
 
 def detail_text(detail: Union[Text, dict[str, Any], None], language: str = ENGLISH) -> str:
@@ -98,8 +153,6 @@ def shown(value: Any, language: str) -> str:
         return str(value)
     if isinstance(value, float):  # a whole one as an integer, since JSON does not tell the two apart
         return f"{value:.0f}" if value == int(value) else f"{value:.1f}"
-    from minisched.model.text import Text
-
     if isinstance(value, Text):
         return render(value, language)
     if isinstance(value, dict):  # a Text as JSON, from the database or another process

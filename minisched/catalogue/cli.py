@@ -158,12 +158,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "`minisched --home {home} init` 可在那里创建目录，含两个示例任务",
     ),
     "cli.hint_locked": (
-        "another program holds it; close that program, or try again",
-        "其他程序正占用它；请关闭该程序，或稍后再试",
+        "{error}; another program holds it; close that program, or try again",
+        "{error}；其他程序正占用它；请关闭该程序，或稍后再试",
     ),
     "cli.hint_damaged": (
-        "the next engine start moves it aside; see docs/operation.md for how to rescue it",
-        "引擎下次启动时会将其移开；抢救方法见 docs/operation.md",
+        "{error}; the next engine start moves it aside; see docs/operation.md for how to rescue it",
+        "{error}；引擎下次启动时会将其移开；抢救方法见 docs/operation.md",
     ),
     # Values and labels
     "cli.disabled": ("disabled", "已停用"),

@@ -12,6 +12,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{error}；恢复写入之前不会启动任何运行",
     ),
     "engine.history_file": ("{problems}", "{problems}"),
+    "engine.hangs": (
+        "the engine's loop has not turned for {seconds} s",
+        "引擎的主循环已 {seconds} 秒没有运行",
+    ),
+    "engine.stopping": ("the engine is stopping", "引擎正在停止"),
     "engine.home_busy": ("another engine runs on this home (pid {pid})", "另一引擎正在使用此目录（pid {pid}）"),
     "engine.home_locked": ("this home is locked", "此目录已被锁定"),
     "engine.lock": ("{path}: {error}", "{path}：{error}"),
@@ -42,7 +47,50 @@ TEXTS: dict[str, tuple[str, str]] = {
         " logs/minisched.log",
         "有 {count} 次运行没有发出消息：无法生成消息内容；见 logs/minisched.log",
     ),
+    # The file of the token.
+    "engine.token.symlink": (
+        "{path} is a symbolic link; replace it by the file itself, or remove it",
+        "{path} 是符号链接；请换成文件本身，或将其删除",
+    ),
+    "engine.token.not_a_file": ("{path} is not a regular file; remove it", "{path} 不是普通文件；请将其删除"),
+    "engine.token.owner": (
+        "{path} belongs to user {uid}, not to the one that runs minisched",
+        "{path} 属于用户 {uid}，而不是运行 minisched 的用户",
+    ),
+    "engine.token.mode": (
+        "{path} is accessible to other users: chmod 600 {path}, and better replace the token",
+        "其他用户可以访问 {path}：请执行 chmod 600 {path}，最好同时更换令牌",
+    ),
+    "engine.token.form": (
+        "{path} is not a token of at least {min} of the characters A-Z a-z 0-9 . _ ~ + / = -; remove it, and the next"
+        " start makes a new one",
+        "{path} 不是令牌：须至少有 {min} 个字符，限 A-Z a-z 0-9 . _ ~ + / = -；删除它，下次启动会生成新的",
+    ),
     # The database's file.
+    "engine.db.io": ("{path}: {error}", "{path}：{error}"),
+    "engine.db.locked": ("{path}: {error}", "{path}：被其他程序锁定（{error}）"),
+    "engine.db.full": ("{path}: {error}", "{path}：磁盘已满（{error}）"),
+    "engine.db.damaged": ("{path}: {error}", "{path}：文件已损坏（{error}）"),
+    "engine.db.incomplete": ("{path}: {names} missing", "{path}：缺少 {names}"),
+    "engine.db.not_moved": ("{path} cannot be moved aside: {error}", "{path} 无法移开：{error}"),
+    "engine.db.older": (
+        "{path} has schema version {found}; start the engine once to upgrade it",
+        "{path} 的结构版本为 {found}；启动一次引擎即可升级",
+    ),
+    "engine.db.newer": (
+        "{path} has schema version {found}, this minisched knows versions up to {known}; run the newer minisched, or"
+        " move the file away (a copy from before the upgrade may be beside it as *.v{known}.bak)",
+        "{path} 的结构版本为 {found}，此 minisched 只支持到 {known}；请运行较新的 minisched，或移走该文件"
+        "（升级前的副本可能在旁边，名为 *.v{known}.bak）",
+    ),
+    "engine.db.duplicate": (
+        "{task} has a run for the due time {due} already",
+        "{task} 在计划时间 {due} 已有一次运行",
+    ),
+    "engine.db.slot_taken": (
+        "another process has started the same task",
+        "另一进程已启动同一任务",
+    ),
     "engine.db.missing": (
         "{path} is missing although this home had a history{aside}; a new one was started",
         "{path} 不存在，而此目录原有运行历史{aside}；已新建历史",
@@ -52,7 +100,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{path} 为空，而此目录原有运行历史{aside}；已新建历史",
     ),
     "engine.db.aside": (" (what was left is at {path})", "（残留文件在 {path}）"),
-    "engine.db.damaged": (
+    "engine.db.set_aside": (
         "{error}; it was moved to {aside} and a new history was started",
         "{error}；已移到 {aside}，并新建了历史",
     ),

@@ -78,7 +78,7 @@ def engine_of(options: Namespace) -> Engine:
     try:
         token = read_token(home.token)
     except UnsafeToken as error:
-        raise CommandError(str(error)) from None
+        raise CommandError(error.text) from None
     address = urlsplit(lock.url)
     return Engine(address.hostname or "", address.port or 0, token.decode())
 

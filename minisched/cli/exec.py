@@ -15,7 +15,7 @@ from minisched.cli.view import View, task_named, with_view
 from minisched.config.secrets import base_environment
 from minisched.engine import make_spec
 from minisched.engine.launch import SecretError
-from minisched.engine.log_lines import lost_output_line, no_messages_line, status_line
+from minisched.engine.log_lines import output_lost_line, run_line
 from minisched.executor.executor import TaskExecutor, prepare_process
 from minisched.executor.procfs import is_alive, marked_processes, process_identity
 from minisched.home import read_lock
@@ -170,11 +170,11 @@ class _Foreground:
             composed = self.patiently(batch, self.write_end)
         finally:
             self.echo.finish()
-            print_error(status_line(run))
+            print_error(run_line(run))
             if result.log_lost:
-                print_error(lost_output_line(run))
+                print_error(output_lost_line(run))
             for run_id, reason in composed.failed.items():
-                print_error(no_messages_line(run_id, reason))
+                print_error(Text("log.not_composed", run_id=run_id, error=reason))
         return EXIT_OK if run.status is Status.SUCCESS else EXIT_NO
 
     def write_start(self, batch: Batch) -> int:

@@ -129,11 +129,11 @@ def _show_attempt(path: str, run_id: int, attempt: TaskAttempt) -> Optional[Text
     try:
         _print_all(read_run(path, attempt.log, run_id, attempt.attempt))
         return None
-    except OutputGone as error:
+    except OutputGone:
         blocks = read_remains(path, run_id, attempt.attempt)
         first = next(blocks, b"")
         if not first:
-            return Text("text", text=str(error))
+            return Text("cli.output_not_in", run_id=run_id, path=path)
     print_error(Text("cli.output_beginning_gone", run_id=run_id))
     _print(first)
     _print_all(blocks)

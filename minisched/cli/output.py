@@ -86,7 +86,7 @@ def report(error: Exception) -> int:
         return error.exit_code
     if isinstance(error, StoreError):
         hint = _STORE_HINTS.get(error.kind)
-        print_error(f"{error}; {text(hint)}" if hint else str(error))
+        print_error(Text(hint, error=error.text) if hint else error.text)
     elif isinstance(error, OSError):
         print_error(os_error(error))
     else:

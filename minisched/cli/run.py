@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from minisched import __version__
 from minisched.api.token import UnsafeToken, load_token
-from minisched.catalogue import render
 from minisched.cli.output import discard, os_error, print_error, text
 from minisched.cli.view import config_problems, zone_text
 from minisched.clock import SystemClock
@@ -36,6 +35,7 @@ from minisched.model import (
     StoreError,
     System,
     Text,
+    TextError,
 )
 from minisched.model.task import LOOPBACK
 from minisched.notify import Sender
@@ -89,19 +89,19 @@ def run(options: Namespace) -> int:
     except HomeBusy as error:
         return _fail(Text("cli.home_in_use", home=home.path, reason=error.text), EXIT_TEMPFAIL)
     except UnsafeToken as error:
-        return _fail(str(error), EXIT_CONFIG)
+        return _fail(error.text, EXIT_CONFIG)
     except StoreError as error:
-        return _fail(str(error), EXIT_IOERR)
+        return _fail(error.text, EXIT_IOERR)
     except OSError as error:
         return _fail(Text("cli.home_unusable", home=home.path, reason=os_error(error)), EXIT_IOERR)
     log = engine_logger(home.logs, config.settings.log, load_zone(config.settings.timezone))
     for problem in problems:
-        log.error("history: %s", render(problem))
+        log.error(Text("log.problem", key="history", problem=problem))
         print_error(problem)
     if os.geteuid() == 0:
-        log.warning("running as root: tasks without task_user run as root too")
-    zone = render(zone_text(config.settings.timezone, config.settings.timezone_source))
-    log.info("time zone: %s", zone)
+        log.warning(Text("log.as_root"))
+    zone = zone_text(config.settings.timezone, config.settings.timezone_source)
+    log.info(Text("log.zone", zone=zone))
     engine, page, sender = assemble(home, config, source, stamp, ledger, log, lock)
     install_signals(engine.inbox)
     greet(
@@ -120,7 +120,7 @@ def run(options: Namespace) -> int:
         gc.enable()
         return engine.run()
     except StoreError as error:
-        return _fail(f"{home.database}: {error}", EXIT_IOERR)
+        return _fail(error.text, EXIT_IOERR)
     except Exception as error:
         # A bug, which nothing here can handle: it is logged, and the next start recovers as from a crash.
         log.critical("bug: %s", "".join(traceback.format_exception(type(error), error, error.__traceback__)))
@@ -133,7 +133,7 @@ def run(options: Namespace) -> int:
         lock.release()
 
 
-def _fail(line: Union[Text, str], exit_code: int) -> int:
+def _fail(line: Text, exit_code: int) -> int:
     print_error(line)
     return exit_code
 
@@ -347,7 +347,7 @@ class Page:
     def _retry_later(self, problem: Text, before: Optional[Text]) -> None:
         self._retry_at = time.monotonic() + self.retry_s
         if problem != before:
-            self.log.error("%s; tasks run nevertheless", render(problem))
+            self.log.error(Text("log.page_problem", problem=problem))
 
     def _start(self, settings: HttpSettings) -> None:
         """Raises OSError, ImportError, UnsafeToken."""
@@ -356,9 +356,9 @@ class Page:
         server = ApiServer(settings, load_token(self.home.token), self._make_app, self.log)
         server.start()
         self._server = server
-        self.log.info("the page and the API are at %s", server.url)
+        self.log.info(Text("log.page", url=server.url))
         if settings.host not in LOOPBACK:
-            self.log.warning("they can be reached from other machines: put TLS in front (docs/security.md)")
+            self.log.warning(Text("log.page_reachable"))
 
     def _make_app(self) -> AppContext:
         """With the first connection. Raises OSError, ImportError."""
@@ -381,5 +381,5 @@ class Page:
             self._server = None
 
 
-def _reason(error: Exception) -> str:
-    return str((isinstance(error, OSError) and error.strerror) or error)
+def _reason(error: Exception) -> Union[Text, str]:
+    return error.text if isinstance(error, TextError) else str(getattr(error, "strerror", None) or error)

@@ -309,7 +309,7 @@ class Dispatcher:
         active = self.state.runs.get(message.run_id)
         if active is not None and active.run.attempt == message.attempt:
             active.process_started(message)
-            self.log.info("%s", started_line(active.run))
+            self.log.info(started_line(active.run))
 
     def finished(self, message: RunFinished, now: Instant) -> None:
         """An attempt has ended: its run ends, or its next attempt waits for the delay."""

@@ -8,10 +8,9 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Union
 
-from minisched.catalogue import render
 from minisched.config.secrets import base_environment
 from minisched.home import program_path
-from minisched.model import ProcessSpec, Secret, StoreError, TaskRecord, Text, iso
+from minisched.model import ProcessSpec, Secret, StoreError, TaskRecord, Text, TextError, iso
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -46,12 +45,11 @@ class Launcher:
         return make_spec(task, active.run, record, system.home, task_state.zone, system.environ, self.base)
 
 
-class SecretError(Exception):
+class SecretError(TextError):
     """A secret of `task_env` cannot be read; `text` names it, its place and the reason."""
 
     def __init__(self, name: str, reason: Text) -> None:
-        self.text = Text("task_env", name=name, reason=reason)
-        super().__init__(render(self.text))
+        super().__init__(Text("task_env", name=name, reason=reason))
 
 
 def _revealed(name: str, secret: Secret, environ: Mapping[str, str], home: str) -> str:

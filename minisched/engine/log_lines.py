@@ -1,13 +1,11 @@
-"""The engine's log lines: who, what, state, next."""
+"""The engine's log lines about runs and deliveries, as texts of the catalogue."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 
-from minisched.catalogue import detail_text
-from minisched.model import FAILURES, DeliveryState, Status
-from minisched.model.text import plural
+from minisched.model import FAILURES, DeliveryState, Status, Text
 
 if TYPE_CHECKING:
     from minisched.model import Delivery, Instant, TaskExecution
@@ -19,60 +17,59 @@ def log_status(log: logging.Logger, run: TaskExecution) -> None:
     """Log a run's status, once its row has it too."""
     if run.status is Status.RUNNING:
         return  # logged with its pid once there is a process
-    level = logging.WARNING if run.status in _WARN or run.status is Status.RETRYING else logging.INFO
-    line = status_line(run)
-    process = run.attempts[-1].process if run.attempts else None
-    if process and not process.start_ticks:  # it ended too soon for a line with its pid
-        line += f", pid {process.pid}, by {run.trigger}"
-    log.log(level, "%s", line)
+    log.log(logging.WARNING if run.status in _WARN or run.status is Status.RETRYING else logging.INFO, run_line(run))
     if run.attempts and run.attempts[-1].log_lost and (run.status.ended or run.status is Status.RETRYING):
-        log.warning("%s", lost_output_line(run))
+        log.warning(output_lost_line(run))
 
 
-def started_line(run: TaskExecution) -> str:
+def started_line(run: TaskExecution) -> Text:
     attempt = run.attempts[-1]
-    pid = attempt.process.pid if attempt.process else "?"
-    return (
-        f"run {run.run_id} of {run.task_id}: running, pid {pid}, attempt {attempt.attempt} of {run.max_attempts}, "
-        f"by {run.trigger}"
+    return Text(
+        "log.run.running",
+        run_id=run.run_id,
+        task=run.task_id,
+        pid=attempt.process.pid if attempt.process else "?",
+        attempt=attempt.attempt,
+        max=run.max_attempts,
+        trigger=run.trigger.value,
     )
 
 
-def lost_output_line(run: TaskExecution) -> str:
+def output_lost_line(run: TaskExecution) -> Text:
     """For a run whose log did not take all output of the latest attempt."""
-    return (
-        f"output of run {run.run_id} of {run.task_id} could not be written to its log (a full disk, or no regular file "
-        "in its place)"
-    )
+    return Text("log.output_lost", run_id=run.run_id, task=run.task_id)
 
 
-def status_line(run: TaskExecution) -> str:
+def run_line(run: TaskExecution) -> Text:
     """As in `run 42 of nightly_backup: technical_failure (exit_code: exit code 75) after 3.2 s, attempt 2 of 3`."""
-    text = f"run {run.run_id} of {run.task_id}: {run.status}"
-    why = ": ".join(part for part in (run.reason, detail_text(run.detail)) if part)
-    if why:
-        text += f" ({why})"
-    if run.attempts and run.attempts[-1].duration is not None:
-        text += f" after {run.attempts[-1].duration:.1f} s, attempt {run.attempt} of {run.max_attempts}"
-    if run.status is Status.RETRYING and run.retry_time is not None and run.attempts[-1].end_time is not None:
-        text += f", next in {run.retry_time - run.attempts[-1].end_time:.0f} s"
-    if run.attempts and run.attempts[-1].leftover_processes:
-        left = plural(run.attempts[-1].leftover_processes, "process left behind", "processes left behind")
-        text += f", {left}"
-    return text
+    parts: dict[str, Union[Text, str]] = dict.fromkeys(("why", "took", "retry", "left", "process"), "")
+    if run.reason or run.detail:
+        both = run.reason and run.detail
+        why = Text("log.problem", key=run.reason, problem=run.detail) if both else run.reason or run.detail
+        parts["why"] = Text("log.run.why", why=why)
+    attempt = run.attempts[-1] if run.attempts else None
+    if attempt and attempt.duration is not None:
+        took = f"{attempt.duration:.1f}"
+        parts["took"] = Text("log.run.took", seconds=took, attempt=run.attempt, max=run.max_attempts)
+    if attempt and run.status is Status.RETRYING and run.retry_time is not None and attempt.end_time is not None:
+        parts["retry"] = Text("log.run.retry", seconds=round(run.retry_time - attempt.end_time))
+    if attempt and attempt.leftover_processes:
+        parts["left"] = Text("log.run.left", count=attempt.leftover_processes)
+    if attempt and attempt.process and not attempt.process.start_ticks:  # it ended too soon for a line with its pid
+        parts["process"] = Text("log.run.process", pid=attempt.process.pid, trigger=run.trigger.value)
+    return Text("log.run", run_id=run.run_id, task=run.task_id, status=run.status.value, **parts)
 
 
-def delivery_line(one: Delivery, now: Instant) -> str:
+def delivery_line(one: Delivery, now: Instant) -> Text:
     """As in `notification 12 of nightly_backup, rule "tell ops", email: HTTP 503, attempt 2, next in 58 s`."""
-    text = f'notification {one.delivery_id} of {one.task_id}, rule "{one.rule}", {one.channel_type}: '
-    error = detail_text(one.error)
+    error = one.error or ""
     if one.state is DeliveryState.SENT:
-        return f"{text}sent, but {error}" if error else f"{text}sent"
-    if one.state is DeliveryState.FAILED:
-        return f"{text}not sent after {plural(one.attempts, 'attempt')}: {error}"
-    return f"{text}{error}, attempt {one.attempts}, next in {(one.next_time or now) - now:.0f} s"
-
-
-def no_messages_line(run_id: int, why: str) -> str:
-    """For a run whose end was written without its messages."""
-    return f"run {run_id}: its notifications could not be composed: {why}"
+        result = Text("log.delivery.partly", error=error) if error else Text("log.delivery.sent")
+    elif one.state is DeliveryState.FAILED:
+        result = Text("log.delivery.failed", count=one.attempts, error=error)
+    else:
+        seconds = round((one.next_time or now) - now)
+        result = Text("log.delivery.retry", error=error, attempt=one.attempts, seconds=seconds)
+    return Text(
+        "log.delivery", id=one.delivery_id, task=one.task_id, rule=one.rule, type=one.channel_type, result=result
+    )

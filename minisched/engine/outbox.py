@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Optional
 
-from minisched.catalogue import render
-from minisched.engine.log_lines import delivery_line, no_messages_line
+from minisched.engine.log_lines import delivery_line
 from minisched.model import DeliveryState, OutboxCounts, Reply, StoreError, Text
 from minisched.model.notification import SEND_TIMEOUT_S, Message, SendRequest, SendResult, SendStatus
 from minisched.notify.routing import Routing, endpoint_of
@@ -148,7 +147,7 @@ class OutboxDispatcher:
         """Ends of runs were written without their messages, so nothing in the outbox shows it."""
         failed = committed.notices.failed
         for run_id, why in failed.items():
-            self.log.error("%s", no_messages_line(run_id, why))
+            self.log.error(Text("log.not_composed", run_id=run_id, error=why))
         self._uncomposed += len(failed)
         self._forget_uncomposed = self.clock.monotonic() + RECENT_S
         self.problems.report("messages", Text("engine.uncomposed", count=self._uncomposed), logging.NOTSET)
@@ -158,7 +157,7 @@ class OutboxDispatcher:
         if error.kind == "damaged":
             self.persistence.failed(error)
             return
-        self.problems.report("outbox", Text("engine.outbox", error=Text("text", text=str(error))))
+        self.problems.report("outbox", Text("engine.outbox", error=error.text))
         self._check = False
         self._set_timer(now + UNREAD_S, now)
 
@@ -175,14 +174,8 @@ class OutboxDispatcher:
         failed = outbox.reroute(self.routing.moves(outbox.queues()), self.routing.rules.keys(), REMOVED, now)
         for (task_id, rule, channel), count in failed.items():
             self._recount = True
-            self.log.warning(
-                '%s: %d notifications of rule "%s", channel %d, were not sent: %s',
-                task_id,
-                count,
-                rule,
-                channel,
-                render(REMOVED),
-            )
+            values = {"task": task_id, "rule": rule, "channel": channel, "count": count, "why": REMOVED}
+            self.log.warning(Text("log.not_routed", **values))
         self._routed = config
 
     def _postpone_first_attempts(self) -> None:
@@ -247,19 +240,19 @@ class OutboxDispatcher:
         self.state.save_delivery(one)
         self.recheck()
         complete = one.state is DeliveryState.SENT and not one.error  # a mail may have reached only some recipients
-        self.log.log(logging.INFO if complete else logging.WARNING, "%s", delivery_line(one, now))
+        self.log.log(logging.INFO if complete else logging.WARNING, delivery_line(one, now))
 
     def resend(self, message: ResendDelivery, now: Instant) -> Reply:
         """Send a delivery once more, on request."""
         try:
             state = self.ledger.outbox.resend(message.delivery_id, now)
         except StoreError as error:
-            return Reply("unavailable", Text("engine.reply.outbox", error=str(error)))
+            return Reply("unavailable", Text("engine.reply.outbox", error=error.text))
         if state is None:
             return Reply("not_found", Text("engine.reply.no_delivery", delivery=message.delivery_id))
         if state is DeliveryState.PENDING:
             return Reply("pending", Text("engine.reply.pending", delivery=message.delivery_id))
-        self.log.info("notification %d: to be sent again, requested by %s", message.delivery_id, message.by)
+        self.log.info(Text("log.resend", id=message.delivery_id, by=message.by))
         self._routed = None  # it may have been written for an older config
         self.recheck()
         return Reply()
@@ -287,7 +280,7 @@ class OutboxDispatcher:
             if self.counts.pending > PENDING_MAX:
                 why = Text("notify.too_many", limit=PENDING_MAX)
                 count = self.ledger.outbox.bound(PENDING_MAX, why, now)
-                self.log.warning("%d notifications were not sent: %s", count, render(why))
+                self.log.warning(Text("log.too_many", count=count, why=why))
                 self.counts, failed = self.ledger.outbox.counts(now - RECENT_S)
         except StoreError:
             return  # the next poll counts again

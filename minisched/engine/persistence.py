@@ -121,7 +121,7 @@ class Persistence:
         except SlotTaken:
             self.external.absorb(now)
             if self.external.unread:
-                self.failed(StoreError("locked", "another process has started the same task"))
+                self.failed(StoreError("locked", Text("engine.db.slot_taken")))
             return None  # the next step, which follows at once, writes what is left
         except StoreError as error:
             self.failed(error)
@@ -153,7 +153,7 @@ class Persistence:
         mono = self.clock.monotonic()
         if self.trouble_since is None:
             self.trouble_since = mono
-        self.problems.report("history", Text("engine.history", error=Text("text", text=str(error))))
+        self.problems.report("history", Text("engine.history", error=error.text))
         self.disk_full = error.kind == "full"
         self.state.accept(False)
         self._next_try = mono + COMMIT_RETRY_S
@@ -170,7 +170,7 @@ class Persistence:
             except StoreError:
                 return  # the next attempt meets the same rows
             if known:
-                self.log.warning("%s: its due time %s has a run already", task_id, due)
+                self.log.warning(Text("log.due_time_taken", task=task_id, due=due))
                 active = self.state.discard_due_time(task_id, due)
                 if active is not None:
                     self.dispatcher.discard(active)
@@ -191,7 +191,7 @@ class Persistence:
         try:
             found = self.ledger.reopen(self.clock.wall(), damaged)
         except StoreError as error:
-            found = [Text("text", text=str(error))]
+            found = [error.text]
         else:
             self.state.mark_all()
             self._next_try = mono
@@ -217,7 +217,7 @@ class Persistence:
             while deleted == RETAIN_ROWS and self.clock.monotonic() - mono < RETAIN_S:
                 deleted = self.ledger.retain(config.settings.history, now, RETAIN_ROWS, config.tasks.keys())
         except StoreError as error:
-            self.log.warning("history: retention waits: %s", error)
+            self.log.warning(Text("log.retention_waits", error=error.text))
             deleted = 0
         self._more_to_delete = deleted == RETAIN_ROWS
         self._next_retain = self.clock.monotonic() + (RETAIN_AGAIN_S if self._more_to_delete else RETAIN_EVERY_S)

@@ -50,7 +50,7 @@ class ExternalRuns:
             unfinished, tokens = self.ledger.unfinished(), self.ledger.tokens()
         except StoreError as error:
             if not self.unread:
-                self.log.warning("history: %s", error)
+                self.log.warning(Text("log.problem", key="history", problem=error.text))
             self.unread = True
             return
         self.unread = False

@@ -5,11 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Optional
 
-from minisched.catalogue import render
 from minisched.config import ConfigError
 from minisched.config.problems import count_problems, limited
 from minisched.model import Text
-from minisched.model.text import plural
 
 if TYPE_CHECKING:
     from minisched.engine.state import Problems
@@ -40,16 +38,13 @@ class Reloader:
         """The file may be half written: it has to be read once more, soon."""
         return self._half_written
 
-    def poll(self, mono: float) -> tuple[Optional[Config], str]:
+    def poll(self, mono: float) -> tuple[Optional[Config], Text]:
         """A new config if the file has one, and why it was read."""
-        stamp = self.source.stamp()
-        if stamp != self._stamp:
-            return self.load(doubtful=True), "the file has changed"
-        if self._half_written:
-            return self.load(), "the file has changed"
-        if self.config_problems and mono >= self._next_retry:
-            return self.load(quiet=True), "the file can be read again"
-        return None, ""
+        changed = self.source.stamp() != self._stamp
+        if changed or self._half_written:
+            return self.load(doubtful=changed), Text("log.file_changed")
+        retry = bool(self.config_problems) and mono >= self._next_retry
+        return self.load(quiet=True) if retry else None, Text("log.file_readable")
 
     def load(self, doubtful: bool = False, quiet: bool = False) -> Optional[Config]:
         """Read the file. None: it has problems, which are reported, and the config in force stays.
@@ -66,17 +61,13 @@ class Reloader:
             if doubtful:
                 self._half_written = True
                 return None
-            lines = [render(one.as_text()) for one in error.problems]
             known, self.config_problems = self.config_problems, tuple(error.problems)
-            first = limited(error.problems, SHOWN_PROBLEMS)
-            problem = Text("engine.config", problems=[one.as_text() for one in first])
-            self.problems.report("config", problem, logging.NOTSET)
+            shown = [one.as_text() for one in limited(error.problems, SHOWN_PROBLEMS)]
+            self.problems.report("config", Text("engine.config", problems=shown), logging.NOTSET)
             if not quiet or self.config_problems != known:
-                for line in lines:
-                    self.log.error("config: %s", line)
-                self.log.error(
-                    "config: %s, the previous config stays in force", plural(count_problems(error.problems), "problem")
-                )
+                for one in error.problems:
+                    self.log.error(Text("log.problem", key="config", problem=one.as_text()))
+                self.log.error(Text("log.config_refused", count=count_problems(error.problems)))
             return None
         self.problems.report("config", None)
         self.config_problems = ()

@@ -87,7 +87,6 @@ from minisched.model import (
     StopRun,
     Text,
 )
-from minisched.model.text import plural
 from minisched.notify.compose import prepare
 
 if TYPE_CHECKING:
@@ -222,7 +221,7 @@ class SchedulerEngine:
         """
         now = self.clock.wall()
         config = self.state.config
-        catalogue.load("runs", "engine")
+        catalogue.load("runs", "engine", "log")
         self.launcher.use(config)
         prepare(config)
         self.problems.report("timezone", config.settings.timezone_problem)
@@ -231,7 +230,7 @@ class SchedulerEngine:
         self.external.take_over(self.ledger.unfinished(), now)
         self.triggers.begin(diff, now, starting=True)
         self.state.changed.update(self.state.tasks)  # also tasks to which nothing has happened
-        self.log.info("engine started: pid %d, %s", self.system.owner.pid, plural(len(self.state.tasks), "task"))
+        self.log.info(Text("log.started", pid=self.system.owner.pid, count=len(self.state.tasks)))
         self.step([])
 
     def step(self, messages: Sequence[Message]) -> None:
@@ -286,7 +285,7 @@ class SchedulerEngine:
         moved_s, self._clock_offset = offset - self._clock_offset, offset
         if abs(moved_s) <= JUMP_S:
             return
-        self.log.warning("the clock was set %s by %.0f s", "forward" if moved_s > 0 else "back", abs(moved_s))
+        self.log.warning(Text("log.clock_set", forward=int(moved_s > 0), seconds=round(abs(moved_s))))
         self.outbox.recheck()
         if moved_s < 0:
             self.outbox.set_back(-moved_s)
@@ -334,7 +333,7 @@ class SchedulerEngine:
         elif isinstance(message, Stop):
             self.stop(now)
         elif isinstance(message, Reload) and message.asked is None:
-            self.reload(message.by, now)
+            self.reload(Text("text", text=message.by), now)
         elif isinstance(message, FilesChanged):
             self._watched = False
         else:
@@ -349,7 +348,7 @@ class SchedulerEngine:
             if refusal is not None:
                 self.replies.add(asked, refusal)
             else:
-                self.log.info("%s: started manually, requested by %s", message.task_id, message.by)
+                self.log.info(Text("log.run_requested", task=message.task_id, by=message.by))
                 env = message.env or None
                 self.replies.add_run(asked, self.dispatcher.run_manually(message.task_id, now, env))
         elif isinstance(message, StopRun):
@@ -357,7 +356,7 @@ class SchedulerEngine:
         elif isinstance(message, ResendDelivery):
             self.replies.add(asked, self.outbox.resend(message, now))
         else:
-            self.replies.add(asked, self.reload(f"requested by {message.by}", now))
+            self.replies.add(asked, self.reload(Text("log.requested", by=message.by), now))
 
     def refusal_to_run(self, task_id: str) -> Optional[Reply]:
         if self.state.stopping:
@@ -373,7 +372,7 @@ class SchedulerEngine:
         active = self.state.runs.get(run_id)
         # One that has ended is still here while its end cannot be written, or if it ended earlier in this step.
         if active is not None and not active.run.status.ended:
-            self.log.info("run %d of %s: stop requested by %s", run_id, active.run.task_id, message.by)
+            self.log.info(Text("log.stop_requested", run_id=run_id, task=active.run.task_id, by=message.by))
             self.dispatcher.cancel(active, Reason.USER, now, Text("cancelled_by", by=message.by))
             return Reply(run_id=run_id)
         if any(run_id in runs for runs in self.state.external.values()):
@@ -397,7 +396,7 @@ class SchedulerEngine:
 
     # --------------------------------------------------------------------------------------------------------- config
 
-    def reload(self, why: str, now: Instant) -> Reply:
+    def reload(self, why: Text, now: Instant) -> Reply:
         """Read the config file now."""
         if self.state.stopping:
             return Reply("stopping", Text("engine.reply.config_stays"))
@@ -407,7 +406,7 @@ class SchedulerEngine:
         self.put_in_force(config, why, now)
         return Reply()
 
-    def put_in_force(self, config: Config, why: str, now: Instant) -> None:
+    def put_in_force(self, config: Config, why: Text, now: Instant) -> None:
         self.launcher.use(config)
         prepare(config)
         self.problems.report("timezone", config.settings.timezone_problem)
@@ -415,18 +414,15 @@ class SchedulerEngine:
             listener(config)
         zone, before = config.settings.timezone, self.state.config.settings.timezone
         if zone != before:
-            self.log.warning("time zone: %s (%s) instead of %s", zone, config.settings.timezone_source, before)
+            source = config.settings.timezone_source
+            self.log.warning(Text("log.zone_changed", zone=zone, source=source, before=before))
         diff = self.triggers.apply(config, {}, now)
         self.triggers.begin(diff, now, starting=False)
         self.state.changed.update(config.tasks)
         self.state.require_commit()  # so that the snapshot shows them in this step
         self.dispatcher.start_queued(now)
-        self.log.info(
-            "config: reloaded (%s): %s; %d added, %d changed, %d removed",
-            why,
-            plural(len(config.tasks), "task"),
-            *map(len, diff),
-        )
+        sizes = {name: len(found) for name, found in diff._asdict().items()}
+        self.log.info(Text("log.reloaded", why=why, count=len(config.tasks), **sizes))
 
     # ------------------------------------------------------------------------------------------------------- shutdown
 
@@ -438,7 +434,7 @@ class SchedulerEngine:
             return
         self.dispatcher.stop(now)
         grace_s = self.state.config.settings.shutdown_grace
-        self.log.info("stopping: %s %g s to end", plural(len(self.state.running), "run gets", "runs get"), grace_s)
+        self.log.info(Text("log.stopping", count=len(self.state.running), seconds=grace_s))
         self.timers.after(grace_s, lambda: self.dispatcher.stop_processes(self.clock.wall(), None))
 
     def exit_code_when_done(self, mono: float) -> Optional[int]:
@@ -454,10 +450,10 @@ class SchedulerEngine:
         if in_flight and mono - self._drained_at < LAST_SEND_S:
             return None
         if self.state.clean:
-            self.log.info("engine stopped")
+            self.log.info(Text("log.stopped"))
             return EXIT_OK
         trouble_since = self.persistence.trouble_since
         if trouble_since is not None and mono - trouble_since > LAST_COMMIT_S:
-            self.log.error("engine stopped, the last changes could not be written")
+            self.log.error(Text("log.stopped_unwritten"))
             return EXIT_IOERR
         return None

@@ -12,7 +12,7 @@ from datetime import timezone
 from math import inf
 from typing import TYPE_CHECKING, Any, Optional
 
-from minisched import catalogue, lifecycle, policy
+from minisched import lifecycle, policy
 from minisched.model import Batch, EngineProblem, Reason, Status, TaskExecution, TaskRecord, Text
 
 if TYPE_CHECKING:
@@ -399,11 +399,11 @@ class Problems:
                 self.current = {other: one for other, one in self.current.items() if other != key}
                 if key in self._logged:
                     self._logged.discard(key)
-                    seconds = self._clock.wall() - known.since
-                    self._log.warning("resolved after %.0f s: %s: %s", seconds, key, catalogue.render(known.text))
+                    seconds = round(self._clock.wall() - known.since)
+                    self._log.warning(Text("log.resolved", seconds=seconds, key=key, problem=known.text))
         elif known is None or known.text != problem:
             since = self._clock.wall() if known is None else known.since
             self.current = {**self.current, key: EngineProblem(problem, since)}
             if level:
                 self._logged.add(key)
-                self._log.log(level, "%s: %s", key, catalogue.render(problem))
+                self._log.log(level, Text("log.problem", key=key, problem=problem))

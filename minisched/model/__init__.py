@@ -5,6 +5,7 @@ definition), because two datetimes that differ only in `fold` compare and hash a
 that the clock repeats. Local time appears at the edges only. Every duration is a number of seconds.
 """
 
+from minisched.catalogue import Text, TextError
 from minisched.model.messages import (
     Clock,
     ConfigSource,
@@ -62,7 +63,7 @@ from minisched.model.task import (
     SmtpSettings,
     Task,
 )
-from minisched.model.text import Text, iso
+from minisched.model.text import iso
 
 __all__ = [
     "EXIT_CONFIG",
@@ -127,6 +128,7 @@ __all__ = [
     "TaskRecord",
     "TaskSnapshot",
     "Text",
+    "TextError",
     "Trigger",
     "Word",
     "iso",

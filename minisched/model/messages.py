@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from queue import SimpleQueue
 
+    from minisched.catalogue import Text
     from minisched.model.notification import SendRequest
     from minisched.model.run import LogPosition, ProcessIdentity
     from minisched.model.task import Config, FieldError, Limits
-    from minisched.model.text import Text
 
 
 class ProcessSpec(NamedTuple):

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Any, NamedTuple, Optional
 
+from minisched.catalogue import Text
 from minisched.model.fields import Field, json_encoder
 from minisched.model.status import Instant, Status, Word
 from minisched.model.task import Channel, SmtpSettings
-from minisched.model.text import Text
 
 SEND_TIMEOUT_S = 30.0  # for an attempt by a webhook or a command; a mail has `smtp.timeout`
 RETRY_AFTER_MAX_S = 24 * 3600.0  # the longest wait that a server can ask for

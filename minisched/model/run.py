@@ -6,10 +6,10 @@ from datetime import tzinfo
 from types import MappingProxyType
 from typing import Any, NamedTuple, Optional
 
+from minisched.catalogue import Text, TextError
 from minisched.model.fields import Field, json_encoder
 from minisched.model.notification import Delivery
 from minisched.model.status import Instant, Status, Trigger
-from minisched.model.text import Text
 
 
 class LogPosition(NamedTuple):
@@ -165,12 +165,12 @@ class Batch(NamedTuple):
     durable: bool = True  # False: may be lost in a power cut, not in a crash (a pid is useless after a reboot)
 
 
-class StoreError(Exception):
+class StoreError(TextError):
     """The ledger could not be written now; nothing of the batch was.
 
     `kind`: locked, full, io, damaged; or duplicate, newer, older (see `store`).
     """
 
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, kind: str, text: Text) -> None:
+        super().__init__(text)
         self.kind = kind

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Callable, NamedTuple, Optional
 
+from minisched.catalogue import Text
 from minisched.model.notification import OutboxCounts
 from minisched.model.run import TaskExecution
 from minisched.model.status import Instant
 from minisched.model.task import Config, FieldError, Task
-from minisched.model.text import Text
 
 Watcher = Callable[[], object]
 

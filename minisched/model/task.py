@@ -4,8 +4,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional, Union
 
+from minisched.catalogue import Text
 from minisched.model.status import Word
-from minisched.model.text import Text
 from minisched.osutil import read_regular
 
 CONFIG_FILE = "tasks/config.json"  # of a home
@@ -32,10 +32,10 @@ class Secret:
         return "***" if self.source == "text" else self._name
 
     def reveal(self, environ: Mapping[str, str], home: str) -> str:
-        """The value. Raises LookupError or OSError with the variable or path in its message, or UnicodeDecodeError."""
+        """The value. Raises LookupError if the variable is not set, OSError or UnicodeDecodeError."""
         if self.source == "from_env":
             if self._name not in environ:
-                raise LookupError(f"environment variable {self._name} is not set")
+                raise LookupError(self._name)
             return environ[self._name]
         if self.source == "from_file":
             import os.path

@@ -1,8 +1,8 @@
-"""Texts for people: in two languages, as times, and without characters that could do harm on a terminal."""
+"""Texts for people: times, plurals, and escapes for what could do harm on a terminal."""
 
 import re
 from datetime import datetime, timezone, tzinfo
-from typing import Any, Optional
+from typing import Optional
 
 from minisched.model.status import Instant
 
@@ -62,50 +62,6 @@ def ascii_like(char: str) -> str:
 
     plain = unicodedata.normalize("NFKC", char)
     return plain if len(plain) == 1 and plain.isascii() else ""
-
-
-class Text:
-    """A text for people that is not rendered yet: a code of `minisched.catalogue` and the values it speaks of.
-
-    Values are what JSON has: texts, numbers, further `Text`s, and lists of these. Equal texts compare as equal.
-    """
-
-    __slots__ = ("code", "values")
-
-    def __init__(self, code: str, **values: Any) -> None:
-        self.code = code
-        self.values = values
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Text":
-        """The text that `as_json` made this of. Everything that minisched writes has a `code`."""
-        values = {name: _from_json(value) for name, value in data.items() if name != "code"}
-        return cls(str(data.get("code", "text")), **values)
-
-    def as_json(self) -> dict[str, Any]:
-        """`{"code": "dependency_timeout", "seconds": 30, "tasks": ["a"]}`."""
-        return {"code": self.code, **{name: _as_json(value) for name, value in self.values.items()}}
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Text) and (self.code, self.values) == (other.code, other.values)
-
-    def __hash__(self) -> int:
-        return hash(self.code)
-
-    def __repr__(self) -> str:
-        return f"Text({self.code!r}, {self.values!r})"
-
-
-def _as_json(value: Any) -> Any:
-    if isinstance(value, Text):
-        return value.as_json()
-    return [_as_json(one) for one in value] if isinstance(value, (list, tuple)) else value
-
-
-def _from_json(value: Any) -> Any:
-    if isinstance(value, dict) and "code" in value:
-        return Text.from_json(value)
-    return [_from_json(one) for one in value] if isinstance(value, list) else value
 
 
 def iso(instant: Optional[Instant], zone: tzinfo) -> Optional[str]:

@@ -1,7 +1,6 @@
 """The ledger on disk: one SQLite file, written by one `Store`, read by as many `History` as are needed."""
 
-from minisched.store.errors import DuplicateRun, NewerDatabase
 from minisched.store.reader import History, Outcome, Past, TaskTotals
 from minisched.store.writer import Store, open_store
 
-__all__ = ["DuplicateRun", "History", "NewerDatabase", "Outcome", "Past", "Store", "TaskTotals", "open_store"]
+__all__ = ["History", "Outcome", "Past", "Store", "TaskTotals", "open_store"]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Optional
 
 from minisched.model import StoreError, Text
 from minisched.store import schema
-from minisched.store.errors import NewerDatabase, free_bytes, store_error
+from minisched.store.errors import free_bytes, io_error, newer_database, store_error
 
 if TYPE_CHECKING:
     from minisched.model import Instant
@@ -68,7 +68,7 @@ def open_database(
             raise
         last_id = max(last_id, _salvaged_last_id(path))
         aside = set_aside(path, now)
-        problems.append(Text("engine.db.damaged", error=str(error), aside=aside))
+        problems.append(Text("engine.db.set_aside", error=error.text, aside=aside))
         db = _open(path)
     try:
         found = read_db_id(db)
@@ -88,11 +88,11 @@ def _size(path: str) -> Optional[int]:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StoreError("io", f"{path}: {error.strerror}") from error
+        raise io_error(path, error) from error
 
 
 def _refuse_newer(path: str) -> None:
-    """Raise NewerDatabase for a file of a later version, without a change to the file or its folder."""
+    """Raise StoreError `newer` for a file of a later version, without a change to the file or its folder."""
     # `immutable` creates no side files and takes no lock, but ignores the -wal.
     query = "mode=ro" if _size(path + "-wal") else "mode=ro&immutable=1"
     try:
@@ -104,7 +104,7 @@ def _refuse_newer(path: str) -> None:
     except sqlite3.Error:
         return  # opening it for real reports the error
     if version > schema.newest_version():
-        raise NewerDatabase(path, version, schema.newest_version())
+        raise newer_database(path, version, schema.newest_version())
 
 
 def _open(path: str) -> sqlite3.Connection:
@@ -136,7 +136,7 @@ def _examine(db: sqlite3.Connection, path: str) -> None:
     if pages * page_size <= QUICK_CHECK_BYTES:
         verdict = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
         if verdict != "ok":
-            raise StoreError("damaged", f"{path}: {' '.join(verdict.split())}")
+            raise StoreError("damaged", Text("engine.db.damaged", path=path, error=" ".join(verdict.split())))
 
 
 def _refuse_stranger(db: sqlite3.Connection, path: str) -> None:
@@ -144,7 +144,7 @@ def _refuse_stranger(db: sqlite3.Connection, path: str) -> None:
     names = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
     gone = [name for name in (*schema.TABLES, *schema.INDICES) if name not in names]
     if gone:
-        raise StoreError("damaged", f"{path}: {', '.join(gone)} missing")
+        raise StoreError("damaged", Text("engine.db.incomplete", path=path, names=gone))
 
 
 def read_db_id(db: sqlite3.Connection) -> str:
@@ -195,7 +195,7 @@ def set_aside(path: str, now: Instant) -> Optional[str]:
         except FileNotFoundError:
             pass
         except OSError as error:
-            raise StoreError("io", f"{path}{suffix} cannot be moved aside: {error.strerror}") from error
+            raise StoreError("io", Text("engine.db.not_moved", path=path + suffix, error=error.strerror)) from error
     return moved
 
 
@@ -256,7 +256,7 @@ class WatchedFile:
             except FileNotFoundError:
                 pass
             except OSError as error:
-                raise StoreError("io", f"{self._path}{suffix}: {error.strerror}") from error
+                raise io_error(self._path + suffix, error) from error
 
     def rescue(self, db: sqlite3.Connection) -> Text:
         """Write the removed file again from the connection that has it open; returns what came of it. Raises
@@ -269,7 +269,7 @@ class WatchedFile:
                 raise failure from error
             return Text("engine.db.not_saved", error=str(error))
         except OSError as error:
-            raise StoreError("io", f"{self._path}: {error.strerror}") from error
+            raise io_error(self._path, error) from error
         return Text("engine.db.saved")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 
-from minisched.model import StoreError
+from minisched.model import StoreError, Text
 
 # With less free space than this an I/O error means a full disk: a WAL database needs 32 KiB for its -shm, and SQLite
 # reports the failure to get them as "disk I/O error".
@@ -22,31 +22,13 @@ _KIND_BY_TEXT = (
 )
 
 
-class DuplicateRun(StoreError):
-    """A new run's (task_id, scheduled_time) has a row already; nothing of the batch was written. Kind `duplicate`.
-
-    Another process wrote that due time between the engine's query (`due_times`) and its commit, or the engine has a
-    bug. The batch succeeds without that run.
-    """
-
-    def __init__(self, task_id: str, scheduled_time: int) -> None:
-        super().__init__("duplicate", f"{task_id} has a run for the due time {scheduled_time} already")
-        self.task_id = task_id
-        self.scheduled_time = scheduled_time
+def newer_database(path: str, found: int, known: int) -> StoreError:
+    """The file was written by a newer minisched, and was not changed."""
+    return StoreError("newer", Text("engine.db.newer", path=path, found=found, known=known))
 
 
-class NewerDatabase(StoreError):
-    """The file was written by a newer minisched, and was not changed. Kind `newer`."""
-
-    def __init__(self, path: str, found: int, known: int) -> None:
-        super().__init__(
-            "newer",
-            f"{path} has schema version {found}, this minisched knows versions up to {known}; run the newer minisched,"
-            f" or move the file away (a copy from before the upgrade may stand beside it as *.v{known}.bak)",
-        )
-        self.path = path
-        self.found = found
-        self.known = known
+def io_error(path: str, error: OSError) -> StoreError:
+    return StoreError("io", Text("engine.db.io", path=path, error=error.strerror))
 
 
 def store_error(error: sqlite3.Error, path: str) -> StoreError:
@@ -59,7 +41,7 @@ def store_error(error: sqlite3.Error, path: str) -> StoreError:
         kind = next((kind for part, kind in _KIND_BY_TEXT if part in text), "io")
     if kind == "io" and ("I/O error" in text or "unable to open" in text) and free_bytes(path) < FULL_BELOW_BYTES:
         kind = "full"
-    return StoreError(kind, f"{path}: {text}")
+    return StoreError(kind, Text(f"engine.db.{kind}", path=path, error=text))
 
 
 def free_bytes(path: str) -> int:

@@ -10,9 +10,9 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from minisched.model import Status, StoreError
+from minisched.model import Status, StoreError, Text
 from minisched.store import outbox, rows, schema
-from minisched.store.errors import NewerDatabase, store_error
+from minisched.store.errors import io_error, newer_database, store_error
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -67,7 +67,7 @@ class History:
 
     It works while an engine writes, without an engine, and on a read-only file system. Without a database every result
     is empty. The file is opened by the first call, and again when it was replaced. Every method raises StoreError; for
-    a file of another version with the kind `newer` (NewerDatabase) or `older` (the next start of the engine upgrades
+    a file of another version with the kind `newer` or `older` (the next start of the engine upgrades
     it).
     """
 
@@ -210,7 +210,7 @@ class History:
             self.close()
             if isinstance(error, FileNotFoundError):
                 return None
-            raise StoreError("io", f"{self._path}: {error.strerror}") from error
+            raise io_error(self._path, error) from error
         file = (status.st_dev, status.st_ino)
         if self._db is not None and file == self._file:
             return self._db
@@ -221,10 +221,10 @@ class History:
         if version != schema.newest_version():
             db.close()
             if version > schema.newest_version():
-                raise NewerDatabase(self._path, version, schema.newest_version())
+                raise newer_database(self._path, version, schema.newest_version())
             if version == 0:
                 return None  # being made
-            raise StoreError("older", f"{self._path} has schema version {version}; start the engine once to upgrade it")
+            raise StoreError("older", Text("engine.db.older", path=self._path, found=version))
         self._db = db
         self._file = file
         return db

@@ -11,7 +11,7 @@ import os
 import sqlite3
 from typing import TYPE_CHECKING, Optional
 
-from minisched.store.errors import NewerDatabase
+from minisched.store.errors import newer_database
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -226,13 +226,13 @@ def migrate(db: sqlite3.Connection, path: str, migrations: Optional[Sequence[Seq
     """Upgrade the database to the newest version by MIGRATIONS (or those given), each step in one transaction; a new
     database in one transaction.
 
-    A database with data is copied to `<path>.v<version>.bak` first. Raises NewerDatabase, without any change, and
-    sqlite3.Error: then the steps done so far are complete.
+    A database with data is copied to `<path>.v<version>.bak` first. Raises StoreError `newer`, without any change,
+    and sqlite3.Error: then the steps done so far are complete.
     """
     migrations = MIGRATIONS if migrations is None else migrations
     version = user_version(db)
     if version > len(migrations):
-        raise NewerDatabase(path, version, len(migrations))
+        raise newer_database(path, version, len(migrations))
     if version == len(migrations):
         return
     if version:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Optional
 from minisched.model import StoreError, TaskRecord, Text
 from minisched.store import rows
 from minisched.store.database import DiskReserve, WatchedFile, open_database, read_db_id, set_aside
-from minisched.store.errors import DuplicateRun, store_error
+from minisched.store.errors import store_error
 from minisched.store.outbox import DAY_S, Outbox, RunHistory, trim, update_deliveries, write_notices
 from minisched.store.retention import Retention
 
@@ -37,7 +37,7 @@ def open_store(
     missing, empty or different file is a problem.
     mend: a damaged file is moved aside (with -wal and -shm, as `<path>.damaged-<time>`) and a new one made. Only for
     the holder of `var/lock`; without it a damaged file raises StoreError `damaged`.
-    Raises StoreError, NewerDatabase if the file was written by a newer version. A full disk is `full`, never `damaged`.
+    Raises StoreError, `newer` if the file was written by a newer version. A full disk is `full`, never `damaged`.
     """
     reserve = DiskReserve(os.path.join(os.path.dirname(path), "ballast"))
     try:
@@ -81,7 +81,7 @@ class Transaction:
         written: results are counted here, from the runs that ended, so that the engine and an `exec` beside it never
         overwrite each other's counts. A run is given in an ended status once.
 
-        Raises DuplicateRun for a run whose due time has a row already.
+        Raises StoreError `duplicate` for a run whose due time has a row already.
         """
         db = self._db
         ids = []
@@ -133,7 +133,8 @@ class Transaction:
         except sqlite3.IntegrityError as error:
             if run.scheduled_time is None or "scheduled_time" not in str(error):
                 raise
-            raise DuplicateRun(run.task_id, run.scheduled_time) from error
+            text = Text("engine.db.duplicate", task=run.task_id, due=run.scheduled_time)
+            raise StoreError("duplicate", text) from error
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 

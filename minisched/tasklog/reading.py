@@ -48,11 +48,11 @@ def read_run(path: str, position: LogPosition, run_id: int, attempt: int) -> Ite
     tag = rb"\[%d\.%d (?:start|note|end)\] " % (run_id, attempt)
     file = _open_inode(path, position.inode)
     if file is None:
-        raise OutputGone(f"the output of run {run_id} is no longer in {path}")
+        raise OutputGone
     with file:
         file.seek(position.offset)
         if not re.match(_STAMP + tag, file.read(200)):
-            raise OutputGone(f"the output of run {run_id} is no longer in {path}")
+            raise OutputGone
     return _slice(path, position, run_id, attempt)
 
 

@@ -19,7 +19,7 @@ from minisched.api import edit, events
 from minisched.api.context import STATUSES, Request
 from minisched.api.dispatch import respond
 from minisched.api.routing import BASE, OPEN, PUBLIC, ROUTES, Match, NotAllowed, NotFound, Route, match
-from minisched.model import StoreError
+from minisched.model import StoreError, Text
 from support.api import Api
 from support.config import task
 from support.programs import environment
@@ -189,8 +189,8 @@ def test_an_unreadable_history_is_503_and_its_path_needs_the_token(api: Api) -> 
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
-        (StoreError("locked", "locked"), 503, "unavailable"),
-        (StoreError("full", "full"), 507, "disk_full"),
+        (StoreError("locked", Text("text", text="locked")), 503, "unavailable"),
+        (StoreError("full", Text("text", text="full")), 507, "disk_full"),
         (OSError(28, "No space left on device"), 507, "disk_full"),
         (OSError(24, "Too many open files"), 503, "unavailable"),
         (ImportError("no descriptor"), 503, "unavailable"),

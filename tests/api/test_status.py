@@ -127,14 +127,10 @@ def test_health_is_open_and_gives_its_reasons_only_with_the_token(api: Api) -> N
     found = api.get("/healthz", authorized=False)
     assert (found.status, found.json) == (503, {"status": "degraded"})
     reasons = api.get("/healthz").json["reasons"]
-    assert reasons[:2] == ["files: logs/ is full", "config: task_nice is 99"]
-    assert re.fullmatch(r"the engine's loop has not turned for 2\d s", reasons[2])
-    assert reasons[3:] == ["the engine is stopping"]
-    api.board.engine = api.board.engine._replace(config_problems=(FieldError("", Text("config.json.bom")),))
-    assert (
-        "tasks/config.json: begins with a byte order mark (BOM); save it as UTF-8 without BOM"
-        in api.get("/healthz").json["reasons"]
-    )
+    assert reasons[0] == {"key": "files", "code": "text", "text": "logs/ is full", "message": "logs/ is full"}
+    assert [reason["key"] for reason in reasons[1:]] == ["config", "engine", "engine"]
+    assert re.fullmatch(r"the engine's loop has not turned for 2\d s", reasons[2]["message"])
+    assert (reasons[3]["code"], reasons[3]["message"]) == ("engine.stopping", "the engine is stopping")
 
 
 def samples(text: str) -> dict[str, float]:

@@ -91,7 +91,7 @@ def test_the_end_of_the_output_comes_from_the_history_if_the_log_is_gone(ran: Ho
     shutil.rmtree(ran.path / "logs")
     done = cli("logs", "--run", "1")
     assert done.returncode == 0 and "three" in done.stdout and "\\x1b[2Jtwo" in done.stdout
-    assert "is no longer in" in done.stderr and "from the history" in done.stderr
+    assert "the output of run 1 is not in" in done.stderr and "from the history" in done.stderr
 
 
 def test_a_run_that_never_started_has_no_output(home: Home, cli: Cli) -> None:

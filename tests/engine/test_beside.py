@@ -8,7 +8,7 @@ from typing import Any, Optional
 import pytest
 
 from minisched import lifecycle
-from minisched.model import Batch, ProcessIdentity, Status, Stop, StoreError, TaskExecution, Trigger
+from minisched.model import Batch, ProcessIdentity, Status, Stop, StoreError, TaskExecution, Text, Trigger
 from minisched.store import Store, open_store
 from support.engine import T0, FailingLedger, MakeSim, exits, failing_sim, problems, task
 from support.sim import Exit, Sim
@@ -73,7 +73,7 @@ def hold(ledger: FailingLedger) -> None:
     """Let commits fail, but nothing else: due times are evaluated and their runs admitted."""
 
     def locked(durable: bool) -> Any:
-        raise StoreError("locked", "locked")
+        raise StoreError("locked", Text("text", text="locked"))
 
     ledger.transaction = locked  # type: ignore[attr-defined]
 
@@ -268,7 +268,7 @@ def failing(ledger: FailingLedger, name: str, times: int) -> None:
     def read() -> Any:
         if left[0]:
             left[0] -= 1
-            raise StoreError("io", "unreadable")
+            raise StoreError("io", Text("text", text="unreadable"))
         return method()
 
     setattr(ledger, name, read)

@@ -115,12 +115,12 @@ class Locked:
 
     def transaction(self, durable: bool) -> Any:
         if self.shut:
-            raise StoreError("locked", "shut")
+            raise StoreError("locked", Text("text", text="shut"))
         return self.ledger.transaction(durable)
 
     def tokens(self) -> Any:
         if self.shut:
-            raise StoreError("locked", "shut")
+            raise StoreError("locked", Text("text", text="shut"))
         return self.ledger.tokens()
 
 
@@ -129,7 +129,7 @@ def test_an_outbox_that_cannot_be_read_is_asked_again(sim: MakeSim) -> None:
         @property
         def outbox(self) -> Any:
             if self.shut:
-                raise StoreError("io", "no descriptor")
+                raise StoreError("io", Text("text", text="no descriptor"))
             return self.ledger.outbox
 
         def tokens(self) -> Any:
@@ -201,7 +201,7 @@ def test_a_ledger_that_fails_while_it_is_asked_for_the_past_writes_nothing() -> 
             return self
 
         def state(self, rule: str) -> Any:
-            raise StoreError("io", "no disk")
+            raise StoreError("io", Text("text", text="no disk"))
 
     with pytest.raises(StoreError, match="no disk"):
         add_notices(Failing(), [make("a", Status.TECHNICAL_FAILURE)], [1], config(failing()), "plant7", "/home")  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from minisched.model import StoreError
+from minisched.model import StoreError, Text
 from support.engine import T0, MakeSim, task
 from support.sim import Exit, Sim
 
@@ -40,7 +40,7 @@ class Slow:
     def retain(self, history: Any, now: float, limit: int, tasks: Any) -> int:
         self.calls.append(self._sim.world.mono)
         if self.broken:
-            raise StoreError("locked", "locked")
+            raise StoreError("locked", Text("text", text="locked"))
         self._sim.world.mono += 0.005
         deleted = min(limit, self.left)
         self.left -= deleted

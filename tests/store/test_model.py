@@ -15,12 +15,13 @@ from minisched.model import (
     Batch,
     HistorySettings,
     Status,
+    StoreError,
     TaskAttempt,
     TaskExecution,
     TaskRecord,
     Trigger,
 )
-from minisched.store import DuplicateRun, History, open_store
+from minisched.store import History, open_store
 from support.store import NOW, assert_whole
 
 TASKS = ("a", "b", "c")
@@ -106,7 +107,8 @@ class StoreMachine(RuleBasedStateMachine):
         if len(set(dues)) < len(dues) or taken.intersection(dues):
             try:
                 self.stores[by].commit(Batch(runs, [TaskRecord("a", "wrong")], tokens_put=sorted(put), durable=durable))
-            except DuplicateRun:
+            except StoreError as error:
+                assert error.kind == "duplicate"
                 return
             raise AssertionError("a duplicate was written")
         ids = self.stores[by].commit(

@@ -91,7 +91,7 @@ def test_a_run_s_end_and_its_messages_are_written_together_or_not_at_all(path: P
     with pytest.raises(StoreError, match="no room"), store.transaction() as tx:
         tx.write(Batch([make(status=S), make(status=F)]))
         tx.add_notices(Notices(states, [delivery()]))
-        raise StoreError("full", "no room")
+        raise StoreError("full", Text("text", text="no room"))
     assert ask(path, "SELECT count(*) FROM task_history") == ask(path, "SELECT count(*) FROM task_outbox") == [(0,)]
     end_run(store, Notices(states, [delivery()]))
     assert len(read(store)) == 1 and ask(path, "SELECT count(*) FROM task_rule") == [(1,)]

@@ -21,7 +21,7 @@ from minisched.model import (
     Text,
     Trigger,
 )
-from minisched.store import History, NewerDatabase, Outcome, Past, Store, TaskTotals, rows, schema
+from minisched.store import History, Outcome, Past, Store, TaskTotals, rows, schema
 from minisched.store.reader import Filter, find_page
 from minisched.store.retention import Retention
 from support.store import NOW, ask, assert_whole, fill, full_run, make, opened, plans, small_disk
@@ -237,7 +237,7 @@ def test_the_history_on_a_read_only_file_system_is_read(tmp_path: Path) -> None:
 def test_a_database_of_another_version_is_named_to_the_reader(path: Path, history: History) -> None:
     opened(path).close()
     ask(path, "PRAGMA user_version = 99")
-    with pytest.raises(NewerDatabase, match="schema version 99"):
+    with pytest.raises(StoreError, match="schema version 99"):
         history.page()
     ask(path, "PRAGMA user_version = 0")
     assert history.page() == ([], 0)

@@ -10,7 +10,7 @@ import pytest
 
 from minisched.catalogue import detail_text
 from minisched.model import Batch, HistorySettings, Status, StoreError, TaskAttempt, TaskRecord, Text
-from minisched.store import DuplicateRun, History, Store, schema
+from minisched.store import History, Store, schema
 from support.store import NOW, ask, assert_whole, fill, full_run, make, opened
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ def test_a_due_time_that_has_a_run_is_refused_by_name_and_nothing_of_the_batch_i
         records=[TaskRecord("other")],
         tokens_put=[("other", "backup")],
     )
-    with pytest.raises(DuplicateRun, match=f"backup has a run for the due time {DUE} already") as refused:
+    with pytest.raises(StoreError, match=f"backup has a run for the due time {DUE} already") as refused:
         store.commit(batch)
-    assert (refused.value.kind, refused.value.task_id, refused.value.scheduled_time) == ("duplicate", "backup", DUE)
+    assert refused.value.kind == "duplicate"
     assert ask(path, "SELECT * FROM task_history") == before
     assert set(store.records()) == {"backup"}
     assert store.tokens() == set()
@@ -145,7 +145,7 @@ def test_what_the_runs_of_a_task_came_to_is_counted_at_their_ends_in_the_order_o
 def test_a_batch_that_was_refused_counts_no_end(store: Store) -> None:
     store.commit(Batch([make(scheduled_time=DUE)]))
     before = store.records()
-    with pytest.raises(DuplicateRun):
+    with pytest.raises(StoreError, match="already"):
         store.commit(Batch([make(run_id=1, status=Status.TECHNICAL_FAILURE), make(scheduled_time=DUE)]))
     assert store.records() == before
 

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from minisched.catalogue import render
-from minisched.model import ProcessSpec, Reply, ReplyTo, RunTask, StoreError
+from minisched.model import ProcessSpec, Reply, ReplyTo, RunTask, StoreError, Text
 from support.factories import config
 from support.sim import Exit, Sim
 
@@ -63,7 +63,7 @@ class FailingLedger:
 
         def call(*arguments: Any) -> Any:
             if self.kind:
-                raise StoreError(self.kind, f"var/minisched.db is {self.kind}")
+                raise StoreError(self.kind, Text("engine.db.io", path="var/minisched.db", error=f"is {self.kind}"))
             return method(*arguments)
 
         return call
