@@ -71,13 +71,18 @@ def classify(result: ProcessResult, cancelled_for: Optional[Reason] = None) -> O
     if result.spawn_error is not None:
         return Outcome(Status.TECHNICAL_FAILURE, Reason.SPAWN, result.spawn_error)
     if result.signal is not None:
-        return Outcome(Status.TECHNICAL_FAILURE, Reason.SIGNAL, Text("signal", signal=result.signal))
+        detail = Text("signal", signal=result.signal)
+        return Outcome(Status.TECHNICAL_FAILURE, Reason.SIGNAL, _with_hint(detail, result.hint))
     if result.exit_code == 0:
         return Outcome(Status.SUCCESS, None)
     business = result.exit_code == 1
     status = Status.BUSINESS_FAILURE if business else Status.TECHNICAL_FAILURE
     detail = Text("business_exit_code" if business else "exit_code", exit_code=result.exit_code)
-    return Outcome(status, Reason.EXIT_CODE, detail)
+    return Outcome(status, Reason.EXIT_CODE, _with_hint(detail, result.hint))
+
+
+def _with_hint(detail: Text, hint: Optional[Text]) -> Text:
+    return detail if hint is None else Text(f"{detail.code}_hint", **detail.values, hint=hint)
 
 
 def retry_delay(retry: Retry, attempt: int, draw: float) -> float:

@@ -447,7 +447,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         " a restart.",
         "每次启动最多推迟这么久。推迟量由任务 ID 和计划时间算出，重启后不变。",
     ),
-    "config.field.task.task_cwd": ("Working directory.", "运行所在目录。"),
+    "config.field.task.task_cwd": (
+        "Working directory. The program of `task_exec` starts from the home all the same; name other files of the home"
+        " as `$MINISCHED_HOME/...`",
+        "运行所在目录。`task_exec` 的程序仍以 minisched 目录（home）为起点；其中的其他文件请写作 `$MINISCHED_HOME/...`",
+    ),
     "config.field.task.task_env": (
         "Environment variables, in addition to the engine's.",
         "附加到引擎环境变量之上的环境变量。",

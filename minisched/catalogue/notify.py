@@ -72,6 +72,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "命令运行超过 {seconds} 秒，已被终止",
     ),
     "notify.command_exit": ("the command ended with exit code {exit_code}", "命令结束，退出码 {exit_code}"),
+    "notify.command_exit_hint": (
+        "the command ended with exit code {exit_code}: {hint}",
+        "命令结束，退出码 {exit_code}：{hint}",
+    ),
     "notify.command_signal": ("the command was ended by signal {signal}", "命令被信号 {signal} 终止"),
     "notify.command_lost": (
         "the command's exit code is lost: another process reaped it",

@@ -34,7 +34,20 @@ TEXTS: dict[str, tuple[str, str]] = {
         "exit code {exit_code}: a business failure by convention, not retried",
         "退出码 {exit_code}：按约定为业务失败，不重试",
     ),
+    "exit_code_hint": ("exit code {exit_code}: {hint}", "退出码 {exit_code}：{hint}"),
     "signal": ("ended by signal {signal}", "被信号 {signal} 终止"),
+    "signal_hint": ("ended by signal {signal}: {hint}", "被信号 {signal} 终止：{hint}"),
+    # What an exit code or a signal hides.
+    "command_not_found": ("a command was not found", "有命令未找到"),
+    "command_not_executable": ("a command could not be executed", "有命令无法执行"),
+    "memory_limit": (
+        "task_limits.memory is {limit}, which may be too little for the program",
+        "task_limits.memory 为 {limit}，对该程序可能太小",
+    ),
+    "cpu_limit": (
+        "task_limits.cpu_seconds is {limit}, which it may have used up",
+        "task_limits.cpu_seconds 为 {limit}，可能已用完",
+    ),
     "timeout": (
         "{killed|killed|ended} after {seconds} s",
         "{seconds} 秒后{killed|被强制终止|被终止}",
@@ -64,14 +77,64 @@ TEXTS: dict[str, tuple[str, str]] = {
         "task_cwd {path}: {reason}: not a folder that can be entered",
         "task_cwd {path}：{reason}：不是可进入的目录",
     ),
-    "no_interpreter": (
-        "{program}: {reason}: the interpreter in its #! line does not exist",
-        "{program}：{reason}：其 #! 行中的解释器不存在",
+    "no_folder_tilde": (
+        "task_cwd {path}: {reason}: ~ is not expanded; write the whole path, such as /home/NAME",
+        "task_cwd {path}：{reason}：~ 不会展开；请写完整路径，如 /home/NAME",
     ),
+    "no_interpreter": (
+        "{program}: {reason}: the interpreter in its #! line, {interpreter}, does not exist or cannot be executed;"
+        " install it or correct the line",
+        "{program}：{reason}：其 #! 行中的解释器 {interpreter} 不存在或无法执行；请安装它，或更正该行",
+    ),
+    "script_crlf": (
+        "{program}: its lines end in CR LF, as on Windows, so the CR becomes part of a name; remove it:"
+        " sed -i 's/\\r$//' {program}",
+        "{program}：行尾是 Windows 的 CR LF，CR 会成为名称的一部分；请去掉它：sed -i 's/\\r$//' {program}",
+    ),
+    "script_bom": (
+        "{program}: begins with a byte order mark (BOM), so its #! line is not seen; save it as UTF-8 without BOM:"
+        " sed -i '1s/^\\xef\\xbb\\xbf//' {program}",
+        "{program}：以字节顺序标记（BOM）开头，因此 #! 行不起作用；请保存为不带 BOM 的 UTF-8："
+        "sed -i '1s/^\\xef\\xbb\\xbf//' {program}",
+    ),
+    "script_utf16": (
+        "{program}: its encoding is UTF-16; save it as UTF-8 without BOM",
+        "{program}：编码为 UTF-16；请保存为不带 BOM 的 UTF-8",
+    ),
+    "is_folder": ("{program}: is a folder, not a program", "{program}：是目录，不是程序"),
     "not_executable": ("{program}: {reason}: not executable (chmod +x)", "{program}：{reason}：不可执行（chmod +x）"),
+    "noexec": (
+        "{program}: {reason}: its file system is mounted noexec; let its interpreter run it, such as"
+        ' ["sh", "{program}"]',
+        '{program}：{reason}：所在文件系统以 noexec 挂载；请由解释器运行，如 ["sh", "{program}"]',
+    ),
+    "no_access": (
+        "{program}: {reason}: the user of the task may not execute it, or not enter a folder above it",
+        "{program}：{reason}：任务的用户无权执行它，或无权进入其上级目录",
+    ),
     "no_program": (
-        "{program}: {reason}: no program, and a script with no #! line",
-        "{program}：{reason}：不是程序，也不是带 #! 行的脚本",
+        "{program}: {reason}: no program, and a script with no #! line; begin it with a line such as #!/bin/sh",
+        "{program}：{reason}：不是程序，也不是带 #! 行的脚本；请在开头加上 #!/bin/sh 这样的一行",
+    ),
+    "in_home": (
+        "{word} is a file of the home, but the working directory is {cwd}; write {path}",
+        "{word} 是 minisched 目录（home）中的文件，而工作目录为 {cwd}；请写作 {path}",
+    ),
+    "one_item": (
+        '{program}: {reason}: the program is "{word}"; in a list each argument is an item of its own',
+        '{program}：{reason}：程序是 "{word}"；列表中每个参数单独为一项',
+    ),
+    "tilde": (
+        "{path}: {reason}: ~ is not expanded here; write the whole path, such as /home/NAME/...",
+        "{path}：{reason}：此处 ~ 不会展开；请写完整路径，如 /home/NAME/...",
+    ),
+    "not_in_path": (
+        "{program}: {reason}: not in any folder of PATH ({path})",
+        "{program}：{reason}：不在 PATH 的任何目录中（{path}）",
+    ),
+    "path_literal": (
+        "PATH is {path}: variables are not expanded in task_env; write all folders",
+        "PATH 为 {path}：task_env 中的变量不会展开；请写出所有目录",
     ),
     "too_large": (
         "{program}: {reason}: arguments and environment are too large together",

@@ -101,9 +101,9 @@ def os_error(error: OSError) -> str:
 
 
 def why(reason: Optional[str], detail: Any) -> str:
-    """As in `spawn: tasks/x.sh: No such file or directory`. An exit code or signal has its own column."""
-    shown = "" if reason in ("exit_code", "signal") else detail_text(detail)
-    return ": ".join(part for part in (reason, shown) if part)
+    """As in `spawn: tasks/x.sh: No such file or directory`, or `exit code 126: ...`, whose reason says no more."""
+    parts = (detail and reason not in ("exit_code", "signal") and reason, detail_text(detail) or reason)
+    return ": ".join(part for part in parts if part)
 
 
 def parse_env(pairs: Sequence[str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from minisched.model import FieldError, Secret, Text
+from minisched.model.text import size_text
 from minisched.timetable import DurationError, ScheduleError, ZoneError, load_zone, parse_duration, parse_schedule
 from minisched.timetable.durations import MAX_DURATION_S
 
@@ -167,7 +168,7 @@ class Size(FieldType):
 
     @property
     def _min_text(self) -> str:
-        return f"{self.min // 2**20}MB" if self.min >= 2**20 else str(self.min)
+        return size_text(self.min)
 
     def read(self, value: Any, context: ParseContext, base: Any) -> int:
         size: Any = value

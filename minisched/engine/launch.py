@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Union
 
 from minisched.config.secrets import base_environment
+from minisched.executor.program import first_word
 from minisched.home import program_path
 from minisched.model import ProcessSpec, Secret, StoreError, TaskRecord, Text, TextError, iso
 
@@ -63,9 +63,6 @@ def _revealed(name: str, secret: Secret, environ: Mapping[str, str], home: str) 
         raise SecretError(name, Text("variable_not_set", name=secret.place)) from None
 
 
-_PROGRAM = re.compile(r"[\w.-]+(?:/[\w.-]+)+(?=\s|$)")
-
-
 def _from_home(task: Task, home: str) -> Union[str, tuple[str, ...]]:
     """The command, with a relative program resolved against the home even if `task_cwd` is another folder.
 
@@ -74,10 +71,13 @@ def _from_home(task: Task, home: str) -> Union[str, tuple[str, ...]]:
     if not isinstance(task.task_exec, str):
         program, *arguments = task.task_exec
         return (program_path(program, home), *arguments)
-    first = _PROGRAM.match(task.task_exec) if task.task_cwd else None
-    if first and os.path.isfile(os.path.join(home, first[0])):
-        return shlex.quote(os.path.join(home, first[0])) + task.task_exec[first.end() :]
-    return task.task_exec
+    first = first_word(task.task_exec) if task.task_cwd else None
+    if first is None or first[0].startswith("/") or "/" not in first[0]:
+        return task.task_exec
+    path = os.path.join(home, first[0])
+    if not os.path.isfile(path):
+        return task.task_exec
+    return task.task_exec[: first[1]] + shlex.quote(path) + task.task_exec[first[2] :]
 
 
 def make_spec(

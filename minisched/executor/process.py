@@ -16,12 +16,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Optional
 
 from minisched.executor.procfs import ProcessTable
+from minisched.executor.program import Command, explain_exit, find_problem
 from minisched.model import Limits, ProcessSpec, Text
+from minisched.model.text import size_text
 
 SHELL = "/bin/sh"
 BLOCK = 64 * 1024  # bytes read at once, the capacity of a pipe: more memory gives no more speed
 TICK_S = 0.1  # between two looks at what no descriptor announces: an exit without pidfd, the end of a stopped group
 DRAIN_S = 1.0  # how long output is still read after the exit, while a process left behind holds the pipe
+# How programs end that get no memory, 127 if the loader of the program cannot map its libraries.
+_OUT_OF_MEMORY = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGKILL, 127)
 WAIT_MAX_S = 3600.0  # of one wait: poll(2) takes milliseconds in 31 bits
 
 
@@ -42,7 +46,7 @@ def prepare(spec: ProcessSpec) -> dict[str, Any]:
     try:
         identity, env = _user(spec)
         return {
-            "args": [_encode(word) for word in _argv(spec, env.get("PATH", os.defpath))],
+            "args": [_encode(word) for word in _argv(spec)],
             "cwd": _encode(spec.cwd),
             "env": {_encode(name): _encode(value) for name, value in env.items()},
             **identity,
@@ -50,7 +54,7 @@ def prepare(spec: ProcessSpec) -> dict[str, Any]:
     except SpawnError:
         raise
     except Exception as error:
-        raise SpawnError(explain(error, spec)) from error
+        raise SpawnError(explain(error, command_of(spec), spec.user)) from error
 
 
 def spawn(
@@ -77,6 +81,10 @@ def spawn(
         start_new_session=True,
         **identity,
     )
+
+
+def command_of(spec: ProcessSpec) -> Command:
+    return Command(spec.task_exec, spec.cwd, spec.env.get("PATH", os.defpath), spec.env.get("MINISCHED_HOME", ""))
 
 
 def command_text(spec: ProcessSpec) -> str:
@@ -106,7 +114,7 @@ def _user(spec: ProcessSpec) -> tuple[dict[str, Any], Mapping[str, str]]:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": groups}, env
 
 
-def _argv(spec: ProcessSpec, search_path: str) -> list[str]:
+def _argv(spec: ProcessSpec) -> list[str]:
     """The words to execute.
 
     Limits and niceness are set by a shell that then becomes the program. `preexec_fn` is unsafe beside threads and
@@ -121,7 +129,13 @@ def _argv(spec: ProcessSpec, search_path: str) -> list[str]:
     steps = [*_limit_steps(spec.limits), " ".join((*words, '"$@"'))]
     if steps == ['exec "$@"']:
         return argv
-    _check_program(argv[0], spec.cwd, search_path)  # else the shell's 127 would pass for an exit code of the program
+    # Else the shell's 127 would pass for an exit code of the program, and `nice` would have a shell run what is none.
+    command = command_of(spec)
+    if not os.path.isdir(spec.cwd):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), spec.cwd)
+    problem = find_problem(command, argv[0])
+    if problem:
+        raise SpawnError(problem)
     return [SHELL, "-c", " && ".join(steps), SHELL, *argv]
 
 
@@ -154,41 +168,47 @@ def _cpu_steps(seconds: int, hard: int) -> list[str]:
     return steps[:1] if seconds == hard else steps[::-1]
 
 
-def _check_program(program: str, cwd: str, search_path: str) -> None:
-    """Raise as exec would, by the rule of execvp(3)."""
-    if not os.path.isdir(cwd):
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), cwd)
-    folders = [""] if "/" in program else search_path.split(os.pathsep)
-    found = [path for path in (os.path.join(cwd, folder, program) for folder in folders) if os.path.isfile(path)]
-    if not found:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
-    if not any(os.access(path, os.X_OK) for path in found):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), program)
-
-
-def explain(error: Exception, spec: ProcessSpec) -> Text:
-    """Why the program was not started: what failed, the system's words for it, and what to check."""
-    program = SHELL if isinstance(spec.task_exec, str) else spec.task_exec[0] if spec.task_exec else ""
+def explain(error: Exception, command: Command, user: Optional[str] = None) -> Text:
+    """Why the program was not started: what failed, the system's words for it, and what to do."""
+    program = SHELL if isinstance(command.exec, str) else command.exec[0] if command.exec else ""
+    shown = command.shown(program)
     if isinstance(error, OSError) and error.errno is not None:
         why = os.strerror(error.errno)
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES) and not _is_enterable(spec.cwd):
-            return Text("no_folder", path=spec.cwd, reason=why)
-        if error.errno == errno.ENOENT and os.path.exists(os.path.join(spec.cwd, program)) and "/" in program:
-            return Text("no_interpreter", program=program, reason=why)
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES) and not _is_enterable(command.cwd):
+            code = "no_folder_tilde" if "/~" in command.cwd else "no_folder"
+            return Text(code, path=command.cwd, reason=why)
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC):
+            problem = find_problem(command, program)
+            if problem:
+                return problem
         if error.errno == errno.EACCES:
-            return Text("not_executable", program=program, reason=why)
-        if error.errno == errno.ENOEXEC:
-            return Text("no_program", program=program, reason=why)
+            return Text("no_access", program=shown, reason=why)
         if error.errno == errno.E2BIG:
-            return Text("too_large", program=program, reason=why)
-        if error.errno == errno.EPERM and spec.user is not None:
-            return Text("user_failed", user=spec.user, reason=why)
-        return Text("spawn", program=program, reason=why)
+            return Text("too_large", program=shown, reason=why)
+        if error.errno == errno.EPERM and user is not None:
+            return Text("user_failed", user=user, reason=why)
+        return Text("no_program" if error.errno == errno.ENOEXEC else "spawn", program=shown, reason=why)
     if isinstance(error, IndexError):
         return Text("empty_command")
     if isinstance(error, UnicodeEncodeError):
         return Text("not_encodable", reason=error.reason)
-    return Text("spawn_error", program=repr(program), error=str(error))
+    return Text("spawn_error", program=repr(shown), error=str(error))
+
+
+def explain_end(spec: ProcessSpec, status: Optional[int]) -> tuple[Optional[Text], bool]:
+    """What an exit code (negative: a signal) hides, if anything; and whether the program itself was never started."""
+    if status is None or status in (0, 1):
+        return None, False
+    command, limits = command_of(spec), spec.limits
+    hint = explain_exit(command, status)
+    if hint and not isinstance(spec.task_exec, str) and (spec.nice is not None or limits):
+        # Without these two the system would have refused the program itself.
+        return hint, hint.code == "no_program" or find_problem(command, spec.task_exec[0]) == hint
+    if limits and limits.memory and status in _OUT_OF_MEMORY:
+        hint = Text("memory_limit", limit=size_text(limits.memory))
+    if limits and limits.cpu_seconds and status in (-signal.SIGXCPU, -signal.SIGKILL):
+        hint = Text("cpu_limit", limit=limits.cpu_seconds)
+    return hint, False
 
 
 def _is_enterable(folder: str) -> bool:

@@ -27,7 +27,18 @@ from collections import deque
 from typing import Any, Callable, Optional
 
 from minisched.catalogue import detail_text
-from minisched.executor.process import BLOCK, WAIT_MAX_S, Process, SpawnError, command_text, explain, prepare, spawn
+from minisched.executor.process import (
+    BLOCK,
+    WAIT_MAX_S,
+    Process,
+    SpawnError,
+    command_of,
+    command_text,
+    explain,
+    explain_end,
+    prepare,
+    spawn,
+)
 from minisched.executor.procfs import POLL_S, ProcessTable, process_identity
 from minisched.model import (
     Message,
@@ -292,7 +303,7 @@ class Supervisor:
         try:
             popen = spawn(**run.arguments)
         except Exception as error:
-            run.refused = explain(error, run.spec)
+            run.refused = explain(error, command_of(run.spec), run.spec.user)
         else:
             run.process = Process(popen, run.started_at, run.spec.timeout_s, run.spec.kill_grace_s)
 
@@ -393,12 +404,15 @@ class Supervisor:
     def _finish_process(self, run: Run, left: set[int]) -> None:
         process, status = run.process, run.status
         assert process and process.exited_at is not None
+        hint, unstarted = explain_end(run.spec, status)
+        if unstarted:
+            status = None
         result = ProcessResult(
             end_time=run.end_time,
             duration=process.exited_at - run.started_at,
             exit_code=status if status is not None and status >= 0 else None,
             signal=-status if status is not None and status < 0 else None,
-            spawn_error=Text("exit_status_lost") if status is None else None,
+            spawn_error=hint if unstarted else Text("exit_status_lost") if status is None else None,
             timed_out=process.timed_out,
             cancelled=run.cancelled,
             killed=process.killed,
@@ -406,6 +420,7 @@ class Supervisor:
             output_cut=bool(run.pipes),
             process=ProcessIdentity(process.pid, 0, ""),
             start_time=run.start_time,
+            hint=hint,
         )
         self._finish(run, result)
 
@@ -473,6 +488,7 @@ def end_text(result: ProcessResult) -> str:
             (result.killed, "killed"),
             (result.leftover_processes, plural(result.leftover_processes, "process left", "processes left")),
             (result.output_cut, "their output not read any more"),
+            (result.hint and result.spawn_error is None, detail_text(result.hint)),
         )
         if holds
     ]

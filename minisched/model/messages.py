@@ -53,6 +53,7 @@ class ProcessResult(NamedTuple):
     tail: bytes = b""  # the last 16 KiB of its output, UTF-8
     process: Optional[ProcessIdentity] = None  # its pid; None: nothing was started
     start_time: Optional[Instant] = None  # when the process was spawned
+    hint: Optional[Text] = None  # what its exit code or signal hides: the real cause, and what to do
 
 
 class Outcome(NamedTuple):

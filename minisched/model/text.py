@@ -49,6 +49,11 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
+def size_text(size: int) -> str:
+    """`512MB`; a number of bytes that is no whole number of MB as it is."""
+    return str(size) if size % 2**20 else f"{size // 2**20}MB"
+
+
 _ASCII_LIKE = dict(zip("“”„‘’–—−、。【】", '"""\'\'---,.[]'))
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from minisched.executor.process import run_bounded
+import os
+
+from minisched.executor.process import explain, run_bounded
+from minisched.executor.program import Command, explain_exit
 from minisched.home import program_path
 from minisched.model import Text
 from minisched.model.notification import SEND_TIMEOUT_S, SendRequest, SendResult, SendStatus
@@ -25,12 +28,13 @@ def deliver(request: SendRequest, timeout_s: float = SEND_TIMEOUT_S, grace_s: fl
     task_id = message.variables.get("task_id", "")
     env = {**request.base, "MINISCHED_HOME": request.home, "MINISCHED_TASK_ID": task_id, "PYTHONUNBUFFERED": "1"}
     data = to_json(message_json(message)).encode() + b"\n"
+    run_as = command if isinstance(command, str) else tuple(args)
+    ran = Command(run_as, request.home, env.get("PATH", os.defpath), request.home)
     try:
         result = run_bounded(args, request.home, env, data, timeout_s, grace_s, ANSWER_BYTES_MAX)
     # Popen raises OSError, but also ValueError, UnicodeError, IndexError, RuntimeError: all mean that it did not start.
     except Exception as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return SendResult(SendStatus.RETRY, Text("notify.command_not_started", reason=reason))
+        return SendResult(SendStatus.RETRY, Text("notify.command_not_started", reason=explain(error, ran)))
     output = visible_bytes(result.output.lstrip(_CONTINUATION_BYTES)).strip()
     answer = last_lines(output, ANSWER_BYTES_MAX)
     if result.timed_out:
@@ -41,4 +45,8 @@ def deliver(request: SendRequest, timeout_s: float = SEND_TIMEOUT_S, grace_s: fl
         return SendResult(SendStatus.RETRY, Text("notify.command_lost"), answer)
     if result.status < 0:
         return SendResult(SendStatus.RETRY, Text("notify.command_signal", signal=-result.status), answer)
-    return SendResult(SendStatus.RETRY, Text("notify.command_exit", exit_code=result.status), answer)
+    hint = explain_exit(ran, result.status)
+    text = Text("notify.command_exit", exit_code=result.status)
+    if hint:
+        text = Text("notify.command_exit_hint", exit_code=result.status, hint=hint)
+    return SendResult(SendStatus.RETRY, text, answer)

@@ -235,7 +235,7 @@ def test_every_table_shows_the_reason_of_a_failure(home: Home, cli: Cli) -> None
         text = cli(command).stdout
         assert "spawn: tasks/x.sh: No such file or directory" in row(text, "spawns")
         assert "timeout: killed after 5.0 s" in row(text, "late")
-        assert "exit_code" in row(text, "exits") and "exit code" not in row(text, "exits")
+        assert "  exit code 75  " in row(text, "exits")
 
 
 def test_an_attempt_shows_that_output_was_lost_or_cut(home: Home, cli: Cli) -> None:

@@ -42,6 +42,34 @@ def test_a_relative_program_of_a_text_starts_from_the_home_wherever_it_works(tmp
     assert launch(tmp_path, task_exec="tasks/other.sh", task_cwd="/tmp").task_exec == "tasks/other.sh"
 
 
+@pytest.mark.parametrize(
+    ("written", "run"),
+    [
+        ("tasks/b.sh; echo done", "{home}/tasks/b.sh; echo done"),
+        ("tasks/b.sh&& echo", "{home}/tasks/b.sh&& echo"),
+        ("tasks/b.sh>out", "{home}/tasks/b.sh>out"),
+        ("./tasks/b.sh a", "{home}/./tasks/b.sh a"),
+        ('"tasks/b.sh" --full', "{home}/tasks/b.sh --full"),
+        ("'tasks/b.sh'", "{home}/tasks/b.sh"),
+        ("FOO=1 BAR='a b' tasks/b.sh", "FOO=1 BAR='a b' {home}/tasks/b.sh"),
+        ("tasks/备份.sh", "'{home}/tasks/备份.sh'"),
+        ("sh tasks/b.sh", "sh tasks/b.sh"),
+        ("cd . && tasks/b.sh", "cd . && tasks/b.sh"),
+        ("$X/tasks/b.sh", "$X/tasks/b.sh"),
+        ('"$X"tasks/b.sh', '"$X"tasks/b.sh'),
+        ("(tasks/b.sh)", "(tasks/b.sh)"),
+        ("tasks/b.*", "tasks/b.*"),
+    ],
+)
+def test_the_first_word_of_a_text_starts_from_the_home_however_it_is_written(
+    tmp_path: Path, written: str, run: str
+) -> None:
+    (tmp_path / "tasks").mkdir()
+    for name in ("b.sh", "备份.sh"):
+        (tmp_path / "tasks" / name).write_text("")
+    assert launch(tmp_path, task_exec=written, task_cwd="/tmp").task_exec == run.format(home=tmp_path)
+
+
 def test_cwd_and_log_start_from_their_folders(tmp_path: Path) -> None:
     plain = launch(tmp_path)
     assert (plain.cwd.rstrip("/"), plain.log) == (str(tmp_path), str(tmp_path / "logs" / "backup.log"))

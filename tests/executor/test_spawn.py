@@ -14,6 +14,7 @@ from minisched.catalogue import detail_text
 from minisched.executor.process import prepare
 from minisched.model import Limits, RunFinished
 from minisched.osutil import receive
+from minisched.policy import classify
 from support.process import PATH, REPO, Rig, few_descriptors, linux, root
 
 
@@ -22,19 +23,31 @@ def programs(tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("echo no first line\n")
     (tmp_path / "headless").write_text("echo no first line\n")
     (tmp_path / "headless").chmod(0o755)
-    (tmp_path / "orphan").write_text("#!/no/such/interpreter\n")
-    (tmp_path / "orphan").chmod(0o755)
+    scripts = {
+        "orphan": b"#!/no/such/interpreter\n",
+        "windows": b"#!/bin/sh\r\necho hi\r\n",
+        "option": b"#!/bin/sh -e\r\necho hi\r\n",
+        "windows.py": b"#!/usr/bin/env python3\r\nprint(1)\r\n",
+        "env.py": b"#!/usr/bin/env python9\n",
+        "marked": b"\xef\xbb\xbf#!/bin/sh\necho hi\n",
+        "wide": "#!/bin/sh\necho hi\n".encode("utf-16"),
+        "half": b"\x7fELF\0\0",
+        "empty": b"",
+        "good": b"#!/bin/sh\necho $*\n",
+    }
+    for name, content in scripts.items():
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "folder").mkdir()
 
 
 @pytest.mark.parametrize(
     ("task_exec", "fields", "error"),
     [
-        (["no_such_program"], {}, "no_such_program: No such file or directory"),
+        (["no_such_program"], {}, f"no_such_program: No such file or directory: not in any folder of PATH ({PATH})"),
         (["./none"], {}, "./none: No such file or directory"),
         (["./plain"], {}, "./plain: Permission denied: not executable (chmod +x)"),
-        (["/"], {}, "/: Permission denied: not executable (chmod +x)"),
-        (["./headless"], {}, "./headless: Exec format error: no program, and a script with no #! line"),
-        (["./orphan"], {}, "./orphan: No such file or directory: the interpreter in its #! line does not exist"),
+        (["/"], {}, "/: is a folder, not a program"),
         ("true", {"cwd": "/no/such"}, "task_cwd /no/such: No such file or directory: not a folder that can be entered"),
         ("true", {"cwd": "/etc/passwd"}, "task_cwd /etc/passwd: Not a directory: not a folder that can be entered"),
         (["true", "x" * 3_000_000], {}, "true: Argument list too long: arguments and environment are too large"),
@@ -58,6 +71,108 @@ def test_what_cannot_be_started_says_what_and_why(rig: Rig, task_exec: Any, fiel
     assert rig.lines("end")[0].startswith(f"not started: {error[:8]}")
     assert result.log is not None
     assert rig.run("exit 6").exit_code == 6  # and life goes on
+
+
+# How a program is named, what its files really are, and what is said of it.
+CAUSES = [
+    ("plain", "plain: Permission denied: not executable (chmod +x)"),
+    ("folder", "folder: is a folder, not a program"),
+    (
+        "orphan",
+        "orphan: No such file or directory: the interpreter in its #! line, /no/such/interpreter, does not exist",
+    ),
+    ("windows", "windows: its lines end in CR LF, as on Windows"),
+    ("wide", "wide: its encoding is UTF-16; save it as UTF-8"),
+    ("half", "half: Exec format error: no program"),
+    ("none", "none: No such file or directory"),
+]
+ONLY_A_SHELL_RUNS_IT = [
+    ("headless", "headless: Exec format error: no program, and a script with no #! line; begin it with a line such as"),
+    ("marked", "marked: begins with a byte order mark (BOM), so its #! line is not seen; save it as UTF-8 without BOM"),
+    ("empty", "empty: Exec format error: no program"),
+]
+# The program starts, and its interpreter fails.
+STARTED = [
+    ("windows.py", "windows.py: its lines end in CR LF", 127),
+    ("env.py", "env.py: No such file or directory: the interpreter in its #! line, python9, does not exist", 127),
+    ("option", "option: its lines end in CR LF", 2),
+]
+WITH = [{}, {"nice": 5}, {"limits": Limits(None, None, 64)}, {"nice": 5, "limits": Limits(2**32, None, None)}]
+
+
+@pytest.mark.parametrize("fields", WITH, ids=["plain", "nice", "limits", "both"])
+@pytest.mark.parametrize(("name", "cause"), CAUSES + ONLY_A_SHELL_RUNS_IT)
+def test_a_list_says_the_cause_of_a_failed_start_with_and_without_limits(
+    rig: Rig, name: str, cause: str, fields: dict[str, Any]
+) -> None:
+    result = rig.run([f"{rig.folder}/{name}"], **fields)
+    assert result.spawn_error is not None
+    assert detail_text(result.spawn_error).startswith(cause)
+    assert classify(result).reason == "spawn"
+    assert (result.exit_code, result.signal) == (None, None)
+
+
+@pytest.mark.parametrize("fields", WITH[:2], ids=["plain", "nice"])
+@pytest.mark.parametrize(("name", "cause"), CAUSES)
+def test_a_text_says_the_cause_beside_the_exit_code_of_the_shell(
+    rig: Rig, name: str, cause: str, fields: dict[str, Any]
+) -> None:
+    result = rig.run(f"./{name} --full", **fields)
+    assert result.exit_code in (126, 127)
+    outcome = classify(result)
+    assert outcome.reason == "exit_code"
+    assert detail_text(outcome.detail).startswith(f"exit code {result.exit_code}: ./{cause}")
+    assert f"./{cause}" in rig.lines("end")[0]
+
+
+@pytest.mark.parametrize("fields", WITH[:2], ids=["plain", "nice"])
+@pytest.mark.parametrize(("name", "cause", "code"), STARTED)
+def test_an_interpreter_that_fails_leads_to_the_line_that_names_it(
+    rig: Rig, name: str, cause: str, code: int, fields: dict[str, Any]
+) -> None:
+    for command in ([f"./{name}"], f"./{name}"):
+        result = rig.run(command, **fields)
+        assert result.exit_code == code
+        assert detail_text(classify(result).detail).startswith(f"exit code {code}: ./{cause}")
+
+
+@pytest.mark.parametrize(
+    ("task_exec", "fields", "cause"),
+    [
+        ("no_such_command", {}, "exit code 127: a command was not found"),
+        ("ls", {"env": {"PATH": "$PATH:/opt"}}, "exit code 127: PATH is $PATH:/opt: variables are not expanded"),
+        (["ls"], {"env": {"PATH": "$PATH:/opt"}}, "PATH is $PATH:/opt: variables are not expanded in task_env"),
+        (["./good --full"], {}, './good --full: No such file or directory: the program is "./good"; in a list each'),
+        (["./good --full"], {"nice": 1}, './good --full: No such file or directory: the program is "./good"; in a'),
+        (["~/good"], {}, "~/good: No such file or directory: ~ is not expanded here"),
+        ("true", {"cwd": "/tmp/~"}, "task_cwd /tmp/~: No such file or directory: ~ is not expanded"),
+        ("sh ./good", {"cwd": "/"}, "exit code 2: ./good is a file of the home, but the working directory is /; write"),
+        ("cd . && ./good", {"cwd": "/"}, "exit code 127: ./good is a file of the home"),
+        (["sh", "./good"], {"cwd": "/"}, "exit code 2: ./good is a file of the home"),
+        ("exit 127", {}, "exit code 127: a command was not found"),
+        ("exit 3", {}, "exit code 3"),
+    ],
+)
+def test_a_command_that_was_meant_for_a_shell_or_another_folder_is_told_so(
+    rig: Rig, task_exec: Any, fields: dict[str, Any], cause: str
+) -> None:
+    assert detail_text(classify(rig.run(task_exec, **fields)).detail).startswith(cause)
+
+
+def test_lines_of_windows_are_named_where_a_shell_reads_them(rig: Rig) -> None:
+    (rig.folder / "two").write_bytes(b"set -e\r\n")
+    for command in (["sh", "./two"], "sh -u ./two"):
+        assert "./two: its lines end in CR LF" in detail_text(classify(rig.run(command)).detail)
+
+
+@linux
+def test_a_limit_that_ends_a_program_is_named(rig: Rig) -> None:
+    result = rig.run(["/bin/echo", "x"], limits=Limits(2**20, None, None))
+    assert "task_limits.memory is 1MB, which may be too little" in detail_text(classify(result).detail)
+    result = rig.run("while :; do :; done", limits=Limits(None, 1, None), timeout_s=60)
+    assert detail_text(classify(result).detail) == (
+        "ended by signal 24: task_limits.cpu_seconds is 1, which it may have used up"
+    )
 
 
 @root
