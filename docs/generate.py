@@ -20,10 +20,11 @@ from minisched.api.openapi import ALWAYS, SCHEMAS, WITH_A_BODY, meaning, routes
 from minisched.api.routing import OPEN, PUBLIC, ROOT_TOO
 from minisched.catalogue import render
 from minisched.config.containers import Field, Table
-from minisched.config.notify_fields import CHANNEL, RULE, TEMPLATE_VARIABLES
+from minisched.config.notify_fields import CHANNEL, RULE
 from minisched.config.settings_fields import SETTINGS
 from minisched.config.task_fields import LIMITS, RETRY, TASK
 from minisched.config.validate import DOCUMENT
+from minisched.model.notification import TemplateVariables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -113,7 +114,7 @@ def config_reference() -> str:
         f"### `{title}`\n\n{table('field | type | default | meaning', map(field_row, kind.rows.values()))}"
         for title, kind in tables
     ]
-    variables = "\n".join(f"- `{{{{ {name} }}}}`" for name in TEMPLATE_VARIABLES)
+    variables = "\n".join(f"- `{{{{ {name} }}}}`" for name in TemplateVariables._fields)
     return "\n\n".join([*parts, f"### Template variables\n\n{variables}"])
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from minisched.model import Instant, Message
 
+SANE_SINCE = 1_735_689_600  # 2025-01-01Z; a clock that shows less has not been set since the machine was switched on
+
 
 class SystemClock:
     """The machine's clocks."""

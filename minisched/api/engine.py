@@ -20,6 +20,7 @@ from minisched.api.context import (
     to_json,
 )
 from minisched.api.routing import EMPTY, OPEN, PAGES, TASK, Answer, Body, EnumParam, Parameter, route
+from minisched.clock import SANE_SINCE
 from minisched.config import ConfigError, config_hash, read_config
 from minisched.config.problems import count_problems
 from minisched.model import DeliveryState, EngineProblem, ResendDelivery, Status, StoreError, Text, iso
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from minisched.store import TaskTotals
 
 MAX_LATE_S = 15.0  # after the time by which the loop should have turned; a commit on a hung disk holds it up
-SANE_SINCE = 1_735_689_600  # 2025-01-01Z: an earlier clock has not been set yet
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 # Name, help, and the field of TaskTotals.

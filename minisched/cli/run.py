@@ -27,10 +27,12 @@ from minisched.model import (
     EXIT_IOERR,
     EXIT_TEMPFAIL,
     Config,
+    EngineSnapshot,
     FieldError,
     FilesChanged,
     Message,
     Reload,
+    Snapshot,
     Stop,
     StoreError,
     System,
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
 
     from minisched.api.context import AppContext
     from minisched.api.server import ApiServer
-    from minisched.model import HttpSettings, Snapshot
+    from minisched.model import HttpSettings
     from minisched.store import Store
 
 # As PID 1 the engine reaps what its tasks leave behind, at the second poll, since the executor's ORPHAN_AGE_S is less
@@ -185,14 +187,11 @@ def assemble(
         is_alive=lambda identity: is_alive(identity, assume=True),
         kill_leftover=lambda process, run_id: kill_leftover(process, run_id, home.path),
     )
-    on_config: list[Callable[[Config], None]] = []
-    on_poll: list[Callable[[], Sequence[Text]]] = [lambda: maintain_files(home, lock, ledger)]
-    poll_s = POLL_S
-    if os.getpid() == 1:
-        poll_s = POLL_AS_INIT_S
-        on_poll.append(lambda: _reap(executor))
+    snapshot = Snapshot(EngineSnapshot(config, stamp, started=time.time()))
+    page = Page(home, source, lock, snapshot, inbox.put, log)
+    as_init = os.getpid() == 1
     engine = SchedulerEngine(
-        config,
+        snapshot,
         source,
         SystemClock(),
         ledger,
@@ -201,14 +200,14 @@ def assemble(
         inbox,
         log,
         system,
-        poll_s,
-        stamp,
-        on_config,
-        on_poll,
+        POLL_AS_INIT_S if as_init else POLL_S,
+        on_config=[lambda config: _use_log_settings(logs, config), lambda config: page.open(config.settings.http)],
+        on_poll=[
+            lambda: maintain_files(home, lock, ledger),
+            *([lambda: _reap(executor)] if as_init else []),
+            page.maintain,
+        ],
     )
-    page = Page(home, source, lock, engine.snapshot, inbox.put, log)
-    on_config += [lambda config: _use_log_settings(logs, config), lambda config: page.open(config.settings.http)]
-    on_poll.append(page.maintain)
     return engine, page, sender
 
 

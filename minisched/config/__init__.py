@@ -11,12 +11,10 @@ from .file import (
     save_config,
     sweep_temporaries,
 )
-from .notify_fields import TEMPLATE_VARIABLES
 from .strict_json import parse_json
 from .validate import check_document, check_task, parse_config, parse_document
 
 __all__ = [
-    "TEMPLATE_VARIABLES",
     "ConfigChanged",
     "ConfigError",
     "check_document",

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 from minisched.catalogue import render
 from minisched.model import FieldError, Text
+from minisched.model.text import visible_line
 
 from .field_types import FieldType, SecretString, String, one_of
-from .problems import MAX_SHOWN, ParseContext, ValidationError, expected, invalid, is_but, missing, printable, show
+from .problems import MAX_SHOWN, ParseContext, ValidationError, expected, invalid, is_but, missing, show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -196,7 +197,7 @@ class Table(FieldType):
     def _unknown(self, name: str, context: ParseContext) -> FieldError:
         if name in self.forbidden:
             return FieldError(name, self.forbidden[name])
-        shown = printable(name[:MAX_SHOWN])
+        shown = visible_line(name[:MAX_SHOWN])
         text = Text("config.unknown_field", name=shown, hint=context.hint(name, self.rows))
         return FieldError("", text, sentence=True)
 

@@ -13,11 +13,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from minisched.model import FieldError, Secret, Text
-from minisched.model.text import size_text
+from minisched.model.text import size_text, visible_line
 from minisched.timetable import DurationError, ScheduleError, ZoneError, load_zone, parse_duration, parse_schedule
 from minisched.timetable.durations import MAX_DURATION_S
 
-from .problems import MAX_SHOWN, ParseContext, ValidationError, invalid, printable, rejected, show
+from .problems import MAX_SHOWN, ParseContext, ValidationError, invalid, rejected, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -461,7 +461,7 @@ def _variables(text: str) -> Iterator[str]:
 
 
 def _half_open(text: str, start: int, end: int) -> ValidationError:
-    found = printable(text[start : min(end, start + MAX_SHOWN)])
+    found = visible_line(text[start : min(end, start + MAX_SHOWN)])
     return ValidationError([FieldError("", Text("config.half_open", text=show(text), found=found))])
 
 

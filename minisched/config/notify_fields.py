@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from minisched.model import Channel, FieldError, NotifyRule, Text
+from minisched.model.notification import TemplateVariables
 
 from .containers import Field, ListOf, MapOf, Table, Variants
 from .field_types import PATH, Bool, Choice, Duration, FieldType, Integer, SecretString, String, Template
@@ -18,24 +19,6 @@ if TYPE_CHECKING:
 
     from .problems import ParseContext
 
-TEMPLATE_VARIABLES = (
-    "task_id",
-    "task_name",
-    "execution_status",
-    "execution_start_time",
-    "execution_end_time",
-    "execution_duration",
-    "threshold_count",
-    "execution_log_tail",
-    "execution_id",
-    "execution_reason",
-    "exit_code",
-    "attempt",
-    "scheduled_time",
-    "host_name",
-    "task_url",
-    "suppressed_count",
-)
 TRIGGERS = ("success", "business_failure", "technical_failure", "timeout", "missed", "skipped")
 # Patterns, compiled by `re` at their first use: a config without templates needs neither.
 VARIABLE = r"\{\{\s*(\w+)\s*\}\}"
@@ -142,11 +125,11 @@ CHANNEL = Variants(
         Field("recipients", ListOf(ADDRESS, min_items=1), required=True, example=["ops@example.org"]),
         Field(
             "subject_template",
-            Template(TEMPLATE_VARIABLES, lines=False),
+            Template(TemplateVariables._fields, lines=False),
             example="{{ task_name }}: {{ execution_status }}",
             default_text=BUILT_IN,
         ),
-        Field("body_template", Template(TEMPLATE_VARIABLES), default_text=BUILT_IN),
+        Field("body_template", Template(TemplateVariables._fields), default_text=BUILT_IN),
         build=dict,
     ),
     webhook=Table(
@@ -161,7 +144,7 @@ CHANNEL = Variants(
         ),
         Field(
             "body_template",
-            Template(TEMPLATE_VARIABLES, json=True),
+            Template(TemplateVariables._fields, json=True),
             example={"text": "{{ task_name }}: {{ execution_status }}"},
             default_text=BUILT_IN,
         ),

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.model import FieldError, Text
-from minisched.model.text import ascii_like
+from minisched.model.text import ascii_like, visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Sequence
@@ -65,15 +65,7 @@ def show(value: Any) -> str:
         text = f"of type {type(value).__name__}"
     if len(text) > MAX_SHOWN:
         text = text[: MAX_SHOWN - 3] + "..."
-    return printable(text)
-
-
-def printable(text: str) -> str:
-    """The text with control and bidirectional characters and surrogates as escapes: they could mislead a reader or a
-    terminal."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
+    return visible_line(text)
 
 
 def limited(problems: list[FieldError], max_count: int = MAX_PROBLEMS) -> list[FieldError]:

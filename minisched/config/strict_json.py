@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, Optional, Union
 
 from minisched.model import FieldError, Text
 from minisched.model.task import CONFIG_FILE
-from minisched.model.text import ascii_like
+from minisched.model.text import ascii_like, visible_line
 
-from .problems import printable, show
+from .problems import show
 
 MAX_BYTES = 5 * 2**20
 MAX_DEPTH = 32  # lists and objects within each other; a config has 8, and each level costs C stack while it is parsed
@@ -62,7 +62,7 @@ class JsonError(NamedTuple):
         """As in `tasks[0].task_env.A`; "" is the whole."""
         path = ""
         for step in self.steps:
-            path += f"[{step}]" if isinstance(step, int) else f".{printable(step[:60])}"
+            path += f"[{step}]" if isinstance(step, int) else f".{visible_line(step[:60])}"
         return path.lstrip(".")
 
     @property
@@ -196,7 +196,7 @@ def _syntax_error(text: str, error: json.JSONDecodeError) -> _Unreadable:
     meant = _QUOTES.get(word) or (ascii_like(word) if len(word) == 1 else "")
     if meant:
         return _Unreadable("full_width", text, here, found=word, ascii=meant)
-    return _Unreadable("found", text, here, found=printable(word), why=_why_not(word, error.msg))
+    return _Unreadable("found", text, here, found=visible_line(word), why=_why_not(word, error.msg))
 
 
 def _why_not(word: str, message: str) -> Text:

@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Optional
 
 from minisched.engine.log_lines import delivery_line
-from minisched.model import DeliveryState, OutboxCounts, Reply, StoreError, Text
+from minisched.model import DAY_S, DeliveryState, OutboxCounts, Reply, StoreError, Text
 from minisched.model.notification import SEND_TIMEOUT_S, Message, SendRequest, SendResult, SendStatus
 from minisched.notify.routing import Routing, endpoint_of
 from minisched.notify.rules import resend_delay
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 PENDING_MAX = 10_000  # beyond it the oldest are failed: with a long log's tail in each, these fill 160 MB
 CHECK_EVERY_S = 3600.0  # a timer on the monotonic clock does not see how the wall clock moves
 UNREAD_S = 10.0  # between attempts to read the outbox while that fails: no file descriptor, or a broken disk
-RECENT_S = 86_400.0  # for so long a failed message is a problem of the engine
+RECENT_S = DAY_S  # for so long a failed message is a problem of the engine
 COUNT_EVERY_S = 60.0  # while there are such
 SLOW_S = 5.0  # an attempt this long delays other messages; a healthy server, or one that refuses, is faster
 APART_S = 60.0  # between first attempts to a server that times out: half of the time remains for the others

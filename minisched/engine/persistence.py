@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from minisched.engine.dispatcher import Dispatcher
     from minisched.engine.recovery import ExternalRuns
     from minisched.engine.state import Problems, State
-    from minisched.model import Batch, Clock, Instant, System
+    from minisched.model import Clock, Instant, System
     from minisched.store import Store
 
 # Delay before a pid is committed, so that a short run costs one commit instead of two. If the engine dies in between,
 # recovery finds the process by MINISCHED_RUN_ID in its environment.
 PID_DELAY_S = 0.05
+SLOT_TRIES = 5  # of one commit, while one `exec` after the other takes a slot
 COMMIT_RETRY_S = 1.0  # between attempts while the database cannot be written
 REOPEN_EVERY_S = 60.0  # between new databases, in case the disk corrupts every new file
 RETAIN_EVERY_S = 60.0
@@ -112,17 +113,7 @@ class Persistence:
             if self.trouble_since is not None:
                 self.ledger.tokens()  # there may be nothing to write: can it at least be read?
             if not state.clean:
-                durable = state.urgent
-                run_ids, composed = self._write(state.unsaved())
-                if durable:
-                    self.commit_s += COMMIT_WEIGHT * (self.clock.monotonic() - mono - self.commit_s)
-                for run in state.saved(run_ids):
-                    log_status(self.log, run)
-        except SlotTaken:
-            self.external.absorb(now)
-            if self.external.unread:
-                self.failed(StoreError("locked", Text("engine.db.slot_taken")))
-            return None  # the next step, which follows at once, writes what is left
+                composed = self._write(now)
         except StoreError as error:
             self.failed(error)
             return None
@@ -133,20 +124,32 @@ class Persistence:
             state.accept(True)
         return Committed(composed, recovered)
 
-    def _write(self, batch: Batch) -> tuple[list[int], Composed]:
+    def _write(self, now: Instant) -> Composed:
+        """Write all that is unsaved. Raises StoreError."""
+        state, system, begun = self.state, self.system, self.clock.monotonic()
+        tries = SLOT_TRIES
         while True:
+            batch = state.unsaved()
             try:
                 with self.ledger.transaction(batch.durable) as tx:
-                    if self.state.starting:
+                    if state.starting:
                         self.external.check_slots(tx)
                     run_ids = tx.write(batch)
-                    system = self.system
-                    return run_ids, add_notices(
-                        tx, batch.runs, run_ids, self.state.config, system.host_name, system.home
-                    )
+                    composed = add_notices(tx, batch.runs, run_ids, state.config, system.host_name, system.home)
+                break
+            except SlotTaken:
+                self.external.absorb(now)  # queues the attempts again that have no slot any more
+                tries -= 1
+                if self.external.unread or not tries:
+                    raise StoreError("locked", Text("engine.db.slot_taken")) from None
             except StoreError as error:
                 if not self.ledger.make_room(batch, error):
                     raise
+        if batch.durable:
+            self.commit_s += COMMIT_WEIGHT * (self.clock.monotonic() - begun - self.commit_s)
+        for run in state.saved(run_ids):
+            log_status(self.log, run)
+        return composed
 
     def failed(self, error: StoreError) -> None:
         """The database could not be read or written. Due times wait until it can be."""

@@ -82,10 +82,11 @@ class ExternalRuns:
 
     def take_over(self, unfinished: Sequence[TaskExecution], now: Instant) -> None:
         """Continue the runs whose owner is gone; note those of a living `exec`, which hold slots."""
+        known = self.state.runs.keys() | self.state.unsaved_ids()  # the latter ended here, but not on disk yet
         unowned: list[TaskExecution] = []
         external: dict[str, dict[int, TaskExecution]] = {}
         for run in unfinished:
-            if run.run_id in self.state.runs:
+            if run.run_id in known:
                 continue
             if run.owner is not None and run.owner != self.system.owner and self.system.is_alive(run.owner):
                 external.setdefault(run.task_id, {})[run.run_id] = run

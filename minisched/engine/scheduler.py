@@ -68,12 +68,12 @@ from minisched.engine.reload import Reloader
 from minisched.engine.snapshot import SnapshotPublisher
 from minisched.engine.state import Problems, State
 from minisched.engine.timers import Timers
-from minisched.engine.triggers import DAY_S, Triggers
+from minisched.engine.triggers import Triggers
 from minisched.model import (
+    DAY_S,
     EXIT_IOERR,
     EXIT_OK,
     DeliverySent,
-    EngineSnapshot,
     FilesChanged,
     Reason,
     Reload,
@@ -82,7 +82,6 @@ from minisched.model import (
     RunFinished,
     RunStarted,
     RunTask,
-    Snapshot,
     Stop,
     StopRun,
     Text,
@@ -95,6 +94,7 @@ if TYPE_CHECKING:
 
     from minisched.engine.state import ActiveRun
     from minisched.model import (
+        DAY_S,
         Clock,
         Config,
         ConfigSource,
@@ -103,6 +103,7 @@ if TYPE_CHECKING:
         Message,
         ReplyTo,
         Sender,
+        Snapshot,
         System,
     )
     from minisched.store import Store
@@ -116,7 +117,7 @@ IDLE_POLL_S = 60.5
 SOON_S = 60.0
 JUMP_S = 2.0  # a smaller move of the wall clock against the monotonic one is an ordinary correction
 PASSING = ("config", "disk", "files", "history", "outbox")  # problems that may be over at any moment
-LAST_COMMIT_S = 5.0  # how long a stopping engine keeps trying to write
+LAST_COMMIT_S = 5.0  # how long a stopping engine keeps trying to write, once no process is left
 LAST_SEND_S = 3.0  # how long it waits for the result of a delivery; without it the next engine sends it again
 
 
@@ -149,7 +150,7 @@ class SchedulerEngine:
 
     def __init__(
         self,
-        config: Config,
+        snapshot: Snapshot,
         source: ConfigSource,
         clock: Clock,
         ledger: Store,
@@ -159,14 +160,13 @@ class SchedulerEngine:
         log: logging.Logger,
         system: System,
         poll_s: float = POLL_S,
-        stamp: object = None,
         on_config: Sequence[Callable[[Config], None]] = (),
         on_poll: Sequence[Callable[[], Sequence[Text]]] = (),
         start_early: bool = True,
     ) -> None:
-        """stamp: of the file when `config` was read. on_config: called when another config is in force. on_poll: called
-        at each poll; they return the problems they found. start_early: write a due time a moment before it comes, so
-        that its process starts on the dot."""
+        """snapshot: shows the first config and the stamp of its file; the engine publishes its state there. on_config:
+        called when another config is in force. on_poll: called at each poll; they return the problems they found.
+        start_early: write a due time a moment before it comes, so that its process starts on the dot."""
         self.source = source
         self.clock = clock
         self.ledger = ledger
@@ -178,7 +178,8 @@ class SchedulerEngine:
         self.on_poll = on_poll
         self.exit_code: Optional[int] = None
         self.timers = Timers(clock.monotonic)
-        self.state = State(config)
+        self.snapshot = snapshot
+        self.state = State(snapshot.engine.config)
         self.problems = Problems(clock, log)
         self.launcher = Launcher(ledger, system)
         self.dispatcher = Dispatcher(self.state, self.timers, executor, self.launcher, system, clock, log)
@@ -192,8 +193,7 @@ class SchedulerEngine:
         self.outbox = OutboxDispatcher(
             self.state, self.persistence, self.launcher, ledger, sender, system, self.timers, clock, log, self.problems
         )
-        self.reloader = Reloader(source.stamp() if stamp is None else stamp, source, clock, log, self.problems)
-        self.snapshot = Snapshot(EngineSnapshot(config, stamp, started=clock.wall()))
+        self.reloader = Reloader(snapshot.engine.config_stamp, source, clock, log, self.problems)
         self.publisher = SnapshotPublisher(
             self.snapshot, self.state, self.triggers, self.outbox, self.reloader, self.problems
         )
@@ -445,15 +445,15 @@ class SchedulerEngine:
         self.outbox.close()
         if self._drained_at is None:
             self._drained_at = mono
-            self.timers.after(LAST_SEND_S, lambda: None)  # a step of the loop at that time
+            for wait_s in (LAST_SEND_S, LAST_COMMIT_S):
+                self.timers.after(wait_s, lambda: None)  # a step of the loop at that time
         in_flight = self.outbox.in_flight is not None and self.state.stop_requests == 1
         if in_flight and mono - self._drained_at < LAST_SEND_S:
             return None
         if self.state.clean:
             self.log.info(Text("log.stopped"))
             return EXIT_OK
-        trouble_since = self.persistence.trouble_since
-        if trouble_since is not None and mono - trouble_since > LAST_COMMIT_S:
+        if mono - self._drained_at > LAST_COMMIT_S:
             self.log.error(Text("log.stopped_unwritten"))
             return EXIT_IOERR
         return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from datetime import timezone
 from math import inf
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Literal, Optional
 
 from minisched import lifecycle, policy
 from minisched.model import Batch, EngineProblem, Reason, Status, TaskExecution, TaskRecord, Text
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from minisched.model import Clock, Config, Delivery, Instant, Outcome, ProcessResult, RunStarted, Task
     from minisched.timetable import Schedule
 
+# What a problem is about. The page has a name for each.
+ProblemKey = Literal[
+    "config", "disk", "files", "history", "history file", "messages", "notifications", "outbox", "sender", "timezone"
+]
 Token = tuple[str, str]  # (task_id, the dependency that succeeded)
 
 
@@ -298,6 +302,10 @@ class State:
                 return None
         return None
 
+    def unsaved_ids(self) -> set[int]:
+        """Of runs that have a row, but an older one."""
+        return {pending.run.run_id for pending in self._unsaved}
+
     def unsaved_due_times(self) -> list[tuple[str, int]]:
         """(task_id, due time) of the runs that have no row yet."""
         fresh = [pending.run for pending in self._unsaved if not pending.run.run_id]
@@ -388,7 +396,7 @@ class Problems:
         self._log = log
         self._logged: set[str] = set()
 
-    def report(self, key: str, problem: Optional[Text], level: int = logging.ERROR) -> None:
+    def report(self, key: ProblemKey, problem: Optional[Text], level: int = logging.ERROR) -> None:
         """`problem` is wrong from now on, or None: nothing about `key` is wrong. Costs nothing if that is known.
 
         A new or changed text is logged once, with this level, and its end once. NOTSET: neither is logged.

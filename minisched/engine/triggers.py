@@ -7,9 +7,10 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from minisched import policy
+from minisched.clock import SANE_SINCE
 from minisched.engine.state import TaskState
 from minisched.engine.timers import Timers
-from minisched.model import Reason, Status, StoreError, TaskRecord, Text, Trigger
+from minisched.model import DAY_S, Reason, Status, StoreError, TaskRecord, Text, Trigger
 from minisched.timetable import (
     count_fires,
     jitter_offset,
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
     from minisched.timetable import Schedule
 
 REBOOT = "@reboot"
-CLOCK_SANE_SINCE = (
-    1_735_689_600  # 2025-01-01Z; a clock that shows less has not been set since the machine was switched on
-)
-DAY_S = 86_400
 FAR_FUTURE = 1 << 40
 LEAD_KNOWN_S = 1.5  # how long before a due time its lead is computed: longer than any nap while one is near
 LEAD_A_TASK_S = 0.0001  # to decide and write one more task
@@ -249,7 +246,7 @@ class Triggers:
             start - now <= self.lead_s
             and self.state.accepting
             and self.persistence.trouble_since is None
-            and CLOCK_SANE_SINCE <= task_state.record.evaluated_until < due
+            and SANE_SINCE <= task_state.record.evaluated_until < due
             and (next_due is None or next_due > start)
             and task_state.task.task_id not in self._overdue
             and self.dispatcher.can_start(task_state)
@@ -322,7 +319,7 @@ class Triggers:
         if window.first > task_state.rows_until:
             return set()
         last = window.newest[-1]
-        if task_state.rows_until < inf or now < CLOCK_SANE_SINCE:
+        if task_state.rows_until < inf or now < SANE_SINCE:
             return self.ledger.due_times(task_state.task.task_id, window.first, last)
         # The first look of this engine: how far do the rows reach? From then on it knows that by itself.
         found = self.ledger.due_times(task_state.task.task_id, window.first, FAR_FUTURE)
@@ -373,7 +370,7 @@ class Triggers:
         """Continue at `evaluated_until`. A clock that shows long ago is wrong: what is evaluated by it is not written,
         so that the due times since the real last one are found once the time is known."""
         record = task_state.record._replace(evaluated_until=evaluated_until)
-        if now >= CLOCK_SANE_SINCE:
+        if now >= SANE_SINCE:
             self.state.save_record(record)
         else:
             task_state.keep_known()
@@ -381,9 +378,9 @@ class Triggers:
 
     def _clock_was_set(self, task_state: TaskState, now: Instant) -> bool:
         """The clock came from long ago to the present: continue at what was evaluated before, or now."""
-        if not task_state.record.evaluated_until < CLOCK_SANE_SINCE <= now:
+        if not task_state.record.evaluated_until < SANE_SINCE <= now:
             return False
-        until = task_state.known_until if task_state.known_until >= CLOCK_SANE_SINCE else now
+        until = task_state.known_until if task_state.known_until >= SANE_SINCE else now
         self.state.save_record(task_state.record._replace(evaluated_until=until))
         return True
 

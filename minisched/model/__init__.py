@@ -31,6 +31,7 @@ from minisched.model.notification import Delivery, DeliverySent, DeliveryState, 
 from minisched.model.run import Batch, LogPosition, ProcessIdentity, StoreError, TaskAttempt, TaskExecution, TaskRecord
 from minisched.model.snapshot import EngineProblem, EngineSnapshot, Snapshot, TaskSnapshot
 from minisched.model.status import (
+    DAY_S,
     EXIT_CONFIG,
     EXIT_IOERR,
     EXIT_NO,
@@ -66,6 +67,7 @@ from minisched.model.task import (
 from minisched.model.text import iso
 
 __all__ = [
+    "DAY_S",
     "EXIT_CONFIG",
     "EXIT_IOERR",
     "EXIT_NO",

@@ -3,6 +3,7 @@
 from enum import Enum
 
 Instant = float  # seconds since 1970-01-01T00:00Z
+DAY_S = 86_400
 
 EXIT_OK = 0
 EXIT_NO = 1  # invalid config, failed task, not found

@@ -22,6 +22,11 @@ def visible(text: str) -> str:
     return "\n".join(line if _is_visible(line) else _SUSPECT.sub(_escape, line) for line in text.split("\n"))
 
 
+def visible_line(text: str) -> str:
+    """As `visible`, for a text that must stay one line: its line ends are shown as `\\n`."""
+    return visible(text).replace("\n", "\\n")
+
+
 def _is_visible(text: str) -> bool:
     """Without a look at each character in Python, which takes 30 times as long for text that is not ASCII."""
     for blank in _BLANKS:

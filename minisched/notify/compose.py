@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 from minisched import catalogue
 from minisched.config import config_hash
 from minisched.model import Delivery, StoreError, iso
-from minisched.model.notification import Notices, NotificationEvent
+from minisched.model.notification import Notices, NotificationEvent, TemplateVariables
 from minisched.notify.routing import keys_of
 from minisched.notify.rules import decide
 from minisched.timetable import load_zone
@@ -116,21 +116,21 @@ def variables_of(
         return "" if instant is None else iso(int(instant), zone) or ""
 
     url = settings.http.page_url
-    return {
-        "task_id": task.task_id,
-        "task_name": task.task_name,
-        "execution_status": run.status.value,
-        "execution_start_time": time(run.start_time),
-        "execution_end_time": time(run.end_time),
-        "execution_duration": "" if run.duration is None else f"{run.duration:.1f} s",
-        "threshold_count": str(streak),
-        "execution_log_tail": log_tail(output, settings.notify.log_tail_lines),
-        "execution_id": str(run.run_id or ""),
-        "execution_reason": run.reason or "",
-        "exit_code": "" if run.exit_code is None else str(run.exit_code),
-        "attempt": str(run.attempt),
-        "scheduled_time": time(run.scheduled_time),
-        "host_name": host_name,
-        "task_url": f"{url}/#task/{task.task_id}" if url else "",
-        "suppressed_count": str(suppressed),
-    }
+    return TemplateVariables(
+        task_id=task.task_id,
+        task_name=task.task_name,
+        execution_status=run.status.value,
+        execution_start_time=time(run.start_time),
+        execution_end_time=time(run.end_time),
+        execution_duration="" if run.duration is None else f"{run.duration:.1f} s",
+        threshold_count=str(streak),
+        execution_log_tail=log_tail(output, settings.notify.log_tail_lines),
+        execution_id=str(run.run_id or ""),
+        execution_reason=run.reason or "",
+        exit_code="" if run.exit_code is None else str(run.exit_code),
+        attempt=str(run.attempt),
+        scheduled_time=time(run.scheduled_time),
+        host_name=host_name,
+        task_url=f"{url}/#task/{task.task_id}" if url else "",
+        suppressed_count=str(suppressed),
+    )._asdict()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from minisched.model import Delivery, DeliveryState, OutboxCounts, Status
+from minisched.model import DAY_S, Delivery, DeliveryState, OutboxCounts, Status
 from minisched.model.notification import DELIVERY_FIELDS, FinishedRun, Queue, RuleState
 from minisched.store.rows import Columns, Rows, assignments, detail_json, placeholders
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     Reading = Callable[[], AbstractContextManager[sqlite3.Connection]]
 
-DAY_S = 86_400
 KEEP_ENDED = 2000  # sent and failed ones: 8 MB with a usual log's tail in each, 34 MB with the longest
 
 _NEW = Columns(field for field in DELIVERY_FIELDS if field.columns and field.name != "next_time")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from minisched.model import UNFINISHED
+from minisched.model import DAY_S, UNFINISHED
 
 if TYPE_CHECKING:
     import sqlite3
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from minisched.model import HistorySettings, Instant
 
-DAY_S = 86_400
 TASKS_PER_STEP = 10  # tasks that share a step if so many have too many runs
 _START = (-1e300, 0)  # before the oldest row
 

@@ -7,11 +7,11 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Optional
 
-from minisched.model import StoreError, TaskRecord, Text
+from minisched.model import DAY_S, StoreError, TaskRecord, Text
 from minisched.store import rows
 from minisched.store.database import DiskReserve, WatchedFile, open_database, read_db_id, set_aside
 from minisched.store.errors import store_error
-from minisched.store.outbox import DAY_S, Outbox, RunHistory, trim, update_deliveries, write_notices
+from minisched.store.outbox import Outbox, RunHistory, trim, update_deliveries, write_notices
 from minisched.store.retention import Retention
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import os
 from datetime import tzinfo
 
 from minisched.model import LogSettings
-from minisched.tasklog.lines import visible_line
+from minisched.model.text import visible_line
 from minisched.tasklog.rotating_file import Block, RotatingLog, timestamp
 
 NAME = "minisched"

@@ -6,8 +6,6 @@ import codecs
 from functools import lru_cache
 from typing import Optional
 
-from minisched.model.text import visible
-
 _ASCII = bytes(range(128)) + b"\x1b$B!!~{VP~}"  # with what selects other characters in ISO 2022 and HZ
 LINE_MAX = 64 * 1024  # bytes; a longer line is continued in another one, so that memory is bounded
 
@@ -97,8 +95,3 @@ def is_ascii_superset(encoding: str) -> bool:
         return _ASCII.decode(encoding) == _ASCII.decode("ascii")
     except UnicodeError:
         return False
-
-
-def visible_line(text: str) -> str:
-    """As `visible`, for a text that must stay one line: its line ends are shown as `\\n`."""
-    return visible(text).replace("\n", "\\n")

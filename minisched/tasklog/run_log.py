@@ -11,7 +11,8 @@ from datetime import tzinfo
 from typing import Callable, Optional
 
 from minisched.model import LogPosition, LogSettings
-from minisched.tasklog.lines import LineAssembler, visible_line
+from minisched.model.text import visible_line
+from minisched.tasklog.lines import LineAssembler
 from minisched.tasklog.rotating_file import Block, Losses, RotatingLog, timestamp
 
 TAIL_MAX = 16 * 1024  # bytes of a run's output that its history row keeps

@@ -15,11 +15,12 @@ from functools import reduce
 from operator import and_
 from typing import Optional
 
+from minisched.model import DAY_S
+
 from .schedule import ALL_DAYS, ALL_WEEKDAYS, CronSchedule, lowest
 
 # The longest gap between two due days is 40 years: 29 February on a given weekday, across 2100, not a leap year.
 HORIZON_YEARS = 50
-DAY_S = 86400
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _LENGTHS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)

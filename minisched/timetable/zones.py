@@ -14,10 +14,9 @@ from functools import lru_cache
 from typing import Callable, NamedTuple, Optional
 
 from minisched.catalogue import TextError
-from minisched.model import Text
+from minisched.model import DAY_S, Text
 from minisched.osutil import read_regular
 
-DAY_S = 86400
 MAX_CHANGE_S = 3 * 3600  # a larger change of offset is a correction of the zone: nothing is caught up for it
 
 # A table spans 388 days. The closest two changes in tzdata are 3.98 days apart (Africa/Freetown 1939; 6.9 days since

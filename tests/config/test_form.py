@@ -3,8 +3,8 @@
 import json
 
 from minisched.config.exports import form_fields
-from minisched.config.notify_fields import TEMPLATE_VARIABLES
 from minisched.config.task_fields import TASK
+from minisched.model.notification import TemplateVariables
 
 KINDS = {
     "bool", "integer", "number", "duration", "size", "text", "choice", "zone", "schedule", "command", "list", "map",
@@ -55,6 +55,6 @@ def test_a_field_has_the_members_of_its_type():
     assert list(channels) == ["email", "webhook", "command", "file"]
     webhook = {field["name"]: field for field in channels["webhook"]}
     assert webhook["url"]["secret"] and webhook["headers"]["item"]["secret"]
-    assert webhook["body_template"]["variables"] == list(TEMPLATE_VARIABLES)
+    assert webhook["body_template"]["variables"] == list(TemplateVariables._fields)
     assert webhook["body_template"]["json"] and webhook["body_template"]["multiline"]
     assert rule["triggers"]["item"]["choices"][0] == "success"

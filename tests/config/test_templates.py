@@ -5,9 +5,10 @@ from time import process_time
 import pytest
 
 from minisched.config.field_types import Template
-from minisched.config.notify_fields import TEMPLATE_VARIABLES, is_json, media_type
+from minisched.config.notify_fields import is_json, media_type
 from minisched.config.problems import ParseContext, ValidationError
 from minisched.model import Secret
+from minisched.model.notification import TemplateVariables
 from minisched.notify.templates import fill, fill_json, fill_json_text
 from support.config import problems_of, task
 
@@ -16,7 +17,7 @@ from support.config import problems_of, task
     "piece", ["{{", "{{ ", "{", " ", " }", "{{}", "{{ \n a", "a "], ids=lambda piece: piece.replace("\n", "n")
 )
 def test_no_template_takes_long_to_read(piece):
-    template = Template(TEMPLATE_VARIABLES)
+    template = Template(TemplateVariables._fields)
     for size in (1024, 65_536):  # the shorter one first: it fails within seconds what the longer one would never end
         text = ("{{" + piece * size)[:size]
         began = process_time()
@@ -28,7 +29,7 @@ def test_no_template_takes_long_to_read(piece):
 
 
 def test_names_in_a_template_are_found_wherever_they_stand():
-    template = Template(TEMPLATE_VARIABLES)
+    template = Template(TemplateVariables._fields)
     for text in ("{{ task_id }}{{task_name}} {{\n\texit_code\u3000}}", "}} }", "{{{{ {{{{", '{"a": {"b": {}}}'):
         assert template.read(text, ParseContext(), None) == text
     for text in ("{{ task_id }}{{ task_idd }}", "{{}}", "{{ task_id {{ exit_code }}", "{{{ task_id }}}", "{{ a\nb }}"):

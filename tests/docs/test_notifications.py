@@ -12,10 +12,10 @@ import pytest
 from aiosmtpd.smtp import AuthResult
 
 from minisched.config import parse_config
-from minisched.config.notify_fields import PRESETS, TEMPLATE_VARIABLES
+from minisched.config.notify_fields import PRESETS
 from minisched.config.settings_fields import SMTP_PORTS
 from minisched.model import Status
-from minisched.model.notification import FinishedRun, RuleState, SendStatus
+from minisched.model.notification import FinishedRun, RuleState, SendStatus, TemplateVariables
 from minisched.notify import deliver, presets
 from minisched.notify.rules import decide
 from support.cli import Cli
@@ -181,10 +181,11 @@ def test_the_timeline_is_what_the_policy_decides(name: str) -> None:
 
 @BOTH
 def test_every_variable_preset_and_security_is_described(name: str) -> None:
-    assert [row[0].strip("`") for row in rows(name, 3, r"`[a-z_]+`") if row[0].strip("`") in TEMPLATE_VARIABLES]
-    assert {row[0].strip("`") for row in rows(name, 3, r"`[a-z_]+`")} >= set(TEMPLATE_VARIABLES) | set(SMTP_PORTS) - {
-        "starttls"
-    }
+    variables = set(TemplateVariables._fields)
+    assert [row[0].strip("`") for row in rows(name, 3, r"`[a-z_]+`") if row[0].strip("`") in variables]
+    assert {row[0].strip("`") for row in rows(name, 3, r"`[a-z_]+`")} >= set(TemplateVariables._fields) | set(
+        SMTP_PORTS
+    ) - {"starttls"}
     sources = {row[0].strip("`"): row[3] for row in rows(name, 4, r"`[a-z]+`")}
     assert set(sources) == set(PRESETS)
     assert presets.__doc__

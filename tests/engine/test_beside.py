@@ -10,7 +10,7 @@ import pytest
 from minisched import lifecycle
 from minisched.model import Batch, ProcessIdentity, Status, Stop, StoreError, TaskExecution, Text, Trigger
 from minisched.store import Store, open_store
-from support.engine import T0, FailingLedger, MakeSim, exits, failing_sim, problems, task
+from support.engine import T0, FailingLedger, MakeSim, exits, failing_sim, problems, start, task
 from support.sim import Exit, Sim
 
 
@@ -298,3 +298,37 @@ def test_a_script_learns_the_status_of_a_run_of_an_exec_before_it(sim: MakeSim) 
     one.world.script = lambda spec, draw: seen.append(spec.env["MINISCHED_PREVIOUS_STATUS"]) or Exit(1.0)  # type: ignore[func-returns-value]
     one.run_for(20)
     assert seen == ["success", "success"]
+
+
+def test_a_manual_run_that_loses_its_slot_to_an_exec_is_queued(tmp_path: Path) -> None:
+    one, ledger = failing_sim(tmp_path, task(task_overlap="queue"))
+    made: list[Exec] = []
+
+    def transaction(durable: bool) -> Any:
+        if not made:
+            made.append(Exec(one))
+        return ledger._ledger.transaction(durable)
+
+    ledger.transaction = transaction  # type: ignore[attr-defined]
+    reply = start(one, "a")
+    assert (reply.refused, reply.run_id) == (None, 2)
+    assert [row["status"] for row in one.rows()] == ["running", "queued"]
+    made[0].end()
+    one.run_for(5)
+    assert [row["status"] for row in one.rows()] == ["success", "success"]
+
+
+def test_a_leftover_of_a_removed_task_is_ended_once_though_nothing_can_be_written(tmp_path: Path) -> None:
+    one, ledger = failing_sim(tmp_path, task())
+    gone = Exec(one, "removed")
+    one.run_for(1)
+    hold(ledger)
+    gone.die()
+    for _ in range(3):
+        Exec(one).end()  # another process has written: the engine reads the history again
+        one.run_for(3)
+    release(ledger)
+    one.run_for(3)
+    (row,) = one.rows("removed")
+    assert (row["status"], row["reason"]) == ("technical_failure", "interrupted")
+    assert len([line for line in one.lines if "of removed: technical_failure" in line]) == 1

@@ -189,3 +189,16 @@ def test_a_history_found_damaged_at_a_commit_is_moved_aside_and_a_new_one_begun(
     assert "moved" in problems(sim)["history file"]
     assert ("a", "schedule", "success", None) in sim.told()
     assert len({row["run_id"] for row in sim.rows()}) == len(sim.rows())
+
+
+def test_a_stop_tries_the_last_write_once_more_although_the_trouble_is_old(tmp_path: Path) -> None:
+    sim, ledger = failing_sim(tmp_path, task(schedule="@at 2027-01-15T00:00:10"), script=exits(a=Exit(20.0)))
+    sim.run_for(15)
+    ledger.kind = "locked"
+    sim.run_for(60)
+    sim.post(Stop())
+    sim.run_for(0.5)
+    ledger.kind = ""
+    sim.run_for(5)
+    assert sim.engine.exit_code == 0
+    assert sim.told() == [("a", "schedule", "success", None)]

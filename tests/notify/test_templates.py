@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from minisched.config.notify_fields import TEMPLATE_VARIABLES, is_json
+from minisched.config.notify_fields import is_json
+from minisched.model.notification import TemplateVariables
 from minisched.notify.templates import (
     LINE_CHARS_MAX,
     default_subject,
@@ -29,7 +30,7 @@ NASTY = 'a"b\\c\nd\r\n{{ task_id }}\u2028\x85\x00\x1b[31m\ud800</script>'
 
 
 def test_the_sample_message_has_every_variable():
-    assert set(VARIABLES) == set(TEMPLATE_VARIABLES)
+    assert set(VARIABLES) == set(TemplateVariables._fields)
 
 
 def test_blanks_around_a_name_make_no_difference():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 import pytest
 
 from minisched.api import static_files
 from minisched.api.context import STATUSES
+from minisched.engine.state import ProblemKey
 from minisched.model import Reason, Status, Trigger
 from support.page_texts import CORE, MESSAGES, SCRIPTS, SOURCES, table
 
@@ -39,6 +41,11 @@ def test_every_status_trigger_and_reason_has_a_text() -> None:
     assert {f"trigger_{trigger}" for trigger in Trigger} <= MESSAGES.keys()
     for reason in Reason:
         assert [key for key in CORE if key.startswith("why_") and key.endswith(f"_{reason}")], reason
+
+
+def test_every_problem_of_the_engine_has_a_name() -> None:
+    keys = [*get_args(ProblemKey), "clock", "engine"]  # the last two are found by the page itself
+    assert [key for key in keys if f"about_{key.replace(' ', '_')}" not in MESSAGES] == []
 
 
 # Shown with the text of the error itself, or at the field of the id.

@@ -19,12 +19,14 @@ from minisched.engine import SchedulerEngine
 from minisched.model import (
     Config,
     DeliverySent,
+    EngineSnapshot,
     Message,
     ProcessIdentity,
     ProcessResult,
     ProcessSpec,
     RunFinished,
     RunStarted,
+    Snapshot,
     Stop,
     System,
     Text,
@@ -303,8 +305,9 @@ class Sim:
             is_alive=lambda identity: identity == owner or identity in self.neighbours,
             kill_leftover=self.kill_leftover,
         )
+        start = EngineSnapshot(self.source.load(), self.source.stamp(), started=self.world.wall())
         self.engine = SchedulerEngine(
-            self.source.load(),
+            Snapshot(start),
             self.source,
             self.world,
             self.wrap(self.ledger),

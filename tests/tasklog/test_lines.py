@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from minisched.model.text import visible, visible_bytes
-from minisched.tasklog.lines import LINE_MAX, LineAssembler, is_ascii_superset, visible_line
+from minisched.model.text import visible, visible_bytes, visible_line
+from minisched.tasklog.lines import LINE_MAX, LineAssembler, is_ascii_superset
 from support.process import Logs, until
 
 

@@ -138,6 +138,7 @@ export const MESSAGES = {
   about_notifications: ["notifications", "通知"],
   about_messages: ["messages", "消息"],
   about_sender: ["sender", "消息发送"],
+  about_timezone: ["time zone", "时区"],
   about_engine: ["engine", "引擎"],
   about_clock: ["clock", "时钟"],
   en_log: ["Engine log", "引擎日志"],
