@@ -85,15 +85,6 @@ def test_an_installed_package_contains_the_samples(tmp_path: Path) -> None:
         assert (tmp_path / "home" / "tasks" / name).read_bytes() == (ROOT / "tasks" / name).read_bytes()
 
 
-def test_setup_cfg_names_every_package_and_the_samples() -> None:
-    setup = configparser.ConfigParser()
-    setup.read(ROOT / "setup.cfg")
-    found = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "minisched").rglob("__init__.py")}
-    assert set(setup["options"]["packages"].split()) == found | {"minisched.sample"}
-    assert "minisched.sample = tasks" in setup["options"]["package_dir"]
-    assert setup["options.package_data"]["minisched.sample"].split(", ") == list(NAMES)
-
-
 def test_the_installed_command_runs(tmp_path: Path) -> None:
     """As the script that pip writes for the entry point in setup.cfg."""
     setup = configparser.ConfigParser()

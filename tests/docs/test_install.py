@@ -1,0 +1,108 @@
+"""The commands of docs/install.md and of the README do what they say, without network."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.clone import NO_NETWORK, copy_of_the_clone
+from support.programs import ROOT, environment
+
+INSTALL = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+
+
+class Machine:
+    """A machine in a folder: `/opt` and `/srv` are below it, and `python3` is the Python of this test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("bin", "opt", "srv", "new", "work"):
+            (folder / name).mkdir()
+        self.path = folder / "work"
+        self.command("python3", f'exec {sys.executable} "$@"')
+        path = f"{folder / 'bin'}:{os.environ['PATH']}"
+        self.env = {**environment(), **NO_NETWORK, "PATH": path}
+
+    def command(self, name: str, line: str) -> None:
+        path = self.folder / "bin" / name
+        path.write_text(f"#!/bin/sh\n{line}\n")
+        path.chmod(0o755)
+
+    def do(self, line: str, cwd: Path) -> None:
+        """Run a line as typed; an engine until it has told the address of its page."""
+        line = re.sub(r"(?<![\w.])/(opt|srv)/", rf"{self.folder}/\1/", line)
+        if not line.endswith((" run", "-m minisched")):
+            done = subprocess.run(["sh", "-c", line], cwd=cwd, env=self.env, capture_output=True, text=True)
+            assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+            return
+        script = re.sub(
+            r"(?:.* && )?(?=\S+ (?:-m|\S*minisched|--home).*$)", lambda found: found[0] + "exec ", line, count=1
+        )
+        engine = subprocess.Popen(
+            ["sh", "-c", script], cwd=cwd, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            assert engine.stdout is not None
+            assert any("#token=" in one for one in engine.stdout), f"{script}: {engine.communicate()}"
+            engine.terminate()
+            _, errors = engine.communicate(timeout=60)
+        finally:
+            engine.kill()
+        assert (engine.returncode, errors) == (0, ""), script
+
+
+def use_any_port(config: Path) -> None:
+    """Without the tasks, too: the project whose samples were copied may be the home of someone."""
+    config.write_text(json.dumps({"version": 1, "settings": {"http": {"port": 0}}, "tasks": []}))
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    machine = Machine(tmp_path_factory.mktemp("machine"))
+    copy_of_the_clone(machine.path / "minisched-main")
+    shutil.copytree(machine.path / "minisched-main", machine.path / "new" / "minisched-main")
+    return machine
+
+
+def sections() -> Iterator[tuple[str, list[str]]]:
+    for section in INSTALL.split("\n## ")[1:]:
+        lines = [
+            line
+            for block in re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+            for line in block.splitlines()
+        ]
+        if lines:
+            yield section.split("\n")[0], lines
+
+
+def test_every_command_of_the_document_works_in_its_order(machine: Machine) -> None:
+    for title, lines in sections():
+        cwd = machine.path / "minisched-main" if "pip" in title else machine.path
+        for line in lines:
+            machine.do(line, cwd)
+            config = machine.folder / "srv" / "jobs" / "tasks" / "config.json"
+            if config.exists() and line.endswith(" init"):
+                use_any_port(config)
+            if line.startswith("alias "):
+                words = shlex.split(line)[1].partition("=")[2].replace("/opt/", f"{machine.folder}/opt/")
+                machine.command("minisched", f'exec {words.partition(" --home")[0]} "$@"')
+    assert not (machine.folder / "opt" / "minisched").exists()
+    assert (machine.folder / "srv" / "jobs" / "var" / "minisched.db").exists()
+
+
+def test_the_first_command_of_the_readme_can_be_repeated_without_network(machine: Machine) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    run = next(line for line in readme.splitlines() if line.startswith("python3 -m venv"))
+    clone = copy_of_the_clone(machine.path / "clone")
+    use_any_port(clone / "tasks" / "config.json")
+    for _ in range(2):
+        machine.do(run, clone)
