@@ -21,7 +21,7 @@ _TIME = re.compile(
 )
 
 
-class DurationError(TextError):
+class DurationError(TextError, ValueError):
     """A value that is no duration; `rule` is what was expected."""
 
     def __init__(self, rule: Text) -> None:
