@@ -4,6 +4,7 @@ from datetime import datetime, timezone
 
 import pytest
 
+from minisched.catalogue import TextError
 from minisched.timetable import load_zone, parse_time
 
 BERLIN = load_zone("Europe/Berlin")
@@ -29,5 +30,5 @@ def test_a_time_is_one_of_the_zone_unless_it_has_an_offset(text, meant):
     "text", ["", "now", "2026-02-30", "2026-11-23T25:00", "0001-01-01T00:00+14:00", "20261123", "٢٠٢٦-11-23"]
 )
 def test_what_is_no_time_is_refused_with_an_example(text):
-    with pytest.raises(ValueError, match="expected ISO 8601 such as 2026-11-23T02:30"):
+    with pytest.raises(TextError, match="expected ISO 8601 such as 2026-11-23T02:30"):
         parse_time(text, BERLIN)
