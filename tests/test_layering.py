@@ -16,7 +16,7 @@ FLOORS = [
     {"catalogue"},
     {"model"},
     {"timetable"},
-    {"lifecycle", "policy", "config"},
+    {"lifecycle", "policy", "config", "migration"},
     {"clock", "home", "tasklog", "executor", "store"},
     {"notify"},
     {"api"},
@@ -24,7 +24,7 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
-PURE = {"catalogue", "model", "timetable", "lifecycle", "policy"}
+PURE = {"catalogue", "model", "timetable", "lifecycle", "policy", "migration"}
 OUTSIDE = {"subprocess", "socket", "sqlite3", "threading", "random", "time", "logging", "selectors"}
 
 

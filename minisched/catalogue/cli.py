@@ -66,6 +66,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "send a marked test message by a task's rules, and show the response of each server",
         "按任务的通知规则发送带标记的测试消息，并显示各服务器的返回内容",
     ),
+    "cli.help.import-crontab": (
+        "turn a crontab into tasks, with a report of each line; without FILE, this user's",
+        "把 crontab 转换成任务并逐行报告；不给 FILE 则取当前用户的 crontab",
+    ),
     "cli.help.schema": (
         "print the JSON Schema of tasks/config.json, for editors",
         "输出 tasks/config.json 的 JSON Schema，供编辑器使用",
@@ -79,6 +83,31 @@ TEXTS: dict[str, tuple[str, str]] = {
         "存放所有内容的文件夹（默认：$MINISCHED_HOME 或当前目录）",
     ),
     "cli.option.task": ("the id of a task", "任务的唯一标识"),
+    "cli.option.import-crontab.all": (
+        "also import the operating system's own jobs (run-parts)",
+        "也导入操作系统自己的任务（run-parts）",
+    ),
+    "cli.option.import-crontab.disabled": (
+        "also import jobs that are commented out, as disabled tasks",
+        "也导入已注释掉的任务，作为停用的任务",
+    ),
+    "cli.option.import-crontab.enable": (
+        "with --write: add the tasks enabled; without it they are disabled until you enable them",
+        "与 --write 一起用：添加为启用的任务；否则为停用，直到手动启用",
+    ),
+    "cli.option.import-crontab.file": (
+        "a crontab or anacrontab; - is standard input",
+        "crontab 或 anacrontab 文件；- 表示标准输入",
+    ),
+    "cli.option.import-crontab.mend-percent": (
+        "take a bare %% as it was meant, not as cron reads it",
+        "按原意理解未转义的 %%，而非 cron 的读法",
+    ),
+    "cli.option.import-crontab.system": (
+        "the sixth column is the user, as in /etc/crontab; a path below /etc has it anyway",
+        "第六列是用户，如 /etc/crontab；/etc 下的路径自动如此",
+    ),
+    "cli.option.import-crontab.write": ("add the tasks to the config", "把任务添加到配置中"),
     "cli.option.json": ("print JSON instead of text", "输出 JSON 而非文本"),
     "cli.option.env": ("add to the task's environment; repeatable", "添加到任务的环境变量；可重复使用"),
     "cli.option.file": ("default: tasks/config.json of the home", "默认：minisched 目录中的 tasks/config.json"),

@@ -108,6 +108,19 @@ COMMANDS = {
         ("rule", {"metavar": "RULE", "nargs": "?"}),
         _JSON,
     ),
+    "import-crontab": Command(
+        "migrate.import_crontab",
+        "import-crontab\nimport-crontab /etc/cron.d/backup --write\nimport-crontab - < old-crontab > new-config.json\n"
+        "import-crontab --write --mend-percent",
+        ("file", {"metavar": "FILE", "nargs": "?"}),
+        ("--system", {"action": "store_true"}),
+        ("--disabled", {"action": "store_true"}),
+        ("--all", {"action": "store_true"}),
+        ("--mend-percent", {"action": "store_true"}),
+        ("--write", {"action": "store_true"}),
+        ("--enable", {"action": "store_true"}),
+        _JSON,
+    ),
     "schema": Command("init.schema", "schema > config.schema.json"),
     "version": Command("init.version", "version", _JSON),
 }

@@ -147,7 +147,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], shrink: M
     cells = [[visible(str("" if cell is None else cell)).replace("\n", " ") for cell in row] for row in rows]
     headers = [text(f"cli.column.{column}") for column in columns]
     widths = [max(map(display_width, column)) for column in zip(headers, *cells)]
-    widths = _fit(widths, [shrink.get(column, width) for column, width in zip(columns, widths)], _terminal_width())
+    widths = _fit(
+        widths, [shrink.get(column, width) for column, width in zip(columns, widths)], terminal_width(sys.stdout)
+    )
     status = columns.index("status") if "status" in columns else -1
     for number, row in enumerate([headers, *cells]):
         fitted = [fit_width(cell, width) for cell, width in zip(row, widths)]
@@ -172,12 +174,12 @@ def _fit(widths: list[int], min_widths: Sequence[int], columns: int) -> list[int
     return widths
 
 
-def _terminal_width() -> int:
+def terminal_width(stream: TextIO) -> int:
     columns = os.environ.get("COLUMNS", "")
     if columns.isdecimal() and int(columns):
         return int(columns)
     try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+        return os.get_terminal_size(stream.fileno()).columns or 80
     except (OSError, ValueError):
         return _UNLIMITED
 

@@ -94,7 +94,7 @@ def test_every_help_has_an_example_that_parses(name: str, cli: Cli) -> None:
     examples = cli(name, "--help").stdout.partition("examples:\n")[2].splitlines()
     assert examples
     for line in examples:
-        words = shlex.split(line.split(" > ")[0])
+        words = shlex.split(re.split(" [<>] ", line)[0])
         assert words[0] == "minisched"
         assert parse(words[1:]).command == name
 

@@ -1,0 +1,466 @@
+"""A crontab or an anacrontab as tasks, with a report that names each of its lines.
+
+Crontabs of Vixie's family are read: Debian, cronie, busybox, the BSDs, supercronic. Nothing is lost in silence: each
+line with a job becomes a task, or is named with the reason why not.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator
+from typing import Any, Callable, NamedTuple, Optional
+from zlib import crc32
+
+from minisched.migration.shell import scan, simplify
+from minisched.model import Text
+from minisched.timetable import ScheduleError, format_duration, parse_schedule
+
+MAX_LINE = 100_000  # characters; of a command in the config
+TIMEOUT = "24h"  # cron has none; a task that hangs for ever is not seen by anybody
+MAIL_TRIGGERS = ["business_failure", "technical_failure", "missed"]
+NAME_MAX = 60  # characters of a name that is made of a comment
+ID_MAX = 48  # characters of an id that is made of a command
+ID_WORDS = 3  # of such an id, where several jobs have the same program
+COMMENT_LINES_MAX = 3  # a longer comment is about more than the next line
+PERIODS = {"@daily": 1, "@weekly": 7, "@monthly": 30, "@yearly": 365, "@annually": 365}  # of anacron, in days
+
+_VARIABLE = re.compile(r"""\s*(["']?)([A-Za-z_][A-Za-z0-9_]*)\1\s*=\s*(.*?)\s*""", re.DOTALL)
+_FIELD = r"[-0-9A-Za-z*,/~#?]+"
+_CRON_LINE = re.compile(rf"\s*-?((?:{_FIELD}[ \t]+){{4}}{_FIELD}|@\w+)(?:[ \t]+(.*))?", re.DOTALL)
+_ANACRON_LINE = re.compile(r"\s*(\d+|@\w+)[ \t]+(\d+)[ \t]+(\S+)[ \t]+(.+)", re.DOTALL)
+_RANDOM = re.compile(r"(\d+)?~(\d+)?")
+_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+_NAMES = {
+    name: number
+    for names, first in (("sun mon tue wed thu fri sat", 0), ("jan feb mar apr may jun jul aug sep oct nov dec", 1))
+    for number, name in enumerate(names.split(), first)
+}
+_OPTIONS = re.compile(r"-([nqs]+)[ \t]+")  # of OpenBSD, before the command
+_SIXTH_FIELD = re.compile(r"[0-9*][0-9*,/-]*(?=[ \t]|$)")
+_DISTRIBUTION = re.compile(r"(?:^|[\s;&|(/])run-parts\s[^;&|]*/etc/|^(?:test|\[)\s+-x\s+\S*anacron\b")
+_INTERPRETERS = re.compile(r"(?:python|perl|ruby|php|node|bash|sh|dash|zsh|ksh|lua|java|Rscript)[\d.]*")
+_EXTENSION = re.compile(r"\.(?:sh|py|pl|rb|php|js|bash)$")
+_LAUNCHERS = ("env", "sudo", "exec", "flock", "ionice", "cd", "docker", "docker-compose", ".", "source")
+_PLACEHOLDERS = re.compile(r"(?:<.*|\[?(?:user|user-?name|command|cmd)\b.*)", re.IGNORECASE)
+_COLUMNS = re.compile(r"minute.*hour|\bm(?:in)?\s+h|command to be executed|\bdow\b", re.IGNORECASE)
+_IGNORED = ("LOGNAME", "USER", "CONTENT_TYPE", "CONTENT_TRANSFER_ENCODING", "MAILFROM", "CRON_TZ", "MAILTO", "SHELL")
+
+
+class Options(NamedTuple):
+    """How to read a crontab."""
+
+    system: bool = False  # with a column of users
+    disabled: bool = False  # with the jobs that are commented out
+    all_jobs: bool = False  # with those of the distribution
+    mend_percent: bool = False  # take a bare `%` as it was meant, not as cron reads it
+    user: str = "root"  # who imports; a crontab without a column of users is this user's
+    has_mail: bool = False  # the config has a mail server
+
+
+class Line(NamedTuple):
+    """One line of the file with a job. `task_id` is None if it became no task; then a note says why."""
+
+    number: int  # from 1
+    text: str
+    task_id: Optional[str]
+    notes: tuple[Text, ...]
+
+    @property
+    def kind(self) -> str:
+        """The most important: "left_out", "disabled" (commented out), "warned", "better" than a copy, or "taken"."""
+        kinds = {note.code.split(".")[1] for note in self.notes}
+        if self.task_id is None:
+            return "disabled" if "disabled" in kinds else "left_out"
+        return "warned" if "warn" in kinds else "better" if "better" in kinds else "taken"
+
+
+class Imported(NamedTuple):
+    """The tasks, as objects of the config, and what became of each line. `notes`: of the whole file."""
+
+    tasks: list[dict[str, Any]]
+    lines: list[Line]
+    notes: list[Text]
+
+
+class _Job(NamedTuple):
+    """A line that is read, not simplified yet."""
+
+    number: int
+    text: str
+    schedule: list[str]  # five fields, or a macro
+    user: Optional[str]  # of a system crontab
+    command: str
+    variables: dict[str, str]  # those in force at this line
+    name: str  # of the comment above it
+    enabled: bool
+    fields: dict[str, Any]
+    notes: list[Text]
+
+
+class _LeftOut(Exception):
+    def __init__(self, note: Text) -> None:
+        super().__init__(note)
+        self.note = note
+
+
+def read_crontab(
+    data: bytes,
+    options: Options,
+    home_of: Callable[[str], Optional[str]],
+    taken_ids: Collection[str] = (),
+) -> Imported:
+    """The tasks of a crontab or anacrontab.
+
+    `home_of`: the home of a user, None if this machine has no such user. `taken_ids`: ids that no task must have.
+    """
+    text, notes = _decode(data)
+    anacron = _is_anacrontab(text)
+    jobs: list[_Job] = []
+    lines: list[Line] = []
+    for found in _read_lines(text, options, anacron, home_of):
+        if isinstance(found, _Job):
+            jobs.append(found)
+        else:
+            lines.append(found)
+    homes = {job.number: _home(job, options, home_of) for job in jobs}
+    simple = [simplify(job.command, homes[job.number]) for job in jobs]
+    shared = {lock: count for lock, count in Counter(one.lock for one in simple).items() if lock and count > 1}
+    programs = Counter(_program(one.command, 1) for one in simple)
+    tasks: list[dict[str, Any]] = []
+    ids = set(taken_ids)
+    for job in jobs:
+        try:
+            task, found_notes = _task(job, homes[job.number], shared, programs, options, home_of, ids)
+        except _LeftOut as error:
+            lines.append(Line(job.number, job.text, None, (*job.notes, error.note)))
+            continue
+        ids.add(task["task_id"])
+        tasks.append(task)
+        lines.append(Line(job.number, job.text, task["task_id"], tuple(found_notes)))
+    lines.sort(key=lambda line: line.number)
+    return Imported(tasks, lines, [*notes, *_file_notes(jobs, options)])
+
+
+def _file_notes(jobs: list[_Job], options: Options) -> list[Text]:
+    """What is the same for many lines."""
+    notes = []
+    recipients = {address: None for job in jobs for address in _addresses(job.variables)}
+    if recipients and not options.has_mail:
+        notes.append(Text("migration.note.mailto", recipients=list(recipients)))
+    literal = {name: None for job in jobs for name, value in job.variables.items() if "$" in value}
+    if literal:
+        notes.append(Text("migration.warn.literal_variable", names=list(literal)))
+    return notes
+
+
+def _addresses(variables: dict[str, str]) -> list[str]:
+    """The mail addresses of MAILTO; a name without @ is a mailbox of this machine, for which there is no rule."""
+    return [one.strip() for one in variables.get("MAILTO", "").split(",") if "@" in one]
+
+
+def _decode(data: bytes) -> tuple[str, list[Text]]:
+    notes = []
+    if data.startswith(b"\xef\xbb\xbf"):
+        data = data[3:]
+        notes.append(Text("migration.note.bom"))
+    if b"\r\n" in data:
+        data = data.replace(b"\r\n", b"\n")
+        notes.append(Text("migration.note.crlf"))
+    try:
+        return data.decode(), notes
+    except UnicodeDecodeError as error:
+        number = data.count(b"\n", 0, error.start) + 1
+        return data.decode("latin-1"), [*notes, Text("migration.note.latin1", line=number)]
+
+
+def _is_anacrontab(text: str) -> bool:
+    """Whether the jobs have the four columns of anacron: period, delay, id, command."""
+    jobs = [line for line in text.split("\n") if re.match(r"\s*[0-9*@]", line)]
+    return bool(jobs) and all(
+        _ANACRON_LINE.fullmatch(line) and not re.match(r"\s*\S+\s+\S+\s+[-0-9*,/]+\s+[-0-9*,/A-Za-z]+\s", line)
+        for line in jobs
+    )
+
+
+def _read_lines(text: str, options: Options, anacron: bool, home_of: Callable[[str], Optional[str]]) -> Iterator[Any]:
+    """A `_Job` for each job, a `Line` for each line that cannot become a task."""
+    variables: dict[str, str] = {}
+    comments: list[str] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        stripped = line.strip()
+        if not stripped:
+            comments = []
+            continue
+        if stripped.startswith("#"):
+            content = stripped.lstrip("#").strip()
+            job = _commented_job(content, number, line, variables, options, anacron, home_of)
+            if job is None:
+                comments.append(content)
+                continue
+            if options.disabled:
+                yield job._replace(name=_name(comments))
+            else:
+                yield Line(number, stripped, None, (Text("migration.disabled.line"),))
+            comments = []
+            continue
+        variable = _VARIABLE.fullmatch(line)
+        if variable:
+            value = variable[3]
+            if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+                value = value[1:-1]
+            variables = {**variables, variable[2]: value}
+            comments = []
+            continue
+        try:
+            yield _read_job(line, number, variables, options, anacron, home_of)._replace(name=_name(comments))
+        except _LeftOut as error:
+            yield Line(number, stripped[:200], None, (error.note,))
+        comments = []
+
+
+def _commented_job(
+    content: str,
+    number: int,
+    line: str,
+    variables: dict[str, str],
+    options: Options,
+    anacron: bool,
+    home_of: Callable[[str], Optional[str]],
+) -> Optional[_Job]:
+    """The job of a line that is commented out; None if it is a comment."""
+    try:
+        job = _read_job(content, number, variables, options, anacron, home_of)
+        parse_schedule(" ".join(job.schedule))
+    except (_LeftOut, ScheduleError):
+        return None
+    if _PLACEHOLDERS.fullmatch(job.command) or _PLACEHOLDERS.fullmatch(job.user or ""):
+        return None  # the line that explains the columns
+    return job._replace(enabled=False, text=line.strip())
+
+
+def _read_job(
+    line: str,
+    number: int,
+    variables: dict[str, str],
+    options: Options,
+    anacron: bool,
+    home_of: Callable[[str], Optional[str]],
+) -> _Job:
+    """Raises _LeftOut."""
+    if "\0" in line:
+        raise _LeftOut(Text("migration.left.nul"))
+    if len(line) > MAX_LINE:
+        raise _LeftOut(Text("migration.left.too_long", characters=len(line), max=MAX_LINE))
+    if anacron:
+        return _read_anacron_job(line, number, variables)
+    found = _CRON_LINE.fullmatch(line)
+    if not found:
+        raise _LeftOut(Text("migration.left.not_a_line"))
+    schedule, command = found[1].split(), (found[2] or "").strip()
+    notes: list[Text] = []
+    fields: dict[str, Any] = {}
+    user = None
+    if options.system and command:
+        user, _, command = re.split(r"([ \t]+|$)", command, maxsplit=1)
+        command = command.strip()
+    elif home_of(command.split(None, 1)[0] if command else "") is not None:
+        notes.append(Text("migration.warn.user_column", user=command.split(None, 1)[0]))
+    if len(schedule) == 5 and _SIXTH_FIELD.match(command):
+        raise _LeftOut(Text("migration.left.six_fields"))
+    flags = _OPTIONS.match(command)
+    if flags:
+        command = command[flags.end() :]
+        if "s" in flags[1]:
+            fields["task_overlap"] = "skip"
+    if not command:
+        raise _LeftOut(Text("migration.left.no_command"))
+    return _Job(number, line.strip(), schedule, user, command, variables, "", True, fields, notes)
+
+
+def _read_anacron_job(line: str, number: int, variables: dict[str, str]) -> _Job:
+    """Anacron runs a job once in a period of days, when the machine is up, `delay` minutes after its first hour."""
+    found = _ANACRON_LINE.fullmatch(line)
+    if not found:
+        raise _LeftOut(Text("migration.left.not_a_line"))
+    days = PERIODS.get(found[1]) or (int(found[1]) if found[1].isdigit() else 0)
+    if not 0 < days <= 366:
+        raise _LeftOut(Text("migration.left.period", period=found[1]))
+    hours = re.match(r"\d+", variables.get("START_HOURS_RANGE", ""))
+    minutes = (int(hours[0]) * 60 if hours else 0) + int(found[2])
+    time = [str(minutes % 60), str(minutes // 60 % 24)]
+    dates = {1: "* * *", 7: "* * 1", 30: "1 * *", 31: "1 * *", 365: "1 1 *"}
+    notes = [Text("migration.better.anacron", days=days)]
+    schedule = [*time, *dates[days].split()] if days in dates else ["@every", f"{days}d"]
+    fields: dict[str, Any] = {"task_id": found[3], "task_misfire_grace": f"{days}d"}
+    return _Job(number, line.strip(), schedule, None, found[4].strip(), variables, "", True, fields, notes)
+
+
+def _name(comments: list[str]) -> str:
+    """The first sentence of the comment directly above a job."""
+    if any(_COLUMNS.search(line) for line in comments):
+        return ""  # the comment that explains the columns
+    lines = [re.sub(r"^[\W_]+|[\s=*_#~-]+$", "", line) for line in comments]
+    lines = [line for line in lines if line]
+    if len(lines) > COMMENT_LINES_MAX:
+        lines = lines[-1:]
+    sentence = re.split(r"(?<=[\w)])[.!?](?=\s|$)|[。！？]", " ".join(lines))[0].strip().rstrip(":")
+    sentence = "".join(char if char.isprintable() else " " for char in sentence)
+    return sentence if len(sentence) <= NAME_MAX else sentence[: NAME_MAX - 1].rstrip() + "…"
+
+
+def _home(job: _Job, options: Options, home_of: Callable[[str], Optional[str]]) -> Optional[str]:
+    """The folder in which cron starts the job."""
+    return job.variables.get("HOME") or home_of(job.user or ("root" if options.system else options.user))
+
+
+def _task(
+    job: _Job,
+    home: Optional[str],
+    shared: dict[str, int],
+    programs: Counter[str],
+    options: Options,
+    home_of: Callable[[str], Optional[str]],
+    ids: Collection[str],
+) -> tuple[dict[str, Any], list[Text]]:
+    """The task of a job, and what to say about its line. Raises _LeftOut."""
+    if not options.all_jobs and _DISTRIBUTION.search(job.command):
+        raise _LeftOut(Text("migration.left.distribution"))
+    notes = list(job.notes)
+    shell = job.variables.get("SHELL", "/bin/sh")
+    command, stdin = _split_percent(job.command, options.mend_percent, notes)
+    simple = simplify(command, home, shared, bash=posixpath.basename(shell) == "bash")
+    notes += simple.notes
+    if simple.lock in shared or _keeps_lock(simple.command, shared):
+        notes.append(Text("migration.warn.shared_lock", count=max(shared.values())))
+    text = simple.command if stdin is None else _with_stdin(simple.command, stdin)
+    program = _program(simple.command, 1)
+    if programs[program] > 1:
+        program = _program(simple.command, ID_WORDS)
+    task_id = _unique(job.fields.get("task_id") or program, ids)
+    schedule = _schedule(job.schedule, task_id, notes)
+    task: dict[str, Any] = {"task_id": task_id}
+    if job.name:
+        task["task_name"] = job.name
+    task["task_exec"] = text if shell in ("/bin/sh", "sh") else [shell, "-c", text]
+    if not job.enabled:
+        task["enabled"] = False
+    task["task_schedule"] = schedule
+    task["task_timeout"] = TIMEOUT
+    if home:
+        task["task_cwd"] = home
+    env = {name: value for name, value in job.variables.items() if _goes_to_env(name)}
+    _from_variables(job, task, options, notes)
+    if job.user and job.user != options.user:
+        task["task_user"] = job.user
+        if home_of(job.user) is None:
+            notes.append(Text("migration.warn.no_user", user=job.user))
+    task.update({name: value for name, value in job.fields.items() if name != "task_id"})
+    task.update({name: value for name, value in simple.fields.items() if name != "task_env"})
+    env.update(simple.fields.get("task_env", {}))
+    if env:
+        task["task_env"] = env
+    return task, notes
+
+
+def _goes_to_env(name: str) -> bool:
+    anacron = ("START_HOURS_RANGE", "RANDOM_DELAY", "NO_MAIL_OUTPUT")
+    return name not in _IGNORED and name not in anacron and not name.startswith("MINISCHED_")
+
+
+def _from_variables(job: _Job, task: dict[str, Any], options: Options, notes: list[Text]) -> None:
+    """What the variables of the crontab itself mean for a task."""
+    variables = job.variables
+    if variables.get("CRON_TZ"):
+        task["task_timezone"] = variables["CRON_TZ"]
+        notes.append(Text("migration.warn.cron_tz", zone=variables["CRON_TZ"]))
+    delay = variables.get("RANDOM_DELAY", "")
+    if delay.isdigit() and int(delay):
+        task["task_jitter"] = format_duration(int(delay) * 60)
+        notes.append(Text("migration.better.jitter", duration=task["task_jitter"]))
+    addresses = _addresses(variables)
+    if addresses and options.has_mail:
+        channels = [{"type": "email", "recipients": addresses}]
+        task["task_notify"] = [{"name": "mailto", "triggers": MAIL_TRIGGERS, "channels": channels}]
+        notes.append(Text("migration.better.mailto", recipients=addresses))
+
+
+def _split_percent(command: str, mend: bool, notes: list[Text]) -> tuple[str, Optional[str]]:
+    """The command and its standard input: cron ends the command at the first `%` that has no backslash before it."""
+    parts = re.split(r"(?<!\\)%", command)
+    if len(parts) > 1 and mend:
+        notes.append(Text("migration.warn.percent_mended"))
+        return command.replace("\\%", "%"), None
+    parts = [part.replace("\\%", "%") for part in parts]
+    if len(parts) == 1:
+        return parts[0], None
+    notes.append(Text("migration.warn.percent", command=parts[0].strip()))
+    return parts[0], "\n".join(parts[1:])
+
+
+def _with_stdin(command: str, stdin: str) -> str:
+    words = " ".join("'" + line.replace("'", "'\\''") + "'" for line in stdin.split("\n"))
+    return f"printf '%s\\n' {words} | {{ {command}\n}}"
+
+
+def _keeps_lock(command: str, shared: Collection[str]) -> bool:
+    return any(token.value in shared or token.text in shared for token in scan(command) or ())
+
+
+def _program(command: str, count: int) -> str:
+    """What a command does, in `count` words: its program, or the script that an interpreter runs, and its arguments."""
+    tokens = scan(command)
+    if tokens is None:  # a quote is not closed
+        words = re.findall(r"[\w./~=-]+", command)
+    else:
+        words = [token.value or token.text for token in tokens if token.kind == "word"]
+    words = [word for word in words if not re.match(r"[A-Za-z_]\w*=|-", word) and word not in ("[", "test", "!", "{")]
+    names = [posixpath.basename(word.rstrip("/")) for word in words]
+    while len(names) > 1 and (names[0] in _LAUNCHERS or _INTERPRETERS.fullmatch(names[0])):
+        del names[: 2 if names[0] == "flock" and len(names) > 2 else 1]
+    slugs = [re.sub(r"[^A-Za-z0-9_-]+", "_", _EXTENSION.sub("", name)).strip("_-") for name in names]
+    return "_".join([slug for slug in slugs if slug][:count])[:ID_MAX].strip("_-") or "job"
+
+
+def _unique(task_id: str, ids: Collection[str]) -> str:
+    base = re.sub(r"[^A-Za-z0-9_-]+", "_", task_id)[:ID_MAX] or "job"
+    found, count = base, 1
+    while found in ids:
+        count += 1
+        found = f"{base}_{count}"
+    return found
+
+
+def _schedule(fields: list[str], task_id: str, notes: list[Text]) -> str:
+    """The schedule's text, in the words of minisched. Raises _LeftOut."""
+    if len(fields) == 5:
+        fields = [
+            _RANDOM.sub(lambda match, at=at: _chosen(match, at, task_id, notes), field)  # type: ignore[misc]
+            for at, field in enumerate(fields)
+        ]
+        if any(_wraps(field, at) for at, field in enumerate(fields)):
+            notes.append(Text("migration.warn.wraps", schedule=" ".join(fields)))
+    text = {"@every_minute": "* * * * *"}.get(fields[0], " ".join(fields))
+    try:
+        parse_schedule(text)
+    except ScheduleError as error:
+        raise _LeftOut(Text("migration.left.schedule", why=error.text)) from None
+    return text
+
+
+def _chosen(match: re.Match[str], at: int, task_id: str, notes: list[Text]) -> str:
+    """The number that stands for `a~b`: cron chooses one at each start, the task has its own for ever."""
+    low, high = int(match[1] or _RANGES[at][0]), int(match[2] or _RANGES[at][1])
+    number = low + crc32(f"{task_id} {at}".encode()) % max(1, high - low + 1)
+    notes.append(Text("migration.note.random", range=match[0], number=number))
+    return str(number)
+
+
+def _wraps(field: str, at: int) -> bool:
+    """Whether a range of the field runs backwards: cron accepts that, and is never due."""
+    for low, high in re.findall(r"(\w+)-(\w+)", field):
+        numbers = [_NAMES.get(word[:3].lower(), -1) if not word.isdigit() else int(word) for word in (low, high)]
+        if numbers[0] > numbers[1]:
+            return True
+    return False
