@@ -59,11 +59,6 @@ class Home(NamedTuple):
                 os.chmod(folder, mode)  # the umask may have removed bits, or the folder was made in between
 
 
-def program_path(program: str, home: str) -> str:
-    """The program of a command that is a list: one with a slash starts from the home, others are searched in PATH."""
-    return os.path.join(home, program) if "/" in program else program
-
-
 class LockText(NamedTuple):
     """What the lock file says of the engine that holds it, or held it last."""
 

@@ -18,7 +18,7 @@ FLOORS = [
     {"timetable"},
     {"lifecycle", "policy", "config", "migration"},
     {"clock", "home", "tasklog", "executor", "store"},
-    {"notify"},
+    {"notify", "lint"},
     {"api"},
     {"engine"},
     {"cli"},

@@ -17,6 +17,7 @@ from zlib import compress, decompress
 from minisched import __version__
 from minisched.catalogue import ENGLISH, LANGUAGES, render, shown
 from minisched.home import Home
+from minisched.lint import Lint
 from minisched.model import UNFINISHED, FieldError, Message, Reply, ReplyTo, Snapshot, Status, TaskSnapshot, Text
 from minisched.osutil import receive
 from minisched.store import History
@@ -378,6 +379,7 @@ class AppContext:
         self.intervals = intervals
         self.reply_s = reply_s
         self.summaries = SummaryCache()
+        self.lint = Lint(home.path, os.environ)
         self.statuses = TaskStatuses()
         self.listeners = Listeners(snapshot)
         self._thread = threading.local()

@@ -22,7 +22,7 @@ from minisched.api.context import (
 from minisched.api.routing import EMPTY, OPEN, PAGES, TASK, Answer, Body, EnumParam, Parameter, route
 from minisched.clock import SANE_SINCE
 from minisched.config import ConfigError, config_hash, read_config
-from minisched.config.problems import count_problems
+from minisched.config.problems import count_problems, limited
 from minisched.model import DeliveryState, EngineProblem, ResendDelivery, Status, StoreError, Text, iso
 from minisched.notify.notify_test import NoRule, select_rules, try_channels
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from minisched.store import TaskTotals
 
 MAX_LATE_S = 15.0  # after the time by which the loop should have turned; a commit on a hung disk holds it up
+MAX_WARNINGS = 20  # shown on the page; `validate` and the engine's log have more
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 # Name, help, and the field of TaskTotals.
@@ -94,6 +95,7 @@ def status_json(app: AppContext) -> dict[str, Any]:
             "hash": file_hash(app),
             "problems": [problem_json(problem) for problem in engine.config_problems],
             "problem_count": count_problems(engine.config_problems),
+            "warnings": [problem_json(one) for one in limited(app.lint.warnings(engine.config), MAX_WARNINGS)],
         },
         "problems": problems,
         "disk": disk(app.home.path),

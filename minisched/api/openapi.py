@@ -294,6 +294,7 @@ SCHEMAS: dict[str, Schema] = {
             hash=maybe(TEXT),
             problems=items(ref("Problem")),
             problem_count={**COUNT, "description": "Also of those that are left out."},
+            warnings=items(ref("Problem")),
         ),
         problems=items(ref("EngineProblem")),
         disk=fields(free_bytes=maybe(COUNT), total_bytes=maybe(COUNT)),

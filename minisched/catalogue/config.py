@@ -245,6 +245,67 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "config.default.system_certificates": ("the system's certificates", "系统证书库"),
     "config.default.template": ("built-in", "内置模板"),
+    # Warnings: valid, and will fail or surprise. `place` comes before each of them.
+    "config.warning": ("warning: {warning}", "警告：{warning}"),
+    "config.warn.program": ("will fail: {problem}", "会失败：{problem}"),
+    "config.warn.in_home": (
+        "names {word}, which is in the home, not in task_cwd; write {path}",
+        "中的 {word} 在 minisched 目录（home）中，不在 task_cwd 中；请写作 {path}",
+    ),
+    "config.warn.operator": (
+        "is {operator}, which only a shell reads; write task_exec as one text, not as a list",
+        "为 {operator}，只有 shell 才识别；请将 task_exec 写成一个文本，不要写成列表",
+    ),
+    "config.warn.tilde": (
+        "is {value}: ~ is not expanded here; write the whole path, such as /home/NAME/...",
+        "为 {value}：此处 ~ 不会展开；请写完整路径，如 /home/NAME/...",
+    ),
+    "config.warn.list_variable": (
+        "is {variable}, which is not expanded in a list; write task_exec as one text",
+        "为 {variable}，在列表中不会展开；请将 task_exec 写成一个文本",
+    ),
+    "config.warn.variable": (
+        "contains {variable}, which is not expanded; write its value, or set it in a command:"
+        " PATH=$PATH:/opt/bin tasks/x.sh",
+        "含有 {variable}，不会展开；请写出其值，或在命令中设置：PATH=$PATH:/opt/bin tasks/x.sh",
+    ),
+    "config.warn.no_folder": ("is {path}, which is not a folder", "为 {path}，不是目录"),
+    "config.warn.no_file": ("is {path}, which is not a file", "为 {path}，不是文件"),
+    "config.warn.no_user": ("is {user}; this machine has no such user", "为 {user}；本机没有此用户"),
+    "config.warn.past": (
+        "is {schedule}, which is in the past: never again due",
+        "为 {schedule}，已是过去的时间：不会再触发",
+    ),
+    "config.warn.step": (
+        '{field}: the step of "{item}" is longer than the field, so it means {value} alone',
+        '{field}："{item}" 的步长超出该字段，因此只等于 {value}',
+    ),
+    "config.warn.step_every": (
+        '{field}: the step of "{item}" is longer than the field, so it means {value} alone; for an interval write'
+        ' "{every}"',
+        '{field}："{item}" 的步长超出该字段，因此只等于 {value}；若要固定间隔，请写 "{every}"',
+    ),
+    "config.warn.rarer": (
+        "{task} ({schedule}) is not due before each due time of this task, and each success counts once: runs between"
+        " them wait, and are then skipped",
+        "{task}（{schedule}）并非在此任务的每个计划时间之前都会运行，而每次成功只计一次：其间的运行会等待，然后被跳过",
+    ),
+    "config.warn.disabled": (
+        "{task} is disabled, so runs of this task wait for it, and are then skipped",
+        "{task} 已停用，因此此任务的运行会等待它，然后被跳过",
+    ),
+    "config.warn.replaced": (
+        "replaces the list of the defaults, so this task goes without {rules}; repeat the rules that should apply",
+        "会取代 defaults 中的列表，因此 {rules} 不适用于此任务；需要的规则请在此重复写出",
+    ),
+    "config.warn.block": (
+        "contains {%, which is sent as it is: templates have only variables such as {{ task_name }}",
+        "含有 {%，会原样发送：模板中只有 {{ task_name }} 这样的变量",
+    ),
+    "config.warn.readable": (
+        "every user of this machine can read it, and it contains secrets ({places}); run: chmod o-r {path}",
+        "本机所有用户都能读取它，而其中含有机密（{places}）；请执行：chmod o-r {path}",
+    ),
     # Rules across fields.
     "config.http.allowed_hosts": (
         "a host other than loopback needs allowed_hosts: the names that browsers use for the page",

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from minisched import catalogue
 from minisched.cli.output import CommandError, print_error, print_json, print_table, shown, text
-from minisched.model import EXIT_NO, EXIT_OK
+from minisched.model import EXIT_NO, EXIT_OK, Text
 from minisched.model.text import visible
 
 if TYPE_CHECKING:
     from argparse import Namespace
+
+    from minisched.model import FieldError
 
 SAMPLES = ("config.json", "example_task_script.py", "example_task_script.sh")
 
@@ -65,6 +68,7 @@ def validate(options: Namespace) -> int:
     from minisched.config import ConfigError, load_config
     from minisched.config.problems import count_problems
     from minisched.home import Home
+    from minisched.lint import Surroundings, config_warnings
     from minisched.timetable import start_text
 
     home = Home(options.home)
@@ -73,16 +77,13 @@ def validate(options: Namespace) -> int:
         config = load_config(path)
     except ConfigError as error:
         if options.json:
-            problems = [
-                {"place": catalogue.shown(problem.place, catalogue.ENGLISH), "message": catalogue.render(problem.text)}
-                for problem in error.problems
-            ]
-            print_json({"valid": False, "problems": problems})
+            print_json({"valid": False, "problems": list(map(_problem_json, error.problems))})
             return EXIT_NO
         for line in config_problems(error, home, hint=path == home.config):
             print_error(line)
         print(text("cli.problem_count", count=count_problems(error.problems)), file=sys.stderr)
         return EXIT_NO
+    warnings = config_warnings(config, Surroundings(home.path, os.environ, time.time(), path))
     rows = []
     for task in config.tasks.values():
         times = due_times(task, 1)
@@ -93,13 +94,21 @@ def validate(options: Namespace) -> int:
             {"task_id": task.task_id, "schedule": schedule, "next_run_time": due, "enabled": task.enabled}
             for task, schedule, due in rows
         ]
-        print_json({"valid": True, "problems": [], "tasks": tasks})
+        found = list(map(_problem_json, warnings))
+        print_json({"valid": True, "problems": [], "warnings": found, "tasks": tasks})
         return EXIT_OK
     print(text("cli.valid", path=path, count=len(rows)))
     lines = [(task.task_id, due if task.enabled else text("cli.disabled"), schedule) for task, schedule, due in rows]
     if lines:
         print_table(("task", "next", "schedule"), lines, shrink={"task": 10, "schedule": 10})
+    sys.stdout.flush()
+    for warning in warnings:
+        print_error(Text("config.warning", warning=warning.as_text()))
     return EXIT_OK
+
+
+def _problem_json(problem: FieldError) -> dict[str, str]:
+    return {"place": catalogue.shown(problem.place, catalogue.ENGLISH), "message": catalogue.render(problem.text)}
 
 
 def notify_test(options: Namespace) -> int:

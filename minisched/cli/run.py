@@ -41,7 +41,7 @@ from minisched.model import (
 )
 from minisched.model.task import LOOPBACK
 from minisched.notify import Sender
-from minisched.osutil import FolderWatch, mount_of
+from minisched.osutil import FolderWatch, mount_of, start_thread
 from minisched.store import open_store
 from minisched.tasklog import TaskLogs, engine_logger
 from minisched.timetable import ZONE_FOLDER, load_zone, local_zone_stamp
@@ -104,7 +104,7 @@ def run(options: Namespace) -> int:
         log.warning(Text("log.as_root"))
     zone = zone_text(config.settings.timezone, config.settings.timezone_source)
     log.info(Text("log.zone", zone=zone))
-    engine, page, sender = assemble(home, config, source, stamp, ledger, log, lock)
+    engine, page, sender, linter = assemble(home, config, source, stamp, ledger, log, lock)
     install_signals(engine.inbox)
     greet(
         text("cli.greeting", version=__version__, home=home.path, count=len(config.tasks), zone=zone),
@@ -117,6 +117,7 @@ def run(options: Namespace) -> int:
             print(text("cli.page_at", url=f"{page.url}/#token={token.decode()}"), flush=True)
         elif page.problem:
             print_error(page.problem)
+        linter.start(config)
         gc.freeze()  # what exists now stays: no later collection looks at it again
         gc.set_threshold(GC_THRESHOLD)
         gc.enable()
@@ -172,8 +173,8 @@ def install_signals(inbox: SimpleQueue[Message]) -> None:
 
 def assemble(
     home: Home, config: Config, source: ConfigFile, stamp: object, ledger: Store, log: logging.Logger, lock: HomeLock
-) -> tuple[SchedulerEngine, Page, Sender]:
-    """Make the engine, its page and its sender."""
+) -> tuple[SchedulerEngine, Page, Sender, Linter]:
+    """Make the engine and what works beside it."""
     inbox: SimpleQueue[Message] = SimpleQueue()
     logs = TaskLogs(home.logs, config.settings.log, load_zone(config.settings.timezone))
     executor = TaskExecutor(inbox.put, logs)
@@ -189,6 +190,7 @@ def assemble(
     )
     snapshot = Snapshot(EngineSnapshot(config, stamp, started=time.time()))
     page = Page(home, source, lock, snapshot, inbox.put, log)
+    linter = Linter(home.path, log)
     as_init = os.getpid() == 1
     engine = SchedulerEngine(
         snapshot,
@@ -201,14 +203,18 @@ def assemble(
         log,
         system,
         POLL_AS_INIT_S if as_init else POLL_S,
-        on_config=[lambda config: _use_log_settings(logs, config), lambda config: page.open(config.settings.http)],
+        on_config=[
+            lambda config: _use_log_settings(logs, config),
+            lambda config: page.open(config.settings.http),
+            linter.start,
+        ],
         on_poll=[
             lambda: maintain_files(home, lock, ledger),
             *([lambda: _reap(executor)] if as_init else []),
             page.maintain,
         ],
     )
-    return engine, page, sender
+    return engine, page, sender, linter
 
 
 def _use_log_settings(logs: TaskLogs, config: Config) -> None:
@@ -238,6 +244,35 @@ def maintain_files(home: Home, lock: HomeLock, ledger: Store) -> list[Text]:
 def random() -> float:
     """As random.random(). That module costs 0.3 MB, and cannot be imported when no file descriptor is left."""
     return int.from_bytes(os.urandom(6), "big") / 2**48
+
+
+class Linter:
+    """Reports the warnings about a config, each once. In a thread of its own: the scripts may be on a slow disk."""
+
+    def __init__(self, home: str, log: logging.Logger) -> None:
+        self._home = home
+        self._log = log
+        self._reported: set[Text] = set()
+
+    def start(self, config: Config) -> None:
+        try:
+            start_thread(self._report, "lint", config)
+        except OSError:
+            pass  # no thread is left; the page and `validate` show the warnings
+
+    def _report(self, config: Config) -> None:
+        try:
+            from minisched.lint import Surroundings, config_warnings
+
+            found = config_warnings(config, Surroundings(self._home, os.environ, time.time()))
+        except (OSError, ImportError):  # no descriptor is left
+            return
+        for warning in found:
+            line = Text("config.warning", warning=warning.as_text())
+            if line not in self._reported:
+                self._reported.add(line)
+                self._log.warning(line)
+                print_error(line)
 
 
 class ConfigFile:

@@ -76,7 +76,7 @@ def _read(
     if errors:
         return None, errors
     found = {"timezone": zone.name, "timezone_source": zone.source, "timezone_problem": zone.problem}
-    return Config(settings._replace(**found), tasks.tasks), []
+    return Config(settings._replace(**found), tasks.tasks, top["defaults"]["task_notify"]), []
 
 
 def _drain(items: list[Any]) -> Iterator[Any]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
 from minisched.config.secrets import base_environment
-from minisched.executor.program import first_word
-from minisched.home import program_path
+from minisched.executor.program import from_home
 from minisched.model import ProcessSpec, Secret, StoreError, TaskRecord, Text, TextError, iso
 
 if TYPE_CHECKING:
@@ -63,23 +61,6 @@ def _revealed(name: str, secret: Secret, environ: Mapping[str, str], home: str) 
         raise SecretError(name, Text("variable_not_set", name=secret.place)) from None
 
 
-def _from_home(task: Task, home: str) -> Union[str, tuple[str, ...]]:
-    """The command, with a relative program resolved against the home even if `task_cwd` is another folder.
-
-    In a shell text the program is the first word, if it is a plain path of an existing file.
-    """
-    if not isinstance(task.task_exec, str):
-        program, *arguments = task.task_exec
-        return (program_path(program, home), *arguments)
-    first = first_word(task.task_exec) if task.task_cwd else None
-    if first is None or first[0].startswith("/") or "/" not in first[0]:
-        return task.task_exec
-    path = os.path.join(home, first[0])
-    if not os.path.isfile(path):
-        return task.task_exec
-    return task.task_exec[: first[1]] + shlex.quote(path) + task.task_exec[first[2] :]
-
-
 def make_spec(
     task: Task,
     run: TaskExecution,
@@ -115,7 +96,7 @@ def make_spec(
         run_id=run.run_id,
         attempt=run.attempt,
         task_id=task.task_id,
-        task_exec=_from_home(task, home),
+        task_exec=from_home(task.task_exec, task.task_cwd, home),
         cwd=os.path.join(home, task.task_cwd or ""),
         env=env,
         log=os.path.join(home, "logs", task.task_log),

@@ -22,6 +22,7 @@ HEAD_BYTES = 4096  # read of a program, enough for its first line and a look at 
 BOM = b"\xef\xbb\xbf"
 ELF_HEADER_BYTES = 52  # of the smaller, the 32-bit form
 SHELLS = ("sh", "ash", "bash", "dash", "ksh", "zsh")  # they read CR as a part of the last word of a line
+_INTERPRETER = re.compile(r"(?:python|perl|ruby|node|php|lua)[0-9.]*")  # of scripts, beside the shells
 
 _ASSIGNED = r"""(?:'[^']*'|"[^"]*"|[^\s'"`;&|<>()]*)"""
 _FIRST_WORD = re.compile(
@@ -71,6 +72,27 @@ def first_word(text: str) -> Optional[tuple[str, int, int]]:
         return None
     word = found["word"]
     return word.strip("'\"") if word[0] in "'\"" else word, *found.span("word")
+
+
+def program_path(program: str, home: str) -> str:
+    """The program of a command that is a list: one with a slash starts from the home, others are searched in PATH."""
+    return os.path.join(home, program) if "/" in program else program
+
+
+def from_home(task_exec: Union[str, tuple[str, ...]], cwd: Optional[str], home: str) -> Union[str, tuple[str, ...]]:
+    """The command of a task, with a relative program resolved against the home even if the working directory is
+    another folder.
+
+    In a shell text the program is the first word, if it is a plain path of an existing file.
+    """
+    if not isinstance(task_exec, str):
+        program, *arguments = task_exec
+        return (program_path(program, home), *arguments)
+    first = first_word(task_exec) if cwd else None
+    if first is None or first[0].startswith("/") or "/" not in first[0]:
+        return task_exec
+    path = os.path.join(home, first[0])
+    return task_exec[: first[1]] + shlex.quote(path) + task_exec[first[2] :] if os.path.isfile(path) else task_exec
 
 
 def find_problem(command: Command, program: str, failed: bool = False) -> Optional[Text]:
@@ -164,14 +186,11 @@ def explain_exit(command: Command, exit_code: int) -> Optional[Text]:
         return None
     for word, path in misplaced(command):
         return Text("in_home", word=word, cwd=command.cwd, path=path)
-    words = command.words
-    for program in words[:1]:
-        if os.path.basename(program) in SHELLS:
-            words = [word for word in words[1:] if not word.startswith("-")]
-            script = command.locate(words[0]) if words and "/" in words[0] else None
-            if script and has_foreign_lines(script):
-                return Text("script_crlf", program=command.shown(words[0]))
-        elif "/" in program or not isinstance(command.exec, str):
+    problem = script_problem(command)
+    if problem:
+        return problem
+    for program in command.words[:1]:
+        if "/" in program or not isinstance(command.exec, str):
             problem = find_problem(command, program, failed=True)
             if problem or exit_code == 2:
                 return problem
@@ -182,6 +201,24 @@ def explain_exit(command: Command, exit_code: int) -> Optional[Text]:
     if not isinstance(command.exec, str):
         return None
     return Text("command_not_found" if exit_code == 127 else "command_not_executable")
+
+
+def script_problem(command: Command) -> Optional[Text]:
+    """What is wrong with the script of a command such as `sh tasks/x.sh`: it is not there, or a shell would read the CR
+    at the end of its lines."""
+    program, *words = command.words or [""]
+    name = os.path.basename(program)
+    if name not in SHELLS and not _INTERPRETER.fullmatch(name):
+        return None
+    while words and name in SHELLS and re.fullmatch("-[a-bd-z]+", words[0]):  # with -c the next word is a command
+        words.pop(0)
+    if not words or words[0].startswith("-") or not re.fullmatch(r"[^$*?\[~]*[/.][^$*?\[~]*", words[0]):
+        return None
+    path, shown = os.path.join(command.cwd, words[0]), command.shown(words[0])
+    if not os.path.lexists(path):
+        elsewhere = command.home and os.path.isfile(os.path.join(command.home, words[0]))
+        return None if elsewhere else Text("spawn", program=shown, reason=os.strerror(errno.ENOENT))
+    return Text("script_crlf", program=shown) if name in SHELLS and has_foreign_lines(path) else None
 
 
 def misplaced(command: Command) -> Iterator[tuple[str, str]]:

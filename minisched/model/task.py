@@ -232,3 +232,4 @@ class FieldError(NamedTuple):
 class Config(NamedTuple):
     settings: Settings
     tasks: Mapping[str, Task]  # in the file's order
+    default_rules: tuple[NotifyRule, ...] = ()  # `task_notify` of the defaults, the same object in tasks that use it

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 
 from minisched.executor.process import explain, run_bounded
-from minisched.executor.program import Command, explain_exit
-from minisched.home import program_path
+from minisched.executor.program import Command, explain_exit, program_path
 from minisched.model import Text
 from minisched.model.notification import SEND_TIMEOUT_S, SendRequest, SendResult, SendStatus
 from minisched.model.text import visible_bytes

@@ -80,6 +80,16 @@ def test_the_status_of_a_config_with_ten_thousand_problems_stays_small(api: Api)
     assert "minisched_config_problems 10000\n" in api.get("/metrics").body.decode()
 
 
+def test_the_status_of_the_api_has_the_warnings(api: Api) -> None:
+    api.write({"tasks": [{"task_id": "a", "task_exec": "true", "task_cwd": "~"}]})
+    api.reload()
+    config = api.get("/status").json["config"]
+    assert (config["problems"], config["problem_count"]) == ([], 0)
+    (warning,) = config["warnings"]
+    assert (warning["place"], warning["path"]) == ("tasks[0] (a): task_cwd", "task_cwd")
+    assert warning["words"]["zh"].startswith("为 ~：此处 ~ 不会展开")
+
+
 def test_tasks_are_counted_as_they_are_now(api: Api) -> None:
     def counts() -> dict[str, int]:
         return {status: count for status, count in api.get("/status").json["counts"].items() if count}

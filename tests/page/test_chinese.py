@@ -119,7 +119,7 @@ def test_details_are_chinese_and_messages_of_the_system_unchanged(one: Engine, o
     (one.home.path / "tasks").chmod(0o777)
     page = open_page(one.link, locale="zh-CN")
     expect(card(page, "absent")).to_contain_text(
-        re.compile("无法启动：.*tasks/absent：No such file or directory：其 #! 行中的解释器不存在")
+        re.compile("无法启动：.*tasks/absent：.*其 #! 行中的解释器 /no/such/interpreter 不存在")
     )
     try:
         expect(page.locator(".bands")).to_contain_text("任何用户都可写入；请执行：chmod o-w")
@@ -175,7 +175,7 @@ def test_the_page_renders_the_texts_of_all_areas_like_the_command_line(one: Engi
     page = open_page(one.link)
     expect(card(page, "first")).to_be_visible()
     values = {"n": 2, "seconds": 2.25, "tasks": ["a", "b"], "why": {"code": "notify.timeout"}, "text": "{n}"}
-    texts = [{"code": code, **values} for area in set(catalogue.AREAS) - {"cli"} for code in codes(area)]
+    texts = [{"code": code, **values} for area in set(catalogue.AREAS) - {"cli", "log"} for code in codes(area)]
     texts += [{"code": "of_a_newer_version"}, {"code": "text", "text": texts[0]}]
     for language in ("en", "zh"):
         expected = [catalogue.render(Text.from_json(text), language) for text in texts]

@@ -77,14 +77,16 @@ function fillProblems(el, problems) {
 }
 
 function fillConfig(el, { config }) {
-  const { problems } = config;
+  const { problems, warnings } = config;
   const good = !problems.length;
   const head = h("p", { class: `mark s-${good ? "success" : "technical_failure"}` }, icon(good ? "success" : "technical_failure"), t(good ? "en_config_good" : "en_config_bad"));
-  const rows = problems.map((problem) => {
+  const row = (problem) => {
     const where = [problem.file, problem.place_words[lang()]].filter(Boolean).map(visible).join(": ");
     return h("li", { class: "problem" }, h("p", {}, where && h("code", { text: where }), " ", visible(localized(problem))));
-  });
-  el.replaceChildren(head, ...(good ? [] : [h("ul", { class: "problems" }, rows)]));
+  };
+  const list = (found, name) => (found.length ? [h("ul", { class: name }, found.map(row))] : []);
+  const title = warnings.length ? [h("p", { class: "mark s-missed" }, icon("warn"), t("en_config_warnings"))] : [];
+  el.replaceChildren(head, ...list(problems, "problems"), ...title, ...list(warnings, "warnings"));
 }
 
 /** A time zone and where it comes from, unless its name says that. */

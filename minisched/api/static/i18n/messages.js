@@ -128,6 +128,7 @@ export const MESSAGES = {
   en_config_bad: ["The config file is invalid. The engine uses the last valid config.", "配置文件无效，引擎仍使用上一份有效配置。"],
   en_reload: ["Reload config", "重新加载配置"],
   en_reloaded: ["Config reloaded.", "配置已重新加载。"],
+  en_config_warnings: ["These will fail, or surprise, when the task is due:", "以下各项在任务运行时会失败，或与预期不符："],
   en_problems: ["Problems", "问题"],
   about_config: ["config", "配置"],
   about_history: ["history", "历史"],

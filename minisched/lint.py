@@ -1,0 +1,329 @@
+"""Warnings about a valid config: what is allowed, and will fail or surprise when the task is due.
+
+Errors of a config need nothing but its text. Warnings also look at the machine: scripts, folders, users, secrets.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import stat
+import time
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+
+from minisched.config.problems import limited
+from minisched.executor.program import Command, find_problem, from_home, misplaced, script_problem
+from minisched.model import FieldError, Secret, Text
+from minisched.model.task import CONFIG_FILE
+from minisched.timetable import load_zone, next_of, parse_schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from minisched.model import Config, NotifyRule, Task
+
+LINT_EVERY_S = 60.0
+COMPARED_DUE_TIMES = 10  # of a task with a dependency: more than the days of a week
+SECRET_NAME = re.compile(r"pass(?:w(?:or)?d|phrase)?|secret|token|pwd|(?:api|private|access)_?key", re.IGNORECASE)
+
+_OPERATORS = {"&&", "||", "|", ";", "&", ">", ">>", "<", "<<", "2>", "2>>", "2>&1", "&>"}
+_TAKES_OPERATORS = {"find", "expr", "test", "[", "jq", "awk"}  # an operator among their arguments is meant for them
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
+_STEP = re.compile(r"(\*|[0-9]+)(?:-([0-9]+))?/([0-9]+)")
+_FIELDS = (("second", 0, 59), ("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 6))
+_INTERVALS = {"second": "s", "minute": "m", "hour": "h"}
+# Words that a shell knows itself, so that no file of that name need exist.
+_SHELL_WORDS = frozenset(
+    re.findall(
+        r"\S+",
+        ". : [ [[ alias bg break builtin case cd command continue declare echo eval exec exit export false fc fg for"
+        " function getopts hash if jobs kill let local printf pushd popd pwd read readonly return select set shift"
+        " source test time times trap true type typeset ulimit umask unalias unset until wait while ! {",
+    )
+)
+
+
+class Surroundings(NamedTuple):
+    """Where a config is used."""
+
+    home: str
+    environ: Mapping[str, str]
+    now: float
+    path: str = ""  # of the file, where it is not that of the home
+
+
+class Lint:
+    """The warnings about the config of a running engine. They are looked for again after LINT_EVERY_S, as scripts and
+    folders change without the config. For any thread."""
+
+    def __init__(self, home: str, environ: Mapping[str, str]) -> None:
+        self._home, self._environ = home, environ
+        self._lock = Lock()
+        self._config: Optional[Config] = None
+        self._until = 0.0  # monotonic
+        self._found: list[FieldError] = []
+
+    def warnings(self, config: Config) -> list[FieldError]:
+        with self._lock:
+            if config is not self._config or time.monotonic() >= self._until:
+                self._found = config_warnings(config, Surroundings(self._home, self._environ, time.time()))
+                self._config, self._until = config, time.monotonic() + LINT_EVERY_S
+            return self._found
+
+
+def config_warnings(config: Config, where: Surroundings) -> list[FieldError]:
+    """The warnings; of very many the first, and one entry with the number of the others."""
+    return limited(list(_all_warnings(config, where)))
+
+
+def _all_warnings(config: Config, where: Surroundings) -> Iterator[FieldError]:
+    yield from _exposed_secrets(config, where)
+    smtp = config.settings.smtp
+    if smtp:
+        for name, value in (("password", smtp.password), ("ca_file", smtp.ca_file)):
+            yield from map(_error, _secret_or_path(value, f"settings.smtp.{name}", where))
+    yield from map(_error, _channel_warnings(config.default_rules, "defaults.task_notify", where))
+    due = _DueTimes(config, where.now)
+    for index, task in enumerate(config.tasks.values()):
+        owner = f"tasks[{index}] ({task.task_id})"
+        for found in _task_warnings(task, config, where, due):
+            yield _error(found, owner)
+
+
+Found = tuple[str, Text]  # the field inside its task or the file, and the warning
+
+
+_SENTENCES = {f"config.warn.{name}" for name in ("program", "step", "step_every", "rarer", "disabled")}
+
+
+def _error(found: Found, owner: str = "") -> FieldError:
+    path, text = found
+    return FieldError(path, text, text.code in _SENTENCES, owner)
+
+
+def _task_warnings(task: Task, config: Config, where: Surroundings, due: _DueTimes) -> Iterator[Found]:
+    yield from _command_warnings(task, where)
+    yield from _place_warnings(task, where)
+    for name, value in task.task_env.items():
+        if isinstance(value, Secret):
+            yield from _secret_or_path(value, f"task_env.{name}", where)
+        else:
+            for found in _VARIABLE.finditer(value):
+                variable = found[1] or found[2]
+                if variable in where.environ or variable in task.task_env or variable == "PATH":
+                    yield f"task_env.{name}", Text("config.warn.variable", variable=found[0])
+    yield from _schedule_warnings(task, where.now)
+    for index, other in enumerate(task.task_dependencies):
+        rarer = due.rarer(task, other)
+        if rarer:
+            yield f"task_dependencies[{index}]", rarer
+    yield from _rule_warnings(task, config.default_rules, where)
+
+
+def _command_warnings(task: Task, where: Surroundings) -> Iterator[Found]:
+    env = task.task_env.get("PATH")
+    search_path = env if isinstance(env, str) else where.environ.get("PATH", os.defpath)
+    cwd = os.path.join(where.home, task.task_cwd or "")
+    command = Command(from_home(task.task_exec, task.task_cwd, where.home), cwd, search_path, where.home)
+    is_list = not isinstance(task.task_exec, str)
+    program = next(iter(command.words), "")
+    if is_list and task.task_exec[0].startswith("~"):
+        yield "task_exec", Text("config.warn.tilde", value=task.task_exec[0])
+    elif program and program not in _SHELL_WORDS and os.path.isdir(cwd) and "$" not in search_path:
+        problem = find_problem(command, program, failed=True) or script_problem(command)
+        if problem:
+            yield "task_exec", Text("config.warn.program", problem=problem)
+    for word, path in misplaced(command):
+        yield "task_exec", Text("config.warn.in_home", word=word, path=path)
+    if is_list and os.path.basename(program) not in _TAKES_OPERATORS:
+        previous = ""
+        for index, item in enumerate(task.task_exec[1:], 1):
+            variable = _VARIABLE.match(item)
+            name = variable and (variable[1] or variable[2])
+            if item in _OPERATORS:
+                yield f"task_exec[{index}]", Text("config.warn.operator", operator=item)
+            elif item.startswith("~/"):
+                yield f"task_exec[{index}]", Text("config.warn.tilde", value=item)
+            elif name and (name in where.environ or name in task.task_env) and previous not in ("-c", "-e"):
+                yield f"task_exec[{index}]", Text("config.warn.list_variable", variable=variable[0] if variable else "")
+            previous = item
+
+
+def _place_warnings(task: Task, where: Surroundings) -> Iterator[Found]:
+    if task.task_cwd:
+        cwd = os.path.join(where.home, task.task_cwd)
+        if task.task_cwd.startswith("~"):
+            yield "task_cwd", Text("config.warn.tilde", value=task.task_cwd)
+        elif not os.path.isdir(cwd):
+            yield "task_cwd", Text("config.warn.no_folder", path=cwd)
+    if task.task_log.startswith("~"):
+        yield "task_log", Text("config.warn.tilde", value=task.task_log)
+    if task.task_user is not None:
+        try:
+            uid: Optional[int] = pwd.getpwnam(task.task_user).pw_uid
+        except KeyError:
+            uid = None
+        if uid is None:
+            yield "task_user", Text("config.warn.no_user", user=task.task_user)
+
+
+def _secret_or_path(value: Any, path: str, where: Surroundings) -> Iterator[Found]:
+    """value: a secret, or the path of a file that has to be there."""
+    if isinstance(value, Secret):
+        if value.source != "from_file":
+            return
+        path, value = f"{path}.from_file", value.place
+    if not isinstance(value, str):
+        return
+    if value.startswith("~"):
+        yield path, Text("config.warn.tilde", value=value)
+    elif not os.path.isfile(os.path.join(where.home, value)):
+        yield path, Text("config.warn.no_file", path=os.path.join(where.home, value))
+
+
+# ------------------------------------------------------------------------------------------------------------ schedules
+
+
+def _schedule_warnings(task: Task, now: float) -> Iterator[Found]:
+    zone = load_zone(task.task_timezone)
+    for index, text in enumerate(task.task_schedule):
+        path = f"task_schedule[{index}]" if len(task.task_schedule) > 1 else "task_schedule"
+        schedule = parse_schedule(text)
+        if schedule.kind == "at" and next_of([schedule], now, zone) is None:
+            yield path, Text("config.warn.past", schedule=text)
+        if schedule.kind == "cron":
+            for warning in _long_steps(text):
+                yield path, warning
+
+
+def _long_steps(text: str) -> Iterator[Text]:
+    """Steps that are longer than their field: `*/90` in the minutes is not every 90 minutes, but minute 0."""
+    fields = text.split()
+    for (name, first, last), field in zip(_FIELDS[6 - len(fields) :], fields):
+        for found in map(_STEP.fullmatch, field.split(",")):
+            if found is None:
+                continue
+            low = first if found[1] == "*" else int(found[1])
+            high = int(found[2]) if found[2] else last
+            if int(found[3]) > high - low > 0:
+                every = f"@every {found[3]}{_INTERVALS[name]}" if name in _INTERVALS else ""
+                code = "config.warn.step_every" if every else "config.warn.step"
+                yield Text(code, field=Text(f"schedules.field.{name}"), item=found[0], value=low, every=every)
+
+
+class _DueTimes:
+    """Compares tasks with those that they depend on."""
+
+    def __init__(self, config: Config, now: float) -> None:
+        self._tasks = config.tasks
+        self._now = now
+
+    def rarer(self, task: Task, other_id: str) -> Optional[Text]:
+        """Why a dependency cannot succeed before each due time of the task; None: it can, as far as schedules tell."""
+        other = self._tasks.get(other_id)
+        if other is None or not task.task_schedule or not task.enabled:
+            return None
+        if not other.enabled:
+            return Text("config.warn.disabled", task=other_id)
+        schedules, zone = list(map(parse_schedule, task.task_schedule)), load_zone(task.task_timezone)
+        due = next_of(schedules, self._now, zone)
+        for source in self._scheduled(other):
+            found, source_zone = list(map(parse_schedule, source.task_schedule)), load_zone(source.task_timezone)
+            start = due
+            for _ in range(COMPARED_DUE_TIMES):
+                if start is None:
+                    break
+                following = next_of(schedules, start, zone)
+                if following is None:
+                    break
+                come = next_of(found, start, source_zone)
+                if come is None or come > following:
+                    return Text("config.warn.rarer", task=source.task_id, schedule=" | ".join(source.task_schedule))
+                start = following
+        return None
+
+    def _scheduled(self, task: Task) -> list[Task]:
+        """The tasks with a schedule by which a task without one is started."""
+        found, seen, waiting = [], set(), [task]
+        while waiting:
+            one = waiting.pop()
+            if one.task_id in seen:
+                continue
+            seen.add(one.task_id)
+            if one.task_schedule:
+                found.append(one)
+            else:
+                waiting += [self._tasks[name] for name in one.task_dependencies if name in self._tasks]
+        return found
+
+
+# ------------------------------------------------------------------------------------------------ rules and secrets
+
+
+def _rule_warnings(task: Task, default: tuple[NotifyRule, ...], where: Surroundings) -> Iterator[Found]:
+    if task.task_notify is not default and task.task_notify:
+        names = [rule.name for rule in task.task_notify]
+        lost = [rule.name for rule in default if rule.enabled and rule.name not in names]
+        if lost:
+            yield "task_notify", Text("config.warn.replaced", rules=lost)
+    if task.task_notify is not default:  # else it is looked at once, as that of the defaults
+        yield from _channel_warnings(task.task_notify, "task_notify", where)
+
+
+def _channel_warnings(rules: tuple[NotifyRule, ...], path: str, where: Surroundings) -> Iterator[Found]:
+    for number, rule in enumerate(rules):
+        for index, channel in enumerate(rule.channels):
+            place = f"{path}[{number}].channels[{index}]"
+            for name, value in channel.options.items():
+                yield from _option_warnings(name, value, f"{place}.{name}", where)
+
+
+def _option_warnings(name: str, value: Any, path: str, where: Surroundings) -> Iterator[Found]:
+    if name == "headers":
+        for header, each in value.items():
+            yield from _secret_or_path(each if isinstance(each, Secret) else None, f"{path}.{header}", where)
+    elif isinstance(value, Secret) or name == "ca_file":
+        yield from _secret_or_path(value, path, where)
+    elif name == "path" and value.startswith("~"):
+        yield path, Text("config.warn.tilde", value=value)
+    elif name.endswith("_template") and isinstance(value, str) and "{%" in value:
+        yield path, Text("config.warn.block")
+
+
+def _exposed_secrets(config: Config, where: Surroundings) -> Iterator[FieldError]:
+    """Secrets that are written in a config file that every user can read."""
+    path = where.path or os.path.join(where.home, CONFIG_FILE)
+    try:
+        readable = os.stat(path).st_mode & stat.S_IROTH
+    except OSError:
+        return
+    places = list(_written_secrets(config)) if readable else []
+    if places:
+        shown = places[:3] + ["..."] * (len(places) > 3)
+        yield FieldError("", Text("config.warn.readable", path=path, places=shown))
+
+
+def _written_secrets(config: Config) -> Iterator[str]:
+    smtp = config.settings.smtp
+    if smtp and smtp.password and smtp.password.source == "text":
+        yield "settings.smtp.password"
+    for rule in config.default_rules:
+        yield from _rule_secrets(rule, "defaults.task_notify")
+    for task in config.tasks.values():
+        for name, value in task.task_env.items():
+            if isinstance(value, str) and value and SECRET_NAME.search(name):
+                yield f"{task.task_id}: task_env.{name}"
+        if task.task_notify is not config.default_rules:
+            for rule in task.task_notify:
+                yield from _rule_secrets(rule, f"{task.task_id}: task_notify")
+
+
+def _rule_secrets(rule: NotifyRule, place: str) -> Iterator[str]:
+    for channel in rule.channels:
+        for name, value in channel.options.items():
+            if isinstance(value, Secret) and value.source == "text" and name != "url":
+                yield f"{place}.{name}"
+            if isinstance(value, Secret) and name == "url" and channel.options.get("preset"):
+                yield f"{place}.url"
