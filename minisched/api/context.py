@@ -382,17 +382,18 @@ class AppContext:
         self.lint = Lint(home.path, os.environ)
         self.statuses = TaskStatuses()
         self.listeners = Listeners(snapshot)
-        self._thread = threading.local()
+        self._readers: dict[int, History] = {}  # by thread
 
     def history(self) -> History:
         """This thread's reader of the history. The thread has to call `close_history` before it ends."""
-        reader: Optional[History] = getattr(self._thread, "history", None)
+        thread = threading.get_ident()
+        reader = self._readers.get(thread)
         if reader is None:
-            reader = self._thread.history = History(self.home.database)
+            reader = self._readers[thread] = History(self.home.database)
         return reader
 
     def close_history(self) -> None:
-        reader = self._thread.__dict__.pop("history", None)
+        reader = self._readers.pop(threading.get_ident(), None)
         if reader is not None:
             reader.close()
 

@@ -192,7 +192,7 @@ class ApiServer(ThreadingMixIn, TCPServer):
         self._idle: list[SimpleQueue[Optional[Connection]]] = []  # of the threads that wait for a connection
         self._serving = 0  # threads of connections
         self._changed = threading.Condition()  # guards the three above
-        self._thread_local = threading.local()
+        self._queues: dict[int, SimpleQueue[Optional[Connection]]] = {}  # by thread; where its next connection comes
         self._closing = threading.Event()
         self._thread: Optional[threading.Thread] = None
 
@@ -312,7 +312,7 @@ class ApiServer(ThreadingMixIn, TCPServer):
     def shutdown_request(self, request: Any) -> None:
         """Close a connection. Its thread is free for the next one from now on, as the client may come back at once."""
         connection: Connection = request
-        queue = getattr(self._thread_local, "queue", None)  # None in the accepting thread
+        queue = self._queues.get(threading.get_ident())  # None in the accepting thread
         with self._changed:  # or `cut` could find another connection under the number of this socket
             self._open.discard(connection)
             connection.sock.close()
@@ -331,7 +331,8 @@ class ApiServer(ThreadingMixIn, TCPServer):
 
     def _serve(self, first: Connection) -> None:
         """Serve one connection after another, until none comes for a while."""
-        queue = self._thread_local.queue = SimpleQueue[Optional[Connection]]()
+        thread = threading.get_ident()
+        queue = self._queues[thread] = SimpleQueue()
         connection: Optional[Connection] = first
         try:
             while connection is not None:
@@ -339,6 +340,7 @@ class ApiServer(ThreadingMixIn, TCPServer):
                 connection = self._next(queue)
         finally:
             self.app.close_history()
+            del self._queues[thread]
             with self._changed:
                 self._serving -= 1
                 self._changed.notify_all()

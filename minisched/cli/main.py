@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from types import SimpleNamespace
 
 TYPE_CHECKING = False  # as `typing` has it, which the shortest commands do without
 if TYPE_CHECKING:
@@ -43,16 +44,15 @@ def _run_command(argv: Sequence[str]) -> int:
     words = list(argv)
     home = words[1] if words[:1] == ["--home"] and len(words) > 1 else None
     if words[2 if home else 0 :] in ([], ["run"]):  # a service's spelling: the engine does without argparse, 0.6 MB
-        from types import SimpleNamespace
-
-        options, module, function = SimpleNamespace(home=home), "run", "run"
+        given, module, function = {"home": home}, "run", "run"
     else:
         from minisched.cli.arguments import COMMANDS, parse
 
-        options = parse(words)  # type: ignore[assignment]
-        command = COMMANDS[options.command or "run"]
+        given = vars(parse(words))
+        command = COMMANDS[given["command"] or "run"]
         module, function = command.module, command.function
-    options.home = os.path.abspath(options.home or os.environ.get("MINISCHED_HOME") or ".")
+    home = os.path.abspath(given["home"] or os.environ.get("MINISCHED_HOME") or ".")
+    options = SimpleNamespace(**{**given, "home": home})
     return int(getattr(import_module(f"minisched.cli.{module}"), function)(options))
 
 

@@ -57,30 +57,50 @@ def prepare(spec: ProcessSpec) -> dict[str, Any]:
         raise SpawnError(explain(error, command_of(spec), spec.user)) from error
 
 
+class Child(subprocess.Popen[bytes]):
+    """A Popen whose exit status is taken by `Process`. `outputs`: the read ends of its pipes, of stdout and stderr."""
+
+    def __init__(self, args: Sequence[Any], outputs: tuple[int, ...], **options: Any) -> None:
+        self.outputs = outputs
+        super().__init__(args, bufsize=0, start_new_session=True, **options)
+
+    def set_status(self, status: int) -> None:
+        self.returncode = status
+
+
 def spawn(
     args: Sequence[Any],
     cwd: Any,
     env: Mapping[Any, Any],
     stdin: int = subprocess.DEVNULL,
     stderr: int = subprocess.PIPE,
+    fd_limit: float = math.inf,
     **identity: Any,
-) -> subprocess.Popen[bytes]:
+) -> Child:
     """Start a process in its own session and group, with pipes for its output and no other descriptor of this process.
 
-    Raises what Popen raises: OSError, but also ValueError (NUL), UnicodeEncodeError, IndexError (no words),
-    RuntimeError, MemoryError. Whatever it is, it concerns this one process: catch Exception.
+    fd_limit: no pipe may get this descriptor or a higher one. The system gives the lowest that is free, so that all
+    below it are in use then.
+    Raises what Popen raises: OSError (EMFILE also for `fd_limit`), but also ValueError (NUL), UnicodeEncodeError,
+    IndexError (no words), RuntimeError, MemoryError. Whatever it is, it concerns this one process: catch Exception.
     """
-    return subprocess.Popen(
-        args,
-        bufsize=0,
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        cwd=cwd,
-        env=env,
-        start_new_session=True,
-        **identity,
-    )
+    # Popen before Python 3.11 never closes the pipes that it has made when there is no descriptor for the next.
+    reads: list[int] = []
+    writes: list[int] = []
+    try:
+        for _ in range(2 if stderr == subprocess.PIPE else 1):
+            for ends, fd in zip((reads, writes), os.pipe()):
+                ends.append(fd)
+        if max(*reads, *writes) >= fd_limit:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        outputs = tuple(reads)
+        stderr = writes[-1] if stderr == subprocess.PIPE else stderr
+        child = Child(args, outputs, stdin=stdin, stdout=writes[0], stderr=stderr, cwd=cwd, env=env, **identity)
+        reads.clear()
+        return child
+    finally:
+        for fd in (*reads, *writes):
+            os.close(fd)
 
 
 def command_of(spec: ProcessSpec) -> Command:
@@ -232,23 +252,28 @@ class Process:
 
     unreaped: ClassVar[set[int]] = set()  # the pids of all children of this program that somebody here will reap
 
-    def __init__(self, popen: subprocess.Popen[bytes], now: float, timeout_s: Optional[float], grace_s: float) -> None:
+    def __init__(self, child: Child, now: float, timeout_s: Optional[float], grace_s: float) -> None:
         """`now` and all times below are monotonic; grace_s: between TERM and KILL, after the timeout."""
-        self.pid = popen.pid
-        self.unreaped.add(popen.pid)
-        self.popen = popen
+        self.pid = child.pid
+        self.unreaped.add(child.pid)
+        self.outputs = child.outputs
         self.exited_at: Optional[float] = None
         self.timed_out = self.killed = self.stopping = False
         self._timeout_at = math.inf if timeout_s is None else now + timeout_s
         self._grace_s = grace_s
         self._kill_at = math.inf
         self._drain_until: Optional[float] = None
+        self._child = child
         self._reaped = False
         try:
-            self.pidfd = os.pidfd_open(popen.pid)  # becomes readable when the process exits
+            self.pidfd = os.pidfd_open(child.pid)  # becomes readable when the process exits
         except (AttributeError, OSError):  # the system has none, or no descriptor is left
             self.pidfd = -1
-        self.exit_announced = self.pidfd < 0  # without a pidfd `advance` has to look each time
+        self._exit_announced = self.pidfd < 0  # without a pidfd `advance` has to look each time
+
+    def announce_exit(self) -> None:
+        """The pidfd has become readable."""
+        self._exit_announced = True
 
     def stop(self, kill_at: float) -> bool:
         """TERM to the group now, KILL at `kill_at`; a further call can only bring the KILL forward. False: the process
@@ -267,7 +292,7 @@ class Process:
         After a kill the group may need a moment to be gone, see `members_left`.
         """
         if self.exited_at is None:
-            if (self.exit_announced or now >= self._timeout_at) and self._has_exited():
+            if (self._exit_announced or now >= self._timeout_at) and self._has_exited():
                 self.exited_at = now
             elif now >= self._timeout_at and not self.stopping:
                 self.timed_out = self.stop(now + self._grace_s)
@@ -291,7 +316,8 @@ class Process:
                 return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
             pid, status = os.waitpid(self.pid, os.WNOHANG)  # macOS before Python 3.13
             if pid:
-                self.popen.returncode, self._reaped = os.waitstatus_to_exitcode(status), True
+                self._child.set_status(os.waitstatus_to_exitcode(status))
+                self._reaped = True
         except ChildProcessError:  # other code reaped it: its status is lost, its number may be another process's
             self._reaped = True
         return self._reaped
@@ -308,13 +334,13 @@ class Process:
     def reap(self) -> Optional[int]:
         """Wait for the exit and take the status: negative for a signal, as in Popen. None if the status is lost, for
         which Popen itself would say 0."""
-        popen = self.popen
+        child = self._child
         try:
-            if popen.returncode is None:
-                popen.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-            return int(popen.returncode)
+            if child.returncode is None:
+                child.set_status(os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]))
+            return int(child.returncode)
         except ChildProcessError:
-            popen.returncode = 255  # so that Popen does not wait for it
+            child.set_status(255)  # so that Popen does not wait for it
             return None
         finally:
             self._reaped = True
@@ -335,12 +361,13 @@ class Process:
         if self.pid in self.unreaped:
             self.signal_group(signal.SIGKILL)
             self.reap()
-        for file in (self.popen.stdin, self.popen.stdout, self.popen.stderr):
-            if file:
-                file.close()
-        if self.pidfd >= 0:
-            os.close(self.pidfd)
-            self.pidfd = -1
+        if self._child.stdin:
+            self._child.stdin.close()
+        outputs, pidfd = self.outputs, self.pidfd
+        self.outputs, self.pidfd = (), -1
+        for fd in (*outputs, pidfd):
+            if fd >= 0:
+                os.close(fd)
 
 
 # ----------------------------------------------------------------------------------------------- a process in one call
@@ -366,34 +393,35 @@ def run_bounded(
     """Run a process in the calling thread to its end, which comes after `timeout_s` at the latest: then its group gets
     TERM, and KILL after `grace_s`. `data` goes to its standard input; the last `output_max` bytes of its output are
     kept. A process that it leaves behind delays the return by at most `DRAIN_S`. Raises what `spawn` raises."""
-    popen = spawn(args, cwd, env, stdin=subprocess.PIPE, stderr=subprocess.STDOUT)
-    process = Process(popen, time.monotonic(), timeout_s, grace_s)
-    assert popen.stdin and popen.stdout
+    child = spawn(args, cwd, env, stdin=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = Process(child, time.monotonic(), timeout_s, grace_s)
+    assert child.stdin
     output = b""
     selector = selectors.PollSelector()  # needs no descriptor of its own
     try:
-        os.set_blocking(popen.stdin.fileno(), False)
-        selector.register(popen.stdin, selectors.EVENT_WRITE, popen.stdin)
-        selector.register(popen.stdout, selectors.EVENT_READ, popen.stdout)
-        if process.pidfd >= 0:
-            selector.register(process.pidfd, selectors.EVENT_READ)
+        os.set_blocking(child.stdin.fileno(), False)
+        selector.register(child.stdin, selectors.EVENT_WRITE)
+        for fd in (*process.outputs, process.pidfd):
+            if fd >= 0:
+                selector.register(fd, selectors.EVENT_READ)
         while True:
             now = time.monotonic()
-            until = process.advance(now, any(key.data for key in selector.get_map().values()))
+            until = process.advance(now, any(key.fd != process.pidfd for key in selector.get_map().values()))
             if until is None:
                 break
             for key, _ in selector.select(min(until - now, WAIT_MAX_S)):
-                if key.data is None:
-                    process.exit_announced = done = True
-                elif key.data is popen.stdin:
+                if key.fd == process.pidfd:
+                    process.announce_exit()
+                    done = True
+                elif key.fileobj is child.stdin:
                     data, done = _feed(key.fd, data)
                 else:
                     block = os.read(key.fd, BLOCK)  # the only reader, and told that there is something: never blocks
                     output, done = (output + block)[-output_max:], not block
                 if done:
                     selector.unregister(key.fileobj)
-                    if key.data:
-                        key.data.close()
+                if done and key.fileobj is child.stdin:
+                    child.stdin.close()
         return BoundedResult(process.reap(), process.timed_out, output)
     finally:
         selector.close()

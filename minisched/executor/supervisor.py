@@ -6,12 +6,13 @@ CPU: at each system call the threads take the interpreter lock from each other.
 
 A turn waits for the first of: an order, output, an exit, the nearest deadline. Then it reads one block from each pipe
 that has some, spawns what is due, attends to the runs that something happened to, and posts the messages. Only the
-writing of a block to a log may be held up, by a slow disk; orders and deadlines are looked at between two blocks, so
-that a kill is late by one block at most.
+writing of a block to a log may take long, on a slow disk; orders and deadlines are handled between two blocks, so that
+a kill is late by one block at most.
 """
 
 from __future__ import annotations
 
+import errno
 import heapq
 import itertools
 import logging
@@ -21,9 +22,10 @@ import resource
 import select
 import selectors
 import signal
+import sys
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from typing import Any, Callable, Optional
 
 from minisched.catalogue import detail_text
@@ -55,8 +57,8 @@ REPORT_S = 0.04  # a run that ends sooner posts no RunStarted: one message and o
 SETTLE_S = 0.5  # killed processes need a moment to be gone before the ones left are counted
 EXACT_S = 0.001  # epoll counts whole milliseconds: the last one before a start at an instant is waited by select(2)
 SELECT_MAX_FD = 1024  # FD_SETSIZE: select(2) takes no descriptor from there on
-FDS_PER_RUN = 4  # two pipes, the pidfd, the log
-FDS_RESERVED = 64  # not used up by spawning: history, connections, the pipes of a spawn
+FDS_RESERVED = 64  # not used up by spawning: history, connections, logs of other runs
+FDS_RETRY_S = 0.2  # between two tries to spawn a run while no descriptor is left and no run ends
 LOOP_ERROR_WAIT_S = 1.0  # after a bug in the loop itself, which might come again at once
 HEAP_SLACK = 64  # out-of-date entries that the heap of deadlines may hold beside four for each run
 
@@ -64,27 +66,185 @@ Echo = Callable[[str, bytes], None]
 
 
 class Run:
-    """An attempt from its order to its end. Only the supervisor's thread changes it."""
+    """An attempt from its order to its end. The supervisor's thread calls its methods, which alone change it."""
 
-    def __init__(self, spec: ProcessSpec, at: Optional[float], echo: Optional[Echo]) -> None:
+    def __init__(
+        self,
+        spec: ProcessSpec,
+        at: Optional[float],
+        echo: Optional[Echo],
+        selector: selectors.BaseSelector,
+        wall: Callable[[], float],
+    ) -> None:
         self.spec = spec
         self.at = at  # monotonic; the process is spawned then, None: now
-        self.echo = echo
         self.log: Any = None  # where its output goes: a `tasklog.RunLog`, of which nothing raises
-        self.arguments: dict[str, Any] = {}  # of `spawn`
-        self.refused: Optional[Text] = None  # why no process can be spawned
-        self.ready = False  # to be spawned now
+        self.refusal: Optional[Text] = None  # why no process is spawned
         self.process: Optional[Process] = None
-        self.pipes: dict[int, str] = {}  # descriptor -> "out" or "err"; those not at their end yet
-        self.watched: set[int] = set()  # descriptors in the selector: pipes and pidfd
-        self.start_time = self.end_time = 0.0  # by the wall clock
-        self.started_at = 0.0  # monotonic
-        self.report_at = math.inf  # when RunStarted is to be posted
-        self.settle_until = 0.0  # monotonic; the process is reaped, what it left behind is counted until then
-        self.status: Optional[int] = None  # as `Process.reap` gave it
-        self.cancel_by = math.inf  # monotonic: asked to end, with KILL at this time
-        self.cancelled = False
         self.armed = math.inf  # the time of its entry in the heap of deadlines
+        self.settle_until = 0.0  # monotonic; the process is reaped, what it left behind is counted until then
+        self._echo = echo
+        self._selector = selector
+        self._wall = wall
+        self._arguments: dict[str, Any] = {}  # of `spawn`
+        self._pipes: dict[int, str] = {}  # descriptor -> "out" or "err"; those not at their end yet
+        self._watched: set[int] = set()  # descriptors in the selector: pipes and pidfd
+        self._start_time = self._end_time = 0.0  # by the wall clock
+        self._started_at = 0.0  # monotonic
+        self._report_at = math.inf  # monotonic; when RunStarted is to be posted
+        self._status: Optional[int] = None  # as `Process.reap` gave it
+        self._cancel_by = math.inf  # monotonic: asked to end, with KILL at this time
+        self._cancelled = False
+
+    def prepare(self, logs: Any) -> None:
+        """Make ready what can be before its instant."""
+        self.log = logs.open_run(self.spec.log, self.spec.run_id, self.spec.attempt, self.spec.output_encoding)
+        try:
+            self._arguments = prepare(self.spec)
+        except SpawnError as error:
+            self.refusal = error.text
+
+    def arm(self, at: float) -> bool:
+        """Have it attended at `at`. False: it already is before that."""
+        if at >= self.armed:
+            return False
+        self.armed = at
+        return True
+
+    def disarm(self) -> None:
+        self.armed = math.inf
+
+    def cancel(self, kill_at: float) -> None:
+        """Let the next `attend` end it; without a process it is refused one."""
+        self._cancel_by = min(self._cancel_by, kill_at)
+        if self.process is None:
+            self._cancelled, self.refusal = True, Text("cancelled_before_start")
+
+    def spawn(self, fd_limit: float) -> bool:
+        """Spawn its process, or set its refusal. False: there is no descriptor below `fd_limit`, which is infinite if
+        no other process can free one by its end."""
+        self._start_time, self._started_at = self._wall(), time.monotonic()
+        try:
+            child = spawn(**self._arguments, fd_limit=fd_limit)
+        except Exception as error:
+            if fd_limit < math.inf and isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+                return False
+            self.refusal = explain(error, command_of(self.spec), self.spec.user)
+        else:
+            self.process = Process(child, self._started_at, self.spec.timeout_s, self.spec.kill_grace_s)
+        return True
+
+    def begin(self) -> None:
+        """Watch the process that was spawned, and write the first line of its log."""
+        process = self.process
+        assert process
+        self._pipes = dict(zip(process.outputs, ("out", "err")))
+        for fd in (*process.outputs, process.pidfd):
+            if fd >= 0:
+                self._selector.register(fd, selectors.EVENT_READ, self)
+                self._watched.add(fd)
+        self.log.marker("start", f"pid {process.pid}: {command_text(self.spec)}")
+        self._report_at = self._started_at + REPORT_S
+
+    def receive(self, fd: int) -> None:
+        """Something happened to one of its descriptors."""
+        stream = self._pipes.get(fd)
+        if stream is None:
+            assert self.process
+            self.process.announce_exit()
+            self._unwatch(fd)  # it stays readable
+            return
+        block = os.read(fd, BLOCK)  # does not block: the only reader, and there is something
+        if not block:
+            self._unwatch(fd)
+            del self._pipes[fd]
+            return
+        self.log.write(stream, block)
+        if self._echo:
+            try:
+                self._echo(stream, block)
+            except OSError:  # the terminal is gone, the run goes on
+                self._echo = None
+
+    def attend(self, now: float) -> Optional[float]:
+        """Do what is due for its process. Returns when something is due for that next; None: it is reaped."""
+        process, log = self.process, self.log
+        assert process
+        if self._cancel_by < math.inf:
+            self._cancelled = process.stop(self._cancel_by) or self._cancelled
+            self._cancel_by = math.inf
+        until = process.advance(now, bool(self._pipes))
+        if process.exited_at is not None and not self._end_time:
+            self._end_time = self._wall()
+        if until is None:
+            self._status = process.reap()
+            self.settle_until = now + SETTLE_S
+            return None
+        flush_due = log.flush_due
+        if flush_due is not None and now >= flush_due:
+            log.flush(now)
+        return until
+
+    def report(self, now: float) -> Optional[RunStarted]:
+        """The message of its start, once, when that is due."""
+        process, log = self.process, self.log
+        if now < self._report_at:
+            return None
+        self._report_at = math.inf
+        assert process
+        if process.exited_at is not None:
+            return None
+        if log.position is None:
+            log.flush(now)  # without the place of its first line no reader finds the output of a living run
+        spec, identity = self.spec, process_identity(process.pid)
+        return RunStarted(spec.run_id, spec.attempt, identity, self._start_time, log.position)
+
+    def due(self, until: float) -> float:
+        """When to attend to it again: `until` as `attend` gave it, or before for its start and its log."""
+        flush_due = self.log.flush_due
+        return min(until, self._report_at, math.inf if flush_due is None else flush_due)
+
+    def result(self, left: set[int]) -> ProcessResult:
+        """left: the living processes that it left behind."""
+        process, status = self.process, self._status
+        if process is None:
+            duration = time.monotonic() - self._started_at if self._started_at else 0.0
+            return ProcessResult(self._wall(), duration, spawn_error=self.refusal, cancelled=self._cancelled)
+        assert process.exited_at is not None
+        hint, unstarted = explain_end(self.spec, status)
+        if unstarted:
+            status = None
+        return ProcessResult(
+            end_time=self._end_time,
+            duration=process.exited_at - self._started_at,
+            exit_code=status if status is not None and status >= 0 else None,
+            signal=-status if status is not None and status < 0 else None,
+            spawn_error=hint if unstarted else Text("exit_status_lost") if status is None else None,
+            timed_out=process.timed_out,
+            cancelled=self._cancelled,
+            killed=process.killed,
+            leftover_processes=len(left),
+            output_cut=bool(self._pipes),
+            process=ProcessIdentity(process.pid, 0, ""),
+            start_time=self._start_time,
+            hint=hint,
+        )
+
+    def release(self) -> None:
+        """Close what it holds; a process that still lives is killed."""
+        self.armed = -math.inf  # its entries in the heap are out of date
+        try:
+            for fd in tuple(self._watched):
+                self._unwatch(fd)
+        finally:
+            if self.process:
+                self.process.close()
+            if self.log:
+                self.log.close()
+
+    def _unwatch(self, fd: int) -> None:
+        self._watched.discard(fd)
+        self._selector.unregister(fd)
 
 
 class Supervisor:
@@ -99,7 +259,12 @@ class Supervisor:
         self._wall = wall
         self._runs: dict[int, Run] = {}  # by run id
         self._orders: deque[tuple[Any, ...]] = deque()  # (method, arguments...)
-        self._ready: deque[Run] = deque()  # to be spawned now
+        self._ready: OrderedDict[Run, None] = OrderedDict()  # to be spawned now
+        self._refused: dict[Run, None] = {}  # to be ended without a process
+        self._starved = False  # the first of `_ready` waits for descriptors
+        self._warned = False  # that they are short, since `_ready` was empty last
+        self._spawned: set[Run] = set()  # hold descriptors
+        self._unlogged: set[Run] = set()  # of these the ones without a line in the log, whose file may not be open yet
         self._heap: list[tuple[float, int, Run]] = []  # deadlines; an entry is valid while `armed` is its time
         self._count = itertools.count()  # keeps the order of equal deadlines
         self._settled: list[tuple[Run, set[int]]] = []  # reaped after a kill, and who is left of the group
@@ -120,7 +285,7 @@ class Supervisor:
 
     def start(self, spec: ProcessSpec, at: Optional[float] = None, echo: Optional[Echo] = None) -> None:
         """Run an attempt, at the monotonic time `at` or now. `echo` gets (stream, block) as they were read."""
-        run = self._runs[spec.run_id] = Run(spec, at, echo)
+        run = self._runs[spec.run_id] = Run(spec, at, echo, self._selector, self._wall)
         self.order(self._hold, run)
 
     def cancel(self, run_id: int, grace_s: Optional[float] = None) -> None:
@@ -178,13 +343,13 @@ class Supervisor:
                 os.read(key.fd, BLOCK)
                 self._awake = False  # before the orders are taken: one that comes later sends a byte of its own
             else:
-                self._guarded(self._receive, key.data, key.fd)
+                self._guarded(key.data, key.data.receive, key.fd)
                 changed[key.data] = None
             if self._orders or (self._heap and self._heap[0][0] <= time.monotonic()):
                 self._handle_due()  # the disk may have taken long for the block
         self._handle_due()
         for run in changed:
-            self._guarded(self._attend, run)
+            self._guarded(run, self._attend, run)
         if self._settled:
             self._count_marked()
         self._send()
@@ -193,7 +358,7 @@ class Supervisor:
         heap = self._heap
         while heap and heap[0][2].armed != heap[0][0]:
             heapq.heappop(heap)
-        if self._orders or self._ready:
+        if self._orders or (self._ready and not self._starved):
             return self._selector.select(0)
         if not heap:
             return self._selector.select()
@@ -215,20 +380,19 @@ class Supervisor:
         while self._heap and self._heap[0][0] <= now:
             at, _, run = heapq.heappop(self._heap)
             if run.armed == at:
-                run.armed = math.inf
+                run.disarm()
                 if run.process is None:
+                    self._starved = False
                     self._make_ready(run)
                 else:
-                    self._guarded(self._attend, run)
+                    self._guarded(run, self._attend, run)
         self._spawn_ready()
 
     def _arm(self, run: Run, at: float) -> None:
         """Attend to the run at `at`. An earlier entry stays: it only causes one look too many."""
-        if at >= run.armed:
-            return
-        run.armed = at
-        heapq.heappush(self._heap, (at, next(self._count), run))
-        self._shrink_heap()
+        if run.arm(at):
+            heapq.heappush(self._heap, (at, next(self._count), run))
+            self._shrink_heap()
 
     def _shrink_heap(self) -> None:
         """Drop the entries that are out of date, once they are many: most lie hours ahead, as timeouts do."""
@@ -236,13 +400,14 @@ class Supervisor:
             self._heap = [entry for entry in self._heap if entry[2].armed == entry[0]]
             heapq.heapify(self._heap)
 
-    def _guarded(self, method: Callable[..., object], run: Run, *arguments: Any) -> None:
+    def _guarded(self, run: Run, method: Callable[..., Any], *arguments: Any) -> Any:
         """Call a method for a run that has not ended. A bug in it ends this run alone."""
         if self._runs.get(run.spec.run_id) is run:
             try:
-                method(run, *arguments)
+                return method(*arguments)
             except Exception as error:
                 self._abandon(run, error)
+        return None
 
     def _send(self) -> None:
         messages, self._messages = self._messages, []
@@ -253,137 +418,82 @@ class Supervisor:
 
     def _hold(self, run: Run) -> None:
         """Make ready what can be, and let the run wait for its instant."""
-        self._guarded(self._prepare, run)
+        self._guarded(run, run.prepare, self._logs)
         if run.at is None:
             self._make_ready(run)
         else:
             self._arm(run, run.at)
 
     def _make_ready(self, run: Run) -> None:
-        if not run.ready:
-            run.ready = True
-            self._ready.append(run)
-
-    def _prepare(self, run: Run) -> None:
-        run.log = self._logs.open_run(run.spec.log, run.spec.run_id, run.spec.attempt, run.spec.output_encoding)
-        try:
-            run.arguments = prepare(run.spec)
-        except SpawnError as error:
-            run.refused = error.text
+        if run.refusal is None:
+            self._ready[run] = None
+        else:
+            self._ready.pop(run, None)
+            self._refused[run] = None
 
     def _cancel(self, run: Run, kill_at: float) -> None:
-        """Let `_attend` or `_spawn` end the run in this turn. Many of these may come at once: this one is cheap."""
-        run.cancel_by = min(run.cancel_by, kill_at)
+        """Let this turn end the run. Many of these may come at once: this one is cheap."""
+        run.cancel(kill_at)
         self._arm(run, -math.inf)
 
     # ----------------------------------------------------------------------------------------------------- the process
 
     def _spawn_ready(self) -> None:
-        """Spawn what is due: all of it before the first line is written to a log, as far as descriptors last; then at
-        least one a turn, which may fail for want of them."""
-        if not self._ready:
-            return
-        limit, count = resource.getrlimit(resource.RLIMIT_NOFILE)[0], len(self._ready)
-        if limit != resource.RLIM_INFINITY:
-            # A process that has ended may still hold its pipes: what it left behind writes, or they are read next.
-            held = max(FDS_PER_RUN * len(Process.unreaped), FDS_PER_RUN * len(self._selector.get_map()) // 2)
-            count = max(1, min(count, (limit - FDS_RESERVED - held) // FDS_PER_RUN))
-        spawned = [self._ready.popleft() for _ in range(count)]
+        """Spawn what is due: all of it before the first line is written to a log. Where descriptors lack, the first run
+        and all behind it wait until another run ends."""
+        refused, self._refused = self._refused, {}
+        spawned = []
+        while self._ready and not self._starved:
+            run, _ = self._ready.popitem(last=False)
+            if self._guarded(run, run.spawn, self._fd_limit()) is False:
+                self._ready[run] = None
+                self._ready.move_to_end(run, last=False)
+                self._starved = True
+                self._arm(run, time.monotonic() + FDS_RETRY_S)  # others than runs may free some
+                if not self._warned:
+                    logging.getLogger("minisched").warning(
+                        f"too many open files: {plural(len(self._ready), 'run waits', 'runs wait')} for others to end"
+                    )
+                self._warned = True
+            elif run.process:
+                self._spawned.add(run)
+                self._unlogged.add(run)
+                spawned.append(run)
+            else:
+                refused[run] = None
+        self._warned = self._warned and bool(self._ready)
         for run in spawned:
-            self._guarded(self._spawn, run)
-        for run in spawned:
-            self._guarded(self._begin, run)
+            self._guarded(run, run.begin)
+            self._guarded(run, self._attend, run)
+        for run in refused:
+            self._guarded(run, self._finish, run, set())
 
-    def _spawn(self, run: Run) -> None:
-        run.start_time, run.started_at = self._wall(), time.monotonic()
-        if run.cancel_by < math.inf:
-            run.cancelled, run.refused = True, Text("cancelled_before_start")
-        if run.refused:
-            return
-        try:
-            popen = spawn(**run.arguments)
-        except Exception as error:
-            run.refused = explain(error, command_of(run.spec), run.spec.user)
-        else:
-            run.process = Process(popen, run.started_at, run.spec.timeout_s, run.spec.kill_grace_s)
-
-    def _begin(self, run: Run) -> None:
-        process = run.process
-        if process is None:
-            self._finish_unstarted(run)
-            return
-        assert process.popen.stdout and process.popen.stderr
-        run.pipes = {process.popen.stdout.fileno(): "out", process.popen.stderr.fileno(): "err"}
-        for fd in (*run.pipes, process.pidfd):
-            if fd >= 0:
-                self._selector.register(fd, selectors.EVENT_READ, run)
-                run.watched.add(fd)
-        run.log.marker("start", f"pid {process.pid}: {command_text(run.spec)}")
-        run.report_at = run.started_at + REPORT_S
-        self._attend(run)
-
-    def _receive(self, run: Run, fd: int) -> None:
-        """Something happened to one of the run's descriptors."""
-        stream = run.pipes.get(fd)
-        if stream is None:
-            assert run.process
-            run.process.exit_announced = True
-            self._unwatch(run, fd)  # it stays readable
-            return
-        block = os.read(fd, BLOCK)  # does not block: the only reader, and there is something
-        if not block:
-            self._unwatch(run, fd)
-            del run.pipes[fd]
-            return
-        run.log.write(stream, block)
-        if run.echo:
-            try:
-                run.echo(stream, block)
-            except OSError:  # the terminal is gone, the run goes on
-                run.echo = None
+    def _fd_limit(self) -> float:
+        """For the pipes of the next process; see `Run.spawn`. Its pidfd and its log need no more descriptors than its
+        pipes during the spawn."""
+        if not self._spawned and not Process.unreaped:
+            return math.inf
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return (sys.maxsize if limit == resource.RLIM_INFINITY else limit) - FDS_RESERVED - len(self._unlogged)
 
     def _attend(self, run: Run) -> None:
         """Do what is due for a run with a process, and set its next deadline."""
-        process, log = run.process, run.log
-        assert process
         now = time.monotonic()
-        if run.settle_until:
-            self._settle(run, now)
+        until = None if run.settle_until else run.attend(now)
+        if run.log.position is not None:
+            self._unlogged.discard(run)
+        if until is not None:
+            started = run.report(now)
+            if started:
+                self._messages.append(started)
+            self._arm(run, run.due(until))
             return
-        if run.cancel_by < math.inf:
-            run.cancelled = process.stop(run.cancel_by) or run.cancelled
-            run.cancel_by = math.inf
-        until = process.advance(now, bool(run.pipes))
-        if process.exited_at is not None and not run.end_time:
-            run.end_time = self._wall()
-        if until is None:
-            run.status = process.reap()
-            run.settle_until = now + SETTLE_S
-            self._settle(run, now)
-            return
-        flush_due = log.flush_due
-        if flush_due is not None and now >= flush_due:
-            log.flush(now)
-            flush_due = log.flush_due
-        if now >= run.report_at:
-            run.report_at = math.inf
-            if process.exited_at is None:
-                if log.position is None:
-                    log.flush(now)  # without the place of its first line no reader finds the output of a living run
-                identity = process_identity(process.pid)
-                self._messages.append(
-                    RunStarted(run.spec.run_id, run.spec.attempt, identity, run.start_time, log.position)
-                )
-        self._arm(run, min(until, run.report_at, math.inf if flush_due is None else flush_due))
-
-    def _settle(self, run: Run, now: float) -> None:
-        """Look what the run left of its group, and end it. After a normal end such processes live on: a task may start
-        daemons, as under cron. After a kill they get a moment to be gone, then all that carry the run's mark count."""
-        process = run.process
-        assert process
-        left = process.members_left()
-        if not process.stopping:
-            self._finish_process(run, left)
+        # After a normal end what the run left of its group lives on: a task may start daemons, as under cron. After a
+        # kill they get a moment to be gone, then all that carry the run's mark count.
+        assert run.process
+        left = run.process.members_left()
+        if not run.process.stopping:
+            self._finish(run, left)
         elif left and now < run.settle_until:
             self._arm(run, now + POLL_S)
         else:
@@ -397,40 +507,12 @@ class Supervisor:
             env = run.spec.env
             if "MINISCHED_RUN_ID" in env and "MINISCHED_HOME" in env:
                 left = left | table.marked(run.spec.run_id, env["MINISCHED_HOME"])
-            self._guarded(self._finish_process, run, left - {os.getpid()})
+            self._guarded(run, self._finish, run, left - {os.getpid()})
 
     # --------------------------------------------------------------------------------------------------------- the end
 
-    def _finish_process(self, run: Run, left: set[int]) -> None:
-        process, status = run.process, run.status
-        assert process and process.exited_at is not None
-        hint, unstarted = explain_end(run.spec, status)
-        if unstarted:
-            status = None
-        result = ProcessResult(
-            end_time=run.end_time,
-            duration=process.exited_at - run.started_at,
-            exit_code=status if status is not None and status >= 0 else None,
-            signal=-status if status is not None and status < 0 else None,
-            spawn_error=hint if unstarted else Text("exit_status_lost") if status is None else None,
-            timed_out=process.timed_out,
-            cancelled=run.cancelled,
-            killed=process.killed,
-            leftover_processes=len(left),
-            output_cut=bool(run.pipes),
-            process=ProcessIdentity(process.pid, 0, ""),
-            start_time=run.start_time,
-            hint=hint,
-        )
-        self._finish(run, result)
-
-    def _finish_unstarted(self, run: Run) -> None:
-        now = self._wall()
-        duration = time.monotonic() - run.started_at if run.started_at else 0.0
-        self._finish(run, ProcessResult(now, duration, spawn_error=run.refused, cancelled=run.cancelled))
-
-    def _finish(self, run: Run, result: ProcessResult) -> None:
-        log = run.log
+    def _finish(self, run: Run, left: set[int]) -> None:
+        result, log = run.result(left), run.log
         log.marker("end", end_text(result))
         self._discard(run)
         result = result._replace(log_lost=log.lost, log=log.position, tail=log.tail)
@@ -452,20 +534,12 @@ class Supervisor:
     def _discard(self, run: Run) -> None:
         """Release what a run holds; a process that still lives is killed."""
         self._runs.pop(run.spec.run_id, None)
-        run.armed = -math.inf  # its entries in the heap are out of date
+        self._ready.pop(run, None)
+        run.release()
+        self._spawned.discard(run)
+        self._unlogged.discard(run)
+        self._starved = False
         self._shrink_heap()
-        try:
-            for fd in tuple(run.watched):
-                self._unwatch(run, fd)
-        finally:
-            if run.process:
-                run.process.close()
-            if run.log:
-                run.log.close()
-
-    def _unwatch(self, run: Run, fd: int) -> None:
-        run.watched.discard(fd)
-        self._selector.unregister(fd)
 
 
 def end_text(result: ProcessResult) -> str:

@@ -48,9 +48,7 @@ class EngineLog(RotatingLog):
             lines += logging.Formatter().formatException(record.exc_info).splitlines()
         prefix = f"{timestamp(record.created, self.zone)} {record.levelname} "
         text = "".join(f"{prefix}{visible_line(line)}\n" for line in lines)
-        block = Block(record.created, "", memoryview(text.encode("utf-8", "backslashreplace")))
-        block.amount = len(lines)
-        return block
+        return Block(record.created, "", memoryview(text.encode("utf-8", "backslashreplace")), len(lines))
 
     def loss_note(self, block: Block, label: str) -> bytes:
         lines, why = self.losses[label]

@@ -50,13 +50,19 @@ class Block(logging.LogRecord):
     name, msg, args, exc_info = "minisched.task", "", (), None
     levelno, levelname, pathname, lineno = logging.INFO, "INFO", "", 0
 
-    def __init__(self, instant: float, label: str, data: memoryview) -> None:
+    def __init__(self, instant: float, label: str, data: memoryview, amount: Optional[int] = None) -> None:
         self.created = instant
         self.label = label
         self.data = data
-        self.amount = len(data)  # what counts as lost: here bytes
+        self.amount = len(data) if amount is None else amount  # what counts as lost: bytes or lines
         self.position: Optional[LogPosition] = None
         self.error: Optional[str] = None
+
+    def written_at(self, position: LogPosition) -> None:
+        self.position = position
+
+    def failed(self, error: str) -> None:
+        self.error = error
 
 
 class RotatingLog(TimedRotatingFileHandler):
@@ -110,12 +116,13 @@ class RotatingLog(TimedRotatingFileHandler):
             assert self._file
             # With O_APPEND the descriptor's own position is the end of what it wrote last: others may append too.
             self._size = os.lseek(self._fd, 0, os.SEEK_CUR)
-            block.position = LogPosition(inode_of(self._file), self._size - len(block.data))
+            block.written_at(LogPosition(inode_of(self._file), self._size - len(block.data)))
         except OSError as error:
             self.close_file(complete=False)
-            block.error = error.strerror or str(error)
+            why = error.strerror or str(error)
+            block.failed(why)
             lost_before, _ = self.losses.pop(block.label, (0, ""))
-            self.losses[block.label] = (lost_before + min(block.amount, len(left)), block.error)
+            self.losses[block.label] = (lost_before + min(block.amount, len(left)), why)
             while len(self.losses) > LOSSES_MAX:
                 del self.losses[next(iter(self.losses))]
 

@@ -69,13 +69,12 @@ class TaskLogs:
                 log = _OpenLog(RotatingLog(path, *settings, rotate=self._rotate), settings)
                 log.handler.losses.update(self._losses.pop(path, {}))
             self._open[path] = log
-        log.runs += 1
+        log.count(1)
         return RunLog(log, f"{run_id}.{attempt}", self._wall, lambda: self._release(path), encoding)
 
     def _release(self, path: str) -> None:
         log = self._open[path]
-        log.runs -= 1
-        if log.runs:
+        if log.count(-1):
             return
         log.handler.close_file()
         self._kept[path] = self._open.pop(path)
@@ -98,7 +97,12 @@ class _OpenLog:
         # Not by getLogger, which never frees a name: 10,000 tasks would keep 4 MB.
         self.logger = logging.Logger("minisched.task", logging.INFO)
         self.logger.addHandler(handler)
-        self.runs = 0
+        self._runs = 0
+
+    def count(self, change: int) -> int:
+        """Count a run that begins (1) or ends (-1) to use it; returns how many are left."""
+        self._runs += change
+        return self._runs
 
 
 class RunLog:

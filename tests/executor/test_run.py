@@ -18,10 +18,10 @@ import pytest
 
 from minisched.catalogue import detail_text
 from minisched.executor.supervisor import Run
-from minisched.model import LogSettings, RunFinished
+from minisched.model import LogSettings, RunFinished, Text
 from minisched.osutil import receive
 from minisched.tasklog import TaskLogs
-from support.process import PATH, REPO, ZONE, Rig, linux, sleeps, until
+from support.process import PATH, REPO, ZONE, Rig, few_descriptors, linux, sleeps, until
 
 
 def peak_kib(reset: bool = False) -> int:
@@ -130,10 +130,10 @@ signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # and no prepare_process
 from pathlib import Path
 from support.process import Rig
 result = Rig(Path(sys.argv[1])).run("exit 0")
-print(result.exit_code, result.signal, result.spawn_error)
+print(result.exit_code, result.signal, result.spawn_error.code)
 """
     out = subprocess.run([sys.executable, "-c", code, str(rig.folder)], capture_output=True, text=True, timeout=30)
-    assert out.stdout.strip() == "None None Text('exit_status_lost', {})", out.stderr
+    assert out.stdout.strip() == "None None exit_status_lost", out.stderr
 
 
 def test_a_run_posts_its_start_once_it_has_lived_for_a_moment_and_exactly_one_end(rig: Rig) -> None:
@@ -305,7 +305,7 @@ from pathlib import Path
 from support.process import Rig, few_descriptors
 rig = Rig(Path(sys.argv[1]))
 rig.run("true")  # everything is imported and opened
-with few_descriptors(250):  # for some 50 runs at once
+with few_descriptors(90):  # for some 6 runs at once
     for _ in range(60):
         rig.order("true")
     results = [rig.finished() for _ in range(60)]
@@ -313,6 +313,34 @@ print({{(result.spawn_error, result.log_lost) for result in results}})
 """
     out = subprocess.run([sys.executable, "-c", code, str(rig.folder)], capture_output=True, text=True, timeout=60)
     assert out.stdout.strip() == "{(None, False)}", out.stderr
+
+
+def test_a_run_that_waits_for_descriptors_can_be_cancelled_and_keeps_its_place(rig: Rig) -> None:
+    first = rig.start("sleep 60")
+    with few_descriptors(3):
+        waiting = rig.order(f"touch {rig.folder}/ran")
+        rig.order("exit 5")
+        rig.order("exit 6")
+        rig.executor.cancel(waiting, 0)
+        result = rig.finished()
+        assert (result.spawn_error, result.process) == (Text("cancelled_before_start"), None)
+        rig.executor.cancel(first.run_id, 0)
+        assert rig.finished().signal is not None
+        assert [rig.finished().exit_code, rig.finished().exit_code] == [5, 6]
+    assert not (rig.folder / "ran").exists()
+
+
+def test_a_spawn_without_descriptors_keeps_none_open(rig: Rig) -> None:
+    def count() -> int:
+        gc.collect()
+        return len(os.listdir("/dev/fd"))
+
+    rig.run("true")
+    before = count()
+    for free in range(9):
+        with few_descriptors(free):
+            rig.run("true")
+    assert count() == before
 
 
 @linux

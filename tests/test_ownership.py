@@ -10,7 +10,20 @@ import pytest
 
 import minisched
 
-ENGINE = sorted((Path(minisched.__file__).parent / "engine").glob("*.py"))
+PACKAGE = Path(minisched.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# What the standard library offers only as an attribute to set.
+ALLOWED = {
+    "cli/main.py": {"setattr"},  # a missing standard stream, in `sys`
+    "executor/program.py": {"lexer.whitespace_split"},  # of shlex
+    "notify/webhook.py": {"opener.addheaders"},  # urllib's own headers
+    "tasklog/engine_log.py": {
+        # https://docs.python.org/3/howto/logging.html#optimization
+        *("logging._srcfile", "logging.logMultiprocessing", "logging.logProcesses", "logging.logThreads"),
+        "logger.propagate",
+    },
+}
 
 
 def targets(node: ast.AST) -> Iterator[ast.expr]:
@@ -46,9 +59,11 @@ def foreign_assignments(source: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", ENGINE, ids=lambda path: path.name)
-def test_the_engine_assigns_no_attribute_of_another_object(path: Path) -> None:
-    assert foreign_assignments(path.read_text(encoding="utf-8")) == []
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_module_assigns_an_attribute_of_another_object(path: Path) -> None:
+    allowed = ALLOWED.get(str(path.relative_to(PACKAGE)), set())
+    found = foreign_assignments(path.read_text(encoding="utf-8"))
+    assert [line for line in found if line.split(": ")[1] not in allowed] == []
 
 
 def test_each_kind_of_assignment_is_seen() -> None:
