@@ -13,20 +13,3 @@ from .file import (
 )
 from .strict_json import parse_json
 from .validate import check_document, check_task, parse_config, parse_document
-
-__all__ = [
-    "ConfigChanged",
-    "ConfigError",
-    "check_document",
-    "check_permissions",
-    "check_task",
-    "config_hash",
-    "json_schema",
-    "load_config",
-    "parse_config",
-    "parse_document",
-    "parse_json",
-    "read_config",
-    "save_config",
-    "sweep_temporaries",
-]

@@ -2,5 +2,3 @@
 
 from minisched.engine.launch import make_spec
 from minisched.engine.scheduler import POLL_S, SchedulerEngine
-
-__all__ = ["POLL_S", "SchedulerEngine", "make_spec"]

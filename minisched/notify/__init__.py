@@ -5,5 +5,3 @@ imported when the first message needs them.
 """
 
 from minisched.notify.sender import Sender, deliver
-
-__all__ = ["Sender", "deliver"]

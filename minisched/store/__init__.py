@@ -2,5 +2,3 @@
 
 from minisched.store.reader import History, Outcome, Past, TaskTotals
 from minisched.store.writer import Store, open_store
-
-__all__ = ["History", "Outcome", "Past", "Store", "TaskTotals", "open_store"]

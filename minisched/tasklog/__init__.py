@@ -12,5 +12,3 @@ The time is that at which the line was read, which is within 1 s of when the tas
 
 from minisched.tasklog.engine_log import engine_logger
 from minisched.tasklog.run_log import RunLog, TaskLogs
-
-__all__ = ["RunLog", "TaskLogs", "engine_logger"]

@@ -10,28 +10,3 @@ from .next_fire import count_fires, fires_between, latest_fires, next_fire, next
 from .parser import parse_schedule
 from .schedule import Schedule, ScheduleError
 from .zones import ZONE_FOLDER, LocalZone, ZoneError, load_zone, local_zone, local_zone_stamp
-
-__all__ = [
-    "ZONE_FOLDER",
-    "DurationError",
-    "LocalZone",
-    "Schedule",
-    "ScheduleError",
-    "ZoneError",
-    "count_fires",
-    "describe",
-    "fires_between",
-    "format_duration",
-    "jitter_offset",
-    "latest_fires",
-    "load_zone",
-    "local_zone",
-    "local_zone_stamp",
-    "next_fire",
-    "next_fires",
-    "next_of",
-    "parse_duration",
-    "parse_schedule",
-    "parse_time",
-    "start_text",
-]
