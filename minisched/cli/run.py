@@ -18,7 +18,7 @@ from minisched.cli.output import discard, os_error, print_error, text
 from minisched.cli.view import config_problems, zone_text
 from minisched.clock import SystemClock
 from minisched.config import ConfigError, check_permissions, load_config, sweep_temporaries
-from minisched.engine import POLL_S, SchedulerEngine
+from minisched.engine import POLL_S, Outside, SchedulerEngine
 from minisched.executor.executor import TaskExecutor, prepare_process
 from minisched.executor.procfs import is_alive, kill_leftover, process_identity
 from minisched.home import Home, HomeBusy, HomeLock, LockText
@@ -195,13 +195,8 @@ def assemble(
     engine = SchedulerEngine(
         snapshot,
         source,
-        SystemClock(),
-        ledger,
-        executor,
-        sender,
         inbox,
-        log,
-        system,
+        Outside(SystemClock(), ledger, executor, sender, log, system),
         POLL_AS_INIT_S if as_init else POLL_S,
         on_config=[
             lambda config: _use_log_settings(logs, config),

@@ -2,3 +2,4 @@
 
 from minisched.engine.launch import make_spec
 from minisched.engine.scheduler import POLL_S, SchedulerEngine
+from minisched.engine.state import Outside

@@ -16,13 +16,12 @@ from minisched.engine.state import ActiveRun
 from minisched.model import Misfire, Outcome, ProcessResult, Reason, RunFinished, Status, TaskExecution, Text, Trigger
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable, Mapping
 
     from minisched.engine.launch import Launcher
-    from minisched.engine.state import State, TaskState
+    from minisched.engine.state import Outside, State, TaskState
     from minisched.engine.timers import Timers
-    from minisched.model import Clock, Executor, Instant, RunStarted, System
+    from minisched.model import Instant, RunStarted
     from minisched.policy import DueRun, MissedRange
 
 BLOCKING_MAX = 3  # blocking runs that are named in a reason
@@ -31,23 +30,10 @@ BLOCKING_MAX = 3  # blocking runs that are named in a reason
 class Dispatcher:
     """Opens, admits, starts and ends runs."""
 
-    def __init__(
-        self,
-        state: State,
-        timers: Timers,
-        executor: Executor,
-        launcher: Launcher,
-        system: System,
-        clock: Clock,
-        log: logging.Logger,
-    ) -> None:
-        self.state = state
-        self.timers = timers
-        self.executor = executor
-        self.launcher = launcher
-        self.system = system
-        self.clock = clock
-        self.log = log
+    def __init__(self, state: State, timers: Timers, launcher: Launcher, outside: Outside) -> None:
+        self.state, self.timers, self.launcher = state, timers, launcher
+        self.clock, self.log, self.system = outside.clock, outside.log, outside.system
+        self.executor = outside.executor
         self._queue: list[tuple[float, int, ActiveRun]] = []  # for max_running, first due first; entries may be stale
         self._count = 0
 

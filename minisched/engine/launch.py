@@ -13,18 +13,16 @@ from minisched.model import ProcessSpec, Secret, StoreError, TaskRecord, Text, T
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-    from minisched.engine.state import ActiveRun
-    from minisched.model import Config, System, Task, TaskExecution
-    from minisched.store import Store
+    from minisched.engine.state import ActiveRun, Outside
+    from minisched.model import Config, Task, TaskExecution
 
 
 class Launcher:
     """Makes the process of each attempt, by the config in force."""
 
-    def __init__(self, ledger: Store, system: System) -> None:
+    def __init__(self, outside: Outside) -> None:
         self.base: dict[str, str] = {}  # what every process inherits of the engine's environment
-        self._ledger = ledger
-        self._system = system
+        self._ledger, self._system = outside.ledger, outside.system
 
     def use(self, config: Config) -> None:
         self.base = base_environment(self._system.environ, config)

@@ -18,21 +18,17 @@ from minisched.notify.rules import resend_delay
 if TYPE_CHECKING:
     from minisched.engine.launch import Launcher
     from minisched.engine.persistence import Committed, Persistence
-    from minisched.engine.state import Problems, State
+    from minisched.engine.state import Outside, State
     from minisched.engine.timers import Timer, Timers
     from minisched.model import (
         Channel,
-        Clock,
         Config,
         Delivery,
         DeliverySent,
         Instant,
         ResendDelivery,
-        Sender,
         SmtpSettings,
-        System,
     )
-    from minisched.store import Store
 
 PENDING_MAX = 10_000  # beyond it the oldest are failed: with a long log's tail in each, these fill 160 MB
 CHECK_EVERY_S = 3600.0  # a timer on the monotonic clock does not see how the wall clock moves
@@ -49,31 +45,14 @@ class OutboxDispatcher:
     """Hands deliveries to the sender and records the results. `counts` is as old as the latest poll."""
 
     def __init__(
-        self,
-        state: State,
-        persistence: Persistence,
-        launcher: Launcher,
-        ledger: Store,
-        sender: Sender,
-        system: System,
-        timers: Timers,
-        clock: Clock,
-        log: logging.Logger,
-        problems: Problems,
+        self, state: State, persistence: Persistence, launcher: Launcher, timers: Timers, outside: Outside
     ) -> None:
-        self.state = state
-        self.persistence = persistence
-        self.launcher = launcher
-        self.ledger = ledger
-        self.sender = sender
-        self.system = system
-        self.timers = timers
-        self.clock = clock
-        self.log = log
-        self.problems = problems
+        self.state, self.persistence, self.launcher, self.timers = state, persistence, launcher, timers
+        self.clock, self.ledger, self.log, self.system = outside.clock, outside.ledger, outside.log, outside.system
+        self.sender = outside.sender
         self.counts = OutboxCounts()
         self.in_flight: Optional[Delivery] = None
-        self.routing = Routing({}, system.home)
+        self.routing = Routing({}, self.system.home)
         self.backoff = EndpointBackoff()
         self._routed: Optional[Config] = None  # the config that pending deliveries were last routed by
         self._channel: Optional[Channel] = None  # of the delivery in flight
@@ -139,7 +118,7 @@ class OutboxDispatcher:
         except StoreError as error:
             self._unreadable(error, now)
             return
-        self.problems.report("outbox", None)
+        self.state.problems.report("outbox", None)
         if due is not None:
             self._send(due, now)
 
@@ -150,14 +129,14 @@ class OutboxDispatcher:
             self.log.error(Text("log.not_composed", run_id=run_id, error=why))
         self._uncomposed += len(failed)
         self._forget_uncomposed = self.clock.monotonic() + RECENT_S
-        self.problems.report("messages", Text("engine.uncomposed", count=self._uncomposed), logging.NOTSET)
+        self.state.problems.report("messages", Text("engine.uncomposed", count=self._uncomposed), logging.NOTSET)
 
     def _unreadable(self, error: StoreError, now: Instant) -> None:
         """Messages wait, tasks go on."""
         if error.kind == "damaged":
             self.persistence.failed(error)
             return
-        self.problems.report("outbox", Text("engine.outbox", error=error.text))
+        self.state.problems.report("outbox", Text("engine.outbox", error=error.text))
         self._check = False
         self._set_timer(now + UNREAD_S, now)
 
@@ -225,7 +204,7 @@ class OutboxDispatcher:
         until = self.backoff.tried(endpoint, self.clock.monotonic() - self._began, message.result, now)
         self._postpone = None if until is None else (endpoint, until)
         self.in_flight = None
-        self.problems.report("sender", None)
+        self.state.problems.report("sender", None)
         self._record(one._replace(attempts=one.attempts + 1), message.result, now)
 
     def _record(self, one: Delivery, result: SendResult, now: Instant) -> None:
@@ -269,11 +248,11 @@ class OutboxDispatcher:
         if self.in_flight is not None and self._channel is not None:
             smtp = self.state.config.settings.smtp
             hangs = hanging(self.in_flight.delivery_id, self._channel, smtp, mono - self._began)
-            self.problems.report("sender", hangs)
+            self.state.problems.report("sender", hangs)
         if self._uncomposed and mono >= self._forget_uncomposed:
             self._uncomposed = 0
-            self.problems.report("messages", None)
-        if not self._recount and (mono < self._next_count or "notifications" not in self.problems.current):
+            self.state.problems.report("messages", None)
+        if not self._recount and (mono < self._next_count or "notifications" not in self.state.problems.current):
             return
         try:
             self.counts, failed = self.ledger.outbox.counts(now - RECENT_S)
@@ -287,7 +266,7 @@ class OutboxDispatcher:
         self._recount = False
         self._next_count = mono + COUNT_EVERY_S
         problem = Text("engine.notifications_failed", count=failed) if failed else None
-        self.problems.report("notifications", problem, logging.NOTSET)
+        self.state.problems.report("notifications", problem, logging.NOTSET)
 
 
 class EndpointBackoff:

@@ -10,13 +10,10 @@ from minisched.model import StoreError, Text
 from minisched.notify.compose import Composed, add_notices
 
 if TYPE_CHECKING:
-    import logging
-
     from minisched.engine.dispatcher import Dispatcher
     from minisched.engine.recovery import ExternalRuns
-    from minisched.engine.state import Problems, State
-    from minisched.model import Clock, Instant, System
-    from minisched.store import Store
+    from minisched.engine.state import Outside, State
+    from minisched.model import Instant
 
 # Delay before a pid is committed, so that a short run costs one commit instead of two. If the engine dies in between,
 # recovery finds the process by MINISCHED_RUN_ID in its environment.
@@ -50,32 +47,16 @@ class Committed(NamedTuple):
 class Persistence:
     """Owns the troubles of the database. `trouble_since` is monotonic, None while it can be written."""
 
-    def __init__(
-        self,
-        state: State,
-        dispatcher: Dispatcher,
-        external: ExternalRuns,
-        ledger: Store,
-        system: System,
-        clock: Clock,
-        log: logging.Logger,
-        problems: Problems,
-    ) -> None:
-        self.state = state
-        self.dispatcher = dispatcher
-        self.external = external
-        self.ledger = ledger
-        self.system = system
-        self.clock = clock
-        self.log = log
-        self.problems = problems
+    def __init__(self, state: State, dispatcher: Dispatcher, external: ExternalRuns, outside: Outside) -> None:
+        self.state, self.dispatcher, self.external = state, dispatcher, external
+        self.clock, self.ledger, self.log, self.system = outside.clock, outside.ledger, outside.log, outside.system
         self.trouble_since: Optional[float] = None
         self.disk_full = False  # the reason of the latest trouble
         self.commit_s = 0.0  # what a durable commit takes, a moving average
         self._next_try = 0.0
         self._write_by: Optional[float] = None  # monotonic; deadline for unsaved values that are not urgent
         self._reopened = -REOPEN_EVERY_S
-        self._next_retain = clock.monotonic() + RETAIN_EVERY_S
+        self._next_retain = self.clock.monotonic() + RETAIN_EVERY_S
         self._more_to_delete = False
 
     @property
@@ -120,7 +101,7 @@ class Persistence:
         recovered = self.trouble_since is not None
         if recovered:
             self.trouble_since = None
-            self.problems.report("history", None)
+            self.state.problems.report("history", None)
             state.accept(True)
         return Committed(composed, recovered)
 
@@ -156,7 +137,7 @@ class Persistence:
         mono = self.clock.monotonic()
         if self.trouble_since is None:
             self.trouble_since = mono
-        self.problems.report("history", Text("engine.history", error=error.text))
+        self.state.problems.report("history", Text("engine.history", error=error.text))
         self.disk_full = error.kind == "full"
         self.state.accept(False)
         self._next_try = mono + COMMIT_RETRY_S
@@ -184,7 +165,7 @@ class Persistence:
         """At every poll: is the file still ours, is there space."""
         if self.ledger.check_file():
             self._reopen(damaged=False)
-        self.problems.report("disk", None if self.ledger.heal() else Text("engine.disk_nearly_full"))
+        self.state.problems.report("disk", None if self.ledger.heal() else Text("engine.disk_nearly_full"))
 
     def _reopen(self, damaged: bool) -> None:
         """The file is damaged, gone or another one: go on with what is left, and report it for as long as we run."""
@@ -199,7 +180,7 @@ class Persistence:
             self.state.mark_all()
             self._next_try = mono
             self._reopened = mono if damaged else self._reopened
-        self.problems.report("history file", Text("engine.history_file", problems=found))
+        self.state.problems.report("history file", Text("engine.history_file", problems=found))
 
     def age_later(self, delay_s: float) -> None:
         """The clock was set far forward: a wrong time must not delete the history as too old."""

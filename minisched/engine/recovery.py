@@ -9,13 +9,11 @@ from minisched.engine.state import ActiveRun
 from minisched.model import Outcome, Reason, Status, StoreError, Text, Trigger
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Sequence
 
     from minisched.engine.dispatcher import Dispatcher
-    from minisched.engine.state import State
-    from minisched.model import Instant, System, TaskExecution
-    from minisched.store import Store
+    from minisched.engine.state import Outside, State
+    from minisched.model import Instant, TaskExecution
     from minisched.store.writer import Transaction
 
 
@@ -26,14 +24,9 @@ class SlotTaken(Exception):
 class ExternalRuns:
     """Takes over what other processes have written. `unread`: what one of them wrote could not be read yet."""
 
-    def __init__(
-        self, state: State, dispatcher: Dispatcher, ledger: Store, system: System, log: logging.Logger
-    ) -> None:
-        self.state = state
-        self.dispatcher = dispatcher
-        self.ledger = ledger
-        self.system = system
-        self.log = log
+    def __init__(self, state: State, dispatcher: Dispatcher, outside: Outside) -> None:
+        self.state, self.dispatcher = state, dispatcher
+        self.ledger, self.log, self.system = outside.ledger, outside.log, outside.system
         self.unread = False
 
     def have_written(self) -> bool:

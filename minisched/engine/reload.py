@@ -10,8 +10,8 @@ from minisched.config.problems import count_problems, limited
 from minisched.model import Text
 
 if TYPE_CHECKING:
-    from minisched.engine.state import Problems
-    from minisched.model import Clock, Config, ConfigSource, FieldError
+    from minisched.engine.state import Outside, State
+    from minisched.model import Config, ConfigSource, FieldError
 
 SHOWN_PROBLEMS = 10  # in the text of the engine's problem; `config_problems` has more
 RETRY_EVERY_S = 30.0  # a refused file is read again: it may have been a missing file descriptor or permission
@@ -20,18 +20,14 @@ RETRY_EVERY_S = 30.0  # a refused file is read again: it may have been a missing
 class Reloader:
     """Reads the file. `config_stamp` is of the file in force; `config_problems` of a later one that was refused."""
 
-    def __init__(
-        self, stamp: object, source: ConfigSource, clock: Clock, log: logging.Logger, problems: Problems
-    ) -> None:
+    def __init__(self, stamp: object, source: ConfigSource, state: State, outside: Outside) -> None:
         self.config_stamp = stamp
         self.config_problems: tuple[FieldError, ...] = ()
-        self.source = source
-        self.clock = clock
-        self.log = log
-        self.problems = problems
+        self.source, self.state = source, state
+        self.clock, self.log = outside.clock, outside.log
         self._stamp = stamp  # of the file that was read last
         self._half_written = False  # it may have been, so it is read once more before its problems are reported
-        self._next_retry = clock.monotonic()
+        self._next_retry = self.clock.monotonic()
 
     @property
     def in_doubt(self) -> bool:
@@ -63,13 +59,13 @@ class Reloader:
                 return None
             known, self.config_problems = self.config_problems, tuple(error.problems)
             shown = [one.as_text() for one in limited(error.problems, SHOWN_PROBLEMS)]
-            self.problems.report("config", Text("engine.config", problems=shown), logging.NOTSET)
+            self.state.problems.report("config", Text("engine.config", problems=shown), logging.NOTSET)
             if not quiet or self.config_problems != known:
                 for one in error.problems:
                     self.log.error(Text("log.problem", key="config", problem=one.as_text()))
                 self.log.error(Text("log.config_refused", count=count_problems(error.problems)))
             return None
-        self.problems.report("config", None)
+        self.state.problems.report("config", None)
         self.config_problems = ()
         self.config_stamp = self._stamp
         return config

@@ -54,7 +54,6 @@ as a further attempt of the same row.
 
 from __future__ import annotations
 
-import logging
 from math import inf
 from typing import TYPE_CHECKING, Optional
 
@@ -66,7 +65,7 @@ from minisched.engine.persistence import Persistence
 from minisched.engine.recovery import ExternalRuns
 from minisched.engine.reload import Reloader
 from minisched.engine.snapshot import SnapshotPublisher
-from minisched.engine.state import Problems, State
+from minisched.engine.state import State
 from minisched.engine.timers import Timers
 from minisched.engine.triggers import Triggers
 from minisched.model import (
@@ -92,21 +91,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from queue import SimpleQueue
 
-    from minisched.engine.state import ActiveRun
+    from minisched.engine.state import ActiveRun, Outside
     from minisched.model import (
         DAY_S,
-        Clock,
         Config,
         ConfigSource,
-        Executor,
         Instant,
         Message,
         ReplyTo,
-        Sender,
         Snapshot,
-        System,
     )
-    from minisched.store import Store
 
 # A changed config takes effect within this time. While a due time lies within the next SOON_S the naps are half as
 # long: after a suspend or a clock set forward it is at most that late.
@@ -152,13 +146,8 @@ class SchedulerEngine:
         self,
         snapshot: Snapshot,
         source: ConfigSource,
-        clock: Clock,
-        ledger: Store,
-        executor: Executor,
-        sender: Sender,
         inbox: SimpleQueue[Message],
-        log: logging.Logger,
-        system: System,
+        outside: Outside,
         poll_s: float = POLL_S,
         on_config: Sequence[Callable[[Config], None]] = (),
         on_poll: Sequence[Callable[[], Sequence[Text]]] = (),
@@ -167,39 +156,23 @@ class SchedulerEngine:
         """snapshot: shows the first config and the stamp of its file; the engine publishes its state there. on_config:
         called when another config is in force. on_poll: called at each poll; they return the problems they found.
         start_early: write a due time a moment before it comes, so that its process starts on the dot."""
-        self.source = source
-        self.clock = clock
-        self.ledger = ledger
-        self.inbox = inbox
-        self.log = log
-        self.system = system
-        self.poll_s = poll_s
-        self.on_config = on_config
-        self.on_poll = on_poll
+        self.snapshot, self.source, self.inbox, self.poll_s = snapshot, source, inbox, poll_s
+        self.on_config, self.on_poll = on_config, on_poll
+        self.clock, self.ledger, self.log, self.system = outside.clock, outside.ledger, outside.log, outside.system
         self.exit_code: Optional[int] = None
-        self.timers = Timers(clock.monotonic)
-        self.snapshot = snapshot
-        self.state = State(snapshot.engine.config)
-        self.problems = Problems(clock, log)
-        self.launcher = Launcher(ledger, system)
-        self.dispatcher = Dispatcher(self.state, self.timers, executor, self.launcher, system, clock, log)
-        self.external = ExternalRuns(self.state, self.dispatcher, ledger, system, log)
-        self.persistence = Persistence(
-            self.state, self.dispatcher, self.external, ledger, system, clock, log, self.problems
-        )
-        self.triggers = Triggers(
-            self.state, self.dispatcher, self.persistence, ledger, clock, system.owner.boot_id, start_early
-        )
-        self.outbox = OutboxDispatcher(
-            self.state, self.persistence, self.launcher, ledger, sender, system, self.timers, clock, log, self.problems
-        )
-        self.reloader = Reloader(snapshot.engine.config_stamp, source, clock, log, self.problems)
-        self.publisher = SnapshotPublisher(
-            self.snapshot, self.state, self.triggers, self.outbox, self.reloader, self.problems
-        )
+        self.timers = Timers(self.clock.monotonic)
+        self.state = State(snapshot.engine.config, outside)
+        self.launcher = Launcher(outside)
+        self.dispatcher = Dispatcher(self.state, self.timers, self.launcher, outside)
+        self.external = ExternalRuns(self.state, self.dispatcher, outside)
+        self.persistence = Persistence(self.state, self.dispatcher, self.external, outside)
+        self.triggers = Triggers(self.state, self.dispatcher, self.persistence, outside, start_early)
+        self.outbox = OutboxDispatcher(self.state, self.persistence, self.launcher, self.timers, outside)
+        self.reloader = Reloader(snapshot.engine.config_stamp, source, self.state, outside)
+        self.publisher = SnapshotPublisher(snapshot, self.state, self.triggers, self.outbox, self.reloader)
         self.replies = Replies()
-        mono = clock.monotonic()
-        self._clock_offset = clock.wall() - mono
+        mono = self.clock.monotonic()
+        self._clock_offset = self.clock.wall() - mono
         self._polled = mono
         self._watched = False  # FilesChanged will be posted
         self._next_due: Optional[float] = None  # wall time of the next due time
@@ -224,7 +197,7 @@ class SchedulerEngine:
         catalogue.load("runs", "engine", "log")
         self.launcher.use(config)
         prepare(config)
-        self.problems.report("timezone", config.settings.timezone_problem)
+        self.state.problems.report("timezone", config.settings.timezone_problem)
         self.state.merge_tokens(self.ledger.tokens())
         diff = self.triggers.apply(config, self.ledger.records(), now)
         self.external.take_over(self.ledger.unfinished(), now)
@@ -306,7 +279,7 @@ class SchedulerEngine:
         self.persistence.upkeep()
         self.outbox.poll(now, mono)
         found = [problem for look in self.on_poll for problem in look()]
-        self.problems.report("files", Text("engine.files", problems=found) if found else None)
+        self.state.problems.report("files", Text("engine.files", problems=found) if found else None)
 
     @property
     def next_poll(self) -> float:
@@ -317,7 +290,7 @@ class SchedulerEngine:
             or bool(self.state.external)
             or self.external.unread
             or self.outbox.unsettled
-            or not self.problems.current.keys().isdisjoint(PASSING)
+            or not self.state.problems.current.keys().isdisjoint(PASSING)
         )
         return self._polled + (self.poll_s if soon else IDLE_POLL_S)
 
@@ -409,7 +382,7 @@ class SchedulerEngine:
     def put_in_force(self, config: Config, why: Text, now: Instant) -> None:
         self.launcher.use(config)
         prepare(config)
-        self.problems.report("timezone", config.settings.timezone_problem)
+        self.state.problems.report("timezone", config.settings.timezone_problem)
         for listener in self.on_config:
             listener(config)
         zone, before = config.settings.timezone, self.state.config.settings.timezone

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from minisched.engine.outbox import OutboxDispatcher
     from minisched.engine.reload import Reloader
-    from minisched.engine.state import Problems, State, TaskState
+    from minisched.engine.state import State, TaskState
     from minisched.engine.triggers import Triggers
 
 
@@ -19,20 +19,10 @@ class SnapshotPublisher:
     """Publishes changes only after their commit: a run visible in the API is always in the database."""
 
     def __init__(
-        self,
-        snapshot: Snapshot,
-        state: State,
-        triggers: Triggers,
-        outbox: OutboxDispatcher,
-        reloader: Reloader,
-        problems: Problems,
+        self, snapshot: Snapshot, state: State, triggers: Triggers, outbox: OutboxDispatcher, reloader: Reloader
     ) -> None:
-        self.snapshot = snapshot
-        self.state = state
-        self.triggers = triggers
-        self.outbox = outbox
-        self.reloader = reloader
-        self.problems = problems
+        self.snapshot, self.state = snapshot, state
+        self.triggers, self.outbox, self.reloader = triggers, outbox, reloader
         self._shown: object = None  # the engine's own values except the heartbeat
         self._tasks: object = None  # those of the config that the snapshot shows
 
@@ -46,7 +36,7 @@ class SnapshotPublisher:
         shown = (
             reloader.config_stamp,
             reloader.config_problems,
-            self.problems.current,
+            state.problems.current,
             state.stopping,
             len(state.running),
             self.outbox.counts,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from datetime import timezone
 from math import inf
-from typing import TYPE_CHECKING, Any, Literal, Optional
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Optional
 
 from minisched import lifecycle, policy
 from minisched.model import Batch, EngineProblem, Reason, Status, TaskExecution, TaskRecord, Text
@@ -20,7 +20,20 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from minisched.engine.timers import Timer
-    from minisched.model import Clock, Config, Delivery, Instant, Outcome, ProcessResult, RunStarted, Task
+    from minisched.model import (
+        Clock,
+        Config,
+        Delivery,
+        Executor,
+        Instant,
+        Outcome,
+        ProcessResult,
+        RunStarted,
+        Sender,
+        System,
+        Task,
+    )
+    from minisched.store import Store
     from minisched.timetable import Schedule
 
 # What a problem is about. The page has a name for each.
@@ -28,6 +41,17 @@ ProblemKey = Literal[
     "config", "disk", "files", "history", "history file", "messages", "notifications", "outbox", "sender", "timezone"
 ]
 Token = tuple[str, str]  # (task_id, the dependency that succeeded)
+
+
+class Outside(NamedTuple):
+    """What the engine works on. The simulator has its own of each."""
+
+    clock: Clock
+    ledger: Store
+    executor: Executor
+    sender: Sender
+    log: logging.Logger
+    system: System
 
 
 class PendingRun:
@@ -192,8 +216,9 @@ class TaskState:
 class State:
     """What the engine knows. `runs` holds active runs by id, from their first commit to their last."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, outside: Outside) -> None:
         self.config = config  # in force
+        self.problems = Problems(outside.clock, outside.log)
         self.tasks: dict[str, TaskState] = {}
         self.dependents: dict[str, list[Task]] = {}  # for each task those that depend on it
         self.runs: dict[int, ActiveRun] = {}

@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 
     from minisched.engine.dispatcher import Dispatcher
     from minisched.engine.persistence import Persistence
-    from minisched.engine.state import State
-    from minisched.model import Clock, Config, Instant, Task
-    from minisched.store import Store
+    from minisched.engine.state import Outside, State
+    from minisched.model import Config, Instant, Task
     from minisched.timetable import Schedule
 
 REBOOT = "@reboot"
@@ -50,21 +49,10 @@ class Triggers:
     """Owns the timers of due times and the `evaluated_until` of every task: up to it every due time has its row."""
 
     def __init__(
-        self,
-        state: State,
-        dispatcher: Dispatcher,
-        persistence: Persistence,
-        ledger: Store,
-        clock: Clock,
-        boot_id: str,
-        start_early: bool,
+        self, state: State, dispatcher: Dispatcher, persistence: Persistence, outside: Outside, start_early: bool
     ) -> None:
-        self.state = state
-        self.dispatcher = dispatcher
-        self.persistence = persistence
-        self.ledger = ledger
-        self.clock = clock
-        self.boot_id = boot_id
+        self.state, self.dispatcher, self.persistence = state, dispatcher, persistence
+        self.clock, self.ledger, self.boot_id = outside.clock, outside.ledger, outside.system.owner.boot_id
         self.lead_s = 0.0  # how long before a due time its timer fires
         self._start_early = start_early
         self._lead_for = 0.0  # the due time that `lead_s` was computed for

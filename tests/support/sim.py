@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Optional
 
 from minisched.config import ConfigError
-from minisched.engine import SchedulerEngine
+from minisched.engine import Outside, SchedulerEngine
 from minisched.model import (
     Config,
     DeliverySent,
@@ -309,13 +309,8 @@ class Sim:
         self.engine = SchedulerEngine(
             Snapshot(start),
             self.source,
-            self.world,
-            self.wrap(self.ledger),
-            self.executor,
-            self.sender,
             inbox,
-            self.log,
-            system,
+            Outside(self.world, self.wrap(self.ledger), self.executor, self.sender, self.log, system),
             self.poll_s,
             start_early=self.start_early,
         )
