@@ -11,7 +11,7 @@ from minisched.catalogue import TextError
 from minisched.model import ProcessIdentity, Text
 from minisched.osutil import open_regular, read_regular
 
-LOCK_BYTES_MAX = 4096
+LOCK_BYTES_MAX = 4096  # one block of the file system, so that it can be rewritten on a full disk
 
 
 class Home(NamedTuple):
@@ -65,6 +65,7 @@ class LockText(NamedTuple):
     holder: Optional[ProcessIdentity]
     db_id: Optional[str]
     url: Optional[str] = None  # of its page and API; None: it has none
+    problems: tuple[tuple[str, Text], ...] = ()  # what is wrong with it now, by key; those that fit into the file
 
 
 _NO_TEXT = LockText(None, None)
@@ -88,9 +89,10 @@ def read_lock(home: Home) -> LockText:
 
 def _parse(data: bytes) -> LockText:
     try:
-        text: Any = json.loads(data)
+        text: Any = json.loads(data.partition(b"\n")[0])  # a longer text may have been there
         holder = ProcessIdentity(int(text["pid"]), int(text["start_ticks"]), str(text["boot_id"]))
-        return LockText(holder, text["db_id"], text.get("url"))
+        problems = tuple((str(key), Text.from_json(one)) for key, one in text.get("problems", {}).items())
+        return LockText(holder, text["db_id"], text.get("url"), problems)
     except (ValueError, KeyError, TypeError, AttributeError):
         return _NO_TEXT
 
@@ -151,9 +153,16 @@ class HomeLock:
             return False
 
     def write(self, text: LockText) -> None:
-        """Write who holds the lock, which history belongs to this home, and where the page is. Raises OSError."""
+        """Write who holds the lock, which history belongs to this home, where the page is, and what is wrong. Raises
+        OSError."""
         assert text.holder is not None
-        data = json.dumps({**text.holder._asdict(), "db_id": text.db_id, "url": text.url}).encode() + b"\n"
+        fields: dict[str, Any] = {**text.holder._asdict(), "db_id": text.db_id, "url": text.url}
+        fields["problems"] = {key: problem.as_json() for key, problem in text.problems}
+        while True:
+            data = json.dumps(fields).encode() + b"\n"
+            if len(data) <= LOCK_BYTES_MAX or not fields["problems"]:
+                break
+            fields["problems"].popitem()
         os.pwrite(self._fd, data, 0)
         os.ftruncate(self._fd, len(data))
         self.text = text

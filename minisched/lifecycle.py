@@ -78,7 +78,7 @@ def close_attempt(run: TaskExecution, outcome: Outcome, result: ProcessResult) -
         duration=round(result.duration, 3),
         leftover_processes=result.leftover_processes,
         output_cut=result.output_cut,
-        log_lost=result.log_lost,
+        log_lost=result.log_error is not None,
         log=result.log or attempt.log,
         process=attempt.process or result.process,
         start_time=result.start_time or attempt.start_time,

@@ -279,6 +279,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "run {run_id} of {task} has no output: it is {status}",
         "{task} 的运行 #{run_id} 没有输出：其状态为 {status}",
     ),
+    "cli.output_lost": (
+        "output of run {run_id} could not be written to {path}; `minisched logs --run {run_id}` shows what is left",
+        "运行 #{run_id} 的输出未能写入 {path}；可用 `minisched logs --run {run_id}` 查看保存下来的部分",
+    ),
     "cli.output_not_written": (
         "the output of run {run_id} could not be written to {path}",
         "运行 #{run_id} 的输出无法写入 {path}",
@@ -326,9 +330,9 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{home} 上没有引擎在运行；用 `minisched run` 启动引擎，或用 `minisched exec` 运行任务",
     ),
     "cli.no_api": (
-        "the engine (pid {pid}) has no API: settings.http.enabled is false, or its port was taken; a changed config"
-        " file is loaded automatically, with `kill -HUP {pid}` at once",
-        "引擎（pid {pid}）没有 API：settings.http.enabled 为 false，或端口被占用；修改后的配置会自动加载，"
+        "the engine (pid {pid}) has no API: settings.http.enabled is false, or the page cannot be served; a changed"
+        " config file is loaded automatically, with `kill -HUP {pid}` at once",
+        "引擎（pid {pid}）没有 API：settings.http.enabled 为 false，或无法提供页面；修改后的配置会自动加载，"
         "`kill -HUP {pid}` 可立即加载",
     ),
     "cli.no_response": (

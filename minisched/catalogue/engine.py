@@ -42,6 +42,15 @@ TEXTS: dict[str, tuple[str, str]] = {
         " meanwhile; restart minisched to continue",
         "第 {delivery_id} 条消息的发送卡住了，本应在 {seconds} 秒内结束：期间不发送任何消息；请重启 minisched",
     ),
+    "engine.own_log": (
+        "{path} cannot be written, so the engine's own lines are lost: {reason}",
+        "{path} 无法写入，引擎自身的日志丢失：{reason}",
+    ),
+    "engine.task_logs": (
+        "output of tasks is lost: {logs}; the history keeps the end of it",
+        "任务输出丢失：{logs}；运行历史中保留其末尾部分",
+    ),
+    "engine.more_logs": ("{count} more {count|log|logs}", "另有 {count} 个日志"),
     "engine.uncomposed": (
         "no notification was sent for {count} {count|run|runs}: the messages could not be composed; see"
         " logs/minisched.log",

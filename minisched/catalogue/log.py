@@ -56,9 +56,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{task} 的运行 #{run_id}：运行中，pid {pid}，第 {attempt} 次尝试，共 {max} 次，触发：{trigger}",
     ),
     "log.output_lost": (
-        "output of run {run_id} of {task} could not be written to its log (a full disk, or no regular file in its"
-        " place)",
-        "{task} 的运行 #{run_id} 的输出未能写入日志（磁盘已满，或该处不是普通文件）",
+        "output of run {run_id} of {task} could not be written to {path}: {reason}",
+        "{task} 的运行 #{run_id} 的输出未能写入 {path}：{reason}",
     ),
     "log.run_requested": ("{task}: started manually, requested by {by}", "{task}：手动启动，由 {by} 请求"),
     "log.stop_requested": (

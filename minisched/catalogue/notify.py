@@ -12,8 +12,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "notify.not_loaded": ("the channel cannot be loaded: {reason}", "无法加载渠道：{reason}"),
     "notify.no_thread": ("no thread to send with: {reason}", "没有可用于发送的线程：{reason}"),
     "notify.unreadable": ("{field} cannot be read: {reason}", "无法读取 {field}：{reason}"),
-    "notify.variable_not_set": ("environment variable {name} is not set", "没有设置环境变量 {name}"),
-    "notify.not_utf8": ("{place} is not UTF-8", "{place} 不是 UTF-8"),
     "notify.test_timeout": (
         "no answer within {seconds} s; the message may still arrive",
         "{seconds} 秒内没有应答；消息仍可能送达",
@@ -82,9 +80,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "命令的退出码丢失：已被其他进程回收",
     ),
     "notify.file": ("{path}: {reason}", "{path}：{reason}"),
-    "notify.symlink": ("is a symbolic link, which is not followed", "是符号链接，不予跟随"),
     "notify.no_folder": ("its folder does not exist", "其目录不存在"),
-    "notify.not_a_file": ("is not a regular file", "不是普通文件"),
     # Mail
     "notify.no_smtp": (
         "settings.smtp is not set, or has no from; both are needed to send mail",

@@ -13,6 +13,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "正在运行 {running} 个进程，上限 max_running 为 {limit}",
     ),
     "superseded": ("its next due time came first", "下一个计划时间已先到"),
+    # Files.
+    "log_lost": ("{path}: {reason}", "{path}：{reason}"),
+    "is_symlink": ("is a symbolic link, which is not followed", "是符号链接，不予跟随"),
+    "not_a_file": ("is not a regular file", "不是普通文件"),
     # Dependencies.
     "dependency_timeout": ("waited {seconds} s for {tasks}", "等待 {tasks} 超过 {seconds} 秒"),
     "upstream_failed": ("{task} ended as {status} ({reason})", "{task} 以 {status}（{reason}）结束"),
@@ -64,6 +68,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "variable_not_set": ("environment variable {name} is not set", "没有设置环境变量 {name}"),
     "unreadable": ("{path}: {reason}", "{path}：{reason}"),
     "not_utf8": ("{path}: not UTF-8", "{path}：不是 UTF-8"),
+    "secret_content": (
+        "{path}: expected a text of 1 to {max_bytes} bytes without NUL",
+        "{path}：应为 1 到 {max_bytes} 字节、不含 NUL 的文本",
+    ),
+    "secret_writable": (
+        "{path}: every user can write to it (chmod o-w)",
+        "{path}：所有用户都可写入（chmod o-w）",
+    ),
     "no_such_user": ("task_user {user}: there is no such user", "task_user {user}：没有此用户"),
     "not_root": (
         "task_user {user}: only root can run a task as another user",

@@ -74,7 +74,7 @@ def engine_of(options: Namespace) -> Engine:
     if lock.holder is None or not is_alive(lock.holder, assume=True):
         raise CommandError(Text("cli.no_engine", home=home.path))
     if not lock.url:
-        raise CommandError(Text("cli.no_api", pid=lock.holder.pid))
+        raise CommandError(Text("cli.no_api", pid=lock.holder.pid), *(problem for _, problem in lock.problems))
     try:
         token = read_token(home.token)
     except UnsafeToken as error:
@@ -132,6 +132,8 @@ def _follow(options: Namespace, run_id: int) -> int:
 
 
 def _follow_in(view: View, options: Namespace, run_id: int) -> int:
+    from minisched.cli.logs import output_lost
+    from minisched.model.text import visible_bytes
     from minisched.tasklog.pages import LogReader, RunPosition
 
     reader = LogReader()
@@ -153,6 +155,11 @@ def _follow_in(view: View, options: Namespace, run_id: int) -> int:
         if run.status.ended:
             break
         time.sleep(POLL_S)
+    if output_lost(run) and not options.json:
+        missing = Text("cli.output_not_written", run_id=run_id, path=path)
+        print_error(Text("cli.tail_in_history", missing=missing))
+        sys.stdout.write(visible_bytes(view.history.tail(run_id)))
+        sys.stdout.flush()
     if options.json:
         print_json(view.as_json(run))
     elif run.status is not Status.SUCCESS:

@@ -14,7 +14,6 @@ from minisched.cli.output import CommandError, discard, parse_env, print_error
 from minisched.cli.view import View, task_named, with_view
 from minisched.config.secrets import base_environment
 from minisched.engine import make_spec
-from minisched.engine.launch import SecretError
 from minisched.engine.log_lines import output_lost_line, run_line
 from minisched.executor.executor import TaskExecutor, prepare_process
 from minisched.executor.procfs import is_alive, marked_processes, process_identity
@@ -124,21 +123,16 @@ class _Foreground:
         run = lifecycle.begin_attempt(run, now)
         self.run_id = self.patiently(Batch(runs=[run]), self.write_start)
         self.run = run._replace(run_id=self.run_id)
-        try:
-            spec = make_spec(
-                self.task,
-                self.run,
-                self.ledger.record(self.task.task_id),
-                self.view.home.path,
-                self.view.zone_of(self.task.task_id),
-                os.environ,
-                base_environment(os.environ, self.config),
-            )
-        except SecretError as error:
-            result = ProcessResult(end_time=time.time(), duration=0.0, spawn_error=error.text)
-        else:
-            result = self.executor.execute_task(spec, self.echo, self.started)
-        return self.end(result)
+        spec = make_spec(
+            self.task,
+            self.run,
+            self.ledger.record(self.task.task_id),
+            self.view.home.path,
+            self.view.zone_of(self.task.task_id),
+            os.environ,
+            base_environment(os.environ, self.config),
+        )
+        return self.end(self.executor.execute_task(spec, self.echo, self.started))
 
     def open_run(self, path: str, run_id: int, attempt: int, encoding: str = "utf-8") -> RunLog:
         """The task's log, for the executor. Only one program may rotate it, or lines are lost: the engine of the home,
@@ -171,8 +165,8 @@ class _Foreground:
         finally:
             self.echo.finish()
             print_error(run_line(run))
-            if result.log_lost:
-                print_error(output_lost_line(run))
+            if result.log_error is not None:
+                print_error(output_lost_line(run, self.view.log_of(run.task_id), result.log_error))
             for run_id, reason in composed.failed.items():
                 print_error(Text("log.not_composed", run_id=run_id, error=reason))
         return EXIT_OK if run.status is Status.SUCCESS else EXIT_NO

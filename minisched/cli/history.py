@@ -14,6 +14,7 @@ from minisched.timetable import parse_time
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Sequence
 
 _COLUMNS = ("run", "task", "status", "started", "why", "took", "due", "trigger", "attempt", "exit")
 _ATTEMPT_COLUMNS = ("attempt", "status", "started", "took", "exit", "why", "pid", "leftover")
@@ -62,13 +63,15 @@ def _time(value: Optional[str], view: View) -> Optional[float]:
 
 
 def _row(run: dict[str, Any]) -> tuple[Any, ...]:
-    waits = run["status"] == Status.WAITING and run["reason"]
+    explanation = why(run["reason"], run["detail"])
+    if run["status"] == Status.WAITING and run["reason"]:
+        explanation = text("cli.waits_for", tasks=run["reason"])
     return (
         run["run_id"],
         run["task_id"],
         run["status"],
         short_time(run["start_time"]),
-        text("cli.waits_for", tasks=run["reason"]) if waits else why(run["reason"], run["detail"]),
+        _with_losses(explanation, run["attempts"]),
         _duration(run),
         short_time(run["scheduled_time"]),
         run["trigger"],
@@ -85,11 +88,15 @@ def _exit(attempt: dict[str, Any]) -> Any:
     return attempt["exit_code"] if attempt["signal"] is None else f"sig {attempt['signal']}"
 
 
+def _with_losses(reason: str, attempts: Sequence[dict[str, Any]]) -> str:
+    """The reason, and what was lost of the output of these attempts."""
+    losses = [loss for loss in ("log_lost", "output_cut") if any(one[loss] for one in attempts)]
+    return "; ".join(filter(None, [reason, *(text(f"cli.{loss}") for loss in losses)]))
+
+
 def _full_why(one: dict[str, Any]) -> str:
-    """All that is known, of a run or of an attempt."""
-    parts = [": ".join(part for part in (one["reason"], detail_text(one["detail"])) if part)]
-    parts += [text(f"cli.{loss}") for loss in ("log_lost", "output_cut") if one.get(loss)]
-    return "; ".join(part for part in parts if part)
+    """The reason with all details, of a run or of an attempt."""
+    return ": ".join(part for part in (one["reason"], detail_text(one["detail"])) if part)
 
 
 def _one_run(view: View, options: Namespace) -> int:
@@ -124,7 +131,7 @@ def _attempt_row(one: dict[str, Any]) -> tuple[Any, ...]:
         short_time(one["start_time"]),
         _duration(one),
         _exit(one),
-        _full_why(one),
+        _with_losses(_full_why(one), [one]),
         one["pid"],
         one["leftover_processes"] or "",
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Optional
 
 from minisched.cli.output import CommandError, print_error, why
 from minisched.cli.view import View, unknown_task, with_view
-from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, LogPosition, Text
+from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, LogPosition, StoreError, Text
 from minisched.model.text import visible_bytes
 from minisched.tasklog.reading import (
     Discontinuity,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable
 
-    from minisched.model import TaskAttempt
+    from minisched.model import TaskAttempt, TaskExecution
 
 POLL_S = 0.25  # between two looks at a log that is followed
 _BLOCK_BYTES = 256 * 1024
@@ -49,9 +49,21 @@ def logs(view: View, options: Namespace) -> int:
         return _follow(paths, options.n)
     path = paths[options.task]
     usable = _is_usable(path)
-    if not _print_all(read_span(path, *last_lines(path, options.n))) and usable:
+    printed = _print_all(read_span(path, *last_lines(path, options.n)))
+    try:
+        lost = [run.run_id for run in view.history.page(task_id=options.task, page_size=1)[0] if output_lost(run)]
+    except StoreError:
+        lost = []  # a log is read without a history too
+    if lost:
+        print_error(Text("cli.output_lost", run_id=lost[0], path=path))
+    elif not printed and usable:
         print_error(Text("cli.no_output", task=options.task))
     return EXIT_OK if usable else EXIT_NO
+
+
+def output_lost(run: TaskExecution) -> bool:
+    """Whether some of its output could not be written to its log."""
+    return any(attempt.log_lost for attempt in run.attempts)
 
 
 def _is_usable(path: str) -> bool:

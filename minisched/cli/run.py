@@ -30,6 +30,7 @@ from minisched.model import (
     EngineSnapshot,
     FieldError,
     FilesChanged,
+    LogChanged,
     Message,
     Reload,
     Snapshot,
@@ -49,12 +50,13 @@ from minisched.timetable import ZONE_FOLDER, load_zone, local_zone_stamp
 if TYPE_CHECKING:
     import logging
     from argparse import Namespace
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from minisched.api.context import AppContext
     from minisched.api.server import ApiServer
-    from minisched.model import HttpSettings
+    from minisched.model import EngineProblem, HttpSettings
     from minisched.store import Store
+    from minisched.tasklog.rotating_file import RotatingLog
 
 # As PID 1 the engine reaps what its tasks leave behind, at the second poll, since the executor's ORPHAN_AGE_S is less
 # than this: a zombie stays for 1.2 s at most, which leaves a busy machine some time of the 2 s that are promised.
@@ -96,7 +98,16 @@ def run(options: Namespace) -> int:
         return _fail(error.text, EXIT_IOERR)
     except OSError as error:
         return _fail(Text("cli.home_unusable", home=home.path, reason=os_error(error)), EXIT_IOERR)
-    log = engine_logger(home.logs, config.settings.log, load_zone(config.settings.timezone))
+    inbox: SimpleQueue[Message] = SimpleQueue()
+    log, log_file = engine_logger(
+        home.logs,
+        config.settings.log,
+        load_zone(config.settings.timezone),
+        lambda path, problem: inbox.put(LogChanged(path, problem, own=True)),
+    )
+    log_file.retry(time.time())
+    if log_file.problem is not None:
+        print_error(Text("engine.own_log", path=log_file.baseFilename, reason=log_file.problem))
     for problem in problems:
         log.error(Text("log.problem", key="history", problem=problem))
         print_error(problem)
@@ -104,7 +115,7 @@ def run(options: Namespace) -> int:
         log.warning(Text("log.as_root"))
     zone = zone_text(config.settings.timezone, config.settings.timezone_source)
     log.info(Text("log.zone", zone=zone))
-    engine, page, sender, linter = assemble(home, config, source, stamp, ledger, log, lock)
+    engine, page, sender, linter = assemble(home, config, source, stamp, ledger, log, log_file, lock, inbox)
     install_signals(engine.inbox)
     greet(
         text("cli.greeting", version=__version__, home=home.path, count=len(config.tasks), zone=zone),
@@ -172,11 +183,23 @@ def install_signals(inbox: SimpleQueue[Message]) -> None:
 
 
 def assemble(
-    home: Home, config: Config, source: ConfigFile, stamp: object, ledger: Store, log: logging.Logger, lock: HomeLock
+    home: Home,
+    config: Config,
+    source: ConfigFile,
+    stamp: object,
+    ledger: Store,
+    log: logging.Logger,
+    log_file: RotatingLog,
+    lock: HomeLock,
+    inbox: SimpleQueue[Message],
 ) -> tuple[SchedulerEngine, Page, Sender, Linter]:
-    """Make the engine and what works beside it."""
-    inbox: SimpleQueue[Message] = SimpleQueue()
-    logs = TaskLogs(home.logs, config.settings.log, load_zone(config.settings.timezone))
+    """Make the engine and what works beside it. log_file: where `log` writes."""
+    logs = TaskLogs(
+        home.logs,
+        config.settings.log,
+        load_zone(config.settings.timezone),
+        report=lambda path, problem: inbox.put(LogChanged(path, problem)),
+    )
     executor = TaskExecutor(inbox.put, logs)
     sender = Sender(inbox.put)
     system = System(
@@ -191,6 +214,7 @@ def assemble(
     snapshot = Snapshot(EngineSnapshot(config, stamp, started=time.time()))
     page = Page(home, source, lock, snapshot, inbox.put, log)
     linter = Linter(home.path, log)
+    shared = SharedProblems(lock)
     as_init = os.getpid() == 1
     engine = SchedulerEngine(
         snapshot,
@@ -205,15 +229,47 @@ def assemble(
         ],
         on_poll=[
             lambda: maintain_files(home, lock, ledger),
+            lambda: _retry_logs(executor, log_file),
             *([lambda: _reap(executor)] if as_init else []),
             page.maintain,
+            shared.maintain,
         ],
+        on_problems=[shared.show],
     )
     return engine, page, sender, linter
 
 
 def _use_log_settings(logs: TaskLogs, config: Config) -> None:
     logs.configure(config.settings.log, load_zone(config.settings.timezone))
+
+
+def _retry_logs(executor: TaskExecutor, log_file: RotatingLog) -> tuple[Text, ...]:
+    """Try again to write the logs that could not be written; the engine is told by messages."""
+    executor.retry_logs()
+    if log_file.problem is not None:
+        log_file.retry(time.time())
+    return ()
+
+
+class SharedProblems:
+    """What is wrong with the engine, in the text of the lock, where the commands find it without the API."""
+
+    def __init__(self, lock: HomeLock) -> None:
+        self._lock = lock
+        self._problems: tuple[tuple[str, Text], ...] = ()
+
+    def show(self, problems: Mapping[str, EngineProblem]) -> None:
+        self._problems = tuple((key, problem.text) for key, problem in problems.items())
+        self.maintain()
+
+    def maintain(self) -> tuple[Text, ...]:
+        """Write them, unless they are there. If that fails, the next poll tries again, and the page shows them."""
+        if self._lock.text.problems != self._problems:
+            try:
+                self._lock.write(self._lock.text._replace(problems=self._problems))
+            except OSError:
+                pass
+        return ()
 
 
 def _reap(executor: TaskExecutor) -> tuple[Text, ...]:

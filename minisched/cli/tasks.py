@@ -57,6 +57,10 @@ def status(view: View, options: Namespace) -> int:
     if view.zone_found.problem:
         problems.append(shown(view.zone_found.problem))
     problems += [text("cli.damaged_history", path=path) for path in view.damaged_files()]
+    for key, problem in view.engine_problems:
+        # What is wrong with the config file is seen here, as it is now.
+        if (key != "config" or not view.problems) and shown(problem) not in problems:
+            problems.append(shown(problem))
     if options.json:
         zone = {"timezone": view.zone_found.name, "timezone_source": view.zone_found.source}
         engine = {"running": view.engine is not None, "pid": view.engine.pid if view.engine else None}

@@ -41,8 +41,10 @@ class View:
             self.zone_found = local_zone()
         self.zone = load_zone(self.zone_found.name)
         self.history = History(self.home.database)
-        holder = read_lock(self.home).holder
-        self.engine: Optional[ProcessIdentity] = holder if holder and is_alive(holder, assume=True) else None
+        lock = read_lock(self.home)
+        alive = lock.holder is not None and is_alive(lock.holder, assume=True)
+        self.engine: Optional[ProcessIdentity] = lock.holder if alive else None
+        self.engine_problems = lock.problems if alive else ()
 
     def __enter__(self) -> View:
         return self

@@ -10,8 +10,7 @@ import heapq
 from typing import TYPE_CHECKING, Optional
 
 from minisched import policy
-from minisched.engine.launch import SecretError
-from minisched.engine.log_lines import started_line
+from minisched.engine.log_lines import output_lost_line, started_line
 from minisched.engine.state import ActiveRun
 from minisched.model import Misfire, Outcome, ProcessResult, Reason, RunFinished, Status, TaskExecution, Text, Trigger
 
@@ -277,19 +276,10 @@ class Dispatcher:
         """Start the processes whose attempts are on disk now."""
         for active in self.state.take_starting():
             if active.cancelled_for is not None:
-                self._fail_start(active, Text("cancelled_before_start"), now, cancelled=True)
+                result = ProcessResult(now, 0.0, spawn_error=Text("cancelled_before_start"), cancelled=True)
+                self.finished(RunFinished(active.run.run_id, active.run.attempt, result), now)
                 continue
-            try:
-                spec = self.launcher.spec(active)
-            except SecretError as error:
-                self._fail_start(active, error.text, now)
-                continue
-            self.executor.start(spec, active.start_at)
-
-    def _fail_start(self, active: ActiveRun, why: Text, now: Instant, cancelled: bool = False) -> None:
-        """End an attempt without a process in the way that every attempt ends."""
-        result = ProcessResult(end_time=now, duration=0.0, spawn_error=why, cancelled=cancelled)
-        self.finished(RunFinished(active.run.run_id, active.run.attempt, result), now)
+            self.executor.start(self.launcher.spec(active), active.start_at)
 
     def started(self, message: RunStarted) -> None:
         active = self.state.runs.get(message.run_id)
@@ -305,6 +295,9 @@ class Dispatcher:
         outcome = policy.classify(message.completion, active.cancelled_for)
         self.state.running.discard(active)
         active.close_attempt(outcome, message.completion)
+        if message.completion.log_error is not None:
+            path = self.launcher.log_path(active.task_state.task)
+            self.log.warning(output_lost_line(active.run, path, message.completion.log_error))
         if (
             outcome.status is Status.TECHNICAL_FAILURE
             and active.cancelled_for is None

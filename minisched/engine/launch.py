@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from minisched.config.secrets import base_environment
 from minisched.executor.program import from_home
-from minisched.model import ProcessSpec, Secret, StoreError, TaskRecord, Text, TextError, iso
+from minisched.model import ProcessSpec, Secret, SecretError, StoreError, TaskRecord, Text, iso
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -28,7 +28,6 @@ class Launcher:
         self.base = base_environment(self._system.environ, config)
 
     def spec(self, active: ActiveRun) -> ProcessSpec:
-        """Raises SecretError."""
         task, system = active.task_state.task, self._system
         task_state = active.task_state
         record = task_state.record
@@ -40,23 +39,8 @@ class Launcher:
                 record = TaskRecord(task.task_id)  # the attempt is due and on disk: it starts without these results
         return make_spec(task, active.run, record, system.home, task_state.zone, system.environ, self.base)
 
-
-class SecretError(TextError):
-    """A secret of `task_env` cannot be read; `text` names it, its place and the reason."""
-
-    def __init__(self, name: str, reason: Text) -> None:
-        super().__init__(Text("task_env", name=name, reason=reason))
-
-
-def _revealed(name: str, secret: Secret, environ: Mapping[str, str], home: str) -> str:
-    try:
-        return secret.reveal(environ, home)
-    except OSError as error:
-        raise SecretError(name, Text("unreadable", path=error.filename, reason=error.strerror)) from None
-    except UnicodeDecodeError:
-        raise SecretError(name, Text("not_utf8", path=os.path.join(home, secret.place))) from None
-    except LookupError:
-        raise SecretError(name, Text("variable_not_set", name=secret.place)) from None
+    def log_path(self, task: Task) -> str:
+        return os.path.join(self._system.home, "logs", task.task_log)
 
 
 def make_spec(
@@ -68,18 +52,22 @@ def make_spec(
     environ: Mapping[str, str],
     base: Mapping[str, str],
 ) -> ProcessSpec:
-    """The process of the run's current attempt. Raises SecretError if a secret cannot be read.
+    """The process of the run's current attempt; `refused` if a secret cannot be read.
 
     environ: the engine's whole environment, for `from_env`. base: what of it every task inherits.
     """
+    own: dict[str, str] = {}
+    refused: Optional[Text] = None
+    for name, value in task.task_env.items():
+        try:
+            own[name] = value.reveal(environ, home) if isinstance(value, Secret) else value
+        except SecretError as error:
+            refused = Text("task_env", name=name, reason=error.text)
     due = run.created_time if run.scheduled_time is None else run.scheduled_time
     env = {
         **base,
         "PYTHONUNBUFFERED": "1",
-        **{
-            name: _revealed(name, value, environ, home) if isinstance(value, Secret) else value
-            for name, value in task.task_env.items()
-        },
+        **own,
         **(run.env or {}),
         "MINISCHED_HOME": home,
         "MINISCHED_TASK_ID": task.task_id,
@@ -104,4 +92,5 @@ def make_spec(
         nice=task.task_nice,
         limits=task.task_limits,
         output_encoding=task.task_output_encoding,
+        refused=refused,
     )

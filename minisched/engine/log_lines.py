@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Union
 from minisched.model import FAILURES, DeliveryState, Status, Text
 
 if TYPE_CHECKING:
-    from minisched.model import Delivery, Instant, TaskExecution
+    from minisched.model import Delivery, Instant, TaskExecution, Text
 
 _WARN = (*FAILURES, Status.SKIPPED, Status.MISSED)
 
@@ -18,8 +18,6 @@ def log_status(log: logging.Logger, run: TaskExecution) -> None:
     if run.status is Status.RUNNING:
         return  # logged with its pid once there is a process
     log.log(logging.WARNING if run.status in _WARN or run.status is Status.RETRYING else logging.INFO, run_line(run))
-    if run.attempts and run.attempts[-1].log_lost and (run.status.ended or run.status is Status.RETRYING):
-        log.warning(output_lost_line(run))
 
 
 def started_line(run: TaskExecution) -> Text:
@@ -35,9 +33,9 @@ def started_line(run: TaskExecution) -> Text:
     )
 
 
-def output_lost_line(run: TaskExecution) -> Text:
+def output_lost_line(run: TaskExecution, path: str, reason: Text) -> Text:
     """For a run whose log did not take all output of the latest attempt."""
-    return Text("log.output_lost", run_id=run.run_id, task=run.task_id)
+    return Text("log.output_lost", run_id=run.run_id, task=run.task_id, path=path, reason=reason)
 
 
 def run_line(run: TaskExecution) -> Text:

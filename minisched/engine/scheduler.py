@@ -74,6 +74,7 @@ from minisched.model import (
     EXIT_OK,
     DeliverySent,
     FilesChanged,
+    LogChanged,
     Reason,
     Reload,
     Reply,
@@ -88,7 +89,7 @@ from minisched.model import (
 from minisched.notify.compose import prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from queue import SimpleQueue
 
     from minisched.engine.state import ActiveRun, Outside
@@ -96,6 +97,7 @@ if TYPE_CHECKING:
         DAY_S,
         Config,
         ConfigSource,
+        EngineProblem,
         Instant,
         Message,
         ReplyTo,
@@ -110,7 +112,9 @@ POLL_S = 2.0
 IDLE_POLL_S = 60.5
 SOON_S = 60.0
 JUMP_S = 2.0  # a smaller move of the wall clock against the monotonic one is an ordinary correction
-PASSING = ("config", "disk", "files", "history", "outbox")  # problems that may be over at any moment
+# Problems that may be over at any moment.
+PASSING = ("config", "disk", "engine log", "files", "history", "logs", "outbox")
+SHOWN_LOGS = 3  # failing logs of tasks that their problem names; it counts the others
 LAST_COMMIT_S = 5.0  # how long a stopping engine keeps trying to write, once no process is left
 LAST_SEND_S = 3.0  # how long it waits for the result of a delivery; without it the next engine sends it again
 
@@ -151,13 +155,15 @@ class SchedulerEngine:
         poll_s: float = POLL_S,
         on_config: Sequence[Callable[[Config], None]] = (),
         on_poll: Sequence[Callable[[], Sequence[Text]]] = (),
+        on_problems: Sequence[Callable[[Mapping[str, EngineProblem]], object]] = (),
         start_early: bool = True,
     ) -> None:
         """snapshot: shows the first config and the stamp of its file; the engine publishes its state there. on_config:
         called when another config is in force. on_poll: called at each poll; they return the problems they found.
+        on_problems: called when other problems are shown.
         start_early: write a due time a moment before it comes, so that its process starts on the dot."""
         self.snapshot, self.source, self.inbox, self.poll_s = snapshot, source, inbox, poll_s
-        self.on_config, self.on_poll = on_config, on_poll
+        self.on_config, self.on_poll, self.on_problems = on_config, on_poll, on_problems
         self.clock, self.ledger, self.log, self.system = outside.clock, outside.ledger, outside.log, outside.system
         self.exit_code: Optional[int] = None
         self.timers = Timers(self.clock.monotonic)
@@ -175,6 +181,7 @@ class SchedulerEngine:
         self._clock_offset = self.clock.wall() - mono
         self._polled = mono
         self._watched = False  # FilesChanged will be posted
+        self._failing_logs: dict[str, Text] = {}  # of tasks, by path, with the reason
         self._next_due: Optional[float] = None  # wall time of the next due time
         self._next_timer: Optional[float] = None  # monotonic
         self._drained_at: Optional[float] = None  # monotonic; a stop was requested and no process is left
@@ -219,6 +226,8 @@ class SchedulerEngine:
             self.outbox.recheck()
         for message in messages:
             self.handle(message, now)
+        if any(isinstance(message, LogChanged) for message in messages):
+            self.report_logs()
         if polling:
             self.poll(now, mono)
         self.run_timers()
@@ -232,7 +241,11 @@ class SchedulerEngine:
         due_in_s = inf if self._next_due is None else self._next_due - self.clock.wall()
         self.persistence.retain(now, polling, due_in_s)
         self.answer_opened()
+        shown = self.snapshot.engine.problems
         self.publisher.publish(mono, mono + self.nap_s())
+        if self.state.problems.current is not shown:
+            for listener in self.on_problems:
+                listener(self.state.problems.current)
         self.replies.send()
         self.exit_code = self.exit_code_when_done(mono)
 
@@ -309,10 +322,30 @@ class SchedulerEngine:
             self.reload(Text("text", text=message.by), now)
         elif isinstance(message, FilesChanged):
             self._watched = False
+        elif isinstance(message, LogChanged):
+            self.log_changed(message)
         else:
             assert message.asked is not None
             if self.clock.monotonic() <= message.asked.until:  # else its sender was told that it failed
                 self.command(message, message.asked, now)
+
+    def log_changed(self, message: LogChanged) -> None:
+        """A log cannot be written, or can be written again; `report_logs` follows."""
+        path, problem = message.path, message.problem
+        if message.own:
+            lost = None if problem is None else Text("engine.own_log", path=path, reason=problem)
+            self.state.problems.report("engine log", lost)
+        elif problem is None:
+            self._failing_logs.pop(path, None)
+        else:
+            self._failing_logs[path] = problem
+
+    def report_logs(self) -> None:
+        """The problem of the tasks' logs: those that were the first to fail, and how many more there are."""
+        found = [Text("log_lost", path=path, reason=why) for path, why in self._failing_logs.items()]
+        if len(found) > SHOWN_LOGS:
+            found[SHOWN_LOGS:] = [Text("engine.more_logs", count=len(found) - SHOWN_LOGS)]
+        self.state.problems.report("logs", Text("engine.task_logs", logs=found) if found else None)
 
     def command(self, message: RunTask | StopRun | ResendDelivery | Reload, asked: ReplyTo, now: Instant) -> None:
         """Carry out a command and note its reply."""
@@ -392,6 +425,10 @@ class SchedulerEngine:
         diff = self.triggers.apply(config, {}, now)
         self.triggers.begin(diff, now, starting=False)
         self.state.changed.update(config.tasks)
+        if self._failing_logs:  # of tasks that are still there
+            paths = {self.launcher.log_path(task) for task in config.tasks.values()}
+            self._failing_logs = {path: why for path, why in self._failing_logs.items() if path in paths}
+            self.report_logs()
         self.state.require_commit()  # so that the snapshot shows them in this step
         self.dispatcher.start_queued(now)
         sizes = {name: len(found) for name, found in diff._asdict().items()}

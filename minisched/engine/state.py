@@ -38,7 +38,18 @@ if TYPE_CHECKING:
 
 # What a problem is about. The page has a name for each.
 ProblemKey = Literal[
-    "config", "disk", "files", "history", "history file", "messages", "notifications", "outbox", "sender", "timezone"
+    "config",
+    "disk",
+    "engine log",
+    "files",
+    "history",
+    "history file",
+    "logs",
+    "messages",
+    "notifications",
+    "outbox",
+    "sender",
+    "timezone",
 ]
 Token = tuple[str, str]  # (task_id, the dependency that succeeded)
 

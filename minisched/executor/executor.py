@@ -113,6 +113,11 @@ class TaskExecutor:
             self._supervisor.order(self._supervisor.stop)
             self._supervisor = None
 
+    def retry_logs(self) -> None:
+        """Try again soon to write the logs that could not be written, in the thread that writes them."""
+        if self._supervisor and self._logs.failing:
+            self._supervisor.order(self._logs.retry)
+
     def reap_orphans(self) -> int:
         """Reap the zombies of processes that this program did not start; returns their number. For an engine that is
         PID 1, from time to time: what tasks leave behind becomes its child.

@@ -99,8 +99,9 @@ class Run:
     def prepare(self, logs: Any) -> None:
         """Make ready what can be before its instant."""
         self.log = logs.open_run(self.spec.log, self.spec.run_id, self.spec.attempt, self.spec.output_encoding)
+        self.refusal = self.spec.refused
         try:
-            self._arguments = prepare(self.spec)
+            self._arguments = {} if self.refusal else prepare(self.spec)
         except SpawnError as error:
             self.refusal = error.text
 
@@ -515,7 +516,7 @@ class Supervisor:
         result, log = run.result(left), run.log
         log.marker("end", end_text(result))
         self._discard(run)
-        result = result._replace(log_lost=log.lost, log=log.position, tail=log.tail)
+        result = result._replace(log_error=log.lost, log=log.position, tail=log.tail)
         self._messages.append(RunFinished(run.spec.run_id, run.spec.attempt, result))
 
     def _abandon(self, run: Run, error: Exception) -> None:

@@ -33,6 +33,7 @@ class ProcessSpec(NamedTuple):
     nice: Optional[int] = None
     limits: Optional[Limits] = None
     output_encoding: str = "utf-8"  # of what it prints
+    refused: Optional[Text] = None  # why it must not be started, such as a secret that cannot be read
 
 
 class ProcessResult(NamedTuple):
@@ -48,7 +49,7 @@ class ProcessResult(NamedTuple):
     killed: bool = False  # KILL was needed
     leftover_processes: int = 0
     output_cut: bool = False
-    log_lost: bool = False
+    log_error: Optional[Text] = None  # why some of its output is not in its log
     log: Optional[LogPosition] = None
     tail: bytes = b""  # the last 16 KiB of its output, UTF-8
     process: Optional[ProcessIdentity] = None  # its pid; None: nothing was started
@@ -123,6 +124,14 @@ class FilesChanged:
     """A folder that the engine watches has changed, or an `exec` has written to the database: look at once."""
 
 
+class LogChanged(NamedTuple):
+    """A log cannot be written, or can be written again."""
+
+    path: str
+    problem: Optional[Text]  # why it cannot
+    own: bool = False  # the engine's log, not a task's
+
+
 class Reload(NamedTuple):
     """Read the config file now. Without `asked` it was a signal."""
 
@@ -138,7 +147,9 @@ class ResendDelivery(NamedTuple):
     by: str
 
 
-Message = Union[RunStarted, RunFinished, Stop, Reload, FilesChanged, RunTask, StopRun, DeliverySent, ResendDelivery]
+Message = Union[
+    RunStarted, RunFinished, Stop, Reload, FilesChanged, LogChanged, RunTask, StopRun, DeliverySent, ResendDelivery
+]
 
 
 class Clock(Protocol):

@@ -1,17 +1,24 @@
 """The config as values, defaults filled in. Field names are those of the file."""
 
 # Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text, 4 ms of a start.
+import os.path
+import stat
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional, Union
 
-from minisched.catalogue import Text
+from minisched.catalogue import Text, TextError
 from minisched.model.status import Word
-from minisched.osutil import read_regular
+from minisched.model.text import reason_of_file
+from minisched.osutil import open_regular
 
 CONFIG_FILE = "tasks/config.json"  # of a home
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 MAX_SECRET_BYTES = 65536  # of a file with a secret
+
+
+class SecretError(TextError):
+    """A secret cannot be used; `text` names its variable or file and the reason."""
 
 
 class Secret:
@@ -32,17 +39,29 @@ class Secret:
         return "***" if self.source == "text" else self._name
 
     def reveal(self, environ: Mapping[str, str], home: str) -> str:
-        """The value. Raises LookupError if the variable is not set, OSError or UnicodeDecodeError."""
+        """The value. Raises SecretError."""
         if self.source == "from_env":
             if self._name not in environ:
-                raise LookupError(self._name)
+                raise SecretError(Text("variable_not_set", name=self._name))
             return environ[self._name]
-        if self.source == "from_file":
-            import os.path
+        return self._read(os.path.join(home, self._name)) if self.source == "from_file" else self._name
 
-            path = os.path.join(home, self._name)
-            return read_regular(path, MAX_SECRET_BYTES, follow_symlinks=True).decode().rstrip("\n")
-        return self._name
+    def _read(self, path: str) -> str:
+        """The content of a file, without what editors add: a line end, on Windows a byte order mark."""
+        try:
+            fd, status = open_regular(path, follow_symlinks=True)
+            with open(fd, "rb") as file:
+                data = file.read(MAX_SECRET_BYTES + 1)
+            value = data.decode("utf-8-sig").rstrip("\r\n")
+        except OSError as error:
+            raise SecretError(Text("unreadable", path=path, reason=reason_of_file(error))) from None
+        except UnicodeDecodeError:
+            raise SecretError(Text("not_utf8", path=path)) from None
+        if status.st_mode & stat.S_IWOTH:
+            raise SecretError(Text("secret_writable", path=path))
+        if not value or "\0" in value or len(data) > MAX_SECRET_BYTES:
+            raise SecretError(Text("secret_content", path=path, max_bytes=MAX_SECRET_BYTES))
+        return value
 
     def __repr__(self) -> str:
         return "***"

@@ -1,9 +1,11 @@
 """Texts for people: times, plurals, and escapes for what could do harm on a terminal."""
 
+import errno
 import re
 from datetime import datetime, timezone, tzinfo
 from typing import Optional
 
+from minisched.catalogue import Text
 from minisched.model.status import Instant
 
 _BLANKS = "\n\t\u00a0\u3000"  # stay as they are; the last two are the blanks of French and of Chinese text
@@ -72,6 +74,15 @@ def ascii_like(char: str) -> str:
 
     plain = unicodedata.normalize("NFKC", char)
     return plain if len(plain) == 1 and plain.isascii() else ""
+
+
+_FILE_ERRORS = {errno.ELOOP: "is_symlink", errno.EINVAL: "not_a_file"}  # as `osutil.open_regular` raises them
+
+
+def reason_of_file(error: OSError) -> Text:
+    """Why a file cannot be read or written, without its path and the number that Python prints."""
+    code = _FILE_ERRORS.get(error.errno or 0)
+    return Text(code) if code else Text("text", text=error.strerror or str(error))
 
 
 def iso(instant: Optional[Instant], zone: tzinfo) -> Optional[str]:

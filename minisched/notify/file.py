@@ -8,11 +8,11 @@ import os
 
 from minisched.model import Text
 from minisched.model.notification import SendRequest, SendResult, SendStatus
+from minisched.model.text import reason_of_file
 from minisched.notify.templates import message_json, to_json
 from minisched.osutil import open_regular
 
 FILE_MODE = 0o640
-REASONS = {errno.ELOOP: "notify.symlink", errno.ENOENT: "notify.no_folder", errno.EINVAL: "notify.not_a_file"}
 NOT_A_FILE = (errno.ELOOP, errno.EISDIR, errno.EINVAL, errno.ENXIO)  # a further try would find the same
 
 
@@ -21,11 +21,9 @@ def deliver(request: SendRequest) -> SendResult:
     path = os.path.join(request.home, request.channel.options["path"])
     try:
         _append(path, to_json(message_json(request.message)).encode() + b"\n")
-    except (OSError, ValueError) as error:
-        number = error.errno if isinstance(error, OSError) else None
-        words = (error.strerror if isinstance(error, OSError) else "") or str(error)
-        reason = Text(REASONS[number]) if number in REASONS else words
-        status = SendStatus.FAILED if number in NOT_A_FILE else SendStatus.RETRY
+    except OSError as error:
+        reason = Text("notify.no_folder") if error.errno == errno.ENOENT else reason_of_file(error)
+        status = SendStatus.FAILED if error.errno in NOT_A_FILE else SendStatus.RETRY
         return SendResult(status, Text("notify.file", path=path, reason=reason))
     return SendResult(SendStatus.SENT)
 

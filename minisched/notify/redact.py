@@ -8,6 +8,7 @@ from typing import Any, Union
 from urllib.parse import unquote, unquote_plus, urlsplit
 
 from minisched.model import Secret, Text
+from minisched.model.task import SecretError
 from minisched.model.text import visible
 
 ANSWER_BYTES_MAX = 500  # kept of what a server or a command answered
@@ -40,12 +41,8 @@ class Secrets:
         if isinstance(value, Secret):
             try:
                 text = value.reveal(self._environ, self._home)
-            except LookupError:
-                raise _unreadable(field, Text("notify.variable_not_set", name=value.place)) from None
-            except OSError as error:
-                raise _unreadable(field, error.strerror or str(error)) from None
-            except ValueError:  # its own text quotes the byte that is not UTF-8
-                raise _unreadable(field, Text("notify.not_utf8", place=value.place)) from None
+            except SecretError as error:
+                raise DeliveryError(Text("notify.unreadable", field=field, reason=error.text)) from None
             self._hidden.add(text)
         else:
             text = value
@@ -82,10 +79,6 @@ class Secrets:
     def redact_answer(self, data: bytes) -> str:
         """The first 500 bytes of an answer, cut after it was redacted: a secret may lie across the cut."""
         return first_bytes(self.redact(data.decode("utf-8", "replace")).strip())
-
-
-def _unreadable(field: str, reason: Union[str, Text]) -> DeliveryError:
-    return DeliveryError(Text("notify.unreadable", field=field, reason=reason))
 
 
 def first_bytes(text: str, limit: int = ANSWER_BYTES_MAX) -> str:

@@ -6,18 +6,21 @@ import logging
 import os
 from datetime import tzinfo
 
-from minisched.model import LogSettings
-from minisched.model.text import visible_line
-from minisched.tasklog.rotating_file import Block, RotatingLog, timestamp
+from minisched.model import LogSettings, Text
+from minisched.model.text import plural, visible_line
+from minisched.tasklog.rotating_file import Block, Report, RotatingLog, timestamp
 
 NAME = "minisched"
 
 
-def engine_logger(folder: str, settings: LogSettings, zone: tzinfo) -> logging.Logger:
-    """The logger `minisched`, writing to `minisched.log` in `folder` from INFO on, and nowhere else. Lines are
-    `2026-11-23T02:30:00.123+08:00 WARNING text`. A second call replaces the handler of the first.
+def engine_logger(
+    folder: str, settings: LogSettings, zone: tzinfo, report: Report = lambda path, problem: None
+) -> tuple[logging.Logger, EngineLog]:
+    """The logger `minisched`, writing to `minisched.log` in `folder` from INFO on, and nowhere else, and its handler.
+    Lines are `2026-11-23T02:30:00.123+08:00 WARNING text`. A second call replaces the handler of the first.
 
-    A failing disk raises and prints nothing; the log says afterwards how many lines were lost.
+    A failing disk raises and prints nothing: `report` gets the reason, and the log says afterwards how many lines were
+    lost.
     """
     # No line shows the caller, the thread or the process: spare the look-up for each line. See
     # https://docs.python.org/3/howto/logging.html#optimization
@@ -28,11 +31,11 @@ def engine_logger(folder: str, settings: LogSettings, zone: tzinfo) -> logging.L
         if isinstance(handler, EngineLog):
             logger.removeHandler(handler)
             handler.close()
-    handler = EngineLog(os.path.join(folder, f"{NAME}.log"), settings, zone)
+    handler = EngineLog(os.path.join(folder, f"{NAME}.log"), settings, zone, report=report)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    return logger
+    return logger, handler
 
 
 class EngineLog(RotatingLog):
@@ -50,11 +53,9 @@ class EngineLog(RotatingLog):
         text = "".join(f"{prefix}{visible_line(line)}\n" for line in lines)
         return Block(record.created, "", memoryview(text.encode("utf-8", "backslashreplace")), len(lines))
 
-    def loss_note(self, block: Block, label: str) -> bytes:
-        lines, why = self.losses[label]
-        return (
-            f"{timestamp(block.created, self.zone)} WARNING {lines} lines could not be written here ({why})\n".encode()
-        )
+    def loss_note(self, block: Block, label: str, loss: tuple[int, Text]) -> bytes:
+        text = f"{plural(loss[0], 'line')} could not be written here ({loss[1]})"
+        return f"{timestamp(block.created, self.zone)} WARNING {text}\n".encode()
 
     def warn(self, text: str) -> None:
         """Do nothing: the log is locked for a line and cannot report about itself."""

@@ -10,9 +10,10 @@ import time
 from datetime import date, datetime, tzinfo
 from functools import lru_cache
 from logging.handlers import TimedRotatingFileHandler
-from typing import Optional
+from typing import Callable, Optional
 
-from minisched.model import LogPosition, LogSettings
+from minisched.model import LogPosition, LogSettings, Text
+from minisched.model.text import reason_of_file
 from minisched.osutil import open_regular
 
 RETRY_S = 60.0  # after a rotation failed; each block would try again otherwise
@@ -21,7 +22,8 @@ FILE_MODE = 0o640
 FOLDER_MODE = 0o750
 OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND  # to read: the last byte shows whether the last line is complete
 
-Losses = dict[str, tuple[int, str]]  # label -> (how much was lost, the error's text)
+Losses = dict[str, tuple[int, Text]]  # label -> (how much was lost, why)
+Report = Callable[[str, Optional[Text]], object]  # (path, why it cannot be written; None: it can be written again)
 
 
 def inode_of(status: os.stat_result) -> int:
@@ -56,18 +58,19 @@ class Block(logging.LogRecord):
         self.data = data
         self.amount = len(data) if amount is None else amount  # what counts as lost: bytes or lines
         self.position: Optional[LogPosition] = None
-        self.error: Optional[str] = None
+        self.error: Optional[Text] = None
 
     def written_at(self, position: LogPosition) -> None:
         self.position = position
 
-    def failed(self, error: str) -> None:
+    def failed(self, error: Text) -> None:
         self.error = error
 
 
 class RotatingLog(TimedRotatingFileHandler):
     """Appends blocks of lines to `path`. Nothing is raised or printed: a block that cannot be written is counted in
-    `losses`, and a note says so before the next one that can be written.
+    `losses`, and a note says so before the next one that can be written. `problem` is why the latest one could not be
+    written; `report`, which must not block, gets each change of it.
 
     A file belongs to the day of its first line. It is renamed to `<path>.YYYY-MM-DD` (then `.1`, `.2` ... if that name
     is taken) before the first line of a later day in `zone`, and before it grows beyond `max_bytes` (0: no limit). The
@@ -87,11 +90,22 @@ class RotatingLog(TimedRotatingFileHandler):
     `stream`, `rolloverAt` and `computeRollover` of the base are not used.
     """
 
-    def __init__(self, path: str, settings: LogSettings, zone: tzinfo, rotate: bool = True) -> None:
+    def __init__(
+        self,
+        path: str,
+        settings: LogSettings,
+        zone: tzinfo,
+        rotate: bool = True,
+        report: Report = lambda path, problem: None,
+        problem: Optional[Text] = None,
+    ) -> None:
         super().__init__(path, when=settings.when, backupCount=settings.backup_count, encoding="utf-8", delay=True)
         self.settings = settings
         self.zone = zone
         self.losses: Losses = {}
+        self.problem = problem
+        self._path = path  # as `report` names it
+        self._report = report
         self._rotate = rotate
         self._fd = -1
         self._file: Optional[os.stat_result] = None  # of `_fd` when it was opened
@@ -109,7 +123,8 @@ class RotatingLog(TimedRotatingFileHandler):
                 self.doRollover()
                 self._ensure_open(block.created)
             if self.losses:
-                self._write_all(memoryview(b"".join(self.loss_note(block, label) for label in self.losses)))
+                notes = [self.loss_note(block, *loss) for loss in self.losses.items()]
+                self._write_all(memoryview(b"".join(notes)))
                 self.losses.clear()
             while left:
                 left = left[os.write(self._fd, left) :]
@@ -117,23 +132,34 @@ class RotatingLog(TimedRotatingFileHandler):
             # With O_APPEND the descriptor's own position is the end of what it wrote last: others may append too.
             self._size = os.lseek(self._fd, 0, os.SEEK_CUR)
             block.written_at(LogPosition(inode_of(self._file), self._size - len(block.data)))
+            self._set_problem(None)
         except OSError as error:
             self.close_file(complete=False)
-            why = error.strerror or str(error)
+            why = reason_of_file(error)
             block.failed(why)
-            lost_before, _ = self.losses.pop(block.label, (0, ""))
-            self.losses[block.label] = (lost_before + min(block.amount, len(left)), why)
+            if left:
+                lost_before, _ = self.losses.pop(block.label, (0, why))
+                self.losses[block.label] = (lost_before + min(block.amount, len(left)), why)
+            self._set_problem(why)
             while len(self.losses) > LOSSES_MAX:
                 del self.losses[next(iter(self.losses))]
+
+    def _set_problem(self, problem: Optional[Text]) -> None:
+        if problem != self.problem:
+            self.problem = problem
+            self._report(self._path, problem)
+
+    def retry(self, instant: float) -> None:
+        """Find out whether the log can be written: open it, and write what is to be noted about losses."""
+        self.handle(Block(instant, "", memoryview(b"")))
 
     def block_of(self, record: logging.LogRecord) -> Block:
         """An ordinary record as a block; the engine's log has its own format."""
         return Block(record.created, "", memoryview((self.format(record) + "\n").encode("utf-8", "backslashreplace")))
 
-    def loss_note(self, block: Block, label: str) -> bytes:
+    def loss_note(self, block: Block, label: str, loss: tuple[int, Text]) -> bytes:
         """The line about what was lost under `label`, with the time of the block that follows it."""
-        amount, why = self.losses[label]
-        text = f"{amount} bytes of output could not be written ({why})"
+        text = f"{loss[0]} bytes of output could not be written ({loss[1]})"
         return f"{timestamp(block.created, self.zone)} [{label} note] {text}\n".encode()
 
     def warn(self, text: str) -> None:

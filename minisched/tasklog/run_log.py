@@ -8,16 +8,18 @@ import os
 import re
 import time
 from datetime import tzinfo
+from itertools import islice
 from typing import Callable, Optional
 
-from minisched.model import LogPosition, LogSettings
+from minisched.model import LogPosition, LogSettings, Text
 from minisched.model.text import visible_line
 from minisched.tasklog.lines import LineAssembler
-from minisched.tasklog.rotating_file import Block, Losses, RotatingLog, timestamp
+from minisched.tasklog.rotating_file import Block, Losses, Report, RotatingLog, timestamp
 
 TAIL_MAX = 16 * 1024  # bytes of a run's output that its history row keeps
 FLUSH_S = 0.5  # a line without an end, such as a prompt, is written after this time: it is in the log within 1 s
 KEPT_LOGS = 64  # handlers that are kept, without an open file, for the next run of their task; 2 KB each
+RETRIED_LOGS = 16  # failing logs that one `retry` tries; with 10,000 of them it must not hold up the others
 HOLD_S = 0.02  # lines wait so long for others, to be written with them
 HOLD_BYTES = 64 * 1024  # are not held any longer; a block of a flood is written at once
 STAMPED_AT_ONCE = 8192  # lines; the timestamps make a block of empty lines 45 times as large
@@ -26,7 +28,8 @@ _MANY_LINES = re.compile(rb"(?:[^\n]*\n){%d}" % STAMPED_AT_ONCE)
 
 
 class TaskLogs:
-    """The logs of all tasks. Used by one thread, but for `configure`.
+    """The logs of all tasks. Used by one thread, but for `configure` and `failing`: the logs that could not be written
+    when they were written last, by path, with the reason. `report` gets each change of it.
 
     A log has a logger and a handler while a run of its task lives; of the last ones used they are kept, without an open
     file. `rotate=False` is for a program beside an engine: only the engine renames and deletes.
@@ -39,11 +42,14 @@ class TaskLogs:
         zone: tzinfo,
         rotate: bool = True,
         wall: Callable[[], float] = time.time,
+        report: Report = lambda path, problem: None,
     ) -> None:
         self.folder = folder
+        self.failing: dict[str, Text] = {}
         self.configure(settings, zone)
         self._rotate = rotate
         self._wall = wall
+        self._report = report
         self._open: dict[str, _OpenLog] = {}
         self._kept: dict[str, _OpenLog] = {}  # the longest unused first
         self._losses: dict[str, Losses] = {}  # of logs without a handler: losses that no note has reported yet
@@ -58,6 +64,24 @@ class TaskLogs:
         """The output of one attempt in the log at `path`, relative to the folder. Never raises; several runs may share
         a log. To be closed. encoding: of the output; the log is UTF-8."""
         path = os.path.join(self.folder, path)
+        log = self._acquire(path)
+        return RunLog(log, f"{run_id}.{attempt}", self._wall, lambda: self._release(path), encoding)
+
+    def retry(self) -> None:
+        """Try again to write some of the failing logs, those first that were not tried for the longest time."""
+        for path in list(islice(self.failing, RETRIED_LOGS)):
+            self.failing[path] = self.failing.pop(path)  # to the end
+            self._acquire(path).handler.retry(self._wall())
+            self._release(path)
+
+    def _note_problem(self, path: str, problem: Optional[Text]) -> None:
+        if problem is None:
+            self.failing.pop(path, None)
+        else:
+            self.failing[path] = problem
+        self._report(path, problem)
+
+    def _acquire(self, path: str) -> _OpenLog:
         log = self._open.get(path)
         if log is None:
             settings = self._settings
@@ -66,11 +90,12 @@ class TaskLogs:
                 self._drop(path, log)
                 log = None
             if log is None:
-                log = _OpenLog(RotatingLog(path, *settings, rotate=self._rotate), settings)
-                log.handler.losses.update(self._losses.pop(path, {}))
+                handler = RotatingLog(path, *settings, self._rotate, self._note_problem, self.failing.get(path))
+                handler.losses.update(self._losses.pop(path, {}))
+                log = _OpenLog(handler, settings)
             self._open[path] = log
         log.count(1)
-        return RunLog(log, f"{run_id}.{attempt}", self._wall, lambda: self._release(path), encoding)
+        return log
 
     def _release(self, path: str) -> None:
         log = self._open[path]
@@ -109,14 +134,14 @@ class RunLog:
     """The output of one attempt on its way to the log; used by one thread. Nothing here raises.
 
     Lines are held up to HOLD_S, so that a short run costs one write to its log instead of three. `position`: where its
-    first line is, None until it is written. `lost`: some of its output could not be written.
+    first line is, None until it is written. `lost`: why some of its output could not be written; None: all of it was.
     """
 
     def __init__(
         self, log: _OpenLog, label: str, wall: Callable[[], float], release: Callable[[], None], encoding: str
     ) -> None:
         self.position: Optional[LogPosition] = None
-        self.lost = False
+        self.lost: Optional[Text] = None
         self._log = log
         self._label = label
         self._wall = wall
@@ -216,5 +241,5 @@ class RunLog:
         self._held, self._held_bytes = [], 0
         block = Block(self._held_time, self._label, data)
         self._log.logger.handle(block)
-        self.lost = self.lost or block.error is not None
+        self.lost = self.lost or block.error
         self.position = self.position or block.position

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from minisched.catalogue import render
 from minisched.config.secrets import base_environment
 from minisched.engine import make_spec
-from minisched.engine.launch import SecretError
 from minisched.model import ProcessSpec, Status, TaskExecution, TaskRecord, Trigger
 from support.factories import config as make_config
 from support.factories import task
@@ -101,15 +101,28 @@ def test_task_log_in_the_engines_environment_reaches_no_task() -> None:
 
 
 def test_a_secret_that_cannot_be_read_names_its_place(tmp_path: Path) -> None:
-    (tmp_path / "binary").write_bytes(b"\xff")
+    for name, content in (("binary", b"\xff"), ("empty", b"\r\n"), ("nul", b"a\0b"), ("large", b"x" * 65537)):
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "open").write_text("secret")
+    (tmp_path / "open").chmod(0o602)
     os.mkfifo(tmp_path / "pipe")  # nobody writes to it
     for source, place, why in (
         ("from_env", "NOT_THERE", "environment variable NOT_THERE is not set"),
         ("from_file", "no_such_key", f"{tmp_path}/no_such_key: No such file or directory"),
         ("from_file", "binary", f"{tmp_path}/binary: not UTF-8"),
-        ("from_file", "pipe", f"{tmp_path}/pipe: not a regular file"),
-        ("from_file", "/dev/null", "/dev/null: not a regular file"),
+        ("from_file", "pipe", f"{tmp_path}/pipe: is not a regular file"),
+        ("from_file", "/dev/null", "/dev/null: is not a regular file"),
+        ("from_file", "empty", f"{tmp_path}/empty: expected a text of 1 to 65536 bytes without NUL"),
+        ("from_file", "nul", f"{tmp_path}/nul: expected a text of 1 to 65536 bytes without NUL"),
+        ("from_file", "large", f"{tmp_path}/large: expected a text of 1 to 65536 bytes without NUL"),
+        ("from_file", "open", f"{tmp_path}/open: every user can write to it (chmod o-w)"),
         ("from_file", ".", f"{tmp_path}/.: Is a directory"),
     ):
-        with pytest.raises(SecretError, match=f"^task_env: A: {why}$"):
-            launch(tmp_path, task_env={"A": {source: place}})
+        refused = launch(tmp_path, task_env={"A": {source: place}}).refused
+        assert refused is not None and render(refused) == f"task_env: A: {why}"
+
+
+@pytest.mark.parametrize("content", [b"key\n", b"key\r\n", b"\xef\xbb\xbfkey\r\n", b"key\n\n", b"key"])
+def test_what_editors_add_to_a_file_is_no_part_of_a_secret(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "key").write_bytes(content)
+    assert launch(tmp_path, task_env={"A": {"from_file": "key"}}).env["A"] == "key"

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from minisched.model import Batch, Status, Stop, TaskExecution, Trigger
+from minisched.model import Batch, LogChanged, Status, Stop, TaskExecution, Text, Trigger
 from minisched.store import open_store
-from support.engine import T0, exits, failing_sim, problems, task
+from support.engine import T0, configure, exits, failing_sim, problems, task
 from support.sim import Exit
 
 
@@ -202,3 +202,36 @@ def test_a_stop_tries_the_last_write_once_more_although_the_trouble_is_old(tmp_p
     sim.run_for(5)
     assert sim.engine.exit_code == 0
     assert sim.told() == [("a", "schedule", "success", None)]
+
+
+def test_logs_that_cannot_be_written_are_a_problem_until_they_can_be(tmp_path: Path) -> None:
+    sim, _ = failing_sim(tmp_path, *(task(name) for name in "abcde"))
+    full = Text("text", text="No space left on device")
+    for name in "abcde":
+        sim.post(LogChanged(f"/home/logs/{name}.log", full))
+    sim.run_for(1)
+    each = [f"/home/logs/{name}.log: No space left on device" for name in "abc"]
+    lost = f"output of tasks is lost: {', '.join(each)}, 2 more logs; the history keeps the end of it"
+    assert problems(sim) == {"logs": lost}
+    sim.post(LogChanged("/home/logs/b.log", None))
+    configure(sim, *(task(name) for name in "abde"))
+    sim.run_for(5)
+    assert "b.log" not in problems(sim)["logs"] and "c.log" not in problems(sim)["logs"], "no task writes it any more"
+    for name in "ade":
+        sim.post(LogChanged(f"/home/logs/{name}.log", None))
+    sim.run_for(1)
+    assert problems(sim) == {}
+    assert sum("ERROR logs: " in line for line in sim.lines) == 3, "not a line for each log"
+    assert sum("resolved after" in line for line in sim.lines) == 1
+
+
+def test_the_engines_own_log_that_cannot_be_written_is_a_problem_until_it_can_be(tmp_path: Path) -> None:
+    sim, _ = failing_sim(tmp_path, task())
+    path = "/home/logs/minisched.log"
+    sim.post(LogChanged(path, Text("is_symlink"), own=True))
+    sim.run_for(1)
+    lost = "cannot be written, so the engine's own lines are lost: is a symbolic link, which is not followed"
+    assert problems(sim) == {"engine log": f"{path} {lost}"}
+    sim.post(LogChanged(path, None, own=True))
+    sim.run_for(1)
+    assert problems(sim) == {}

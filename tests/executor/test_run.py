@@ -37,7 +37,7 @@ def test_a_run_is_told_by_its_exit_code_and_logged_with_start_and_end(rig: Rig) 
     result = rig.run("echo hello; echo oops >&2; exit 7")
     assert (result.exit_code, result.signal, result.spawn_error) == (7, None, None)
     assert not (result.timed_out or result.cancelled or result.killed or result.output_cut)
-    assert (result.leftover_processes, result.log_lost) == (0, False)
+    assert (result.leftover_processes, result.log_error) == (0, None)
     assert begun - 1 < result.end_time < time.time() + 1
     assert 0 < result.duration < 5
     assert sorted(result.tail.split()) == [b"hello", b"oops"]
@@ -309,10 +309,10 @@ with few_descriptors(90):  # for some 6 runs at once
     for _ in range(60):
         rig.order("true")
     results = [rig.finished() for _ in range(60)]
-print({{(result.spawn_error, result.log_lost) for result in results}})
+print({{(result.spawn_error, result.log_error) for result in results}})
 """
     out = subprocess.run([sys.executable, "-c", code, str(rig.folder)], capture_output=True, text=True, timeout=60)
-    assert out.stdout.strip() == "{(None, False)}", out.stderr
+    assert out.stdout.strip() == "{(None, None)}", out.stderr
 
 
 def test_a_run_that_waits_for_descriptors_can_be_cancelled_and_keeps_its_place(rig: Rig) -> None:

@@ -191,7 +191,7 @@ def test_no_descriptors_fail_the_run_and_the_next_one_works(rig: Rig) -> None:
         assert result.spawn_error is None or "Too many open files" in detail_text(result.spawn_error), free
         assert result.exit_code == 5 or result.spawn_error
     result = rig.run("exit 5")
-    assert (result.exit_code, result.log_lost) == (5, False)
+    assert (result.exit_code, result.log_error) == (5, None)
 
 
 def as_nobody(rig: Rig, expression: str, **limits: int) -> str:

@@ -183,8 +183,10 @@ def test_a_log_that_is_a_symlink_is_not_followed(home: Home) -> None:
 
 def test_lost_output_is_reported_everywhere_and_its_end_is_kept(home: Home) -> None:
     run_id = str(row_of(home, "linked")["run_id"])
-    assert f"WARNING output of run {run_id} of linked could not be written to its log" in home.engine_log()
+    why = f"{home.path}/logs/linked.log: is a symbolic link, which is not followed"
+    assert f"WARNING output of run {run_id} of linked could not be written to {why}" in home.engine_log()
     assert "output lost" in home.run("history", "--run", run_id).stdout
+    assert "output lost" in home.run("history", "linked").stdout
     one = home.run("logs", "--run", run_id)
     assert (one.returncode, one.stdout) == (0, "something\n")
     assert "could not be written to" in one.stderr and "its last lines, from the history" in one.stderr

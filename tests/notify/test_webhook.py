@@ -356,8 +356,8 @@ def test_invalid_values_from_the_environment_or_a_file_are_not_sent(tmp_path):
             ({"url": {"from_env": "URL"}}, "url is not an http:// or https:// address"),
             ({"url": {"from_env": "URL2"}}, "url is not an http:// or https:// address"),
             ({"url": {"from_env": "MISSING"}}, "url cannot be read: environment variable MISSING is not set"),
-            ({"secret": {"from_file": "none"}}, "secret cannot be read: No such file or directory"),
-            ({"secret": {"from_file": "latin"}}, "secret cannot be read: latin is not UTF-8"),
+            ({"secret": {"from_file": "none"}}, f"secret cannot be read: {tmp_path}/none: No such file or directory"),
+            ({"secret": {"from_file": "latin"}}, f"secret cannot be read: {tmp_path}/latin: not UTF-8"),
         ):
             result = webhook.deliver(send_request(hook(host, **options), home=str(tmp_path), environ=environ))
             assert result.state is SendStatus.RETRY and words(result).startswith(error), result

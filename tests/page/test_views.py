@@ -9,7 +9,7 @@ from datetime import datetime
 
 import pytest
 
-from support.page import HELD, Engine, OpenPage, card, choose, dialog, engine, expect, view
+from support.page import HELD, Engine, OpenPage, act, card, choose, dialog, engine, expect, view
 from support.programs import eventually
 
 
@@ -147,6 +147,29 @@ def test_an_invalid_config_is_reported_until_it_is_fixed(one: Engine, open_page:
     expect(page.get_by_text("Config loaded.")).to_be_visible()
     view(page, "tasks")
     expect(banner).to_have_count(0)
+
+
+def test_logs_that_cannot_be_written_are_a_problem_in_both_languages_and_a_mark_on_their_runs(
+    one: Engine, open_page: OpenPage
+) -> None:
+    log = one.home.path / "logs" / "report.log"
+    log.unlink(missing_ok=True)
+    log.mkdir()
+    one.run("report")
+    page = open_page(one.link)
+    expect(page.locator(".banner")).to_contain_text(f"output of tasks is lost: {log}: Is a directory")
+    act(page, "report", "history")
+    row = dialog(page).locator(".runs tbody tr").first
+    expect(row).to_contain_text("part of the output could not be written to the log")
+    page.keyboard.press("Escape")
+    view(page, "engine")
+    expect(page.locator(".problem")).to_contain_text(f"logs output of tasks is lost: {log}: Is a directory")
+    chinese = open_page(one.link, locale="zh-CN")
+    view(chinese, "engine")
+    expect(chinese.locator(".problem")).to_contain_text(f"日志 任务输出丢失：{log}：Is a directory；运行历史中保留")
+    log.rmdir()
+    for each in (page, chinese):
+        expect(each.locator(".problem")).to_be_hidden()
 
 
 def test_with_an_invalid_config_a_task_cannot_be_disabled(one: Engine, open_page: OpenPage) -> None:

@@ -79,7 +79,15 @@ def test_a_run_has_the_exit_code_of_its_last_attempt_and_the_time_of_all() -> No
 def test_an_attempt_that_is_over_says_what_is_known_of_its_process() -> None:
     run = lifecycle.begin_attempt(run_in(Status.WAITING), 10.0)
     run = lifecycle.change_attempt(run, log=LogPosition(5, 0))
-    done = ProcessResult(13.2, 3.2004, signal=9, timed_out=True, leftover_processes=2, output_cut=True, log_lost=True)
+    done = ProcessResult(
+        13.2,
+        3.2004,
+        signal=9,
+        timed_out=True,
+        leftover_processes=2,
+        output_cut=True,
+        log_error=Text("text", text="full"),
+    )
     run = lifecycle.close_attempt(run, Outcome(Status.TECHNICAL_FAILURE, Reason.TIMEOUT, Text("not_started")), done)
     (attempt,) = run.attempts
     assert (attempt.status, attempt.reason, attempt.detail) == (

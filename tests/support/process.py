@@ -15,8 +15,9 @@ from typing import Any, Optional
 
 import pytest
 
+from minisched.catalogue import render
 from minisched.executor.executor import TaskExecutor
-from minisched.model import LogSettings, Message, ProcessResult, ProcessSpec, RunFinished, RunStarted
+from minisched.model import LogSettings, Message, ProcessResult, ProcessSpec, RunFinished, RunStarted, Text
 from minisched.osutil import receive
 from minisched.tasklog import RunLog, TaskLogs
 
@@ -76,19 +77,23 @@ class Wall:
 
 
 class Logs:
-    """TaskLogs in a folder of the test, with a clock of the test, and what is in the files."""
+    """TaskLogs in a folder of the test, with a clock of the test, what is in the files, and what was reported."""
 
     def __init__(self, folder: Path, max_bytes: int = 0, backup_count: int = 3, rotate: bool = True) -> None:
         self.folder = folder
         self.path = str(folder / "t.log")
         self.wall = Wall()
         self.settings = LogSettings("midnight", backup_count, max_bytes)
+        self.reports: list[tuple[str, str]] = []  # (name of the log, why it cannot be written or "")
         self.logs = self.restart(rotate)
 
     def restart(self, rotate: bool = True) -> TaskLogs:
         """As after a restart of the engine."""
-        self.logs = TaskLogs(str(self.folder), self.settings, ZONE, rotate, self.wall)
+        self.logs = TaskLogs(str(self.folder), self.settings, ZONE, rotate, self.wall, self.report)
         return self.logs
+
+    def report(self, path: str, problem: Optional[Text]) -> None:
+        self.reports.append((os.path.basename(path), "" if problem is None else render(problem)))
 
     def open(self, run_id: int = 120, attempt: int = 1, path: str = "") -> RunLog:
         return self.logs.open_run(path or self.path, run_id, attempt)

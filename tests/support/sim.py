@@ -146,6 +146,10 @@ class FakeExecutor:
             self.world.at(at, lambda: self.held.pop(launch.run_id, None) and self.start(launch))
             return
         world = self.world
+        if launch.refused is not None:
+            result = ProcessResult(world.wall(), 0.0, spawn_error=launch.refused)
+            self.post(RunFinished(launch.run_id, launch.attempt, result))
+            return
         assert launch.run_id not in world.processes, "a run has two processes"
         for other in world.processes.values():
             if other.launch.task_id == launch.task_id and launch.env.get("SINGLE"):

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Optional
 
 import pytest
 
-from minisched.model import LogSettings
+from minisched.catalogue import render
+from minisched.model import LogSettings, Text
 from minisched.tasklog import engine_logger
 from support.process import ZONE, few_descriptors
 
 SETTINGS = LogSettings("midnight", 3, 0)
 
 
+Reports = list[tuple[str, str]]  # (path, why it cannot be written or "")
+
+
 @pytest.fixture
-def log(tmp_path: Path) -> Iterator[logging.Logger]:
-    logger = engine_logger(str(tmp_path / "logs"), SETTINGS, ZONE)
+def reports() -> Reports:
+    return []
+
+
+@pytest.fixture
+def log(tmp_path: Path, reports: Reports) -> Iterator[logging.Logger]:
+    def report(path: str, problem: Optional[Text]) -> None:
+        reports.append((path, "" if problem is None else render(problem)))
+
+    logger, _ = engine_logger(str(tmp_path / "logs"), SETTINGS, ZONE, report)
     yield logger
     for handler in logger.handlers[:]:
         logger.removeHandler(handler)
@@ -75,8 +89,35 @@ def test_losses_raise_nothing_print_nothing_and_are_told_afterwards(
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_log_in_whose_place_is_something_else_is_reported_until_it_can_be_written(
+    tmp_path: Path, reports: Reports
+) -> None:
+    path = tmp_path / "logs" / "minisched.log"
+    path.parent.mkdir()
+    path.symlink_to(tmp_path / "victim")
+    logger, file = engine_logger(
+        str(path.parent), SETTINGS, ZONE, lambda path, why: reports.append((path, "" if why is None else render(why)))
+    )
+    try:
+        file.retry(time.time())
+        logger.info("lost")
+        logger.info("lost, too")
+        assert reports == [(str(path), "is a symbolic link, which is not followed")]
+        assert not (tmp_path / "victim").exists()
+        path.unlink()
+        file.retry(time.time())
+        assert reports[1:] == [(str(path), "")]
+        assert [line[30:] for line in lines(tmp_path)] == [
+            "WARNING 2 lines could not be written here (is a symbolic link, which is not followed)"
+        ]
+    finally:
+        logger.removeHandler(file)
+        file.close()
+        logger.propagate = True
+
+
 def test_a_second_call_replaces_the_handler(log: logging.Logger, tmp_path: Path) -> None:
-    assert engine_logger(str(tmp_path / "logs"), SETTINGS, ZONE) is log
+    assert engine_logger(str(tmp_path / "logs"), SETTINGS, ZONE)[0] is log
     logging.getLogger("minisched").info("once")
     assert len(lines(tmp_path)) == 1
 

@@ -200,3 +200,76 @@ def test_a_log_turned_into_a_symlink_under_a_run_is_not_followed(tmp_path: Path)
     sink.close()
     assert sink.lost
     assert victim.read_text() == "precious"
+
+
+WHYS = {
+    "symlink": "is a symbolic link, which is not followed",
+    "fifo": "is not a regular file",
+    "folder": "Is a directory",
+    "no_folder": "Not a directory",
+    "no_name": "File name too long",
+}
+
+
+@pytest.mark.parametrize("kind", sorted(WHYS))
+def test_a_log_that_cannot_be_written_is_reported_once_until_it_can_be(tmp_path: Path, kind: str) -> None:
+    logs = Logs(tmp_path / "logs")
+    path = logs.folder / ("n" * 300 if kind == "no_name" else "t.log")
+    if kind == "no_folder":
+        logs.folder.write_text("")
+    else:
+        logs.folder.mkdir()
+    if kind == "symlink":
+        path.symlink_to(tmp_path / "victim")
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    for run_id in (1, 2):
+        sink = logs.open(run_id, path=str(path))
+        sink.write("out", b"lost\n")
+        sink.close()
+        assert sink.lost
+    logs.logs.retry()
+    assert logs.reports == [(path.name, WHYS[kind])]
+    if kind == "no_name":
+        return
+    if kind == "folder":
+        path.rmdir()
+    else:
+        (logs.folder if kind == "no_folder" else path).unlink()
+    logs.logs.retry()
+    assert logs.reports[1:] == [("t.log", "")] and not logs.logs.failing
+    assert logs.lines() == [
+        f"[{run_id}.1 note] 45 bytes of output could not be written ({WHYS[kind]})" for run_id in (1, 2)
+    ]
+
+
+@root
+def test_a_full_disk_is_reported_as_long_as_it_lasts(small_disk: Path) -> None:
+    logs = Logs(small_disk)
+    logs.run(1)
+    filler = fill(small_disk)
+    logs.run(2, "x" * 10_000)
+    logs.logs.retry()
+    assert logs.reports == [("t.log", "No space left on device")]
+    filler.unlink()
+    logs.run(3)
+    assert logs.reports[1:] == [("t.log", "")]
+
+
+def test_of_very_many_failing_logs_only_some_are_tried_at_once_and_all_in_turn(tmp_path: Path) -> None:
+    logs = Logs(tmp_path / "logs")
+    logs.folder.write_text("")  # no log can be made
+    names = [f"{number}.log" for number in range(100)]
+    for name in names:
+        sink = logs.open(path=str(logs.folder / name))
+        sink.write("out", b"lost\n")
+        sink.close()
+    assert len(logs.logs.failing) == 100
+    logs.folder.unlink()
+    rounds = 0
+    while logs.logs.failing:
+        logs.logs.retry()
+        rounds += 1
+    assert rounds > 5 and sorted(os.listdir(logs.folder)) == sorted(names)

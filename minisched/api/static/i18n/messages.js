@@ -142,6 +142,8 @@ export const MESSAGES = {
   about_timezone: ["time zone", "时区"],
   about_engine: ["engine", "引擎"],
   about_clock: ["clock", "时钟"],
+  about_logs: ["logs", "日志"],
+  about_engine_log: ["engine log", "引擎日志"],
   en_log: ["Engine log", "引擎日志"],
   en_log_follow: ["Follow", "实时跟踪"],
   en_log_empty: ["The log is empty.", "日志为空。"],

@@ -9,7 +9,7 @@ import { STATUSES, UNFINISHED, reasonText, runTime } from "../core/status_text.j
 import { store } from "../core/store.js";
 import { loadTexts, t } from "../i18n/i18n.js";
 import { actions } from "../tasks/actions.js";
-import { RunView, exitOf } from "./run.js";
+import { RunView, exitOf, lossesOf } from "./run.js";
 
 const PAGE_SIZE = 15;
 // A change of the task is shown within a second.
@@ -142,7 +142,7 @@ class HistoryDialog {
   }
 
   row(run) {
-    const reason = reasonText(run);
+    const notes = [reasonText(run), ...lossesOf(run.attempts)].filter(Boolean);
     // A run can be opened only with the token.
     const inert = !token();
     // The button is for the keyboard; for the mouse the whole row is a target.
@@ -152,7 +152,7 @@ class HistoryDialog {
       { class: inert && "inert", dataset: { runId: run.run_id }, on: { click: () => inert || String(getSelection()) || this.open(run.run_id) } },
       h("td", { class: "col-time" }, link),
       h("td", { class: "col-trigger muted", text: t(`trigger_${run.trigger}`) }),
-      h("td", { class: "col-status" }, statusMark(run.status), reason && h("p", { class: "muted small", text: reason })),
+      h("td", { class: "col-status" }, statusMark(run.status), notes.map((text) => h("p", { class: "muted small", text }))),
       h("td", { class: "col-attempt", text: run.max_attempts > 1 && run.attempt ? `${run.attempt}/${run.max_attempts}` : run.attempt || "–" }),
       h("td", { class: "col-duration nowrap", text: fmtDuration(run.duration) }),
       h("td", { class: "col-exit", text: exitOf(run) }),

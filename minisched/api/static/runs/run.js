@@ -164,13 +164,13 @@ function factList(run) {
   return h("dl", { class: "facts" }, facts.filter(Boolean).map(([name, value]) => h("div", {}, h("dt", { text: t(`fact_${name}`) }), h("dd", { class: "number", dataset: { fact: name } }, value))));
 }
 
+/** What was lost of the output of some attempts, as sentences. */
+export const lossesOf = (attempts) => ["log_lost", "output_cut"].filter((loss) => attempts.some((attempt) => attempt[loss])).map((loss) => t(loss));
+
 /** What was unusual about an attempt, as sentences. */
 function warningsOf(attempt) {
-  const found = [];
-  if (attempt.leftover_processes) found.push(t("leftovers", { n: attempt.leftover_processes }));
-  if (attempt.log_lost) found.push(t("log_lost"));
-  if (attempt.output_cut) found.push(t("output_cut"));
-  return found;
+  const left = attempt.leftover_processes ? [t("leftovers", { n: attempt.leftover_processes })] : [];
+  return [...left, ...lossesOf([attempt])];
 }
 
 function attemptTable(run) {
