@@ -84,7 +84,7 @@ CODED: Schema = {
     "required": ["code"],
 }
 DETAIL: Schema = maybe(CODED)
-TYPES: dict[str, Schema] = {  # of `model.fields`
+TYPES: dict[str, Schema] = {  # of `Field.type`
     "text": TEXT,
     "task_id": TASK_ID,
     "id": RUN_ID,

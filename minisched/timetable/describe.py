@@ -1,18 +1,17 @@
 """Schedules described in English and Chinese.
 
-This module finds the pattern in a field's numbers (all, a run, every n-th, a list); `describe_en` and `describe_zh` put
-it into words.
+`pattern` finds how a field's numbers follow each other (all, a run, every n-th, a list); `English` and `Chinese` put it
+into words.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, NamedTuple, Optional, Union
 
 from minisched.model import Text
 
-from .describe_en import English
-from .describe_zh import Chinese
 from .parser import parse_schedule
 from .schedule import ALL_DAYS, ALL_MONTHS, ALL_WEEKDAYS, AtSchedule, CronSchedule, EverySchedule, Schedule
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 MAX_TIMES_LISTED = 6  # more times of day are described by their pattern
 
-_LANGUAGES: dict[str, Union[English, Chinese]] = {"en": English(), "zh": Chinese()}
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -57,6 +55,296 @@ def pattern(mask: int, size: int) -> Pattern:
     if len(starts) == 1 and len(numbers) > 2:
         run = starts[0], (starts[0] + len(numbers) - 1) % size
     return Pattern(numbers, step, run, start)
+
+
+# -------------------------------------------------------------------------------------------------------------- English
+
+
+_MONTHS_EN = ("", *"January February March April May June July August September October November December".split())  # noqa: SIM905
+_WEEKDAYS_EN = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+_NTH_EN = {"1": "first", "2": "second", "3": "third", "4": "fourth", "5": "fifth"}
+
+
+def _list(words: Sequence[str], last: str = "and") -> str:
+    return f"{', '.join(words[:-1])} {last} {words[-1]}" if len(words) > 1 else words[0]
+
+
+def _nth(number: int) -> str:
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number if number < 20 else number % 10, "th")
+    return f"{number}{ending}"
+
+
+def _named(noun: str, numbers: Pattern) -> str:
+    if numbers.run:
+        return f"{noun}s {numbers.run[0]} to {numbers.run[1]}"
+    return f"{noun}{'s' * (len(numbers.numbers) > 1)} {_list([str(number) for number in numbers.numbers])}"
+
+
+def _every(noun: str, numbers: Pattern) -> str:
+    return f"every {noun}" if numbers.step == 1 else f"every {numbers.step} {noun}s"
+
+
+def _every_nth(noun: str, numbers: Pattern) -> str:
+    return f"every {noun}" if numbers.step == 1 else f"every {_nth(numbers.step)} {noun}"
+
+
+def _from(noun: str, numbers: Pattern) -> str:
+    return f" from {noun} {numbers.start}" if numbers.start else ""
+
+
+class English:
+    """The parts of a sentence: the time first, then the days."""
+
+    reboot = "when the machine starts"
+
+    def sentence(self, time: str, days: str, often: bool) -> str:
+        if days:
+            return f"{time}, {days}"
+        return time if often else f"{time}, every day"
+
+    def times(self, times: Sequence[str]) -> str:
+        return f"at {_list(times)}"
+
+    def seconds(self, seconds: Pattern) -> str:
+        if seconds.step:
+            return _every("second", seconds) + _from("second", seconds)
+        return f"at {_named('second', seconds)}"
+
+    def seconds_of(self, seconds: str, times: Sequence[str]) -> str:
+        return f"{seconds} of the minute{'s' * (len(times) > 1)} {_list(times)}"
+
+    def seconds_of_every_minute(self, seconds: Pattern) -> str:
+        return self.seconds(seconds) + ("" if seconds.step else " of every minute")
+
+    def pattern_of_day(self, minutes: Pattern, hours: Pattern, seconds: str = "") -> str:
+        """More times of day than are listed. seconds: their words, "" for second 0 only."""
+        if minutes.numbers == (0,) and not seconds:
+            if hours.step:
+                return _every("hour", hours) + (f" from {hours.start:02}:00" if hours.start else "")
+            if hours.run:
+                return f"every hour from {hours.run[0]:02}:00 to {hours.run[1]:02}:00"
+            return self.times([f"{hour:02}:00" for hour in hours.numbers])
+        if minutes.step:
+            time = _every("minute", minutes)
+            if seconds:
+                time = f"{seconds}, {time}" if minutes.step == 1 else f"{seconds} of {_every_nth('minute', minutes)}"
+            if hours.run and hours.step != 1:
+                first, last = minutes.numbers[0], minutes.numbers[-1]
+                return f"{time} from {hours.run[0]:02}:{first:02} to {hours.run[1]:02}:{last:02}"
+            time += _from("minute", minutes)
+            if hours.step == 1:
+                return time
+        else:
+            time = f"{seconds}, " * bool(seconds) + f"at {_named('minute', minutes)}"
+        if hours.step:
+            return f"{time} of {_every_nth('hour', hours)}{_from('hour', hours)}"
+        return f"{time} of {_named('hour', hours)}"
+
+    def days(self, days: Pattern, special: Sequence[str]) -> str:
+        """The days of the month, with "{month}" where the month belongs."""
+        words = []
+        if days.numbers:
+            step = days.numbers[1] - days.numbers[0] if len(days.numbers) > 3 else 0
+            if step > 1 and days.numbers == tuple(range(days.numbers[0], 32, step)):
+                words.append(f"every {_nth(step)} day of {{month}} from day {days.numbers[0]}")
+            else:
+                words.append(f"{_named('day', days)} of {{month}}")
+        for item in special:
+            if item == "L":
+                words.append("the last day of {month}")
+            elif item == "LW":
+                words.append("the last day from Monday to Friday of {month}")
+            else:
+                words.append(f"the day from Monday to Friday nearest to day {item[:-1]} of {{month}}")
+        return "on " + _list(words)
+
+    def weekdays(self, weekdays: Pattern, special: Sequence[str], one_of: bool) -> str:
+        """one_of: the day of the month has to match as well ("on day 13 when it is Friday")."""
+        if weekdays.run:
+            words = [f"{_WEEKDAYS_EN[weekdays.run[0]]} to {_WEEKDAYS_EN[weekdays.run[1]]}"]
+        else:
+            words = [_WEEKDAYS_EN[day] for day in sorted(weekdays.numbers, key=lambda day: (day - 1) % 7)]
+        for item in special:
+            if item[0] == "L":
+                words.append(f"the last {_WEEKDAYS_EN[int(item[1])]} of {{month}}")
+            else:
+                words.append(f"the {_NTH_EN[item[2]]} {_WEEKDAYS_EN[int(item[0])]} of {{month}}")
+        return _list(words, "or" if one_of else "and")
+
+    def months(self, months: Pattern) -> str:
+        if months.run:
+            return f"{_MONTHS_EN[months.run[0]]} to {_MONTHS_EN[months.run[1]]}"
+        return _list([_MONTHS_EN[month] for month in months.numbers])
+
+    def day(self, days: str, weekdays: str, months: str, either: bool) -> str:
+        if days and weekdays:
+            words = f"{days} or on {weekdays}" if either else f"{days} when it is {weekdays}"
+        elif weekdays:
+            words = weekdays if " to " in weekdays and "," not in weekdays else f"on {weekdays}"
+        else:
+            words = days
+        if not words:
+            return f"every day of {months}" if months else ""
+        one_month = "{month}" in words and bool(months) and not (days and weekdays)
+        text = words.replace("{month}", months if one_month else "the month")
+        return text if one_month or not months else f"{text}, in {months}"
+
+    def interval(self, interval_s: int) -> str:
+        words = []
+        for unit_s, noun in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
+            count, interval_s = divmod(interval_s, unit_s)
+            if count:
+                words.append(f"{count} {noun}{'s' * (count > 1)}")
+        if len(words) == 1 and words[0].startswith("1 "):
+            words[0] = words[0][2:]
+        return f"every {_list(words)}"
+
+    def once(self, date: str, time: str) -> str:
+        return f"once, on {date} at {time}"
+
+
+# -------------------------------------------------------------------------------------------------------------- Chinese
+
+
+_WEEKDAYS_ZH = ("周日", "周一", "周二", "周三", "周四", "周五", "周六")
+_NTH_ZH = {"1": "一", "2": "二", "3": "三", "4": "四", "5": "五"}
+
+
+def _numbers_zh(numbers: Pattern, unit: str = "", following: str = "") -> str:
+    """following: the next `unit` of time, for a run across the end: `11 月至次年 2`."""
+    if numbers.run:
+        first, last = numbers.run
+        return f"{first} {unit}至{following} {last}" if first > last and following else f"{first} 至 {last}"
+    return "、".join(str(number) for number in numbers.numbers)
+
+
+def _from_zh(numbers: Pattern, unit: str) -> str:
+    return f"从第 {numbers.start} {unit}起" if numbers.start else ""
+
+
+def _next_day(run: tuple[int, int]) -> str:
+    return "次日" if run[0] > run[1] else ""
+
+
+class Chinese:
+    """The parts of a sentence: the days first, then the time."""
+
+    reboot = "开机时"
+
+    def sentence(self, time: str, days: str, often: bool) -> str:
+        if days:
+            return f"{days} {time}"
+        return time if often else f"每天 {time}"
+
+    def times(self, times: Sequence[str]) -> str:
+        return "、".join(times)
+
+    def seconds(self, seconds: Pattern) -> str:
+        if seconds.step:
+            return _from_zh(seconds, "秒") + ("每秒" if seconds.step == 1 else f"每 {seconds.step} 秒")
+        return f"第 {_numbers_zh(seconds)} 秒"
+
+    def seconds_of(self, seconds: str, times: Sequence[str]) -> str:
+        return (
+            f"{self.times(times)} 这一分钟内{seconds}" if len(times) == 1 else f"{self.times(times)} 各分钟内{seconds}"
+        )
+
+    def seconds_of_every_minute(self, seconds: Pattern) -> str:
+        return self.seconds(seconds) if seconds.step else f"每分钟的{self.seconds(seconds)}"
+
+    def pattern_of_day(self, minutes: Pattern, hours: Pattern, seconds: str = "") -> str:
+        """More times of day than are listed. seconds: their words, "" for second 0 only."""
+        if seconds:
+            return f"{self._minutes_of_day(minutes, hours, '中的一分钟内')}，{seconds}"
+        if minutes.numbers == (0,):
+            if hours.step:
+                begin = f"从 {hours.start:02}:00 起" if hours.start else ""
+                return begin + ("每小时" if hours.step == 1 else f"每 {hours.step} 小时")
+            if hours.run:
+                return f"{hours.run[0]:02}:00 至{_next_day(hours.run)} {hours.run[1]:02}:00 每小时"
+            return self.times([f"{hour:02}:00" for hour in hours.numbers])
+        return self._minutes_of_day(minutes, hours)
+
+    def _minutes_of_day(self, minutes: Pattern, hours: Pattern, within: str = "") -> str:
+        """within: added to minutes that are apart, if seconds follow."""
+        if minutes.step:
+            time = "每分钟" if minutes.step == 1 else f"每 {minutes.step} 分钟{within}"
+            if hours.run and hours.step != 1:
+                first, last = minutes.numbers[0], minutes.numbers[-1]
+                return f"{hours.run[0]:02}:{first:02} 至{_next_day(hours.run)} {hours.run[1]:02}:{last:02} {time}"
+            time = _from_zh(minutes, "分") + time
+            if hours.step == 1:
+                return time
+        else:
+            time = f"第 {_numbers_zh(minutes)} 分"
+        if hours.step == 1:
+            return f"每小时的{time}"
+        if hours.step:
+            begin = f"从 {hours.start} 时起" if hours.start else ""
+            return f"{begin}每 {hours.step} 小时一次，{'' if minutes.start else '于其'}{time}"
+        return f"{_numbers_zh(hours, '时', '次日')} 时{'，' if minutes.start else '的'}{time}"
+
+    def days(self, days: Pattern, special: Sequence[str]) -> str:
+        words = []
+        if days.numbers:
+            step = days.numbers[1] - days.numbers[0] if len(days.numbers) > 3 else 0
+            if step > 1 and days.numbers == tuple(range(days.numbers[0], 32, step)):
+                words.append(f"{days.numbers[0]} 日起每 {step} 天")
+            else:
+                words.append(f"{_numbers_zh(days, '日', '次月')} 日")
+        for item in special:
+            if item == "L":
+                words.append("最后一天")
+            elif item == "LW":
+                words.append("最后一个工作日（周一至周五）")
+            else:
+                words.append(f"离 {item[:-1]} 日最近的工作日")
+        return "{month}" + "、".join(words)
+
+    def weekdays(self, weekdays: Pattern, special: Sequence[str], one_of: bool) -> str:
+        """one_of: the day of the month has to match as well ("on day 13 when it is Friday")."""
+        if weekdays.run:
+            words = [f"{_WEEKDAYS_ZH[weekdays.run[0]]}至{_WEEKDAYS_ZH[weekdays.run[1]]}"]
+        else:
+            words = [_WEEKDAYS_ZH[day] for day in sorted(weekdays.numbers, key=lambda day: (day - 1) % 7)]
+        for item in special:
+            nth = "最后一个" if item[0] == "L" else f"第{_NTH_ZH[item[2]]}个"
+            words.append(f"{{month}}{nth}{_WEEKDAYS_ZH[int(item[1] if item[0] == 'L' else item[0])]}")
+        if one_of and len(words) > 1:
+            return f"{'、'.join(words[:-1])}或{words[-1]}"
+        return "、".join(words)
+
+    def months(self, months: Pattern) -> str:
+        return f"{_numbers_zh(months, '月', '次年')} 月"
+
+    def day(self, days: str, weekdays: str, months: str, either: bool) -> str:
+        if days and weekdays:
+            words = f"{days}或{weekdays}" if either else f"{days}且为{weekdays}"
+        else:
+            words = days or weekdays
+        if not words:
+            return f"{months}每天" if months else ""
+        if months and "{month}" not in words:
+            return f"{months}的{words}"
+        text = words.replace("{month}", f"{months or '每月'} ")
+        return re.sub(r"月 (?=\D)", "月", text)  # keep the blank only before a digit
+
+    def interval(self, interval_s: int) -> str:
+        words = []
+        for unit_s, noun in ((86400, "天"), (3600, "小时"), (60, "分钟"), (1, "秒")):
+            count, interval_s = divmod(interval_s, unit_s)
+            if count:
+                words.append(f"{count} {noun}")
+        return f"每 {' '.join(words)}"
+
+    def once(self, date: str, time: str) -> str:
+        return f"仅一次，{date} {time}"
+
+
+# ------------------------------------------------------------------------------------------------------------ sentences
+
+
+_LANGUAGES: dict[str, Union[English, Chinese]] = {"en": English(), "zh": Chinese()}
 
 
 def describe(schedule: Union[Schedule, str], language: str = "en") -> str:
