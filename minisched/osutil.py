@@ -1,4 +1,5 @@
-"""Careful forms of what several floors do: open a file, watch folders, start a thread, wait for a queue."""
+"""Careful forms of what several floors do: open a file, watch folders, start a thread, wait for a queue; and the
+program's own files, which can be in a zip file."""
 
 from __future__ import annotations
 
@@ -18,6 +19,33 @@ Item = TypeVar("Item")
 
 STACK_BYTES = 256 * 1024  # of a thread, instead of 8 MiB of address space; musl gives 128 KiB
 _stack_lock = threading.Lock()  # `threading.stack_size` applies to the whole process
+
+PACKAGE = os.path.dirname(os.path.abspath(__file__))  # in a zip file: the path of that, and "minisched"
+
+
+def carried_folder(installed: str, in_clone: str) -> str:
+    """A folder of files that are carried with the program: part of the package, or beside it in a clone."""
+    folder, beside = os.path.join(PACKAGE, installed), os.path.join(os.path.dirname(PACKAGE), in_clone)
+    return beside if os.path.isdir(beside) and not os.path.isdir(folder) else folder
+
+
+def list_carried(folder: str) -> list[str]:
+    """The files below a folder that is carried with the program, such as "core/app.js", sorted."""
+    if os.path.isdir(folder):
+        paths = [os.path.join(place, name) for place, _, names in os.walk(folder) for name in names]
+    else:
+        from zipfile import ZipFile
+
+        archive = os.path.dirname(PACKAGE)
+        with ZipFile(archive) as file:
+            paths = [os.path.join(archive, name) for name in file.namelist()]
+    return sorted(os.path.relpath(path, folder) for path in paths if path.startswith(folder + os.sep))
+
+
+def read_carried(path: str) -> bytes:
+    """A file that is carried with the program; `pkgutil.get_data` without that import. Raises OSError."""
+    data: bytes = globals()["__loader__"].get_data(path)
+    return data
 
 
 def open_regular(

@@ -17,11 +17,12 @@ import os
 import re
 import zlib
 from functools import cache
-from typing import Any, NamedTuple, Optional, Union
+from typing import NamedTuple, Optional, Union
 
 from minisched import catalogue
 from minisched.api.context import RequestContext, Response
 from minisched.api.routing import OPEN, Match, NotAllowed, Route
+from minisched.osutil import PACKAGE, list_carried, read_carried
 
 TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -31,8 +32,8 @@ TYPES = {
 }
 INDEX = "index.html"
 ENTRY = "core/app.js"  # the module that index.html loads
-_FOLDER = os.path.join(os.path.dirname(__file__), "static")
-_CATALOGUE = os.path.dirname(catalogue.__file__)
+_FOLDER = os.path.join(PACKAGE, "api", "static")
+_CATALOGUE = os.path.join(PACKAGE, "catalogue")
 
 # Scripts and style sheets are written so that this is safe: an import is one line, and no text goes over several lines.
 # A comment is left out only if it has lines of its own.
@@ -47,28 +48,11 @@ class File(NamedTuple):
     etag: str  # weak, since it stands for the compressed and the plain file
 
 
-def _listed(root: str) -> list[str]:
-    """The files below a folder of the package, such as "core/app.js". The package may be in a zip file."""
-    if os.path.isdir(root):
-        paths = [os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names]
-    else:
-        from zipfile import ZipFile
-
-        archive = _loader().archive
-        with ZipFile(archive) as file:
-            paths = [os.path.join(archive, name) for name in file.namelist()]
-    return sorted(os.path.relpath(path, root) for path in paths if path.startswith(root + os.sep))
-
-
-def _loader() -> Any:
-    return globals()["__loader__"]
-
-
-FILES = [name for name in _listed(_FOLDER) if os.path.splitext(name)[1] in TYPES]
+FILES = [name for name in list_carried(_FOLDER) if os.path.splitext(name)[1] in TYPES]
 # The generated modules, with the area of the catalogue. The page shows no text of the command line and of the log.
 GENERATED = {
     f"i18n/catalogue/{name[:-3]}.js": name[:-3]
-    for name in _listed(_CATALOGUE)
+    for name in list_carried(_CATALOGUE)
     if name.endswith(".py") and name not in ("__init__.py", "cli.py", "log.py")
 }
 NAMES = {"/" if name == INDEX else f"/{name}": name for name in (*FILES, *GENERATED)}  # by the path of the request
@@ -153,6 +137,4 @@ def _source(name: str) -> str:
 
 
 def _read(name: str) -> bytes:
-    """As pkgutil.get_data does, so that it works from a zip file too, without that import."""
-    data: bytes = _loader().get_data(os.path.join(_FOLDER, name))
-    return data
+    return read_carried(os.path.join(_FOLDER, name))

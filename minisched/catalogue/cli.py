@@ -70,6 +70,18 @@ TEXTS: dict[str, tuple[str, str]] = {
         "turn a crontab into tasks, with a report of each line; without FILE, this user's",
         "把 crontab 转换成任务并逐行报告；不给 FILE 则取当前用户的 crontab",
     ),
+    "cli.help.bundle": (
+        "write the whole program into one file, for a machine without network",
+        "将整个程序写入一个文件，供没有网络的机器使用",
+    ),
+    "cli.help.completion": (
+        "print the completion of commands, options and task ids for a shell",
+        "输出 shell 的补全脚本：命令、选项和任务标识",
+    ),
+    "cli.help.help": (
+        "show the help of a command, or a document; without TOPIC the list of both",
+        "显示命令的帮助或某篇文档；不带 TOPIC 时列出两者",
+    ),
     "cli.help.schema": (
         "print the JSON Schema of tasks/config.json, for editors",
         "输出 tasks/config.json 的 JSON Schema，供编辑器使用",
@@ -145,6 +157,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "cli.option.logs.n": ("begin with the last N lines (default: 40)", "从最后 N 行开始（默认：40）"),
     "cli.option.logs.run": ("the output of one run; not with -f", "某次运行的输出；不能与 -f 同用"),
+    "cli.option.output": ("default: minisched.pyz", "默认：minisched.pyz"),
+    "cli.option.shell": (
+        "bash, zsh or fish; `words` is what their scripts call",
+        "bash、zsh 或 fish；`words` 供这些脚本调用",
+    ),
+    "cli.option.words": ("with `words`: the words so far", "与 `words` 同用：已输入的词"),
+    "cli.option.topic": ("a command or a document", "命令或文档"),
     "cli.option.rule": ("the name of one rule (default: all enabled ones)", "某条规则的名称（默认：所有已启用的规则）"),
     # Wrong usage
     "cli.not_a_count": (
@@ -259,6 +278,23 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.next_steps": (
         "next: minisched {home}validate, then minisched {home}run",
         "接下来：minisched {home}validate，然后 minisched {home}run",
+    ),
+    "cli.bundled": (
+        "created {path} and {path}.sha256 ({size} bytes, byte code of Python {python})",
+        "已创建 {path} 和 {path}.sha256（{size} 字节，含 Python {python} 的字节码）",
+    ),
+    "cli.bundled_without_croniter": (
+        "without croniter, which is not installed here: all schedules work without it",
+        "不含 croniter（此处未安装）：没有它所有时间表也能用",
+    ),
+    "cli.bundled_without_tzdata": (
+        "without time zone data: the package tzdata is not installed here; the target needs its own",
+        "不含时区数据（此处未安装 tzdata 包）：目标机器需自带时区数据",
+    ),
+    "cli.documents": ("documents (help NAME): {names}", "文档（help 名称）：{names}"),
+    "cli.no_topic": (
+        'no command and no document "{topic}"; `minisched help` lists them',
+        '没有名为 "{topic}" 的命令或文档；`minisched help` 列出全部',
     ),
     "cli.problem_count": ("{count} {count|problem|problems}", "{count} 个问题"),
     "cli.valid": ("{path} is valid: {count} {count|task|tasks}", "{path} 有效：{count} 个任务"),

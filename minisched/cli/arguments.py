@@ -38,6 +38,7 @@ _OPTIONAL_TASK = ("task", {"metavar": "TASK", "nargs": "?"})
 _JSON = ("--json", {"action": "store_true"})
 _ENV = ("--env", {"metavar": "K=V", "action": "append", "default": []})
 _STATUS = ("--status", {"metavar": "S"})
+_OUTPUT = ("-o --output", {"metavar": "FILE", "default": "minisched.pyz"})
 _RUN = ("--run", {"metavar": "ID", "type": _positive})
 
 COMMANDS = {
@@ -120,6 +121,16 @@ COMMANDS = {
         ("--write", {"action": "store_true"}),
         ("--enable", {"action": "store_true"}),
         _JSON,
+    ),
+    "bundle": Command("bundle.bundle", "bundle\nbundle -o /media/stick/minisched.pyz", _OUTPUT),
+    "completion": Command(
+        "completion.completion",
+        "completion bash > ~/.minisched.bash\ncompletion fish > ~/.config/fish/completions/minisched.fish",
+        ("shell", {"metavar": "SHELL", "choices": ("bash", "zsh", "fish", "words")}),
+        ("words", {"metavar": "WORD", "nargs": argparse.REMAINDER}),
+    ),
+    "help": Command(
+        "help.show_help", "help\nhelp history\nhelp scheduling", ("topic", {"metavar": "TOPIC", "nargs": "?"})
     ),
     "schema": Command("init.schema", "schema > config.schema.json"),
     "version": Command("init.version", "version", _JSON),

@@ -12,6 +12,7 @@ from minisched import catalogue
 from minisched.cli.output import CommandError, print_error, print_json, print_table, shown, text
 from minisched.model import EXIT_NO, EXIT_OK, Text
 from minisched.model.text import visible
+from minisched.osutil import carried_folder, read_carried
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -24,7 +25,8 @@ SAMPLES = ("config.json", "example_task_script.py", "example_task_script.sh")
 def init(options: Namespace) -> int:
     """Create a home. What exists already, a symlink too, stays as it is."""
     target = os.path.join(options.home, "tasks")
-    contents = {name: _sample(name) for name in SAMPLES}
+    folder = carried_folder("sample", "tasks")
+    contents = {name: read_carried(os.path.join(folder, name)) for name in SAMPLES}
     os.makedirs(options.home, exist_ok=True)
     if not os.path.isdir(target):
         os.mkdir(target, 0o755)  # under an umask of 0 it would be writable by everyone, and the config be refused
@@ -51,15 +53,6 @@ def _create(path: str, content: bytes) -> bool:
         raise OSError(error.errno, error.strerror, path) from error
     print(text("cli.created", path=path))
     return True
-
-
-def _sample(name: str) -> bytes:
-    """A file of the project's `tasks/`: in the installed package, or beside the package in a clone. Raises OSError."""
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    installed = os.path.join(package, "sample")
-    folder = installed if os.path.isdir(installed) else os.path.join(os.path.dirname(package), "tasks")
-    with open(os.path.join(folder, name), "rb") as file:
-        return file.read()
 
 
 def validate(options: Namespace) -> int:

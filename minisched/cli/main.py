@@ -83,7 +83,7 @@ def _use_utf8() -> None:
     from locale import CODESET, nl_langinfo
     from subprocess import _args_from_interpreter_flags  # type: ignore[attr-defined]
 
-    folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))  # not a descriptor
     flags = [*_args_from_interpreter_flags(), "-X", "utf8"]
     try:
         os.execv(sys.executable, [sys.executable, *flags, "-c", RESTART, folder, nl_langinfo(CODESET), *sys.argv[1:]])

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -18,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from support import pythons
 from support.clone import copy_of_the_clone
 from support.programs import ROOT, environment
 
@@ -123,23 +122,12 @@ def test_the_metadata_says_what_setup_cfg_says(wheel: Path) -> None:
     assert not re.search(r"\]\((?!https?:)", description), "a link that works only beside the files of the project"
 
 
-# ------------------------------------------------------------------------------------------------------------ old ones
-
-
-def old_pythons() -> list[str]:
-    found = [shutil.which(f"python{version}") for version in ("2.7", "3.6", "3.7", "3.8")]
-    found += sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/[23].[2678].*/bin/python")))
-    paths = {os.path.realpath(path): path for path in found if path}
-    return [path for path in paths.values() if subprocess.run([path, "-c", ""], capture_output=True).returncode == 0]
-
-
 @pytest.mark.parametrize("start", [["-m", "minisched"], ["minisched"], ["minisched/__main__.py"]], ids=" ".join)
 @pytest.mark.parametrize("language", ["C", "zh_CN.UTF-8"])
 def test_a_python_that_is_too_old_gets_one_sentence(start: list[str], language: str) -> None:
-    pythons = old_pythons()
-    if not pythons:
+    if not pythons.find(*pythons.OLD):
         pytest.skip("no Python older than 3.9 here")
-    for python in pythons:
+    for python in pythons.find(*pythons.OLD):
         env = {"LC_ALL": language, "PYTHONIOENCODING": "utf-8", "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run([python, *start, "list"], cwd=ROOT, env=env, capture_output=True)
         needed = "needs Python 3.9 or newer" if language == "C" else "需要 Python 3.9 或更新版本"

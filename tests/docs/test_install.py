@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from support import pythons
 from support.clone import NO_NETWORK, copy_of_the_clone
 from support.programs import ROOT, environment
 
@@ -106,3 +107,43 @@ def test_the_first_command_of_the_readme_can_be_repeated_without_network(machine
     use_any_port(clone / "tasks" / "config.json")
     for _ in range(2):
         machine.do(run, clone)
+
+
+USE = ROOT / "tests" / "support" / "closed_machine.py"
+WAYS = ("copied folder", "one file", "wheelhouse")
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("version", [(3, 9), (3, 11), (3, 13)], ids=lambda one: ".".join(map(str, one)))
+def test_it_works_on_a_machine_without_network(way: str, version: tuple[int, int], machine: Machine) -> None:
+    """In a network namespace: init, run, the page, an `L` schedule, and mail to a server on this machine."""
+    found = pythons.find(version)
+    if not found:
+        pytest.skip("this Python is not here")
+    alone = ["unshare", "--net", "--fork", "--kill-child"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("a network namespace needs root and util-linux")
+    folder = machine.folder / f"{way.replace(' ', '-')}-{'.'.join(map(str, version))}"
+    folder.mkdir()
+    python = found[0]
+    env = {**environment(), **NO_NETWORK}
+    if way == "copied folder":
+        command = [python, str(machine.path / "minisched-main" / "minisched")]
+    elif way == "one file":
+        command = [python, str(folder / "minisched.pyz")]
+        source = str(machine.path / "minisched-main" / "minisched")
+        subprocess.run([sys.executable, source, "bundle", "-o", command[1]], env=env, check=True, capture_output=True)
+    else:
+        wheels, target = folder / "wheels", folder / "venv"
+        pip = [sys.executable, "-m", "pip", "wheel", "-q", "-w", str(wheels), str(machine.path / "minisched-main")]
+        subprocess.run(pip, env=env, check=True)
+        subprocess.run([python, "-m", "venv", str(target)], check=True)
+        install = [f"{target}/bin/pip", "install", "-q", "--find-links", str(wheels), "minisched"]
+        subprocess.run([*alone, *install], env=env, check=True)
+        command = [f"{target}/bin/minisched"]
+    use = [sys.executable, "-I", str(USE), str(folder / "home"), *command]
+    script = f"ip link set lo up 2>/dev/null || ifconfig lo up; exec {shlex.join(use)}"
+    done = subprocess.run(
+        [*alone, "sh", "-c", script], env=env, cwd=folder, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
