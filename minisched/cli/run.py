@@ -27,6 +27,7 @@ from minisched.model import (
     EXIT_IOERR,
     EXIT_TEMPFAIL,
     Config,
+    ConfigRead,
     EngineSnapshot,
     FieldError,
     FilesChanged,
@@ -62,6 +63,9 @@ if TYPE_CHECKING:
 # than this: a zombie stays for 1.2 s at most, which leaves a busy machine some time of the 2 s that are promised.
 POLL_AS_INIT_S = 0.6
 GC_THRESHOLD = 20_000  # new objects between two collections: a run makes few cycles, and Python's 700 costs it 9 us
+# How long a thread that computes, for a reader of the API or to read the config, may keep the engine's thread waiting.
+# A step waits some ten times, at each call of the database; with Python's 5 ms, due times would be 50 ms late.
+SWITCH_S = 0.0005
 PAGE_CLOSE_S = 1.0  # for responses in progress when the engine ends
 SENDER_CLOSE_S = 0.1  # the engine has waited for the delivery in flight already; one that hangs ends with the program
 PAGE_RETRY_S = 10.0  # after the address was not available: the port may become free
@@ -71,6 +75,7 @@ EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: a bug
 def run(options: Namespace) -> int:
     """Run the engine until a signal ends it. Problems that prevent the start go to standard error."""
     prepare_process()
+    sys.setswitchinterval(SWITCH_S)
     gc.disable()  # a start of 10,000 tasks makes no garbage, and to look for some takes a third of its time
     home = Home(options.home)
     source = ConfigFile(home.config, (home.path, home.var, ZONE_FOLDER))
@@ -345,13 +350,32 @@ class ConfigFile:
         # With the files of the machine's zone: if that changes, the config is read again and the new one takes effect.
         return (found.st_ino, found.st_mtime_ns, found.st_size, *local_zone_stamp())
 
+    def read(self, in_force: Config, post: Callable[[ConfigRead], object]) -> None:
+        """As ConfigSource has it."""
+        try:
+            start_thread(self._read, "config", in_force, post)
+        except OSError as error:
+            post(ConfigRead(self.stamp(), problems=(_unavailable(os_error(error)),)))
+
+    def _read(self, in_force: Config, post: Callable[[ConfigRead], object]) -> None:
+        stamp = self.stamp()  # before the file is read: any later change is noticed
+        try:
+            config = self.load()
+            known = in_force.tasks
+            same = {task_id: known[task_id] for task_id, task in config.tasks.items() if known.get(task_id) == task}
+            post(ConfigRead(stamp, config._replace(tasks={**config.tasks, **same})))
+        except ConfigError as error:
+            post(ConfigRead(stamp, problems=tuple(error.problems)))
+        except Exception as error:  # out of memory, or a bug: the engine waits for an answer
+            post(ConfigRead(stamp, problems=(_unavailable(repr(error)),)))
+
     def load(self) -> Config:
         """Raises ConfigError, also if the machine cannot check it now (no file descriptor for that of a zone)."""
         try:
             return load_config(self._path)
         except (OSError, ImportError) as error:
             reason = os_error(error) if isinstance(error, OSError) else str(error)
-            raise ConfigError([FieldError("", Text("config.file.unavailable", error=reason))]) from error
+            raise ConfigError([_unavailable(reason)]) from error
 
     def watch(self) -> bool:
         """SIGIO comes with the next change. Not if the file itself is a mount point, as containers do it: then it is
@@ -365,6 +389,10 @@ class ConfigFile:
                 self._can_watch = False
         folders = [*self._folders, os.path.dirname(self._path)]
         return self._can_watch and self._watch.arm(folders, os.path.dirname(target))
+
+
+def _unavailable(reason: str) -> FieldError:
+    return FieldError("", Text("config.file.unavailable", error=reason))
 
 
 class Page:

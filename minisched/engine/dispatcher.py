@@ -159,7 +159,8 @@ class Dispatcher:
         for token in effects.tokens:
             self.state.put_token(token)
         for task_id, _ in effects.tokens:
-            self.token_arrived(self.state.tasks[task_id], now)
+            if task_id in self.state.tasks:  # else a new config has added it, and it begins in a moment
+                self.token_arrived(self.state.tasks[task_id], now)
 
     # ------------------------------------------------------------------------------------------- admission and queues
 

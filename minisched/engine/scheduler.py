@@ -21,7 +21,9 @@ One step, in this order:
 2. `external.absorb`, if another process (an `exec`) has written to the database.
 3. `handle` each message: results of processes and deliveries, commands, signals.
 4. `poll`: has the config file changed, is the database file still ours, upkeep. Once a minute and after FilesChanged,
-   if the system reports changes of files, or every `poll_s`.
+   if the system reports changes of files, or every `poll_s`. A changed file is read in another thread and comes as
+   ConfigRead; then each step puts a piece of it in force (`put_more_in_force`), so that a config of ten thousand
+   tasks holds up no due time. Each task is either as before or as the new config has it.
 5. the timers: due times become runs, retries begin, dependency timeouts expire. A decision only changes `state`; no
    process is started here. A due time that is certain to start a process is decided some milliseconds before it comes,
    about as long as a commit takes; the executor then holds the process until the instant, so that neither our decisions
@@ -67,11 +69,12 @@ from minisched.engine.reload import Reloader
 from minisched.engine.snapshot import SnapshotPublisher
 from minisched.engine.state import State
 from minisched.engine.timers import Timers
-from minisched.engine.triggers import Triggers
+from minisched.engine.triggers import ConfigDiff, Triggers
 from minisched.model import (
     DAY_S,
     EXIT_IOERR,
     EXIT_OK,
+    ConfigRead,
     DeliverySent,
     FilesChanged,
     LogChanged,
@@ -89,7 +92,7 @@ from minisched.model import (
 from minisched.notify.compose import prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from queue import SimpleQueue
 
     from minisched.engine.state import ActiveRun, Outside
@@ -115,6 +118,10 @@ JUMP_S = 2.0  # a smaller move of the wall clock against the monotonic one is an
 # Problems that may be over at any moment.
 PASSING = ("config", "disk", "engine log", "files", "history", "logs", "outbox")
 SHOWN_LOGS = 3  # failing logs of tasks that their problem names; it counts the others
+# Of another config that is put in force, between two looks at the inbox and the timers: time, and tasks whose rows the
+# commit after it writes.
+PIECE_S = 0.008
+PIECE_TASKS = 300
 LAST_COMMIT_S = 5.0  # how long a stopping engine keeps trying to write, once no process is left
 LAST_SEND_S = 3.0  # how long it waits for the result of a delivery; without it the next engine sends it again
 
@@ -174,9 +181,11 @@ class SchedulerEngine:
         self.persistence = Persistence(self.state, self.dispatcher, self.external, outside)
         self.triggers = Triggers(self.state, self.dispatcher, self.persistence, outside, start_early)
         self.outbox = OutboxDispatcher(self.state, self.persistence, self.launcher, self.timers, outside)
-        self.reloader = Reloader(snapshot.engine.config_stamp, source, self.state, outside)
+        self.reloader = Reloader(snapshot.engine.config_stamp, source, inbox.put, self.state, outside)
         self.publisher = SnapshotPublisher(snapshot, self.state, self.triggers, self.outbox, self.reloader)
         self.replies = Replies()
+        self._coming: Optional[Iterator[None]] = None  # the rest of another config that is put in force
+        self._diff = ConfigDiff([], [], [])  # what it has changed
         mono = self.clock.monotonic()
         self._clock_offset = self.clock.wall() - mono
         self._polled = mono
@@ -206,9 +215,9 @@ class SchedulerEngine:
         prepare(config)
         self.state.problems.report("timezone", config.settings.timezone_problem)
         self.state.merge_tokens(self.ledger.tokens())
-        diff = self.triggers.apply(config, self.ledger.records(), now)
+        self.triggers.load(config, self.ledger.records())
         self.external.take_over(self.ledger.unfinished(), now)
-        self.triggers.begin(diff, now, starting=True)
+        self.triggers.begin(now)
         self.state.changed.update(self.state.tasks)  # also tasks to which nothing has happened
         self.log.info(Text("log.started", pid=self.system.owner.pid, count=len(self.state.tasks)))
         self.step([])
@@ -230,6 +239,8 @@ class SchedulerEngine:
             self.report_logs()
         if polling:
             self.poll(now, mono)
+        if self._coming is not None:
+            self.put_more_in_force(self._coming)
         self.run_timers()
 
         committed = self.persistence.commit(now)
@@ -256,6 +267,8 @@ class SchedulerEngine:
 
     def nap_s(self) -> float:
         """Seconds until there is something to do."""
+        if self._coming is not None:
+            return 0.0
         mono = self.clock.monotonic()
         nap_s = self.next_poll - mono
         if self._next_timer is not None:
@@ -284,9 +297,7 @@ class SchedulerEngine:
         self._polled = mono
         self._watched = self.source.watch()  # before the look, so that a change after it is reported
         if not self.state.stopping:
-            config, why = self.reloader.poll(mono)
-            if config is not None:
-                self.put_in_force(config, why, now)
+            self.reloader.poll(mono)
         if self.state.external or self.external.unread:
             self.external.absorb(now)
         self.persistence.upkeep()
@@ -319,7 +330,9 @@ class SchedulerEngine:
         elif isinstance(message, Stop):
             self.stop(now)
         elif isinstance(message, Reload) and message.asked is None:
-            self.reload(Text("text", text=message.by), now)
+            self.reload(message)
+        elif isinstance(message, ConfigRead):
+            self.config_read(message, now)
         elif isinstance(message, FilesChanged):
             self._watched = False
         elif isinstance(message, LogChanged):
@@ -348,7 +361,7 @@ class SchedulerEngine:
         self.state.problems.report("logs", Text("engine.task_logs", logs=found) if found else None)
 
     def command(self, message: RunTask | StopRun | ResendDelivery | Reload, asked: ReplyTo, now: Instant) -> None:
-        """Carry out a command and note its reply."""
+        """Carry out a command and note its reply; that of a Reload follows in a later step."""
         if isinstance(message, RunTask):
             refusal = self.refusal_to_run(message.task_id)
             if refusal is not None:
@@ -362,7 +375,7 @@ class SchedulerEngine:
         elif isinstance(message, ResendDelivery):
             self.replies.add(asked, self.outbox.resend(message, now))
         else:
-            self.replies.add(asked, self.reload(Text("log.requested", by=message.by), now))
+            self.reload(message)
 
     def refusal_to_run(self, task_id: str) -> Optional[Reply]:
         if self.state.stopping:
@@ -402,17 +415,25 @@ class SchedulerEngine:
 
     # --------------------------------------------------------------------------------------------------------- config
 
-    def reload(self, why: Text, now: Instant) -> Reply:
-        """Read the config file now."""
+    def reload(self, message: Reload) -> None:
+        """Have the config file read now."""
         if self.state.stopping:
-            return Reply("stopping", Text("engine.reply.config_stays"))
-        config = self.reloader.load()
-        if config is None:
-            return Reply("invalid", Text("engine.reply.invalid"), problems=self.reloader.config_problems)
-        self.put_in_force(config, why, now)
-        return Reply()
+            self.answer([message], Reply("stopping", Text("engine.reply.config_stays")))
+        else:
+            self.reloader.request(message)
 
-    def put_in_force(self, config: Config, why: Text, now: Instant) -> None:
+    def config_read(self, message: ConfigRead, now: Instant) -> None:
+        if self.state.stopping:
+            return
+        self.reloader.take(message)
+        if message.config is not None:
+            self.put_in_force(message.config, now)
+            return
+        requests = self.reloader.finish(is_new=False)
+        self.answer(requests, Reply("invalid", Text("engine.reply.invalid"), problems=self.reloader.config_problems))
+
+    def put_in_force(self, config: Config, now: Instant) -> None:
+        """Begin to: the settings now, the tasks piece by piece."""
         self.launcher.use(config)
         prepare(config)
         self.state.problems.report("timezone", config.settings.timezone_problem)
@@ -422,23 +443,47 @@ class SchedulerEngine:
         if zone != before:
             source = config.settings.timezone_source
             self.log.warning(Text("log.zone_changed", zone=zone, source=source, before=before))
-        diff = self.triggers.apply(config, {}, now)
-        self.triggers.begin(diff, now, starting=False)
-        self.state.changed.update(config.tasks)
+        self.state.use(config)
+        self.dispatcher.start_queued(now)
+        self._diff = ConfigDiff([], [], [])
+        self._coming = self.triggers.replace(config, self._diff)
+
+    def put_more_in_force(self, coming: Iterator[None]) -> None:
+        """One piece more; after the last one the config is in force as a whole."""
+        until = self.clock.monotonic() + PIECE_S
+        for _ in range(PIECE_TASKS):
+            try:
+                next(coming)
+            except StopIteration:
+                self.in_force()
+                return
+            if self.clock.monotonic() >= until:
+                return
+
+    def in_force(self) -> None:
+        self._coming = None
+        config = self.state.config
         if self._failing_logs:  # of tasks that are still there
             paths = {self.launcher.log_path(task) for task in config.tasks.values()}
             self._failing_logs = {path: why for path, why in self._failing_logs.items() if path in paths}
             self.report_logs()
-        self.state.require_commit()  # so that the snapshot shows them in this step
-        self.dispatcher.start_queued(now)
-        sizes = {name: len(found) for name, found in diff._asdict().items()}
-        self.log.info(Text("log.reloaded", why=why, count=len(config.tasks), **sizes))
+        sizes = {name: len(found) for name, found in self._diff._asdict().items()}
+        self.log.info(Text("log.reloaded", why=self.reloader.why, count=len(config.tasks), **sizes))
+        self.state.require_commit()  # so that the snapshot shows it in this step
+        self.answer(self.reloader.finish(is_new=True), Reply())
+
+    def answer(self, requests: Sequence[Reload], reply: Reply) -> None:
+        for one in requests:
+            if one.asked is not None:
+                self.replies.add(one.asked, reply)
 
     # ------------------------------------------------------------------------------------------------------- shutdown
 
     def stop(self, now: Instant) -> None:
         """First: nothing new starts, running tasks get the grace, then TERM. Second: KILL at once."""
         self.state.stop()
+        self._coming = None  # the next engine reads the whole file
+        self.answer(self.reloader.cancel(), Reply("stopping", Text("engine.reply.config_stays")))
         if self.state.stop_requests > 1:
             self.dispatcher.stop_processes(now, 0.0)
             return

@@ -24,7 +24,7 @@ class SnapshotPublisher:
         self.snapshot, self.state = snapshot, state
         self.triggers, self.outbox, self.reloader = triggers, outbox, reloader
         self._shown: object = None  # the engine's own values except the heartbeat
-        self._tasks: object = None  # those of the config that the snapshot shows
+        self._tasks_version = -1  # of the tasks that the snapshot shows
 
     def publish(self, mono: float, wake_by: float) -> None:
         """After each step's commit. Costs next to nothing while nothing changes.
@@ -47,7 +47,7 @@ class SnapshotPublisher:
             state.config, *shown[:-1], started=before.started, beat=mono, outbox=self.outbox.counts, wake_by=wake_by
         )
         tasks = None
-        if state.changed and state.clean:
+        if (state.changed or state.tasks_version != self._tasks_version) and state.clean:
             changed = True
             tasks = self._task_snapshots(state.take_changed(), snapshot.version + 1)
         snapshot.replace(engine, tasks)
@@ -56,8 +56,8 @@ class SnapshotPublisher:
 
     def _task_snapshots(self, changed: Collection[str], version: int) -> dict[str, TaskSnapshot]:
         shown, tasks = self.snapshot.tasks, self.state.tasks
-        if tasks is not self._tasks:  # another config: other tasks, or another order
-            self._tasks = tasks
+        if self.state.tasks_version != self._tasks_version:  # other tasks, or another order
+            self._tasks_version = self.state.tasks_version
             return {
                 task_id: self._task_snapshot(task_state, version)
                 if task_id in changed or task_id not in shown

@@ -178,11 +178,9 @@ class TaskState:
         self.next_due: Optional[int] = None
         self.event: Optional[Timer] = None  # the timer of `next_due`
 
-    def configure(self, task: Task, index: int) -> None:
+    def configure(self, task: Task, index: int, schedules: Sequence[Schedule], zone: tzinfo) -> None:
         self.task = task
         self.index = index
-
-    def set_schedule(self, schedules: Sequence[Schedule], zone: tzinfo) -> None:
         self.schedules = schedules
         self.zone = zone
 
@@ -241,6 +239,7 @@ class State:
         self.stopping = False  # nothing new starts
         self.stop_requests = 0
         self.changed: set[str] = set()  # tasks that the snapshot does not show in their current state
+        self.tasks_version = 0  # grows when a task comes or goes, or when their order changes
         self.urgent = False  # unsaved values must be on disk before anything follows from them
         self._unsaved: dict[PendingRun, None] = {}  # a set in the order of the changes
         self._records: dict[str, TaskRecord] = {}
@@ -250,12 +249,25 @@ class State:
 
     # ------------------------------------------------------------------------------------------------------- switches
 
-    def replace_config(self, config: Config) -> dict[str, TaskState]:
-        """Take over a config without its tasks. Returns the tasks of the previous one."""
-        previous, self.tasks = self.tasks, {}
+    def use(self, config: Config) -> None:
+        """Use another config. Its tasks are added, configured and removed one by one, and `order_tasks` comes last."""
         self.config = config
         self.dependents = policy.dependents_of(config.tasks)
-        return previous
+
+    def add_task(self, task_state: TaskState) -> None:
+        self.tasks[task_state.task.task_id] = task_state
+        self.changed.add(task_state.task.task_id)
+        self.tasks_version += 1
+
+    def remove_task(self, task_id: str) -> None:
+        del self.tasks[task_id]
+        self.tasks_version += 1
+
+    def order_tasks(self) -> None:
+        """Put the tasks in the order of the config."""
+        if list(self.tasks) != list(self.config.tasks):
+            self.tasks = {task_id: self.tasks[task_id] for task_id in self.config.tasks}
+            self.tasks_version += 1
 
     def accept(self, accepting: bool) -> None:
         """Evaluate due times, unless the engine stops; or let them wait."""

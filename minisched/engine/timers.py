@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import sched
 from typing import TYPE_CHECKING, Any, Optional
@@ -19,8 +20,8 @@ class Timers(sched.scheduler):
 
     Of two timers at the same time the one with the lower `order` comes first, then the older one. The priority of each
     event is unique, because `sched` of Python 3.9 confuses two events of equal time and priority. `cancel` searches all
-    events: start a new scheduler where many change at once. An event whose action raises is gone, so an action sets the
-    next timer before it does anything else.
+    events: where many change, let the action ignore an event that is out of date, and `purge` them at once. An event
+    whose action raises is gone, so an action sets the next timer before it does anything else.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -39,6 +40,12 @@ class Timers(sched.scheduler):
             super().cancel(timer)
         except ValueError:
             pass
+
+    def purge(self, is_current: Callable[[Timer], bool]) -> None:
+        """Cancel all timers that are not current."""
+        heap: list[Timer] = self._queue  # type: ignore[attr-defined]
+        heap[:] = [timer for timer in heap if is_current(timer)]
+        heapq.heapify(heap)
 
     @property
     def next_time(self) -> float:

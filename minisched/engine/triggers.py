@@ -21,7 +21,7 @@ from minisched.timetable import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from datetime import tzinfo
 
     from minisched.engine.dispatcher import Dispatcher
@@ -35,14 +35,15 @@ FAR_FUTURE = 1 << 40
 LEAD_KNOWN_S = 1.5  # how long before a due time its lead is computed: longer than any nap while one is near
 LEAD_A_TASK_S = 0.0001  # to decide and write one more task
 LEAD_TASKS_MAX = 2500
+UNCHANGED_AT_ONCE = 200  # tasks that are compared with a new config in one step of `replace`
 
 
 class ConfigDiff(NamedTuple):
-    """What a new config changed. Unchanged tasks keep their state."""
+    """The ids of the tasks that a new config has added, changed and removed."""
 
-    added: list[TaskState]
-    changed: list[TaskState]
-    removed: list[TaskState]
+    added: list[str]
+    changed: list[str]
+    removed: list[str]
 
 
 class Triggers:
@@ -63,87 +64,124 @@ class Triggers:
 
     # --------------------------------------------------------------------------------------------------------- config
 
-    def apply(self, config: Config, records: Optional[Mapping[str, TaskRecord]], now: Instant) -> ConfigDiff:
-        """Take over a config as a diff. `begin` must follow for the tasks that were added or changed.
+    def load(self, config: Config, records: Mapping[str, TaskRecord]) -> None:
+        """Take over the config of an engine that starts. `begin` must follow.
 
-        records: when the engine starts, all that the database knows.
+        records: all that the database knows.
         """
-        for task_state in self.state.tasks.values():
-            after = config.tasks.get(task_state.task.task_id)
-            if after is None or schedule_hash(after) != task_state.record.schedule_hash:
-                self.close(task_state, now)
-        previous = self.state.replace_config(config)
-        diff = ConfigDiff([], [], [])
+        self.state.use(config)
+        schedules = _Schedules()
         for index, task in enumerate(config.tasks.values()):
-            found = previous.pop(task.task_id, None)
-            if found is None:
-                found = self._removed.pop(task.task_id, None)
-                if found is None:
-                    known = None if records is None else records.get(task.task_id) or TaskRecord(task.task_id)
-                    found = TaskState(task, known)
-                diff.added.append(found)
-            elif found.task != task:
-                found.set_due(None)
-                diff.changed.append(found)
-            found.configure(task, index)
-            self.state.tasks[task.task_id] = found
-        _set_schedules([*diff.added, *diff.changed])
-        # A task that was removed and comes back counts from then.
-        for record in [*(records or {}).values(), *(task_state.record for task_state in previous.values())]:
+            task_state = TaskState(task, records.get(task.task_id) or TaskRecord(task.task_id))
+            task_state.configure(task, index, *schedules.of(task))
+            self.state.add_task(task_state)
+        for record in records.values():
             if record.task_id not in self.state.tasks and record.schedule_hash:
-                self.state.save_record(record._replace(schedule_hash=""))
-        for task_state in previous.values():
-            diff.removed.append(task_state)
-            task_state.set_due(None)
-            self.dispatcher.cancel_unstarted(task_state, now, Text("task_removed"))
-            task_state.set_record(task_state.record._replace(schedule_hash=""))
-            for active in task_state.active:
-                active.allow_no_retry()
-            self._removed[task_state.task.task_id] = task_state
-        self._removed = {task_id: one for task_id, one in self._removed.items() if one.active}
-        self.restart_timers()
-        stale = [token for token in self.state.tokens if not self._is_dependency(*token)]
-        if stale:
-            self.state.take_tokens(stale)
-        return diff
+                self.state.save_record(record._replace(schedule_hash=""))  # if it comes back, it counts from then
+        self._drop_stale_tokens()
 
-    def begin(self, diff: ConfigDiff, now: Instant, starting: bool) -> None:
-        """Put added and changed tasks to work. Each continues at its `evaluated_until`, or now if its schedule is new
-        or changed, or if the clock was set back behind it.
+    def begin(self, now: Instant) -> None:
+        """Put all tasks to work, after a start."""
+        for task_state in self.state.tasks.values():
+            self._begin(task_state, now, starting=True)
+
+    def replace(self, config: Config, diff: ConfigDiff) -> Iterator[None]:
+        """Put the tasks of another config in force, one at each step: between two steps, due times are served.
+        Each task is either as before or as the new config has it. Tasks that have not changed keep their state.
+
+        diff: filled on the way.
+        """
+        state = self.state
+        for task_state in [one for one in state.tasks.values() if one.task.task_id not in config.tasks]:
+            diff.removed.append(task_state.task.task_id)
+            self._remove(task_state, self.clock.wall())
+            yield
+        schedules = _Schedules()
+        for index, task in enumerate(config.tasks.values()):
+            now, known = self.clock.wall(), state.tasks.get(task.task_id)
+            if known is not None and known.task == task:
+                if known.index != index:  # of two tasks due at the same time, the first one starts first
+                    known.configure(task, index, known.schedules, known.zone)
+                    self._set_timer(known, known.next_due)
+                if index % UNCHANGED_AT_ONCE == 0:
+                    yield
+                continue
+            if known is None:
+                diff.added.append(task.task_id)
+                if task.task_id not in self._removed:
+                    self._removed[task.task_id] = TaskState(task, None)
+                task_state = self._removed.pop(task.task_id)
+                state.add_task(task_state)
+            else:
+                diff.changed.append(task.task_id)
+                task_state = known
+                state.changed.add(task.task_id)
+                if schedule_hash(task) != task_state.record.schedule_hash:
+                    self.close(task_state, now)
+                task_state.set_due(None)
+            task_state.configure(task, index, *schedules.of(task))
+            self._begin(task_state, now, starting=False)
+            yield
+        state.order_tasks()
+        self._removed = {task_id: one for task_id, one in self._removed.items() if one.active}
+        self._drop_stale_tokens()
+        yield
+        for timers in (self.timers, self._exact):
+            timers.purge(lambda timer: timer.argument[0].event is timer)
+
+    def _remove(self, task_state: TaskState, now: Instant) -> None:
+        """A task that comes back counts from then."""
+        self.close(task_state, now)
+        task_state.set_due(None)
+        if task_state.record.schedule_hash:
+            self.state.save_record(task_state.record._replace(schedule_hash=""))
+        self.state.remove_task(task_state.task.task_id)
+        self.dispatcher.cancel_unstarted(task_state, now, Text("task_removed"))
+        for active in task_state.active:
+            active.allow_no_retry()
+        self._removed[task_state.task.task_id] = task_state
+
+    def _begin(self, task_state: TaskState, now: Instant, starting: bool) -> None:
+        """Put a task to work. It continues at its `evaluated_until`, or now if its schedule is new or changed, or if
+        the clock was set back behind it.
 
         starting: the engine has just started, so due times that passed were downtime, and `@reboot` may be due.
         """
-        for task_state in sorted([*diff.added, *diff.changed], key=lambda one: one.index):
-            task, record = task_state.task, task_state.record
-            key = schedule_hash(task)
-            reboot = task.enabled and any(text.strip().lower() == REBOOT for text in task.task_schedule)
-            # Where the system has no boot id (macOS), each start of the engine counts as one.
-            reboot_due = starting and reboot and (not self.boot_id or record.boot_id != self.boot_id)
-            if key != record.schedule_hash:
-                record = record._replace(schedule_hash=key, evaluated_until=now)
-            if reboot:
-                record = record._replace(boot_id=self.boot_id)
-            if record != task_state.record:
-                self.state.save_record(record)
-            if record.evaluated_until > now:
-                self._turn_back([task_state], now)
-            if not task.enabled:
-                self.dispatcher.cancel_unstarted(task_state, now, Text("task_disabled"))
-                continue
-            if reboot_due:
-                self.dispatcher.open(task_state, Trigger.REBOOT, None, now)
+        task, record = task_state.task, task_state.record
+        key = schedule_hash(task)
+        reboot = task.enabled and any(text.strip().lower() == REBOOT for text in task.task_schedule)
+        # Where the system has no boot id (macOS), each start of the engine counts as one.
+        reboot_due = starting and reboot and (not self.boot_id or record.boot_id != self.boot_id)
+        if key != record.schedule_hash:
+            record = record._replace(schedule_hash=key, evaluated_until=now)
+        if reboot:
+            record = record._replace(boot_id=self.boot_id)
+        if record != task_state.record:
+            self.state.save_record(record)
+        if record.evaluated_until > now:
+            self._turn_back([task_state], now)
+        if not task.enabled:
+            self.dispatcher.cancel_unstarted(task_state, now, Text("task_disabled"))
+            return
+        if reboot_due:
+            self.dispatcher.open(task_state, Trigger.REBOOT, None, now)
+        due = self._next_due(task_state)
+        if due is not None and due <= now:
+            self.evaluate(task_state, now, downtime=starting)
             due = self._next_due(task_state)
-            if due is not None and due <= now:
-                self.evaluate(task_state, now, downtime=starting)
-                due = self._next_due(task_state)
-            self._set_timer(task_state, due)
-            for active in task_state.active:
-                if active.run.status is Status.WAITING:
-                    self.dispatcher.set_dependency_timeout(active, now)  # the timeout may have changed
-            if task.task_dependencies or task_state.first(Status.WAITING):
-                self.dispatcher.token_arrived(task_state, now)
-            if task_state.active:
-                self.dispatcher.slot_freed(task_state, now)  # it may have more slots now
+        self._set_timer(task_state, due)
+        for active in task_state.active:
+            if active.run.status is Status.WAITING:
+                self.dispatcher.set_dependency_timeout(active, now)  # the timeout may have changed
+        if task.task_dependencies or task_state.first(Status.WAITING):
+            self.dispatcher.token_arrived(task_state, now)
+        if task_state.active:
+            self.dispatcher.slot_freed(task_state, now)  # it may have more slots now
+
+    def _drop_stale_tokens(self) -> None:
+        stale = [token for token in self.state.tokens if not self._is_dependency(*token)]
+        if stale:
+            self.state.take_tokens(stale)
 
     def _is_dependency(self, task_id: str, other: str) -> bool:
         task_state = self.state.tasks.get(task_id)
@@ -159,21 +197,16 @@ class Triggers:
         return next_of(task_state.schedules, since, task_state.zone)
 
     def _set_timer(self, task_state: TaskState, due: Optional[int]) -> None:
-        """For a task without a timer."""
+        """A timer that it had before is ignored when it fires."""
         event = None
         if due is not None:
-            event = self.timers.at(self.start_time(task_state, due), self._fire, task_state, order=task_state.index)
+            start = self.start_time(task_state, due)
+            event = self.timers.at(start, self._fire, task_state, due, order=task_state.index)
         task_state.set_due(due, event)
 
     def _restart(self) -> None:
         self.timers = Timers(lambda: self.clock.wall() + self.lead_s)
         self._exact = Timers(self.clock.wall)  # due times that are not decided before they come
-
-    def restart_timers(self) -> None:
-        """Make new schedulers of the due times as they are: to cancel thousands of events takes `sched` seconds."""
-        self._restart()
-        for task_state in self.state.tasks.values():
-            self._set_timer(task_state, task_state.next_due)
 
     def start_time(self, task_state: TaskState, due: int) -> float:
         """The due time with the task's jitter."""
@@ -195,13 +228,12 @@ class Triggers:
         delays_s = [delay_s for delay_s in (next_s, exact_s) if delay_s is not None]
         return self.clock.wall() + min(delays_s) if delays_s else None
 
-    def fire(self, task_state: TaskState) -> None:
+    def fire(self, task_state: TaskState, due: int) -> None:
         """A due time has come or will in a moment, unless the clock was set back just now."""
-        due = task_state.next_due
+        if due != task_state.next_due:
+            return  # the task has another timer by now
         now = self.clock.wall()
         task_state.set_due(None)  # its event is gone
-        if due is None:
-            return
         start = self.start_time(task_state, due)
         if start > now:
             self._fire_early(task_state, due, start, now)
@@ -219,12 +251,8 @@ class Triggers:
             return
         self.evaluate(task_state, now, downtime=False)
         next_due = self._next_due(task_state)
-        if (
-            self.state.accepting and next_due != task_state.next_due
-        ):  # `task_jitter` delays the start of one that passed
-            if task_state.event is not None:
-                self.timers.cancel(task_state.event)
-            self._set_timer(task_state, next_due)
+        if self.state.accepting and next_due != task_state.next_due:
+            self._set_timer(task_state, next_due)  # `task_jitter` delays the start of one that passed
 
     def _fire_early(self, task_state: TaskState, due: int, start: float, now: Instant) -> None:
         """Decide a due time before it comes, as if it had come, where that is certain to start a process: its row is
@@ -240,7 +268,7 @@ class Triggers:
             and self.dispatcher.can_start(task_state)
         )
         if not plain:
-            event = self._exact.at(start, self._fire, task_state, order=task_state.index)
+            event = self._exact.at(start, self._fire, task_state, due, order=task_state.index)
             task_state.set_due(due, event)
             return
         self._set_timer(task_state, next_due)
@@ -255,17 +283,14 @@ class Triggers:
             task_state = self.state.tasks.get(task_id)
             if task_state is not None:
                 self.evaluate(task_state, now, downtime=False)
-                task_state.set_due(self._next_due(task_state))
-        if overdue:
-            self.restart_timers()
+                self._set_timer(task_state, self._next_due(task_state))
 
     def set_back(self, now: Instant) -> None:
         """The wall clock was set back: compute the due times that lie in the future again."""
         self._turn_back([one for one in self.state.tasks.values() if one.record.evaluated_until > now], now)
+        self._restart()
         for task_state in self.state.tasks.values():
-            if task_state.event is not None:
-                task_state.set_due(self._next_due(task_state))
-        self.restart_timers()
+            self._set_timer(task_state, None if task_state.event is None else self._next_due(task_state))
 
     # ------------------------------------------------------------------------------------------------------ due times
 
@@ -400,17 +425,21 @@ def schedule_hash(task: Task) -> str:
     return sys.intern("\n".join((task.task_timezone, *task.task_schedule)))  # many tasks have the same
 
 
-def _set_schedules(task_states: Iterable[TaskState]) -> None:
-    zones: dict[str, tzinfo] = {}
-    parsed: dict[tuple[str, ...], tuple[Schedule, ...]] = {}  # tasks with equal texts share the parsed schedules
-    for task_state in task_states:
-        task = task_state.task
-        if task.task_timezone not in zones:
-            zones[task.task_timezone] = load_zone(task.task_timezone)
-        if task.task_schedule not in parsed:
+class _Schedules:
+    """Schedules and zones of tasks; tasks with equal texts share the parsed schedules."""
+
+    def __init__(self) -> None:
+        self._zones: dict[str, tzinfo] = {}
+        self._parsed: dict[tuple[str, ...], tuple[Schedule, ...]] = {}
+
+    def of(self, task: Task) -> tuple[tuple[Schedule, ...], tzinfo]:
+        zone, parsed = self._zones.get(task.task_timezone), self._parsed.get(task.task_schedule)
+        if zone is None:
+            zone = self._zones[task.task_timezone] = load_zone(task.task_timezone)
+        if parsed is None:
             timed = [text for text in task.task_schedule if text.strip().lower() != REBOOT]
-            parsed[task.task_schedule] = tuple(parse_schedule(text) for text in timed)
-        task_state.set_schedule(parsed[task.task_schedule], zones[task.task_timezone])
+            parsed = self._parsed[task.task_schedule] = tuple(parse_schedule(text) for text in timed)
+        return parsed, zone
 
 
 def _without(window: policy.MissedWindow, known: Collection[int]) -> Optional[policy.MissedWindow]:

@@ -139,6 +139,14 @@ class Reload(NamedTuple):
     by: str = "SIGHUP"
 
 
+class ConfigRead(NamedTuple):
+    """What came of one reading of the config file. `stamp`: of the file just before it was read."""
+
+    stamp: object
+    config: Optional[Config] = None
+    problems: tuple[FieldError, ...] = ()  # if there is no config
+
+
 class ResendDelivery(NamedTuple):
     """Send a sent or failed delivery once more. The reply follows when it is pending again."""
 
@@ -148,7 +156,17 @@ class ResendDelivery(NamedTuple):
 
 
 Message = Union[
-    RunStarted, RunFinished, Stop, Reload, FilesChanged, LogChanged, RunTask, StopRun, DeliverySent, ResendDelivery
+    RunStarted,
+    RunFinished,
+    Stop,
+    Reload,
+    ConfigRead,
+    FilesChanged,
+    LogChanged,
+    RunTask,
+    StopRun,
+    DeliverySent,
+    ResendDelivery,
 ]
 
 
@@ -188,8 +206,11 @@ class ConfigSource(Protocol):
     def stamp(self) -> object:
         """A value that differs when the file has changed."""
 
-    def load(self) -> Config:
-        """Raises ConfigError with every problem."""
+    def read(self, in_force: Config, post: Callable[[ConfigRead], object]) -> None:
+        """Read and check the file in another thread, which calls `post` exactly once. Never blocks, never raises.
+
+        A task that is equal to one of `in_force` comes as that very object.
+        """
 
     def watch(self) -> bool:
         """Have FilesChanged posted at the next change of the file, of its folder or of the home. Once only: call it

@@ -247,10 +247,10 @@ def reload(bench: Bench, rounds: int = 14) -> list[Figure]:
                 task["task_description"] = f"{what} {number}"
             home.write(probe, *tasks)
             due = int(time.time()) + 2
-            time.sleep(due - time.time() - (0.01 + 0.02 * number))
+            time.sleep(due - time.time() - (0.01 + 0.05 * number))
             os.kill(pid, signal.SIGHUP)
-            time.sleep(1.2)
-            held += lateness([instant for instant in home.instants() if due <= instant < due + 1], 1, 0)
+            time.sleep(2.2)
+            held += lateness([instant for instant in home.instants() if due <= instant < due + 2], 1, 0)
         home.stop()
         bench.close()
         figures.append(Figure(f"start late by a reload, 10,000 tasks, {what} new", max(held), "ms", limit=30))

@@ -118,7 +118,7 @@ def test_a_month_of_a_hundred_tasks_gives_the_same_ledger_twice_with_every_due_t
     first, sim = simulate(os.path.join(folder, "first.db"))
     again, _ = simulate(os.path.join(folder, "again.db"))
     assert first == again
-    check_ledger(sim.source.load(), first, START + DAYS * 86_400)
+    check_ledger(sim.source.content, first, START + DAYS * 86_400)
     seen = Counter((row["status"], row["reason"]) for row in first)
     for told in [
         ("success", None),

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+
 from minisched.config import parse_document
-from minisched.model import FieldError, Reload, Text
+from minisched.model import FieldError, FilesChanged, Reload, Reply, ReplyTo, Text
 from support.engine import MakeSim, configure, exits, problems, task
-from support.sim import Exit
+from support.factories import config
+from support.sim import Exit, Sim
 
 
 def test_a_changed_file_is_in_force_within_two_seconds(sim: MakeSim) -> None:
@@ -175,8 +181,6 @@ def test_a_half_written_config_is_looked_at_once_more_before_it_is_told(sim: Mak
 
 
 def test_a_config_that_could_not_be_read_is_taken_once_it_can_be_without_a_further_change(sim: MakeSim) -> None:
-    from support.factories import config
-
     one = sim(task(schedule="@every 60s"))
     one.source.write([FieldError("", Text("config.file.unavailable", error="Too many open files"))])
     one.run_for(100)
@@ -202,3 +206,166 @@ def test_an_engine_with_nothing_due_wakes_every_two_seconds_at_most(sim: MakeSim
     before = one.world.waits
     one.run_for(60)
     assert one.world.waits - before <= 31
+
+
+# ------------------------------------------------------------------------------- while it is read and put in force
+
+
+def request(one: Sim) -> ReplyTo:
+    asked = ReplyTo(SimpleQueue(), one.world.mono + 5)
+    one.post(Reload(asked, "a test"))
+    return asked
+
+
+def many(*more: dict[str, Any], **fields: Any) -> list[dict[str, Any]]:
+    return [*more, *(task(f"t{number}", "0 0 1 1 *", **fields) for number in range(1000))]
+
+
+def step(one: Sim) -> None:
+    """One turn of the loop."""
+    one.engine.step(one.world.wait(one.inbox, one.engine.nap_s()))
+
+
+def test_due_times_are_served_while_the_file_is_read(sim: MakeSim) -> None:
+    one = sim(task(schedule="* * * * * *"), script=exits(a=Exit(0.1)))
+    one.source.read_s = 10.0
+    configure(one, task(schedule="* * * * * *"), task("b"))
+    one.run_for(9.5)
+    assert "b" not in one.engine.snapshot.tasks
+    assert [row[2] for row in one.told()] == ["success"] * 9
+    one.run_for(2.6)
+    assert "b" in one.engine.snapshot.tasks
+
+
+def test_a_config_of_many_tasks_is_put_in_force_in_pieces_and_due_times_are_served_between_them(sim: MakeSim) -> None:
+    one = sim(task(schedule="@every 60s"))
+    one.run_for(30)
+    configure(one, *many(task(schedule="@every 60s")))
+    asked = request(one)
+    shown = []
+    while len(one.engine.snapshot.tasks) < 1001:
+        step(one)
+        assert len(shown) < 10 and asked.reply.empty() == (len(one.engine.snapshot.tasks) < 1001)
+        shown.append(len(one.engine.snapshot.tasks))
+        if len(shown) == 3:
+            one.world.mono += 30.0  # a slow machine: it is due now
+    assert all(0 <= after - before <= 300 for before, after in zip(shown, shown[1:]))
+    assert asked.reply.get_nowait() == Reply()
+    assert one.told() == [("a", "schedule", "running", None)]
+    assert sum("reloaded" in line and "1000 added, 0 changed, 0 removed" in line for line in one.lines) == 1
+
+
+def test_a_request_during_a_reading_is_answered_when_what_is_there_then_is_in_force(sim: MakeSim) -> None:
+    one = sim(task(schedule="@every 1h"))
+    one.source.read_s = 1.0
+    configure(one, task("b", "@every 1h"))
+    first = request(one)
+    one.run_for(0.5)
+    configure(one, task("c", "@every 1h"))
+    second = request(one)
+    one.run_for(0.6)
+    assert first.reply.get_nowait() == Reply() and set(one.engine.snapshot.tasks) == {"b"}
+    assert second.reply.empty()
+    one.run_for(1.1)
+    assert second.reply.get_nowait() == Reply() and set(one.engine.snapshot.tasks) == {"c"}
+
+
+def test_requests_for_the_same_file_are_answered_by_one_reading(sim: MakeSim) -> None:
+    one = sim(task(schedule="@every 1h"))
+    one.source.read_s = 1.0
+    configure(one, task("b", "@every 1h"))
+    one.run_for(2.5)  # the change has been noticed, and is read
+    asked = [request(one), request(one)]
+    one.run_for(0.6)
+    assert [each.reply.get_nowait() for each in asked] == [Reply(), Reply()]
+    one.run_for(5)
+    assert sum("reloaded" in line for line in one.lines) == 1
+
+
+def test_a_request_during_the_reading_of_a_broken_file_is_answered_by_another_reading(sim: MakeSim) -> None:
+    one = sim(task(schedule="@every 1h"))
+    one.source.read_s = 1.0
+    one.source.write([FieldError("", Text("config.file.writable", path="x"))])
+    first = request(one)
+    one.run_for(0.5)
+    one.source.content = config(task("b", "@every 1h"))  # by chmod, which changes no stamp
+    second = request(one)
+    one.run_for(2.0)
+    assert first.reply.get_nowait().refused == "invalid"
+    assert second.reply.get_nowait() == Reply()
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(sim: MakeSim) -> None:
+    one = sim(task(schedule="@every 1h"))
+    one.source.changed = lambda: one.post(FilesChanged())
+    one.run_for(100)
+    one.source.read_s = 1.0
+    configure(one, task("b", "@every 1h"))
+    one.run_for(1.0)
+    configure(one, task("c", "@every 1h"))
+    one.run_for(5)
+    assert set(one.engine.snapshot.tasks) == {"c"}
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_stop_while_a_config_is_read_or_put_in_force_refuses_it_and_the_next_engine_uses_it(
+    sim: MakeSim, steps: int
+) -> None:
+    one = sim(task(schedule="@every 60s"))
+    one.run_for(30)
+    configure(one, *many(task(schedule="@every 60s")))
+    asked = request(one)
+    for _ in range(steps):
+        step(one)
+    assert one.stop() == 0
+    assert asked.reply.get_nowait().refused == "stopping"
+    one.boot()
+    assert len(one.engine.snapshot.tasks) == 1001
+    one.run_for(65)
+    assert [row[2] for row in one.told()] == ["success"]
+
+
+def test_a_crash_while_a_config_is_put_in_force_loses_no_due_time_and_runs_none_twice(sim: MakeSim) -> None:
+    one = sim(*many(task(schedule="@every 60s")))
+    one.run_for(65)
+    configure(one, *many(task(schedule="@every 60s"), task_description="new"), task("z", "@every 60s"))
+    one.post(Reload())
+    for _ in range(3):
+        step(one)
+    one.crash()
+    one.boot()
+    one.run_for(60)
+    assert [row[0] for row in one.told()] == ["a", "a", "z"]
+
+
+def test_a_clock_set_back_while_a_config_is_put_in_force_runs_nothing_twice(sim: MakeSim) -> None:
+    one = sim(*many(task(schedule="@every 60s")), task("z", "@every 60s"))
+    one.run_for(125)
+    configure(one, *many(task(schedule="@every 60s"), task_description="new"), task("z", "@every 60s", task_nice=1))
+    one.post(Reload())
+    for _ in range(3):
+        step(one)
+    one.world.wall_offset -= 100
+    one.run_for(160)
+    dues = [(row["task_id"], row["scheduled_time"]) for row in one.rows()]
+    assert len(dues) == len(set(dues)) == 6
+
+
+def test_a_task_of_a_new_config_gets_the_token_of_a_run_that_ends_before_it_is_there(sim: MakeSim) -> None:
+    one = sim(task(schedule="@at 2027-01-15T00:01"), script=exits(a=Exit(30.0)))
+    one.run_for(80)
+    configure(one, *many(task(schedule="@at 2027-01-15T00:01")), task("late", task_dependencies=["a"]))
+    one.post(Reload())
+    step(one)
+    one.world.pass_time(15)  # the run of `a` ends before the next piece
+    one.run_for(60)
+    assert one.told("late") == [("late", "dependency", "success", None)]
+
+
+def test_tasks_due_at_the_same_time_start_in_the_order_of_the_new_config(sim: MakeSim) -> None:
+    one = sim(task("a", "@every 60s"), task("b", "@every 60s"))
+    one.run_for(30)
+    configure(one, task("b", "@every 60s"), task("a", "@every 60s"))
+    one.run_for(40)
+    assert [task_id for task_id, _, _ in one.world.starts] == ["b", "a"]
+    assert list(one.engine.snapshot.tasks) == ["b", "a"]

@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Optional
 
-from minisched.config import ConfigError
 from minisched.engine import Outside, SchedulerEngine
 from minisched.model import (
     Config,
+    ConfigRead,
     DeliverySent,
     EngineSnapshot,
     Message,
@@ -233,7 +233,9 @@ class FakeSender:
 class FakeSource:
     """The config file: `text` is what stands there, a Config or the problems of a broken one."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, world: World, config: Config) -> None:
+        self.world = world
+        self.read_s = 0.0  # how long a reading takes
         self.content: Any = config
         self.version = 0
         self.changed: Optional[Callable[[], None]] = None  # called once at a change after `watch`, if it is set
@@ -253,10 +255,12 @@ class FakeSource:
         self.watched = self.changed is not None
         return self.watched
 
-    def load(self) -> Config:
-        if isinstance(self.content, Config):
-            return self.content
-        raise ConfigError(self.content)
+    def read(self, in_force: Config, post: Callable[[ConfigRead], object]) -> None:
+        """What is there now; it is known after `read_s`."""
+        found = self.content
+        valid = isinstance(found, Config)
+        message = ConfigRead(self.version, found if valid else None, () if valid else tuple(found))
+        self.world.at(self.world.mono + self.read_s, lambda: post(message))
 
 
 class Sim:
@@ -277,7 +281,7 @@ class Sim:
     ) -> None:
         self.world = World(now, script, seed)
         self.path = path
-        self.source = FakeSource(config or make_config(*tasks, **settings))
+        self.source = FakeSource(self.world, config or make_config(*tasks, **settings))
         self.wrap = wrap
         self.poll_s = poll_s
         self.start_early = start_early
@@ -309,7 +313,7 @@ class Sim:
             is_alive=lambda identity: identity == owner or identity in self.neighbours,
             kill_leftover=self.kill_leftover,
         )
-        start = EngineSnapshot(self.source.load(), self.source.stamp(), started=self.world.wall())
+        start = EngineSnapshot(self.source.content, self.source.stamp(), started=self.world.wall())
         self.engine = SchedulerEngine(
             Snapshot(start),
             self.source,
