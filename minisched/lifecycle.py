@@ -35,14 +35,16 @@ def advance(
     detail: Optional[Text] = None,
     **changes: Any,
 ) -> TaskExecution:
-    """The run in its new status; a final one gets its end time. A `queued` run may be queued for another reason.
+    """The run in its new status. A `queued` run may be queued for another reason. A final status has an end time: that
+    of the attempt which a `running` run ends with, else `now`.
 
     Raises IllegalTransition if TRANSITIONS does not allow it.
     """
     if status not in TRANSITIONS.get(run.status, ()) and not (status is run.status and status in UNFINISHED):
         raise IllegalTransition(f"run {run.run_id} of {run.task_id}: {run.status} -> {status}")
     if status.ended:
-        changes["end_time"] = now
+        closed = run.attempts[-1].end_time if run.status is Status.RUNNING and run.attempts else None
+        changes["end_time"] = now if closed is None else closed
     return run._replace(status=status, reason=None if reason is None else str(reason), detail=detail, **changes)
 
 
@@ -54,11 +56,12 @@ def begin_attempt(run: TaskExecution, now: Instant) -> TaskExecution:
 
 
 def change_attempt(run: TaskExecution, **changes: Any) -> TaskExecution:
-    """The run with its latest attempt changed; its own exit code and duration follow from the attempts."""
+    """The run with its latest attempt changed; its own start, exit code and duration follow from the attempts."""
     attempts = (*run.attempts[:-1], run.attempts[-1]._replace(**changes))
     durations = [attempt.duration for attempt in attempts if attempt.duration is not None]
     return run._replace(
         attempts=attempts,
+        start_time=attempts[0].start_time,
         exit_code=attempts[-1].exit_code,
         duration=round(sum(durations), 3) if durations else None,
     )

@@ -143,7 +143,9 @@ class _Foreground:
         return logs.open_run(path, run_id, attempt, encoding)
 
     def started(self, message: RunStarted) -> None:
-        self.run = lifecycle.change_attempt(self.run, process=message.process, log=message.log)
+        self.run = lifecycle.change_attempt(
+            self.run, process=message.process, start_time=message.start_time, log=message.log
+        )
         if self.cancelled:  # before there was a process to cancel
             self.executor.cancel(message.run_id)
         try:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 REBOOT = "@reboot"
 FAR_FUTURE = 1 << 40
+ROUNDING_S = 1e-6  # of instants since 1970 in floating point, which have 2.4e-7 s between two
 LEAD_KNOWN_S = 1.5  # how long before a due time its lead is computed: longer than any nap while one is near
 LEAD_A_TASK_S = 0.0001  # to decide and write one more task
 LEAD_TASKS_MAX = 2500
@@ -259,7 +260,7 @@ class Triggers:
         on disk in time, and the executor holds the process until the instant. Any other due time is waited for."""
         next_due = self._next_due(task_state, due)
         plain = (
-            start - now <= self.lead_s
+            start - now <= self.lead_s + ROUNDING_S
             and self.state.accepting
             and self.persistence.trouble_since is None
             and SANE_SINCE <= task_state.record.evaluated_until < due

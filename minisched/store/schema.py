@@ -166,8 +166,15 @@ _VERSION_3 = (
     "ALTER TABLE task_history ADD COLUMN boot_id TEXT",
     "ALTER TABLE task_history ADD COLUMN log_inode INTEGER",
     "ALTER TABLE task_history ADD COLUMN log_offset INTEGER",
-    # An attempt without a pid, left by a crash, says what its run says, as its end will: this row would stay.
-    "DELETE FROM task_attempt WHERE attempt = 1 AND status = 'running' AND pid IS NULL",
+    # A first attempt that a crash has left: it says what its run says, and so will its end. This row would stay.
+    """UPDATE task_history SET (start_time, signal, leftover_processes, output_cut, log_lost, pid, start_ticks, boot_id,
+            log_inode, log_offset) =
+        (SELECT start_time, signal, leftover_processes, output_cut, log_lost, pid, start_ticks, boot_id,
+            log_inode, log_offset FROM task_attempt AS one
+            WHERE one.run_id = task_history.run_id AND one.attempt = 1)
+        WHERE status = 'running' AND attempt = 1 AND run_id IN (SELECT run_id FROM task_attempt)""",
+    """DELETE FROM task_attempt WHERE run_id IN
+        (SELECT run_id FROM task_history WHERE status = 'running' AND attempt = 1)""",
     "UPDATE task_history SET detail = sentence_json(detail) WHERE detail <> ''",
     "UPDATE task_attempt SET detail = sentence_json(detail) WHERE detail <> ''",
     "UPDATE task_outbox SET error = sentence_json(error) WHERE error <> ''",

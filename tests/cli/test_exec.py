@@ -17,6 +17,7 @@ from minisched.model import ProcessIdentity, Status, TaskAttempt, TaskExecution,
 from minisched.store import History
 from support.cli import on_terminal, record, started
 from support.programs import Home, alive, environment, eventually
+from support.store import ask
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -46,6 +47,16 @@ def test_exec_shows_logs_and_records_a_run(home: Home) -> None:
     assert all(row["attempts"][0]["pid"] for row in (first, second))
     assert "[1.1 out] out" in home.log("hello") and "[1.1 err] err" in home.log("hello")
     assert "[1.1 out] out" in home.run("logs", "--run", "1").stdout
+
+
+def test_a_run_has_the_times_of_its_only_attempt_and_one_row(home: Home) -> None:
+    home.write({"task_id": "a", "task_exec": "sleep 0.2"})
+    assert home.run("exec", "a").returncode == 0
+    (row,) = home.rows()
+    (attempt,) = row["attempts"]
+    for name in ("status", "start_time", "end_time", "duration"):
+        assert row[name] == attempt[name]
+    assert ask(home.path / "var/minisched.db", "SELECT count(*) FROM task_attempt") == [(0,)]
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 75, 255])

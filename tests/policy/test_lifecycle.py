@@ -67,6 +67,23 @@ def test_attempts_are_counted_and_the_first_one_gives_the_start_time() -> None:
     assert [attempt.start_time for attempt in run.attempts] == [10.0, 20.0]
 
 
+def test_a_run_starts_with_its_first_process_and_ends_with_its_last() -> None:
+    run = lifecycle.begin_attempt(run_in(Status.WAITING), 10.0)
+    run = lifecycle.change_attempt(run, start_time=10.5)
+    assert run.start_time == 10.5
+    done = ProcessResult(13.2, 2.7, exit_code=0, start_time=10.5)
+    run = lifecycle.advance(lifecycle.close_attempt(run, Outcome(Status.SUCCESS, None), done), Status.SUCCESS, 13.3)
+    assert (run.start_time, run.end_time, run.attempts[0].end_time) == (10.5, 13.2, 13.2)
+
+
+def test_a_run_that_is_cancelled_while_it_waits_for_its_next_attempt_ends_then() -> None:
+    run = lifecycle.begin_attempt(run_in(Status.WAITING), 10.0)
+    failure = Outcome(Status.TECHNICAL_FAILURE, Reason.EXIT_CODE)
+    run = lifecycle.close_attempt(run, failure, ProcessResult(11.0, 1.0, exit_code=75))
+    run = lifecycle.advance(run, Status.RETRYING, 11.0, Reason.EXIT_CODE, retry_time=60.0)
+    assert lifecycle.advance(run, Status.CANCELLED, 20.0, Reason.USER).end_time == 20.0
+
+
 def test_a_run_has_the_exit_code_of_its_last_attempt_and_the_time_of_all() -> None:
     run = lifecycle.begin_attempt(run_in(Status.WAITING), 10.0)
     assert lifecycle.change_attempt(run, exit_code=None).duration is None

@@ -6,7 +6,7 @@ import random
 import sqlite3
 import subprocess
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -349,8 +349,8 @@ def test_a_history_of_version_2_is_read_as_it_was(path: Path) -> None:
             )
             db.execute(
                 """INSERT INTO task_attempt (run_id, attempt, status, detail, start_time, leftover_processes,
-                output_cut, log_lost, pid, start_ticks, boot_id) VALUES (?, 1, ?, 'killed', 4, 2, 0, 1, 5, 6, 'b')""",
-                (number, status.value),
+                output_cut, log_lost, pid, start_ticks, boot_id) VALUES (?, 1, ?, ?, 4, 2, 0, 1, 5, 6, 'b')""",
+                (number, status.value, "" if status is Status.RUNNING else "killed"),
             )
         db.execute("INSERT INTO task_state (task_id, run_count) VALUES ('a', ?)", (len(STATUSES),))
     with closing(opened(path)) as store, closing(History(str(path))) as history:
@@ -359,7 +359,8 @@ def test_a_history_of_version_2_is_read_as_it_was(path: Path) -> None:
             (attempt,) = run.attempts
             assert (total, run.run_id, run.status, attempt.status) == (1, number, status, status)
             assert run.detail == (None if number % 2 else Text("text", text='waited "30 s"'))
-            assert attempt.detail == Text("text", text="killed")
+            if status is not Status.RUNNING:
+                assert attempt.detail == Text("text", text="killed")
             assert (attempt.leftover_processes, attempt.output_cut, attempt.log_lost) == (2, False, True)
             assert attempt.process == ProcessIdentity(5, 6, "b")
         assert store.unfinished() == history.unfinished()
@@ -367,7 +368,8 @@ def test_a_history_of_version_2_is_read_as_it_was(path: Path) -> None:
     assert_whole(path)
 
 
-def test_an_attempt_of_version_2_that_crashed_before_its_pid_was_written_can_end(path: Path) -> None:
+@pytest.mark.parametrize("process", [(None, None, None), (5, 6, "b")])
+def test_an_attempt_of_version_2_that_a_crash_left_can_end(path: Path, process: tuple[Any, ...]) -> None:
     with closing(schema.connect(str(path))) as db:
         schema.migrate(db, str(path), schema.MIGRATIONS[:2])
         db.execute(
@@ -376,11 +378,13 @@ def test_an_attempt_of_version_2_that_crashed_before_its_pid_was_written_can_end
         )
         db.execute(
             """INSERT INTO task_attempt (run_id, attempt, status, detail, start_time, leftover_processes, output_cut,
-            log_lost) VALUES (1, 1, 'running', '', 4, 0, 0, 0)"""
+            log_lost, pid, start_ticks, boot_id) VALUES (1, 1, 'running', '', 4.25, 0, 0, 0, ?, ?, ?)""",
+            process,
         )
     with closing(opened(path)) as store, closing(History(str(path))) as history:
         (run,) = store.unfinished()
-        assert [(one.status, one.start_time) for one in run.attempts] == [(Status.RUNNING, 4)]
+        assert [(one.status, one.start_time) for one in run.attempts] == [(Status.RUNNING, 4.25)]
+        assert [one.process and tuple(one.process) for one in run.attempts] == [process if process[0] else None]
         run = change_attempt(run, status=Status.TECHNICAL_FAILURE, reason="interrupted", end_time=9)
         run = advance(run, Status.TECHNICAL_FAILURE, 9, "interrupted")
         store.commit(Batch([run]))
