@@ -22,6 +22,7 @@ from typing import NamedTuple, Optional, Union
 from minisched import catalogue
 from minisched.api.context import RequestContext, Response
 from minisched.api.routing import OPEN, Match, NotAllowed, Route
+from minisched.catalogue import runs
 from minisched.osutil import PACKAGE, list_carried, read_carried
 
 TYPES = {
@@ -55,6 +56,8 @@ GENERATED = {
     for name in list_carried(_CATALOGUE)
     if name.endswith(".py") and name not in ("__init__.py", "cli.py", "log.py")
 }
+FIRST_VIEW = "i18n/catalogue/first_view.js"  # only the texts of runs that the first view needs
+GENERATED[FIRST_VIEW] = "runs"
 NAMES = {"/" if name == INDEX else f"/{name}": name for name in (*FILES, *GENERATED)}  # by the path of the request
 
 
@@ -127,9 +130,9 @@ def entry_modules() -> tuple[str, ...]:
 
 
 def generated(name: str) -> str:
-    """A module of GENERATED: the templates of an area, by code."""
-    texts = json.dumps(catalogue.table(GENERATED[name]), ensure_ascii=False, separators=(",", ":"))
-    return f"export const TEXTS = {texts};\n"
+    """A module with the templates of an area, by code."""
+    texts = runs.FIRST_VIEW if name == FIRST_VIEW else catalogue.table(GENERATED[name])
+    return f"export const TEXTS = {json.dumps(texts, ensure_ascii=False, separators=(',', ':'))};\n"
 
 
 def _source(name: str) -> str:

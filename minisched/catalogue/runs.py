@@ -1,6 +1,40 @@
 """Why a run has its status: the `detail` of a run and of an attempt. These codes are in the database and in the API."""
 
+# What the first view of the page needs. `why_<status>_<reason>` is what a reason means, where no other code says that.
+FIRST_VIEW: dict[str, tuple[str, str]] = {
+    "superseded": ("its next due time came first", "下一个计划时间已先到"),
+    "dependency_timeout": ("waited {seconds} s for {tasks}", "等待 {tasks} 超过 {seconds} 秒"),
+    "upstream_ended": ("{task} ended as {status}", "{task} 以 {status} 结束"),
+    "due_times": ("{count} due times", "共 {count} 个计划时间"),
+    "exit_code": ("exit code {exit_code}", "退出码 {exit_code}"),
+    "business_exit_code": (
+        "exit code {exit_code}: a business failure by convention, not retried",
+        "退出码 {exit_code}：按约定为业务失败，不重试",
+    ),
+    "signal": ("ended by signal {signal}", "被信号 {signal} 终止"),
+    "interrupted": ("the engine stopped before the process ended", "进程结束前引擎已停止"),
+    "why_waiting": ("waiting for {tasks}", "正在等待 {tasks} 成功"),
+    "why_queued_overlap": ("the previous run has not ended", "上一次运行尚未结束"),
+    "why_queued_max_running": (
+        "the limit of running processes (max_running) is reached",
+        "运行中的进程数已达上限（max_running）",
+    ),
+    "why_technical_failure_timeout": ("exceeded its time limit and was terminated", "运行超时，已被终止"),
+    "why_technical_failure_spawn": ("could not be started", "无法启动"),
+    "why_skipped_overlap": ("the previous run was still running", "到计划时间时上一次运行尚未结束"),
+    "why_skipped_upstream_failed": ("a dependency did not succeed", "有前置任务未成功"),
+    "why_skipped_dependency_timeout": ("timed out waiting for its dependencies", "等待前置任务超时"),
+    "why_skipped_queue_full": ("another run was already queued", "已有一次运行在排队"),
+    "why_skipped_shutdown": ("still queued when the engine was stopped", "引擎停止时仍在排队"),
+    "why_missed_downtime": ("the engine was not running at the due time", "到计划时间时引擎未运行"),
+    "why_missed_late": ("the machine was asleep or its clock jumped", "机器休眠或时钟跳变，错过了计划时间"),
+    "why_cancelled_user": ("stopped manually", "被手动停止"),
+    "why_cancelled_replaced": ("replaced by a newer run", "被新的运行取代"),
+    "why_cancelled_shutdown": ("the engine was stopped", "引擎已停止"),
+}
+
 TEXTS: dict[str, tuple[str, str]] = {
+    **FIRST_VIEW,
     "text": ("{text}", "{text}"),  # a sentence that an older version or another program wrote
     # Queued or skipped: what was in the way.
     "blocked_by": ("{runs}", "{runs}"),  # `runs`: texts of the next four codes
@@ -12,17 +46,13 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{running} of max_running {limit} processes run",
         "正在运行 {running} 个进程，上限 max_running 为 {limit}",
     ),
-    "superseded": ("its next due time came first", "下一个计划时间已先到"),
     # Files.
     "log_lost": ("{path}: {reason}", "{path}：{reason}"),
     "is_symlink": ("is a symbolic link, which is not followed", "是符号链接，不予跟随"),
     "not_a_file": ("is not a regular file", "不是普通文件"),
     # Dependencies.
-    "dependency_timeout": ("waited {seconds} s for {tasks}", "等待 {tasks} 超过 {seconds} 秒"),
     "upstream_failed": ("{task} ended as {status} ({reason})", "{task} 以 {status}（{reason}）结束"),
-    "upstream_ended": ("{task} ended as {status}", "{task} 以 {status} 结束"),
     # Missed.
-    "due_times": ("{count} due times", "共 {count} 个计划时间"),
     "queued_at_stop": ("it was queued when the engine stopped", "引擎停止时仍在排队"),
     # Ended or not started on request, or by a change.
     "cancelled_by": ("by {by}", "由 {by} 取消"),
@@ -33,13 +63,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "engine_stopped": ("the engine was stopped", "引擎已停止"),
     "not_started": ("not started", "未启动"),
     # How a process ended.
-    "exit_code": ("exit code {exit_code}", "退出码 {exit_code}"),
-    "business_exit_code": (
-        "exit code {exit_code}: a business failure by convention, not retried",
-        "退出码 {exit_code}：按约定为业务失败，不重试",
-    ),
     "exit_code_hint": ("exit code {exit_code}: {hint}", "退出码 {exit_code}：{hint}"),
-    "signal": ("ended by signal {signal}", "被信号 {signal} 终止"),
     "signal_hint": ("ended by signal {signal}: {hint}", "被信号 {signal} 终止：{hint}"),
     # What an exit code or a signal hides.
     "command_not_found": ("a command was not found", "有命令未找到"),
@@ -56,7 +80,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{killed|killed|ended} after {seconds} s",
         "{seconds} 秒后{killed|被强制终止|被终止}",
     ),  # killed: 1 or 0
-    "interrupted": ("the engine stopped before the process ended", "进程结束前引擎已停止"),
     "interrupted_killed": (
         "the engine stopped before the process ended; {count} {count|process|processes} left over {count|was|were}"
         " killed",

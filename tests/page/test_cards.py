@@ -80,7 +80,7 @@ STATES = {
     "technical": ("Technical failure", "exit code 3", "attention"),
     "unstartable": ("Technical failure", "could not be started: .*no-such-program", "attention"),
     "missed": ("Missed", "the engine was not running at the due time", "attention"),
-    "skipped": ("Skipped", "dependency business ended as: Business failure", "attention"),
+    "skipped": ("Skipped", "business ended as Business failure", "attention"),
     "long": ("Running", r"\d+ s.*1 queued", "active"),
     "retrying": ("Retrying", r"attempt 2 of 3 in \d+ min.*last attempt: exit code 75", "active"),
     "queued": ("Queued", "the limit of running processes \\(max_running\\) is reached", "active"),

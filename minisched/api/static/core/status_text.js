@@ -9,6 +9,14 @@ export const STATUSES = [
   "running", "retrying", "queued", "waiting", "technical_failure", "business_failure", "missed", "skipped", "cancelled", "success", "idle",
 ];
 
+// Reasons whose meaning is the text of a code of the engine.
+const CODES = {
+  why_technical_failure_exit_code: "exit_code",
+  why_business_failure_exit_code: "business_exit_code",
+  why_technical_failure_signal: "signal",
+  why_technical_failure_interrupted: "interrupted",
+  why_skipped_superseded: "superseded",
+};
 // Reasons whose `detail` is shown in addition to their text.
 const WITH_DETAIL = new Set(["spawn"]);
 
@@ -17,14 +25,15 @@ export function reasonText(run) {
   const { status, reason, detail } = run;
   if (status === "waiting") return reason ? t("why_waiting", { tasks: visible(reason).replaceAll(",", ", ") }) : "";
   if (!reason || status === "success" || status === "running") return "";
-  if (detail?.code === "upstream_failed") return t("why_upstream", { task: detail.task, status: t(`status_${detail.status}`) });
-  if (detail?.code === "dependency_timeout") return t("why_waited_for", { tasks: detail.tasks.join(", ") });
+  if (detail?.code === "upstream_failed") return t("upstream_ended", { task: detail.task, status: t(`status_${detail.status}`) });
+  if (detail?.code === "dependency_timeout") return t("dependency_timeout", { seconds: detail.seconds, tasks: detail.tasks.join(", ") });
   const last = run.attempts?.[run.attempts.length - 1];
-  const key = `why_${status === "retrying" ? "technical_failure" : status}_${reason}`;
+  if (detail?.code === "interrupted_killed" && engineText(detail)) return visible(engineText(detail));
+  const meaning = `why_${status === "retrying" ? "technical_failure" : status}_${reason}`;
+  const key = CODES[meaning] ?? meaning;
   const exitCode = run.exit_code ?? last?.exit_code;
-  let text = has(key) ? t(key, { code: exitCode ?? "?", signal: signalName(last?.signal) }) : visible(reason);
-  if (status === "missed" && run.missed_count > 1) text = t("with_note", { text, note: t("missed_many", { n: run.missed_count }) });
-  if (detail?.code === "interrupted_killed") text = t("with_note", { text, note: t("left_killed", { n: detail.count }) });
+  let text = has(key) ? t(key, { exit_code: exitCode ?? "?", signal: signalName(last?.signal) }) : visible(reason);
+  if (status === "missed" && run.missed_count > 1) text = t("with_note", { text, note: t("due_times", { count: run.missed_count }) });
   const more = WITH_DETAIL.has(reason) || !has(key) ? visible(engineText(detail)) : "";
   return more ? t("with_detail", { text, detail: more }) : text;
 }

@@ -1,4 +1,5 @@
 /** The language of the page: that of the browser, until the user switches it. */
+import { TEXTS } from "./catalogue/first_view.js";
 import { CORE_MESSAGES } from "./messages_core.js";
 
 const LANGUAGE_KEY = "minisched.lang";
@@ -34,10 +35,11 @@ export function onLang(f) {
 
 /**
  * The text of `key` in the page's language. `{name}` is replaced by `params.name`; of "{n} run|{n} runs" the first part
- * is used for n = 1. A key that is not in the table is returned as it is.
+ * is used for n = 1. A key can also be a code of FIRST_VIEW in minisched/catalogue/runs.py. One that is
+ * unknown is returned as it is.
  */
 export function t(key, params = {}) {
-  const pair = table[key];
+  const pair = table[key] ?? TEXTS[key];
   if (!pair) return key;
   let text = pair[current === "zh" ? 1 : 0];
   if ("n" in params && text.includes("|")) text = text.split("|")[Number(params.n) === 1 ? 0 : 1];
@@ -45,7 +47,7 @@ export function t(key, params = {}) {
 }
 
 export function has(key) {
-  return key in table;
+  return key in table || key in TEXTS;
 }
 
 /** The message of an API problem in the page's language: `words` has both languages, `message` is English. */

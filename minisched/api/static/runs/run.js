@@ -141,7 +141,7 @@ function spanOf(run) {
 }
 
 function missedSpan(run) {
-  const count = t("missed_many", { n: run.missed_count });
+  const count = t("due_times", { count: run.missed_count });
   const [from, to] = [run.missed_since, run.scheduled_time].map((time) => fmtTime(time, { date: true }));
   return run.missed_since ? `${count}, ${from} – ${to}` : count;
 }
