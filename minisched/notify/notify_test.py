@@ -16,7 +16,7 @@ from minisched.notify.sender import STACK_BYTES, deliver
 from minisched.osutil import receive, start_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from minisched.model import Channel, Config, NotifyRule, Task
 
@@ -89,42 +89,49 @@ def try_channels(
     base, now = base_environment(environ, config), time.time()
     unanswered = SendResult(SendStatus.RETRY, Text("notify.test_timeout", seconds=deadline_s))
     results: list[ChannelResult] = []
-    requests: SimpleQueue[tuple[int, SendRequest]] = SimpleQueue()
-    done: SimpleQueue[tuple[int, ChannelResult]] = SimpleQueue()
+    requests: list[SendRequest] = []
     for rule in rules:
         run = sample_run(task, rule, now)
         variables = variables_of(run, task, config.settings, os.uname().nodename, LOG_TAIL, rule.threshold, 0)
         for number, channel in enumerate(rule.channels):
             message = Message(0, message_id(), NotificationEvent.TEST, variables, now)
-            requests.put((len(results), SendRequest(message, channel, config.settings.smtp, home, environ, base)))
+            requests.append(SendRequest(message, channel, config.settings.smtp, home, environ, base))
             results.append(ChannelResult(rule.name, number, channel, unanswered, deadline_s))
+    for index, (result, duration) in _deliver_all(requests, deadline_s):
+        results[index] = results[index]._replace(result=result, duration=duration)
+    return results
+
+
+def _deliver_all(requests: Sequence[SendRequest], deadline_s: float) -> Iterator[tuple[int, tuple[SendResult, float]]]:
+    """The results in the order in which they come, each with its request's index and its seconds; none after the
+    deadline. Raises OSError if no thread can be started."""
+    waiting: SimpleQueue[tuple[int, SendRequest]] = SimpleQueue()
+    done: SimpleQueue[tuple[int, tuple[SendResult, float]]] = SimpleQueue()
+    for item in enumerate(requests):
+        waiting.put(item)
 
     def work() -> None:
         while True:
             try:
-                index, request = requests.get_nowait()
+                index, request = waiting.get_nowait()
             except Empty:
                 return
             start = time.monotonic()
-            result = deliver(request)
-            done.put((index, results[index]._replace(result=result, duration=time.monotonic() - start)))
+            done.put((index, (deliver(request), time.monotonic() - start)))
 
     until = time.monotonic() + deadline_s
-    for started in range(min(CONCURRENT, len(results))):
+    for started in range(min(CONCURRENT, len(requests))):
         try:
             start_thread(work, "notify-test", stack_bytes=STACK_BYTES)
         except OSError:
             if not started:
                 raise
             break  # those that did start do all the work
-    found = dict(enumerate(results))
     try:
-        for _ in results:
-            index, result = receive(done, until - time.monotonic())
-            found[index] = result
+        for _ in requests:
+            yield receive(done, until - time.monotonic())
     except Empty:
         pass  # the rest has not answered
-    return list(found.values())
 
 
 def message_id() -> str:
