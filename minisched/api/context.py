@@ -32,6 +32,7 @@ MAX_CACHE_BYTES = 2**20  # of summaries: about 1,000 tasks, with 30 runs each or
 PLAIN_BYTES = 1024  # a summary up to this size is kept as it is
 ENTRY_BYTES = 160  # of the cache, what the dict and its values take for each summary
 MAX_LIST_BYTES = 2**20  # 1,000 tasks without a history have half of it
+MAX_PIECES_BYTES = 2**20  # compressed: 40,000 tasks without a history, or 2,000 with 30 runs each
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -179,6 +180,9 @@ class SummaryCache:
     At its bound the summaries of a list are not kept, as each would drop one that the same list needs next; those of a
     change drop the oldest, as all listeners need them now.
 
+    The list of all tasks is kept too: as a whole if it is small; in compressed pieces, which follow each other by 10 to
+    25 to 1, if it is not. A piece is made again when one of its tasks has changed.
+
     Used by every thread of the API: an entry is replaced as a whole.
     """
 
@@ -190,6 +194,8 @@ class SummaryCache:
         self._kept: dict[bool, dict[str, tuple[int, bytes]]] = {True: {}, False: {}}
         self._lists: dict[bool, tuple[str, bytes]] = {}  # by `full`: the ETag and the body of all summaries in one
         self._lock = Lock()
+        # By `full` and first index: the tasks of a piece of the list, and their summaries.
+        self._pieces: dict[tuple[bool, int], tuple[Sequence[TaskSnapshot], bytes]] = {}
 
     def find(self, view: TaskSnapshot, full: bool) -> Optional[bytes]:
         """The summary of this very version of the task as JSON. full: as the holder of the token sees it."""
@@ -224,6 +230,24 @@ class SummaryCache:
     def keep_list(self, full: bool, etag: str, body: bytes) -> None:
         """Keep the body of `GET /tasks` without a filter, in place of the last one."""
         self._lists[full] = (etag, body)
+
+    def find_piece(self, full: bool, start: int, views: Sequence[TaskSnapshot]) -> Optional[bytes]:
+        known, piece = self._pieces.get((full, start), ((), b""))
+        return decompress(piece) if known == views else None
+
+    def keep_piece(self, full: bool, start: int, views: Sequence[TaskSnapshot], piece: bytes) -> None:
+        """Keep the summaries of these tasks, which are in the list of all tasks from index `start` on."""
+        data = compress(piece, 1)
+        with self._lock:
+            self._pieces.pop((full, start), None)
+            if sum(len(one) for _, one in self._pieces.values()) + len(data) <= MAX_PIECES_BYTES:
+                self._pieces[full, start] = (views, data)
+
+    def forget_pieces(self, full: bool, start: int) -> None:
+        """The list of all tasks is no longer than that."""
+        with self._lock:
+            for key in [key for key in self._pieces if key[0] == full and key[1] >= start]:
+                del self._pieces[key]
 
 
 class TaskStatuses:

@@ -57,7 +57,7 @@ def list_tasks(context: RequestContext) -> Response:
         known = app.statuses.by_task(app.snapshot, app.history())
         views = [view for view in views if known.get(view.task.task_id) in statuses]
     shown = views[(page - 1) * size : page * size] if size else (views if page == 1 else [])
-    pieces = _pieces(app, shown, full, page, size or len(views), len(views))
+    pieces = _pieces(app, shown, full, page, size or len(views), len(views), whole)
     if whole:
         pieces = _kept(app, full, etag, pieces)
     if len(shown) <= RENDERED_AT_ONCE:
@@ -67,14 +67,24 @@ def list_tasks(context: RequestContext) -> Response:
 
 
 def _pieces(
-    app: AppContext, views: Sequence[TaskSnapshot], full: bool, page: int, size: int, total: int
+    app: AppContext, views: Sequence[TaskSnapshot], full: bool, page: int, size: int, total: int, whole: bool
 ) -> Iterator[bytes]:
-    """A page of summaries. It is never whole in memory: ten thousand tasks with 30 outcomes each are 50 MB."""
+    """A page of summaries. It is never whole in memory: ten thousand tasks with 30 outcomes each are 50 MB.
+
+    whole: it is the list of all tasks, whose pieces are kept.
+    """
     before, _, after = page_json([b"|"], page, size, total).partition(b"|")
     for start in range(0, len(views), RENDERED_AT_ONCE):
-        summaries = summaries_of(app, views[start : start + RENDERED_AT_ONCE], full)
-        yield (b"," if start else before) + b",".join(summaries)
+        some = tuple(views[start : start + RENDERED_AT_ONCE])
+        piece = app.summaries.find_piece(full, start, some) if whole else None
+        if piece is None:
+            piece = b",".join(summaries_of(app, some, full))
+            if whole:
+                app.summaries.keep_piece(full, start, some, piece)
+        yield (b"," if start else before) + piece
     yield after if views else before + after
+    if whole:
+        app.summaries.forget_pieces(full, len(views))
 
 
 def _kept(app: AppContext, full: bool, etag: str, pieces: Iterator[bytes]) -> Iterator[bytes]:

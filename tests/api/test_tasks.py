@@ -30,6 +30,11 @@ def api(tmp_path: Path) -> Iterator[Api]:
     one.close()
 
 
+def break_history(api: Api) -> None:
+    with closing(sqlite3.connect(api.database)) as db:
+        db.execute("PRAGMA user_version = 99")
+
+
 def ids(found: Any) -> list[str]:
     return [summary["task_id"] for summary in found.json["items"]]
 
@@ -240,9 +245,23 @@ def test_a_large_list_is_sent_in_pieces_each_time(tmp_path: Path) -> None:
     api.close()
 
 
+def test_of_a_large_list_only_the_part_that_has_changed_is_read_and_rendered_again(tmp_path: Path) -> None:
+    api = Api(tmp_path / "home", *(task(f"t{number}", task_description="x" * 1000) for number in range(1200)))
+    before = api.get("/tasks").json["items"]
+    api.record(make("t700", Status.SUCCESS))
+    after = api.get("/tasks").json["items"]
+    assert [index for index in range(1200) if before[index] != after[index]] == [700]
+    assert after[700]["run_count"] == 1
+    break_history(api)
+    assert api.get("/tasks").json["items"] == after  # nothing had to be read
+    api.write({"tasks": [task(f"t{number}", task_description="x" * 1000) for number in range(1199, 150, -1)]})
+    api.reload()
+    assert api.get("/tasks").code == "unavailable"
+    api.close()
+
+
 def test_a_long_list_without_its_history_is_an_error(tmp_path: Path) -> None:
     api = Api(tmp_path / "home", *(task(f"t{number}") for number in range(450)))
-    with closing(sqlite3.connect(api.database)) as db:
-        db.execute("PRAGMA user_version = 99")
+    break_history(api)
     assert api.get("/tasks").code == "unavailable"
     api.close()
