@@ -31,7 +31,7 @@ from minisched.timetable import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import tzinfo
 
     from minisched.api.context import AppContext
@@ -176,6 +176,7 @@ def timeline(context: RequestContext) -> Response:
     runs: dict[str, dict[int, TaskExecution]] = {}
     for run in reversed(found):
         runs.setdefault(run.task_id, {})[run.run_id] = run
+    ahead = app.history().ahead(now)
     limit = max(1, min(MAX_LANE_DUE, MAX_CHART_DUE // max(1, len(tasks))))
     truncated = total > len(found)
     lanes = []
@@ -183,7 +184,7 @@ def timeline(context: RequestContext) -> Response:
         zone = load_zone(view.task.task_timezone)
         # A run that began before the span may still be running.
         lane_runs = {**{run.run_id: run for run in view.live}, **runs.get(task_id, {})}
-        due = _due(view.task, now, now + span_s, zone, limit + 1)  # one more shows whether there are more
+        due = _due(view.task, now, now + span_s, zone, limit + 1, ahead)  # one more shows whether there are more
         due_truncated = len(due) > limit
         truncated = truncated or due_truncated
         lanes.append(
@@ -211,12 +212,15 @@ def _chart_run(run: TaskExecution, zone: tzinfo) -> dict[str, Any]:
     }
 
 
-def _due(task: Task, after: float, until: float, zone: tzinfo, limit: int) -> list[float]:
-    """The coming starts of a task, its jitter included."""
+def _due(
+    task: Task, after: float, until: float, zone: tzinfo, limit: int, ahead: Collection[tuple[str, int]]
+) -> list[float]:
+    """The coming starts of a task, its jitter included. ahead: (task_id, due time) that have run already."""
     if not task.enabled or not task.task_schedule:
         return []
     schedules = [parse_schedule(text) for text in task.task_schedule]
-    fires = fires_between(schedules, after, until, zone, limit)
+    fires = fires_between(schedules, after, until, zone, limit + len(ahead))
+    fires = [due for due in fires if (task.task_id, due) not in ahead][:limit]
     return [due + jitter_offset(task.task_id, due, task.task_jitter) if task.task_jitter else due for due in fires]
 
 

@@ -13,6 +13,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "the clock was set {forward|forward|back} by {seconds} s",
         "时钟被{forward|拨快|拨慢} {seconds} 秒",
     ),  # forward: 1 or 0
+    "log.taken_back": (
+        "{count} {count|due time is|due times are} still to come: the record that nothing was started is removed",
+        "{count} 个尚未到来的计划时间：已删除其“未启动”的记录",
+    ),
     "log.stopping": (
         "stopping: {count} {count|run gets|runs get} {seconds} s to end",
         "正在停止：{count} 次运行有 {seconds} 秒时间结束",

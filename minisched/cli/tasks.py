@@ -12,7 +12,7 @@ from minisched.timetable import start_text
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from minisched.model import Task, TaskExecution
 
@@ -97,26 +97,29 @@ def tasks_json(view: View) -> list[dict[str, Any]]:
     ids = [records[task_id].last_run_id for task_id in tasks if task_id in records]
     ended = {run.run_id: run for run in view.history.runs([run_id for run_id in ids if run_id is not None])}
     now = time.time()
+    ahead = view.history.ahead(now)
     found = []
     for task_id, task in tasks.items():
         record = records.get(task_id)
         last = ended.get(record.last_run_id) if record and record.last_run_id else None
-        one = {"task_id": task_id, **_config_json(view, task, task_id, now)}
+        one = {"task_id": task_id, **_config_json(view, task, task_id, now, ahead)}
         one.update(_state_json(view, unfinished.get(task_id, []), last))
         one["consecutive_failures"] = record.consecutive_failures if record else 0
         found.append(one)
     return found
 
 
-def _config_json(view: View, task: Optional[Task], task_id: str, now: float) -> dict[str, Any]:
-    """What the config says of a task; None if the config cannot be read."""
+def _config_json(
+    view: View, task: Optional[Task], task_id: str, now: float, ahead: Collection[tuple[str, int]]
+) -> dict[str, Any]:
+    """What the config says of a task; None if the config cannot be read. ahead: see `History.ahead`."""
     return {
         "task_name": task.task_name if task else task_id,
         "task_tags": list(task.task_tags) if task else [],
         "task_schedule": list(task.task_schedule) if task else [],
         "task_dependencies": list(task.task_dependencies) if task else [],
         "enabled": task.enabled if task else None,
-        "next_run_time": iso(next_start(task, now), view.zone_of(task_id)) if task else None,
+        "next_run_time": iso(next_start(task, now, ahead), view.zone_of(task_id)) if task else None,
     }
 
 

@@ -17,7 +17,7 @@ from minisched.timetable import LocalZone, jitter_offset, load_zone, local_zone,
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from minisched.model import Config, ProcessIdentity, Task
 
@@ -147,8 +147,8 @@ def unknown_task(task_id: str, known: Iterable[str]) -> CommandError:
     return CommandError(Text("cli.no_task", task=task_id))
 
 
-def next_start(task: Task, now: float) -> Optional[float]:
-    """When the schedule starts a task next, jitter included."""
+def next_start(task: Task, now: float, ahead: Collection[tuple[str, int]] = ()) -> Optional[float]:
+    """When the schedule starts a task next, jitter included. ahead: (task_id, due time) that have run already."""
     if not task.enabled or not task.task_schedule:
         return None
     schedules = [parse_schedule(schedule) for schedule in task.task_schedule]
@@ -156,10 +156,10 @@ def next_start(task: Task, now: float) -> Optional[float]:
     after = now - task.task_jitter  # a due time may have passed whose start has not
     while True:
         due = next_of(schedules, after, zone)
-        if due is None or not task.task_jitter:
-            return due
-        start = due + jitter_offset(task.task_id, due, task.task_jitter)
-        if start > now:
+        if due is None:
+            return None
+        start = due + jitter_offset(task.task_id, due, task.task_jitter) if task.task_jitter else due
+        if start > now and (task.task_id, due) not in ahead:
             return start
         after = due
 

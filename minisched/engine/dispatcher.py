@@ -354,6 +354,20 @@ class Dispatcher:
         heapq.heapify(self._queue)
         self.slot_freed(active.task_state, self.clock.wall())
 
+    def take_back(self, task_state: TaskState, now: Instant) -> int:
+        """Forget the task's runs without a process whose due time is after `now`: the clock was set back. The tokens of
+        a queued one are put back. Returns how many had no row yet."""
+        fresh = 0
+        for active in task_state.active[:]:
+            run = active.run
+            if run.scheduled_time is not None and run.scheduled_time > now and not run.attempts:
+                if run.status is Status.QUEUED:
+                    for name in task_state.task.task_dependencies:
+                        self.state.put_token((run.task_id, name))
+                self.discard(active)
+                fresh += not run.run_id
+        return fresh + self.state.discard_ended_after(task_state.task.task_id, now)
+
     def stop(self, now: Instant) -> None:
         """The engine stops: end attempts whose process was not started, and runs that were queued for their first."""
         for active in self.state.take_starting():

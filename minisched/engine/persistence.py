@@ -182,9 +182,12 @@ class Persistence:
             self._reopened = mono if damaged else self._reopened
         self.state.problems.report("history file", Text("engine.history_file", problems=found))
 
-    def age_later(self, delay_s: float) -> None:
-        """The clock was set far forward: a wrong time must not delete the history as too old."""
-        self._next_retain = self.clock.monotonic() + delay_s
+    def clock_set(self, by_s: float, now: Instant) -> None:
+        """A wrong time must not delete the history as too old."""
+        try:
+            self.ledger.clock_set(by_s, now)
+        except StoreError as error:
+            self.failed(error)
 
     def retain(self, now: Instant, polling: bool, due_in_s: float) -> None:
         """Delete old runs: once a minute, in pieces until there is nothing more to delete. Not if a due time is so near

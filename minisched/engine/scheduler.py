@@ -71,7 +71,6 @@ from minisched.engine.state import State
 from minisched.engine.timers import Timers
 from minisched.engine.triggers import ConfigDiff, Triggers
 from minisched.model import (
-    DAY_S,
     EXIT_IOERR,
     EXIT_OK,
     ConfigRead,
@@ -97,7 +96,6 @@ if TYPE_CHECKING:
 
     from minisched.engine.state import ActiveRun, Outside
     from minisched.model import (
-        DAY_S,
         Config,
         ConfigSource,
         EngineProblem,
@@ -289,8 +287,7 @@ class SchedulerEngine:
         if moved_s < 0:
             self.outbox.set_back(-moved_s)
             self.triggers.set_back(now)
-        elif moved_s > DAY_S:
-            self.persistence.age_later(DAY_S)
+        self.persistence.clock_set(moved_s, now)
 
     def poll(self, now: Instant, mono: float) -> None:
         """Is there another config, are the files still ours."""

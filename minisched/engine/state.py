@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import logging
 from datetime import timezone
-from math import inf
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Optional
 
 from minisched import lifecycle, policy
 from minisched.model import Batch, EngineProblem, Reason, Status, TaskExecution, TaskRecord, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import tzinfo
 
     from minisched.engine.timers import Timer
@@ -152,13 +151,13 @@ class TaskState:
 
     __slots__ = (
         "active",
+        "ahead",
         "event",
         "index",
         "known_until",
         "next_due",
         "record",
         "results_known",
-        "rows_until",
         "schedules",
         "task",
         "zone",
@@ -169,7 +168,8 @@ class TaskState:
         self.task = task
         self.record = record or TaskRecord(task.task_id)
         self.results_known = record is not None  # the last status and the last success of `record` are up to date
-        self.rows_until: float = inf  # no due time after it has a row yet
+        # Due times after `evaluated_until` that have a row, because the clock was set back; None: not known yet.
+        self.ahead: Optional[Collection[int]] = None
         self.index = 0  # position in the config: of two tasks due at the same time, the first one starts first
         self.schedules: Sequence[Schedule] = ()
         self.zone: tzinfo = timezone.utc
@@ -207,8 +207,8 @@ class TaskState:
         """Another process has written: its results are read again when they are needed."""
         self.results_known = False
 
-    def set_rows_until(self, due: float) -> None:
-        self.rows_until = due
+    def set_ahead(self, due_times: Optional[Collection[int]]) -> None:
+        self.ahead = due_times
 
     def keep_known(self) -> None:
         """The clock shows long ago: remember what was evaluated by the right time."""
@@ -332,8 +332,9 @@ class State:
         self.mark(PendingRun(run))
 
     def discard(self, active: ActiveRun) -> None:
-        """Forget a run whose row could not be written."""
+        """Forget a run whose row could not be written, or was taken back."""
         self._unsaved.pop(active, None)
+        self.runs.pop(active.run.run_id, None)
         self.running.discard(active)
         self.starting = [other for other in self.starting if other is not active]
         if active in active.task_state.active:
@@ -353,6 +354,17 @@ class State:
     def unsaved_ids(self) -> set[int]:
         """Of runs that have a row, but an older one."""
         return {pending.run.run_id for pending in self._unsaved}
+
+    def discard_ended_after(self, task_id: str, now: Instant) -> int:
+        """Forget unsaved ends of runs without a process whose due time is after `now`. Returns how many had no row."""
+        ahead = [
+            one
+            for one in self._unsaved
+            if one.run.task_id == task_id and (one.run.scheduled_time or 0) > now and not one.run.attempts
+        ]
+        for pending in ahead:
+            del self._unsaved[pending]
+        return sum(not pending.run.run_id for pending in ahead)
 
     def unsaved_due_times(self) -> list[tuple[str, int]]:
         """(task_id, due time) of the runs that have no row yet."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from math import inf
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from minisched import policy
@@ -21,7 +20,7 @@ from minisched.timetable import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from datetime import tzinfo
 
     from minisched.engine.dispatcher import Dispatcher
@@ -55,11 +54,13 @@ class Triggers:
     ) -> None:
         self.state, self.dispatcher, self.persistence = state, dispatcher, persistence
         self.clock, self.ledger, self.boot_id = outside.clock, outside.ledger, outside.system.owner.boot_id
+        self.log = outside.log
         self.lead_s = 0.0  # how long before a due time its timer fires
         self._start_early = start_early
         self._lead_for = 0.0  # the due time that `lead_s` was computed for
         self._restart()
         self._overdue: dict[str, None] = {}  # tasks whose due times wait until they are accepted
+        self._ahead: dict[str, TaskState] = {}  # tasks to be turned back once the database can be written
         self._removed: dict[str, TaskState] = {}  # removed from the config, but with a process that is still running
         self._fire = self.fire  # bound once, not once for each timer
 
@@ -83,6 +84,7 @@ class Triggers:
 
     def begin(self, now: Instant) -> None:
         """Put all tasks to work, after a start."""
+        self._turn_back(self.state.tasks.values(), now)  # all in one transaction
         for task_state in self.state.tasks.values():
             self._begin(task_state, now, starting=True)
 
@@ -148,6 +150,7 @@ class Triggers:
 
         starting: the engine has just started, so due times that passed were downtime, and `@reboot` may be due.
         """
+        self._turn_back([task_state], now)
         task, record = task_state.task, task_state.record
         key = schedule_hash(task)
         reboot = task.enabled and any(text.strip().lower() == REBOOT for text in task.task_schedule)
@@ -159,8 +162,6 @@ class Triggers:
             record = record._replace(boot_id=self.boot_id)
         if record != task_state.record:
             self.state.save_record(record)
-        if record.evaluated_until > now:
-            self._turn_back([task_state], now)
         if not task.enabled:
             self.dispatcher.cancel_unstarted(task_state, now, Text("task_disabled"))
             return
@@ -195,7 +196,10 @@ class Triggers:
         if not task_state.task.enabled or not task_state.schedules:
             return None
         since = task_state.record.evaluated_until if after is None else after
-        return next_of(task_state.schedules, since, task_state.zone)
+        due = next_of(task_state.schedules, since, task_state.zone)
+        while task_state.ahead and due is not None and due in task_state.ahead:
+            due = next_of(task_state.schedules, due, task_state.zone)
+        return due
 
     def _set_timer(self, task_state: TaskState, due: Optional[int]) -> None:
         """A timer that it had before is ignored when it fires."""
@@ -279,7 +283,9 @@ class Triggers:
 
     def catch_up(self, now: Instant) -> None:
         """Due times are accepted again: evaluate those that had to wait."""
-        overdue, self._overdue = self._overdue, {}
+        ahead, self._ahead = self._ahead, {}
+        self._turn_back([one for task_id, one in ahead.items() if self.state.tasks.get(task_id) is one], now)
+        overdue, self._overdue = {**self._overdue, **dict.fromkeys(ahead)}, {}
         for task_id in overdue:
             task_state = self.state.tasks.get(task_id)
             if task_state is not None:
@@ -288,7 +294,7 @@ class Triggers:
 
     def set_back(self, now: Instant) -> None:
         """The wall clock was set back: compute the due times that lie in the future again."""
-        self._turn_back([one for one in self.state.tasks.values() if one.record.evaluated_until > now], now)
+        self._turn_back(self.state.tasks.values(), now)
         self._restart()
         for task_state in self.state.tasks.values():
             self._set_timer(task_state, None if task_state.event is None else self._next_due(task_state))
@@ -328,17 +334,14 @@ class Triggers:
         if rows and not plan.runs:
             self.dispatcher.release_dependents(rows[-1], now)  # once, not once for each missed due time
 
-    def _due_times_with_row(self, task_state: TaskState, window: policy.MissedWindow, now: Instant) -> set[int]:
+    def _due_times_with_row(self, task_state: TaskState, window: policy.MissedWindow, now: Instant) -> Collection[int]:
         """Due times of the window that have a row already, because the clock was set back over them."""
-        if window.first > task_state.rows_until:
-            return set()
-        last = window.newest[-1]
-        if task_state.rows_until < inf or now < SANE_SINCE:
-            return self.ledger.due_times(task_state.task.task_id, window.first, last)
-        # The first look of this engine: how far do the rows reach? From then on it knows that by itself.
-        found = self.ledger.due_times(task_state.task.task_id, window.first, FAR_FUTURE)
-        task_state.set_rows_until(max(found, default=0))
-        return {due for due in found if due <= last}
+        first, last = window.first, window.newest[-1]
+        if task_state.ahead is None and now < SANE_SINCE:  # the whole history may lie ahead
+            return self.ledger.due_times(task_state.task.task_id, first, last)
+        if task_state.ahead is None:  # the first look of this engine; from then on it knows that by itself
+            task_state.set_ahead(self.ledger.due_times(task_state.task.task_id, first, FAR_FUTURE))
+        return {due for due in task_state.ahead or () if first <= due <= last}
 
     def close(self, task_state: TaskState, now: Instant) -> None:
         """The schedule changes or goes. Due times of it that have no row yet, because `task_jitter` delays their start
@@ -361,9 +364,13 @@ class Triggers:
             rows = [self.dispatcher.missed(task_state, one, now) for one in missed]
             self.dispatcher.release_dependents(rows[-1], now)
 
-    def _window(self, task_state: TaskState, now: Instant, started: bool) -> Optional[policy.MissedWindow]:
-        """The due times after `evaluated_until` up to now. started: only those whose start, with jitter, has come."""
-        since, schedules, zone = task_state.record.evaluated_until, task_state.schedules, task_state.zone
+    def _window(
+        self, task_state: TaskState, now: Instant, started: bool, since: Optional[Instant] = None
+    ) -> Optional[policy.MissedWindow]:
+        """The due times after `since`, by default `evaluated_until`, up to now. started: only those whose start, with
+        jitter, has come."""
+        since = task_state.record.evaluated_until if since is None else since
+        schedules, zone = task_state.schedules, task_state.zone
         first = next_of(schedules, since, zone)
         if first is None or first > now:
             return None
@@ -398,25 +405,51 @@ class Triggers:
         self.state.save_record(task_state.record._replace(evaluated_until=until))
         return True
 
-    def _turn_back(self, task_states: Collection[TaskState], now: Instant) -> None:
-        """Continue now, because `evaluated_until` lies in the future: the clock was set back.
+    def _turn_back(self, task_states: Iterable[TaskState], now: Instant) -> None:
+        """Continue now where `evaluated_until` lies in the future: the clock was set back.
 
-        Due times that have a row are found in the database and do not run twice; up to the latest due time whose row
-        retention has deleted, nothing is evaluated. If that lies more than a day ahead, the clock was wrong before.
+        What was only written as missed or skipped for a due time that is still to come is taken back, and so is a run
+        that waits for its first process: the due time arrives when its time comes. One that has run does not run again,
+        and up to the latest due time whose row retention has deleted, nothing is evaluated. If that lies more than a
+        day ahead, the clock was wrong before.
         """
-        if not task_states:
+        turned = [task_state for task_state in task_states if task_state.record.evaluated_until > now]
+        if not turned:
             return
+        sane = now >= SANE_SINCE  # else the clock is wrong now, and the whole history lies ahead
         try:
-            records: Optional[dict[str, TaskRecord]] = self.ledger.records()
-        except StoreError:
-            records = None  # then nothing is evaluated up to `evaluated_until`
-        for task_state in task_states:
-            task_id, purged_until = task_state.task.task_id, task_state.record.evaluated_until
-            if task_state.rows_until < purged_until:
-                task_state.set_rows_until(purged_until)
-            if records is not None:
+            if sane:
+                self._take_back(turned, now)
+            records = self.ledger.records()
+            for task_state in turned:
+                task_id = task_state.task.task_id
+                task_state.set_ahead(self.ledger.due_times(task_id, int(now), FAR_FUTURE) if sane else None)
                 purged_until = records[task_id].purged_until if task_id in records else 0
-            self._mark(task_state, max(now, purged_until) if purged_until <= now + DAY_S else now, now)
+                self._mark(task_state, max(now, purged_until) if purged_until <= now + DAY_S else now, now)
+        except StoreError as error:  # until then nothing is evaluated
+            self._ahead.update((task_state.task.task_id, task_state) for task_state in turned)
+            self.persistence.failed(error)
+
+    def _take_back(self, task_states: Collection[TaskState], now: Instant) -> None:
+        """Remove what says only that due times after `now` were not started. Raises StoreError."""
+        count = 0
+        for task_state in task_states:
+            count += self.dispatcher.take_back(task_state, now)
+        with self.ledger.transaction(True) as tx:
+            for task_state in task_states:
+                task_id = task_state.task.task_id
+                span = tx.missed_span(task_id, now)
+                kept = None
+                if span is not None:
+                    window = self._window(task_state, now, started=False, since=span.first - 1)
+                    known = self.ledger.due_times(task_id, span.first, int(now))
+                    window = window and _without(window, known)
+                    kept = window and policy.MissedRange(window.first, window.newest[-1], window.total, span.reason)
+                count += tx.take_back(task_id, now, span, kept)
+        for task_state in task_states:
+            task_state.forget_results()
+        if count:
+            self.log.warning(Text("log.taken_back", count=count))
 
 
 def schedule_hash(task: Task) -> str:

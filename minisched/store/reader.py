@@ -139,6 +139,14 @@ class History:
                 for task_id, record in records.items()
             }
 
+    def ahead(self, now: Instant) -> set[tuple[str, int]]:
+        """(task_id, due time) of due times after `now` that have run already, before the clock was set back."""
+        # Such a row was written by a clock that was ahead too: this index has few of them.
+        query = """SELECT task_id, scheduled_time FROM task_history INDEXED BY task_history_created
+            WHERE created_time > ? AND scheduled_time > ?"""
+        with self._snapshot() as db:
+            return set(db.execute(query, (now - 1, now))) if db is not None else set()
+
     def last_statuses(self, task_ids: Optional[Sequence[str]] = None) -> dict[str, Status]:
         """The status of the latest finished run, of all tasks or of these; without tasks that have none."""
         with self._snapshot() as db:

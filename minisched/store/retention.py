@@ -46,9 +46,38 @@ class Retention:
     as many pages.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, db: sqlite3.Connection) -> None:
         self._after = _START
         self._task = ""
+        row = db.execute("SELECT value FROM meta WHERE name = 'clock_ahead'").fetchone()
+        try:
+            self._ahead_s, self._ahead_since = map(float, str(row[0]).split()) if row else (0.0, 0.0)
+        except ValueError:
+            self._ahead_s = self._ahead_since = 0.0
+
+    def opened(self, db: sqlite3.Connection, now: Instant) -> bool:
+        """See `clock_set`: the clock may have been set since the newest row was written."""
+        row = db.execute("SELECT created_time FROM task_history ORDER BY run_id DESC LIMIT 1").fetchone()
+        return row is not None and not self._ahead_at(now) and self.clock_set(now - row[0], now)
+
+    def clock_set(self, by_s: float, now: Instant) -> bool:
+        """The clock was set and shows `now`. While it has been far ahead of what it showed before for less than a day,
+        rows do not age by that: a wrong time must not delete the history. Returns whether `save` must follow."""
+        before, ahead_s = (self._ahead_s, self._ahead_since), self._ahead_at(now - by_s) + by_s
+        self._ahead_s, self._ahead_since = (ahead_s, now) if ahead_s > DAY_S else (0.0, 0.0)
+        return before != (self._ahead_s, self._ahead_since)
+
+    def save(self, db: sqlite3.Connection) -> None:
+        """Over a restart, before which rows may have been written by the wrong clock."""
+        value = f"{self._ahead_s!r} {self._ahead_since!r}"
+        db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('clock_ahead', ?)", (value,))
+
+    def _ahead_at(self, now: Instant) -> float:
+        return self._ahead_s if self._ahead_since <= now < self._ahead_since + DAY_S else 0.0
+
+    def cutoff(self, history: HistorySettings, now: Instant) -> Instant:
+        """What is older than this has expired."""
+        return now - self._ahead_at(now) - history.keep_days * DAY_S
 
     def step(
         self,
@@ -60,7 +89,7 @@ class Retention:
     ) -> int:
         """Delete at most `limit` runs in the open transaction; returns how many, 0 at the end of a pass. See
         `Store.retain`."""
-        cutoff = now - history.keep_days * DAY_S
+        cutoff = self.cutoff(history, now)
         expired = self._too_old(db, cutoff, limit, tasks) or self._too_many(db, history.keep_runs, now, limit)
         if expired:
             _delete(db, expired)

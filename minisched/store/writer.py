@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
-from minisched.model import DAY_S, StoreError, TaskRecord, Text
+from minisched.model import Reason, StoreError, TaskRecord, Text
 from minisched.store import rows
 from minisched.store.database import DiskReserve, WatchedFile, open_database, read_db_id, set_aside
 from minisched.store.errors import store_error
@@ -19,8 +19,13 @@ if TYPE_CHECKING:
 
     from minisched.model import Batch, HistorySettings, Instant, TaskExecution
     from minisched.model.notification import Notices
+    from minisched.policy import MissedRange
     from minisched.store.outbox import Reading
 
+_AHEAD = """FROM task_history INDEXED BY task_history_due
+    WHERE task_id = ? AND scheduled_time > ? AND attempt = 0"""
+_LATEST_END = """SELECT run_id, status FROM task_history INDEXED BY task_history_end
+    WHERE task_id = ? AND end_order IS NOT NULL ORDER BY end_order DESC LIMIT 1"""
 _DUE_TIMES = """SELECT scheduled_time FROM task_history INDEXED BY task_history_due
     WHERE task_id = ? AND scheduled_time BETWEEN ? AND ?"""
 
@@ -46,9 +51,17 @@ def open_store(
         if error.kind != "full" or not reserve.release():
             raise
         db, problems = open_database(path, expected_db_id, now, mend)
-    store = Store(db, path, reserve)
+    store = Store(db, path, reserve, now)
     store.heal()
     return store, problems
+
+
+class MissedSpan(NamedTuple):
+    """A row of several missed due times."""
+
+    run_id: int
+    first: int
+    reason: Reason
 
 
 class Transaction:
@@ -120,6 +133,37 @@ class Transaction:
         self.last_id = max(self.last_id, *ids, 0)
         return ids
 
+    def missed_span(self, task_id: str, now: Instant) -> Optional[MissedSpan]:
+        """The row of missed due times that began up to `now` and end after it; None if there is none."""
+        query = f"SELECT run_id, missed_since, reason {_AHEAD} AND missed_since <= ? ORDER BY scheduled_time LIMIT 1"
+        row = self._db.execute(query, (task_id, now, now)).fetchone()
+        return MissedSpan(row[0], row[1], Reason(row[2])) if row else None
+
+    def take_back(
+        self, task_id: str, now: Instant, span: Optional[MissedSpan] = None, kept: Optional[MissedRange] = None
+    ) -> int:
+        """Delete the rows of due times after `now` whose run had no process. span: of this one, `kept` is what lies
+        before. Returns the number of due times that have no row any more."""
+        db = self._db
+        (count,) = db.execute(f"SELECT total(max(missed_count, 1)) {_AHEAD}", (task_id, now)).fetchone()
+        if span is not None and kept is not None:
+            several = kept.due_times > 1
+            detail = rows.detail_json(Text("due_times", count=kept.due_times) if several else None)
+            db.execute(
+                "UPDATE task_history SET scheduled_time = ?, missed_since = ?, missed_count = ?, detail = ?"
+                " WHERE run_id = ?",
+                (kept.last, kept.first if several else None, kept.due_times, detail, span.run_id),
+            )
+            count -= kept.due_times
+        deleted = db.execute(f"DELETE {_AHEAD}", (task_id, now)).rowcount
+        if deleted:
+            latest = db.execute(_LATEST_END, (task_id,)).fetchone() or (None, None)
+            db.execute(
+                "UPDATE task_state SET run_count = run_count - ?, last_run_id = ?, last_status = ? WHERE task_id = ?",
+                (deleted, *latest, task_id),
+            )
+        return int(count)
+
     def history(self, run: TaskExecution) -> RunHistory:
         """What preceded the end of `run`, which this transaction has written."""
         return RunHistory(self._reading, run)
@@ -145,25 +189,32 @@ class Store:
     `db_id` is the random name of this history.
     """
 
-    def __init__(self, db: sqlite3.Connection, path: str, reserve: DiskReserve) -> None:
+    def __init__(self, db: sqlite3.Connection, path: str, reserve: DiskReserve, now: Instant) -> None:
         self.path = path
         self._reserve = reserve
         self._last_id = 0
         self.outbox = Outbox(self._transaction, self._reading)
-        self._adopt(db)
+        self._adopt(db, now)
 
-    def _adopt(self, db: sqlite3.Connection) -> None:
+    def _adopt(self, db: sqlite3.Connection, now: Instant) -> None:
         self._db = db
         self._seen_version = 0  # of the data that `unfinished` has read
         self._synchronous = "FULL"
-        self._retention = Retention()
         try:
+            self._retention = Retention(db)
             self.db_id = read_db_id(db)
             row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'task_history'").fetchone()
             self._last_id = max(self._last_id, row[0] if row else 0)
             self._data_version = self._read_data_version()
+            ahead = self._retention.opened(db, now)
         except sqlite3.Error as error:
             raise store_error(error, self.path) from error
+        if ahead:
+            try:
+                with self._transaction(durable=True):
+                    self._retention.save(db)
+            except StoreError:
+                pass  # the file is locked, or the disk full: it is remembered for as long as this program runs
         self._file = WatchedFile(self.path)
 
     def close(self) -> None:
@@ -215,7 +266,13 @@ class Store:
         """
         with self._transaction(durable=False) as db:  # what a power cut undoes is deleted again
             deleted = self._retention.step(db, history, now, limit, tasks)
-            return deleted + trim(db, now - history.keep_days * DAY_S, limit - deleted)
+            return deleted + trim(db, self._retention.cutoff(history, now), limit - deleted)
+
+    def clock_set(self, by_s: float, now: Instant) -> None:
+        """The clock was set by so much and shows `now`: see `Retention.clock_set`."""
+        if self._retention.clock_set(by_s, now):
+            with self._transaction(durable=True) as db:
+                self._retention.save(db)
 
     @contextmanager
     def _transaction(self, durable: bool) -> Iterator[sqlite3.Connection]:
@@ -324,6 +381,6 @@ class Store:
                 problems.append(self._file.rescue(old))
         # Keep the old connection until the new one works: after an error here, commits still report what is wrong.
         db, more = open_database(self.path, None, now, mend=True, last_id=self._last_id)
-        self._adopt(db)
+        self._adopt(db, now)
         old.close()
         return problems + more

@@ -9,12 +9,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from minisched.cli.view import next_start
+from minisched.cli.view import due_times, next_start
 from minisched.executor.procfs import process_identity
 from minisched.model import Reason, Status, TaskAttempt, TaskExecution, Text, Trigger
 from minisched.timetable import jitter_offset
@@ -111,6 +112,15 @@ def test_the_next_start_can_belong_to_a_past_due_time() -> None:
     assert any(offset % 10 > 1 for offset in starts)
     for now in range(NOW, NOW + 300):
         assert next_start(one, now) == next(start for start in starts if start > now)
+
+
+def test_a_due_time_that_has_run_already_is_not_the_next(home: Home, cli: Cli) -> None:
+    home.write(task("a", task_schedule="@every 1d"))
+    [due] = due_times(make_task("a", task_schedule="@every 1d"), 1)
+    moment = datetime.fromisoformat(due).timestamp()
+    record(home.path, run("a", Status.SUCCESS, scheduled_time=int(moment))._replace(created_time=moment + 5))
+    [shown] = cli("list", "--json").json
+    assert datetime.fromisoformat(shown["next_run_time"]).timestamp() == moment + 86_400
 
 
 def test_status_is_short_if_all_is_well(home: Home, cli: Cli) -> None:

@@ -120,9 +120,9 @@ def test_rows_that_are_kept_are_read_once_in_a_pass(store: Store, path: Path) ->
     store.commit(Batch([make(task, Status.TECHNICAL_FAILURE, created_time=NOW - 400 * DAY) for task in tasks]))
     fill(store, 100, created_time=NOW - 300 * DAY)
     fill(store, 1)
-    retention = Retention()
     work = []
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        retention = Retention(db)
         while True:
             ticks: list[None] = []
             db.set_progress_handler(lambda ticks=ticks: ticks.append(None), 100)  # each 100 steps of SQLite

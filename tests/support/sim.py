@@ -11,6 +11,7 @@ import json
 import logging
 import random
 from collections.abc import Callable, Sequence
+from datetime import timezone
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Optional
 
@@ -30,9 +31,10 @@ from minisched.model import (
     Stop,
     System,
     Text,
+    iso,
 )
 from minisched.model.notification import SendRequest, SendResult, SendStatus
-from minisched.store import open_store
+from minisched.store import History, open_store
 from support.closing import close_later
 from support.factories import config as make_config
 
@@ -107,6 +109,10 @@ class World:
         """Let something happen when the monotonic clock has come so far."""
         self._count += 1
         heapq.heappush(self._events, (mono, self._count, action))
+
+    def set_clock(self, by_s: float) -> None:
+        """Set the wall clock, as `date -s` does; the monotonic one goes on."""
+        self.wall_offset += by_s
 
     def pass_time(self, seconds: float) -> None:
         """Time goes by with no engine running: processes end unseen."""
@@ -360,14 +366,13 @@ class Sim:
     def post(self, message: Message) -> None:
         self.inbox.put(message)
 
-    # what the ledger says
+    # what the engine shows, and what the ledger says
+
+    def next_run_time(self, task_id: str) -> Optional[str]:
+        return iso(self.engine.snapshot.tasks[task_id].next_start, timezone.utc)
 
     def rows(self, task_id: Optional[str] = None) -> list[dict[str, Any]]:
         """All runs, oldest first, as JSON objects."""
-        from datetime import timezone
-
-        from minisched.store import History
-
         runs, page = [], 1
         history = History(self.path)
         while True:
