@@ -313,8 +313,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "config.smtp.login": ("username and password must be set together", "username 与 password 须同时设置"),
     "config.webhook.two_bodies": (
-        "has both preset and body_template; expected only one of them",
-        "同时设置了 preset 和 body_template；只能设置其一",
+        "has both preset and body_template; with a preset use text_template",
+        "同时设置了 preset 和 body_template；使用 preset 时请改用 text_template",
+    ),
+    "config.webhook.no_preset": (
+        "needs a preset; without one use body_template",
+        "需要同时设置 preset；没有 preset 时请改用 body_template",
     ),
     "config.webhook.not_json": (
         "is not JSON, but the header Content-Type says that the body is; expected JSON, or the type"
@@ -583,6 +587,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "`X-Minisched-Signature` 头的密钥，对请求体做 HMAC-SHA256；预设为 `dingtalk`、`feishu` 时是机器人的加签密钥。",
     ),
     "config.field.webhook.preset": ("Built-in body for a service.", "适用于某项服务的内置请求体。"),
+    "config.field.webhook.text_template": (
+        "Your own text in the body of the preset.",
+        "放入预设请求体中的自定义文本。",
+    ),
     "config.field.command.task_exec": (
         "Command to run, written as in a task; it reads the message as JSON from standard input.",
         "要执行的命令，写法同任务；消息以 JSON 从标准输入传入。",

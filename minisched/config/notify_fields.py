@@ -104,6 +104,8 @@ def is_broken(template: object, headers: Mapping[str, object]) -> bool:
 def _check_webhook(values: Mapping[str, Any]) -> list[FieldError]:
     if values["preset"] and values["body_template"] is not None:
         return [FieldError("", Text("config.webhook.two_bodies"))]
+    if not values["preset"] and values["text_template"] is not None:
+        return [FieldError("text_template", Text("config.webhook.no_preset"))]
     if values["headers"] and is_broken(values["body_template"], values["headers"]):
         return [FieldError("body_template", Text("config.webhook.not_json"))]
     return []
@@ -150,6 +152,7 @@ CHANNEL = Variants(
         ),
         Field("secret", SecretString(String(min_length=1)), example={"from_file": "var/hook.key"}),
         Field("preset", Choice(*PRESETS), example="slack"),
+        Field("text_template", Template(TemplateVariables._fields), default_text=BUILT_IN),
         CA_FILE,
         build=dict,
         check=_check_webhook,

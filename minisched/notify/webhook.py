@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, Callable, Optional
 from urllib.parse import quote_plus
 
@@ -33,7 +34,7 @@ from minisched.model.notification import (
     SendStatus,
 )
 from minisched.notify.net import Deadline, reason_of, tls_context
-from minisched.notify.presets import JSON_TYPE, PRESETS, TEXT_TYPE, PreparedRequest
+from minisched.notify.presets import JSON_TYPE, PRESETS, TEXT_TYPE, PreparedRequest, check_any_response
 from minisched.notify.redact import DeliveryError, Secrets
 from minisched.notify.templates import (
     fill,
@@ -76,10 +77,8 @@ def deliver(
 # --------------------------------------------------------------------------------------------------------- the request
 
 
-def _prepare(
-    request: SendRequest, secrets: Secrets, now: float
-) -> tuple[urllib.request.Request, Optional[CheckResponse]]:
-    """The request, and the check of its 2xx answer if the service has one. Raises DeliveryError."""
+def _prepare(request: SendRequest, secrets: Secrets, now: float) -> tuple[urllib.request.Request, CheckResponse]:
+    """The request, and the check of its 2xx answer. Raises DeliveryError."""
     options, message = request.channel.options, request.message
     url = secrets.reveal(options["url"], "url")
     own = {name: secrets.reveal(value, f"headers.{name}") for name, value in options["headers"].items()}
@@ -88,7 +87,7 @@ def _prepare(
     secrets.hide_values(url, own)
     preset = PRESETS.get(options["preset"])
     if preset:
-        prepared = preset.prepare(message, url, secret if preset.signs else None, now)
+        prepared = preset.prepare(message, options["text_template"], url, secret if preset.signs else None, now)
         method = "POST"
     else:
         method = options["method"]
@@ -107,7 +106,7 @@ def _prepare(
     headers = {**{name: value for name, value in headers.items() if name.lower() not in overridden}, **own}
     data = prepared.body if prepared.body or method != "GET" else None
     http_request = urllib.request.Request(prepared.url, data, headers, method=method)
-    return http_request, preset.check_response if preset else None
+    return http_request, preset.check_response if preset else partial(check_any_response, url)
 
 
 def _body(message: Message, template: Any, content_type: str, method: str) -> tuple[dict[str, str], bytes]:
@@ -187,7 +186,7 @@ def _exchange(
     request: urllib.request.Request,
     context: Optional[ssl.SSLContext],
     deadline: Deadline,
-    check_response: Optional[CheckResponse],
+    check_response: CheckResponse,
     secrets: Secrets,
     wall: Callable[[], float],
 ) -> SendResult:
@@ -208,8 +207,6 @@ def _exchange(
         retry_after_s = _retry_after(response.headers.get("Retry-After"), wall())
     answer = secrets.redact_answer(body)
     if 200 <= status < 300:
-        if check_response is None:
-            return SendResult(SendStatus.SENT, answer=answer)
         checked = check_response(body)
         error_text = checked.error and Text(checked.error.code, **checked.error.values, status=status)
         return checked._replace(error=error_text, answer=answer)

@@ -193,6 +193,7 @@ def test_channels_are_read_with_their_defaults_and_secrets():
         "body_template": None,
         "secret": Secret("text", "s"),
         "preset": None,
+        "text_template": None,
         "ca_file": None,
     }
     assert by_file.options["url"] == Secret("from_file", "u")

@@ -24,7 +24,9 @@ TEXT = f"{default_subject(message())}\n{default_text(message(), 16384)}"
 
 def sent(preset, answer, sample=None, path="/robot?key=abc", status="200 OK", **options):
     with hosted(answering(status, answer)) as host:
-        channel = {"type": "webhook", "preset": preset, "url": f"http://{HOST}:{host.port}{path}", **options}
+        channel = {"type": "webhook", "url": f"http://{HOST}:{host.port}{path}", **options}
+        if preset:
+            channel["preset"] = preset
         result = webhook.deliver(send_request(channel, sample), 5, lambda: NOW)
     (data,) = host.seen
     return result, parsed(data)
@@ -182,6 +184,74 @@ def test_a_message_without_a_log_is_cut_too():
 def test_an_answer_of_200_may_be_a_refusal(preset, answer, state, error):
     result, _ = sent(preset, answer)
     assert result.state is state and error in words(result) and result.answer == answer.decode()
+
+
+PICKS = {
+    "slack": lambda body: json.loads(body)["text"],
+    "dingtalk": lambda body: json.loads(body)["text"]["content"],
+    "feishu": lambda body: json.loads(body)["content"]["text"],
+    "wecom": lambda body: json.loads(body)["text"]["content"],
+    "ntfy": lambda body: body.decode(),
+}
+
+
+@pytest.mark.parametrize("preset", PICKS)
+def test_a_text_of_ones_own_keeps_signature_size_and_check_of_the_service(preset):
+    template = "\u544a\u8b66 {{ task_name }} <!here> <at user_id='all'>\n{{ execution_log_tail }} end"
+    log = "<at user_id='x'> <!channel>"
+    result, request = sent(
+        preset, b'{"errcode":310000,"code":19024}', message(execution_log_tail=log), secret="k", text_template=template
+    )
+    text = PICKS[preset](request.body)
+    assert text.startswith("\u544a\u8b66 Nightly backup <!here> <at user_id='all'>\n"), "its own marks are marks"
+    assert text.endswith(" end") and (log in text) == (preset in ("dingtalk", "ntfy")), "those of a log are not"
+    assert ("sign=" in request.line) == (preset == "dingtalk") and (b'"sign"' in request.body) == (preset == "feishu")
+    assert (result.state is SendStatus.SENT) == (preset == "ntfy")
+
+
+@pytest.mark.parametrize("preset", PICKS)
+@pytest.mark.parametrize("own", ["{{ execution_log_tail }} end", "\u4e2d" * 21_000 + "{{ task_name }}"])
+def test_a_long_text_of_ones_own_is_cut_to_the_limit_of_the_service(preset, own):
+    log = "\u4e2d\u6587\u65e5\u5fd7\n" * 6000 + "last"
+    _, request = sent(preset, b"{}", message(execution_log_tail=log), text_template=own)
+    size = len(PICKS[preset](request.body).encode()) if preset == "wecom" else len(request.body)
+    most = {"slack": 38_000, "wecom": 2048, "ntfy": 4096}.get(preset, 20_000)
+    assert most * 0.4 < size <= most
+    assert own.startswith("\u4e2d") or PICKS[preset](request.body).endswith("last end")
+
+
+@pytest.mark.parametrize("preset", PICKS)
+def test_a_test_by_a_text_of_ones_own_is_marked(preset):
+    _, request = sent(preset, b"{}", message("test"), text_template="{{ task_id }}")
+    assert PICKS[preset](request.body) == "This is a test message. Nothing has happened.\n\nnightly_backup"
+
+
+OWN = {"preset": None, "body_template": {"msgtype": "text", "text": {"content": "{{ task_name }}"}}}
+
+
+@pytest.mark.parametrize(
+    "path, answer, state, error",
+    [
+        ("/robot/send", b'{"errcode":310000,"errmsg":"keywords not in content"}', "retry", "errcode 310000 (HTTP 200)"),
+        ("/robot/send", b'{"errcode":40035}', "failed", "errcode 40035 (HTTP 200)"),
+        ("/cgi-bin/webhook/send", b'{"errcode":45009}', "retry", "errcode 45009"),
+        ("/cgi-bin/webhook/send", b'\xef\xbb\xbf{"errcode":93000}', "failed", "errcode 93000"),
+        ("/open-apis/bot/v2/hook/x", b'{"code":19024,"msg":"Key Words Not Found"}', "retry", "code 19024"),
+        ("/open-apis/bot/hook/x", b'{"StatusCode":19001,"StatusMessage":"bad"}', "failed", "StatusCode 19001"),
+        ("/any", b'{"ok":false,"error":"channel_not_found"}', "retry", "the service answered ok false (HTTP 200)"),
+        ("/any", b'{"errcode":0,"errmsg":"ok"}', "sent", ""),
+        ("/any", b'{"errcode":"0"}', "sent", ""),
+        ("/any", b'{"ok":true}', "sent", ""),
+        ("/any", b'{"code":200,"msg":"success"}', "sent", ""),
+        ("/any", b"no_service", "sent", ""),
+        ("/any", b'["errcode"]', "sent", ""),
+        ("/any", b"[" * 65_000, "sent", ""),
+    ],
+)
+def test_an_answer_to_a_body_of_ones_own_may_be_a_refusal_too(path, answer, state, error):
+    result, request = sent(**OWN, answer=answer, path=path)
+    assert json.loads(request.body)["text"] == {"content": "Nightly backup"}
+    assert result.state == state and error in words(result) and bool(words(result)) == bool(error)
 
 
 @pytest.mark.parametrize("preset", ["slack", "dingtalk", "feishu", "wecom", "ntfy"])

@@ -319,6 +319,7 @@ export const MESSAGES = {
   ed_f_secret: ["Signing key", "签名密钥"],
   ed_f_ca_file: ["CA file", "CA 文件"],
   ed_f_preset: ["Preset", "预设"],
+  ed_f_text_template: ["Text", "文本"],
   ed_f_path: ["File", "文件"],
   ed_f_arguments: ["Argument", "参数"],
   ed_c_task_overlap_skip: ["skip the new run", "跳过新的运行"],
