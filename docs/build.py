@@ -64,7 +64,7 @@ def build_sdist(sdist_directory, config_settings=None):
     folder = name_and_version(setup)
     paths = [path for path in ROOT_FILES if os.path.exists(os.path.join(ROOT, path))]
     paths += walk("minisched", PACKAGE_FILES) + ["tasks/" + name for name in SAMPLES]
-    paths += walk("docs", (".md", ".png", ".py")) + walk("tests", (".py", ".md", ".json"))
+    paths += walk("docs", (".md", ".png", ".py")) + walk("tests", (".py", ".md", ".json", ".tsv"))
     contents = [(path, read(path), mode_of(path)) for path in paths] + [("PKG-INFO", metadata(setup), MODE)]
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:

@@ -82,6 +82,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "show the help of a command, or a document; without TOPIC the list of both",
         "显示命令的帮助或某篇文档；不带 TOPIC 时列出两者",
     ),
+    "cli.help.export": (
+        "write the tasks for systemd, Kubernetes, Airflow or cron, with a report of what differs",
+        "为 systemd、Kubernetes、Airflow 或 cron 导出任务，并报告差异",
+    ),
     "cli.help.schema": (
         "print the JSON Schema of tasks/config.json, for editors",
         "输出 tasks/config.json 的 JSON Schema，供编辑器使用",
@@ -95,6 +99,25 @@ TEXTS: dict[str, tuple[str, str]] = {
         "存放所有内容的文件夹（默认：$MINISCHED_HOME 或当前目录）",
     ),
     "cli.option.task": ("the id of a task", "任务的唯一标识"),
+    "cli.option.export.attempts": (
+        "kubernetes: indexed counts MINISCHED_ATTEMPT; needs 1.29",
+        "kubernetes：indexed 可给出 MINISCHED_ATTEMPT；需 1.29",
+    ),
+    "cli.option.export.cron": (
+        "crontab: cronie has CRON_TZ, Debian's cron ignores it",
+        "crontab：cronie 支持 CRON_TZ，Debian 的 cron 忽略它",
+    ),
+    "cli.option.export.image": ("kubernetes: the image in which the commands run", "kubernetes：运行命令的镜像"),
+    "cli.option.export.out": (
+        "write to this new folder (systemd, airflow) or this file",
+        "写入此新目录（systemd、airflow）或此文件",
+    ),
+    "cli.option.export.prefer": (
+        "kubernetes: what to keep of a due time that finds the last run going on",
+        "kubernetes：到期时上次运行未结束，如何取舍",
+    ),
+    "cli.option.export.report": ("write the report to this file", "把报告写入此文件"),
+    "cli.option.export.to": ("the engine to write for", "目标引擎"),
     "cli.option.import-crontab.all": (
         "also import the operating system's own jobs (run-parts)",
         "也导入操作系统自己的任务（run-parts）",

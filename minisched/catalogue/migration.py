@@ -17,7 +17,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "去掉写入容器日志的重定向：任务日志保存其输出",
     ),
     "migration.better.cwd": ("`cd` is now task_cwd: {folder}", "`cd` 改为 task_cwd：{folder}"),
-    "migration.better.env": ("{name} is now in task_env", "{name} 改写入 task_env"),
+    "migration.better.env": ("now in task_env: {names}", "改写入 task_env：{names}"),
     "migration.better.jitter": (
         "the random delay is now task_jitter: {duration}",
         "随机延迟改为 task_jitter：{duration}",

@@ -132,6 +132,19 @@ COMMANDS = {
     "help": Command(
         "help.show_help", "help\nhelp history\nhelp scheduling", ("topic", {"metavar": "TOPIC", "nargs": "?"})
     ),
+    "export": Command(
+        "migrate.export",
+        "export --to systemd --out units\nexport --to kubernetes --image registry.example/jobs:1 > cronjobs.json\n"
+        "export --to airflow --out dags\nexport --to crontab --cron cronie > crontab.txt",
+        ("--to", {"choices": ("systemd", "kubernetes", "airflow", "crontab"), "required": True}),
+        ("--out", {"metavar": "PATH"}),
+        ("--image", {"metavar": "IMAGE"}),
+        ("--attempts", {"choices": ("plain", "indexed"), "default": "plain"}),
+        ("--prefer", {"choices": ("queue", "skip"), "default": "queue"}),
+        ("--cron", {"choices": ("debian", "cronie"), "default": "debian"}),
+        ("--report", {"metavar": "FILE"}),
+        _JSON,
+    ),
     "schema": Command("init.schema", "schema > config.schema.json"),
     "version": Command("init.version", "version", _JSON),
 }

@@ -1,31 +1,50 @@
-"""`import-crontab`: the jobs of a crontab as tasks, with a report of each line."""
+"""`import-crontab` and `export`: from cron, and to engines that are larger than one machine; each with a report."""
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import os
 import pwd
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
-from typing import TYPE_CHECKING, Any, Optional
+import time
+from typing import TYPE_CHECKING, Any, Optional, TextIO
 
 from minisched.catalogue import render
 from minisched.cli.output import CommandError, display_width, print_json, shown, terminal_width, text
 from minisched.cli.view import config_problems
-from minisched.config import ConfigChanged, ConfigError, config_hash, parse_document, parse_json, save_config
+from minisched.config import (
+    ConfigChanged,
+    ConfigError,
+    config_hash,
+    load_config,
+    parse_document,
+    parse_json,
+    save_config,
+)
 from minisched.config.file import read_config
+from minisched.executor.program import from_home
 from minisched.home import Home
 from minisched.migration.crontab import TIMEOUT, Imported, Line, Options, read_crontab
-from minisched.model import EXIT_NO, EXIT_OK, Text
+from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, Text
 from minisched.osutil import read_regular
+from minisched.timetable import local_zone
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Sequence
+
+    from minisched.migration.export import Exported, Finding, TaskReport
+    from minisched.model import Config
 
 MAX_BYTES = 4 * 1024 * 1024  # of a crontab; a full one of cron has 256 KB
+NIGHT_TIMES_MAX = 4  # of a night in the report
 SYSTEM_FILES = "/etc/"  # crontabs below it have a column of users
 
 
@@ -176,12 +195,150 @@ def _report(found: Imported, known: set[str]) -> None:
             _print(text(f"migration.report.{code}", timeout=TIMEOUT))
 
 
-def _print(line: str, indent: int = 0, lines: int = 0) -> None:
-    """A paragraph on standard error, as wide as the terminal, of at most `lines` lines."""
-    width = min(terminal_width(sys.stderr), 100)
+def _print(line: str, indent: int = 0, lines: int = 0, stream: Optional[TextIO] = None) -> None:
+    """A paragraph on standard error or `stream`, as wide as the terminal, of at most `lines` lines."""
+    stream = stream or sys.stderr
+    width = min(terminal_width(stream), 100)
     if display_width(line) != len(line):  # East Asian characters: no blanks to break at
-        print(" " * indent + line, file=sys.stderr)
+        print(" " * indent + line, file=stream)
         return
     wrapped = textwrap.wrap(line, width - indent, break_on_hyphens=False, max_lines=lines or None, placeholder=" ...")
     for part in wrapped or [""]:
-        print(" " * indent + part, file=sys.stderr)
+        print(" " * indent + part, file=stream)
+
+
+# --------------------------------------------------------------------------------------------------------------- export
+
+
+def export(options: Namespace) -> int:
+    """Write the tasks for another engine, and a report of what differs; 1 if a task was left out."""
+    home = Home(options.home)
+    try:
+        config = load_config(home.config)
+    except ConfigError as error:
+        raise CommandError(*config_problems(error, home)) from None
+    found = _exported(config, home.path, options)
+    if options.out is None and not options.json:
+        sys.stdout.write("".join(found.files.values()))
+        sys.stdout.flush()
+    elif options.out is not None:
+        _write_out(found.files, options.out, options.to in _FOLDERS)
+    if options.json:
+        print_json({"files": found.files, "tasks": [_task_json(task) for task in found.tasks]})
+    if options.report:
+        with open(options.report, "w", encoding="utf-8") as file:
+            _report_tasks(found, file)
+    elif not options.json:
+        _report_tasks(found, sys.stderr)
+    return EXIT_NO if any(task.left_out for task in found.tasks) else EXIT_OK
+
+
+_FOLDERS = ("systemd", "airflow")  # targets with several files
+
+
+def _exported(config: Config, home: str, options: Namespace) -> Exported:
+    if options.to in _FOLDERS and options.out is None and not options.json:
+        raise CommandError(Text("export.no_out", target=options.to), exit_code=EXIT_USAGE)
+    now = time.time()
+    if options.to == "kubernetes":
+        from minisched.migration.to_kubernetes import Image, export_kubernetes
+
+        if not options.image:
+            raise CommandError(Text("export.no_image"), exit_code=EXIT_USAGE)
+        return export_kubernetes(config, Image(options.image, options.attempts, options.prefer), now)
+    # On this machine, the program of a command may lie in the home.
+    tasks = {
+        name: task._replace(task_exec=from_home(task.task_exec, task.task_cwd, home))
+        for name, task in config.tasks.items()
+    }
+    config = config._replace(tasks=tasks)
+    if options.to == "systemd":
+        from minisched.migration.to_systemd import export_systemd
+
+        return export_systemd(config, home, now)
+    if options.to == "airflow":
+        from minisched.migration.to_airflow import export_airflow
+
+        return export_airflow(config, home, now)
+    from minisched.migration.to_crontab import export_crontab
+
+    return export_crontab(config, home, now, None if options.cron == "cronie" else local_zone().name)
+
+
+def _write_out(files: dict[str, str], out: str, is_folder: bool) -> None:
+    """Write all files or none, to a new folder or as one file. Raises CommandError, OSError."""
+    if is_folder and os.path.lexists(out) and not (os.path.isdir(out) and not os.listdir(out)):
+        raise CommandError(Text("export.exists", path=out))
+    parent = os.path.dirname(os.path.abspath(out))
+    temporary = tempfile.mkdtemp(prefix=".minisched-export.", dir=parent)
+    try:
+        for name, content in files.items():
+            with open(os.path.join(temporary, name), "w", encoding="utf-8") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        if is_folder:
+            os.chmod(temporary, 0o755)
+            os.rename(temporary, out)
+        else:
+            os.replace(os.path.join(temporary, *files), out)
+    finally:
+        with contextlib.suppress(FileNotFoundError):  # it has become the folder
+            shutil.rmtree(temporary)
+
+
+def _task_json(task: TaskReport) -> dict[str, Any]:
+    return {
+        "task_id": task.task_id,
+        "left_out": render(task.left_out) if task.left_out else None,
+        "fields": {
+            one.field: {"kind": one.kind, "message": render(one.text) if one.text else ""} for one in task.findings
+        },
+        "nights": [{"day": night.day, "here": night.ours, "there": night.theirs} for night in task.nights],
+    }
+
+
+def _report_tasks(found: Exported, stream: TextIO) -> None:
+    """What differs: first what all tasks have in common, then each task."""
+    kept = [task for task in found.tasks if not task.left_out]
+    common = [
+        one for one in (kept[0].findings if kept else ()) if one.text and all(one in task.findings for task in kept)
+    ]
+    if len(kept) > 1 and common:
+        _print(text("export.report.all"), stream=stream)
+        _report_findings(common, stream)
+    else:
+        common = []
+    for task in found.tasks:
+        findings = [one for one in task.findings if one.text and one not in common]
+        if not (findings or task.nights or task.left_out):
+            continue
+        _print(shown(task.task_id), stream=stream)
+        if task.left_out:
+            _print(f"{text('export.report.left')}: {shown(task.left_out)}", 4, stream=stream)
+        _report_findings(findings, stream)
+        for night in task.nights:
+            _print(
+                text("export.report.night", day=night.day, ours=_times(night.ours), theirs=_times(night.theirs)),
+                4,
+                stream=stream,
+            )
+    print(file=stream)
+    _print(text("export.report.counts", count=len(kept), left=len(found.tasks) - len(kept)), stream=stream)
+    if kept:
+        _print(shown(found.next_step), stream=stream)
+        _print(text("export.next.stop"), stream=stream)
+
+
+def _report_findings(findings: Sequence[Finding], stream: TextIO) -> None:
+    for one in findings:
+        assert one.text
+        _print(f"{text(f'export.report.{one.kind}')}: {one.field}: {shown(one.text)}", 4, stream=stream)
+
+
+def _times(times: Sequence[str]) -> list[Text]:
+    """The times of a night as they are listed: the first few, and how many more there are."""
+    listed = [Text("text", text=one) for one in times[:NIGHT_TIMES_MAX]]
+    if len(times) > NIGHT_TIMES_MAX:
+        listed.append(Text("export.report.more", count=len(times) - NIGHT_TIMES_MAX))
+    return listed or [Text("export.report.no_start")]

@@ -10,7 +10,7 @@ import posixpath
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional, Union
 from zlib import crc32
 
 from minisched.migration.shell import scan, simplify
@@ -18,7 +18,7 @@ from minisched.model import Text
 from minisched.timetable import ScheduleError, format_duration, parse_schedule
 
 MAX_LINE = 100_000  # characters; of a command in the config
-TIMEOUT = "24h"  # cron has none; a task that hangs for ever is not seen by anybody
+TIMEOUT = "1d"  # cron has none; a task that hangs for ever is not seen by anybody
 MAIL_TRIGGERS = ["business_failure", "technical_failure", "missed"]
 NAME_MAX = 60  # characters of a name that is made of a comment
 ID_MAX = 48  # characters of an id that is made of a command
@@ -43,6 +43,8 @@ _DISTRIBUTION = re.compile(r"(?:^|[\s;&|(/])run-parts\s[^;&|]*/etc/|^(?:test|\[)
 _INTERPRETERS = re.compile(r"(?:python|perl|ruby|php|node|bash|sh|dash|zsh|ksh|lua|java|Rscript)[\d.]*")
 _EXTENSION = re.compile(r"\.(?:sh|py|pl|rb|php|js|bash)$")
 _LAUNCHERS = ("env", "sudo", "exec", "flock", "ionice", "cd", "docker", "docker-compose", ".", "source")
+_OURS = re.compile(r"/tmp/minisched-([A-Za-z0-9_-]+)\.lock")  # a crontab that `export` wrote
+_BASH = re.compile(r"(?:/usr)?/bin/bash")
 _PLACEHOLDERS = re.compile(r"(?:<.*|\[?(?:user|user-?name|command|cmd)\b.*)", re.IGNORECASE)
 _COLUMNS = re.compile(r"minute.*hour|\bm(?:in)?\s+h|command to be executed|\bdow\b", re.IGNORECASE)
 _IGNORED = ("LOGNAME", "USER", "CONTENT_TYPE", "CONTENT_TRANSFER_ENCODING", "MAILFROM", "CRON_TZ", "MAILTO", "SHELL")
@@ -338,12 +340,13 @@ def _task(
     program = _program(simple.command, 1)
     if programs[program] > 1:
         program = _program(simple.command, ID_WORDS)
-    task_id = _unique(job.fields.get("task_id") or program, ids)
+    ours = _OURS.fullmatch(simple.lock or "")
+    task_id = _unique(job.fields.get("task_id") or (ours[1] if ours else program), ids)
     schedule = _schedule(job.schedule, task_id, notes)
     task: dict[str, Any] = {"task_id": task_id}
     if job.name:
         task["task_name"] = job.name
-    task["task_exec"] = text if shell in ("/bin/sh", "sh") else [shell, "-c", text]
+    task["task_exec"] = _as_exec(text, shell)
     if not job.enabled:
         task["enabled"] = False
     task["task_schedule"] = schedule
@@ -362,6 +365,16 @@ def _task(
     if env:
         task["task_env"] = env
     return task, notes
+
+
+def _as_exec(text: str, shell: str) -> Union[str, list[str]]:
+    """A text runs by /bin/sh; for another shell, a list."""
+    if shell not in ("/bin/sh", "sh"):
+        return [shell, "-c", text]
+    words = [token.value for token in scan(text) or ()]
+    if len(words) == 3 and words[1] == "-c" and words[2] and _BASH.fullmatch(words[0] or ""):
+        return [word or "" for word in words]
+    return text
 
 
 def _goes_to_env(name: str) -> bool:

@@ -168,7 +168,7 @@ def simplify(command: str, home: Optional[str], keep_locks: Collection[str] = ()
         result.notes.append(Text("migration.warn.quotes"))
         return result
     while True:
-        after = _step(result, home, keep_locks)
+        after = _step(result, home, keep_locks, bash)
         if after is None:
             break
         result = after
@@ -176,7 +176,7 @@ def simplify(command: str, home: Optional[str], keep_locks: Collection[str] = ()
     return result
 
 
-def _step(result: Simplified, home: Optional[str], keep_locks: Collection[str]) -> Optional[Simplified]:
+def _step(result: Simplified, home: Optional[str], keep_locks: Collection[str], bash: bool) -> Optional[Simplified]:
     """One thing taken off, None if there is nothing left."""
     command = result.command
     tokens = scan(command) or []
@@ -188,7 +188,7 @@ def _step(result: Simplified, home: Optional[str], keep_locks: Collection[str]) 
             return found
     if not operators or (operators == {"|"} and sum(token.text == "|" for token in tokens) == 1):
         return _output(command, tokens, result) or (
-            None if operators else _wrapper(command, tokens, result, keep_locks)
+            None if operators else _wrapper(command, tokens, result, keep_locks, bash)
         )
     return None
 
@@ -273,24 +273,20 @@ def _output_note(files: list[tuple[str, Optional[str]]]) -> Optional[Text]:
 
 
 def _wrapper(
-    command: str, tokens: list[Token], result: Simplified, keep_locks: Collection[str]
+    command: str, tokens: list[Token], result: Simplified, keep_locks: Collection[str], bash: bool
 ) -> Optional[Simplified]:
     """A program before the command that does what a field does."""
     words = [token for token in tokens if token.kind == "word"]
     if len(words) < 2 or words[0].start != tokens[0].start:
         return None
-    assignment = _ASSIGNMENT.fullmatch(words[0].text)
-    if assignment:
-        if words[0].value is None:
-            return None
-        env = {**result.fields.get("task_env", {}), assignment[1]: words[0].value.partition("=")[2]}
-        note = Text("migration.better.env", name=assignment[1])
-        return _taken(result, command[words[1].start :], note, task_env=env)
     name = posixpath.basename(words[0].value or "")
-    if name == "env" and _ASSIGNMENT.fullmatch(words[1].value or "") and not words[1].text.startswith("-"):
-        return Simplified(command[words[1].start :], result.fields, result.notes, result.lock)
+    if _ASSIGNMENT.fullmatch(words[0].text) or (name == "env" and not words[1].text.startswith("-")):
+        return _assignments(command, words, name == "env", result)
     if name in _MAILERS:
         return _taken(result, command[words[1].start :], Text("migration.better.chronic", program=name))
+    if words[0].value == "/bin/sh" and words[1].value == "-c" and len(tokens) == len(words) == 3 and not bash:
+        inner = words[2].value  # cron runs the whole command by /bin/sh too
+        return None if inner is None else Simplified(inner.strip(), result.fields, result.notes, result.lock)
     reader = {"flock": _flock, "nice": _nice, "timeout": _timeout}.get(name)
     found = reader(words) if reader else None
     if found is None or (found.at >= len(words) and found.command is None):
@@ -302,6 +298,25 @@ def _wrapper(
         return None
     taken = _taken(result, rest, found.note, **found.fields)
     return taken._replace(lock=found.lock or result.lock)
+
+
+def _assignments(command: str, words: list[Token], by_env: bool, result: Simplified) -> Optional[Simplified]:
+    """`A=1 B=2 command`, and with `by_env` the same after `env`, where a whole word may be quoted."""
+    found: dict[str, str] = {}
+    at = 1 if by_env else 0
+    while at < len(words):
+        assignment = _ASSIGNMENT.fullmatch((words[at].value or "") if by_env else words[at].text)
+        if assignment is None:
+            break
+        if words[at].value is None:
+            return None  # only the shell can tell
+        found[assignment[1]] = (words[at].value or "").partition("=")[2]
+        at += 1
+    if at == len(words) or not found:
+        return None
+    note = Text("migration.better.env", names=list(found))
+    env = {**result.fields.get("task_env", {}), **found}
+    return _taken(result, command[words[at].start :], note, task_env=env)
 
 
 class _Found(NamedTuple):

@@ -46,7 +46,7 @@ def test_a_job_becomes_a_task_that_starts_where_cron_starts_it() -> None:
         "task_name": "Nightly backup",
         "task_exec": "/srv/backup.sh  --full",
         "task_schedule": "30 2 * * *",
-        "task_timeout": "24h",
+        "task_timeout": "1d",
         "task_cwd": "/home/ann",
     }
 

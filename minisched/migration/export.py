@@ -1,0 +1,173 @@
+"""Tasks for an engine that is larger than one machine: what every target shares.
+
+A target makes files of the tasks, and says of each task what is approximated, what is lost, and at which nights it is
+started at other times. A task that cannot be said at all is left out by name.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Optional
+
+from minisched.migration.clocks import NextOfTarget, Night, nights
+from minisched.model import Config, Misfire, Secret, Task, Text
+from minisched.timetable import load_zone, parse_schedule
+from minisched.timetable.schedule import RebootSchedule
+
+PRELUDE_NAME = "minisched"  # the $0 of shells that the targets start
+
+
+class Finding(NamedTuple):
+    """What happens to one field of a task. `kind`: "exact", "approximated" or "lost"; `text`: how, None if exact."""
+
+    field: str
+    kind: str
+    text: Optional[Text] = None
+
+
+class TaskReport(NamedTuple):
+    """One task in the target; `left_out`: why it is not there, None if it is."""
+
+    task_id: str
+    findings: tuple[Finding, ...]
+    nights: tuple[Night, ...]
+    left_out: Optional[Text]
+
+
+class Exported(NamedTuple):
+    """Files by their names, a report of each task, and what to do with the files."""
+
+    files: dict[str, str]
+    tasks: list[TaskReport]
+    next_step: Text
+
+
+class LeftOut(Exception):
+    """The target has no way to run the task."""
+
+    def __init__(self, text: Text) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class Notes:
+    """The findings of a task, in the order of its fields."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+
+    def exact(self, *fields: str) -> None:
+        self.findings += [Finding(field, "exact") for field in fields]
+
+    def approximated(self, field: str, code: str, **values: object) -> None:
+        self.findings.append(Finding(field, "approximated", Text(f"export.{code}", **values)))
+
+    def lost(self, field: str, code: str = "lost.field", **values: object) -> None:
+        self.findings.append(Finding(field, "lost", Text(f"export.{code}", **values)))
+
+
+def report(task: Task, notes: Notes, now: float, next_of_target: Optional[NextOfTarget]) -> TaskReport:
+    """The report of a task that is in the target. `next_of_target` None: its nights are not known."""
+    found: list[Night] = []
+    if next_of_target is not None and task.task_schedule:
+        schedules = [parse_schedule(text) for text in task.task_schedule]
+        found = nights(schedules, load_zone(task.task_timezone), now, next_of_target)
+    return TaskReport(task.task_id, tuple(notes.findings), tuple(found), None)
+
+
+def left_out(task: Task, text: Text) -> TaskReport:
+    return TaskReport(task.task_id, (), (), text)
+
+
+def plain_fields(task: Task, notes: Notes, known: Sequence[str]) -> None:
+    """Note the fields that every target says exactly or not at all. `known`: those that this target says exactly."""
+    given = {
+        "task_name": task.task_name != task.task_id,
+        "task_description": bool(task.task_description),
+        "task_tags": bool(task.task_tags),
+        "enabled": not task.enabled,
+        "task_cwd": bool(task.task_cwd),
+        "task_user": task.task_user is not None,
+        "task_nice": task.task_nice is not None,
+        "task_limits": task.task_limits is not None,
+        "task_jitter": task.task_jitter > 0,
+        "task_log": task.task_log != f"{task.task_id}.log",
+        "task_output_encoding": task.task_output_encoding != "utf-8",
+        "task_notify": bool(task.task_notify),
+    }
+    for field, is_given in given.items():
+        if is_given and field in known:
+            notes.exact(field)
+        elif is_given and not any(finding.field == field for finding in notes.findings):
+            notes.lost(field)
+
+
+def only_upstream(task: Task) -> Optional[str]:
+    """The one task whose success starts this one; None if it has no dependency. Raises LeftOut for anything more."""
+    if not task.task_dependencies:
+        if not task.task_schedule:
+            raise LeftOut(Text("export.left.by_hand"))
+        return None
+    if task.task_schedule:
+        raise LeftOut(Text("export.left.schedule_and_dependency", tasks=list(task.task_dependencies)))
+    if len(task.task_dependencies) > 1:
+        raise LeftOut(Text("export.left.join", tasks=list(task.task_dependencies)))
+    return task.task_dependencies[0]
+
+
+def is_reboot(text: str) -> bool:
+    return isinstance(parse_schedule(text), RebootSchedule)
+
+
+def words_of(task: Task) -> list[str]:
+    """The command as a program with arguments."""
+    return ["/bin/sh", "-c", task.task_exec] if isinstance(task.task_exec, str) else list(task.task_exec)
+
+
+def plain_env(task: Task) -> Iterator[tuple[str, str]]:
+    """The variables of the task that are no secrets."""
+    for name, value in task.task_env.items():
+        if not isinstance(value, Secret):
+            yield name, value
+        elif value.source == "text":
+            yield name, value.reveal({}, "")
+
+
+def secret_names(task: Task) -> list[str]:
+    """The names of those that are read from the environment or a file: the value is never written."""
+    return [name for name, value in task.task_env.items() if isinstance(value, Secret) and value.source != "text"]
+
+
+def folder_of(task: Task, home: str) -> str:
+    return posixpath.join(home, task.task_cwd) if task.task_cwd else home
+
+
+def misfire(task: Task, notes: Notes, target_keeps_one: bool) -> None:
+    """What becomes of runs that were due while the target was down."""
+    if task.task_misfire is Misfire.ALL:
+        notes.approximated("task_misfire", "misfire.latest")
+    elif task.task_misfire is Misfire.LATEST and not target_keeps_one:
+        notes.lost("task_misfire")
+    else:
+        notes.exact("task_misfire")
+
+
+def drop_orphans(config: Config, reports: list[TaskReport]) -> list[TaskReport]:
+    """The reports, in which a task is left out too if a task before it is: nothing would start it."""
+    found = list(reports)
+    while True:
+        missing = {one.task_id for one in found if one.left_out}
+        orphans = {
+            one.task_id: missing & set(config.tasks[one.task_id].task_dependencies)
+            for one in found
+            if not one.left_out and missing & set(config.tasks[one.task_id].task_dependencies)
+        }
+        if not orphans:
+            return found
+        found = [
+            left_out(config.tasks[one.task_id], Text("export.left.upstream", tasks=sorted(orphans[one.task_id])))
+            if one.task_id in orphans
+            else one
+            for one in found
+        ]

@@ -1,0 +1,252 @@
+"""Tasks as DAGs of Airflow 3: one Python file for each group of tasks that depend on each other.
+
+A dependency is an asset: a task updates its own, and a dependent is scheduled on those of its upstream tasks, so that a
+join runs once all of them have come. The files need no minisched: a runner in each keeps the contract of exit codes.
+"""
+
+from __future__ import annotations
+
+import pprint
+from typing import Any
+
+from minisched.migration.clocks import UTC, CannotPrint, as_cron, five_fields, merged
+from minisched.migration.export import (
+    Exported,
+    LeftOut,
+    Notes,
+    drop_orphans,
+    folder_of,
+    left_out,
+    misfire,
+    plain_env,
+    plain_fields,
+    report,
+    secret_names,
+)
+from minisched.model import Config, Misfire, Overlap, Task, Text
+from minisched.timetable.schedule import AtSchedule, RebootSchedule
+
+KNOWN = ("task_name", "task_description", "task_tags", "enabled", "task_cwd", "task_nice", "task_limits", "task_user")
+POOL = "minisched"
+HEADER = '''\
+"""Made by `minisched export --to airflow`; for Airflow 3. The tasks are in TASKS, how they run is below."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from datetime import datetime, timedelta, timezone
+
+from airflow.exceptions import AirflowException, AirflowFailException
+from airflow.providers.standard.operators.python import PythonOperator
+from airflow.sdk import DAG, Asset, Variable
+from airflow.timetables.trigger import MultipleCronTriggerTimetable
+
+TASKS = '''
+RUNNER = '''
+
+def run(minisched_id, **context):
+    """Run the command in a process group of its own. Exit code 1 fails at once, any other is tried again."""
+    task = next(one for one in TASKS if one["id"] == minisched_id)
+    trigger = context["dag_run"]
+    due = trigger.logical_date or trigger.run_after
+    env = {
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+        **task["env"],
+        **{name: Variable.get(name) for name in task["secrets"]},
+        "MINISCHED_TASK_ID": task["id"],
+        "MINISCHED_RUN_ID": trigger.run_id,
+        "MINISCHED_ATTEMPT": str(context["ti"].try_number),
+        "MINISCHED_TRIGGER": "schedule" if task["schedule"] else "dependency",
+        "MINISCHED_SCHEDULED_TIME": due.isoformat(),
+    }
+    command = task["exec"] if isinstance(task["exec"], list) else ["/bin/sh", "-c", task["exec"]]
+    process = subprocess.Popen(
+        command, cwd=task["cwd"], env=env, stdin=subprocess.DEVNULL, start_new_session=True,
+        user=task["user"], preexec_fn=lambda: prepare(task),
+    )
+    try:
+        code = process.wait(task["timeout"])
+    except BaseException as error:  # the timeout, or Airflow ends the task
+        end(process, task["kill_grace"])
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise AirflowException(f"no end within {task['timeout']} s") from None
+        raise
+    if code == 1:
+        raise AirflowFailException("exit code 1: a business failure, not tried again")
+    if code:
+        raise AirflowException(f"exit code {code}")
+
+
+def prepare(task):
+    """In the new process, before the command."""
+    if task["nice"]:
+        os.nice(task["nice"])
+    if task["limits"]:
+        import resource
+
+        for name, value in task["limits"].items():
+            resource.setrlimit(getattr(resource, name), (value, value))
+
+
+def end(process, grace):
+    """TERM to all processes of the command, and KILL to those that are left after `grace` seconds."""
+    for number, wait in ((signal.SIGTERM, grace), (signal.SIGKILL, None)):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            pass
+        try:
+            process.wait(wait)
+        except subprocess.TimeoutExpired:
+            pass
+
+
+for _task in TASKS:
+    with DAG(
+        dag_id=_task["id"],
+        dag_display_name=_task["name"],
+        description=_task["description"] or None,
+        tags=_task["tags"],
+        schedule=(
+            MultipleCronTriggerTimetable(*_task["schedule"], timezone=_task["timezone"])
+            if _task["schedule"]
+            else [Asset(name) for name in _task["upstream"]] or None
+        ),
+        start_date=datetime(2024, 1, 1, tzinfo=timezone.utc),
+        catchup=_task["catchup"],
+        max_active_runs=_task["max_active_runs"],
+        is_paused_upon_creation=_task["paused"],
+    ) as _dag:
+        PythonOperator(
+            task_id=_task["id"],
+            python_callable=run,
+            op_kwargs={"minisched_id": _task["id"]},  # Airflow would fill in templates in anything else
+            pool=_task["pool"],
+            retries=_task["retries"],
+            retry_delay=timedelta(seconds=_task["retry_delay"]),
+            retry_exponential_backoff=_task["backoff"],
+            max_retry_delay=timedelta(seconds=_task["max_retry_delay"]),
+            outlets=[Asset(_task["id"])],
+        )
+    globals()[f"dag_{_task['id']}"] = _dag
+'''
+
+
+def export_airflow(config: Config, home: str, now: float) -> Exported:
+    """Python files for Airflow's folder of DAGs, one for each group of tasks that depend on each other."""
+    reports = []
+    said: dict[str, dict[str, Any]] = {}
+    for task in config.tasks.values():
+        notes = Notes()
+        try:
+            said[task.task_id] = _said(task, home, notes)
+        except (LeftOut, CannotPrint) as error:
+            reports.append(left_out(task, error.text))
+            continue
+        plain_fields(task, notes, KNOWN)
+        reports.append(report(task, notes, now, None))
+    reports = drop_orphans(config, reports)
+    said = {task.task_id: said[task.task_id] for task in reports if not task.left_out}
+    files = {}
+    for group in _groups(config, said):
+        text = (
+            HEADER + pprint.pformat([said[task_id] for task_id in group], width=110, sort_dicts=False) + "\n" + RUNNER
+        )
+        files[f"minisched_{group[0]}.py"] = text
+    return Exported(files, reports, Text("export.next.airflow", slots=config.settings.max_running))
+
+
+def _said(task: Task, home: str, notes: Notes) -> dict[str, Any]:
+    """What the file says of a task. Raises LeftOut, CannotPrint."""
+    if task.task_schedule and task.task_dependencies:
+        raise LeftOut(Text("export.left.schedule_and_dependency", tasks=list(task.task_dependencies)))
+    fields, zone = _times(task)
+    if task.task_dependencies:
+        notes.exact("task_dependencies")
+    elif fields:
+        notes.approximated("task_schedule", "airflow.nights")
+    if task.task_overlap is Overlap.SKIP and task.task_max_instances == 1:
+        notes.approximated("task_overlap", "airflow.queue")
+    elif task.task_overlap is Overlap.REPLACE:
+        notes.lost("task_overlap")
+    else:
+        notes.exact("task_overlap")
+    if task.task_misfire is Misfire.ALL:
+        notes.exact("task_misfire")
+    else:
+        misfire(task, notes, target_keeps_one=True)
+        if task.task_schedule:
+            notes.lost("task_misfire_grace")
+    retry = task.task_retry
+    if retry.max_attempts > 1:
+        if retry.jitter or retry.backoff not in (1, 2):
+            notes.approximated("task_retry", "airflow.retry")
+        else:
+            notes.exact("task_retry")
+    if secret_names(task):
+        notes.approximated("task_env", "airflow.secrets", names=secret_names(task))
+    limits = task.task_limits
+    return {
+        "id": task.task_id,
+        "name": task.task_name,
+        "description": task.task_description,
+        "tags": list(task.task_tags),
+        "exec": task.task_exec if isinstance(task.task_exec, str) else list(task.task_exec),
+        "cwd": folder_of(task, home),
+        "env": dict(plain_env(task)),
+        "secrets": secret_names(task),
+        "user": task.task_user,
+        "nice": task.task_nice or 0,
+        "limits": {
+            name: value
+            for name, value in (
+                ("RLIMIT_AS", limits and limits.memory),
+                ("RLIMIT_CPU", limits and limits.cpu_seconds),
+                ("RLIMIT_NOFILE", limits and limits.open_files),
+            )
+            if value is not None
+        },
+        "timeout": task.task_timeout,
+        "kill_grace": task.task_kill_grace,
+        "schedule": fields,
+        "timezone": zone,
+        "upstream": list(task.task_dependencies),
+        "catchup": task.task_misfire is Misfire.ALL,
+        "max_active_runs": task.task_max_instances,
+        "paused": not task.enabled,
+        "pool": POOL,
+        "retries": retry.max_attempts - 1,
+        "retry_delay": retry.delay,
+        "backoff": retry.backoff > 1,
+        "max_retry_delay": retry.max_delay,
+    }
+
+
+def _times(task: Task) -> tuple[list[str], str]:
+    """Texts in five fields, and the zone in which all of them are meant. Raises LeftOut, CannotPrint."""
+    found, zones = [], set()
+    for schedule in merged(task.task_schedule):
+        if isinstance(schedule, (AtSchedule, RebootSchedule)):
+            raise LeftOut(Text("export.lost.at" if isinstance(schedule, AtSchedule) else "export.lost.reboot"))
+        cron, utc = as_cron(schedule)
+        found.append(five_fields(cron, both=False))
+        zones.add(UTC if utc else task.task_timezone)
+    if len(zones) > 1:
+        raise LeftOut(Text("export.left.zones"))
+    return found, zones.pop() if zones else task.task_timezone
+
+
+def _groups(config: Config, said: dict[str, dict[str, Any]]) -> list[list[str]]:
+    """The ids of the tasks in groups that depend on each other, each in the order of the config."""
+    group_of: dict[str, list[str]] = {task_id: [task_id] for task_id in said}
+    for task_id in said:
+        for upstream in config.tasks[task_id].task_dependencies:
+            one, other = group_of[task_id], group_of.get(upstream)
+            if other is not None and other is not one:
+                other += one
+                group_of.update(dict.fromkeys(one, other))
+    order = list(said)
+    return [sorted(group, key=order.index) for group in {id(group): group for group in group_of.values()}.values()]

@@ -1,0 +1,129 @@
+"""Tasks as lines of a crontab."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from typing import Optional
+
+from minisched.migration.clocks import UTC, CannotPrint, as_cron, five_fields, merged
+from minisched.migration.export import (
+    Exported,
+    LeftOut,
+    Notes,
+    folder_of,
+    is_reboot,
+    left_out,
+    only_upstream,
+    plain_env,
+    plain_fields,
+    report,
+    secret_names,
+    words_of,
+)
+from minisched.model import Config, Misfire, Overlap, Task, Text
+
+KNOWN = ("task_name", "enabled", "task_cwd", "task_nice")
+LOCKS = "/tmp/minisched-{}.lock"
+
+
+def export_crontab(config: Config, home: str, now: float, zone: Optional[str]) -> Exported:
+    """Lines of all tasks for `crontab FILE`. `zone`: that of the machine; None: cronie, which has CRON_TZ."""
+    lines: list[str] = []
+    reports = []
+    current: Optional[str] = None
+    for task in config.tasks.values():
+        notes = Notes()
+        try:
+            if only_upstream(task):
+                raise LeftOut(Text("export.left.dependency", tasks=list(task.task_dependencies)))
+            times = _times(task)
+            zones = {name for _, name in times if name}
+            if len(zones) > 1:
+                raise LeftOut(Text("export.left.zones"))
+            if zone is not None and zones - {zone}:
+                raise LeftOut(Text("export.left.zone", zone=sorted(zones - {zone})[0], machine=zone))
+            command = _command(task, home, notes)
+        except (LeftOut, CannotPrint) as error:
+            reports.append(left_out(task, error.text))
+            continue
+        lines.append("")
+        if zone is None and zones and zones != {current}:
+            (current,) = zones
+            lines.append(f"CRON_TZ={current}")
+        if task.task_name != task.task_id:
+            lines.append(f"# {' '.join(task.task_name.split())}")
+        lines += [f"{'' if task.enabled else '#'}{fields} {command}" for fields, _ in times]
+        _notes(task, notes)
+        reports.append(report(task, notes, now, None))
+    return Exported({"crontab": "".join(f"{line}\n" for line in lines)}, reports, Text("export.next.crontab"))
+
+
+def _times(task: Task) -> list[tuple[str, str]]:
+    """Five fields or a macro, and the zone they are meant in. Raises CannotPrint."""
+    found = [("@reboot", "") for text in task.task_schedule if is_reboot(text)]
+    for schedule in merged([text for text in task.task_schedule if not is_reboot(text)]):
+        cron, utc = as_cron(schedule)
+        found.append(
+            (five_fields(cron, both=True), UTC if utc and not _same_in_each_zone(cron.minutes) else task.task_timezone)
+        )
+    return found
+
+
+def _same_in_each_zone(minutes: int) -> bool:
+    """Whether times of `@every` are the same in each zone whose offset is a multiple of 15 minutes."""
+    turned = minutes
+    for _ in range(3):
+        turned = (turned << 15 | turned >> 45) & (1 << 60) - 1
+        if turned != minutes:
+            return False
+    return True
+
+
+def _command(task: Task, home: str, notes: Notes) -> str:
+    """The command on one line, with what cron lacks around it. Raises LeftOut."""
+    if task.task_user:
+        raise LeftOut(Text("export.left.user", user=task.task_user))
+    words = words_of(task)
+    if any("\n" in word for word in words):
+        raise LeftOut(Text("export.left.lines"))
+    if secret_names(task):
+        raise LeftOut(Text("export.left.secrets", names=secret_names(task)))
+    before: list[str] = []
+    if task.task_overlap is Overlap.REPLACE or task.task_max_instances > 1:
+        notes.lost("task_overlap")
+    else:
+        before += ["flock", *(["-n"] if task.task_overlap is Overlap.SKIP else []), LOCKS.format(task.task_id)]
+        notes.exact("task_overlap")
+    if task.task_timeout is not None:
+        before += ["timeout", "-k", _seconds(task.task_kill_grace), _seconds(task.task_timeout)]
+        notes.exact("task_timeout")
+    if task.task_nice is not None:
+        before += ["nice", "-n", str(task.task_nice)]
+    env = dict(plain_env(task))
+    if env:
+        before = ["env", *(f"{name}={value}" for name, value in env.items()), *before]
+        notes.exact("task_env")
+    delay = ""
+    if task.task_jitter:
+        delay = f"perl -e 'sleep rand {math.ceil(task.task_jitter)}' && "
+        notes.approximated("task_jitter", "crontab.jitter")
+    command = f"cd {shlex.quote(folder_of(task, home))} && {delay}{shlex.join([*before, *words])}"
+    if any("\n" in value for value in env.values()):
+        raise LeftOut(Text("export.left.lines"))
+    return command.replace("%", "\\%")
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:g}"
+
+
+def _notes(task: Task, notes: Notes) -> None:
+    notes.exact("task_schedule")
+    if task.task_misfire is not Misfire.SKIP:
+        notes.lost("task_misfire", "crontab.misfire")
+    if task.task_retry.max_attempts > 1:
+        notes.lost("task_retry")
+    notes.lost("MINISCHED_*", "lost.variables")
+    notes.lost("task_log", "crontab.output")
+    plain_fields(task, notes, KNOWN)

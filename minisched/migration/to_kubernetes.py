@@ -1,0 +1,237 @@
+"""Tasks as CronJobs of Kubernetes, in one JSON List for `kubectl apply -f`.
+
+What is written is what the API server of 1.36 takes, and it was tried with its Job controller: exit code 1 ends a Job
+after one attempt, other codes are tried again after 10 s, 20 s, 40 s and so on, at most 10 minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, Optional
+from zlib import crc32
+
+from minisched.migration.clocks import UTC, CannotPrint, as_cron, five_fields, merged, next_robfig
+from minisched.migration.export import (
+    PRELUDE_NAME,
+    Exported,
+    LeftOut,
+    Notes,
+    left_out,
+    misfire,
+    only_upstream,
+    plain_env,
+    plain_fields,
+    report,
+    secret_names,
+    words_of,
+)
+from minisched.model import Config, Misfire, Overlap, Task, Text
+from minisched.timetable.schedule import Schedule
+
+NAME_MAX = 52  # the API server refuses longer names of CronJobs
+HASH_CHARS = 6
+CONTAINER = "task"
+SKIP_DEADLINE_S = 15  # a start later than this is given up: the last run still goes on
+KEPT_JOBS = 20
+PLAIN, INDEXED = "plain", "indexed"  # of `--attempts`
+KNOWN = ("task_name", "task_description", "enabled", "task_cwd")
+OWN_RETRY = (10, 2, 600)  # delay, backoff, max_delay: constants of the Job controller
+# For an image without minisched: the Job's name ends in the due minute since 1970.
+PRELUDE = """\
+job=${MINISCHED_RUN_ID:-}; m=${job##*-}; case $m in ''|*[!0-9]*) m= ;; esac
+if [ -n "$m" ]; then
+  export MINISCHED_SCHEDULED_TIME="$(date -u -d @$((m*60)) +%Y-%m-%dT%H:%M:%S+00:00)"
+fi
+export MINISCHED_ATTEMPT=$((${MINISCHED_FAILURES:-0}+1)); unset MINISCHED_FAILURES
+"""
+
+
+class Image:
+    """How the tasks run in the cluster: `prefer` "queue" or "skip" for due times that find the last run going on."""
+
+    def __init__(self, name: str, attempts: str = PLAIN, prefer: str = "queue") -> None:
+        self.name = name
+        self.attempts = attempts
+        self.prefer = prefer
+
+
+def export_kubernetes(config: Config, image: Image, now: float) -> Exported:
+    """A List of CronJobs. Tasks with dependencies, seconds, `L`, `W`, `#`, `@at`, `@reboot` are left out."""
+    items: list[dict[str, Any]] = []
+    reports = []
+    for task in config.tasks.values():
+        notes = Notes()
+        try:
+            if only_upstream(task):
+                raise LeftOut(Text("export.left.dependency", tasks=list(task.task_dependencies)))
+            schedules = merged(task.task_schedule)
+            texts = [_times(schedule, task) for schedule in schedules]
+        except (LeftOut, CannotPrint) as error:
+            reports.append(left_out(task, error.text))
+            continue
+        if len(texts) > 1:
+            notes.approximated("task_schedule", "kubernetes.several", count=len(texts))
+        else:
+            notes.exact("task_schedule")
+        job = _job(task, image, notes)
+        for index, (fields, zone) in enumerate(texts, 1):
+            items.append(_cron_job(task, image, job, fields, zone, index if len(texts) > 1 else 0))
+        plain_fields(task, notes, KNOWN)
+        reports.append(report(task, notes, now, next_robfig))
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items}, indent=2, ensure_ascii=False) + "\n"
+    return Exported({"cronjobs.json": text}, reports, Text("export.next.kubernetes"))
+
+
+def _times(schedule: Schedule, task: Task) -> tuple[str, str]:
+    cron, utc = as_cron(schedule)
+    return five_fields(cron, both=False), UTC if utc else task.task_timezone
+
+
+def name_of(task_id: str, index: int = 0) -> str:
+    """A name that Kubernetes takes, other for each id: lower case, `-` for `_`, and a hash where that changes it."""
+    suffix = f"-{index}" if index else ""
+    name = re.sub(r"[^a-z0-9-]", "-", task_id.lower()).strip("-")
+    if name != task_id or len(name) + len(suffix) > NAME_MAX:
+        digest = f"{crc32(task_id.encode()):08x}"[:HASH_CHARS]
+        name = f"{name[: NAME_MAX - HASH_CHARS - 1 - len(suffix)].rstrip('-')}-{digest}".lstrip("-")
+    return name + suffix
+
+
+def _cron_job(task: Task, image: Image, job: dict[str, Any], fields: str, zone: str, index: int) -> dict[str, Any]:
+    annotations = {"minisched/task-id": task.task_id}
+    if task.task_name != task.task_id:
+        annotations["minisched/task-name"] = task.task_name
+    if task.task_description:
+        annotations["minisched/description"] = task.task_description
+    labels = {"app.kubernetes.io/managed-by": "minisched"}
+    spec: dict[str, Any] = {
+        "schedule": fields,
+        "timeZone": zone,
+        "concurrencyPolicy": _policy(task),
+        "suspend": not task.enabled,
+        "successfulJobsHistoryLimit": KEPT_JOBS,
+        "failedJobsHistoryLimit": KEPT_JOBS,
+        "jobTemplate": {"metadata": {"labels": labels, "annotations": annotations}, "spec": job},
+    }
+    deadline = _deadline(task, image)
+    if deadline is not None:
+        spec["startingDeadlineSeconds"] = deadline
+    metadata = {"name": name_of(task.task_id, index), "labels": labels, "annotations": annotations}
+    return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": metadata, "spec": spec}
+
+
+def _policy(task: Task) -> str:
+    if task.task_overlap is Overlap.REPLACE:
+        return "Replace"
+    return "Allow" if task.task_max_instances > 1 else "Forbid"
+
+
+def _skips(task: Task, image: Image) -> bool:
+    return task.task_overlap is Overlap.SKIP and task.task_max_instances == 1 and image.prefer == "skip"
+
+
+def _deadline(task: Task, image: Image) -> Optional[int]:
+    if task.task_misfire is Misfire.SKIP or _skips(task, image):
+        return SKIP_DEADLINE_S
+    return max(SKIP_DEADLINE_S, math.ceil(task.task_misfire_grace))
+
+
+def _job(task: Task, image: Image, notes: Notes) -> dict[str, Any]:
+    """The spec of the Job, with what it says of the task in `notes`."""
+    if task.task_max_instances > 1:
+        notes.approximated("task_max_instances", "kubernetes.instances")
+    elif task.task_overlap is not Overlap.SKIP:
+        notes.exact("task_overlap")
+    elif _skips(task, image):
+        notes.approximated("task_overlap", "kubernetes.skip")
+    else:
+        notes.approximated("task_overlap", "kubernetes.queue")
+    misfire(task, notes, target_keeps_one=not _skips(task, image))
+    retry = task.task_retry
+    indexed = image.attempts == INDEXED
+    job: dict[str, Any] = {}
+    if indexed:
+        job.update(completions=1, parallelism=1, completionMode="Indexed", backoffLimitPerIndex=retry.max_attempts - 1)
+    else:
+        job["backoffLimit"] = retry.max_attempts - 1
+    if retry.max_attempts > 1:
+        own = (retry.delay, retry.backoff, retry.max_delay) == OWN_RETRY
+        if own:
+            notes.exact("task_retry")
+        else:
+            notes.approximated("task_retry", "kubernetes.retry", attempts=retry.max_attempts)
+    rules = [
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        {"action": "FailJob", "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": [1]}},
+    ]
+    pod: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": math.ceil(task.task_kill_grace),
+        "enableServiceLinks": False,
+        "automountServiceAccountToken": False,
+    }
+    if task.task_timeout is not None:
+        pod["activeDeadlineSeconds"] = max(1, math.ceil(task.task_timeout))
+    pod["containers"] = [_container(task, image, indexed, notes)]
+    annotations = {"minisched/task-id": task.task_id}
+    template = {"metadata": {"annotations": annotations}, "spec": pod}
+    return {**job, "podFailurePolicy": {"rules": rules}, "template": template}
+
+
+def _container(task: Task, image: Image, indexed: bool, notes: Notes) -> dict[str, Any]:
+    job_name = "metadata.labels['batch.kubernetes.io/job-name']"
+    env: list[dict[str, Any]] = [{"name": name, "value": _literal(value)} for name, value in plain_env(task)]
+    names = secret_names(task)
+    if names:
+        secret = name_of(task.task_id)
+        env += [{"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": name}}} for name in names]
+        notes.approximated("task_env", "kubernetes.secrets", names=names, secret=secret)
+    env += [
+        {"name": "MINISCHED_TASK_ID", "value": task.task_id},
+        {"name": "MINISCHED_TRIGGER", "value": "schedule"},
+        {"name": "PYTHONUNBUFFERED", "value": "1"},
+        {"name": "MINISCHED_RUN_ID", "valueFrom": {"fieldRef": {"fieldPath": job_name}}},
+    ]
+    if indexed:
+        failures = "metadata.annotations['batch.kubernetes.io/job-index-failure-count']"
+        env.append({"name": "MINISCHED_FAILURES", "valueFrom": {"fieldRef": {"fieldPath": failures}}})
+    else:
+        notes.lost("MINISCHED_ATTEMPT", "kubernetes.attempt")
+    lines = [PRELUDE] if indexed else [PRELUDE.rsplit("\n", 2)[0] + "\n"]
+    if task.task_jitter:
+        lines.append(f"sleep $(awk 'BEGIN {{ srand(); print int(rand() * {math.ceil(task.task_jitter)}) }}')\n")
+        notes.approximated("task_jitter", "kubernetes.jitter")
+    limits = task.task_limits
+    if limits:
+        named = (("v", limits.memory and limits.memory // 1024), ("t", limits.cpu_seconds), ("n", limits.open_files))
+        lines += [f"ulimit -{flag} {value}\n" for flag, value in named if value is not None]
+        notes.exact("task_limits")
+    nice = ""
+    if task.task_nice is not None:
+        nice = f"nice -n {task.task_nice} " if task.task_nice >= 0 else ""
+        if nice:
+            notes.exact("task_nice")
+        else:
+            notes.lost("task_nice", "kubernetes.nice")
+    words = words_of(task)
+    container: dict[str, Any] = {
+        "name": CONTAINER,
+        "image": image.name,
+        "command": ["/bin/sh", "-c", "".join(lines) + f'exec {nice}"$@"', PRELUDE_NAME],
+        "args": [_literal(word) for word in words],
+        "env": env,
+    }
+    if task.task_cwd:
+        container["workingDir"] = task.task_cwd if task.task_cwd.startswith("/") else f"/{task.task_cwd}"
+    else:
+        notes.approximated("task_cwd", "kubernetes.cwd")
+    if task.task_user:
+        notes.lost("task_user", "kubernetes.user", user=task.task_user)
+    return container
+
+
+def _literal(text: str) -> str:
+    """The kubelet replaces `$(NAME)` in arguments and values; `$$(` is `$(` to it."""
+    return text.replace("$(", "$$(")
