@@ -58,6 +58,7 @@ OTHER_BODIES = {
     "TaskPatch": "some fields of a task",
     "RunOptions": '`{"env": {"NAME": "text"}}`',
     "TestOptions": '`{"rule": "its name"}`',
+    "Proof": '`{"proof": "64 hex digits"}`',
     "Trials": '`{"results": [...]}`, each a [`Trial`](#trial)',
     "Empty": "`{}`",
     "Validate": '`{"task": ...}` or `{"config": ...}`',

@@ -8,7 +8,9 @@ import fcntl
 import os
 import re
 import stat
+import sys
 import threading
+from importlib import import_module
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
@@ -79,6 +81,15 @@ def read_regular(path: str, max_bytes: int, follow_symlinks: bool = False) -> by
     if len(data) > max_bytes:
         raise OSError(errno.EFBIG, f"larger than {max_bytes} bytes", path)
     return data
+
+
+def sha256(data: bytes) -> bytes:
+    """The SHA-256 of the data, without `hashlib`, which loads libcrypto: 4 MB, for the same result."""
+    try:
+        module = import_module("_sha2" if sys.version_info >= (3, 12) else "_sha256")
+    except ImportError:  # a Python that was built without its own
+        module = import_module("hashlib")
+    return bytes(module.sha256(data).digest())
 
 
 # File systems on which every change goes through this kernel, so that it can report it. On those of a network or of a

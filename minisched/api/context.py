@@ -4,6 +4,7 @@
 import json
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
-from zlib import compress, decompress
+from zlib import DEFLATED, compress, compressobj, decompress
 
 from minisched import __version__
 from minisched.catalogue import ENGLISH, LANGUAGES, render, shown
@@ -24,11 +25,13 @@ from minisched.store import History
 from minisched.timetable import load_zone
 
 if TYPE_CHECKING:
+    from minisched.api.gate import Gate
     from minisched.api.routing import Route
 
 REPLY_S = 5.0  # for the engine, whose loop turns at least once a second unless its disk hangs
 MAX_LISTENERS = 16
 MAX_CACHE_BYTES = 2**20  # of summaries: about 1,000 tasks, with 30 runs each or with none
+GZIP = 31  # wbits of zlib: a gzip header, the largest window
 PLAIN_BYTES = 1024  # a summary up to this size is kept as it is
 ENTRY_BYTES = 160  # of the cache, what the dict and its values take for each summary
 MAX_LIST_BYTES = 2**20  # 1,000 tasks without a history have half of it
@@ -91,6 +94,20 @@ class Request(NamedTuple):
         known = self.headers.get("if-none-match", "").split(",")
         return etag.removeprefix("W/") in [one.strip().removeprefix("W/") for one in known]
 
+    @property
+    def takes_gzip(self) -> bool:
+        """Whether Accept-Encoding names gzip (RFC 9110, section 12.5.3); `*` alone is not enough to rely on it."""
+        for one in self.headers.get("accept-encoding", "").lower().split(","):
+            coding, _, weight = one.replace(" ", "").partition(";")
+            if coding == "gzip":
+                return not re.fullmatch(r"q=0(\.0*)?", weight)
+        return False
+
+
+def gzipped(data: bytes, level: int) -> bytes:
+    packer = compressobj(level, DEFLATED, GZIP)
+    return packer.compress(data) + packer.flush()
+
 
 class Response(NamedTuple):
     """`stream`, if given, is sent piece by piece instead of `body`, until it ends or the client is gone; then it is
@@ -101,6 +118,9 @@ class Response(NamedTuple):
     content_type: str = "application/json; charset=utf-8"
     headers: Headers = ()
     stream: Optional[Iterator[bytes]] = None
+
+    def has(self, header: str) -> bool:
+        return any(name == header for name, _ in self.headers)
 
 
 class ApiError(Exception):
@@ -372,7 +392,8 @@ class AppContext:
     """What all requests share: the engine's snapshot and inbox, the home, the clocks, and what is kept between them.
 
     post: puts a message into the engine's inbox; never blocks. config_stamp: of the config file now, as
-    `ConfigSource.stamp` gives it. write_lock: held while the config file is written.
+    `ConfigSource.stamp` gives it. write_lock: held while the config file is written. gate: which hosts and which token
+    requests are admitted with.
     """
 
     def __init__(
@@ -383,6 +404,7 @@ class AppContext:
         config_stamp: Callable[[], object],
         write_lock: Lock,
         log: logging.Logger,
+        gate: "Gate",
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         version: str = __version__,
@@ -396,6 +418,7 @@ class AppContext:
         self.config_stamp = config_stamp
         self.write_lock = write_lock
         self.log = log
+        self.gate = gate
         self.wall = wall
         self.monotonic = monotonic
         self.version = version

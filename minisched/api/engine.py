@@ -19,7 +19,8 @@ from minisched.api.context import (
     problem_json,
     to_json,
 )
-from minisched.api.routing import EMPTY, OPEN, PAGES, TASK, Answer, Body, EnumParam, Parameter, route
+from minisched.api.routing import EMPTY, OPEN, PAGES, TASK, Answer, Body, EnumParam, Parameter, StrParam, route
+from minisched.api.token import prove
 from minisched.clock import SANE_SINCE
 from minisched.config import ConfigError, config_hash, read_config
 from minisched.config.problems import count_problems, limited
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 MAX_LATE_S = 15.0  # after the time by which the loop should have turned; a commit on a hung disk holds it up
 MAX_WARNINGS = 20  # shown on the page; `validate` and the engine's log have more
+NONCE = StrParam(pattern="[0-9a-f]{64}", rule=Text("api.rule.nonce"))
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 # Name, help, and the field of TaskTotals.
@@ -161,6 +163,26 @@ def healthz(context: RequestContext) -> Response:
     if context.full:
         health["reasons"] = [{"key": key, "message": str(text), **text.as_json()} for key, text in reasons]
     return json_response(503 if reasons else 200, health)
+
+
+@route(
+    "GET",
+    "/proof",
+    "Prove that this server knows the token, before a client sends it: any other program could have taken the port.",
+    Answer(200, "Proof", "HMAC-SHA256, with the token as the key, of the nonce followed by the host."),
+    access=OPEN,
+    query=(
+        Parameter("nonce", NONCE, "64 random hex digits, in lower case, new for each request.", required=True),
+        Parameter("host", StrParam(), "The host that the client connects to; `Host` of the request by default."),
+    ),
+    errors=("not_found",),
+)
+def proof(context: RequestContext) -> Response:
+    """A host that is not ours gets none: whoever serves that one could pass it on as his own."""
+    host = (context.query["host"] or context.request.headers["host"]).lower()
+    if host not in context.app.gate.hosts:
+        raise ApiError("not_found", Text("api.no_host", host=host))
+    return json_response(200, {"proof": prove(context.app.gate.token, context.query["nonce"], host)})
 
 
 def health_problems(app: AppContext) -> list[tuple[str, Text]]:

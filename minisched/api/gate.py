@@ -11,7 +11,7 @@ nothing can be learned, not even which paths there are.
 
 # Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text.
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Callable, NamedTuple, NoReturn, Optional, Union
 
 from minisched.api.context import ApiError, Request
@@ -160,15 +160,23 @@ def admit(head: Head, gate: Gate, client: str = "") -> Admitted:
     return Admitted(request, length, continues and length > 0)
 
 
-def own_hosts(settings: HttpSettings, port: int) -> frozenset[str]:
-    """Every value of Host under which the server can be reached: loopback, the address it listens on, `allowed_hosts`.
+def own_hosts(
+    settings: HttpSettings, addresses: Sequence[tuple[str, int]], one_loopback: bool = False
+) -> frozenset[str]:
+    """Every value of Host under which the server can be reached: the addresses it listens on, `allowed_hosts`, and
+    `localhost` if both addresses of loopback are ours. Another program may listen on an address that is not.
 
     A browser leaves out port 80. An allowed host without a port stands for the name behind a proxy (port 80 or 443) and
-    for the name with our own port. port: the one that is listened on.
+    for the name with our own port. addresses: host and port, all of one port. one_loopback: the machine has no other
+    address of loopback than the one that is listened on.
     """
-    names = {"127.0.0.1", "localhost", "[::1]"}
-    if settings.host not in ("0.0.0.0", "::"):
-        names.add(f"[{settings.host}]" if ":" in settings.host else settings.host)
+    port = addresses[0][1]
+    names = {
+        {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host) for host, _ in addresses
+    }
+    loopback = names & {"127.0.0.1", "[::1]"}
+    if len(loopback) == 2 or (loopback and one_loopback):
+        names.add("localhost")
     hosts = {f"{name}:{port}" for name in names}
     if port == 80:
         hosts |= names

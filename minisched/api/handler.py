@@ -13,7 +13,7 @@ import traceback
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 
-from minisched.api.context import ApiError, Request, Response
+from minisched.api.context import ApiError, Request, Response, gzipped
 from minisched.api.gate import NotHttp, WrongToken, admit, find_end, parse_head
 from minisched.model import Text
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from minisched.api.server import ApiServer, Connection
 
 EVENTS = "text/event-stream"
+PACKED_BYTES = 1024  # a body of more bytes is sent in gzip to a client that takes it
 JOINED_BYTES = 64 * 1024  # a body up to this size is copied behind its head, to be sent by one system call
 # A response may replace Cache-Control, not the others.
 NOT_STORED = ("Cache-Control", "no-store")
@@ -72,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             request, unread = self._read()
             self.client.start_answer()
-            response = self._respond(request)
+            response = packed(self._respond(request), request)
         except ApiError as error:
             if isinstance(error, WrongToken):
                 self.server.warn("token", Text("log.http.token", client=self.client.client))
@@ -158,11 +159,20 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Type", response.content_type)
             if response.stream is None:
                 self.send_header("Content-Length", str(len(response.body)))
-        if not any(name == NOT_STORED[0] for name, _ in response.headers):
+        if not response.has(NOT_STORED[0]):
             self.send_header(*NOT_STORED)
         for name, value in (*HEADERS, *response.headers):
             self.send_header(name, value)
         self.end_headers()
+
+
+def packed(response: Response, request: Request) -> Response:
+    """The response in gzip, if it is worth it and the client takes it. A download stays as its file is."""
+    plain = response.content_type.startswith(("application/json", "text/")) and response.stream is None
+    if not plain or len(response.body) <= PACKED_BYTES or not request.takes_gzip or response.has("Content-Encoding"):
+        return response
+    headers = (*response.headers, ("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding"))
+    return response._replace(body=gzipped(response.body, 1), headers=headers)
 
 
 def _close(response: Response) -> None:

@@ -324,6 +324,12 @@ SCHEMAS: dict[str, Schema] = {
         },
         "required": ["key", "message", "code"],
     },
+    "Proof": {
+        "type": "object",
+        "properties": {"proof": {"type": "string", "pattern": "^[0-9a-f]{64}$"}},
+        "required": ["proof"],
+        "additionalProperties": False,
+    },
     "OpenApi": {"type": "object"},
     "Metrics": TEXT,
     "Events": {**TEXT, "description": _EVENTS},

@@ -7,19 +7,25 @@ A threading TCP server of `socketserver`, as `http.server.ThreadingHTTPServer` i
 - A thread waits a second for a further connection before it ends: starting one costs more than most answers.
 - Without descriptors or threads it pauses between tries; the base class would spin.
 - It sleeps until a client connects. `serve_forever` wakes twice a second to see whether it should end.
+- It listens on several sockets, which may outlive it: no other program can take the port while a server is replaced by
+  one with other settings. systemd may have opened them (`LISTEN_FDS`), then not even while the engine is restarted.
 - `http.server` and all else that answers requests is imported with the first connection. It takes 4 MB, most of it for
   the parts of `email` and `ssl` that `http.server` needs; an engine whose page is never opened does without.
 """
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import socket
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from queue import Empty, SimpleQueue
-from socketserver import TCPServer, ThreadingMixIn
+from selectors import EVENT_READ, PollSelector
+from socketserver import BaseServer, ThreadingMixIn
 from struct import pack
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
@@ -36,7 +42,14 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 64 * 1024
 JOIN_S = 1.0  # for the accepting thread, which is woken at once and sleeps nowhere else
 RATE_LIMIT_S = 60.0  # between two log lines of one kind that any client can cause
+BACKLOG = 64  # connections that the system takes while all threads are busy
 LOG_KINDS = 100  # of such lines that are remembered; then all are forgotten
+
+
+# `localhost` means both addresses of loopback, so a server on one of them takes the other one too: if another program
+# had it, browsers that try that one first would give the token to it.
+BESIDE = {"127.0.0.1": "::1", "0.0.0.0": "::1", "::1": "127.0.0.1", "::": "127.0.0.1"}
+ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # the machine has no such address, so no other program has it
 
 
 class Limits(NamedTuple):
@@ -69,7 +82,7 @@ class Connection:
     def __init__(self, sock: socket.socket, address: tuple[str, int], limits: Limits) -> None:
         self.sock = sock
         self.limits = limits
-        self.client = f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
+        self.client = shown_address(*address[:2])
         now = time.monotonic()
         self.deadline = now + limits.request_s
         self.evictable_at: Optional[float] = now + limits.reading_s  # monotonic; None while the answer is made
@@ -130,6 +143,10 @@ class Connection:
             pass  # the client was faster
 
 
+def shown_address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class RateLimitedLog:
     """Warnings that any client can cause: the first of a kind is written at once, those of the next minute are counted
     and their number is written with a later one."""
@@ -155,11 +172,64 @@ class RateLimitedLog:
         self._log.warning(Text("log.problem", key="http", problem=text))
 
 
-class ApiServer(ThreadingMixIn, TCPServer):
-    """The page and the API on one address. `start`, then `close`. The constructor raises OSError.
+def listening(fds: Iterable[int]) -> list[socket.socket]:
+    """The TCP sockets among these descriptors that listen. Raises OSError if one is no socket."""
+    found = []
+    for fd in fds:
+        sock = socket.socket(fileno=fd)
+        if sock.family in (socket.AF_INET, socket.AF_INET6) and sock.getsockopt(
+            socket.SOL_SOCKET, socket.SO_ACCEPTCONN
+        ):
+            sock.setblocking(False)
+            found.append(sock)
+        else:
+            sock.detach()
+    return found
+
+
+class Sockets:
+    """The listening sockets of a program, by their address."""
+
+    def __init__(self, inherited: Iterable[socket.socket] = ()) -> None:
+        """inherited: TCP sockets that listen already, and stay open."""
+        self._inherited = {one.getsockname()[:2]: one for one in inherited}
+        self._open: dict[tuple[str, int], socket.socket] = {}
+
+    def listen(self, host: str, port: int) -> socket.socket:
+        """The socket that listens there, a new one if there is none. It does not block. Raises OSError."""
+        known = self._inherited.get((host, port)) or self._open.get((host, port))
+        if known is not None:
+            return known
+        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that have ended hold no port
+            if ":" in host:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # "::" is not IPv4 as well
+            sock.bind((host, port))
+            sock.listen(BACKLOG)
+            sock.setblocking(False)
+        except BaseException:
+            sock.close()
+            raise
+        self._open[sock.getsockname()[:2]] = sock
+        return sock
+
+    def unused(self, used: Iterable[socket.socket]) -> list[str]:
+        """The addresses of inherited sockets that are not among these."""
+        return [shown_address(*address) for address, sock in self._inherited.items() if sock not in used]
+
+    def close(self, but: Iterable[socket.socket] = ()) -> None:
+        """Close all sockets but these and the inherited ones."""
+        for address in [address for address, sock in self._open.items() if sock not in but]:
+            self._open.pop(address).close()
+
+
+class ApiServer(ThreadingMixIn, BaseServer):
+    """The page and the API. `start`, then `close`.
 
     settings: `host`, `port` (0: any free one), `public_status` and `allowed_hosts` are used. make_app: called with the
-    first connection. respond: what answers a request; tests put their own there.
+    first connection. respond: what answers a request; tests put their own there. sockets: are left open at the end;
+    None: its own, which are closed.
     """
 
     # What handlers use; made with the first connection.
@@ -167,23 +237,25 @@ class ApiServer(ThreadingMixIn, TCPServer):
     gate: Gate
     respond: Callable[[Request, AppContext], Response]
 
-    request_queue_size = 64  # connections that the system takes while all threads are busy
-    allow_reuse_address = True
-
     def __init__(
         self,
         settings: HttpSettings,
         token: bytes,
-        make_app: Callable[[], AppContext],
+        make_app: Callable[[Gate], AppContext],
         log: logging.Logger,
         limits: Limits = LIMITS,
         respond: Optional[Callable[[Request, AppContext], Response]] = None,
+        sockets: Optional[Sockets] = None,
     ) -> None:
-        self.address_family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        super().__init__((settings.host, settings.port), None, bind_and_activate=False)  # type: ignore[arg-type]
+        super().__init__((settings.host, settings.port), None)  # type: ignore[arg-type]
         self.limits = limits
         self.warn = RateLimitedLog(log).warn
         self.address = ("", 0)  # host and port that it listens on, after `start`
+        self.listeners: list[socket.socket] = []
+        self.beside_error: Optional[OSError] = None  # why the other address of loopback cannot be listened on
+        self._sockets = sockets or Sockets()
+        self._leaves_sockets = sockets is not None
+        self._wake: tuple[int, int] = (-1, -1)  # a pipe that wakes the accepting thread
         self._settings = settings
         self._token = token
         self._make_app = make_app
@@ -205,32 +277,58 @@ class ApiServer(ThreadingMixIn, TCPServer):
     @property
     def url(self) -> str:
         """Where this machine reaches it, without a slash at the end."""
-        host, port = self.local_address
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return f"http://{shown_address(*self.local_address)}"
+
+    @property
+    def beside(self) -> Optional[tuple[str, int]]:
+        """The other address of loopback, if there is one to listen on too."""
+        host = BESIDE.get(self.address[0])
+        return None if host is None else (host, self.address[1])
+
+    @property
+    def problem(self) -> Optional[Text]:
+        """Another program may have the other address of loopback."""
+        if self.beside is None or self.beside_error is None or self.beside_error.errno in ABSENT:
+            return None
+        host, port = self.beside
+        error = self.beside_error.strerror or str(self.beside_error)
+        return Text("engine.beside_taken", address=shown_address(host, port), url=self.url, reason=error)
 
     def start(self) -> None:
         """Listen, and answer from now on. Raises OSError."""
         try:
-            self.server_bind()
-            self.server_activate()
-            self.address = self.socket.getsockname()[:2]
+            self.listeners.append(self._sockets.listen(self._settings.host, self._settings.port))
+            self.address = self.listeners[0].getsockname()[:2]
+            self.listen_beside()
+            self._wake = os.pipe()
             self._thread = start_thread(self._accept_all, "http")
         except BaseException:
             self.server_close()
             raise
 
+    def listen_beside(self) -> bool:
+        """Listen on the other address of loopback; False if there is none, or if it is not free. Requests to it are
+        answered from the next start on."""
+        self.beside_error = None
+        if self.beside is None:
+            return False
+        try:
+            self.listeners.append(self._sockets.listen(*self.beside))
+        except OSError as error:
+            self.beside_error = error
+            return False
+        return True
+
     def close(self, deadline_s: float = 1.0) -> None:
-        """Take no more requests: the address is free when this returns. Clients that still send a request, and
-        listeners to events, are cut at once. Answers under way are finished; they are waited for until the deadline."""
-        if self._thread is None:
+        """Take no more requests; sockets of its own are closed when this returns. Clients that still send a request,
+        and listeners to events, are cut at once. Answers under way are finished, and waited for until the deadline."""
+        if self._thread is None or self._closing.is_set():
             return
         until = time.monotonic() + deadline_s
         self._closing.set()
-        try:
-            self.socket.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread on Linux
-        except OSError:
-            self._wake_by_connecting()
+        os.write(self._wake[1], b"x")
         self._thread.join(JOIN_S)
+        self.server_close()
         with self._changed:
             for queue in self._idle:
                 queue.put(None)
@@ -243,33 +341,40 @@ class ApiServer(ThreadingMixIn, TCPServer):
                 max(0.0, until - time.monotonic()),
             )
 
-    def _wake_by_connecting(self) -> None:
-        """On macOS a listening socket cannot be shut down."""
-        try:
-            socket.create_connection(self.local_address, JOIN_S).close()
-        except OSError:
-            pass  # it has ended already, or ends with the next connection
-
-    # --------------------------------------------------------------------------------------- called by socketserver
-
-    def server_bind(self) -> None:
-        if self.address_family == socket.AF_INET6:
-            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # "::" is not IPv4 as well
-        super().server_bind()
+    def server_close(self) -> None:
+        for fd in self._wake:
+            if fd >= 0:
+                os.close(fd)
+        self._wake = (-1, -1)
+        if not self._leaves_sockets:
+            self._sockets.close()
 
     def _accept_all(self) -> None:
-        with self:
+        with PollSelector() as selector:
+            selector.register(self._wake[0], EVENT_READ)
+            for listener in self.listeners:
+                selector.register(listener, EVENT_READ)
             while not self._closing.is_set():
-                self.handle_request()
+                for key, _ in selector.select():
+                    if key.fd != self._wake[0]:
+                        self._accept(key.fileobj)
 
-    def get_request(self) -> tuple[Any, Any]:
+    def _accept(self, listener: Any) -> None:
         try:
-            sock, address = super().get_request()
+            sock, address = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # the client was faster
         except OSError as error:
-            if not self._closing.is_set() and not isinstance(error, ConnectionAbortedError):
-                self._pause("not_accepted", error)
-            raise
-        return Connection(sock, address, self.limits), address
+            self._pause("not_accepted", error)
+            return
+        connection = Connection(sock, address, self.limits)
+        try:
+            self.process_request(connection, address)
+        except Exception:
+            self.handle_error(connection, address)
+            self.shutdown_request(connection)
+
+    # --------------------------------------------------------------------------------------- called by socketserver
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Give a connection to a thread, or close it."""
@@ -303,9 +408,10 @@ class ApiServer(ThreadingMixIn, TCPServer):
         from minisched.api.gate import Gate, own_hosts
         from minisched.api.handler import Handler
 
-        self.app = self._make_app()
-        hosts = own_hosts(self._settings, self.address[1])
+        absent = self.beside_error is not None and self.beside_error.errno in ABSENT
+        hosts = own_hosts(self._settings, [one.getsockname()[:2] for one in self.listeners], absent)
         self.gate = Gate(hosts, self._token, find, self._settings.public_status)
+        self.app = self._make_app(self.gate)
         self.respond = self._respond or respond
         self.RequestHandlerClass = Handler
 

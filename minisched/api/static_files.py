@@ -20,7 +20,7 @@ from functools import cache
 from typing import NamedTuple, Optional, Union
 
 from minisched import catalogue
-from minisched.api.context import RequestContext, Response
+from minisched.api.context import GZIP, RequestContext, Response, gzipped
 from minisched.api.routing import OPEN, Match, NotAllowed, Route
 from minisched.catalogue import runs
 from minisched.osutil import PACKAGE, list_carried, read_carried
@@ -41,7 +41,6 @@ _CATALOGUE = os.path.join(PACKAGE, "catalogue")
 _IMPORT = re.compile(r'^import .* from "(\..+)";\n', re.MULTILINE)
 _COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*(?:(?!\*/).)*\*/[ \t]*)\n", re.MULTILINE | re.DOTALL)
 _INDENT = re.compile(r"^\s+", re.MULTILINE)
-_GZIP = 31  # wbits of zlib: a gzip header, the largest window
 
 
 class File(NamedTuple):
@@ -78,30 +77,20 @@ def respond(context: RequestContext) -> Response:
     if request.has_copy(file.etag):
         return Response(304, headers=tuple(headers))
     body = file.packed
-    if _takes_gzip(request.headers.get("accept-encoding", "")):
+    if request.takes_gzip:
         headers.append(("Content-Encoding", "gzip"))
     else:
-        body = zlib.decompress(body, _GZIP)
+        body = zlib.decompress(body, GZIP)
     return Response(200, body, TYPES[os.path.splitext(name)[1]], tuple(headers))
 
 
 _FILES = Match(Route("GET", "", "The page and its files.", (), respond, access=OPEN))
 
 
-def _takes_gzip(accepted: str) -> bool:
-    """Whether an Accept-Encoding names gzip (RFC 9110, section 12.5.3); `*` alone is not enough to rely on it."""
-    for one in accepted.lower().split(","):
-        coding, _, weight = one.replace(" ", "").partition(";")
-        if coding == "gzip":
-            return not re.fullmatch(r"q=0(\.0*)?", weight)
-    return False
-
-
 @cache
 def _file(name: str) -> File:
     body = content(name)
-    packer = zlib.compressobj(9, zlib.DEFLATED, _GZIP)
-    return File(packer.compress(body) + packer.flush(), f'W/"{zlib.crc32(body):08x}-{len(body)}"')
+    return File(gzipped(body, 9), f'W/"{zlib.crc32(body):08x}-{len(body)}"')
 
 
 def content(name: str) -> bytes:

@@ -1,4 +1,5 @@
-"""The access token in `var/token`: made at the first start, read by the engine and the command line."""
+"""The access token in `var/token`: made at the first start, read by the engine and the command line; and the proof that
+a server knows it."""
 
 from __future__ import annotations
 
@@ -11,11 +12,12 @@ from _operator import _compare_digest as compare_digest
 from binascii import b2a_base64
 
 from minisched.catalogue import Text, TextError
-from minisched.osutil import open_regular
+from minisched.osutil import open_regular, sha256
 
 RANDOM_BYTES = 32
 MIN_CHARACTERS = 32
 MAX_BYTES = 1024
+BLOCK_BYTES = 64  # of SHA-256
 _TOKEN = re.compile(rb"[A-Za-z0-9._~+/=-]+")  # what a Bearer header can carry (RFC 6750)
 
 
@@ -26,6 +28,18 @@ class UnsafeToken(TextError):
 def same_token(given: bytes, token: bytes) -> bool:
     """Compare in a time that does not depend on how much of it is right."""
     return compare_digest(given, token)
+
+
+def prove(token: bytes, nonce: str, host: str) -> str:
+    """HMAC-SHA256 (RFC 2104) of the nonce and the host, in hex. Only a server that knows the token can answer a random
+    nonce with it; the host keeps an answer from being used under another address.
+
+    nonce: of a fixed length, so that it cannot be divided from the host elsewhere. host: as in the `Host` of a request,
+    in lower case.
+    """
+    key = (sha256(token) if len(token) > BLOCK_BYTES else token).ljust(BLOCK_BYTES, b"\0")
+    inner = sha256(bytes(byte ^ 0x36 for byte in key) + f"{nonce}{host}".encode())
+    return sha256(bytes(byte ^ 0x5C for byte in key) + inner).hex()
 
 
 def load_token(path: str) -> bytes:

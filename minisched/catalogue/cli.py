@@ -398,6 +398,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "the engine at {address} does not respond: {reason}",
         "{address} 上的引擎没有响应：{reason}",
     ),
+    "cli.no_proof": (
+        "what answers at {address} does not know the token of this home, so nothing was sent to it: another program has"
+        " taken the address, or the engine is an older version and has to be restarted",
+        "{address} 上的程序不知道此目录的令牌，因此没有向它发送任何内容："
+        "该地址被其他程序占用，或引擎是旧版本，需要重启",
+    ),
     "cli.status": ("the engine responded with HTTP {status}", "引擎返回 HTTP {status}"),
     "cli.run_requested": (
         "run {run_id} of {task} requested; `minisched logs --run {run_id}` shows its output",

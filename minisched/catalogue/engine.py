@@ -29,6 +29,17 @@ TEXTS: dict[str, tuple[str, str]] = {
         "the page cannot be served at {address}: {reason}",
         "无法在 {address} 提供页面：{reason}",
     ),
+    "engine.beside_taken": (
+        "{address} cannot be listened on ({reason}): another program may be reached under the name localhost, so only"
+        " {url} is answered; give the token to no other address",
+        "无法监听 {address}（{reason}）：localhost 这个名称可能通向其他程序，因此只应答 {url}；请勿把令牌交给其他地址",
+    ),
+    "engine.socket_unused": (
+        "systemd listens on {addresses} for minisched, but the page is at {url}: set settings.http.host and .port, or"
+        " ListenStream, to the same address",
+        "systemd 为 minisched 监听 {addresses}，但页面位于 {url}：请将 settings.http.host 和 .port 与 ListenStream"
+        " 设为同一地址",
+    ),
     "engine.notifications_failed": (
         "{count} {count|message|messages} could not be sent in the last 24 h; see the outbox",
         "过去 24 小时内有 {count} 条消息未能送达；见通知记录",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import time
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 from urllib.parse import urlsplit
 
 from minisched.api.routing import BASE, IDS
-from minisched.api.token import UnsafeToken, read_token
+from minisched.api.token import UnsafeToken, prove, read_token
 from minisched.catalogue import detail_text
 from minisched.cli.output import CommandError, parse_env, print_error, print_json, text
 from minisched.executor.procfs import is_alive
@@ -36,6 +37,15 @@ class Engine(NamedTuple):
     port: int
     token: str
 
+    def check(self) -> None:
+        """Raises CommandError if what answers at the address does not know the token: it must not get it then."""
+        nonce = os.urandom(32).hex()
+        _, data = self.request("GET", f"/proof?nonce={nonce}", authorized=False)
+        host = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        proof = data.get("proof") if isinstance(data, dict) else None
+        if proof != prove(self.token.encode(), nonce, host):
+            raise CommandError(Text("cli.no_proof", address=host))
+
     def call(self, method: str, path: str, body: Optional[dict[str, Any]] = None) -> Any:
         """The JSON of the response. Raises CommandError with the engine's error."""
         status, data = self.request(method, path, body)
@@ -46,11 +56,13 @@ class Engine(NamedTuple):
         lines = [" ".join(filter(None, (f"{one['file']}:", one["place"], one["message"]))) for one in problems]
         raise CommandError(str(error["message"]) if "message" in error else Text("cli.status", status=status), *lines)
 
-    def request(self, method: str, path: str, body: Optional[dict[str, Any]] = None) -> tuple[int, Any]:
+    def request(
+        self, method: str, path: str, body: Optional[dict[str, Any]] = None, authorized: bool = True
+    ) -> tuple[int, Any]:
         """The status and the JSON of the response. Raises CommandError if there is none."""
         from http.client import HTTPConnection, HTTPException  # imports ssl, which only these commands pay for
 
-        headers = {"Authorization": f"Bearer {self.token}"}
+        headers = {"Authorization": f"Bearer {self.token}"} if authorized else {}
         data = None
         if method == "POST":
             headers["Content-Type"] = "application/json"
@@ -68,7 +80,7 @@ class Engine(NamedTuple):
 
 
 def engine_of(options: Namespace) -> Engine:
-    """Raises CommandError if no engine runs on the home, or if it has no API."""
+    """Raises CommandError if no engine runs on the home, if it has no API, or if another program has its address."""
     home = Home(options.home)
     lock = read_lock(home)
     if lock.holder is None or not is_alive(lock.holder, assume=True):
@@ -80,7 +92,9 @@ def engine_of(options: Namespace) -> Engine:
     except UnsafeToken as error:
         raise CommandError(error.text) from None
     address = urlsplit(lock.url)
-    return Engine(address.hostname or "", address.port or 0, token.decode())
+    engine = Engine(address.hostname or "", address.port or 0, token.decode())
+    engine.check()
+    return engine
 
 
 def _call_task(options: Namespace, action: str, body: Optional[dict[str, Any]] = None) -> Any:

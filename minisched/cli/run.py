@@ -54,7 +54,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from minisched.api.context import AppContext
-    from minisched.api.server import ApiServer
+    from minisched.api.gate import Gate
+    from minisched.api.server import ApiServer, Sockets
     from minisched.model import EngineProblem, HttpSettings
     from minisched.store import Store
     from minisched.tasklog.rotating_file import RotatingLog
@@ -69,6 +70,7 @@ SWITCH_S = 0.0005
 PAGE_CLOSE_S = 1.0  # for responses in progress when the engine ends
 SENDER_CLOSE_S = 0.1  # the engine has waited for the delivery in flight already; one that hangs ends with the program
 PAGE_RETRY_S = 10.0  # after the address was not available: the port may become free
+FIRST_INHERITED = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: a bug
 
 
@@ -87,6 +89,7 @@ def run(options: Namespace) -> int:
             print_error(problem)
         return EXIT_CONFIG
     lock = HomeLock(home)
+    sockets = inherited_sockets()
     try:
         home.make_folders()
         before = lock.acquire()
@@ -120,7 +123,7 @@ def run(options: Namespace) -> int:
         log.warning(Text("log.as_root"))
     zone = zone_text(config.settings.timezone, config.settings.timezone_source)
     log.info(Text("log.zone", zone=zone))
-    engine, page, sender, linter = assemble(home, config, source, stamp, ledger, log, log_file, lock, inbox)
+    engine, page, sender, linter = assemble(home, config, source, stamp, ledger, log, log_file, lock, inbox, sockets)
     install_signals(engine.inbox)
     greet(
         text("cli.greeting", version=__version__, home=home.path, count=len(config.tasks), zone=zone),
@@ -131,8 +134,8 @@ def run(options: Namespace) -> int:
         page.open(config.settings.http)  # after the first tasks: to import its modules takes longer than their start
         if page.url:
             print(text("cli.page_at", url=f"{page.url}/#token={token.decode()}"), flush=True)
-        elif page.problem:
-            print_error(page.problem)
+        for problem in page.problems:
+            print_error(problem)
         linter.start(config)
         gc.freeze()  # what exists now stays: no later collection looks at it again
         gc.set_threshold(GC_THRESHOLD)
@@ -166,6 +169,22 @@ def greet(*lines: str) -> None:
         discard(sys.stdout)
 
 
+def inherited_sockets() -> list[int]:
+    """The descriptors that systemd has passed to this process (sd_listen_fds(3)). Tasks get neither them nor the
+    variables that name them."""
+    pid, count = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "")
+    os.environ.pop("LISTEN_FDNAMES", None)
+    if pid != str(os.getpid()) or not count.isdecimal():
+        return []
+    found = list(range(FIRST_INHERITED, FIRST_INHERITED + int(count)))
+    for fd in found:
+        try:
+            os.set_inheritable(fd, False)
+        except OSError:
+            pass  # not open: to be reported when the page listens
+    return found
+
+
 def install_signals(inbox: SimpleQueue[Message]) -> None:
     """The handlers only put a message: `SimpleQueue.put` is safe wherever the signal interrupts the program."""
 
@@ -197,6 +216,7 @@ def assemble(
     log_file: RotatingLog,
     lock: HomeLock,
     inbox: SimpleQueue[Message],
+    sockets: Sequence[int],
 ) -> tuple[SchedulerEngine, Page, Sender, Linter]:
     """Make the engine and what works beside it. log_file: where `log` writes."""
     logs = TaskLogs(
@@ -217,7 +237,7 @@ def assemble(
         kill_leftover=lambda process, run_id: kill_leftover(process, run_id, home.path),
     )
     snapshot = Snapshot(EngineSnapshot(config, stamp, started=time.time()))
-    page = Page(home, source, lock, snapshot, inbox.put, log)
+    page = Page(home, source, lock, snapshot, inbox.put, log, sockets)
     linter = Linter(home.path, log)
     shared = SharedProblems(lock)
     as_init = os.getpid() == 1
@@ -410,8 +430,10 @@ class Page:
         snapshot: Snapshot,
         post: Callable[[Message], object],
         log: logging.Logger,
+        inherited: Sequence[int] = (),
         retry_s: float = PAGE_RETRY_S,
     ) -> None:
+        """inherited: descriptors of sockets that systemd has opened for the page."""
         self.home = home
         self.source = source
         self.lock = lock
@@ -423,6 +445,8 @@ class Page:
         self.lock_problem: Optional[Text] = None  # why the lock does not have its address
         self._settings: Optional[HttpSettings] = None
         self._server: Optional[ApiServer] = None
+        self._inherited = inherited
+        self._sockets: Optional[Sockets] = None  # made with the first server
         self._retry_at = 0.0  # monotonic
         self._write_lock = Lock()  # of the config; outlives a server, which a change of `http` restarts
 
@@ -433,9 +457,11 @@ class Page:
 
     def open(self, settings: HttpSettings) -> None:
         """Serve by these settings, from a new address if they have changed."""
-        if settings == self._settings and not self.problem:
-            return
-        self.close(0.0)
+        if settings != self._settings or self.problem:
+            self._reopen(settings)
+
+    def _reopen(self, settings: HttpSettings) -> None:
+        self._close_server(0.0)
         before, self.problem, self._settings = self.problem, None, settings
         if settings.enabled:
             try:
@@ -444,7 +470,11 @@ class Page:
                 address = f"{settings.host}:{settings.port}"
                 self.problem = Text("engine.no_page", address=address, reason=_reason(error))
                 self._retry_later(self.problem, before)
+        if self._sockets is not None:
+            self._sockets.close(but=self._server.listeners if self._server is not None else ())
         self._write_address()
+        if self.problems:
+            self.post(FilesChanged())  # the engine asks for them now, not at its next look
 
     def _write_address(self) -> None:
         """Write the address to the lock, where the commands find it."""
@@ -464,31 +494,55 @@ class Page:
 
     def _start(self, settings: HttpSettings) -> None:
         """Raises OSError, ImportError, UnsafeToken."""
-        from minisched.api.server import ApiServer
+        from minisched.api.server import ApiServer, Sockets, listening
 
-        server = ApiServer(settings, load_token(self.home.token), self._make_app, self.log)
+        if self._sockets is None:
+            self._sockets = Sockets(listening(self._inherited))
+        server = ApiServer(settings, load_token(self.home.token), self._make_app, self.log, sockets=self._sockets)
         server.start()
         self._server = server
         self.log.info(Text("log.page", url=server.url))
+        for problem in self._socket_problems():
+            self.log.warning(problem)
         if settings.host not in LOOPBACK:
             self.log.warning(Text("log.page_reachable"))
 
-    def _make_app(self) -> AppContext:
+    def _make_app(self, gate: Gate) -> AppContext:
         """With the first connection. Raises OSError, ImportError."""
         from minisched.api.context import AppContext
 
-        return AppContext(self.home, self.snapshot, self.post, self.source.stamp, self._write_lock, self.log)
+        return AppContext(self.home, self.snapshot, self.post, self.source.stamp, self._write_lock, self.log, gate)
 
     def maintain(self) -> list[Text]:
         """At each poll: try again what failed; the current problems."""
         if self._settings is not None and time.monotonic() >= self._retry_at:
             if self.problem:
                 self.open(self._settings)
-            elif self.lock_problem:
+            elif self._server is not None and self._server.problem:
+                self._retry_at = time.monotonic() + self.retry_s
+                if self._server.listen_beside():
+                    self._reopen(self._settings)
+            if self.lock_problem:
                 self._write_address()
-        return [problem for problem in (self.problem, self.lock_problem) if problem]
+        return self.problems
+
+    @property
+    def problems(self) -> list[Text]:
+        return [problem for problem in (self.problem, self.lock_problem, *self._socket_problems()) if problem]
+
+    def _socket_problems(self) -> list[Text]:
+        if self._server is None or self._sockets is None:
+            return []
+        unused = self._sockets.unused(self._server.listeners)
+        found = [Text("engine.socket_unused", addresses=unused, url=self._server.url)] if unused else []
+        return [self._server.problem, *found] if self._server.problem else found
 
     def close(self, deadline_s: float) -> None:
+        self._close_server(deadline_s)
+        if self._sockets is not None:
+            self._sockets.close()
+
+    def _close_server(self, deadline_s: float) -> None:
         if self._server is not None:
             self._server.close(deadline_s)
             self._server = None

@@ -6,14 +6,12 @@ import errno
 import json
 import os
 import stat
-import sys
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.catalogue import render
 from minisched.model import Config, FieldError, Text
 from minisched.model.task import CONFIG_FILE
-from minisched.osutil import read_regular
+from minisched.osutil import read_regular, sha256
 
 from .strict_json import MAX_BYTES
 from .validate import parse_config
@@ -103,11 +101,7 @@ def _unusable(path: str, code: str, **values: Any) -> ConfigError:
 
 def config_hash(data: bytes) -> str:
     """The SHA-256 of the file's bytes, in hex."""
-    try:
-        digest = import_module("_sha2" if sys.version_info >= (3, 12) else "_sha256").sha256(data)
-    except ImportError:
-        digest = import_module("hashlib").sha256(data)  # it loads libcrypto: 4 MB, for the same result
-    return str(digest.hexdigest())
+    return sha256(data).hex()
 
 
 def save_config(path: str, document: Mapping[str, Any], *, expected_hash: Optional[str], files: Any = os) -> str:

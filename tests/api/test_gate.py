@@ -30,7 +30,7 @@ from minisched.model import HttpSettings
 
 TOKEN = b"k7Jx0Zq2uYwS5bV8nM4rT1cL6hP9dFgA3eQiOoRtUvW"
 SETTINGS = HttpSettings(True, "127.0.0.1", 8787, False, ("plant.example.org", "[fd00::1]:9000"))
-GATE = Gate(own_hosts(SETTINGS, 8787), TOKEN, match)
+GATE = Gate(own_hosts(SETTINGS, [("127.0.0.1", 8787), ("::1", 8787)]), TOKEN, match)
 TASKS = "/api/scheduler/tasks"
 
 
@@ -295,7 +295,7 @@ def test_every_route_needs_the_token_unless_declared_otherwise(route: Route, met
     data = head(f"{method} {path} HTTP/1.1", *fields, token=False)
     own = method == route.method or (method == "HEAD" and route.method == "GET")
     if route.access == OPEN and own:
-        assert route.path == "/healthz" and answer(data) is None
+        assert route.path in ("/healthz", "/proof") and answer(data) is None
     else:
         assert answer(data) == 401
     shown = answer(data, GATE._replace(public_status=True))
@@ -314,16 +314,21 @@ def test_with_the_token_the_allowed_methods_are_named() -> None:
     assert refused.value.headers == (("Allow", "GET, HEAD, POST"),)
 
 
-def test_the_own_hosts_are_loopback_the_address_and_the_allowed() -> None:
-    def hosts(host: str, port: int, *allowed: str) -> set[str]:
-        return set(own_hosts(HttpSettings(True, host, port, False, allowed), port))
+def test_the_own_hosts_are_the_addresses_listened_on_and_the_allowed() -> None:
+    def hosts(addresses: list[str], *allowed: str, port: int = 8787, one_loopback: bool = False) -> set[str]:
+        settings = HttpSettings(True, addresses[0], port, False, allowed)
+        return set(own_hosts(settings, [(address, port) for address in addresses], one_loopback))
 
     loopback = {"127.0.0.1:8787", "localhost:8787", "[::1]:8787"}
-    assert hosts("127.0.0.1", 8787) == loopback
-    assert hosts("0.0.0.0", 8787, "Plant:80") == {*loopback, "plant:80"}
-    assert hosts("192.168.1.5", 8787, "x") == {*loopback, "192.168.1.5:8787", "x", "x:8787"}
-    assert hosts("fd00::1", 8787, "[fd00::1]") == {*loopback, "[fd00::1]:8787", "[fd00::1]"}
-    assert {"localhost", "localhost:80"} <= hosts("127.0.0.1", 80)
+    assert hosts(["127.0.0.1", "::1"]) == hosts(["::1", "127.0.0.1"]) == loopback
+    assert hosts(["0.0.0.0", "::1"], "Plant:80") == {*loopback, "plant:80"}
+    assert hosts(["127.0.0.1"], one_loopback=True) == {"127.0.0.1:8787", "localhost:8787"}
+    # Another program may be behind the names of loopback that are not listened on.
+    assert hosts(["127.0.0.1"]) == {"127.0.0.1:8787"}
+    assert hosts(["::"]) == {"[::1]:8787"}
+    assert hosts(["192.168.1.5"], "x") == {"192.168.1.5:8787", "x", "x:8787"}
+    assert hosts(["fd00::1"], "[fd00::1]", one_loopback=True) == {"[fd00::1]:8787", "[fd00::1]"}
+    assert {"localhost", "localhost:80"} <= hosts(["127.0.0.1", "::1"], port=80)
 
 
 def survives(data: bytes) -> None:

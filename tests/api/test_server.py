@@ -21,7 +21,8 @@ import pytest
 
 from minisched.api import static_files
 from minisched.api.context import ApiError, AppContext, Request, Response, json_response
-from minisched.api.dispatch import respond
+from minisched.api.dispatch import find, respond
+from minisched.api.gate import Gate
 from minisched.api.server import ApiServer, Limits
 from minisched.config import parse_config
 from minisched.home import Home
@@ -59,12 +60,14 @@ class Server:
         self.handlers: dict[str, Handler] = {}
         settings = HttpSettings(True, limits.pop("host", "127.0.0.1"), 0, False, ())
         snapshot = Snapshot(EngineSnapshot(parse_config(b"{}")[0], None))
-        self.app: Optional[AppContext] = AppContext(Home("/nowhere"), snapshot, print, print, threading.Lock(), logger)
+        self.app: Optional[AppContext] = AppContext(
+            Home("/nowhere"), snapshot, print, print, threading.Lock(), logger, Gate(frozenset(), b"", find)
+        )
         self.api = ApiServer(settings, TOKEN.encode(), self.make_app, logger, Limits(**limits), self.respond)
         self.api.start()
         self.address: Address = self.api.address
 
-    def make_app(self) -> AppContext:
+    def make_app(self, gate: Gate) -> AppContext:
         if self.app is None:
             raise ImportError("no descriptor is left")
         return self.app
@@ -467,7 +470,7 @@ def test_it_listens_on_an_ipv6_address(start: Callable[..., Server]) -> None:
 
 def test_an_address_that_is_taken_is_an_error(server: Server) -> None:
     settings = HttpSettings(True, "127.0.0.1", server.address[1], False, ())
-    second = ApiServer(settings, TOKEN.encode(), lambda: server.app, logging.Logger("test"))
+    second = ApiServer(settings, TOKEN.encode(), lambda gate: server.app, logging.Logger("test"))
     with pytest.raises(OSError):
         second.start()
     second.close()
@@ -537,7 +540,7 @@ def test_http_server_is_imported_with_the_first_connection() -> None:
         "import socket, types\n"
         "settings = HttpSettings(True, '127.0.0.1', 0, False, ())\n"
         "app = types.SimpleNamespace(close_history=lambda: None)\n"
-        "server = ApiServer(settings, b'x' * 43, lambda: app, logging.getLogger())\n"
+        "server = ApiServer(settings, b'x' * 43, lambda gate: app, logging.getLogger())\n"
         "server.start()\n"
         "before = 'http.server' in sys.modules\n"
         "with socket.create_connection(server.address) as sock:\n"
@@ -614,7 +617,7 @@ def test_the_address_is_free_when_close_returns(start: Callable[..., Server]) ->
     for _ in range(20):
         first.api.close(0.0)
         first.api = ApiServer(
-            settings, TOKEN.encode(), lambda: first.app, logging.Logger("test"), respond=lambda *_: Response(200)
+            settings, TOKEN.encode(), lambda gate: first.app, logging.Logger("test"), respond=lambda *_: Response(200)
         )
         first.api.start()
         assert first.get().status == 200

@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import queue
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from minisched.cli.run import ConfigFile, Page
 from minisched.executor.procfs import process_identity
 from minisched.home import Home, HomeLock, LockText, read_lock
 from minisched.model import EngineSnapshot, HttpSettings, Snapshot, Text
+from support.http import exchange, request
 
 SETTINGS = HttpSettings(True, "127.0.0.1", 0, False, ())
 FULL = os.strerror(errno.ENOSPC)
@@ -71,6 +73,22 @@ def test_a_lock_that_cannot_be_written_is_a_problem_until_it_can(page: Page, hom
     lock.full = False
     assert page.maintain() == []
     assert (page.url, read_lock(home).url) == (url, url)  # the server is the same one
+
+
+def test_the_other_address_of_loopback_is_taken_as_soon_as_it_is_free(page: Page) -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    try:
+        other = socket.create_server(("::1", port), family=socket.AF_INET6)
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    with other:
+        page.open(SETTINGS._replace(port=port))
+        taken = Text("engine.beside_taken", address=f"[::1]:{port}", url=page.url, reason=os.strerror(errno.EADDRINUSE))
+        assert page.maintain() == page.maintain() == [taken]
+    assert page.maintain() == []
+    assert exchange(("::1", port), request(("::1", port), "GET /", host=f"[::1]:{port}")).status == 200
 
 
 @pytest.mark.parametrize("error", [ImportError("no more"), OSError(errno.EMFILE, os.strerror(errno.EMFILE))])

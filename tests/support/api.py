@@ -125,6 +125,7 @@ class Api:
             self.stamp,
             threading.Lock(),
             self.log,
+            Gate(frozenset({HOST}), TOKEN.encode(), match),
             wall=lambda: self.now,
             version="1.2.3",
             epoch="e0",

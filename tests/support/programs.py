@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Optional, TypeVar
 
@@ -95,7 +95,9 @@ class Home:
         new.write_text(json.dumps(document))
         new.replace(self.config)
 
-    def start(self, *wrapper: str, wait: bool = True, **env: str) -> subprocess.Popen[str]:
+    def start(
+        self, *wrapper: str, wait: bool = True, pass_fds: Sequence[int] = (), **env: str
+    ) -> subprocess.Popen[str]:
         """Start the engine; with `wait` until it is at work. wrapper: words before the command, such as prlimit."""
         count = self.engine_log().count("engine started")
         self.process = subprocess.Popen(
@@ -106,6 +108,7 @@ class Home:
             stdin=subprocess.DEVNULL,
             text=True,
             start_new_session=True,
+            pass_fds=pass_fds,
         )
         if wait:
             eventually(

@@ -1,4 +1,10 @@
-/** Calls of the API. The token is kept in localStorage, which belongs to this origin, port included. */
+/**
+ * Calls of the API. The token is kept in localStorage, which belongs to this origin, port included.
+ *
+ * While the engine is down any user of its machine can take the port. So the token is sent, and scripts are loaded, only
+ * after the server has proved that it knows the token.
+ */
+import { hex, hmac } from "./proof.js";
 
 export const API = "/api/scheduler";
 const TOKEN_KEY = "minisched.token";
@@ -13,15 +19,43 @@ export function setToken(text) {
   else localStorage.removeItem(TOKEN_KEY);
 }
 
-/** Whether the engine accepts this token; false also if it does not answer. Has no other effect. */
-export async function accepts(text) {
+// The engine sends an event each second, so that a loss is noticed within 3 s.
+export const SILENCE_MS = 2300;
+// How long a proof holds, in ms; as long as an event stream that followed it goes on, too.
+const PROOF_MS = 500;
+// The token that the server has proved to know, and until when this holds, in ms since 1970.
+const proven = { text: "", until: 0 };
+
+/**
+ * Have the server prove that it knows the token `text`. Rejects with an ApiError: "unproven" if it does not know it,
+ * "network" if it does not answer.
+ */
+export async function prove(text = token(), signal = AbortSignal.timeout(5000)) {
+  if (!text || (text === proven.text && Date.now() < proven.until)) return;
+  const nonce = hex(crypto.getRandomValues(new Uint8Array(32)));
+  let response;
+  let proof;
   try {
-    const headers = { Authorization: `Bearer ${text}` };
-    return (await fetch(`${API}/status`, { headers, cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(5000) })).ok;
-  } catch {
-    // No answer, or a text that no header can hold.
-    return false;
+    response = await send(`/proof?nonce=${nonce}&host=${location.host}`, { signal });
+    ({ proof } = await response.json());
+  } catch (error) {
+    if (signal.aborted) throw error;
+    if (!response) throw networkError(error);
   }
+  // A proxy answers so when the engine is down.
+  if (response.status >= 500) throw networkError();
+  if (proof !== hmac(text, nonce + location.host)) throw new ApiError(0, "unproven", "");
+  Object.assign(proven, { text, until: Date.now() + PROOF_MS });
+}
+
+const send = (path, options) => fetch(API + path, { cache: "no-store", credentials: "omit", ...options });
+const networkError = (error) => new ApiError(0, "network", String(error?.message ?? error));
+
+/** Fetch `path` of the API with the token, once the server has proved that it knows it. */
+export async function request(path, { headers, ...options }) {
+  const text = token();
+  await prove(text, options.signal);
+  return send(path, { ...options, headers: text ? { ...headers, Authorization: `Bearer ${text}` } : headers });
 }
 
 /** Call `f` whenever the engine rejects the token, or requires one. */
@@ -47,7 +81,6 @@ export class ApiError extends Error {
 
 function headersFor(method, more = {}) {
   const headers = { Accept: "application/json", ...more };
-  if (token()) headers.Authorization = `Bearer ${token()}`;
   if (method !== "GET") headers["Content-Type"] = "application/json";
   return headers;
 }
@@ -64,12 +97,10 @@ export async function call(method, path, body, { headers, timeout = 15000, signa
   const timer = setTimeout(() => aborter.abort("timeout"), timeout);
   signal?.addEventListener("abort", () => aborter.abort("signal"));
   try {
-    const response = await fetch(API + path, {
+    const response = await request(path, {
       method,
       headers: headersFor(method, headers),
       body: bodyless ? undefined : JSON.stringify(body ?? {}),
-      cache: "no-store",
-      credentials: "omit",
       signal: aborter.signal,
     });
     if (response.status === 304) return { status: 304, data: null, headers: response.headers };
@@ -78,9 +109,9 @@ export async function call(method, path, body, { headers, timeout = 15000, signa
     const data = isJson ? await response.json() : await response.text();
     return { status: response.status, data, headers: response.headers };
   } catch (error) {
-    if (error instanceof ApiError) throw error;
-    if (aborter.signal.aborted && aborter.signal.reason === "signal") throw error;
-    throw new ApiError(0, aborter.signal.aborted ? "timeout" : "network", String(error?.message ?? error));
+    const { aborted, reason } = aborter.signal;
+    if (aborted ? reason === "signal" : error instanceof ApiError) throw error;
+    throw aborted ? new ApiError(0, "timeout", "") : networkError(error);
   } finally {
     clearTimeout(timer);
   }
@@ -105,16 +136,21 @@ export async function errorOf(response) {
  */
 export function stream(path, onEvent, onState) {
   const aborter = new AbortController();
+  const text = token();
   let closed = false;
   const end = (error) => {
     if (closed) return;
     closed = true;
+    proven.until = 0;
     onState("closed", error);
   };
+  const heard = () => {
+    if (text === proven.text && !closed) proven.until = Date.now() + SILENCE_MS;
+  };
   const run = async () => {
-    const headers = { ...headersFor("GET"), Accept: "text/event-stream" };
-    const response = await fetch(API + path, { headers, cache: "no-store", credentials: "omit", signal: aborter.signal });
+    const response = await request(path, { headers: { Accept: "text/event-stream" }, signal: aborter.signal });
     if (!response.ok) throw await errorOf(response);
+    heard();
     onState("open");
     const reader = response.body.getReader();
     const decoder = new TextDecoder();
@@ -122,6 +158,7 @@ export function stream(path, onEvent, onState) {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
+      heard();
       const blocks = (rest + decoder.decode(value, { stream: true }).replace(/\r\n?/g, "\n")).split("\n\n");
       rest = blocks.pop();
       for (const block of blocks) deliver(block, onEvent);
@@ -129,11 +166,12 @@ export function stream(path, onEvent, onState) {
   };
   run().then(
     () => end(null),
-    (error) => end(error instanceof ApiError ? error : new ApiError(0, "network", String(error?.message ?? error))),
+    (error) => end(error instanceof ApiError ? error : networkError(error)),
   );
   return {
     close() {
       closed = true;
+      proven.until = 0;
       aborter.abort();
     },
   };

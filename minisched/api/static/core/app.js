@@ -1,7 +1,7 @@
 /** The page: sign-in, header, banners, and which view is shown. */
 import { lang, onLang, setLang, t } from "../i18n/i18n.js";
 import { mountTasks } from "../tasks/cards.js";
-import { accepts, onDenied, setToken, token } from "./api.js";
+import { onDenied, prove, setToken, token } from "./api.js";
 import { button, h, icon, iconButton, setText, visible } from "./dom.js";
 import { fmtSpan } from "./format.js";
 import { lazy } from "./lazy.js";
@@ -34,7 +34,7 @@ function announce(text) {
 // ---- token ----
 
 /**
- * Take over the token in the address. Any page may link here with a wrong one, so the engine must accept it before it
+ * Take over the token in the address. Any page may link here with a wrong one, so the engine must know it before it
  * replaces a stored one. Resolves to whether there is a new token.
  */
 async function takeTokenFromAddress() {
@@ -47,7 +47,14 @@ async function takeTokenFromAddress() {
   } catch {
     return false;
   }
-  if (!/^[!-~]+$/.test(given) || given === token() || (token() && !(await accepts(given)))) return false;
+  if (!/^[!-~]+$/.test(given) || given === token()) return false;
+  try {
+    await prove(given);
+  } catch (error) {
+    refusal = error.code === "unproven" ? t("err_unproven") : "";
+    // Without an answer it may be right.
+    if (refusal || token()) return false;
+  }
   setToken(given);
   return true;
 }
@@ -155,7 +162,8 @@ function banners() {
     el,
     tick() {
       lost.hidden = store.link !== "lost";
-      if (!lost.hidden) setText(lost.querySelector("p"), t("link_lost", { span: fmtSpan((Date.now() - store.lostSince) / 1000) }));
+      const key = store.lostWhy === "unproven" ? "err_unproven" : "link_lost";
+      if (!lost.hidden) setText(lost.querySelector("p"), t(key, { span: fmtSpan((Date.now() - store.lostSince) / 1000) }));
     },
     update(view) {
       this.tick();
@@ -242,17 +250,20 @@ function buildShell(scrolled = 0) {
 }
 
 let handlingDenial = false;
+// Why the token in the address was not taken.
+let refusal = "";
 
 /** The engine rejects the token: show the sign-in, once no dialog with unsaved changes is open any more. */
 async function denied() {
   if (handlingDenial) return;
   handlingDenial = true;
   const rejected = token();
+  const why = rejected ? t("err_unproven") : refusal;
   await (await closeDialogs({ denied: true }))();
   handlingDenial = false;
   // Another tab may have signed in meanwhile.
   if (token() !== rejected && token()) start();
-  else showSignin(rejected ? t("signin_wrong") : "");
+  else showSignin(why);
 }
 
 async function showSignin(message = "") {

@@ -3,13 +3,11 @@
  * prevents these; and with a full reload after the connection was lost.
  */
 import { loadTexts } from "../i18n/i18n.js";
-import { ApiError, call, stream, token } from "./api.js";
+import { ApiError, SILENCE_MS, call, stream, token } from "./api.js";
 import { setServerTime } from "./format.js";
 import { shownDetails } from "./status_text.js";
 import { store } from "./store.js";
 
-// The engine sends something each second, so that a loss is noticed within 3 s.
-const SILENCE_MS = 2300;
 const RETRY_MS = 1000;
 const POLL_MS = 2000;
 // A hidden tab keeps its event stream this long, and polls this often afterwards.
@@ -58,11 +56,11 @@ async function follow(mine) {
     if (error?.code === "silence") store.setLink("lost");
     // Refused by the engine, or held back by a proxy.
     const noEvents = Boolean(error?.status) || (error?.code === "silence" && !error.heard);
-    const answers = await poll(mine, noEvents);
+    const failure = await poll(mine, noEvents);
     if (mine !== generation) return;
-    if (answers === 401) return store.setLink("denied");
-    if (answers === false) {
-      store.setLink("lost");
+    if (failure?.status === 401) return store.setLink("denied");
+    if (failure) {
+      store.setLink("lost", failure.code);
       await wait(RETRY_MS);
     }
   }
@@ -74,10 +72,10 @@ async function follow(mine) {
  */
 async function pollWhileHidden(mine) {
   while (mine === generation && document.hidden) {
-    const answers = await poll(mine, false);
+    const failure = await poll(mine, false);
     if (mine !== generation) return null;
-    if (answers === 401) return 401;
-    store.setLink(answers ? "poll" : "lost");
+    if (failure?.status === 401) return 401;
+    store.setLink(failure ? "lost" : "poll", failure?.code);
     await Promise.race([wait(HIDDEN_MS), new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }))]);
   }
   return null;
@@ -170,15 +168,15 @@ function takeStatus(status) {
 }
 
 /**
- * Ask for tasks and status once; with `noEvents` every POLL_MS until the events are to be tried again. Resolves to true,
- * to false if there is no answer, or to 401.
+ * Ask for tasks and status once; with `noEvents` every POLL_MS until the events are to be tried again. Resolves to the
+ * ApiError, or null.
  */
 async function poll(mine, noEvents) {
   const until = Date.now() + (noEvents ? EVENTS_AGAIN_MS : 0);
   do {
     try {
       const { data, headers } = await call("GET", "/tasks", null, { timeout: POLL_MS, headers: tasksTag ? { "If-None-Match": tasksTag } : {} });
-      if (mine !== generation) return true;
+      if (mine !== generation) return null;
       if (data) {
         tasksTag = headers.get("ETag");
         replaceAll(data.items, true);
@@ -189,12 +187,11 @@ async function poll(mine, noEvents) {
         if (mine === generation) takeStatus(status.data);
       }
     } catch (error) {
-      return error.status === 401 ? 401 : false;
+      return error;
     }
-    if (mine !== generation) return true;
-    if (!noEvents) return true;
+    if (mine !== generation || !noEvents) return null;
     store.setLink("poll");
     await wait(POLL_MS);
   } while (mine === generation && Date.now() < until);
-  return true;
+  return null;
 }

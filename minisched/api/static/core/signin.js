@@ -15,7 +15,7 @@ export function mountSignin(body, reason, done, back = null) {
   const language = h("button", { type: "button", class: "button quiet", lang: lang() === "zh" ? "en" : "zh-CN", text: t("language") });
   language.addEventListener("click", () => {
     setLang(lang() === "zh" ? "en" : "zh");
-    mountSignin(body, reason && t("signin_wrong"), done, back);
+    mountSignin(body, reason && t("err_unproven"), done, back);
   });
   const form = h(
     "form",
@@ -43,7 +43,7 @@ export function mountSignin(body, reason, done, back = null) {
       done();
     } catch (error) {
       setToken(before);
-      message.textContent = error.status === 401 ? t("signin_wrong") : errorText(error);
+      message.textContent = error.status === 401 ? t("err_unproven") : errorText(error);
       submit.disabled = false;
       input.focus();
       input.select();

@@ -29,6 +29,8 @@ export const store = {
   link: "connecting",
   /** When the connection was lost, in ms since 1970 by this browser's clock; or null. */
   lostSince: null,
+  /** "unproven" if another program may answer in place of the engine. */
+  lostWhy: "",
   loaded: false,
 
   /**
@@ -92,10 +94,12 @@ export const store = {
     collect().status = true;
   },
 
-  setLink(link) {
-    if (store.link === link) return;
-    store.lostSince = link === "lost" ? Date.now() : null;
+  /** `why`: the code of the error by which it was lost. */
+  setLink(link, why = "") {
+    if (store.link === link && store.lostWhy === why) return;
+    if (store.link !== link) store.lostSince = link === "lost" ? Date.now() : null;
     store.link = link;
+    store.lostWhy = why;
     collect().link = true;
   },
 };

@@ -1,4 +1,5 @@
 /** The language of the page: that of the browser, until the user switches it. */
+import { prove } from "../core/api.js";
 import { TEXTS } from "./catalogue/first_view.js";
 import { CORE_MESSAGES } from "./messages_core.js";
 
@@ -61,8 +62,13 @@ export function localized({ words, message }) {
  */
 export async function loadTexts(found) {
   if (!found.length) return false;
-  engineTexts ??= await import("../i18n/engine_text.js").catch(() => null);
-  return engineTexts ? engineTexts.loadTemplates(found) : false;
+  try {
+    await prove();
+    engineTexts ??= await import("../i18n/engine_text.js");
+    return await engineTexts.loadTemplates(found);
+  } catch {
+    return false;
+  }
 }
 
 /** A text of the engine, a code with values or null, in the page's language; "" before `loadTexts` has loaded it. */

@@ -1,5 +1,5 @@
 /** The log of a task, or the output of a run: followed live, searched, downloaded. */
-import { API, ApiError, call, errorOf, token } from "../core/api.js";
+import { ApiError, call, errorOf, request } from "../core/api.js";
 import { openDialog } from "../core/dialog.js";
 import { button, h, icon, statusMark, visible } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
@@ -295,7 +295,7 @@ class LogDialog {
  * `progress(bytes)` about each MB. Resolves to the number of bytes. Rejects with ApiError, AbortError and others.
  */
 async function download(path, name, progress, signal) {
-  const response = await fetch(API + path, { headers: { Authorization: `Bearer ${token()}` }, cache: "no-store", credentials: "omit", signal });
+  const response = await request(path, { signal });
   if (!response.ok) throw await errorOf(response);
   const large = Number(response.headers.get("Content-Length")) > LARGE_BYTES && "showSaveFilePicker" in window;
   const sink = large ? await fileSink(name) : blobSink(name);
