@@ -145,6 +145,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.option.import-crontab.write": ("add the tasks to the config", "把任务添加到配置中"),
     "cli.option.json": ("print JSON instead of text", "输出 JSON 而非文本"),
     "cli.option.env": ("add to the task's environment; repeatable", "添加到任务的环境变量；可重复使用"),
+    "cli.option.notify": ("send the messages of its notification rules", "按其通知规则发送消息"),
     "cli.option.file": ("default: tasks/config.json of the home", "默认：minisched 目录中的 tasks/config.json"),
     "cli.option.tag": ("only tasks with this tag", "只列出带此标签的任务"),
     "cli.option.list.status": (

@@ -60,7 +60,7 @@ def execute(view: View, options: Namespace) -> int:
     try:
         for problem in problems:
             print_error(problem)
-        return _Foreground(view, config, task, ledger, signals).execute(env)
+        return _Foreground(view, config, task, ledger, signals, options.notify).execute(env)
     finally:
         ledger.close()
 
@@ -95,8 +95,11 @@ def has_live_owner(run: TaskExecution) -> bool:
 class _Foreground:
     """One run of this process."""
 
-    def __init__(self, view: View, config: Config, task: Task, ledger: Any, signals: list[signal.Signals]) -> None:
+    def __init__(
+        self, view: View, config: Config, task: Task, ledger: Any, signals: list[signal.Signals], notify: bool
+    ) -> None:
         self.view = view
+        self.notify = notify  # whoever looks at this terminal needs no message, unless it is to be tried
         self.config = config
         self.task = task
         self.ledger = ledger
@@ -185,7 +188,8 @@ class _Foreground:
     def write_end(self, batch: Batch) -> Composed:
         with self.ledger.transaction() as tx:
             run_ids = tx.write(batch)
-            composed = add_notices(tx, batch.runs, run_ids, self.config, os.uname().nodename, self.view.home.path)
+            runs = batch.runs if self.notify else ()
+            composed = add_notices(tx, runs, run_ids, self.config, os.uname().nodename, self.view.home.path)
         self.view.home.announce_write()
         return composed
 

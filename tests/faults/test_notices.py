@@ -126,9 +126,9 @@ def test_the_engine_sends_the_messages_of_an_exec_beside_it(home: Home) -> None:
             "task_notify": [rule("technical_failure", threshold=2, channels=[{"type": "file", "path": "sent.jsonl"}])],
         }
     )
-    assert home.run("exec", "a").returncode == 1  # the engine is not there: it counts all the same
+    assert home.run("exec", "a").returncode == 1  # neither an engine nor a message: it counts all the same
     home.start()
-    assert home.run("exec", "a").returncode == 1
+    assert home.run("exec", "a", "--notify").returncode == 1
     eventually(lambda: path.exists() and path.read_text().endswith("\n"), "the message is sent")
     (line,) = path.read_text().splitlines()
     message = json.loads(line)
@@ -142,6 +142,8 @@ def test_the_message_of_an_exec_waits_for_an_engine(home: Home) -> None:
     channel = {"type": "command", "task_exec": ["/bin/sh", "-c", "cat >> sent.jsonl"]}
     home.write({"task_id": "a", "task_exec": "true", "task_notify": [rule("success", channels=[channel])]})
     assert home.run("exec", "a").returncode == 0
+    assert not deliveries(home), "whoever runs it sees its end"
+    assert home.run("exec", "a", "--notify").returncode == 0
     assert [one.state.value for one in deliveries(home)] == ["pending"]
     home.start()
     eventually(lambda: path.exists() and path.read_text().endswith("\n"))
