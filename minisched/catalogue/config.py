@@ -16,6 +16,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.unknown_field": ('unknown field "{name}"; {hint}', '未知字段 "{name}"；{hint}'),
     "config.unknown_variable": ("unknown template variable {name}; {hint}", "未知模板变量 {name}；{hint}"),
     "config.did_you_mean": ('did you mean "{word}"?', '是否指 "{word}"？'),
+    "config.belongs": ("it belongs in {place}", "它应写在 {place} 中"),
     "config.known": ("expected one of {words}", "应为以下之一：{words}"),
     "config.known_names": ("see docs/configuration.md for the known names", "可用名称见 docs/configuration.md"),
     "config.more": ("{count} more {count|problem|problems}", "另有 {count} 个问题"),
@@ -73,6 +74,27 @@ TEXTS: dict[str, tuple[str, str]] = {
         "found the full-width character {found}; write {ascii} instead",
         "此处是全角字符 {found}；请改为半角 {ascii}",
     ),
+    "config.json.curly_quote": (
+        "found the curly quote {found}; write {ascii} instead",
+        "此处是弯引号 {found}；请改为半角 {ascii}",
+    ),
+    "config.json.wide_blank": (
+        "found the blank {found}; write an ordinary blank instead",
+        "此处是空白字符 {found}；请改为普通空格",
+    ),
+    "config.json.invisible": (
+        "found the invisible character {found}; remove it",
+        "此处有不可见字符 {found}；请删除",
+    ),
+    "config.json.crontab": (
+        'looks like a crontab; `minisched import-crontab FILE` makes tasks of it; a config is JSON such as {"tasks":'
+        ' [{"task_id": "backup", "task_schedule": "30 2 * * *", "task_exec": "tasks/backup.sh"}]}',
+        '看起来是 crontab；`minisched import-crontab FILE` 可将其转为任务；配置应为 JSON，如 {"tasks":'
+        ' [{"task_id": "backup", "task_schedule": "30 2 * * *", "task_exec": "tasks/backup.sh"}]}',
+    ),
+    "config.json.a_text": ("a text", "一个文本"),
+    "config.json.a_number": ("a number", "一个数字"),
+    "config.json.a_word": ("a word", "一个词"),
     "config.json.found": ("found {found}; {why}", "此处为 {found}；{why}"),
     "config.json.write": ("write {word}", "应写作 {word}"),
     "config.json.double_quotes": ("texts need double quotes", "文本须用双引号"),
@@ -89,6 +111,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.json.twice": (
         "occurs twice, in line {first} and in line {second}; remove one",
         "重复出现，见第 {first} 行和第 {second} 行；请删去其一",
+    ),
+    "config.json.twice_in_line": (
+        "occurs twice in line {line}, in column {first} and in column {second}; remove one",
+        "在第 {line} 行重复出现，见第 {first} 列和第 {second} 列；请删去其一",
     ),
     "config.json.number": (
         "is {number} in line {line}; expected a finite number of at most {digits} digits",
@@ -151,7 +177,17 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.rule.one_or_list": ("{rule}, or a list of them", "{rule}，或其列表"),
     "config.rule.list": ("a list", "列表"),
     "config.rule.list_min": ("a list that is not empty", "非空列表"),
+    "config.rule.list_of": ("{rule}: [{item}]", "{rule}：[{item}]"),
+    "config.rule.tasks": (
+        'a list of tasks: [{"task_id": "backup", "task_exec": "tasks/backup.sh"}]',
+        '任务列表：[{"task_id": "backup", "task_exec": "tasks/backup.sh"}]',
+    ),
+    "config.rule.document": ('an object: {"tasks": [...]}', '对象：{"tasks": [...]}'),
     "config.rule.object": ("an object", "对象"),
+    "config.rule.object_such_as": ("an object such as {example}", "对象，如 {example}"),
+    "config.rule.quoted": ('a text: "{text}"', '文本："{text}"'),
+    "config.rule.unquoted": ("{rule}: {value}, without quotes", "{rule}：{value}，不加引号"),
+    "config.rule.written": ('{rule}; write "{value}"', '{rule}；请写作 "{value}"'),
     "config.rule.command": (
         "a command: a text for /bin/sh, or a list of a program and its arguments",
         "命令：交给 /bin/sh 的文本，或由程序及其参数组成的列表",

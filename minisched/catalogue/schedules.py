@@ -18,6 +18,33 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{text} contains {character}; write {ascii} instead",
         "{text} 含有 {character}；请改为半角 {ascii}",
     ),
+    "schedules.blank": (
+        "{text} contains the blank {character}; write an ordinary blank instead",
+        "{text} 含有空白字符 {character}；请改为普通空格",
+    ),
+    "schedules.crontab_line": (
+        '"{text}" is a line of a crontab; the schedule is "{schedule}", and "{rest}" belongs in task_exec, or a user in'
+        " task_user",
+        '"{text}" 是 crontab 中的一行；时间表是 "{schedule}"，"{rest}" 应写入 task_exec，其中的用户应写入 task_user',
+    ),
+    "schedules.quartz_year": (
+        '"{text}" has a seventh field, as in Quartz; omit the year, or write "@at 2027-01-01T12:00" for a single time.'
+        " Days of the week count from 0 or 7 for Sunday here, not from 1: write their names",
+        '"{text}" 有第七个字段，如同 Quartz；请省略年份，或用 "@at 2027-01-01T12:00" 表示单次时间。'
+        "此处星期从 0 或 7（星期日）开始，而不是 1：请写名称",
+    ),
+    "schedules.quartz_days": (
+        '"{text}": with "?" the days of the week "{days}" are those of Quartz, where 1 is Sunday; here 0 and 7 are'
+        ' Sunday: write "{written}"',
+        '"{text}"：与 "?" 同用的星期 "{days}" 是 Quartz 的写法，其中 1 为星期日；此处 0 和 7 为星期日：请写作'
+        ' "{written}"',
+    ),
+    "schedules.long_name": ('{field}: "{name}" is written "{write}"', '{field}："{name}" 应写作 "{write}"'),
+    "schedules.last_day": (
+        '{field}: "{item}" needs a day, such as 5L for the last Friday; the last day of the month is L in the third'
+        " field",
+        '{field}："{item}" 需要星期，如 5L 表示最后一个星期五；一个月的最后一天是第三个字段的 L',
+    ),
     "schedules.unknown_macro": (
         '"{text}" is not a known schedule; expected one of {macros}',
         '无法识别时间表 "{text}"；应为以下之一：{macros}',
@@ -131,6 +158,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     # Durations and times.
     "schedules.expected": ("expected {rule}", "应为{rule}"),
     "schedules.duration": ('a duration such as 300 or "5m"', '时长，如 300 或 "5m"'),
+    "schedules.duration.units": (
+        'a duration such as 300 or "5m", with the units d, h, m and s and without blanks',
+        '时长，如 300 或 "5m"，单位为 d、h、m、s，不含空格',
+    ),
+    "schedules.duration.written": (
+        'a duration such as 300 or "5m"; write "{write}"',
+        '时长，如 300 或 "5m"；请写作 "{write}"',
+    ),
     "schedules.duration.min": (
         'a duration such as 300 or "5m", of at least {min}s',
         '时长，如 300 或 "5m"，至少 {min}s',

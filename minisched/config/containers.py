@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 from minisched.catalogue import render
 from minisched.model import FieldError, Text
-from minisched.model.text import visible_line
 
 from .field_types import FieldType, SecretString, String, one_of
-from .problems import MAX_SHOWN, ParseContext, ValidationError, expected, invalid, is_but, missing, show
+from .problems import (
+    MAX_SHOWN,
+    ParseContext,
+    ValidationError,
+    expected,
+    invalid,
+    is_but,
+    missing,
+    printable,
+    show,
+    with_character,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +51,9 @@ class ListOf(FieldType):
     def read(self, value: Any, context: ParseContext, base: Any) -> tuple[Any, ...]:
         if self.one and not isinstance(value, list):
             return (self.item.read(value, context, None),)
+        if isinstance(value, (str, dict)) and value and not isinstance(self.item, SecretString):
+            item = show(value)
+            raise invalid(value, Text("config.rule.list_of", rule=self.rule, item=item))
         if not isinstance(value, list) or len(value) < self.min_items:
             raise invalid(value, self.rule)
         items: dict[Any, Any] = {}
@@ -67,10 +81,12 @@ class ListOf(FieldType):
 class MapOf(FieldType):
     """An object with names that the user chooses, merged into the base by name."""
 
-    rule = Text("config.rule.object")
+    def __init__(self, name: String, item: FieldType, example: Optional[dict[str, Any]] = None) -> None:
+        self.name, self.item, self.example = name, item, example
 
-    def __init__(self, name: String, item: FieldType) -> None:
-        self.name, self.item = name, item
+    @property
+    def rule(self) -> Text:
+        return object_rule(self.example)
 
     @property
     def type_name(self) -> Text:
@@ -85,7 +101,7 @@ class MapOf(FieldType):
             try:
                 self.name.read(name, context, None)
             except ValidationError:
-                text = Text("config.bad_name", name=show(name), why=expected(self.name.rule))
+                text = Text("config.bad_name", name=show(name), why=with_character(expected(self.name.rule), name))
                 errors.append(FieldError("", text, sentence=True))
                 continue
             try:
@@ -129,15 +145,25 @@ class Field(NamedTuple):
         return Text(f"config.field.{self.code}")
 
 
+def object_rule(example: Optional[dict[str, Any]]) -> Text:
+    if example is None:
+        return Text("config.rule.object")
+    return Text("config.rule.object_such_as", example=json.dumps(example))
+
+
 class Table(FieldType):
     """An object with the fields of `rows`. Absent fields have the value of the base; `build` makes the result of all.
 
     check: called with all values once every field is valid; returns errors.
-    forbidden: fields that a user may expect here, with the reason why they are not allowed.
+    forbidden: fields that a user may expect here, with the reason why they are not allowed. aliases: names of fields in
+    other programs, and ours. example: of the object, for errors.
     """
 
-    rule = Text("config.rule.object")
     type_name = Text("config.type.object")
+
+    @property
+    def rule(self) -> Text:
+        return object_rule(self.example)
 
     def __init__(
         self,
@@ -146,8 +172,12 @@ class Table(FieldType):
         build: Callable[..., Any],
         check: Optional[Callable[[Mapping[str, Any]], list[FieldError]]] = None,
         forbidden: Optional[Mapping[str, Text]] = None,
+        aliases: Optional[Mapping[str, str]] = None,
+        example: Optional[dict[str, Any]] = None,
     ) -> None:
         self.forbidden = forbidden or {}
+        self.aliases = aliases or {}
+        self.example = example
         self.rows = {row.name: row if row.code else row._replace(code=f"{name}.{row.name}") for row in rows}
         self._readers = {row.name: (row.attribute or row.name, row.type.read) for row in rows}
         self.required = [row.name for row in rows if row.required]
@@ -197,8 +227,12 @@ class Table(FieldType):
     def _unknown(self, name: str, context: ParseContext) -> FieldError:
         if name in self.forbidden:
             return FieldError(name, self.forbidden[name])
-        shown = visible_line(name[:MAX_SHOWN])
-        text = Text("config.unknown_field", name=shown, hint=context.hint(name, self.rows))
+        shown = printable(name[:MAX_SHOWN])
+        alias = self.aliases.get(name.lower())
+        hint = (Text("config.did_you_mean", word=alias) if alias else context.belongs(name)) or context.hint(
+            name, self.rows
+        )
+        text = Text("config.unknown_field", name=shown, hint=hint)
         return FieldError("", text, sentence=True)
 
     def schema(self) -> dict[str, Any]:
@@ -225,7 +259,7 @@ def row_schema(row: Field) -> dict[str, Any]:
 class Variants(FieldType):
     """An object whose field `type` selects the table of its other fields; `build(type, fields)` makes the result."""
 
-    rule = Text("config.rule.object")
+    rule = object_rule({"type": "email", "recipients": ["ops@example.org"]})
     type_name = Text("config.type.variants")
 
     def __init__(self, build: Callable[[str, Mapping[str, Any]], Any], **tables: Table) -> None:

@@ -13,11 +13,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from minisched.model import FieldError, Secret, Text
-from minisched.model.text import size_text, visible_line
+from minisched.model.text import size_text
 from minisched.timetable import DurationError, ScheduleError, ZoneError, load_zone, parse_duration, parse_schedule
-from minisched.timetable.durations import MAX_DURATION_S
+from minisched.timetable.durations import MAX_DURATION_S, duration_rule
 
-from .problems import MAX_SHOWN, ParseContext, ValidationError, invalid, rejected, show
+from .problems import MAX_SHOWN, ParseContext, ValidationError, invalid, printable, rejected, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,6 +28,7 @@ MIN_WAIT_S = 0.1  # of limits and delays: shorter ones would make a busy loop
 
 _DURATION = r"^(?=.)([0-9.]+d)?([0-9.]+h)?([0-9.]+m)?([0-9.]+s)?$"
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(B|KB|MB|GB|TB)")
+_LIKE_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([kKmMgGtT]?)[iI]?[bB]?")
 _UNITS = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 _LINE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"  # no line ends: names go into logs and mail headers
 _LINES = r"[^\x00\ud800-\udfff]"
@@ -67,7 +68,9 @@ class Bool(FieldType):
     def read(self, value: Any, context: ParseContext, base: Any) -> bool:
         if value is True or value is False:
             return value
-        raise invalid(value, self.rule)
+        words = {"true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false"}
+        meant = words.get(value.strip().lower(), "") if isinstance(value, str) else ""
+        raise invalid(value, Text("config.rule.unquoted", rule=self.rule, value=meant) if meant else self.rule)
 
     def schema(self) -> dict[str, Any]:
         return {"type": "boolean"}
@@ -93,7 +96,7 @@ class Integer(FieldType):
     def read(self, value: Any, context: ParseContext, base: Any) -> int:
         if type(value) is int and self.min <= value <= self.max:  # not isinstance: True is an int
             return value
-        raise invalid(value, self.rule)
+        raise invalid(value, unquoted(value, self.rule))
 
     def schema(self) -> dict[str, Any]:
         return {"type": "integer", "minimum": self.min, "maximum": self.max}
@@ -114,10 +117,16 @@ class Number(FieldType):
     def read(self, value: Any, context: ParseContext, base: Any) -> float:
         if type(value) in (int, float) and self.min <= value <= self.max:  # false for NaN
             return float(value)
-        raise invalid(value, self.rule)
+        raise invalid(value, unquoted(value, self.rule))
 
     def schema(self) -> dict[str, Any]:
         return {"type": "number", "minimum": self.min, "maximum": self.max}
+
+
+def unquoted(value: Any, rule: Text) -> Text:
+    """The rule of a number, with the value as it is written, if it is one in quotes."""
+    is_number = isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?", value.strip())
+    return Text("config.rule.unquoted", rule=rule, value=value.strip()) if is_number else rule
 
 
 class Duration(FieldType):
@@ -139,7 +148,8 @@ class Duration(FieldType):
             try:
                 seconds = parse_duration(value)
             except DurationError as error:
-                raise invalid(value, error.rule) from None
+                is_text = isinstance(value, str) and error.rule == self.rule
+                raise invalid(value, duration_rule(value) if is_text else error.rule) from None
             if key:
                 context.memo[key] = seconds
         if seconds < self.min:
@@ -177,7 +187,9 @@ class Size(FieldType):
             size = int(float(found[1]) * _UNITS[found[2]]) if found else None
         if type(size) is int and (self.min <= size <= MAX_SIZE or (self.or_zero and size == 0)):
             return size
-        raise invalid(value, self.rule)
+        meant = _LIKE_SIZE.fullmatch(value.replace(" ", "")) if isinstance(value, str) and size is None else None
+        written = f"{meant[1]}{meant[2].upper()}B" if meant else ""
+        raise invalid(value, Text("config.rule.written", rule=self.rule, value=written) if meant else self.rule)
 
     def schema(self) -> dict[str, Any]:
         number = {"type": "integer", "minimum": self.min, "maximum": MAX_SIZE}
@@ -311,6 +323,8 @@ class String(FieldType):
         """The rule against characters that cannot be passed on, stored or sent, if the value breaks that one."""
         if isinstance(value, str) and _UNSTORABLE.search(value):
             return Text("config.rule.no_nul" if "\0" in value else "config.rule.no_surrogate")
+        if type(value) in (int, float, bool) and not self.name and self._match(show(value)):
+            return Text("config.rule.quoted", text=show(value))
         return None
 
     def schema(self) -> dict[str, Any]:
@@ -375,8 +389,8 @@ class SecretString(FieldType):
         try:
             text = self.text.read(value, context, base)
         except ValidationError:
-            rule = self.text.rule_for(value) or self.rule
-            raise invalid(value, rule, hidden=self.redacted) from None
+            rule = self.text.rule_for(value) if isinstance(value, str) or not self.redacted else None
+            raise invalid(value, rule or self.rule, hidden=self.redacted) from None
         return text if self.plain else Secret("text", text)
 
     def _read_source(self, value: Mapping[str, Any]) -> Secret:
@@ -461,7 +475,7 @@ def _variables(text: str) -> Iterator[str]:
 
 
 def _half_open(text: str, start: int, end: int) -> ValidationError:
-    found = visible_line(text[start : min(end, start + MAX_SHOWN)])
+    found = printable(text[start : min(end, start + MAX_SHOWN)])
     return ValidationError([FieldError("", Text("config.half_open", text=show(text), found=found))])
 
 

@@ -140,7 +140,8 @@ CHANNEL = Variants(
         Field("method", Choice("POST", "PUT", "PATCH", "GET"), "POST"),
         Field(
             "headers",
-            MapOf(HEADER_NAME, SecretString(HEADER, plain=True, redacted=True)),  # most contain a token
+            # Most contain a token.
+            MapOf(HEADER_NAME, SecretString(HEADER, plain=True, redacted=True), {"X-Token": {"from_env": "TOKEN"}}),
             {},
             example={"Authorization": {"from_env": "HOOK_TOKEN"}},
         ),
@@ -189,4 +190,5 @@ RULE = Table(
         example=[{"type": "email", "recipients": ["ops@example.org"]}],
     ),
     build=NotifyRule,
+    example={"name": "tell ops", "triggers": ["technical_failure"], "channels": [{"type": "email", "...": "..."}]},
 )

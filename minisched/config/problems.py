@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.model import FieldError, Text
-from minisched.model.text import ascii_like, visible_line
+from minisched.model.text import find_lookalike, visible_line
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 
 MAX_SHOWN = 60  # characters of a value in a message
 MORE = "config.more"  # the code of the entry for problems that are left out
@@ -27,14 +27,15 @@ class ValidationError(ValueError):
 
 def invalid(value: Any, rule: Text, hidden: bool = False) -> ValidationError:
     """The value does not follow the rule. hidden: show stars in place of the value."""
-    why = expected(rule)
-    if isinstance(value, str) and not hidden and not value.isascii():
-        for char in value[:MAX_SHOWN]:
-            meant = ascii_like(char)
-            if meant:
-                why = Text("config.full_width", why=why, found=char, ascii=meant)
-                break
-    return ValidationError([FieldError("", is_but(STARS if hidden else show(value), why))])
+    return ValidationError(
+        [FieldError("", is_but(STARS if hidden else show(value), with_character(expected(rule), value)))]
+    )
+
+
+def with_character(why: Text, value: Any) -> Text:
+    """Why a value is refused, with the ASCII character to write, if it contains a full-width one or a curly quote."""
+    found, meant = find_lookalike(value[:MAX_SHOWN]) if isinstance(value, str) else ("", "")
+    return Text("config.full_width", why=why, found=found, ascii=meant) if found else why
 
 
 def rejected(text: Text) -> ValidationError:
@@ -64,8 +65,13 @@ def show(value: Any) -> str:
     except (TypeError, ValueError):  # not a JSON value, or an integer of more digits than Python converts
         text = f"of type {type(value).__name__}"
     if len(text) > MAX_SHOWN:
-        text = text[: MAX_SHOWN - 3] + "..."
-    return visible_line(text)
+        text = text[: MAX_SHOWN - 4] + '..."' if isinstance(value, str) else text[: MAX_SHOWN - 3] + "..."
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """As `visible_line`, with tabs and unusual blanks escaped as well: in an error each character counts."""
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in visible_line(text))
 
 
 def limited(problems: list[FieldError], max_count: int = MAX_PROBLEMS) -> list[FieldError]:
@@ -93,7 +99,9 @@ class ParseContext:
     MAX_COMPARISONS = 40_000
     MAX_HINTS = 20  # more than a person corrects at once
 
-    def __init__(self) -> None:
+    def __init__(self, places: Callable[[], Mapping[str, str]] = dict) -> None:
+        """places: the names of all fields, each with the place where it belongs."""
+        self.places = places
         self.memo: dict[Hashable, Any] = {}
         self._comparisons_left = self.MAX_COMPARISONS
         self._hints_left = self.MAX_HINTS
@@ -114,6 +122,11 @@ class ParseContext:
 
         near = get_close_matches(word, known, n=1)
         return Text("config.did_you_mean", word=near[0]) if near else None
+
+    def belongs(self, name: str) -> Optional[Text]:
+        """Where a field belongs that is not known here; None if it is known nowhere."""
+        place = self.places().get(name)
+        return Text("config.belongs", place=place) if place else None
 
     def hint(self, word: str, known: Collection[str]) -> Text:
         """`did you mean "x"?`, or all known words if none is similar; after many problems, where they are listed."""

@@ -87,6 +87,7 @@ LOG = Table(
     Field("backup_count", Integer(0, 10_000), 3),
     Field("max_bytes", Size(MIN_LOG_BYTES, or_zero=True), "50MB"),
     build=LogSettings,
+    example={"max_bytes": "10MB"},
 )
 
 HISTORY = Table(
@@ -94,6 +95,7 @@ HISTORY = Table(
     Field("keep_days", Integer(1, 36_500), 90),
     Field("keep_runs", Integer(1, 1_000_000), 1000),
     build=HistorySettings,
+    example={"keep_days": 30},
 )
 
 HTTP = Table(
@@ -104,6 +106,7 @@ HTTP = Table(
     Field("public_status", Bool(), False),
     Field("allowed_hosts", ListOf(ALLOWED_HOST), [], example=["plant.example.org:8787"]),
     build=HttpSettings,
+    example={"port": 8787},
     check=_check_http,
 )
 
@@ -118,6 +121,7 @@ SMTP = Table(
     Field("timeout", Duration(MIN_WAIT_S), "30s"),
     CA_FILE,
     build=_build_smtp,
+    example={"host": "mail.example.org", "from": "minisched@example.org"},
     check=_check_smtp,
 )
 
@@ -126,6 +130,7 @@ NOTIFY = Table(
     Field("max_attempts", Integer(1, 100), 8),
     Field("log_tail_lines", Integer(0, 1000), 50),
     build=NotifySettings,
+    example={"max_attempts": 8},
 )
 
 SETTINGS = Table(
@@ -139,4 +144,5 @@ SETTINGS = Table(
     Field("notify", NOTIFY, {}),
     Field("shutdown_grace", Duration(), "30s"),
     build=Settings,
+    example={"timezone": "Asia/Shanghai"},
 )

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, Optional, Union
 
 from minisched.model import FieldError, Text
 from minisched.model.task import CONFIG_FILE
-from minisched.model.text import ascii_like, visible_line
+from minisched.model.text import find_lookalike
 
-from .problems import show
+from .problems import printable, show
 
 MAX_BYTES = 5 * 2**20
 MAX_DEPTH = 32  # lists and objects within each other; a config has 8, and each level costs C stack while it is parsed
@@ -30,6 +30,9 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _WORD = re.compile(rf'//|/\*|"(?:[^"\\\n]|\\.){{0,{SYNTAX_EXCERPT}}}"?|\w{{1,{SYNTAX_EXCERPT}}}|.', re.DOTALL)
 _WORDS = {"True": "true", "False": "false", "None": "null", "nil": "null", "undefined": "null"}
+_CRONTAB = re.compile(
+    r"(?:@[a-z]+|[0-9*/,-]+(?:[ \t]+[0-9A-Za-z*/,?#-]+){4})[ \t]+[A-Za-z/.~$\"'\[]|[A-Za-z_]\w*[ \t]*="
+)
 _QUOTES = dict.fromkeys("‘’＇", '"')  # meant as quotes of a text, which JSON writes in another way than their ASCII
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 # What can make a document unportable, in its source: half a pair or NUL as an escape, or many digits in a row.
@@ -62,7 +65,7 @@ class JsonError(NamedTuple):
         """As in `tasks[0].task_env.A`; "" is the whole."""
         path = ""
         for step in self.steps:
-            path += f"[{step}]" if isinstance(step, int) else f".{visible_line(step[:60])}"
+            path += f"[{step}]" if isinstance(step, int) else f".{printable(step[:60])}"
         return path.lstrip(".")
 
     @property
@@ -105,7 +108,7 @@ def parse(data: bytes, *, max_bytes: int = MAX_BYTES, portable: bool = False) ->
         return None, [unreadable.error]
     doubtful = doubtful or (portable and (len(data) > MAX_CHARACTERS or bool(_MAYBE_UNPORTABLE.search(data))))
     errors = _find_errors(text, portable) if doubtful else []
-    return (document if all(error.text.code == "config.json.twice" for error in errors) else None), errors
+    return (document if all(error.text.code.startswith("config.json.twice") for error in errors) else None), errors
 
 
 def loads(text: str) -> Any:
@@ -179,7 +182,12 @@ def _load(text: str) -> tuple[Any, bool]:
 def _syntax_error(text: str, error: json.JSONDecodeError) -> _Unreadable:
     """What json found, with a hint; the same for every Python version."""
     if error.msg.startswith("Unterminated string"):
+        curly = re.compile("[“”„‟]").search(text, error.pos)
+        if curly:
+            return _Unreadable("curly_quote", text, curly.start(), found=curly[0], ascii='"')
         return _Unreadable("unclosed_text", text, error.pos)
+    if _looks_like_crontab(text):
+        return _Unreadable("crontab")
     if error.msg.startswith("Invalid control character"):
         return _Unreadable("raw_control", text, error.pos, found=show(text[error.pos : error.pos + 1]))
     if error.msg.startswith("Invalid \\"):
@@ -193,10 +201,32 @@ def _syntax_error(text: str, error: json.JSONDecodeError) -> _Unreadable:
     if comma > 0 and text[comma] == "," and bracket in ("]", "}") and text[:comma].rstrip()[-1:] not in ":,[{":
         return _Unreadable("trailing_comma", text, comma, bracket=bracket)
     word = _matched(_WORD, text, here)
-    meant = _QUOTES.get(word) or (ascii_like(word) if len(word) == 1 else "")
-    if meant:
-        return _Unreadable("full_width", text, here, found=word, ascii=meant)
-    return _Unreadable("found", text, here, found=visible_line(word), why=_why_not(word, error.msg))
+    found, meant = find_lookalike(word[:1])
+    if found:
+        meant = _QUOTES.get(word[0], meant)
+        code = "wide_blank" if meant == " " else "curly_quote" if meant == '"' else "full_width"
+        return _Unreadable(code, text, here, found=found, ascii=meant)
+    if not word.isprintable():
+        return _Unreadable("invisible", text, here, found=f"U+{ord(word[0]):04X}")
+    return _Unreadable("found", text, here, found=_described(word), why=_why_not(word, error.msg))
+
+
+def _described(word: str) -> Union[str, Text]:
+    """What is shown of an unexpected word: it may be a password."""
+    if word.startswith('"'):
+        return Text("config.json.a_text")
+    if word.isdecimal():
+        return Text("config.json.a_number")
+    known = ("true", "false", "null", *map(str.lower, _WORDS), "yes", "no", "on", "off", "nan", "infinity")
+    is_known = any(one.startswith(word.lower()) for one in known)
+    return word if is_known or not re.match(r"\w", word) else Text("config.json.a_word")
+
+
+def _looks_like_crontab(text: str) -> bool:
+    """Whether the first line that is no comment has a schedule and a command, or sets a variable."""
+    lines = (line.strip() for line in text.split("\n", 50)[:50])
+    first = next((line for line in lines if line and not line.startswith("#")), "")
+    return bool(_CRONTAB.match(first))
 
 
 def _why_not(word: str, message: str) -> Text:
@@ -218,8 +248,8 @@ def _matched(pattern: re.Pattern[str], text: str, position: int) -> str:
 def _find_errors(text: str, portable: bool) -> list[JsonError]:
     """Equal keys and unfit values, with path and line, in a text that json could read."""
     errors: list[JsonError] = []
-    # One entry per open bracket: the lines of the keys there (None: a list), and the key or index that is current.
-    open_keys: list[Optional[dict[str, int]]] = []
+    # One entry per open bracket: the places of the keys there (None: a list), and the key or index that is current.
+    open_keys: list[Optional[dict[str, tuple[int, int]]]] = []
     steps: list[Union[str, int]] = []
     line, seen, expects_key = 1, 0, False
     for token in _TOKEN.finditer(text):
@@ -247,9 +277,13 @@ def _find_errors(text: str, portable: bool) -> list[JsonError]:
             key = json.loads(word)
             steps[-1] = key
             expects_key = False
+            column = token.start() - text.rfind("\n", 0, token.start())
             if key in keys:
-                fault = Text("config.json.twice", first=keys[key], second=line)
-            keys[key] = line
+                first, first_column = keys[key]
+                fault = Text("config.json.twice", first=first, second=line)
+                if first == line:
+                    fault = Text("config.json.twice_in_line", line=line, first=first_column, second=column)
+            keys[key] = line, column
         elif word[0] in "-0123456789NI":
             fault = _number_fault(word, line, portable)
         if fault is None and portable and word[0] == '"':

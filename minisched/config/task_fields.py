@@ -30,6 +30,35 @@ from .notify_fields import RULE, Command
 TASK_ID = String("task_id", "[A-Za-z0-9_-]{1,64}", "task_id", shared=True)
 TASK_ENV_NAME = String("task_env_name", f"(?!MINISCHED_){ENV_NAME.pattern}", "name")
 
+# What cron, APScheduler, Airflow and others call the fields.
+_OTHER_NAMES = {
+    "task_id": "id job_id dag_id",
+    "task_name": "name title label job_name",
+    "task_exec": "cmd command script exec run args bash_command program shell task_command task_script task_cmd",
+    "task_description": "description comment comments notes",
+    "task_tags": "tags tag labels category",
+    "enabled": "active disabled enable is_active task_enabled",
+    "task_schedule": "schedule cron schedules when trigger crontab schedule_interval task_cron timing",
+    "task_timezone": "timezone tz task_tz",
+    "task_dependencies": "dependencies depends_on depends deps after needs requires upstream task_depends_on",
+    "task_overlap": "overlap concurrency concurrency_policy",
+    "task_max_instances": "max_instances max_active_runs max_children",
+    "task_misfire": "misfire coalesce catchup catch_up",
+    "task_misfire_grace": "misfire_grace_time misfire_grace",
+    "task_timeout": "timeout execution_timeout max_time task_time_limit",
+    "task_retry": "retry retries max_retries task_retries",
+    "task_jitter": "jitter random_delay",
+    "task_cwd": "cwd dir workdir working_directory workingdirectory directory folder task_dir task_workdir",
+    "task_output_encoding": "encoding charset task_encoding",
+    "task_env": "env environment variables vars environ task_environment",
+    "task_user": "user run_as runas username",
+    "task_nice": "nice niceness priority",
+    "task_limits": "limits resources ulimit",
+    "task_log": "log logfile log_file stdout output",
+    "task_notify": "notify notifications alerts mailto email on_failure alert",
+}
+ALIASES = {alias: name for name, aliases in _OTHER_NAMES.items() for alias in aliases.split()}
+
 RETRY = Table(
     "retry",
     Field("max_attempts", Integer(1, 1000), 1),
@@ -38,6 +67,7 @@ RETRY = Table(
     Field("max_delay", Duration(), "10m"),
     Field("jitter", Number(0, 1), 0.1),
     build=Retry,
+    example={"max_attempts": 3},
 )
 
 LIMITS = Table(
@@ -46,6 +76,7 @@ LIMITS = Table(
     Field("cpu_seconds", Integer(1, 10**9), example=600),
     Field("open_files", Integer(3, 2**20), example=256),
     build=Limits,
+    example={"memory": "512MB"},
 )
 
 TASK = Table(
@@ -84,7 +115,9 @@ TASK = Table(
     Field("task_output_encoding", Encoding(), "utf-8", example="gb18030"),
     Field(
         "task_env",
-        Shared(MapOf(TASK_ENV_NAME, SecretString(String(lines=True, max_length=100_000), plain=True))),
+        Shared(
+            MapOf(TASK_ENV_NAME, SecretString(String(lines=True, max_length=100_000), plain=True), {"LEVEL": "full"})
+        ),
         {},
         example={"LEVEL": "full", "PGPASSWORD": {"from_env": "DB_PASSWORD"}},
     ),
@@ -94,6 +127,8 @@ TASK = Table(
     Field("task_log", PATH, example="backup/nightly.log", default_text=Text("config.default.task_log")),
     Field("task_notify", Shared(ListOf(Shared(RULE), key=lambda rule: rule.name)), []),
     build=Task,
+    aliases=ALIASES,
+    example={"task_id": "backup", "task_exec": "tasks/backup.sh"},
 )
 
 OWN_FIELDS = ("task_id", "task_exec", "task_name")  # not allowed in `defaults`
@@ -102,4 +137,6 @@ DEFAULTS = Table(
     *(row for name, row in TASK.rows.items() if name not in OWN_FIELDS),
     build=dict,
     forbidden=dict.fromkeys(OWN_FIELDS, Text("config.own_field")),
+    aliases=ALIASES,
+    example={"task_timeout": "1h"},
 )

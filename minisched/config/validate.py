@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import os.path
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from minisched.model import Config, FieldError, Task, Text
 from minisched.model.task import CONFIG_FILE
 from minisched.timetable import LocalZone, local_zone
 
-from .containers import Field, ListOf, Table
+from .containers import Field, ListOf, Shared, Table
 from .field_types import Integer, String
-from .problems import ParseContext, invalid, is_but, limited, show
+from .problems import STARS, ParseContext, invalid, is_but, limited, show
 from .settings_fields import SETTINGS
 from .strict_json import parse_json
 from .task_fields import DEFAULTS, TASK
@@ -60,7 +61,7 @@ def _read(
     document: Any, file: str, home: Optional[str], each: Callable[[list[Any]], Iterator[Any]] = iter
 ) -> tuple[Optional[Config], list[FieldError]]:
     """each: iterates over the list of tasks."""
-    context = ParseContext()
+    context = ParseContext(_places)
     errors: list[FieldError] = []
     top = {**DOCUMENT.defaults, **DOCUMENT.collect(document, context, DOCUMENT.defaults, errors)}
     settings = top["settings"]
@@ -72,7 +73,7 @@ def _read(
     tasks.check_logs()
     if not errors:
         tasks.check_mail(top["defaults"]["task_notify"], settings.smtp)
-    errors = [error._replace(file=file) for error in errors] + tasks.errors
+    errors = _hide_secrets([error._replace(file=file) for error in errors] + tasks.errors)
     if errors:
         return None, errors
     found = {"timezone": zone.name, "timezone_source": zone.source, "timezone_problem": zone.problem}
@@ -97,7 +98,7 @@ def check_task(task: Any, *, defaults: Any = None, file: str = CONFIG_FILE) -> l
 
     defaults: the document's, which are valid.
     """
-    tasks = _TaskReader(file, None, ParseContext())
+    tasks = _TaskReader(file, None, ParseContext(_places))
     tasks.add(task, DOCUMENT.rows["defaults"].type.read(defaults or {}, ParseContext(), None), "UTC", owner="task")
     return limited(tasks.errors)
 
@@ -105,13 +106,19 @@ def check_task(task: Any, *, defaults: Any = None, file: str = CONFIG_FILE) -> l
 class TaskList(ListOf):
     """The list of tasks. Only the list itself is checked here; `_read` reads its items one by one."""
 
+    rule = Text("config.rule.tasks")
+
     def read(self, value: Any, context: ParseContext, base: Any) -> Any:
         if not isinstance(value, list):
             raise invalid(value, self.rule)
         return value
 
 
-DOCUMENT = Table(
+class _Document(Table):
+    rule = Text("config.rule.document")
+
+
+DOCUMENT = _Document(
     "document",
     Field("$schema", String(), code="document.schema"),
     Field("version", Integer(1, 1), 1),
@@ -120,6 +127,57 @@ DOCUMENT = Table(
     Field("tasks", TaskList(TASK), required=True),
     build=dict,
 )
+
+
+@lru_cache(maxsize=1)
+def _places() -> Mapping[str, str]:
+    """Where each field belongs, for errors about one that is elsewhere."""
+    places: dict[str, str] = {}
+
+    def walk(table: Table, place: str) -> None:
+        for name, row in table.rows.items():
+            places[name] = f"{places[name]} / {place}" if name in places else place
+            inner = row.type.inner if isinstance(row.type, Shared) else row.type
+            if isinstance(inner, Table):
+                walk(inner, f"{place}.{name}" if place else name)
+
+    walk(SETTINGS, "settings")
+    walk(TASK, "tasks[...]")
+    return places
+
+
+# Where a text in a wrong place may be a secret: in mail settings and channels, but for addresses and templates, and in
+# the place of variables.
+_PRIVATE = re.compile(
+    r"(?:^|\.)(?:smtp(?!\.(?:from|timeout)$)|task_notify(?:\[[0-9]+\](?:\.channels\b"
+    r"(?!.*\.(?:recipients\b|\w+_template$|path$|task_exec\b)).*)?)?$|task_env$)"
+)
+_CHOICE = re.compile(r'"[A-Za-z]{1,12}"')  # such as `"mail"` for a type: a word that is shown nevertheless
+
+
+def _hide_secrets(errors: list[FieldError]) -> list[FieldError]:
+    """The errors without the texts that may be secrets: in mail settings, in channels, in the place of variables."""
+    return [error._replace(text=_without_value(error.text)) if _may_show_secret(error) else error for error in errors]
+
+
+def _may_show_secret(error: FieldError) -> bool:
+    if error.text.code not in ("config.is", "config.bad_name") or not _PRIVATE.search(error.path):
+        return False
+    if error.path.endswith((".type", ".method", ".preset", ".security")):
+        return not _CHOICE.fullmatch(str(error.text.values.get("value", "")))
+    return error.text.code != "config.bad_name" or not error.path.endswith("task_env")  # the name of a variable
+
+
+def _without_value(text: Text) -> Text:
+    values = {
+        name: _without_value(value)
+        if isinstance(value, Text)
+        else STARS
+        if name in ("value", "item", "name") and isinstance(value, str) and value.startswith('"')
+        else value
+        for name, value in text.values.items()
+    }
+    return Text(text.code, **values)
 
 
 class _TaskReader:

@@ -61,7 +61,10 @@ def size_text(size: int) -> str:
     return str(size) if size % 2**20 else f"{size // 2**20}MB"
 
 
-_ASCII_LIKE = dict(zip("“”„‘’–—−、。【】", '"""\'\'---,.[]'))
+_ASCII_LIKE = {
+    **dict(zip("“”„‟‘’‚–—−、。【】", '""""\'\'\'---,.[]')),
+    **dict.fromkeys("「」『』«»‹›", '"'),
+}
 
 
 def ascii_like(char: str) -> str:
@@ -83,6 +86,17 @@ def reason_of_file(error: OSError) -> Text:
     """Why a file cannot be read or written, without its path and the number that Python prints."""
     code = _FILE_ERRORS.get(error.errno or 0)
     return Text(code) if code else Text("text", text=error.strerror or str(error))
+
+
+def find_lookalike(text: str) -> tuple[str, str]:
+    """The first character of a text for which another one was meant, and that one; two empty texts if there is none. A
+    blank is named by its number, as `U+3000`."""
+    if not text.isascii():
+        for char in text:
+            meant = ascii_like(char)
+            if meant:
+                return (f"U+{ord(char):04X}" if meant == " " else char), meant
+    return "", ""
 
 
 def iso(instant: Optional[Instant], zone: tzinfo) -> Optional[str]:

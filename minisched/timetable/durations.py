@@ -15,6 +15,16 @@ MAX_DURATION_S = 366 * 86400  # longer waits overflow time.sleep and select; rar
 _NUMBER = r"([0-9]{1,12}(?:\.[0-9]{1,9})?)"
 _TEXT = re.compile(rf"(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?")
 _UNITS_S = (86400, 3600, 60, 1)
+_PART = re.compile(rf"{_NUMBER}([a-z]*)")
+# As people and other programs name them, without the "s" of several.
+_UNIT_NAMES = {
+    **dict.fromkeys(("w", "week"), 7 * 86400),
+    **dict.fromkeys(("d", "day"), 86400),
+    **dict.fromkeys(("h", "hr", "hour"), 3600),
+    **dict.fromkeys(("m", "min", "minute"), 60),
+    **dict.fromkeys(("", "s", "sec", "second"), 1),
+    **dict.fromkeys(("ms", "msec", "millisecond"), 0.001),
+}
 # Written out, to be the same on every Python: `fromisoformat` accepts more from 3.11 on.
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(?:(:\d\d)(?:[.,](\d{1,9}))?)?(?:([Zz])|([+-]\d\d):?(\d\d))?)?", re.ASCII
@@ -44,6 +54,24 @@ def parse_duration(value: Union[str, int, float]) -> float:
     if value > MAX_DURATION_S:
         raise DurationError(Text("schedules.duration.max", days=366))
     return float(value)
+
+
+def duration_rule(text: str) -> Text:
+    """The rule for a text that is no duration, with the way to write it if its units are known by another name."""
+    plain, seconds, rest = Text("schedules.duration"), 0.0, text.replace(" ", "").lower()
+    if not text.isascii():
+        return plain
+    while rest:
+        part = _PART.match(rest)
+        unit = _UNIT_NAMES.get(part[2].rstrip("s") if len(part[2]) > 2 else part[2]) if part else None
+        if part is None or unit is None:
+            return Text("schedules.duration.units")
+        seconds += float(part[1]) * unit
+        rest = rest[part.end() :]
+    written = format_duration(seconds)
+    if written == "5m" or not 0 < seconds <= MAX_DURATION_S:  # the rule has it as its example
+        return plain
+    return Text("schedules.duration.written", write=written)
 
 
 def format_duration(seconds: float) -> str:

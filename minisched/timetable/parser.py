@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Optional
 
 from minisched.model import Text
-from minisched.model.text import ascii_like
+from minisched.model.text import find_lookalike
 
 from .calendar import next_day
 from .durations import parse_duration
@@ -61,8 +61,13 @@ _FIELDS = (
     _Field("month", 1, 12, {name: number for number, name in enumerate(_MONTHS, 1)}),
     _Field("weekday", 0, 6, {name: number for number, name in enumerate(_WEEKDAYS)}),
 )
+_LONG_NAMES = re.compile(
+    "sunday|monday|tues(?:day)?|wednes(?:day)?|weds|thurs?(?:day)?|thursday|friday|saturday|sundays|mondays"
+    "|january|february|march|april|june|july|august|sept(?:ember)?|october|november|december"
+)
 _DAY, _WEEKDAY = _FIELDS[3], _FIELDS[5]
 
+_YEARS = re.compile(r"[0-9*,/-]*(?:19|20|21)[0-9]{2}[0-9,/-]*")
 _STRANGE = re.compile(r"[^\t -~]")
 _ITEM = re.compile(r"(?:(\*)|([0-9]+|[a-z]+)(?:-([0-9]+|[a-z]+))?)(?:/([0-9]+))?")
 _DAY_ITEM = re.compile(r"(?P<last>lw?)|(?:w(?P<before>[0-9]{1,2})|(?P<after>[0-9]{1,2})w)")
@@ -85,9 +90,11 @@ def parse_schedule(text: str) -> Schedule:
     text = text.strip(" \t")
     strange = _STRANGE.search(text)
     if strange:
-        meant = ascii_like(strange[0])
+        found, meant = find_lookalike(strange[0])
+        if meant == " ":
+            raise _error("blank", text=repr(text), character=found)
         if meant:
-            raise _error("full_width", text=repr(text), character=repr(strange[0]), ascii=repr(meant))
+            raise _error("full_width", text=repr(text), character=repr(found), ascii=repr(meant))
         raise _error("bad_character", text=repr(text), character=repr(strange[0]))
     if text.startswith("@"):
         return _parse_macro(text)
@@ -136,6 +143,8 @@ def _parse_at(text: str, argument: str) -> AtSchedule:
 
 def _parse_cron(text: str, expression: str) -> CronSchedule:
     parts = expression.split()
+    if len(parts) > 5:
+        _refuse_other_forms(text, parts)
     if len(parts) not in (5, 6):
         raise _error("field_count", text=text, count=len(parts))
     if len(parts) == 5:
@@ -166,6 +175,29 @@ def _parse_cron(text: str, expression: str) -> CronSchedule:
         days_text = " ".join(parts[3:])
         raise _error("within", error=Text("schedules.never", days=days_text), text=text)
     return schedule
+
+
+def _refuse_other_forms(text: str, parts: list[str]) -> None:
+    """Raise for a line of a crontab, with its user or command, and for the texts of Quartz: a year as the seventh
+    field, and days of the week that count from 1 for Sunday, which `?` in one of the day fields gives away."""
+    if not any(_is_wrong(index, part) for index, part in enumerate(parts[:5], 1)):
+        rest = " ".join(parts[5:])
+        if re.match("[A-Za-z/.~$]", rest) and _is_wrong(5, parts[5]):
+            raise _error("crontab_line", text=text, schedule=" ".join(parts[:5]), rest=rest)
+    if len(parts) == 7 and (_YEARS.fullmatch(parts[6]) or "?" in (parts[3], parts[5])):
+        raise _error("quartz_year", text=text)
+    if len(parts) == 6 and "?" in (parts[3], parts[5]) and re.search(r"(?<![/#])\b[0-9]", parts[5]):
+        ours = re.sub(r"(?<![/#])\b([1-7])", lambda day: str(int(day[1]) - 1), parts[5])
+        written = " ".join([*parts[:3], parts[3].replace("?", "*"), parts[4], ours])
+        raise _error("quartz_days", text=text, days=parts[5], written=written)
+
+
+def _is_wrong(index: int, part: str) -> bool:
+    try:
+        _parse_field(index, part)
+    except ScheduleError:
+        return True
+    return False
 
 
 def _error(code: str, **values: Any) -> ScheduleError:
@@ -222,6 +254,11 @@ def _numbers(
 def _number(field: _Field, item: str, text: str) -> int:
     if not text.isdigit():
         if text not in field.names:
+            written = text[:3] if text[:3] in field.names and _LONG_NAMES.fullmatch(text) else ""
+            if written:
+                raise _error("long_name", field=Text(f"schedules.field.{field.name}"), name=text, write=written)
+            if text == "l" and field is _WEEKDAY:
+                raise _error("last_day", field=Text(f"schedules.field.{field.name}"), item=item)
             raise _item_error(field, item, "name", name=text)
         return field.names[text]
     number = int(text)

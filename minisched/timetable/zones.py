@@ -15,6 +15,7 @@ from typing import Callable, NamedTuple, Optional
 
 from minisched.catalogue import TextError
 from minisched.model import DAY_S, Text
+from minisched.model.text import find_lookalike
 from minisched.osutil import read_regular
 
 MAX_CHANGE_S = 3 * 3600  # a larger change of offset is a correction of the zone: nothing is caught up for it
@@ -129,6 +130,9 @@ def load_zone(name: str, may_suggest: Callable[[], bool] = lambda: True) -> tzin
         return _file_zones[name]
     # ZoneInfo would open "../x" and "/etc/passwd"; the "right/" copies of zones count leap seconds.
     if not _NAME.fullmatch(name) or name.startswith(("right/", "posix/")):
+        found, meant = find_lookalike(name)
+        if meant.strip():
+            raise ZoneError(Text("schedules.full_width", text=repr(name), character=repr(found), ascii=repr(meant)))
         raise ZoneError(_advice(name) or Text("schedules.zone.not_a_name", name=repr(name)))
     from zoneinfo import ZoneInfo  # imported here: 4 ms, which `minisched --help` does not need
 
@@ -162,7 +166,12 @@ def _why_unknown(name: str, may_suggest: Callable[[], bool]) -> Text:
 
 def _advice(name: str) -> Optional[Text]:
     """For names that no similar name is right for: the nearest name of CST is UCT, which is 8 hours off."""
-    right = WRONG_NAMES.get(name.lower().rpartition("/")[2])
+    place = name.lower().rpartition("/")[2]
+    right = WRONG_NAMES.get(place)
+    if right is None and len(place) > 5:
+        from difflib import get_close_matches
+
+        right = WRONG_NAMES.get(next(iter(get_close_matches(place, WRONG_NAMES, n=1, cutoff=0.85)), ""))
     if right:
         return Text("schedules.zone.near", name=name, near=right)
     offset = _OFFSET.fullmatch(name)

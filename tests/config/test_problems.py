@@ -58,7 +58,7 @@ def test_all_problems_of_a_file_are_reported_together():
         'tasks[1]: task_id is "b!"; expected 1 to 64 ASCII letters, digits, "_" or "-"; "task_name" can hold any text',
         "tasks[1]: task_exec is missing; "
         "expected a command: a text for /bin/sh, or a list of a program and its arguments",
-        "tasks[3] is 5; expected an object",
+        'tasks[3] is 5; expected an object such as {"task_id": "backup", "task_exec": "tasks/backup.sh"}',
         'tasks[0] (a): task_dependencies[1] is "zz"; no task has this id',
         "tasks[0] (a): task_dependencies form a cycle in which each task depends on the next: a -> c -> a",
     ]
@@ -67,12 +67,15 @@ def test_all_problems_of_a_file_are_reported_together():
 @pytest.mark.parametrize("document", [None, 5, "x", [], [{}]])
 def test_a_file_that_is_no_object_is_reported(document):
     (problem,) = problems_of(document)
-    assert problem.startswith("is ") and problem.endswith("; expected an object")
+    assert problem.startswith("is ") and problem.endswith('; expected an object: {"tasks": [...]}')
+
+
+TASKS = 'a list of tasks: [{"task_id": "backup", "task_exec": "tasks/backup.sh"}]'
 
 
 def test_tasks_are_required_and_are_a_list():
-    assert problems_of({}) == ["tasks is missing; expected a list"]
-    assert problems_of({"tasks": {"a": 1}}) == ["tasks is {...}; expected a list"]
+    assert problems_of({}) == [f"tasks is missing; expected {TASKS}"]
+    assert problems_of({"tasks": {"a": 1}}) == [f"tasks is {{...}}; expected {TASKS}"]
 
 
 TEXT = "expected a text of 1 to 200 characters on one line"
@@ -86,10 +89,10 @@ COMMAND = "expected a command: a text for /bin/sh, or a list of a program and it
     [
         ("task_name", "a\r\nBcc: x", f'task_name is "a\\r\\nBcc: x"; {TEXT}'),
         ("task_name", "", f'task_name is ""; {TEXT}'),
-        ("task_name", 5, f"task_name is 5; {TEXT}"),
+        ("task_name", 5, 'task_name is 5; expected a text: "5"'),
         ("task_name", ["x"], f"task_name is [...]; {TEXT}"),
-        ("task_name", "x" * 201, f'task_name is "{"x" * 56}...; {TEXT}'),
-        ("task_name", "a\u202eb" + "x" * 200, f'task_name is "a\\u202eb{"x" * 53}...; {TEXT}'),
+        ("task_name", "x" * 201, f'task_name is "{"x" * 55}..."; {TEXT}'),
+        ("task_name", "a\u202eb" + "x" * 200, f'task_name is "a\\u202eb{"x" * 52}..."; {TEXT}'),
         ("task_description", "\0", 'task_description is "\\u0000"; expected a text without a NUL character'),
         ("task_cwd", "\ud800", 'task_cwd is "\\ud800"; expected a text without unpaired surrogates'),
         ("task_cwd", "", 'task_cwd is ""; expected a path without control characters'),
@@ -108,37 +111,37 @@ COMMAND = "expected a command: a text for /bin/sh, or a list of a program and it
         ("task_timeout", "0s", f'task_timeout is "0s"; {DURATION}, of at least 0.1s'),
         ("task_timeout", "367d", f'task_timeout is "367d"; {DURATION}, of at most 366 days'),
         ("task_timeout", 1e300, f"task_timeout is 1e+300; {DURATION}, of at most 366 days"),
-        ("task_retry", 3, "task_retry is 3; expected an object"),
+        ("task_retry", 3, 'task_retry is 3; expected an object such as {"max_attempts": 3}'),
         ("task_retry", {"jitter": 1.1}, "task_retry.jitter is 1.1; expected a number from 0 to 1"),
         ("task_retry", {"jitter": False}, "task_retry.jitter is false; expected a number from 0 to 1"),
         ("task_limits", {"memory": "5 MB"}, 'task_limits.memory is "5 MB"; '
-         'expected a size such as 1048576 or "10MB", of at least 1024'),
+         'expected a size such as 1048576 or "10MB", of at least 1024; write "5MB"'),
         ("task_limits", {"memory": True}, "task_limits.memory is true; "
          'expected a size such as 1048576 or "10MB", of at least 1024'),
         ("task_limits", {"memory": "9999999TB"}, 'task_limits.memory is "9999999TB"; '
          'expected a size such as 1048576 or "10MB", of at least 1024'),
-        ("task_tags", ["a", 5, "b"], "task_tags[1] is 5; expected a text of 1 to 64 characters on one line"),
+        ("task_tags", ["a", 5, "b"], 'task_tags[1] is 5; expected a text: "5"'),
         ("task_tags", ["a", "b", "a"], 'task_tags[2]: "a" occurs twice in this list'),
-        ("task_tags", "a", 'task_tags is "a"; expected a list'),
+        ("task_tags", "a", 'task_tags is "a"; expected a list: ["a"]'),
         ("task_dependencies", ["a"], 'task_dependencies[0] is "a"; a task cannot depend on itself'),
         ("task_dependencies", ["b"], 'task_dependencies[0] is "b"; no task has this id'),
         ("task_exec", "", f'task_exec is ""; {COMMAND}'),
         ("task_exec", " \n", f'task_exec is " \\n"; {COMMAND}'),
         ("task_exec", [], f"task_exec is []; {COMMAND}"),
         ("task_exec", [" ", "x"], f"task_exec is [...]; {COMMAND}"),
-        ("task_exec", ["x", 5], "task_exec[1] is 5; expected a text of at most 100000 characters"),
+        ("task_exec", ["x", 5], 'task_exec[1] is 5; expected a text: "5"'),
         ("task_exec", ["x", "a\0b"], 'task_exec[1] is "a\\u0000b"; expected a text without a NUL character'),
         ("task_exec", "a\0b", 'task_exec is "a\\u0000b"; expected a text without a NUL character'),
         ("task_timezone", "Mars/Base", "task_timezone: unknown time zone "
          '"Mars/Base"; expected an IANA name such as "Europe/Berlin" or "UTC"'),
         ("task_timezone", 5, 'task_timezone is 5; expected an IANA time zone name such as "Europe/Berlin"'),
-        ("task_env", [], "task_env is []; expected an object"),
+        ("task_env", [], 'task_env is []; expected an object such as {"LEVEL": "full"}'),
         ("task_env", {"1A": "x"}, 'task_env: "1A" is not a valid name; expected the name of an environment variable: '
          'letters, digits and "_"; names that start with "MINISCHED_" are reserved'),
         ("task_env", {"MINISCHED_RUN_ID": "x"}, 'task_env: "MINISCHED_RUN_ID" is not a valid name; '
          'expected the name of an environment variable: letters, digits and "_"; names that start with "MINISCHED_" '
          'are reserved'),
-        ("task_env", {"A": 5}, f"task_env.A is 5; expected a text of at most 100000 characters, or {SECRET}"),
+        ("task_env", {"A": 5}, 'task_env.A is 5; expected a text: "5"'),
         ("task_env", {"A": {"from_env": "1"}}, 'task_env.A.from_env is "1"; '
          'expected the name of an environment variable: letters, digits and "_"'),
         ("task_env", {"A": {"from": "B"}}, "task_env.A is {...}; "
@@ -267,7 +270,7 @@ ADDRESS = (
         ({"type": "webhook", "url": "http://x", "preset": "slack", "text_template": "{{ task_nam }}"},
          'text_template: unknown template variable "task_nam"; did you mean "task_name"?'),
         ({"type": "webhook", "url": "http://x", "headers": {"A b": "x"}},
-         'headers: "A b" is not a valid name; expected the name of an HTTP header'),
+         'headers: *** is not a valid name; expected the name of an HTTP header'),
         ({"type": "command", "task_exec": []}, f"task_exec is []; {COMMAND}"),
         ({"type": "file"}, "path is missing; expected a path without control characters"),
         ({"type": "file", "path": "x", "mode": 5}, 'unknown field "mode"; expected one of path'),
@@ -284,7 +287,10 @@ def test_an_unknown_template_variable_far_from_all_comes_with_the_list():
 
 def test_a_channel_that_is_no_object_and_two_rules_of_one_name_are_reported():
     rule = {"name": "n", "triggers": ["success"], "channels": ["email"]}
-    assert problems_of_task(task_notify=[rule]) == ['task_notify[0].channels[0] is "email"; expected an object']
+    assert problems_of_task(task_notify=[rule]) == [
+        "task_notify[0].channels[0] is ***; expected an object such as "
+        '{"type": "email", "recipients": ["ops@example.org"]}'
+    ]
     rule = {**rule, "channels": [{"type": "file", "path": "x"}]}
     assert problems_of_task(task_notify=[rule, rule]) == ['task_notify[1]: "n" occurs twice in this list']
 
@@ -340,7 +346,7 @@ def test_no_wrong_value_of_a_secret_is_shown(kind):
 
 def test_headers_written_as_one_text_are_not_shown():
     (problem,) = problems_of_channel(type="webhook", url="https://x", headers="Authorization: geheim")
-    assert problem == "headers is ***; expected an object"
+    assert problem == 'headers is ***; expected an object such as {"X-Token": {"from_env": "TOKEN"}}'
 
 
 def test_a_file_of_nonsense_is_answered_in_time_without_hints():

@@ -32,8 +32,8 @@ def errors_of(data):
         (b"],", "line 1, column 1: found ]; expected a value"),
         (b"]", "line 1, column 1: found ]; expected a value"),
         (b"{'a':1}", "line 1, column 2: found '; texts need double quotes"),
-        (b'{"a":1\n "b":2}', 'line 2, column 2: found "b"; expected a "," or a closing bracket before it'),
-        (b'{"a" 1}', 'line 1, column 6: found 1; expected a ":" before it'),
+        (b'{"a":1\n "b":2}', 'line 2, column 2: found a text; expected a "," or a closing bracket before it'),
+        (b'{"a" 1}', 'line 1, column 6: found a number; expected a ":" before it'),
         (b'{"a":True}', "line 1, column 6: found True; write true"),
         (b'{"a":None}', "line 1, column 6: found None; write null"),
         (b"nul", "line 1, column 1: found nul; expected a value"),
@@ -45,7 +45,7 @@ def errors_of(data):
         ),
         (b'{"a":"\\x"}', "line 1, column 7: invalid escape; for a backslash write \\\\"),
         (b'{"a":"x', "line 1, column 6: the text that starts here has no closing quote"),
-        ('{"a":‘x’}'.encode(), 'line 1, column 6: found the full-width character ‘; write " instead'),
+        ('{"a":‘x’}'.encode(), 'line 1, column 6: found the curly quote ‘; write " instead'),
         ('{"a":１}'.encode(), "line 1, column 6: found the full-width character １; write 1 instead"),
         ('{"a":1、"b":2}'.encode(), "line 1, column 7: found the full-width character 、; write , instead"),
         ('{"a"：1}'.encode(), "line 1, column 5: found the full-width character ：; write : instead"),
@@ -96,7 +96,7 @@ def test_a_field_that_occurs_twice_is_reported_with_its_path_and_both_lines():
 def test_other_problems_are_reported_with_a_field_that_occurs_twice():
     _, problems = parse_config(b'{"version": 1, "version": 2, "tasks": []}')
     assert [render(problem.as_text()) for problem in problems] == [
-        "tasks/config.json: version occurs twice, in line 1 and in line 1; remove one",
+        "tasks/config.json: version occurs twice in line 1, in column 2 and in column 16; remove one",
         "tasks/config.json: version is 2; expected 1",
     ]
     config, problems = parse_config(b'{"version": 1, "version": 1, "tasks": []}')
