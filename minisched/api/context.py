@@ -8,9 +8,10 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import tzinfo
 from queue import Empty, SimpleQueue
-from threading import Lock
+from threading import Condition, Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 from zlib import DEFLATED, compress, compressobj, decompress
@@ -30,6 +31,14 @@ if TYPE_CHECKING:
 
 REPLY_S = 5.0  # for the engine, whose loop turns at least once a second unless its disk hangs
 MAX_LISTENERS = 16
+MAX_ANONYMOUS_LISTENERS = 8  # of them without the token: they leave places for those with it
+# Requests whose answer takes long to compute (`Route.costly`). More at once would only share the interpreter, and each
+# needs memory; a few others wait for their turn, but not all connections.
+MAX_COSTLY = 2
+MAX_ANONYMOUS_COSTLY = 1
+MAX_COSTLY_WAITING = 6
+COSTLY_WAIT_S = 5.0
+RETRY_AFTER_S = 2  # what a client is told that had no turn
 MAX_CACHE_BYTES = 2**20  # of summaries: about 1,000 tasks, with 30 runs each or with none
 GZIP = 31  # wbits of zlib: a gzip header, the largest window
 PLAIN_BYTES = 1024  # a summary up to this size is kept as it is
@@ -329,9 +338,13 @@ INTERVALS = EventIntervals()
 
 
 class Listener:
-    """Woken by a change. However many changes come before it looks, it is woken once, so it needs no more memory."""
+    """Woken by a change. However many changes come before it looks, it is woken once, so it needs no more memory.
 
-    def __init__(self) -> None:
+    full: it came with the token.
+    """
+
+    def __init__(self, full: bool) -> None:
+        self.full = full
         self._wakes: SimpleQueue[None] = SimpleQueue()
         self._woken = False
 
@@ -363,14 +376,15 @@ class Listeners:
     def __len__(self) -> int:
         return len(self._listeners)
 
-    def join(self) -> Optional[Listener]:
+    def join(self, full: bool) -> Optional[Listener]:
         """A new one, which has to `leave`; None if there are too many."""
         with self._lock:
-            if len(self._listeners) >= self._max:
+            anonymous = sum(not listener.full for listener in self._listeners)
+            if len(self._listeners) >= self._max or (not full and anonymous >= MAX_ANONYMOUS_LISTENERS):
                 return None
             if not self._listeners:
                 self._snapshot.watch(self._wake)
-            listener = Listener()
+            listener = Listener(full)
             self._listeners = (*self._listeners, listener)
             return listener
 
@@ -383,6 +397,43 @@ class Listeners:
     def _wake(self) -> None:
         for listener in self._listeners:
             listener.wake()
+
+
+class Turns:
+    """Lets few requests at once do what takes long; some others wait, and the rest is refused."""
+
+    def __init__(self, wait_s: float = COSTLY_WAIT_S) -> None:
+        self._wait_s = wait_s
+        self._changed = Condition()  # guards the two below
+        self._working = {True: 0, False: 0}  # with the token, without it
+        self._waiting = 0
+
+    @contextmanager
+    def take(self, full: bool) -> Iterator[None]:
+        """full: the token came with the request. Raises ApiError."""
+        with self._changed:
+            if not self._is_free(full):
+                if self._waiting >= MAX_COSTLY_WAITING:
+                    raise self._refusal()
+                self._waiting += 1
+                try:
+                    if not self._changed.wait_for(lambda: self._is_free(full), self._wait_s):
+                        raise self._refusal()
+                finally:
+                    self._waiting -= 1
+            self._working[full] += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._working[full] -= 1
+                self._changed.notify_all()
+
+    def _is_free(self, full: bool) -> bool:
+        return sum(self._working.values()) < MAX_COSTLY and (full or self._working[False] < MAX_ANONYMOUS_COSTLY)
+
+    def _refusal(self) -> ApiError:
+        return ApiError("busy", Text("api.costly"), headers=(("Retry-After", str(RETRY_AFTER_S)),))
 
 
 # --------------------------------------------------------------------------------------------- what a handler is given
@@ -429,6 +480,7 @@ class AppContext:
         self.lint = Lint(home.path, os.environ)
         self.statuses = TaskStatuses()
         self.listeners = Listeners(snapshot)
+        self.turns = Turns()
         self._readers: dict[int, History] = {}  # by thread
 
     def history(self) -> History:

@@ -27,9 +27,10 @@ def find(method: str, path: str) -> Found:
 def respond(request: Request, app: AppContext) -> Response:
     """The answer to a request. Raises nothing that a client can cause."""
     try:
-        context = RequestContext(app, request, _query(request, app), _body(request, request.route.body))
-        response: Response = request.route.handler(context, **request.ids)
-        return response
+        if not request.route.costly:
+            return _answer(request, app)
+        with app.turns.take(request.authorized):
+            return _answer(request, app)
     except ApiError as error:
         return error.response()
     except StoreError as error:
@@ -38,6 +39,12 @@ def respond(request: Request, app: AppContext) -> Response:
         full = isinstance(error, OSError) and error.errno in _FULL
         code, text = "disk_full" if full else "unavailable", Text("text", text=str(error))
     return ApiError(code, text if request.authorized else None).response()
+
+
+def _answer(request: Request, app: AppContext) -> Response:
+    context = RequestContext(app, request, _query(request, app), _body(request, request.route.body))
+    response: Response = request.route.handler(context, **request.ids)
+    return response
 
 
 def _query(request: Request, app: AppContext) -> dict[str, Any]:

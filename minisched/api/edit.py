@@ -354,6 +354,7 @@ def delete(context: RequestContext, task_id: str) -> Response:
     Answer(200, "Validity", "Whether it is valid, and every problem."),
     body=Body("Validate", fields=("task", "config")),
     errors=("unavailable",),
+    costly=True,
 )
 def validate(context: RequestContext) -> Response:
     """A task is checked in place of the one with its id, or beside the others."""

@@ -205,6 +205,7 @@ def health_problems(app: AppContext) -> list[tuple[str, Text]]:
     "Get the engine and every task as metrics for Prometheus, text format 0.0.4.",
     Answer(200, "Metrics", "The metrics."),
     errors=("unavailable",),
+    costly=True,
 )
 def metrics(context: RequestContext) -> Response:
     return Response(200, "".join(_metrics(context.app)).encode(), METRICS_TYPE)

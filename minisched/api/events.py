@@ -35,7 +35,7 @@ EPOCH = StrParam(pattern="[A-Za-z0-9_-]{1,64}", rule=Text("api.rule.epoch"))
     errors=("too_many_listeners",),
 )
 def listen(context: RequestContext) -> Response:
-    listener = context.app.listeners.join()
+    listener = context.app.listeners.join(context.full)
     if listener is None:
         raise ApiError("too_many_listeners")
     since = context.query["since"]

@@ -69,7 +69,7 @@ def of_engine(context: RequestContext) -> Response:
     "Read a run's own output, also after a rotation of the log.",
     LOG_PAGE,
     query=RUN_LOG,
-    errors=("not_found", "output_gone", "unavailable"),
+    errors=("not_found", "output_gone", "unavailable", "busy"),
 )
 def of_run(context: RequestContext, run_id: int) -> Response:
     run = existing_run(context.app, run_id)
@@ -80,7 +80,8 @@ def of_run(context: RequestContext, run_id: int) -> Response:
         if blocks is not None:
             return _download("run.log", blocks)
     elif query["tail"] is not None:
-        page = READER.run_tail(path, run, query["tail"])
+        with context.app.turns.take(context.full):  # all of its output is read
+            page = READER.run_tail(path, run, query["tail"])
     else:
         page = READER.run(path, run, _run_cursor(query["offset"]), query["limit"] or LOG_BYTES)
     if page is None:

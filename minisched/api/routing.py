@@ -173,6 +173,7 @@ class Route(NamedTuple):
     query: tuple[Parameter, ...] = ()
     body: Optional[Body] = None
     errors: tuple[str, ...] = ()  # codes of `context.STATUSES`, beside those that any route can answer with
+    costly: bool = False  # the answer may take a second to compute: `context.Turns`, and `busy` for those without one
 
 
 class Match(NamedTuple):
@@ -207,11 +208,13 @@ def route(
     query: tuple[Parameter, ...] = (),
     body: Optional[Body] = None,
     errors: tuple[str, ...] = (),
+    costly: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Declare the route that the decorated function handles."""
 
     def declare(handler: Handler) -> Handler:
-        declared = Route(method, path, summary, answers, handler, access, query, body, errors)
+        all_errors = (*errors, "busy") if costly else errors
+        declared = Route(method, path, summary, answers, handler, access, query, body, all_errors, costly)
         ROUTES.append(declared)
         for whole in (BASE + path, *([path] if path in ROOT_TOO else ())):
             if "{" not in whole:

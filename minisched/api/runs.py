@@ -168,6 +168,7 @@ def stop(context: RequestContext, run_id: int) -> Response:
     access=PUBLIC,
     query=(Parameter("hours", IntParam(1, 168), "Hours back, and as many ahead.", 24),),
     errors=("unavailable",),
+    costly=True,
 )
 def timeline(context: RequestContext) -> Response:
     app, span_s = context.app, context.query["hours"] * 3600
@@ -235,6 +236,7 @@ def _due(
         Parameter("count", IntParam(1, 50), "How many times.", 5),
     ),
     errors=("invalid_config",),
+    costly=True,
 )
 def preview(context: RequestContext) -> Response:
     texts = context.query["schedule"]

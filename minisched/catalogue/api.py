@@ -75,8 +75,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "现在无法读写历史或配置文件；请重试。",
     ),
     "api.too_many_listeners": (
-        "There are 16 listeners to events already; poll instead.",
-        "已有 16 个事件连接；请改用轮询。",
+        "There are 16 listeners to events already, or 8 without the token; poll instead.",
+        "已有 16 个事件连接，或 8 个无令牌的连接；请改用轮询。",
     ),
     "api.version_not_supported": ("Only HTTP/1.0 and HTTP/1.1 are supported.", "仅支持 HTTP/1.0 和 HTTP/1.1。"),
     "api.disk_full": ("The disk is full; nothing was changed.", "磁盘已满；未作任何更改。"),
@@ -168,6 +168,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{count} 个问题；未作任何更改",
     ),
     "api.schedule": ("{problems}", "{problems}"),
+    "api.costly": ("too many such requests are in progress", "正在处理的同类请求过多"),
     "api.being_changed": ("another change is being written", "正在写入另一项更改"),
     "api.written_not_valid": (
         "the file is written, but not in force: {why}",

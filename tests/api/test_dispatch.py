@@ -6,9 +6,11 @@ import json
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minisched.api import edit, events
-from minisched.api.context import STATUSES, Request
+from minisched.api.context import STATUSES, Request, Turns
 from minisched.api.dispatch import respond
 from minisched.api.routing import BASE, OPEN, PUBLIC, ROUTES, Match, NotAllowed, NotFound, Route, match
 from minisched.model import StoreError, Text
@@ -242,3 +244,42 @@ def test_any_request_gets_an_answer(api: Api, route: Any, query: Any, headers: A
     assert response.status < 500 or route.path == "/healthz"
     if response.stream is None and response.status != 304:
         assert response.content_type.startswith("text/plain") or json.loads(response.body) is not None
+
+
+# ------------------------------------------------------------------------------------------- answers that take long
+
+
+COSTLY = [("GET", "/timeline", None), ("GET", "/metrics", None), ("GET", "/preview?schedule=@daily", None)]
+COSTLY += [("POST", "/validate", {"config": {}})]
+
+
+@pytest.mark.parametrize(("method", "target", "body"), COSTLY)
+def test_at_most_two_answers_that_take_long_are_made_at_once(api: Api, method: str, target: str, body: Any) -> None:
+    api.app.turns = Turns(wait_s=0.0)
+    with api.app.turns.take(full=True), api.app.turns.take(full=True):
+        found = api(method, target, body)
+        assert (found.status, found.code, found.headers["Retry-After"]) == (503, "busy", "2")
+        assert api.get("/status").status == 200
+    assert api(method, target, body).status == 200
+
+
+def test_without_the_token_one_of_them_is_made_at_a_time(api: Api) -> None:
+    api.public_status = True
+    api.app.turns = Turns(wait_s=0.0)
+    with api.app.turns.take(full=False):
+        assert api.get("/timeline", authorized=False).code == "busy"
+        assert api.get("/timeline").status == 200
+
+
+def test_six_requests_wait_for_their_turn_and_further_ones_are_refused_at_once(api: Api) -> None:
+    api.app.turns = Turns(wait_s=60.0)
+    found: SimpleQueue[int] = SimpleQueue()
+    threads = [threading.Thread(target=lambda: found.put(api.get("/timeline").status)) for _ in range(8)]
+    with api.app.turns.take(full=True), api.app.turns.take(full=True):
+        for thread in threads:
+            thread.start()
+        assert [found.get(timeout=30) for _ in range(2)] == [503, 503]
+        assert found.empty()
+    assert [found.get(timeout=30) for _ in range(6)] == [200] * 6
+    for thread in threads:
+        thread.join()

@@ -192,8 +192,19 @@ def test_at_most_sixteen_listen_and_a_place_is_free_again(api: Api) -> None:
     assert (len(api.app.listeners), api.board.watchers) == (0, ())
 
 
+def test_listeners_without_the_token_leave_places_for_those_with_it(api: Api) -> None:
+    api.public_status = True
+    anonymous = [api.get("/events", authorized=False) for _ in range(9)]
+    assert [reply.status for reply in anonymous] == [200] * 8 + [503]
+    streams = [Stream(api) for _ in range(8)]
+    assert api.get("/events").code == "too_many_listeners"
+    for stream in (*[reply.response.stream for reply in anonymous[:8]], *[one.pieces for one in streams]):
+        stream.close()  # type: ignore[union-attr]
+    assert len(api.app.listeners) == 0
+
+
 def test_a_slow_reader_is_woken_once_for_any_number_of_changes(api: Api) -> None:
-    listener = api.app.listeners.join()
+    listener = api.app.listeners.join(full=True)
     assert listener is not None
     for _ in range(10_000):
         api.bump()
@@ -204,7 +215,7 @@ def test_a_slow_reader_is_woken_once_for_any_number_of_changes(api: Api) -> None
 
 
 def test_a_listener_is_woken_from_another_thread() -> None:
-    listener = Listener()
+    listener = Listener(full=True)
     threading.Timer(0.02, listener.wake).start()
     assert listener.wait(10)
     assert not listener.wait(-1)
