@@ -1,4 +1,5 @@
-"""Writes the generated parts of the documents: fields in configuration.md, calls in api.md, modules in design.md.
+"""Writes the generated parts of the documents: fields in configuration.md, calls in api.md, modules in design.md; the
+manual page from the command line's own help; and services/ from the examples in operation.md.
 
 python docs/generate.py            write them
 python docs/generate.py --check    change nothing; exit code 1 and the names of the files that are out of date
@@ -8,8 +9,10 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import sys
 from pathlib import Path
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the package beside this folder, not an installed one
@@ -19,6 +22,8 @@ from minisched.api.context import STATUSES
 from minisched.api.openapi import ALWAYS, SCHEMAS, WITH_A_BODY, meaning, routes
 from minisched.api.routing import OPEN, PUBLIC, ROOT_TOO
 from minisched.catalogue import render
+from minisched.catalogue.cli import TEXTS as CLI_TEXTS
+from minisched.cli.arguments import COMMANDS, option_text
 from minisched.config.containers import Field, Table
 from minisched.config.notify_fields import CHANNEL, RULE
 from minisched.config.settings_fields import SETTINGS
@@ -77,22 +82,27 @@ ACCESS = {OPEN: "Needs no token.", PUBLIC: "Needs no token if `http.public_statu
 
 
 def main(arguments: list[str]) -> int:
-    outdated = []
     parts = {"configuration.md": config_reference(), "api.md": api_reference(), "design.md": module_tables()}
-    for name, generated in parts.items():
-        path = DOCS / name
-        text = path.read_text(encoding="utf-8")
-        before, _, rest = text.partition(BEGIN)
-        _, _, after = rest.partition(END)
-        current = f"{before}{BEGIN}\n\n{generated}\n\n{END}{after}"
-        if current != text:
-            outdated.append(name)
-            if "--check" not in arguments:
-                path.write_text(current, encoding="utf-8")
+    files = {name: with_part(DOCS / name, generated) for name, generated in parts.items()}
+    files.update({"minisched.1": manual(), **services()})
+    outdated = [name for name, text in files.items() if not is_current(DOCS / name, text)]
+    if "--check" not in arguments:
+        for name in outdated:
+            (DOCS / name).parent.mkdir(exist_ok=True)
+            (DOCS / name).write_text(files[name], encoding="utf-8")
     if outdated and "--check" in arguments:
         print(f"out of date: {', '.join(outdated)}; run: python docs/generate.py", file=sys.stderr)
         return 1
     return 0
+
+
+def with_part(path: Path, generated: str) -> str:
+    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    return f"{before}{BEGIN}\n\n{generated}\n\n{END}{rest.partition(END)[2]}"
+
+
+def is_current(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text(encoding="utf-8") == text
 
 
 def table(heads: str, rows: Iterable[str]) -> str:
@@ -239,6 +249,85 @@ def module_tables() -> str:
 def summary(path: Path) -> str:
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return " ".join(docstring.split("\n\n")[0].split())
+
+
+# ------------------------------------------------------------------------------------------------------------- services
+
+
+def services() -> dict[str, str]:
+    """The files of services: in operation.md, each follows the paragraph that has the link to its file."""
+    text = (DOCS / "operation.md").read_text(encoding="utf-8")
+    found = re.findall(r"\]\((services/[\w.-]+)\)(?:(?!\n\n).)*\n\n( *)```\w+\n(.*?)\n\2```", text, re.DOTALL)
+    return {name: dedent(block) + "\n" for name, _, block in found}
+
+
+# --------------------------------------------------------------------------------------------------------- manual page
+
+
+def manual() -> str:
+    """The manual page, in the macros of man(7)."""
+    parts = [
+        f'.TH MINISCHED 1 "" "minisched {minisched.__version__}" "User Commands"',
+        ".SH NAME",
+        "minisched \\- a task scheduler in one folder",
+        ".SH SYNOPSIS",
+        ".B minisched\n[\\fB\\-\\-home\\fR \\fIDIR\\fR] \\fICOMMAND\\fR ...",
+        ".SH DESCRIPTION",
+        roff(
+            "minisched runs scripts on schedules and after one another, and records each due time as exactly one run"
+            " in the history, with a status and a reason. One folder holds everything, the home. Without a command,"
+            " minisched runs the engine in the foreground."
+        ),
+        ".SH OPTIONS",
+        *option("--home DIR", "cli.option.home"),
+        ".SH COMMANDS",
+    ]
+    for name, command in COMMANDS.items():
+        words = [word for flags, keywords in command.arguments for word in [synopsis(flags, keywords)]]
+        parts += [f".SS {' '.join([roff(name), *words])}", roff(sentence(english(f"cli.help.{name}")))]
+        for flags, keywords in command.arguments:
+            metavar = keywords.get("metavar", "")
+            shown = ", ".join(flags.split()) if flags[0] == "-" else ""
+            parts += option(f"{shown} {metavar}".strip(), option_text(name, flags))
+    parts += [".SH EXIT STATUS", roff(english("cli.help_exit_codes").strip()), ".SH ENVIRONMENT"]
+    parts += [".TP", ".B MINISCHED_HOME", roff("the home, if there is no option --home"), ".SH FILES"]
+    for path, purpose in FILES.items():
+        parts += [".TP", f".I {roff(path)}", roff(purpose)]
+    parts += [".SH SEE ALSO", roff("`minisched help` lists all documents, which are part of the program.")]
+    return "\n".join(parts) + "\n"
+
+
+FILES = {
+    "tasks/config.json": "settings and tasks",
+    "logs/": "the output of each task, and minisched.log, the log of the engine",
+    "var/minisched.db": "the history, in SQLite",
+    "var/token": "the access token of the page and the API",
+}
+
+
+def english(code: str) -> str:
+    return CLI_TEXTS[code][0]
+
+
+def sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def option(shown: str, code: str) -> list[str]:
+    return [".TP", f".B {roff(shown)}", roff(english(code))]
+
+
+def synopsis(flags: str, keywords: dict[str, Any]) -> str:
+    metavar = keywords.get("metavar", "")
+    if flags[0] != "-":
+        return f"[{metavar}]" if keywords.get("nargs") else str(metavar)
+    return roff(f"[{flags.split()[0]} {metavar}".strip() + "]")
+
+
+def roff(text: str) -> str:
+    """A text for man(7): nothing in it is a command or a special character."""
+    escaped = text.replace("\\", "\\e").replace("-", "\\-")
+    return "\n".join(f"\\&{line}" if line[:1] in (".", "'") else line for line in escaped.splitlines())
 
 
 if __name__ == "__main__":

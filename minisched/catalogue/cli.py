@@ -91,8 +91,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "输出 tasks/config.json 的 JSON Schema，供编辑器使用",
     ),
     "cli.help.version": (
-        "print the versions of minisched, Python and SQLite",
-        "输出 minisched、Python 和 SQLite 的版本",
+        "print the versions of minisched, Python and SQLite, and where the program is",
+        "输出 minisched、Python 和 SQLite 的版本，以及程序的位置",
     ),
     "cli.option.home": (
         "the folder that holds everything (default: $MINISCHED_HOME or .)",

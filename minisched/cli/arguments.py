@@ -197,11 +197,14 @@ def _add(commands: Any, name: str, command: Command) -> None:
         formatter_class=_Formatter,
     )
     for flags, options in command.arguments:
-        names = flags.split()
-        code = f"cli.option.{name}.{names[-1].lstrip('-')}"
-        if code not in TEXTS:
-            code = f"cli.option.{names[-1].lstrip('-')}"  # the same in several commands
-        parser.add_argument(*names, help=_text(code), **options)
+        parser.add_argument(*flags.split(), help=_text(option_text(name, flags)), **options)
+
+
+def option_text(command: str, flags: str) -> str:
+    """The code of the text for an argument, which several commands can share."""
+    name = flags.split()[-1].lstrip("-")
+    code = f"cli.option.{command}.{name}"
+    return code if code in TEXTS else f"cli.option.{name}"
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):

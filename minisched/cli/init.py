@@ -12,7 +12,7 @@ from minisched import catalogue
 from minisched.cli.output import CommandError, print_error, print_json, print_table, shown, text
 from minisched.model import EXIT_NO, EXIT_OK, Text
 from minisched.model.text import visible
-from minisched.osutil import carried_folder, read_carried
+from minisched.osutil import PACKAGE, carried_folder, read_carried
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -139,9 +139,14 @@ def version(options: Namespace) -> int:
 
     from minisched import __version__
 
-    versions = {"minisched": __version__, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    about = {
+        "minisched": __version__,
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        "program": os.path.realpath(os.path.dirname(PACKAGE)) if os.path.isfile(os.path.dirname(PACKAGE)) else PACKAGE,
+    }
     if options.json:
-        print_json(versions)
+        print_json(about)
     else:
-        print(", ".join(f"{name} {number}" for name, number in versions.items()))
+        print(", ".join(f"{name} {visible(value)}" for name, value in about.items()))
     return EXIT_OK

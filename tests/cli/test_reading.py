@@ -21,7 +21,7 @@ from minisched.model import Reason, Status, TaskAttempt, TaskExecution, Text, Tr
 from minisched.timetable import jitter_offset
 from support.cli import GONE, Cli, record, started, statuses
 from support.factories import task as make_task
-from support.programs import Home, environment, eventually, minisched, open_to_others
+from support.programs import ROOT, Home, environment, eventually, minisched, open_to_others
 
 NOW = 1_795_000_000  # 2026-11-18T11:06:40Z
 
@@ -536,6 +536,8 @@ def test_ctrl_c_leaves_no_traceback(home: Home) -> None:
         assert (process.returncode, stdout, stderr) == (130, "", "")
 
 
-def test_version_prints_three_versions() -> None:
+def test_version_prints_three_versions_and_which_program_it_is() -> None:
     assert minisched("version").stdout.startswith("minisched ")
-    assert set(json.loads(minisched("version", "--json").stdout)) == {"minisched", "python", "sqlite"}
+    about = json.loads(minisched("version", "--json").stdout)
+    assert set(about) == {"minisched", "python", "sqlite", "program"}
+    assert about["program"] == str(ROOT / "minisched")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from minisched import __version__
 from support import pythons
 from support.clone import copy_of_the_clone
 from support.programs import ROOT, environment
@@ -57,6 +58,7 @@ def test_the_wheel_has_the_package_the_samples_and_the_documents(clone: Path, wh
         expected |= {f"minisched/sample/{path.name}" for path in files(clone / "tasks")}
         expected |= {f"minisched/docs/{path.name}" for path in files(clone / "docs") if path.suffix == ".md"}
         expected |= {"minisched/docs/README.md", "minisched/docs/CHANGELOG.md"}
+        expected.add(f"minisched-{__version__}.data/data/share/man/man1/minisched.1")
         assert names == expected
         for name, digest, size in re.findall("^(.+),sha256=(.+),([0-9]+)$", record(archive), re.MULTILINE):
             content = archive.read(name)
@@ -73,7 +75,15 @@ def test_the_sdist_has_all_that_a_packager_needs(clone: Path, sdist: Path) -> No
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert names == {str(path.relative_to(clone)) for path in files(clone)} | {"PKG-INFO"}
-    assert {"CHANGELOG.md", "tests/conftest.py", "tests/support/sim.py", "docs/install.md", "LICENSE"} <= names
+    assert {
+        "CHANGELOG.md",
+        "tests/conftest.py",
+        "tests/support/sim.py",
+        "docs/install.md",
+        "docs/services/minisched.service",
+        "SECURITY.md",
+        "LICENSE",
+    } <= names
 
 
 @pytest.mark.parametrize("what", ["wheel", "sdist"])

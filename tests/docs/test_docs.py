@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -65,18 +66,38 @@ def test_the_generated_parts_are_current() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
+def test_the_manual_page_has_no_error() -> None:
+    done = subprocess.run(
+        ["groff", "-man", "-ww", "-z", str(ROOT / "docs" / "minisched.1")], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_systemd_takes_the_unit_files(tmp_path: Path) -> None:
+    services = ROOT / "docs" / "services"
+    unit = tmp_path / "minisched.service"
+    dropped_in = (services / "hardening.conf").read_text(encoding="utf-8")
+    for name in ("minisched.service", "minisched-user.service"):
+        text = (services / name).read_text(encoding="utf-8")
+        unit.write_text(text.replace("/usr/bin/python3", sys.executable) + dropped_in)
+        done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, ""), name
+
+
 def test_the_script_writes_the_generated_parts(tmp_path: Path) -> None:
     docs = tmp_path / "docs"
     shutil.copytree(ROOT / "docs", docs)
     for name, text in (("configuration.md", "| `task_id` |"), ("api.md", "### `GET /tasks`")):
         (docs / name).write_text(DOCS[name].replace(text, "outdated"), encoding="utf-8")
+    shutil.rmtree(docs / "services")
     done = generate(docs, "--check")
-    assert (done.returncode, done.stderr) == (
-        1,
-        "out of date: configuration.md, api.md; run: python docs/generate.py\n",
-    )
+    names = "configuration.md, api.md, services/minisched.service"
+    assert done.returncode == 1 and done.stderr.startswith(f"out of date: {names}, ")
     assert generate(docs).returncode == 0
     assert all((docs / name).read_text(encoding="utf-8") == DOCS[name] for name in ("configuration.md", "api.md"))
+    assert sorted(os.listdir(docs / "services")) == sorted(os.listdir(ROOT / "docs" / "services"))
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
