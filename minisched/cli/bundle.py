@@ -29,17 +29,19 @@ REQUIRED = ("croniter", "tzdata")  # with what they need, as far as it is instal
 NOT_CARRIED = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")  # how pip installed them on this machine
 HASH_BASED = (1).to_bytes(4, "little")  # byte code (PEP 552) that is used without a look at the time of the source
 
-# The file can be replaced by a newer one while an engine runs from it, which imports some modules later: so it is
-# imported through a descriptor. `import minisched` refuses a Python that is too old, even 2.7.
+# The file can be replaced by a newer one while a command runs from it, which imports some modules later. So commands
+# that last import through a descriptor; that reads the list of the archive once more (4 ms). With an odd number of
+# words there is no command, or an option. `import minisched` refuses a Python that is too old, even 2.7.
 MAIN = b"""import os
 import sys
 
 import minisched
 
-opened = "/dev/fd/%d" % os.open(sys.path[0], os.O_RDONLY)
-if os.path.exists(opened):
-    sys.path[0] = opened
-    del sys.modules["minisched"]
+if len(sys.argv) % 2 or {"run", "exec", "trigger", "logs"} & set(sys.argv):
+    opened = "/dev/fd/%d" % os.open(sys.path[0], os.O_RDONLY)
+    if os.path.exists(opened):
+        sys.path[0] = opened
+        del sys.modules["minisched"]
 
 from minisched.cli.main import main
 
