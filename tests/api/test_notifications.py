@@ -36,7 +36,7 @@ def api(tmp_path: Path) -> Iterator[Api]:
 
 
 def deliver(api: Api, task_id: str = "a", **fields: Any) -> Delivery:
-    """A delivery in the outbox, as it stands after what `fields` say."""
+    """A delivery in the outbox, with these fields."""
     run = make(task_id, Status.TECHNICAL_FAILURE)
 
     with api.store.transaction() as tx:

@@ -59,13 +59,13 @@ class Home:
     def _lock(self) -> dict[str, Any]:
         """What the lock file tells of the engine; nothing while it is not the one that was started here."""
         try:
-            told = json.loads((self.path / "var" / "lock").read_text())
+            found = json.loads((self.path / "var" / "lock").read_text())
         except (OSError, ValueError):
             return {}
         assert self.process is not None and self.process.poll() is None, (self.path / "console").read_text()[-2000:]
         # `pid` may be that of a child of strace.
-        started = Path(f"/proc/{told['pid']}/stat").exists() if "pid" in told else False
-        return told if started else {}
+        started = Path(f"/proc/{found['pid']}/stat").exists() if "pid" in found else False
+        return found if started else {}
 
     @property
     def port(self) -> int:

@@ -39,7 +39,7 @@ class Machine:
         path.chmod(0o755)
 
     def do(self, line: str, cwd: Path) -> None:
-        """Run a line as typed; an engine until it has told the address of its page."""
+        """Run a line as typed; an engine until it has printed the address of its page."""
         line = re.sub(r"(?<![\w.])/(opt|srv)/", rf"{self.folder}/\1/", line)
         if not line.endswith((" run", "-m minisched")):
             done = subprocess.run(["sh", "-c", line], cwd=cwd, env=self.env, capture_output=True, text=True)

@@ -60,7 +60,7 @@ def test_the_last_attempts_failure_is_the_runs(sim: MakeSim) -> None:
 def test_a_timeout_is_a_technical_failure(sim: MakeSim) -> None:
     one = sim(task(schedule="@every 1h", task_timeout=10), script=exits(a=Exit(60.0)))
     one.run_for(3700)
-    assert one.told() == [("a", "schedule", "technical_failure", "timeout")]
+    assert one.runs() == [("a", "schedule", "technical_failure", "timeout")]
 
 
 def test_the_log_says_who_what_state_and_next(sim: MakeSim) -> None:
@@ -73,7 +73,7 @@ def test_the_log_says_who_what_state_and_next(sim: MakeSim) -> None:
     assert "INFO run 1 of a: success after 1.0 s, attempt 2 of 2" in one.lines
 
 
-def test_a_script_is_told_who_it_is_and_for_which_time(sim: MakeSim) -> None:
+def test_a_script_gets_its_task_run_and_due_time(sim: MakeSim) -> None:
     seen: list[dict[str, str]] = []
 
     def script(launch: ProcessSpec, draw: random.Random) -> Exit:

@@ -44,15 +44,15 @@ class Exec:
 
 
 def of_engine(one: Sim, task_id: str = "a") -> list[str]:
-    """Where the engine's runs of the task stand."""
+    """The status of each of the engine's runs of the task."""
     return [row["status"] for row in one.rows(task_id) if row["trigger"] != "manual"]
 
 
-# ------------------------------------------------------------------------------------------ one place, two that want it
+# ----------------------------------------------------------------------------------------------------- one slot for two
 
 
 @pytest.mark.parametrize("overlap", ["skip", "queue", "replace"])
-def test_a_launch_that_waits_for_a_locked_ledger_gives_way_to_an_exec(tmp_path: Path, overlap: str) -> None:
+def test_an_attempt_that_waits_for_a_locked_ledger_is_queued_behind_an_exec(tmp_path: Path, overlap: str) -> None:
     one, ledger = failing_sim(tmp_path, task(schedule="@at 2027-01-15T00:00:10", task_overlap=overlap))
     one.run_for(5)
     hold(ledger)
@@ -65,7 +65,7 @@ def test_a_launch_that_waits_for_a_locked_ledger_gives_way_to_an_exec(tmp_path: 
     assert of_engine(one) == ["queued"]
     by_hand.end()
     one.run_for(5)
-    assert one.told() == [("a", "manual", "success", None), ("a", "schedule", "success", None)]
+    assert one.runs() == [("a", "manual", "success", None), ("a", "schedule", "success", None)]
     assert [row["attempt"] for row in one.rows()] == [1, 1]
 
 
@@ -82,7 +82,7 @@ def release(ledger: FailingLedger) -> None:
     del ledger.transaction  # type: ignore[attr-defined]
 
 
-def test_an_exec_that_begins_between_the_look_and_the_commit_is_seen(tmp_path: Path) -> None:
+def test_an_exec_that_begins_between_the_read_and_the_commit_is_seen(tmp_path: Path) -> None:
     one, ledger = failing_sim(tmp_path, task(schedule="@every 10s"), task("b", "@every 10s"))
     one.run_for(5)
     made: list[Exec] = []
@@ -90,7 +90,7 @@ def test_an_exec_that_begins_between_the_look_and_the_commit_is_seen(tmp_path: P
     def transaction(durable: bool) -> Any:
         if not made and one.world.wall() >= T0 + 10:
             made.append(Exec(one))
-        return ledger._ledger.transaction(durable)
+        return ledger.real.transaction(durable)
 
     ledger.transaction = transaction  # type: ignore[attr-defined]
     one.run_for(5.5)
@@ -135,7 +135,7 @@ def test_a_retry_does_not_start_beside_an_exec(sim: MakeSim) -> None:
     assert (row["status"], row["attempt"]) == ("success", 2)
 
 
-def test_a_launch_that_gives_way_frees_its_slot_for_another_task(tmp_path: Path) -> None:
+def test_an_attempt_queued_again_for_an_exec_frees_its_process_for_another_task(tmp_path: Path) -> None:
     one, ledger = failing_sim(
         tmp_path, task(schedule="@at 2027-01-15T00:00:10"), task("b", "@at 2027-01-15T00:00:11"), max_running=1
     )
@@ -150,7 +150,7 @@ def test_a_launch_that_gives_way_frees_its_slot_for_another_task(tmp_path: Path)
     by_hand.end()
 
 
-def test_a_launch_that_was_cancelled_does_not_wait_for_the_exec(tmp_path: Path) -> None:
+def test_a_cancelled_attempt_does_not_wait_for_the_exec(tmp_path: Path) -> None:
     one, ledger = failing_sim(tmp_path, task(schedule="@every 10s", task_overlap="replace"))
     one.run_for(5)
     hold(ledger)
@@ -163,7 +163,7 @@ def test_a_launch_that_was_cancelled_does_not_wait_for_the_exec(tmp_path: Path) 
     by_hand.end()
 
 
-def test_a_launch_that_gave_way_is_not_started_after_a_stop(tmp_path: Path) -> None:
+def test_an_attempt_queued_again_for_an_exec_is_not_started_after_a_stop(tmp_path: Path) -> None:
     one, ledger = failing_sim(tmp_path, task(schedule="@at 2027-01-15T00:00:10"))
     one.run_for(5)
     hold(ledger)
@@ -178,7 +178,7 @@ def test_a_launch_that_gave_way_is_not_started_after_a_stop(tmp_path: Path) -> N
     by_hand.end()
 
 
-def test_an_exec_that_died_in_between_is_taken_over_and_the_launch_follows(tmp_path: Path) -> None:
+def test_the_run_of_an_exec_that_died_is_taken_over_and_the_attempt_follows(tmp_path: Path) -> None:
     one, ledger = failing_sim(tmp_path, task(schedule="@at 2027-01-15T00:00:10"))
     one.run_for(5)
     hold(ledger)
@@ -186,13 +186,13 @@ def test_an_exec_that_died_in_between_is_taken_over_and_the_launch_follows(tmp_p
     Exec(one).die()
     release(ledger)
     one.run_for(5)
-    assert one.told() == [
+    assert one.runs() == [
         ("a", "manual", "technical_failure", "interrupted"),
         ("a", "schedule", "success", None),
     ]
 
 
-def test_beside_an_exec_as_many_start_as_there_are_places_left(tmp_path: Path) -> None:
+def test_beside_an_exec_as_many_start_as_there_are_slots_left(tmp_path: Path) -> None:
     one, ledger = failing_sim(
         tmp_path,
         task(schedule="@every 1s", task_max_instances=3),
@@ -210,7 +210,7 @@ def test_beside_an_exec_as_many_start_as_there_are_places_left(tmp_path: Path) -
     assert of_engine(one).count("running") == 3
 
 
-def test_a_lowered_number_of_places_lets_a_retry_wait_for_the_others(sim: MakeSim) -> None:
+def test_a_retry_waits_for_a_slot_if_their_number_was_lowered(sim: MakeSim) -> None:
     from support.engine import configure
 
     fields: dict[str, Any] = {"task_retry": {"max_attempts": 2, "delay": 30, "jitter": 0}}
@@ -257,13 +257,13 @@ def test_what_an_exec_wrote_is_taken_over_after_a_read_error_too(tmp_path: Path,
     dying.die()
     one.run_for(1)
     one.run_for(10)
-    assert one.told("d") == [("d", "dependency", "success", None)]
+    assert one.runs("d") == [("d", "dependency", "success", None)]
     assert of_engine(one, "w")[0] == "success"
     assert len([line for line in one.lines if "unreadable" in line]) == 1
 
 
 def failing(ledger: FailingLedger, name: str, times: int) -> None:
-    method, left = getattr(ledger._ledger, name), [times]
+    method, left = getattr(ledger.real, name), [times]
 
     def read() -> Any:
         if left[0]:
@@ -274,7 +274,7 @@ def failing(ledger: FailingLedger, name: str, times: int) -> None:
     setattr(ledger, name, read)
 
 
-def test_a_race_whose_other_side_cannot_be_read_waits(tmp_path: Path) -> None:
+def test_an_attempt_waits_while_the_run_of_an_exec_cannot_be_read(tmp_path: Path) -> None:
     one, ledger = failing_sim(tmp_path, task(schedule="@at 2027-01-15T00:00:10"))
     one.run_for(5)
     hold(ledger)
@@ -307,7 +307,7 @@ def test_a_manual_run_that_loses_its_slot_to_an_exec_is_queued(tmp_path: Path) -
     def transaction(durable: bool) -> Any:
         if not made:
             made.append(Exec(one))
-        return ledger._ledger.transaction(durable)
+        return ledger.real.transaction(durable)
 
     ledger.transaction = transaction  # type: ignore[attr-defined]
     reply = start(one, "a")

@@ -31,19 +31,19 @@ def test_due_times_that_passed_while_the_engine_was_down(sim: MakeSim, misfire: 
     outage(one, 180)
     rows = one.rows()[1:]
     assert sorted((row["scheduled_time"], row["status"], row["reason"]) for row in rows) == [
-        (f"2027-01-15T00:0{minute}:00+00:00", *told) for minute, told in zip((2, 3, 4), expected)
+        (f"2027-01-15T00:0{minute}:00+00:00", *outcome) for minute, outcome in zip((2, 3, 4), expected)
     ]
     assert {row["trigger"] for row in rows if row["status"] == "success"} <= {"catchup"}
 
 
-def test_with_all_the_oldest_is_caught_up_first_one_after_the_other(sim: MakeSim) -> None:
+def test_misfire_all_catches_up_one_after_the_other_oldest_first(sim: MakeSim) -> None:
     one = sim(task(schedule="@every 60s", task_misfire="all"), script=exits(a=Exit(10.0)))
     one.run_for(75)
     one.stop()
     one.world.pass_time(180)
     one.boot()
     one.run_for(1)
-    assert [row[1:] for row in one.told()[1:]] == [
+    assert [row[1:] for row in one.runs()[1:]] == [
         ("catchup", "running", None),
         ("catchup", "queued", "overlap"),
         ("catchup", "queued", "overlap"),
@@ -67,7 +67,7 @@ def test_a_due_time_older_than_the_grace_is_missed(sim: MakeSim) -> None:
     one = sim(task(schedule="30 2 * * *", task_misfire_grace="10m"))
     one.run_for(3600)
     outage(one, 3 * 3600)
-    assert one.told() == [("a", "schedule", "missed", "downtime")]
+    assert one.runs() == [("a", "schedule", "missed", "downtime")]
 
 
 def test_a_new_task_is_not_caught_up(sim: MakeSim) -> None:
@@ -95,7 +95,7 @@ def test_a_clock_set_forward_starts_the_latest_and_writes_the_others_as_missed(s
     one.run_for(660)
     one.world.wall_offset += 3600
     one.run_for(5)
-    assert [row[1:] for row in one.told()] == [
+    assert [row[1:] for row in one.runs()] == [
         ("schedule", "success", None),
         *[("schedule", "missed", "late")] * 5,
         ("catchup", "success", None),
@@ -106,12 +106,12 @@ def test_a_clock_set_forward_starts_the_latest_and_writes_the_others_as_missed(s
 def test_a_clock_set_back_runs_nothing_again_and_goes_on(sim: MakeSim) -> None:
     one = sim(task(schedule="@every 10m"))
     one.run_for(3650)
-    before = one.told()
+    before = one.runs()
     one.world.wall_offset -= 1800
     one.run_for(1700)
-    assert one.told() == before
+    assert one.runs() == before
     one.run_for(800)
-    assert len(one.told()) == len(before) + 1
+    assert len(one.runs()) == len(before) + 1
     due = [row["scheduled_time"] for row in one.rows()]
     assert len(due) == len(set(due))
 
@@ -123,10 +123,10 @@ def test_a_wrong_clock_in_the_future_does_not_stop_the_present(sim: MakeSim) -> 
     one.world.wall_offset -= 400 * 86_400
     one.boot()
     one.run_for(3700)
-    assert [row[2] for row in one.told()] == ["success", "success"]
+    assert [row[2] for row in one.runs()] == ["success", "success"]
 
 
-def test_a_board_that_boots_in_1970_does_not_replay_fifty_years(sim: MakeSim) -> None:
+def test_a_machine_that_boots_in_1970_does_not_replay_fifty_years(sim: MakeSim) -> None:
     one = sim(task(schedule="* * * * *", task_misfire="all"), now=1000.0)
     one.run_for(120)
     one.world.wall_offset += T0
@@ -134,7 +134,7 @@ def test_a_board_that_boots_in_1970_does_not_replay_fifty_years(sim: MakeSim) ->
     assert [row["status"] for row in one.rows()] == ["success"] * 4
 
 
-def test_once_a_board_learns_the_time_its_real_downtime_is_what_counts(sim: MakeSim) -> None:
+def test_once_the_clock_is_right_the_real_downtime_counts(sim: MakeSim) -> None:
     one = sim(task(schedule="* * * * *"))
     one.run_for(600)
     one.stop()
@@ -162,7 +162,7 @@ def test_a_retry_does_not_wait_for_a_clock_that_was_set_back(sim: MakeSim) -> No
     one.world.wall_offset -= one.world.wall() - 100.0
     one.boot()
     one.run_for(121)
-    assert [row[2] for row in one.told()] == ["success"]
+    assert [row[2] for row in one.runs()] == ["success"]
 
 
 def test_an_engine_held_up_writes_what_it_could_not_start_in_time(sim: MakeSim) -> None:
@@ -170,8 +170,8 @@ def test_an_engine_held_up_writes_what_it_could_not_start_in_time(sim: MakeSim) 
     one.run_for(3.5)
     one.world.mono += 6  # stopped and continued: both clocks went on
     one.run_for(2)
-    told = [row[2:] for row in one.told()]
-    assert ("missed", "late") in told
+    outcome = [row[2:] for row in one.runs()]
+    assert ("missed", "late") in outcome
     due = [row["scheduled_time"] for row in one.rows()]
     assert due == [f"2027-01-15T00:00:{second:02}+00:00" for second in range(1, len(due) + 1)]
 
@@ -191,7 +191,7 @@ def test_reboot_runs_once_per_boot_of_the_machine(sim: MakeSim) -> None:
     one.stop()
     one.boot()
     one.run_for(10)
-    assert one.told() == [("a", "reboot", "success", None)]
+    assert one.runs() == [("a", "reboot", "success", None)]
     one.stop()
     configure(one, task(schedule="@reboot", enabled=False))
     one.boot()
@@ -200,12 +200,12 @@ def test_reboot_runs_once_per_boot_of_the_machine(sim: MakeSim) -> None:
     configure(one, task(schedule="@reboot"))
     one.boot()
     one.run_for(5)
-    assert len(one.told()) == 1  # still the same boot
+    assert len(one.runs()) == 1  # still the same boot
     one.stop()
     one.world.boot_id = "boot-2"
     one.boot()
     one.run_for(10)
-    assert one.told() == [("a", "reboot", "success", None)] * 2
+    assert one.runs() == [("a", "reboot", "success", None)] * 2
 
 
 def test_where_the_boot_is_not_known_reboot_runs_at_each_start(sim: MakeSim) -> None:
@@ -217,4 +217,4 @@ def test_where_the_boot_is_not_known_reboot_runs_at_each_start(sim: MakeSim) -> 
         configure(one, task(schedule="@reboot", task_name=f"A{one.engines}"))
         one.run_for(5)
         one.stop()
-    assert one.told() == [("a", "reboot", "success", None)] * 2
+    assert one.runs() == [("a", "reboot", "success", None)] * 2

@@ -104,13 +104,13 @@ def test_a_skip_and_a_queued_run_ahead_of_their_time_are_taken_back_too(sim: Mak
         poll_s=POLL_S,
     )
     one.run_for(5 * HOUR_S)
-    before = one.told()
+    before = one.runs()
     wrong_for(one, 3 * DAY_S, 4.0)
     one.run_for(HOUR_S)
     assert {row["status"] for row in future(one)} <= {"success"}
     one.run_for(DAY_S)
-    assert one.told("waits")[:2] == [("waits", "schedule", "success", None)] * 2
-    assert before == one.told()[: len(before)]
+    assert one.runs("waits")[:2] == [("waits", "schedule", "success", None)] * 2
+    assert before == one.runs()[: len(before)]
     one.run_for(3 * DAY_S)
     assert {row["status"] for row in one.rows()} == {"success"}
 
@@ -251,7 +251,7 @@ def test_ninety_days_with_clock_steps_of_every_size_put_right_again(tmp_path: Pa
         machine.disturb()
     machine.calm(end)
     rows = one.rows()
-    for task_id, configured in one.source.load().tasks.items():
+    for task_id, configured in one.source.content.tasks.items():
         own = {instant(row["scheduled_time"]): row for row in rows if row["task_id"] == task_id}
         spans = [(instant(row["missed_since"]), due) for due, row in own.items() if row["missed_since"]]
         assert len(own) == sum(row["task_id"] == task_id for row in rows), "two rows of one due time"

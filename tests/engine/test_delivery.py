@@ -32,7 +32,7 @@ from support.store import make
 # ------------------------------------------------------------------------------------------------------- it is sent
 
 
-def test_one_that_does_not_get_through_is_tried_again_after_growing_times(sim: MakeSim) -> None:
+def test_a_message_that_fails_is_retried_after_growing_delays(sim: MakeSim) -> None:
     one = sim(
         task("a", "@at 2027-01-15T00:01:00", task_notify=[rule()]), script=exits(a=FAIL), notify={"max_attempts": 4}
     )
@@ -57,14 +57,14 @@ def test_one_that_does_not_get_through_is_tried_again_after_growing_times(sim: M
     assert "notifications" not in problems(one) and one.engine.snapshot.engine.outbox == (0, 0, 1)
 
 
-def test_what_is_refused_for_good_is_not_tried_again(sim: MakeSim) -> None:
+def test_a_message_refused_for_good_is_not_retried(sim: MakeSim) -> None:
     one = sim(failing(), script=exits(a=[FAIL]))
     one.world.post = posting(REFUSED)
     one.run_for(600)
     assert [(d.state.value, d.attempts, detail_text(d.error)) for d in outbox(one)] == [("failed", 1, "no such user")]
 
 
-def test_a_server_that_names_its_time_is_asked_again_then(sim: MakeSim) -> None:
+def test_a_message_is_retried_when_the_server_asks_for_it(sim: MakeSim) -> None:
     one = sim(failing(), script=exits(a=[FAIL]))
     one.world.post = posting(SendResult(SendStatus.RETRY, Text("text", text="HTTP 429"), "", 1800.0), SENT)
     one.run_for(1800)
@@ -91,7 +91,7 @@ def test_the_messages_of_a_channel_keep_their_order_whatever_fails(sim: MakeSim)
     assert one.sender.most == 1
 
 
-def test_a_mail_that_some_recipients_did_not_get_is_told(sim: MakeSim) -> None:
+def test_a_mail_that_some_recipients_did_not_get_is_logged(sim: MakeSim) -> None:
     one = sim(failing(), script=exits(a=[FAIL]))
     one.world.post = posting(SendResult(SendStatus.SENT, Text("text", text="not taken for bob@example.org"), "250 ok"))
     one.run_for(100)
@@ -143,7 +143,7 @@ def outbox_of(one: Sim, task_id: str) -> list[Delivery]:
     return [delivery for delivery in outbox(one) if delivery.task_id == task_id]
 
 
-def test_a_server_that_takes_each_message_slowly_is_no_reason_to_wait_for_all_of_them(sim: MakeSim) -> None:
+def test_a_slow_server_that_takes_its_messages_does_not_delay_others_by_a_minute(sim: MakeSim) -> None:
     slow = [rule(name=f"slow {n}", channels=[{"type": "file", "path": "slow"}]) for n in range(20)]
     one = sim(
         task("a", "@at 2027-01-15T00:01:00", task_notify=slow),
@@ -172,16 +172,18 @@ def test_channels_behind_one_server_are_known_as_such(channels: list[dict[str, A
     assert len({endpoint_of(channel) for channel in checked.tasks["a"].task_notify[0].channels}) == groups
 
 
-def test_a_sender_that_hangs_is_told_until_it_goes_on(sim: MakeSim) -> None:
+def test_a_sender_that_hangs_is_a_problem_until_it_continues(sim: MakeSim) -> None:
     one = sim(failing(), script=exits(a=[FAIL]))
     one.world.post = posting(SENT, after_s=100.0)
     one.run_for(120)
     assert "sender" not in problems(one)
     one.run_for(10)
-    told = problems(one)["sender"]
-    assert told.startswith("the sender hangs at notification 1, which should have ended after 30 s: no message is sent")
+    problem = problems(one)["sender"]
+    assert problem.startswith(
+        "the sender hangs at notification 1, which should have ended after 30 s: no message is sent"
+    )
     one.run_for(25)
-    assert one.lines.count(f"ERROR sender: {told}") == 1
+    assert one.lines.count(f"ERROR sender: {problem}") == 1
     one.run_for(10)
     assert "sender" not in problems(one) and states(one) == ["sent"]
 
@@ -204,7 +206,7 @@ def test_a_try_hangs_once_it_is_late_for_its_own_limit() -> None:
 # ---------------------------------------------------------------------------------------------------------- the config
 
 
-def test_what_waits_for_a_removed_rule_channel_or_task_is_given_up(sim: MakeSim) -> None:
+def test_pending_messages_of_a_removed_rule_channel_or_task_fail(sim: MakeSim) -> None:
     two = [{"type": "file", "path": "a"}, {"type": "command", "task_exec": "true"}]
     one = sim(
         failing(rule(name="r1"), rule(name="r2", channels=two), rule(name="r3")),
@@ -244,7 +246,7 @@ def test_a_delivery_by_another_config_ends_as_failed(sim: MakeSim) -> None:
     assert [(d.state.value, d.error) for d in outbox(one)] == [("failed", engine_outbox.REMOVED)]
 
 
-def test_a_changed_channel_gets_what_waits_by_its_new_options(sim: MakeSim) -> None:
+def test_pending_messages_of_a_changed_channel_are_sent_by_its_new_options(sim: MakeSim) -> None:
     one = sim(failing(), script=exits(a=[FAIL]))
     one.world.post = posting(AWAY)
     one.run_for(70)
@@ -257,7 +259,7 @@ def test_a_changed_channel_gets_what_waits_by_its_new_options(sim: MakeSim) -> N
 # -------------------------------------------------------------------------------------------------------------- people
 
 
-def test_a_person_may_have_a_failed_or_sent_message_sent_again(sim: MakeSim) -> None:
+def test_a_failed_or_sent_message_is_sent_again_on_request(sim: MakeSim) -> None:
     one = sim(failing(), script=exits(a=[FAIL]))
     one.world.post = posting(REFUSED, SENT)
     one.run_for(70)
@@ -279,7 +281,7 @@ def test_a_message_that_waits_is_not_sent_again_beside(sim: MakeSim) -> None:
     assert ask_again(one, 1).refused == "pending"
 
 
-def test_one_sent_again_waits_for_those_of_its_channel(sim: MakeSim) -> None:
+def test_a_resent_message_waits_for_the_others_of_its_channel(sim: MakeSim) -> None:
     one = sim(failing(), script=exits(a=[FAIL, FAIL]))
     one.world.post = posting(REFUSED, AWAY)
     one.run_for(130)
@@ -290,7 +292,7 @@ def test_one_sent_again_waits_for_those_of_its_channel(sim: MakeSim) -> None:
     assert received(one) == [2, 1] and states(one) == ["sent", "sent"]
 
 
-def test_a_late_wish_is_not_carried_out(sim: MakeSim) -> None:
+def test_a_command_that_is_read_too_late_is_not_carried_out(sim: MakeSim) -> None:
     one = sim(failing(), script=exits(a=[FAIL]))
     one.run_for(70)
     reply: SimpleQueue[Reply] = SimpleQueue()

@@ -124,7 +124,7 @@ class Locked:
         return self.ledger.tokens()
 
 
-def test_an_outbox_that_cannot_be_read_is_asked_again(sim: MakeSim) -> None:
+def test_an_outbox_that_cannot_be_read_is_read_again(sim: MakeSim) -> None:
     class Unread(Locked):
         @property
         def outbox(self) -> Any:
@@ -174,20 +174,20 @@ def test_nothing_is_lost_while_the_ledger_cannot_be_written(sim: MakeSim) -> Non
 
 
 def unable(*tasks: dict[str, Any]) -> Config:
-    """A config by which no message can be made: what stands here for a bug of ours."""
+    """A config by which no message can be made: in place of a bug of ours."""
     good = config(*tasks)
     notify = good.settings.notify._replace(log_tail_lines=None)  # type: ignore[arg-type]
     return Config(good.settings._replace(notify=notify), good.tasks)
 
 
-def test_an_end_whose_messages_cannot_be_made_is_written_all_the_same_and_that_is_told(sim: MakeSim) -> None:
+def test_an_end_whose_messages_cannot_be_composed_is_written_and_reported(sim: MakeSim) -> None:
     one = sim(config=unable(failing()), script=exits(a=[FAIL, FAIL]))
     one.run_for(130)
     assert [row["status"] for row in one.rows()] == ["technical_failure"] * 2 and states(one) == []
     why = "its notifications could not be composed: TypeError"
     assert [why in line for line in one.lines if line.startswith("ERROR")] == [True, True]
-    told = "no notification was sent for 2 runs: the messages could not be composed; see logs/minisched.log"
-    assert problems(one)["messages"] == told
+    expected = "no notification was sent for 2 runs: the messages could not be composed; see logs/minisched.log"
+    assert problems(one)["messages"] == expected
     configure(one, failing(rule("success")))
     one.run_for(86_400)
     assert "messages" not in problems(one) and received(one)[0] == 3
@@ -228,8 +228,8 @@ def test_a_message_sent_while_the_ledger_is_shut_is_not_sent_twice(sim: MakeSim)
 
 
 def test_nothing_is_lost_by_a_hundred_kills_between_send_and_mark(sim: MakeSim) -> None:
-    """Each engine dies while a message is on its way: it has arrived or not, nobody here knows. It comes again, with
-    its id; what was marked never does."""
+    """Each engine dies with a message in flight, so it is unknown whether it has arrived. It is sent again, with its
+    id; a message that was marked as sent never is."""
     one = sim(failing(task_timeout=None), script=exits(a=FAIL))
     arrived: list[tuple[str, bool]] = []  # message id, and whether its engine lived to know
     kills = 0
@@ -256,12 +256,12 @@ def test_nothing_is_lost_by_a_hundred_kills_between_send_and_mark(sim: MakeSim) 
     arrived += [
         (order.message.message_id, True) for order, _ in one.world.sent if order.message.message_id not in dict(arrived)
     ]
-    told = {delivery.message_id: delivery for delivery in outbox(one)}
+    deliveries = {delivery.message_id: delivery for delivery in outbox(one)}
     failed = [row["run_id"] for row in one.rows("a") if row["status"] == "technical_failure"]
-    assert [delivery.run_id for delivery in told.values()] == failed, "each failure has its message"
-    assert {delivery.state for delivery in told.values()} == {DeliveryState.SENT}
-    assert set(dict(arrived)) == set(told), "none was lost, none is unknown"
-    for message_id in told:
+    assert [delivery.run_id for delivery in deliveries.values()] == failed, "each failure has its message"
+    assert {delivery.state for delivery in deliveries.values()} == {DeliveryState.SENT}
+    assert set(dict(arrived)) == set(deliveries), "none was lost, none is unknown"
+    for message_id in deliveries:
         tries = [lives for name, lives in arrived if name == message_id]
         assert tries[:-1] == [False] * (len(tries) - 1), "a message whose answer was heard came again"
     assert sum(not lives for _, lives in arrived) >= 100
@@ -331,7 +331,9 @@ def test_a_dead_server_for_a_day_delays_no_task_and_takes_no_memory(sim: MakeSim
         assert list(dict.fromkeys(mine)) == list(range(mine[0], 1502))  # one was on its way when it was counted
 
 
-def test_too_many_that_wait_are_given_up_oldest_first_and_told(sim: MakeSim, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_too_many_pending_messages_the_oldest_fail_and_are_logged(
+    sim: MakeSim, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(engine_outbox, "PENDING_MAX", 20)
     one = sim(failing(), script=exits(a=FAIL), notify={"max_attempts": 100})
     one.world.post = posting(AWAY)
@@ -345,7 +347,7 @@ def test_too_many_that_wait_are_given_up_oldest_first_and_told(sim: MakeSim, mon
     assert received(one)[:20] == list(range(11, 31))
 
 
-def test_old_sent_and_failed_messages_go_with_the_history(sim: MakeSim) -> None:
+def test_old_sent_and_failed_messages_are_deleted_with_the_history(sim: MakeSim) -> None:
     slow = task("a", "@every 600s", task_notify=[rule()])
     one = sim(slow, script=exits(a=FAIL), history={"keep_days": 1, "keep_runs": 10})
     one.run_for(3 * 86_400)

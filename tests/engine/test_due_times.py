@@ -73,12 +73,12 @@ def test_a_due_time_of_the_very_moment_of_a_reload_has_its_row(sim: MakeSim) -> 
     assert accounts(one)[0] == ("00:10:00", "success", None)
 
 
-def test_what_depends_on_a_due_time_missed_by_a_change_is_told(sim: MakeSim) -> None:
+def test_dependents_of_a_due_time_missed_by_a_change_are_skipped(sim: MakeSim) -> None:
     one = sim(task(schedule="0 * * * *", task_jitter="10m"), task("b", task_dependencies=["a"]))
     one.run_for(3601)
     configure(one, task(schedule="@every 40m"), task("b", task_dependencies=["a"]))
     one.run_for(5)
-    assert one.told("b") == [("b", "dependency", "skipped", "upstream_failed")]
+    assert one.runs("b") == [("b", "dependency", "skipped", "upstream_failed")]
 
 
 # ------------------------------------------------------------------------------------------------- a clock set back
@@ -112,7 +112,7 @@ def test_a_clock_set_back_over_due_times_that_retention_has_deleted_runs_none_ag
     assert len(crowded.dues) == pytest.approx(666, abs=2)
 
 
-def test_nor_does_an_engine_that_starts_with_a_clock_set_back(crowded: Any) -> None:
+def test_an_engine_that_starts_with_a_clock_set_back_runs_no_deleted_due_time_again(crowded: Any) -> None:
     crowded.stop()
     crowded.world.wall_offset -= 3600
     crowded.boot()
@@ -155,8 +155,8 @@ class Counting:
         return getattr(self._ledger, name)
 
 
-def test_a_run_reads_nothing_that_the_engine_knows(sim: MakeSim) -> None:
-    """One look for due times that have a row: the last engine may have had another clock. Then its memory suffices."""
+def test_a_due_time_costs_no_query_for_what_the_engine_knows(sim: MakeSim) -> None:
+    """One query for due times that have a row: the last engine may have had another clock. Then memory suffices."""
     ledgers: list[Counting] = []
 
     def wrap(ledger: Any) -> Counting:

@@ -104,7 +104,7 @@ def test_nothing_but_the_instant_of_the_write_differs_from_a_due_time_that_is_wa
         starts = sorted(
             (row["task_id"], row["scheduled_time"], row["start_time"]) for row in one.rows() if row["attempt"]
         )
-        return [sorted(map(str, one.told())), [(name, due, start[:19]) for name, due, start in starts]]
+        return [sorted(map(str, one.runs())), [(name, due, start[:19]) for name, due, start in starts]]
 
     assert ran(early=True) == ran(early=False)
 
@@ -116,15 +116,15 @@ def held(sim: MakeSim, *tasks: dict[str, Any], **options: Any) -> Sim:
     """A simulation in the moment after the row of 00:00:10 was written and before its process starts."""
     one = sim(*(tasks or [task(schedule="@every 10s")]), start_early=True, **options)
     one.run_until(T0 + 9.999)
-    assert one.told("a")[-1][2] == "running" and not one.world.processes and one.executor.held
+    assert one.runs("a")[-1][2] == "running" and not one.world.processes and one.executor.held
     return one
 
 
-def test_a_manual_run_in_between_meets_an_occupied_slot(sim: MakeSim) -> None:
+def test_a_manual_run_before_the_due_time_finds_the_slot_in_use(sim: MakeSim) -> None:
     one = held(sim)
     start(one, "a")
     one.run_for(5)
-    assert [row[1:] for row in one.told()] == [("schedule", "success", None), ("manual", "skipped", "overlap")]
+    assert [row[1:] for row in one.runs()] == [("schedule", "success", None), ("manual", "skipped", "overlap")]
 
 
 def test_a_run_stopped_in_between_never_has_a_process(sim: MakeSim) -> None:
@@ -132,13 +132,13 @@ def test_a_run_stopped_in_between_never_has_a_process(sim: MakeSim) -> None:
     run_id = one.engine.snapshot.tasks["a"].live[0].run_id
     one.post(StopRun(ReplyTo(SimpleQueue(), one.world.mono + 5), run_id, "a test"))
     one.run_for(5)
-    assert one.told() == [("a", "schedule", "cancelled", "user")] and one.world.starts == []
+    assert one.runs() == [("a", "schedule", "cancelled", "user")] and one.world.starts == []
 
 
 def test_an_engine_that_stops_in_between_lets_the_run_start_and_end(sim: MakeSim) -> None:
     one = held(sim)
     assert one.stop() == 0
-    assert one.told() == [("a", "schedule", "success", None)]
+    assert one.runs() == [("a", "schedule", "success", None)]
 
 
 def test_a_schedule_changed_in_between_leaves_the_run_and_makes_its_due_time_due_no_second_time(sim: MakeSim) -> None:
@@ -146,7 +146,7 @@ def test_a_schedule_changed_in_between_leaves_the_run_and_makes_its_due_time_due
     configure(one, task(schedule="@every 5s"))
     one.post(Reload())
     one.run_for(4)
-    assert one.told() == [("a", "schedule", "success", None)] and len(one.world.starts) == 1
+    assert one.runs() == [("a", "schedule", "success", None)] and len(one.world.starts) == 1
     one.run_for(3)
     assert len(one.world.starts) == 2
 

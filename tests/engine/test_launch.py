@@ -1,4 +1,4 @@
-"""What a task's process is told: command, folder, environment, secrets."""
+"""What a task's process gets: command, folder, environment, secrets."""
 
 from __future__ import annotations
 
@@ -77,15 +77,15 @@ def test_cwd_and_log_start_from_their_folders(tmp_path: Path) -> None:
     assert launch(tmp_path, task_log="/var/log/x.log").log == "/var/log/x.log"
 
 
-def test_a_run_without_a_due_time_is_told_when_it_was_created(tmp_path: Path) -> None:
+def test_a_run_without_a_due_time_gets_the_time_of_its_creation(tmp_path: Path) -> None:
     assert launch(tmp_path).env["MINISCHED_SCHEDULED_TIME"] == "1970-01-01T00:16:40+00:00"
 
 
 def test_secrets_reach_the_task_that_names_them_and_no_other(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("from a file\n")
     env = {"A": {"from_env": "SECRET"}, "B": {"from_file": "key"}}
-    told = launch(tmp_path, {"SECRET": "from outside"}, task_env=env).env
-    assert (told["A"], told["B"]) == ("from outside", "from a file")
+    found = launch(tmp_path, {"SECRET": "from outside"}, task_env=env).env
+    assert (found["A"], found["B"]) == ("from outside", "from a file")
     hook = {"type": "webhook", "url": {"from_env": "URL"}, "headers": {"X": {"from_env": "HEADER"}}}
     rule = {"name": "r", "triggers": ["missed"], "channels": [hook]}
     config = make_config(
@@ -105,7 +105,7 @@ def test_a_secret_that_cannot_be_read_names_its_place(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
     (tmp_path / "open").write_text("secret")
     (tmp_path / "open").chmod(0o602)
-    os.mkfifo(tmp_path / "pipe")  # nobody writes to it
+    os.mkfifo(tmp_path / "pipe")  # without a writer
     for source, place, why in (
         ("from_env", "NOT_THERE", "environment variable NOT_THERE is not set"),
         ("from_file", "no_such_key", f"{tmp_path}/no_such_key: No such file or directory"),

@@ -20,7 +20,7 @@ from support.sim import Exit, Killed, Sim
 
 START = datetime(2027, 3, 10, 22, 0, tzinfo=timezone.utc).timestamp()  # both spring nights are in this month
 DAYS = 30
-POLL_S = 120.0  # what is simulated here needs no look at the config every two seconds
+POLL_S = 120.0  # the configs do not change here
 ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Shanghai", "UTC"]
 SCHEDULES = ["30 2 * * *", "15 3 * * mon-fri", "5 0,12 * * *", "0 2 * * sun", "*/20 1-3 * * *", "@every 5h"]
 
@@ -74,7 +74,7 @@ def month_of_exits(launch: ProcessSpec, draw: random.Random) -> Exit:
 
 @pytest.fixture
 def folder() -> Iterator[str]:
-    """In memory where the machine has such a place: what is simulated here is not the disk."""
+    """In memory, if the machine has /dev/shm: the disk is not what is simulated here."""
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as path:
         yield path
 
@@ -120,7 +120,7 @@ def test_a_month_of_a_hundred_tasks_gives_the_same_ledger_twice_with_every_due_t
     assert first == again
     check_ledger(sim.source.content, first, START + DAYS * 86_400)
     seen = Counter((row["status"], row["reason"]) for row in first)
-    for told in [
+    for outcome in [
         ("success", None),
         ("business_failure", "exit_code"),
         ("technical_failure", "exit_code"),
@@ -130,7 +130,7 @@ def test_a_month_of_a_hundred_tasks_gives_the_same_ledger_twice_with_every_due_t
         ("skipped", "superseded"),
         ("cancelled", "replaced"),
     ]:
-        assert seen[told] > 10, told
+        assert seen[outcome] > 10, outcome
     assert len(first) > 8_000
 
 

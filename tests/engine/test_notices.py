@@ -14,7 +14,7 @@ from support.engine import MakeSim, exits, task
 from support.sim import Exit
 
 
-def test_the_end_of_a_run_is_told_with_all_that_a_template_may_use(sim: MakeSim) -> None:
+def test_the_message_of_a_run_has_every_variable_of_a_template(sim: MakeSim) -> None:
     one = sim(
         failing(
             task_name="Nightly", task_timezone="Asia/Shanghai", task_retry={"max_attempts": 2, "delay": 1, "jitter": 0}
@@ -69,7 +69,7 @@ def test_the_address_of_the_task_is_the_one_that_browsers_use(sim: MakeSim, http
     assert one.world.sent[0][0].message.variables["task_url"] == url
 
 
-def test_every_kind_of_end_is_told(sim: MakeSim) -> None:
+def test_every_kind_of_end_has_its_message(sim: MakeSim) -> None:
     """Of a process, of a dependent that is skipped, of a due time that was missed: each in its own way to its end."""
     watch = rule("skipped", "missed", "success", "timeout", "business_failure")
     one = sim(
@@ -83,10 +83,10 @@ def test_every_kind_of_end_is_told(sim: MakeSim) -> None:
     one.world.pass_time(7200)
     one.boot()
     one.run_for(1)
-    told = [
+    messages = [
         (order.message.variables["task_id"], order.message.variables["execution_status"]) for order, _ in one.world.sent
     ]
-    assert told[:6] == [
+    assert messages[:6] == [
         ("a", "business_failure"),
         ("b", "skipped"),
         ("a", "technical_failure"),
@@ -94,7 +94,7 @@ def test_every_kind_of_end_is_told(sim: MakeSim) -> None:
         ("a", "success"),
         ("b", "success"),
     ]
-    assert ("c", "missed") in told
+    assert ("c", "missed") in messages
 
 
 def test_an_outage_of_very_many_due_times_is_one_event(sim: MakeSim) -> None:
@@ -112,11 +112,11 @@ def test_threshold_recovery_and_cooldown_work_on_the_engine(sim: MakeSim) -> Non
         script=exits(a=[FAIL, FAIL, FAIL, Exit(1.0), FAIL]),
     )
     one.run_for(310)
-    told = [
+    messages = [
         (d.rule, d.event.value, d.run_id, d.variables["threshold_count"], d.variables["suppressed_count"])
         for d in outbox(one)
     ]
-    assert told == [
+    assert messages == [
         ("all", "event", 1, "1", "0"),
         ("ops", "event", 2, "2", "0"),
         ("ops", "recovery", 4, "0", "0"),

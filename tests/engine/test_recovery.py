@@ -20,13 +20,13 @@ def test_a_queued_run_past_its_grace_is_missed_though_an_interrupted_one_makes_r
         script=exits(a=Exit(1e6)),
     )
     one.run_for(2 * 3600 + 60)
-    assert [row[2] for row in one.told("a")] == ["running", "queued"]
+    assert [row[2] for row in one.runs("a")] == ["running", "queued"]
     one.crash()
     one.world.pass_time(3 * 3600)
     one.boot()
     one.run_for(5)
-    assert [row[2:] for row in one.told("a")] == [("technical_failure", "interrupted"), ("missed", "downtime")]
-    assert {row[2:] for row in one.told("b")} == {("skipped", "upstream_failed")}
+    assert [row[2:] for row in one.runs("a")] == [("technical_failure", "interrupted"), ("missed", "downtime")]
+    assert {row[2:] for row in one.runs("b")} == {("skipped", "upstream_failed")}
     assert len(one.world.starts) == 1
 
 
@@ -37,8 +37,8 @@ def test_a_queued_run_within_its_grace_still_takes_the_place_of_an_interrupted_o
     one.world.pass_time(3500)
     one.boot()
     one.run_for(2)
-    told = [(row["scheduled_time"][11:16], row["status"]) for row in one.rows() if row["attempts"]]
-    assert told[:2] == [("00:01", "technical_failure"), ("00:02", "success")]
+    started = [(row["scheduled_time"][11:16], row["status"]) for row in one.rows() if row["attempts"]]
+    assert started[:2] == [("00:01", "technical_failure"), ("00:02", "success")]
 
 
 @pytest.mark.parametrize(

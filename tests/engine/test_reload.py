@@ -21,7 +21,7 @@ def test_a_changed_file_is_in_force_within_two_seconds(sim: MakeSim) -> None:
     one.run_for(2.01)
     assert "b" in one.engine.snapshot.tasks
     one.run_for(11)
-    assert one.told("b")[0] == ("b", "schedule", "success", None)
+    assert one.runs("b")[0] == ("b", "schedule", "success", None)
 
 
 def test_unchanged_tasks_keep_their_state_and_their_process(sim: MakeSim) -> None:
@@ -30,7 +30,7 @@ def test_unchanged_tasks_keep_their_state_and_their_process(sim: MakeSim) -> Non
     configure(one, task("new", "@every 1h"), task(schedule="@every 60s"))
     one.post(Reload())
     one.run_for(30)
-    assert one.told("a") == [("a", "schedule", "success", None)]
+    assert one.runs("a") == [("a", "schedule", "success", None)]
 
 
 def test_a_changed_schedule_takes_effect_at_once(sim: MakeSim) -> None:
@@ -39,7 +39,7 @@ def test_a_changed_schedule_takes_effect_at_once(sim: MakeSim) -> None:
     configure(one, task(schedule="@every 10s"))
     one.post(Reload())
     one.run_for(20)
-    assert len(one.told()) == 2
+    assert len(one.runs()) == 2
 
 
 def test_a_removed_tasks_process_ends_its_run_and_is_not_retried(sim: MakeSim) -> None:
@@ -48,7 +48,7 @@ def test_a_removed_tasks_process_ends_its_run_and_is_not_retried(sim: MakeSim) -
     configure(one, task("b"))
     one.post(Reload())
     one.run_for(100)
-    assert one.told() == [("a", "schedule", "technical_failure", "exit_code")]
+    assert one.runs() == [("a", "schedule", "technical_failure", "exit_code")]
 
 
 def test_a_removed_tasks_waiting_runs_are_cancelled(sim: MakeSim) -> None:
@@ -57,7 +57,7 @@ def test_a_removed_tasks_waiting_runs_are_cancelled(sim: MakeSim) -> None:
     configure(one, task("b"))
     one.post(Reload())
     one.run_for(1)
-    assert one.told() == [("a", "schedule", "cancelled", "user")]
+    assert one.runs() == [("a", "schedule", "cancelled", "user")]
 
 
 def test_a_task_that_is_removed_and_put_back_does_not_run_beside_itself(sim: MakeSim) -> None:
@@ -67,7 +67,7 @@ def test_a_task_that_is_removed_and_put_back_does_not_run_beside_itself(sim: Mak
     one.run_for(10)
     configure(one, task(schedule="@every 60s"), task("b"))
     one.run_for(60)
-    assert [row[2:] for row in one.told("a")] == [("running", None), ("skipped", "overlap")]
+    assert [row[2:] for row in one.runs("a")] == [("running", None), ("skipped", "overlap")]
 
 
 def test_a_waiting_run_whose_dependencies_are_taken_from_the_config_starts(sim: MakeSim) -> None:
@@ -75,7 +75,7 @@ def test_a_waiting_run_whose_dependencies_are_taken_from_the_config_starts(sim: 
     one.run_for(65)
     configure(one, task("b"), task(schedule="@at 2027-01-15T00:01"))
     one.run_for(5)
-    assert one.told() == [("a", "schedule", "success", None)]
+    assert one.runs() == [("a", "schedule", "success", None)]
 
 
 def test_a_changed_dependency_timeout_holds_for_a_run_that_waits_already(sim: MakeSim) -> None:
@@ -84,7 +84,7 @@ def test_a_changed_dependency_timeout_holds_for_a_run_that_waits_already(sim: Ma
     one.run_for(65)
     configure(one, task("b"), task(schedule="@at 2027-01-15T00:01", task_dependency_timeout=30, **waits))
     one.run_for(30)
-    assert one.told() == [("a", "schedule", "skipped", "dependency_timeout")]
+    assert one.runs() == [("a", "schedule", "skipped", "dependency_timeout")]
 
 
 def test_a_raised_number_of_instances_lets_the_queued_run_start(sim: MakeSim) -> None:
@@ -93,13 +93,13 @@ def test_a_raised_number_of_instances_lets_the_queued_run_start(sim: MakeSim) ->
     one.run_for(125)
     configure(one, task(schedule="@every 60s", task_max_instances=2, **fields))
     one.run_for(5)
-    assert [row[2] for row in one.told()] == ["running", "running"]
+    assert [row[2] for row in one.runs()] == ["running", "running"]
 
 
 def test_replace_with_several_instances_makes_room_for_one(sim: MakeSim) -> None:
     one = sim(task(schedule="@every 60s", task_overlap="replace", task_max_instances=2), script=exits(a=Exit(1000.0)))
     one.run_for(185)
-    assert [row[2:] for row in one.told()] == [("cancelled", "replaced"), ("running", None), ("running", None)]
+    assert [row[2:] for row in one.runs()] == [("cancelled", "replaced"), ("running", None), ("running", None)]
 
 
 def test_a_retry_that_is_queued_for_capacity_at_a_stop_goes_on_afterwards(sim: MakeSim) -> None:
@@ -110,11 +110,11 @@ def test_a_retry_that_is_queued_for_capacity_at_a_stop_goes_on_afterwards(sim: M
         max_running=1,
     )
     one.run_for(100)
-    assert one.told("a") == [("a", "schedule", "queued", "max_running")]
+    assert one.runs("a") == [("a", "schedule", "queued", "max_running")]
     one.stop()
     one.boot()
     one.run_for(5)
-    assert one.told("a") == [("a", "schedule", "success", None)]
+    assert one.runs("a") == [("a", "schedule", "success", None)]
 
 
 def test_a_due_time_past_its_grace_is_not_started_however_short_the_delay(sim: MakeSim) -> None:
@@ -122,17 +122,17 @@ def test_a_due_time_past_its_grace_is_not_started_however_short_the_delay(sim: M
     one.run_for(590)
     one.world.wall_offset += 40
     one.run_for(5)
-    assert one.told() == [("a", "schedule", "missed", "late")]
+    assert one.runs() == [("a", "schedule", "missed", "late")]
 
 
-def test_a_removed_task_that_comes_back_counts_from_then(sim: MakeSim) -> None:
+def test_a_removed_task_that_is_added_again_is_due_from_then_on(sim: MakeSim) -> None:
     one = sim(task(schedule="@every 60s"), task("b"))
     one.run_for(65)
     configure(one, task("b"))
     one.run_for(300)
     configure(one, task(schedule="@every 60s"), task("b"))
     one.run_for(10)
-    assert len(one.told("a")) == 1
+    assert len(one.runs("a")) == 1
 
 
 def test_a_disabled_task_is_never_due_and_drops_what_had_not_started(sim: MakeSim) -> None:
@@ -140,16 +140,16 @@ def test_a_disabled_task_is_never_due_and_drops_what_had_not_started(sim: MakeSi
     one.run_for(65)
     configure(one, task(schedule="@every 60s", enabled=False))
     one.run_for(600)
-    assert one.told() == [("a", "schedule", "cancelled", "user")]
+    assert one.runs() == [("a", "schedule", "cancelled", "user")]
 
 
-def test_a_broken_config_keeps_the_old_one_and_is_told(sim: MakeSim) -> None:
+def test_a_broken_config_keeps_the_old_one_and_is_reported(sim: MakeSim) -> None:
     one = sim(task(schedule="@every 60s"))
     one.source.write(
         [FieldError("task_timeout", Text("config.missing", why=Text("config.smtp.login")), owner="tasks[0] (a)")]
     )
     one.run_for(65)
-    assert one.told() == [("a", "schedule", "success", None)]
+    assert one.runs() == [("a", "schedule", "success", None)]
     assert "task_timeout" in problems(one)["config"]
     assert any("task_timeout" in line and line.startswith("ERROR") for line in one.lines)
     configure(one, task(schedule="@every 60s"))
@@ -169,7 +169,7 @@ def test_of_a_config_with_ten_thousand_problems_a_few_are_logged_and_all_are_cou
     assert len(problems(one)["config"]) < 5000
 
 
-def test_a_half_written_config_is_looked_at_once_more_before_it_is_told(sim: MakeSim) -> None:
+def test_a_half_written_config_is_read_once_more_before_it_is_reported(sim: MakeSim) -> None:
     one = sim(task(schedule="@every 60s"))
     one.source.write([FieldError("", Text("config.json.unclosed"), line=3, column=1)])
     one.run_for(2.01)
@@ -197,7 +197,7 @@ def test_a_raised_max_running_starts_the_queued_at_once(sim: MakeSim) -> None:
     configure(one, task("a", "@every 60s"), task("b", "@every 60s"), max_running=2)
     one.post(Reload())
     one.run_for(0.1)
-    assert [row[2] for row in one.told()] == ["running", "running"]
+    assert [row[2] for row in one.runs()] == ["running", "running"]
 
 
 def test_an_engine_with_nothing_due_wakes_every_two_seconds_at_most(sim: MakeSim) -> None:
@@ -232,7 +232,7 @@ def test_due_times_are_served_while_the_file_is_read(sim: MakeSim) -> None:
     configure(one, task(schedule="* * * * * *"), task("b"))
     one.run_for(9.5)
     assert "b" not in one.engine.snapshot.tasks
-    assert [row[2] for row in one.told()] == ["success"] * 9
+    assert [row[2] for row in one.runs()] == ["success"] * 9
     one.run_for(2.6)
     assert "b" in one.engine.snapshot.tasks
 
@@ -251,7 +251,7 @@ def test_a_config_of_many_tasks_is_put_in_force_in_pieces_and_due_times_are_serv
             one.world.mono += 30.0  # a slow machine: it is due now
     assert all(0 <= after - before <= 300 for before, after in zip(shown, shown[1:]))
     assert asked.reply.get_nowait() == Reply()
-    assert one.told() == [("a", "schedule", "running", None)]
+    assert one.runs() == [("a", "schedule", "running", None)]
     assert sum("reloaded" in line and "1000 added, 0 changed, 0 removed" in line for line in one.lines) == 1
 
 
@@ -322,7 +322,7 @@ def test_a_stop_while_a_config_is_read_or_put_in_force_refuses_it_and_the_next_e
     one.boot()
     assert len(one.engine.snapshot.tasks) == 1001
     one.run_for(65)
-    assert [row[2] for row in one.told()] == ["success"]
+    assert [row[2] for row in one.runs()] == ["success"]
 
 
 def test_a_crash_while_a_config_is_put_in_force_loses_no_due_time_and_runs_none_twice(sim: MakeSim) -> None:
@@ -335,7 +335,7 @@ def test_a_crash_while_a_config_is_put_in_force_loses_no_due_time_and_runs_none_
     one.crash()
     one.boot()
     one.run_for(60)
-    assert [row[0] for row in one.told()] == ["a", "a", "z"]
+    assert [row[0] for row in one.runs()] == ["a", "a", "z"]
 
 
 def test_a_clock_set_back_while_a_config_is_put_in_force_runs_nothing_twice(sim: MakeSim) -> None:
@@ -359,7 +359,7 @@ def test_a_task_of_a_new_config_gets_the_token_of_a_run_that_ends_before_it_is_t
     step(one)
     one.world.pass_time(15)  # the run of `a` ends before the next piece
     one.run_for(60)
-    assert one.told("late") == [("late", "dependency", "success", None)]
+    assert one.runs("late") == [("late", "dependency", "success", None)]
 
 
 def test_tasks_due_at_the_same_time_start_in_the_order_of_the_new_config(sim: MakeSim) -> None:

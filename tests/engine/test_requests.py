@@ -1,4 +1,4 @@
-"""What is asked of the engine from outside, and what it shows on the board; under a fake clock."""
+"""Commands to the engine, and what the snapshot shows; under a fake clock."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def shown(one: Sim, task_id: str = "a") -> list[Status]:
     return [run.status for run in one.engine.snapshot.tasks[task_id].live]
 
 
-def test_a_run_asked_for_is_answered_with_its_id_once_its_row_is_on_disk(sim: MakeSim) -> None:
+def test_a_manual_run_is_answered_with_its_id_once_its_row_is_on_disk(sim: MakeSim) -> None:
     one = sim(task(), script=exits(a=Exit(5.0)))
     answer = start(one, "a", DAY="today")
     assert answer.refused is None
@@ -37,13 +37,13 @@ def test_a_run_asked_for_is_answered_with_its_id_once_its_row_is_on_disk(sim: Ma
     assert any("a: started manually, requested by a test" in line for line in one.lines)
 
 
-def test_who_has_an_answer_finds_it_on_the_board(sim: MakeSim) -> None:
+def test_a_reply_comes_after_the_snapshot_shows_it(sim: MakeSim) -> None:
     one = sim(task(), script=exits(a=Exit(5.0)))
-    board = one.engine.snapshot
+    snapshot = one.engine.snapshot
 
     class Watched(SimpleQueue[Reply]):
         def put(self, item: Reply, block: bool = True, timeout: Optional[float] = None) -> None:
-            views.append((board.engine.config_stamp == one.source.stamp(), shown(one)))
+            views.append((snapshot.engine.config_stamp == one.source.stamp(), shown(one)))
             super().put(item)
 
     views: list[Any] = []
@@ -53,18 +53,18 @@ def test_who_has_an_answer_finds_it_on_the_board(sim: MakeSim) -> None:
     one.post(Reload(ReplyTo(Watched(), one.world.mono + 5), "a test"))
     one.run_for(0.01)
     assert views == [(True, [Status.RUNNING]), (True, [Status.RUNNING])]
-    assert board.tasks["a"].task.task_name == "another"
+    assert snapshot.tasks["a"].task.task_name == "another"
 
 
-def test_a_second_run_by_hand_is_treated_by_the_tasks_overlap(sim: MakeSim) -> None:
+def test_a_second_manual_run_follows_the_overlap_of_its_task(sim: MakeSim) -> None:
     one = sim(task(), script=exits(a=Exit(5.0)))
     start(one, "a")
     answer = start(one, "a")
-    assert one.told()[-1] == ("a", "manual", "skipped", "overlap")
+    assert one.runs()[-1] == ("a", "manual", "skipped", "overlap")
     assert answer.run_id == one.rows()[-1]["run_id"]
 
 
-def test_an_unknown_task_and_a_stopping_engine_are_told(sim: MakeSim) -> None:
+def test_a_manual_run_is_refused_for_an_unknown_task_and_while_stopping(sim: MakeSim) -> None:
     one = sim(task("a"), task("b"), script=exits(a=Exit(5.0)))
     assert start(one, "c").refused == "not_found"
     start(one, "a")
@@ -72,7 +72,7 @@ def test_an_unknown_task_and_a_stopping_engine_are_told(sim: MakeSim) -> None:
     assert start(one, "b").refused == "stopping"
 
 
-def test_who_waits_no_longer_gets_no_run(sim: MakeSim) -> None:
+def test_a_client_that_no_longer_waits_gets_no_run(sim: MakeSim) -> None:
     one = sim(task())
     late = asked(one, -1.0)
     one.post(RunTask(late, "a", {}, "a test"))
@@ -117,7 +117,7 @@ def test_a_retry_starts_when_a_refused_run_gives_its_process_back(tmp_path: Path
     assert [(row["task_id"], row["status"], row["attempt"]) for row in one.rows()] == [("a", "success", 2)]
 
 
-def test_where_the_disk_is_full_a_run_is_refused_in_these_words(tmp_path: Path) -> None:
+def test_a_run_is_refused_with_the_reason_if_the_disk_is_full(tmp_path: Path) -> None:
     one, ledger = failing_sim(tmp_path, task())
     ledger.kind = "full"
     assert start(one, "a").refused == "disk_full"  # found at the commit
@@ -142,7 +142,7 @@ def test_a_run_is_stopped_in_whatever_state_it_is(sim: MakeSim) -> None:
     assert {(row["status"], row["reason"]) for row in one.rows() if row["run_id"] in (queued, running)} == {
         ("cancelled", "user")
     }
-    assert one.told("w")[0] == ("w", "schedule", "cancelled", "user")
+    assert one.runs("w")[0] == ("w", "schedule", "cancelled", "user")
     assert stop(one, queued).refused == "ended"
     assert stop(one, 99).refused == "ended"
 
@@ -172,7 +172,7 @@ def test_a_stop_of_a_run_whose_end_cannot_be_written_yet_changes_nothing(tmp_pat
     assert [row["status"] for row in one.rows()] == ["success"]
 
 
-def test_a_reload_that_is_asked_for_tells_the_problems(sim: MakeSim) -> None:
+def test_a_requested_reload_is_answered_with_the_problems(sim: MakeSim) -> None:
     one = sim(task())
     one.source.write([FieldError("task_timeout", Text("config.missing", why=Text("config.smtp.login")))])
     question = asked(one)
@@ -189,29 +189,29 @@ def test_a_reload_that_is_asked_for_tells_the_problems(sim: MakeSim) -> None:
     assert one.engine.snapshot.engine.config_problems == ()
 
 
-# ----------------------------------------------------------------------------------------------------------- the board
+# --------------------------------------------------------------------------------------------------------- the snapshot
 
 
-def test_the_board_follows_a_run_from_its_row_to_its_end(sim: MakeSim) -> None:
+def test_the_snapshot_follows_a_run_from_its_row_to_its_end(sim: MakeSim) -> None:
     one = sim(task(schedule="30 2 * * *"), script=exits(a=Exit(5.0)))
-    board = one.engine.snapshot
-    assert (board.tasks["a"].next_start, shown(one)) == (T0 + 9000, [])
-    before, woken = board.version, []
-    board.watchers = (lambda: woken.append(board.version),)
+    snapshot = one.engine.snapshot
+    assert (snapshot.tasks["a"].next_start, shown(one)) == (T0 + 9000, [])
+    before, woken = snapshot.version, []
+    snapshot.watchers = (lambda: woken.append(snapshot.version),)
     one.run_for(9001)
     assert shown(one) == [Status.RUNNING]
-    assert board.tasks["a"].next_start == T0 + 9000 + 86_400
-    assert before < board.tasks["a"].version <= board.version == woken[-1]
-    assert board.engine.running == 1
+    assert snapshot.tasks["a"].next_start == T0 + 9000 + 86_400
+    assert before < snapshot.tasks["a"].version <= snapshot.version == woken[-1]
+    assert snapshot.engine.running == 1
     one.run_for(10)
-    assert shown(one) == [] and board.engine.running == 0
-    quiet = board.version
+    assert shown(one) == [] and snapshot.engine.running == 0
+    quiet = snapshot.version
     one.run_for(600)
-    assert board.version == quiet  # nothing changed, nobody is woken
-    assert one.world.mono - board.engine.beat < 3
+    assert snapshot.version == quiet  # nothing changed, so no watcher is called
+    assert one.world.mono - snapshot.engine.beat < 3
 
 
-def test_the_board_shows_the_order_of_a_new_config_and_forgets_what_is_gone(sim: MakeSim) -> None:
+def test_the_snapshot_has_the_order_of_a_new_config_and_forgets_removed_tasks(sim: MakeSim) -> None:
     one = sim(task("a"), task("b"), task("c"))
     one.source.write(config(task("c"), task("a")))
     one.run_for(5)
@@ -222,12 +222,12 @@ def test_the_board_shows_the_order_of_a_new_config_and_forgets_what_is_gone(sim:
     assert one.engine.snapshot.tasks["a"].task.task_name == "A"
 
 
-def test_while_the_history_cannot_be_written_the_board_shows_what_is_on_disk_and_why(tmp_path: Path) -> None:
+def test_while_the_history_cannot_be_written_the_snapshot_shows_what_is_on_disk_and_why(tmp_path: Path) -> None:
     one, ledger = failing_sim(tmp_path, task(schedule="@every 10s"), script=exits(a=Exit(5.0)))
     one.run_for(11)
     assert shown(one) == [Status.RUNNING]
     ledger.kind = "full"
-    one.run_for(8)  # the run has ended, and nobody could write it
+    one.run_for(8)  # the run has ended, but its end cannot be written
     assert shown(one) == [Status.RUNNING]
     assert "full" in problems(one)["history"]
     ledger.kind = ""

@@ -7,7 +7,7 @@ from support.engine import MakeSim, exits, task
 from support.sim import Exit
 
 
-def test_a_run_under_which_the_engine_died_is_interrupted_and_retried(sim: MakeSim) -> None:
+def test_a_run_whose_engine_died_is_interrupted_and_retried(sim: MakeSim) -> None:
     one = sim(task(schedule="@every 1h", task_retry={"max_attempts": 2, "delay": 5}), script=exits(a=Exit(1000.0)))
     one.run_for(3700)
     one.crash()
@@ -26,7 +26,7 @@ def test_an_interrupted_run_without_attempts_left_has_failed(sim: MakeSim) -> No
     one.crash()
     one.boot()
     one.run_for(1)
-    assert one.told() == [
+    assert one.runs() == [
         ("a", "schedule", "technical_failure", "interrupted"),
         ("b", "dependency", "skipped", "upstream_failed"),
     ]
@@ -38,14 +38,14 @@ def test_a_queued_run_survives_a_crash(sim: MakeSim) -> None:
     one.crash()
     one.boot()
     one.run_for(1)
-    assert [row[2:] for row in one.told()] == [("technical_failure", "interrupted"), ("running", None)]
+    assert [row[2:] for row in one.runs()] == [("technical_failure", "interrupted"), ("running", None)]
 
 
 def test_stop_lets_running_tasks_end(sim: MakeSim) -> None:
     one = sim(task(schedule="@every 60s"), script=exits(a=Exit(20.0)))
     one.run_for(62)
     assert one.stop() == 0
-    assert one.told() == [("a", "schedule", "success", None)]
+    assert one.runs() == [("a", "schedule", "success", None)]
 
 
 def test_stop_cancels_what_does_not_end_within_the_grace(sim: MakeSim) -> None:
@@ -54,7 +54,7 @@ def test_stop_cancels_what_does_not_end_within_the_grace(sim: MakeSim) -> None:
     begun = one.world.mono
     one.stop()
     assert 30 <= one.world.mono - begun < 31
-    assert one.told() == [("a", "schedule", "cancelled", "shutdown")]
+    assert one.runs() == [("a", "schedule", "cancelled", "shutdown")]
 
 
 def test_a_second_signal_kills_at_once(sim: MakeSim) -> None:
@@ -64,14 +64,14 @@ def test_a_second_signal_kills_at_once(sim: MakeSim) -> None:
     one.post(Stop())
     one.stop()
     assert one.world.mono - begun < 1
-    assert one.told() == [("a", "schedule", "cancelled", "shutdown")]
+    assert one.runs() == [("a", "schedule", "cancelled", "shutdown")]
 
 
 def test_stop_starts_nothing_new_and_says_so_of_what_was_queued(sim: MakeSim) -> None:
     one = sim(task(schedule="@every 60s", task_overlap="queue"), script=exits(a=Exit(70.0)))
     one.run_for(125)
     one.stop()
-    assert [row[2:] for row in one.told()] == [("success", None), ("skipped", "shutdown")]
+    assert [row[2:] for row in one.runs()] == [("success", None), ("skipped", "shutdown")]
     one.boot()
     one.run_for(1)
     assert len(one.world.starts) == 1
@@ -83,10 +83,10 @@ def test_a_due_time_during_the_drain_is_caught_up_by_the_next_engine(sim: MakeSi
     )
     one.run_for(65)
     one.stop()
-    assert one.told("a") == []
+    assert one.runs("a") == []
     one.boot()
     one.run_for(5)
-    assert one.told("a") == [("a", "catchup", "success", None)]
+    assert one.runs("a") == [("a", "catchup", "success", None)]
 
 
 def test_a_retry_goes_on_after_a_restart(sim: MakeSim) -> None:
@@ -98,6 +98,6 @@ def test_a_retry_goes_on_after_a_restart(sim: MakeSim) -> None:
     one.stop()
     one.boot()
     one.run_for(280)
-    assert one.told()[0][2] == "retrying"
+    assert one.runs()[0][2] == "retrying"
     one.run_for(20)
-    assert one.told()[0][2] == "success"
+    assert one.runs()[0][2] == "success"

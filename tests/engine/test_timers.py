@@ -9,7 +9,7 @@ from support.engine import MakeSim, configure, failing_sim, task
 
 
 class Hand:
-    """A clock that is moved by hand."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.time = 0.0
@@ -48,7 +48,7 @@ def test_of_timers_of_one_time_and_rank_only_the_one_meant_is_cancelled() -> Non
     assert hand.seen[-1] == "after"
 
 
-def test_a_timer_whose_action_raises_is_gone_and_the_others_stand() -> None:
+def test_a_timer_whose_action_raises_is_gone_and_the_others_remain() -> None:
     hand = Hand()
     hand.timers.at(1.0, lambda: 1 // 0)
     hand.at(1.0, "next")
@@ -69,7 +69,7 @@ def test_a_reload_disarms_no_other_task(sim: MakeSim) -> None:
     one.run_for(10)
     configure(one, task("n", "@every 30m"), task("a", "@every 1h"), task("b", "@every 1h"))
     one.run_for(2 * 3600)
-    assert [len(one.told(name)) for name in ("n", "a", "b")] == [4, 2, 2]
+    assert [len(one.runs(name)) for name in ("n", "a", "b")] == [4, 2, 2]
 
 
 def test_a_removed_task_takes_no_timer_of_another_with_it(sim: MakeSim) -> None:
@@ -78,7 +78,7 @@ def test_a_removed_task_takes_no_timer_of_another_with_it(sim: MakeSim) -> None:
         one.run_for(10)
         configure(one, *(task(name, "@every 1h") for name in names))
     one.run_for(2 * 3600)
-    assert [len(one.told(name)) for name in "abc"] == [0, 2, 2]
+    assert [len(one.runs(name)) for name in "abc"] == [0, 2, 2]
 
 
 def test_of_two_tasks_due_at_once_the_first_one_of_the_new_config_is_first(sim: MakeSim) -> None:
@@ -96,11 +96,11 @@ def test_a_timeout_that_ends_with_its_run_leaves_that_of_another_run(sim: MakeSi
     one.run_for(3610)
     configure(one, task("x"), task("a", "@every 1h", **waits), task("b", "@every 1h"))
     one.run_for(600)
-    assert one.told() == [("a", "schedule", "skipped", "dependency_timeout"), ("b", "schedule", "success", None)]
+    assert one.runs() == [("a", "schedule", "skipped", "dependency_timeout"), ("b", "schedule", "success", None)]
 
 
 def test_a_clock_set_back_while_a_step_waits_for_the_disk_starts_nothing_early(tmp_path: Path) -> None:
-    """The first of two tasks is due; while the database is asked about it, the clock is set back: the second is not."""
+    """The clock is set back while the engine reads the database for the first of two due tasks."""
     one, ledger = failing_sim(tmp_path, task("a", "@every 1h"), task("b", "@every 1h"))
 
     def due_times(task_id: str, since: int, until: int) -> set[int]:
@@ -110,6 +110,6 @@ def test_a_clock_set_back_while_a_step_waits_for_the_disk_starts_nothing_early(t
 
     ledger.due_times = due_times  # type: ignore[attr-defined]
     one.run_for(3601)
-    assert one.told("b") == []
+    assert one.runs("b") == []
     one.run_for(600)
-    assert [row[2] for row in one.told()] == ["success", "success"]
+    assert [row[2] for row in one.runs()] == ["success", "success"]

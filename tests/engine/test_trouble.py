@@ -22,23 +22,23 @@ def test_while_the_ledger_cannot_be_written_nothing_new_starts_and_ends_are_kept
     ledger.kind = kind
     sim.run_for(15)
     assert len(sim.world.starts) == 1
-    assert [row[2] for row in sim.told()] == ["running"]
+    assert [row[2] for row in sim.runs()] == ["running"]
     assert kind in problems(sim)["history"]
     ledger.kind = ""
     sim.run_for(3)
-    assert [row[1:] for row in sim.told()] == [("schedule", "success", None), ("schedule", "running", None)]
+    assert [row[1:] for row in sim.runs()] == [("schedule", "success", None), ("schedule", "running", None)]
     assert problems(sim) == {}
     assert any(line.startswith("WARNING resolved after") and "history" in line for line in sim.lines)
 
 
-def test_due_times_of_a_long_trouble_are_told_as_late_and_the_newest_runs(tmp_path: Path) -> None:
+def test_after_a_long_trouble_due_times_are_missed_as_late_and_the_newest_runs(tmp_path: Path) -> None:
     sim, ledger = failing_sim(tmp_path, task(schedule="@every 10s"))
     sim.run_for(5)
     ledger.kind = "full"
     sim.run_for(50)
     ledger.kind = ""
     sim.run_for(3)
-    assert [row[2:] for row in sim.told()] == [*[("missed", "late")] * 4, ("success", None)]
+    assert [row[2:] for row in sim.runs()] == [*[("missed", "late")] * 4, ("success", None)]
 
 
 @pytest.mark.parametrize("since_s", [11, 16], ids=["of an end", "of a start"])
@@ -70,7 +70,7 @@ def test_a_commit_that_hangs_for_minutes_and_then_succeeds_loses_and_doubles_not
         assert due == [T0 + second for second in range(10, 250, 10)]
     ran = [row for row in sim.rows() if row["status"] == "success"]
     assert sorted(sim.world.starts) == sorted((row["task_id"], row["run_id"], 1) for row in ran)
-    assert [row[2:] for row in sim.told("a")].count(("missed", "late")) >= 15
+    assert [row[2:] for row in sim.runs("a")].count(("missed", "late")) >= 15
     assert len(ran) >= 24  # those of `all` were made up
 
 
@@ -79,10 +79,10 @@ def test_a_chain_started_just_before_the_trouble_goes_on_after_it(tmp_path: Path
     sim.run_for(10.5)
     ledger.kind = "locked"
     sim.run_for(20)
-    assert sim.told("b") == []
+    assert sim.runs("b") == []
     ledger.kind = ""
     sim.run_for(5)
-    assert sim.told() == [("a", "schedule", "success", None), ("b", "dependency", "success", None)]
+    assert sim.runs() == [("a", "schedule", "success", None), ("b", "dependency", "success", None)]
 
 
 def test_a_retry_waits_for_the_ledger(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_retry_waits_for_the_ledger(tmp_path: Path) -> None:
     assert len(sim.world.starts) == 1
     ledger.kind = ""
     sim.run_for(5)
-    assert sim.told() == [("a", "schedule", "success", None)]
+    assert sim.runs() == [("a", "schedule", "success", None)]
 
 
 def test_a_stop_in_the_trouble_starts_nothing_and_waits_a_while_for_the_last_write(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_stop_in_the_trouble_starts_nothing_and_waits_a_while_for_the_last_wri
     sim.world.at(sim.world.mono + 4, lambda: setattr(ledger, "kind", ""))
     sim.run_for(20)
     assert sim.engine.exit_code == 0
-    assert sim.told() == [("a", "schedule", "success", None)]
+    assert sim.runs() == [("a", "schedule", "success", None)]
 
 
 def test_a_stop_in_a_trouble_that_does_not_end_exits_with_its_own_code(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_stop_in_a_trouble_that_does_not_end_exits_with_its_own_code(tmp_path:
     assert sim.engine.exit_code == 74
     sim.crash()
     sim.boot()
-    assert [row[2:] for row in sim.told()] == [("technical_failure", "interrupted")]
+    assert [row[2:] for row in sim.runs()] == [("technical_failure", "interrupted")]
 
 
 def test_a_retry_that_could_not_be_written_is_not_started_after_a_stop(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_retry_that_could_not_be_written_is_not_started_after_a_stop(tmp_path:
     sim.run_for(5)
     assert sim.engine.exit_code == 0
     assert len(sim.world.starts) == 1
-    assert sim.told() == [("a", "schedule", "cancelled", "shutdown")]
+    assert sim.runs() == [("a", "schedule", "cancelled", "shutdown")]
 
 
 def test_a_due_time_that_another_process_wrote_in_between_does_not_run_again(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_due_time_that_another_process_wrote_in_between_does_not_run_again(tmp
     other, _ = open_store(sim.path, now=T0, mend=False)
 
     def race(task_id: str, since: int, until: int) -> set[int]:
-        known = set(ledger._ledger.due_times(task_id, since, until))
+        known = set(ledger.real.due_times(task_id, since, until))
         del ledger.due_times  # type: ignore[attr-defined]
         run = TaskExecution("a", Trigger.SCHEDULE, Status.SUCCESS, 1.0, scheduled_time=since, end_time=2.0)
         other.commit(Batch([run]))
@@ -162,7 +162,7 @@ def test_a_due_time_that_another_process_wrote_in_between_does_not_run_again(tmp
     assert any("has a run already" in line for line in sim.lines)
 
 
-def test_a_history_removed_under_the_engine_is_noticed_and_gone_on_with(tmp_path: Path) -> None:
+def test_the_engine_notices_a_removed_history_and_continues(tmp_path: Path) -> None:
     sim, _ = failing_sim(tmp_path, task(schedule="@every 10s"), script=exits(a=Exit(15.0)))
     sim.run_for(11)
     for name in os.listdir(tmp_path):
@@ -170,14 +170,14 @@ def test_a_history_removed_under_the_engine_is_noticed_and_gone_on_with(tmp_path
             os.unlink(tmp_path / name)
     sim.run_for(20)
     assert "history file" in problems(sim)
-    assert ("a", "schedule", "success", None) in sim.told()
+    assert ("a", "schedule", "success", None) in sim.runs()
 
 
-def test_a_history_found_damaged_at_a_commit_is_moved_aside_and_a_new_one_begun(tmp_path: Path) -> None:
+def test_a_history_that_is_damaged_at_a_commit_is_moved_aside_and_a_new_one_started(tmp_path: Path) -> None:
     sim, ledger = failing_sim(tmp_path, task(schedule="@every 10s"), script=exits(a=Exit(15.0)))
     sim.run_for(11)
     ledger.kind = "damaged"
-    reopen = ledger._ledger.reopen
+    reopen = ledger.real.reopen
 
     def mended(now: float, damaged: bool = False) -> Any:
         ledger.kind = ""
@@ -187,7 +187,7 @@ def test_a_history_found_damaged_at_a_commit_is_moved_aside_and_a_new_one_begun(
     sim.run_for(20)
     assert any(name.startswith("minisched.db.damaged-") for name in os.listdir(tmp_path))
     assert "moved" in problems(sim)["history file"]
-    assert ("a", "schedule", "success", None) in sim.told()
+    assert ("a", "schedule", "success", None) in sim.runs()
     assert len({row["run_id"] for row in sim.rows()}) == len(sim.rows())
 
 
@@ -201,7 +201,7 @@ def test_a_stop_tries_the_last_write_once_more_although_the_trouble_is_old(tmp_p
     ledger.kind = ""
     sim.run_for(5)
     assert sim.engine.exit_code == 0
-    assert sim.told() == [("a", "schedule", "success", None)]
+    assert sim.runs() == [("a", "schedule", "success", None)]
 
 
 def test_logs_that_cannot_be_written_are_a_problem_until_they_can_be(tmp_path: Path) -> None:

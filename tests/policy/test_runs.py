@@ -132,7 +132,7 @@ def test_a_success_puts_a_token_down_for_each_enabled_dependent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "reason", "told"),
+    ("status", "reason", "code"),
     [
         (Status.BUSINESS_FAILURE, Reason.EXIT_CODE, "export ended as business_failure (exit_code)"),
         (Status.TECHNICAL_FAILURE, Reason.TIMEOUT, "export ended as technical_failure (timeout)"),
@@ -142,7 +142,7 @@ def test_a_success_puts_a_token_down_for_each_enabled_dependent() -> None:
     ],
 )
 def test_any_other_end_skips_dependents_without_a_schedule_with_the_cause(
-    status: Status, reason: Any, told: str
+    status: Status, reason: Any, code: str
 ) -> None:
     dependents = {
         "export": [
@@ -154,7 +154,7 @@ def test_any_other_end_skips_dependents_without_a_schedule_with_the_cause(
     tokens, skipped = policy.effects(ended("export", status, reason), dependents, 9.0)
     assert tokens == []
     assert [(run.task_id, run.status, run.reason, detail_text(run.detail)) for run in skipped] == [
-        ("report", Status.SKIPPED, "upstream_failed", told)
+        ("report", Status.SKIPPED, "upstream_failed", code)
     ]
 
 

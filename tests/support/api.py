@@ -79,7 +79,7 @@ def validator(name: str) -> Any:
 
 def check(method: str, path: str, response: Response) -> None:
     """Whether the answer is one of the route's, and as its schema has it; and whether what may be wrong in a config or
-    a body is told in both languages."""
+    a body is reported in both languages."""
     if response.status >= 400 and response.content_type.startswith("application/json"):
         error = json.loads(response.body).get("error", {})
         for one in [*error.get("problems", ()), *([error] if error else ())]:

@@ -54,7 +54,7 @@ def states(one: Sim) -> list[str]:
 
 
 def received(one: Sim) -> list[int]:
-    """The runs that the receivers were told of, in the order of their messages."""
+    """The runs whose messages the receivers got, in the order of the messages."""
     return [
         int(order.message.variables["execution_id"])
         for order, outcome in one.world.sent

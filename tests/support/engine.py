@@ -53,11 +53,11 @@ class FailingLedger:
     """A ledger whose calls raise StoreError(kind) while `kind` is set."""
 
     def __init__(self, ledger: Any) -> None:
-        self._ledger = ledger
+        self.real = ledger
         self.kind = ""
 
     def __getattr__(self, name: str) -> Any:
-        method = getattr(self._ledger, name)
+        method = getattr(self.real, name)
         if name not in ("transaction", "due_times", "record", "records", "tokens", "unfinished", "retain"):
             return method
 

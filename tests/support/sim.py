@@ -237,7 +237,7 @@ class FakeSender:
 
 
 class FakeSource:
-    """The config file: `text` is what stands there, a Config or the problems of a broken one."""
+    """The config file: `content` is a Config, or the problems of a broken one."""
 
     def __init__(self, world: World, config: Config) -> None:
         self.world = world
@@ -384,6 +384,8 @@ class Sim:
         history.close()
         return [json.loads(json.dumps(run.as_json(timezone.utc))) for run in reversed(runs)]
 
-    def told(self, task_id: Optional[str] = None) -> list[tuple[Any, ...]]:
+    def runs(self, task_id: Optional[str] = None) -> list[tuple[Any, ...]]:
         """(task, trigger, status, reason) of all runs, oldest first."""
         return [(row["task_id"], row["trigger"], row["status"], row["reason"]) for row in self.rows(task_id)]
+
+    told = runs

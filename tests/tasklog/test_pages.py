@@ -70,8 +70,8 @@ def test_a_whole_log_is_all_its_files_the_oldest_first(tmp_path: Path) -> None:
     size = blocks.size
     data = b"".join(blocks)
     assert size == len(data) == sum((tmp_path / name).stat().st_size for name in logs.names() if name != "t.log.old")
-    told = [int(line.rsplit(b" ", 1)[1]) for line in data.splitlines() if b"out] line" in line]
-    assert len(told) > 20 and told == list(range(told[0], 40))  # the oldest are gone by the log's own settings
+    numbers = [int(line.rsplit(b" ", 1)[1]) for line in data.splitlines() if b"out] line" in line]
+    assert len(numbers) > 20 and numbers == list(range(numbers[0], 40))  # the oldest are gone by the log's own settings
     assert b"".join(READER.raw(logs.path, 0)) == Path(logs.path).read_bytes()
     unread = READER.raw(logs.path, None)
     next(unread)
