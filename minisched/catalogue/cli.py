@@ -367,6 +367,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         " it",
         "运行 #{run_id}：启动它的程序已不在，但其进程仍在运行；引擎下次启动时会将其终止",
     ),
+    "cli.ended_before": (
+        "run {run_id}: an engine took this program for dead and has recorded the run as interrupted; that stays",
+        "运行 #{run_id}：引擎曾认为本程序已不在，并已将该运行记为中断；记录不再改变",
+    ),
     "cli.stdout_lost": ("standard output: {reason}; the task continues", "标准输出：{reason}；任务继续运行"),
     "cli.stderr_lost": ("standard error: {reason}; the task continues", "标准错误：{reason}；任务继续运行"),
     # run

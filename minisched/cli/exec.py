@@ -104,6 +104,7 @@ class _Foreground:
         self.task = task
         self.ledger = ledger
         self.cancelled: Optional[Reason] = None
+        self.ended_before = False  # an engine has ended the run, because it took this program for dead
         self.executor = TaskExecutor(lambda message: None, self)
         self.alone = False  # no other run of the task was active when this one started
         self.echo = Echo()
@@ -172,6 +173,8 @@ class _Foreground:
             print_error(run_line(run))
             if result.log_error is not None:
                 print_error(output_lost_line(run, self.view.log_of(run.task_id), result.log_error))
+            if self.ended_before:
+                print_error(Text("cli.ended_before", run_id=run.run_id))
             for run_id, reason in composed.failed.items():
                 print_error(Text("log.not_composed", run_id=run_id, error=reason))
         return EXIT_OK if run.status is Status.SUCCESS else EXIT_NO
@@ -188,6 +191,7 @@ class _Foreground:
     def write_end(self, batch: Batch) -> Composed:
         with self.ledger.transaction() as tx:
             run_ids = tx.write(batch)
+            self.ended_before = bool(tx.ended_before)
             runs = batch.runs if self.notify else ()
             composed = add_notices(tx, runs, run_ids, self.config, os.uname().nodename, self.view.home.path)
         self.view.home.announce_write()

@@ -93,7 +93,7 @@ def run(options: Namespace) -> int:
     try:
         home.make_folders()
         before = lock.acquire()
-        lock.write(LockText(process_identity(os.getpid()), before.db_id))
+        lock.write(LockText(process_identity(os.getpid())._replace(namespace=0), before.db_id))
         sweep_temporaries(os.path.dirname(os.path.realpath(home.config)))
         token = load_token(home.token) if config.settings.http.enabled else b""
         ledger, problems = open_store(home.database, expected_db_id=before.db_id, now=time.time())
@@ -230,7 +230,8 @@ def assemble(
     system = System(
         home=home.path,
         host_name=os.uname().nodename,
-        owner=process_identity(os.getpid()),
+        # Without its namespace: whoever takes over its runs holds the lock, which the engine has lost only by its end.
+        owner=process_identity(os.getpid())._replace(namespace=0),
         environ=dict(os.environ),
         random=random,
         is_alive=lambda identity: is_alive(identity, assume=True),

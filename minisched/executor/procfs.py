@@ -89,14 +89,15 @@ def marked_processes(run_id: int, home: str) -> set[int]:
 def process_identity(pid: int) -> ProcessIdentity:
     """Which process `pid` is now. `start_ticks` is 0 if there is no such process, or no /proc."""
     found = read_stat(pid)
-    return ProcessIdentity(pid, found.start_ticks if found else 0, boot_id() if found else "")
+    return ProcessIdentity(pid, found.start_ticks, boot_id(), pid_namespace()) if found else ProcessIdentity(pid, 0, "")
 
 
 def is_alive(identity: ProcessIdentity, assume: bool = False) -> bool:
     """True if that very process lives: same boot, same start time, not a zombie.
 
-    An unknown start time (no /proc) gives False; with `assume`, for callers that signal nothing, it gives whether any
-    process has that pid.
+    A process of another pid namespace (a container) cannot be seen: False; with `assume`, for callers that signal
+    nothing, True. An unknown start time (no /proc) gives False; with `assume` it gives whether any process has that
+    pid.
     """
     if not identity.start_ticks and assume:
         try:
@@ -108,6 +109,8 @@ def is_alive(identity: ProcessIdentity, assume: bool = False) -> bool:
         return True
     if not identity.start_ticks or identity.boot_id != boot_id():
         return False
+    if identity.namespace not in (0, pid_namespace()):
+        return assume
     found = read_stat(identity.pid)
     return found is not None and found.start_ticks == identity.start_ticks and found.lives
 
@@ -156,6 +159,15 @@ def read_stat(pid: int) -> Optional[ProcessStat]:
 @functools.lru_cache(maxsize=1)
 def boot_id() -> str:
     return (_read("/proc/sys/kernel/random/boot_id") or b"").decode().strip()
+
+
+@functools.lru_cache(maxsize=1)
+def pid_namespace() -> int:
+    """The inode of the pid namespace of this process; 0 where the system has none."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return 0
 
 
 def _read(path: str) -> Optional[bytes]:

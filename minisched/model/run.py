@@ -25,6 +25,7 @@ class ProcessIdentity(NamedTuple):
     pid: int
     start_ticks: int  # field 22 of /proc/PID/stat; 0 where the system has none
     boot_id: str  # /proc/sys/kernel/random/boot_id; "" where the system has none
+    namespace: int = 0  # inode of the pid namespace that `pid` is a number of; 0: this one, or it is not known
 
 
 class TaskAttempt(NamedTuple):
@@ -56,7 +57,7 @@ ATTEMPT_FIELDS = (
     Field("detail", "detail?"),
     Field("exit_code", "integer?"),
     Field("signal", "count?"),
-    Field("process", "process?", member="pid", columns=("pid", "start_ticks", "boot_id")),
+    Field("process", "process?", member="pid", columns=("pid", "start_ticks", "boot_id", "pid_namespace")),
     Field("start_time", "time"),
     Field("end_time", "time?"),
     Field("duration", "seconds?"),
@@ -126,7 +127,9 @@ RUN_FIELDS = (
     Field("missed_since", "time?"),
     Field("retry_time", "time?", "Of a `retrying` run: the earliest start of its next attempt."),
     Field("created_time", "time", member="", fixed=True),
-    Field("owner", "process?", member="", columns=("owner_pid", "owner_start_ticks", "owner_boot_id")),
+    Field(
+        "owner", "process?", member="", columns=("owner_pid", "owner_start_ticks", "owner_boot_id", "owner_namespace")
+    ),
     Field("env", "texts?", member="", fixed=True),
 )
 _run_json = json_encoder(RUN_FIELDS)

@@ -54,6 +54,8 @@ def add_notices(
         task = config.tasks.get(run.task_id)
         if task is None or not task.task_notify or not run.status.ended or run.end_time is None:
             continue
+        if run_id in tx.ended_before:
+            continue
         run = run._replace(run_id=run_id)
         try:
             notices = compose(run, tx.history(run), task, config.settings, host_name, home)

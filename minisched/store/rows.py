@@ -112,7 +112,10 @@ _CODECS: dict[str, tuple[Callable[[Any], Any], Optional[Callable[[Any], Any]]]] 
         lambda value: None if value is None else json.loads(value),
     ),
 }
-_COMPOSED: dict[str, Any] = {"process": ProcessIdentity, "log": LogPosition}  # stored in several columns
+_COMPOSED: dict[str, Any] = {  # stored in several columns; versions before 3 stored no namespace
+    "process": lambda values: ProcessIdentity._make([*values[:3], values[3] or 0]),
+    "log": LogPosition._make,
+}
 
 
 class Columns:
@@ -153,7 +156,7 @@ class Rows:
             if not isinstance(field.type, str):
                 decode = {word.value: word for word in field.type}.__getitem__
             elif field.type in _COMPOSED:
-                decode = _COMPOSED[field.type]._make
+                decode = _COMPOSED[field.type]
             elif field.type in _CODECS:
                 decode = _CODECS[field.type][1]
             if decode is not None:
@@ -196,7 +199,10 @@ def assignments(names: Iterable[str]) -> str:
 
 
 INSERT_RUN = insert("task_history", "run_id", *_FIXED.names, *_CHANGING.names, *_DETAILS.names)
-UPDATE_RUN = f"UPDATE task_history SET {assignments((*_CHANGING.names, *_DETAILS.names))} WHERE run_id = ?"
+UPDATE_RUN = (
+    f"UPDATE task_history SET {assignments((*_CHANGING.names, *_DETAILS.names))} WHERE run_id = ? AND end_time IS NULL"
+)
+HAS_RUN = "SELECT 1 FROM task_history WHERE run_id = ?"
 PUT_ATTEMPT = insert("task_attempt", "run_id", *_ATTEMPT.names, verb="INSERT OR REPLACE")
 _RUNS = f"""SELECT {_RUN_ROWS.columns}, {_ATTEMPT_ROWS.columns}, run_id FROM task_history
     WHERE run_id IN (%s) ORDER BY run_id"""

@@ -164,6 +164,9 @@ _VERSION_3 = (
     "ALTER TABLE task_history ADD COLUMN pid INTEGER",
     "ALTER TABLE task_history ADD COLUMN start_ticks INTEGER",
     "ALTER TABLE task_history ADD COLUMN boot_id TEXT",
+    "ALTER TABLE task_history ADD COLUMN pid_namespace INTEGER",
+    "ALTER TABLE task_history ADD COLUMN owner_namespace INTEGER",
+    "ALTER TABLE task_attempt ADD COLUMN pid_namespace INTEGER",
     "ALTER TABLE task_history ADD COLUMN log_inode INTEGER",
     "ALTER TABLE task_history ADD COLUMN log_offset INTEGER",
     # A first attempt that a crash has left: it says what its run says, and so will its end. This row would stay.

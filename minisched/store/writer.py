@@ -69,6 +69,7 @@ class Transaction:
 
     def __init__(self, db: sqlite3.Connection, reading: Reading, db_id: str, others_wrote: bool) -> None:
         self.last_id = 0
+        self.ended_before: set[int] = set()  # runs that `write` was given, but that had an end: they were left as is
         self._db = db
         self._reading = reading
         self._db_id = db_id
@@ -92,7 +93,7 @@ class Transaction:
         (task_id, trigger, scheduled_time, max_attempts, created_time, env); if the row is gone, because the file was
         replaced, it is made under that id. Of a record only `schedule_hash`, `evaluated_until` and `boot_id` are
         written: results are counted here, from the runs that ended, so that the engine and an `exec` beside it never
-        overwrite each other's counts. A run is given in an ended status once.
+        overwrite each other's counts. A run that has ended stays as it is, and is in `ended_before`.
 
         Raises StoreError `duplicate` for a run whose due time has a row already.
         """
@@ -102,6 +103,10 @@ class Transaction:
         attempts: list[tuple[object, ...]] = []
         for run in batch.runs:
             changed = run.run_id and db.execute(rows.UPDATE_RUN, rows.changed_run_values(run)).rowcount
+            if run.run_id and not changed and db.execute(rows.HAS_RUN, (run.run_id,)).fetchone():
+                self.ended_before.add(run.run_id)
+                ids.append(run.run_id)
+                continue
             run_id = run.run_id if changed else self._insert(run)
             ids.append(run_id)
             if not changed:
@@ -112,13 +117,13 @@ class Transaction:
         if made:
             db.executemany(rows.COUNT_RUNS, made.items())
         for run, run_id in zip(batch.runs, ids):
-            if run.status.ended:
+            if run.status.ended and run_id not in self.ended_before:
                 db.execute(rows.PUT_OUTCOME, rows.outcome_values(run, run_id))
                 db.execute(rows.PUT_END_ORDER, (run.task_id, run_id))
         if batch.tails:
             db.executemany(
                 "UPDATE task_history SET output_tail = ? WHERE run_id = ?",
-                [(tail, run_id) for run_id, tail in batch.tails.items()],
+                [(tail, run_id) for run_id, tail in batch.tails.items() if run_id not in self.ended_before],
             )
         if batch.records:
             db.executemany(

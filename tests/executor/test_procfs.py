@@ -48,6 +48,21 @@ def test_a_process_is_told_from_a_later_one_with_its_pid() -> None:
     assert process_identity(2**22 + 1) == ProcessIdentity(2**22 + 1, 0, "")
 
 
+def test_a_process_of_another_namespace_is_assumed_alive_and_never_signalled(
+    processes: list[subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    process = start(processes, "exec sleep 60", 1, "/elsewhere")
+    identity = process_identity(process.pid)
+    assert identity.namespace == os.stat("/proc/self/ns/pid").st_ino
+    other = identity._replace(namespace=identity.namespace + 1)
+    assert is_alive(other, assume=True)
+    assert not is_alive(other)
+    assert kill_leftover(other, 1, str(tmp_path)) == 0
+    assert process.poll() is None
+    assert is_alive(identity._replace(namespace=0))  # written by an older version
+    assert not is_alive(other._replace(boot_id="another boot"), assume=True)  # gone with that boot
+
+
 def test_a_zombie_is_dead(processes: list[subprocess.Popen[bytes]]) -> None:
     process = start(processes, "exec sleep 60", 1, "/h")
     identity = process_identity(process.pid)

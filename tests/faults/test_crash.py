@@ -18,6 +18,7 @@ import pytest
 from minisched.catalogue import detail_text
 from support.process import linux, root
 from support.programs import Home, alive, environment, eventually, in_time
+from support.store import ask
 
 TICK = {"task_id": "tick", "task_exec": "true", "task_schedule": "@every 1s"}
 
@@ -172,6 +173,29 @@ def test_an_engine_that_is_pid_1_reaps_the_orphans_of_its_tasks(home: Home) -> N
     os.kill(engine, signal.SIGTERM)
     assert process.wait(timeout=10) == 0
     assert "engine stopped" in home.engine_log()
+
+
+@linux
+@root
+@pytest.mark.parametrize("inside", ["engine", "exec"])
+def test_a_run_of_exec_in_another_pid_namespace_than_the_engines_is_left_alone(home: Home, inside: str) -> None:
+    container = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+    if not shutil.which("unshare") or subprocess.run([*container, "true"], check=False).returncode != 0:
+        pytest.skip("needs unshare")
+    home.write({"task_id": "a", "task_exec": "touch begun; sleep 1.5; echo done"})
+    home.start(*(container if inside == "engine" else ()))
+    command = [sys.executable, "-m", "minisched", "--home", str(home.path), "exec", "a"]
+    done = subprocess.run(
+        command if inside == "engine" else [*container, *command],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+    (row,) = home.rows()
+    assert (row["status"], row["exit_code"], row["attempt"]) == ("success", 0, 1)
+    assert ask(home.path / "var/minisched.db", "SELECT end_count FROM task_state") == [(1,)]
 
 
 def test_due_times_during_a_sigstop_all_get_a_row(home: Home) -> None:

@@ -323,7 +323,7 @@ def test_retention_and_recovery_find_their_rows_by_an_index(store: Store, path: 
     )
 
     def clean_up(db: sqlite3.Connection) -> None:
-        retention, keep = Retention(), HistorySettings(keep_days=1, keep_runs=5)
+        retention, keep = Retention(db), HistorySettings(keep_days=1, keep_runs=5)
         assert retention.step(db, keep, NOW, 5, {"a"}) == 5
         assert retention.step(db, keep, NOW + 2 * 86_400, 50, {"a"}) == 50
         rows.read_unfinished(db)
@@ -384,7 +384,7 @@ def test_an_attempt_of_version_2_that_a_crash_left_can_end(path: Path, process: 
     with closing(opened(path)) as store, closing(History(str(path))) as history:
         (run,) = store.unfinished()
         assert [(one.status, one.start_time) for one in run.attempts] == [(Status.RUNNING, 4.25)]
-        assert [one.process and tuple(one.process) for one in run.attempts] == [process if process[0] else None]
+        assert run.attempts[0].process == (ProcessIdentity(*process) if process[0] else None)
         run = change_attempt(run, status=Status.TECHNICAL_FAILURE, reason="interrupted", end_time=9)
         run = advance(run, Status.TECHNICAL_FAILURE, 9, "interrupted")
         store.commit(Batch([run]))

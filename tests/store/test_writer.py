@@ -49,6 +49,23 @@ def test_ids_come_in_the_order_of_the_batch_and_known_runs_keep_theirs(store: St
     assert store.commit(Batch([make(), known, make()])) == [second + 1, first, second + 2]
 
 
+def test_a_run_that_has_ended_cannot_end_again(store: Store, path: Path) -> None:
+    [run_id] = store.commit(Batch([make()]))
+    ended = make(run_id=run_id, status=Status.TECHNICAL_FAILURE, reason="interrupted", end_time=NOW + 5)
+    store.commit(Batch([ended], tails={run_id: b"first"}))
+    again = make(
+        run_id=run_id, status=Status.SUCCESS, end_time=NOW + 9, attempts=(TaskAttempt(1, Status.SUCCESS, NOW),)
+    )
+    with store.transaction() as tx:
+        assert tx.write(Batch([again, make()], tails={run_id: b"second"})) == [run_id, run_id + 1]
+        assert tx.ended_before == {run_id}
+    with closing(History(str(path))) as history:
+        assert history.run(run_id) == ended
+    assert ask(path, f"SELECT output_tail FROM task_history WHERE run_id = {run_id}") == [(b"first",)]
+    record = store.record("backup")
+    assert (record.last_status, record.consecutive_failures, record.run_count) == (Status.TECHNICAL_FAILURE, 1, 2)
+
+
 def test_an_id_is_never_used_again_even_after_the_newest_was_deleted(store: Store, path: Path) -> None:
     ids = fill(store, 5)
     assert store.retain(HistorySettings(keep_days=0, keep_runs=0), NOW + 1000, 100, tasks=()) == 5

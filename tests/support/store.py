@@ -54,7 +54,7 @@ def full_run() -> TaskExecution:
         leftover_processes=2,
         output_cut=True,
         log_lost=True,
-        process=ProcessIdentity(4711, 88617, "boot-1"),
+        process=ProcessIdentity(4711, 88617, "boot-1", 4026531836),
         log=LogPosition(123, 456),
     )
     second = TaskAttempt(2, Status.SUCCESS, NOW + 12, exit_code=0, end_time=NOW + 13, duration=1.0)
@@ -74,7 +74,7 @@ def full_run() -> TaskExecution:
         missed_count=4,
         missed_since=1_794_990_000,
         retry_time=NOW + 11,
-        owner=ProcessIdentity(1, 2, "boot-1"),
+        owner=ProcessIdentity(1, 2, "boot-1", 4026531836),
         env={"A": "ä", "B": ""},
         attempts=(first, second),
     )
