@@ -212,7 +212,9 @@ def catch_up(window: MissedWindow, misfire: Misfire, grace_s: float, now: Instan
         late = []
     elif misfire is Misfire.LATEST:
         late = late[-1:]
-    runs = [DueRun(due, Trigger.CATCHUP) for due in late] + [DueRun(due, Trigger.SCHEDULE) for due in on_time]
+    # With `all` the newest one is caught up too: behind the older ones it waits for its turn, and no overlap skips it.
+    punctual = Trigger.CATCHUP if late and misfire is Misfire.ALL else Trigger.SCHEDULE
+    runs = [DueRun(due, Trigger.CATCHUP) for due in late] + [DueRun(due, punctual) for due in on_time]
     # What runs is always the newest part, so the missed due times are one block at the old end.
     return CatchUp(runs, missed_ranges(window, len(runs), Reason.DOWNTIME if downtime else Reason.LATE))
 

@@ -20,7 +20,19 @@ from minisched import __version__
 from minisched.catalogue import ENGLISH, LANGUAGES, render, shown
 from minisched.home import Home
 from minisched.lint import Lint
-from minisched.model import UNFINISHED, FieldError, Message, Reply, ReplyTo, Snapshot, Status, TaskSnapshot, Text
+from minisched.model import (
+    UNFINISHED,
+    FieldError,
+    HistoryUnreadable,
+    Message,
+    Reply,
+    ReplyTo,
+    Snapshot,
+    Status,
+    StoreError,
+    TaskSnapshot,
+    Text,
+)
 from minisched.osutil import receive
 from minisched.store import History
 from minisched.timetable import load_zone
@@ -30,6 +42,7 @@ if TYPE_CHECKING:
     from minisched.api.routing import Route
 
 REPLY_S = 5.0  # for the engine, whose loop turns at least once a second unless its disk hangs
+MAX_LATE_S = 15.0  # after the time by which the loop should have turned; a commit on a hung disk holds it up
 MAX_LISTENERS = 16
 MAX_ANONYMOUS_LISTENERS = 8  # of them without the token: they leave places for those with it
 # Requests whose answer takes long to compute (`Route.costly`). More at once would only share the interpreter, and each
@@ -484,12 +497,33 @@ class AppContext:
         self._readers: dict[int, History] = {}  # by thread
 
     def history(self) -> History:
-        """This thread's reader of the history. The thread has to call `close_history` before it ends."""
+        """This thread's reader of the history. The thread has to call `close_history` before it ends. Raises StoreError
+        while the engine's loop stands still: a disk that hangs does that, and would hold each reader too."""
+        hangs = self.hangs()
+        if hangs is not None:
+            raise StoreError("hangs", hangs)
         thread = threading.get_ident()
         reader = self._readers.get(thread)
         if reader is None:
             reader = self._readers[thread] = History(self.home.database)
         return reader
+
+    @property
+    def beat_age_s(self) -> float:
+        """Seconds since the engine's loop turned last."""
+        return max(0.0, self.monotonic() - self.snapshot.engine.beat)
+
+    def hangs(self) -> Optional[Text]:
+        """What is wrong with a loop that should have turned long ago, None if nothing is."""
+        engine = self.snapshot.engine
+        if self.monotonic() - max(engine.beat, engine.wake_by) <= MAX_LATE_S:
+            return None
+        return Text("engine.hangs", seconds=round(self.beat_age_s))
+
+    def report_unreadable(self, error: StoreError) -> None:
+        """Have the engine look at the history that a handler could not read."""
+        if error.kind in ("damaged", "io"):
+            self.post(HistoryUnreadable(error))
 
     def close_history(self) -> None:
         reader = self._readers.pop(threading.get_ident(), None)

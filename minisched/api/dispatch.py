@@ -34,6 +34,7 @@ def respond(request: Request, app: AppContext) -> Response:
     except ApiError as error:
         return error.response()
     except StoreError as error:
+        app.report_unreadable(error)
         code, text = "disk_full" if error.kind == "full" else "unavailable", Text("api.history", why=error.text)
     except (OSError, ImportError) as error:  # ImportError: no descriptor is left to read a module's file
         full = isinstance(error, OSError) and error.errno in _FULL

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from minisched.api.context import AppContext
     from minisched.store import TaskTotals
 
-MAX_LATE_S = 15.0  # after the time by which the loop should have turned; a commit on a hung disk holds it up
 MAX_WARNINGS = 20  # shown on the page; `validate` and the engine's log have more
 NONCE = StrParam(pattern="[0-9a-f]{64}", rule=Text("api.rule.nonce"))
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -75,6 +74,7 @@ def status_json(app: AppContext) -> dict[str, Any]:
         counts = {status.value: count for status, count in found.items()}
         runs = app.history().page(page_size=1)[1]
     except StoreError as error:
+        app.report_unreadable(error)
         if "history" not in engine.problems:
             problems.append(_problem_json("history", EngineProblem(error.text, now), zone))
     return {
@@ -102,7 +102,7 @@ def status_json(app: AppContext) -> dict[str, Any]:
         "problems": problems,
         "disk": disk(app.home.path),
         "history": {"runs": runs, "bytes": history_bytes(app.home.database)},
-        "clock": {"sane": now >= SANE_SINCE, "beat_age": heartbeat_age(app)},
+        "clock": {"sane": now >= SANE_SINCE, "beat_age": app.beat_age_s},
         "outbox": engine.outbox._asdict(),
         "listeners": len(app.listeners),
     }
@@ -142,11 +142,6 @@ def history_bytes(database: str) -> int:
         except OSError:
             pass  # not made yet
     return total
-
-
-def heartbeat_age(app: AppContext) -> float:
-    """Seconds since the engine's loop turned last."""
-    return max(0.0, app.monotonic() - app.snapshot.engine.beat)
 
 
 @route(
@@ -189,8 +184,9 @@ def health_problems(app: AppContext) -> list[tuple[str, Text]]:
     """Why the engine is not healthy, as (key, problem), without asking the disk."""
     engine = app.snapshot.engine
     reasons = [(key, one.text) for key, one in engine.problems.items()]
-    if app.monotonic() - max(engine.beat, engine.wake_by) > MAX_LATE_S:
-        reasons.append(("engine", Text("engine.hangs", seconds=round(heartbeat_age(app)))))
+    hangs = app.hangs()
+    if hangs is not None:
+        reasons.append(("engine", hangs))
     if engine.stopping:
         reasons.append(("engine", Text("engine.stopping")))
     return reasons
@@ -219,7 +215,7 @@ def _metrics(app: AppContext) -> Iterator[str]:
     yield _metric("info", "Versions.", [(versions, 1)])
     yield _metric("start_time_seconds", "When the engine started, since 1970.", engine.started)
     yield _metric("healthy", "1, or 0 while /healthz is degraded.", int(not health_problems(app)))
-    yield _metric("beat_age_seconds", "Time since the engine's loop turned last.", heartbeat_age(app))
+    yield _metric("beat_age_seconds", "Time since the engine's loop turned last.", app.beat_age_s)
     yield _metric("stopping", "1 while the engine is stopping.", int(engine.stopping))
     yield _metric(
         "config_problems", "Problems in a config file that was refused.", count_problems(engine.config_problems)
@@ -239,8 +235,10 @@ def _metrics(app: AppContext) -> Iterator[str]:
         found = [totals.get(view.task.task_id) for view in views]
         statuses = [current_status(view, (one and one.last_status) or Status.IDLE) for view, one in zip(views, found)]
         counts = [({"status": status.value}, statuses.count(status)) for status in Status]
-    except StoreError:
-        pass  # reported by `problem` and `healthy`; the metrics below that need no history are still given
+    except StoreError as error:
+        app.report_unreadable(
+            error
+        )  # reported by `problem` and `healthy`; the metrics below that need no history are still given
     yield _metric("tasks", "Tasks by their current status.", counts)
     yield _metric("tasks_disabled", "Disabled tasks.", sum(not view.task.enabled for view in views))
     due: Samples = [({"task_id": view.task.task_id}, view.next_start) for view in views]

@@ -110,7 +110,8 @@ class EventStream:
         for start in range(0, len(fresh), SUMMARIES_AT_ONCE):
             try:
                 yield self._summaries(fresh[start : start + SUMMARIES_AT_ONCE])
-            except StoreError:
+            except StoreError as error:
+                self._app.report_unreadable(error)
                 return  # the history cannot be read now; the next look tries again
         self._seen = version
 

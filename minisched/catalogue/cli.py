@@ -374,6 +374,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.stdout_lost": ("standard output: {reason}; the task continues", "标准输出：{reason}；任务继续运行"),
     "cli.stderr_lost": ("standard error: {reason}; the task continues", "标准错误：{reason}；任务继续运行"),
     # run
+    "cli.home_lost": (
+        "another engine holds {home} now; this one has ended",
+        "另一引擎正在使用 {home}；此引擎已退出",
+    ),
     "cli.home_in_use": (
         "{home}: {reason}; stop it first, or use another --home",
         "{home}：{reason}；请先停止它，或改用其他 --home",

@@ -19,7 +19,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "engine.stopping": ("the engine is stopping", "引擎正在停止"),
     "engine.home_busy": ("another engine runs on this home (pid {pid})", "另一引擎正在使用此目录（pid {pid}）"),
     "engine.home_locked": ("this home is locked", "此目录已被锁定"),
-    "engine.lock": ("{path}: {error}", "{path}：{error}"),
+    "engine.partly_damaged": (
+        "{error}; a part of the history is damaged: stop the engine and repair it, or move it away",
+        "{error}；历史的一部分已损坏：请停止引擎后修复，或将其移走",
+    ),
+    "engine.unreadable": ("{error}; the history cannot be read now", "{error}；暂时无法读取历史"),
     "engine.lock_unwritable": ("the lock cannot be kept: {reason}", "无法保持锁：{reason}"),
     "engine.lock_outdated": (
         "{path} cannot be written, so the commands cannot find the page: {reason}",
@@ -134,6 +138,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "engine.db.gone": ("{path} is gone: {error}", "{path} 已不存在：{error}"),
     "engine.db.replaced": ("{path} was replaced by another file", "{path} 已被另一文件取代"),
+    "engine.db.side_file_gone": (
+        "{path} was removed, so that no other process saw what was written since",
+        "{path} 已被删除，此后写入的内容对其他进程不可见",
+    ),
     "engine.db.truncated": (
         "{path} was truncated from {before} to {bytes} bytes",
         "{path} 从 {before} 字节被截短到 {bytes} 字节",

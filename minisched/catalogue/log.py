@@ -17,6 +17,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{count} {count|due time is|due times are} still to come: the record that nothing was started is removed",
         "{count} 个尚未到来的计划时间：已删除其“未启动”的记录",
     ),
+    "log.home_lost": (
+        "{reason}: this engine has lost it and ends; its tasks are stopped, and their ends are not recorded",
+        "{reason}：此引擎已失去该目录，正在退出；其任务将被停止，且不记录其结束",
+    ),
     "log.stopping": (
         "stopping: {count} {count|run gets|runs get} {seconds} s to end",
         "正在停止：{count} 次运行有 {seconds} 秒时间结束",

@@ -117,7 +117,6 @@ def run(options: Namespace) -> int:
     if log_file.problem is not None:
         print_error(Text("engine.own_log", path=log_file.baseFilename, reason=log_file.problem))
     for problem in problems:
-        log.error(Text("log.problem", key="history", problem=problem))
         print_error(problem)
     if os.geteuid() == 0:
         log.warning(Text("log.as_root"))
@@ -130,7 +129,7 @@ def run(options: Namespace) -> int:
         text("cli.where_logs_are"),
     )
     try:
-        engine.start()
+        engine.start(problems)
         page.open(config.settings.http)  # after the first tasks: to import its modules takes longer than their start
         if page.url:
             print(text("cli.page_at", url=f"{page.url}/#token={token.decode()}"), flush=True)
@@ -140,7 +139,10 @@ def run(options: Namespace) -> int:
         gc.freeze()  # what exists now stays: no later collection looks at it again
         gc.set_threshold(GC_THRESHOLD)
         gc.enable()
-        return engine.run()
+        exit_code = engine.run()
+        if exit_code == EXIT_TEMPFAIL:
+            print_error(Text("cli.home_lost", home=home.path))
+        return exit_code
     except StoreError as error:
         return _fail(error.text, EXIT_IOERR)
     except Exception as error:
@@ -305,14 +307,13 @@ def _reap(executor: TaskExecutor) -> tuple[Text, ...]:
 
 
 def maintain_files(home: Home, lock: HomeLock, ledger: Store) -> list[Text]:
-    """At each poll: the problems with the permissions of the config and with the lock, which is restored if gone."""
+    """At each poll: the problems with the permissions of the config and with the lock, which is restored if gone.
+    Raises HomeBusy if another engine has it now."""
     problems = [problem.as_text() for problem in check_permissions(home.config)]
     try:
         lock.restore()
         if ledger.db_id != lock.text.db_id:  # a new history was started in place of a damaged one
             lock.write(lock.text._replace(db_id=ledger.db_id))
-    except HomeBusy as error:
-        problems.append(Text("engine.lock", path=home.lock, error=error.text))
     except OSError as error:
         problems.append(Text("engine.lock_unwritable", reason=os_error(error)))
     return problems

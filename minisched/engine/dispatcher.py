@@ -138,7 +138,10 @@ class Dispatcher:
         self.set_timer(active, min(max(0.0, active.run.created_time + timeout_s - now), timeout_s), expire)
 
     def token_arrived(self, task_state: TaskState, now: Instant) -> None:
-        """Start the run that waits, or a run of a task that only its dependencies start, if no token is missing."""
+        """Start the run that waits, or a run of a task that only its dependencies start, if no token is missing. While
+        the engine stops, the tokens stay for the next one."""
+        if self.state.stopping:
+            return
         waiting = task_state.first(Status.WAITING)
         task = task_state.task
         if waiting is not None:

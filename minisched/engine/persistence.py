@@ -21,6 +21,7 @@ PID_DELAY_S = 0.05
 SLOT_TRIES = 5  # of one commit, while one `exec` after the other takes a slot
 COMMIT_RETRY_S = 1.0  # between attempts while the database cannot be written
 REOPEN_EVERY_S = 60.0  # between new databases, in case the disk corrupts every new file
+EXAMINE_EVERY_S = 10.0  # however many readers fail
 RETAIN_EVERY_S = 60.0
 RETAIN_ROWS = 50  # deleted in one transaction, which takes some milliseconds
 # While there is more to delete, a fifth of the time is spent on it, in pieces that delay a start by no more than this.
@@ -58,6 +59,8 @@ class Persistence:
         self._reopened = -REOPEN_EVERY_S
         self._next_retain = self.clock.monotonic() + RETAIN_EVERY_S
         self._more_to_delete = False
+        self._next_examine = 0.0  # monotonic
+        self.closed = False  # nothing may be written any more
 
     @property
     def settled(self) -> bool:
@@ -81,7 +84,7 @@ class Persistence:
         """Write what has changed, in one transaction. None: it is not on disk yet, so nothing may follow from it."""
         mono = self.clock.monotonic()
         state = self.state
-        if self.trouble_since is not None and mono < self._next_try:
+        if self.closed or (self.trouble_since is not None and mono < self._next_try):
             return None
         if not state.urgent and self.trouble_since is None and not state.clean:
             if self._write_by is None:
@@ -165,7 +168,38 @@ class Persistence:
         """At every poll: is the file still ours, is there space."""
         if self.ledger.check_file():
             self._reopen(damaged=False)
+        if "history reader" in self.state.problems.current:
+            self.examine(None)
         self.state.problems.report("disk", None if self.ledger.heal() else Text("engine.disk_nearly_full"))
+
+    def close(self) -> None:
+        """Write nothing more: the database is another engine's."""
+        self.closed = True
+
+    def reader_failed(self, error: StoreError) -> None:
+        """A reader could not read the history, which this engine, whose pages are in memory, may not notice."""
+        mono = self.clock.monotonic()
+        if mono >= self._next_examine and self.trouble_since is None:
+            self._next_examine = mono + EXAMINE_EVERY_S
+            self.examine(error)
+
+    def examine(self, reported: Optional[StoreError]) -> None:
+        """Read the file as another process would. A file that only a reader finds `damaged` is a problem for as long as
+        the engine runs: this looks at the ends of all tables and not at each page."""
+        known = self.state.problems.current.get("history reader")
+        try:
+            self.ledger.examine()
+        except StoreError as error:
+            if error.kind == "damaged":
+                self.failed(error)
+            reported = None if error.kind == "damaged" else error
+        else:
+            if reported is None and known is not None and known.text.code == "engine.partly_damaged":
+                return
+            reported = reported if reported is not None and reported.kind == "damaged" else None
+        code = "engine.partly_damaged" if reported and reported.kind == "damaged" else "engine.unreadable"
+        problem = None if reported is None else Text(code, error=reported.text)
+        self.state.problems.report("history reader", problem)
 
     def _reopen(self, damaged: bool) -> None:
         """The file is damaged, gone or another one: go on with what is left, and report it for as long as we run."""

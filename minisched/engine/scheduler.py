@@ -70,12 +70,15 @@ from minisched.engine.snapshot import SnapshotPublisher
 from minisched.engine.state import State
 from minisched.engine.timers import Timers
 from minisched.engine.triggers import ConfigDiff, Triggers
+from minisched.home import HomeBusy
 from minisched.model import (
     EXIT_IOERR,
     EXIT_OK,
+    EXIT_TEMPFAIL,
     ConfigRead,
     DeliverySent,
     FilesChanged,
+    HistoryUnreadable,
     LogChanged,
     Reason,
     Reload,
@@ -114,7 +117,7 @@ IDLE_POLL_S = 60.5
 SOON_S = 60.0
 JUMP_S = 2.0  # a smaller move of the wall clock against the monotonic one is an ordinary correction
 # Problems that may be over at any moment.
-PASSING = ("config", "disk", "engine log", "files", "history", "logs", "outbox")
+PASSING = ("config", "disk", "engine log", "files", "history", "history reader", "logs", "outbox")
 SHOWN_LOGS = 3  # failing logs of tasks that their problem names; it counts the others
 # Of another config that is put in force, between two looks at the inbox and the timers: time, and tasks whose rows the
 # commit after it writes.
@@ -201,10 +204,10 @@ class SchedulerEngine:
             self.step(self.clock.wait(self.inbox, self.nap_s()))
         return self.exit_code
 
-    def start(self) -> None:
+    def start(self, found: Sequence[Text] = ()) -> None:
         """Continue where the last engine stopped: first its leftovers, then the due times that have passed.
 
-        Raises StoreError if the database cannot even be read.
+        found: what was wrong with the database when it was opened. Raises StoreError if it cannot even be read.
         """
         now = self.clock.wall()
         config = self.state.config
@@ -212,6 +215,8 @@ class SchedulerEngine:
         self.launcher.use(config)
         prepare(config)
         self.state.problems.report("timezone", config.settings.timezone_problem)
+        if found:
+            self.state.problems.report("history file", Text("engine.history_file", problems=found))
         self.state.merge_tokens(self.ledger.tokens())
         self.triggers.load(config, self.ledger.records())
         self.external.take_over(self.ledger.unfinished(), now)
@@ -297,10 +302,14 @@ class SchedulerEngine:
             self.reloader.poll(mono)
         if self.state.external or self.external.unread:
             self.external.absorb(now)
+        try:
+            found = [problem for look in self.on_poll for problem in look()]
+        except HomeBusy as error:
+            self.lose_home(error.text, now)
+            return
+        self.state.problems.report("files", Text("engine.files", problems=found) if found else None)
         self.persistence.upkeep()
         self.outbox.poll(now, mono)
-        found = [problem for look in self.on_poll for problem in look()]
-        self.state.problems.report("files", Text("engine.files", problems=found) if found else None)
 
     @property
     def next_poll(self) -> float:
@@ -334,6 +343,8 @@ class SchedulerEngine:
             self._watched = False
         elif isinstance(message, LogChanged):
             self.log_changed(message)
+        elif isinstance(message, HistoryUnreadable):
+            self.persistence.reader_failed(message.error)
         else:
             assert message.asked is not None
             if self.clock.monotonic() <= message.asked.until:  # else its sender was told that it failed
@@ -489,11 +500,21 @@ class SchedulerEngine:
         self.log.info(Text("log.stopping", count=len(self.state.running), seconds=grace_s))
         self.timers.after(grace_s, lambda: self.dispatcher.stop_processes(self.clock.wall(), None))
 
+    def lose_home(self, reason: Text, now: Instant) -> None:
+        """Another engine holds the home, so its history is that engine's: end, and write nothing more."""
+        if not self.persistence.closed:
+            self.log.critical(Text("log.home_lost", reason=reason))
+            self.persistence.close()
+            self.stop(now)
+            self.dispatcher.stop_processes(now, None)
+
     def exit_code_when_done(self, mono: float) -> Optional[int]:
         """The exit code, once the engine may exit: no process is running, the delivery in flight has reported back,
         everything is committed. None: not yet."""
         if not self.state.stopping or self.state.running:
             return None
+        if self.persistence.closed:
+            return EXIT_TEMPFAIL
         self.outbox.close()
         if self._drained_at is None:
             self._drained_at = mono

@@ -43,6 +43,7 @@ ProblemKey = Literal[
     "files",
     "history",
     "history file",
+    "history reader",
     "logs",
     "messages",
     "notifications",

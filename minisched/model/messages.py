@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from minisched.catalogue import Text
     from minisched.model.notification import SendRequest
-    from minisched.model.run import LogPosition, ProcessIdentity
+    from minisched.model.run import LogPosition, ProcessIdentity, StoreError
     from minisched.model.task import Config, FieldError, Limits
 
 
@@ -124,6 +124,12 @@ class FilesChanged:
     """A folder that the engine watches has changed, or an `exec` has written to the database: look at once."""
 
 
+class HistoryUnreadable(NamedTuple):
+    """A reader, which has its own connection, could not read the history."""
+
+    error: StoreError
+
+
 class LogChanged(NamedTuple):
     """A log cannot be written, or can be written again."""
 
@@ -162,6 +168,7 @@ Message = Union[
     Reload,
     ConfigRead,
     FilesChanged,
+    HistoryUnreadable,
     LogChanged,
     RunTask,
     StopRun,

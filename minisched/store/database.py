@@ -9,6 +9,7 @@ whole (`quick_check`). Damage inside a large file is found when a query reads it
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
@@ -19,6 +20,8 @@ from minisched.store import schema
 from minisched.store.errors import free_bytes, io_error, newer_database, store_error
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from minisched.model import Instant
 
 QUICK_CHECK_BYTES = 4 << 20  # quick_check reads every page: 10 ms for this much, seconds for a year's history
@@ -116,7 +119,7 @@ def _open(path: str) -> sqlite3.Connection:
         if schema.user_version(db):
             _refuse_stranger(db, path)
         schema.migrate(db, path)
-        _examine(db, path)
+        examine(db, path)
     except sqlite3.Error as error:
         db.close()
         raise store_error(error, path) from error
@@ -126,7 +129,7 @@ def _open(path: str) -> sqlite3.Connection:
     return db
 
 
-def _examine(db: sqlite3.Connection, path: str) -> None:
+def examine(db: sqlite3.Connection, path: str) -> None:
     """Raise StoreError or sqlite3.Error if a cheap check finds damage; see the module."""
     _refuse_stranger(db, path)
     for edge in _EDGES:
@@ -205,7 +208,7 @@ class WatchedFile:
     def __init__(self, path: str) -> None:
         self._path = path
         self._file = _identity(path)
-        self._wal = _identity(path + "-wal")
+        self._side = {path + suffix: _identity(path + suffix) for suffix in SIDE_FILES}
         self._size = 0
         self.problem()
 
@@ -214,9 +217,9 @@ class WatchedFile:
         return _identity(self._path) == self._file
 
     def problem(self) -> Optional[Text]:
-        """What happened to the file: removed, replaced or truncated; None if nothing did.
+        """What happened to the file: removed, replaced or truncated, or a side file removed; None if nothing did.
 
-        It costs one stat, and a read of the header if the file became smaller: by truncation, or by VACUUM."""
+        It costs three stats, and a read of the header if the file became smaller: by truncation, or by VACUUM."""
         try:
             status = os.stat(self._path)
         except OSError as error:
@@ -226,7 +229,15 @@ class WatchedFile:
         if status.st_size < self._size and not self._whole():
             return Text("engine.db.truncated", path=self._path, before=self._size, bytes=status.st_size)
         self._size = status.st_size
-        return None
+        return next((Text("engine.db.side_file_gone", path=path) for path in self._lost_side_files()), None)
+
+    def _lost_side_files(self) -> Iterator[str]:
+        return (path for path, known in self._side.items() if known is not None and _identity(path) != known)
+
+    @property
+    def split(self) -> bool:
+        """The file is the same but a side file is gone: this connection and others would see different rows."""
+        return self.same and any(self._lost_side_files())
 
     def _whole(self) -> bool:
         """Whether the file has as many pages as its header says.
@@ -246,9 +257,10 @@ class WatchedFile:
             return False
 
     def drop_side_files(self) -> None:
-        """Unlink the -wal and -shm of a file that is gone: SQLite would apply them to the next one. Those of another
-        file are kept. Raises StoreError."""
-        if self._wal is None or _identity(self._path + "-wal") != self._wal:
+        """Unlink the -wal and -shm of a file that is gone or about to be replaced: SQLite would apply them to the next
+        one. Those of another file are kept. Raises StoreError."""
+        wal = self._path + "-wal"
+        if not self.split and (self._side[wal] is None or _identity(wal) != self._side[wal]):
             return
         for suffix in SIDE_FILES:
             try:
@@ -259,7 +271,7 @@ class WatchedFile:
                 raise io_error(self._path + suffix, error) from error
 
     def rescue(self, db: sqlite3.Connection) -> Text:
-        """Write the removed file again from the connection that has it open; returns what came of it. Raises
+        """Write the file again, complete, from the connection that has it open; returns what came of it. Raises
         StoreError if that may succeed later."""
         try:
             schema.copy(db, self._path)
@@ -312,8 +324,9 @@ class DiskReserve:
             if whole:
                 os.rename(fresh, self._path)
                 return True
-        except OSError:
-            pass  # no space after all, or a read-only disk: the next call tries again
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                return True  # a read-only disk, or the folder is gone: space is not what is missing
         try:
             os.unlink(fresh)
         except OSError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from minisched.model import Reason, StoreError, TaskRecord, Text
 from minisched.store import rows
-from minisched.store.database import DiskReserve, WatchedFile, open_database, read_db_id, set_aside
+from minisched.store.database import DiskReserve, WatchedFile, examine, open_database, read_db_id, set_aside
 from minisched.store.errors import store_error
 from minisched.store.outbox import Outbox, RunHistory, trim, update_deliveries, write_notices
 from minisched.store.retention import Retention
@@ -362,6 +362,19 @@ class Store:
         """Make the reserve file again if the disk has space. False: the disk is nearly full."""
         return self._reserve.make()
 
+    def examine(self) -> None:
+        """Open the file as another process would. Raises StoreError: `damaged` where a cheap check finds damage."""
+        from minisched.store.reader import connect_read_only  # seldom needed: a start does not wait for it
+
+        try:
+            db, _ = connect_read_only(self.path)
+            try:
+                examine(db, self.path)
+            finally:
+                db.close()
+        except sqlite3.Error as error:
+            raise store_error(error, self.path) from error
+
     def check_file(self) -> Optional[Text]:
         """Why `reopen` is needed: the open file was removed, replaced or truncated. None: it is not."""
         return self._file.problem()
@@ -369,7 +382,8 @@ class Store:
     def reopen(self, now: Instant, damaged: bool = False) -> list[Text]:
         """Continue with the file that is now at `path`; returns problems to report.
 
-        A removed file is written again from the connection that still has it open, which takes as long as copying it.
+        A removed file, or one without its side files, is written again from the connection that still has them open,
+        which takes as long as copying it.
         A file that replaced it is opened. A truncated file, or one that a commit found `damaged`, is moved aside and a
         new one made; run ids continue after the newest known one. Afterwards `db_id` may be different, and the engine
         has to write all its state again. Raises StoreError: the next call tries again.
@@ -377,7 +391,10 @@ class Store:
         problem = self._file.problem()
         problems = [problem] if problem else []
         old = self._db
-        if self._file.same:
+        if self._file.split and not damaged:
+            self._file.drop_side_files()
+            problems.append(self._file.rescue(old))
+        elif self._file.same:
             if damaged or problem:
                 problems.append(Text("engine.db.moved", aside=set_aside(self.path, now) or ""))
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -133,6 +134,7 @@ def test_health_is_open_and_gives_its_reasons_only_with_the_token(api: Api) -> N
         problems={"files": wrong("logs/ is full"), "config": wrong("task_nice is 99")},
         stopping=True,
         beat=api.app.monotonic() - 20,
+        wake_by=0.0,
     )
     found = api.get("/healthz", authorized=False)
     assert (found.status, found.json) == (503, {"status": "degraded"})
@@ -187,3 +189,14 @@ def test_metrics_that_need_no_history_are_given_without_it(api: Api) -> None:
     values = samples(api.get("/metrics").body.decode())
     assert values["minisched_max_running"] == 3
     assert not any("task_id" in name or "{status=" in name for name in values)
+
+
+def test_while_the_loop_stands_still_no_reader_waits_for_the_disk_too(api: Api) -> None:
+    assert api.get("/executions").status == 200
+    api.board.engine = api.board.engine._replace(beat=time.monotonic() - 100, wake_by=time.monotonic() - 16)
+    refused = api.get("/executions")
+    assert (refused.status, refused.json["error"]["code"]) == (503, "unavailable")
+    assert "has not turned for 100 s" in refused.json["error"]["message"]
+    health = api.get("/healthz")
+    assert (health.status, [reason["key"] for reason in health.json["reasons"]]) == (503, ["engine"])
+    assert "has not turned" in api.get("/status").json["problems"][0]["message"]

@@ -176,6 +176,21 @@ def test_an_engine_held_up_writes_what_it_could_not_start_in_time(sim: MakeSim) 
     assert due == [f"2027-01-15T00:00:{second:02}+00:00" for second in range(1, len(due) + 1)]
 
 
+@pytest.mark.parametrize("overlap", ["skip", "queue", "replace"])
+def test_with_all_the_newest_after_a_stall_waits_for_its_turn_like_the_others(sim: MakeSim, overlap: str) -> None:
+    one = sim(
+        task(schedule="@every 5s", task_misfire="all", task_overlap=overlap), script=lambda *_: Exit(0.3), poll_s=60.0
+    )
+    one.run_for(6)
+    one.world.mono += 31.5  # stopped and continued: both clocks went on, to a moment after a due time
+    one.world.mono = one.world.mono // 5 * 5 + 0.5
+    one.run_for(4)
+    rows = one.rows()
+    due = [row["scheduled_time"][17:19] for row in rows]
+    assert due == [f"{second:02}" for second in range(5, 5 * len(due) + 1, 5)] and len(due) >= 7
+    assert {row["status"] for row in rows} == {"success"}
+
+
 def test_jitter_delays_a_start_by_the_same_share_every_time(sim: MakeSim) -> None:
     one = sim(task(schedule="@every 1h", task_jitter="10m"), task("b", "@every 1h", task_jitter="10m"))
     one.run_for(3 * 3600)

@@ -262,9 +262,9 @@ def test_an_engine_held_up_for_longer_than_the_grace_starts_nothing() -> None:
     )
 
 
-def test_with_all_the_older_ones_of_a_held_up_engine_run_too() -> None:
+def test_with_all_the_older_ones_of_a_held_up_engine_run_too_and_the_newest_after_them() -> None:
     plan = policy.catch_up(gap(100, 103), Misfire.ALL, HOUR, 109.0, downtime=False)
-    assert plan == CatchUp([DueRun(100, Trigger.CATCHUP), DueRun(103, Trigger.SCHEDULE)], [])
+    assert plan == CatchUp([DueRun(100, Trigger.CATCHUP), DueRun(103, Trigger.CATCHUP)], [])
 
 
 def test_after_a_sleep_of_an_hour_the_rule_decides() -> None:

@@ -114,7 +114,13 @@ class Api:
         self.mute = False  # the engine does not answer
         self.refusal: Optional[model.Reply] = None
         self.board = Snapshot(
-            EngineSnapshot(load_config(str(self.config)), self.stamp(), started=NOW, beat=time.monotonic())
+            EngineSnapshot(
+                load_config(str(self.config)),
+                self.stamp(),
+                started=NOW,
+                beat=time.monotonic(),
+                wake_by=time.monotonic() + 3600,  # no loop turns here
+            )
         )
         self.publish_all()
         self.log = logging.Logger("api")

@@ -8,9 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Optional, TypeVar
+
+from minisched.home import Home as Place
+from minisched.home import read_lock
 
 ROOT = Path(__file__).parents[2]
 BARE_START_S = 0.02  # of Python without `site`, on a quiet machine
@@ -156,6 +161,30 @@ class Home:
         done = self.run(*arguments, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
+
+    @property
+    def api(self) -> tuple[str, str]:
+        """The address of the engine's API, and the token."""
+        url = read_lock(Place(str(self.path))).url
+        assert url is not None
+        return f"{url}/api/scheduler", (self.path / "var" / "token").read_text().strip()
+
+    def get(self, path: str, api: Optional[tuple[str, str]] = None) -> tuple[int, Any]:
+        """The status and the JSON of an answer of the API."""
+        url, token = api or self.api
+        try:
+            request = urllib.request.Request(url + path, headers={"Authorization": f"Bearer {token}"})
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+
+    def reasons(self, api: Optional[tuple[str, str]] = None) -> dict[str, str]:
+        """What `/healthz` says is wrong, by key."""
+        status, health = self.get("/healthz", api)
+        assert (status == 503) == bool(health["reasons"])
+        return {reason["key"]: reason["message"] for reason in health["reasons"]}
 
     def rows(self, task_id: Optional[str] = None) -> list[dict[str, Any]]:
         """The runs in the history, oldest first, read in this process."""
