@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import stat
 from typing import Any, NamedTuple, Optional
 
 from minisched.catalogue import TextError
 from minisched.model import ProcessIdentity, Text
-from minisched.osutil import open_regular, read_regular
+from minisched.osutil import Place, open_regular, open_walked
 
 LOCK_BYTES_MAX = 4096  # one block of the file system, so that it can be rewritten on a full disk
 
@@ -52,11 +54,60 @@ class Home(NamedTuple):
             pass  # no engine has run here, or the home is read-only for us
 
     def make_folders(self) -> None:
-        """Make `var/` (0700) and `logs/` (0750). Raises OSError."""
+        """Make `var/` (0700) and `logs/` (0750), or take from other users what they may do in those that are there; the
+        files in `var/` are for this user alone (0600). Raises UnsafeHome, OSError.
+
+        The token keeps its mode, because a token that others could read has to be replaced: `read_token` refuses it.
+        """
         for folder, mode in ((self.var, 0o700), (self.logs, 0o750)):
-            if not os.path.isdir(folder):
-                os.makedirs(folder)
-                os.chmod(folder, mode)  # the umask may have removed bits, or the folder was made in between
+            try:
+                os.mkdir(folder)
+            except FileExistsError:
+                pass
+            _secure_folder(folder, mode)
+        for entry in os.scandir(self.var):
+            try:
+                status = entry.stat(follow_symlinks=False)
+                _check_owner(entry.path, status)
+                if stat.S_ISREG(status.st_mode) and status.st_mode & 0o077 and not entry.name.startswith("token"):
+                    os.chmod(entry.path, status.st_mode & 0o700)
+            except FileNotFoundError:
+                continue  # a temporary file of a command
+
+
+class UnsafeHome(TextError):
+    """Another user can read or replace what is in `var/` or `logs/`; the text says how to fix it."""
+
+
+def _secure_folder(folder: str, mode: int) -> None:
+    """Keep of the folder's mode what is in `mode`. Raises UnsafeHome, OSError."""
+    places: list[Place] = []
+    fd = open_walked(folder, places, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        *above, last = places
+        for place in above:
+            user = place.changeable_by(sticky=True)
+            if user is not None:
+                code = "config.file.above_writable" if user < 0 else "config.file.above_owner"
+                raise UnsafeHome(Text("engine.unsafe", path=place.path, text=Text(code, path=place.path, user=user)))
+        _check_owner(last.path, last.status)
+        if last.status.st_mode & 0o777 & ~mode:
+            try:
+                os.fchmod(fd, stat.S_IMODE(last.status.st_mode) & (mode | 0o7000))
+            except OSError as error:
+                if error.errno == errno.EROFS:
+                    return  # no other user can write there either
+                if error.errno != errno.EPERM:
+                    raise
+            if os.fstat(fd).st_mode & 0o777 & ~mode:  # a file system without modes
+                raise UnsafeHome(Text("engine.unsafe.mode", path=last.path, mode=f"{mode:o}"))
+    finally:
+        os.close(fd)
+
+
+def _check_owner(path: str, status: os.stat_result) -> None:
+    if status.st_uid != os.geteuid():
+        raise UnsafeHome(Text("engine.unsafe.owner", path=path, user=status.st_uid, own=os.geteuid()))
 
 
 class LockText(NamedTuple):
@@ -68,7 +119,7 @@ class LockText(NamedTuple):
     problems: tuple[tuple[str, Text], ...] = ()  # what is wrong with it now, by key; those that fit into the file
 
 
-_NO_TEXT = LockText(None, None)
+NO_LOCK_TEXT = LockText(None, None)
 
 
 class HomeBusy(TextError):
@@ -80,11 +131,21 @@ class HomeBusy(TextError):
 
 
 def read_lock(home: Home) -> LockText:
-    """The text of the lock file, without touching the lock; empty if there is none."""
+    """The text of the lock file, without touching the lock; empty if there is none. Raises UnsafeHome if another user
+    could have written it: commands send the token to the address in it. root reads the homes of all users."""
+    places: list[Place] = []
     try:
-        return _parse(read_regular(home.lock, LOCK_BYTES_MAX))
+        fd, status = open_regular(home.lock, places=places)
+        with open(fd, "rb") as file:
+            data = file.read(LOCK_BYTES_MAX)
     except OSError:
-        return _NO_TEXT
+        return NO_LOCK_TEXT
+    folder = places[-2].status
+    if os.geteuid() != 0 or folder.st_uid != status.st_uid:
+        _check_owner(home.lock, status)
+    if (folder.st_mode | status.st_mode) & 0o022:
+        raise UnsafeHome(Text("engine.unsafe.lock", path=home.lock, folder=home.var))
+    return _parse(data)
 
 
 def _parse(data: bytes) -> LockText:
@@ -94,7 +155,7 @@ def _parse(data: bytes) -> LockText:
         problems = tuple((str(key), Text.from_json(one)) for key, one in text.get("problems", {}).items())
         return LockText(holder, text["db_id"], text.get("url"), problems)
     except (ValueError, KeyError, TypeError, AttributeError):
-        return _NO_TEXT
+        return NO_LOCK_TEXT
 
 
 class HomeLock:
@@ -109,7 +170,7 @@ class HomeLock:
         self._path = home.lock
         self._folder_fd = -1
         self._fd = -1
-        self.text = _NO_TEXT  # what this program has written
+        self.text = NO_LOCK_TEXT  # what this program has written
 
     def acquire(self) -> LockText:
         """Take the lock; the text of the last holder. Raises HomeBusy, OSError."""

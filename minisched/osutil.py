@@ -12,7 +12,7 @@ import sys
 import threading
 from importlib import import_module
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,17 +50,105 @@ def read_carried(path: str) -> bytes:
     return data
 
 
+_LOOK = getattr(os, "O_PATH", os.O_RDONLY)  # does not need the right to read
+FOLDER_FLAGS = _LOOK | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_CAREFUL = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+MAX_LINKS = 40  # on one path, as in Linux
+
+
+class Place(NamedTuple):
+    """A folder, a symlink or a file on a path, as it was when the path was walked."""
+
+    path: str  # without symlinks before its last name
+    status: os.stat_result
+
+    @property
+    def is_link(self) -> bool:
+        return stat.S_ISLNK(self.status.st_mode)
+
+    def changeable_by(self, sticky: bool) -> Optional[int]:
+        """The user who could replace it or what is in it: -1 for everyone, None for only this user and root. sticky: in
+        a folder with that bit everyone may make files, but change only his own."""
+        mode, owner = self.status.st_mode, self.status.st_uid
+        if owner not in (0, os.geteuid()):
+            return owner
+        shielded = sticky and stat.S_ISDIR(mode) and mode & stat.S_ISVTX
+        return -1 if mode & stat.S_IWOTH and not self.is_link and not shielded else None
+
+
+def open_walked(
+    path: str, places: list[Place], flags: int = _LOOK, mode: int = 0o600, follow_symlinks: bool = True
+) -> int:
+    """Open a path name by name, each in the folder that was opened before; returns the descriptor.
+
+    places: gets every folder, symlink and file on the way, "/" first and what is opened last, also if the way ends in
+    an error. Whoever judges them judges what was opened: nothing could take its place in between. Raises OSError, ELOOP
+    for a symlink as the last name if it is not to be followed.
+    """
+    names = [name for name in os.path.abspath(path).split("/")[::-1] if name]
+    fd, at = os.open("/", FOLDER_FLAGS), "/"
+    last_flags = flags | _CAREFUL | os.O_NOFOLLOW
+    links = 0
+    try:
+        places.append(Place(at, os.fstat(fd)))
+        while names:
+            name = names.pop()
+            folder, at = at, f"{at.rstrip('/')}/{name}" if name != ".." else os.path.dirname(at)
+            try:
+                inner = os.open(name, FOLDER_FLAGS if names else last_flags, mode, dir_fd=fd)
+            except OSError as error:
+                # A symlink is ENOTDIR, ELOOP or, on FreeBSD, EMLINK.
+                target = None if error.errno == errno.ENOENT else _link_target(name, fd, at, places)
+                if target is None or (not names and not follow_symlinks):
+                    raise
+                links += 1
+                if links > MAX_LINKS:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
+                at = folder
+                names += [part for part in target.split("/")[::-1] if part not in ("", ".")]
+                if target.startswith("/"):
+                    os.close(fd)
+                    fd, at = os.open("/", FOLDER_FLAGS), "/"
+                continue
+            os.close(fd)
+            fd = inner
+            places.append(Place(at, os.fstat(fd)))
+    except BaseException as error:
+        os.close(fd)
+        if isinstance(error, OSError):
+            error.filename = at  # not only the last name
+        raise
+    return fd
+
+
+def _link_target(name: str, fd: int, at: str, places: list[Place]) -> Optional[str]:
+    """None: it is no symlink."""
+    status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+    if not stat.S_ISLNK(status.st_mode):
+        return None
+    places.append(Place(at, status))
+    return os.readlink(name, dir_fd=fd)
+
+
 def open_regular(
-    path: str, flags: int = os.O_RDONLY, mode: int = 0o600, follow_symlinks: bool = False
+    path: str,
+    flags: int = os.O_RDONLY,
+    mode: int = 0o600,
+    follow_symlinks: bool = False,
+    places: Optional[list[Place]] = None,
+    folder_fd: Optional[int] = None,
 ) -> tuple[int, os.stat_result]:
     """Open a regular file; returns its descriptor and its status.
 
     Anybody may have put something else in the file's place: opening a FIFO would block, a symlink would lead to a file
-    that this user may change and the other may not. Raises OSError, for a symlink ELOOP, for a folder EISDIR, for any
-    other kind of file EINVAL.
+    that this user may change and the other may not. places: as in `open_walked`. folder_fd: where a relative path
+    starts. Raises OSError, for a symlink ELOOP, for a folder EISDIR, for any other kind of file EINVAL.
     """
-    flags |= os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow_symlinks else os.O_NOFOLLOW)
-    fd = os.open(path, flags, mode)
+    if places is None:
+        nofollow = 0 if follow_symlinks else os.O_NOFOLLOW
+        fd = os.open(path, flags | _CAREFUL | nofollow, mode, dir_fd=folder_fd)
+    else:
+        fd = open_walked(path, places, flags, mode, follow_symlinks)
     try:
         status = os.fstat(fd)
         if stat.S_ISDIR(status.st_mode):
@@ -73,9 +161,60 @@ def open_regular(
     return fd, status
 
 
-def read_regular(path: str, max_bytes: int, follow_symlinks: bool = False) -> bytes:
+class UnsafePlace(OSError):
+    """A folder or a symlink on the way to a file is one that another user can change."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(errno.EPERM, "another user can change what is there", path)
+
+
+def open_owned(path: str, flags: int, mode: int, folder_mode: int = 0) -> tuple[int, os.stat_result]:
+    """`open_regular` for a file to be written to: no other user can have put it there. folder_mode: missing folders are
+    made with it; 0: they are not made.
+
+    A task that runs as another user may own the folder of its log: were it followed through what he puts there, root
+    would write where he likes. Raises OSError: UnsafePlace; EPERM for a file of another user; EMLINK for one that has
+    another name (a hard link) elsewhere; and those of `open_regular`.
+    """
+    folder, name = os.path.split(path)
+    places: list[Place] = []
+    try:
+        folder_fd = _open_safe_folder(folder, places)
+    except FileNotFoundError:
+        if not folder_mode:
+            raise
+        os.makedirs(folder, folder_mode, exist_ok=True)  # below folders that were found to be safe
+        folder_fd = _open_safe_folder(folder, places)
+    try:
+        fd, status = open_regular(name, flags, mode, folder_fd=folder_fd)
+    finally:
+        os.close(folder_fd)
+    if status.st_uid in (0, os.geteuid()) and status.st_nlink < 2:
+        return fd, status
+    os.close(fd)
+    code = errno.EMLINK if status.st_nlink > 1 else errno.EPERM
+    raise OSError(code, os.strerror(code), path)
+
+
+def _open_safe_folder(folder: str, places: list[Place]) -> int:
+    """Raises OSError, UnsafePlace also if the folder is missing in one that is unsafe."""
+    fd = -1
+    try:
+        fd = open_walked(folder, places, FOLDER_FLAGS)
+    finally:
+        for place in places:
+            if place.changeable_by(sticky=True) is not None:
+                if fd >= 0:
+                    os.close(fd)
+                raise UnsafePlace(place.path)
+    return fd
+
+
+def read_regular(
+    path: str, max_bytes: int, follow_symlinks: bool = False, places: Optional[list[Place]] = None
+) -> bytes:
     """The content of a regular file. Raises OSError, also EFBIG for more than `max_bytes`."""
-    fd, _ = open_regular(path, follow_symlinks=follow_symlinks)
+    fd, _ = open_regular(path, follow_symlinks=follow_symlinks, places=places)
     with open(fd, "rb") as file:
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:

@@ -437,6 +437,15 @@ TEXTS: dict[str, tuple[str, str]] = {
         "belongs to user {user}, who could change it; fix it with: chown {own} {path}",
         "属于用户 {user}，可被其修改；请执行：chown {own} {path}",
     ),
+    "config.file.above_writable": (
+        "is writable by everyone, who could replace the folders in it; fix it with: chmod o-w {path}",
+        "任何用户都可写入，并可替换其中的目录；请执行：chmod o-w {path}",
+    ),
+    "config.file.above_owner": (
+        "belongs to user {user}, who could replace the folders in it: run minisched as that user, or move the home to a"
+        " folder of root, such as /srv",
+        "属于用户 {user}，其可替换其中的目录：请以该用户运行 minisched，或将目录（home）移到 root 的目录中，如 /srv",
+    ),
     # What the fields mean: the whole file and its settings.
     "config.field.document.schema": ("For editors; ignored.", "供编辑器使用；不作检查。"),
     "config.field.document.version": ("Version of the format.", "格式版本。"),

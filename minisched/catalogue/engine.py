@@ -90,6 +90,21 @@ TEXTS: dict[str, tuple[str, str]] = {
         " start makes a new one",
         "{path} 不是令牌：须至少有 {min} 个字符，限 A-Z a-z 0-9 . _ ~ + / = -；删除它，下次启动会生成新的",
     ),
+    "engine.unsafe": ("{path} {text}", "{path} {text}"),
+    "engine.unsafe.owner": (
+        "{path} belongs to user {user}, not to the one that runs minisched: run it as that user, for example with"
+        " sudo -u '#{user}', or check what is in it, then chown {own} {path}",
+        "{path} 属于用户 {user}，而不是运行 minisched 的用户：请以该用户运行（如 sudo -u '#{user}'），"
+        "或检查其内容后执行 chown {own} {path}",
+    ),
+    "engine.unsafe.mode": (
+        "{path} is accessible to other users, and its mode cannot be set to {mode} on this file system: move the home",
+        "其他用户可以访问 {path}，且此文件系统无法将其模式设为 {mode}：请移动目录（home）",
+    ),
+    "engine.unsafe.lock": (
+        "{path} could have been written by another user: chmod go-w {folder} {path}, and restart the engine",
+        "{path} 可能由其他用户写入：请执行 chmod go-w {folder} {path}，并重启引擎",
+    ),
     # The database's file.
     "engine.db.io": ("{path}: {error}", "{path}：{error}"),
     "engine.db.locked": ("{path}: {error}", "{path}：被其他程序锁定（{error}）"),

@@ -49,6 +49,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     # Files.
     "log_lost": ("{path}: {reason}", "{path}：{reason}"),
     "is_symlink": ("is a symbolic link, which is not followed", "是符号链接，不予跟随"),
+    "is_hard_link": (
+        "has another name elsewhere (a hard link), which would be written to as well",
+        "另有硬链接，写入会同时更改该处",
+    ),
+    "unsafe_place": (
+        "another user can change {path}, and so decide where is written",
+        "其他用户可更改 {path}，从而决定写入的位置",
+    ),
     "not_a_file": ("is not a regular file", "不是普通文件"),
     # Dependencies.
     "upstream_failed": ("{task} ended as {status} ({reason})", "{task} 以 {status}（{reason}）结束"),
@@ -89,6 +97,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     # Why a process could not be started.
     "task_env": ("task_env: {name}: {reason}", "task_env 中的 {name}：{reason}"),
     "variable_not_set": ("environment variable {name} is not set", "没有设置环境变量 {name}"),
+    "unsafe_home": (
+        "nothing is started while another user could change what is run: {problem}",
+        "其他用户可能更改要运行的内容，因此不启动任何任务：{problem}",
+    ),
     "unreadable": ("{path}: {reason}", "{path}：{reason}"),
     "not_utf8": ("{path}: not UTF-8", "{path}：不是 UTF-8"),
     "secret_content": (

@@ -9,7 +9,7 @@ import sys
 import unicodedata
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from minisched.catalogue import ENGLISH, detail_text, render
+from minisched.catalogue import ENGLISH, TextError, detail_text, render
 from minisched.model import EXIT_NO, EXIT_USAGE, StoreError, Text
 from minisched.model.text import visible
 
@@ -89,6 +89,8 @@ def report(error: Exception) -> int:
         print_error(Text(hint, error=error.text) if hint else error.text)
     elif isinstance(error, OSError):
         print_error(os_error(error))
+    elif isinstance(error, TextError):
+        print_error(error.text)
     else:
         raise error
     return EXIT_NO

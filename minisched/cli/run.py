@@ -21,7 +21,7 @@ from minisched.config import ConfigError, check_permissions, load_config, sweep_
 from minisched.engine import POLL_S, Outside, SchedulerEngine
 from minisched.executor.executor import TaskExecutor, prepare_process
 from minisched.executor.procfs import is_alive, kill_leftover, process_identity
-from minisched.home import Home, HomeBusy, HomeLock, LockText
+from minisched.home import Home, HomeBusy, HomeLock, LockText, UnsafeHome
 from minisched.model import (
     EXIT_CONFIG,
     EXIT_IOERR,
@@ -100,7 +100,7 @@ def run(options: Namespace) -> int:
         lock.write(lock.text._replace(db_id=ledger.db_id))
     except HomeBusy as error:
         return _fail(Text("cli.home_in_use", home=home.path, reason=error.text), EXIT_TEMPFAIL)
-    except UnsafeToken as error:
+    except (UnsafeHome, UnsafeToken) as error:
         return _fail(error.text, EXIT_CONFIG)
     except StoreError as error:
         return _fail(error.text, EXIT_IOERR)

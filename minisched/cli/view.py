@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from minisched.cli.output import CommandError
 from minisched.config import ConfigError, load_config
 from minisched.executor.procfs import is_alive
-from minisched.home import Home, read_lock
+from minisched.home import NO_LOCK_TEXT, Home, UnsafeHome, read_lock
 from minisched.model import Reason, Status, TaskExecution, Text, iso
 from minisched.store import History
 from minisched.timetable import LocalZone, jitter_offset, load_zone, local_zone, next_fires, next_of, parse_schedule
@@ -41,7 +41,11 @@ class View:
             self.zone_found = local_zone()
         self.zone = load_zone(self.zone_found.name)
         self.history = History(self.home.database)
-        lock = read_lock(self.home)
+        try:
+            lock = read_lock(self.home)
+        except UnsafeHome as error:
+            self.problems = [*self.problems, error.text]
+            lock = NO_LOCK_TEXT
         alive = lock.holder is not None and is_alive(lock.holder, assume=True)
         self.engine: Optional[ProcessIdentity] = lock.holder if alive else None
         self.engine_problems = lock.problems if alive else ()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from minisched.catalogue import render
 from minisched.model import Config, FieldError, Text
 from minisched.model.task import CONFIG_FILE
-from minisched.osutil import read_regular, sha256
+from minisched.osutil import Place, open_walked, read_regular, sha256
 
 from .strict_json import MAX_BYTES
 from .validate import parse_config
@@ -39,47 +39,62 @@ class ConfigChanged(Exception):
     """The file was changed by another program since it was read. Nothing was written."""
 
 
-def read_config(path: str) -> bytes:
+def read_config(path: str, places: Optional[list[Place]] = None) -> bytes:
     """The bytes of the file. Raises ConfigError if it is not a regular file, too large or cannot be read.
 
-    It never blocks: a plain open() of a FIFO would wait for a writer.
+    It never blocks: a plain open() of a FIFO would wait for a writer. places: as in `osutil.open_walked`.
     """
     try:
-        return read_regular(path, MAX_BYTES, follow_symlinks=True)
+        return read_regular(path, MAX_BYTES, follow_symlinks=True, places=places)
     except OSError as error:
         code = _CODES.get(error.errno or 0, "unreadable")
         raise _unusable(path, code, error=str(error.strerror), max_bytes=MAX_BYTES) from None
 
 
 def check_permissions(path: str) -> list[FieldError]:
-    """Errors for everything through which another user could change the config: the file, its folder and the home; for
-    a symlink also its target.
+    """Errors for everything through which another user could change the config: the file, and every folder and symlink
+    up to "/".
 
-    Whoever can write the config can run commands as the engine's user. Each must belong to this user or to root, and
-    must not be writable by everyone. Paths that cannot be checked are skipped: reading the config reports them.
+    Whoever can write the config, or replace a folder above it, can run commands as the engine's user. Each must belong
+    to this user or to root, and must not be writable by everyone (sshd has the same rule as StrictModes). Above the
+    home the sticky bit is enough, as in /tmp. A group that may write is the owner's choice. What cannot be read is not
+    judged: reading the config reports it.
     """
-    problems = []
-    target = os.path.realpath(path)
-    folder = os.path.dirname(os.path.abspath(path))
-    places = [target, os.path.dirname(target), folder, *([os.path.dirname(folder)] if _home(path) else [])]
-    for place in dict.fromkeys(places):
-        try:
-            found = os.stat(place)
-        except OSError:
+    places: list[Place] = []
+    try:
+        os.close(open_walked(path, places))
+    except OSError:
+        pass
+    return judge(path, places)
+
+
+def judge(path: str, places: list[Place]) -> list[FieldError]:
+    """As `check_permissions`, of places through which the config was opened."""
+    if not any(place.changeable_by(sticky=False) for place in places):
+        return []
+    home = _home(path)
+    inside = {os.path.realpath(one) for one in (home, os.path.dirname(path))} if home else set()
+    problems = {}
+    for place in reversed(places):  # the file first
+        where = place.path
+        user = place.changeable_by(sticky=where not in inside)
+        if user is None:
             continue
-        if found.st_mode & stat.S_IWOTH:
-            problems.append(FieldError("", Text("config.file.writable", path=place), file=place))
-        if found.st_uid not in (os.geteuid(), 0):
-            text = Text("config.file.owner", user=found.st_uid, own=os.geteuid(), path=place)
-            problems.append(FieldError("", text, file=place))
-    return problems
+        above = stat.S_ISDIR(place.status.st_mode) and where not in inside
+        code = f"config.file.{'above_' if above else ''}{'writable' if user < 0 else 'owner'}"
+        problems[where] = FieldError("", Text(code, user=user, own=os.geteuid(), path=where), file=where)
+    return list(problems.values())
 
 
 def load_config(path: str) -> Config:
     """The config of a file, if no other user can change it. Raises ConfigError with all problems."""
-    data = read_config(path)
+    places: list[Place] = []
+    try:
+        data = read_config(path, places)
+    except ConfigError as error:
+        raise ConfigError([*judge(path, places), *error.problems]) from None
     config, problems = parse_config(data, file=_shown(path), home=_home(path))
-    problems = check_permissions(path) + problems
+    problems = judge(path, places) + problems
     if config is None or problems:
         raise ConfigError(problems)
     return config

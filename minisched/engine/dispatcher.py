@@ -278,12 +278,14 @@ class Dispatcher:
 
     def start_processes(self, now: Instant) -> None:
         """Start the processes whose attempts are on disk now."""
-        for active in self.state.take_starting():
+        starting = self.state.take_starting()
+        unsafe = self.launcher.unsafe() if starting else None
+        for active in starting:
             if active.cancelled_for is not None:
                 result = ProcessResult(now, 0.0, spawn_error=Text("cancelled_before_start"), cancelled=True)
                 self.finished(RunFinished(active.run.run_id, active.run.attempt, result), now)
                 continue
-            self.executor.start(self.launcher.spec(active), active.start_at)
+            self.executor.start(self.launcher.spec(active, unsafe), active.start_at)
 
     def started(self, message: RunStarted) -> None:
         active = self.state.runs.get(message.run_id)

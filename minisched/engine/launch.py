@@ -6,8 +6,10 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Optional
 
+from minisched.config import check_permissions
 from minisched.config.secrets import base_environment
 from minisched.executor.program import from_home
+from minisched.home import Home
 from minisched.model import ProcessSpec, Secret, SecretError, StoreError, TaskRecord, Text, iso
 
 if TYPE_CHECKING:
@@ -27,7 +29,14 @@ class Launcher:
     def use(self, config: Config) -> None:
         self.base = base_environment(self._system.environ, config)
 
-    def spec(self, active: ActiveRun) -> ProcessSpec:
+    def unsafe(self) -> Optional[Text]:
+        """Why nothing may be started: another user could have replaced the scripts or the config of the home. While no
+        other user can change the folders above them, paths lead where they led; so this is asked right before."""
+        problems = check_permissions(Home(self._system.home).config)
+        return Text("unsafe_home", problem=problems[0].as_text()) if problems else None
+
+    def spec(self, active: ActiveRun, unsafe: Optional[Text] = None) -> ProcessSpec:
+        """unsafe: as returned by the function of that name."""
         task, system = active.task_state.task, self._system
         task_state = active.task_state
         record = task_state.record
@@ -37,7 +46,8 @@ class Launcher:
                 task_state.set_results(record.last_status, record.last_success_time)
             except StoreError:
                 record = TaskRecord(task.task_id)  # the attempt is due and on disk: it starts without these results
-        return make_spec(task, active.run, record, system.home, task_state.zone, system.environ, self.base)
+        spec = make_spec(task, active.run, record, system.home, task_state.zone, system.environ, self.base)
+        return spec if unsafe is None else spec._replace(refused=unsafe)
 
     def log_path(self, task: Task) -> str:
         return os.path.join(self._system.home, "logs", task.task_log)

@@ -7,6 +7,7 @@ from typing import Optional
 
 from minisched.catalogue import Text
 from minisched.model.status import Instant
+from minisched.osutil import UnsafePlace
 
 _BLANKS = "\n\t\u00a0\u3000"  # stay as they are; the last two are the blanks of French and of Chinese text
 _SUSPECT = re.compile(f"[^ -~{_BLANKS}]")
@@ -79,11 +80,17 @@ def ascii_like(char: str) -> str:
     return plain if len(plain) == 1 and plain.isascii() else ""
 
 
-_FILE_ERRORS = {errno.ELOOP: "is_symlink", errno.EINVAL: "not_a_file"}  # as `osutil.open_regular` raises them
+_FILE_ERRORS = {  # as `osutil.open_regular` and `open_owned` raise them
+    errno.ELOOP: "is_symlink",
+    errno.EINVAL: "not_a_file",
+    errno.EMLINK: "is_hard_link",
+}
 
 
 def reason_of_file(error: OSError) -> Text:
     """Why a file cannot be read or written, without its path and the number that Python prints."""
+    if isinstance(error, UnsafePlace):
+        return Text("unsafe_place", path=error.filename)
     code = _FILE_ERRORS.get(error.errno or 0)
     return Text(code) if code else Text("text", text=error.strerror or str(error))
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 
+from minisched.config import check_permissions
 from minisched.executor.process import explain, run_bounded
 from minisched.executor.program import Command, explain_exit, program_path
+from minisched.home import Home
 from minisched.model import Text
 from minisched.model.notification import SEND_TIMEOUT_S, SendRequest, SendResult, SendStatus
 from minisched.model.text import visible_bytes
@@ -29,6 +31,10 @@ def deliver(request: SendRequest, timeout_s: float = SEND_TIMEOUT_S, grace_s: fl
     data = to_json(message_json(message)).encode() + b"\n"
     run_as = command if isinstance(command, str) else tuple(args)
     ran = Command(run_as, request.home, env.get("PATH", os.defpath), request.home)
+    problems = check_permissions(Home(request.home).config)
+    if problems:  # another user could have replaced what would be run
+        reason = Text("unsafe_home", problem=problems[0].as_text())
+        return SendResult(SendStatus.RETRY, Text("notify.command_not_started", reason=reason))
     try:
         result = run_bounded(args, request.home, env, data, timeout_s, grace_s, ANSWER_BYTES_MAX)
     # Popen raises OSError, but also ValueError, UnicodeError, IndexError, RuntimeError: all mean that it did not start.

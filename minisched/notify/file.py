@@ -10,10 +10,10 @@ from minisched.model import Text
 from minisched.model.notification import SendRequest, SendResult, SendStatus
 from minisched.model.text import reason_of_file
 from minisched.notify.templates import message_json, to_json
-from minisched.osutil import open_regular
+from minisched.osutil import open_owned
 
 FILE_MODE = 0o640
-NOT_A_FILE = (errno.ELOOP, errno.EISDIR, errno.EINVAL, errno.ENXIO)  # a further try would find the same
+NOT_A_FILE = (errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.EINVAL, errno.ENXIO)  # a further try would find the same
 
 
 def deliver(request: SendRequest) -> SendResult:
@@ -30,7 +30,7 @@ def deliver(request: SendRequest) -> SendResult:
 
 def _append(path: str, line: bytes) -> None:
     """Raises OSError, and leaves the file as long as it was."""
-    fd, _ = open_regular(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, FILE_MODE)
+    fd, _ = open_owned(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, FILE_MODE)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # another engine may be writing: then it is tried again
         size = os.fstat(fd).st_size

@@ -209,6 +209,7 @@ def uri(path: str, query: str) -> str:
 
 def connect(path: str) -> sqlite3.Connection:
     """The writing connection, for the calling thread. Makes the file if there is none. Raises sqlite3.Error."""
+    _make_private(path)
     db = sqlite3.connect(uri(path, "mode=rwc"), uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
     try:
         db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
@@ -222,6 +223,14 @@ def connect(path: str) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _make_private(path: str) -> None:
+    """Make the file for this user alone; SQLite would take the umask. Its side files get the same mode."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    except OSError:
+        pass  # it is there, or SQLite reports why it cannot be made
 
 
 def user_version(db: sqlite3.Connection) -> int:
@@ -274,6 +283,7 @@ def copy(db: sqlite3.Connection, target: str) -> None:
         if os.path.exists(leftover):
             os.unlink(leftover)  # of a copy that was interrupted
     try:
+        _make_private(fresh)
         out = sqlite3.connect(fresh, isolation_level=None)
         try:
             db.backup(out)

@@ -14,7 +14,7 @@ from typing import Callable, Optional
 
 from minisched.model import LogPosition, LogSettings, Text
 from minisched.model.text import reason_of_file
-from minisched.osutil import open_regular
+from minisched.osutil import open_owned
 
 RETRY_S = 60.0  # after a rotation failed; each block would try again otherwise
 LOSSES_MAX = 100  # labels whose losses are remembered until there is space: a task may run often on a full disk
@@ -200,11 +200,7 @@ class RotatingLog(TimedRotatingFileHandler):
             self._open_file(instant)
 
     def _open_file(self, instant: float) -> None:
-        try:
-            fd, file = open_regular(self.baseFilename, OPEN_FLAGS, FILE_MODE)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(self.baseFilename), FOLDER_MODE, exist_ok=True)
-            fd, file = open_regular(self.baseFilename, OPEN_FLAGS, FILE_MODE)
+        fd, file = open_owned(self.baseFilename, OPEN_FLAGS, FILE_MODE, FOLDER_MODE)
         self._fd, self._file, self._size, self._retry_at = fd, file, file.st_size, 0.0
         if self._left == (file.st_dev, file.st_ino, file.st_size):  # as it was left: day and last byte are known
             return

@@ -156,7 +156,7 @@ def test_an_unusable_home_is_reported(home: Home) -> None:
     (home.path / "var").write_text("")
     code, text, _ = refused(home)
     assert code == 74
-    assert text == f"minisched: the home {home.path} cannot be used: {home.path}/var: File exists\n"
+    assert text == f"minisched: the home {home.path} cannot be used: {home.path}/var: Not a directory\n"
 
 
 @pytest.mark.parametrize("output", [">/dev/full", "2>&1 | true", ">&- 2>&- <&-"])
