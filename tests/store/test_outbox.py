@@ -22,7 +22,7 @@ from minisched.model import (
 )
 from minisched.model.notification import FinishedRun, Notices, NotificationEvent, Queue, RuleState
 from minisched.store import History, Store, outbox, schema
-from support.store import NOW, ask, make, opened, plans
+from support.store import NOW, ask, make, opened, plans, watch_connections
 
 S, F = Status.SUCCESS, Status.TECHNICAL_FAILURE
 
@@ -97,8 +97,9 @@ def test_a_run_s_end_and_its_messages_are_written_together_or_not_at_all(path: P
     assert len(read(store)) == 1 and ask(path, "SELECT count(*) FROM task_rule") == [(1,)]
 
 
-def test_what_the_rules_cannot_read_is_an_error_of_the_store(path: Path) -> None:
+def test_what_the_rules_cannot_read_is_an_error_of_the_store(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The composer of messages must be able to distinguish it from a bug, which costs the messages only."""
+    connections = watch_connections(monkeypatch)
     store = opened(path)
     (run_id,) = store.commit(Batch([make()]))
     run = make(status=F, run_id=run_id)
@@ -106,12 +107,14 @@ def test_what_the_rules_cannot_read_is_an_error_of_the_store(path: Path) -> None
     with pytest.raises(StoreError), store.transaction() as tx:
         tx.write(Batch([run]))
         history = tx.history(run)
-        store._db.set_progress_handler(lambda: 1, 1)
+        for connection in connections:
+            connection.set_progress_handler(lambda: 1, 1)
         for question in (lambda: list(history.finished()), history.tail, lambda: history.state("ops")):
             with pytest.raises(StoreError) as refused:
                 question()
             kinds.append(refused.value.kind)
-        store._db.set_progress_handler(None, 0)
+        for connection in connections:
+            connection.set_progress_handler(None, 0)
         raise refused.value
     assert kinds == ["io"] * 3 and ask(path, "SELECT status FROM task_history") == [("running",)]
 

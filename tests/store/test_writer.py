@@ -11,7 +11,7 @@ import pytest
 from minisched.catalogue import detail_text
 from minisched.model import Batch, HistorySettings, Status, StoreError, TaskAttempt, TaskRecord, Text
 from minisched.store import History, Store, schema
-from support.store import NOW, ask, assert_whole, fill, full_run, make, opened
+from support.store import NOW, ask, assert_whole, fill, full_run, make, opened, watch_connections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -253,9 +253,11 @@ def test_an_engine_and_an_exec_on_one_file_overwrite_nothing_of_each_other(store
     ]
 
 
-def test_only_a_durable_batch_waits_for_the_disk(store: Store) -> None:
-    seen: list[str] = []
-    store._db.set_trace_callback(seen.append)
+def test_only_a_durable_batch_waits_for_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connections, seen = watch_connections(monkeypatch), list[str]()
+    store = opened(path)
+    for connection in connections:
+        connection.set_trace_callback(seen.append)
     for durable in (True, False, False, True):
         store.commit(Batch([make()], durable=durable))
     assert [text for text in seen if "synchronous" in text] == [

@@ -31,6 +31,18 @@ NOW = 1_795_000_000.5  # 2026-11-18
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def watch_connections(monkeypatch: pytest.MonkeyPatch) -> list[sqlite3.Connection]:
+    """The connections that are opened from now on, in a list that grows with them."""
+    connect, found = sqlite3.connect, []
+
+    def remember(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        found.append(connect(*arguments, **options))
+        return found[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", remember)
+    return found
+
+
 def make(task_id: str = "backup", status: Status = Status.RUNNING, **changes: Any) -> TaskExecution:
     """A new run, started by hand unless `scheduled_time` is given."""
     trigger = Trigger.MANUAL if changes.get("scheduled_time") is None else Trigger.SCHEDULE
