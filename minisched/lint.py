@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 from minisched.config.problems import limited
 from minisched.executor.program import Command, find_problem, from_home, misplaced, script_problem
 from minisched.model import FieldError, Secret, Text
-from minisched.model.task import CONFIG_FILE
+from minisched.model.task import CONFIG_FILE, SecretError
+from minisched.model.text import reason_of_file
 from minisched.timetable import load_zone, next_of, parse_schedule
 
 if TYPE_CHECKING:
@@ -171,16 +172,26 @@ def _place_warnings(task: Task, where: Surroundings) -> Iterator[Found]:
 
 def _secret_or_path(value: Any, path: str, where: Surroundings) -> Iterator[Found]:
     """value: a secret, or the path of a file that has to be there."""
-    if isinstance(value, Secret):
-        if value.source != "from_file":
+    secret = value if isinstance(value, Secret) else None
+    if secret:
+        if secret.source != "from_file":
             return
-        path, value = f"{path}.from_file", value.place
+        path, value = f"{path}.from_file", secret.place
     if not isinstance(value, str):
         return
+    file = os.path.join(where.home, value)
     if value.startswith("~"):
         yield path, Text("config.warn.tilde", value=value)
-    elif not os.path.isfile(os.path.join(where.home, value)):
-        yield path, Text("config.warn.no_file", path=os.path.join(where.home, value))
+    elif not os.path.isfile(file):
+        yield path, Text("config.warn.no_file", path=file)
+    elif secret:
+        try:
+            secret.reveal(where.environ, where.home)
+            if os.stat(file).st_mode & stat.S_IROTH:
+                yield path, Text("config.warn.secret_readable", path=file)
+        except (SecretError, OSError) as error:
+            problem = error.text if isinstance(error, SecretError) else reason_of_file(error)
+            yield path, Text("config.warn.program", problem=problem)
 
 
 # ------------------------------------------------------------------------------------------------------------ schedules

@@ -307,6 +307,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "config.warn.no_folder": ("is {path}, which is not a folder", "为 {path}，不是目录"),
     "config.warn.no_file": ("is {path}, which is not a file", "为 {path}，不是文件"),
+    "config.warn.secret_readable": (
+        "is {path}, which every user of this machine can read; run: chmod o-r {path}",
+        "为 {path}，本机所有用户都能读取；请执行：chmod o-r {path}",
+    ),
     "config.warn.no_user": ("is {user}; this machine has no such user", "为 {user}；本机没有此用户"),
     "config.warn.past": (
         "is {schedule}, which is in the past: never again due",

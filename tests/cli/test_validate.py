@@ -26,6 +26,10 @@ def scripts(home: Home) -> None:
         (home.path / "tasks" / name).write_bytes(content)
         (home.path / "tasks" / name).chmod(mode)
     (home.path / "data").mkdir()
+    (home.path / "var").mkdir(mode=0o700)
+    for name, content, mode in (("empty", "\n", 0o600), ("open", "key", 0o644), ("wide_open", "key", 0o602)):
+        (home.path / "var" / name).write_text(content)
+        (home.path / "var" / name).chmod(mode)
 
 
 def write(home: Home, *tasks: dict[str, Any], **document: Any) -> None:
@@ -91,6 +95,18 @@ def warnings(home: Home, cli: Cli, *tasks: dict[str, Any], **document: Any) -> l
         ({"task_env": {"PATH": "$PATH:/opt"}}, "task_env.PATH contains $PATH, which is not expanded"),
         ({"task_env": {"A": "${PATH}/x"}}, "task_env.A contains ${PATH}, which is not expanded"),
         ({"task_env": {"A": {"from_file": "var/none"}}}, "task_env.A.from_file is H/var/none, which is not a file"),
+        (
+            {"task_env": {"A": {"from_file": "var/empty"}}},
+            "task_env.A.from_file: will fail: H/var/empty: expected a text of 1 to 65536 bytes without NUL",
+        ),
+        (
+            {"task_env": {"A": {"from_file": "var/open"}}},
+            "task_env.A.from_file is H/var/open, which every user of this machine can read; run: chmod o-r H/var/open",
+        ),
+        (
+            {"task_env": {"A": {"from_file": "var/wide_open"}}},
+            "task_env.A.from_file: will fail: H/var/wide_open: every user can write to it (chmod o-w)",
+        ),
         (
             {"task_schedule": "*/90 * * * *"},
             'task_schedule: minute: the step of "*/90" is longer than the field, so it means 0 alone; for an interval'
