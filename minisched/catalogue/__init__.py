@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ENGLISH, CHINESE = "en", "zh"
 LANGUAGES = (ENGLISH, CHINESE)
-AREAS = ("runs", "engine", "log", "notify", "config", "schedules", "api", "cli", "migration", "export")
+AREAS = ("runs", "engine", "log", "notify", "config", "schedules", "api", "cli", "migration", "export", "doctor")
 
 _PART = re.compile(r"\{(\w+)(?:\|([^{}|]*)\|([^{}|]*))?\}")
 

@@ -86,6 +86,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "write the tasks for systemd, Kubernetes, Airflow or cron, with a report of what differs",
         "为 systemd、Kubernetes、Airflow 或 cron 导出任务，并报告差异",
     ),
+    "cli.help.doctor": (
+        "check this machine and this home, and say what to do about each problem",
+        "检查本机和此目录，并说明每个问题的解决办法",
+    ),
     "cli.help.schema": (
         "print the JSON Schema of tasks/config.json, for editors",
         "输出 tasks/config.json 的 JSON Schema，供编辑器使用",

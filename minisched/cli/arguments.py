@@ -151,6 +151,7 @@ COMMANDS = {
         ("--report", {"metavar": "FILE"}),
         _JSON,
     ),
+    "doctor": Command("doctor.doctor", "doctor\ndoctor --json", _JSON),
     "schema": Command("init.schema", "schema > config.schema.json"),
     "version": Command("init.version", "version", _JSON),
 }
