@@ -38,7 +38,7 @@ def respond(request: Request, app: AppContext) -> Response:
         code, text = "disk_full" if error.kind == "full" else "unavailable", Text("api.history", why=error.text)
     except (OSError, ImportError) as error:  # ImportError: no descriptor is left to read a module's file
         full = isinstance(error, OSError) and error.errno in _FULL
-        code, text = "disk_full" if full else "unavailable", Text("text", text=str(error))
+        code, text = "disk_full" if full else "unavailable", _reason(error)
     return ApiError(code, text if request.authorized else None).response()
 
 
@@ -46,6 +46,17 @@ def _answer(request: Request, app: AppContext) -> Response:
     context = RequestContext(app, request, _query(request, app), _body(request, request.route.body))
     response: Response = request.route.handler(context, **request.ids)
     return response
+
+
+def _reason(error: Exception) -> Text:
+    """The file and what is wrong with it, without the number that Python prints."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return Text("text", text=str(error))
+    return (
+        Text("unreadable", path=error.filename, reason=error.strerror)
+        if error.filename
+        else Text("text", text=error.strerror)
+    )
 
 
 def _query(request: Request, app: AppContext) -> dict[str, Any]:

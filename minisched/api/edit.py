@@ -6,6 +6,7 @@ reloads the file; the response is sent when the change is in force.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -27,6 +28,7 @@ from minisched.api.tasks import summaries_of
 from minisched.config import (
     ConfigChanged,
     ConfigError,
+    NotDurable,
     check_permissions,
     check_task,
     config_hash,
@@ -170,7 +172,9 @@ def change(context: RequestContext, edit: Callable[[ConfigText], Object], what: 
         text = read_text(app)
         _check_if_match(context, text)
         if not text.in_force:
-            raise ApiError("config_changed")
+            refused = app.snapshot.engine.config_problems
+            why = Text("api.config_refused", problem=refused[0].as_text()) if refused else None
+            raise ApiError("config_changed", why)
         document = edit(text)
         problems = check_permissions(app.home.config) + problems_of(document, app)
         if problems:
@@ -181,6 +185,11 @@ def change(context: RequestContext, edit: Callable[[ConfigText], Object], what: 
             raise ApiError("config_changed") from None
         except ConfigError as error:
             raise invalid(error.problems) from None
+        except NotDurable as error:
+            put_in_force(context, what)
+            raise _not_written(error, "not_durable", app) from error
+        except OSError as error:
+            raise _not_written(error, _UNWRITABLE.get(error.errno or 0, "unwritable"), app) from error
         try:
             put_in_force(context, what)
         except ApiError as error:
@@ -189,6 +198,24 @@ def change(context: RequestContext, edit: Callable[[ConfigText], Object], what: 
         return saved
     finally:
         app.write_lock.release()
+
+
+# What can be done about a config file that cannot be replaced.
+_UNWRITABLE = {
+    errno.EROFS: "read_only",
+    errno.EACCES: "not_permitted",
+    errno.EPERM: "not_permitted",
+    errno.EBUSY: "mount_point",
+    errno.ENOSPC: "no_space",
+    errno.EDQUOT: "no_space",
+}
+
+
+def _not_written(error: OSError, code: str, app: AppContext) -> ApiError:
+    config = os.path.realpath(app.home.config)
+    values = {"path": config, "folder": os.path.dirname(config), "reason": os.strerror(error.errno or 0)}
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return ApiError("disk_full" if full else "unavailable", Text(f"api.write.{code}", **values))
 
 
 def _check_if_match(context: RequestContext, text: ConfigText) -> None:

@@ -180,7 +180,8 @@ def own_hosts(
     hosts = {f"{name}:{port}" for name in names}
     if port == 80:
         hosts |= names
-    for allowed in settings.allowed_hosts:
+    for one in settings.allowed_hosts:
+        allowed = one.rpartition("://")[2]  # a scheme is for the links in messages
         hosts.add(allowed)
         if not re.search(r":[0-9]+\Z", allowed):
             hosts.add(f"{allowed}:{port}")

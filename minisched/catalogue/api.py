@@ -169,6 +169,38 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "api.schedule": ("{problems}", "{problems}"),
     "api.costly": ("too many such requests are in progress", "正在处理的同类请求过多"),
+    "api.config_refused": (
+        "the config file is not in force, so it cannot be changed here: {problem}",
+        "配置文件未生效，因此无法在此更改：{problem}",
+    ),
+    # The config file cannot be replaced.
+    "api.write.read_only": (
+        "{folder} is read-only; edit the config where it comes from: the engine loads a changed file by itself."
+        " Nothing was changed",
+        "{folder} 为只读；请在配置的来源处编辑：引擎会自动加载修改后的文件。未作任何更改",
+    ),
+    "api.write.not_permitted": (
+        "{folder}: {reason}: the user of the engine has to be able to write in this folder; nothing was changed",
+        "{folder}：{reason}：引擎的用户须能写入此目录；未作任何更改",
+    ),
+    "api.write.mount_point": (
+        "{path} is a mount point of its own, so it cannot be replaced; mount its folder instead, or edit the file"
+        " where it comes from. Nothing was changed",
+        "{path} 本身是挂载点，无法替换；请改为挂载其目录，或在文件的来源处编辑。未作任何更改",
+    ),
+    "api.write.no_space": (
+        "there is no space left for {path}; nothing was changed",
+        "没有空间写入 {path}；未作任何更改",
+    ),
+    "api.write.unwritable": (
+        "{path} cannot be written: {reason}; nothing was changed",
+        "无法写入 {path}：{reason}；未作任何更改",
+    ),
+    "api.write.not_durable": (
+        "{path} is written and in force, but the disk has not confirmed it ({reason}): a power cut may bring the"
+        " previous file back",
+        "{path} 已写入并生效，但磁盘未确认（{reason}）：断电后可能恢复为之前的文件",
+    ),
     "api.being_changed": ("another change is being written", "正在写入另一项更改"),
     "api.written_not_valid": (
         "the file is written, but not in force: {why}",

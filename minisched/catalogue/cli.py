@@ -169,15 +169,18 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.option.lang": ("language of the description (default: by $LANG)", "描述所用的语言（默认：取自 $LANG）"),
     "cli.option.wait": ("follow its output, and exit with its exit code", "跟踪其输出，并以其退出码退出"),
     "cli.option.run_id": (
-        "the run, as shown by `history` and `list --json`",
-        "运行编号，见 `history` 和 `list --json`",
+        "a run, as shown by `history`, or a task, for all its runs that have not ended",
+        "运行编号（见 `history`），或任务（停止其所有未结束的运行）",
     ),
     "cli.option.history.n": ("how many (default: 20)", "条数（默认：20）"),
     "cli.option.page": ("which page of them (default: 1)", "页码（默认：1）"),
     "cli.option.history.status": ("only these statuses, separated by commas", "只列出这些状态，以逗号分隔"),
     "cli.option.trigger": ("only these triggers, separated by commas", "只列出这些触发方式，以逗号分隔"),
-    "cli.option.since": ("created at or after this ISO 8601 time", "创建于此 ISO 8601 时间或之后"),
-    "cli.option.until": ("created before this ISO 8601 time", "创建于此 ISO 8601 时间之前"),
+    "cli.option.since": (
+        "created at or after this time: ISO 8601, 2h, 3d, today, yesterday",
+        "创建于此时间或之后：ISO 8601、2h、3d、today、yesterday",
+    ),
+    "cli.option.until": ("created before this time, written as for --since", "创建于此时间之前，写法同 --since"),
     "cli.option.history.run": ("one run with its attempts", "某次运行及其各次尝试"),
     "cli.option.follow": (
         "print new lines as they arrive; without TASK, of all tasks",
@@ -198,7 +201,22 @@ TEXTS: dict[str, tuple[str, str]] = {
         '"{value}" is not a whole number from 1 to 999999999',
         '"{value}" 不是 1 至 999999999 之间的整数',
     ),
-    "cli.home_position": (" (--home DIR goes before the command)", "（--home DIR 应放在命令之前）"),
+    "cli.typed_instead": (
+        ' (instead of "{value}" write "{ascii}")',
+        '（"{value}" 请改为半角 "{ascii}"）',
+    ),
+    "cli.typed": ('{text}; instead of "{found}" write "{ascii}"', '{text}；"{found}" 请改为半角 "{ascii}"'),
+    "cli.run_takes_no_task": (
+        "run starts the engine and takes no task; `minisched trigger {value}` runs a task now through the engine,"
+        " `minisched exec {value}` without one",
+        "run 启动引擎，不带任务；`minisched trigger {value}` 通过引擎立即运行任务，"
+        "`minisched exec {value}` 不经引擎运行",
+    ),
+    "cli.variable_position": (" (a variable is given as --env {value})", "（变量应写作 --env {value}）"),
+    "cli.dash_id": (
+        ' (an id that begins with "-" goes after "--": minisched {value} -- -a)',
+        '（以 "-" 开头的 ID 应放在 "--" 之后：minisched {value} -- -a）',
+    ),
     "cli.no_command": ('no command "{value}"', '没有命令 "{value}"'),
     "cli.did_you_mean": ('did you mean "{value}"?', '是否指 "{value}"？'),
     "cli.see_help": ("`minisched --help` lists them", "`minisched --help` 列出所有命令"),
@@ -206,6 +224,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "--env {pair}: expected K=V, such as --env DAY=2026-11-23",
         "--env {pair}：应为 K=V，如 --env DAY=2026-11-23",
     ),
+    "cli.env_name": (
+        '--env {pair}: "{name}" is not a name that can be set: letters, digits and "_", not beginning with a digit or'
+        ' with "MINISCHED_"',
+        '--env {pair}："{name}" 不是可设置的变量名：字母、数字和 "_"，不以数字或 "MINISCHED_" 开头',
+    ),
+    "cli.near_word": ('"{word}" is unknown; did you mean "{near}"?', '未知的 "{word}"；是否指 "{near}"？'),
     "cli.unknown_word": ('"{word}" is not one of {allowed}', '"{word}" 不是以下之一：{allowed}'),
     "cli.task_or_expr": ("next takes a TASK or --expr, not both", "next 可带 TASK 或 --expr，不能两者都带"),
     "cli.tz_without_expr": (
@@ -223,6 +247,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         '没有任务 "{task}"；`minisched list` 列出现有任务',
     ),
     "cli.similar_task": ('no task "{task}"; did you mean "{similar}"?', '没有任务 "{task}"；是否指 "{similar}"？'),
+    "cli.nothing_to_stop": (
+        "no run of {task} is waiting, queued, running or retrying",
+        "{task} 没有等待、排队、运行或重试中的运行",
+    ),
     "cli.no_run": ("no run {run_id} in the history", "历史中没有运行 #{run_id}"),
     "cli.run_of_other_task": ("run {run_id} belongs to {task}", "运行 #{run_id} 属于 {task}"),
     "cli.no_tasks": ("no tasks", "没有任务"),
@@ -232,6 +260,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.hint_init": (
         "`minisched --home {home} init` creates a home there, with two sample tasks",
         "`minisched --home {home} init` 可在那里创建目录，含两个示例任务",
+    ),
+    "cli.hint_lost_config": (
+        "this home has a history, so it had a config: put {path} back from a backup; `minisched init` would start with"
+        " two sample tasks",
+        "此目录已有运行历史，因此曾有配置：请从备份恢复 {path}；`minisched init` 会从两个示例任务开始",
     ),
     "cli.hint_locked": (
         "{error}; another program holds it; close that program, or try again",
@@ -400,6 +433,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.no_engine": (
         "no engine runs on {home}; start one with `minisched run`, or run the task with `minisched exec`",
         "{home} 上没有引擎在运行；用 `minisched run` 启动引擎，或用 `minisched exec` 运行任务",
+    ),
+    "cli.no_engine_to_edit": (
+        'no engine runs on {home}; edit "enabled" of the task in {config}, or start the engine with `minisched run`',
+        '{home} 上没有引擎在运行；请在 {config} 中修改该任务的 "enabled"，或用 `minisched run` 启动引擎',
     ),
     "cli.no_api": (
         "the engine (pid {pid}) has no API: settings.http.enabled is false, or the page cannot be served; a changed"

@@ -207,8 +207,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "config.rule.host": ("a host name or an address", "主机名或地址"),
     "config.rule.allowed_host": (
-        'a host name or an address, with its port if any, such as "plant.example.org:8787"; "*" is not allowed',
-        '主机名或地址，如有端口一并写出，如 "plant.example.org:8787"；不允许 "*"',
+        'a host name or an address, with its port if any, such as "plant.example.org:8787", or with "https://" before'
+        ' it behind a proxy with TLS; "*" is not allowed',
+        '主机名或地址，如有端口一并写出，如 "plant.example.org:8787"；位于 TLS 代理之后时前面加 "https://"；不允许 "*"',
     ),
     "config.rule.listen": (
         'an IP address such as "127.0.0.1", "0.0.0.0" or "::1", or "localhost" for the first of these; other names'
@@ -433,6 +434,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "would have {bytes} bytes; at most {max_bytes} are allowed",
         "将有 {bytes} 字节；最多允许 {max_bytes} 字节",
     ),
+    "config.file.backup": (
+        "{problem}; {backup} of {time} is valid, with {count} {count|task|tasks}; bring it back with:"
+        " cp -p {backup} {path}",
+        "{problem}；{time} 的 {backup} 有效，含 {count} 个任务；恢复命令：cp -p {backup} {path}",
+    ),
     "config.file.writable": (
         "is writable by everyone; fix it with: chmod o-w {path}",
         "任何用户都可写入；请执行：chmod o-w {path}",
@@ -495,8 +501,9 @@ TEXTS: dict[str, tuple[str, str]] = {
         "无需令牌即可读取任务状态。",
     ),
     "config.field.http.allowed_hosts": (
-        "Names that browsers may use for the page, in addition to loopback.",
-        "除回环地址外，浏览器访问页面可用的名称。",
+        "Names that browsers may use for the page, in addition to loopback. Links in messages begin with the first one,"
+        " with `https://` if it is written so.",
+        "除回环地址外，浏览器访问页面可用的名称。消息中的链接以第一个开头，写明 `https://` 时也以它开头。",
     ),
     "config.field.smtp.host": ("Mail server.", "邮件服务器。"),
     "config.field.smtp.port": ("Port of the mail server.", "邮件服务器的端口。"),

@@ -29,6 +29,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{path} cannot be written, so the commands cannot find the page: {reason}",
         "{path} 无法写入，命令行找不到页面：{reason}",
     ),
+    "engine.port_taken": (
+        "the page cannot be served at {address}: another program uses port {port}; end it, or set settings.http.port"
+        " to another port",
+        "无法在 {address} 提供页面：端口 {port} 已被其他程序占用；请结束该程序，或将 settings.http.port 改为其他端口",
+    ),
     "engine.no_page": (
         "the page cannot be served at {address}: {reason}",
         "无法在 {address} 提供页面：{reason}",

@@ -82,7 +82,7 @@ COMMANDS = {
         _ENV,
         ("--notify", {"action": "store_true"}),
     ),
-    "stop": Command("client.stop", "stop 120", ("run_id", {"metavar": "RUN_ID", "type": _positive}), _JSON),
+    "stop": Command("client.stop", "stop 120\nstop nightly_backup", ("run_id", {"metavar": "RUN_ID|TASK"}), _JSON),
     "enable": Command("client.enable", "enable nightly_backup", _TASK, _JSON),
     "disable": Command("client.disable", "disable nightly_backup", _TASK, _JSON),
     "reload": Command("client.reload", "reload", _JSON),
@@ -157,6 +157,30 @@ COMMANDS = {
 }
 
 
+# What other programs call a command.
+_OTHER_NAMES = {
+    "init": "create new setup",
+    "run": "start serve up daemon server engine",
+    "validate": "check lint test configtest verify doctor",
+    "list": "ls tasks jobs ll",
+    "status": "ps top info is-active",
+    "next": "upcoming schedule when preview",
+    "trigger": "fire now launch run-now",
+    "exec": "execute once run-once",
+    "stop": "cancel kill abort terminate",
+    "enable": "resume unpause activate",
+    "disable": "pause suspend deactivate",
+    "reload": "restart refresh hup reread update",
+    "history": "runs executions past",
+    "logs": "log tail output journal cat",
+    "notify-test": "notify mail test-notify",
+    "import-crontab": "import crontab",
+    "version": "versions",
+}
+# difflib's own 0.6 takes "prune" for "run".
+_NEAR = 0.76
+
+
 def _text(code: str, value: str = "") -> str:
     """A text with at most one value. The catalogue's own rendering would cost `--help` a module."""
     return TEXTS[code][0].replace("{value}", value)
@@ -164,9 +188,32 @@ def _text(code: str, value: str = "") -> str:
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The options; `command` is None if none is named. Exits with 2 for wrong usage, with 0 after `--help`."""
+    argv = _with_home_first(list(argv))
     word = next(iter(argv[2:] if argv[:1] == ["--home"] else argv), "--help")
+    if word in ("--version", "-V"):
+        argv, word = ["version"], "version"
+    _refuse_task_of_run(argv[2:] if argv[:1] == ["--home"] else argv)
     # To build the options of all commands takes longer than the rest.
     return make_parser(() if word in ("-h", "--help") else (word,) if word in COMMANDS else COMMANDS).parse_args(argv)
+
+
+def _refuse_task_of_run(words: list[str]) -> None:
+    """`run TASK` and `start TASK`: `run` is the engine. Exits with 2."""
+    names = {"run", *_OTHER_NAMES["run"].split()} - {name for name in COMMANDS if name != "run"}
+    if len(words) > 1 and words[0] in names and not words[1].startswith("-"):
+        make_parser(("run",)).error(_text("cli.run_takes_no_task", words[1]))
+
+
+def _with_home_first(words: list[str]) -> list[str]:
+    """The arguments with `--home DIR` before the command, wherever it is."""
+    for index, word in enumerate(words):
+        if word == "--":
+            break
+        if word == "--home" and index + 1 < len(words):
+            return [word, words[index + 1], *words[:index], *words[index + 2 :]]
+        if word.startswith("--home="):
+            return ["--home", word[len("--home=") :], *words[:index], *words[index + 1 :]]
+    return words
 
 
 def make_parser(with_options: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
@@ -224,18 +271,29 @@ def _terminal_width() -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """With a hint for two common mistakes."""
+    """With hints for common mistakes."""
 
     def error(self, message: str) -> NoReturn:
-        if message.startswith("unrecognized arguments:") and "--home" in message:
-            message += _text("cli.home_position")
+        from minisched.model.text import find_lookalike  # with the model, which `--help` does without
+
+        unknown = message.startswith("unrecognized arguments:")
+        words = message.partition(": ")[2].split() if unknown else []
+        found, meant = find_lookalike(message)
+        if found:
+            message += _text("cli.typed_instead", found).replace("{ascii}", "--" if found in "—–" else meant)
+        elif words and re.fullmatch(r"[A-Za-z_]\w*=.*", words[0]):
+            message += _text("cli.variable_position", words[0])
+        elif message.endswith("required: TASK"):
+            message += _text("cli.dash_id", self.prog.rpartition(" ")[2])
         super().error(message)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
             from difflib import get_close_matches
 
-            close = get_close_matches(str(value), action.choices, n=1)
+            others = {other: name for name, all in _OTHER_NAMES.items() for other in all.split()}
+            near = [others.get(str(value), ""), *get_close_matches(str(value), action.choices, n=1, cutoff=_NEAR)]
+            close = [name for name in near if name in action.choices]
             hint = _text("cli.did_you_mean", close[0]) if close else _text("cli.see_help")
             raise argparse.ArgumentError(None, f"{_text('cli.no_command', str(value))}; {hint}")
         super()._check_value(action, value)

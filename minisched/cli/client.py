@@ -84,7 +84,8 @@ def engine_of(options: Namespace) -> Engine:
     home = Home(options.home)
     lock = read_lock(home)
     if lock.holder is None or not is_alive(lock.holder, assume=True):
-        raise CommandError(Text("cli.no_engine", home=home.path))
+        code = "cli.no_engine_to_edit" if options.command in ("enable", "disable") else "cli.no_engine"
+        raise CommandError(Text(code, home=home.path, config=home.config))
     if not lock.url:
         raise CommandError(Text("cli.no_api", pid=lock.holder.pid), *(problem for _, problem in lock.problems))
     try:
@@ -99,21 +100,32 @@ def engine_of(options: Namespace) -> Engine:
 
 def _call_task(options: Namespace, action: str, body: Optional[dict[str, Any]] = None) -> Any:
     """An action of the task. Raises CommandError, for an unknown task with a similar id."""
-    from minisched.cli.view import unknown_task
-    from minisched.config import ConfigError, load_config
-
-    engine = engine_of(options)
+    try:
+        engine = engine_of(options)
+    except CommandError:
+        _refuse_unknown(options)
+        raise
     try:
         if re.fullmatch(IDS["task_id"], options.task):
             return engine.call("POST", f"/tasks/{options.task}/{action}", body)
         error = CommandError(Text("cli.no_task", task=options.task))
     except CommandError as refusal:
         error = refusal
+    _refuse_unknown(options)
+    raise error
+
+
+def _refuse_unknown(options: Namespace) -> None:
+    """Raises CommandError for a task that the config does not have, with a similar id."""
+    from minisched.cli.view import unknown_task
+    from minisched.config import ConfigError, load_config
+
     try:
         known = load_config(Home(options.home).config).tasks
     except ConfigError:
-        raise error from None
-    raise error if options.task in known else unknown_task(options.task, known)
+        return
+    if options.task not in known:
+        raise unknown_task(options.task, known)
 
 
 def _print(options: Namespace, data: Any, code: str, **values: Any) -> int:
@@ -196,9 +208,32 @@ def _exit_code(run: TaskExecution) -> int:
 
 
 def stop(options: Namespace) -> int:
-    run = engine_of(options).call("POST", f"/executions/{options.run_id}/stop")
+    """Stop a run, or all runs of a task that have not ended."""
+    if re.fullmatch("[0-9]{1,9}", options.run_id):
+        return _print_stop(options, _stop(engine_of(options), int(options.run_id)))
+    from minisched.cli.view import View
+
+    options.task = options.run_id
+    _refuse_unknown(options)
+    engine = engine_of(options)
+    with View(options.home) as view:
+        run_ids = [run.run_id for run in view.history.unfinished() if run.task_id == options.task]
+    if not run_ids:
+        raise CommandError(Text("cli.nothing_to_stop", task=options.task))
+    stopped = [_stop(engine, run_id) for run_id in run_ids]
+    if options.json:
+        print_json(stopped)
+        return EXIT_OK
+    return max(_print_stop(options, run) for run in stopped)
+
+
+def _stop(engine: Engine, run_id: int) -> Any:
+    return engine.call("POST", f"/executions/{run_id}/stop")
+
+
+def _print_stop(options: Namespace, run: Any) -> int:
     code = "cli.stop_requested" if run["status"] in _UNFINISHED else "cli.stopped"
-    return _print(options, run, code, run_id=options.run_id, task=run["task_id"], status=run["status"])
+    return _print(options, run, code, run_id=run["run_id"], task=run["task_id"], status=run["status"])
 
 
 def enable(options: Namespace) -> int:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.catalogue import TextError, detail_text
-from minisched.cli.output import CommandError, print_facts, print_json, print_table, text, why
+from minisched.cli.output import CommandError, print_facts, print_json, print_table, text, typed, why
 from minisched.cli.tasks import parse_words, short_time
 from minisched.cli.view import View, unknown_task, with_view
 from minisched.model import EXIT_OK, EXIT_USAGE, Status, Trigger
-from minisched.timetable import parse_time
+from minisched.timetable import DurationError, parse_duration, parse_time
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -56,10 +58,22 @@ def history(view: View, options: Namespace) -> int:
 
 
 def _time(value: Optional[str], view: View) -> Optional[float]:
+    """An ISO 8601 time, how long ago, as `2h`, or `today` and `yesterday`, which begin at midnight."""
+    if value is None:
+        return None
+    now = time.time()
+    days = {"today": 0, "yesterday": 1}.get(value.lower())
     try:
-        return None if value is None else parse_time(value, view.zone)
+        if days is not None:
+            day = datetime.fromtimestamp(now, view.zone).date() - timedelta(days=days)
+            return parse_time(day.isoformat(), view.zone)
+        return now - parse_duration(value)
+    except DurationError:
+        pass
+    try:
+        return parse_time(value, view.zone)
     except TextError as error:
-        raise CommandError(error.text, exit_code=EXIT_USAGE) from None
+        raise CommandError(typed(error.text, value), exit_code=EXIT_USAGE) from None
 
 
 def _row(run: dict[str, Any]) -> tuple[Any, ...]:

@@ -41,7 +41,7 @@ def _create(path: str, content: bytes) -> bool:
     """False if the file exists, which is kept. Writes all of it or nothing. Raises OSError."""
     script = not path.endswith(".json")
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o755 if script else 0o644)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o755 if script else 0o640)
     except FileExistsError:
         print(text("cli.kept", path=path))
         return False

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from minisched.catalogue import TextError, render
-from minisched.cli.output import CommandError, print_json, print_table
+from minisched.cli.output import CommandError, print_json, print_table, typed
 from minisched.model import EXIT_OK, EXIT_USAGE, Text, iso
 from minisched.timetable import (
     describe,
@@ -47,7 +47,8 @@ def _of_text(options: Namespace) -> int:
         zone = load_zone(home_zone(options.home) if options.tz is None else options.tz)
         after = time.time() if options.after is None else parse_time(options.after, zone)
     except TextError as error:
-        raise CommandError(error.text, exit_code=EXIT_USAGE) from None
+        after_text = options.after if error.text.code == "schedules.time" else ""
+        raise CommandError(typed(error.text, after_text), exit_code=EXIT_USAGE) from None
     times = [iso(due, zone) for due in next_fires([schedule], after, zone, options.n or _DEFAULT_COUNT)]
     if options.json:
         import json
@@ -102,7 +103,7 @@ def _of_tasks(options: Namespace) -> int:
         try:
             after = now if options.after is None else parse_time(options.after, load_zone(task.task_timezone))
         except TextError as error:
-            raise CommandError(error.text, exit_code=EXIT_USAGE) from None
+            raise CommandError(typed(error.text, options.after), exit_code=EXIT_USAGE) from None
         words = describe_start(task, schedule_language(options))
         times = due_times(task, count, after)
         rows.append({"task_id": task.task_id, "schedule": list(task.task_schedule), "words": words, "times": times})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from minisched.catalogue import ENGLISH, TextError, detail_text, render
 from minisched.model import EXIT_NO, EXIT_USAGE, StoreError, Text
-from minisched.model.text import visible
+from minisched.model.text import find_lookalike, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -108,13 +108,21 @@ def why(reason: Optional[str], detail: Any) -> str:
     return ": ".join(part for part in parts if part)
 
 
+def typed(text: Text, word: str) -> Text:
+    """An error about something that was typed, with the ASCII character to write for a full-width one in it."""
+    found, meant = find_lookalike(word)
+    return Text("cli.typed", text=text, found=found, ascii=meant) if found else text
+
+
 def parse_env(pairs: Sequence[str]) -> dict[str, str]:
     """The variables of `--env K=V`. Raises CommandError."""
     env = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not name or not equals:
-            raise CommandError(Text("cli.env_syntax", pair=pair), exit_code=EXIT_USAGE)
+            raise CommandError(typed(Text("cli.env_syntax", pair=pair), pair), exit_code=EXIT_USAGE)
+        if not re.fullmatch(r"(?!MINISCHED_)[A-Za-z_][A-Za-z0-9_]{0,255}", name):
+            raise CommandError(typed(Text("cli.env_name", pair=pair, name=name), name), exit_code=EXIT_USAGE)
         env[name] = value
     return env
 
@@ -133,7 +141,7 @@ def print_json(value: Any) -> None:
 
 
 def _json_escape(match: re.Match[str]) -> str:
-    return match[0] if match[0].isprintable() else json.dumps(match[0])[1:-1]
+    return match[0] if visible(match[0]) == match[0] else json.dumps(match[0])[1:-1]
 
 
 # -------------------------------------------------------------------------------------------------------------- tables

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
@@ -102,8 +103,8 @@ def run(options: Namespace) -> int:
         return _fail(Text("cli.home_in_use", home=home.path, reason=error.text), EXIT_TEMPFAIL)
     except (UnsafeHome, UnsafeToken) as error:
         return _fail(error.text, EXIT_CONFIG)
-    except StoreError as error:
-        return _fail(error.text, EXIT_IOERR)
+    except StoreError as error:  # a newer version's database stays as it is: to start again does not help
+        return _fail(error.text, EXIT_CONFIG if error.kind == "newer" else EXIT_IOERR)
     except OSError as error:
         return _fail(Text("cli.home_unusable", home=home.path, reason=os_error(error)), EXIT_IOERR)
     inbox: SimpleQueue[Message] = SimpleQueue()
@@ -135,7 +136,7 @@ def run(options: Namespace) -> int:
             print(text("cli.page_at", url=f"{page.url}/#token={token.decode()}"), flush=True)
         for problem in page.problems:
             print_error(problem)
-        linter.start(config)
+        linter.start(config, at_start=True)
         gc.freeze()  # what exists now stays: no later collection looks at it again
         gc.set_threshold(GC_THRESHOLD)
         gc.enable()
@@ -332,13 +333,13 @@ class Linter:
         self._log = log
         self._reported: set[Text] = set()
 
-    def start(self, config: Config) -> None:
+    def start(self, config: Config, at_start: bool = False) -> None:
         try:
-            start_thread(self._report, "lint", config)
+            start_thread(self._report, "lint", config, at_start)
         except OSError:
             pass  # no thread is left; the page and `validate` show the warnings
 
-    def _report(self, config: Config) -> None:
+    def _report(self, config: Config, at_start: bool) -> None:
         try:
             from minisched.lint import Surroundings, config_warnings
 
@@ -350,7 +351,8 @@ class Linter:
             if line not in self._reported:
                 self._reported.add(line)
                 self._log.warning(line)
-                print_error(line)
+                if at_start:  # later nothing is written to the terminal, which may stand still
+                    print_error(line)
 
 
 class ConfigFile:
@@ -470,7 +472,10 @@ class Page:
                 self._start(settings)
             except (OSError, ImportError, UnsafeToken) as error:  # ImportError: no file descriptor for a module
                 address = f"{settings.host}:{settings.port}"
+                taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
                 self.problem = Text("engine.no_page", address=address, reason=_reason(error))
+                if taken:
+                    self.problem = Text("engine.port_taken", address=address, port=settings.port)
                 self._retry_later(self.problem, before)
         if self._sockets is not None:
             self._sockets.close(but=self._server.listeners if self._server is not None else ())

@@ -5,7 +5,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
-from minisched.cli.output import CommandError, print_error, print_facts, print_json, print_table, shown, text, why
+from minisched.cli.output import (
+    CommandError,
+    print_error,
+    print_facts,
+    print_json,
+    print_table,
+    shown,
+    text,
+    typed,
+    why,
+)
 from minisched.cli.view import View, next_start, with_view, zone_text
 from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, UNFINISHED, Status, Text, Word, iso
 from minisched.timetable import start_text
@@ -144,7 +154,13 @@ def parse_words(value: Optional[str], kind: type[W]) -> list[W]:
     words = [] if value is None else [word.strip() for word in value.split(",")]
     for word in words:
         if word not in allowed:
-            raise CommandError(Text("cli.unknown_word", word=word, allowed=allowed), exit_code=EXIT_USAGE)
+            from difflib import get_close_matches
+
+            near = get_close_matches(word, allowed, n=1)
+            error = Text("cli.unknown_word", word=word, allowed=allowed)
+            if near:
+                error = Text("cli.near_word", word=word, near=near[0])
+            raise CommandError(typed(error, word), exit_code=EXIT_USAGE)
     return [kind(word) for word in words]
 
 

@@ -7,7 +7,7 @@ import time
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Optional
 
-from minisched.cli.output import CommandError
+from minisched.cli.output import CommandError, typed
 from minisched.config import ConfigError, load_config
 from minisched.executor.procfs import is_alive
 from minisched.home import NO_LOCK_TEXT, Home, UnsafeHome, read_lock
@@ -119,9 +119,23 @@ def config_problems(error: ConfigError, home: Home, hint: bool = True) -> list[T
     import shlex
 
     problems = [problem.as_text() for problem in error.problems]
-    if hint and not os.path.lexists(home.config):
-        problems.append(Text("cli.hint_init", home=shlex.quote(home.path)))
+    if hint and _is_absent(home.config) and _is_absent(f"{home.config}.bak"):
+        if os.path.lexists(home.database):
+            problems.append(Text("cli.hint_lost_config", path=home.config))
+        else:
+            problems.append(Text("cli.hint_init", home=shlex.quote(home.path)))
     return problems
+
+
+def _is_absent(path: str) -> bool:
+    """False also where it cannot be known, in a folder that this user may not enter."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def zone_text(name: str, source: str) -> Text:
@@ -148,7 +162,7 @@ def unknown_task(task_id: str, known: Iterable[str]) -> CommandError:
     close = get_close_matches(task_id.lower(), folded, n=1)
     if close:
         return CommandError(Text("cli.similar_task", task=task_id, similar=folded[close[0]]))
-    return CommandError(Text("cli.no_task", task=task_id))
+    return CommandError(typed(Text("cli.no_task", task=task_id), task_id))
 
 
 def next_start(task: Task, now: float, ahead: Collection[tuple[str, int]] = ()) -> Optional[float]:

@@ -4,6 +4,7 @@ from .exports import json_schema
 from .file import (
     ConfigChanged,
     ConfigError,
+    NotDurable,
     check_permissions,
     config_hash,
     load_config,

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import stat
+import time
 from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.catalogue import render
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 BACKUP = ".bak"
 _CODES = {errno.EISDIR: "not_regular", errno.EINVAL: "not_regular", errno.EFBIG: "too_large"}  # of `read_regular`
+_LOST = ("config.json.", "config.file.unreadable", "config.file.not_regular")  # nothing of the file can be used
 NEW_FILE_MODE = 0o640  # as logs: readable by the group only, because a config may contain passwords
 
 
@@ -33,6 +35,14 @@ class ConfigError(Exception):
 
     def __str__(self) -> str:
         return "\n".join(render(problem.as_text()) for problem in self.problems)
+
+
+class NotDurable(OSError):
+    """The new file is in place, but the disk has not confirmed it: a power cut may bring the old one back."""
+
+    def __init__(self, saved: str, error: OSError) -> None:
+        super().__init__(error.errno, error.strerror, error.filename)
+        self.saved = saved  # the hash of the new file
 
 
 class ConfigChanged(Exception):
@@ -92,12 +102,29 @@ def load_config(path: str) -> Config:
     try:
         data = read_config(path, places)
     except ConfigError as error:
-        raise ConfigError([*judge(path, places), *error.problems]) from None
+        raise ConfigError(judge(path, places) + with_backup(path, error.problems)) from None
     config, problems = parse_config(data, file=_shown(path), home=_home(path))
-    problems = judge(path, places) + problems
+    problems = judge(path, places) + with_backup(path, problems)
     if config is None or problems:
         raise ConfigError(problems)
     return config
+
+
+def with_backup(path: str, problems: list[FieldError]) -> list[FieldError]:
+    """The problems of a config file; if it cannot be read at all, with the way to bring the last good one back."""
+    first = problems[0] if problems else None
+    if first is None or not first.text.code.startswith(_LOST):
+        return problems
+    try:
+        data = read_regular(path + BACKUP, MAX_BYTES, follow_symlinks=True)
+        changed = time.strftime("%Y-%m-%d %H:%M", time.localtime(os.stat(path + BACKUP).st_mtime))
+    except OSError:
+        return problems
+    config, _ = parse_config(data, file=path, home=_home(path))
+    if config is None:
+        return problems
+    values = {"path": path, "backup": path + BACKUP, "time": changed, "count": len(config.tasks)}
+    return [first._replace(text=Text("config.file.backup", problem=first.text, **values)), *problems[1:]]
 
 
 def _home(path: str) -> Optional[str]:
@@ -126,9 +153,9 @@ def save_config(path: str, document: Mapping[str, Any], *, expected_hash: Option
     replacement in tests. The order of keys and tasks, mode and owner are kept; a symlink is kept and its target
     written; the previous file is kept as `.bak`. A document equal to the file is not written again.
 
-    Raises ConfigChanged; ConfigError if the file would be too large to be read; OSError. After an error the file is
-    either the old or (if only the last step failed) the new one, complete, and no temporary file is left. A crash may
-    leave one: see `sweep_temporaries`.
+    Raises ConfigChanged; ConfigError if the file would be too large to be read; NotDurable if only the last step
+    failed, so that the file is the new one; OSError. After any other error the file is the old one, and no temporary
+    file is left. A crash may leave one: see `sweep_temporaries`.
     """
     data = (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     if len(data) > MAX_BYTES:
@@ -158,7 +185,10 @@ def save_config(path: str, document: Mapping[str, Any], *, expected_hash: Option
             except OSError:
                 pass  # already renamed; or the disk fails, and the first error is raised
         raise
-    _sync_folder(folder, files)
+    try:
+        _sync_folder(folder, files)
+    except OSError as error:
+        raise NotDurable(config_hash(data), error) from error
     return config_hash(data)
 
 

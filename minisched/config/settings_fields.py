@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 HOST = String("host", r"[A-Za-z0-9._:-]{1,253}", "host")
 ALLOWED_HOST = String(
-    "allowed_host", r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", "allowed_host"
+    "allowed_host", r"(?:https?://)?(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", "allowed_host"
 )
 _LOOPBACK = re.compile(r"127(?:\.[0-9]{1,3}){3}|::1")
 _BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"

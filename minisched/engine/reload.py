@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from minisched.model import ConfigRead, ConfigSource, FieldError, Message, Reload
 
 SHOWN_PROBLEMS = 10  # in the text of the engine's problem; `config_problems` has more
+UNREADABLE = ("config.file.unreadable", "config.file.unavailable")
 RETRY_EVERY_S = 30.0  # a refused file is read again: it may have been a missing file descriptor or permission
 
 
@@ -61,7 +62,7 @@ class Reloader:
         if self.source.stamp() != self._stamp:
             self._read(Text("log.file_changed"), doubtful=True)
         elif self._half_written:
-            self._read(Text("log.file_changed"))
+            self._read(Text("log.file_changed"), quiet=bool(self.config_problems))
         elif self.config_problems and mono >= self._next_retry:
             self._read(Text("log.file_readable"), quiet=True)
 
@@ -90,9 +91,9 @@ class Reloader:
                 self._requests, self._later = self._requests + self._later, []
             return
         self._next_retry = self.clock.monotonic() + RETRY_EVERY_S
-        if self._doubtful:
-            self._half_written = True
-        else:
+        unreadable = any(problem.text.code in UNREADABLE for problem in found.problems)
+        self._half_written = self._doubtful or unreadable  # an error of the disk may be over at the next look
+        if not self._doubtful:
             self._report(found.problems)
 
     def _report(self, found: Sequence[FieldError]) -> None:

@@ -169,8 +169,8 @@ class HttpSettings(NamedTuple):
     def page_url(self) -> str:
         """Where people find the page, as far as the config says; "" if it does not (port 0 means any free port).
 
-        The first of `allowed_hosts`, if there is one, on our own port, unless that name has a port or a proxy is in
-        front of a loopback address.
+        The first of `allowed_hosts`, if there is one: as it is, if it has a scheme; else on our own port, unless it
+        has one or a proxy is in front of a loopback address.
         """
         if not self.enabled:
             return ""
@@ -178,6 +178,8 @@ class HttpSettings(NamedTuple):
         if not self.allowed_hosts:
             return f"http://{host}:{self.port}" if self.port else ""
         name = self.allowed_hosts[0]
+        if "://" in name:
+            return name
         own_port = ":" in name.rpartition("]")[2] or self.host in LOOPBACK or not self.port
         return f"http://{name}" if own_port else f"http://{name}:{self.port}"
 

@@ -102,7 +102,7 @@ def test_list_filters_by_tag_and_by_states(home: Home, cli: Cli) -> None:
     assert set(statuses(cli("list", "--status", "success,running", "--json"))) == {"a", "b"}
     assert cli("list", "--tag", "day").stdout == "no matching tasks\n"
     assert cli("list", "--tag", "day", "--json").json == []
-    refused = cli("list", "--status", "sucess")
+    refused = cli("list", "--status", "frob")
     assert refused.returncode == 2 and "business_failure" in refused.stderr
 
 

@@ -141,7 +141,6 @@ def test_help_fits_a_narrow_terminal(home: Home) -> None:
     [
         (("lst",), 'no command "lst"; did you mean "list"?'),
         (("frobnicate",), "`minisched --help` lists them"),
-        (("list", "--home", "/x"), "(--home DIR goes before the command)"),
         (("list", "--jsn"), "unrecognized arguments: --jsn"),
         (("exec",), "TASK"),
         (("history", "-n", "99999999999999999999"), "whole number"),

@@ -138,8 +138,9 @@ export function statusMark(status, word = t(`status_${status}`)) {
 
 // ---- texts of other programs ----
 
-// Control, format and unassigned characters, and unusual spaces. The engine escapes the same ones.
-const SUSPECT = /[\p{C}\u2028\u2029]|(?![ \u00a0\u3000])\p{Zs}/gu;
+// Control, format and unassigned characters, unusual spaces, and letters and marks that no font shows. The engine escapes
+// the same ones.
+const SUSPECT = /[\p{C}\u2028\u2029\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\u{e0100}-\u{e01ef}]|(?![ \u00a0\u3000])\p{Zs}/gu;
 
 /** Escape what could hide or reorder text in a name or another short text: it becomes `\x1b`, `\u202e`. */
 export function visible(text) {
