@@ -117,6 +117,7 @@ class LockText(NamedTuple):
     db_id: Optional[str]
     url: Optional[str] = None  # of its page and API; None: it has none
     problems: tuple[tuple[str, Text], ...] = ()  # what is wrong with it now, by key; those that fit into the file
+    zone: Optional[str] = None  # the name of the time zone it works in
 
 
 NO_LOCK_TEXT = LockText(None, None)
@@ -153,7 +154,7 @@ def _parse(data: bytes) -> LockText:
         text: Any = json.loads(data.partition(b"\n")[0])  # a longer text may have been there
         holder = ProcessIdentity(int(text["pid"]), int(text["start_ticks"]), str(text["boot_id"]))
         problems = tuple((str(key), Text.from_json(one)) for key, one in text.get("problems", {}).items())
-        return LockText(holder, text["db_id"], text.get("url"), problems)
+        return LockText(holder, text["db_id"], text.get("url"), problems, text.get("zone"))
     except (ValueError, KeyError, TypeError, AttributeError):
         return NO_LOCK_TEXT
 
@@ -217,7 +218,7 @@ class HomeLock:
         """Write who holds the lock, which history belongs to this home, where the page is, and what is wrong. Raises
         OSError."""
         assert text.holder is not None
-        fields: dict[str, Any] = {**text.holder._asdict(), "db_id": text.db_id, "url": text.url}
+        fields: dict[str, Any] = {**text.holder._asdict(), "db_id": text.db_id, "url": text.url, "zone": text.zone}
         fields["problems"] = {key: problem.as_json() for key, problem in text.problems}
         while True:
             data = json.dumps(fields).encode() + b"\n"

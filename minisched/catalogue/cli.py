@@ -261,6 +261,16 @@ TEXTS: dict[str, tuple[str, str]] = {
         "`minisched --home {home} init` creates a home there, with two sample tasks",
         "`minisched --home {home} init` 可在那里创建目录，含两个示例任务",
     ),
+    "cli.other_user": (
+        "{home} belongs to user {user}, as whom its engine runs; use: sudo -u {user} minisched --home {home} {command}",
+        "{home} 属于用户 {user}，其引擎以该用户运行；请使用：sudo -u {user} minisched --home {home} {command}",
+    ),
+    "cli.other_zone": (
+        "the engine works in the time zone {engine}, this command in {own}: due times shown here may not be its own;"
+        ' set "timezone" in the settings, or TZ for both',
+        '引擎使用时区 {engine}，此命令使用 {own}：此处显示的计划时间可能与引擎不同；请在 settings 中设置 "timezone"，'
+        "或为两者设置相同的 TZ",
+    ),
     "cli.hint_lost_config": (
         "this home has a history, so it had a config: put {path} back from a backup; `minisched init` would start with"
         " two sample tasks",

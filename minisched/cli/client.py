@@ -81,8 +81,14 @@ class Engine(NamedTuple):
 
 def engine_of(options: Namespace) -> Engine:
     """Raises CommandError if no engine runs on the home, if it has no API, or if another program has its address."""
+    from minisched.cli.view import other_user
+
     home = Home(options.home)
+    target = getattr(options, "task", None) or getattr(options, "run_id", "")
+    foreign = other_user(home, f"{options.command} {target}".rstrip())
     lock = read_lock(home)
+    if lock.holder is None and foreign:  # it cannot be read
+        raise CommandError(foreign)
     if lock.holder is None or not is_alive(lock.holder, assume=True):
         code = "cli.no_engine_to_edit" if options.command in ("enable", "disable") else "cli.no_engine"
         raise CommandError(Text(code, home=home.path, config=home.config))
@@ -91,7 +97,11 @@ def engine_of(options: Namespace) -> Engine:
     try:
         token = read_token(home.token)
     except UnsafeToken as error:
-        raise CommandError(error.text) from None
+        raise CommandError(foreign or error.text) from None
+    except PermissionError:
+        if foreign is None:
+            raise
+        raise CommandError(foreign) from None
     address = urlsplit(lock.url)
     engine = Engine(address.hostname or "", address.port or 0, token.decode())
     engine.check()
@@ -117,15 +127,11 @@ def _call_task(options: Namespace, action: str, body: Optional[dict[str, Any]] =
 
 def _refuse_unknown(options: Namespace) -> None:
     """Raises CommandError for a task that the config does not have, with a similar id."""
-    from minisched.cli.view import unknown_task
-    from minisched.config import ConfigError, load_config
+    from minisched.cli.view import read_only_config, unknown_task
 
-    try:
-        known = load_config(Home(options.home).config).tasks
-    except ConfigError:
-        return
-    if options.task not in known:
-        raise unknown_task(options.task, known)
+    config, _ = read_only_config(Home(options.home))
+    if config is not None and options.task not in config.tasks:
+        raise unknown_task(options.task, config.tasks)
 
 
 def _print(options: Namespace, data: Any, code: str, **values: Any) -> int:

@@ -53,7 +53,7 @@ def execute(view: View, options: Namespace) -> int:
     signals = [number for number in _CANCELLING if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
     prepare_process()
     env = parse_env(options.env)
-    config = view.valid_config()
+    config = view.config_to_act_on(f"exec {options.task}")
     task = task_named(options.task, config)
     view.home.make_folders()
     ledger, problems = open_store(view.home.database, now=time.time(), mend=False)

@@ -57,17 +57,17 @@ def _create(path: str, content: bytes) -> bool:
 
 def validate(options: Namespace) -> int:
     """All problems of a config, or its tasks with their next due times."""
-    from minisched.cli.view import config_problems, due_times
+    from minisched.cli.view import config_problems, due_times, other_zone, read_only_config
     from minisched.config import ConfigError, load_config
     from minisched.config.problems import count_problems
     from minisched.home import Home
     from minisched.lint import Surroundings, config_warnings
-    from minisched.timetable import start_text
+    from minisched.timetable import LocalZone, start_text
 
     home = Home(options.home)
     path = options.file or home.config
     try:
-        config = load_config(path)
+        config = (None if options.file else read_only_config(home)[0]) or load_config(path)
     except ConfigError as error:
         if options.json:
             print_json({"valid": False, "problems": list(map(_problem_json, error.problems))})
@@ -76,6 +76,10 @@ def validate(options: Namespace) -> int:
             print_error(line)
         print(text("cli.problem_count", count=count_problems(error.problems)), file=sys.stderr)
         return EXIT_NO
+    if not options.file and not options.json:
+        note = other_zone(home, LocalZone(config.settings.timezone, config.settings.timezone_source))
+        if note:
+            print_error(note)
     warnings = config_warnings(config, Surroundings(home.path, os.environ, time.time(), path))
     rows = []
     for task in config.tasks.values():
@@ -111,7 +115,7 @@ def notify_test(options: Namespace) -> int:
     from minisched.notify.notify_test import NoRule, select_rules, try_channels
 
     with View(options.home) as view:
-        config = view.valid_config()
+        config = view.config_to_act_on(f"notify-test {options.task}")
     task = task_named(options.task, config)
     try:
         rules = select_rules(task, options.rule)

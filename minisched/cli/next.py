@@ -7,9 +7,10 @@ import time
 from typing import TYPE_CHECKING
 
 from minisched.catalogue import TextError, render
-from minisched.cli.output import CommandError, print_json, print_table, typed
+from minisched.cli.output import CommandError, print_error, print_json, print_table, typed
 from minisched.model import EXIT_OK, EXIT_USAGE, Text, iso
 from minisched.timetable import (
+    LocalZone,
     describe,
     load_zone,
     local_zone,
@@ -65,13 +66,11 @@ def _of_text(options: Namespace) -> int:
 
 def home_zone(path: str) -> str:
     """The time zone of the home's config; of the machine if there is no valid config."""
-    from minisched.config import ConfigError, load_config
+    from minisched.cli.view import read_only_config
     from minisched.home import Home
 
-    try:
-        return load_config(Home(path).config).settings.timezone
-    except ConfigError:
-        return local_zone().name
+    config, _ = read_only_config(Home(path))
+    return config.settings.timezone if config else local_zone().name
 
 
 def describe_start(task: Task, language: str) -> str:
@@ -84,17 +83,19 @@ def describe_start(task: Task, language: str) -> str:
 
 
 def _of_tasks(options: Namespace) -> int:
-    from minisched.cli.view import config_problems, due_times, task_named
-    from minisched.config import ConfigError, load_config
+    from minisched.cli.view import due_times, other_zone, read_only_config, task_named
     from minisched.home import Home
 
     if options.tz is not None:
         raise CommandError(Text("cli.tz_without_expr"), exit_code=EXIT_USAGE)
     home = Home(options.home)
-    try:
-        config = load_config(home.config)
-    except ConfigError as error:
-        raise CommandError(*config_problems(error, home)) from None
+    config, problems = read_only_config(home)
+    if config is None:
+        raise CommandError(*problems)
+    settings = config.settings
+    note = other_zone(home, LocalZone(settings.timezone, settings.timezone_source))
+    if note:
+        print_error(note)
     tasks = [task_named(options.task, config)] if options.task is not None else list(config.tasks.values())
     count = options.n or (1 if options.task is None else _DEFAULT_COUNT)
     now = time.time()

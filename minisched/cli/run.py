@@ -98,7 +98,7 @@ def run(options: Namespace) -> int:
         sweep_temporaries(os.path.dirname(os.path.realpath(home.config)))
         token = load_token(home.token) if config.settings.http.enabled else b""
         ledger, problems = open_store(home.database, expected_db_id=before.db_id, now=time.time())
-        lock.write(lock.text._replace(db_id=ledger.db_id))
+        lock.write(lock.text._replace(db_id=ledger.db_id, zone=config.settings.timezone))
     except HomeBusy as error:
         return _fail(Text("cli.home_in_use", home=home.path, reason=error.text), EXIT_TEMPFAIL)
     except (UnsafeHome, UnsafeToken) as error:
@@ -255,6 +255,7 @@ def assemble(
             lambda config: _use_log_settings(logs, config),
             lambda config: page.open(config.settings.http),
             linter.start,
+            lambda config: _share_zone(lock, config),
         ],
         on_poll=[
             lambda: maintain_files(home, lock, ledger),
@@ -299,6 +300,15 @@ class SharedProblems:
             except OSError:
                 pass
         return ()
+
+
+def _share_zone(lock: HomeLock, config: Config) -> None:
+    """Let the commands see in which zone the engine works: their own environment may have another TZ."""
+    if lock.text.zone != config.settings.timezone:
+        try:
+            lock.write(lock.text._replace(zone=config.settings.timezone))
+        except OSError:
+            pass  # a warning of the commands is all that is lost
 
 
 def _reap(executor: TaskExecutor) -> tuple[Text, ...]:

@@ -39,7 +39,7 @@ def list_tasks(view: View, options: Namespace) -> int:
     found = tasks_json(view)
     if not found:
         view.valid_config()
-    for problem in view.problems:
+    for problem in (*view.problems, *([view.zone_note] if view.zone_note else [])):
         print_error(problem)
     tasks = [
         task
@@ -66,6 +66,8 @@ def status(view: View, options: Namespace) -> int:
     problems = [shown(problem) for problem in view.problems]
     if view.zone_found.problem:
         problems.append(shown(view.zone_found.problem))
+    if view.zone_note:
+        problems.append(shown(view.zone_note))
     problems += [text("cli.damaged_history", path=path) for path in view.damaged_files()]
     for key, problem in view.engine_problems:
         # What is wrong with the config file is seen here, as it is now.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import time
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Optional
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Collection, Iterable
 
-    from minisched.model import Config, ProcessIdentity, Task
+    from minisched.model import Config, FieldError, ProcessIdentity, Task
 
 
 class View:
@@ -28,12 +29,7 @@ class View:
 
     def __init__(self, path: str) -> None:
         self.home = Home(path)
-        self.config: Optional[Config] = None
-        self.problems: list[Text] = []
-        try:
-            self.config = load_config(self.home.config)
-        except ConfigError as error:
-            self.problems = config_problems(error, self.home)
+        self.config, self.problems = read_only_config(self.home)
         if self.config:
             found = self.config.settings
             self.zone_found = LocalZone(found.timezone, found.timezone_source, found.timezone_problem)
@@ -49,6 +45,7 @@ class View:
         alive = lock.holder is not None and is_alive(lock.holder, assume=True)
         self.engine: Optional[ProcessIdentity] = lock.holder if alive else None
         self.engine_problems = lock.problems if alive else ()
+        self.zone_note = other_zone(self.home, self.zone_found)
 
     def __enter__(self) -> View:
         return self
@@ -61,6 +58,15 @@ class View:
         if self.config is None:
             raise CommandError(*self.problems)
         return self.config
+
+    def config_to_act_on(self, command: str) -> Config:
+        """As `valid_config`, for a command that starts what the config says. Raises CommandError also if the home is
+        another user's: as root, that one could have anything run."""
+        config = self.valid_config()
+        foreign = other_user(self.home, command)
+        if foreign:
+            raise CommandError(foreign)
+        return config
 
     def damaged_files(self) -> list[str]:
         """Databases that were moved aside because they were damaged."""
@@ -104,6 +110,53 @@ class View:
         return self.as_seen(run).as_json(self.zone_of(run.task_id))
 
 
+def read_only_config(home: Home) -> tuple[Optional[Config], list[Text]]:
+    """The config for a command that only reads, or its problems. root reads the homes of all users."""
+    try:
+        return load_config(home.config), []
+    except ConfigError as error:
+        if error.config and os.geteuid() == 0 and all(_is_of_owner(problem, home) for problem in error.problems):
+            return error.config, []
+        return None, config_problems(error, home)
+
+
+def _owner(home: Home) -> int:
+    """The user id that the home belongs to; our own if it cannot be known."""
+    try:
+        return os.stat(home.path).st_uid
+    except OSError:
+        return os.geteuid()
+
+
+def _is_of_owner(problem: FieldError, home: Home) -> bool:
+    """Whether all that is wrong is that something belongs to the user of the home, who is not the one that asks."""
+    owner = _owner(home)
+    return problem.text.code.endswith("owner") and problem.text.values.get("user") == owner != os.geteuid()
+
+
+def other_user(home: Home, command: str = "") -> Optional[Text]:
+    """How to use a home that belongs to another user; None for one of our own, and for one of root."""
+    owner = _owner(home)
+    if owner in (os.geteuid(), 0):
+        return None
+    try:
+        name = pwd.getpwuid(owner).pw_name
+    except KeyError:
+        name = f"#{owner}"  # as sudo takes a number
+    return Text("cli.other_user", user=name, home=home.path, command=command or "...")
+
+
+def other_zone(home: Home, found: LocalZone) -> Optional[Text]:
+    """A note if the engine works in another time zone than this command."""
+    try:
+        lock = read_lock(home)
+    except UnsafeHome:
+        return None
+    if lock.holder is None or lock.zone in (None, found.name) or not is_alive(lock.holder, assume=True):
+        return None
+    return Text("cli.other_zone", engine=lock.zone, own=zone_text(found.name, found.source))
+
+
 def with_view(command: Callable[[View, Namespace], int]) -> Callable[[Namespace], int]:
     """A command that is given the View of its home, which is closed afterwards."""
 
@@ -118,7 +171,10 @@ def config_problems(error: ConfigError, home: Home, hint: bool = True) -> list[T
     """The problems of a config, and with `hint` how to create a home if there is none."""
     import shlex
 
-    problems = [problem.as_text() for problem in error.problems]
+    foreign = other_user(home)
+    problems = [problem.as_text() for problem in error.problems if not foreign or not _is_of_owner(problem, home)]
+    if foreign and len(problems) < len(error.problems):
+        problems.append(foreign)
     if hint and _is_absent(home.config) and _is_absent(f"{home.config}.bak"):
         if os.path.lexists(home.database):
             problems.append(Text("cli.hint_lost_config", path=home.config))

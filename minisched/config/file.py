@@ -27,11 +27,13 @@ NEW_FILE_MODE = 0o640  # as logs: readable by the group only, because a config m
 
 
 class ConfigError(Exception):
-    """The config cannot be used, because of all of `problems`."""
+    """The config cannot be used, because of all of `problems`. `config`: what is in it, if nothing else is wrong than
+    who could change it."""
 
-    def __init__(self, problems: list[FieldError]) -> None:
+    def __init__(self, problems: list[FieldError], config: Optional[Config] = None) -> None:
         super().__init__(problems)
         self.problems = problems
+        self.config = config
 
     def __str__(self) -> str:
         return "\n".join(render(problem.as_text()) for problem in self.problems)
@@ -106,7 +108,7 @@ def load_config(path: str) -> Config:
     config, problems = parse_config(data, file=_shown(path), home=_home(path))
     problems = judge(path, places) + with_backup(path, problems)
     if config is None or problems:
-        raise ConfigError(problems)
+        raise ConfigError(problems, config)
     return config
 
 

@@ -22,5 +22,5 @@ def test_links_have_the_scheme_of_the_proxy(allowed: list[str], url: str) -> Non
     http = config(http={"allowed_hosts": allowed}).settings.http
     assert http.page_url == url
     for name in allowed:
-        assert name.rpartition("://")[2] in own_hosts(http, 8787)
-    assert not any("://" in host for host in own_hosts(http, 8787))
+        assert name.rpartition("://")[2] in own_hosts(http, [("127.0.0.1", 8787)])
+    assert not any("://" in host for host in own_hosts(http, [("127.0.0.1", 8787)]))
