@@ -354,6 +354,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "created {path} and {path}.sha256 ({size} bytes, byte code of Python {python})",
         "已创建 {path} 和 {path}.sha256（{size} 字节，含 Python {python} 的字节码）",
     ),
+    "cli.bundle_again": (
+        "the byte code in {path} is for another Python; for faster starts: python3 {path} bundle -o {path}",
+        "{path} 中的字节码属于另一版本的 Python；运行 python3 {path} bundle -o {path} 可加快启动",
+    ),
     "cli.bundled_without_croniter": (
         "without croniter, which is not installed here: all schedules work without it",
         "不含 croniter（此处未安装）：没有它所有时间表也能用",

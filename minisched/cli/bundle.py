@@ -38,7 +38,7 @@ import sys
 import minisched
 
 if len(sys.argv) % 2 or {"run", "exec", "trigger", "logs"} & set(sys.argv):
-    opened = "/dev/fd/%d" % os.open(sys.path[0], os.O_RDONLY)
+    opened = "/proc/self/fd/%d" % os.open(sys.path[0], os.O_RDONLY)
     if os.path.exists(opened):
         sys.path[0] = opened
         del sys.modules["minisched"]

@@ -34,6 +34,9 @@ def init(options: Namespace) -> int:
     if any(created):
         home = "" if os.path.samefile(options.home, os.curdir) else f"--home {shlex.quote(options.home)} "
         print(text("cli.next_steps", home=home))
+        archive = os.path.realpath(os.path.dirname(PACKAGE))
+        if os.path.isfile(archive) and __file__.endswith(".py"):  # the byte code in it is for another Python
+            print(text("cli.bundle_again", path=shlex.quote(archive)))
     return EXIT_OK
 
 

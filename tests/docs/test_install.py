@@ -100,6 +100,11 @@ def test_every_command_of_the_document_works_in_its_order(machine: Machine) -> N
     assert (machine.folder / "srv" / "jobs" / "var" / "minisched.db").exists()
 
 
+def test_the_chinese_document_has_the_same_commands() -> None:
+    chinese = (ROOT / "docs" / "install.zh.md").read_text(encoding="utf-8")
+    assert re.findall(r"^```sh\n.*?^```", chinese, re.M | re.S) == re.findall(r"^```sh\n.*?^```", INSTALL, re.M | re.S)
+
+
 def test_the_first_command_of_the_readme_can_be_repeated_without_network(machine: Machine) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     run = next(line for line in readme.splitlines() if line.startswith("python3 -m venv"))
