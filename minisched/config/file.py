@@ -80,6 +80,9 @@ def check_permissions(path: str) -> list[FieldError]:
     return judge(path, places)
 
 
+JUDGED = (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)  # anything else, such as /dev/null, is refused as a config anyway
+
+
 def judge(path: str, places: list[Place]) -> list[FieldError]:
     """As `check_permissions`, of places through which the config was opened."""
     if not any(place.changeable_by(sticky=False) for place in places):
@@ -90,7 +93,7 @@ def judge(path: str, places: list[Place]) -> list[FieldError]:
     for place in reversed(places):  # the file first
         where = place.path
         user = place.changeable_by(sticky=where not in inside)
-        if user is None:
+        if user is None or stat.S_IFMT(place.status.st_mode) not in JUDGED:
             continue
         above = stat.S_ISDIR(place.status.st_mode) and where not in inside
         code = f"config.file.{'above_' if above else ''}{'writable' if user < 0 else 'owner'}"
