@@ -96,10 +96,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "运行 #{run_id}：无法生成其通知：{error}",
     ),
     "log.not_routed": (
-        '{task}: {count} notifications of rule "{rule}", channel {channel}, were not sent: {why}',
+        '{task}: {count} {count|notification|notifications} of rule "{rule}", channel {channel}, {count|was|were} not'
+        " sent: {why}",
         '{task}：规则 "{rule}" 渠道 {channel} 的 {count} 条通知未发送：{why}',
     ),
-    "log.too_many": ("{count} notifications were not sent: {why}", "{count} 条通知未发送：{why}"),
+    "log.too_many": (
+        "{count} {count|notification was|notifications were} not sent: {why}",
+        "{count} 条通知未发送：{why}",
+    ),
     "log.tested": ("{task}: test message, requested by {by}: {result}", "{task}：测试消息，由 {by} 请求：{result}"),
     # The page
     "log.page": ("the page and the API are at {url}", "页面与 API 位于 {url}"),

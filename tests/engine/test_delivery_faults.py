@@ -341,7 +341,7 @@ def test_of_too_many_pending_messages_the_oldest_fail_and_are_logged(
     found = outbox(one)
     assert [d.state.value for d in found] == ["failed"] * 10 + ["pending"] * 20
     assert found[0].error == Text("notify.too_many", limit=20) and found[10].next_time is not None
-    assert sum("notifications were not sent: too many waiting: more than 20" in line for line in one.lines) == 10
+    assert sum("notification was not sent: too many waiting: more than 20" in line for line in one.lines) == 10
     one.world.post = posting(SENT)
     one.run_for(3700)
     assert received(one)[:20] == list(range(11, 31))

@@ -28,6 +28,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         {"task_id": "second", "task_exec": "true"},
         {"task_id": "absent", "task_exec": ["tasks/absent"], "task_notify": [rule]},
         {"task_id": "slow", "task_exec": "exec sleep 60", "task_timeout": "0.2s"},
+        {"task_id": "windows", "task_exec": "tasks/windows"},
     ]
     with engine(tmp_path_factory.mktemp("chinese"), *tasks) as running:
         yield running
@@ -74,6 +75,19 @@ def test_a_wrong_body_and_a_taken_id_are_reported_in_chinese(one: Engine, open_p
     expect(dialog(page).locator(".ed-summary")).to_contain_text(
         '操作失败：请求内容 "/task_exec" 处：含有 NUL 字符或不成对的代理项'
     )
+
+
+def test_what_an_exit_code_hides_and_what_will_fail_is_said_in_chinese(one: Engine, open_page: OpenPage) -> None:
+    script = one.home.path / "tasks" / "windows"
+    script.write_bytes(b"#!/bin/sh\r\necho\r\n")
+    script.chmod(0o755)
+    one.run("windows")
+    one.until("windows", "technical_failure")
+    page = open_page(one.link, locale="zh-CN")
+    expect(card(page, "windows")).to_contain_text("退出码 127")
+    expect(card(page, "windows")).to_contain_text("tasks/windows：行尾是 Windows 的 CR LF，CR 会成为名称的一部分")
+    view(page, "engine")
+    expect(page.locator(".warnings .problem").first).to_contain_text("(absent): task_exec: 会失败：tasks/absent")
 
 
 def test_an_invalid_config_is_reported_in_chinese(one: Engine, open_page: OpenPage) -> None:

@@ -17,7 +17,7 @@ const CODES = {
   why_technical_failure_interrupted: "interrupted",
   why_skipped_superseded: "superseded",
 };
-// Reasons whose `detail` is shown in addition to their text.
+// Reasons whose `detail` is shown in addition to their text. Of others only the `hint` is, what an exit code hides.
 const WITH_DETAIL = new Set(["spawn"]);
 
 /** Why a run or an attempt has its status; "" if the status says it all. */
@@ -34,13 +34,13 @@ export function reasonText(run) {
   const exitCode = run.exit_code ?? last?.exit_code;
   let text = has(key) ? t(key, { exit_code: exitCode ?? "?", signal: signalName(last?.signal) }) : visible(reason);
   if (status === "missed" && run.missed_count > 1) text = t("with_note", { text, note: t("due_times", { count: run.missed_count }) });
-  const more = WITH_DETAIL.has(reason) || !has(key) ? visible(engineText(detail)) : "";
+  const more = WITH_DETAIL.has(reason) || !has(key) ? visible(engineText(detail)) : visible(engineText(detail?.hint));
   return more ? t("with_detail", { text, detail: more }) : text;
 }
 
 /** The details of a card's runs that are shown as texts of the engine. */
 export function shownDetails(card) {
-  return [...card.running, card.last_run].filter((run) => run && WITH_DETAIL.has(run.reason)).map((run) => run.detail);
+  return [...card.running, card.last_run].filter((run) => run && (WITH_DETAIL.has(run.reason) || run.detail?.hint)).map((run) => run.detail);
 }
 
 // The names on Linux. Numbers above 15 mean other signals on other systems.
