@@ -23,6 +23,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{error}; a part of the history is damaged: stop the engine and repair it, or move it away",
         "{error}；历史的一部分已损坏：请停止引擎后修复，或将其移走",
     ),
+    "engine.unknown_rows": (
+        "{count} {count|row|rows} of the history cannot be understood and {count|is|are} left out: {rows}",
+        "历史中有 {count} 行无法识别，已忽略：{rows}",
+    ),
+    "engine.unknown_run": ("run {run}", "运行 #{run}"),
+    "engine.unknown_state": ("the state of {task}", "{task} 的状态"),
     "engine.unreadable": ("{error}; the history cannot be read now", "{error}；暂时无法读取历史"),
     "engine.lock_unwritable": ("the lock cannot be kept: {reason}", "无法保持锁：{reason}"),
     "engine.lock_outdated": (

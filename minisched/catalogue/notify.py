@@ -2,6 +2,10 @@
 
 TEXTS: dict[str, tuple[str, str]] = {
     # The outbox
+    "notify.unknown_row": (
+        "its row in the outbox cannot be understood",
+        "通知记录中的这一行无法识别",
+    ),
     "notify.removed": ("its rule or channel is no longer in the config", "其规则或渠道已不在配置中"),
     "notify.too_many": ("too many waiting: more than {limit}", "等待发送的消息过多：超过 {limit} 条"),
     # All channels

@@ -21,6 +21,7 @@ PID_DELAY_S = 0.05
 SLOT_TRIES = 5  # of one commit, while one `exec` after the other takes a slot
 COMMIT_RETRY_S = 1.0  # between attempts while the database cannot be written
 REOPEN_EVERY_S = 60.0  # between new databases, in case the disk corrupts every new file
+UNKNOWN_SHOWN = 5  # rows that the problem names
 EXAMINE_EVERY_S = 10.0  # however many readers fail
 RETAIN_EVERY_S = 60.0
 RETAIN_ROWS = 50  # deleted in one transaction, which takes some milliseconds
@@ -168,6 +169,11 @@ class Persistence:
         """At every poll: is the file still ours, is there space."""
         if self.ledger.check_file():
             self._reopen(damaged=False)
+        unknown = self.ledger.unknown_rows
+        if unknown:
+            shown = unknown[:UNKNOWN_SHOWN]
+            problem = Text("engine.unknown_rows", count=len(unknown), rows=shown)
+            self.state.problems.report("history rows", problem)
         if "history reader" in self.state.problems.current:
             self.examine(None)
         self.state.problems.report("disk", None if self.ledger.heal() else Text("engine.disk_nearly_full"))

@@ -44,6 +44,7 @@ ProblemKey = Literal[
     "history",
     "history file",
     "history reader",
+    "history rows",
     "logs",
     "messages",
     "notifications",

@@ -93,7 +93,9 @@ def _index(queue: Queue, rule: NotifyRule, keys: list[str], renamed: bool) -> Op
     same_type = [index for index, channel in enumerate(rule.channels) if channel.type == queue.channel_type]
     if not queue.channel_keys:
         return queue.channel if queue.channel in same_type and not renamed else None
-    before = queue.channel_keys.split(",")
+    before = str(queue.channel_keys).split(",")
+    if queue.channel not in range(len(before)):  # another program wrote it
+        return None
     own = before[queue.channel]
     alike = [index for index, key in enumerate(keys) if key == own]
     rank = before[: queue.channel].count(own)

@@ -132,9 +132,11 @@ def _open(path: str) -> sqlite3.Connection:
 def examine(db: sqlite3.Connection, path: str) -> None:
     """Raise StoreError or sqlite3.Error if a cheap check finds damage; see the module."""
     _refuse_stranger(db, path)
+    db.text_factory = bytes  # a text that is not UTF-8 is no damage of the file
     for edge in _EDGES:
         for way in ("ASC", "DESC"):
             db.execute(edge.format(way=way)).fetchall()
+    db.text_factory = str
     pages, page_size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
     if pages * page_size <= QUICK_CHECK_BYTES:
         verdict = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])

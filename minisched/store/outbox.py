@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from minisched.model import DAY_S, Delivery, DeliveryState, OutboxCounts, Status
+from minisched.model import DAY_S, Delivery, DeliveryState, OutboxCounts, Text
 from minisched.model.notification import DELIVERY_FIELDS, FinishedRun, Queue, RuleState
-from minisched.store.rows import Columns, Rows, assignments, detail_json, placeholders
+from minisched.store.rows import STATUSES, Columns, Rows, UnknownRow, assignments, detail_json, placeholders
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from minisched.model import Instant, TaskExecution, Text
+    from minisched.model import Instant, TaskExecution
     from minisched.model.notification import Notices
 
     Reading = Callable[[], AbstractContextManager[sqlite3.Connection]]
@@ -49,7 +49,7 @@ _MOVE = f"""UPDATE task_outbox SET {", ".join(f"{name} = ?" for name in Queue._f
 _DUE = """SELECT delivery_id FROM task_outbox INDEXED BY task_outbox_due
     WHERE next_time IS NOT NULL AND (attempts > 0) = ? AND next_time <= ? ORDER BY next_time LIMIT 1"""
 _NEXT = """SELECT min(next_time) FROM task_outbox INDEXED BY task_outbox_due
-    WHERE next_time IS NOT NULL AND (attempts > 0) = ?"""
+    WHERE next_time IS NOT NULL AND (attempts > 0) = ? AND next_time < 1e300"""
 _UNTRIED = """SELECT delivery_id, task_id, rule, channel FROM task_outbox INDEXED BY task_outbox_due
     WHERE next_time IS NOT NULL AND (attempts > 0) = 0"""
 # The time from the latest attempt to the next one, at most a day (as `policy.resend_delay` allows a server to ask for);
@@ -65,6 +65,9 @@ _COUNTS = """SELECT state, count(*), sum(ifnull(tried_time >= ?, 0)) FROM task_o
     GROUP BY state"""
 _GIVE_UP = """UPDATE task_outbox SET state = 'failed', error = ?, tried_time = ?, next_time = NULL
     WHERE state = 'pending' AND """
+_SET_ASIDE = (
+    "UPDATE task_outbox SET state = 'failed', error = ?, tried_time = ?, next_time = NULL WHERE delivery_id = ?"
+)
 _ENDED = "state IN ('sent', 'failed')"
 _OLD = f"""SELECT delivery_id, created_time FROM task_outbox WHERE delivery_id IN (
     SELECT delivery_id FROM task_outbox WHERE {_ENDED} ORDER BY delivery_id LIMIT ?) ORDER BY delivery_id"""
@@ -92,7 +95,9 @@ class RunHistory:
         """The finished runs of its task that retention has kept, latest end first, beginning with this run."""
         with self._reading() as db:
             for end_order, status, reason in db.execute(_FINISHED, (self._run.task_id, self._run.run_id)):
-                yield FinishedRun(end_order, Status(status), reason)
+                known = STATUSES.get(status)
+                if known is not None:
+                    yield FinishedRun(end_order, known, reason)
 
     def tail(self) -> bytes:
         """The last 16 KiB of its output."""
@@ -131,7 +136,11 @@ def trim(db: sqlite3.Connection, cutoff: Instant, limit: int) -> int:
     (ended,) = db.execute(f"SELECT count(*) FROM task_outbox WHERE {_ENDED}").fetchone()
     rows = db.execute(_OLD, (limit,)).fetchall()
     surplus = ended - KEEP_ENDED
-    expired = [(row[0],) for number, row in enumerate(rows) if number < surplus or row[1] < cutoff]
+    expired = [
+        (row[0],)
+        for number, row in enumerate(rows)
+        if number < surplus or not isinstance(row[1], (int, float)) or row[1] < cutoff
+    ]
     db.executemany("DELETE FROM task_outbox WHERE delivery_id = ?", expired)
     return len(expired)
 
@@ -153,12 +162,17 @@ class Outbox:
     def due(self, now: Instant) -> Optional[Delivery]:
         """The delivery to try now, None if there is none: the one that has been due for longest, those never tried
         first, so that a server that times out on each retry delays the others the least."""
-        with self._reading() as db:
-            for tried in (False, True):
-                row = db.execute(_DUE, (tried, now)).fetchone()
-                if row is not None:
-                    return read_deliveries(db, [row[0]])[0]
-            return None
+        while True:
+            with self._reading() as db:
+                row = db.execute(_DUE, (False, now)).fetchone() or db.execute(_DUE, (True, now)).fetchone()
+                found = read_deliveries(db, [row[0]]) if row is not None else []
+            if row is None or found:
+                return found[0] if found else None
+            with self._transaction(True) as db:  # a row that this version does not understand
+                queue = db.execute("SELECT task_id, rule, channel FROM task_outbox WHERE delivery_id = ?", row)
+                key = queue.fetchone()
+                db.execute(_SET_ASIDE, (detail_json(Text("notify.unknown_row")), now, *row))
+                db.execute(_PROMOTE, (now, *key))
 
     def next_time(self) -> Optional[Instant]:
         """When the next delivery is due; None if there is none."""
@@ -270,9 +284,15 @@ class Outbox:
 
 
 def read_deliveries(db: sqlite3.Connection, delivery_ids: Sequence[int]) -> list[Delivery]:
-    """Those that exist, in the order of the ids given; at most a few hundred."""
+    """Those that exist and that this version understands, in the order of the ids given; at most a few hundred."""
     query = f"SELECT {_ROWS.columns} FROM task_outbox WHERE delivery_id IN ({placeholders(len(delivery_ids))})"
-    found = {one.delivery_id: one for one in map(_ROWS.record, db.execute(query, delivery_ids))}
+    found = {}
+    for row in db.execute(query, delivery_ids):
+        try:
+            one = _ROWS.record(row)
+        except UnknownRow:
+            continue
+        found[one.delivery_id] = one
     return [found[delivery_id] for delivery_id in delivery_ids if delivery_id in found]
 
 

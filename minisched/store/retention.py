@@ -25,9 +25,11 @@ _OLD = f"""
     LEFT JOIN task_state AS s ON s.task_id = h.task_id
     WHERE (h.created_time, h.run_id) > (?, ?) AND h.created_time < ?
     ORDER BY h.created_time, h.run_id LIMIT ?"""
+_NEWEST = """SELECT created_time FROM task_history WHERE typeof(created_time) IN ('real', 'integer')
+    ORDER BY run_id DESC LIMIT 1"""
 _CROWDED = """
     SELECT task_id, run_count - ?, last_run_id, last_failure_id FROM task_state
-    WHERE run_count > ? AND task_id %s ? ORDER BY task_id"""
+    WHERE run_count > ? AND typeof(run_count) = 'integer' AND task_id %s ? ORDER BY task_id"""
 _SURPLUS = f"""
     SELECT run_id FROM (
         SELECT run_id, status, scheduled_time FROM task_history INDEXED BY task_history_task
@@ -57,7 +59,7 @@ class Retention:
 
     def opened(self, db: sqlite3.Connection, now: Instant) -> bool:
         """See `clock_set`: the clock may have been set since the newest row was written."""
-        row = db.execute("SELECT created_time FROM task_history ORDER BY run_id DESC LIMIT 1").fetchone()
+        row = db.execute(_NEWEST).fetchone()
         return row is not None and not self._ahead_at(now) and self.clock_set(now - row[0], now)
 
     def clock_set(self, by_s: float, now: Instant) -> bool:
@@ -142,7 +144,7 @@ def _delete(db: sqlite3.Connection, expired: list[tuple[int, str]]) -> None:
     last_dues: dict[str, int] = {}
     for run_id, task_id in expired:
         (due,) = db.execute("SELECT scheduled_time FROM task_history WHERE run_id = ?", (run_id,)).fetchone()
-        if due is not None:
+        if isinstance(due, int):  # else another program wrote it
             last_dues[task_id] = max(due, last_dues.get(task_id, 0))
     db.executemany("DELETE FROM task_attempt WHERE run_id = ?", ids)
     db.executemany("DELETE FROM task_history WHERE run_id = ?", ids)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from minisched.model import (
@@ -39,6 +39,8 @@ RECORD_COLUMNS = (
     "last_failure_id",
 )
 
+NoneType = type(None)
+TIME_END = 253_402_300_800  # 10000-01-01Z; no date is later in Python
 IDS_A_QUERY = 500  # SQLite before 3.32 takes at most 999 parameters
 
 
@@ -66,8 +68,13 @@ PUT_OUTCOME = """INSERT INTO task_state
 PUT_END_ORDER = """UPDATE task_history SET end_order = (SELECT end_count FROM task_state WHERE task_id = ?)
     WHERE run_id = ?"""
 
+RENUMBER_ENDS = """UPDATE task_state SET end_count = 1 + (SELECT ifnull(max(end_order), 0) FROM task_history
+    WHERE task_id = (SELECT task_id FROM task_history WHERE run_id = ?) AND typeof(end_order) = 'integer')
+    WHERE task_id = ?"""
+
 # Reading.
 _RECORDS = f"SELECT {', '.join(RECORD_COLUMNS)}, run_count, forgotten FROM task_state"
+_WITH_ATTEMPT = (Status.RUNNING, Status.RETRYING)
 _UNFINISHED = (
     "SELECT run_id FROM task_history INDEXED BY task_history_status"
     f" WHERE status <> 'success' AND status IN ({placeholders(len(UNFINISHED))})"
@@ -82,6 +89,11 @@ def text(value: Optional[str]) -> Optional[str]:
     if value is None or value.isascii():
         return value
     return value.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def readable(stored: bytes) -> str:
+    """As a connection's `text_factory`."""
+    return stored.decode("utf-8", "backslashreplace")
 
 
 def detail_json(detail: Optional[Text]) -> str:
@@ -103,19 +115,42 @@ def detail_of(stored: str) -> Optional[Text]:
         return Text("text", text=stored)
 
 
+def texts_of(stored: str) -> dict[str, str]:
+    """Raises ValueError if that is not a JSON object of texts."""
+    found = json.loads(stored)
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise ValueError("not a JSON object of texts")
+    return found
+
+
+class UnknownRow(Exception):
+    """A row with a value that this version does not know: of a newer one, of another program, of a damaged disk."""
+
+
+# What SQLite gives for a column, by the type of its field; NULL where the table allows it. A table of SQLite takes any
+# type in any column.
+_NUMBER = (int, float)
+_STORED: dict[str, Any] = {"flag": int, "id": int, "count": int, "positive": int, "integer": int}
+_STORED.update({"seconds": _NUMBER, "time": _NUMBER})
+_STORED_IN_SEVERAL = {"process": (int, int, str, int), "log": (int, int)}
+
 _CODECS: dict[str, tuple[Callable[[Any], Any], Optional[Callable[[Any], Any]]]] = {
     "text": (text, None),
     "detail": (detail_json, detail_of),
     "flag": (int, bool),
     "texts": (
         lambda value: None if value is None else json.dumps(dict(value)),
-        lambda value: None if value is None else json.loads(value),
+        lambda value: None if value is None else texts_of(value),
     ),
 }
 _COMPOSED: dict[str, Any] = {  # stored in several columns; versions before 3 stored no namespace
     "process": lambda values: ProcessIdentity._make([*values[:3], values[3] or 0]),
     "log": LogPosition._make,
 }
+
+
+def _is_time(value: Optional[float]) -> bool:
+    return value is None or 0 <= value < TIME_END
 
 
 class Columns:
@@ -150,8 +185,11 @@ class Rows:
         self._decoders: list[tuple[int, int, Callable[[Any], Any]]] = []  # first column, how many, decoder; last first
         known = {field.name: field for field in fields}
         names: list[str] = []
+        stored: list[Any] = []
         for field in (known[name] for name in record._fields if name in known):
             columns = field.columns or (field.name,)
+            type = field.type if isinstance(field.type, str) else "text"
+            stored += _STORED_IN_SEVERAL.get(type, [_STORED.get(type, str)])
             decode: Optional[Callable[[Any], Any]] = None
             if not isinstance(field.type, str):
                 decode = {word.value: word for word in field.type}.__getitem__
@@ -164,16 +202,24 @@ class Rows:
             names += columns
         self.columns = ", ".join(names)
         self.width = len(names)
+        self._times = itemgetter(*(names.index(field.name) for field in fields if field.type == "time"))
+        self._stored = tuple((*one, NoneType) if isinstance(one, tuple) else (one, NoneType) for one in stored)
 
     def record(self, row: Sequence[Any], *more: Any) -> Any:
-        """more: the record's fields behind those of the list. Further columns of the row are ignored."""
+        """more: the record's fields behind those of the list. Further columns of the row are ignored. Raises
+        UnknownRow."""
         values = list(row[: self.width])
-        for index, width, decode in self._decoders:
-            if width == 1:
-                values[index] = decode(values[index])
-            else:
-                end = index + width
-                values[index:end] = (None if values[index] is None else decode(values[index:end]),)
+        if not all(map(isinstance, values, self._stored)) or not all(map(_is_time, self._times(values))):
+            raise UnknownRow
+        try:
+            for index, width, decode in self._decoders:
+                if width == 1:
+                    values[index] = decode(values[index])
+                else:
+                    end = index + width
+                    values[index:end] = (None if values[index] is None else decode(values[index:end]),)
+        except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
+            raise UnknownRow from None
         return self._record(*values, *more)
 
 
@@ -233,34 +279,73 @@ def outcome_values(run: TaskExecution, run_id: int) -> tuple[object, ...]:
     return run.task_id, run_id, run.status.value, success_time, run_id if failed else None, int(failed)
 
 
-def read_runs(db: sqlite3.Connection, run_ids: Iterable[int]) -> list[TaskExecution]:
-    """The runs of these ids that exist, with their attempts, in the order of the ids given."""
+def read_runs(
+    db: sqlite3.Connection, run_ids: Iterable[int], unknown: Optional[set[int]] = None
+) -> list[TaskExecution]:
+    """The runs of these ids that exist, with their attempts, in the order of the ids given. Rows that this version does
+    not understand are left out; their ids are added to `unknown`."""
+    unknown = set() if unknown is None else unknown
     wanted = list(run_ids)
     found: dict[int, TaskExecution] = {}
     for start in range(0, len(wanted), IDS_A_QUERY):
         ids = wanted[start : start + IDS_A_QUERY]
         attempts: dict[int, list[TaskAttempt]] = {}
         for row in db.execute(_ATTEMPTS % placeholders(len(ids)), ids):
-            attempts.setdefault(row[-1], []).append(_ATTEMPT_ROWS.record(row))
+            try:
+                attempts.setdefault(row[-1], []).append(_ATTEMPT_ROWS.record(row))
+            except UnknownRow:
+                unknown.add(row[-1])
         for row in db.execute(_RUNS % placeholders(len(ids)), ids):
             run_id, details = row[-1], row[_RUN_ROWS.width : -1]
-            own = attempts.get(run_id) or ([_ATTEMPT_ROWS.record(details)] if details[0] else [])
-            found[run_id] = _RUN_ROWS.record(row, tuple(own))
-    return [found[run_id] for run_id in wanted if run_id in found]
+            try:
+                own = attempts.get(run_id) or ([_ATTEMPT_ROWS.record(details)] if details[0] else [])
+                found[run_id] = _RUN_ROWS.record(row, tuple(own))
+            except UnknownRow:
+                unknown.add(run_id)
+    return [found[run_id] for run_id in wanted if run_id in found and run_id not in unknown]
 
 
-def read_unfinished(db: sqlite3.Connection) -> list[TaskExecution]:
-    """All runs that have not ended, oldest first."""
+def read_unfinished(db: sqlite3.Connection, unknown: Optional[set[int]] = None) -> list[TaskExecution]:
+    """All runs that have not ended, oldest first. unknown: as in `read_runs`; then runs that should have an attempt and
+    have none are left out too."""
     ids = db.execute(_UNFINISHED, [status.value for status in UNFINISHED])
-    return read_runs(db, sorted(row[0] for row in ids))
+    runs = read_runs(db, sorted(row[0] for row in ids), unknown)
+    if unknown is None:
+        return runs
+    unknown.update(run.run_id for run in runs if run.status in _WITH_ATTEMPT and not run.attempts)
+    return [run for run in runs if run.run_id not in unknown]
 
 
-def read_records(db: sqlite3.Connection, task_ids: Optional[Sequence[str]] = None) -> dict[str, TaskRecord]:
-    """The records of all tasks, or of those of `task_ids` that have one."""
+_RECORD_TYPES: Any = (
+    str,
+    str,
+    _NUMBER,
+    str,
+    int,
+    (int, NoneType),
+    (str, NoneType),
+    (*_NUMBER, NoneType),
+    (int, NoneType),
+    int,
+    int,
+)
+STATUSES: dict[Optional[str], Optional[Status]] = {None: None, **{status.value: status for status in Status}}
+
+
+def read_records(
+    db: sqlite3.Connection, task_ids: Optional[Sequence[str]] = None, unknown: Optional[set[str]] = None
+) -> dict[str, TaskRecord]:
+    """The records of all tasks, or of those of `task_ids` that have one. Those that this version does not understand
+    are left out; their ids are added to `unknown`."""
     records = {}
     for row in select_of_tasks(db, _RECORDS, task_ids):
         task_id, schedule_hash, evaluated_until, boot_id, failures, last_run_id, last_status, *rest = row
-        status = None if last_status is None else Status(last_status)
+        known = all(map(isinstance, row, _RECORD_TYPES)) and last_status in STATUSES
+        if not known or not _is_time(evaluated_until) or not _is_time(rest[0]):
+            if unknown is not None:
+                unknown.add(str(task_id))
+            continue
+        status = STATUSES[last_status]
         records[task_id] = TaskRecord(
             task_id, sys.intern(schedule_hash), evaluated_until, boot_id, failures, last_run_id, status, *rest
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, Optional
+from typing import TYPE_CHECKING, NamedTuple, Optional, TypeVar
 
 from minisched.model import Reason, StoreError, TaskRecord, Text
 from minisched.store import rows
@@ -15,13 +15,14 @@ from minisched.store.outbox import Outbox, RunHistory, trim, update_deliveries, 
 from minisched.store.retention import Retention
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Iterator
+    from collections.abc import Callable, Collection, Container, Iterator
 
     from minisched.model import Batch, HistorySettings, Instant, TaskExecution
     from minisched.model.notification import Notices
     from minisched.policy import MissedRange
     from minisched.store.outbox import Reading
 
+T = TypeVar("T")
 _AHEAD = """FROM task_history INDEXED BY task_history_due
     WHERE task_id = ? AND scheduled_time > ? AND attempt = 0"""
 _LATEST_END = """SELECT run_id, status FROM task_history INDEXED BY task_history_end
@@ -119,7 +120,11 @@ class Transaction:
         for run, run_id in zip(batch.runs, ids):
             if run.status.ended and run_id not in self.ended_before:
                 db.execute(rows.PUT_OUTCOME, rows.outcome_values(run, run_id))
-                db.execute(rows.PUT_END_ORDER, (run.task_id, run_id))
+                try:
+                    db.execute(rows.PUT_END_ORDER, (run.task_id, run_id))
+                except sqlite3.IntegrityError:  # another program changed the numbers
+                    db.execute(rows.RENUMBER_ENDS, (run_id, run.task_id))
+                    db.execute(rows.PUT_END_ORDER, (run.task_id, run_id))
         if batch.tails:
             db.executemany(
                 "UPDATE task_history SET output_tail = ? WHERE run_id = ?",
@@ -198,6 +203,8 @@ class Store:
         self.path = path
         self._reserve = reserve
         self._last_id = 0
+        self._unknown_runs: set[int] = set()
+        self._unknown_tasks: set[str] = set()
         self.outbox = Outbox(self._transaction, self._reading)
         self._adopt(db, now)
 
@@ -304,7 +311,13 @@ class Store:
         except _BUGS:
             raise
         except sqlite3.Error as error:
-            raise store_error(error, self.path) from error
+            raise self._failure(error) from error
+
+    def _failure(self, error: sqlite3.Error) -> StoreError:
+        """A text that is not UTF-8 fails each query that meets it: from now on it is read as far as it goes."""
+        if "UTF-8" in str(error):
+            self._db.text_factory = rows.readable
+        return store_error(error, self.path)
 
     # ------------------------------------------------------------------------------------------------------- reading
 
@@ -315,30 +328,46 @@ class Store:
         except _BUGS:
             raise
         except sqlite3.Error as error:
-            raise store_error(error, self.path) from error
+            raise self._failure(error) from error
+
+    def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Ask twice, if the first answer has a text that is not UTF-8: see `_failure`."""
+        strict = self._db.text_factory is str
+        try:
+            with self._reading() as db:
+                return question(db)
+        except StoreError:
+            if not strict or self._db.text_factory is str:
+                raise
+        with self._reading() as db:
+            return question(db)
+
+    @property
+    def unknown_rows(self) -> list[Text]:
+        """The rows that were left out because this version does not understand them."""
+        runs = [Text("engine.unknown_run", run=run_id) for run_id in sorted(self._unknown_runs)]
+        return runs + [Text("engine.unknown_state", task=task_id) for task_id in sorted(self._unknown_tasks)]
 
     def records(self) -> dict[str, TaskRecord]:
         """By task id the record of every task, configured or not."""
-        with self._reading() as db:
-            return rows.read_records(db)
+        return self._ask(lambda db: rows.read_records(db, None, self._unknown_tasks))
 
     def record(self, task_id: str) -> TaskRecord:
         """The record of one task, empty if there is none."""
         with self._reading() as db:
-            return rows.read_records(db, (task_id,)).get(task_id) or TaskRecord(task_id)
+            return rows.read_records(db, (task_id,), self._unknown_tasks).get(task_id) or TaskRecord(task_id)
 
     def unfinished(self) -> list[TaskExecution]:
         """All runs that have not ended, with their attempts, oldest first."""
-        with self._reading() as db:
+        with self._reading():
             version = self._read_data_version()
-            unfinished = rows.read_unfinished(db)
+        unfinished = self._ask(lambda db: rows.read_unfinished(db, self._unknown_runs))
         self._seen_version = version
         return unfinished
 
     def tokens(self) -> set[tuple[str, str]]:
         """Tokens that are not used yet: (task_id, the dependency that succeeded)."""
-        with self._reading() as db:
-            return rows.read_tokens(db)
+        return self._ask(rows.read_tokens)
 
     def due_times(self, task_id: str, since: int, until: int) -> set[int]:
         """Due times in [since, until] that have a row; for a row of several missed due times, the last of them."""
