@@ -10,10 +10,11 @@ import pwd
 import re
 import stat
 import time
+from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from minisched.config.problems import limited
+from minisched.config.problems import MAX_PROBLEMS, limited
 from minisched.executor.program import Command, find_problem, from_home, misplaced, script_problem
 from minisched.model import FieldError, Secret, Text
 from minisched.model.task import CONFIG_FILE, SecretError
@@ -76,7 +77,9 @@ class Lint:
 
 def config_warnings(config: Config, where: Surroundings) -> list[FieldError]:
     """The warnings; of very many the first, and one entry with the number of the others."""
-    return limited(list(_all_warnings(config, where)))
+    found = _all_warnings(config, where)
+    first = list(islice(found, MAX_PROBLEMS + 1))
+    return limited(first, more=sum(1 for _ in found))
 
 
 def _all_warnings(config: Config, where: Surroundings) -> Iterator[FieldError]:

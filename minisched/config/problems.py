@@ -74,9 +74,9 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in visible_line(text))
 
 
-def limited(problems: list[FieldError], max_count: int = MAX_PROBLEMS) -> list[FieldError]:
-    """The first problems, and one entry with the number of the others."""
-    more = count_problems(problems) - max_count
+def limited(problems: list[FieldError], max_count: int = MAX_PROBLEMS, more: int = 0) -> list[FieldError]:
+    """The first problems, and one entry with the number of the others. more: others that are not in the list."""
+    more += count_problems(problems) - max_count
     if more <= 0:
         return problems
     return [*problems[:max_count], FieldError("", Text(MORE, count=more), file=problems[0].file)]

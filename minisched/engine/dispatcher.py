@@ -347,7 +347,7 @@ class Dispatcher:
 
     def cancel_unstarted(self, task_state: TaskState, now: Instant, detail: Text) -> None:
         """The task was removed or disabled: cancel its runs without a process, except those started manually."""
-        for active in list(task_state.active):
+        for active in task_state.active:
             if active.run.status is not Status.RUNNING and active.run.trigger is not Trigger.MANUAL:
                 self.cancel(active, Reason.USER, now, detail)
 
@@ -394,7 +394,7 @@ class Dispatcher:
         """End a run, with all that follows for its dependents and for those that wait for its slot."""
         self.cancel_timer(active)
         active.to(status, now, reason, detail, retry_time=None)
-        active.task_state.active.remove(active)
+        active.task_state.remove(active)
         self.state.running.discard(active)
         self.release_dependents(active.run, now)
         self.slot_freed(active.task_state, now)

@@ -175,7 +175,7 @@ class TaskState:
         self.index = 0  # position in the config: of two tasks due at the same time, the first one starts first
         self.schedules: Sequence[Schedule] = ()
         self.zone: tzinfo = timezone.utc
-        self.active: list[ActiveRun] = []
+        self.active: tuple[ActiveRun, ...] = ()  # its runs that have not ended, oldest first
         self.known_until: Instant = 0  # `evaluated_until` before the clock fell back to long ago
         self.next_due: Optional[int] = None
         self.event: Optional[Timer] = None  # the timer of `next_due`
@@ -185,6 +185,12 @@ class TaskState:
         self.index = index
         self.schedules = schedules
         self.zone = zone
+
+    def add(self, active: ActiveRun) -> None:
+        self.active = (*self.active, active)
+
+    def remove(self, active: ActiveRun) -> None:
+        self.active = tuple(one for one in self.active if one is not active)
 
     def set_due(self, due: Optional[int], event: Optional[Timer] = None) -> None:
         self.next_due = due
@@ -321,7 +327,7 @@ class State:
     # ------------------------------------------------------------------------------------------------- unsaved values
 
     def add(self, active: ActiveRun) -> None:
-        active.task_state.active.append(active)
+        active.task_state.add(active)
 
     def mark(self, pending: PendingRun, durable: bool = True) -> None:
         """It is to be written by the next commit. durable: at once, and to survive a power cut."""
@@ -339,8 +345,7 @@ class State:
         self.runs.pop(active.run.run_id, None)
         self.running.discard(active)
         self.starting = [other for other in self.starting if other is not active]
-        if active in active.task_state.active:
-            active.task_state.active.remove(active)
+        active.task_state.remove(active)
 
     def discard_due_time(self, task_id: str, due: int) -> Optional[ActiveRun]:
         """Forget the unsaved run of a due time for which another process has written the row. Returns an active one."""

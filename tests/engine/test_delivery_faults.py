@@ -197,6 +197,8 @@ def test_a_ledger_that_fails_while_it_is_asked_for_the_past_writes_nothing() -> 
     """It is no fault of the messages: the whole commit is to be tried again."""
 
     class Failing:
+        ended_before = frozenset[int]()
+
         def history(self, run: Any) -> Any:
             return self
 
