@@ -347,8 +347,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.created": ("created {path}", "已创建 {path}"),
     "cli.kept": ("kept    {path}", "已保留 {path}"),
     "cli.next_steps": (
-        "next: minisched {home}validate, then minisched {home}run",
-        "接下来：minisched {home}validate，然后 minisched {home}run",
+        "next: `minisched {home}validate`, then `minisched {home}run`",
+        "接下来：`minisched {home}validate`，然后 `minisched {home}run`",
     ),
     "cli.bundled": (
         "created {path} and {path}.sha256 ({size} bytes, byte code of Python {python})",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import sys
 import unicodedata
 from typing import TYPE_CHECKING, Any, Optional, Union
@@ -56,8 +57,18 @@ def text(code: str, **values: Any) -> str:
 
 
 def shown(line: Union[Text, str]) -> str:
-    """A line as it is printed: nothing in it is a command to the terminal."""
-    return visible(render(line, language()) if isinstance(line, Text) else line)
+    """A line as it is printed: nothing in it is a command to the terminal, and commands in it can be typed as shown."""
+    if isinstance(line, Text):
+        line = render(line, language()).replace("`minisched ", f"`{program()} ")
+    return visible(line)
+
+
+def program() -> str:
+    """What was typed to start this program: `minisched` is a command only where pip has installed it."""
+    start = sys.argv[0]
+    if start.endswith(os.path.join("minisched", "__main__.py")):
+        return "python3 -m minisched"
+    return f"python3 {shlex.quote(start)}" if start.endswith(".pyz") or os.path.isdir(start) else "minisched"
 
 
 def print_error(line: Union[Text, str]) -> None:

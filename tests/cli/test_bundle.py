@@ -264,7 +264,27 @@ def test_a_document_is_found_by_a_part_of_its_name(topic: str, name: str) -> Non
 def test_an_unknown_or_unclear_topic_is_an_error(topic: str) -> None:
     done = minisched("help", topic)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f'minisched: no command and no document "{topic}"; `minisched help` lists them\n'
+    assert done.stderr.startswith(f'minisched: no command and no document "{topic}"; `')
+
+
+def test_hints_name_the_program_as_it_was_started(bundle: Path, tmp_path: Path) -> None:
+    """`minisched` is a command only where pip has installed it."""
+    starts = {
+        "python3 -m minisched": ["-m", "minisched"],
+        f"python3 {ROOT}/minisched": [f"{ROOT}/minisched"],
+        f"python3 {bundle}": [str(bundle)],
+    }
+    for program, words in starts.items():
+        home = tmp_path / str(len(program))
+        done = subprocess.run(
+            [sys.executable, *words, "--home", str(home), "init"],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        hint = f"next: `{program} --home {home} validate`, then `{program} --home {home} run`\n"
+        assert hint in done.stdout
 
 
 def test_help_of_a_command_is_that_of_its_option(bundle: Path) -> None:

@@ -33,7 +33,7 @@ def engine(home: Home) -> Home:
 def test_trigger_runs_a_task_and_prints_the_number_of_the_run(engine: Home) -> None:
     done = engine.run("trigger", "hello")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "run 1 of hello requested; `minisched logs --run 1` shows its output\n"
+    assert done.stdout == "run 1 of hello requested; `python3 -m minisched logs --run 1` shows its output\n"
     eventually(lambda: engine.ended("hello"))
     assert engine.json("trigger", "hello")["run_id"] == 2
     assert engine.rows()[0]["trigger"] == "manual"

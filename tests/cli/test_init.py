@@ -23,7 +23,7 @@ def test_init_creates_a_home_that_is_valid_and_runs(home: Home, cli: Cli) -> Non
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
         *(f"created {home.path}/tasks/{name}" for name in NAMES),
-        f"next: minisched --home {home.path} validate, then minisched --home {home.path} run",
+        f"next: `minisched --home {home.path} validate`, then `minisched --home {home.path} run`",
     ]
     assert [path.stat().st_mode & 0o111 != 0 for path in (home.path / "tasks" / name for name in NAMES)] == [
         False,
