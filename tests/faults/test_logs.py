@@ -97,7 +97,7 @@ def test_status_shows_problems_of_an_engine_without_an_api(home: Home) -> None:
         home.write({"task_id": "a", "task_exec": "true"}, http={"port": port})
         make_folder(home.path / "logs" / "a.log")
         home.start()
-        no_page = f"the page cannot be served at 127.0.0.1:{port}: Address already in use"
+        no_page = f"the page cannot be served at 127.0.0.1:{port}: another program uses port {port}"
         eventually(lambda: no_page in status(home))
         assert no_page in home.run("trigger", "a").stderr
         home.write({"task_id": "a", "task_exec": "true", "task_schedule": "@every 1s"}, http={"enabled": False})
