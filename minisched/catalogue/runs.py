@@ -112,6 +112,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{path}：所有用户都可写入（chmod o-w）",
     ),
     "no_such_user": ("task_user {user}: there is no such user", "task_user {user}：没有此用户"),
+    "user_no_answer": (
+        "task_user {user}: the system gave no answer about this user within {seconds} s (LDAP, sssd)",
+        "task_user {user}：系统在 {seconds} 秒内未答复该用户的信息（LDAP、sssd）",
+    ),
     "not_root": (
         "task_user {user}: only root can run a task as another user",
         "task_user {user}：只有 root 能以其他用户运行任务",

@@ -113,7 +113,7 @@ def _call_task(options: Namespace, action: str, body: Optional[dict[str, Any]] =
     try:
         engine = engine_of(options)
     except CommandError:
-        _refuse_unknown(options)
+        _refuse_unknown(options, options.task)
         raise
     try:
         if re.fullmatch(IDS["task_id"], options.task):
@@ -121,17 +121,17 @@ def _call_task(options: Namespace, action: str, body: Optional[dict[str, Any]] =
         error = CommandError(Text("cli.no_task", task=options.task))
     except CommandError as refusal:
         error = refusal
-    _refuse_unknown(options)
+    _refuse_unknown(options, options.task)
     raise error
 
 
-def _refuse_unknown(options: Namespace) -> None:
+def _refuse_unknown(options: Namespace, task: str) -> None:
     """Raises CommandError for a task that the config does not have, with a similar id."""
     from minisched.cli.view import read_only_config, unknown_task
 
     config, _ = read_only_config(Home(options.home))
-    if config is not None and options.task not in config.tasks:
-        raise unknown_task(options.task, config.tasks)
+    if config is not None and task not in config.tasks:
+        raise unknown_task(task, config.tasks)
 
 
 def _print(options: Namespace, data: Any, code: str, **values: Any) -> int:
@@ -219,13 +219,13 @@ def stop(options: Namespace) -> int:
         return _print_stop(options, _stop(engine_of(options), int(options.run_id)))
     from minisched.cli.view import View
 
-    options.task = options.run_id
-    _refuse_unknown(options)
+    task: str = options.run_id
+    _refuse_unknown(options, task)
     engine = engine_of(options)
     with View(options.home) as view:
-        run_ids = [run.run_id for run in view.history.unfinished() if run.task_id == options.task]
+        run_ids = [run.run_id for run in view.history.unfinished() if run.task_id == task]
     if not run_ids:
-        raise CommandError(Text("cli.nothing_to_stop", task=options.task))
+        raise CommandError(Text("cli.nothing_to_stop", task=task))
     stopped = [_stop(engine, run_id) for run_id in run_ids]
     if options.json:
         print_json(stopped)

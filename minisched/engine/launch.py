@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from minisched.engine.state import ActiveRun, Outside
     from minisched.model import Config, Task, TaskExecution
 
+USER_ENV = ("PATH", "LANG", "TZ")  # and LC_*: what a process of another user gets of the engine's environment
+
 
 class Launcher:
     """Makes the process of each attempt, by the config in force."""
@@ -74,6 +76,8 @@ def make_spec(
         except SecretError as error:
             refused = Text("task_env", name=name, reason=error.text)
     due = run.created_time if run.scheduled_time is None else run.scheduled_time
+    if task.task_user is not None:  # as cron and systemd do; the executor adds HOME, USER, LOGNAME and SHELL
+        base = {name: value for name, value in base.items() if name in USER_ENV or name.startswith("LC_")}
     env = {
         **base,
         "PYTHONUNBUFFERED": "1",

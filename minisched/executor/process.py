@@ -10,6 +10,7 @@ import resource
 import selectors
 import shlex
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -40,11 +41,40 @@ class SpawnError(Exception):
 # ------------------------------------------------------------------------------------------------------------- spawn
 
 
-def prepare(spec: ProcessSpec) -> dict[str, Any]:
-    """The arguments of `spawn` for an attempt. Everything is encoded as UTF-8, whatever the locale of this process is.
-    Raises SpawnError."""
+class Account(NamedTuple):
+    """What the system knows of a user."""
+
+    name: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    home: str
+    shell: str
+
+
+def look_up(user: str) -> Account:
+    """May take long: the system may ask a server. Raises SpawnError."""
     try:
-        identity, env = _user(spec)
+        entry = pwd.getpwnam(user)
+        groups = os.getgrouplist(user, entry.pw_gid)
+    except KeyError:
+        try:
+            os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))  # a lack of descriptors looks the same
+        except OSError as error:
+            raise SpawnError(Text("user_failed", user=user, reason=error.strerror)) from None
+        raise SpawnError(Text("no_such_user", user=user)) from None
+    except Exception as error:
+        raise SpawnError(Text("user_failed", user=user, reason=str(error))) from None
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, tuple(groups), entry.pw_dir, entry.pw_shell or SHELL)
+
+
+def prepare(spec: ProcessSpec, account: Optional[Account] = None) -> dict[str, Any]:
+    """The arguments of `spawn` for an attempt, by the account of `spec.user`. Everything is encoded as UTF-8, whatever
+    the locale of this process is. Raises SpawnError."""
+    try:
+        identity, env = _identity(spec, account), spec.env
+        if account:
+            env = {"HOME": account.home, "USER": account.name, "LOGNAME": account.name, "SHELL": account.shell, **env}
         return {
             "args": [_encode(word) for word in _argv(spec)],
             "cwd": _encode(spec.cwd),
@@ -117,21 +147,39 @@ def _encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _user(spec: ProcessSpec) -> tuple[dict[str, Any], Mapping[str, str]]:
-    """Popen's `user`, `group` and `extra_groups`, and the environment: HOME, USER and LOGNAME of that user."""
-    if spec.user is None:
-        return {}, spec.env
-    try:
-        entry = pwd.getpwnam(spec.user)
-    except KeyError:
-        raise SpawnError(Text("no_such_user", user=spec.user)) from None
-    env = {**spec.env, "HOME": entry.pw_dir, "USER": entry.pw_name, "LOGNAME": entry.pw_name}
-    if os.geteuid() == entry.pw_uid != 0:
-        return {}, env
+def _identity(spec: ProcessSpec, account: Optional[Account]) -> dict[str, Any]:
+    """Popen's `user`, `group` and `extra_groups`."""
+    if account is None or os.geteuid() == account.uid != 0:
+        return {}
     if os.geteuid() != 0:
-        raise SpawnError(Text("not_root", user=spec.user))
-    groups = os.getgrouplist(spec.user, entry.pw_gid)
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": groups}, env
+        raise SpawnError(Text("not_root", user=account.name))
+    if os.path.isdir(spec.cwd) and not _may_enter(os.path.realpath(spec.cwd), account):
+        raise SpawnError(Text("no_folder", path=spec.cwd, reason=os.strerror(errno.EACCES)))
+    return {"user": account.uid, "group": account.gid, "extra_groups": list(account.groups)}
+
+
+def _may_enter(folder: str, account: Account) -> bool:
+    """Whether the user may change to the folder: Popen does that while the process is still root. Where an access
+    control list decides, the answer is yes."""
+    while True:
+        try:
+            status = os.stat(folder)
+        except OSError:
+            return False
+        owner, group = status.st_uid == account.uid, status.st_gid in (account.gid, *account.groups)
+        bit = stat.S_IXUSR if owner else stat.S_IXGRP if group else stat.S_IXOTH
+        if not status.st_mode & bit and account.uid != 0 and not _has_acl(folder):
+            return False
+        if folder == os.path.dirname(folder):
+            return True
+        folder = os.path.dirname(folder)
+
+
+def _has_acl(folder: str) -> bool:
+    try:
+        return bool(os.getxattr(folder, "system.posix_acl_access"))
+    except (OSError, AttributeError):
+        return False
 
 
 def _argv(spec: ProcessSpec) -> list[str]:

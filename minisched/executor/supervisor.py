@@ -32,12 +32,14 @@ from minisched.catalogue import detail_text
 from minisched.executor.process import (
     BLOCK,
     WAIT_MAX_S,
+    Account,
     Process,
     SpawnError,
     command_of,
     command_text,
     explain,
     explain_end,
+    look_up,
     prepare,
     spawn,
 )
@@ -52,6 +54,7 @@ from minisched.model import (
     Text,
 )
 from minisched.model.text import plural
+from minisched.osutil import start_thread
 
 REPORT_S = 0.04  # a run that ends sooner posts no RunStarted: one message and one commit less for a short run
 SETTLE_S = 0.5  # killed processes need a moment to be gone before the ones left are counted
@@ -59,6 +62,8 @@ EXACT_S = 0.001  # epoll counts whole milliseconds: the last one before a start 
 SELECT_MAX_FD = 1024  # FD_SETSIZE: select(2) takes no descriptor from there on
 FDS_RESERVED = 64  # not used up by spawning: history, connections, logs of other runs
 FDS_RETRY_S = 0.2  # between two tries to spawn a run while no descriptor is left and no run ends
+USER_WAIT_S = 30  # for the account of a `task_user`, which a server may have
+USER_KEPT_S = 60.0  # how long an account is used without another question
 LOOP_ERROR_WAIT_S = 1.0  # after a bug in the loop itself, which might come again at once
 HEAP_SLACK = 64  # out-of-date entries that the heap of deadlines may hold beside four for each run
 
@@ -79,7 +84,8 @@ class Run:
         self.spec = spec
         self.at = at  # monotonic; the process is spawned then, None: now
         self.log: Any = None  # where its output goes: a `tasklog.RunLog`, of which nothing raises
-        self.refusal: Optional[Text] = None  # why no process is spawned
+        self.refusal = spec.refused  # why no process is spawned
+        self.prepared = False
         self.process: Optional[Process] = None
         self.armed = math.inf  # the time of its entry in the heap of deadlines
         self.settle_until = 0.0  # monotonic; the process is reaped, what it left behind is counted until then
@@ -96,12 +102,18 @@ class Run:
         self._cancel_by = math.inf  # monotonic: asked to end, with KILL at this time
         self._cancelled = False
 
-    def prepare(self, logs: Any) -> None:
-        """Make ready what can be before its instant."""
+    def open_log(self, logs: Any) -> None:
         self.log = logs.open_run(self.spec.log, self.spec.run_id, self.spec.attempt, self.spec.output_encoding)
-        self.refusal = self.spec.refused
+
+    def refuse(self, why: Text) -> None:
+        """Have it ended without a process."""
+        self.refusal = self.refusal or why
+
+    def prepare(self, account: Optional[Account]) -> None:
+        """Make ready what can be before its instant. account: of its `task_user`."""
+        self.prepared = True
         try:
-            self._arguments = {} if self.refusal else prepare(self.spec)
+            self._arguments = {} if self.refusal else prepare(self.spec, account)
         except SpawnError as error:
             self.refusal = error.text
 
@@ -262,6 +274,9 @@ class Supervisor:
         self._orders: deque[tuple[Any, ...]] = deque()  # (method, arguments...)
         self._ready: OrderedDict[Run, None] = OrderedDict()  # to be spawned now
         self._refused: dict[Run, None] = {}  # to be ended without a process
+        self._accounts: dict[str, tuple[float, Account]] = {}  # by user, with the monotonic time until which they hold
+        self._waiting: dict[str, list[Run]] = {}  # by user, whose account the system is asked for
+        self._has_thread = False  # of its own, in which nothing may take long
         self._starved = False  # the first of `_ready` waits for descriptors
         self._warned = False  # that they are short, since `_ready` was empty last
         self._spawned: set[Run] = set()  # hold descriptors
@@ -325,6 +340,7 @@ class Supervisor:
 
     def run_forever(self) -> None:
         """Turn until an order calls `stop`, then close."""
+        self._has_thread = True
         while not self._stopped:
             try:
                 self.turn()
@@ -383,6 +399,8 @@ class Supervisor:
             if run.armed == at:
                 run.disarm()
                 if run.process is None:
+                    if not run.prepared:
+                        run.refuse(Text("user_no_answer", user=run.spec.user, seconds=USER_WAIT_S))
                     self._starved = False
                     self._make_ready(run)
                 else:
@@ -419,7 +437,50 @@ class Supervisor:
 
     def _hold(self, run: Run) -> None:
         """Make ready what can be, and let the run wait for its instant."""
-        self._guarded(run, run.prepare, self._logs)
+        self._guarded(run, run.open_log, self._logs)
+        user = run.spec.user
+        kept_until, account = self._accounts.get(user or "", (0.0, None))
+        if user is None or run.refusal:
+            self._prepare(run, None)
+        elif time.monotonic() < kept_until:
+            self._prepare(run, account)
+        else:
+            self._await_account(run, user)
+
+    def _await_account(self, run: Run, user: str) -> None:
+        """Ask the system about the user in another thread, because all runs would wait while it asks a server."""
+        waiting = self._waiting.setdefault(user, [])
+        waiting.append(run)
+        self._arm(run, time.monotonic() + USER_WAIT_S)
+        if len(waiting) > 1:
+            return
+        if not self._has_thread:
+            self._look_up(user)
+            return
+        try:
+            start_thread(self._look_up, "user", user)
+        except OSError as error:
+            self._resolve(user, None, Text("no_thread", reason=error.strerror))
+
+    def _look_up(self, user: str) -> None:
+        try:
+            account, why = look_up(user), None
+        except SpawnError as error:
+            account, why = None, error.text
+        self.order(self._resolve, user, account, why)
+
+    def _resolve(self, user: str, account: Optional[Account], why: Optional[Text]) -> None:
+        """The system has answered."""
+        if account:
+            self._accounts[user] = (time.monotonic() + USER_KEPT_S, account)
+        for run in self._waiting.pop(user, ()):
+            if self._runs.get(run.spec.run_id) is run and run.refusal is None:
+                if why:
+                    run.refuse(why)
+                self._prepare(run, account)
+
+    def _prepare(self, run: Run, account: Optional[Account]) -> None:
+        self._guarded(run, run.prepare, account)
         if run.at is None:
             self._make_ready(run)
         else:

@@ -126,3 +126,23 @@ def test_a_secret_that_cannot_be_read_names_its_place(tmp_path: Path) -> None:
 def test_what_editors_add_to_a_file_is_no_part_of_a_secret(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "key").write_bytes(content)
     assert launch(tmp_path, task_env={"A": {"from_file": "key"}}).env["A"] == "key"
+
+
+def test_another_user_gets_little_of_the_engines_environment(tmp_path: Path) -> None:
+    base = {
+        "PATH": "/bin",
+        "LANG": "C.UTF-8",
+        "LC_TIME": "C",
+        "TZ": "UTC",
+        "HOME": "/root",
+        "API_KEY": "x",
+        "USER": "root",
+    }
+    run = TaskExecution("backup", Trigger.MANUAL, Status.RUNNING, created_time=1000.7, run_id=7)
+    names = {}
+    for user in (None, "nobody"):
+        one = task(task_user=user, task_env={"OWN": "1"})
+        spec = make_spec(one, run, TaskRecord("backup"), str(tmp_path), timezone.utc, {}, base)
+        names[user] = {name for name in spec.env if not name.startswith("MINISCHED_")} - {"PYTHONUNBUFFERED", "OWN"}
+        assert spec.env["OWN"] == "1"
+    assert names == {None: set(base), "nobody": {"PATH", "LANG", "LC_TIME", "TZ"}}

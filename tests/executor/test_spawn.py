@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any, Optional
 
@@ -12,7 +13,7 @@ import pytest
 
 from minisched.catalogue import detail_text
 from minisched.executor.process import prepare
-from minisched.model import Limits, RunFinished
+from minisched.model import Limits, RunFinished, Text
 from minisched.osutil import receive
 from minisched.policy import classify
 from support.process import PATH, REPO, Rig, few_descriptors, linux, root
@@ -255,6 +256,55 @@ def test_a_task_runs_as_another_user_with_that_users_home_and_groups(rig: Rig) -
 
     nobody = pwd.getpwnam("nobody")
     assert rig.lines() == ["nobody", str(nobody.pw_gid), f"{nobody.pw_dir} nobody nobody"]
+
+
+@root
+def test_variables_of_the_task_itself_come_before_those_of_its_user(rig: Rig) -> None:
+    rig.run("echo $HOME $SHELL", user="nobody", cwd="/", env={"HOME": "/elsewhere"})
+    import pwd
+
+    assert rig.lines() == [f"/elsewhere {pwd.getpwnam('nobody').pw_shell}"]
+
+
+@linux
+@root
+def test_a_folder_that_the_user_cannot_enter_is_refused_although_root_can(rig: Rig) -> None:
+    for folder in (rig.folder, *list(rig.folder.parents)[:3]):
+        folder.chmod(folder.stat().st_mode | 0o011)
+    open_, closed = rig.folder / "open", rig.folder / "closed"
+    (closed / "below").mkdir(parents=True)
+    open_.mkdir()
+    closed.chmod(0o700)
+    for cwd in (closed, closed / "below"):
+        result = rig.run("true", user="nobody", cwd=str(cwd))
+        assert detail_text(result.spawn_error).startswith(f"task_cwd {cwd}: Permission denied")
+    assert rig.run("true", user="nobody", cwd=str(open_)).exit_code == 0
+    assert rig.run("true", user="root", cwd=str(closed)).exit_code == 0
+
+
+@root
+def test_a_slow_user_database_holds_up_no_other_run(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pwd
+
+    asked, answer, real = [], threading.Event(), pwd.getpwnam
+
+    def slow(name: str) -> Any:
+        asked.append(name)
+        answer.wait(20)
+        return real(name)
+
+    monkeypatch.setattr(pwd, "getpwnam", slow)
+    first, cancelled = (rig.order("id -un", user="nobody", cwd="/") for _ in range(2))
+    rig.order("exit 5")
+    assert rig.finished().exit_code == 5
+    rig.executor.cancel(cancelled, 0)
+    assert rig.finished().spawn_error == Text("cancelled_before_start")
+    answer.set()
+    assert rig.finished().exit_code == 0
+    assert rig.lines(run_id=first) == ["nobody"]
+    rig.order("exit 6", user="nobody", cwd="/")
+    assert rig.finished().exit_code == 6
+    assert asked == ["nobody"]  # once, for all three
 
 
 @linux
