@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
 from urllib.parse import urlsplit
 
 from minisched.api.routing import BASE, IDS
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from minisched.model import TaskExecution
 
 TIMEOUT_S = 20.0  # the engine answers within 5 s, if only that it cannot
+HEALTH_TIMEOUT_S = 3.0  # for `/healthz`, which waits for nothing in the engine
 POLL_S = 0.2  # between two looks at a run that is followed
 _PAGE_BYTES = 256 * 1024
 _UNFINISHED = tuple(status.value for status in UNFINISHED)
@@ -36,6 +37,7 @@ class Engine(NamedTuple):
     host: str
     port: int
     token: str
+    timeout_s: float
 
     def check(self) -> None:
         """Raises CommandError if what answers at the address does not know the token: it must not get it then."""
@@ -67,7 +69,7 @@ class Engine(NamedTuple):
         if method == "POST":
             headers["Content-Type"] = "application/json"
             data = json.dumps({} if body is None else body).encode()
-        connection = HTTPConnection(self.host, self.port, timeout=TIMEOUT_S)
+        connection = HTTPConnection(self.host, self.port, timeout=self.timeout_s)
         try:
             connection.request(method, BASE + path, data, headers)
             response = connection.getresponse()
@@ -102,10 +104,31 @@ def engine_of(options: Namespace) -> Engine:
         if foreign is None:
             raise
         raise CommandError(foreign) from None
-    address = urlsplit(lock.url)
-    engine = Engine(address.hostname or "", address.port or 0, token.decode())
+    return _engine_at(lock.url, token, TIMEOUT_S)
+
+
+def _engine_at(url: str, token: bytes, timeout_s: float) -> Engine:
+    address = urlsplit(url)
+    engine = Engine(address.hostname or "", address.port or 0, token.decode(), timeout_s)
     engine.check()
     return engine
+
+
+def engine_problems(view: View) -> list[tuple[str, Union[Text, str]]]:
+    """What is wrong with the running engine, by key: as it says itself, else as its lock has it (without an API, or if
+    its token is another user's). An engine that does not respond in time is a problem too."""
+    lock = read_lock(view.home)
+    try:
+        token = read_token(view.home.token)
+    except (UnsafeToken, OSError):
+        return [*view.engine_problems]
+    if view.engine is None or not lock.url:
+        return [*view.engine_problems]
+    try:
+        _, health = _engine_at(lock.url, token, HEALTH_TIMEOUT_S).request("GET", "/healthz")
+    except CommandError as error:
+        return [*view.engine_problems, *(("engine", line) for line in error.lines)]
+    return [(reason["key"], Text.from_json(reason)) for reason in health.get("reasons", ())]
 
 
 def _call_task(options: Namespace, action: str, body: Optional[dict[str, Any]] = None) -> Any:

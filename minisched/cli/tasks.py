@@ -59,6 +59,8 @@ def list_tasks(view: View, options: Namespace) -> int:
 @with_view
 def status(view: View, options: Namespace) -> int:
     """The engine, the problems, and the tasks that need attention."""
+    from minisched.cli.client import engine_problems  # with the API's routes, which `list` does without
+
     tasks = tasks_json(view)
     counts: dict[str, int] = {}
     for task in tasks:
@@ -69,7 +71,7 @@ def status(view: View, options: Namespace) -> int:
     if view.zone_note:
         problems.append(shown(view.zone_note))
     problems += [text("cli.damaged_history", path=path) for path in view.damaged_files()]
-    for key, problem in view.engine_problems:
+    for key, problem in engine_problems(view):
         # What is wrong with the config file is seen here, as it is now.
         if (key != "config" or not view.problems) and shown(problem) not in problems:
             problems.append(shown(problem))

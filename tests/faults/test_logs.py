@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -105,6 +106,16 @@ def test_status_shows_problems_of_an_engine_without_an_api(home: Home) -> None:
         eventually(lambda: no_page not in status(home))
         home.kill()
         assert not status(home), "they were those of the engine that is gone"
+
+
+def test_status_says_that_an_engine_does_not_respond(home: Home) -> None:
+    home.write({"task_id": "a", "task_exec": "true"}, http={"port": 0})
+    start(home)
+    assert home.process and not status(home)
+    home.process.send_signal(signal.SIGSTOP)
+    assert "does not respond: timed out" in status(home)
+    home.process.send_signal(signal.SIGCONT)
+    eventually(lambda: not status(home))
 
 
 @root
