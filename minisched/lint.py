@@ -304,6 +304,8 @@ def _option_warnings(name: str, value: Any, path: str, where: Surroundings) -> I
         yield path, Text("config.warn.tilde", value=value)
     elif name.endswith("_template") and isinstance(value, str) and "{%" in value:
         yield path, Text("config.warn.block")
+    elif name.endswith("_template") and isinstance(value, str) and re.search(r"[｛{]\s*｛|｝\s*[｝}]", value):
+        yield path, Text("config.warn.wide_braces")
 
 
 def _exposed_secrets(config: Config, where: Surroundings) -> Iterator[FieldError]:

@@ -343,6 +343,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "contains {%, which is sent as it is: templates have only variables such as {{ task_name }}",
         "含有 {%，会原样发送：模板中只有 {{ task_name }} 这样的变量",
     ),
+    "config.warn.wide_braces": (
+        "contains full-width braces, which are sent as they are; write a variable as {{ task_name }}",
+        "含有全角大括号，会原样发送；变量请写作 {{ task_name }}",
+    ),
     "config.warn.readable": (
         "every user of this machine can read it, and it contains secrets ({places}); run: chmod o-r {path}",
         "本机所有用户都能读取它，而其中含有机密（{places}）；请执行：chmod o-r {path}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
 import time
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Optional
@@ -143,7 +144,7 @@ def other_user(home: Home, command: str = "") -> Optional[Text]:
         name = pwd.getpwuid(owner).pw_name
     except KeyError:
         name = f"#{owner}"  # as sudo takes a number
-    return Text("cli.other_user", user=name, home=home.path, command=command or "...")
+    return Text("cli.other_user", user=name, home=shlex.quote(home.path), command=command or "...")
 
 
 def other_zone(home: Home, found: LocalZone) -> Optional[Text]:
@@ -169,8 +170,6 @@ def with_view(command: Callable[[View, Namespace], int]) -> Callable[[Namespace]
 
 def config_problems(error: ConfigError, home: Home, hint: bool = True) -> list[Text]:
     """The problems of a config, and with `hint` how to create a home if there is none."""
-    import shlex
-
     foreign = other_user(home)
     problems = [problem.as_text() for problem in error.problems if not foreign or not _is_of_owner(problem, home)]
     if foreign and len(problems) < len(error.problems):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import stat
 import time
 from typing import TYPE_CHECKING, Any, Optional
@@ -128,7 +129,8 @@ def with_backup(path: str, problems: list[FieldError]) -> list[FieldError]:
     config, _ = parse_config(data, file=path, home=_home(path))
     if config is None:
         return problems
-    values = {"path": path, "backup": path + BACKUP, "time": changed, "count": len(config.tasks)}
+    names = {"path": shlex.quote(path), "backup": shlex.quote(path + BACKUP)}  # for a command to be typed
+    values = {**names, "time": changed, "count": len(config.tasks)}
     return [first._replace(text=Text("config.file.backup", problem=first.text, **values)), *problems[1:]]
 
 

@@ -154,7 +154,7 @@ def _problem_of_content(command: Command, head: bytes, shown: str, failed: bool)
     if head[:2] in (b"\xff\xfe", b"\xfe\xff") and b"\0" in head:
         return Text("script_utf16", program=shown)
     if head.startswith(BOM):
-        return Text("script_bom", program=shown)
+        return Text("script_bom", program=shlex.quote(shown))
     if not head.startswith(b"#!"):
         is_elf = head.startswith(b"\x7fELF") and len(head) >= ELF_HEADER_BYTES
         # Another binary may be run by a helper of the system (binfmt_misc).
@@ -163,11 +163,11 @@ def _problem_of_content(command: Command, head: bytes, shown: str, failed: bool)
     line = head.partition(b"\n")[0]
     interpreter, *argument = re.split(b"[ \t]+", line[2:].strip(b" \t"), maxsplit=1)
     if failed and b"\r" in line:
-        return Text("script_crlf", program=shown)
+        return Text("script_crlf", program=shlex.quote(shown))
     name = interpreter.decode("utf-8", "surrogateescape")
     path = os.path.join(command.cwd, name)
     if not interpreter or not os.path.isfile(path) or not os.access(path, os.X_OK):
-        return Text("script_crlf", program=shown) if b"\r" in line else _no_interpreter(shown, name)
+        return Text("script_crlf", program=shlex.quote(shown)) if b"\r" in line else _no_interpreter(shown, name)
     if failed and name.endswith("/env") and argument:
         for word in argument[0].decode("utf-8", "surrogateescape").split():
             if not word.startswith("-") and "=" not in word:
@@ -218,7 +218,7 @@ def script_problem(command: Command) -> Optional[Text]:
     if not os.path.lexists(path):
         elsewhere = command.home and os.path.isfile(os.path.join(command.home, words[0]))
         return None if elsewhere else Text("spawn", program=shown, reason=os.strerror(errno.ENOENT))
-    return Text("script_crlf", program=shown) if name in SHELLS and has_foreign_lines(path) else None
+    return Text("script_crlf", program=shlex.quote(shown)) if name in SHELLS and has_foreign_lines(path) else None
 
 
 def misplaced(command: Command) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 import errno
 import re
 from datetime import datetime, timezone, tzinfo
+from functools import lru_cache
 from typing import Optional
 
 from minisched.catalogue import Text
@@ -10,11 +11,6 @@ from minisched.model.status import Instant
 from minisched.osutil import UnsafePlace
 
 _BLANKS = "\n\t\u00a0\u3000"  # stay as they are; the last two are the blanks of French and of Chinese text
-# Letters and marks that `str.isprintable` lets pass, and that no font shows: fillers of Hangul, the blank of Braille,
-# joiners, variation selectors. Two names that differ only in these would look the same.
-_INVISIBLE = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
 _SUSPECT = re.compile(f"[^ -~{_BLANKS}]")
 _PLAIN_BYTES = bytes(range(0x20, 0x7F)) + b"\n\t"
 
@@ -35,11 +31,20 @@ def visible_line(text: str) -> str:
     return visible(text).replace("\n", "\\n")
 
 
+@lru_cache(maxsize=1)  # compiled for the first text that is not ASCII: it takes 1.5 ms
+def _invisible() -> "re.Pattern[str]":
+    """Letters and marks that `str.isprintable` lets pass, and that no font shows: fillers of Hangul, the blank of
+    Braille, joiners, variation selectors. Two names that differ only in these would look the same."""
+    return re.compile(
+        "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+    )
+
+
 def _is_visible(text: str) -> bool:
     """Without a look at each character in Python, which takes 30 times as long for text that is not ASCII."""
     for blank in _BLANKS:
         text = text.replace(blank, "")
-    return text.isprintable() and (text.isascii() or not _INVISIBLE.search(text))
+    return text.isprintable() and (text.isascii() or not _invisible().search(text))
 
 
 def visible_bytes(data: bytes) -> str:
@@ -51,7 +56,7 @@ def visible_bytes(data: bytes) -> str:
 
 def _escape(match: re.Match[str]) -> str:
     char = match.group()
-    if char.isprintable() and not _INVISIBLE.match(char):
+    if char.isprintable() and not _invisible().match(char):
         return char
     code = ord(char)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

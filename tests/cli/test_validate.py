@@ -130,6 +130,14 @@ def warnings(home: Home, cli: Cli, *tasks: dict[str, Any], **document: Any) -> l
             },
             "task_notify[0].channels[0].body_template contains {%, which is sent as it is",
         ),
+        (
+            {
+                "task_notify": [
+                    {**OPS, "channels": [{"type": "webhook", "url": "http://h/", "body_template": "｛｛ task_id ｝｝"}]}
+                ]
+            },
+            "task_notify[0].channels[0].body_template contains full-width braces, which are sent as they are",
+        ),
     ],
 )
 def test_what_is_valid_and_will_fail_is_a_warning(home: Home, cli: Cli, task: dict[str, Any], warning: str) -> None:

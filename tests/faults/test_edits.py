@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,10 @@ FAILURES = [
 
 
 @pytest.fixture
-def api(tmp_path: Path) -> Api:
-    return Api(tmp_path, task("a"))
+def api(tmp_path: Path) -> Iterator[Api]:
+    one = Api(tmp_path, task("a"))
+    yield one
+    one.close()
 
 
 @pytest.mark.parametrize(("number", "status", "message"), FAILURES)
