@@ -133,6 +133,7 @@ export const MESSAGES = {
   about_config: ["config", "配置"],
   about_history: ["history", "历史"],
   about_history_file: ["history file", "历史文件"],
+  about_history_reader: ["history, as it is read", "历史（读取）"],
   about_disk: ["disk", "磁盘"],
   about_files: ["files", "文件"],
   about_outbox: ["outbox", "通知记录"],
