@@ -11,7 +11,7 @@ import re
 import stat
 import time
 from itertools import islice
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from minisched.config.problems import MAX_PROBLEMS, limited
@@ -19,6 +19,7 @@ from minisched.executor.program import Command, find_problem, from_home, misplac
 from minisched.model import FieldError, Secret, Text
 from minisched.model.task import CONFIG_FILE, SecretError
 from minisched.model.text import reason_of_file
+from minisched.osutil import start_thread
 from minisched.timetable import load_zone, next_of, parse_schedule
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from minisched.model import Config, NotifyRule, Task
 
 LINT_EVERY_S = 60.0
+LINT_WAIT_S = 1.0
 COMPARED_DUE_TIMES = 10  # of a task with a dependency: more than the days of a week
 SECRET_NAME = re.compile(r"pass(?:w(?:or)?d|phrase)?|secret|token|pwd|(?:api|private|access)_?key", re.IGNORECASE)
 
@@ -58,21 +60,36 @@ class Surroundings(NamedTuple):
 
 class Lint:
     """The warnings about the config of a running engine. They are looked for again after LINT_EVERY_S, as scripts and
-    folders change without the config. For any thread."""
+    folders change without the config. For any thread.
+
+    A thread of its own looks, and is waited for shortly: a hung disk or a slow database of users holds no request up.
+    """
 
     def __init__(self, home: str, environ: Mapping[str, str]) -> None:
         self._home, self._environ = home, environ
         self._lock = Lock()
-        self._config: Optional[Config] = None
+        self._thread: Optional[Thread] = None
+        self._config: Optional[Config] = None  # that of `_found`
         self._until = 0.0  # monotonic
         self._found: list[FieldError] = []
 
     def warnings(self, config: Config) -> list[FieldError]:
+        """The latest that are known of this config."""
         with self._lock:
-            if config is not self._config or time.monotonic() >= self._until:
-                self._found = config_warnings(config, Surroundings(self._home, self._environ, time.time()))
-                self._config, self._until = config, time.monotonic() + LINT_EVERY_S
-            return self._found
+            stale = config is not self._config or time.monotonic() >= self._until
+            if stale and (self._thread is None or not self._thread.is_alive()):
+                try:
+                    self._thread = start_thread(self._look, "lint", config)
+                except OSError:
+                    pass  # no thread is left
+            thread = self._thread
+        if stale and thread:
+            thread.join(LINT_WAIT_S)
+        return self._found if config is self._config else []
+
+    def _look(self, config: Config) -> None:
+        found = config_warnings(config, Surroundings(self._home, self._environ, time.time()))
+        self._found, self._until, self._config = found, time.monotonic() + LINT_EVERY_S, config
 
 
 def config_warnings(config: Config, where: Surroundings) -> list[FieldError]:
