@@ -134,6 +134,7 @@ export const MESSAGES = {
   about_history: ["history", "历史"],
   about_history_file: ["history file", "历史文件"],
   about_history_reader: ["history, as it is read", "历史（读取）"],
+  about_history_rows: ["rows of the history", "历史记录行"],
   about_disk: ["disk", "磁盘"],
   about_files: ["files", "文件"],
   about_outbox: ["outbox", "通知记录"],
