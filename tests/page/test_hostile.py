@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from minisched.model.text import visible
 from support.page import Engine, OpenPage, Page, act, card, choose, dialog, engine, expect, field, view
 from support.page_views import close, views
 from support.programs import eventually
@@ -125,3 +126,13 @@ def test_hostile_addresses_do_nothing(one: Engine, open_page: OpenPage) -> None:
     close(page)
     view(page, "tasks")
     expect(card(page, "script")).to_be_visible()
+
+
+def test_letters_that_no_font_shows_are_escaped_as_by_the_command_line(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    texts = [
+        f"a{char}b" for char in "\u034f\u115f\u1160\u17b4\u180b\u2800\u3164\ufe0f\uffa0\U000e0100 \u3000\u00e9한备⠁"
+    ]
+    shown = page.evaluate("async (texts) => texts.map((await import('/core/dom.js')).visible)", texts)
+    assert shown == [visible(text) for text in texts]
+    assert shown[0] == "a\\u034fb"
