@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the package b
 import minisched
 from minisched.api.context import STATUSES
 from minisched.api.openapi import ALWAYS, SCHEMAS, WITH_A_BODY, meaning, routes
-from minisched.api.routing import OPEN, PUBLIC, ROOT_TOO
+from minisched.api.routing import OPEN, PUBLIC, READ, ROOT_TOO
 from minisched.catalogue import render
 from minisched.catalogue.cli import TEXTS as CLI_TEXTS
 from minisched.cli.arguments import COMMANDS, option_text
@@ -63,7 +63,7 @@ OTHER_BODIES = {
     "TaskPatch": "some fields of a task",
     "RunOptions": '`{"env": {"NAME": "text"}}`',
     "TestOptions": '`{"rule": "its name"}`',
-    "Proof": '`{"proof": "64 hex digits"}`',
+    "Proof": '`{"proof": "64 hex digits", "read_proof": "64 hex digits"}`',
     "Trials": '`{"results": [...]}`, each a [`Trial`](#trial)',
     "Empty": "`{}`",
     "Validate": '`{"task": ...}` or `{"config": ...}`',
@@ -78,7 +78,11 @@ OTHER_BODIES = {
     "OpenApi": "JSON",
 }
 TYPE_NAMES = {"string": "text", "boolean": "true or false", "integer": "whole number"}
-ACCESS = {OPEN: "Needs no token.", PUBLIC: "Needs no token if `http.public_status` is true."}
+ACCESS = {
+    OPEN: "Needs no token.",
+    PUBLIC: "The read token is enough, and none is needed if `http.public_status` is true.",
+    READ: "The read token is enough.",
+}
 
 
 def main(arguments: list[str]) -> int:

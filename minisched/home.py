@@ -42,6 +42,10 @@ class Home(NamedTuple):
         return os.path.join(self.var, "token")
 
     @property
+    def read_token(self) -> str:
+        return os.path.join(self.var, "token.read")
+
+    @property
     def lock(self) -> str:
         return os.path.join(self.var, "lock")
 

@@ -70,6 +70,8 @@ class Place(NamedTuple):
         """The user who could replace it or what is in it: -1 for everyone, None for only this user and root. sticky: in
         a folder with that bit everyone may make files, but change only his own."""
         mode, owner = self.status.st_mode, self.status.st_uid
+        if not (self.is_link or stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+            return None  # what is no file is not read
         if owner not in (0, os.geteuid()):
             return owner
         shielded = sticky and stat.S_ISDIR(mode) and mode & stat.S_ISVTX

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 from zlib import DEFLATED, compress, compressobj, decompress
 
 from minisched import __version__
+from minisched.api.routing import COMMAND_LINE
 from minisched.catalogue import ENGLISH, LANGUAGES, render, shown
 from minisched.home import Home
 from minisched.lint import Lint
@@ -575,5 +576,7 @@ class RequestContext(NamedTuple):
 
     @property
     def by(self) -> str:
-        """The requester, for the engine's log. All clients share one token, so the address is all that is known."""
-        return f"API, {self.request.client or 'unknown'}"
+        """The requester, for the engine's log. All clients share one token, so no more is known than the address, and
+        whether it is the command line."""
+        kind = "command line" if self.request.headers.get("user-agent") == COMMAND_LINE else "API"
+        return f"{kind}, {self.request.client or 'unknown'}"

@@ -19,7 +19,7 @@ from minisched.api.context import (
     problem_json,
     to_json,
 )
-from minisched.api.routing import EMPTY, OPEN, PAGES, TASK, Answer, Body, EnumParam, Parameter, StrParam, route
+from minisched.api.routing import EMPTY, OPEN, PAGES, READ, TASK, Answer, Body, EnumParam, Parameter, StrParam, route
 from minisched.api.token import prove
 from minisched.clock import SANE_SINCE
 from minisched.config import ConfigError, config_hash, read_config
@@ -164,7 +164,7 @@ def healthz(context: RequestContext) -> Response:
     "GET",
     "/proof",
     "Prove that this server knows the token, before a client sends it: any other program could have taken the port.",
-    Answer(200, "Proof", "HMAC-SHA256, with the token as the key, of the nonce followed by the host."),
+    Answer(200, "Proof", "HMAC-SHA256, keyed with each of the tokens, of the nonce followed by the host."),
     access=OPEN,
     query=(
         Parameter("nonce", NONCE, "64 random hex digits, in lower case, new for each request.", required=True),
@@ -177,7 +177,10 @@ def proof(context: RequestContext) -> Response:
     host = (context.query["host"] or context.request.headers["host"]).lower()
     if host not in context.app.gate.hosts:
         raise ApiError("not_found", Text("api.no_host", host=host))
-    return json_response(200, {"proof": prove(context.app.gate.token, context.query["nonce"], host)})
+    gate, nonce = context.app.gate, context.query["nonce"]
+    return json_response(
+        200, {"proof": prove(gate.token, nonce, host), "read_proof": prove(gate.read_token, nonce, host)}
+    )
 
 
 def health_problems(app: AppContext) -> list[tuple[str, Text]]:
@@ -200,6 +203,7 @@ def health_problems(app: AppContext) -> list[tuple[str, Text]]:
     "/metrics",
     "Get the engine and every task as metrics for Prometheus, text format 0.0.4.",
     Answer(200, "Metrics", "The metrics."),
+    access=READ,
     errors=("unavailable",),
     costly=True,
 )

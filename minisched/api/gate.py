@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Callable, NamedTuple, NoReturn, Optional, Union
 
 from minisched.api.context import ApiError, Request
-from minisched.api.routing import METHODS, OPEN, PUBLIC, Found, Match, NotAllowed, NotFound
+from minisched.api.routing import METHODS, OPEN, PUBLIC, READ, Found, Match, NotAllowed, NotFound
 from minisched.api.token import same_token
 from minisched.model import HttpSettings, Text
 
@@ -72,6 +72,7 @@ class Gate(NamedTuple):
     token: bytes
     find: Callable[[str, str], Found]  # method and path -> the route
     public_status: bool = False
+    read_token: bytes = b""  # "" is none: no header can give it
 
 
 class Admitted(NamedTuple):
@@ -150,8 +151,11 @@ def admit(head: Head, gate: Gate, client: str = "") -> Admitted:
     check_origin(head, path, gate.hosts)
     token = given_token(head)
     authorized = token is not None and same_token(token, gate.token)
+    reads = bool(token and gate.read_token) and same_token(token or b"", gate.read_token)
     found = gate.find(head.method, path)
-    if needs_token(path, found, gate.public_status) and not authorized:
+    if not authorized and needs_token(path, found, gate.public_status or reads, reads):
+        if reads:
+            raise ApiError("forbidden", Text("api.read_token"))
         refuse_token(token)
     route, ids = check_route(head.method, found)
     check_media_type(head, length)
@@ -284,11 +288,14 @@ def given_token(head: Head) -> Optional[bytes]:
     return found[1].encode("latin-1") if found and len(values) == 1 else b""
 
 
-def needs_token(path: str, found: Found, public_status: bool) -> bool:
-    """All of /api needs the token, known paths or not; so do routes that do not say otherwise."""
+def needs_token(path: str, found: Found, public_status: bool, reads: bool = False) -> bool:
+    """All of /api needs the token, known paths or not; so do routes that do not say otherwise. reads: the token for
+    reading is given."""
     if isinstance(found, Match):
-        return found.route.access != OPEN and not (found.route.access == PUBLIC and public_status)
-    return path == "/api" or path.startswith("/api/")
+        access = found.route.access
+        return access != OPEN and not (access == PUBLIC and public_status) and not (access == READ and reads)
+    closed = isinstance(found, NotAllowed) and not found.open
+    return closed or path == "/api" or path.startswith("/api/")
 
 
 def refuse_token(token: Optional[bytes]) -> NoReturn:

@@ -37,6 +37,8 @@ HEADERS = (
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ),
 )
+# Of documents: a page that opens this one cannot lead it to another place afterwards.
+OPENER = ("Cross-Origin-Opener-Policy", "same-origin")
 _NAME = re.compile(r"[A-Za-z][A-Za-z-]*")
 _VALUE = re.compile(r"[\x20-\x7e]*")  # a line break in it would end the headers
 
@@ -75,6 +77,8 @@ class Handler(BaseHTTPRequestHandler):
             self.client.start_answer()
             response = packed(self._respond(request), request)
         except ApiError as error:
+            if error.code in ("misdirected", "forbidden"):
+                self.server.warn(error.code, Text(f"log.http.{error.code}", client=self.client.client))
             if isinstance(error, WrongToken):
                 self.server.warn("token", Text("log.http.token", client=self.client.client))
             response = error.response()
@@ -161,6 +165,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_header("Content-Length", str(len(response.body)))
         if not response.has(NOT_STORED[0]):
             self.send_header(*NOT_STORED)
+        if response.content_type.startswith("text/html"):
+            self.send_header(*OPENER)
         for name, value in (*HEADERS, *response.headers):
             self.send_header(name, value)
         self.end_headers()

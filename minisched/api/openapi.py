@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from minisched.api import dispatch  # noqa: F401  the handlers declare the routes
 from minisched.api.context import STATUSES
-from minisched.api.routing import BASE, IDS, METHODS, OPEN, PUBLIC, ROOT_TOO, ROUTES, EnumParam
+from minisched.api.routing import BASE, IDS, METHODS, OPEN, PUBLIC, READ, ROOT_TOO, ROUTES, TOKEN, EnumParam
 from minisched.catalogue import ENGLISH, template
 from minisched.config.containers import row_schema
 from minisched.config.notify_fields import CHANNEL
@@ -40,6 +40,13 @@ WITH_A_BODY = ("length_required", "too_large", "unsupported_media_type")
 OTHER_TYPES = {"Metrics": ("text/plain",), "Events": ("text/event-stream",)}
 RAW_TYPE = "application/octet-stream"
 ETAG = {"ETag": {"description": "Of the answer.", "schema": {"type": "string"}}}
+
+SECURITY: dict[str, list[dict[str, list[str]]]] = {
+    OPEN: [],
+    TOKEN: [{"token": []}],
+    READ: [{"token": []}, {"read_token": []}],
+    PUBLIC: [{"token": []}, {"read_token": []}, {}],
+}
 
 Schema = dict[str, Any]
 
@@ -326,8 +333,8 @@ SCHEMAS: dict[str, Schema] = {
     },
     "Proof": {
         "type": "object",
-        "properties": {"proof": {"type": "string", "pattern": "^[0-9a-f]{64}$"}},
-        "required": ["proof"],
+        "properties": {name: {"type": "string", "pattern": "^[0-9a-f]{64}$"} for name in ("proof", "read_proof")},
+        "required": ["proof", "read_proof"],
         "additionalProperties": False,
     },
     "OpenApi": {"type": "object"},
@@ -351,7 +358,8 @@ def document(version: str) -> dict[str, Any]:
         "components": {
             "schemas": SCHEMAS,
             "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer", "description": "The text in `var/token` of the home."}
+                "token": {"type": "http", "scheme": "bearer", "description": "The text in `var/token` of the home."},
+                "read_token": {"type": "http", "scheme": "bearer", "description": "The text in `var/token.read`."},
             },
         },
     }
@@ -361,7 +369,7 @@ def _operation(route: Route, suffix: str = "") -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": f"{route.handler.__module__.rpartition('.')[2]}_{route.handler.__name__}{suffix}",
         "summary": route.summary,
-        "security": [] if route.access == OPEN else [{"token": []}, *([{}] if route.access == PUBLIC else [])],
+        "security": SECURITY[route.access],
         "parameters": [
             *(_path_parameter(name) for name in re.findall(r"\{(\w+)\}", route.path)),
             *(_query_parameter(parameter) for parameter in route.query),

@@ -15,11 +15,13 @@ from minisched.model import Status, Text, Trigger, Word
 from minisched.timetable import parse_time
 
 BASE = "/api/scheduler"
+COMMAND_LINE = "minisched"  # the User-Agent of the commands
 ROOT_TOO = ("/healthz", "/metrics")  # also without BASE, where monitoring looks for them
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 OPEN = "open"  # without the token
-PUBLIC = "public"  # without it if `http.public_status` is true
+PUBLIC = "public"  # with any token; without one if `http.public_status` is true
+READ = "read"  # with any token
 TOKEN = "token"
 
 _NUMBER = "[1-9][0-9]{0,15}"
@@ -189,6 +191,7 @@ class NotAllowed(NamedTuple):
     """The path is known, the method is not one of its own."""
 
     allow: str  # value of the `Allow` header
+    open: bool = False  # a method of the path needs no token
 
 
 Found = Union[Match, NotFound, NotAllowed]
@@ -242,7 +245,6 @@ def match(method: str, path: str) -> Found:
             return NotFound()
     wanted = methods.get("GET" if method == "HEAD" else method)
     if wanted is None:
-        return NotAllowed(
-            ", ".join(known for known in METHODS if known in methods or (known == "HEAD" and "GET" in methods))
-        )
+        allowed = ", ".join(known for known in METHODS if known in methods or (known == "HEAD" and "GET" in methods))
+        return NotAllowed(allowed, any(route.access == OPEN for route in methods.values()))
     return Match(wanted, ids)

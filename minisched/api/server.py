@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from minisched.api.context import AppContext, Request, Response
     from minisched.api.gate import Gate
+    from minisched.api.token import Tokens
     from minisched.model import HttpSettings
 
 BLOCK_BYTES = 64 * 1024
@@ -240,7 +241,7 @@ class ApiServer(ThreadingMixIn, BaseServer):
     def __init__(
         self,
         settings: HttpSettings,
-        token: bytes,
+        tokens: Tokens,
         make_app: Callable[[Gate], AppContext],
         log: logging.Logger,
         limits: Limits = LIMITS,
@@ -257,7 +258,7 @@ class ApiServer(ThreadingMixIn, BaseServer):
         self._leaves_sockets = sockets is not None
         self._wake: tuple[int, int] = (-1, -1)  # a pipe that wakes the accepting thread
         self._settings = settings
-        self._token = token
+        self._tokens = tokens
         self._make_app = make_app
         self._respond = respond
         self._open: set[Connection] = set()
@@ -410,7 +411,7 @@ class ApiServer(ThreadingMixIn, BaseServer):
 
         absent = self.beside_error is not None and self.beside_error.errno in ABSENT
         hosts = own_hosts(self._settings, [one.getsockname()[:2] for one in self.listeners], absent)
-        self.gate = Gate(hosts, self._token, find, self._settings.public_status)
+        self.gate = Gate(hosts, self._tokens.full, find, self._settings.public_status, self._tokens.read)
         self.app = self._make_app(self.gate)
         self.respond = self._respond or respond
         self.RequestHandlerClass = Handler

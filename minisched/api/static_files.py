@@ -64,7 +64,7 @@ def find(method: str, path: str) -> Optional[Union[Match, NotAllowed]]:
     """As `routing.match`; None if the path is not one of the page's."""
     if path not in NAMES:
         return None
-    return _FILES if method in ("GET", "HEAD") else NotAllowed("GET, HEAD")
+    return _FILES if method in ("GET", "HEAD") else NotAllowed("GET, HEAD", open=True)
 
 
 def respond(context: RequestContext) -> Response:

@@ -1,5 +1,5 @@
-"""The access token in `var/token`: made at the first start, read by the engine and the command line; and the proof that
-a server knows it."""
+"""The access token in `var/token`, and the one for reading only in `var/token.read`: made at the first start, read by
+the engine and the command line. The proof that a server knows them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import re
 # The same as hmac.compare_digest; hmac imports hashlib, and that OpenSSL: 3.7 MB for one function.
 from _operator import _compare_digest as compare_digest
 from binascii import b2a_base64
+from typing import NamedTuple
 
 from minisched.catalogue import Text, TextError
+from minisched.home import Home
 from minisched.osutil import open_regular, sha256
 
 RANDOM_BYTES = 32
@@ -42,8 +44,22 @@ def prove(token: bytes, nonce: str, host: str) -> str:
     return sha256(bytes(byte ^ 0x5C for byte in key) + inner).hex()
 
 
+class Tokens(NamedTuple):
+    full: bytes
+    read: bytes  # opens the states of the tasks and the metrics only
+
+
+def load_tokens(home: Home) -> Tokens:
+    """The tokens of the home; new ones if there are none. Raises UnsafeToken, OSError. The caller holds the lock of the
+    home."""
+    tokens = Tokens(load_token(home.token), load_token(home.read_token))
+    if same_token(*tokens):
+        raise UnsafeToken(Text("engine.token.same", path=home.read_token))
+    return tokens
+
+
 def load_token(path: str) -> bytes:
-    """The token in the file, or a new one. Raises UnsafeToken, OSError. The caller holds the lock of the home."""
+    """Raises UnsafeToken, OSError."""
     try:
         return read_token(path)
     except FileNotFoundError:

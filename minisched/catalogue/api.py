@@ -135,6 +135,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "api.rule.flag": ("1 or 0", "1 或 0"),
     "api.rule.task_id": ("a task id", "任务 ID"),
+    "api.read_token": (
+        "This token reads the states of the tasks and the metrics only.",
+        "此令牌只能读取任务状态和指标。",
+    ),
     "api.no_host": (
         "this server is not reached as {host}; see http.allowed_hosts",
         "本服务器不以 {host} 为名；参见 http.allowed_hosts",

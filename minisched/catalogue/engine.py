@@ -96,6 +96,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{path} is accessible to other users: chmod 600 {path}, and better replace the token",
         "其他用户可以访问 {path}：请执行 chmod 600 {path}，最好同时更换令牌",
     ),
+    "engine.token.same": (
+        "{path} is the same as the token that may do everything: remove it, and the next start makes a new one",
+        "{path} 与拥有全部权限的令牌相同：请删除它，下次启动会生成新的",
+    ),
     "engine.token.form": (
         "{path} is not a token of at least {min} of the characters A-Z a-z 0-9 . _ ~ + / = -; remove it, and the next"
         " start makes a new one",

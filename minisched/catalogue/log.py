@@ -104,6 +104,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{count} {count|notification was|notifications were} not sent: {why}",
         "{count} 条通知未发送：{why}",
     ),
+    "log.command": ("{action}, by user {user} on the command line", "{action}（用户 {user}，命令行）"),
+    "log.exec": (
+        "run {run_id} of {task}: started in the foreground (exec)",
+        "{task} 的运行 #{run_id}：在前台启动（exec）",
+    ),
+    "log.notify_test": ("{task}: test message (notify-test): {result}", "{task}：测试消息（notify-test）：{result}"),
     "log.tested": ("{task}: test message, requested by {by}: {result}", "{task}：测试消息，由 {by} 请求：{result}"),
     # The page
     "log.page": ("the page and the API are at {url}", "页面与 API 位于 {url}"),
@@ -121,6 +127,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "已有 {count} 个连接；关闭了来自 {client} 的连接",
     ),
     "log.http.token": ("a request with a wrong token, from {client}", "来自 {client} 的请求令牌错误"),
+    "log.http.misdirected": (
+        "a request under a name that is not ours, from {client}: see http.allowed_hosts",
+        "来自 {client} 的请求使用了不属于本页面的名称：参见 http.allowed_hosts",
+    ),
+    "log.http.forbidden": (
+        "a request refused, from {client}: from a page of another site, or with the read token for more than reading",
+        "已拒绝来自 {client} 的请求：来自其他网站的页面，或以只读令牌执行读取以外的操作",
+    ),
     "log.http.not_accepted": ("no connection can be accepted: {error}", "无法接受连接：{error}"),
     "log.http.no_thread": (
         "no thread can be started for a connection: {error}",

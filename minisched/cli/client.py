@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
 from urllib.parse import urlsplit
 
-from minisched.api.routing import BASE, IDS
+from minisched.api.routing import BASE, COMMAND_LINE, IDS
 from minisched.api.token import UnsafeToken, prove, read_token
 from minisched.catalogue import detail_text
 from minisched.cli.output import CommandError, parse_env, print_error, print_json, text
@@ -64,7 +64,7 @@ class Engine(NamedTuple):
         """The status and the JSON of the response. Raises CommandError if there is none."""
         from http.client import HTTPConnection, HTTPException  # imports ssl, which only these commands pay for
 
-        headers = {"Authorization": f"Bearer {self.token}"} if authorized else {}
+        headers = {"User-Agent": COMMAND_LINE, **({"Authorization": f"Bearer {self.token}"} if authorized else {})}
         data = None
         if method == "POST":
             headers["Content-Type"] = "application/json"

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Optional, TextIO, TypeVar
 
 from minisched import lifecycle, policy
-from minisched.cli.output import CommandError, discard, parse_env, print_error
+from minisched.cli.output import CommandError, discard, log_action, parse_env, print_error
 from minisched.cli.view import View, task_named, with_view
 from minisched.config.secrets import base_environment
 from minisched.engine import make_spec
@@ -127,6 +127,7 @@ class _Foreground:
         run = lifecycle.begin_attempt(run, now)
         self.run_id = self.patiently(Batch(runs=[run]), self.write_start)
         self.run = run._replace(run_id=self.run_id)
+        log_action(self.view.home, self.config, Text("log.exec", run_id=self.run_id, task=self.task.task_id))
         spec = make_spec(
             self.task,
             self.run,

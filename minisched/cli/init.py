@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from minisched import catalogue
-from minisched.cli.output import CommandError, print_error, print_json, print_table, shown, text
+from minisched.cli.output import CommandError, log_action, print_error, print_json, print_table, shown, text
 from minisched.model import EXIT_NO, EXIT_OK, Text
 from minisched.model.text import visible
 from minisched.osutil import PACKAGE, carried_folder, read_carried
@@ -125,6 +125,8 @@ def notify_test(options: Namespace) -> int:
     except NoRule as error:
         raise CommandError(error.text) from None
     results = try_channels(config, task, rules, options.home, os.environ)
+    for one in results:
+        log_action(view.home, config, Text("log.notify_test", task=task.task_id, result=str(one)))
     if options.json:
         print_json([one.as_json() for one in results])
     else:

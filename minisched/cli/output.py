@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import TextIO
 
+    from minisched.home import Home
+    from minisched.model import Config
+
 _COLORS = {
     "success": "32",
     "business_failure": "33",
@@ -105,6 +108,23 @@ def report(error: Exception) -> int:
     else:
         raise error
     return EXIT_NO
+
+
+def log_action(home: Home, config: Config, action: Text) -> None:
+    """Write to the engine's log what a command does by itself, without the engine, and who does it."""
+    import pwd
+
+    from minisched.tasklog import engine_logger
+    from minisched.timetable import load_zone
+
+    uid = os.getuid()
+    try:
+        user = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        user = str(uid)
+    log, file = engine_logger(home.logs, config.settings.log, load_zone(config.settings.timezone), rotate=False)
+    log.info(Text("log.command", action=action, user=user))
+    file.close()
 
 
 def os_error(error: OSError) -> str:

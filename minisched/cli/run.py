@@ -14,7 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from minisched import __version__
-from minisched.api.token import UnsafeToken, load_token
+from minisched.api.token import UnsafeToken, load_tokens
 from minisched.cli.output import discard, os_error, print_error, text
 from minisched.cli.view import config_problems, zone_text
 from minisched.clock import SystemClock
@@ -96,7 +96,7 @@ def run(options: Namespace) -> int:
         before = lock.acquire()
         lock.write(LockText(process_identity(os.getpid())._replace(namespace=0), before.db_id))
         sweep_temporaries(os.path.dirname(os.path.realpath(home.config)))
-        token = load_token(home.token) if config.settings.http.enabled else b""
+        tokens = load_tokens(home) if config.settings.http.enabled else None
         ledger, problems = open_store(home.database, expected_db_id=before.db_id, now=time.time())
         lock.write(lock.text._replace(db_id=ledger.db_id, zone=config.settings.timezone))
     except HomeBusy as error:
@@ -132,8 +132,8 @@ def run(options: Namespace) -> int:
     try:
         engine.start(problems)
         page.open(config.settings.http)  # after the first tasks: to import its modules takes longer than their start
-        if page.url:
-            print(text("cli.page_at", url=f"{page.url}/#token={token.decode()}"), flush=True)
+        if page.url and tokens is not None:
+            print(text("cli.page_at", url=f"{page.url}/#token={tokens.full.decode()}"), flush=True)
         for problem in page.problems:
             print_error(problem)
         linter.start(config, at_start=True)
@@ -515,7 +515,7 @@ class Page:
 
         if self._sockets is None:
             self._sockets = Sockets(listening(self._inherited))
-        server = ApiServer(settings, load_token(self.home.token), self._make_app, self.log, sockets=self._sockets)
+        server = ApiServer(settings, load_tokens(self.home), self._make_app, self.log, sockets=self._sockets)
         server.start()
         self._server = server
         self.log.info(Text("log.page", url=server.url))

@@ -14,13 +14,17 @@ NAME = "minisched"
 
 
 def engine_logger(
-    folder: str, settings: LogSettings, zone: tzinfo, report: Report = lambda path, problem: None
+    folder: str,
+    settings: LogSettings,
+    zone: tzinfo,
+    report: Report = lambda path, problem: None,
+    rotate: bool = True,
 ) -> tuple[logging.Logger, EngineLog]:
     """The logger `minisched`, writing to `minisched.log` in `folder` from INFO on, and nowhere else, and its handler.
     Lines are `2026-11-23T02:30:00.123+08:00 WARNING text`. A second call replaces the handler of the first.
 
     A failing disk raises and prints nothing: `report` gets the reason, and the log says afterwards how many lines were
-    lost.
+    lost. rotate: commands beside an engine only append.
     """
     # No line shows the caller, the thread or the process: spare the look-up for each line. See
     # https://docs.python.org/3/howto/logging.html#optimization
@@ -31,7 +35,7 @@ def engine_logger(
         if isinstance(handler, EngineLog):
             logger.removeHandler(handler)
             handler.close()
-    handler = EngineLog(os.path.join(folder, f"{NAME}.log"), settings, zone, report=report)
+    handler = EngineLog(os.path.join(folder, f"{NAME}.log"), settings, zone, rotate, report)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False

@@ -133,7 +133,7 @@ def test_a_wrong_query_parameter_is_named_with_its_rule(api: Api, target: str, m
 @pytest.mark.parametrize(
     ("body", "pointer", "message"),
     [
-        (b'{"env": {"A": "1", "A": "2"}}', "/env/A", "occurs twice, in line 1 and in line 1"),
+        (b'{"env": {"A": "1", "A": "2"}}', "/env/A", "occurs twice in line 1, in column 10 and in column 20"),
         (b'{"env": {"A": NaN}}', "/env/A", "is NaN in line 1; expected a finite number"),
         (b'{"env": {"A": [1, 1e999]}}', "/env/A/1", "is 1e999 in line 1; expected a finite number"),
         (b'{"env": {"A": ' + b"9" * 5000 + b"}}", "/env/A", "is a number of 5000 digits in line 1"),

@@ -30,7 +30,8 @@ from minisched.model import HttpSettings
 
 TOKEN = b"k7Jx0Zq2uYwS5bV8nM4rT1cL6hP9dFgA3eQiOoRtUvW"
 SETTINGS = HttpSettings(True, "127.0.0.1", 8787, False, ("plant.example.org", "[fd00::1]:9000"))
-GATE = Gate(own_hosts(SETTINGS, [("127.0.0.1", 8787), ("::1", 8787)]), TOKEN, match)
+READ_TOKEN = b"r" + TOKEN
+GATE = Gate(own_hosts(SETTINGS, [("127.0.0.1", 8787), ("::1", 8787)]), TOKEN, match, read_token=READ_TOKEN)
 TASKS = "/api/scheduler/tasks"
 
 
@@ -306,6 +307,36 @@ def test_every_route_needs_the_token_unless_declared_otherwise(route: Route, met
         assert shown == 401 or (method in ("GET", "HEAD") and shown is None)
     elif route.access == "token":
         assert shown == 401
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_the_token_for_reading_opens_states_and_metrics_only(route: Route) -> None:
+    path = BASE + re.sub(r"\{\w+\}", "7", route.path)
+    fields = (JSON, "Content-Length: 0") if route.method in ("POST", "PUT", "PATCH") else ()
+    bearer = f"Authorization: Bearer {READ_TOKEN.decode()}"
+    data = head(f"{route.method} {path} HTTP/1.1", *fields, bearer, token=False)
+    opened = {"/tasks", "/tasks/{task_id}/history", "/executions", "/timeline", "/events"}
+    if route.method == "GET" and route.path in (opened | {"/metrics", "/healthz", "/proof"}):
+        assert answer(data) is None
+        assert not judged(data).request.authorized  # what only the other token shows stays hidden
+    else:
+        assert answer(data) == 403
+    assert answer(head(f"GET {BASE}/nothing HTTP/1.1", bearer, token=False)) == 403
+
+
+def test_without_a_token_for_reading_an_empty_one_opens_nothing() -> None:
+    for field in ("Authorization: Bearer ", "Authorization: Basic x", "Authorization:"):
+        with pytest.raises(ApiError) as refused:
+            admit(parse_head(head(f"GET {BASE}/metrics HTTP/1.1", field, token=False)), GATE._replace(read_token=b""))
+        assert refused.value.code == "unauthorized"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_a_wrong_method_is_told_after_the_token_is_checked(method: str) -> None:
+    fields = ("Content-Length: 0",) if method in ("POST", "PUT") else ()
+    assert answer(head(f"{method} /metrics HTTP/1.1", *fields, token=False)) == 401
+    assert answer(head(f"{method} /metrics HTTP/1.1", *fields)) == 405
+    assert answer(head(f"{method} /healthz HTTP/1.1", *fields, token=False)) == 405
 
 
 def test_with_the_token_the_allowed_methods_are_named() -> None:

@@ -8,6 +8,7 @@ import hmac
 import json
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from typing import Any
 import pytest
 
 from minisched.api.token import prove
-from support.api import HOST, TOKEN, Api
+from support.api import HOST, READ_TOKEN, TOKEN, Api
 from support.http import Address, Reply, exchange, request
 from support.intruder import Intruder
 from support.process import linux, root
@@ -92,7 +93,7 @@ def test_the_proof_is_the_hmac_of_nonce_and_host(size: int) -> None:
 
 def test_a_proof_is_given_to_all_but_only_for_names_of_this_server(tmp_path: Path) -> None:
     api = Api(tmp_path / "home")
-    expected = {"proof": prove(TOKEN.encode(), NONCE, HOST)}
+    expected = {"proof": prove(TOKEN.encode(), NONCE, HOST), "read_proof": prove(READ_TOKEN.encode(), NONCE, HOST)}
     assert api.get(f"/proof?nonce={NONCE}", authorized=False).json == expected
     assert api.get(f"/proof?nonce={NONCE}&host={HOST}", authorized=False).json == expected
     for foreign in ("evil.example", "127.0.0.1:1", f"x{HOST}"):
@@ -177,14 +178,15 @@ def test_without_ipv6_localhost_is_still_ours(home: Home) -> None:
 
 def test_other_settings_leave_the_port_to_no_other_program(home: Home, tmp_path: Path) -> None:
     with engine(home, port=0) as port, Intruder("127.0.0.1", port, tmp_path / "sent") as intruder:
-        for public in (True, False) * 5:
+        assert home.process is not None
+        for public in (True, False) * 3:
             home.write(TASK, http={"port": port, "public_status": public})
-            assert home.run("reload").returncode == 0
+            home.process.send_signal(signal.SIGHUP)
             status = 200 if public else 401
             eventually(lambda status=status: ask(("127.0.0.1", port), f"GET {API}/tasks").status == status)
         assert not intruder.has_it
         home.write(TASK, http={"enabled": False})
-        home.run("reload")
+        home.process.send_signal(signal.SIGHUP)
         intruder.takes_it()  # a port that is not used is free
         assert not [line for line in intruder.requests() if "uthorization" in line]
 
@@ -232,10 +234,10 @@ def test_sockets_from_systemd_keep_the_port_while_the_engine_is_restarted(home: 
             for address in addresses:
                 assert ask(address, "GET /healthz").status == 200
             assert problems(home, port) == []
-            home.write(
-                {"task_id": "a", "task_exec": "env; ls -l /proc/self/fd"}, http={"port": port, "allowed_hosts": []}
-            )
-            assert home.run("reload").returncode == 0
+            home.write(task, http={"port": port, "public_status": True})  # a new server on the same sockets
+            assert home.process is not None
+            home.process.send_signal(signal.SIGHUP)
+            eventually(lambda: ask(("127.0.0.1", port), f"GET {API}/tasks").status == 200)
             done = home.run("trigger", "a", "--wait")
             assert "LISTEN_" not in done.stdout and "socket:" not in done.stdout
             home.stop()

@@ -24,6 +24,7 @@ from minisched.api.context import ApiError, AppContext, Request, Response, json_
 from minisched.api.dispatch import find, respond
 from minisched.api.gate import Gate
 from minisched.api.server import ApiServer, Limits
+from minisched.api.token import Tokens
 from minisched.config import parse_config
 from minisched.home import Home
 from minisched.model import EngineSnapshot, HttpSettings, Snapshot
@@ -35,6 +36,7 @@ from support.programs import environment, eventually
 from support.store import opened
 
 TOKEN = "k7Jx0Zq2uYwS5bV8nM4rT1cL6hP9dFgA3eQiOoRtUvW"
+TOKENS = Tokens(TOKEN.encode(), b"r" + TOKEN.encode())
 API = "/api/scheduler"
 Handler = Callable[[Request], Response]
 
@@ -59,11 +61,11 @@ class Server:
         logger.addHandler(self.log)
         self.handlers: dict[str, Handler] = {}
         settings = HttpSettings(True, limits.pop("host", "127.0.0.1"), 0, False, ())
-        snapshot = Snapshot(EngineSnapshot(parse_config(b"{}")[0], None))
+        snapshot = Snapshot(EngineSnapshot(parse_config(b"{}")[0], None, beat=time.monotonic()))
         self.app: Optional[AppContext] = AppContext(
             Home("/nowhere"), snapshot, print, print, threading.Lock(), logger, Gate(frozenset(), b"", find)
         )
-        self.api = ApiServer(settings, TOKEN.encode(), self.make_app, logger, Limits(**limits), self.respond)
+        self.api = ApiServer(settings, TOKENS, self.make_app, logger, Limits(**limits), self.respond)
         self.api.start()
         self.address: Address = self.api.address
 
@@ -132,6 +134,8 @@ def test_every_response_closes_its_connection_and_carries_the_security_headers(s
         assert headers["cache-control"] in ("no-store", "no-cache")
         assert re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", headers["date"])
         assert int(headers["content-length"]) == len(reply.body)
+        html = headers["content-type"].startswith("text/html")
+        assert headers.get("cross-origin-opener-policy") == ("same-origin" if html else None)
         assert "server" not in headers and not any(name.startswith("access-control") for name in headers)
 
 
@@ -470,7 +474,7 @@ def test_it_listens_on_an_ipv6_address(start: Callable[..., Server]) -> None:
 
 def test_an_address_that_is_taken_is_an_error(server: Server) -> None:
     settings = HttpSettings(True, "127.0.0.1", server.address[1], False, ())
-    second = ApiServer(settings, TOKEN.encode(), lambda gate: server.app, logging.Logger("test"))
+    second = ApiServer(settings, TOKENS, lambda gate: server.app, logging.Logger("test"))
     with pytest.raises(OSError):
         second.start()
     second.close()
@@ -540,7 +544,8 @@ def test_http_server_is_imported_with_the_first_connection() -> None:
         "import socket, types\n"
         "settings = HttpSettings(True, '127.0.0.1', 0, False, ())\n"
         "app = types.SimpleNamespace(close_history=lambda: None)\n"
-        "server = ApiServer(settings, b'x' * 43, lambda gate: app, logging.getLogger())\n"
+        "tokens = types.SimpleNamespace(full=b'x' * 43, read=b'')\n"
+        "server = ApiServer(settings, tokens, lambda gate: app, logging.getLogger())\n"
         "server.start()\n"
         "before = 'http.server' in sys.modules\n"
         "with socket.create_connection(server.address) as sock:\n"
@@ -617,7 +622,7 @@ def test_the_address_is_free_when_close_returns(start: Callable[..., Server]) ->
     for _ in range(20):
         first.api.close(0.0)
         first.api = ApiServer(
-            settings, TOKEN.encode(), lambda gate: first.app, logging.Logger("test"), respond=lambda *_: Response(200)
+            settings, TOKENS, lambda gate: first.app, logging.Logger("test"), respond=lambda *_: Response(200)
         )
         first.api.start()
         assert first.get().status == 200

@@ -172,3 +172,28 @@ def test_public_states_are_read_only(tmp_path_factory: pytest.TempPathFactory, o
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("button", name="Back to the task states").click()
         expect(card(page, "a")).to_be_visible()
+
+
+def test_the_token_for_reading_shows_the_states_only(
+    tmp_path_factory: pytest.TempPathFactory, open_page: OpenPage
+) -> None:
+    with engine(tmp_path_factory.mktemp("reading"), {"task_id": "a", "task_exec": "true"}) as mine:
+        reading = (mine.home.path / "var" / "token.read").read_text().strip()
+        page = open_page(f"{mine.url}/#token={reading}", expected=f"{GONE}|401")
+        live(page)
+        expect(page.locator(".banner")).to_contain_text("Only the states of the tasks are shown.")
+        expect(page.locator(".card-actions")).to_have_count(0)
+        mine.run("a")
+        expect(card(page, "a")).to_have_attribute("data-status", "success")
+        page.reload()
+        live(page)
+        assert page.evaluate(TOKEN) is None  # not taken for the other one
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_label("Token").fill(mine.token)
+        page.keyboard.press("Enter")
+        expect(page.locator(".card-actions")).to_have_count(1)
+        page.evaluate("token => { location.hash = `token=${token}` }", reading)
+        page.wait_for_function("location.hash === ''")
+        expect(page.locator(".card-actions")).to_have_count(1)  # such a link takes nothing away
+        page.reload()
+        expect(page.locator(".card-actions")).to_have_count(1)

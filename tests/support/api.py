@@ -48,6 +48,7 @@ except ImportError:  # it comes with schemathesis, which needs Python 3.11
 
 HOST = "127.0.0.1:8787"
 TOKEN = "k7Jx0Zq2uYwS5bV8nM4rT1cL6hP9dFgA3eQiOoRtUvW"
+READ_TOKEN = f"read-{TOKEN}"
 
 
 class Reply(NamedTuple):
@@ -131,7 +132,7 @@ class Api:
             self.stamp,
             threading.Lock(),
             self.log,
-            Gate(frozenset({HOST}), TOKEN.encode(), match),
+            Gate(frozenset({HOST}), TOKEN.encode(), match, read_token=READ_TOKEN.encode()),
             wall=lambda: self.now,
             version="1.2.3",
             epoch="e0",
@@ -219,6 +220,7 @@ class Api:
         body: Any = None,
         headers: Mapping[str, str] = {},
         authorized: bool = True,
+        token: str = TOKEN,
     ) -> Reply:
         """Send a request through the gate and the dispatch, as the server does."""
         path = target if target.partition("?")[0] in ROOT_TOO else BASE + target
@@ -226,11 +228,11 @@ class Api:
         data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         fields = {"host": HOST, **headers}
         if authorized:
-            fields["authorization"] = f"Bearer {TOKEN}"
+            fields["authorization"] = f"Bearer {token}"
         if method in ("POST", "PUT", "PATCH"):
             fields.update({"content-type": "application/json", "content-length": str(len(data))})
         lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
-        gate = Gate(frozenset({HOST}), TOKEN.encode(), match, self.public_status)
+        gate = Gate(frozenset({HOST}), TOKEN.encode(), match, self.public_status, READ_TOKEN.encode())
         try:
             admitted = admit(parse_head("\r\n".join([*lines, "", ""]).encode("latin-1")), gate, "127.0.0.1:9")
             response = respond(admitted.request._replace(body=data), self.app)

@@ -8,15 +8,25 @@ import { hex, hmac } from "./proof.js";
 
 export const API = "/api/scheduler";
 const TOKEN_KEY = "minisched.token";
+const READ_KEY = "minisched.token.read";
 const deniedListeners = new Set();
 
+/** The token that opens everything; "" without one. */
 export function token() {
   return localStorage.getItem(TOKEN_KEY) ?? "";
 }
 
-export function setToken(text) {
-  if (text) localStorage.setItem(TOKEN_KEY, text);
-  else localStorage.removeItem(TOKEN_KEY);
+/** That token, or the one that reads the states of the tasks only. */
+export function anyToken() {
+  return token() || (localStorage.getItem(READ_KEY) ?? "");
+}
+
+/** Keep a token in place of the others; "" forgets them. `reads`: it is the one for reading. */
+export function setToken(text, reads = false) {
+  for (const key of [TOKEN_KEY, READ_KEY]) {
+    if (text && (key === READ_KEY) === reads) localStorage.setItem(key, text);
+    else localStorage.removeItem(key);
+  }
 }
 
 // The engine sends an event each second, so that a loss is noticed within 3 s.
@@ -24,28 +34,31 @@ export const SILENCE_MS = 2300;
 // How long a proof holds, in ms; as long as an event stream that followed it goes on, too.
 const PROOF_MS = 500;
 // The token that the server has proved to know, and until when this holds, in ms since 1970.
-const proven = { text: "", until: 0 };
+const proven = { text: "", reads: false, until: 0 };
 
 /**
- * Have the server prove that it knows the token `text`. Rejects with an ApiError: "unproven" if it does not know it,
- * "network" if it does not answer.
+ * Have the server prove that it knows the token `text`. Resolves to whether it is the one for reading. Rejects with an
+ * ApiError: "unproven" if the server does not know it, "network" if it does not answer.
  */
-export async function prove(text = token(), signal = AbortSignal.timeout(5000)) {
-  if (!text || (text === proven.text && Date.now() < proven.until)) return;
+export async function prove(text = anyToken(), signal = AbortSignal.timeout(5000)) {
+  if (!text || (text === proven.text && Date.now() < proven.until)) return proven.reads;
   const nonce = hex(crypto.getRandomValues(new Uint8Array(32)));
   let response;
-  let proof;
+  let proofs;
   try {
     response = await send(`/proof?nonce=${nonce}&host=${location.host}`, { signal });
-    ({ proof } = await response.json());
+    proofs = await response.json();
   } catch (error) {
     if (signal.aborted) throw error;
     if (!response) throw networkError(error);
   }
   // A proxy answers so when the engine is down.
   if (response.status >= 500) throw networkError();
-  if (proof !== hmac(text, nonce + location.host)) throw new ApiError(0, "unproven", "");
-  Object.assign(proven, { text, until: Date.now() + PROOF_MS });
+  const wanted = hmac(text, nonce + location.host);
+  const reads = proofs?.read_proof === wanted;
+  if (!reads && proofs?.proof !== wanted) throw new ApiError(0, "unproven", "");
+  Object.assign(proven, { text, reads, until: Date.now() + PROOF_MS });
+  return reads;
 }
 
 const send = (path, options) => fetch(API + path, { cache: "no-store", credentials: "omit", ...options });
@@ -53,7 +66,7 @@ const networkError = (error) => new ApiError(0, "network", String(error?.message
 
 /** Fetch `path` of the API with the token, once the server has proved that it knows it. */
 export async function request(path, { headers, ...options }) {
-  const text = token();
+  const text = anyToken();
   await prove(text, options.signal);
   return send(path, { ...options, headers: text ? { ...headers, Authorization: `Bearer ${text}` } : headers });
 }
@@ -136,7 +149,7 @@ export async function errorOf(response) {
  */
 export function stream(path, onEvent, onState) {
   const aborter = new AbortController();
-  const text = token();
+  const text = anyToken();
   let closed = false;
   const end = (error) => {
     if (closed) return;

@@ -1,7 +1,7 @@
 /** The page: sign-in, header, banners, and which view is shown. */
 import { lang, onLang, setLang, t } from "../i18n/i18n.js";
 import { mountTasks } from "../tasks/cards.js";
-import { onDenied, prove, setToken, token } from "./api.js";
+import { anyToken, onDenied, prove, setToken, token } from "./api.js";
 import { button, h, icon, iconButton, setText, visible } from "./dom.js";
 import { fmtSpan } from "./format.js";
 import { lazy } from "./lazy.js";
@@ -47,15 +47,18 @@ async function takeTokenFromAddress() {
   } catch {
     return false;
   }
-  if (!/^[!-~]+$/.test(given) || given === token()) return false;
+  if (!/^[!-~]+$/.test(given) || given === anyToken()) return false;
+  let reads = false;
   try {
-    await prove(given);
+    reads = await prove(given);
   } catch (error) {
     refusal = error.code === "unproven" ? t("err_unproven") : "";
     // Without an answer it may be right.
-    if (refusal || token()) return false;
+    if (refusal || anyToken()) return false;
   }
-  setToken(given);
+  // A link with the token for reading takes nothing away.
+  if (reads && token()) return false;
+  setToken(given, reads);
   return true;
 }
 
@@ -113,7 +116,7 @@ function header() {
     { type: "button", class: "icon-button language", lang: other, title: t("language_tip"), "aria-label": `${t("language")}: ${t("language_tip")}`, on: { click: () => setLang(lang() === "zh" ? "en" : "zh") } },
     t("language"),
   );
-  const sign = token() ? iconButton("signout", t("sign_out"), signOut, { class: "sign" }) : iconButton("signin", t("signin_title"), () => showSignin(), { class: "sign" });
+  const sign = anyToken() ? iconButton("signout", t("sign_out"), signOut, { class: "sign" }) : iconButton("signin", t("signin_title"), () => showSignin(), { class: "sign" });
   const el = h(
     "header",
     { class: "header" },
@@ -257,12 +260,12 @@ let refusal = "";
 async function denied() {
   if (handlingDenial) return;
   handlingDenial = true;
-  const rejected = token();
+  const rejected = anyToken();
   const why = rejected ? t("err_unproven") : refusal;
   await (await closeDialogs({ denied: true }))();
   handlingDenial = false;
   // Another tab may have signed in meanwhile.
-  if (token() !== rejected && token()) start();
+  if (anyToken() !== rejected && anyToken()) start();
   else showSignin(why);
 }
 

@@ -3,7 +3,7 @@
  * prevents these; and with a full reload after the connection was lost.
  */
 import { loadTexts } from "../i18n/i18n.js";
-import { ApiError, SILENCE_MS, call, stream, token } from "./api.js";
+import { ApiError, SILENCE_MS, anyToken, call, stream, token } from "./api.js";
 import { setServerTime } from "./format.js";
 import { shownDetails } from "./status_text.js";
 import { store } from "./store.js";
@@ -48,7 +48,7 @@ async function follow(mine) {
   while (mine === generation) {
     const error = await readEvents(mine);
     if (mine !== generation) return;
-    if (error?.status === 401 && token()) return store.setLink("denied");
+    if (error?.status === 401 && anyToken()) return store.setLink("denied");
     if (error?.code === "hidden") {
       if ((await pollWhileHidden(mine)) === 401) return store.setLink("denied");
       continue;

@@ -1,6 +1,6 @@
 /** The sign-in form, which asks for the token. */
 import { lang, setLang, t } from "../i18n/i18n.js";
-import { ApiError, call, setToken, token } from "./api.js";
+import { ApiError, prove, setToken } from "./api.js";
 import { button, h, icon } from "./dom.js";
 import { errorText } from "./error_text.js";
 
@@ -31,19 +31,16 @@ export function mountSignin(body, reason, done, back = null) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     submit.disabled = true;
-    const before = token();
     const typed = input.value.trim();
     // The whole address with the token in it is accepted too.
     const entered = /^.*#token=(.+)$/.exec(typed)?.[1] ?? typed;
-    setToken(entered);
     try {
       // A header can hold no other characters.
-      if (!/^[!-~]+$/.test(entered)) throw new ApiError(401, "unauthorized", "");
-      await call("GET", "/status");
+      if (!/^[!-~]+$/.test(entered)) throw new ApiError(0, "unproven", "");
+      setToken(entered, await prove(entered));
       done();
     } catch (error) {
-      setToken(before);
-      message.textContent = error.status === 401 ? t("err_unproven") : errorText(error);
+      message.textContent = errorText(error);
       submit.disabled = false;
       input.focus();
       input.select();
