@@ -76,7 +76,7 @@ def prepare(spec: ProcessSpec, account: Optional[Account] = None) -> dict[str, A
         if account:
             env = {"HOME": account.home, "USER": account.name, "LOGNAME": account.name, "SHELL": account.shell, **env}
         return {
-            "args": [_encode(word) for word in _argv(spec)],
+            "args": [_encode(word) for word in _argv(spec, account)],
             "cwd": _encode(spec.cwd),
             "env": {_encode(name): _encode(value) for name, value in env.items()},
             **identity,
@@ -159,8 +159,8 @@ def _identity(spec: ProcessSpec, account: Optional[Account]) -> dict[str, Any]:
 
 
 def _may_enter(folder: str, account: Account) -> bool:
-    """Whether the user may change to the folder: Popen does that while the process is still root. Where an access
-    control list decides, the answer is yes."""
+    """Whether the user may change to the folder, or execute the program of this path. Popen changes the folder while
+    the process is still root. Where an access control list decides, the answer is yes."""
     while True:
         try:
             status = os.stat(folder)
@@ -182,7 +182,7 @@ def _has_acl(folder: str) -> bool:
         return False
 
 
-def _argv(spec: ProcessSpec) -> list[str]:
+def _argv(spec: ProcessSpec, account: Optional[Account] = None) -> list[str]:
     """The words to execute.
 
     Limits and niceness are set by a shell that then becomes the program. `preexec_fn` is unsafe beside threads and
@@ -204,6 +204,10 @@ def _argv(spec: ProcessSpec) -> list[str]:
     problem = find_problem(command, argv[0])
     if problem:
         raise SpawnError(problem)
+    path = command.locate(argv[0])
+    if path and account and os.geteuid() == 0 and not _may_enter(os.path.realpath(path), account):
+        reason = os.strerror(errno.EACCES)
+        raise SpawnError(Text("no_access", program=command.shown(argv[0]), reason=reason))
     return [SHELL, "-c", " && ".join(steps), SHELL, *argv]
 
 

@@ -177,6 +177,17 @@ def test_a_limit_that_ends_a_program_is_named(rig: Rig) -> None:
 
 
 @root
+@pytest.mark.parametrize("fields", WITH[:2], ids=["plain", "nice"])
+def test_a_program_that_the_user_of_the_task_may_not_execute_is_named(rig: Rig, fields: dict[str, Any]) -> None:
+    (rig.folder / "good").chmod(0o700)
+    result = rig.run([f"{rig.folder}/good"], user="nobody", cwd="/", **fields)
+    assert classify(result).reason == "spawn"
+    assert detail_text(result.spawn_error).startswith(
+        "good: Permission denied: the user of the task may not execute it, or not enter a folder above it"
+    )
+
+
+@root
 def test_a_folder_that_cannot_be_entered_is_told_as_such(rig: Rig) -> None:
     closed = rig.folder / "closed"
     closed.mkdir(mode=0o700)
