@@ -59,6 +59,12 @@ def test_a_folder_and_a_device_are_no_config(tmp_path):
     assert refusal(read_config, "/dev/zero") == "/dev/zero: is not a regular file (/dev/zero)"
 
 
+def test_a_device_is_one_problem_without_advice_to_change_its_mode():
+    with pytest.raises(ConfigError) as error:
+        load_config("/dev/null")
+    assert str(error.value) == "/dev/null: is not a regular file (/dev/null)"
+
+
 def test_a_socket_cannot_be_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with socket.socket(socket.AF_UNIX) as sock:
