@@ -56,6 +56,7 @@ as a further attempt of the same row.
 
 from __future__ import annotations
 
+from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING, Optional
 
@@ -363,9 +364,10 @@ class SchedulerEngine:
 
     def report_logs(self) -> None:
         """The problem of the tasks' logs: those that were the first to fail, and how many more there are."""
-        found = [Text("log_lost", path=path, reason=why) for path, why in self._failing_logs.items()]
-        if len(found) > SHOWN_LOGS:
-            found[SHOWN_LOGS:] = [Text("engine.more_logs", count=len(found) - SHOWN_LOGS)]
+        shown = islice(self._failing_logs.items(), SHOWN_LOGS)
+        found = [Text("log_lost", path=path, reason=why) for path, why in shown]
+        if len(self._failing_logs) > SHOWN_LOGS:
+            found.append(Text("engine.more_logs", count=len(self._failing_logs) - SHOWN_LOGS))
         self.state.problems.report("logs", Text("engine.task_logs", logs=found) if found else None)
 
     def command(self, message: RunTask | StopRun | ResendDelivery | Reload, asked: ReplyTo, now: Instant) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from datetime import tzinfo
 
 from minisched.model import LogSettings, Text
@@ -62,4 +63,7 @@ class EngineLog(RotatingLog):
         return f"{timestamp(block.created, self.zone)} WARNING {text}\n".encode()
 
     def warn(self, text: str) -> None:
-        """Do nothing: the log is locked for a line and cannot report about itself."""
+        """Write the line at once: the logger would wait for the lock, which is held while a line is written."""
+        now = time.time()
+        self._ensure_open(now)
+        self._write_all(memoryview(f"{timestamp(now, self.zone)} WARNING {visible_line(text)}\n".encode()))
