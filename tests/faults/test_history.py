@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +12,7 @@ import pytest
 
 from support.process import linux, root
 from support.programs import Home, alive, eventually
-from support.store import fill_to_the_brim, small_disk
+from support.store import fill_to_the_brim, locked, small_disk
 
 TICK = {"task_id": "tick", "task_exec": "true", "task_schedule": "@every 1s"}
 BOOT = {"task_id": "boot", "task_exec": "true", "task_schedule": "@reboot"}  # due at once in a new history
@@ -35,25 +31,6 @@ def dues(rows: list[dict[str, Any]]) -> list[int]:
 def assert_each_second_once(rows: list[dict[str, Any]]) -> None:
     seconds = dues(rows)
     assert seconds == list(range(seconds[0], seconds[-1] + 1))
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """BEGIN EXCLUSIVE in a child, until the block ends."""
-    code = f"""if True:
-        import sqlite3, sys
-        db = sqlite3.connect({str(path)!r}, isolation_level=None, timeout=10)
-        db.execute("BEGIN EXCLUSIVE")
-        print("locked", flush=True)
-        sys.stdin.read()
-        db.execute("ROLLBACK")"""
-    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    try:
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"locked\n"
-        yield
-    finally:
-        child.communicate()
 
 
 @pytest.fixture

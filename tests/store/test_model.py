@@ -100,8 +100,11 @@ class StoreMachine(RuleBasedStateMachine):
         durable: bool,
         by: int,
     ) -> None:
+        begun = {status: (TaskAttempt(1, status, NOW),) for status in (Status.RUNNING, Status.RETRYING)}
         runs = [
-            self.ended(TaskExecution(task, Trigger.SCHEDULE, status, NOW - age * DAY, scheduled_time=due))
+            self.ended(TaskExecution(task, Trigger.SCHEDULE, status, NOW - age * DAY, scheduled_time=due))._replace(
+                attempts=begun.get(status, ())
+            )
             for task, status, due, age in made
         ]
         dues = [(run.task_id, run.scheduled_time) for run in runs if run.scheduled_time is not None]

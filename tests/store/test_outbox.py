@@ -297,17 +297,16 @@ def test_only_the_first_tries_of_those_that_are_held_are_put_off(path: Path) -> 
         assert [d.next_time for d in read(store)] == [NOW + 30, until, None, NOW]
 
 
-def test_sent_and_failed_ones_are_kept_by_age_and_number_and_those_that_wait_for_ever(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(outbox, "KEEP_ENDED", 5)
+def test_sent_and_failed_ones_are_kept_by_age_and_number_and_those_that_wait_for_ever(path: Path) -> None:
+    kept, waiting = outbox.KEEP_ENDED, 10
     store, keep = opened(path), HistorySettings(keep_days=1, keep_runs=1000)
-    for one in put(store, *(delivery(rule=str(n)) for n in range(20)))[:10]:
-        end(store, one)
+    ended = put(store, *(delivery(rule=str(n)) for n in range(kept + 5 + waiting)))[: kept + 5]
+    sent = {"state": DeliveryState.SENT, "next_time": None, "tried_time": NOW, "sent_time": NOW}
+    store.commit(Batch(deliveries=[one._replace(**sent) for one in ended]))
     assert store.retain(keep, NOW, 3) == 3 and store.retain(keep, NOW, 50) == 2 and store.retain(keep, NOW, 50) == 0
-    assert [d.delivery_id for d in read(store)] == list(range(6, 21))
-    assert store.retain(keep, NOW + 90_000, 50, ["backup"]) == 5
-    assert [d.delivery_id for d in read(store)] == list(range(11, 21))
+    assert [d.delivery_id for d in read(store)] == list(range(6, kept + 6 + waiting))
+    assert store.retain(keep, NOW + 90_000, kept + 50, ["backup"]) == kept
+    assert [d.delivery_id for d in read(store)] == list(range(kept + 6, kept + 6 + waiting))
 
 
 def test_ten_thousand_that_wait_make_no_question_slow(path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import subprocess
+import sys
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
@@ -49,6 +50,9 @@ def make(task_id: str = "backup", status: Status = Status.RUNNING, **changes: An
     run = TaskExecution(task_id, trigger, status, created_time=NOW)
     if status.ended:
         run = run._replace(end_time=NOW)
+    elif status in (Status.RUNNING, Status.RETRYING):
+        attempt = Status.RUNNING if status is Status.RUNNING else Status.TECHNICAL_FAILURE
+        run = run._replace(start_time=NOW, attempts=(TaskAttempt(1, attempt, NOW),))
     return run._replace(**changes)
 
 
@@ -105,6 +109,25 @@ def fill(store: Store, count: int, task_id: str = "backup", **changes: Any) -> l
     status = changes.pop("status", Status.SUCCESS)
     runs = [make(task_id, status, **{"created_time": NOW + number, **changes}) for number in range(count)]
     return store.commit(Batch(runs))
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """BEGIN EXCLUSIVE in a child, until the block ends."""
+    code = f"""if True:
+        import sqlite3, sys
+        db = sqlite3.connect({str(path)!r}, isolation_level=None, timeout=10)
+        db.execute("BEGIN EXCLUSIVE")
+        print("locked", flush=True)
+        sys.stdin.read()
+        db.execute("ROLLBACK")"""
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"locked\n"
+        yield
+    finally:
+        child.communicate()
 
 
 def ask(path: Path, query: str) -> list[Any]:
