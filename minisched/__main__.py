@@ -16,6 +16,8 @@ if __name__ == "__main__":
         if os.path.abspath(current) == os.path.dirname(package):
             sys.path.append(current)
 
-    from minisched.cli.main import main
-
+    try:
+        from minisched.cli.main import main
+    except KeyboardInterrupt:
+        sys.exit(130)  # as main does from here on, without a traceback
     sys.exit(main())

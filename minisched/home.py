@@ -122,6 +122,7 @@ class LockText(NamedTuple):
     url: Optional[str] = None  # of its page and API; None: it has none
     problems: tuple[tuple[str, Text], ...] = ()  # what is wrong with it now, by key; those that fit into the file
     zone: Optional[str] = None  # the name of the time zone it works in
+    last_id: int = 0  # of the newest run, as of the latest look: a history that is restored continues after it
 
 
 NO_LOCK_TEXT = LockText(None, None)
@@ -158,7 +159,7 @@ def _parse(data: bytes) -> LockText:
         text: Any = json.loads(data.partition(b"\n")[0])  # a longer text may have been there
         holder = ProcessIdentity(int(text["pid"]), int(text["start_ticks"]), str(text["boot_id"]))
         problems = tuple((str(key), Text.from_json(one)) for key, one in text.get("problems", {}).items())
-        return LockText(holder, text["db_id"], text.get("url"), problems, text.get("zone"))
+        return LockText(holder, text["db_id"], text.get("url"), problems, text.get("zone"), int(text.get("last_id", 0)))
     except (ValueError, KeyError, TypeError, AttributeError):
         return NO_LOCK_TEXT
 
@@ -223,6 +224,7 @@ class HomeLock:
         OSError."""
         assert text.holder is not None
         fields: dict[str, Any] = {**text.holder._asdict(), "db_id": text.db_id, "url": text.url, "zone": text.zone}
+        fields["last_id"] = text.last_id
         fields["problems"] = {key: problem.as_json() for key, problem in text.problems}
         while True:
             data = json.dumps(fields).encode() + b"\n"
@@ -231,6 +233,8 @@ class HomeLock:
             fields["problems"].popitem()
         os.pwrite(self._fd, data, 0)
         os.ftruncate(self._fd, len(data))
+        if text.db_id != self.text.db_id:
+            os.fsync(self._fd)  # else after a power cut a history that is missing would not be missed
         self.text = text
 
     def restore(self) -> None:

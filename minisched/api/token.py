@@ -88,6 +88,14 @@ def make_token(path: str) -> bytes:
     except OSError:
         os.unlink(new)
         raise
+    try:
+        folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError:
+        pass  # after a power cut there may be another token
     return token
 
 

@@ -21,6 +21,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{reason}: this engine has lost it and ends; its tasks are stopped, and their ends are not recorded",
         "{reason}：此引擎已失去该目录，正在退出；其任务将被停止，且不记录其结束",
     ),
+    "log.old_copy": (
+        "{path} ({size} MB) is a copy from before an upgrade; delete it when you do not want to go back",
+        "{path}（{size} MB）是升级前的副本；不再需要回退时可删除",
+    ),
     "log.stopping": (
         "stopping: {count} {count|run gets|runs get} {seconds} s to end",
         "正在停止：{count} 次运行有 {seconds} 秒时间结束",

@@ -5,24 +5,25 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import select
 import signal
 import sys
 import time
 import traceback
 from queue import SimpleQueue
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, TextIO, Union
 
 from minisched import __version__
 from minisched.api.token import UnsafeToken, load_tokens
-from minisched.cli.output import discard, os_error, print_error, text
+from minisched.cli.output import os_error, print_error, shown, text
 from minisched.cli.view import config_problems, zone_text
 from minisched.clock import SystemClock
 from minisched.config import ConfigError, check_permissions, load_config, sweep_temporaries
 from minisched.engine import POLL_S, Outside, SchedulerEngine
 from minisched.executor.executor import TaskExecutor, prepare_process
 from minisched.executor.procfs import is_alive, kill_leftover, process_identity
-from minisched.home import Home, HomeBusy, HomeLock, LockText, UnsafeHome
+from minisched.home import Home, HomeBusy, HomeLock, UnsafeHome
 from minisched.model import (
     EXIT_CONFIG,
     EXIT_IOERR,
@@ -94,10 +95,10 @@ def run(options: Namespace) -> int:
     try:
         home.make_folders()
         before = lock.acquire()
-        lock.write(LockText(process_identity(os.getpid())._replace(namespace=0), before.db_id))
+        lock.write(before._replace(holder=process_identity(os.getpid())._replace(namespace=0), url=None, problems=()))
         sweep_temporaries(os.path.dirname(os.path.realpath(home.config)))
         tokens = load_tokens(home) if config.settings.http.enabled else None
-        ledger, problems = open_store(home.database, expected_db_id=before.db_id, now=time.time())
+        ledger, problems = open_store(home.database, before.db_id, now=time.time(), last_id=before.last_id)
         lock.write(lock.text._replace(db_id=ledger.db_id, zone=config.settings.timezone))
     except HomeBusy as error:
         return _fail(Text("cli.home_in_use", home=home.path, reason=error.text), EXIT_TEMPFAIL)
@@ -116,16 +117,21 @@ def run(options: Namespace) -> int:
     )
     log_file.retry(time.time())
     if log_file.problem is not None:
-        print_error(Text("engine.own_log", path=log_file.baseFilename, reason=log_file.problem))
+        complain(Text("engine.own_log", path=log_file.baseFilename, reason=log_file.problem))
     for problem in problems:
-        print_error(problem)
+        complain(problem)
     if os.geteuid() == 0:
         log.warning(Text("log.as_root"))
+    for entry in os.scandir(home.var):
+        if entry.name.startswith("minisched.db.v") and entry.name.endswith(".bak"):
+            size_mb = round(entry.stat().st_size / 1e6, 1)
+            log.info(Text("log.old_copy", path=entry.path, size=size_mb))
     zone = zone_text(config.settings.timezone, config.settings.timezone_source)
     log.info(Text("log.zone", zone=zone))
     engine, page, sender, linter = assemble(home, config, source, stamp, ledger, log, log_file, lock, inbox, sockets)
     install_signals(engine.inbox)
-    greet(
+    say(
+        sys.stdout,
         text("cli.greeting", version=__version__, home=home.path, count=len(config.tasks), zone=zone),
         text("cli.where_logs_are"),
     )
@@ -133,16 +139,16 @@ def run(options: Namespace) -> int:
         engine.start(problems)
         page.open(config.settings.http)  # after the first tasks: to import its modules takes longer than their start
         if page.url and tokens is not None:
-            print(text("cli.page_at", url=f"{page.url}/#token={tokens.full.decode()}"), flush=True)
+            say(sys.stdout, text("cli.page_at", url=f"{page.url}/#token={tokens.full.decode()}"))
         for problem in page.problems:
-            print_error(problem)
+            complain(problem)
         linter.start(config, at_start=True)
         gc.freeze()  # what exists now stays: no later collection looks at it again
         gc.set_threshold(GC_THRESHOLD)
         gc.enable()
         exit_code = engine.run()
         if exit_code == EXIT_TEMPFAIL:
-            print_error(Text("cli.home_lost", home=home.path))
+            complain(Text("cli.home_lost", home=home.path))
         return exit_code
     except StoreError as error:
         return _fail(error.text, EXIT_IOERR)
@@ -154,6 +160,10 @@ def run(options: Namespace) -> int:
     finally:
         sender.close(SENDER_CLOSE_S)
         page.close(PAGE_CLOSE_S)
+        try:
+            note_history(lock, ledger)
+        except OSError:
+            pass  # the next start has the number of the latest poll
         ledger.close()
         lock.release()
 
@@ -163,13 +173,21 @@ def _fail(line: Text, exit_code: int) -> int:
     return exit_code
 
 
-def greet(*lines: str) -> None:
-    """Print that the engine runs. If that cannot be written (a full disk, a closed pipe), it runs nevertheless."""
+def say(stream: TextIO, *lines: str) -> None:
+    """Print lines, unless that would wait for a reader, such as of a pipe that is full: tasks do not wait for one. The
+    log has what matters."""
+    data = "".join(f"{line}\n" for line in lines).encode(stream.encoding, "backslashreplace")
     try:
-        for line in lines:
-            print(line, flush=True)
+        room = select.poll()
+        room.register(stream.fileno(), select.POLLOUT)
+        if room.poll(0):
+            os.write(stream.fileno(), data[: select.PIPE_BUF])  # as much as a pipe takes without waiting
     except OSError:
-        discard(sys.stdout)
+        pass  # a full disk, or a pipe without a reader
+
+
+def complain(problem: Text) -> None:
+    say(sys.stderr, f"minisched: {shown(problem)}")
 
 
 def inherited_sockets() -> list[int]:
@@ -317,14 +335,20 @@ def _reap(executor: TaskExecutor) -> tuple[Text, ...]:
     return ()
 
 
+def note_history(lock: HomeLock, ledger: Store) -> None:
+    """Keep in the lock which history the home has: a new one may have been started in place of a damaged one. Raises
+    OSError."""
+    if (ledger.db_id, ledger.last_id) != (lock.text.db_id, lock.text.last_id):
+        lock.write(lock.text._replace(db_id=ledger.db_id, last_id=ledger.last_id))
+
+
 def maintain_files(home: Home, lock: HomeLock, ledger: Store) -> list[Text]:
     """At each poll: the problems with the permissions of the config and with the lock, which is restored if gone.
     Raises HomeBusy if another engine has it now."""
     problems = [problem.as_text() for problem in check_permissions(home.config)]
     try:
         lock.restore()
-        if ledger.db_id != lock.text.db_id:  # a new history was started in place of a damaged one
-            lock.write(lock.text._replace(db_id=ledger.db_id))
+        note_history(lock, ledger)
     except OSError as error:
         problems.append(Text("engine.lock_unwritable", reason=os_error(error)))
     return problems
@@ -362,7 +386,7 @@ class Linter:
                 self._reported.add(line)
                 self._log.warning(line)
                 if at_start:  # later nothing is written to the terminal, which may stand still
-                    print_error(line)
+                    complain(line)
 
 
 class ConfigFile:

@@ -172,8 +172,12 @@ def _salvaged_last_id(path: str) -> int:
 
 def _start_after(db: sqlite3.Connection, last_id: int) -> None:
     """Continue run ids after `last_id`: logs still refer to earlier runs."""
+    query = "SELECT seq FROM sqlite_sequence WHERE name = 'task_history'"
+    row = db.execute(query).fetchone()
+    if row is not None and row[0] >= last_id:
+        return
     db.execute("BEGIN IMMEDIATE")
-    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'task_history'").fetchone()
+    row = db.execute(query).fetchone()
     if row is None:
         db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('task_history', ?)", (last_id,))
     elif row[0] < last_id:

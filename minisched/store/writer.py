@@ -35,7 +35,7 @@ _BUGS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceErro
 
 
 def open_store(
-    path: str, expected_db_id: Optional[str] = None, *, now: Instant, mend: bool = True
+    path: str, expected_db_id: Optional[str] = None, *, now: Instant, mend: bool = True, last_id: int = 0
 ) -> tuple[Store, list[Text]]:
     """Open or make the database at `path`; returns the store, and problems to report.
 
@@ -47,11 +47,11 @@ def open_store(
     """
     reserve = DiskReserve(os.path.join(os.path.dirname(path), "ballast"))
     try:
-        db, problems = open_database(path, expected_db_id, now, mend)
+        db, problems = open_database(path, expected_db_id, now, mend, last_id)
     except StoreError as error:
         if error.kind != "full" or not reserve.release():
             raise
-        db, problems = open_database(path, expected_db_id, now, mend)
+        db, problems = open_database(path, expected_db_id, now, mend, last_id)
     store = Store(db, path, reserve, now)
     store.heal()
     return store, problems
@@ -228,6 +228,11 @@ class Store:
             except StoreError:
                 pass  # the file is locked, or the disk full: it is remembered for as long as this program runs
         self._file = WatchedFile(self.path)
+
+    @property
+    def last_id(self) -> int:
+        """Of the newest run that this process knows."""
+        return self._last_id
 
     def close(self) -> None:
         """Close the database; its -wal is written back unless another process has it open."""

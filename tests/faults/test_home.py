@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -169,6 +170,65 @@ def test_an_engine_runs_without_a_usable_standard_output(home: Home, output: str
         assert process.poll() is None
         os.kill(home.json("status")["engine"]["pid"], signal.SIGTERM)
         assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_start_waits_for_no_reader(home: Home, number: int) -> None:
+    """A full pipe that nobody reads, as standard output or error."""
+    home.write(TICK, http={"port": 0})
+    read, write = os.pipe()
+    try:
+        os.set_blocking(write, False)
+        with pytest.raises(BlockingIOError):
+            while True:
+                os.write(write, b"x")
+        os.set_blocking(write, True)
+        streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, ("stdout", "stderr")[number - 1]: write}
+        command = [sys.executable, "-m", "minisched", "--home", str(home.path), "run"]
+        with subprocess.Popen(command, env=environment(), stdin=subprocess.DEVNULL, **streams) as process:
+            eventually(lambda: home.ended("tick") or process.poll() is not None, "a task runs")
+            eventually(lambda: home.json("status")["engine"]["running"])
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+    finally:
+        os.close(read)
+        os.close(write)
+
+
+def test_an_interrupt_during_the_first_imports_ends_without_a_traceback() -> None:
+    code = """if True:
+        import runpy, sys
+
+        class Interrupt:
+            def find_spec(self, name, path=None, target=None):
+                if name == "minisched.cli.main":
+                    raise KeyboardInterrupt
+
+        sys.meta_path.insert(0, Interrupt())
+        runpy.run_module("minisched", run_name="__main__", alter_sys=True)"""
+    command = [sys.executable, "-c", code, "list"]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_after_an_older_history_was_restored_run_ids_continue_after_the_newest(home: Home) -> None:
+    home.write(TICK)
+    database = home.path / "var" / "minisched.db"
+    for _ in range(2):
+        home.start()
+        rows = len(home.rows())
+        eventually(lambda rows=rows: len(home.ended("tick")) > rows + 1)  # type: ignore[misc]
+        assert home.stop() == 0
+        copy = database.with_name("copy")
+        if not copy.exists():
+            shutil.copy(database, copy)
+    newest = home.rows()[-1]["run_id"]
+    shutil.copy(copy, database)
+    restored = {row["run_id"] for row in home.rows()}
+    home.start()
+    fresh = eventually(lambda: {row["run_id"] for row in home.ended("tick")} - restored, "new runs")
+    assert min(fresh) > newest
+    assert home.stop() == 0
 
 
 def test_files_that_everyone_can_write_are_refused_with_the_chmod_to_run(home: Home) -> None:
