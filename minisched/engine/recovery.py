@@ -128,7 +128,9 @@ class ExternalRuns:
 
     def _interrupt(self, run: TaskExecution, now: Instant) -> TaskExecution:
         """The run with its attempt ended, and its process killed if that was still alive."""
-        killed = self.system.kill_leftover(run.attempts[-1].process, run.run_id)
+        killed = self.system.kill_leftover(run.attempts[-1].process if run.attempts else None, run.run_id)
+        if not run.attempts:  # another program wrote the row
+            return run
         detail = Text("interrupted_killed", count=killed) if killed else Text("interrupted")
         return lifecycle.change_attempt(
             run, status=Status.TECHNICAL_FAILURE, reason=Reason.INTERRUPTED.value, detail=detail, end_time=now
@@ -138,7 +140,9 @@ class ExternalRuns:
         run, dispatcher = active.run, self.dispatcher
         if run.status is Status.RUNNING:
             self.state.running.discard(active)
-            outcome = Outcome(Status.TECHNICAL_FAILURE, Reason.INTERRUPTED, run.attempts[-1].detail)
+            outcome = Outcome(
+                Status.TECHNICAL_FAILURE, Reason.INTERRUPTED, run.attempts[-1].detail if run.attempts else None
+            )
             if run.attempt < run.max_attempts:
                 dispatcher.retry_later(active, outcome, now)
             else:

@@ -74,7 +74,6 @@ RENUMBER_ENDS = """UPDATE task_state SET end_count = 1 + (SELECT ifnull(max(end_
 
 # Reading.
 _RECORDS = f"SELECT {', '.join(RECORD_COLUMNS)}, run_count, forgotten FROM task_state"
-_WITH_ATTEMPT = (Status.RUNNING, Status.RETRYING)
 _UNFINISHED = (
     "SELECT run_id FROM task_history INDEXED BY task_history_status"
     f" WHERE status <> 'success' AND status IN ({placeholders(len(UNFINISHED))})"
@@ -306,14 +305,9 @@ def read_runs(
 
 
 def read_unfinished(db: sqlite3.Connection, unknown: Optional[set[int]] = None) -> list[TaskExecution]:
-    """All runs that have not ended, oldest first. unknown: as in `read_runs`; then runs that should have an attempt and
-    have none are left out too."""
+    """All runs that have not ended, oldest first; `unknown` as in `read_runs`."""
     ids = db.execute(_UNFINISHED, [status.value for status in UNFINISHED])
-    runs = read_runs(db, sorted(row[0] for row in ids), unknown)
-    if unknown is None:
-        return runs
-    unknown.update(run.run_id for run in runs if run.status in _WITH_ATTEMPT and not run.attempts)
-    return [run for run in runs if run.run_id not in unknown]
+    return read_runs(db, sorted(row[0] for row in ids), unknown)
 
 
 _RECORD_TYPES: Any = (
