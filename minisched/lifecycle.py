@@ -45,6 +45,7 @@ def advance(
     if status.ended:
         closed = run.attempts[-1].end_time if run.status is Status.RUNNING and run.attempts else None
         changes["end_time"] = now if closed is None else closed
+        changes["env"] = None  # it may hold secrets, and no further attempt needs it
     return run._replace(status=status, reason=None if reason is None else str(reason), detail=detail, **changes)
 
 

@@ -201,6 +201,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         'the name of an environment variable: letters, digits and "_"',
         '环境变量名：字母、数字和 "_"',
     ),
+    "config.rule.secret_env_name": (
+        "the name of an environment variable, other than those that every task gets (PATH, HOME, USER, LOGNAME, SHELL,"
+        " LANG, LC_*, TZ)",
+        "环境变量名，且不是每个任务都有的变量（PATH、HOME、USER、LOGNAME、SHELL、LANG、LC_*、TZ）",
+    ),
     "config.rule.task_env_name": (
         'the name of an environment variable: letters, digits and "_"; names that start with "MINISCHED_" are reserved',
         '环境变量名：字母、数字和 "_"；以 "MINISCHED_" 开头的名称为保留名称',

@@ -481,4 +481,7 @@ def _half_open(text: str, start: int, end: int) -> ValidationError:
 
 ENV_NAME = String("env_name", "[A-Za-z_][A-Za-z0-9_]{0,255}", "name")
 PATH = String("path", type_name="path", min_length=1)
-SECRET_SOURCES = {"from_env": ENV_NAME, "from_file": PATH}
+# What every task needs is no secret: the task that named it would take it from all others.
+NEEDED_BY_ALL = "PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_[A-Z]+|TZ"
+SECRET_ENV_NAME = String("secret_env_name", f"(?!(?:{NEEDED_BY_ALL})$){ENV_NAME.pattern}", "name")
+SECRET_SOURCES = {"from_env": SECRET_ENV_NAME, "from_file": PATH}

@@ -17,7 +17,7 @@ from .problems import STARS, expected
 from .task_fields import TASK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from minisched.model import Config
 
@@ -160,20 +160,26 @@ def _name(value: Any) -> Any:
     return value.get("name") if isinstance(value, dict) else None
 
 
-def base_environment(environ: Mapping[str, str], config: Config) -> dict[str, str]:
+def base_environment(environ: Mapping[str, str], config: Config, secret: Iterable[str] = ()) -> dict[str, str]:
     """The part of the engine's environment that every task and command gets.
 
-    Without variables that the config reads secrets from: only a task that names one gets it. Without `MINISCHED_*`: a
-    task gets those of its own run, not those of a task that started this engine. Without `TASK_LOG`: a script that
-    finds it would write to that file, although its output is captured.
+    Without variables that the config reads secrets from, and those in `secret`: only a task that names one gets it.
+    Without `MINISCHED_*`: a task gets those of its own run, not those of a task that started this engine. Without
+    `TASK_LOG`: a script that finds it would write to that file, although its output is captured.
     """
-    names = {"TASK_LOG", *_variables(config.settings.smtp and config.settings.smtp.password)}
+    names = {"TASK_LOG", *secret, *secret_variables(config)}
+    return {name: value for name, value in environ.items() if name not in names and not name.startswith(OWN_PREFIX)}
+
+
+def secret_variables(config: Config) -> set[str]:
+    """The environment variables that the config reads secrets from."""
+    names = set(_variables(config.settings.smtp and config.settings.smtp.password))
     for task in config.tasks.values():
         names.update(_variables(task.task_env))
         for rule in task.task_notify:
             for channel in rule.channels:
                 names.update(_variables(channel.options))
-    return {name: value for name, value in environ.items() if name not in names and not name.startswith(OWN_PREFIX)}
+    return names
 
 
 def _variables(value: Any) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Optional
 
 from minisched.config import check_permissions
-from minisched.config.secrets import base_environment
+from minisched.config.secrets import base_environment, secret_variables
 from minisched.executor.program import from_home
 from minisched.home import Home
 from minisched.model import ProcessSpec, Secret, SecretError, StoreError, TaskRecord, Text, iso
@@ -26,10 +26,14 @@ class Launcher:
 
     def __init__(self, outside: Outside) -> None:
         self.base: dict[str, str] = {}  # what every process inherits of the engine's environment
+        self._secret: set[str] = set()  # names of variables
         self._ledger, self._system = outside.ledger, outside.system
 
     def use(self, config: Config) -> None:
-        self.base = base_environment(self._system.environ, config)
+        """A variable that a config once read a secret from stays secret: a config that no longer names it would give
+        it to every task."""
+        self._secret |= secret_variables(config)
+        self.base = base_environment(self._system.environ, config, self._secret)
 
     def unsafe(self) -> Optional[Text]:
         """Why nothing may be started: another user could have replaced the scripts or the config of the home. While no

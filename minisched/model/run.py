@@ -94,7 +94,7 @@ class TaskExecution(NamedTuple):
     missed_since: Optional[int] = None
     retry_time: Optional[Instant] = None  # when the next attempt of a `retrying` run may start
     owner: Optional[ProcessIdentity] = None  # the engine (or `exec`) in charge while it is unfinished
-    env: Optional[Mapping[str, str]] = None  # of a manual run, over the task's own
+    env: Optional[Mapping[str, str]] = None  # of a manual run that has not ended, over the task's own
     attempts: tuple[TaskAttempt, ...] = ()
 
     @property
@@ -130,7 +130,7 @@ RUN_FIELDS = (
     Field(
         "owner", "process?", member="", columns=("owner_pid", "owner_start_ticks", "owner_boot_id", "owner_namespace")
     ),
-    Field("env", "texts?", member="", fixed=True),
+    Field("env", "texts?", member=""),
 )
 _run_json = json_encoder(RUN_FIELDS)
 

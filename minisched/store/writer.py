@@ -91,7 +91,7 @@ class Transaction:
         """Write the batch; the run ids in the order of `batch.runs`.
 
         A run with `run_id` 0 gets a new row. A run with an id has its row changed, except for what never changes
-        (task_id, trigger, scheduled_time, max_attempts, created_time, env); if the row is gone, because the file was
+        (task_id, trigger, scheduled_time, max_attempts, created_time); if the row is gone, because the file was
         replaced, it is made under that id. Of a record only `schedule_hash`, `evaluated_until` and `boot_id` are
         written: results are counted here, from the runs that ended, so that the engine and an `exec` beside it never
         overwrite each other's counts. A run that has ended stays as it is, and is in `ended_before`.

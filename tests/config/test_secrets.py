@@ -231,3 +231,13 @@ def test_no_task_inherits_a_secret_the_log_or_what_the_engine_was_started_with()
     others = {"PATH": "/bin", "LEVEL": "low", "var/key": "x"}
     environ = {**secret, **others, "TASK_LOG": "a.log", "MINISCHED_RUN_ID": "7"}
     assert base_environment(environ, found) == others
+
+
+@pytest.mark.parametrize("name", ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "SHELL"])
+def test_what_every_task_needs_cannot_be_the_secret_of_one(name):
+    task = {"task_id": "a", "task_exec": "x", "task_env": {"A": {"from_env": name}}}
+    config, problems = parse_config(json.dumps({"tasks": [task]}).encode())
+    (problem,) = problems
+    assert config is None and "other than those that every task gets (PATH, HOME" in render(problem.text)
+    task["task_env"]["A"]["from_env"] = f"MY_{name}"
+    assert parse_config(json.dumps({"tasks": [task]}).encode())[1] == []
