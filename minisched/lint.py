@@ -19,7 +19,7 @@ from minisched.executor.program import Command, find_problem, from_home, misplac
 from minisched.model import FieldError, Secret, Text
 from minisched.model.task import CONFIG_FILE, SecretError
 from minisched.model.text import reason_of_file
-from minisched.osutil import start_thread
+from minisched.osutil import Place, open_walked, start_thread
 from minisched.timetable import load_zone, next_of, parse_schedule
 
 if TYPE_CHECKING:
@@ -156,6 +156,8 @@ def _command_warnings(task: Task, where: Surroundings) -> Iterator[Found]:
         problem = find_problem(command, program, failed=True) or script_problem(command)
         if problem:
             yield "task_exec", Text("config.warn.program", problem=problem)
+        elif "/" in program and not task.task_user:  # for that user his own files are no danger
+            yield from _replaceable(os.path.join(where.home, program))
     for word, path in misplaced(command):
         yield "task_exec", Text("config.warn.in_home", word=word, path=path)
     if is_list and os.path.basename(program) not in _TAKES_OPERATORS:
@@ -170,6 +172,21 @@ def _command_warnings(task: Task, where: Surroundings) -> Iterator[Found]:
             elif name and (name in where.environ or name in task.task_env) and previous not in ("-c", "-e"):
                 yield f"task_exec[{index}]", Text("config.warn.list_variable", variable=variable[0] if variable else "")
             previous = item
+
+
+def _replaceable(path: str) -> Iterator[Found]:
+    """Whether another user can change what is run."""
+    places: list[Place] = []
+    try:
+        os.close(open_walked(path, places))
+    except OSError:
+        return
+    for place in reversed(places):
+        user = place.changeable_by(sticky=True)
+        if user is not None:
+            code = "config.warn.writable" if user < 0 else "config.warn.owner"
+            yield "task_exec", Text(code, path=place.path, user=user)
+            return
 
 
 def _place_warnings(task: Task, where: Surroundings) -> Iterator[Found]:

@@ -290,6 +290,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     # Warnings: valid, and will fail or surprise. `place` comes before each of them.
     "config.warning": ("warning: {warning}", "警告：{warning}"),
     "config.warn.program": ("will fail: {problem}", "会失败：{problem}"),
+    "config.warn.writable": (
+        "runs what every user of the machine can change; fix it with: chmod o-w {path}",
+        "运行的内容可被本机任何用户更改；请执行：chmod o-w {path}",
+    ),
+    "config.warn.owner": (
+        "runs what user {user}, to whom {path} belongs, can change",
+        "运行的内容可被用户 {user} 更改：{path} 属于该用户",
+    ),
     "config.warn.in_home": (
         "names {word}, which is in the home, not in task_cwd; write {path}",
         "中的 {word} 在 minisched 目录（home）中，不在 task_cwd 中；请写作 {path}",

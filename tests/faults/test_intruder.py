@@ -261,3 +261,16 @@ def test_a_log_behind_links_of_our_own_is_written(home: Home, above: Path) -> No
     eventually(lambda: home.ended("b"))
     eventually(lambda: "hello" in (above / "deep" / "b.log").read_text())
     assert "engine started" in (place / "minisched.log").read_text()
+
+
+# ------------------------------------------------------------------------------------------------------------- scripts
+
+
+def test_a_script_that_everyone_can_change_is_a_warning(home: Home) -> None:
+    script = home.path / "tasks" / "tick.sh"
+    assert "can change" not in home.run("validate").stderr
+    script.chmod(0o777)
+    warning = f"runs what every user of the machine can change; fix it with: chmod o-w {script}"
+    assert warning in home.run("validate").stderr
+    home.write({**TICK, "task_exec": [str(script)]})
+    assert warning in home.run("validate").stderr
