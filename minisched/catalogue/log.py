@@ -117,6 +117,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "log.tested": ("{task}: test message, requested by {by}: {result}", "{task}：测试消息，由 {by} 请求：{result}"),
     # The page
     "log.page": ("the page and the API are at {url}", "页面与 API 位于 {url}"),
+    "log.page_one_loopback": (
+        "this machine has no {address}, so localhost leads to the page alone",
+        "本机没有 {address}，localhost 只会通向本页面",
+    ),
     "log.page_reachable": (
         "they can be reached from other machines: put TLS in front (docs/security.md)",
         "其他机器可以访问：请在前面加上 TLS（docs/security.md）",

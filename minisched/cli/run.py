@@ -543,6 +543,8 @@ class Page:
         server.start()
         self._server = server
         self.log.info(Text("log.page", url=server.url))
+        if server.beside is not None and server.beside_error is not None and server.problem is None:
+            self.log.info(Text("log.page_one_loopback", address=server.beside[0]))
         for problem in self._socket_problems():
             self.log.warning(problem)
         if settings.host not in LOOPBACK:

@@ -170,6 +170,7 @@ def test_without_ipv6_localhost_is_still_ours(home: Home) -> None:
     )
     assert (done.stdout, done.stderr) == ("200\n", "")
     assert "cannot be listened on" not in home.engine_log()
+    assert "this machine has no ::1, so localhost leads to the page alone" in home.engine_log()
     home.stop()
 
 
