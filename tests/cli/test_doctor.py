@@ -110,6 +110,14 @@ def test_a_script_that_cannot_start(home: Home, cli: Cli) -> None:
     assert any("tasks/x.sh" in message for message in findings(cli).values())
 
 
+def test_a_folder_above_that_others_can_write(cli: Cli, tmp_path: Path) -> None:
+    home = Home(tmp_path / "open" / "home")
+    home.write(TASK)
+    (tmp_path / "open").chmod(0o777)
+    done = cli("--home", str(home.path), "doctor", "--json")
+    assert any(str(tmp_path / "open") in one["message"] for one in done.json if one["level"] == "problem")
+
+
 def test_a_clock_before_the_last_run(home: Home, cli: Cli) -> None:
     home.write(TASK)
     ahead = time.time() + 10 * 86400
