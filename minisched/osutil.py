@@ -118,7 +118,7 @@ def open_walked(
     except BaseException as error:
         os.close(fd)
         if isinstance(error, OSError):
-            error.filename = at  # not only the last name
+            raise OSError(error.errno, error.strerror, at) from None  # not only the last name
         raise
     return fd
 

@@ -240,9 +240,8 @@ def _metrics(app: AppContext) -> Iterator[str]:
         statuses = [current_status(view, (one and one.last_status) or Status.IDLE) for view, one in zip(views, found)]
         counts = [({"status": status.value}, statuses.count(status)) for status in Status]
     except StoreError as error:
-        app.report_unreadable(
-            error
-        )  # reported by `problem` and `healthy`; the metrics below that need no history are still given
+        # `problem` and `healthy` report it; the metrics below that need no history are still given.
+        app.report_unreadable(error)
     yield _metric("tasks", "Tasks by their current status.", counts)
     yield _metric("tasks_disabled", "Disabled tasks.", sum(not view.task.enabled for view in views))
     due: Samples = [({"task_id": view.task.task_id}, view.next_start) for view in views]

@@ -161,6 +161,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         'a range of "{schedule}" runs backwards: under cron it was never due; here it will be',
         "“{schedule}”中有倒序的范围：在 cron 下从未到期；在这里会到期",
     ),
+    "migration.left.user": (
+        'the sixth column is "{user}", which is no name of a user; a file without a column of users is read without '
+        "--system",
+        "第六列“{user}”不是用户名；没有用户列的文件不要加 --system",
+    ),
     # the report
     "migration.report.task": ("line {line} -> {task}", "第 {line} 行 -> {task}"),
     "migration.report.no_task": ("line {line} -> no task", "第 {line} 行 -> 无任务"),

@@ -38,6 +38,7 @@ _NAMES = {
     for number, name in enumerate(names.split(), first)
 }
 _OPTIONS = re.compile(r"-([nqs]+)[ \t]+")  # of OpenBSD, before the command
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}\$?")
 _SIXTH_FIELD = re.compile(r"[0-9*][0-9*,/-]*(?=[ \t]|$)")
 _DISTRIBUTION = re.compile(r"(?:^|[\s;&|(/])run-parts\s[^;&|]*/etc/|^(?:test|\[)\s+-x\s+\S*anacron\b")
 _INTERPRETERS = re.compile(r"(?:python|perl|ruby|php|node|bash|sh|dash|zsh|ksh|lua|java|Rscript)[\d.]*")
@@ -269,6 +270,8 @@ def _read_job(
         command = command.strip()
     elif home_of(command.split(None, 1)[0] if command else "") is not None:
         notes.append(Text("migration.warn.user_column", user=command.split(None, 1)[0]))
+    if user and not _USER.fullmatch(user):
+        raise _LeftOut(Text("migration.left.user", user=user))
     if len(schedule) == 5 and _SIXTH_FIELD.match(command):
         raise _LeftOut(Text("migration.left.six_fields"))
     flags = _OPTIONS.match(command)

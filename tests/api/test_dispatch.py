@@ -22,6 +22,7 @@ from minisched.api.context import STATUSES, Request, Turns
 from minisched.api.dispatch import respond
 from minisched.api.routing import BASE, OPEN, PUBLIC, ROUTES, Match, NotAllowed, NotFound, Route, match
 from minisched.model import StoreError, Text
+from minisched.osutil import receive
 from support.api import Api
 from support.config import task
 from support.programs import environment
@@ -278,8 +279,8 @@ def test_six_requests_wait_for_their_turn_and_further_ones_are_refused_at_once(a
     with api.app.turns.take(full=True), api.app.turns.take(full=True):
         for thread in threads:
             thread.start()
-        assert [found.get(timeout=30) for _ in range(2)] == [503, 503]
+        assert [receive(found, 30) for _ in range(2)] == [503, 503]
         assert found.empty()
-    assert [found.get(timeout=30) for _ in range(6)] == [200] * 6
+    assert [receive(found, 30) for _ in range(6)] == [200] * 6
     for thread in threads:
         thread.join()

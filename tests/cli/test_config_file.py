@@ -11,6 +11,7 @@ from typing import Any
 
 from minisched.cli.run import ConfigFile
 from minisched.model import Config, ConfigRead
+from minisched.osutil import receive
 from support.config import task
 from support.factories import config as make_config
 
@@ -20,7 +21,7 @@ WAIT_S = 30.0
 def read(path: Path, in_force: Config) -> ConfigRead:
     found: SimpleQueue[Any] = SimpleQueue()
     ConfigFile(str(path)).read(in_force, lambda message: found.put((threading.current_thread(), message)))
-    thread, message = found.get(timeout=WAIT_S)
+    thread, message = receive(found, WAIT_S)
     assert thread is not threading.current_thread()
     assert isinstance(message, ConfigRead)
     return message
