@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple, Optional, Union
 
-from minisched.model import LogPosition, TaskExecution
+from minisched.model import LogPosition, Reason, TaskExecution
 from minisched.model.text import visible_bytes
 from minisched.osutil import open_regular
 from minisched.tasklog.reading import (
@@ -186,11 +186,18 @@ def _own_lines(path: str, run: TaskExecution, position: RunPosition, limit: int)
 
 
 def _run_blocks(path: str, run: TaskExecution, position: RunPosition) -> Iterator[bytes]:
-    at_end = False
+    at_end, last = False, b""
     while not at_end:
         data, position, at_end = _own_lines(path, run, position, CHUNK)
         if data:
+            last = data
             yield data
+    attempt = run.attempts[-1] if run.attempts else None
+    # An engine that was killed writes no "end" line.
+    if attempt is None or not run.status.ended or attempt.reason == Reason.INTERRUPTED.value:
+        return
+    if b" [%d.%d end] " % (run.run_id, attempt.attempt) not in last[last.rfind(b"\n", 0, -1) + 1 :]:
+        yield b"[%d.%d note] the rest of this output is in no file any more\n" % (run.run_id, attempt.attempt)
 
 
 class _Blocks:

@@ -72,9 +72,11 @@ class RotatingLog(TimedRotatingFileHandler):
     `losses`, and a note says so before the next one that can be written. `problem` is why the latest one could not be
     written; `report`, which must not block, gets each change of it.
 
-    A file belongs to the day of its first line. It is renamed to `<path>.YYYY-MM-DD` (then `.1`, `.2` ... if that name
-    is taken) before the first line of a later day in `zone`, and before it grows beyond `max_bytes` (0: no limit). The
-    newest `backup_count` of those are kept (0: all, as in logging). `rotate=False`: only append, the engine rotates.
+    A file belongs to the day of its first line. It is renamed to `<path>.YYYY-MM-DD` before the first line of a later
+    day in `zone`, and before it grows beyond `max_bytes` (0: no limit). If that name is taken, `.1`, `.2` ... follows;
+    once the clock was set back to an earlier day, `.s1`, `.s2` ... stands before that number, so that the order of the
+    files does not depend on days that may be wrong. The newest `backup_count` of them are kept (0: all, as in logging).
+    `rotate=False`: only append, the engine rotates.
 
     Inherited: the place in `logging` (logger, level, filters, lock, `handle`, `close` at exit), the options `when`,
     `backupCount` and `baseFilename`, and the division into `emit`, `shouldRollover`, `doRollover` and
@@ -235,12 +237,15 @@ class RotatingLog(TimedRotatingFileHandler):
 
     def doRollover(self) -> None:
         day = date.fromordinal(self._day).isoformat()
-        taken = [key[1] for key, _ in rotated_files(self.baseFilename) if key[0] == day]
-        number = max(taken) + 1 if taken else 0
+        files = rotated_files(self.baseFilename)
+        series, newest, number = files[-1][0] if files else (0, "", 0)
+        number = number + 1 if day == newest else 0
+        series += day < newest
+        suffix = f".{day}" + (f".s{series}" if series else "") + (f".{number}" if number else "")
         try:
             # Only one process rotates, so that no other can take the name meanwhile. os.link, which would make sure of
             # that, does not work on the FAT of an SD card.
-            os.rename(self.baseFilename, f"{self.baseFilename}.{day}" + (f".{number}" if number else ""))
+            os.rename(self.baseFilename, self.baseFilename + suffix)
         except OSError as error:  # the lines go on into the same file
             self._retry_at = time.monotonic() + RETRY_S
             self.warn(f"{self.baseFilename} could not be rotated: {error.strerror}; next try in {RETRY_S:.0f} s")
@@ -257,14 +262,15 @@ class RotatingLog(TimedRotatingFileHandler):
         return names[: -self.backupCount] if self.backupCount > 0 else []
 
 
-def rotated_files(path: str) -> list[tuple[tuple[str, int], str]]:
-    """The rotated files of the log `path`, oldest first, as ((day, number of that day), path). Only names of exactly
-    that form: `db.log.old` is not a file of `db.log`, nor is anything of `db2.log`."""
+def rotated_files(path: str) -> list[tuple[tuple[int, str, int], str]]:
+    """The rotated files of the log `path`, in the order in which they were rotated, as ((series, day, number), path). A
+    series begins where the clock was set back to an earlier day. Only names of exactly that form: `db.log.old` is not a
+    file of `db.log`, nor is anything of `db2.log`."""
     folder, base = os.path.split(path)
-    form = re.compile(re.escape(base) + r"\.(\d{4}-\d{2}-\d{2})(?:\.([1-9]\d{0,8}))?", re.ASCII)
+    form = re.compile(re.escape(base) + r"\.(\d{4}-\d{2}-\d{2})(?:\.s([1-9]\d{0,8}))?(?:\.([1-9]\d{0,8}))?", re.ASCII)
     try:
         names = os.listdir(folder or ".")
     except FileNotFoundError:
         return []
     matches = [form.fullmatch(name) for name in names if name.startswith(base)]
-    return sorted(((m[1], int(m[2] or 0)), os.path.join(folder, m[0])) for m in matches if m)
+    return sorted(((int(m[2] or 0), m[1], int(m[3] or 0)), os.path.join(folder, m[0])) for m in matches if m)

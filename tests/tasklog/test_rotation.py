@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from minisched.config.settings_fields import MIN_LOG_BYTES
-from minisched.model import LogSettings
+from minisched.model import LogSettings, Status, TaskAttempt, TaskExecution, Trigger
 from minisched.tasklog import TaskLogs
+from minisched.tasklog.pages import LogReader
+from minisched.tasklog.reading import OutputGone, log_files, read_run
 from minisched.tasklog.rotating_file import RotatingLog
 from support.process import ZONE, Logs, at, root
 
@@ -304,3 +306,50 @@ def test_a_log_may_be_given_to_a_subfolder(tmp_path: Path) -> None:
     sink.marker("start", "x")
     sink.close()
     assert (tmp_path / "sub/deep/x.log").exists()
+
+
+@pytest.mark.parametrize("wrong", ["2026-11-24", "2036-05-01", "2016-05-01"])
+def test_files_of_a_wrong_day_are_read_and_deleted_in_the_order_of_their_writing(tmp_path: Path, wrong: str) -> None:
+    """A clock that is ahead or behind for a while: the names have the wrong day, the runs are read whole."""
+    logs = Logs(tmp_path, max_bytes=100_000, backup_count=3)
+    text = ["x" * 80] * 800  # a run fills most of a file
+    sinks = {}
+    moments = ["2026-11-23T10:00:00"] * 2 + [f"{wrong}T10:00:00"] * 4 + ["2026-11-23T11:00:00"] * 3
+    moments += [f"2026-11-{day}T10:00:00" for day in range(24, 27)]
+    for run_id, moment in enumerate(moments, 1):
+        logs.wall.set(moment)
+        if run_id in (4, 8):
+            logs.restart()
+        sinks[run_id] = logs.run(run_id, *text)
+        whole = []
+        for known, sink in sinks.items():
+            assert sink.position is not None
+            try:
+                lines = b"".join(read_run(logs.path, sink.position, known, 1)).splitlines()
+            except OutputGone:
+                continue
+            assert len(lines) == 802 and b" end] " in lines[-1], (run_id, known)
+            whole.append(known)
+        assert whole == list(range(whole[0], run_id + 1)) and len(whole) >= min(run_id, 4)
+    assert len(logs.names()) == 4
+    in_order = b"".join(Path(name).read_bytes() for _, _, name in log_files(logs.path)).decode()
+    labels = [line.split(" [")[1].split(".")[0] for line in in_order.splitlines() if " start] " in line]
+    assert labels == [str(run_id) for run_id in whole]
+
+
+def test_output_whose_rest_is_gone_says_so(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    sink = logs.open(7)
+    sink.marker("start", "pid 4711")
+    sink.write("out", b"the beginning\n")
+    logs.wall.set("2026-11-24T00:00:00")
+    sink.write("out", b"the rest\n")
+    sink.marker("end", "exit 0")
+    sink.close()
+    attempt = TaskAttempt(1, Status.SUCCESS, 1.0, log=sink.position)
+    run = TaskExecution("t", Trigger.MANUAL, Status.SUCCESS, 1.0, run_id=7, attempts=(attempt,))
+    whole = b"".join(LogReader().run_raw(logs.path, run) or ())
+    assert whole.count(b"\n") == 4 and b"no file any more" not in whole
+    (tmp_path / "t.log").unlink()
+    rest = b"".join(LogReader().run_raw(logs.path, run) or ())
+    assert rest.endswith(b"[7.1 out] the beginning\n[7.1 note] the rest of this output is in no file any more\n")
