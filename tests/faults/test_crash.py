@@ -221,6 +221,26 @@ def test_due_times_during_a_sigstop_all_get_a_row(home: Home) -> None:
     assert not [row for row in home.rows("all") if row["status"] == "missed"]
 
 
+def test_a_process_that_ends_while_the_engine_is_stopped_has_not_timed_out(home: Home) -> None:
+    home.write(
+        {
+            "task_id": "a",
+            "task_exec": "echo $$ >pid; sleep 0.3; exit 3",
+            "task_schedule": "@reboot",
+            "task_timeout": "3s",
+        }
+    )
+    process = home.start()
+    file = home.path / "pid"
+    pid = int(eventually(lambda: file.exists() and file.read_text()))
+    process.send_signal(signal.SIGSTOP)
+    stopped_at = time.monotonic()
+    eventually(lambda: not alive(pid) and time.monotonic() > stopped_at + 3.2)
+    process.send_signal(signal.SIGCONT)
+    (row,) = eventually(lambda: home.ended("a"))
+    assert (row["status"], row["reason"], row["exit_code"]) == ("technical_failure", "exit_code", 3)
+
+
 def executing(home: Home, task_id: str) -> subprocess.Popen[str]:
     """`minisched exec`, once its run is in the history with its pid."""
     words = [sys.executable, "-m", "minisched", "--home", str(home.path), "exec", task_id]
