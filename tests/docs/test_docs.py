@@ -157,3 +157,15 @@ def test_the_first_screen_of_the_readme_has_both_commands(readme: Path) -> None:
 
 def test_the_schema_is_json() -> None:
     assert json.loads(minisched("schema").stdout)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="needs promtool")
+def test_prometheus_takes_its_files(tmp_path: Path) -> None:
+    text = DOCS["many_machines.md"].replace("/etc/prometheus/", f"{tmp_path}/")
+    (tmp_path / "minisched.token").touch()
+    for name, content in re.findall(r"```yaml\n# (\S+)\n(.*?)```", text, re.DOTALL):
+        (tmp_path / name).write_text(content)
+    done = subprocess.run(
+        ["promtool", "check", "config", str(tmp_path / "prometheus.yml")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
