@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import threading
 
 STACK_BYTES = 512 * 1024  # TLS and the email package need more than `start_thread` gives
-MODULES = {"email": "mail", "webhook": "webhook", "command": "command", "file": "file"}
+MODULES = {"email": "mail", "webhook": "webhook", "command": "local", "file": "local"}
 
 
 def deliver(request: SendRequest) -> SendResult:

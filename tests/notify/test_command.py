@@ -8,14 +8,15 @@ import sys
 import pytest
 
 from minisched.model.notification import SendStatus
-from minisched.notify import command, deliver
+from minisched.notify import deliver
+from minisched.notify.local import run_command
 from support.notify import MESSAGE_ID, VARIABLES, Watch, message, said, send_request, words
 from support.programs import alive, eventually, in_time
 
 
 def run(task_exec, home, sample=None, timeout_s=5.0, environ=None, grace_s=2.0):
     channel = {"type": "command", "task_exec": task_exec}
-    return command.deliver(send_request(channel, sample, None, str(home), environ), timeout_s, grace_s)
+    return run_command(send_request(channel, sample, None, str(home), environ), timeout_s, grace_s)
 
 
 def gone(pid):

@@ -1,7 +1,9 @@
-"""Commands: the message as JSON on the standard input of a process with a time limit."""
+"""Messages that stay on this machine: to the standard input of a command, or as a line of a file."""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 
 from minisched.config import check_permissions
@@ -10,15 +12,23 @@ from minisched.executor.program import Command, explain_exit, program_path
 from minisched.home import Home
 from minisched.model import Text
 from minisched.model.notification import SEND_TIMEOUT_S, SendRequest, SendResult, SendStatus
-from minisched.model.text import visible_bytes
+from minisched.model.text import reason_of_file, visible_bytes
 from minisched.notify.redact import ANSWER_BYTES_MAX
 from minisched.notify.templates import last_lines, message_json, to_json
+from minisched.osutil import open_owned
 
 KILL_GRACE_S = 2.0  # between TERM and KILL
 _CONTINUATION_BYTES = bytes(range(0x80, 0xC0))  # of a UTF-8 character whose first byte was cut off
+FILE_MODE = 0o640
+NOT_A_FILE = (errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.EINVAL, errno.ENXIO)  # a further try would find the same
 
 
-def deliver(request: SendRequest, timeout_s: float = SEND_TIMEOUT_S, grace_s: float = KILL_GRACE_S) -> SendResult:
+def deliver(request: SendRequest) -> SendResult:
+    """Deliver by a `command` or `file` channel. Never raises for what the world does."""
+    return run_command(request) if request.channel.type == "command" else append_to_file(request)
+
+
+def run_command(request: SendRequest, timeout_s: float = SEND_TIMEOUT_S, grace_s: float = KILL_GRACE_S) -> SendResult:
     """Run the command of a `command` channel: exit code 0 is `sent`, anything else may be tried again. Never raises for
     what the world does."""
     command, message = request.channel.options["task_exec"], request.message
@@ -55,3 +65,35 @@ def deliver(request: SendRequest, timeout_s: float = SEND_TIMEOUT_S, grace_s: fl
     if hint:
         text = Text("notify.command_exit_hint", exit_code=result.status, hint=hint)
     return SendResult(SendStatus.RETRY, text, answer)
+
+
+def append_to_file(request: SendRequest) -> SendResult:
+    """Append the message to the file of a `file` channel. Never raises for what the world does."""
+    path = os.path.join(request.home, request.channel.options["path"])
+    try:
+        _append(path, to_json(message_json(request.message)).encode() + b"\n")
+    except OSError as error:
+        reason = Text("notify.no_folder") if error.errno == errno.ENOENT else reason_of_file(error)
+        status = SendStatus.FAILED if error.errno in NOT_A_FILE else SendStatus.RETRY
+        return SendResult(status, Text("notify.file", path=path, reason=reason))
+    return SendResult(SendStatus.SENT)
+
+
+def _append(path: str, line: bytes) -> None:
+    """Raises OSError, and leaves the file as long as it was."""
+    fd, _ = open_owned(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, FILE_MODE)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # another engine may be writing: then it is tried again
+        size = os.fstat(fd).st_size
+        if size and os.pread(fd, 1, size - 1) != b"\n":  # another program left an incomplete line
+            line = b"\n" + line
+        try:
+            written = os.write(fd, line)
+            if written < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(fd)
+        except OSError:
+            os.ftruncate(fd, size)
+            raise
+    finally:
+        os.close(fd)
