@@ -1,1 +1,1 @@
-"""The HTTP API and the page: a request becomes a value, the value a response; sockets stand at the edge."""
+"""The HTTP API and the page: requests and responses are values; only `server` and `handler` use sockets."""

@@ -1,4 +1,4 @@
-"""Routes: what can be requested, by whom, with what, and what is answered.
+"""Routes: what can be requested, with which token, parameters and body, and what is answered.
 
 A route is declared beside its handler by `@route`. The gate matches a request once, and the match travels with it; the
 dispatch, OpenAPI and docs/api.md are made of the same declarations.

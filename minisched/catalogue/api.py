@@ -156,7 +156,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "api.body.rule": ("expected the name of a rule", "应为规则名称"),
     "api.body.env": ("expected an object of texts, at most {max}", "应为由文本组成的对象，最多 {max} 项"),
     "api.body.task_or_config": ('expected one of "task" and "config"', '应为 "task" 或 "config" 之一'),
-    # What was asked for, and why it cannot be done.
+    # Why a request cannot be carried out.
     "api.no_task": ("there is no task {task}", "没有任务 {task}"),
     "api.no_run": ("there is no run {run} in the history", "历史中没有运行 {run}"),
     "api.no_message": ("there is no message {message} in the outbox", "发件箱中没有消息 {message}"),

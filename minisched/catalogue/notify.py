@@ -1,4 +1,4 @@
-"""Why a message was not delivered, and what else can be said about the outbox."""
+"""Why a message was not delivered, and other texts about the outbox."""
 
 TEXTS: dict[str, tuple[str, str]] = {
     # The outbox

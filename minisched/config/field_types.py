@@ -37,7 +37,7 @@ _UNSTORABLE = re.compile(r"\x00|[\ud800-\udfff]")
 
 
 class FieldType(ABC):
-    """How one value is read. `rule` and `type_name` are made when they are asked for: a valid config needs neither."""
+    """How one value is read. `rule` and `type_name` are made when they are read: a valid config needs neither."""
 
     @property
     @abstractmethod

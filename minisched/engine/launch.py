@@ -79,30 +79,16 @@ def make_spec(
             own[name] = value.reveal(environ, home) if isinstance(value, Secret) else value
         except SecretError as error:
             refused = Text("task_env", name=name, reason=error.text)
-    due = run.created_time if run.scheduled_time is None else run.scheduled_time
     if task.task_user is not None:  # as cron and systemd do; the executor adds HOME, USER, LOGNAME and SHELL
         base = {name: value for name, value in base.items() if name in USER_ENV or name.startswith("LC_")}
-    env = {
-        **base,
-        "PYTHONUNBUFFERED": "1",
-        **own,
-        **(run.env or {}),
-        "MINISCHED_HOME": home,
-        "MINISCHED_TASK_ID": task.task_id,
-        "MINISCHED_RUN_ID": str(run.run_id),
-        "MINISCHED_ATTEMPT": str(run.attempt),
-        "MINISCHED_TRIGGER": run.trigger.value,
-        "MINISCHED_SCHEDULED_TIME": iso(int(due), zone) or "",
-        "MINISCHED_PREVIOUS_STATUS": record.last_status.value if record.last_status else "",
-        "MINISCHED_LAST_SUCCESS_TIME": iso(record.last_success_time, zone) or "",
-    }
+    facts = _facts(run, record, home, zone)
     return ProcessSpec(
         run_id=run.run_id,
         attempt=run.attempt,
         task_id=task.task_id,
         task_exec=from_home(task.task_exec, task.task_cwd, home),
         cwd=os.path.join(home, task.task_cwd or ""),
-        env=env,
+        env={**base, "PYTHONUNBUFFERED": "1", **own, **(run.env or {}), **facts},
         log=os.path.join(home, "logs", task.task_log),
         timeout_s=task.task_timeout,
         kill_grace_s=task.task_kill_grace,
@@ -112,3 +98,18 @@ def make_spec(
         output_encoding=task.task_output_encoding,
         refused=refused,
     )
+
+
+def _facts(run: TaskExecution, record: TaskRecord, home: str, zone: tzinfo) -> dict[str, str]:
+    """What a script can know of its run; no variable of the task or of the run replaces these."""
+    due = run.created_time if run.scheduled_time is None else run.scheduled_time
+    return {
+        "MINISCHED_HOME": home,
+        "MINISCHED_TASK_ID": run.task_id,
+        "MINISCHED_RUN_ID": str(run.run_id),
+        "MINISCHED_ATTEMPT": str(run.attempt),
+        "MINISCHED_TRIGGER": run.trigger.value,
+        "MINISCHED_SCHEDULED_TIME": iso(int(due), zone) or "",
+        "MINISCHED_PREVIOUS_STATUS": record.last_status.value if record.last_status else "",
+        "MINISCHED_LAST_SUCCESS_TIME": iso(record.last_success_time, zone) or "",
+    }

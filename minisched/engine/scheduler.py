@@ -348,7 +348,7 @@ class SchedulerEngine:
             self.persistence.reader_failed(message.error)
         else:
             assert message.asked is not None
-            if self.clock.monotonic() <= message.asked.until:  # else its sender was told that it failed
+            if self.clock.monotonic() <= message.asked.until:  # else its sender has given up already
                 self.command(message, message.asked, now)
 
     def log_changed(self, message: LogChanged) -> None:
@@ -410,7 +410,7 @@ class SchedulerEngine:
 
     def answer_opened(self) -> None:
         """After the commit: runs that were started manually have their ids. One that could not be written is
-        discarded, so that it does not start after its sender was told that it failed."""
+        discarded, so that it does not start after its refusal."""
         for asked, active in self.replies.take_opened():
             if active.run.run_id:
                 self.replies.add(asked, Reply(run_id=active.run.run_id))

@@ -468,7 +468,7 @@ def run_bounded(
                 elif key.fileobj is child.stdin:
                     data, done = _feed(key.fd, data)
                 else:
-                    block = os.read(key.fd, BLOCK)  # the only reader, and told that there is something: never blocks
+                    block = os.read(key.fd, BLOCK)  # the only reader, and there is something to read: never blocks
                     output, done = (output + block)[-output_max:], not block
                 if done:
                     selector.unregister(key.fileobj)

@@ -48,26 +48,26 @@ _EDGES = (
 
 
 def open_database(
-    path: str, expected_db_id: Optional[str], now: Instant, mend: bool, last_id: int = 0
+    path: str, expected_db_id: Optional[str], now: Instant, repair: bool, last_id: int = 0
 ) -> tuple[sqlite3.Connection, list[Text]]:
     """The writing connection to `path`, with the newest schema, and the problems to report.
 
-    A new database is made if there is none, and with `mend` in place of a damaged one. last_id: the newest run id that
-    the caller knows; ids of a new database continue after it. Raises StoreError: `newer`, `full`, `locked` or `io`, and
-    `damaged` without `mend`. After an error the file is unchanged.
+    A new database is made if there is none, and with `repair` in place of a damaged one. last_id: the newest run id
+    that the caller knows; ids of a new database continue after it. Raises StoreError: `newer`, `full`, `locked` or
+    `io`, and `damaged` without `repair`. After an error the file is unchanged.
     """
     problems: list[Text] = []
     size = _size(path)
     if size:
         _refuse_newer(path)
     elif expected_db_id is not None:
-        aside = set_aside(path, now) if mend else None  # SQLite would apply an old -wal to the new file
+        aside = set_aside(path, now) if repair else None  # SQLite would apply an old -wal to the new file
         code = "engine.db.missing" if size is None else "engine.db.empty"
         problems.append(Text(code, path=path, aside=Text("engine.db.aside", path=aside) if aside else ""))
     try:
         db = _open(path)
     except StoreError as error:
-        if error.kind != "damaged" or not mend:
+        if error.kind != "damaged" or not repair:
             raise
         last_id = max(last_id, _salvaged_last_id(path))
         aside = set_aside(path, now)

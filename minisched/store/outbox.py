@@ -122,7 +122,7 @@ def write_notices(db: sqlite3.Connection, notices: Notices, db_id: str) -> None:
 
 
 def update_deliveries(db: sqlite3.Connection, deliveries: Sequence[Delivery]) -> None:
-    """Write where they stand; the next one of a queue whose first has left it is due at once."""
+    """Write their state; the next one of a queue whose first has left it is due at once."""
     for one in deliveries:
         key = (one.delivery_id, one.message_id, one.state.value)
         db.execute(_UPDATE, (*_CHANGING.values(one), *key))

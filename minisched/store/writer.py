@@ -35,23 +35,23 @@ _BUGS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceErro
 
 
 def open_store(
-    path: str, expected_db_id: Optional[str] = None, *, now: Instant, mend: bool = True, last_id: int = 0
+    path: str, expected_db_id: Optional[str] = None, *, now: Instant, repair: bool = True, last_id: int = 0
 ) -> tuple[Store, list[Text]]:
     """Open or make the database at `path`; returns the store, and problems to report.
 
     expected_db_id: the history that this home had (the previous `Store.db_id`), None if it had none. If it had one, a
     missing, empty or different file is a problem.
-    mend: a damaged file is moved aside (with -wal and -shm, as `<path>.damaged-<time>`) and a new one made. Only for
+    repair: a damaged file is moved aside (with -wal and -shm, as `<path>.damaged-<time>`) and a new one made. Only for
     the holder of `var/lock`; without it a damaged file raises StoreError `damaged`.
     Raises StoreError, `newer` if the file was written by a newer version. A full disk is `full`, never `damaged`.
     """
     reserve = DiskReserve(os.path.join(os.path.dirname(path), "ballast"))
     try:
-        db, problems = open_database(path, expected_db_id, now, mend, last_id)
+        db, problems = open_database(path, expected_db_id, now, repair, last_id)
     except StoreError as error:
         if error.kind != "full" or not reserve.release():
             raise
-        db, problems = open_database(path, expected_db_id, now, mend, last_id)
+        db, problems = open_database(path, expected_db_id, now, repair, last_id)
     store = Store(db, path, reserve, now)
     store.heal()
     return store, problems
@@ -436,7 +436,7 @@ class Store:
             if not os.path.exists(self.path) and not damaged:
                 problems.append(self._file.rescue(old))
         # Keep the old connection until the new one works: after an error here, commits still report what is wrong.
-        db, more = open_database(self.path, None, now, mend=True, last_id=self._last_id)
+        db, more = open_database(self.path, None, now, repair=True, last_id=self._last_id)
         self._adopt(db, now)
         old.close()
         return problems + more

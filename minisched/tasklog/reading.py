@@ -25,7 +25,7 @@ _STAMP = rb"\d{4}-\d\d-\d\dT\S{10,30} "
 
 
 class OutputGone(Exception):
-    """The output asked for is in no file any more, or not from its first line on: retention or a person removed it."""
+    """The output is no longer in any file, or not from its first line on: retention or a person removed it."""
 
 
 class Discontinuity(Enum):

@@ -196,7 +196,7 @@ class LocalZone(NamedTuple):
     """The zone of the machine, and how it was found."""
 
     name: str  # for `load_zone`
-    source: str  # "TZ", or the path of a file; "" if none tells, and UTC is used
+    source: str  # "TZ", or the path of a file; "" if no source has one, and UTC is used
     problem: Optional[Text] = None  # why it may not be the zone that the user means
 
 
@@ -257,7 +257,7 @@ def _known(name: str) -> Optional[str]:
 
 
 def _zone_of_rules(path: str) -> Optional[str]:
-    """A name for the rules in a file that does not tell the zone, such as a regular /etc/localtime; None if it has
+    """A name for the rules in a file that does not name its zone, such as a regular /etc/localtime; None if it has
     none. The name holds the rule for the future, as in `/etc/localtime (CST-8)`, so that other rules have another
     name."""
     from io import BytesIO

@@ -23,7 +23,7 @@ class Exec:
         Exec.count += 1
         self.owner = ProcessIdentity(7000 + Exec.count, 1, one.world.boot_id)
         self.one = one
-        self.store: Store = open_store(one.path, now=one.world.wall(), mend=False)[0]
+        self.store: Store = open_store(one.path, now=one.world.wall(), repair=False)[0]
         one.neighbours.add(self.owner)
         now = one.world.wall()
         run = TaskExecution(task_id, Trigger.MANUAL, Status.WAITING, created_time=now, owner=self.owner)

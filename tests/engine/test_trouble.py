@@ -144,7 +144,7 @@ def test_a_retry_that_could_not_be_written_is_not_started_after_a_stop(tmp_path:
 def test_a_due_time_that_another_process_wrote_in_between_does_not_run_again(tmp_path: Path) -> None:
     sim, ledger = failing_sim(tmp_path, task(schedule="@every 10s"))
     sim.run_for(5)
-    other, _ = open_store(sim.path, now=T0, mend=False)
+    other, _ = open_store(sim.path, now=T0, repair=False)
 
     def race(task_id: str, since: int, until: int) -> set[int]:
         known = set(ledger.real.due_times(task_id, since, until))

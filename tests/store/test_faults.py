@@ -147,7 +147,7 @@ def test_a_damaged_file_is_moved_aside_and_reported_and_a_new_history_started(pa
     DAMAGES[what](path)
     bytes_before = path.read_bytes()
     with pytest.raises(StoreError) as refused:
-        open_store(str(path), db_id, now=NOW, mend=False)
+        open_store(str(path), db_id, now=NOW, repair=False)
     assert refused.value.kind == "damaged"
     assert path.read_bytes() == bytes_before
     store, problems = open_store(str(path), db_id, now=NOW)
