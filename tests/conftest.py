@@ -48,6 +48,14 @@ def tmp_path(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
 
 
 @pytest.fixture
+def public_path() -> Iterator[Path]:
+    """A folder that another user can enter. Those above `tmp_path` are closed whenever a run of pytest starts."""
+    with tempfile.TemporaryDirectory(prefix="minisched-") as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder)
+
+
+@pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
     """A home of its own, cleaned of processes afterwards."""
     one = Home(tmp_path / "home")

@@ -86,6 +86,7 @@ class TextError(Exception):
         self.text = text
 
 
+@lru_cache(maxsize=None)  # of the tables, which are few; an import that fails is tried again
 def table(area: str) -> dict[str, tuple[str, str]]:
     """All texts of an area, by their full code."""
     texts: dict[str, tuple[str, str]] = import_module(f"minisched.catalogue.{area}").TEXTS

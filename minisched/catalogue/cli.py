@@ -138,7 +138,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "a crontab or anacrontab; - is standard input",
         "crontab 或 anacrontab 文件；- 表示标准输入",
     ),
-    "cli.option.import-crontab.mend-percent": (
+    "cli.option.import-crontab.fix-percent": (
         "take a bare %% as it was meant, not as cron reads it",
         "按原意理解未转义的 %%，而非 cron 的读法",
     ),

@@ -134,8 +134,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "migration.warn.percent": (
         "cron ends the command at its first % and makes the rest its input, so it runs only `{command}`; "
-        "--mend-percent imports it as it was meant",
-        "cron 在第一个 % 处截断命令，其余作为输入，因此只运行 `{command}`；用 --mend-percent 可按原意导入",
+        "--fix-percent imports it as it was meant",
+        "cron 在第一个 % 处截断命令，其余作为输入，因此只运行 `{command}`；用 --fix-percent 可按原意导入",
     ),
     "migration.warn.percent_mended": (
         "cron would end the command at its first %: imported as it was meant",

@@ -118,12 +118,12 @@ COMMANDS = {
     "import-crontab": Command(
         "migrate.import_crontab",
         "import-crontab\nimport-crontab /etc/cron.d/backup --write\nimport-crontab - < old-crontab > new-config.json\n"
-        "import-crontab --write --mend-percent",
+        "import-crontab --write --fix-percent",
         ("file", {"metavar": "FILE", "nargs": "?"}),
         ("--system", {"action": "store_true"}),
         ("--disabled", {"action": "store_true"}),
         ("--all", {"action": "store_true"}),
-        ("--mend-percent", {"action": "store_true"}),
+        ("--fix-percent", {"action": "store_true"}),
         ("--write", {"action": "store_true"}),
         ("--enable", {"action": "store_true"}),
         _JSON,

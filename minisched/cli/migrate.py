@@ -60,7 +60,7 @@ def import_crontab(options: Namespace) -> int:
             system=options.system or os.path.realpath(name).startswith(SYSTEM_FILES),
             disabled=options.disabled,
             all_jobs=options.all,
-            mend_percent=options.mend_percent,
+            fix_percent=options.fix_percent,
             user=getpass.getuser(),
             has_mail=bool((settings.get("smtp") or {}).get("from")),
         ),

@@ -57,7 +57,7 @@ class Options(NamedTuple):
     system: bool = False  # with a column of users
     disabled: bool = False  # with the jobs that are commented out
     all_jobs: bool = False  # with those of the distribution
-    mend_percent: bool = False  # take a bare `%` as it was meant, not as cron reads it
+    fix_percent: bool = False  # take a bare `%` as it was meant, not as cron reads it
     user: str = "root"  # who imports; a crontab without a column of users is this user's
     has_mail: bool = False  # the config has a mail server
 
@@ -334,7 +334,7 @@ def _task(
         raise _LeftOut(Text("migration.left.distribution"))
     notes = list(job.notes)
     shell = job.variables.get("SHELL", "/bin/sh")
-    command, stdin = _split_percent(job.command, options.mend_percent, notes)
+    command, stdin = _split_percent(job.command, options.fix_percent, notes)
     simple = simplify(command, home, shared, bash=posixpath.basename(shell) == "bash")
     notes += simple.notes
     if simple.lock in shared or _keeps_lock(simple.command, shared):
@@ -402,10 +402,10 @@ def _from_variables(job: _Job, task: dict[str, Any], options: Options, notes: li
         notes.append(Text("migration.better.mailto", recipients=addresses))
 
 
-def _split_percent(command: str, mend: bool, notes: list[Text]) -> tuple[str, Optional[str]]:
+def _split_percent(command: str, fix: bool, notes: list[Text]) -> tuple[str, Optional[str]]:
     """The command and its standard input: cron ends the command at the first `%` that has no backslash before it."""
     parts = re.split(r"(?<!\\)%", command)
-    if len(parts) > 1 and mend:
+    if len(parts) > 1 and fix:
         notes.append(Text("migration.warn.percent_mended"))
         return command.replace("\\%", "%"), None
     parts = [part.replace("\\%", "%") for part in parts]

@@ -57,7 +57,7 @@ class Home:
         return self.process.pid
 
     def _lock(self) -> dict[str, Any]:
-        """What the lock file tells of the engine; nothing while it is not the one that was started here."""
+        """What the lock file says of the engine; empty while it is not the one that was started here."""
         try:
             found = json.loads((self.path / "var" / "lock").read_text())
         except (OSError, ValueError):

@@ -410,8 +410,8 @@ def test_a_newer_history_is_reported_in_one_line(past: Home, cli: Cli) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv")
 @pytest.mark.parametrize("arguments", [("list",), ("history",), ("exec", "a"), ("init",)])
-def test_missing_permissions_are_reported_in_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    home = Home(tmp_path / "home")
+def test_missing_permissions_are_reported_in_one_line(public_path: Path, arguments: tuple[str, ...]) -> None:
+    home = Home(public_path / "home")
     home.write(task("a"))
     record(home.path, run("a", Status.SUCCESS))
     shutil.rmtree(home.path / "tasks") if arguments == ("init",) else None

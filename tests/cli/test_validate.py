@@ -179,7 +179,7 @@ def test_what_works_is_no_warning(home: Home, cli: Cli, task: dict[str, Any]) ->
         ("@every 10s", {"task_schedule": "@every 1m"}, True),
         ("@every 1m", {"task_schedule": "@every 10s"}, False),
         ("0 2 * * *", {"task_schedule": "@reboot"}, True),
-        ("0 2 * * *", {}, False),  # only by hand: an approval
+        ("0 2 * * *", {}, False),  # only manually: an approval
         (None, {"task_schedule": "0 1 * * sun"}, False),
     ],
 )

@@ -81,10 +81,10 @@ def test_a_success_during_the_drain_starts_what_depends_on_it_in_the_next_engine
     one = sim(task(schedule="@every 1h"), task("b", task_dependencies=["a"]), script=exits(a=Exit(20.0)))
     one.run_for(3605)
     assert one.stop() == 0
-    assert one.told() == [("a", "schedule", "success", None)]
+    assert one.runs() == [("a", "schedule", "success", None)]
     one.boot()
     one.run_for(5)
-    assert one.told("b") == [("b", "dependency", "success", None)]
+    assert one.runs("b") == [("b", "dependency", "success", None)]
 
 
 def test_a_due_time_during_the_drain_is_caught_up_by_the_next_engine(sim: MakeSim) -> None:

@@ -125,7 +125,7 @@ def test_a_row_that_is_not_understood_is_set_aside_and_reported(tmp_path: Path) 
     assert told == f"2 rows of the history cannot be understood and are left out: run {retrying}, the state of b"
     with closing(sqlite3.connect(one.path, isolation_level=None)) as db:
         assert db.execute("SELECT status FROM task_history WHERE run_id = ?", (retrying,)).fetchone() == ("retrying",)
-    assert one.told("b")[-1] == ("b", "schedule", "success", None)
+    assert one.runs("b")[-1] == ("b", "schedule", "success", None)
 
 
 def test_ends_are_numbered_again_where_the_count_is_behind(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_ends_are_numbered_again_where_the_count_is_behind(tmp_path: Path) -> No
         db.execute("UPDATE task_state SET end_count = 0")
     one.boot()
     one.run_for(2 * 3600)
-    assert [row[2] for row in one.told("b")].count("success") >= 4
+    assert [row[2] for row in one.runs("b")].count("success") >= 4
     with closing(sqlite3.connect(one.path, isolation_level=None)) as db:
         orders = [
             row[0] for row in db.execute("SELECT end_order FROM task_history WHERE task_id = 'b' ORDER BY run_id")

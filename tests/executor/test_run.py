@@ -157,7 +157,7 @@ def test_a_start_that_took_long_is_posted_with_the_place_of_its_output(tmp_path:
     rig = Rig(tmp_path)
     rig = Rig(tmp_path, TaskLogs(str(tmp_path), LogSettings("midnight", 3, 0), ZONE, wall=late))
     started = rig.start("sleep 0.5")
-    assert started.log is not None  # without it, nobody can read the output before the run ends
+    assert started.log is not None  # without it, the output cannot be read before the run ends
     assert rig.finished().log == started.log
     rig.executor.close()
 

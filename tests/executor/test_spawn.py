@@ -225,7 +225,7 @@ for name, limit in {limits!r}.items():
     resource.setrlimit(getattr(resource, "RLIMIT_" + name), (limit, limit))
 os.setgroups([])
 os.setresgid(65534, 65534, 65534)
-os.setresuid(65534, 65534, 65534)  # in here: the interpreter may stand where that user cannot read it
+os.setresuid(65534, 65534, 65534)  # in here: the interpreter may be where that user cannot read it
 result = {expression}
 print(detail_text(result) if isinstance(result, Text) else result)
 """

@@ -189,7 +189,7 @@ def test_a_percent_sign_ends_the_command_as_under_cron() -> None:
 
 
 def test_a_percent_sign_can_be_taken_as_it_was_meant() -> None:
-    options = Options(user="ann", mend_percent=True)
+    options = Options(user="ann", fix_percent=True)
     found = read("0 0 * * * tar cf /b/$(date +%F).tar /srv", options)
     assert found.tasks[0]["task_exec"] == "tar cf /b/$(date +%F).tar /srv"
     assert codes(found.lines[0]) == ["warn.percent_mended"]
@@ -289,10 +289,10 @@ LINES = st.lists(
 @settings(deadline=None)
 @given(LINES, st.booleans(), st.booleans(), st.booleans())
 def test_any_text_is_read_and_each_line_with_a_job_is_named(
-    lines: list[str], system: bool, disabled: bool, mend: bool
+    lines: list[str], system: bool, disabled: bool, fix: bool
 ) -> None:
     text = "\n".join(line.replace("\n", " ").replace("\r", " ") for line in lines)
-    options = Options(system=system, disabled=disabled, mend_percent=mend, user="ann")
+    options = Options(system=system, disabled=disabled, fix_percent=fix, user="ann")
     found = read_crontab(text.encode("utf-8", "replace"), options, HOMES.get)
     assert len(found.tasks) == sum(line.task_id is not None for line in found.lines)
     assert len({task["task_id"] for task in found.tasks}) == len(found.tasks)

@@ -38,7 +38,7 @@ def delivery(task_id: str = "backup", rule: str = "ops", channel: int = 0, **cha
 
 
 def put(store: Store, *deliveries: Delivery) -> list[Delivery]:
-    """Write them with a run's end; they as they stand."""
+    """Write them with a run's end; returns them as they are in the outbox."""
     before = store.outbox.counts(0)[0]
     end_run(store, Notices((), deliveries))
     assert sum(store.outbox.counts(0)[0]) == sum(before) + len(deliveries)

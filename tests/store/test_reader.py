@@ -411,7 +411,7 @@ def test_a_single_attempt_that_says_what_its_run_says_has_no_row(store: Store, p
         assert history.run(run_id) == run._replace(run_id=run_id)
 
 
-@pytest.mark.parametrize("detail", ["by hand", "5", '["a"]', "{"])
+@pytest.mark.parametrize("detail", ["manually", "5", '["a"]', "{"])
 def test_a_detail_that_another_program_wrote_is_shown_as_it_is(
     store: Store, path: Path, history: History, detail: str
 ) -> None:

@@ -1,5 +1,5 @@
 """What the tests of the API share: requests as values, to a home with a real config file and history, and a small
-stand-in for the engine that answers as it does."""
+substitute for the engine that answers as it does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP by hand: bytes over a socket, and what came back, so that nothing tidies up what a test sends."""
+"""Raw HTTP: bytes over a socket, and what came back, so that no library corrects what a test sends."""
 
 from __future__ import annotations
 

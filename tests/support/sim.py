@@ -349,7 +349,7 @@ class Sim:
             self.engine.step(self.world.wait(self.inbox, min(self.engine.nap_s(), end - self.world.mono)))
 
     def crash(self) -> None:
-        """kill -9: the engine is gone, its processes live on, nobody hears of them."""
+        """kill -9: the engine is gone, its processes live on, and no engine gets their results."""
         self.executor.inbox = self.sender.inbox = None
         self.ledger.close()
         self.engine = None
@@ -387,5 +387,3 @@ class Sim:
     def runs(self, task_id: Optional[str] = None) -> list[tuple[Any, ...]]:
         """(task, trigger, status, reason) of all runs, oldest first."""
         return [(row["task_id"], row["trigger"], row["status"], row["reason"]) for row in self.rows(task_id)]
-
-    told = runs

@@ -45,7 +45,7 @@ def watch_connections(monkeypatch: pytest.MonkeyPatch) -> list[sqlite3.Connectio
 
 
 def make(task_id: str = "backup", status: Status = Status.RUNNING, **changes: Any) -> TaskExecution:
-    """A new run, started by hand unless `scheduled_time` is given."""
+    """A new run, started manually unless `scheduled_time` is given."""
     trigger = Trigger.MANUAL if changes.get("scheduled_time") is None else Trigger.SCHEDULE
     run = TaskExecution(task_id, trigger, status, created_time=NOW)
     if status.ended:

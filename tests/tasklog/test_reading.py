@@ -131,7 +131,7 @@ def test_another_file_with_the_same_inode_is_not_taken_for_the_run(tmp_path: Pat
     for mark in (other.position, *(sink.position._replace(offset=offset) for offset in (3, second_line, 10**6))):
         with pytest.raises(OutputGone):
             read_run(logs.path, mark, 1, 1)
-    with open(logs.path, "w") as file:  # cut short by hand
+    with open(logs.path, "w") as file:  # truncated by a person
         file.write("x\n")
     with pytest.raises(OutputGone):
         output(logs, sink, 1)
