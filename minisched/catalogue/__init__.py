@@ -16,7 +16,7 @@ Rules of a template:
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
 
 TYPE_CHECKING = False  # as in `typing`, which `--help` does without, as it does without the model
@@ -86,7 +86,7 @@ class TextError(Exception):
         self.text = text
 
 
-@lru_cache(maxsize=None)  # of the tables, which are few; an import that fails is tried again
+@cache  # of the tables, which are few; an import that fails is tried again
 def table(area: str) -> dict[str, tuple[str, str]]:
     """All texts of an area, by their full code."""
     texts: dict[str, tuple[str, str]] = import_module(f"minisched.catalogue.{area}").TEXTS

@@ -121,8 +121,8 @@ def test_a_row_that_is_not_understood_is_set_aside_and_reported(tmp_path: Path) 
         db.execute("UPDATE task_state SET last_status = 'paused' WHERE task_id = 'b'")
     one.boot()
     one.run_for(3600)
-    told = problems(one)["history rows"]
-    assert told == f"2 rows of the history cannot be understood and are left out: run {retrying}, the state of b"
+    problem = problems(one)["history rows"]
+    assert problem == f"2 rows of the history cannot be understood and are left out: run {retrying}, the state of b"
     with closing(sqlite3.connect(one.path, isolation_level=None)) as db:
         assert db.execute("SELECT status FROM task_history WHERE run_id = ?", (retrying,)).fetchone() == ("retrying",)
     assert one.runs("b")[-1] == ("b", "schedule", "success", None)
