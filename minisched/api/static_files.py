@@ -49,13 +49,12 @@ class File(NamedTuple):
 
 
 FILES = [name for name in list_carried(_FOLDER) if os.path.splitext(name)[1] in TYPES]
+OF_COMMANDS = ("cli", "doctor", "export", "log", "migration")  # areas of the catalogue that the page shows nothing of
 # The generated modules, with the area of the catalogue.
-OF_COMMANDS = ("cli", "doctor", "export", "log", "migration")  # areas of which the page shows nothing
 GENERATED = {
     f"i18n/catalogue/{name[:-3]}.js": name[:-3]
     for name in list_carried(_CATALOGUE)
-    if name.endswith(".py")
-    and name not in ("__init__.py", "cli.py", "doctor.py", "export.py", "log.py", "migration.py")
+    if name.endswith(".py") and name[:-3] not in ("__init__", *OF_COMMANDS)
 }
 FIRST_VIEW = "i18n/catalogue/first_view.js"  # only the texts of runs that the first view needs
 GENERATED[FIRST_VIEW] = "runs"
