@@ -10,7 +10,8 @@ from typing import Any, Callable, Optional
 
 from minisched.executor.process import Process
 from minisched.executor.procfs import ProcessTable
-from minisched.executor.supervisor import Echo, Supervisor
+from minisched.executor.run import Echo
+from minisched.executor.supervisor import Supervisor
 from minisched.model import Message, ProcessResult, ProcessSpec, RunFinished, RunStarted, Text
 from minisched.osutil import start_thread
 

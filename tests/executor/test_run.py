@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from minisched.catalogue import detail_text
-from minisched.executor.supervisor import Run
+from minisched.executor.run import Run
 from minisched.model import LogSettings, RunFinished, Text
 from minisched.osutil import receive
 from minisched.tasklog import TaskLogs
