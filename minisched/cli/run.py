@@ -375,9 +375,9 @@ class Linter:
 
     def _report(self, config: Config, at_start: bool) -> None:
         try:
-            from minisched.lint import Surroundings, config_warnings
+            from minisched.lint import Surroundings, config_warnings, pause
 
-            found = config_warnings(config, Surroundings(self._home, os.environ, time.time()))
+            found = config_warnings(config, Surroundings(self._home, os.environ, time.time(), pause=pause))
         except (OSError, ImportError):  # no descriptor is left
             return
         for warning in found:
