@@ -497,3 +497,10 @@ def test_the_next_due_times_of_several_schedules_are_distinct_and_end_with_them(
     assert next_fires(schedules, 0, timezone.utc, 3) == [60, 120, 180]
     assert next_fires(schedules[:2], 0, timezone.utc, 3) == [60, 120]
     assert next_fires([], 0, timezone.utc, 3) == next_fires(schedules, 0, timezone.utc, 0) == []
+
+
+def test_fifty_years_of_several_kinds_of_schedules_are_counted_without_a_step_for_each() -> None:
+    schedules = [parse_schedule("* * * * *"), parse_schedule("@every 90s")]
+    years = 50 * 365 * 86_400
+    count = count_fires(schedules, 1_800_000_000, 1_800_000_000 + years, timezone.utc)
+    assert count == years // 60 + years // 90  # an instant of both counts twice
