@@ -15,8 +15,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Optional, TextIO, Union
 
 from minisched import __version__
-from minisched.api.token import UnsafeToken, load_tokens
-from minisched.cli.output import os_error, print_error, shown, text
+from minisched.api.token import Tokens, UnsafeToken, load_tokens
+from minisched.cli.output import CommandError, os_error, shown, text
 from minisched.cli.view import config_problems, zone_text
 from minisched.clock import SystemClock
 from minisched.config import ConfigError, check_permissions, load_config, sweep_temporaries
@@ -77,7 +77,7 @@ EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: a bug
 
 
 def run(options: Namespace) -> int:
-    """Run the engine until a signal ends it. Problems that prevent the start go to standard error."""
+    """Run the engine until a signal ends it. Raises CommandError for a problem that prevents the start."""
     prepare_process()
     sys.setswitchinterval(SWITCH_S)
     gc.disable()  # a start of 10,000 tasks makes no garbage, and to look for some takes a third of its time
@@ -87,52 +87,16 @@ def run(options: Namespace) -> int:
     try:
         config = source.load()
     except ConfigError as error:
-        for problem in config_problems(error, home):
-            print_error(problem)
-        return EXIT_CONFIG
-    lock = HomeLock(home)
-    sockets = inherited_sockets()
-    try:
-        home.make_folders()
-        before = lock.acquire()
-        lock.write(before._replace(holder=process_identity(os.getpid())._replace(namespace=0), url=None, problems=()))
-        sweep_temporaries(os.path.dirname(os.path.realpath(home.config)))
-        tokens = load_tokens(home) if config.settings.http.enabled else None
-        ledger, problems = open_store(home.database, before.db_id, now=time.time(), last_id=before.last_id)
-        lock.write(lock.text._replace(db_id=ledger.db_id, zone=config.settings.timezone))
-    except HomeBusy as error:
-        return _fail(Text("cli.home_in_use", home=home.path, reason=error.text), EXIT_TEMPFAIL)
-    except (UnsafeHome, UnsafeToken) as error:
-        return _fail(error.text, EXIT_CONFIG)
-    except StoreError as error:  # a newer version's database stays as it is: to start again does not help
-        return _fail(error.text, EXIT_CONFIG if error.kind == "newer" else EXIT_IOERR)
-    except OSError as error:
-        return _fail(Text("cli.home_unusable", home=home.path, reason=os_error(error)), EXIT_IOERR)
+        raise CommandError(*config_problems(error, home), exit_code=EXIT_CONFIG) from None
+    lock, sockets = HomeLock(home), inherited_sockets()
+    ledger, problems, tokens = take_home(home, lock, config)
     inbox: SimpleQueue[Message] = SimpleQueue()
-    log, log_file = engine_logger(
-        home.logs,
-        config.settings.log,
-        load_zone(config.settings.timezone),
-        lambda path, problem: inbox.put(LogChanged(path, problem, own=True)),
-    )
-    log_file.retry(time.time())
-    if log_file.problem is not None:
-        complain(Text("engine.own_log", path=log_file.baseFilename, reason=log_file.problem))
-    for problem in problems:
-        complain(problem)
-    if os.geteuid() == 0:
-        log.warning(Text("log.as_root"))
-    for entry in os.scandir(home.var):
-        if entry.name.startswith("minisched.db.v") and entry.name.endswith(".bak"):
-            size_mb = round(entry.stat().st_size / 1e6, 1)
-            log.info(Text("log.old_copy", path=entry.path, size=size_mb))
-    zone = zone_text(config.settings.timezone, config.settings.timezone_source)
-    log.info(Text("log.zone", zone=zone))
+    log, log_file = open_log(home, config, inbox, problems)
     engine, page, sender, linter = assemble(home, config, source, stamp, ledger, log, log_file, lock, inbox, sockets)
     install_signals(engine.inbox)
     say(
         sys.stdout,
-        text("cli.greeting", version=__version__, home=home.path, count=len(config.tasks), zone=zone),
+        text("cli.greeting", version=__version__, home=home.path, count=len(config.tasks), zone=zone_of(config)),
         text("cli.where_logs_are"),
     )
     try:
@@ -151,7 +115,7 @@ def run(options: Namespace) -> int:
             complain(Text("cli.home_lost", home=home.path))
         return exit_code
     except StoreError as error:
-        return _fail(error.text, EXIT_IOERR)
+        raise CommandError(error.text, exit_code=EXIT_IOERR) from None
     except Exception as error:
         # A bug, which nothing here can handle: it is logged, and the next start recovers as from a crash.
         log.critical("bug: %s", "".join(traceback.format_exception(type(error), error, error.__traceback__)))
@@ -168,9 +132,57 @@ def run(options: Namespace) -> int:
         lock.release()
 
 
-def _fail(line: Text, exit_code: int) -> int:
-    print_error(line)
-    return exit_code
+def take_home(home: Home, lock: HomeLock, config: Config) -> tuple[Store, list[Text], Optional[Tokens]]:
+    """Lock the home, and open its history and tokens. Returns also the problems of the history, which was opened
+    nevertheless. Raises CommandError."""
+    try:
+        home.make_folders()
+        before = lock.acquire()
+        lock.write(before._replace(holder=process_identity(os.getpid())._replace(namespace=0), url=None, problems=()))
+        sweep_temporaries(os.path.dirname(os.path.realpath(home.config)))
+        tokens = load_tokens(home) if config.settings.http.enabled else None
+        ledger, problems = open_store(home.database, before.db_id, now=time.time(), last_id=before.last_id)
+        lock.write(lock.text._replace(db_id=ledger.db_id, zone=config.settings.timezone))
+        return ledger, problems, tokens
+    except HomeBusy as error:
+        why = Text("cli.home_in_use", home=home.path, reason=error.text)
+        raise CommandError(why, exit_code=EXIT_TEMPFAIL) from None
+    except (UnsafeHome, UnsafeToken) as error:
+        raise CommandError(error.text, exit_code=EXIT_CONFIG) from None
+    except StoreError as error:  # a newer version's database stays as it is: to start again does not help
+        raise CommandError(error.text, exit_code=EXIT_CONFIG if error.kind == "newer" else EXIT_IOERR) from None
+    except OSError as error:
+        why = Text("cli.home_unusable", home=home.path, reason=os_error(error))
+        raise CommandError(why, exit_code=EXIT_IOERR) from None
+
+
+def open_log(
+    home: Home, config: Config, inbox: SimpleQueue[Message], problems: Sequence[Text]
+) -> tuple[logging.Logger, RotatingLog]:
+    """The engine's log, with its first lines. problems: of the history."""
+    log, log_file = engine_logger(
+        home.logs,
+        config.settings.log,
+        load_zone(config.settings.timezone),
+        lambda path, problem: inbox.put(LogChanged(path, problem, own=True)),
+    )
+    log_file.retry(time.time())
+    if log_file.problem is not None:
+        complain(Text("engine.own_log", path=log_file.baseFilename, reason=log_file.problem))
+    for problem in problems:
+        complain(problem)
+    if os.geteuid() == 0:
+        log.warning(Text("log.as_root"))
+    for entry in os.scandir(home.var):
+        if entry.name.startswith("minisched.db.v") and entry.name.endswith(".bak"):
+            size_mb = round(entry.stat().st_size / 1e6, 1)
+            log.info(Text("log.old_copy", path=entry.path, size=size_mb))
+    log.info(Text("log.zone", zone=zone_of(config)))
+    return log, log_file
+
+
+def zone_of(config: Config) -> Text:
+    return zone_text(config.settings.timezone, config.settings.timezone_source)
 
 
 def say(stream: TextIO, *lines: str) -> None:
@@ -248,16 +260,6 @@ def assemble(
     )
     executor = TaskExecutor(inbox.put, logs)
     sender = Sender(inbox.put)
-    system = System(
-        home=home.path,
-        host_name=os.uname().nodename,
-        # Without its namespace: whoever takes over its runs holds the lock, which the engine has lost only by its end.
-        owner=process_identity(os.getpid())._replace(namespace=0),
-        environ=dict(os.environ),
-        random=random,
-        is_alive=lambda identity: is_alive(identity, assume=True),
-        kill_leftover=lambda process, run_id: kill_leftover(process, run_id, home.path),
-    )
     snapshot = Snapshot(EngineSnapshot(config, stamp, started=time.time()))
     page = Page(home, source, lock, snapshot, inbox.put, log, sockets)
     linter = Linter(home.path, log)
@@ -267,7 +269,7 @@ def assemble(
         snapshot,
         source,
         inbox,
-        Outside(SystemClock(), ledger, executor, sender, log, system),
+        Outside(SystemClock(), ledger, executor, sender, log, this_system(home)),
         POLL_AS_INIT_S if as_init else POLL_S,
         on_config=[
             lambda config: _use_log_settings(logs, config),
@@ -287,12 +289,25 @@ def assemble(
     return engine, page, sender, linter
 
 
+def this_system(home: Home) -> System:
+    return System(
+        home=home.path,
+        host_name=os.uname().nodename,
+        # Without its namespace: whoever takes over its runs holds the lock, which the engine has lost only by its end.
+        owner=process_identity(os.getpid())._replace(namespace=0),
+        environ=dict(os.environ),
+        random=random,
+        is_alive=lambda identity: is_alive(identity, assume=True),
+        kill_leftover=lambda process, run_id: kill_leftover(process, run_id, home.path),
+    )
+
+
 def _use_log_settings(logs: TaskLogs, config: Config) -> None:
     logs.configure(config.settings.log, load_zone(config.settings.timezone))
 
 
 def _retry_logs(executor: TaskExecutor, log_file: RotatingLog) -> tuple[Text, ...]:
-    """Try again to write the logs that could not be written; the engine is told by messages."""
+    """Try again to write the logs that could not be written; messages report the result to the engine."""
     executor.retry_logs()
     if log_file.problem is not None:
         log_file.retry(time.time())
