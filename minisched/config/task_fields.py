@@ -1,7 +1,8 @@
 """The field table: a task, with its retry and limits; `notify_fields` has its rules.
 
 One row per field: name, type, default as written in the file. Validation, defaults, JSON Schema, reference and the
-page's form come from these rows alone; what a field means is in `minisched.catalogue.config`.
+fields of the page's form come from these rows; what a field means is in `minisched.catalogue.config`, its label in the
+form in the page's files.
 """
 
 from __future__ import annotations

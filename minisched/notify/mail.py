@@ -52,7 +52,7 @@ def deliver(request: SendRequest) -> SendResult:
     try:
         password = secrets.reveal(smtp.password, "settings.smtp.password") if smtp.password else None
         sender = name_and_address(smtp.sender)
-        mail = compose(request.message, request.channel.options, sender)
+        mail = make_mail(request.message, request.channel.options, sender)
         context = None if smtp.security == "none" else tls_context(request.home, smtp.ca_file)
         result = _send(mail, smtp, password, sender[1], request.channel.options["recipients"], context)
     except DeliveryError as error:
@@ -78,7 +78,7 @@ class HeaderError(Exception):
         self.text = Text("notify.mail_headers", names=list(names))
 
 
-def compose(message: Message, options: Mapping[str, Any], sender: tuple[str, str]) -> bytes:
+def make_mail(message: Message, options: Mapping[str, Any], sender: tuple[str, str]) -> bytes:
     """The mail as it is sent, as plain text and as HTML. sender: its name, which may be empty, and its address.
 
     Raises ValueError and other errors of the email package if it cannot be written, HeaderError if a value would be

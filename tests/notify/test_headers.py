@@ -23,7 +23,7 @@ def read(data):
 
 
 def composed(sample, sender=("", "minisched@plant7.example"), **options):
-    return mail.compose(
+    return mail.make_mail(
         sample, send_request({"type": "email", "recipients": [OPS, DEV], **options}).channel.options, sender
     )
 
