@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -77,14 +79,40 @@ def test_a_timeout_ends_a_task_by_term(rig: Rig) -> None:
     assert "timed out" in rig.lines("end")[0]
 
 
+@contextmanager
+def term_blocked() -> Iterator[None]:
+    """What is spawned meanwhile gets no TERM until it unblocks it, however long it takes to start."""
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, old)
+
+
+def answering_term(action: str) -> list[str]:
+    """A program that does this at TERM, and takes TERM only then."""
+    code = f"""if True:
+        import signal, sys, time
+        signal.signal(signal.SIGTERM, lambda *_: {action})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        while True:
+            time.sleep(60)"""
+    return [sys.executable, "-S", "-c", code]
+
+
 def test_a_task_may_clean_up_within_its_grace(rig: Rig) -> None:
-    result = rig.run("trap 'echo cleaning; exit 3' TERM; while :; do sleep 0.05; done", timeout_s=0.3)
+    with term_blocked():
+        result = rig.run(answering_term("(print('cleaning', flush=True), sys.exit(3))"), timeout_s=0.3)
     assert (result.timed_out, result.killed, result.exit_code) == (True, False, 3)
     assert rig.lines() == ["cleaning"]
 
 
 def test_a_task_that_ignores_term_is_killed_after_its_grace(rig: Rig) -> None:
-    result = rig.run("trap '' TERM; while :; do sleep 0.05; done", timeout_s=0.2, kill_grace_s=0.3)
+    old = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # inherited: a `trap` might come too late on a busy machine
+    try:
+        result = rig.run("while :; do sleep 0.05; done", timeout_s=0.2, kill_grace_s=0.3)
+    finally:
+        signal.signal(signal.SIGTERM, old)
     assert (result.timed_out, result.killed, result.signal) == (True, True, 9)
     assert 0.5 <= result.duration < 3
 
@@ -100,23 +128,26 @@ def test_a_stopped_task_is_woken_for_its_term(rig: Rig) -> None:
 
 @linux
 def test_members_of_the_group_that_ignore_term_are_killed_after_the_leader(rig: Rig, strays: Path) -> None:
+    member = f"sh -c 'trap \"\" TERM; echo $$ >{strays}/pid; while :; do sleep 0.05; done'"
+    rig.order(f"{member} & sleep 60", kill_grace_s=0.4)
+    pid_in(strays / "pid")
     begun = time.monotonic()
-    result = rig.run(
-        f"sh -c 'trap \"\" TERM; echo $$ >{strays}/pid; while :; do sleep 0.05; done' & sleep 60",
-        timeout_s=0.5,
-        kill_grace_s=0.4,
-    )
-    assert (result.timed_out, result.killed, result.signal) == (True, True, 15)
-    assert time.monotonic() - begun >= 0.9
+    rig.executor.cancel(rig.run_id)
+    result = rig.finished()
+    assert (result.cancelled, result.killed, result.signal) == (True, True, 15)
+    assert time.monotonic() - begun >= 0.4
     assert result.leftover_processes == 0
     assert not lives(pid_in(strays / "pid"))
 
 
 @linux
 def test_a_process_that_left_the_group_survives_a_kill_and_is_counted(rig: Rig, strays: Path) -> None:
-    result = rig.run(f"setsid sh -c 'echo $$ >{strays}/pid; exec sleep 300' & sleep 60", timeout_s=0.5)
-    assert lives(pid_in(strays / "pid"))
-    assert result.timed_out
+    rig.order(f"setsid sh -c 'echo $$ >{strays}/pid; exec sleep 300' & sleep 60")
+    pid = pid_in(strays / "pid")
+    rig.executor.cancel(rig.run_id)
+    result = rig.finished()
+    assert lives(pid)
+    assert result.cancelled
     assert result.leftover_processes == 1
     assert result.output_cut
 
@@ -143,7 +174,8 @@ def test_a_second_cancel_with_a_shorter_grace_kills_at_once(rig: Rig) -> None:
 
 
 def test_a_cancel_shortens_the_grace_of_a_timeout(rig: Rig) -> None:
-    rig.start("trap 'echo term' TERM; while :; do sleep 0.05; done", timeout_s=0.5, kill_grace_s=60.0)
+    with term_blocked():
+        rig.start(answering_term("print('term', flush=True)"), timeout_s=0.5, kill_grace_s=60.0)
     until(lambda: rig.lines() == ["term"])
     rig.executor.cancel(rig.run_id, 0)
     result = rig.finished()
