@@ -29,6 +29,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "engine.unknown_run": ("run {run}", "运行 #{run}"),
     "engine.unknown_state": ("the state of {task}", "{task} 的状态"),
+    "engine.unknown_token": ("a success that {task} waits for", "{task} 所等待的一次成功"),
     "engine.unreadable": ("{error}; the history cannot be read now", "{error}；暂时无法读取历史"),
     "engine.lock_unwritable": ("the lock cannot be kept: {reason}", "无法保持锁：{reason}"),
     "engine.lock_outdated": (

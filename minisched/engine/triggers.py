@@ -148,9 +148,11 @@ class Triggers:
         """Put a task to work. It continues at its `evaluated_until`, or now if its schedule is new or changed, or if
         the clock was set back behind it.
 
-        starting: the engine has just started, so due times that passed were downtime, and `@reboot` may be due.
+        starting: the engine has just started, so due times that passed were downtime, and `@reboot` may be due. The
+        task has been turned back with all others.
         """
-        self._turn_back([task_state], now)
+        if not starting:
+            self._turn_back([task_state], now)
         task, record = task_state.task, task_state.record
         key = schedule_hash(task)
         reboot = task.enabled and any(text.strip().lower() == REBOOT for text in task.task_schedule)

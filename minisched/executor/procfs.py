@@ -17,6 +17,7 @@ from minisched.model import ProcessIdentity
 KILL_WAIT_S = 2.0  # how long killed processes may take to be gone; one in an uninterruptible call may take longer
 POLL_S = 0.02  # between two looks at /proc
 ENVIRON_TRIES = 3  # /proc/PID/environ reads as empty during an exec: 5 to 15 % of the reads right after a spawn
+PID_END = 2**31  # a pid is a C int; 0 and below are groups of processes for kill(2)
 PF_KTHREAD = 0x00200000  # linux/sched.h: a kernel thread, which never has an environ
 
 
@@ -97,8 +98,10 @@ def is_alive(identity: ProcessIdentity, assume: bool = False) -> bool:
 
     A process of another pid namespace (a container) cannot be seen: False; with `assume`, for callers that signal
     nothing, True. An unknown start time (no /proc) gives False; with `assume` it gives whether any process has that
-    pid.
+    pid. What is no pid, such as 0 or a number of a damaged row, is no process.
     """
+    if not 0 < identity.pid < PID_END:
+        return False
     if not identity.start_ticks and assume:
         try:
             os.kill(identity.pid, 0)

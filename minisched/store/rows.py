@@ -356,6 +356,13 @@ def select_of_tasks(db: sqlite3.Connection, query: str, task_ids: Optional[Seque
         yield from db.execute(f"{query} WHERE task_id IN ({placeholders(len(ids))})", ids)
 
 
-def read_tokens(db: sqlite3.Connection) -> set[tuple[str, str]]:
-    """(task_id, the dependency that succeeded)."""
-    return {(row[0], row[1]) for row in db.execute("SELECT task_id, dependency FROM task_token")}
+def read_tokens(db: sqlite3.Connection, unknown: Optional[set[str]] = None) -> set[tuple[str, str]]:
+    """(task_id, the dependency that succeeded). Those that this version does not understand are left out; the ids of
+    their tasks are added to `unknown`."""
+    tokens = set()
+    for task_id, dependency in db.execute("SELECT task_id, dependency FROM task_token"):
+        if isinstance(task_id, str) and isinstance(dependency, str):
+            tokens.add((task_id, dependency))
+        elif unknown is not None:
+            unknown.add(str(task_id))
+    return tokens

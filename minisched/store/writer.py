@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _AHEAD = """FROM task_history INDEXED BY task_history_due
     WHERE task_id = ? AND scheduled_time > ? AND attempt = 0"""
+_KNOWN_SPAN = f"reason IN ({', '.join(repr(reason.value) for reason in Reason)}) AND missed_since >= 0"
+_SPANS = f"SELECT run_id, missed_since, reason, ifnull({_KNOWN_SPAN}, 0) {_AHEAD} AND missed_since <= ?"
+_TAKEN_BACK = f"{_AHEAD} AND (missed_since IS NULL OR missed_since > ? OR ({_KNOWN_SPAN}))"
 _LATEST_END = """SELECT run_id, status FROM task_history INDEXED BY task_history_end
     WHERE task_id = ? AND end_order IS NOT NULL ORDER BY end_order DESC LIMIT 1"""
 _DUE_TIMES = """SELECT scheduled_time FROM task_history INDEXED BY task_history_due
@@ -68,13 +71,16 @@ class MissedSpan(NamedTuple):
 class Transaction:
     """An open write transaction, made by `Store.transaction`. Every method raises StoreError."""
 
-    def __init__(self, db: sqlite3.Connection, reading: Reading, db_id: str, others_wrote: bool) -> None:
+    def __init__(
+        self, db: sqlite3.Connection, reading: Reading, db_id: str, others_wrote: bool, unknown_runs: set[int]
+    ) -> None:
         self.last_id = 0
         self.ended_before: set[int] = set()  # runs that `write` was given, but that had an end: they were left as is
         self._db = db
         self._reading = reading
         self._db_id = db_id
         self._others_wrote = others_wrote
+        self._unknown_runs = unknown_runs  # gets the rows that this version does not understand
 
     def unfinished_of_others(self, own: Container[int] = ()) -> list[TaskExecution]:
         """Unfinished runs whose id is not in `own`, oldest first.
@@ -144,18 +150,24 @@ class Transaction:
         return ids
 
     def missed_span(self, task_id: str, now: Instant) -> Optional[MissedSpan]:
-        """The row of missed due times that began up to `now` and end after it; None if there is none."""
-        query = f"SELECT run_id, missed_since, reason {_AHEAD} AND missed_since <= ? ORDER BY scheduled_time LIMIT 1"
-        row = self._db.execute(query, (task_id, now, now)).fetchone()
-        return MissedSpan(row[0], row[1], Reason(row[2])) if row else None
+        """The row of missed due times that began up to `now` and end after it; None if there is none. Rows that this
+        version does not understand are left out."""
+        found = None
+        for run_id, first, reason, known in self._db.execute(f"{_SPANS} ORDER BY scheduled_time", (task_id, now, now)):
+            if not known:
+                self._unknown_runs.add(run_id)
+            elif found is None:
+                found = MissedSpan(run_id, first, Reason(reason))
+        return found
 
     def take_back(
         self, task_id: str, now: Instant, span: Optional[MissedSpan] = None, kept: Optional[MissedRange] = None
     ) -> int:
         """Delete the rows of due times after `now` whose run had no process. span: of this one, `kept` is what lies
-        before. Returns the number of due times that have no row any more."""
-        db = self._db
-        (count,) = db.execute(f"SELECT total(max(missed_count, 1)) {_AHEAD}", (task_id, now)).fetchone()
+        before. A row that began before and is not understood stays. Returns the number of due times that have no row
+        any more."""
+        db, ahead = self._db, (task_id, now, now)
+        (count,) = db.execute(f"SELECT total(max(missed_count, 1)) {_TAKEN_BACK}", ahead).fetchone()
         if span is not None and kept is not None:
             several = kept.due_times > 1
             detail = rows.detail_json(Text("due_times", count=kept.due_times) if several else None)
@@ -165,7 +177,7 @@ class Transaction:
                 (kept.last, kept.first if several else None, kept.due_times, detail, span.run_id),
             )
             count -= kept.due_times
-        deleted = db.execute(f"DELETE {_AHEAD}", (task_id, now)).rowcount
+        deleted = db.execute(f"DELETE {_TAKEN_BACK}", ahead).rowcount
         if deleted:
             latest = db.execute(_LATEST_END, (task_id,)).fetchone() or (None, None)
             db.execute(
@@ -205,6 +217,7 @@ class Store:
         self._last_id = 0
         self._unknown_runs: set[int] = set()
         self._unknown_tasks: set[str] = set()
+        self._unknown_tokens: set[str] = set()  # the ids of their tasks
         self.outbox = Outbox(self._transaction, self._reading)
         self._adopt(db, now)
 
@@ -248,7 +261,8 @@ class Store:
         StoreError: then nothing was written.
         """
         with self._transaction(durable) as db:
-            tx = Transaction(db, self._reading, self.db_id, self._read_data_version() != self._seen_version)
+            others_wrote = self._read_data_version() != self._seen_version
+            tx = Transaction(db, self._reading, self.db_id, others_wrote, self._unknown_runs)
             yield tx
         self._last_id = max(self._last_id, tx.last_id)
 
@@ -351,7 +365,8 @@ class Store:
     def unknown_rows(self) -> list[Text]:
         """The rows that were left out because this version does not understand them."""
         runs = [Text("engine.unknown_run", run=run_id) for run_id in sorted(self._unknown_runs)]
-        return runs + [Text("engine.unknown_state", task=task_id) for task_id in sorted(self._unknown_tasks)]
+        states = [Text("engine.unknown_state", task=task_id) for task_id in sorted(self._unknown_tasks)]
+        return runs + states + [Text("engine.unknown_token", task=task_id) for task_id in sorted(self._unknown_tokens)]
 
     def records(self) -> dict[str, TaskRecord]:
         """By task id the record of every task, configured or not."""
@@ -372,7 +387,7 @@ class Store:
 
     def tokens(self) -> set[tuple[str, str]]:
         """Tokens that are not used yet: (task_id, the dependency that succeeded)."""
-        return self._ask(rows.read_tokens)
+        return self._ask(lambda db: rows.read_tokens(db, self._unknown_tokens))
 
     def due_times(self, task_id: str, since: int, until: int) -> set[int]:
         """Due times in [since, until] that have a row; for a row of several missed due times, the last of them."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
+from collections import Counter
+from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -123,6 +126,48 @@ def test_the_summary_of_a_task_is_that_of_the_rows_that_are_left(sim: MakeSim) -
     [row] = one.rows()
     record = one.ledger.record("a")
     assert (record.run_count, record.last_run_id, record.last_status) == (1, row["run_id"], "success")
+
+
+class CountingLedger:
+    """A ledger that counts its transactions and the readings of all records."""
+
+    def __init__(self, ledger: Any) -> None:
+        self._ledger = ledger
+        self.calls: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("transaction", "records"):
+            self.calls[name] += 1
+        return getattr(self._ledger, name)
+
+
+def calls_of_a_start_before_what_was_deleted(path: Path, tasks: int) -> Counter[str]:
+    """Of a start at 01:30, with the clock an hour back, where retention has deleted the rows up to 02:00."""
+    ledgers: list[CountingLedger] = []
+
+    def wrap(ledger: Any) -> CountingLedger:
+        ledgers.append(CountingLedger(ledger))
+        return ledgers[-1]
+
+    configured = [task(f"t{number}", "0 * * * *") for number in range(tasks)]
+    one = Sim(str(path / f"{tasks}.db"), T0, configured, wrap=wrap, poll_s=POLL_S)
+    one.boot()
+    one.run_for(2.5 * HOUR_S)
+    one.stop()
+    with closing(sqlite3.connect(one.path, isolation_level=None)) as db:
+        db.execute("UPDATE task_state SET forgotten = ?", (T0 + 2 * HOUR_S,))
+    one.world.set_clock(-HOUR_S)
+    one.boot()
+    calls = Counter(ledgers[-1].calls)
+    assert one.next_run_time("t0") == "2027-01-15T03:00:00+00:00"
+    one.run_for(2 * HOUR_S)
+    assert one.runs("t0") == [("t0", "schedule", "success", None)] * 3
+    return calls
+
+
+def test_a_start_with_the_clock_set_back_asks_the_history_once_for_all_tasks(tmp_path: Path) -> None:
+    few, many = (calls_of_a_start_before_what_was_deleted(tmp_path, tasks) for tasks in (2, 40))
+    assert few == many
 
 
 @pytest.mark.parametrize("kind", ["locked", "io"])

@@ -140,3 +140,50 @@ def test_ends_are_numbered_again_where_the_count_is_behind(tmp_path: Path) -> No
             row[0] for row in db.execute("SELECT end_order FROM task_history WHERE task_id = 'b' ORDER BY run_id")
         ]
     assert orders == sorted(set(orders))
+
+
+@pytest.mark.parametrize("spoilt", ["reason = 'asleep'", "reason = NULL", "reason = x'ff00'", "missed_since = -9e99"])
+def test_a_row_of_many_missed_due_times_that_is_not_understood_stays_when_the_clock_is_set_back(
+    tmp_path: Path, spoilt: str
+) -> None:
+    tasks = [task("a", "@every 1m", task_misfire="skip"), task("b", "@every 1h")]
+    one = Sim(str(tmp_path / "minisched.db"), T0, tasks, poll_s=300.0)
+    one.boot()
+    one.run_for(3600 + 300)
+    one.stop()
+    one.world.set_clock(10 * 3600)
+    one.boot()
+    one.run_for(10)
+    one.crash()
+    one.world.set_clock(-5 * 3600)
+    with closing(sqlite3.connect(one.path, isolation_level=None)) as db:
+        [run_id] = [
+            row[0] for row in db.execute("SELECT run_id FROM task_history WHERE task_id = 'a' AND missed_count > 1")
+        ]
+        db.execute(f"UPDATE task_history SET {spoilt} WHERE run_id = ?", (run_id,))
+        spans = "SELECT * FROM task_history WHERE task_id = 'a' AND missed_count > 1"
+        before = db.execute(spans).fetchall()
+        one.boot()
+        one.run_for(2 * 3600)
+        assert db.execute(spans).fetchall() == before
+    assert one.engine.exit_code is None
+    assert problems(one)["history rows"] == f"1 row of the history cannot be understood and is left out: run {run_id}"
+    assert one.runs("a")[-2:] == [("a", "schedule", "success", None)] * 2
+
+
+def test_tokens_that_are_not_texts_are_set_aside_and_reported(tmp_path: Path) -> None:
+    one = past(tmp_path)
+    with closing(sqlite3.connect(one.path, isolation_level=None)) as db:
+        db.executemany(
+            "INSERT INTO task_token (task_id, dependency) VALUES (?, ?)",
+            [("gone", "a"), ("gone", b"\xff"), (b"\xff", "a"), ("c", b"a")],
+        )
+        one.boot()
+        one.run_for(3600)
+        left = {tuple(row) for row in db.execute("SELECT task_id, dependency FROM task_token")}
+    assert one.engine.exit_code is None
+    assert {("gone", b"\xff"), (b"\xff", "a"), ("c", b"a")} <= left
+    assert ("gone", "a") not in left
+    problem = problems(one)["history rows"]
+    assert problem.startswith("3 rows of the history cannot be understood and are left out: ")
+    assert "a success that c waits for" in problem

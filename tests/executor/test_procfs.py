@@ -48,6 +48,15 @@ def test_a_process_is_told_from_a_later_one_with_its_pid() -> None:
     assert process_identity(2**22 + 1) == ProcessIdentity(2**22 + 1, 0, "")
 
 
+@pytest.mark.parametrize("assume", [False, True])
+@pytest.mark.parametrize("start_ticks", [0, 1])
+@pytest.mark.parametrize("pid", [-(2**63), -1, 0, 2**31, 2**63 - 1])
+def test_what_is_no_pid_is_no_living_process(pid: int, start_ticks: int, assume: bool) -> None:
+    own = process_identity(os.getpid())
+    assert not is_alive(own._replace(pid=pid, start_ticks=start_ticks), assume=assume)
+    assert not is_alive(own._replace(pid=pid, start_ticks=start_ticks, namespace=own.namespace + 1), assume=assume)
+
+
 def test_a_process_of_another_namespace_is_assumed_alive_and_never_signalled(
     processes: list[subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
