@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import shlex
 import stat
 from typing import Any, NamedTuple, Optional
 
@@ -72,6 +73,8 @@ class Home(NamedTuple):
         for entry in os.scandir(self.var):
             try:
                 status = entry.stat(follow_symlinks=False)
+                if status.st_uid == 0 != os.geteuid():
+                    continue  # root may change all of it anyway; `lost+found`, or what a backup left there
                 _check_owner(entry.path, status)
                 if stat.S_ISREG(status.st_mode) and status.st_mode & 0o077 and not entry.name.startswith("token"):
                     os.chmod(entry.path, status.st_mode & 0o700)
@@ -93,7 +96,8 @@ def _secure_folder(folder: str, mode: int) -> None:
             user = place.changeable_by(sticky=True)
             if user is not None:
                 code = "config.file.above_writable" if user < 0 else "config.file.above_owner"
-                raise UnsafeHome(Text("engine.unsafe", path=place.path, text=Text(code, path=place.path, user=user)))
+                text = Text(code, user=user, quoted=shlex.quote(place.path))
+                raise UnsafeHome(Text("engine.unsafe", path=place.path, text=text))
         _check_owner(last.path, last.status)
         if last.status.st_mode & 0o777 & ~mode:
             try:
@@ -111,7 +115,8 @@ def _secure_folder(folder: str, mode: int) -> None:
 
 def _check_owner(path: str, status: os.stat_result) -> None:
     if status.st_uid != os.geteuid():
-        raise UnsafeHome(Text("engine.unsafe.owner", path=path, user=status.st_uid, own=os.geteuid()))
+        values = {"user": status.st_uid, "own": os.geteuid(), "quoted": shlex.quote(path)}
+        raise UnsafeHome(Text("engine.unsafe.owner", path=path, **values))
 
 
 class LockText(NamedTuple):
@@ -150,7 +155,7 @@ def read_lock(home: Home) -> LockText:
     if os.geteuid() != 0 or folder.st_uid != status.st_uid:
         _check_owner(home.lock, status)
     if (folder.st_mode | status.st_mode) & 0o022:
-        raise UnsafeHome(Text("engine.unsafe.lock", path=home.lock, folder=home.var))
+        raise UnsafeHome(Text("engine.unsafe.lock", path=home.lock, quoted=shlex.join((home.var, home.lock))))
     return _parse(data)
 
 

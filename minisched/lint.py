@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import shlex
 import stat
 import time
 from itertools import islice
@@ -197,7 +198,7 @@ def _replaceable(path: str) -> Iterator[Found]:
         user = place.changeable_by(sticky=True)
         if user is not None:
             code = "config.warn.writable" if user < 0 else "config.warn.owner"
-            yield "task_exec", Text(code, path=place.path, user=user)
+            yield "task_exec", Text(code, path=place.path, quoted=shlex.quote(place.path), user=user)
             return
 
 
@@ -237,7 +238,7 @@ def _secret_or_path(value: Any, path: str, where: Surroundings) -> Iterator[Foun
         try:
             secret.reveal(where.environ, where.home)
             if os.stat(file).st_mode & stat.S_IROTH:
-                yield path, Text("config.warn.secret_readable", path=file)
+                yield path, Text("config.warn.secret_readable", path=file, quoted=shlex.quote(file))
         except (SecretError, OSError) as error:
             problem = error.text if isinstance(error, SecretError) else reason_of_file(error)
             yield path, Text("config.warn.program", problem=problem)
@@ -364,7 +365,7 @@ def _exposed_secrets(config: Config, where: Surroundings) -> Iterator[FieldError
     places = list(_written_secrets(config)) if readable else []
     if places:
         shown = places[:3] + ["..."] * (len(places) > 3)
-        yield FieldError("", Text("config.warn.readable", path=path, places=shown))
+        yield FieldError("", Text("config.warn.readable", quoted=shlex.quote(path), places=shown))
 
 
 def _written_secrets(config: Config) -> Iterator[str]:

@@ -19,6 +19,7 @@ import errno
 import math
 import os
 import socket
+import stat
 import sys
 import threading
 import time
@@ -176,7 +177,11 @@ class RateLimitedLog:
 def listening(fds: Iterable[int]) -> list[socket.socket]:
     """The TCP sockets among these descriptors that listen. Raises OSError if one is no socket."""
     found = []
-    for fd in fds:
+    numbers = list(fds)
+    for fd in numbers:  # all of them first: an error must close none
+        if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+            raise OSError(errno.ENOTSOCK, os.strerror(errno.ENOTSOCK))
+    for fd in numbers:
         sock = socket.socket(fileno=fd)
         if sock.family in (socket.AF_INET, socket.AF_INET6) and sock.getsockopt(
             socket.SOL_SOCKET, socket.SO_ACCEPTCONN

@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shlex
 
 # The same as hmac.compare_digest; hmac imports hashlib, and that OpenSSL: 3.7 MB for one function.
 from _operator import _compare_digest as compare_digest
@@ -113,7 +114,7 @@ def read_token(path: str) -> bytes:
         if status.st_uid != os.geteuid():
             raise UnsafeToken(Text("engine.token.owner", path=path, uid=status.st_uid))
         if status.st_mode & 0o077:
-            raise UnsafeToken(Text("engine.token.mode", path=path))
+            raise UnsafeToken(Text("engine.token.mode", path=path, quoted=shlex.quote(path)))
         token = os.read(fd, MAX_BYTES + 1).strip()
     finally:
         os.close(fd)

@@ -202,9 +202,9 @@ TEXTS: dict[str, tuple[str, str]] = {
         '环境变量名：字母、数字和 "_"',
     ),
     "config.rule.secret_env_name": (
-        "the name of an environment variable, other than those that every task gets (PATH, HOME, USER, LOGNAME, SHELL,"
-        " LANG, LC_*, TZ)",
-        "环境变量名，且不是每个任务都有的变量（PATH、HOME、USER、LOGNAME、SHELL、LANG、LC_*、TZ）",
+        'the name of an environment variable: letters, digits and "_"; not one that every task gets (PATH, HOME, USER,'
+        " LOGNAME, SHELL, LANG, LC_*, TZ)",
+        '环境变量名：字母、数字和 "_"；不能是每个任务都有的变量（PATH、HOME、USER、LOGNAME、SHELL、LANG、LC_*、TZ）',
     ),
     "config.rule.task_env_name": (
         'the name of an environment variable: letters, digits and "_"; names that start with "MINISCHED_" are reserved',
@@ -291,8 +291,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.warning": ("warning: {warning}", "警告：{warning}"),
     "config.warn.program": ("will fail: {problem}", "会失败：{problem}"),
     "config.warn.writable": (
-        "runs what every user of the machine can change; fix it with: chmod o-w {path}",
-        "运行的内容可被本机任何用户更改；请执行：chmod o-w {path}",
+        "runs what every user of the machine can change; fix it with: chmod o-w {quoted}",
+        "运行的内容可被本机任何用户更改；请执行：chmod o-w {quoted}",
     ),
     "config.warn.owner": (
         "runs what user {user}, to whom {path} belongs, can change",
@@ -322,8 +322,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.warn.no_folder": ("is {path}, which is not a folder", "为 {path}，不是目录"),
     "config.warn.no_file": ("is {path}, which is not a file", "为 {path}，不是文件"),
     "config.warn.secret_readable": (
-        "is {path}, which every user of this machine can read; run: chmod o-r {path}",
-        "为 {path}，本机所有用户都能读取；请执行：chmod o-r {path}",
+        "is {path}, which every user of this machine can read; run: chmod o-r {quoted}",
+        "为 {path}，本机所有用户都能读取；请执行：chmod o-r {quoted}",
     ),
     "config.warn.no_user": ("is {user}; this machine has no such user", "为 {user}；本机没有此用户"),
     "config.warn.past": (
@@ -361,8 +361,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "含有全角大括号，会原样发送；变量请写作 {{ task_name }}",
     ),
     "config.warn.readable": (
-        "every user of this machine can read it, and it contains secrets ({places}); run: chmod o-r {path}",
-        "本机所有用户都能读取它，而其中含有机密（{places}）；请执行：chmod o-r {path}",
+        "every user of this machine can read it, and it contains secrets ({places}); run: chmod o-r {quoted}",
+        "本机所有用户都能读取它，而其中含有机密（{places}）；请执行：chmod o-r {quoted}",
     ),
     # Rules across fields.
     "config.http.allowed_hosts": (
@@ -456,17 +456,23 @@ TEXTS: dict[str, tuple[str, str]] = {
         " cp -p {backup} {path}",
         "{problem}；{time} 的 {backup} 有效，含 {count} 个任务；恢复命令：cp -p {backup} {path}",
     ),
+    "config.file.backup_beside": (
+        "{problem}; {backup} of {time} is valid, with {count} {count|task|tasks}; bring it back with:"
+        " mv {path} {path}.old && cp -p {backup} {path}",
+        "{problem}；{time} 的 {backup} 有效，含 {count} 个任务；"
+        "恢复命令：mv {path} {path}.old && cp -p {backup} {path}",
+    ),
     "config.file.writable": (
-        "is writable by everyone; fix it with: chmod o-w {path}",
-        "任何用户都可写入；请执行：chmod o-w {path}",
+        "is writable by everyone; fix it with: chmod o-w {quoted}",
+        "任何用户都可写入；请执行：chmod o-w {quoted}",
     ),
     "config.file.owner": (
-        "belongs to user {user}, who could change it; fix it with: chown {own} {path}",
-        "属于用户 {user}，可被其修改；请执行：chown {own} {path}",
+        "belongs to user {user}, who could change it; fix it with: chown {own} {quoted}",
+        "属于用户 {user}，可被其修改；请执行：chown {own} {quoted}",
     ),
     "config.file.above_writable": (
-        "is writable by everyone, who could replace the folders in it; fix it with: chmod o-w {path}",
-        "任何用户都可写入，并可替换其中的目录；请执行：chmod o-w {path}",
+        "is writable by everyone, who could replace the folders in it; fix it with: chmod o-w {quoted}",
+        "任何用户都可写入，并可替换其中的目录；请执行：chmod o-w {quoted}",
     ),
     "config.file.above_owner": (
         "belongs to user {user}, who could replace the folders in it: run minisched as that user, or move the home to a"

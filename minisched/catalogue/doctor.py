@@ -65,6 +65,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Free some room, or lower settings.log and settings.history so that less is kept.",
         "请释放空间，或调低 settings.log 和 settings.history 以减少保留量。",
     ),
+    "doctor.history.help": (
+        "Start the engine: it moves a damaged history aside and begins a new one. Or put a backup in its place.",
+        "请启动引擎：它会移走损坏的历史并重新开始；也可用备份替换。",
+    ),
     "doctor.damaged.help": (
         "The engine began a new history. Keep the file to look into it, or delete it.",
         "引擎已开始新的历史。可保留该文件以便查看，或将其删除。",

@@ -94,8 +94,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{path} 属于用户 {uid}，而不是运行 minisched 的用户",
     ),
     "engine.token.mode": (
-        "{path} is accessible to other users: chmod 600 {path}, and better replace the token",
-        "其他用户可以访问 {path}：请执行 chmod 600 {path}，最好同时更换令牌",
+        "{path} is accessible to other users: chmod 600 {quoted}, and better replace the token",
+        "其他用户可以访问 {path}：请执行 chmod 600 {quoted}，最好同时更换令牌",
     ),
     "engine.token.same": (
         "{path} is the same as the token that may do everything: remove it, and the next start makes a new one",
@@ -109,17 +109,17 @@ TEXTS: dict[str, tuple[str, str]] = {
     "engine.unsafe": ("{path} {text}", "{path} {text}"),
     "engine.unsafe.owner": (
         "{path} belongs to user {user}, not to the one that runs minisched: run it as that user, for example with"
-        " sudo -u '#{user}', or check what is in it, then chown {own} {path}",
+        " sudo -u '#{user}', or check what is in it, then chown {own} {quoted}",
         "{path} 属于用户 {user}，而不是运行 minisched 的用户：请以该用户运行（如 sudo -u '#{user}'），"
-        "或检查其内容后执行 chown {own} {path}",
+        "或检查其内容后执行 chown {own} {quoted}",
     ),
     "engine.unsafe.mode": (
         "{path} is accessible to other users, and its mode cannot be set to {mode} on this file system: move the home",
         "其他用户可以访问 {path}，且此文件系统无法将其模式设为 {mode}：请移动目录（home）",
     ),
     "engine.unsafe.lock": (
-        "{path} could have been written by another user: chmod go-w {folder} {path}, and restart the engine",
-        "{path} 可能由其他用户写入：请执行 chmod go-w {folder} {path}，并重启引擎",
+        "{path} could have been written by another user: chmod go-w {quoted}, and restart the engine",
+        "{path} 可能由其他用户写入：请执行 chmod go-w {quoted}，并重启引擎",
     ),
     # The database's file.
     "engine.db.io": ("{path}: {error}", "{path}：{error}"),

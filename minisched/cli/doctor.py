@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import socket
 import sqlite3
 import sys
@@ -16,7 +17,7 @@ from minisched.catalogue import render
 from minisched.cli.output import os_error, print_json, shown, text
 from minisched.cli.view import View, zone_text
 from minisched.lint import Surroundings, config_warnings
-from minisched.model import DAY_S, EXIT_NO, EXIT_OK, Text
+from minisched.model import DAY_S, EXIT_NO, EXIT_OK, StoreError, Text
 from minisched.timetable import ZoneError, load_zone
 
 if TYPE_CHECKING:
@@ -98,7 +99,11 @@ def _clock(view: View) -> Iterator[Finding]:
     """The clock against two times that lie in the past for sure: this program's, and the last run's."""
     now = time.time()
     made = os.stat(__file__).st_mtime if os.path.exists(__file__) else 0.0
-    runs, _ = view.history.page(page_size=1)
+    try:
+        runs, _ = view.history.page(page_size=1)
+    except StoreError as error:
+        yield Finding("problem", error.text, Text("doctor.history.help"))
+        runs = []
     newest = runs[0].created_time if runs else now
     if now < made - DAY_S:
         found = Text("doctor.clock.behind", now=_date(now), made=_date(made))
@@ -158,6 +163,9 @@ def _history(view: View) -> Iterator[Finding]:
 
 def _config(view: View) -> Iterator[Finding]:
     if view.config is None:
+        if not os.path.lexists(view.home.config):
+            yield Finding("problem", view.problems[0], Text("doctor.no_home.help", home=shlex.quote(view.home.path)))
+            return
         for problem in view.problems:
             yield Finding("problem", problem, Text("doctor.config.help"))
         return

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 BACKUP = ".bak"
 _CODES = {errno.EISDIR: "not_regular", errno.EINVAL: "not_regular", errno.EFBIG: "too_large"}  # of `read_regular`
-_LOST = ("config.json.", "config.file.unreadable", "config.file.not_regular")  # nothing of the file can be used
+_LOST = ("config.json.", "config.file.not_regular")  # nothing of the file can be used
 NEW_FILE_MODE = 0o640  # as logs: readable by the group only, because a config may contain passwords
 
 
@@ -98,7 +98,9 @@ def judge(path: str, places: list[Place]) -> list[FieldError]:
             continue
         above = stat.S_ISDIR(place.status.st_mode) and where not in inside
         code = f"config.file.{'above_' if above else ''}{'writable' if user < 0 else 'owner'}"
-        problems[where] = FieldError("", Text(code, user=user, own=os.geteuid(), path=where), file=where)
+        problems[where] = FieldError(
+            "", Text(code, user=user, own=os.geteuid(), path=where, quoted=shlex.quote(where)), file=where
+        )
     return list(problems.values())
 
 
@@ -119,8 +121,9 @@ def load_config(path: str) -> Config:
 def with_backup(path: str, problems: list[FieldError]) -> list[FieldError]:
     """The problems of a config file; if it cannot be read at all, with the way to bring the last good one back."""
     first = problems[0] if problems else None
-    if first is None or not first.text.code.startswith(_LOST):
-        return problems
+    is_gone = not os.path.lexists(path)
+    if first is None or not (first.text.code.startswith(_LOST) or is_gone):
+        return problems  # such as one that may not be read: it may be newer than the backup
     try:
         data = read_regular(path + BACKUP, MAX_BYTES, follow_symlinks=True)
         changed = time.strftime("%Y-%m-%d %H:%M", time.localtime(os.stat(path + BACKUP).st_mtime))
@@ -131,7 +134,8 @@ def with_backup(path: str, problems: list[FieldError]) -> list[FieldError]:
         return problems
     names = {"path": shlex.quote(path), "backup": shlex.quote(path + BACKUP)}  # for a command to be typed
     values = {**names, "time": changed, "count": len(config.tasks)}
-    return [first._replace(text=Text("config.file.backup", problem=first.text, **values)), *problems[1:]]
+    code = "config.file.backup_beside" if first.text.code == "config.file.not_regular" else "config.file.backup"
+    return [first._replace(text=Text(code, problem=first.text, **values)), *problems[1:]]
 
 
 def _home(path: str) -> Optional[str]:

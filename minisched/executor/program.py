@@ -14,6 +14,7 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple, Optional, Union
 
 from minisched.model import Text
+from minisched.osutil import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,12 +114,8 @@ def find_problem(command: Command, program: str, failed: bool = False) -> Option
         return Text("is_folder", program=shown)
     if not os.access(path, os.X_OK):
         return _not_executable(path, shown, status)
-    try:
-        with open(path, "rb") as file:
-            head = file.read(HEAD_BYTES) if stat.S_ISREG(status.st_mode) else b"\x7fELF" * ELF_HEADER_BYTES
-    except OSError:
-        return None  # it may be executed, but not read
-    return _problem_of_content(command, head, shown, failed)
+    head = _head(path)
+    return None if head is None else _problem_of_content(command, head, shown, failed)
 
 
 def _not_found(command: Command, program: str, shown: str) -> Text:
@@ -245,8 +242,15 @@ def misplaced(command: Command) -> Iterator[tuple[str, str]]:
 
 def has_foreign_lines(path: str) -> bool:
     """Whether the lines of a script end in CR LF."""
+    return b"\r\n" in (_head(path) or b"")
+
+
+def _head(path: str) -> Optional[bytes]:
+    """The first bytes of a regular file, None for anything else, or if it may not be read. It never waits: a task may
+    put a FIFO in the place of its script, and `/dev/stdin` is the terminal or pipe of the engine."""
     try:
-        with open(path, "rb") as file:
-            return b"\r\n" in file.read(HEAD_BYTES)
+        fd, _ = open_regular(path, follow_symlinks=True)
+        with open(fd, "rb") as file:
+            return file.read(HEAD_BYTES)
     except OSError:
-        return False
+        return None

@@ -167,3 +167,20 @@ def test_nothing_is_changed(home: Home, cli: Cli) -> None:
     before = sorted(os.listdir(home.path))
     cli("doctor")
     assert sorted(os.listdir(home.path)) == before
+
+
+def test_a_damaged_history_is_a_finding_among_others(home: Home, cli: Cli) -> None:
+    home.write(TASK)
+    (home.path / "var").mkdir(mode=0o700)
+    (home.path / "var" / "minisched.db").write_bytes(b"no database" * 1000)
+    done = cli("doctor", "--json")
+    found = [one["code"] for one in done.json if one["level"] == "problem"]
+    assert len(found) == 1 and found[0].startswith("engine.db.")
+    assert "doctor.config" in {one["code"] for one in done.json}
+
+
+def test_a_folder_without_a_config_is_told_to_init(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "empty home").mkdir()
+    done = cli("--home", str(tmp_path / "empty home"), "doctor", "--json")
+    (help_text,) = [one["help"] for one in done.json if one["level"] == "problem"]
+    assert help_text.endswith(f"--home '{tmp_path}/empty home' init")

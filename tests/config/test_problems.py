@@ -143,7 +143,8 @@ COMMAND = "expected a command: a text for /bin/sh, or a list of a program and it
          'are reserved'),
         ("task_env", {"A": 5}, 'task_env.A is 5; expected a text: "5"'),
         ("task_env", {"A": {"from_env": "1"}}, 'task_env.A.from_env is "1"; '
-         'expected the name of an environment variable: letters, digits and "_"'),
+         'expected the name of an environment variable: letters, digits and "_"; not one that every task gets '
+         '(PATH, HOME, USER, LOGNAME, SHELL, LANG, LC_*, TZ)'),
         ("task_env", {"A": {"from": "B"}}, "task_env.A is {...}; "
          f"expected a text of at most 100000 characters, or {SECRET}"),
         ("task_schedule", 5, 'task_schedule is 5; expected a schedule such as "30 2 * * *", "@every 90s" or "@reboot"'),

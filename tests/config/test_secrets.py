@@ -238,6 +238,6 @@ def test_what_every_task_needs_cannot_be_the_secret_of_one(name):
     task = {"task_id": "a", "task_exec": "x", "task_env": {"A": {"from_env": name}}}
     config, problems = parse_config(json.dumps({"tasks": [task]}).encode())
     (problem,) = problems
-    assert config is None and "other than those that every task gets (PATH, HOME" in render(problem.text)
+    assert config is None and "not one that every task gets (PATH, HOME" in render(problem.text)
     task["task_env"]["A"]["from_env"] = f"MY_{name}"
     assert parse_config(json.dumps({"tasks": [task]}).encode())[1] == []

@@ -423,3 +423,13 @@ print(sys.getfilesystemencoding(), ascii(rig.lines()), result.spawn_error)
     encoding, _, rest = out.stdout.strip().partition(" ")
     assert encoding != "utf-8", out.stderr
     assert rest == f"{['中 é', str(folder)]!a} None"
+
+
+@linux
+def test_a_script_that_has_become_a_fifo_holds_nothing_up(rig: Rig) -> None:
+    script = rig.folder / "x.sh"
+    script.write_text('rm "$0"; mkfifo "$0"; exit 2\n')
+    rig.order(f"sh {script}")
+    other = rig.order("exit 0")
+    assert {rig.finished().exit_code, rig.finished().exit_code} == {0, 2}
+    assert rig.lines("start", other)

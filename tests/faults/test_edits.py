@@ -122,7 +122,8 @@ def test_the_last_good_config_is_named_where_the_file_is_lost(home: Home, cli: C
     for command in ("status", "list", "validate", "next"):
         done = cli(command)
         said = done.stdout + done.stderr
-        assert f"; {backup} of " in said and "is valid, with 2 tasks; bring it back with: cp -p" in said
+        assert f"; {backup} of " in said and "is valid, with 2 tasks; bring it back with: " in said
+        assert (f"mv {home.config} " in said) is (lost == "folder")  # cp would copy into it
         assert "sample tasks" not in said
     process = home.start(wait=False)
     _, said = process.communicate(timeout=20)

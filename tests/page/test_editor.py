@@ -247,7 +247,7 @@ def test_changes_survive_a_rejected_token(one: Engine, open_page: OpenPage) -> N
     page.keyboard.type("Kept")
     page.evaluate("localStorage.setItem('minisched.token', 'another')")
     save(page)
-    expect(dialog(page).locator(".ed-summary")).to_contain_text("The token was rejected")
+    expect(dialog(page).locator(".ed-summary")).to_contain_text("The server does not know the token")
     expect(field(page, "task_name").locator("input")).to_have_value("Kept")
     page.evaluate("token => localStorage.setItem('minisched.token', token)", one.token)  # like a sign-in in another tab
     save(page)
@@ -257,9 +257,10 @@ def test_changes_survive_a_rejected_token(one: Engine, open_page: OpenPage) -> N
     page.keyboard.type("Lost")
     page.evaluate("localStorage.setItem('minisched.token', 'another')")
     save(page)
-    expect(dialog(page).locator(".ed-summary")).to_contain_text("The token was rejected")
+    expect(dialog(page).locator(".ed-summary")).to_contain_text("The server does not know the token")
     page.keyboard.press("Escape")
     dialog(page).get_by_role("button", name="Discard changes").click()
+    page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Token")).to_be_visible()
 
 
