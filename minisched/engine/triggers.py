@@ -326,7 +326,7 @@ class Triggers:
             self.persistence.failed(error)
             return
         self._mark(task_state, window.newest[-1], now)
-        left = _without(window, known) if known else window
+        left = _without(window, known, task_state) if known else window
         if left is None:
             return
         plan = policy.catch_up(left, task.task_misfire, task.task_misfire_grace, now - task.task_jitter, downtime)
@@ -360,7 +360,7 @@ class Triggers:
         except StoreError:
             known = set()  # the commit finds out which due times have a row
         self._mark(task_state, now, now)
-        window = _without(window, known)
+        window = _without(window, known, task_state)
         if window is not None:
             missed = policy.missed_ranges(window, 0, Reason.LATE)
             rows = [self.dispatcher.missed(task_state, one, now) for one in missed]
@@ -445,7 +445,7 @@ class Triggers:
                 if span is not None:
                     window = self._window(task_state, now, started=False, since=span.first - 1)
                     known = self.ledger.due_times(task_id, span.first, int(now))
-                    window = window and _without(window, known)
+                    window = window and _without(window, known, task_state)
                     kept = window and policy.MissedRange(window.first, window.newest[-1], window.total, span.reason)
                 count += tx.take_back(task_id, now, span, kept)
         for task_state in task_states:
@@ -478,10 +478,14 @@ class _Schedules:
         return parsed, zone
 
 
-def _without(window: policy.MissedWindow, known: Collection[int]) -> Optional[policy.MissedWindow]:
+def _without(
+    window: policy.MissedWindow, known: Collection[int], task_state: TaskState
+) -> Optional[policy.MissedWindow]:
     """The window without due times that have a row: the clock was set back over them."""
     newest = [due for due in window.newest if due not in known]
     if not newest:
         return None
-    first = newest[0] if window.first in known else window.first
+    first = window.first  # `newest` may begin far behind it
+    while first in known:
+        first = next_of(task_state.schedules, first, task_state.zone) or newest[0]
     return policy.MissedWindow(newest, max(window.total - len(known), len(newest)), first)
