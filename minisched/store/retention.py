@@ -25,7 +25,7 @@ _OLD = f"""
     LEFT JOIN task_state AS s ON s.task_id = h.task_id
     WHERE (h.created_time, h.run_id) > (?, ?) AND h.created_time < ?
     ORDER BY h.created_time, h.run_id LIMIT ?"""
-_NEWEST = """SELECT created_time FROM task_history WHERE typeof(created_time) IN ('real', 'integer')
+_NEWEST = """SELECT run_id, created_time FROM task_history WHERE typeof(created_time) IN ('real', 'integer')
     ORDER BY run_id DESC LIMIT 1"""
 _CROWDED = """
     SELECT task_id, run_count - ?, last_run_id, last_failure_id FROM task_state
@@ -37,6 +37,15 @@ _SURPLUS = f"""
     WHERE (scheduled_time IS NULL OR scheduled_time NOT BETWEEN ? AND ?)
         AND status NOT IN ({_UNFINISHED}) AND run_id IS NOT ? AND run_id IS NOT ?
     LIMIT ?"""
+
+
+def _two_numbers(db: sqlite3.Connection, name: str) -> tuple[float, float]:
+    row = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+    try:
+        first, second = map(float, str(row[0]).split()) if row else (0.0, 0.0)
+    except ValueError:
+        return 0.0, 0.0
+    return first, second
 
 
 class Retention:
@@ -51,28 +60,36 @@ class Retention:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._after = _START
         self._task = ""
-        row = db.execute("SELECT value FROM meta WHERE name = 'clock_ahead'").fetchone()
-        try:
-            self._ahead_s, self._ahead_since = map(float, str(row[0]).split()) if row else (0.0, 0.0)
-        except ValueError:
-            self._ahead_s = self._ahead_since = 0.0
+        self._ahead_s, self._ahead_since = _two_numbers(db, "clock_ahead")
+        self._known_time, self._known_run = _two_numbers(db, "clock_known")
 
-    def opened(self, db: sqlite3.Connection, now: Instant) -> bool:
-        """See `clock_set`: the clock may have been set since the newest row was written."""
-        row = db.execute(_NEWEST).fetchone()
-        return row is not None and not self._ahead_at(now) and self.clock_set(now - row[0], now)
+    def opened(self, db: sqlite3.Connection, now: Instant) -> None:
+        """See `clock_set`: the clock may have been set since it was last known. That was when the newest row was
+        written, or at the last start or step of the clock, if there is no row since: a row of a wrong clock says
+        nothing about later ones. `save` must follow."""
+        run_id, known_time = db.execute(_NEWEST).fetchone() or (0, None)
+        if self._known_time and run_id <= self._known_run:
+            known_time = self._known_time
+        if known_time is not None and not self._ahead_at(now):
+            self._set_ahead(now - known_time, now)
+        self._known_time, self._known_run = now, run_id
 
-    def clock_set(self, by_s: float, now: Instant) -> bool:
+    def clock_set(self, by_s: float, now: Instant, last_id: int) -> None:
         """The clock was set and shows `now`. While it has been far ahead of what it showed before for less than a day,
-        rows do not age by that: a wrong time must not delete the history. Returns whether `save` must follow."""
-        before, ahead_s = (self._ahead_s, self._ahead_since), self._ahead_at(now - by_s) + by_s
+        rows do not age by that: a wrong time must not delete the history. `save` must follow."""
+        self._set_ahead(self._ahead_at(now - by_s) + by_s, now)
+        self._known_time, self._known_run = now, last_id
+
+    def _set_ahead(self, ahead_s: float, now: Instant) -> None:
         self._ahead_s, self._ahead_since = (ahead_s, now) if ahead_s > DAY_S else (0.0, 0.0)
-        return before != (self._ahead_s, self._ahead_since)
 
     def save(self, db: sqlite3.Connection) -> None:
         """Over a restart, before which rows may have been written by the wrong clock."""
-        value = f"{self._ahead_s!r} {self._ahead_since!r}"
-        db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('clock_ahead', ?)", (value,))
+        rows = (
+            ("clock_ahead", f"{self._ahead_s!r} {self._ahead_since!r}"),
+            ("clock_known", f"{self._known_time!r} {self._known_run!r}"),
+        )
+        db.executemany("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", rows)
 
     def _ahead_at(self, now: Instant) -> float:
         return self._ahead_s if self._ahead_since <= now < self._ahead_since + DAY_S else 0.0

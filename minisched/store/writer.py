@@ -231,15 +231,14 @@ class Store:
             row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'task_history'").fetchone()
             self._last_id = max(self._last_id, row[0] if row else 0)
             self._data_version = self._read_data_version()
-            ahead = self._retention.opened(db, now)
+            self._retention.opened(db, now)
         except sqlite3.Error as error:
             raise store_error(error, self.path) from error
-        if ahead:
-            try:
-                with self._transaction(durable=True):
-                    self._retention.save(db)
-            except StoreError:
-                pass  # the file is locked, or the disk full: it is remembered for as long as this program runs
+        try:
+            with self._transaction(durable=True):
+                self._retention.save(db)
+        except StoreError:
+            pass  # the file is locked, or the disk full: it is remembered for as long as this program runs
         self._file = WatchedFile(self.path)
 
     @property
@@ -301,9 +300,9 @@ class Store:
 
     def clock_set(self, by_s: float, now: Instant) -> None:
         """The clock was set by so much and shows `now`: see `Retention.clock_set`."""
-        if self._retention.clock_set(by_s, now):
-            with self._transaction(durable=True) as db:
-                self._retention.save(db)
+        self._retention.clock_set(by_s, now, self._last_id)
+        with self._transaction(durable=True) as db:
+            self._retention.save(db)
 
     @contextmanager
     def _transaction(self, durable: bool) -> Iterator[sqlite3.Connection]:
