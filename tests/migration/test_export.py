@@ -341,6 +341,18 @@ def test_without_cronie_another_zone_is_left_out() -> None:
     assert crontab(DAILY, zone="Europe/Berlin")[0][0].startswith("30 2 * * *")
 
 
+@pytest.mark.skipif(not shutil.which("crontab"), reason="needs crontab")
+def test_cron_takes_the_lines(tmp_path: Path) -> None:
+    schedules = ["*/7 22-2 * * fri-mon", "0 0 1-31 * 7", "5/20 5-5 1,15 nov-feb *", "@hourly", "@every 15m", "@reboot"]
+    lines, _ = crontab(
+        *({"task_id": f"t{n}", "task_schedule": text} for n, text in enumerate(schedules)), zone="Europe/Berlin"
+    )
+    path = tmp_path / "crontab"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    done = subprocess.run(["crontab", "-n", str(path)], capture_output=True, text=True, check=False)
+    assert (len(lines), done.returncode) == (len(schedules), 0), done.stderr
+
+
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [

@@ -85,7 +85,7 @@ def test_a_token_that_the_server_does_not_know_is_not_sent_and_can_be_replaced(
 
 def test_the_page_counts_hashes_as_the_standards_do(tmp_path: Path, open_page: OpenPage) -> None:
     with engine(tmp_path, TASK) as mine:
-        page = open_page(mine.url, expected="401")
+        page = open_page(mine.url, expected=f"{GONE}|401")
         lengths = [*range(130), 1000]
         found = page.evaluate(
             """async (lengths) => {
