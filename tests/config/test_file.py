@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from minisched.config import ConfigError, check_permissions, load_config, read_config
+from minisched.config.file import with_backup
 from support.config import line
 from support.texts import in_both
 
@@ -129,3 +130,36 @@ def test_the_heavy_modules_are_not_imported_to_read_a_config(path):
     )
     found = subprocess.run([sys.executable, "-c", code, path], stdout=subprocess.PIPE, check=True, encoding="utf-8")
     assert found.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("lost", "command"),
+    [("empty", "cp -p"), ("half", "cp -p"), ("gone", "cp -p"), ("folder", "mv"), ("unreadable", None)],
+)
+def test_the_last_good_config_is_offered_where_the_file_is_lost(tmp_path, lost, command):
+    path, backup = tmp_path / "config.json", tmp_path / "config.json.bak"
+    backup.write_text('{"tasks": [{"task_id": "a", "task_exec": "true"}]}')
+    if lost == "folder":
+        path.mkdir()
+    elif lost == "unreadable":
+        path.symlink_to(path)
+    elif lost != "gone":
+        path.write_text("" if lost == "empty" else '{"tasks": [')
+    found = offered(path)
+    assert (found is not None and f"with 1 task; bring it back with: {command} " in found) is (command is not None)
+
+
+def offered(path):
+    """The text that offers the backup, None if there is none."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(str(path))
+    first, *_ = with_backup(str(path), caught.value.problems)
+    return str(first.text) if first.text.code.startswith("config.file.backup") else None
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"tasks": 5}'])
+def test_a_backup_that_is_no_better_is_not_offered(tmp_path, content):
+    (tmp_path / "config.json").write_text("")
+    if content is not None:
+        (tmp_path / "config.json.bak").write_text(content)
+    assert offered(tmp_path / "config.json") is None

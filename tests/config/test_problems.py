@@ -450,3 +450,8 @@ def test_only_the_first_problems_of_a_file_have_a_suggestion():
     ids = problems_of({"tasks": [task(f"task_{number}", task_dependencies=[f"tsak_{number}"]) for number in range(90)]})
     for lines in (fields, zones, ids):
         assert ["did you mean" in line for line in lines] == [True] * 20 + [False] * 70
+
+
+def test_a_very_long_name_is_compared_with_nothing():
+    (problem,) = problems_of_task(**{"task_exec" * 20: 1})
+    assert "did you mean" not in problem
