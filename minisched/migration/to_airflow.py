@@ -44,6 +44,7 @@ from airflow.sdk import DAG, Asset, Variable
 from airflow.timetables.trigger import MultipleCronTriggerTimetable
 
 TASKS = '''
+BEGIN = "\nSTART = {start}  # of the schedules, since 1970: what was due before the export is not run\n"
 RUNNER = '''
 
 def run(minisched_id, **context):
@@ -115,7 +116,7 @@ for _task in TASKS:
             if _task["schedule"]
             else [Asset(name) for name in _task["upstream"]] or None
         ),
-        start_date=datetime(2024, 1, 1, tzinfo=timezone.utc),
+        start_date=datetime.fromtimestamp(START, timezone.utc),
         catchup=_task["catchup"],
         max_active_runs=_task["max_active_runs"],
         is_paused_upon_creation=_task["paused"],
@@ -152,9 +153,8 @@ def export_airflow(config: Config, home: str, now: float) -> Exported:
     said = {task.task_id: said[task.task_id] for task in reports if not task.left_out}
     files = {}
     for group in _groups(config, said):
-        text = (
-            HEADER + pprint.pformat([said[task_id] for task_id in group], width=110, sort_dicts=False) + "\n" + RUNNER
-        )
+        tasks = pprint.pformat([said[task_id] for task_id in group], width=110, sort_dicts=False)
+        text = HEADER + tasks + "\n" + BEGIN.format(start=int(now)) + RUNNER
         files[f"minisched_{group[0]}.py"] = text
     return Exported(files, reports, Text("export.next.airflow", slots=config.settings.max_running))
 

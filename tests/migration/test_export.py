@@ -317,6 +317,11 @@ def test_tasks_that_depend_on_each_other_share_a_file() -> None:
     assert (join["schedule"], join["upstream"]) == ([], ["a", "b"])
 
 
+def test_what_was_due_before_the_export_is_not_started() -> None:
+    (text,) = export_airflow(config(DAILY), HOME, NOW).files.values()
+    assert f"\nSTART = {NOW:.0f} " in text and "start_date=datetime.fromtimestamp(START, timezone.utc)" in text
+
+
 def test_values_of_a_task_are_literals() -> None:
     files, _ = airflow(
         {**DAILY, "task_exec": "echo {{ ds }} '''\\ \n %s\" é", "task_env": {"A": "{{ x }}"}, "enabled": False}
