@@ -80,29 +80,12 @@ def _merge(one: Schedule, other: Schedule) -> Optional[CronSchedule]:
     if len(different) > 1 or other.special_weekdays:
         return None
     values = {name: getattr(one, name) | getattr(other, name) for name in names}
-    return _cron(fixed=one.fixed, either=False, **values)
+    return _cron(fixed=one.fixed, **values)
 
 
-def _cron(fixed: bool, either: bool, **masks: int) -> CronSchedule:
+def _cron(fixed: bool, **masks: int) -> CronSchedule:
     """A schedule made of masks. Its text is never shown."""
-    every_day = masks["days"] == ALL_DAYS and masks["weekdays"] == ALL_WEEKDAYS and masks["months"] == ALL_MONTHS
-    first = lowest_second(masks["hours"], masks["minutes"], masks["seconds"])
-    return CronSchedule(
-        "",
-        special_days=(),
-        special_weekdays=(),
-        fixed=fixed,
-        either=either,
-        every_day=every_day,
-        first_second=first,
-        **masks,
-    )
-
-
-def lowest_second(hours: int, minutes: int, seconds: int) -> int:
-    """The first second of a day that the masks allow."""
-    hour, minute, second = ((mask & -mask).bit_length() - 1 for mask in (hours, minutes, seconds))
-    return hour * HOUR_S + minute * 60 + second
+    return CronSchedule("", special_days=(), special_weekdays=(), fixed=fixed, either=False, **masks)
 
 
 def as_cron(schedule: Schedule) -> tuple[CronSchedule, bool]:
@@ -121,7 +104,7 @@ def as_cron(schedule: Schedule) -> tuple[CronSchedule, bool]:
         else:
             raise CannotPrint(Text("export.lost.every"))
         hours, minutes, seconds = times
-        return _cron(fixed=False, either=False, hours=hours, minutes=minutes, seconds=seconds, **masks), True
+        return _cron(fixed=False, hours=hours, minutes=minutes, seconds=seconds, **masks), True
     raise CannotPrint(Text("export.lost.at" if isinstance(schedule, AtSchedule) else "export.lost.reboot"))
 
 
@@ -203,17 +186,15 @@ def on_calendar(schedule: Schedule, zone: str) -> list[str]:
     months, name = _numbers(cron.months, ALL_MONTHS, "..", 2), UTC if utc else zone
     dates = _dates(cron)
     weekdays = _weekday_dates(cron)
-    if cron.either:
-        days = [(*weekday, None) if weekday[1] else (weekday[0], "*", None) for weekday in weekdays]
-        days += [("", date, None) for date in dates]
-    elif len(dates) == 1 and dates[0] == "*":
-        days = [(weekday, date or "*", None) for weekday, date in weekdays]
+    if cron.either or dates == ["*"]:
+        days = [(weekday, date or "*") for weekday, date in weekdays]
+        days += [("", date) for date in dates if cron.either]
     else:
         if any(date for _, date in weekdays):
             raise CannotPrint(Text("export.lost.both_days"))
-        days = [(weekdays[0][0], date, None) for date in dates]
+        days = [(weekdays[0][0], date) for date in dates]
     found = []
-    for weekday, date, _ in days:
+    for weekday, date in days:
         separator = "" if date.startswith("~") else "-"
         found.append(f"{weekday} *-{months}{separator}{date} {times} {name}".strip())
     return found

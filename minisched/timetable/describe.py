@@ -57,6 +57,12 @@ def pattern(mask: int, size: int) -> Pattern:
     return Pattern(numbers, step, run, start)
 
 
+def _day_step(days: Pattern) -> int:
+    """n if the days are every n-th one up to the end of the month, and more than three; else 0."""
+    step = days.numbers[1] - days.numbers[0] if len(days.numbers) > 3 else 0
+    return step if step > 1 and days.numbers == tuple(range(days.numbers[0], 32, step)) else 0
+
+
 # -------------------------------------------------------------------------------------------------------------- English
 
 
@@ -144,8 +150,8 @@ class English:
         """The days of the month, with "{month}" where the month belongs."""
         words = []
         if days.numbers:
-            step = days.numbers[1] - days.numbers[0] if len(days.numbers) > 3 else 0
-            if step > 1 and days.numbers == tuple(range(days.numbers[0], 32, step)):
+            step = _day_step(days)
+            if step:
                 words.append(f"every {_nth(step)} day of {{month}} from day {days.numbers[0]}")
             else:
                 words.append(f"{_named('day', days)} of {{month}}")
@@ -287,8 +293,8 @@ class Chinese:
     def days(self, days: Pattern, special: Sequence[str]) -> str:
         words = []
         if days.numbers:
-            step = days.numbers[1] - days.numbers[0] if len(days.numbers) > 3 else 0
-            if step > 1 and days.numbers == tuple(range(days.numbers[0], 32, step)):
+            step = _day_step(days)
+            if step:
                 words.append(f"{days.numbers[0]} 日起每 {step} 天")
             else:
                 words.append(f"{_numbers_zh(days, '日', '次月')} 日")

@@ -18,16 +18,12 @@ from minisched.model.text import find_lookalike
 from .calendar import next_day
 from .durations import parse_duration
 from .schedule import (
-    ALL_DAYS,
-    ALL_MONTHS,
-    ALL_WEEKDAYS,
     AtSchedule,
     CronSchedule,
     EverySchedule,
     RebootSchedule,
     Schedule,
     ScheduleError,
-    lowest,
 )
 
 MAX_CHARACTERS = 1000
@@ -154,7 +150,6 @@ def _parse_cron(text: str, expression: str) -> CronSchedule:
     except ScheduleError as error:
         raise _error("within", error=error.text, text=text) from None
     either = not (parts[3].startswith(("*", "?")) or parts[5].startswith(("*", "?")))
-    whole = (days[0] == ALL_DAYS, weekdays[0] == ALL_WEEKDAYS)
     schedule = CronSchedule(
         text,
         seconds=seconds,
@@ -167,8 +162,6 @@ def _parse_cron(text: str, expression: str) -> CronSchedule:
         special_weekdays=weekdays[1],
         either=either,
         fixed=not (parts[1].startswith("*") or parts[2].startswith("*")),
-        first_second=lowest(hours) * 3600 + lowest(minutes) * 60 + lowest(seconds),
-        every_day=months == ALL_MONTHS and (any(whole) if either else all(whole)),
     )
     # The longest gap of the calendar is shorter than the horizon of next_day: the result is the same from any day.
     if not schedule.every_day and next_day(schedule, 0) is None:

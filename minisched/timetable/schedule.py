@@ -103,7 +103,13 @@ class CronSchedule(Schedule):
     first_second: int
 
     def __init__(self, text: str, **fields: Any) -> None:
+        """fields: all but `every_day` and `first_second`, which follow from the others."""
         self._set(text=text, **fields)
+        whole = (self.days == ALL_DAYS, self.weekdays == ALL_WEEKDAYS)
+        self._set(
+            every_day=self.months == ALL_MONTHS and (any(whole) if self.either else all(whole)),
+            first_second=lowest(self.hours) * 3600 + lowest(self.minutes) * 60 + lowest(self.seconds),
+        )
 
 
 class EverySchedule(Schedule):
