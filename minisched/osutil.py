@@ -224,6 +224,25 @@ def read_regular(
     return data
 
 
+def replace_file(path: str, content: bytes, mode: int) -> None:
+    """Write a file that is complete or not there: it gets its name when it is on the disk. mode: less the umask. Raises
+    OSError."""
+    fresh = f"{path}.{os.getpid()}.new"
+    try:
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(fd)
+        os.rename(fresh, path)
+    except BaseException as error:
+        if os.path.exists(fresh):
+            os.unlink(fresh)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, path) from error
+        raise
+
+
 def sha256(data: bytes) -> bytes:
     """The SHA-256 of the data, without `hashlib`, which loads libcrypto: 4 MB, for the same result."""
     try:

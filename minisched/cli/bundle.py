@@ -18,7 +18,7 @@ from minisched.cli.help import documents
 from minisched.cli.init import SAMPLES
 from minisched.cli.output import text
 from minisched.model import EXIT_OK
-from minisched.osutil import PACKAGE, carried_folder, list_carried, read_carried
+from minisched.osutil import PACKAGE, carried_folder, list_carried, read_carried, replace_file
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -63,8 +63,8 @@ def bundle(options: Namespace) -> int:
     files = dict(_files())
     content = b"#!/usr/bin/env python3\n" + _archive(files)
     digest = hashlib.sha256(content).hexdigest()
-    _replace(target, content, 0o755)
-    _replace(f"{target}.sha256", f"{digest}  {os.path.basename(target)}\n".encode(), 0o644)
+    replace_file(target, content, 0o755)
+    replace_file(f"{target}.sha256", f"{digest}  {os.path.basename(target)}\n".encode(), 0o644)
     print(text("cli.bundled", path=target, size=len(content), python=".".join(map(str, sys.version_info[:2]))))
     for name in REQUIRED:
         if not any(path.startswith(f"{name}/") for path in files):
@@ -127,20 +127,3 @@ def _archive(files: dict[str, bytes]) -> bytes:
             member.compress_type, member.external_attr = ZIP_DEFLATED, 0o100644 << 16
             archive.writestr(member, content)
     return out.getvalue()
-
-
-def _replace(path: str, content: bytes, mode: int) -> None:
-    fresh = f"{path}.{os.getpid()}.new"
-    try:
-        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        with os.fdopen(fd, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(fd)
-        os.rename(fresh, path)
-    except BaseException as error:
-        if os.path.exists(fresh):
-            os.unlink(fresh)
-        if isinstance(error, OSError):
-            raise OSError(error.errno, error.strerror, path) from error
-        raise

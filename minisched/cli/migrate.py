@@ -33,7 +33,7 @@ from minisched.executor.program import from_home
 from minisched.home import Home
 from minisched.migration.crontab import TIMEOUT, Imported, Line, Options, read_crontab
 from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, Text
-from minisched.osutil import read_regular
+from minisched.osutil import read_regular, replace_file
 from minisched.timetable import local_zone
 
 if TYPE_CHECKING:
@@ -267,7 +267,11 @@ def _exported(config: Config, home: str, options: Namespace) -> Exported:
 
 def _write_out(files: dict[str, str], out: str, is_folder: bool) -> None:
     """Write all files or none, to a new folder or as one file. Raises CommandError, OSError."""
-    if is_folder and os.path.lexists(out) and not (os.path.isdir(out) and not os.listdir(out)):
+    if not is_folder:
+        (content,) = files.values()
+        replace_file(out, content.encode(), 0o666)
+        return
+    if os.path.lexists(out) and not (os.path.isdir(out) and not os.listdir(out)):
         raise CommandError(Text("export.exists", path=out))
     parent = os.path.dirname(os.path.abspath(out))
     temporary = tempfile.mkdtemp(prefix=".minisched-export.", dir=parent)
@@ -277,11 +281,8 @@ def _write_out(files: dict[str, str], out: str, is_folder: bool) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-        if is_folder:
-            os.chmod(temporary, 0o755)
-            os.rename(temporary, out)
-        else:
-            os.replace(os.path.join(temporary, *files), out)
+        os.chmod(temporary, 0o755)
+        os.rename(temporary, out)
     finally:
         with contextlib.suppress(FileNotFoundError):  # it has become the folder
             shutil.rmtree(temporary)
