@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
+from minisched.api.server import Sockets
 from minisched.catalogue import render
 from minisched.cli.output import os_error, print_json, shown, text
 from minisched.cli.view import View, zone_text
@@ -123,7 +124,9 @@ def _folders(view: View) -> Iterator[Finding]:
     """Whether history and logs can be written, and how much room is left for them."""
     home = view.home
     if not os.path.isdir(home.path):
-        yield Finding("problem", Text("doctor.no_home", path=home.path), Text("doctor.no_home.help", home=home.path))
+        yield Finding(
+            "problem", Text("doctor.no_home", path=home.path), Text("doctor.no_home.help", home=shlex.quote(home.path))
+        )
         return
     for folder in (home.var, home.logs):
         place = folder if os.path.isdir(folder) else home.path
@@ -182,11 +185,10 @@ def _page(view: View) -> Iterator[Finding]:
     settings = view.config.settings.http
     if not settings.enabled or not settings.port or view.engine is not None:
         return
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    sockets = Sockets()
     try:
-        with socket.socket(family) as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind((settings.host, settings.port))
+        sockets.listen(settings.host, settings.port)
+        sockets.close()
     except OSError as error:
         code = "doctor.port.taken" if error.errno == errno.EADDRINUSE else "doctor.port.other"
         reason = str(error.strerror or error)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, Optional
+from typing import Any
 from zlib import crc32
 
 from minisched.migration.clocks import UTC, CannotPrint, as_cron, five_fields, merged, next_robfig
@@ -39,13 +39,13 @@ PLAIN, INDEXED = "plain", "indexed"  # of `--attempts`
 KNOWN = ("task_name", "task_description", "enabled", "task_cwd")
 OWN_RETRY = (10, 2, 600)  # delay, backoff, max_delay: constants of the Job controller
 # For an image without minisched: the Job's name ends in the due minute since 1970.
-PRELUDE = """\
+DUE_TIME = """\
 job=${MINISCHED_RUN_ID:-}; m=${job##*-}; case $m in ''|*[!0-9]*) m= ;; esac
 if [ -n "$m" ]; then
   export MINISCHED_SCHEDULED_TIME="$(date -u -d @$((m*60)) +%Y-%m-%dT%H:%M:%S+00:00)"
 fi
-export MINISCHED_ATTEMPT=$((${MINISCHED_FAILURES:-0}+1)); unset MINISCHED_FAILURES
 """
+ATTEMPT = "export MINISCHED_ATTEMPT=$((${MINISCHED_FAILURES:-0}+1)); unset MINISCHED_FAILURES\n"
 
 
 class Image:
@@ -115,9 +115,7 @@ def _cron_job(task: Task, image: Image, job: dict[str, Any], fields: str, zone: 
         "failedJobsHistoryLimit": KEPT_JOBS,
         "jobTemplate": {"metadata": {"labels": labels, "annotations": annotations}, "spec": job},
     }
-    deadline = _deadline(task, image)
-    if deadline is not None:
-        spec["startingDeadlineSeconds"] = deadline
+    spec["startingDeadlineSeconds"] = _deadline(task, image)
     metadata = {"name": name_of(task.task_id, index), "labels": labels, "annotations": annotations}
     return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": metadata, "spec": spec}
 
@@ -132,7 +130,7 @@ def _skips(task: Task, image: Image) -> bool:
     return task.task_overlap is Overlap.SKIP and task.task_max_instances == 1 and image.prefer == "skip"
 
 
-def _deadline(task: Task, image: Image) -> Optional[int]:
+def _deadline(task: Task, image: Image) -> int:
     if task.task_misfire is Misfire.SKIP or _skips(task, image):
         return SKIP_DEADLINE_S
     return max(SKIP_DEADLINE_S, math.ceil(task.task_misfire_grace))
@@ -199,7 +197,7 @@ def _container(task: Task, image: Image, indexed: bool, notes: Notes) -> dict[st
         env.append({"name": "MINISCHED_FAILURES", "valueFrom": {"fieldRef": {"fieldPath": failures}}})
     else:
         notes.lost("MINISCHED_ATTEMPT", "kubernetes.attempt")
-    lines = [PRELUDE] if indexed else [PRELUDE.rsplit("\n", 2)[0] + "\n"]
+    lines = [DUE_TIME, ATTEMPT] if indexed else [DUE_TIME]
     if task.task_jitter:
         lines.append(f"sleep $(awk 'BEGIN {{ srand(); print int(rand() * {math.ceil(task.task_jitter)}) }}')\n")
         notes.approximated("task_jitter", "kubernetes.jitter")

@@ -7,7 +7,7 @@ that `skip` and `replace` need a unit of their own, which the timer starts.
 from __future__ import annotations
 
 import math
-from typing import Callable, Optional
+from typing import Optional
 
 from minisched.migration.clocks import CannotPrint, next_systemd, on_calendar
 from minisched.migration.export import (
@@ -17,7 +17,6 @@ from minisched.migration.export import (
     Notes,
     drop_orphans,
     folder_of,
-    is_reboot,
     left_out,
     misfire,
     only_upstream,
@@ -29,7 +28,7 @@ from minisched.migration.export import (
 )
 from minisched.model import Config, Misfire, Overlap, Task, Text
 from minisched.timetable import parse_schedule
-from minisched.timetable.schedule import EverySchedule
+from minisched.timetable.schedule import EverySchedule, RebootSchedule
 
 SECRETS = "/etc/minisched"  # the folder of the files with secrets, which the user writes
 KNOWN = ("task_name", "task_description", "enabled", "task_cwd", "task_user", "task_nice", "task_limits")
@@ -94,7 +93,7 @@ def _timer(task: Task, notes: Notes) -> dict[str, str]:
     lines = []
     for text in task.task_schedule:
         schedule = parse_schedule(text)
-        if is_reboot(text):
+        if isinstance(schedule, RebootSchedule):
             lines.append("OnBootSec=1s")
             continue
         try:
@@ -186,5 +185,4 @@ def _quoted(word: str, variables: bool = True) -> str:
     escapes: dict[str, str] = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "%": "%%"}
     if variables:
         escapes["$"] = "$$"
-    escape: Callable[[str], str] = lambda char: escapes.get(char) or (char if char >= " " else f"\\x{ord(char):02x}")  # noqa: E731
-    return '"' + "".join(map(escape, word)) + '"'
+    return '"' + "".join(escapes.get(char) or (char if char >= " " else f"\\x{ord(char):02x}") for char in word) + '"'
