@@ -12,7 +12,7 @@ import sys
 from importlib import metadata
 from importlib.util import MAGIC_NUMBER, source_hash
 from typing import TYPE_CHECKING
-from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+from zipfile import ZipFile, ZipInfo
 
 from minisched.cli.help import documents
 from minisched.cli.init import SAMPLES
@@ -108,7 +108,11 @@ def _distributions(names: tuple[str, ...], found: set[str]) -> Iterator[metadata
 
 
 def _archive(files: dict[str, bytes]) -> bytes:
-    """A zip file with these files and our byte code: the same bytes for the same files and the same Python."""
+    """A zip file with these files and our byte code: the same bytes for the same files and the same Python.
+
+    Nothing in it is compressed. zipimport refuses to decompress in two threads at once ("zlib not available"), so an
+    import or a file of the page failed now and then. It also starts faster, and depends on no version of zlib.
+    """
     ours = (name for name in sorted(files) if name.startswith(("minisched/", "__main__")) and name.endswith(".py"))
     sources = [(name, files[name]) for name in ours]
     done = subprocess.run(
@@ -124,6 +128,6 @@ def _archive(files: dict[str, bytes]) -> bytes:
     with ZipFile(out, "w") as archive:
         for name, content in sorted(files.items()):
             member = ZipInfo(name)  # of 1980-01-01
-            member.compress_type, member.external_attr = ZIP_DEFLATED, 0o100644 << 16
+            member.external_attr = 0o100644 << 16
             archive.writestr(member, content)
     return out.getvalue()

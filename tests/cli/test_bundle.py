@@ -141,6 +141,29 @@ def test_in_another_locale_it_starts_again_in_utf_8(bundle: Path) -> None:
     assert json.loads(call(bundle, "version", "--json", **env))["program"] == str(bundle)
 
 
+READ_IN_THREADS = """
+import sys, threading, zipimport
+sys.setswitchinterval(1e-6)
+reader, errors = zipimport.zipimporter(sys.argv[1]), []
+def read():
+    for _ in range(1500):
+        try:
+            reader.get_data(sys.argv[1] + "/minisched/policy.py")
+        except Exception as error:
+            errors.append(error)
+threads = [threading.Thread(target=read) for _ in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+sys.exit(repr(errors[0]) if errors else 0)
+"""
+
+
+def test_threads_read_from_it_at_the_same_time(bundle: Path) -> None:
+    """zipimport decompresses in one thread only, and refuses in a second one."""
+    subprocess.run([sys.executable, "-c", READ_IN_THREADS, str(bundle)], check=True, timeout=60)
+    assert not [one.filename for one in ZipFile(bundle).infolist() if one.compress_size != one.file_size]
+
+
 @contextmanager
 def engine(bundle: Path, home: Path) -> Iterator[str]:
     """An engine that runs from the file; yields the address of its page with the token."""
