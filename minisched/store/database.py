@@ -31,7 +31,7 @@ SIDE_FILES = ("-wal", "-shm")
 RESERVE_BYTES = 256 * 1024  # some 60 pages of 4 KiB: the ends of all runs that can be running, in a few commits
 REFILL_FACTOR = 8  # the reserve is made again when the disk has this many times its size free: not to fill it up again
 
-_DUE = "FROM task_history INDEXED BY task_history_due WHERE scheduled_time IS NOT NULL"
+_DUE = f"FROM task_history INDEXED BY task_history_due WHERE scheduled_time IS NOT NULL AND {schema.NO_BACKFILL}"
 _END = "FROM task_history INDEXED BY task_history_end WHERE end_order IS NOT NULL"
 _STATUS = "FROM task_history INDEXED BY task_history_status WHERE status <> 'success'"
 _EDGES = (
@@ -147,7 +147,8 @@ def examine(db: sqlite3.Connection, path: str) -> None:
 def _refuse_stranger(db: sqlite3.Connection, path: str) -> None:
     """Raise StoreError `damaged` if a table or an index of the file's version is missing."""
     names = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
-    gone = [name for name in (*schema.TABLES, *schema.INDICES) if name not in names]
+    found = schema.user_version(db) or schema.newest_version()
+    gone = [name for name, version in schema.NAMES.items() if version <= found and name not in names]
     if gone:
         raise StoreError("damaged", Text("engine.db.incomplete", path=path, names=gone))
 

@@ -21,6 +21,8 @@ CACHE_KIB = 512  # the state of ten thousand tasks, and the last pages of all in
 WAL_PAGES = 256  # 1 MiB: on an SD card such a checkpoint takes tens of milliseconds, larger ones a second
 WAL_LIMIT_BYTES = 4 << 20  # a -wal that grew larger, by a burst or a long read, is truncated to this
 
+NO_BACKFILL = "\"trigger\" <> 'backfill'"  # a condition of the index `task_history_due`, to the letter
+
 # Version 1. AUTOINCREMENT: the id of a deleted run is never used again. `task_history_due` makes it impossible to start
 # a due time twice. A page is in the order of run_id, which a clock step cannot change, and read through an index that
 # contains the columns of the filters: `_task` for one task, `_status` for statuses, `_created` for a time span.
@@ -183,22 +185,65 @@ _VERSION_3 = (
     "UPDATE task_outbox SET error = sentence_json(error) WHERE error <> ''",
 )
 
+# Version 4: what a later question about a due time needs beside the runs. `engine_uptime` has when an engine ran:
+# without an `end_time` it still runs, or died after `seen_time`. `config_change` has who added, changed or removed a
+# task, or paused the engine (`task_id` is then ''), and what the task's schedule was before. A run that makes up for a
+# past due time has its own row beside that of the due time, which `repeats` names; so `task_history_due` leaves it out.
+_VERSION_4 = (
+    "ALTER TABLE task_history ADD COLUMN repeats INTEGER",
+    "DROP INDEX task_history_due",
+    """CREATE UNIQUE INDEX task_history_due ON task_history (task_id, scheduled_time)
+        WHERE scheduled_time IS NOT NULL AND "trigger" <> 'backfill'""",
+    """CREATE INDEX task_history_backfill ON task_history (task_id, scheduled_time)
+        WHERE "trigger" = 'backfill'""",
+    """CREATE TABLE engine_uptime (
+        uptime_id INTEGER PRIMARY KEY AUTOINCREMENT,
+        start_time REAL NOT NULL,
+        seen_time REAL NOT NULL,
+        end_time REAL,
+        ending TEXT
+    )""",
+    """CREATE TABLE config_change (
+        change_id INTEGER PRIMARY KEY AUTOINCREMENT,
+        time REAL NOT NULL,
+        task_id TEXT NOT NULL,
+        action TEXT NOT NULL,
+        source TEXT NOT NULL,
+        "by" TEXT NOT NULL,
+        fields TEXT NOT NULL,
+        before TEXT NOT NULL
+    )""",
+    "CREATE INDEX config_change_task ON config_change (task_id, change_id)",
+)
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     _VERSION_1,
     _VERSION_2,
     _VERSION_3,
+    _VERSION_4,
 )  # MIGRATIONS[n] leads from version n to n + 1. Released ones are never changed
-TABLES = ("meta", "task_history", "task_attempt", "task_state", "task_token", "task_rule", "task_outbox")
-INDICES = (
-    "task_history_due",
-    "task_history_task",
-    "task_history_status",
-    "task_history_created",
-    "task_history_end",
-    "task_outbox_due",
-    "task_outbox_queue",
-    "task_outbox_state",
-)
+# Tables and indices, with the version of the schema that brought them.
+NAMES = {
+    "meta": 1,
+    "task_history": 1,
+    "task_attempt": 1,
+    "task_state": 1,
+    "task_token": 1,
+    "task_rule": 1,
+    "task_outbox": 1,
+    "engine_uptime": 4,
+    "config_change": 4,
+    "task_history_due": 1,
+    "task_history_task": 1,
+    "task_history_status": 1,
+    "task_history_created": 1,
+    "task_history_end": 1,
+    "task_history_backfill": 4,
+    "task_outbox_due": 1,
+    "task_outbox_queue": 1,
+    "task_outbox_state": 1,
+    "config_change_task": 4,
+}
 
 
 def uri(path: str, query: str) -> str:

@@ -13,6 +13,7 @@ from minisched.store.database import DiskReserve, WatchedFile, examine, open_dat
 from minisched.store.errors import store_error
 from minisched.store.outbox import Outbox, RunHistory, trim, update_deliveries, write_notices
 from minisched.store.retention import Retention
+from minisched.store.schema import NO_BACKFILL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Iterator
@@ -23,15 +24,15 @@ if TYPE_CHECKING:
     from minisched.store.outbox import Reading
 
 T = TypeVar("T")
-_AHEAD = """FROM task_history INDEXED BY task_history_due
-    WHERE task_id = ? AND scheduled_time > ? AND attempt = 0"""
+_AHEAD = f"""FROM task_history INDEXED BY task_history_due
+    WHERE task_id = ? AND scheduled_time > ? AND attempt = 0 AND {NO_BACKFILL}"""
 _KNOWN_SPAN = f"reason IN ({', '.join(repr(reason.value) for reason in Reason)}) AND missed_since >= 0"
 _SPANS = f"SELECT run_id, missed_since, reason, ifnull({_KNOWN_SPAN}, 0) {_AHEAD} AND missed_since <= ?"
 _TAKEN_BACK = f"{_AHEAD} AND (missed_since IS NULL OR missed_since > ? OR ({_KNOWN_SPAN}))"
 _LATEST_END = """SELECT run_id, status FROM task_history INDEXED BY task_history_end
     WHERE task_id = ? AND end_order IS NOT NULL ORDER BY end_order DESC LIMIT 1"""
-_DUE_TIMES = """SELECT scheduled_time FROM task_history INDEXED BY task_history_due
-    WHERE task_id = ? AND scheduled_time BETWEEN ? AND ?"""
+_DUE_TIMES = f"""SELECT scheduled_time FROM task_history INDEXED BY task_history_due
+    WHERE task_id = ? AND scheduled_time BETWEEN ? AND ? AND {NO_BACKFILL}"""
 
 # Errors of the caller, not of the disk: they are raised unchanged.
 _BUGS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)

@@ -26,6 +26,7 @@ from minisched.model import (
 from minisched.store import History, Outcome, Past, Store, TaskTotals, rows, schema
 from minisched.store.reader import Filter, find_page
 from minisched.store.retention import Retention
+from minisched.store.schema import NO_BACKFILL
 from support.process import linux
 from support.store import NOW, ask, assert_whole, fill, full_run, make, opened, plans, small_disk
 
@@ -327,9 +328,8 @@ def test_unfiltered_totals_do_not_touch_the_history(store: Store, path: Path) ->
 
 def test_retention_and_recovery_find_their_rows_by_an_index(store: Store, path: Path) -> None:
     mixed(store, 100)
-    due = (
-        "SELECT scheduled_time FROM task_history INDEXED BY task_history_due WHERE task_id = 'a' AND scheduled_time > 0"
-    )
+    due = f"""SELECT scheduled_time FROM task_history INDEXED BY task_history_due
+        WHERE task_id = 'a' AND scheduled_time > 0 AND {NO_BACKFILL}"""
 
     def clean_up(db: sqlite3.Connection) -> None:
         retention, keep = Retention(db), HistorySettings(keep_days=1, keep_runs=5)
