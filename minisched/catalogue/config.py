@@ -516,6 +516,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "config.field.history.keep_days": ("Older runs are deleted.", "更早的运行记录会被删除。"),
     "config.field.history.keep_runs": ("Number of runs kept per task.", "每个任务保留的运行数。"),
+    "config.field.history.max_bytes": (
+        "Size limit of the database. Beyond it the oldest successful runs of all tasks are deleted first, then other"
+        " runs; the latest run and the latest failure of each task are kept. `0`: no limit.",
+        "数据库的大小上限。超过时先删除所有任务中最早的成功运行，再删除其他运行；每个任务最近一次运行和最近一次失败始终保留。"
+        "`0`：不限。",
+    ),
     "config.field.http.enabled": ("If false, there is no page and no API.", "关闭后没有页面和 API。"),
     "config.field.http.host": ("Address to listen on.", "监听地址。"),
     "config.field.http.port": ("Port; 0: any free port.", "端口；0：任一空闲端口。"),

@@ -36,6 +36,7 @@ _BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 # Lines that are read together are written to one file: up to 64 KiB, which are 0.5 MB of empty lines with their
 # timestamps. A smaller limit would be exceeded.
 MIN_LOG_BYTES = 2**20
+MIN_HISTORY_BYTES = 10 * 2**20  # the state of 10,000 tasks and the latest failure of each take 8 MB
 
 SMTP_PORTS = {"none": 25, "starttls": 587, "ssl": 465}
 
@@ -93,7 +94,8 @@ LOG = Table(
 HISTORY = Table(
     "history",
     Field("keep_days", Integer(1, 36_500), 90),
-    Field("keep_runs", Integer(1, 1_000_000), 1000),
+    Field("keep_runs", Integer(1, 1_000_000), 20_000),
+    Field("max_bytes", Size(MIN_HISTORY_BYTES, or_zero=True), "500MB"),
     build=HistorySettings,
     example={"keep_days": 30},
 )

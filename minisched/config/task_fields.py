@@ -108,7 +108,7 @@ TASK = Table(
     Field("task_max_instances", Integer(1, 1000), 1),
     Field("task_misfire", Choice(Misfire), "latest"),
     Field("task_misfire_grace", Duration(), "1h"),
-    Field("task_timeout", Duration(MIN_WAIT_S), "1h", null=True),
+    Field("task_timeout", Duration(MIN_WAIT_S), "24h", null=True),
     Field("task_kill_grace", Duration(), "10s"),
     Field("task_retry", Shared(RETRY), {}, example={"max_attempts": 3, "delay": "30s"}),
     Field("task_jitter", Duration(), 0, example="30s"),

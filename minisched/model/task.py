@@ -155,7 +155,8 @@ class LogSettings(NamedTuple):
 
 class HistorySettings(NamedTuple):
     keep_days: int
-    keep_runs: int
+    keep_runs: int  # of each task
+    max_bytes: int = 0  # of the database's file; 0: no limit
 
 
 class HttpSettings(NamedTuple):

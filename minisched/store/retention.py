@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from minisched.model import HistorySettings, Instant
 
 TASKS_PER_STEP = 10  # tasks that share a step if so many have too many runs
+LOOK_FACTOR = 10  # rows that a step reads for each that it may delete, where most are kept: some milliseconds
+# The share of `max_bytes` that is filled: what is written in the minute between two passes goes into the rest.
+FILL = 0.98
+GROWN_BYTES = 2**20  # after a pass that could delete nothing more, the next one is when the rows have grown by this
+VACUUM_PAGES = 128  # returned to the file system in one step: at most half a megabyte is moved
+INCREMENTAL = 2  # of PRAGMA auto_vacuum
 _START = (-1e300, 0)  # before the oldest row
 
 _UNFINISHED = ", ".join(f"'{status.value}'" for status in UNFINISHED)
@@ -38,6 +44,13 @@ _SURPLUS = f"""
         AND status NOT IN ({_UNFINISHED}) AND run_id IS NOT ? AND run_id IS NOT ?
     LIMIT ?"""
 
+_OLDEST = f"""
+    SELECT h.run_id, h.task_id, h.status = 'success', h.status IN ({_UNFINISHED}),
+        ifnull(h.run_id = s.last_run_id, 0) OR ifnull(h.run_id = s.last_failure_id, 0),
+        ifnull(h.scheduled_time BETWEEN ? AND ?, 0)
+    FROM task_history AS h LEFT JOIN task_state AS s ON s.task_id = h.task_id
+    WHERE h.run_id > ? ORDER BY h.run_id LIMIT ?"""
+
 
 def _two_numbers(db: sqlite3.Connection, name: str) -> tuple[float, float]:
     row = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
@@ -49,7 +62,8 @@ def _two_numbers(db: sqlite3.Connection, name: str) -> tuple[float, float]:
 
 
 class Retention:
-    """A pass over the history in steps: first runs that are too old, then those over the limit of a task.
+    """A pass over the history in steps: first runs that are too old, then those over the limit of a task, then those
+    that make the file too large: successes before others, oldest first.
 
     It remembers its position, so that old rows that are kept (each task's latest failure) are read once in a pass and
     not in each step; and the task that was last, because a step takes a few runs of each of several tasks. These are on
@@ -60,6 +74,10 @@ class Retention:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._after = _START
         self._task = ""
+        self._successes = True  # of the runs that make the file too large: only successes, or any
+        self._oldest = 0  # the run id up to which they were looked at
+        self._all_kept = 0  # bytes that are in use although nothing more can be deleted
+        self._returns_pages = db.execute("PRAGMA auto_vacuum").fetchone()[0] == INCREMENTAL
         self._ahead_s, self._ahead_since = _two_numbers(db, "clock_ahead")
         self._known_time, self._known_run = _two_numbers(db, "clock_known")
 
@@ -106,17 +124,58 @@ class Retention:
         limit: int,
         tasks: Optional[Collection[str]],
     ) -> int:
-        """Delete at most `limit` runs in the open transaction; returns how many, 0 at the end of a pass. See
-        `Store.retain`."""
+        """Delete at most `limit` runs in the open transaction; returns how many, `limit` where a further step is needed
+        although fewer were deleted, 0 at the end of a pass. See `Store.retain`."""
         cutoff = self.cutoff(history, now)
         expired = self._too_old(db, cutoff, limit, tasks) or self._too_many(db, history.keep_runs, now, limit)
         if expired:
             _delete(db, expired)
             return len(expired)
+        if history.max_bytes and (
+            self._shrink(db, int(history.max_bytes * FILL), now, limit, tasks) or self._vacuum(db, history.max_bytes)
+        ):
+            return limit
         self._after = _START
         if tasks is not None:
             _purge_tasks(db, cutoff, tasks)
         return 0
+
+    def _shrink(
+        self, db: sqlite3.Connection, max_bytes: int, now: Instant, limit: int, tasks: Optional[Collection[str]]
+    ) -> bool:
+        """If the rows take more than `max_bytes`, delete the next ones. True: a further step may be needed."""
+        pages, free, page_size = _sizes(db)
+        used = (pages - free) * page_size
+        if used <= max_bytes or (self._all_kept and used < self._all_kept + GROWN_BYTES):
+            self._successes, self._oldest = True, 0
+            return False
+        rows = db.execute(_OLDEST, (now, now + DAY_S, self._oldest, limit * LOOK_FACTOR)).fetchall()
+        expired: list[tuple[int, str]] = []
+        for run_id, task_id, success, unfinished, latest, to_come in rows:
+            self._oldest = run_id
+            kept = unfinished or to_come or (latest and (tasks is None or task_id in tasks))
+            if not kept and (success or not self._successes):
+                expired.append((run_id, task_id))
+                if len(expired) == limit:
+                    break
+        if expired:
+            _delete(db, expired)
+            self._all_kept = 0
+        elif not rows:
+            self._all_kept = 0 if self._successes else used
+            self._successes, self._oldest = not self._successes, 0
+            return not self._all_kept
+        return True
+
+    def _vacuum(self, db: sqlite3.Connection, max_bytes: int) -> bool:
+        """If the file is larger, return free pages to the file system; below that they are used again. True: there are
+        more. The file of an older version, which has no map of its pages, keeps them."""
+        pages, free, page_size = _sizes(db)
+        if not self._returns_pages or not free or pages * page_size <= max_bytes:
+            return False
+        for _ in range(min(VACUUM_PAGES, free)):
+            db.execute("PRAGMA incremental_vacuum(1)")  # of a number, the sqlite3 module carries out the first only
+        return free > VACUUM_PAGES
 
     def _too_old(
         self, db: sqlite3.Connection, cutoff: Instant, limit: int, tasks: Optional[Collection[str]]
@@ -154,6 +213,13 @@ class Retention:
         last = self._task
         for part in (">", "<="):
             yield from db.execute(_CROWDED % part, (keep_runs, keep_runs, last))
+
+
+def _sizes(db: sqlite3.Connection) -> tuple[int, int, int]:
+    """Pages of the file, how many of them are free, and the bytes of one. Costs a read of the header."""
+    names = ("page_count", "freelist_count", "page_size")
+    pages, free, page_size = (int(db.execute(f"PRAGMA {name}").fetchone()[0]) for name in names)
+    return pages, free, page_size
 
 
 def _delete(db: sqlite3.Connection, expired: list[tuple[int, str]]) -> None:

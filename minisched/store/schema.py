@@ -257,6 +257,10 @@ def connect(path: str) -> sqlite3.Connection:
     _make_private(path)
     db = sqlite3.connect(uri(path, "mode=rwc"), uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
     try:
+        # A map of the pages, by which free ones can be returned to the file system in small steps. It adds 1 to 6 % to
+        # what a run writes. Only a new file can get one, and the statement would write to any other.
+        if not db.execute("PRAGMA page_count").fetchone()[0]:
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         db.execute("PRAGMA cell_size_check = ON")  # report damage when a page is read, not when it is used
         db.execute("PRAGMA journal_mode = WAL")

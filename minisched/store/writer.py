@@ -287,13 +287,15 @@ class Store:
     def retain(
         self, history: HistorySettings, now: Instant, limit: int, tasks: Optional[Collection[str]] = None
     ) -> int:
-        """Delete at most `limit` (at least 1) expired runs and deliveries; returns how many. 0: none are left for now.
+        """Delete at most `limit` (at least 1) expired runs and deliveries; returns how many, or `limit` where there is
+        more to look through or to return to the file system. 0: none are left for now.
 
         Each task keeps its newest `keep_runs` runs, by run id, that were created less than `keep_days` ago; and, at any
         age and number, unfinished runs, `last_run_id` and `last_failure_id`. tasks: the configured ones, None for all;
-        of other tasks these two runs expire too, and finally the task's record. Sent and failed deliveries expire at
-        the same age, and above a number of their own. A run costs 0.01 to 0.1 ms: old runs of many tasks are on
-        different pages of each index.
+        of other tasks these two runs expire too, and finally the task's record. While the rows take more than nearly
+        `max_bytes`, successes expire too, oldest first, then any other ended run but these two. Sent and failed
+        deliveries expire at the same age, and above a number of their own. A run costs 0.01 to 0.1 ms: old runs of many
+        tasks are on different pages of each index.
         """
         with self._transaction(durable=False) as db:  # what a power cut undoes is deleted again
             deleted = self._retention.step(db, history, now, limit, tasks)

@@ -53,7 +53,7 @@ def test_a_task_that_never_ran(api: Api) -> None:
         "task_timezone": "UTC",
         "schedule_words": {"en": "at 02:30, every day", "zh": "每天 02:30"},
         "task_dependencies": [],
-        "task_timeout": 3600,
+        "task_timeout": 86_400,
         "current_status": "idle",
         "reason": None,
         "next_run_time": None,

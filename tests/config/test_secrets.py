@@ -77,7 +77,7 @@ def test_what_is_in_force_is_shown_with_every_field_and_no_secret():
     assert json.loads(json.dumps(found)) == found
     assert "hunter" not in json.dumps(found)
     assert found["task_retry"] == {"max_attempts": 1, "delay": 60, "backoff": 2, "max_delay": 600, "jitter": 0.1}
-    assert (found["task_overlap"], found["task_limits"], found["task_timeout"]) == ("skip", None, 3600)
+    assert (found["task_overlap"], found["task_limits"], found["task_timeout"]) == ("skip", None, 86_400)
     assert (found["task_log"], found["task_env"], found["task_exec"]) == ("a.log", {"A": "b"}, "true")
     first, second, _ = found["task_notify"][0]["channels"]
     assert (first["url"], first["secret"], first["preset"]) == ("***", "***", None)

@@ -37,7 +37,7 @@ def test_a_task_of_two_fields_has_the_defaults_of_the_contract():
         "task_max_instances": 1,
         "task_misfire": Misfire.LATEST,
         "task_misfire_grace": 3600.0,
-        "task_timeout": 3600.0,
+        "task_timeout": 86_400.0,
         "task_kill_grace": 10.0,
         "task_retry": Retry(1, 10.0, 2.0, 600.0, 0.1),
         "task_jitter": 0.0,
@@ -70,7 +70,7 @@ def test_settings_have_the_defaults_of_the_contract(monkeypatch):
     settings = config_of({"tasks": []}).settings
     assert (settings.timezone, settings.max_running, settings.shutdown_grace) == ("Asia/Shanghai", 10, 30.0)
     assert settings.log._asdict() == {"when": "midnight", "backup_count": 3, "max_bytes": 50 * 2**20}
-    assert settings.history._asdict() == {"keep_days": 90, "keep_runs": 1000}
+    assert settings.history._asdict() == {"keep_days": 90, "keep_runs": 20_000, "max_bytes": 500 * 2**20}
     assert settings.http._asdict() == {
         "enabled": True, "host": "127.0.0.1", "port": 8787, "public_status": False, "allowed_hosts": ()
     }  # fmt: skip

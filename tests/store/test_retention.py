@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -169,3 +169,94 @@ def test_tasks_with_too_many_runs_take_turns_a_few_runs_each(store: Store, path:
     assert sum(retain_all(store, history, limit=20)) == 15 * 7 - 40
     assert counts() == [2] * 15
     assert [len(ids(path, task)) for task in tasks] == [2] * 15
+
+
+# ------------------------------------------------------------------------------------------------ the size of the file
+
+
+def mb(path: Path) -> float:
+    return path.stat().st_size / 2**20
+
+
+def fill_with_output(store: Store, number: int, task_id: str = "backup", **changes: Any) -> list[int]:
+    made = store.commit(Batch([make(task_id, **{"status": Status.SUCCESS, **changes}) for _ in range(number)]))
+    store.commit(Batch(tails=dict.fromkeys(made, b"x" * 16_000)))
+    return made
+
+
+def test_beyond_its_size_the_oldest_successes_of_all_tasks_go_first(store: Store, path: Path) -> None:
+    failures = fill_with_output(store, 20, status=Status.TECHNICAL_FAILURE)
+    old = fill_with_output(store, 50, "a")
+    new = fill_with_output(store, 50, "b")
+    retain_all(store, HistorySettings(EVER, EVER, 2**20))
+    assert ids(path) == failures
+    left = ids(path, "b")
+    assert ids(path, "a") == old[-1:]  # the latest run of each task stays
+    assert left == new[-len(left) :] and 20 < len(left) < 50
+
+
+def test_when_no_success_is_left_other_runs_go_but_the_latest_failure_of_each_task_stays(
+    store: Store, path: Path
+) -> None:
+    failures = {name: fill_with_output(store, 30, name, status=Status.TECHNICAL_FAILURE) for name in "abc"}
+    successes = {name: fill_with_output(store, 30, name) for name in "abc"}
+    unfinished = fill_with_output(store, 1, "d", status=Status.RUNNING)
+    steps = retain_all(store, HistorySettings(EVER, EVER, 1))
+    for name in "abc":
+        assert ids(path, name) == [failures[name][-1], successes[name][-1]]
+    assert ids(path, "d") == unfinished
+    assert sum(steps) < 500  # it ends, although the limit is not reached
+    assert retain_all(store, HistorySettings(EVER, EVER, 1)) == [0]  # and does not look through all again at once
+
+
+def test_the_file_never_grows_beyond_its_limit(store: Store, path: Path) -> None:
+    history = HistorySettings(EVER, EVER, 4 * 2**20)
+    largest = 0.0
+    for _ in range(40):
+        fill_with_output(store, 20)
+        retain_all(store, history, limit=50)
+        largest = max(largest, mb(path))
+    assert 3.8 < largest <= 4.4  # what was written between two passes comes on top
+
+
+def test_the_file_shrinks_to_a_limit_that_was_lowered(store: Store, path: Path) -> None:
+    fill_with_output(store, 400)
+    retain_all(store, HistorySettings(EVER, EVER, 100 * 2**20))
+    assert store.records()["backup"].run_count == 400
+    retain_all(store, HistorySettings(EVER, EVER, 2**20), limit=50)
+    store.close()
+    assert mb(path) <= 1.0
+
+
+def test_a_file_of_an_older_version_uses_its_free_pages_again(path: Path) -> None:
+    """It was made without a map of its pages, and is not rewritten as a whole."""
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE first (one)")
+        db.execute("DROP TABLE first")
+    history = HistorySettings(EVER, EVER, 2 * 2**20)
+    with closing(opened(path)) as store:
+        fill_with_output(store, 200)
+        retain_all(store, history, limit=50)
+        before = mb(path)
+        for _ in range(10):
+            fill_with_output(store, 20)
+            retain_all(store, history, limit=50)
+    assert mb(path) <= before
+
+
+def test_without_a_limit_of_size_nothing_goes_for_it(store: Store) -> None:
+    fill_with_output(store, 50)
+    retain_all(store, HistorySettings(EVER, EVER, 0))
+    assert store.records()["backup"].run_count == 50
+
+
+def test_a_step_reads_some_rows_only_where_most_are_kept(store: Store, path: Path) -> None:
+    for number in range(300):
+        fill_with_output(store, 1, f"t{number}", status=Status.TECHNICAL_FAILURE)
+    [success, _] = fill_with_output(store, 2, "last")
+    history = HistorySettings(EVER, EVER, 2**20)
+    deleted = []
+    for _ in range(6):
+        assert store.retain(history, NOW, 10) == 10
+        deleted.append(success not in ids(path, "last"))
+    assert deleted[:2] == [False, False] and deleted[-1]
