@@ -443,6 +443,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "任务输出在 logs/ 中，引擎日志为 logs/minisched.log；按 Ctrl-C 停止",
     ),
     "cli.page_at": ("page: {url}", "页面：{url}"),
+    "cli.sample_tasks": (
+        "these are two sample tasks; next: `minisched help tutorial`, or a home of your own with\n"
+        "`minisched --home ~/jobs init` and `minisched --home ~/jobs run`",
+        "以上是两个示例任务；接下来：`minisched help tutorial.zh`，或用\n"
+        "`minisched --home ~/jobs init` 和 `minisched --home ~/jobs run` 建立自己的目录",
+    ),
     # trigger, stop, enable, disable, reload
     "cli.no_engine": (
         "no engine runs on {home}; start one with `minisched run`, or run the task with `minisched exec`",

@@ -73,6 +73,7 @@ PAGE_CLOSE_S = 1.0  # for responses in progress when the engine ends
 SENDER_CLOSE_S = 0.1  # the engine has waited for the delivery in flight already; one that hangs ends with the program
 PAGE_RETRY_S = 10.0  # after the address was not available: the port may become free
 FIRST_INHERITED = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
+SAMPLE_TASKS = {"disk_usage", "disk_report"}  # of the config that `init` creates
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: a bug
 
 
@@ -104,6 +105,8 @@ def run(options: Namespace) -> int:
         page.open(config.settings.http)  # after the first tasks: to import its modules takes longer than their start
         if page.url and tokens is not None:
             say(sys.stdout, text("cli.page_at", url=f"{page.url}/#token={tokens.full.decode()}"))
+        if config.tasks.keys() == SAMPLE_TASKS:
+            say(sys.stdout, text("cli.sample_tasks"))
         for problem in page.problems:
             complain(problem)
         linter.start(config, at_start=True)

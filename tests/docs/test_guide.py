@@ -73,6 +73,9 @@ def headings(guide):
 def home(tmp_path):
     """A home with the templates and every example of the guide, before any of them has run."""
     shutil.copytree(ROOT / "tasks", tmp_path / "tasks", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "docs" / "script_examples.md", tmp_path)
+    for language, code in blocks(tmp_path / "script_examples.md"):
+        (tmp_path / "tasks" / ("disk_usage.sh" if language == "sh" else "disk_report.py")).write_text(code)
     for example in examples():
         (tmp_path / example.path).write_text(example.code, encoding="utf-8")
     return tmp_path

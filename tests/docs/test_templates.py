@@ -1,10 +1,11 @@
-"""Runs the templates in tasks/ as real processes: task authors copy their exit codes."""
+"""Runs the templates in tasks/ and the scripts of docs/script_examples.md: task authors copy their exit codes."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -15,12 +16,16 @@ from pathlib import Path
 
 import pytest
 
-TASKS = Path(__file__).resolve().parents[2] / "tasks"
-PYTHON_TEMPLATE = TASKS / "example_task_script.py"
-SHELL_TEMPLATE = TASKS / "example_task_script.sh"
+from support import pythons
+
+ROOT = Path(__file__).resolve().parents[2]
+TASKS = ROOT / "tasks"
+SHORT = ("example_task_script.sh", "example_task_script.py")
+EXAMPLES = (ROOT / "docs" / "script_examples.md").read_text(encoding="utf-8")
 SHELLS = [shell for shell in (["sh"], ["dash"], ["bash"], ["busybox", "sh"], ["ksh"]) if shutil.which(shell[0])]
 if os.path.realpath("/bin/sh").endswith("/dash"):
     SHELLS.remove(["dash"])  # it is `sh`
+PYTHONS = pythons.find((3, 9), (3, 11), (3, 13))
 RUN_ENVIRONMENT = {
     "MINISCHED_TASK_ID": "disk_usage",
     "MINISCHED_RUN_ID": "120",
@@ -31,6 +36,17 @@ RUN_ENVIRONMENT = {
     "MINISCHED_LAST_SUCCESS_TIME": "2026-11-22T02:30:04.214+08:00",
 }
 HANG_LIMIT_S = 10  # far above any run here; a script that hangs fails its test instead of stopping the suite
+
+
+@pytest.fixture(scope="module", autouse=True)
+def scripts(tmp_path_factory):
+    """The scripts of the document as files."""
+    folder = tmp_path_factory.mktemp("scripts")
+    for language, name in (("sh", "disk_usage.sh"), ("python", "disk_report.py")):
+        (folder / name).write_text(re.findall(rf"^```{language}\n(.*?)^```", EXAMPLES, re.M | re.S)[0])
+        (folder / name).chmod(0o755)
+    global SHELL_TEMPLATE, PYTHON_TEMPLATE
+    SHELL_TEMPLATE, PYTHON_TEMPLATE = folder / "disk_usage.sh", folder / "disk_report.py"
 
 
 @pytest.fixture(params=SHELLS, ids=" ".join)
@@ -53,7 +69,7 @@ def home(tmp_path, monkeypatch):
 def template(monkeypatch):
     """The Python template as a module, imported as in a unit test of a task author."""
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    spec = importlib.util.spec_from_file_location("example_task_script", PYTHON_TEMPLATE)
+    spec = importlib.util.spec_from_file_location("disk_report", PYTHON_TEMPLATE)
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, spec.name, module)
     spec.loader.exec_module(module)
@@ -361,26 +377,96 @@ def test_a_file_is_replaced_only_if_the_block_succeeds(home, template):
     assert os.listdir(home) == ["report.txt"]
 
 
+# --------------------------------------------------------------------------------------------- the short templates
+
+
+@pytest.fixture
+def tasks(home):
+    shutil.copytree(TASKS, home / "tasks", ignore=shutil.ignore_patterns("__pycache__"))
+    return home / "tasks"
+
+
+def test_the_short_shell_template_measures_and_reports_by_its_exit_code(shell, tasks, home):
+    command = [*shell, "tasks/example_task_script.sh"]
+    done = run(command, MAX_PERCENT="100")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"the disk is \d+ % full\n", done.stdout)
+    assert [path.name for path in (home / "data").iterdir()] == ["disk_usage.txt"]
+    done = run(command, MAX_PERCENT="-1")
+    assert (done.returncode, done.stderr) == (1, "goal not met: more than -1 %\n")
+
+
+@pytest.mark.parametrize("line", ["false", "cat missing", 'echo "$unset_variable"'])
+def test_a_crash_of_the_short_shell_template_is_technical(line, shell, tasks, home):
+    script = tasks / "example_task_script.sh"
+    script.write_text(script.read_text().replace("mkdir -p data\n", f"mkdir -p data\n{line}\n"))
+    assert run([*shell, script]).returncode not in (0, 1)
+
+
+def test_term_ends_the_short_shell_template_without_its_temporary_file(shell, tasks, home, announced_sleep):
+    script = tasks / "example_task_script.sh"
+    script.write_text(script.read_text().replace("mv -f", "sleep 60\nmv -f"))
+    files = lambda: list((home / "data").iterdir())  # noqa: E731
+    assert end_mid_way([*shell, script], "asleep", files, term_to_group) == 143
+    assert files() == []
+
+
+@pytest.mark.parametrize("python", PYTHONS, ids=lambda path: Path(path).parent.parent.name)
+def test_the_short_python_template_reports_by_its_exit_code(python, tasks, home):
+    command = [python, "tasks/example_task_script.py"]
+    crash = run(command)
+    assert crash.returncode == 70 and "FileNotFoundError" in crash.stderr
+    (home / "data").mkdir()
+    for line, code, error in (
+        ("/dev/sd a1 1000000 100 999900 1% /", 0, ""),
+        ("/dev/sda1 100 90 10 90% /", 1, "goal not met: 0 MB are free\n"),
+    ):
+        (home / "data" / "disk_usage.txt").write_text(
+            f"Filesystem 1024-blocks Used Available Capacity Mounted\n{line}\n"
+        )
+        done = run(command)
+        assert (done.returncode, done.stderr) == (code, error)
+    assert (home / "data" / "disk_report.txt").read_text() == "a manual run: 976 MB are free\n"
+
+
+@pytest.mark.parametrize("python", PYTHONS, ids=lambda path: Path(path).parent.parent.name)
+def test_term_ends_the_short_python_template_with_143(python, tasks, home):
+    script = tasks / "example_task_script.py"
+    text = script.read_text()
+    changed = "def work() -> int:\n    import time\n    print('asleep', flush=True)\n    time.sleep(60)\n"
+    script.write_text(text.replace("def work() -> int:\n", changed))
+    assert end_mid_way([python, script], "asleep", lambda: True, term_to_group) == 143
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_the_templates_are_short_and_can_be_started(name):
+    assert len((TASKS / name).read_text().splitlines()) < 40
+    assert os.access(TASKS / name, os.X_OK)
+
+
 # ------------------------------------------------------------------------------------------------- the sample config
 
 
+def sample_config():
+    return json.loads((TASKS / "config.json").read_text(encoding="utf-8"))
+
+
 def test_the_sample_config_has_two_tasks_whose_scripts_exist():
-    config = json.loads((TASKS / "config.json").read_text(encoding="utf-8"))
+    config = sample_config()
     assert config["version"] == 1
-    scripts = [shlex.split(task["task_exec"])[1] for task in config["tasks"]]
-    assert scripts == ["tasks/example_task_script.sh", "tasks/example_task_script.py"]
+    assert [shlex.split(task["task_exec"])[1] for task in config["tasks"]] == [f"tasks/{name}" for name in SHORT]
     ids = [task["task_id"] for task in config["tasks"]]
     assert config["tasks"][1]["task_dependencies"] == ids[:1]
 
 
-def test_the_sample_tasks_run_in_a_fresh_home_in_their_order(home, monkeypatch):
-    (home / "sleep").write_text("#!/bin/sh\n")
-    (home / "sleep").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{home}{os.pathsep}{os.environ['PATH']}")
-    shutil.copytree(TASKS, home / "tasks")
-    config = json.loads((home / "tasks" / "config.json").read_text(encoding="utf-8"))
-    for task in config["tasks"]:
-        command = task["task_exec"].replace("--max-percent 95", "--max-percent 100").replace("--pause 1", "--pause 0")
-        done = run(["/bin/sh", "-c", command], **RUN_ENVIRONMENT)
+def test_the_sample_tasks_run_in_a_fresh_home_in_their_order(home, tasks):
+    for task in sample_config()["tasks"]:
+        done = run(["/bin/sh", "-c", task["task_exec"]], **RUN_ENVIRONMENT, MAX_PERCENT="100")
         assert (done.returncode, done.stderr) == (0, ""), task["task_id"]
-    assert "3 measurements" in (home / "data" / "disk_report.txt").read_text()
+    assert "2026-11-23T02:30:00+08:00: " in (home / "data" / "disk_report.txt").read_text()
+
+
+def test_the_samples_are_due_soon_after_the_start():
+    """So that the first minute shows a success, and then one of a task that depends on it."""
+    first, second = sample_config()["tasks"]
+    assert (first["task_schedule"], "task_schedule" in second) == ("@every 5s", False)
