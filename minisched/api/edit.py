@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 from array import array
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
@@ -39,6 +38,7 @@ from minisched.config import (
     save_config,
 )
 from minisched.config.exports import form_fields
+from minisched.config.json_edit import edit_json, members
 from minisched.config.problems import count_problems
 from minisched.config.secrets import effective_task, redact, restore
 from minisched.config.task_fields import TASK
@@ -55,14 +55,13 @@ ERRORS = ("not_found", "config_changed", "stale", "invalid_config", "busy", "sto
 
 Object = dict[str, Any]
 
-_SEPARATORS = re.compile(r"[ \t\r\n,:]*")
-
 
 class ConfigText(NamedTuple):
     """The config file as it is on disk."""
 
     document: Any  # None if it is no valid config
-    hash: str  # "" if it cannot be read
+    data: bytes  # of the file; b"" if it cannot be read
+    hash: str  # of `data`; "" if it cannot be read
     in_force: bool  # it is the very file that the engine uses
 
     def task(self, task_id: str) -> Optional[Object]:
@@ -86,12 +85,12 @@ def read_text(app: AppContext) -> ConfigText:
     try:
         data = read_config(app.home.config)
     except ConfigError:
-        return ConfigText(None, "", False)
+        return ConfigText(None, b"", "", False)
     in_force = stamp == app.config_stamp() == app.snapshot.engine.config_stamp
     document, problems = parse_json(data)
     if problems or (not in_force and problems_of(document, app)):
         document = None  # nothing of it is shown: it is not known which values are secrets
-    return ConfigText(document, config_hash(data), in_force and document is not None)
+    return ConfigText(document, data, config_hash(data), in_force and document is not None)
 
 
 def stored_task(app: AppContext, task_id: str) -> tuple[Optional[Object], str]:
@@ -124,29 +123,13 @@ def _index(path: str, stamp: object) -> tuple[str, array[int]]:
 
 def _spans(text: str) -> Iterator[int]:
     """Start and end of each item of `tasks` in a valid config, in bytes."""
-    decode = json.JSONDecoder().raw_decode
-    at, name = _skip(text, 0) + 1, ""
-    while name != "tasks":
-        name, at = decode(text, _skip(text, at))
-        at = _skip(text, at)
-        if name != "tasks":
-            at = decode(text, at)[1]
-    at = counted = _skip(text, at) + 1
-    position = len(text[:at].encode())
-    at = _skip(text, at)
-    while text[at] != "]":
-        end = decode(text, at)[1]
-        for place in (at, end):
+    [tasks] = (one.start for one in members(text, text.index("{")) if one.name == "tasks")
+    counted = position = 0
+    for task in members(text, tasks):
+        for place in (task.start, task.end):
             position += len(text[counted:place].encode())
             counted = place
             yield position
-        at = _skip(text, end)
-
-
-def _skip(text: str, at: int) -> int:
-    """Past blanks and separators."""
-    found = _SEPARATORS.match(text, at)
-    return found.end() if found else at
 
 
 def problems_of(document: Any, app: AppContext) -> list[FieldError]:
@@ -163,7 +146,8 @@ def invalid(problems: Sequence[FieldError]) -> ApiError:
 def change(context: RequestContext, edit: Callable[[ConfigText], Object], what: str) -> str:
     """Save what `edit` makes of the config's document, put it in force, and return the hash of the new file.
 
-    what: for the engine's log. Raises ApiError, OSError; the file is then as it was, unless the message says otherwise.
+    Only what is different is written anew; where nothing is, nothing is written or loaded. what: for the engine's log.
+    Raises ApiError, OSError; the file is then as it was, unless the message says otherwise.
     """
     app = context.app
     if not app.write_lock.acquire(timeout=app.reply_s):
@@ -179,8 +163,11 @@ def change(context: RequestContext, edit: Callable[[ConfigText], Object], what: 
         problems = check_permissions(app.home.config) + problems_of(document, app)
         if problems:
             raise invalid(problems)
+        data = edit_json(text.data.decode(), text.document, document).encode()
+        if data == text.data:
+            return text.hash
         try:
-            saved = save_config(app.home.config, document, expected_hash=text.hash)
+            saved = save_config(app.home.config, data, expected_hash=text.hash)
         except ConfigChanged:
             raise ApiError("config_changed") from None
         except ConfigError as error:
@@ -335,7 +322,7 @@ def patch(context: RequestContext, task_id: str) -> Response:
 
 @route("POST", "/tasks/{task_id}/enable", "Enable a task.", CHANGED, body=EMPTY, errors=ERRORS)
 def enable(context: RequestContext, task_id: str) -> Response:
-    return change_task(context, task_id, lambda task, _: {**task, "enabled": True}, f"task {task_id} enabled")
+    return _switch(context, task_id, True)
 
 
 @route(
@@ -347,7 +334,17 @@ def enable(context: RequestContext, task_id: str) -> Response:
     errors=ERRORS,
 )
 def disable(context: RequestContext, task_id: str) -> Response:
-    return change_task(context, task_id, lambda task, _: {**task, "enabled": False}, f"task {task_id} disabled")
+    return _switch(context, task_id, False)
+
+
+def _switch(context: RequestContext, task_id: str, enabled: bool) -> Response:
+    """Write `enabled`, unless the task is so already, by itself or by the defaults."""
+
+    def edit(task: Object, text: ConfigText) -> Object:
+        is_enabled = context.app.snapshot.engine.config.tasks[task_id].enabled
+        return task if is_enabled is enabled else {**task, "enabled": enabled}
+
+    return change_task(context, task_id, edit, f"task {task_id} {'enabled' if enabled else 'disabled'}")
 
 
 @route(

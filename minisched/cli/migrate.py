@@ -29,6 +29,7 @@ from minisched.config import (
     save_config,
 )
 from minisched.config.file import read_config
+from minisched.config.json_edit import edit_json
 from minisched.executor.program import from_home
 from minisched.home import Home
 from minisched.migration.crontab import TIMEOUT, Imported, Line, Options, read_crontab
@@ -52,7 +53,7 @@ def import_crontab(options: Namespace) -> int:
     """Print the tasks of a crontab, or with `--write` add them to the config; 1 if a job was left out."""
     home = Home(options.home)
     data, name = _read(options.file)
-    document, digest = _document(home)
+    document, config = _document(home)
     settings = document.get("settings") or {}
     found = read_crontab(
         data,
@@ -78,7 +79,7 @@ def import_crontab(options: Namespace) -> int:
         sys.stdout.flush()
         _report(found, {task["task_id"] for task in found.tasks} - {task["task_id"] for task in new})
     if options.write:
-        _write(home, document, digest, new, options)
+        _write(home, document, config, new, options)
     return EXIT_NO if any(line.kind == "left_out" and not _is_of_system(line) for line in found.lines) else EXIT_OK
 
 
@@ -109,10 +110,10 @@ def _home_of(user: str) -> Optional[str]:
         return None
 
 
-def _document(home: Home) -> tuple[dict[str, Any], Optional[str]]:
-    """The config as it is, and the hash of its bytes; an empty one if there is none. Raises CommandError."""
+def _document(home: Home) -> tuple[dict[str, Any], bytes]:
+    """The config as it is, and its bytes; an empty one if there is none. Raises CommandError."""
     if not os.path.lexists(home.config):
-        return {"version": 1, "tasks": []}, None
+        return {"version": 1, "tasks": []}, b""
     try:
         data = read_config(home.config)
         document, problems = parse_json(data)
@@ -122,8 +123,7 @@ def _document(home: Home) -> tuple[dict[str, Any], Optional[str]]:
             raise ConfigError(problems)
     except ConfigError as error:
         raise CommandError(*config_problems(error, home)) from None
-    document.setdefault("tasks", [])
-    return document, config_hash(data)
+    return document, data
 
 
 def _is_known(task: dict[str, Any], tasks: list[dict[str, Any]]) -> bool:
@@ -132,21 +132,21 @@ def _is_known(task: dict[str, Any], tasks: list[dict[str, Any]]) -> bool:
     return any(all(task.get(field) == one.get(field) for field in fields) for one in tasks)
 
 
-def _write(
-    home: Home, document: dict[str, Any], digest: Optional[str], tasks: list[dict[str, Any]], options: Namespace
-) -> None:
+def _write(home: Home, document: dict[str, Any], data: bytes, tasks: list[dict[str, Any]], options: Namespace) -> None:
     """Add the tasks to the config, all or none. Raises CommandError, OSError."""
     if not tasks:
         _print(text("migration.report.nothing_new", path=home.config))
         return
     added = [task if options.enable else {**task, "enabled": False} for task in tasks]
-    document = {**document, "tasks": [*document["tasks"], *added]}
+    after = {**document, "tasks": [*document["tasks"], *added]}
     try:
-        problems = parse_document(document, home=home.path)[1]
+        problems = parse_document(after, home=home.path)[1]
         if problems:
             raise ConfigError(problems)
         os.makedirs(os.path.dirname(home.config), mode=0o755, exist_ok=True)
-        save_config(home.config, document, expected_hash=digest)
+        empty = json.dumps(document, indent=2) + "\n"
+        new = edit_json(data.decode() or empty, document, after).encode()
+        save_config(home.config, new, expected_hash=config_hash(data) if data else None)
     except ConfigError as error:
         raise CommandError(*config_problems(error, home, hint=False)) from None
     except ConfigChanged:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shlex
 import stat
 import time
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
 from minisched.catalogue import render
 from minisched.model import Config, FieldError, Text
@@ -17,9 +16,6 @@ from minisched.osutil import Place, open_walked, read_regular, sha256
 
 from .strict_json import MAX_BYTES
 from .validate import parse_config
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 BACKUP = ".bak"
 _CODES = {errno.EISDIR: "not_regular", errno.EINVAL: "not_regular", errno.EFBIG: "too_large"}  # of `read_regular`
@@ -157,18 +153,17 @@ def config_hash(data: bytes) -> str:
     return sha256(data).hex()
 
 
-def save_config(path: str, document: Mapping[str, Any], *, expected_hash: Optional[str], files: Any = os) -> str:
-    """Write a valid document to the file at `path` atomically; returns the hash of the new file.
+def save_config(path: str, data: bytes, *, expected_hash: Optional[str], files: Any = os) -> str:
+    """Write the text of a valid config to the file at `path` atomically; returns the hash of the new file.
 
-    expected_hash: of the bytes that the document was made from; None overwrites whatever is there. files: `os`, or a
-    replacement in tests. The order of keys and tasks, mode and owner are kept; a symlink is kept and its target
-    written; the previous file is kept as `.bak`. A document equal to the file is not written again.
+    expected_hash: of the bytes that the text was made from; None overwrites whatever is there. files: `os`, or a
+    replacement in tests. Mode and owner are kept; a symlink is kept and its target written; the previous file is kept
+    as `.bak`. A text equal to the file is not written again.
 
     Raises ConfigChanged; ConfigError if the file would be too large to be read; NotDurable if only the last step
     failed, so that the file is the new one; OSError. After any other error the file is the old one, and no temporary
     file is left. A crash may leave one: see `sweep_temporaries`.
     """
-    data = (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     if len(data) > MAX_BYTES:
         raise ConfigError(
             [FieldError("", Text("config.file.would_be_too_large", bytes=len(data), max_bytes=MAX_BYTES))]

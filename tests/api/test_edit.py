@@ -150,6 +150,40 @@ def test_a_task_is_disabled_and_enabled(api: Api) -> None:
     assert api("POST", "/tasks/never_was/enable").code == "not_found"
 
 
+def test_what_is_so_already_is_not_written(api: Api) -> None:
+    before, stamp = api.config.read_bytes(), api.stamp()
+    for method, path, body in (
+        ("POST", "/tasks/c/enable", None),
+        ("PATCH", "/tasks/c", {"task_cwd": None}),
+        ("PUT", "/tasks/c", api.get("/tasks/c").json["config"]),
+    ):
+        assert api(method, path, body).status == 200
+    assert (api.config.read_bytes(), api.stamp(), api.posted) == (before, stamp, [])
+    assert not (api.path / "tasks" / "config.json.bak").exists()
+
+
+def test_a_change_leaves_the_rest_of_a_file_as_it_was_written(api: Api) -> None:
+    text = """{ "tasks" : [
+    {"task_id": "a", "task_exec": "echo \\u00fc", "task_timeout": 6e1},
+
+    {"task_id": "b", "task_exec": "true"}]}"""
+    api.config.write_text(text)
+    api.reload()
+    assert api("POST", "/tasks/b/disable").status == 200
+    assert api.config.read_text() == text.replace('"true"}', '"true", "enabled": false}')
+    assert api("POST", "/tasks/b/enable").status == 200
+    assert api("PATCH", "/tasks/a", {"task_timeout": 60, "task_nice": 5}).status == 200
+    assert api.config.read_text() == text.replace('"true"}', '"true", "enabled": true}').replace(
+        "6e1}", '6e1, "task_nice": 5}'
+    )
+    assert api("DELETE", "/tasks/a").status == 200
+    assert (
+        api.config.read_text()
+        == """{ "tasks" : [
+    {"task_id": "b", "task_exec": "true", "enabled": true}]}"""
+    )
+
+
 def test_a_task_is_removed_unless_others_depend_on_it(api: Api) -> None:
     found = api("DELETE", "/tasks/a")
     assert (found.status, found.code) == (409, "has_dependents")

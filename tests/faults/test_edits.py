@@ -96,7 +96,7 @@ def test_a_save_tells_the_hash_of_a_file_that_is_in_place(tmp_path: Path, monkey
     path.write_text("{}")
     folder_is_not_synced(monkeypatch)
     with pytest.raises(NotDurable) as caught:
-        save_config(str(path), {"tasks": []}, expected_hash=config_hash(b"{}"))
+        save_config(str(path), b'{"tasks": []}', expected_hash=config_hash(b"{}"))
     assert caught.value.saved == config_hash(path.read_bytes())
 
 
