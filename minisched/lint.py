@@ -148,6 +148,8 @@ def _task_warnings(task: Task, config: Config, where: Surroundings, due: _DueTim
                 variable = found[1] or found[2]
                 if variable in where.environ or variable in task.task_env or variable == "PATH":
                     yield f"task_env.{name}", Text("config.warn.variable", variable=found[0])
+    if 0 not in task.task_exit_codes.success:
+        yield "task_exit_codes.success", Text("config.warn.no_zero")
     yield from _schedule_warnings(task, where.now)
     for index, other in enumerate(task.task_dependencies):
         rarer = due.rarer(task, other)

@@ -5,6 +5,7 @@ Pure functions: values in, a decision out. Time and chance are arguments.
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
@@ -13,12 +14,30 @@ from minisched.model import Misfire, Outcome, Overlap, Reason, Status, TaskExecu
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from minisched.model import Instant, ProcessResult, Retry, Task
+    from minisched.model import ExitCodes, Instant, ProcessResult, Retry, Task
 
 CATCHUP_MAX = 1000  # due times of one task that a catch-up may start
 MISSED_ROWS_MAX = 100  # a window with more missed due times than this gets one row with a count
 PUNCTUAL_S = 1.0  # a due time this late is on time: the longest nap of the loop while a due time is near
 STALL_S = 60.0  # after a delay up to this (a slow disk) the newest due time is still started by its schedule
+
+CRASH_LINES = 20  # at the end of an output; an error further up was handled, or is of an earlier step
+CRASH_COLUMNS = 500  # bounds the time for a line, which may have 64 KiB
+# Where a shell says that an error is: `x.sh: line 3: ` (bash, busybox), `x.sh: 3: ` (dash), `x.sh:3: ` (zsh),
+# `x.sh[3]: ` (ksh), and `sh: ` if the command is not in a script.
+_AT = r"^(?:\S+?(?:: (?:-c|eval))?(?:: line \d+|: \d+|:\d+|\[\d+\])|\S*sh): (?:eval: )?"
+_CRASH = "|".join(  # compiled by the first business failure, not at each start
+    (
+        r'^[ |+-]*File ".+", line \d+',  # Python
+        r"^\s+at .+[:(][\w./<>-]+:\d+(?::\d+)?\)?$",  # Java, Node.js
+        r"^.+:\d+:in [`'].+: .+ \(\w+(?:::\w+)*\)$",  # Ruby
+        r": command not found$|^\S+ command not found: \S+$|：未找到命令$",  # bash, zsh
+        _AT + r".+: (?:inaccessible or )?not found$",  # dash, busybox, ksh
+        _AT + r"(?:[Ss]yntax error|parse error|unmatched|unexpected EOF|语法错误)",
+        _AT + r"\S+: (?:unbound variable|parameter not set)$",
+        r"^\S+: syntax error at line \d+: ",  # ksh
+    )
+)
 
 
 # ---------------------------------------------------------------------------------------------------------- admission
@@ -58,8 +77,8 @@ def admit(
 # ------------------------------------------------------------------------------------------------- the end of a process
 
 
-def classify(result: ProcessResult, cancelled_for: Optional[Reason] = None) -> Outcome:
-    """What an attempt's end means: 0 success, 1 business failure, anything else technical.
+def classify(result: ProcessResult, exit_codes: ExitCodes, cancelled_for: Optional[Reason] = None) -> Outcome:
+    """What an attempt's end means: success or business failure by `exit_codes`, anything else is technical.
 
     A cancelled process has not succeeded, whatever its exit code; a timeout is a technical failure.
     """
@@ -73,16 +92,27 @@ def classify(result: ProcessResult, cancelled_for: Optional[Reason] = None) -> O
     if result.signal is not None:
         detail = Text("signal", signal=result.signal)
         return Outcome(Status.TECHNICAL_FAILURE, Reason.SIGNAL, _with_hint(detail, result.hint))
-    if result.exit_code == 0:
+    if result.exit_code in exit_codes.success:
         return Outcome(Status.SUCCESS, None)
-    business = result.exit_code == 1
-    status = Status.BUSINESS_FAILURE if business else Status.TECHNICAL_FAILURE
-    detail = Text("business_exit_code" if business else "exit_code", exit_code=result.exit_code)
-    return Outcome(status, Reason.EXIT_CODE, _with_hint(detail, result.hint))
+    if result.exit_code not in exit_codes.business_failure:
+        detail = Text("exit_code", exit_code=result.exit_code)
+        return Outcome(Status.TECHNICAL_FAILURE, Reason.EXIT_CODE, _with_hint(detail, result.hint))
+    if looks_like_crash(result.tail):
+        detail = Text("business_exit_code_crash", exit_code=result.exit_code, looks_like_crash=True)
+    else:
+        detail = _with_hint(Text("business_exit_code", exit_code=result.exit_code), result.hint)
+    return Outcome(Status.BUSINESS_FAILURE, Reason.EXIT_CODE, detail)
 
 
 def _with_hint(detail: Text, hint: Optional[Text]) -> Text:
     return detail if hint is None else Text(f"{detail.code}_hint", **detail.values, hint=hint)
+
+
+def looks_like_crash(tail: bytes) -> bool:
+    """Whether the last lines of an output are those of a program that crashed: a traceback of Python, a stack trace of
+    Java, Node.js or Ruby, a command that a shell did not find, or a script that it could not continue."""
+    lines = tail.decode("utf-8", "replace").splitlines()[-CRASH_LINES:]
+    return any(re.search(_CRASH, line[:CRASH_COLUMNS]) for line in lines)
 
 
 def retry_delay(retry: Retry, attempt: int, draw: float) -> float:

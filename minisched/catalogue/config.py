@@ -326,6 +326,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "为 {path}，本机所有用户都能读取；请执行：chmod o-r {quoted}",
     ),
     "config.warn.no_user": ("is {user}; this machine has no such user", "为 {user}；本机没有此用户"),
+    "config.warn.no_zero": (
+        "does not have 0, so exit code 0 is a technical failure",
+        "不含 0，因此退出码 0 会成为技术失败",
+    ),
     "config.warn.past": (
         "is {schedule}, which is in the past: never again due",
         "为 {schedule}，已是过去的时间：不会再触发",
@@ -408,6 +412,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.task.cycle": (
         "form a cycle in which each task depends on the next: {path}",
         "形成循环，前者依赖后者：{path}",
+    ),
+    "config.exit_codes.both": (
+        "{value} is in both lists, and a code has one meaning; remove it from one of them, such as with"
+        ' "business_failure": [] (its default is [1])',
+        '{value} 同时出现在两个列表中，而一个退出码只有一种含义；请从其中一个去掉，例如写 "business_failure": []'
+        "（默认为 [1]）",
     ),
     "config.log.outside": (
         'expected a file inside logs/, such as "backup/nightly.log", or an absolute path',
@@ -590,6 +600,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Time limit; then TERM is sent to the process group. `null`: no limit.",
         "时限；超时后向进程组发送 TERM。`null`：不限。",
     ),
+    "config.field.task.task_exit_codes": (
+        "What the exit codes of the program mean. All others are technical failures, which are retried.",
+        "程序各退出码的含义；其他退出码均为技术失败，会重试。",
+    ),
     "config.field.task.task_kill_grace": ("Time from TERM to KILL.", "从 TERM 到 KILL 的时间。"),
     "config.field.task.task_retry": ("Retries after a technical failure.", "技术失败后的重试。"),
     "config.field.task.task_jitter": (
@@ -627,6 +641,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.field.retry.backoff": ("Factor by which the wait grows each time.", "每次等待乘以的倍数。"),
     "config.field.retry.max_delay": ("Upper limit of the wait.", "等待时长的上限。"),
     "config.field.retry.jitter": ("Share of the wait that is random.", "等待中随机部分的比例。"),
+    "config.field.exit_codes.success": ("Codes that are a success.", "视为成功的退出码。"),
+    "config.field.exit_codes.business_failure": (
+        "Codes that are a business failure, which is never retried. `[]`: none, for a program whose 1 may be a crash.",
+        "视为业务失败（从不重试）的退出码。`[]`：没有，适用于以 1 表示崩溃的程序。",
+    ),
     "config.field.limits.memory": ("Address space of each process.", "每个进程的地址空间。"),
     "config.field.limits.cpu_seconds": (
         "CPU time of each process; then XCPU (signal 24), and KILL after one more second of CPU time.",

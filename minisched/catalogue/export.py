@@ -67,6 +67,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "停机后只补最近一次错过的运行",
     ),
     # crontab
+    "export.crontab.exit_codes": (
+        "cron does not look at exit codes",
+        "cron 不看退出码",
+    ),
     "export.crontab.misfire": (
         "what is due while the machine is off is not made up",
         "关机期间到期的不会补",
@@ -80,6 +84,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "cron 把输出用邮件发给用户，不保存日志",
     ),
     # systemd
+    "export.systemd.exit_codes": (
+        "exit code 0 is a success of systemd in any case",
+        "systemd 总把退出码 0 视为成功",
+    ),
     "export.systemd.every": (
         "{text} is counted from the boot and from the last start, not from 1970",
         "{text} 从开机及上次启动算起，而非从 1970 年",
@@ -117,6 +125,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "脚本只得到 MINISCHED_HOME、_TASK_ID、_TRIGGER 和 _RUN_ID",
     ),
     # Kubernetes
+    "export.kubernetes.exit_codes": (
+        "a Job succeeds with exit code 0 alone: let the command end with 0 where it would end with one of {codes}",
+        "Job 只把退出码 0 视为成功：请让命令在以 {codes} 结束时改为以 0 结束",
+    ),
     "export.kubernetes.attempt": (
         "not set; --attempts indexed counts the attempts, from Kubernetes 1.29 on",
         "不设置；用 --attempts indexed 可计数，需 Kubernetes 1.29 以上",

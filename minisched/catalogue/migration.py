@@ -203,9 +203,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "migration.report.exit_code": (
         "Most scripts exit with 1 for any failure. minisched takes 1 as a business failure, which is never retried: "
-        "before you set task_retry, let the script exit with another code, such as 75, for what is worth a retry.",
+        'before you set task_retry, set task_exit_codes to {"business_failure": []}, or let the script exit with'
+        " another code, such as 75, for what is worth a retry.",
         "多数脚本任何失败都以 1 退出。minisched 把 1 当作业务失败，不会重试：设置 task_retry 之前，"
-        "请让脚本在值得重试时以其他代码（如 75）退出。",
+        '请把 task_exit_codes 设为 {"business_failure": []}，或让脚本在值得重试时以其他代码（如 75）退出。',
     ),
     "migration.report.differences": (
         "cron starts a job while its last run still goes on, has no time limit, and forgets what it missed. "

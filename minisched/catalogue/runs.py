@@ -11,6 +11,10 @@ FIRST_VIEW: dict[str, tuple[str, str]] = {
         "exit code {exit_code}: a business failure by convention, not retried",
         "退出码 {exit_code}：按约定为业务失败，不重试",
     ),
+    "business_exit_code_crash": (
+        "exit code {exit_code}: a business failure by convention, not retried; the output looks like a crash",
+        "退出码 {exit_code}：按约定为业务失败，不重试；但输出像是程序崩溃",
+    ),
     "signal": ("ended by signal {signal}", "被信号 {signal} 终止"),
     "interrupted": ("the engine stopped before the process ended", "进程结束前引擎已停止"),
     "why_waiting": ("waiting for {tasks}", "正在等待 {tasks} 成功"),
@@ -71,6 +75,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "engine_stopped": ("the engine was stopped", "引擎已停止"),
     "not_started": ("not started", "未启动"),
     # How a process ended.
+    "business_exit_code_hint": (
+        "exit code {exit_code}: a business failure by convention, not retried: {hint}",
+        "退出码 {exit_code}：按约定为业务失败，不重试：{hint}",
+    ),
     "exit_code_hint": ("exit code {exit_code}: {hint}", "退出码 {exit_code}：{hint}"),
     "signal_hint": ("ended by signal {signal}: {hint}", "被信号 {signal} 终止：{hint}"),
     # What an exit code or a signal hides.

@@ -161,7 +161,7 @@ class _Foreground:
     def end(self, result: ProcessResult) -> int:
         """Record the end with all that follows from it, as the engine does; then report it on this terminal."""
         now = time.time()
-        outcome = policy.classify(result, self.cancelled)
+        outcome = policy.classify(result, self.task.task_exit_codes, self.cancelled)
         run = lifecycle.close_attempt(self.run, outcome, result)
         run = lifecycle.advance(run, outcome.status, now, outcome.reason, outcome.detail)
         effects = policy.effects(run, policy.dependents_of(self.config.tasks), now)

@@ -7,7 +7,9 @@ form in the page's files.
 
 from __future__ import annotations
 
-from minisched.model import Limits, Misfire, Overlap, Retry, Task, Text
+from typing import TYPE_CHECKING, Any
+
+from minisched.model import ExitCodes, FieldError, Limits, Misfire, Overlap, Retry, Task, Text
 
 from .containers import Field, ListOf, MapOf, Shared, Table
 from .field_types import (
@@ -28,6 +30,9 @@ from .field_types import (
 )
 from .notify_fields import RULE, Command
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 TASK_ID = String("task_id", "[A-Za-z0-9_-]{1,64}", "task_id", shared=True)
 TASK_ENV_NAME = String("task_env_name", f"(?!MINISCHED_){ENV_NAME.pattern}", "name")
 
@@ -47,6 +52,7 @@ _OTHER_NAMES = {
     "task_misfire": "misfire coalesce catchup catch_up",
     "task_misfire_grace": "misfire_grace_time misfire_grace",
     "task_timeout": "timeout execution_timeout max_time task_time_limit",
+    "task_exit_codes": "exit_codes exit_code returncodes success_codes success_exit_status successexitstatus",
     "task_retry": "retry retries max_retries task_retries",
     "task_jitter": "jitter random_delay",
     "task_cwd": "cwd dir workdir working_directory workingdirectory directory folder task_dir task_workdir",
@@ -69,6 +75,23 @@ RETRY = Table(
     Field("jitter", Number(0, 1), 0.1),
     build=Retry,
     example={"max_attempts": 3},
+)
+
+
+def _check_exit_codes(values: Mapping[str, Any]) -> list[FieldError]:
+    both = [code for code in values["business_failure"] if code in values["success"]]
+    return [FieldError("business_failure", Text("config.exit_codes.both", value=code), sentence=True) for code in both]
+
+
+_EXIT_CODE = Integer(0, 255)
+EXIT_CODES = Table(
+    "exit_codes",
+    Field("success", ListOf(_EXIT_CODE, min_items=1, key=int), [0], example=[0, 24]),
+    Field("business_failure", ListOf(_EXIT_CODE, key=int), [1], example=[]),
+    build=ExitCodes,
+    check=_check_exit_codes,
+    aliases={"ok": "success", "successes": "success", "failure": "business_failure", "business": "business_failure"},
+    example={"success": [0, 24], "business_failure": []},
 )
 
 LIMITS = Table(
@@ -109,6 +132,7 @@ TASK = Table(
     Field("task_misfire", Choice(Misfire), "latest"),
     Field("task_misfire_grace", Duration(), "1h"),
     Field("task_timeout", Duration(MIN_WAIT_S), "24h", null=True),
+    Field("task_exit_codes", Shared(EXIT_CODES), {}, example={"success": [0, 24], "business_failure": []}),
     Field("task_kill_grace", Duration(), "10s"),
     Field("task_retry", Shared(RETRY), {}, example={"max_attempts": 3, "delay": "30s"}),
     Field("task_jitter", Duration(), 0, example="30s"),

@@ -298,7 +298,7 @@ class Dispatcher:
         active = self.state.runs.get(message.run_id)
         if active is None or active not in self.state.running or active.run.attempt != message.attempt:
             return
-        outcome = policy.classify(message.completion, active.cancelled_for)
+        outcome = policy.classify(message.completion, active.task_state.task.task_exit_codes, active.cancelled_for)
         self.state.running.discard(active)
         active.close_attempt(outcome, message.completion)
         if message.completion.log_error is not None:

@@ -23,7 +23,7 @@ from minisched.migration.export import (
     report,
     secret_names,
 )
-from minisched.model import Config, Misfire, Overlap, Task, Text
+from minisched.model import Config, ExitCodes, Misfire, Overlap, Task, Text
 from minisched.timetable.schedule import AtSchedule, RebootSchedule
 
 KNOWN = ("task_name", "task_description", "task_tags", "enabled", "task_cwd", "task_nice", "task_limits", "task_user")
@@ -48,7 +48,7 @@ BEGIN = "\nSTART = {start}  # of the schedules, since 1970: what was due before 
 RUNNER = '''
 
 def run(minisched_id, **context):
-    """Run the command in a process group of its own. Exit code 1 fails at once, any other is tried again."""
+    """Run the command in a process group of its own. A business failure fails at once, any other is tried again."""
     task = next(one for one in TASKS if one["id"] == minisched_id)
     trigger = context["dag_run"]
     due = trigger.logical_date or trigger.run_after
@@ -75,9 +75,9 @@ def run(minisched_id, **context):
         if isinstance(error, subprocess.TimeoutExpired):
             raise AirflowException(f"no end within {task['timeout']} s") from None
         raise
-    if code == 1:
-        raise AirflowFailException("exit code 1: a business failure, not tried again")
-    if code:
+    if code in task["business_failure"]:
+        raise AirflowFailException(f"exit code {code}: a business failure, not tried again")
+    if code not in task["success"]:
         raise AirflowException(f"exit code {code}")
 
 
@@ -186,6 +186,8 @@ def _said(task: Task, home: str, notes: Notes) -> dict[str, Any]:
             notes.approximated("task_retry", "airflow.retry")
         else:
             notes.exact("task_retry")
+    if task.task_exit_codes != ExitCodes():
+        notes.exact("task_exit_codes")
     if secret_names(task):
         notes.approximated("task_env", "airflow.secrets", names=secret_names(task))
     limits = task.task_limits
@@ -211,6 +213,8 @@ def _said(task: Task, home: str, notes: Notes) -> dict[str, Any]:
         },
         "timeout": task.task_timeout,
         "kill_grace": task.task_kill_grace,
+        "success": list(task.task_exit_codes.success),
+        "business_failure": list(task.task_exit_codes.business_failure),
         "schedule": fields,
         "timezone": zone,
         "upstream": list(task.task_dependencies),

@@ -21,7 +21,7 @@ from minisched.migration.export import (
     secret_names,
     words_of,
 )
-from minisched.model import Config, Misfire, Overlap, Task, Text
+from minisched.model import Config, ExitCodes, Misfire, Overlap, Task, Text
 
 KNOWN = ("task_name", "enabled", "task_cwd", "task_nice")
 LOCKS = "/tmp/minisched-{}.lock"
@@ -124,6 +124,8 @@ def _notes(task: Task, notes: Notes) -> None:
         notes.lost("task_misfire", "crontab.misfire")
     if task.task_retry.max_attempts > 1:
         notes.lost("task_retry")
+    if task.task_exit_codes != ExitCodes():
+        notes.lost("task_exit_codes", "crontab.exit_codes")
     notes.lost("MINISCHED_*", "lost.variables")
     notes.lost("task_log", "crontab.output")
     plain_fields(task, notes, KNOWN)

@@ -27,7 +27,7 @@ from minisched.migration.export import (
     secret_names,
     words_of,
 )
-from minisched.model import Config, Misfire, Overlap, Task, Text
+from minisched.model import Config, ExitCodes, Misfire, Overlap, Task, Text
 from minisched.timetable.schedule import Schedule
 
 NAME_MAX = 52  # the API server refuses longer names of CronJobs
@@ -160,10 +160,18 @@ def _job(task: Task, image: Image, notes: Notes) -> dict[str, Any]:
             notes.exact("task_retry")
         else:
             notes.approximated("task_retry", "kubernetes.retry", attempts=retry.max_attempts)
-    rules = [
-        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-        {"action": "FailJob", "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": [1]}},
+    codes = task.task_exit_codes
+    if set(codes.success) != {0}:
+        notes.lost("task_exit_codes", "kubernetes.exit_codes", codes=list(codes.success))
+    elif codes != ExitCodes():
+        notes.exact("task_exit_codes")
+    rules: list[dict[str, Any]] = [
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
     ]
+    final = sorted({code for code in codes.business_failure if code})
+    if final:
+        failed = {"containerName": CONTAINER, "operator": "In", "values": final}
+        rules.append({"action": "FailJob", "onExitCodes": failed})
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": math.ceil(task.task_kill_grace),

@@ -26,7 +26,7 @@ from minisched.migration.export import (
     secret_names,
     words_of,
 )
-from minisched.model import Config, Misfire, Overlap, Task, Text
+from minisched.model import Config, ExitCodes, Misfire, Overlap, Task, Text
 from minisched.timetable import parse_schedule
 from minisched.timetable.schedule import EverySchedule, RebootSchedule
 
@@ -77,6 +77,11 @@ def _notes(task: Task, upstream: Optional[str], notes: Notes) -> None:
         notes.approximated(
             "task_retry", "systemd.retry" if retry.backoff > 1 or retry.jitter else "systemd.retry_plain"
         )
+    codes = task.task_exit_codes
+    if 0 not in codes.success:
+        notes.lost("task_exit_codes", "systemd.exit_codes")
+    elif codes != ExitCodes():
+        notes.exact("task_exit_codes")
     if secret_names(task):
         path = f"{SECRETS}/{task.task_id}.env"
         notes.approximated("task_env", "systemd.secrets", names=secret_names(task), path=path)
@@ -150,9 +155,14 @@ def _service(task: Task, home: str, starts: list[str]) -> str:
         "MINISCHED_TRIGGER": "schedule",
     }
     service += [f"Environment={_quoted(f'{name}={value}', variables=False)}" for name, value in env.items()]
+    codes = task.task_exit_codes
+    more = [str(code) for code in codes.success if code]
+    service += [f"SuccessExitStatus={' '.join(more)}"] if more else []
     service += [f"EnvironmentFile={SECRETS}/{task.task_id}.env"] if secret_names(task) else []
     if retry.max_attempts > 1:
-        service += ["Restart=on-failure", "RestartPreventExitStatus=1", f"RestartSec={_span(retry.delay)}"]
+        service += ["Restart=on-failure", f"RestartSec={_span(retry.delay)}"]
+        final = " ".join(map(str, codes.business_failure))
+        service += [f"RestartPreventExitStatus={final}"] if final else []
         spans = (task.task_timeout or 0) + task.task_kill_grace + retry.delay
         unit += [
             f"StartLimitBurst={retry.max_attempts}",

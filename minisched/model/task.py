@@ -87,6 +87,13 @@ class Limits(NamedTuple):
     open_files: Optional[int]
 
 
+class ExitCodes(NamedTuple):
+    """What the exit codes of a program mean; all others are technical failures."""
+
+    success: tuple[int, ...] = (0,)
+    business_failure: tuple[int, ...] = (1,)
+
+
 class Channel(NamedTuple):
     """Where a notification goes; `options` are the checked fields of its `type`."""
 
@@ -134,6 +141,7 @@ class Task(NamedTuple):
     task_misfire: Misfire
     task_misfire_grace: float
     task_timeout: Optional[float]
+    task_exit_codes: ExitCodes
     task_kill_grace: float
     task_retry: Retry
     task_jitter: float

@@ -20,6 +20,7 @@ def engine(home: Home) -> Home:
     home.write(
         {"task_id": "hello", "task_exec": 'echo "hello $NAME"; printf "no end"'},
         {"task_id": "fails", "task_exec": "echo failing >&2; exit 75"},
+        {"task_id": "rsync", "task_exec": "exit 24", "task_exit_codes": {"success": [0, 24]}},
         {"task_id": "killed", "task_exec": "kill -9 $$"},
         {"task_id": "long", "task_exec": "echo started; sleep 60", "task_schedule": "0 0 1 1 *"},
         {"task_id": "escape", "task_exec": r"printf '\033[31mred\n'"},
@@ -48,6 +49,7 @@ def test_trigger_wait_follows_the_output_and_ends_as_the_task_does(engine: Home)
     assert done.returncode == 75
     assert "failing" in done.stdout
     assert "technical_failure (exit_code: exit code 75)" in done.stderr
+    assert engine.run("trigger", "rsync", "--wait").returncode == 0  # a success is one for cron and CI too
     assert engine.run("trigger", "killed", "--wait").returncode == 128 + signal.SIGKILL
     done = engine.run("trigger", "escape", "--wait")
     assert "\x1b" not in done.stdout and "\\x1b[31mred" in done.stdout

@@ -65,6 +65,22 @@ def test_the_exit_code_is_0_for_success_and_1_for_any_other_result(home: Home, c
     assert home.run("exec", "a").returncode == (0 if code == 0 else 1)
 
 
+def test_the_exit_codes_of_the_task_decide_and_a_crash_is_named(home: Home) -> None:
+    codes = {"success": [0, 24], "business_failure": [3]}
+    home.write(
+        {"task_id": "rsync", "task_exec": "exit 24", "task_exit_codes": codes},
+        {"task_id": "python", "task_exec": [sys.executable, "-c", "1 / 0"]},
+    )
+    assert home.run("exec", "rsync").returncode == 0
+    crashed = home.run("exec", "python")
+    assert crashed.returncode == 1
+    assert "not retried; the output looks like a crash" in crashed.stderr
+    first, second = home.rows()
+    assert (first["status"], first["exit_code"], first["detail"]) == ("success", 24, None)
+    assert second["detail"] == {"code": "business_exit_code_crash", "exit_code": 1, "looks_like_crash": True}
+    assert "looks like a crash" in home.run("history").stdout
+
+
 def test_output_into_a_pipe_is_byte_exact(home: Home) -> None:
     data = bytes(range(256)) * 2000 + b"no end of line"
     (home.path / "data").write_bytes(data)

@@ -91,6 +91,10 @@ def warnings(home: Home, cli: Cli, *tasks: dict[str, Any], **document: Any) -> l
             {"task_exec": "cd . && tasks/ok.sh", "task_cwd": "data"},
             "task_exec names tasks/ok.sh, which is in the home, not in task_cwd; write $MINISCHED_HOME/tasks/ok.sh",
         ),
+        (
+            {"task_exit_codes": {"success": [24]}},
+            "task_exit_codes.success does not have 0, so exit code 0 is a technical failure",
+        ),
         ({"task_user": "no_such_user"}, "task_user is no_such_user; this machine has no such user"),
         ({"task_env": {"PATH": "$PATH:/opt"}}, "task_env.PATH contains $PATH, which is not expanded"),
         ({"task_env": {"A": "${PATH}/x"}}, "task_env.A contains ${PATH}, which is not expanded"),

@@ -32,6 +32,34 @@ def a_channel(*channels: Any) -> dict[str, Any]:
     return a_task(task_notify=[{"name": "n", "triggers": ["success"], "channels": list(channels)}])
 
 
+EXIT_CODE = "expected a whole number from 0 to 255"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"success": []}, "task_exit_codes.success is []; expected a list that is not empty"),
+        ({"success": [0, 256]}, f"task_exit_codes.success[1] is 256; {EXIT_CODE}"),
+        ({"business_failure": [-1]}, f"task_exit_codes.business_failure[0] is -1; {EXIT_CODE}"),
+        ({"success": [True]}, f"task_exit_codes.success[0] is true; {EXIT_CODE}"),
+        ({"success": ["24"]}, f'task_exit_codes.success[0] is "24"; {EXIT_CODE}: 24, without quotes'),
+        ({"success": [0, 24, 24]}, "task_exit_codes.success[2]: 24 occurs twice in this list"),
+        ({"ok": [0]}, 'task_exit_codes: unknown field "ok"; did you mean "success"?'),
+        (
+            {"success": [0, 1]},
+            "task_exit_codes.business_failure: 1 is in both lists, and a code has one meaning; remove it from one of"
+            ' them, such as with "business_failure": [] (its default is [1])',
+        ),
+        (
+            [0, 24],
+            'task_exit_codes is [...]; expected an object such as {"success": [0, 24], "business_failure": []}',
+        ),
+    ],
+)
+def test_exit_codes_that_cannot_be_meant_are_refused(value: Any, message: str) -> None:
+    assert of_task(task_exit_codes=value) == [message]
+
+
 @pytest.mark.parametrize(
     ("text", "place", "message"),
     [

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from minisched.config import json_schema, parse_config
-from minisched.model import Channel, Limits, Misfire, Overlap, Retry, Secret, SmtpSettings
+from minisched.model import Channel, ExitCodes, Limits, Misfire, Overlap, Retry, Secret, SmtpSettings, Task
 from support.config import line
 
 
@@ -38,6 +38,7 @@ def test_a_task_of_two_fields_has_the_defaults_of_the_contract():
         "task_misfire": Misfire.LATEST,
         "task_misfire_grace": 3600.0,
         "task_timeout": 86_400.0,
+        "task_exit_codes": ExitCodes((0,), (1,)),
         "task_kill_grace": 10.0,
         "task_retry": Retry(1, 10.0, 2.0, 600.0, 0.1),
         "task_jitter": 0.0,
@@ -50,6 +51,13 @@ def test_a_task_of_two_fields_has_the_defaults_of_the_contract():
         "task_log": "a.log",
         "task_notify": (),
     }
+
+
+def test_exit_codes_are_laid_over_those_of_the_defaults():
+    assert task_of(task_exit_codes={"success": [0, 24]}).task_exit_codes == ExitCodes((0, 24), (1,))
+    plain = {"task_exit_codes": {"business_failure": []}}
+    assert task_of(plain).task_exit_codes == ExitCodes((0,), ())
+    assert task_of(plain, task_exit_codes={"success": [0, 1]}).task_exit_codes == ExitCodes((0, 1), ())
 
 
 def test_a_limit_of_a_log_is_none_or_one_that_holds():
@@ -299,7 +307,7 @@ def test_the_schema_admits_what_the_reader_admits(document, right):
 def test_the_examples_and_defaults_of_the_schema_are_right():
     schema = json_schema()
     rows = list(schema["$defs"].items())
-    assert len(rows) == 26
+    assert {name for name, _ in rows} == set(Task._fields)
     for name, row in rows:
         assert row["description"]
         for example in [*row.get("examples", []), *([row["default"]] if "default" in row else [])]:

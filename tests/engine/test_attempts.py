@@ -25,6 +25,23 @@ def test_a_business_failure_is_not_retried(sim: MakeSim) -> None:
     assert (row["status"], row["reason"], row["attempt"], row["exit_code"]) == ("business_failure", "exit_code", 1, 1)
 
 
+def test_the_exit_codes_of_a_task_decide_what_is_retried(sim: MakeSim) -> None:
+    codes = {"success": [0, 24], "business_failure": []}
+    retry = {"max_attempts": 3, "delay": 5}
+    one = sim(
+        task(schedule="@every 1h", task_exit_codes=codes, task_retry=retry),
+        task("b", task_dependencies=["a"]),
+        script=exits(a=[Exit(1.0, 1), Exit(1.0, 24)]),
+    )
+    one.run_for(3700)
+    assert one.runs() == [("a", "schedule", "success", None), ("b", "dependency", "success", None)]
+    row = one.rows("a")[0]
+    assert (row["exit_code"], [attempt["status"] for attempt in row["attempts"]]) == (
+        24,
+        ["technical_failure", "success"],
+    )
+
+
 def test_a_technical_failure_is_retried_after_its_delay(sim: MakeSim) -> None:
     retry = {"max_attempts": 3, "delay": 30, "backoff": 2, "jitter": 0}
     one = sim(

@@ -13,7 +13,7 @@ import pytest
 
 from minisched.catalogue import detail_text
 from minisched.executor.process import prepare
-from minisched.model import Limits, RunFinished, Text
+from minisched.model import ExitCodes, Limits, RunFinished, Text
 from minisched.osutil import receive
 from minisched.policy import classify
 from support.process import PATH, REPO, Rig, few_descriptors, linux, root
@@ -109,7 +109,7 @@ def test_a_list_says_the_cause_of_a_failed_start_with_and_without_limits(
     result = rig.run([f"{rig.folder}/{name}"], **fields)
     assert result.spawn_error is not None
     assert detail_text(result.spawn_error).startswith(cause)
-    assert classify(result).reason == "spawn"
+    assert classify(result, ExitCodes()).reason == "spawn"
     assert (result.exit_code, result.signal) == (None, None)
 
 
@@ -120,7 +120,7 @@ def test_a_text_says_the_cause_beside_the_exit_code_of_the_shell(
 ) -> None:
     result = rig.run(f"./{name} --full", **fields)
     assert result.exit_code in (126, 127)
-    outcome = classify(result)
+    outcome = classify(result, ExitCodes())
     assert outcome.reason == "exit_code"
     assert detail_text(outcome.detail).startswith(f"exit code {result.exit_code}: ./{cause}")
     assert f"./{cause}" in rig.lines("end")[0]
@@ -134,7 +134,7 @@ def test_an_interpreter_that_fails_leads_to_the_line_that_names_it(
     for command in ([f"./{name}"], f"./{name}"):
         result = rig.run(command, **fields)
         assert result.exit_code == code
-        assert detail_text(classify(result).detail).startswith(f"exit code {code}: ./{cause}")
+        assert detail_text(classify(result, ExitCodes()).detail).startswith(f"exit code {code}: ./{cause}")
 
 
 @pytest.mark.parametrize(
@@ -157,21 +157,21 @@ def test_an_interpreter_that_fails_leads_to_the_line_that_names_it(
 def test_a_command_that_was_meant_for_a_shell_or_another_folder_is_told_so(
     rig: Rig, task_exec: Any, fields: dict[str, Any], cause: str
 ) -> None:
-    assert detail_text(classify(rig.run(task_exec, **fields)).detail).startswith(cause)
+    assert detail_text(classify(rig.run(task_exec, **fields), ExitCodes()).detail).startswith(cause)
 
 
 def test_lines_of_windows_are_named_where_a_shell_reads_them(rig: Rig) -> None:
     (rig.folder / "two").write_bytes(b"set -e\r\n")
     for command in (["sh", "./two"], "sh -u ./two"):
-        assert "./two: its lines end in CR LF" in detail_text(classify(rig.run(command)).detail)
+        assert "./two: its lines end in CR LF" in detail_text(classify(rig.run(command), ExitCodes()).detail)
 
 
 @linux
 def test_a_limit_that_ends_a_program_is_named(rig: Rig) -> None:
     result = rig.run(["/bin/echo", "x"], limits=Limits(2**20, None, None))
-    assert "task_limits.memory is 1MB, which may be too little" in detail_text(classify(result).detail)
+    assert "task_limits.memory is 1MB, which may be too little" in detail_text(classify(result, ExitCodes()).detail)
     result = rig.run("while :; do :; done", limits=Limits(None, 1, None), timeout_s=60)
-    assert detail_text(classify(result).detail) == (
+    assert detail_text(classify(result, ExitCodes()).detail) == (
         "ended by signal 24: task_limits.cpu_seconds is 1, which it may have used up"
     )
 
@@ -181,7 +181,7 @@ def test_a_limit_that_ends_a_program_is_named(rig: Rig) -> None:
 def test_a_program_that_the_user_of_the_task_may_not_execute_is_named(rig: Rig, fields: dict[str, Any]) -> None:
     (rig.folder / "good").chmod(0o700)
     result = rig.run([f"{rig.folder}/good"], user="nobody", cwd="/", **fields)
-    assert classify(result).reason == "spawn"
+    assert classify(result, ExitCodes()).reason == "spawn"
     assert detail_text(result.spawn_error).startswith(
         "good: Permission denied: the user of the task may not execute it, or not enter a folder above it"
     )

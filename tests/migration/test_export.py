@@ -99,6 +99,35 @@ def test_attempts_are_counted_and_exit_code_1_is_not_tried_again() -> None:
     assert unit_values(service, "StartLimitIntervalSec") == [f"{3 * (300 + 10 + 30)}s"]
 
 
+def test_exit_codes_are_those_of_the_target_as_far_as_it_has_them() -> None:
+    rsync = {
+        **DAILY,
+        "task_retry": {"max_attempts": 3},
+        "task_exit_codes": {"success": [0, 24], "business_failure": [3, 2]},
+    }
+    found = systemd(rsync)
+    service = found.files["minisched-a.service"]
+    assert unit_values(service, "SuccessExitStatus") == ["24"]
+    assert unit_values(service, "RestartPreventExitStatus") == ["3 2"]
+    assert "task_exit_codes" not in codes(found.tasks[0])
+    plain = {**rsync, "task_exit_codes": {"business_failure": []}}
+    assert unit_values(systemd(plain).files["minisched-a.service"], "RestartPreventExitStatus") == []
+    odd = {**rsync, "task_exit_codes": {"success": [24]}}
+    assert codes(systemd(odd).tasks[0])["task_exit_codes"] == "systemd.exit_codes"
+
+    (job,), (report,) = kubernetes(rsync)
+    _, failed = job["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
+    assert failed["onExitCodes"]["values"] == [2, 3]
+    assert codes(report)["task_exit_codes"] == "kubernetes.exit_codes"
+    (job,), (report,) = kubernetes(plain)
+    assert len(job["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]) == 1
+    assert "task_exit_codes" not in codes(report)
+
+    ((said,),) = airflow(rsync)[0].values()
+    assert (said["success"], said["business_failure"]) == ([0, 24], [3, 2])
+    assert codes(crontab(rsync)[1][0])["task_exit_codes"] == "crontab.exit_codes"
+
+
 def test_a_single_dependency_is_started_by_success() -> None:
     found = systemd({"task_id": "b", "task_dependencies": ["a"]}, DAILY)
     assert unit_values(found.files["minisched-a.service"], "OnSuccess") == ["minisched-b.service"]

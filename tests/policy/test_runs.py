@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from minisched import policy
 from minisched.catalogue import detail_text
-from minisched.model import Misfire, ProcessResult, Reason, Retry, Status, TaskExecution, Text, Trigger
+from minisched.model import ExitCodes, Misfire, ProcessResult, Reason, Retry, Status, TaskExecution, Text, Trigger
 from minisched.policy import Admission, CatchUp, DueRun, MissedRange, MissedWindow
 from support.factories import task
 
@@ -71,13 +71,87 @@ def done(**fields: Any) -> ProcessResult:
 def test_an_exit_means_what_the_contract_says(
     completion: ProcessResult, cancelled_for: Any, status: Status, reason: Any
 ) -> None:
-    verdict = policy.classify(completion, cancelled_for)
+    verdict = policy.classify(completion, ExitCodes(), cancelled_for)
     assert (verdict.status, verdict.reason) == (status, reason)
 
 
 def test_a_timeout_says_whether_the_process_had_to_be_killed() -> None:
-    assert policy.classify(done(signal=15, timed_out=True)).detail == Text("timeout", seconds=3.2, killed=0)
-    assert policy.classify(done(signal=9, timed_out=True, killed=True)).detail == Text("timeout", seconds=3.2, killed=1)
+    assert policy.classify(done(signal=15, timed_out=True), ExitCodes()).detail == Text(
+        "timeout", seconds=3.2, killed=0
+    )
+    assert policy.classify(done(signal=9, timed_out=True, killed=True), ExitCodes()).detail == Text(
+        "timeout", seconds=3.2, killed=1
+    )
+
+
+RSYNC = ExitCodes(success=(0, 24), business_failure=(3,))
+
+
+@pytest.mark.parametrize(
+    ("codes", "exit_code", "status"),
+    [
+        (RSYNC, 0, Status.SUCCESS),
+        (RSYNC, 24, Status.SUCCESS),
+        (RSYNC, 3, Status.BUSINESS_FAILURE),
+        (RSYNC, 1, Status.TECHNICAL_FAILURE),
+        (ExitCodes(business_failure=()), 1, Status.TECHNICAL_FAILURE),
+        (ExitCodes(success=(1,), business_failure=(0,)), 0, Status.BUSINESS_FAILURE),
+    ],
+)
+def test_a_task_says_what_the_exit_codes_of_its_program_mean(codes: ExitCodes, exit_code: int, status: Status) -> None:
+    assert policy.classify(done(exit_code=exit_code), codes).status is status
+
+
+CRASHES = """\
+  File "/srv/x.py", line 3, in main
+x.sh: line 3: foo: command not found
+/bin/sh: 1: foo: not found
+x.sh: line 3: foo: not found
+sh: foo: not found
+x.sh:3: command not found: foo
+x.sh[3]: foo: not found
+bash: line 1: foo：未找到命令
+x.sh: 3: Syntax error: "fi" unexpected (expecting "then")
+ev.sh: 1: eval: Syntax error: "fi" unexpected
+x.sh: line 3: syntax error near unexpected token `fi'
+bash: -c: line 1: unexpected EOF while looking for matching `"'
+x.sh: line 3: syntax error: unexpected "fi" (expecting "then")
+x.sh:3: parse error near `fi'
+x.sh:2: unmatched "
+x.sh: line 3: FOO: unbound variable
+x.sh: 3: FOO: parameter not set
+    at f (/srv/n.js:1:30)
+\tat com.acme.Main.main(Main.java:5)
+x.rb:1:in `foo': undefined local variable (NameError)
+""".splitlines()
+NO_CRASHES = """\
+no orders today
+order 12: not found
+2026-01-01 10:00:00: customer 5: not found
+grep: x: No such file or directory
+psql:x.sql:3: ERROR:  syntax error at or near "x"
+the backup started at 10:00 (host:22)
+ERROR lookup failed: command not found in registry
+""".splitlines()
+
+
+@pytest.mark.parametrize("line", CRASHES)
+def test_an_output_that_ends_as_after_a_crash_is_noted_with_a_business_failure(line: str) -> None:
+    for tail in (line, f"started\n{line}\nTypeError: no\n"):
+        detail = policy.classify(done(exit_code=1, tail=tail.encode()), ExitCodes()).detail
+        assert detail == Text("business_exit_code_crash", exit_code=1, looks_like_crash=True)
+    assert "looks like a crash" in detail_text(detail)
+
+
+@pytest.mark.parametrize("tail", [*NO_CRASHES, "\n".join([CRASHES[0], *["went on"] * policy.CRASH_LINES]), ""])
+def test_any_other_output_is_none_of_a_crash(tail: str) -> None:
+    detail = policy.classify(done(exit_code=1, tail=tail.encode()), ExitCodes()).detail
+    assert detail == Text("business_exit_code", exit_code=1)
+
+
+def test_only_a_business_failure_is_said_to_look_like_a_crash() -> None:
+    detail = policy.classify(done(exit_code=1, tail=CRASHES[0].encode()), ExitCodes(business_failure=())).detail
+    assert detail == Text("exit_code", exit_code=1)
 
 
 def test_the_retry_delay_grows_by_its_factor_up_to_its_cap() -> None:

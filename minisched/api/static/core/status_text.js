@@ -30,7 +30,7 @@ export function reasonText(run) {
   const last = run.attempts?.[run.attempts.length - 1];
   if (detail?.code === "interrupted_killed" && engineText(detail)) return visible(engineText(detail));
   const meaning = `why_${status === "retrying" ? "technical_failure" : status}_${reason}`;
-  const key = CODES[meaning] ?? meaning;
+  const key = detail?.looks_like_crash ? "business_exit_code_crash" : (CODES[meaning] ?? meaning);
   const exitCode = run.exit_code ?? last?.exit_code;
   let text = has(key) ? t(key, { exit_code: exitCode ?? "?", signal: signalName(last?.signal) }) : visible(reason);
   if (status === "missed" && run.missed_count > 1) text = t("with_note", { text, note: t("due_times", { count: run.missed_count }) });

@@ -174,7 +174,8 @@ function list(field, outer) {
       fits: Array.isArray,
       get: () => {
         const values = rows.map((one) => one.get() ?? (big ? {} : ""));
-        return values.length || field.required ? values : undefined;
+        // An empty list differs from no list where the default has items.
+        return values.length || field.required || field.default?.length ? values : undefined;
       },
       set(value) {
         rows.length = 0;
