@@ -15,6 +15,7 @@ from itertools import islice
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
+from minisched.config.env_file import EnvFileError, read_env_file
 from minisched.config.problems import MAX_PROBLEMS, limited
 from minisched.executor.program import Command, find_problem, from_home, misplaced, script_problem
 from minisched.model import FieldError, Secret, Text
@@ -138,7 +139,11 @@ def _error(found: Found, owner: str = "") -> FieldError:
 
 
 def _task_warnings(task: Task, config: Config, where: Surroundings, due: _DueTimes) -> Iterator[Found]:
-    yield from _command_warnings(task, where)
+    env_file: dict[str, str] = {}
+    for index, path in enumerate(task.task_env_file):
+        place = f"task_env_file[{index}]" if len(task.task_env_file) > 1 else "task_env_file"
+        yield from _env_file(path, place, where, env_file)
+    yield from _command_warnings(task, where, env_file)
     yield from _place_warnings(task, where)
     for name, value in task.task_env.items():
         if isinstance(value, Secret):
@@ -158,8 +163,29 @@ def _task_warnings(task: Task, config: Config, where: Surroundings, due: _DueTim
     yield from _rule_warnings(task, config.default_rules, where)
 
 
-def _command_warnings(task: Task, where: Surroundings) -> Iterator[Found]:
-    env = task.task_env.get("PATH")
+def _env_file(written: str, place: str, where: Surroundings, found: dict[str, str]) -> Iterator[Found]:
+    """found: gets its variables."""
+    path = os.path.join(where.home, written)
+    if written.startswith("~"):
+        yield place, Text("config.warn.tilde", value=written)
+        return
+    try:
+        variables = read_env_file(path)
+        readable = os.stat(path).st_mode & stat.S_IROTH
+    except (EnvFileError, OSError) as error:
+        problem = error.text if isinstance(error, EnvFileError) else reason_of_file(error)
+        yield place, Text("config.warn.program", problem=problem)
+        return
+    found.update(variables)
+    if readable and any(value and SECRET_NAME.search(name) for name, value in variables.items()):
+        yield place, Text("config.warn.secret_readable", path=path, quoted=shlex.quote(path))
+    for name, value in variables.items():
+        if name == "PATH" and _VARIABLE.search(value):
+            yield place, Text("config.warn.variable_in_file", name=name)
+
+
+def _command_warnings(task: Task, where: Surroundings, env_file: Mapping[str, str]) -> Iterator[Found]:
+    env = task.task_env.get("PATH", env_file.get("PATH"))
     search_path = env if isinstance(env, str) else where.environ.get("PATH", os.defpath)
     cwd = os.path.join(where.home, task.task_cwd or "")
     command = Command(from_home(task.task_exec, task.task_cwd, where.home), cwd, search_path, where.home)
@@ -332,7 +358,8 @@ def _rule_warnings(task: Task, default: tuple[NotifyRule, ...], where: Surroundi
         if lost:
             yield "task_notify", Text("config.warn.replaced", rules=lost)
     if task.task_notify is not default:  # else it is looked at once, as that of the defaults
-        yield from _channel_warnings(task.task_notify, "task_notify", where)
+        own = tuple(rule for rule in task.task_notify if not any(rule is other for other in default))
+        yield from _channel_warnings(own, "task_notify", where)
 
 
 def _channel_warnings(rules: tuple[NotifyRule, ...], path: str, where: Surroundings) -> Iterator[Found]:
@@ -382,7 +409,8 @@ def _written_secrets(config: Config) -> Iterator[str]:
                 yield f"{task.task_id}: task_env.{name}"
         if task.task_notify is not config.default_rules:
             for rule in task.task_notify:
-                yield from _rule_secrets(rule, f"{task.task_id}: task_notify")
+                if not any(rule is other for other in config.default_rules):
+                    yield from _rule_secrets(rule, f"{task.task_id}: task_notify")
 
 
 def _rule_secrets(rule: NotifyRule, place: str) -> Iterator[str]:

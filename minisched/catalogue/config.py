@@ -319,6 +319,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         " PATH=$PATH:/opt/bin tasks/x.sh",
         "含有 {variable}，不会展开；请写出其值，或在命令中设置：PATH=$PATH:/opt/bin tasks/x.sh",
     ),
+    "config.warn.variable_in_file": (
+        "sets {name} to a value with a $, which is not expanded; write all folders",
+        "将 {name} 设为含有 $ 的值，不会展开；请写出所有目录",
+    ),
     "config.warn.no_folder": ("is {path}, which is not a folder", "为 {path}，不是目录"),
     "config.warn.no_file": ("is {path}, which is not a file", "为 {path}，不是文件"),
     "config.warn.secret_readable": (
@@ -353,8 +357,9 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{task} 已停用，因此此任务的运行会等待它，然后被跳过",
     ),
     "config.warn.replaced": (
-        "replaces the list of the defaults, so this task goes without {rules}; repeat the rules that should apply",
-        "会取代 defaults 中的列表，因此 {rules} 不适用于此任务；需要的规则请在此重复写出",
+        "replaces the list of the defaults, so this task goes without {rules}; to keep them, set"
+        " task_notify_defaults to true",
+        "会取代 defaults 中的列表，因此 {rules} 不适用于此任务；要保留它们，请将 task_notify_defaults 设为 true",
     ),
     "config.warn.block": (
         "contains {%, which is sent as it is: templates have only variables such as {{ task_name }}",
@@ -616,6 +621,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         " as `$MINISCHED_HOME/...`",
         "运行所在目录。`task_exec` 的程序仍以 minisched 目录（home）为起点；其中的其他文件请写作 `$MINISCHED_HOME/...`",
     ),
+    "config.field.task.task_env_file": (
+        "Files with lines `NAME=text`, relative to the home, read at each start. `task_env` takes precedence over"
+        " them.",
+        "每行为 `NAME=文本` 的文件，相对路径以目录（home）为起点，每次启动时读取。`task_env` 优先于它们。",
+    ),
     "config.field.task.task_env": (
         "Environment variables, in addition to the engine's.",
         "附加到引擎环境变量之上的环境变量。",
@@ -636,6 +646,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "日志文件；相对路径从 `logs/` 算起且不得离开它。每个任务使用单独的日志。",
     ),
     "config.field.task.task_notify": ("Notification rules.", "通知规则。"),
+    "config.field.task.task_notify_defaults": (
+        "The rules of `defaults.task_notify` apply beside the task's own `task_notify`, except those of the same name.",
+        "在任务自己的 `task_notify` 之外，`defaults.task_notify` 中的规则仍然适用（同名规则除外）。",
+    ),
     "config.field.retry.max_attempts": ("Number of attempts in total; 1: no retry.", "总尝试次数；1 表示不重试。"),
     "config.field.retry.delay": ("Wait before the second attempt.", "第二次尝试前的等待。"),
     "config.field.retry.backoff": ("Factor by which the wait grows each time.", "每次等待乘以的倍数。"),

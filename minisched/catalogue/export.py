@@ -22,6 +22,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "it has a schedule and waits for {tasks} as well, which the target cannot",
         "它既有时间表又等待 {tasks}，目标做不到",
     ),
+    "export.left.env_file": (
+        "no env file is read there: start it by a script that reads {paths}, or move the variables to task_env",
+        "目标不读取环境变量文件：请改由读取 {paths} 的脚本启动，或将变量移到 task_env",
+    ),
     "export.left.secrets": (
         "its variables {names} are secrets, and a crontab would show them",
         "变量 {names} 是机密，写进 crontab 会暴露",
@@ -116,6 +120,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "attempts are counted by StartLimitBurst=",
         "尝试次数由 StartLimitBurst= 计数",
     ),
+    "export.systemd.env_file": (
+        "EnvironmentFile= reads the same lines, and also goes on after a backslash at the end of a line",
+        "EnvironmentFile= 读取同样的行，但行尾反斜杠会续行",
+    ),
+    "export.systemd.env_file_order": (
+        "EnvironmentFile= takes precedence over Environment=: remove {names} from the files if they are there",
+        "EnvironmentFile= 优先于 Environment=：若文件中有 {names}，请将其删除",
+    ),
     "export.systemd.secrets": (
         "write {names} as NAME=value into {path}, with mode 0600",
         "请把 {names} 以 NAME=value 写入 {path}，权限 0600",
@@ -128,6 +140,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "export.kubernetes.exit_codes": (
         "a Job succeeds with exit code 0 alone: let the command end with 0 where it would end with one of {codes}",
         "Job 只把退出码 0 视为成功：请让命令在以 {codes} 结束时改为以 0 结束",
+    ),
+    "export.kubernetes.env_file": (
+        "make it a secret: kubectl create secret generic {secret} --from-env-file=FILE; quotation marks stay in the"
+        " values",
+        "请将其建为 secret：kubectl create secret generic {secret} --from-env-file=文件；引号会留在值中",
     ),
     "export.kubernetes.attempt": (
         "not set; --attempts indexed counts the attempts, from Kubernetes 1.29 on",

@@ -104,6 +104,34 @@ TEXTS: dict[str, tuple[str, str]] = {
     "exit_status_lost": ("its exit status is lost: another process reaped it", "退出状态丢失：已被其他进程回收"),
     # Why a process could not be started.
     "task_env": ("task_env: {name}: {reason}", "task_env 中的 {name}：{reason}"),
+    "task_env_file": ("task_env_file: {reason}", "环境变量文件 task_env_file：{reason}"),
+    "env_file.too_large": (
+        "{path} is larger than {max_bytes} bytes",
+        "{path} 超过 {max_bytes} 字节",
+    ),
+    "env_file.no_assignment": (
+        "{path}, line {line}: expected NAME=text; a comment begins with #",
+        "{path} 第 {line} 行：应为 NAME=文本；注释以 # 开头",
+    ),
+    "env_file.bad_name": (
+        "{path}, line {line}: expected the name of a variable before the =, of ASCII letters, digits and _, not with a"
+        " digit first and not beginning with MINISCHED_",
+        "{path} 第 {line} 行：等号前应为变量名，由 ASCII 字母、数字和 _ 组成，不以数字开头，也不以 MINISCHED_ 开头",
+    ),
+    "env_file.no_end_quote": (
+        "{path}, line {line}: the quotation mark is not closed in this line; a value cannot have several lines",
+        "{path} 第 {line} 行：引号没有在本行内结束；值不能跨行",
+    ),
+    "env_file.after_quote": (
+        "{path}, line {line}: nothing may follow the closing quotation mark; a comment has a line of its own",
+        "{path} 第 {line} 行：结束引号之后不能再有内容；注释须单独成行",
+    ),
+    "env_file.continued": (
+        "{path}, line {line}: ends with a backslash, but a value cannot go on in the next line; put a backslash that is"
+        " part of it into single quotation marks",
+        "{path} 第 {line} 行：以反斜杠结尾，但值不能延续到下一行；若反斜杠属于值本身，请用单引号括起来",
+    ),
+    "env_file.nul": ("{path}, line {line}: contains a NUL character", "{path} 第 {line} 行：含有 NUL 字符"),
     "variable_not_set": ("environment variable {name} is not set", "没有设置环境变量 {name}"),
     "unsafe_home": (
         "nothing is started while another user could change what is run: {problem}",

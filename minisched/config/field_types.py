@@ -251,7 +251,7 @@ class Zone(FieldType):
         return found
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "string", "minLength": 1}
+        return {"type": "string", "pattern": "^[!-~]+$"}
 
 
 class ScheduleText(FieldType):

@@ -57,6 +57,7 @@ _OTHER_NAMES = {
     "task_jitter": "jitter random_delay",
     "task_cwd": "cwd dir workdir working_directory workingdirectory directory folder task_dir task_workdir",
     "task_output_encoding": "encoding charset task_encoding",
+    "task_env_file": "env_file envfile environment_file environmentfile dotenv",
     "task_env": "env environment variables vars environ task_environment",
     "task_user": "user run_as runas username",
     "task_nice": "nice niceness priority",
@@ -138,6 +139,7 @@ TASK = Table(
     Field("task_jitter", Duration(), 0, example="30s"),
     Field("task_cwd", PATH, default_text=Text("config.default.home")),
     Field("task_output_encoding", Encoding(), "utf-8", example="gb18030"),
+    Field("task_env_file", Shared(ListOf(PATH, one=True, key=str)), [], example="var/shop.env"),
     Field(
         "task_env",
         Shared(
@@ -151,6 +153,7 @@ TASK = Table(
     Field("task_limits", Shared(LIMITS), example={"memory": "512MB"}),
     Field("task_log", PATH, example="backup/nightly.log", default_text=Text("config.default.task_log")),
     Field("task_notify", Shared(ListOf(Shared(RULE), key=lambda rule: rule.name)), []),
+    Field("task_notify_defaults", Bool(), False),
     build=Task,
     aliases=ALIASES,
     example={"task_id": "backup", "task_exec": "tasks/backup.sh"},

@@ -218,7 +218,18 @@ class _TaskReader:
         values["task_schedule"] = values["task_schedule"] or ()
         values["task_timezone"] = values["task_timezone"] or timezone
         values["task_log"] = values["task_log"] or f"{task_id}.log"
+        if values["task_notify_defaults"]:
+            values["task_notify"] = self._with_defaults(values["task_notify"], base["task_notify"])
         self.tasks[values["task_id"]] = Task(**values)
+
+    def _with_defaults(self, rules: tuple[NotifyRule, ...], defaults: tuple[NotifyRule, ...]) -> tuple[NotifyRule, ...]:
+        """A task's rules and those of the defaults that it does not replace; the same tuple for the same rules."""
+        names = {rule.name for rule in rules}
+        added = tuple(rule for rule in defaults if rule.name not in names)
+        if not rules or not added:
+            return rules or defaults
+        found: tuple[NotifyRule, ...] = self.context.memo.setdefault(("rules", id(rules)), (*rules, *added))
+        return found
 
     def check_dependencies(self) -> None:
         graph: dict[str, list[str]] = {}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Optional
 
 from minisched.config import check_permissions
 from minisched.config.secrets import base_environment, secret_variables
 from minisched.executor.program import from_home
 from minisched.home import Home
-from minisched.model import ProcessSpec, Secret, SecretError, StoreError, TaskRecord, Text, iso
+from minisched.model import ProcessSpec, Secret, SecretError, StoreError, TaskRecord, Text, TextError, iso
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from minisched.engine.state import ActiveRun, Outside
     from minisched.model import Config, Task, TaskExecution
 
+ENV_FILES = "minisched.config.env_file"
 USER_ENV = ("PATH", "LANG", "TZ")  # and LC_*: what a process of another user gets of the engine's environment
 
 
@@ -34,6 +36,11 @@ class Launcher:
         it to every task."""
         self._secret |= secret_variables(config)
         self.base = base_environment(self._system.environ, config, self._secret)
+        if any(task.task_env_file for task in config.tasks.values()):
+            try:
+                import_module(ENV_FILES)  # while there are descriptors to read it
+            except (ImportError, OSError):
+                pass  # the next start of a task with such a file tries again
 
     def unsafe(self) -> Optional[Text]:
         """Why nothing may be started: another user could have replaced the scripts or the config of the home. While no
@@ -68,12 +75,19 @@ def make_spec(
     environ: Mapping[str, str],
     base: Mapping[str, str],
 ) -> ProcessSpec:
-    """The process of the run's current attempt; `refused` if a secret cannot be read.
+    """The process of the run's current attempt; `refused` if a secret or an env file cannot be read.
 
     environ: the engine's whole environment, for `from_env`. base: what of it every task inherits.
     """
     own: dict[str, str] = {}
     refused: Optional[Text] = None
+    if task.task_env_file:
+        try:
+            own.update(import_module(ENV_FILES).read_env_files(home, task.task_env_file))
+        except TextError as error:
+            refused = Text("task_env_file", reason=error.text)
+        except (ImportError, OSError) as error:  # no descriptor is left
+            refused = Text("task_env_file", reason=str(error))
     for name, value in task.task_env.items():
         try:
             own[name] = value.reveal(environ, home) if isinstance(value, Secret) else value

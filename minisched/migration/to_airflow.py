@@ -163,6 +163,8 @@ def _said(task: Task, home: str, notes: Notes) -> dict[str, Any]:
     """What the file says of a task. Raises LeftOut, CannotPrint."""
     if task.task_schedule and task.task_dependencies:
         raise LeftOut(Text("export.left.schedule_and_dependency", tasks=list(task.task_dependencies)))
+    if task.task_env_file:
+        raise LeftOut(Text("export.left.env_file", paths=list(task.task_env_file)))
     fields, zone = _times(task)
     if task.task_dependencies:
         notes.exact("task_dependencies")

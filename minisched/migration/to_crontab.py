@@ -87,6 +87,8 @@ def _command(task: Task, home: str, notes: Notes) -> str:
     words = words_of(task)
     if any("\n" in word for word in words):
         raise LeftOut(Text("export.left.lines"))
+    if task.task_env_file:
+        raise LeftOut(Text("export.left.env_file", paths=list(task.task_env_file)))
     if secret_names(task):
         raise LeftOut(Text("export.left.secrets", names=secret_names(task)))
     before: list[str] = []

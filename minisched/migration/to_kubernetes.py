@@ -222,12 +222,19 @@ def _container(task: Task, image: Image, indexed: bool, notes: Notes) -> dict[st
         else:
             notes.lost("task_nice", "kubernetes.nice")
     words = words_of(task)
+    sources = [
+        {"secretRef": {"name": name_of(f"{task.task_id}-env", number)}}
+        for number in range(1, len(task.task_env_file) + 1)
+    ]
+    for source in sources:
+        notes.approximated("task_env_file", "kubernetes.env_file", secret=source["secretRef"]["name"])
     container: dict[str, Any] = {
         "name": CONTAINER,
         "image": image.name,
         "command": ["/bin/sh", "-c", "".join(lines) + f'exec {nice}"$@"', PRELUDE_NAME],
         "args": [_literal(word) for word in words],
         "env": env,
+        **({"envFrom": sources} if sources else {}),
     }
     if task.task_cwd:
         container["workingDir"] = task.task_cwd if task.task_cwd.startswith("/") else f"/{task.task_cwd}"

@@ -7,6 +7,7 @@ that `skip` and `replace` need a unit of their own, which the timer starts.
 from __future__ import annotations
 
 import math
+import posixpath
 from typing import Optional
 
 from minisched.migration.clocks import CannotPrint, next_systemd, on_calendar
@@ -82,6 +83,12 @@ def _notes(task: Task, upstream: Optional[str], notes: Notes) -> None:
         notes.lost("task_exit_codes", "systemd.exit_codes")
     elif codes != ExitCodes():
         notes.exact("task_exit_codes")
+    if task.task_env_file:
+        both = sorted(task.task_env)
+        if both:
+            notes.approximated("task_env_file", "systemd.env_file_order", names=both)
+        else:
+            notes.approximated("task_env_file", "systemd.env_file")
     if secret_names(task):
         path = f"{SECRETS}/{task.task_id}.env"
         notes.approximated("task_env", "systemd.secrets", names=secret_names(task), path=path)
@@ -158,6 +165,7 @@ def _service(task: Task, home: str, starts: list[str]) -> str:
     codes = task.task_exit_codes
     more = [str(code) for code in codes.success if code]
     service += [f"SuccessExitStatus={' '.join(more)}"] if more else []
+    service += [f"EnvironmentFile={_value(posixpath.join(home, path))}" for path in task.task_env_file]
     service += [f"EnvironmentFile={SECRETS}/{task.task_id}.env"] if secret_names(task) else []
     if retry.max_attempts > 1:
         service += ["Restart=on-failure", f"RestartSec={_span(retry.delay)}"]

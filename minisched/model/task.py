@@ -147,12 +147,14 @@ class Task(NamedTuple):
     task_jitter: float
     task_cwd: Optional[str]
     task_output_encoding: str
+    task_env_file: tuple[str, ...]
     task_env: Mapping[str, Union[str, Secret]]
     task_user: Optional[str]
     task_nice: Optional[int]
     task_limits: Optional[Limits]
     task_log: str
     task_notify: tuple[NotifyRule, ...]
+    task_notify_defaults: bool
 
 
 class LogSettings(NamedTuple):

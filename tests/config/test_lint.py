@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from minisched.catalogue import render
+from minisched.config.validate import parse_document
 from minisched.lint import Surroundings, config_warnings
 from support.config import task
 from support.factories import config
@@ -24,3 +28,39 @@ def test_the_engine_can_run_after_every_tenth_task() -> None:
         Surroundings("/home", {}, NOW, pause=lambda: pauses.append(None)),
     )
     assert len(pauses) == 10
+
+
+def warned(home: Path, *tasks: object, **document: object) -> list[str]:
+    found, problems = parse_document({"version": 1, "settings": {"timezone": "UTC"}, "tasks": list(tasks), **document})
+    assert found is not None and not problems, problems
+    return [render(one.as_text()) for one in config_warnings(found, Surroundings(str(home), {}, NOW))]
+
+
+def test_an_env_file_that_would_fail_the_start_is_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "bad.env").write_text("A=1\nB")
+    found = warned(tmp_path, task("a", task_env_file="no.env"), task("b", task_env_file=["~/x.env", "bad.env"]))
+    assert "tasks[0] (a): task_env_file: will fail" in found[0] and "No such file" in found[0]
+    assert "task_env_file[0]" in found[1] and "task_env_file[1]: will fail" in found[2] and "line 2" in found[2]
+
+
+def test_an_env_file_with_secrets_that_everyone_can_read_is_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "a.env"
+    path.write_text("DB_PASSWORD=x")
+    path.chmod(0o644)
+    assert "chmod o-r" in warned(tmp_path, task(task_env_file="a.env"))[0]
+    path.chmod(0o640)
+    assert warned(tmp_path, task(task_env_file="a.env")) == []
+    path.write_text("PATH=$PATH:/opt/bin")
+    assert "sets PATH to a value with a $" in warned(tmp_path, task(task_env_file="a.env"))[0]
+
+
+RULES = [{"name": "all", "triggers": ["missed"], "channels": [{"type": "file", "path": "n"}]}]
+OWN = [{"name": "own", "triggers": ["success"], "channels": [{"type": "file", "path": "~/n"}]}]
+
+
+def test_rules_of_the_defaults_that_a_task_replaces_are_a_warning_that_says_how_to_keep_them(tmp_path: Path) -> None:
+    defaults = {"task_notify": RULES}
+    replaced = warned(tmp_path, task(task_notify=OWN), defaults=defaults)
+    assert "goes without all; to keep them, set task_notify_defaults to true" in replaced[0]
+    kept = warned(tmp_path, task(task_notify=OWN, task_notify_defaults=True), defaults=defaults)
+    assert len(kept) == 1 and "task_notify[0].channels[0].path" in kept[0]

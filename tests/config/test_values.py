@@ -1,6 +1,7 @@
 """What a right config means: defaults, how they are laid over, what is shared."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -44,12 +45,14 @@ def test_a_task_of_two_fields_has_the_defaults_of_the_contract():
         "task_jitter": 0.0,
         "task_cwd": None,
         "task_output_encoding": "utf-8",
+        "task_env_file": (),
         "task_env": {},
         "task_user": None,
         "task_nice": None,
         "task_limits": None,
         "task_log": "a.log",
         "task_notify": (),
+        "task_notify_defaults": False,
     }
 
 
@@ -316,3 +319,23 @@ def test_the_examples_and_defaults_of_the_schema_are_right():
                 task_of(**{name: example})
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert json.loads(json.dumps(schema)) == schema
+
+
+def test_a_task_may_keep_the_rules_of_the_defaults_beside_its_own() -> None:
+    def rule(name: str, trigger: str) -> dict[str, Any]:
+        return {"name": name, "triggers": [trigger], "channels": [{"type": "file", "path": "n"}]}
+
+    defaults = {"task_notify": [rule("a", "missed"), rule("b", "missed")]}
+    own = [rule("b", "success"), rule("c", "success")]
+    fields: dict[str, Any] = {
+        "plain": {},
+        "own": {"task_notify": own},
+        "both": {"task_notify": own, "task_notify_defaults": True},
+        "none": {"task_notify": [], "task_notify_defaults": True},
+    }
+    tasks = [{"task_id": name, "task_exec": "x", **more} for name, more in fields.items()]
+    config, problems = parse_config(json.dumps({"defaults": defaults, "tasks": tasks}).encode())
+    assert config is not None and not problems
+    names = {name: "".join(one.name for one in found.task_notify) for name, found in config.tasks.items()}
+    assert names == {"plain": "ab", "own": "bc", "both": "bca", "none": "ab"}
+    assert config.tasks["both"].task_notify[0].triggers == ("success",)

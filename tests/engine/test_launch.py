@@ -146,3 +146,78 @@ def test_another_user_gets_little_of_the_engines_environment(tmp_path: Path) -> 
         names[user] = {name for name in spec.env if not name.startswith("MINISCHED_")} - {"PYTHONUNBUFFERED", "OWN"}
         assert spec.env["OWN"] == "1"
     assert names == {None: set(base), "nobody": {"PATH", "LANG", "LC_TIME", "TZ"}}
+
+
+# ------------------------------------------------------------------------------------------------------------ env files
+
+
+def env_file(home: Path, text: str, name: str = "shop.env", mode: int = 0o600) -> str:
+    path = home / name
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+    return name
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("A=1\n", {"A": "1"}),
+        ("\ufeff# comment\n; comment\n\n  A = b c  \r\nexport B=2\n", {"A": "b c", "B": "2"}),
+        ("A=b # c\nURL=http://x/?a=b&c#d", {"A": "b # c", "URL": "http://x/?a=b&c#d"}),
+        (
+            "A='b $c \\n'\nB=\"a \\\"b\\\" \\$c \\n\"\nC=\nD=''",
+            {"A": "b $c \\n", "B": 'a "b" $c \\n', "C": "", "D": ""},
+        ),
+        ("A=$HOME `x` \\d\nA=联通", {"A": "联通"}),
+    ],
+)
+def test_lines_of_an_env_file_are_variables(tmp_path: Path, text: str, found: dict[str, str]) -> None:
+    env = launch(tmp_path, task_env_file=env_file(tmp_path, text)).env
+    assert {name: env[name] for name in found} == found
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("A=1\nB", "line 2: expected NAME=text"),
+        ("1A=x", "line 1: expected the name of a variable"),
+        ("=x", "line 1: expected the name of a variable"),
+        ("A B=x", "line 1: expected the name of a variable"),
+        ("MINISCHED_HOME=x", "not beginning with MINISCHED_"),
+        ("\n\nA='pass word", "line 3: the quotation mark is not closed"),
+        ('A="b" # c', "line 1: nothing may follow the closing quotation mark"),
+        ("A=b\\\nc", "line 1: ends with a backslash"),
+        ("A=b\0", "line 1: contains a NUL"),
+        ("A=" + "x" * 300_000, "is larger than 262144 bytes"),
+    ],
+)
+def test_an_env_file_that_is_not_understood_fails_the_start_with_file_and_line(
+    tmp_path: Path, text: str, why: str
+) -> None:
+    refused = launch(tmp_path, task_env_file=env_file(tmp_path, text)).refused
+    assert refused is not None
+    said = render(refused)
+    assert said.startswith(f"task_env_file: {tmp_path}/shop.env") and why in said
+    assert "word" not in said  # nothing of what may be a secret
+
+
+def test_an_env_file_that_cannot_be_read_safely_fails_the_start(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    env_file(tmp_path, "A=1", "open", 0o666)
+    (tmp_path / "latin").write_bytes(b"A=\xe4")
+    for name, why in (("gone", "No such file"), ("fifo", "regular file"), ("open", "chmod o-w"), ("latin", "UTF-8")):
+        refused = launch(tmp_path, task_env_file=name).refused
+        assert refused is not None and why in render(refused)
+
+
+def test_env_files_come_before_the_own_variables_and_later_files_before_earlier_ones(tmp_path: Path) -> None:
+    names = [env_file(tmp_path, "A=1\nB=1\nC=1\nPATH=/opt", "1"), env_file(tmp_path, "B=2\nC=2", "2")]
+    env = launch(tmp_path, task_env_file=names, task_env={"C": "3"}).env
+    assert (env["A"], env["B"], env["C"], env["PATH"]) == ("1", "2", "3", "/opt")
+
+
+def test_an_env_file_is_read_at_each_start(tmp_path: Path) -> None:
+    env_file(tmp_path, "A=1")
+    assert launch(tmp_path, task_env_file="shop.env").env["A"] == "1"
+    env_file(tmp_path, "A=2")
+    assert launch(tmp_path, task_env_file="shop.env").env["A"] == "2"

@@ -77,7 +77,7 @@ def test_a_task_is_a_service_a_timer_and_a_gate() -> None:
     service = files["minisched-a.service"]
     assert unit_values(service, "Description") == ["Nightly 100%%"]
     assert unit_values(service, "WorkingDirectory") == [HOME]
-    assert unit_values(service, "TimeoutStartSec") == ["3600s"]
+    assert unit_values(service, "TimeoutStartSec") == ["86400s"]
 
 
 @pytest.mark.parametrize(
@@ -164,6 +164,24 @@ def test_secrets_are_named_and_never_written() -> None:
     assert codes(found.tasks[0], "approximated")["task_env"] == "systemd.secrets"
 
 
+def test_env_files_are_read_by_the_unit() -> None:
+    files = ["var/a.env", "/etc/b%.env"]
+    found = systemd({**DAILY, "task_env_file": files})
+    paths = unit_values(found.files["minisched-a.service"], "EnvironmentFile")
+    assert paths == [f"{HOME}/var/a.env", "/etc/b%%.env"]
+    assert codes(found.tasks[0], "approximated")["task_env_file"] == "systemd.env_file"
+    both = systemd({**DAILY, "task_env_file": "var/a.env", "task_env": {"A": "1"}})
+    assert codes(both.tasks[0], "approximated")["task_env_file"] == "systemd.env_file_order"
+
+
+def test_env_files_are_a_secret_of_kubernetes() -> None:
+    items, reports = kubernetes({**DAILY, "task_env_file": ["var/a.env", "var/b.env"]})
+    container = items[0]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
+    names = [one["secretRef"]["name"] for one in container["envFrom"]]
+    assert len(set(names)) == 2
+    assert codes(reports[0], "approximated")["task_env_file"] == "kubernetes.env_file"
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
 def test_systemd_takes_the_units(tmp_path: Path) -> None:
     found = systemd(
@@ -203,7 +221,7 @@ def test_a_task_is_a_cron_job() -> None:
     assert ignored["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
     assert failed["onExitCodes"] == {"containerName": "task", "operator": "In", "values": [1]}
     pod = template["template"]["spec"]
-    assert (pod["activeDeadlineSeconds"], pod["terminationGracePeriodSeconds"]) == (3600, 10)
+    assert (pod["activeDeadlineSeconds"], pod["terminationGracePeriodSeconds"]) == (86400, 10)
     assert [night.day for night in report.nights] == ["2027-03-28", "2027-10-31", "2028-03-26", "2028-10-29"]
 
 
@@ -365,7 +383,7 @@ def test_values_of_a_task_are_literals() -> None:
 def test_a_line_has_what_cron_lacks() -> None:
     (zone, name, line), (report,) = crontab({**DAILY, "task_name": "Night", "task_exec": "date +%F", "task_nice": 5})
     assert (name, zone) == ("# Night", "CRON_TZ=Europe/Berlin")
-    before = "30 2 * * * cd /srv/plant && flock -n /tmp/minisched-a.lock timeout -k 10 3600 nice -n 5"
+    before = "30 2 * * * cd /srv/plant && flock -n /tmp/minisched-a.lock timeout -k 10 86400 nice -n 5"
     assert line == f"{before} /bin/sh -c 'date +\\%F'"
     assert codes(report)["task_misfire"] == "crontab.misfire"
 
@@ -393,6 +411,7 @@ def test_cron_takes_the_lines(tmp_path: Path) -> None:
         ({"task_exec": "a\nb"}, "left.lines"),
         ({"task_env": {"A": "x\ny"}}, "left.lines"),
         ({"task_env": {"A": {"from_env": "B"}}}, "left.secrets"),
+        ({"task_env_file": "var/a.env"}, "left.env_file"),
         ({"task_user": "nobody"}, "left.user"),
         ({"task_schedule": [], "task_dependencies": ["b"]}, "left.dependency"),
     ],

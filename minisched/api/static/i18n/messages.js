@@ -295,6 +295,8 @@ export const MESSAGES = {
   ed_f_task_jitter: ["Start jitter", "启动随机延迟"],
   ed_f_task_cwd: ["Working directory", "工作目录"],
   ed_f_task_env: ["Environment variables", "环境变量"],
+  ed_f_task_env_file: ["Files with environment variables", "环境变量文件"],
+  ed_f_task_notify_defaults: ["Also the rules of the defaults", "同时适用默认规则"],
   ed_f_task_user: ["User", "用户"],
   ed_f_task_nice: ["CPU priority (nice)", "CPU 优先级 (nice)"],
   ed_f_task_limits: ["Process limits", "进程限制"],
