@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 from zlib import DEFLATED, compress, compressobj, decompress
 
 from minisched import __version__
-from minisched.api.routing import COMMAND_LINE
+from minisched.api.routing import COMMAND_LINE, USER_HEADER
 from minisched.catalogue import ENGLISH, LANGUAGES, render, shown
 from minisched.home import Home
 from minisched.lint import Lint
@@ -26,6 +26,7 @@ from minisched.model import (
     FieldError,
     HistoryUnreadable,
     Message,
+    Origin,
     Reply,
     ReplyTo,
     Snapshot,
@@ -59,6 +60,8 @@ PLAIN_BYTES = 1024  # a summary up to this size is kept as it is
 ENTRY_BYTES = 160  # of the cache, what the dict and its values take for each summary
 MAX_LIST_BYTES = 2**20  # 1,000 tasks without a history have half of it
 MAX_PIECES_BYTES = 2**20  # compressed: 40,000 tasks without a history, or 2,000 with 30 runs each
+
+USER_NAME = re.compile(r"[\w.@-]{1,64}", re.ASCII)
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -578,5 +581,16 @@ class RequestContext(NamedTuple):
     def by(self) -> str:
         """The requester, for the engine's log. All clients share one token, so no more is known than the address, and
         whether it is the command line."""
-        kind = "command line" if self.request.headers.get("user-agent") == COMMAND_LINE else "API"
+        kind = "command line" if self.is_command_line else "API"
         return f"{kind}, {self.request.client or 'unknown'}"
+
+    @property
+    def is_command_line(self) -> bool:
+        return self.request.headers.get("user-agent") == COMMAND_LINE
+
+    @property
+    def origin(self) -> Origin:
+        """The requester, for the record of a change. The user is what the command line says."""
+        user = self.request.headers.get(USER_HEADER.lower(), "")
+        named = user if self.is_command_line and USER_NAME.fullmatch(user) else ""
+        return Origin("cli" if self.is_command_line else "api", ", ".join(filter(None, (named, self.request.client))))

@@ -42,7 +42,7 @@ from minisched.config.json_edit import edit_json, members
 from minisched.config.problems import count_problems
 from minisched.config.secrets import effective_task, redact, restore
 from minisched.config.task_fields import TASK
-from minisched.model import FieldError, Reload, Text
+from minisched.model import ConfigEdit, FieldError, Reload, Text
 from minisched.osutil import open_regular
 
 if TYPE_CHECKING:
@@ -166,6 +166,7 @@ def change(context: RequestContext, edit: Callable[[ConfigText], Object], what: 
         data = edit_json(text.data.decode(), text.document, document).encode()
         if data == text.data:
             return text.hash
+        app.post(ConfigEdit(context.origin))
         try:
             saved = save_config(app.home.config, data, expected_hash=text.hash)
         except ConfigChanged:
@@ -184,6 +185,7 @@ def change(context: RequestContext, edit: Callable[[ConfigText], Object], what: 
             raise ApiError(error.code, Text(code, why=error.text), error.problems) from None
         return saved
     finally:
+        app.post(ConfigEdit(None))
         app.write_lock.release()
 
 

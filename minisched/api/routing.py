@@ -16,6 +16,7 @@ from minisched.timetable import parse_time
 
 BASE = "/api/scheduler"
 COMMAND_LINE = "minisched"  # the User-Agent of the commands
+USER_HEADER = "X-Minisched-User"  # by which the commands name the user who calls them
 ROOT_TOO = ("/healthz", "/metrics")  # also without BASE, where monitoring looks for them
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 

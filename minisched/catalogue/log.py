@@ -36,6 +36,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "log.problem": ("{key}: {problem}", "{key}：{problem}"),
     "log.resolved": ("resolved after {seconds} s: {key}: {problem}", "{seconds} 秒后恢复：{key}：{problem}"),
+    "log.uptime_lost": (
+        "history: when the engine ran could not be written: {error}",
+        "历史：未能写入引擎的运行时间：{error}",
+    ),
     "log.retention_waits": ("history: retention waits: {error}", "历史：清理推迟：{error}"),
     "log.due_time_taken": ("{task}: its due time {due} has a run already", "{task}：计划时间 {due} 已有一次运行"),
     # Config

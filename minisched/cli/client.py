@@ -10,10 +10,10 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
 from urllib.parse import urlsplit
 
-from minisched.api.routing import BASE, COMMAND_LINE, IDS
+from minisched.api.routing import BASE, COMMAND_LINE, IDS, USER_HEADER
 from minisched.api.token import UnsafeToken, prove, read_token
 from minisched.catalogue import detail_text
-from minisched.cli.output import CommandError, parse_env, print_error, print_json, text
+from minisched.cli.output import CommandError, caller, parse_env, print_error, print_json, text
 from minisched.executor.procfs import is_alive
 from minisched.home import Home, read_lock
 from minisched.model import EXIT_NO, EXIT_OK, UNFINISHED, LogPosition, Status, Text
@@ -65,6 +65,9 @@ class Engine(NamedTuple):
         from http.client import HTTPConnection, HTTPException  # imports ssl, which only these commands pay for
 
         headers = {"User-Agent": COMMAND_LINE, **({"Authorization": f"Bearer {self.token}"} if authorized else {})}
+        user = caller()
+        if user.isascii() and user.isprintable():
+            headers[USER_HEADER] = user
         data = None
         if method == "POST":
             headers["Content-Type"] = "application/json"

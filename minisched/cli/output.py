@@ -110,20 +110,24 @@ def report(error: Exception) -> int:
     return EXIT_NO
 
 
-def log_action(home: Home, config: Config, action: Text) -> None:
-    """Write to the engine's log what a command does by itself, without the engine, and who does it."""
+def caller() -> str:
+    """The name of the user who calls the command, or the number."""
     import pwd
-
-    from minisched.tasklog import engine_logger
-    from minisched.timetable import load_zone
 
     uid = os.getuid()
     try:
-        user = pwd.getpwuid(uid).pw_name
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        user = str(uid)
+        return str(uid)
+
+
+def log_action(home: Home, config: Config, action: Text) -> None:
+    """Write to the engine's log what a command does by itself, without the engine, and who does it."""
+    from minisched.tasklog import engine_logger
+    from minisched.timetable import load_zone
+
     log, file = engine_logger(home.logs, config.settings.log, load_zone(config.settings.timezone), rotate=False)
-    log.info(Text("log.command", action=action, user=user))
+    log.info(Text("log.command", action=action, user=caller()))
     file.close()
 
 

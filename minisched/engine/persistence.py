@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from minisched.engine.log_lines import log_status
 from minisched.engine.recovery import SlotTaken
-from minisched.model import StoreError, Text
+from minisched.model import Batch, StoreError, Text
 from minisched.notify.compose import Composed, add_notices
 
 if TYPE_CHECKING:
     from minisched.engine.dispatcher import Dispatcher
     from minisched.engine.recovery import ExternalRuns
     from minisched.engine.state import Outside, State
-    from minisched.model import Instant
+    from minisched.model import Instant, Uptime
 
 # Delay before a pid is committed, so that a short run costs one commit instead of two. If the engine dies in between,
 # recovery finds the process by MINISCHED_RUN_ID in its environment.
@@ -24,6 +24,7 @@ REOPEN_EVERY_S = 60.0  # between new databases, in case the disk corrupts every 
 UNKNOWN_SHOWN = 5  # rows that the problem names
 EXAMINE_EVERY_S = 10.0  # however many readers fail
 RETAIN_EVERY_S = 60.0
+SEEN_EVERY_S = 600.0  # how exactly the end of an idle engine is known that is killed; 1 MB a day is written for it
 RETAIN_ROWS = 50  # deleted in one transaction, which takes some milliseconds
 # While there is more to delete, a fifth of the time is spent on it, in pieces that delay a start by no more than this.
 RETAIN_S = 0.02
@@ -60,6 +61,7 @@ class Persistence:
         self._reopened = -REOPEN_EVERY_S
         self._next_retain = self.clock.monotonic() + RETAIN_EVERY_S
         self._more_to_delete = False
+        self._next_seen = self.clock.monotonic() + SEEN_EVERY_S
         self._next_examine = 0.0  # monotonic
         self.closed = False  # nothing may be written any more
 
@@ -229,6 +231,23 @@ class Persistence:
         except StoreError as error:
             self.failed(error)
 
+    def write_seen(self, now: Instant) -> None:
+        """The engine still runs. Not synced: a power cut loses some minutes more."""
+        self._next_seen = self.clock.monotonic() + SEEN_EVERY_S
+        self.state.seen(now)
+        self._write_uptime(self.state.uptime, durable=False)
+
+    def write_end(self, now: Instant) -> None:
+        """The engine ends. If it cannot be written, the next engine finds out when this one wrote last."""
+        self._write_uptime(self.state.uptime._replace(seen_time=now, end_time=now, ending="stopped"), durable=True)
+
+    def _write_uptime(self, uptime: Uptime, durable: bool) -> None:
+        try:
+            with self.ledger.transaction(durable) as tx:
+                tx.write(Batch(uptimes=[uptime]))
+        except StoreError as error:
+            self.log.warning(Text("log.uptime_lost", error=error.text))
+
     def retain(self, now: Instant, polling: bool, due_in_s: float) -> None:
         """Delete old runs: once a minute, in pieces until there is nothing more to delete. Not if a due time is so near
         that a piece would delay it."""
@@ -238,6 +257,8 @@ class Persistence:
         if due_in_s < RETAIN_CLEAR_S:
             self._more_to_delete, self._next_retain = True, mono + RETAIN_CLEAR_S
             return
+        if mono >= self._next_seen:
+            self.write_seen(now)
         config = self.state.config
         deleted = RETAIN_ROWS
         try:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from minisched.config.problems import count_problems, limited
-from minisched.model import Text
+from minisched.model import Origin, Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from minisched.engine.state import Outside, State
-    from minisched.model import ConfigRead, ConfigSource, FieldError, Message, Reload
+    from minisched.model import ConfigEdit, ConfigRead, ConfigSource, FieldError, Message, Reload
 
 SHOWN_PROBLEMS = 10  # in the text of the engine's problem; `config_problems` has more
 UNREADABLE = ("config.file.unreadable", "config.file.unavailable")
@@ -38,10 +38,12 @@ class Reloader:
         self.config_stamp = stamp
         self.config_problems: tuple[FieldError, ...] = ()
         self.why = Text("log.file_changed")  # the current reading was begun
+        self.origin = Origin("file")  # of the config that was read last
         self.source, self.state = source, state
         self.clock, self.log = outside.clock, outside.log
         self._post = post
         self._stamp = stamp  # of the file that was read last
+        self._editor: Optional[Origin] = None  # who changes the file through the API at the moment
         self._busy = False
         self._doubtful = False  # the file may be half written, so it is read once more before it is reported
         self._half_written = False  # so it has to be read once more
@@ -72,6 +74,11 @@ class Reloader:
         if not self._busy:
             self._read_for_requests()
 
+    def edit(self, message: ConfigEdit) -> None:
+        """Someone begins to change the file through the API, or is done. Known before the file is written, which may be
+        noticed before it is requested to be read."""
+        self._editor = message.origin
+
     def _read_for_requests(self) -> None:
         self._requests, self._later = self._later, []
         first = self._requests[0]
@@ -87,6 +94,7 @@ class Reloader:
         """The reading is done. An invalid config is reported, and the one in force stays."""
         self._stamp = found.stamp
         if found.config is not None:
+            self.origin = self._editor or Origin("file")
             if self.source.stamp() == found.stamp:  # it is the file that the later requests mean, too
                 self._requests, self._later = self._requests + self._later, []
             return

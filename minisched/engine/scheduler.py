@@ -76,6 +76,7 @@ from minisched.model import (
     EXIT_IOERR,
     EXIT_OK,
     EXIT_TEMPFAIL,
+    ConfigEdit,
     ConfigRead,
     DeliverySent,
     FilesChanged,
@@ -117,6 +118,7 @@ POLL_S = 2.0
 IDLE_POLL_S = 60.5
 SOON_S = 60.0
 JUMP_S = 2.0  # a smaller move of the wall clock against the monotonic one is an ordinary correction
+SLEEP_S = 60.0  # a step forward by so much is noted as a time in which the engine did not run
 # Problems that may be over at any moment.
 PASSING = ("config", "disk", "engine log", "files", "history", "history reader", "logs", "outbox")
 SHOWN_LOGS = 3  # failing logs of tasks that their problem names; it counts the others
@@ -218,8 +220,9 @@ class SchedulerEngine:
         self.state.problems.report("timezone", config.settings.timezone_problem)
         if found:
             self.state.problems.report("history file", Text("engine.history_file", problems=found))
+        self.state.began(now)
         self.state.merge_tokens(self.ledger.tokens())
-        self.triggers.load(config, self.ledger.records())
+        self.triggers.load(config, self.ledger.records(), self.ledger.last_changes(), now)
         self.external.take_over(self.ledger.unfinished(), now)
         self.triggers.begin(now)
         self.state.changed.update(self.state.tasks)  # also tasks to which nothing has happened
@@ -290,6 +293,8 @@ class SchedulerEngine:
             return
         self.log.warning(Text("log.clock_set", forward=int(moved_s > 0), seconds=round(abs(moved_s))))
         self.outbox.recheck()
+        if moved_s >= SLEEP_S:
+            self.state.slept(now - moved_s, now)
         if moved_s < 0:
             self.outbox.set_back(-moved_s)
             self.triggers.set_back(now)
@@ -338,6 +343,8 @@ class SchedulerEngine:
             self.stop(now)
         elif isinstance(message, Reload) and message.asked is None:
             self.reload(message)
+        elif isinstance(message, ConfigEdit):
+            self.reloader.edit(message)
         elif isinstance(message, ConfigRead):
             self.config_read(message, now)
         elif isinstance(message, FilesChanged):
@@ -456,7 +463,7 @@ class SchedulerEngine:
         self.state.use(config)
         self.dispatcher.start_queued(now)
         self._diff = ConfigDiff([], [], [])
-        self._coming = self.triggers.replace(config, self._diff)
+        self._coming = self.triggers.replace(config, self._diff, self.reloader.origin)
 
     def put_more_in_force(self, coming: Iterator[None]) -> None:
         """One piece more; after the last one the config is in force as a whole."""
@@ -526,6 +533,7 @@ class SchedulerEngine:
         if in_flight and mono - self._drained_at < LAST_SEND_S:
             return None
         if self.state.clean:
+            self.persistence.write_end(self.clock.wall())
             self.log.info(Text("log.stopped"))
             return EXIT_OK
         if mono - self._drained_at > LAST_COMMIT_S:

@@ -12,7 +12,7 @@ from datetime import timezone
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Optional
 
 from minisched import lifecycle, policy
-from minisched.model import Batch, EngineProblem, Reason, Status, TaskExecution, TaskRecord, Text
+from minisched.model import Batch, EngineProblem, Reason, Status, TaskExecution, TaskRecord, Text, Uptime
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from minisched.model import (
         Clock,
         Config,
+        ConfigChange,
         Delivery,
         Executor,
         Instant,
@@ -254,6 +255,9 @@ class State:
         self._tokens_put: set[Token] = set()
         self._tokens_taken: set[Token] = set()
         self._deliveries: dict[int, Delivery] = {}
+        self._changes: list[ConfigChange] = []
+        self._uptimes: list[Uptime] = []  # not written yet; the last one is that of this engine
+        self.uptime = Uptime(0.0, 0.0)
 
     # ------------------------------------------------------------------------------------------------------- switches
 
@@ -409,10 +413,39 @@ class State:
         self.tokens = merged
         return new
 
+    def save_change(self, change: ConfigChange) -> None:
+        self._changes.append(change)
+        self.urgent = True
+
+    def began(self, now: Instant) -> None:
+        """The engine runs from now on."""
+        self.uptime = Uptime(now, now)
+        self._uptimes.append(self.uptime)
+        self.urgent = True
+
+    def slept(self, since: Instant, until: Instant) -> None:
+        """It did not run in this time: the machine slept, or its clock was set forward."""
+        since = max(since, self.uptime.start_time)
+        ended = self.uptime._replace(seen_time=since, end_time=since, ending="asleep")
+        self._uptimes = [*(one for one in self._uptimes if one.start_time != ended.start_time), ended]
+        self.began(until)
+
+    def seen(self, now: Instant) -> None:
+        """It still runs. Not marked as unsaved: the caller writes it."""
+        self.uptime = self.uptime._replace(seen_time=max(now, self.uptime.seen_time))
+
     @property
     def clean(self) -> bool:
         """Everything is on disk."""
-        return not (self._unsaved or self._records or self._tokens_put or self._tokens_taken or self._deliveries)
+        return not (
+            self._unsaved
+            or self._records
+            or self._tokens_put
+            or self._tokens_taken
+            or self._deliveries
+            or self._changes
+            or self._uptimes
+        )
 
     def unsaved(self) -> Batch:
         """All that is to be written. Runs are in the order of their first change since the last commit."""
@@ -424,6 +457,8 @@ class State:
             tokens_taken=sorted(self._tokens_taken),
             tails={one.run.run_id: one.tail for one in pending if one.tail is not None},
             deliveries=list(self._deliveries.values()),
+            changes=self._changes,
+            uptimes=self._uptimes,
             durable=self.urgent,
         )
 
@@ -431,6 +466,7 @@ class State:
         """The batch is on disk, its runs have these ids. Returns the runs whose status the engine's log lacks."""
         pending, self._unsaved = self._unsaved, {}
         self._records, self._tokens_put, self._tokens_taken, self._deliveries = {}, set(), set(), {}
+        self._changes, self._uptimes = [], []
         self.urgent = False
         to_log = []
         for one, run_id in zip(pending, run_ids):
@@ -451,6 +487,7 @@ class State:
         for active in self.runs.values():
             self.mark(active)
         self._tokens_put |= self.tokens
+        self._uptimes = self._uptimes or [self.uptime]
 
 
 class Problems:

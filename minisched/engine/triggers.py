@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from minisched import policy
 from minisched.clock import SANE_SINCE
 from minisched.engine.state import TaskState
 from minisched.engine.timers import Timers
-from minisched.model import DAY_S, Reason, Status, StoreError, TaskRecord, Text, Trigger
+from minisched.model import (
+    DAY_S,
+    Action,
+    ConfigChange,
+    Origin,
+    Reason,
+    Status,
+    StoreError,
+    Task,
+    TaskRecord,
+    Text,
+    Trigger,
+)
 from minisched.timetable import (
     count_fires,
     jitter_offset,
@@ -26,7 +38,7 @@ if TYPE_CHECKING:
     from minisched.engine.dispatcher import Dispatcher
     from minisched.engine.persistence import Persistence
     from minisched.engine.state import Outside, State
-    from minisched.model import Config, Instant, Task
+    from minisched.model import Config, Instant
     from minisched.timetable import Schedule
 
 REBOOT = "@reboot"
@@ -66,17 +78,29 @@ class Triggers:
 
     # --------------------------------------------------------------------------------------------------------- config
 
-    def load(self, config: Config, records: Mapping[str, TaskRecord]) -> None:
+    def load(
+        self,
+        config: Config,
+        records: Mapping[str, TaskRecord],
+        changes: Optional[Mapping[str, ConfigChange]],
+        now: Instant,
+    ) -> None:
         """Take over the config of an engine that starts. `begin` must follow.
 
-        records: all that the database knows.
+        records: all that the database knows. changes: the latest of each task, None if none was ever recorded.
         """
         self.state.use(config)
         schedules = _Schedules()
         for index, task in enumerate(config.tasks.values()):
-            task_state = TaskState(task, records.get(task.task_id) or TaskRecord(task.task_id))
+            record = records.get(task.task_id)
+            task_state = TaskState(task, record or TaskRecord(task.task_id))
             task_state.configure(task, index, *schedules.of(task))
             self.state.add_task(task_state)
+            if record is None:
+                self.state.save_record(task_state.record)  # so that the next start knows the task
+        if changes is not None:
+            for change in _changes_while_stopped(config.tasks, records, changes, now):
+                self.state.save_change(change)
         for record in records.values():
             if record.task_id not in self.state.tasks and record.schedule_hash:
                 self.state.save_record(record._replace(schedule_hash=""))  # if it comes back, it counts from then
@@ -88,15 +112,16 @@ class Triggers:
         for task_state in self.state.tasks.values():
             self._begin(task_state, now, starting=True)
 
-    def replace(self, config: Config, diff: ConfigDiff) -> Iterator[None]:
+    def replace(self, config: Config, diff: ConfigDiff, origin: Origin) -> Iterator[None]:
         """Put the tasks of another config in force, one at each step: between two steps, due times are served.
         Each task is either as before or as the new config has it. Tasks that have not changed keep their state.
 
-        diff: filled on the way.
+        diff: filled on the way. origin: of the config.
         """
         state = self.state
         for task_state in [one for one in state.tasks.values() if one.task.task_id not in config.tasks]:
             diff.removed.append(task_state.task.task_id)
+            state.save_change(removed(task_state.task, origin, self.clock.wall()))
             self._remove(task_state, self.clock.wall())
             yield
         schedules = _Schedules()
@@ -111,12 +136,14 @@ class Triggers:
                 continue
             if known is None:
                 diff.added.append(task.task_id)
+                state.save_change(ConfigChange(now, task.task_id, Action.ADDED, origin))
                 if task.task_id not in self._removed:
                     self._removed[task.task_id] = TaskState(task, None)
                 task_state = self._removed.pop(task.task_id)
                 state.add_task(task_state)
             else:
                 diff.changed.append(task.task_id)
+                state.save_change(changed(known.task, task, origin, now))
                 task_state = known
                 state.changed.add(task.task_id)
                 if schedule_hash(task) != task_state.record.schedule_hash:
@@ -459,6 +486,60 @@ def schedule_hash(task: Task) -> str:
     if not task.enabled or not task.task_schedule:
         return ""
     return sys.intern("\n".join((task.task_timezone, *task.task_schedule)))  # many tasks have the same
+
+
+# What decides when a task is due: kept of a task that is changed or removed.
+DUE_FIELDS = ("enabled", "task_schedule", "task_timezone")
+
+
+def removed(task: Task, origin: Origin, now: Instant) -> ConfigChange:
+    before = {name: getattr(task, name) for name in DUE_FIELDS}
+    return ConfigChange(now, task.task_id, Action.REMOVED, origin, before=before)
+
+
+def changed(old: Task, new: Task, origin: Origin, now: Instant) -> ConfigChange:
+    fields = tuple(name for name in Task._fields if getattr(old, name) != getattr(new, name))
+    before = {name: getattr(old, name) for name in DUE_FIELDS if name in fields}
+    action = Action.CHANGED
+    if old.enabled != new.enabled:
+        action = Action.ENABLED if new.enabled else Action.DISABLED
+    return ConfigChange(now, new.task_id, action, origin, fields, before)
+
+
+def _changes_while_stopped(
+    tasks: Mapping[str, Task], records: Mapping[str, TaskRecord], changes: Mapping[str, ConfigChange], now: Instant
+) -> Iterator[ConfigChange]:
+    """How the config differs from that of the last engine, as far as its records tell: tasks that are new or gone, and
+    those whose due times follow from something else."""
+    origin = Origin("stopped")
+    for task in tasks.values():
+        record, last = records.get(task.task_id), changes.get(task.task_id)
+        if record is None or (last is not None and last.action is Action.REMOVED):
+            yield ConfigChange(now, task.task_id, Action.ADDED, origin)
+            continue
+        known, key = record.schedule_hash, schedule_hash(task)
+        if known == key:
+            continue
+        if known:
+            action = Action.CHANGED if task.enabled else Action.DISABLED
+            yield ConfigChange(now, task.task_id, action, origin, before=_before(known))
+        else:
+            was_disabled = last is not None and last.action is Action.DISABLED
+            action = Action.ENABLED if was_disabled else Action.CHANGED
+            before = {"enabled": False} if was_disabled else {"task_schedule": ()}
+            yield ConfigChange(now, task.task_id, action, origin, before=before)
+    for record in records.values():
+        last = changes.get(record.task_id)
+        gone = record.task_id not in tasks and (last is None or last.action is not Action.REMOVED)
+        if gone and (record.schedule_hash or last is not None):
+            before = _before(record.schedule_hash) if record.schedule_hash else {}
+            yield ConfigChange(now, record.task_id, Action.REMOVED, origin, before=before)
+
+
+def _before(schedule_hash: str) -> dict[str, Any]:
+    """What a schedule hash was made of."""
+    zone, *texts = schedule_hash.split("\n")
+    return {"enabled": True, "task_schedule": texts, "task_timezone": zone}
 
 
 class _Schedules:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Callable, NamedTuple, Optional, Union
 
 from minisched.catalogue import Text
 from minisched.model.notification import DeliverySent, SendRequest
-from minisched.model.run import LogPosition, ProcessIdentity, StoreError
+from minisched.model.run import LogPosition, Origin, ProcessIdentity, StoreError
 from minisched.model.status import Instant, Reason, Status
 from minisched.model.task import Config, FieldError, Limits
 
@@ -145,6 +145,12 @@ class Reload(NamedTuple):
     by: str = "SIGHUP"
 
 
+class ConfigEdit(NamedTuple):
+    """The API begins to change the config file, and with None it is done: what is read in between is of this origin."""
+
+    origin: Optional[Origin]
+
+
 class ConfigRead(NamedTuple):
     """What came of one reading of the config file. `stamp`: of the file just before it was read."""
 
@@ -166,6 +172,7 @@ Message = Union[
     RunFinished,
     Stop,
     Reload,
+    ConfigEdit,
     ConfigRead,
     FilesChanged,
     HistoryUnreadable,

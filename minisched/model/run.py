@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Optional
 from minisched.catalogue import Text, TextError
 from minisched.model.fields import Field, json_encoder
 from minisched.model.notification import Delivery
-from minisched.model.status import Instant, Status, Trigger
+from minisched.model.status import Instant, Status, Trigger, Word
 
 
 class LogPosition(NamedTuple):
@@ -155,6 +155,52 @@ class TaskRecord(NamedTuple):
     purged_until: int = 0  # the latest due time whose row retention has deleted
 
 
+class Origin(NamedTuple):
+    """Where a change of the config came from. `source`: `api`, `cli`, `file` (edited by hand), or `stopped` (edited by
+    hand while no engine ran). `by`: the user and address of the requester, as far as they are known."""
+
+    source: str
+    by: str = ""
+
+
+class Action(Word):
+    ADDED = "added"
+    CHANGED = "changed"
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    REMOVED = "removed"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+
+
+class ConfigChange(NamedTuple):
+    """A change of the config that the engine has put in force. One row of `config_change`.
+
+    `before`: of `fields`, those which decide when the task is due, as they were before.
+    """
+
+    time: Instant
+    task_id: str  # "": the engine
+    action: Action
+    origin: Origin
+    fields: tuple[str, ...] = ()  # that differ
+    before: Mapping[str, Any] = MappingProxyType({})
+
+
+class Uptime(NamedTuple):
+    """When an engine ran. One row of `engine_uptime`, found by `start_time`.
+
+    `seen_time`: until then it ran for certain. `end_time` None: it runs, or nobody knows yet. `ending`: `stopped`,
+    `lost` (killed or powered off: `end_time` is when it was last seen), `asleep` (the machine slept, or its clock was
+    set forward), "" while there is no end.
+    """
+
+    start_time: Instant
+    seen_time: Instant
+    end_time: Optional[Instant] = None
+    ending: str = ""
+
+
 class Batch(NamedTuple):
     """The rows of one transaction: what changed in memory and must be on disk before anything follows from it."""
 
@@ -165,6 +211,8 @@ class Batch(NamedTuple):
     tokens_taken: Sequence[tuple[str, str]] = ()
     tails: Mapping[int, bytes] = MappingProxyType({})  # run_id -> the last 16 KiB of its output
     deliveries: Sequence[Delivery] = ()  # of the outbox, in their state after an attempt
+    changes: Sequence[ConfigChange] = ()
+    uptimes: Sequence[Uptime] = ()  # each replaces the row with its `start_time`, or is a new one
     durable: bool = True  # False: may be lost in a power cut, not in a crash (a pid is useless after a reboot)
 
 

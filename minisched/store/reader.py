@@ -11,13 +11,22 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from minisched.model import Status, StoreError, Text
-from minisched.store import outbox, rows, schema
+from minisched.store import audit, outbox, rows, schema
 from minisched.store.errors import io_error, newer_database, store_error
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from minisched.model import Delivery, DeliveryState, Instant, TaskExecution, TaskRecord, Trigger
+    from minisched.model import (
+        ConfigChange,
+        Delivery,
+        DeliveryState,
+        Instant,
+        TaskExecution,
+        TaskRecord,
+        Trigger,
+        Uptime,
+    )
 
 _STATUS_INDEX = "INDEXED BY task_history_status"
 _ALL = tuple(status for status in Status if status is not Status.IDLE)
@@ -176,6 +185,16 @@ class History:
         """Tokens that are not used yet: (task_id, the dependency that succeeded)."""
         with self._snapshot() as db:
             return rows.read_tokens(db) if db is not None else set()
+
+    def uptimes(self, since: Instant = 0, until: Optional[Instant] = None) -> list[Uptime]:
+        """When an engine ran: what overlaps [since, until], and what is next to that, oldest first."""
+        with self._snapshot() as db:
+            return audit.read_uptimes(db, since, until) if db is not None else []
+
+    def changes(self, task_id: str) -> list[ConfigChange]:
+        """What was changed of the task, and who paused and resumed the engine, oldest first."""
+        with self._snapshot() as db:
+            return audit.read_changes(db, (task_id, "")) if db is not None else []
 
     def deliveries(
         self,

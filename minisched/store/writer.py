@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional, TypeVar
 
 from minisched.model import Reason, StoreError, TaskRecord, Text
 from minisched.store import rows
+from minisched.store.audit import last_changes, read_uptimes, write_changes, write_uptimes
 from minisched.store.database import DiskReserve, WatchedFile, examine, open_database, read_db_id, set_aside
 from minisched.store.errors import store_error
 from minisched.store.outbox import Outbox, RunHistory, trim, update_deliveries, write_notices
@@ -18,7 +19,7 @@ from minisched.store.schema import NO_BACKFILL
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Iterator
 
-    from minisched.model import Batch, HistorySettings, Instant, TaskExecution
+    from minisched.model import Batch, ConfigChange, HistorySettings, Instant, TaskExecution
     from minisched.model.notification import Notices
     from minisched.policy import MissedRange
     from minisched.store.outbox import Reading
@@ -106,6 +107,10 @@ class Transaction:
         Raises StoreError `duplicate` for a run whose due time has a row already.
         """
         db = self._db
+        if batch.uptimes:
+            write_uptimes(db, batch.uptimes)
+        if batch.changes:
+            write_changes(db, batch.changes)
         ids = []
         made: dict[str, int] = {}
         attempts: list[tuple[object, ...]] = []
@@ -390,6 +395,10 @@ class Store:
     def tokens(self) -> set[tuple[str, str]]:
         """Tokens that are not used yet: (task_id, the dependency that succeeded)."""
         return self._ask(lambda db: rows.read_tokens(db, self._unknown_tokens))
+
+    def last_changes(self) -> Optional[dict[str, ConfigChange]]:
+        """By task the latest change of the config, `""` is the engine; None: no engine has recorded any yet."""
+        return self._ask(lambda db: last_changes(db) if read_uptimes(db) else None)
 
     def due_times(self, task_id: str, since: int, until: int) -> set[int]:
         """Due times in [since, until] that have a row; for a row of several missed due times, the last of them."""

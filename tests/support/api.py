@@ -24,6 +24,7 @@ from minisched.config import ConfigError, load_config
 from minisched.home import Home
 from minisched.model import (
     Batch,
+    ConfigEdit,
     EngineSnapshot,
     Message,
     Reload,
@@ -160,7 +161,8 @@ class Api:
     # ----------------------------------------------------------------------------------------------------- the engine
 
     def post(self, message: Message) -> None:
-        self.posted.append(message)
+        if not isinstance(message, ConfigEdit):  # only names who writes the file, and has no effect by itself
+            self.posted.append(message)
         if self.mute or not isinstance(message, (RunTask, StopRun, Reload, ResendDelivery)) or message.asked is None:
             return
         answer = self.refusal
