@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MEMORY = "/dev/shm"
 os.environ.pop("COLUMNS", None)  # of the terminal, or of pytest-xdist: tables are as wide as where there is none
+os.environ["LC_ALL"] = "C.UTF-8"  # messages of commands are in the language of the locale
 for number in (signal.SIGHUP, signal.SIGINT):  # under nohup, or behind a shell's `&`, they are ignored, by children too
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)

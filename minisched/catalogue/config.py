@@ -513,6 +513,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "config.field.settings.log": ("Log rotation.", "日志轮转。"),
     "config.field.settings.history": ("How long runs are kept.", "运行记录的保留。"),
+    "config.field.settings.language": (
+        "Language of what the commands print. `auto`: Chinese if the locale (`LC_ALL`, `LC_MESSAGES`, `LANG`) is, else"
+        " English.",
+        "命令行文字的语言：`auto` 取自系统语言环境（`LC_ALL`、`LC_MESSAGES`、`LANG`），中文或英文。",
+    ),
     "config.field.settings.http": ("The page and the API.", "页面与 API。"),
     "config.field.settings.smtp": ("Mail server for `email` channels.", "`email` 渠道所用的邮件服务器。"),
     "config.field.settings.notify": ("How messages are sent.", "消息的发送。"),

@@ -1,6 +1,12 @@
 """Why a message was not delivered, and other texts about the outbox."""
 
 TEXTS: dict[str, tuple[str, str]] = {
+    # notify-test
+    "notify.tested": ("{rule}, {channel}: {state}", "{rule}，{channel}：{state}"),
+    "notify.tested.sent": ("sent", "已发送"),
+    "notify.tested.failed": ("failed", "失败"),
+    "notify.tested.error": ("{state}: {error}", "{state}：{error}"),
+    "notify.tested.answer": ("{state}; answer: {answer}", "{state}；返回：{answer}"),
     # The outbox
     "notify.unknown_row": (
         "its row in the outbox cannot be understood",

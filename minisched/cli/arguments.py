@@ -7,15 +7,20 @@ people type often take little more time than Python itself. Their texts are in `
 from __future__ import annotations
 
 import argparse
-import os
 import re
+import sys
 
+from minisched.catalogue import LANGUAGES
 from minisched.catalogue.cli import TEXTS
+from minisched.cli.terminal import language, terminal_width, wrap
 
 TYPE_CHECKING = False  # as `typing` has it, whose import takes as long as that of argparse
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-    from typing import Any, NoReturn
+    from collections.abc import Collection
+    from typing import Any, NoReturn, Optional
+
+MAX_COLUMNS = 100  # longer lines are hard to read
+EXIT_USAGE = 2  # as `minisched.model` has it, which `--help` does without
 
 
 def _positive(text: str) -> int:
@@ -181,14 +186,24 @@ _OTHER_NAMES = {
 _NEAR = 0.76
 
 
+# The messages of argparse, which are English. `{value}` is what follows; some versions of Python add more to it.
+_ARGPARSE = {
+    "the following arguments are required: ": "cli.usage.required",
+    "unrecognized arguments: ": "cli.usage.unrecognized",
+    "expected one argument": "cli.usage.no_value",
+    "invalid choice: ": "cli.usage.choice",
+    "ambiguous option: ": "cli.usage.ambiguous",
+    "ignored explicit argument ": "cli.usage.takes_no_value",
+}
+
+
 def _text(code: str, value: str = "") -> str:
     """A text with at most one value. The catalogue's own rendering would cost `--help` a module."""
-    return TEXTS[code][0].replace("{value}", value)
+    return TEXTS[code][LANGUAGES.index(language())].replace("{value}", value)
 
 
-def parse(argv: Sequence[str]) -> argparse.Namespace:
+def parse(argv: list[str]) -> argparse.Namespace:
     """The options; `command` is None if none is named. Exits with 2 for wrong usage, with 0 after `--help`."""
-    argv = _with_home_first(list(argv))
     word = next(iter(argv[2:] if argv[:1] == ["--home"] else argv), "--help")
     if word in ("--version", "-V"):
         argv, word = ["version"], "version"
@@ -204,18 +219,6 @@ def _refuse_task_of_run(words: list[str]) -> None:
         make_parser(("run",)).error(_text("cli.run_takes_no_task", words[1]))
 
 
-def _with_home_first(words: list[str]) -> list[str]:
-    """The arguments with `--home DIR` before the command, wherever it is."""
-    for index, word in enumerate(words):
-        if word == "--":
-            break
-        if word == "--home" and index + 1 < len(words):
-            return [word, words[index + 1], *words[:index], *words[index + 2 :]]
-        if word.startswith("--home="):
-            return ["--home", word[len("--home=") :], *words[:index], *words[index + 1 :]]
-    return words
-
-
 def make_parser(with_options: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
     """The parser of all commands, with the options of some."""
     parser = _Parser(
@@ -223,9 +226,14 @@ def make_parser(with_options: Collection[str] = COMMANDS) -> argparse.ArgumentPa
         description=_text("cli.help"),
         epilog=_text("cli.help_examples") + "\n\n" + _text("cli.help_exit_codes"),
         formatter_class=_Formatter,
+        add_help=False,
     )
-    parser.add_argument("--home", metavar="DIR", help=_text("cli.option.home"))
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title=_text("cli.help_commands"))
+    options = parser.add_argument_group(_text("cli.help_options"))
+    options.add_argument("-h", "--help", action="help", help=_text("cli.option.help"))
+    options.add_argument("--home", metavar="DIR", help=_text("cli.option.home"))
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", title=_text("cli.help_commands"), prog="minisched"
+    )
     for name, command in COMMANDS.items():
         if not with_options:
             commands.add_parser(name, help=_text(f"cli.help.{name}"), add_help=False)
@@ -240,12 +248,18 @@ def _add(commands: Any, name: str, command: Command) -> None:
     parser = commands.add_parser(
         name,
         help=summary,
-        description=f"{summary[0].upper()}{summary[1:]}.",
+        description="\n".join(wrap(_text("cli.help_sentence", f"{summary[0].upper()}{summary[1:]}"), 78)),
         epilog=_text("cli.help_example_title") + examples,
         formatter_class=_Formatter,
+        add_help=False,
     )
-    for flags, options in command.arguments:
-        parser.add_argument(*flags.split(), help=_text(option_text(name, flags)), **options)
+    named = [flags for flags, _ in command.arguments if not flags.startswith("-")]
+    arguments = parser.add_argument_group(_text("cli.help_arguments")) if named else parser
+    options = parser.add_argument_group(_text("cli.help_options"))
+    options.add_argument("-h", "--help", action="help", help=_text("cli.option.help"))
+    for flags, details in command.arguments:
+        group = options if flags.startswith("-") else arguments
+        group.add_argument(*flags.split(), help=_text(option_text(name, flags)), **details)
 
 
 def option_text(command: str, flags: str) -> str:
@@ -258,16 +272,14 @@ def option_text(command: str, flags: str) -> str:
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         # argparse would import shutil, and with it compression modules, for the width of the terminal.
-        columns = os.environ.get("COLUMNS", "")
-        width = (int(columns) if columns.isdecimal() else 0) or _terminal_width()
-        super().__init__(prog, width=max(min(width, 100) - 2, 20), max_help_position=28)
+        columns = min(terminal_width(sys.stdout), MAX_COLUMNS)
+        super().__init__(prog, width=max((columns if sys.stdout.isatty() else 80) - 2, 20), max_help_position=28)
 
+    def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: Optional[str] = None) -> None:
+        super().add_usage(usage, actions, groups, _text("cli.help_usage"))
 
-def _terminal_width() -> int:
-    try:
-        return os.get_terminal_size(1).columns or 80
-    except OSError:
-        return 80
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return wrap(text, width)  # by the width of characters on the terminal
 
 
 class _Parser(argparse.ArgumentParser):
@@ -279,13 +291,16 @@ class _Parser(argparse.ArgumentParser):
         unknown = message.startswith("unrecognized arguments:")
         words = message.partition(": ")[2].split() if unknown else []
         found, meant = find_lookalike(message)
+        needs_task = message.endswith("required: TASK")
+        message = _translated(message)
         if found:
             message += _text("cli.typed_instead", found).replace("{ascii}", "--" if found in "—–" else meant)
         elif words and re.fullmatch(r"[A-Za-z_]\w*=.*", words[0]):
             message += _text("cli.variable_position", words[0])
-        elif message.endswith("required: TASK"):
+        elif needs_task:
             message += _text("cli.dash_id", self.prog.rpartition(" ")[2])
-        super().error(message)
+        self.print_usage(sys.stderr)
+        self.exit(EXIT_USAGE, f"{self.prog}: {_text('cli.usage.error', message)}\n")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
@@ -297,3 +312,16 @@ class _Parser(argparse.ArgumentParser):
             hint = _text("cli.did_you_mean", close[0]) if close else _text("cli.see_help")
             raise argparse.ArgumentError(None, f"{_text('cli.no_command', str(value))}; {hint}")
         super()._check_value(action, value)
+
+
+def _translated(message: str) -> str:
+    """A message of argparse in our language; one that is not known stays as it is."""
+    argument, rest = "", message
+    if message.startswith("argument "):
+        argument, _, rest = message.partition(": ")
+    for english, code in _ARGPARSE.items():
+        if rest.startswith(english):
+            place = f"{argument[len('argument ') :]}: " if argument else ""
+            found = _text(code, rest[len(english) :])
+            return place + found.replace("choose from", _text("cli.usage.choose_from"))
+    return message

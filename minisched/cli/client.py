@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from minisched.api.routing import BASE, COMMAND_LINE, IDS, USER_HEADER
 from minisched.api.token import UnsafeToken, prove, read_token
-from minisched.catalogue import detail_text
 from minisched.cli.output import CommandError, caller, parse_env, print_error, print_json, text
+from minisched.cli.terminal import language
 from minisched.executor.procfs import is_alive
 from minisched.home import Home, read_lock
 from minisched.model import EXIT_NO, EXIT_OK, UNFINISHED, LogPosition, Status, Text
@@ -54,9 +54,11 @@ class Engine(NamedTuple):
         if status < 400:
             return data
         error = data.get("error", {})
-        problems = error.get("problems") or ()
-        lines = [" ".join(filter(None, (f"{one['file']}:", one["place"], one["message"]))) for one in problems]
-        raise CommandError(str(error["message"]) if "message" in error else Text("cli.status", status=status), *lines)
+        lines = [
+            " ".join(filter(None, (f"{one['file']}:", _message(one, "place"), _message(one))))
+            for one in error.get("problems") or ()
+        ]
+        raise CommandError(_message(error) if "message" in error else Text("cli.status", status=status), *lines)
 
     def request(
         self, method: str, path: str, body: Optional[dict[str, Any]] = None, authorized: bool = True
@@ -82,6 +84,12 @@ class Engine(NamedTuple):
             raise CommandError(Text("cli.no_response", address=f"{self.host}:{self.port}", reason=reason)) from None
         finally:
             connection.close()
+
+
+def _message(error: dict[str, Any], name: str = "message") -> str:
+    """A text of the API in our language."""
+    words = error.get("words" if name == "message" else f"{name}_words") or {}
+    return str(words.get(language(), error[name]))
 
 
 def engine_of(options: Namespace) -> Engine:
@@ -191,6 +199,7 @@ def _follow(options: Namespace, run_id: int) -> int:
 
 def _follow_in(view: View, options: Namespace, run_id: int) -> int:
     from minisched.cli.logs import output_lost
+    from minisched.engine.log_lines import run_line
     from minisched.model.text import visible_bytes
     from minisched.tasklog.pages import LogReader, RunPosition
 
@@ -221,13 +230,8 @@ def _follow_in(view: View, options: Namespace, run_id: int) -> int:
     if options.json:
         print_json(view.as_json(run))
     elif run.status is not Status.SUCCESS:
-        print_error(_end(run))
+        print_error(run_line(run))
     return _exit_code(run)
-
-
-def _end(run: TaskExecution) -> str:
-    reason = ": ".join(part for part in (run.reason, detail_text(run.detail)) if part)
-    return f"run {run.run_id} of {run.task_id}: {run.status}{f' ({reason})' if reason else ''}"
 
 
 def _exit_code(run: TaskExecution) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from textwrap import fill
 from typing import TYPE_CHECKING
 
 from minisched.cli.arguments import COMMANDS, make_parser, parse
 from minisched.cli.output import CommandError, text
+from minisched.cli.terminal import wrap
 from minisched.model import EXIT_OK, Text
 from minisched.osutil import PACKAGE, carried_folder, list_carried, read_carried
 
@@ -19,7 +19,7 @@ def show_help(options: Namespace) -> int:
     """The help of a command; a document as it is, in Markdown; the names of all. Raises CommandError."""
     if options.topic is None:
         make_parser(()).print_help()
-        print("\n" + fill(text("cli.documents", names=list(documents())), 78, subsequent_indent="  "))
+        print("\n" + "\n  ".join(wrap(text("cli.documents", names=list(documents())), 76)))
         return EXIT_OK
     if options.topic in COMMANDS:
         parse([options.topic, "--help"])  # exits with 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from minisched.catalogue import TextError, detail_text
 from minisched.cli.output import CommandError, print_facts, print_json, print_table, text, typed, why
 from minisched.cli.tasks import parse_words, short_time
+from minisched.cli.terminal import language
 from minisched.cli.view import View, unknown_task, with_view
 from minisched.model import EXIT_OK, EXIT_USAGE, Status, Trigger
 from minisched.timetable import DurationError, parse_duration, parse_time
@@ -99,7 +100,7 @@ def _duration(one: dict[str, Any]) -> str:
 
 
 def _exit(attempt: dict[str, Any]) -> Any:
-    return attempt["exit_code"] if attempt["signal"] is None else f"sig {attempt['signal']}"
+    return attempt["exit_code"] if attempt["signal"] is None else text("cli.signal", signal=attempt["signal"])
 
 
 def _with_losses(reason: str, attempts: Sequence[dict[str, Any]]) -> str:
@@ -110,7 +111,7 @@ def _with_losses(reason: str, attempts: Sequence[dict[str, Any]]) -> str:
 
 def _full_why(one: dict[str, Any]) -> str:
     """The reason with all details, of a run or of an attempt."""
-    return ": ".join(part for part in (one["reason"], detail_text(one["detail"])) if part)
+    return ": ".join(part for part in (one["reason"], detail_text(one["detail"], language())) if part)
 
 
 def _one_run(view: View, options: Namespace) -> int:

@@ -87,7 +87,9 @@ def validate(options: Namespace) -> int:
     rows = []
     for task in config.tasks.values():
         times = due_times(task, 1)
-        schedule = " | ".join(task.task_schedule) or shown(start_text(task.task_dependencies))
+        schedule = " | ".join(task.task_schedule) or shown(
+            start_text(task.task_dependencies), catalogue.ENGLISH if options.json else ""
+        )
         rows.append((task, schedule, times[0] if times else None))
     if options.json:
         tasks = [
@@ -126,12 +128,12 @@ def notify_test(options: Namespace) -> int:
         raise CommandError(error.text) from None
     results = try_channels(config, task, rules, options.home, os.environ)
     for one in results:
-        log_action(view.home, config, Text("log.notify_test", task=task.task_id, result=str(one)))
+        log_action(view.home, config, Text("log.notify_test", task=task.task_id, result=one.text))
     if options.json:
         print_json([one.as_json() for one in results])
     else:
         for one in results:
-            print(visible(str(one)))
+            print(shown(one.text))
     return EXIT_OK if all(one.result.state is SendStatus.SENT for one in results) else EXIT_NO
 
 

@@ -10,6 +10,8 @@ import sys
 from importlib import import_module
 from types import SimpleNamespace
 
+from minisched.cli.terminal import use_language_of
+
 TYPE_CHECKING = False  # as `typing` has it, which the shortest commands do without
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,8 +43,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def _run_command(argv: Sequence[str]) -> int:
-    words = list(argv)
+    words = _home_first(argv)
     home = words[1] if words[:1] == ["--home"] and len(words) > 1 else None
+    use_language_of(_path(home))
     if words[2 if home else 0 :] in ([], ["run"]):  # a service's spelling: the engine does without argparse, 0.6 MB
         given, module, function = {"home": home}, "run", "run"
     else:
@@ -51,9 +54,25 @@ def _run_command(argv: Sequence[str]) -> int:
         given = vars(parse(words))
         command = COMMANDS[given["command"] or "run"]
         module, function = command.module, command.function
-    home = os.path.abspath(given["home"] or os.environ.get("MINISCHED_HOME") or ".")
-    options = SimpleNamespace(**{**given, "home": home})
+    options = SimpleNamespace(**{**given, "home": _path(given["home"])})
     return int(getattr(import_module(f"minisched.cli.{module}"), function)(options))
+
+
+def _home_first(argv: Sequence[str]) -> list[str]:
+    """The arguments with `--home DIR` before the command, wherever it is."""
+    words = list(argv)
+    for index, word in enumerate(words):
+        if word == "--":
+            break
+        if word == "--home" and index + 1 < len(words):
+            return [word, words[index + 1], *words[:index], *words[index + 2 :]]
+        if word.startswith("--home="):
+            return ["--home", word[len("--home=") :], *words[:index], *words[index + 1 :]]
+    return words
+
+
+def _path(home: Optional[str]) -> str:
+    return os.path.abspath(home or os.environ.get("MINISCHED_HOME") or ".")
 
 
 # The package is found where it was, and neither its folder nor the current one comes before the standard library.

@@ -12,12 +12,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import textwrap
 import time
 from typing import TYPE_CHECKING, Any, Optional, TextIO
 
 from minisched.catalogue import render
-from minisched.cli.output import CommandError, display_width, print_json, shown, terminal_width, text
+from minisched.cli.output import CommandError, print_json, shown, text
+from minisched.cli.terminal import terminal_width, wrap
 from minisched.cli.view import config_problems
 from minisched.config import (
     ConfigChanged,
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 4 * 1024 * 1024  # of a crontab; a full one of cron has 256 KB
 NIGHT_TIMES_MAX = 4  # of a night in the report
+CUT = " ..."  # after a paragraph that is longer than it may be
 SYSTEM_FILES = "/etc/"  # crontabs below it have a column of users
 
 
@@ -199,11 +200,11 @@ def _print(line: str, indent: int = 0, lines: int = 0, stream: Optional[TextIO] 
     """A paragraph on standard error or `stream`, as wide as the terminal, of at most `lines` lines."""
     stream = stream or sys.stderr
     width = min(terminal_width(stream), 100)
-    if display_width(line) != len(line):  # East Asian characters: no blanks to break at
-        print(" " * indent + line, file=stream)
-        return
-    wrapped = textwrap.wrap(line, width - indent, break_on_hyphens=False, max_lines=lines or None, placeholder=" ...")
-    for part in wrapped or [""]:
+    wrapped = wrap(line, width - indent)
+    if lines and len(wrapped) > lines:
+        last = wrap(wrapped[lines - 1], width - indent - len(CUT))[0]
+        wrapped = [*wrapped[: lines - 1], last + CUT]
+    for part in wrapped:
         print(" " * indent + part, file=stream)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING
 
-from minisched.catalogue import TextError, render
+from minisched.catalogue import ENGLISH, TextError, render
 from minisched.cli.output import CommandError, print_error, print_json, print_table, typed
+from minisched.cli.terminal import language
 from minisched.model import EXIT_OK, EXIT_USAGE, Text, iso
 from minisched.timetable import (
     LocalZone,
@@ -32,11 +32,9 @@ def next_times(options: Namespace) -> int:
     return _of_tasks(options) if options.expr is None else _of_text(options)
 
 
-def schedule_language(options: Namespace) -> str:
-    """The language in which schedules are described: as the option says, or by the locale."""
-    names = (options.lang, *(os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG")))
-    chosen = next((name for name in names if name), "en")
-    return "zh" if chosen.startswith("zh") else "en"
+def _language(options: Namespace) -> str:
+    """Of descriptions: as the option says, else English in JSON, else that of all texts."""
+    return options.lang or (ENGLISH if options.json else language())
 
 
 def _of_text(options: Namespace) -> int:
@@ -56,11 +54,11 @@ def _of_text(options: Namespace) -> int:
 
         print(json.dumps(times))
         return EXIT_OK
-    print(describe(schedule, schedule_language(options)))
+    print(describe(schedule, _language(options)))
     for moment in times:
         print(moment)
     if not times and options.expr.strip().lower() != "@reboot":
-        print(render(Text("cli.never_again"), schedule_language(options)))
+        print(render(Text("cli.never_again"), _language(options)))
     return EXIT_OK
 
 
@@ -105,7 +103,7 @@ def _of_tasks(options: Namespace) -> int:
             after = now if options.after is None else parse_time(options.after, load_zone(task.task_timezone))
         except TextError as error:
             raise CommandError(typed(error.text, options.after), exit_code=EXIT_USAGE) from None
-        words = describe_start(task, schedule_language(options))
+        words = describe_start(task, _language(options))
         times = due_times(task, count, after)
         rows.append({"task_id": task.task_id, "schedule": list(task.task_schedule), "words": words, "times": times})
     if options.json:

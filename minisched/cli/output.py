@@ -7,10 +7,11 @@ import os
 import re
 import shlex
 import sys
-import unicodedata
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from minisched.catalogue import ENGLISH, TextError, detail_text, render
+from minisched.catalogue import TextError, detail_text, render
+from minisched.cli import terminal
+from minisched.cli.terminal import display_width, fit_width, terminal_width
 from minisched.model import EXIT_NO, EXIT_USAGE, StoreError, Text
 from minisched.model.text import find_lookalike, visible
 
@@ -34,7 +35,6 @@ _COLORS = {
 }
 _STORE_HINTS = {"locked": "cli.hint_locked", "damaged": "cli.hint_damaged"}
 _NO_WIDTHS: Mapping[str, int] = {}
-_UNLIMITED = 10_000  # columns, where there is no terminal
 
 
 class CommandError(Exception):
@@ -49,20 +49,15 @@ class CommandError(Exception):
 # --------------------------------------------------------------------------------------------------------------- texts
 
 
-def language() -> str:
-    """The language of all that the commands print, but for descriptions of schedules."""
-    return ENGLISH
-
-
 def text(code: str, **values: Any) -> str:
     """A text of the catalogue as it is printed."""
     return shown(Text(code, **values))
 
 
-def shown(line: Union[Text, str]) -> str:
+def shown(line: Union[Text, str], language: str = "") -> str:
     """A line as it is printed: nothing in it is a command to the terminal, and commands in it can be typed as shown."""
     if isinstance(line, Text):
-        line = render(line, language()).replace("`minisched ", f"`{program()} ")
+        line = render(line, language or terminal.language()).replace("`minisched ", f"`{program()} ")
     return visible(line)
 
 
@@ -139,7 +134,10 @@ def os_error(error: OSError) -> str:
 
 def why(reason: Optional[str], detail: Any) -> str:
     """As in `spawn: tasks/x.sh: No such file or directory`, or `exit code 126: ...`, whose reason says no more."""
-    parts = (detail and reason not in ("exit_code", "signal") and reason, detail_text(detail) or reason)
+    parts = (
+        detail and reason not in ("exit_code", "signal") and reason,
+        detail_text(detail, terminal.language()) or reason,
+    )
     return ": ".join(part for part in parts if part)
 
 
@@ -217,41 +215,6 @@ def _fit(widths: list[int], min_widths: Sequence[int], columns: int) -> list[int
         widths[widest] -= 1
         excess -= 1
     return widths
-
-
-def terminal_width(stream: TextIO) -> int:
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and int(columns):
-        return int(columns)
-    try:
-        return os.get_terminal_size(stream.fileno()).columns or 80
-    except (OSError, ValueError):
-        return _UNLIMITED
-
-
-def display_width(line: str) -> int:
-    """Columns on a terminal: East Asian wide characters take two, combining marks none."""
-    return len(line) if line.isascii() else sum(map(_char_width, line))
-
-
-def _char_width(char: str) -> int:
-    if unicodedata.category(char) in ("Mn", "Me"):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
-
-
-def fit_width(line: str, width: int) -> str:
-    """The text in exactly `width` columns, padded, or cut with an ellipsis."""
-    size = display_width(line)
-    if size <= width:
-        return line + " " * (width - size)
-    kept, used = "", 0
-    for char in line:
-        used += _char_width(char)
-        if used > width - 1:
-            break
-        kept += char
-    return kept + "…" + " " * (width - display_width(kept) - 1)
 
 
 def colored(line: str, status: str) -> str:

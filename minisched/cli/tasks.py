@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 
+from minisched.catalogue import ENGLISH
 from minisched.cli.output import (
     CommandError,
     print_error,
@@ -65,22 +66,18 @@ def status(view: View, options: Namespace) -> int:
     counts: dict[str, int] = {}
     for task in tasks:
         counts[task["current_status"]] = counts.get(task["current_status"], 0) + 1
-    problems = [shown(problem) for problem in view.problems]
-    if view.zone_found.problem:
-        problems.append(shown(view.zone_found.problem))
-    if view.zone_note:
-        problems.append(shown(view.zone_note))
-    problems += [text("cli.damaged_history", path=path) for path in view.damaged_files()]
+    problems: list[Union[Text, str]] = [*view.problems]
+    problems += filter(None, (view.zone_found.problem, view.zone_note))
+    problems += [Text("cli.damaged_history", path=path) for path in view.damaged_files()]
     for key, problem in engine_problems(view):
         # What is wrong with the config file is seen here, as it is now.
-        if (key != "config" or not view.problems) and shown(problem) not in problems:
-            problems.append(shown(problem))
+        if (key != "config" or not view.problems) and problem not in problems:
+            problems.append(problem)
     if options.json:
         zone = {"timezone": view.zone_found.name, "timezone_source": view.zone_found.source}
         engine = {"running": view.engine is not None, "pid": view.engine.pid if view.engine else None}
-        print_json(
-            {"engine": engine, "home": view.home.path, **zone, "counts": counts, "problems": problems, "tasks": tasks}
-        )
+        found = {"counts": counts, "problems": [shown(problem, ENGLISH) for problem in problems], "tasks": tasks}
+        print_json({"engine": engine, "home": view.home.path, **zone, **found})
         return EXIT_OK
     facts = [
         ("engine", text("cli.engine_running", pid=view.engine.pid) if view.engine else text("cli.engine_not_running")),
@@ -92,7 +89,7 @@ def status(view: View, options: Namespace) -> int:
         disabled = sum(not task["enabled"] for task in tasks)
         summary = text("cli.task_counts", count=len(tasks), states=states) if tasks else text("cli.no_task_counts")
         facts.append(("tasks", summary + (text("cli.disabled_count", count=disabled) if disabled else "")))
-    print_facts([*facts, *(("problem", problem) for problem in problems)])
+    print_facts([*facts, *(("problem", shown(problem)) for problem in problems)])
     rows = [_row(task) for task in tasks if task["current_status"] not in _NO_ATTENTION]
     if rows:
         print()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from minisched.catalogue import LANGUAGES
 from minisched.model import (
     FieldError,
     HistorySettings,
@@ -141,6 +142,7 @@ SETTINGS = Table(
     Field("max_running", Integer(1, 1000), 10),
     Field("log", LOG, {}),
     Field("history", HISTORY, {}),
+    Field("language", Choice("auto", *LANGUAGES), "auto"),
     Field("http", HTTP, {}),
     Field("smtp", SMTP),
     Field("notify", NOTIFY, {}),

@@ -216,6 +216,7 @@ class Settings(NamedTuple):
     max_running: int
     log: LogSettings
     history: HistorySettings
+    language: str  # "auto", or one of the catalogue's
     http: HttpSettings
     smtp: Optional[SmtpSettings]
     notify: NotifySettings

@@ -7,7 +7,7 @@ import time
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from minisched.catalogue import TextError, render
+from minisched.catalogue import TextError
 from minisched.config.secrets import base_environment
 from minisched.model import Reason, Status, TaskAttempt, TaskExecution, Text, Trigger
 from minisched.model.notification import Message, NotificationEvent, SendRequest, SendResult, SendStatus
@@ -46,16 +46,19 @@ class ChannelResult(NamedTuple):
             "duration": round(self.duration, 3),
         }
 
-    def __str__(self) -> str:
+    @property
+    def text(self) -> Text:
         """As in `chat, webhook slack: failed: HTTP 404; answer: no_service`."""
-        preset = self.channel.options.get("preset")
-        state = "sent" if self.result.state is SendStatus.SENT else "failed"
-        text = f"{self.rule}, {self.channel.type}{f' {preset}' if preset else ''}: {state}"
+        channel = " ".join(filter(None, (self.channel.type, self.channel.options.get("preset"))))
+        state = Text("notify.tested.sent" if self.result.state is SendStatus.SENT else "notify.tested.failed")
         if self.result.error:
-            text += f": {render(self.result.error)}"
+            state = Text("notify.tested.error", state=state, error=self.result.error)
         if self.result.answer:
-            text += f"; answer: {' '.join(self.result.answer.split())}"
-        return text
+            state = Text("notify.tested.answer", state=state, answer=" ".join(self.result.answer.split()))
+        return Text("notify.tested", rule=self.rule, channel=channel, state=state)
+
+    def __str__(self) -> str:
+        return str(self.text)
 
 
 class NoRule(TextError):

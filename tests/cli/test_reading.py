@@ -220,7 +220,7 @@ def test_one_run_is_shown_with_all_attempts(past: Home, cli: Cli) -> None:
     assert "started  2026-11-18T19:06:40+08:00" in text
     assert "why      exit_code\n" in text
     first, second = text.splitlines()[-2:]
-    assert first.split()[:2] == ["1", "technical_failure"] and "sig 9" in first and first.endswith("2")
+    assert first.split()[:2] == ["1", "technical_failure"] and "signal 9" in first and first.endswith("2")
     assert "exit_code: exit code 75" in second
     assert cli("history", "--run", "2", "--json").json["attempts"][1]["exit_code"] == 75
     assert "missed   12 due times since 2026-11-18T10:06:40+00:00" in cli("history", "--run", "3").stdout

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from minisched.cli.arguments import COMMANDS
-from minisched.cli.output import display_width, fit_width, report
+from minisched.cli.output import report
+from minisched.cli.terminal import display_width, fit_width
 from minisched.model import Reason, Status, TaskExecution, Text, Trigger
 from support.cli import COLOUR, Cli, columns_of, on_terminal, record
 from support.programs import Home, minisched
