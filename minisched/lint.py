@@ -237,8 +237,8 @@ def _place_warnings(task: Task, where: Surroundings) -> Iterator[Found]:
             yield "task_cwd", Text("config.warn.tilde", value=task.task_cwd)
         elif not os.path.isdir(cwd):
             yield "task_cwd", Text("config.warn.no_folder", path=cwd)
-    if task.task_log.startswith("~"):
-        yield "task_log", Text("config.warn.tilde", value=task.task_log)
+    if task.log_file.startswith("~"):
+        yield "task_log", Text("config.warn.tilde", value=task.log_file)
     if task.task_user is not None:
         try:
             uid: Optional[int] = pwd.getpwnam(task.task_user).pw_uid

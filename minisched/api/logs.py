@@ -92,7 +92,7 @@ def of_run(context: RequestContext, run_id: int) -> Response:
 def _path(app: AppContext, task_id: str) -> str:
     """A removed task still has its log, under the name that a log has by default."""
     view = app.snapshot.tasks.get(task_id)
-    return os.path.join(app.home.logs, view.task.task_log if view else f"{task_id}.log")
+    return os.path.join(app.home.logs, view.task.log_file if view else f"{task_id}.log")
 
 
 def _log(context: RequestContext, path: str, name: str) -> Response:

@@ -84,7 +84,7 @@ class View:
     def log_of(self, task_id: str) -> str:
         """The path of a task's log, also of a task that is no longer in the config."""
         task = self.config.tasks.get(task_id) if self.config else None
-        return os.path.join(self.home.logs, task.task_log if task else f"{task_id}.log")
+        return os.path.join(self.home.logs, task.log_file if task else f"{task_id}.log")
 
     def run(self, run_id: int, task_id: Optional[str]) -> TaskExecution:
         """A run of the history, of that task if one is named. Raises CommandError."""

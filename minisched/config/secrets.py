@@ -81,7 +81,7 @@ def serialize(value: Any, kind: FieldType = TASK) -> Any:
 
 def effective_task(task: Task) -> dict[str, Any]:
     """All fields of a task as the engine uses it."""
-    fields: dict[str, Any] = serialize(task)
+    fields: dict[str, Any] = serialize(task._replace(task_log=task.log_file))
     return fields
 
 

@@ -217,7 +217,6 @@ class _TaskReader:
         values["task_name"] = own.get("task_name") or task_id
         values["task_schedule"] = values["task_schedule"] or ()
         values["task_timezone"] = values["task_timezone"] or timezone
-        values["task_log"] = values["task_log"] or f"{task_id}.log"
         if values["task_notify_defaults"]:
             values["task_notify"] = self._with_defaults(values["task_notify"], base["task_notify"])
         self.tasks[values["task_id"]] = Task(**values)
@@ -253,11 +252,11 @@ class _TaskReader:
         """Each task has its own log, inside logs/ or at an absolute path outside the protected folders."""
         owners = {ENGINE_LOG: ""}  # log -> its task; "" is the engine
         for task_id, task in self.tasks.items():
-            log = self._log_key(task.task_log)
+            log = self._log_key(task.log_file)
             if log in (".", "..") or log.startswith("../") or log.endswith("/"):
-                self._report(task_id, "task_log", is_but(show(task.task_log), Text("config.log.outside")))
+                self._report(task_id, "task_log", is_but(show(task.log_file), Text("config.log.outside")))
             elif any(f"{log}/".startswith(f"{folder}/") for folder in self.protected_folders):
-                self._report(task_id, "task_log", is_but(show(task.task_log), Text("config.log.protected")))
+                self._report(task_id, "task_log", is_but(show(task.log_file), Text("config.log.protected")))
             elif log in owners:
                 self._report_log(task_id, "taken", owners[log])
             else:
@@ -301,7 +300,7 @@ class _TaskReader:
         """other: the task whose log is in conflict; "" is the engine."""
         owner = self.owners[other] if other else Text("config.log.engine")
         why = Text(f"config.log.{code}", owner=owner)
-        self._report(task_id, "task_log", is_but(show(self.tasks[task_id].task_log), why))
+        self._report(task_id, "task_log", is_but(show(self.tasks[task_id].log_file), why))
 
     def _report(self, task_id: str, path: str, text: Text) -> None:
         """task_id: "" for what is in no task."""

@@ -63,7 +63,7 @@ class Launcher:
         return spec if unsafe is None else spec._replace(refused=unsafe)
 
     def log_path(self, task: Task) -> str:
-        return os.path.join(self._system.home, "logs", task.task_log)
+        return os.path.join(self._system.home, "logs", task.log_file)
 
 
 def make_spec(
@@ -103,7 +103,7 @@ def make_spec(
         task_exec=from_home(task.task_exec, task.task_cwd, home),
         cwd=os.path.join(home, task.task_cwd or ""),
         env={**base, "PYTHONUNBUFFERED": "1", **own, **(run.env or {}), **facts},
-        log=os.path.join(home, "logs", task.task_log),
+        log=os.path.join(home, "logs", task.log_file),
         timeout_s=task.task_timeout,
         kill_grace_s=task.task_kill_grace,
         user=task.task_user,

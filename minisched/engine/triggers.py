@@ -47,6 +47,8 @@ ROUNDING_S = 1e-6  # of instants since 1970 in floating point, which have 2.4e-7
 LEAD_KNOWN_S = 1.5  # how long before a due time its lead is computed: longer than any nap while one is near
 LEAD_A_TASK_S = 0.0001  # to decide and write one more task
 LEAD_TASKS_MAX = 2500
+TIMERS_AHEAD_S = 3600.0  # tasks that are due later have no timer yet: it would take a quarter of their memory
+TIMERS_EARLY_S = 60.0  # how long before the end of that time the next timers are set: longer than any lead
 UNCHANGED_AT_ONCE = 200  # tasks that are compared with a new config in one step of `replace`
 
 
@@ -93,6 +95,8 @@ class Triggers:
         schedules = _Schedules()
         for index, task in enumerate(config.tasks.values()):
             record = records.get(task.task_id)
+            if record is not None:  # with the id of the config: ten thousand texts less in memory
+                record = record._replace(task_id=task.task_id)
             task_state = TaskState(task, record or TaskRecord(task.task_id))
             task_state.configure(task, index, *schedules.of(task))
             self.state.add_task(task_state)
@@ -235,12 +239,21 @@ class Triggers:
         event = None
         if due is not None:
             start = self.start_time(task_state, due)
-            event = self.timers.at(start, self._fire, task_state, due, order=task_state.index)
+            if start < self._timers_until:
+                event = self.timers.at(start, self._fire, task_state, due, order=task_state.index)
         task_state.set_due(due, event)
+
+    def _set_more_timers(self, now: Instant) -> None:
+        """Set those of the time that comes."""
+        self._timers_until = now + TIMERS_AHEAD_S
+        for task_state in self.state.tasks.values():
+            if task_state.event is None and task_state.next_due is not None:
+                self._set_timer(task_state, task_state.next_due)
 
     def _restart(self) -> None:
         self.timers = Timers(lambda: self.clock.wall() + self.lead_s)
         self._exact = Timers(self.clock.wall)  # due times that are not decided before they come
+        self._timers_until = self.clock.wall() + TIMERS_AHEAD_S  # due times before have a timer
 
     def start_time(self, task_state: TaskState, due: int) -> float:
         """The due time with the task's jitter."""
@@ -250,6 +263,9 @@ class Triggers:
     def run_timers(self) -> Optional[Instant]:
         """Evaluate the due times that have come, and decide those that will within `lead_s`. Returns when to come back,
         None if nothing is due any more."""
+        now = self.clock.wall()
+        if now >= self._timers_until - TIMERS_EARLY_S:
+            self._set_more_timers(now)
         next_s, exact_s = self.timers.run(), self._exact.run()
         if next_s is not None and self._start_early and next_s < LEAD_KNOWN_S:
             coming = self.timers.next_time
@@ -259,7 +275,8 @@ class Triggers:
                 before, self.lead_s = self.lead_s, self.persistence.lead_s + tasks * LEAD_A_TASK_S
                 self._lead_for = coming
                 next_s += before - self.lead_s
-        delays_s = [delay_s for delay_s in (next_s, exact_s) if delay_s is not None]
+        more_s = self._timers_until - TIMERS_EARLY_S - now if self.state.tasks else None
+        delays_s = [delay_s for delay_s in (next_s, exact_s, more_s) if delay_s is not None]
         return self.clock.wall() + min(delays_s) if delays_s else None
 
     def fire(self, task_state: TaskState, due: int) -> None:
@@ -326,7 +343,7 @@ class Triggers:
         self._turn_back(self.state.tasks.values(), now)
         self._restart()
         for task_state in self.state.tasks.values():
-            self._set_timer(task_state, None if task_state.event is None else self._next_due(task_state))
+            self._set_timer(task_state, None if task_state.next_due is None else self._next_due(task_state))
 
     # ------------------------------------------------------------------------------------------------------ due times
 

@@ -92,7 +92,7 @@ def plain_fields(task: Task, notes: Notes, known: Sequence[str]) -> None:
         "task_nice": task.task_nice is not None,
         "task_limits": task.task_limits is not None,
         "task_jitter": task.task_jitter > 0,
-        "task_log": task.task_log != f"{task.task_id}.log",
+        "task_log": task.log_file != f"{task.task_id}.log",
         "task_output_encoding": task.task_output_encoding != "utf-8",
         "task_notify": bool(task.task_notify),
     }

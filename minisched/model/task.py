@@ -152,9 +152,14 @@ class Task(NamedTuple):
     task_user: Optional[str]
     task_nice: Optional[int]
     task_limits: Optional[Limits]
-    task_log: str
+    task_log: Optional[str]
     task_notify: tuple[NotifyRule, ...]
     task_notify_defaults: bool
+
+    @property
+    def log_file(self) -> str:
+        """The path of its log, relative to `logs/` unless it is absolute."""
+        return self.task_log or f"{self.task_id}.log"
 
 
 class LogSettings(NamedTuple):

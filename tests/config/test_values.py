@@ -50,7 +50,7 @@ def test_a_task_of_two_fields_has_the_defaults_of_the_contract():
         "task_user": None,
         "task_nice": None,
         "task_limits": None,
-        "task_log": "a.log",
+        "task_log": None,
         "task_notify": (),
         "task_notify_defaults": False,
     }
@@ -61,6 +61,11 @@ def test_exit_codes_are_laid_over_those_of_the_defaults():
     plain = {"task_exit_codes": {"business_failure": []}}
     assert task_of(plain).task_exit_codes == ExitCodes((0,), ())
     assert task_of(plain, task_exit_codes={"success": [0, 1]}).task_exit_codes == ExitCodes((0, 1), ())
+
+
+def test_the_log_of_a_task_has_its_id_as_name():
+    assert task_of().log_file == "a.log"
+    assert task_of(task_log="b/c.log").log_file == "b/c.log"
 
 
 def test_a_limit_of_a_log_is_none_or_one_that_holds():
@@ -120,7 +125,6 @@ def test_a_port_that_is_set_is_used_and_a_password_stays_hidden():
         ("task_timeout", "1d12h", 129600.0),
         ("task_timeout", 0.5, 0.5),
         ("task_name", None, "a"),
-        ("task_log", None, "a.log"),
         ("task_output_encoding", "gb18030", "gb18030"),
         ("task_output_encoding", "GBK", "GBK"),
         ("task_output_encoding", "UTF8", "utf-8"),
