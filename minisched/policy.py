@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from minisched.model import Misfire, Outcome, Overlap, Reason, Status, TaskExecution, Text, Trigger
 
@@ -192,7 +192,11 @@ def effects(run: TaskExecution, dependents: Mapping[str, Sequence[Task]], now: I
 
 
 def _upstream(cause: TaskExecution) -> Text:
-    values = {"task": cause.task_id, "status": cause.status.value}
+    """`run`: the run that failed at the beginning of the chain, if it is in the history."""
+    values: dict[str, Any] = {"task": cause.task_id, "status": cause.status.value}
+    first = cause.run_id or (cause.detail.values.get("run") if cause.detail else None)
+    if first:
+        values["run"] = first
     return Text("upstream_failed", **values, reason=cause.reason) if cause.reason else Text("upstream_ended", **values)
 
 

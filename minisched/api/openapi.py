@@ -118,7 +118,15 @@ def properties(listed: Sequence[Field]) -> dict[str, Schema]:
     return found
 
 
-_RUN = {**properties(RUN_FIELDS), "attempts": items(ref("Attempt"))}
+_RUN = {
+    **properties(RUN_FIELDS),
+    "last_line": {
+        **maybe(TEXT),
+        "description": "Of a failed run: the last line of its output; of one skipped for its dependency: of the failed"
+        " run. Null without the token.",
+    },
+    "attempts": items(ref("Attempt")),
+}
 _SUMMARY = {
     "task_id": TASK_ID,
     "task_name": TEXT,

@@ -82,12 +82,17 @@ def _page(context: RequestContext, task_id: Optional[str]) -> Response:
         page=wanted["page"],
         page_size=wanted["page_size"],
     )
-    items = [to_json(_json(context, run)) for run in runs]
+    lines = context.app.history().last_lines(runs) if context.full else {}
+    items = [to_json(_json(context, run, lines)) for run in runs]
     return Response(200, page_json(items, wanted["page"], wanted["page_size"], total))
 
 
-def _json(context: RequestContext, run: TaskExecution) -> dict[str, Any]:
-    return run_json(run, context.app.zone_of(run.task_id), context.full)
+def _json(
+    context: RequestContext, run: TaskExecution, last_lines: Optional[Mapping[int, str]] = None
+) -> dict[str, Any]:
+    if last_lines is None:
+        last_lines = context.app.history().last_lines([run])
+    return run_json(run, context.app.zone_of(run.task_id), context.full, last_lines)
 
 
 @route(

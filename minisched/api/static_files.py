@@ -49,12 +49,14 @@ class File(NamedTuple):
 
 
 FILES = [name for name in list_carried(_FOLDER) if os.path.splitext(name)[1] in TYPES]
-OF_COMMANDS = ("cli", "doctor", "export", "log", "migration")  # areas of the catalogue that the page shows nothing of
+# Areas of the catalogue that the page renders nothing of. Errors of the API come in both languages.
+NOT_RENDERED = ("api", "cli", "doctor", "export", "log", "migration")
+FIELD_TEXT = "config.field."  # what a field means: the page's form gets it with the field table
 # The generated modules, with the area of the catalogue.
 GENERATED = {
     f"i18n/catalogue/{name[:-3]}.js": name[:-3]
     for name in list_carried(_CATALOGUE)
-    if name.endswith(".py") and name[:-3] not in ("__init__", *OF_COMMANDS)
+    if name.endswith(".py") and name[:-3] not in ("__init__", *NOT_RENDERED)
 }
 FIRST_VIEW = "i18n/catalogue/first_view.js"  # only the texts of runs that the first view needs
 GENERATED[FIRST_VIEW] = "runs"
@@ -121,7 +123,8 @@ def entry_modules() -> tuple[str, ...]:
 
 def generated(name: str) -> str:
     """A module with the templates of an area, by code."""
-    texts = runs.FIRST_VIEW if name == FIRST_VIEW else catalogue.table(GENERATED[name])
+    table = runs.FIRST_VIEW if name == FIRST_VIEW else catalogue.table(GENERATED[name])
+    texts = {code: text for code, text in table.items() if not code.startswith(FIELD_TEXT)}
     return f"export const TEXTS = {json.dumps(texts, ensure_ascii=False, separators=(',', ':'))};\n"
 
 

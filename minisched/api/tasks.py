@@ -13,7 +13,7 @@ from minisched.model import UNFINISHED, Status, iso
 from minisched.timetable import describe, load_zone, start_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import tzinfo
 
     from minisched.api.context import AppContext
@@ -122,7 +122,8 @@ def summaries_of(app: AppContext, views: Sequence[TaskSnapshot], full: bool = Tr
             missing = [index for index, summary in enumerate(summaries) if summary is None]
             for start in range(0, len(missing), RENDERED_AT_ONCE):
                 some = missing[start : start + RENDERED_AT_ONCE]
-                pasts = app.history().pasts([views[index].task.task_id for index in some], OUTCOMES)
+                live = [run for index in some for run in views[index].live]
+                pasts = app.history().pasts([views[index].task.task_id for index in some], OUTCOMES, live)
                 for index in some:
                     view = views[index]
                     summary = summaries[index] = render(view, pasts.get(view.task.task_id), full)
@@ -134,6 +135,7 @@ def render(view: TaskSnapshot, past: Optional[Past], full: bool) -> bytes:
     task, last = view.task, past.last_run if past else None
     zone = load_zone(task.task_timezone)
     outcomes = past.outcomes if past else ()
+    lines = past.last_lines if past else {}
     shown = min(view.live, key=lambda run: UNFINISHED.index(run.status), default=last)
     successes = [one.duration for one in outcomes if one.status is Status.SUCCESS and one.duration is not None]
     summary = {
@@ -150,8 +152,8 @@ def render(view: TaskSnapshot, past: Optional[Past], full: bool) -> bytes:
         "current_status": shown.status.value if shown else Status.IDLE.value,
         "reason": shown.reason if shown else None,
         "next_run_time": iso(view.next_start, zone),
-        "last_run": run_json(last, zone, full) if last else None,
-        "running": [run_json(run, zone, full) for run in view.live],
+        "last_run": run_json(last, zone, full, lines) if last else None,
+        "running": [run_json(run, zone, full, lines) for run in view.live],
         "consecutive_failures": past.record.consecutive_failures if past else 0,
         "outcomes": [_outcome(one, zone) for one in outcomes],
         "median_duration": _median(successes),
@@ -161,9 +163,12 @@ def render(view: TaskSnapshot, past: Optional[Past], full: bool) -> bytes:
     return to_json(summary)
 
 
-def run_json(run: TaskExecution, zone: tzinfo, full: bool) -> dict[str, Any]:
-    """full: without the token no `detail` is shown, as it may name a variable or a file."""
-    shown = run.as_json(zone)
+def run_json(run: TaskExecution, zone: tzinfo, full: bool, last_lines: Mapping[int, str]) -> dict[str, Any]:
+    """full: without the token no `detail` is shown, as it may name a variable or a file, and nothing of the output.
+
+    last_lines: see `History.last_lines`.
+    """
+    shown = {**run.as_json(zone), "last_line": last_lines.get(run.run_id) if full else None}
     if not full:
         for each in (shown, *shown["attempts"]):
             each["detail"] = None

@@ -8,14 +8,16 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from minisched.model import Status, StoreError, Text
+from minisched.model import FAILURES, Status, StoreError, Text
+from minisched.model.text import visible_bytes
 from minisched.store import audit, outbox, rows, schema
 from minisched.store.errors import io_error, newer_database, store_error
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from minisched.model import (
         ConfigChange,
@@ -35,6 +37,9 @@ _OUTCOMES = f"""SELECT * FROM (
     SELECT run_id, status, start_time, end_time, duration FROM task_history INDEXED BY task_history_task
     WHERE task_id = ? AND status IN ({", ".join(f"'{status.value}'" for status in _ENDED)})
     ORDER BY run_id DESC LIMIT ?) ORDER BY run_id"""
+
+_ENDS = "SELECT run_id, substr(output_tail, -?) FROM task_history WHERE length(output_tail) > 0 AND run_id IN (%s)"
+LAST_LINE_MAX = 500  # bytes of the last line of an output that are read
 
 _LAST_STATUSES = "SELECT task_id, last_status FROM task_state"
 _TOTALS = """SELECT task_id, last_status, consecutive_failures, last_success_time, run_count, end_time, duration
@@ -57,6 +62,7 @@ class Past(NamedTuple):
     record: TaskRecord
     last_run: Optional[TaskExecution]  # the latest finished one, with its attempts
     outcomes: tuple[Outcome, ...]  # of the latest finished runs, oldest first
+    last_lines: Mapping[int, str] = MappingProxyType({})  # of `last_run` and of live runs, see `last_lines`
 
 
 class TaskTotals(NamedTuple):
@@ -129,13 +135,24 @@ class History:
             row = db.execute(query, (run_id,)).fetchone() if db is not None else None
             return bytes(row[0]) if row and row[0] is not None else b""
 
+    def last_lines(self, runs: Iterable[TaskExecution]) -> dict[int, str]:
+        """By run id the last line of output of each of the runs that failed: mostly the real reason.
+
+        For a run that was skipped because a dependency failed, it is that of the failed run.
+        """
+        with self._snapshot() as db:
+            return _last_lines(db, runs) if db is not None else {}
+
     def recent_outcomes(self, task_id: str, count: int) -> list[Outcome]:
         """The task's last `count` finished runs, oldest first."""
         with self._snapshot() as db:
             return list(_outcomes(db, task_id, count)) if db is not None else []
 
-    def pasts(self, task_ids: Sequence[str], count: int) -> dict[str, Past]:
-        """By task id the history of each task that has one, with the last `count` finished runs, from one snapshot."""
+    def pasts(self, task_ids: Sequence[str], count: int, live: Iterable[TaskExecution] = ()) -> dict[str, Past]:
+        """By task id the history of each task that has one, with the last `count` finished runs, from one snapshot.
+
+        live: unfinished runs, of which the last lines of failed attempts are wanted too.
+        """
         with self._snapshot() as db:
             if db is None:
                 return {}
@@ -143,8 +160,9 @@ class History:
             records = {task_id: known[task_id] for task_id in task_ids if task_id in known}
             last_ids = [record.last_run_id for record in records.values() if record.last_run_id is not None]
             last_runs = {run.run_id: run for run in rows.read_runs(db, last_ids)}
+            lines = _last_lines(db, (*last_runs.values(), *live))
             return {
-                task_id: Past(record, last_runs.get(record.last_run_id or 0), _outcomes(db, task_id, count))
+                task_id: Past(record, last_runs.get(record.last_run_id or 0), _outcomes(db, task_id, count), lines)
                 for task_id, record in records.items()
             }
 
@@ -266,6 +284,31 @@ class History:
 def _outcomes(db: sqlite3.Connection, task_id: str, count: int) -> tuple[Outcome, ...]:
     known = {status.value: status for status in _ENDED}
     return tuple(Outcome(row[0], known[row[1]], *row[2:]) for row in db.execute(_OUTCOMES, (task_id, count)))
+
+
+def _last_lines(db: sqlite3.Connection, runs: Iterable[TaskExecution]) -> dict[int, str]:
+    """As `History.last_lines`."""
+    sources = {run.run_id: source for run in runs for source in [_source_of_line(run)] if source is not None}
+    wanted = list(dict.fromkeys(sources.values()))
+    found: dict[int, str] = {}
+    for start in range(0, len(wanted), rows.IDS_A_QUERY - 1):
+        ids = wanted[start : start + rows.IDS_A_QUERY - 1]
+        for run_id, tail in db.execute(_ENDS % rows.placeholders(len(ids)), (LAST_LINE_MAX, *ids)):
+            lines = visible_bytes(bytes(tail)).split("\n")
+            line = next((line.strip() for line in reversed(lines) if line.strip()), "")
+            if line:
+                cut = len(tail) == LAST_LINE_MAX and line == lines[0].strip()
+                found[run_id] = f"…{line}" if cut else line
+    return {run_id: found[source] for run_id, source in sources.items() if source in found}
+
+
+def _source_of_line(run: TaskExecution) -> Optional[int]:
+    """The id of the run whose output may say why this one failed or was skipped."""
+    failed = run.status in FAILURES or run.status is Status.RETRYING
+    if failed or (run.status is Status.RUNNING and run.attempt > 1):
+        return run.run_id
+    cause = run.detail.values.get("run") if run.status is Status.SKIPPED and run.detail else None
+    return cause if isinstance(cause, int) else None
 
 
 def connect_read_only(path: str) -> tuple[sqlite3.Connection, int]:

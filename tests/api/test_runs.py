@@ -56,6 +56,23 @@ def test_a_run_is_shown_in_the_zone_of_its_task_with_the_end_of_its_output(api: 
     assert api.get("/executions/9999").message == "there is no run 9999 in the history"
 
 
+def test_a_failed_run_has_the_last_line_of_its_output(api: Api) -> None:
+    failed = api.record(make("a", Status.TECHNICAL_FAILURE))
+    empty = api.record(make("a", Status.BUSINESS_FAILURE))
+    good = api.record(make("a", Status.SUCCESS))
+    cause = Text("upstream_failed", task="a", status="technical_failure", reason="exit_code", run=failed)
+    skipped = api.record(make("backup", Status.SKIPPED, detail=cause))
+    output = "x" * 600 + "\nTraceback\nKeyError: 'é\x1b'\n \n"
+    api.store.commit(Batch(tails={failed: output.encode(), empty: b"", good: b"all done\n"}))
+    shown = {run["run_id"]: run["last_line"] for run in api.get("/executions").json["items"]}
+    assert shown == {failed: "KeyError: 'é\\x1b'", empty: None, good: None, skipped: "KeyError: 'é\\x1b'"}
+    api.store.commit(Batch(tails={failed: b"y" * 600}))
+    assert api.get(f"/executions/{failed}").json["last_line"] == "…" + "y" * 500
+    summaries = {one["task_id"]: one for one in api.get("/tasks").json["items"]}
+    assert summaries["backup"]["last_run"]["last_line"].startswith("…y")
+    assert summaries["a"]["last_run"]["last_line"] is None  # the latest is the success
+
+
 def test_a_run_of_a_removed_task_is_shown_in_the_engines_zone(api: Api) -> None:
     run_id = api.record(make("removed", Status.SUCCESS))
     assert api.get(f"/executions/{run_id}").json["end_time"] == "2026-11-18T11:06:40.500+00:00"

@@ -78,6 +78,7 @@ def test_a_failed_dependency_skips_the_chain_behind_it_with_the_cause(sim: MakeS
         "task": "a",
         "status": "business_failure",
         "reason": "exit_code",
+        "run": 1,
     }
 
 

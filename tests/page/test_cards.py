@@ -17,6 +17,7 @@ from support.programs import eventually
 AT_ONCE = 2  # max_running; `long` and `longer` occupy both slots
 FILTER_MS = 100
 MANY = 1000
+HOLD = HELD.format(name="long")
 
 
 def at(instant: float) -> str:
@@ -26,22 +27,22 @@ def at(instant: float) -> str:
 def tasks(passed: float, soon: float) -> list[dict[str, Any]]:
     """passed: a time while the engine is down; soon: shortly after its restart."""
     return [
-        {"task_id": "business", "task_exec": "exit 1", "task_tags": ["shop"]},
+        {"task_id": "business", "task_exec": "echo 'cannot read: [Errno 2]'; echo; exit 1", "task_tags": ["shop"]},
         {"task_id": "technical", "task_exec": "exit 3", "task_tags": ["shop", "net"]},
         {"task_id": "unstartable", "task_exec": ["./no-such-program"]},
         {"task_id": "good", "task_name": "Good one", "task_exec": "true", "task_tags": ["net"]},
         {"task_id": "skipped", "task_exec": "true", "task_dependencies": ["business"]},
         {
             "task_id": "retrying",
-            "task_exec": "exit 75",
+            "task_exec": "echo no answer; exit 75",
             "task_retry": {"max_attempts": 3, "delay": "1h"},
         },
         {"task_id": "missed", "task_exec": "true", "task_schedule": at(passed), "task_misfire": "skip"},
         {"task_id": "waiting", "task_exec": "true", "task_schedule": at(soon), "task_dependencies": ["idle", "long"]},
         {"task_id": "idle", "task_exec": "true", "task_schedule": "@daily"},
         {"task_id": "off", "task_exec": "true", "enabled": False, "task_schedule": "@daily"},
-        {"task_id": "long", "task_exec": HELD.format(name="long"), "task_overlap": "queue"},
-        {"task_id": "longer", "task_exec": HELD.format(name="long")},
+        {"task_id": "long", "task_exec": HOLD, "task_overlap": "queue"},
+        {"task_id": "longer", "task_exec": f"[ -e failed ] || {{ touch failed; echo broken; exit 4; }}; {HOLD}"},
         {"task_id": "queued", "task_exec": "true"},
     ]
 
@@ -60,10 +61,13 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
                 break
         eventually(lambda: time.time() > passed + 0.1, "the due time has passed")
         running.go()
-        for task_id in ("business", "technical", "unstartable", "good", "retrying"):
+        for task_id in ("business", "technical", "unstartable", "good", "retrying", "longer"):
             running.run(task_id)
         eventually(
-            lambda: {"business", "skipped", "good", "technical"} <= {run["task_id"] for run in running.home.ended()}
+            lambda: (
+                {"business", "skipped", "good", "technical", "longer"}
+                <= {run["task_id"] for run in running.home.ended()}
+            )
         )
         running.until("retrying", "retrying")
         running.until("waiting", "waiting")
@@ -76,13 +80,18 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 # task: the status text, the text beside or below it, the group
 STATES = {
-    "business": ("Business failure", "exit code 1: a business failure by convention, not retried", "attention"),
+    "business": (
+        "Business failure",
+        "exit code 1: a business failure by convention, not retried.*cannot read: \\[Errno 2\\]",
+        "attention",
+    ),
     "technical": ("Technical failure", "exit code 3", "attention"),
     "unstartable": ("Technical failure", "could not be started: .*no-such-program", "attention"),
     "missed": ("Missed", "the engine was not running at the due time", "attention"),
-    "skipped": ("Skipped", "business ended as Business failure", "attention"),
+    "skipped": ("Skipped", r"business ended as Business failure Run \d+.*cannot read: \[Errno 2\]", "attention"),
     "long": ("Running", r"\d+ s.*1 queued", "active"),
-    "retrying": ("Retrying", r"attempt 2 of 3 in \d+ min.*last attempt: exit code 75", "active"),
+    "longer": ("Running", r"Last run: Technical failure: exit code 4.*broken", "attention"),
+    "retrying": ("Retrying", r"attempt 2 of 3 in \d+ min.*last attempt: exit code 75.*no answer", "attention"),
     "queued": ("Queued", "the limit of running processes \\(max_running\\) is reached", "active"),
     "waiting": ("Waiting", "waiting for idle, long", "active"),
     "good": ("Success", r"took .* s", "rest"),
@@ -98,8 +107,11 @@ def test_each_status_is_shown_with_its_reason_in_its_group(one: Engine, open_pag
         expect(here.locator(".card-word")).to_have_text(word)
         expect(here.locator(".card-status")).to_have_text(re.compile(reason, re.DOTALL))
         expect(here.locator(".card-state svg")).to_be_visible()
-    expect(page.get_by_role("heading", level=1)).to_have_text("5 tasks need attention")
-    assert page.title() == "(5) minisched"
+    expect(page.get_by_role("heading", level=1)).to_have_text("7 tasks need attention")
+    expect(page.locator(".next-up")).to_contain_text("2 are being tried again · Next: idle")
+    assert page.title() == "(7) minisched"
+    expect(page.locator("link[rel=icon]")).to_have_attribute("href", "favicon_failing.svg")
+    expect(card(page, "long").locator(".progress")).to_be_hidden()  # without a median there is nothing to compare with
     expect(card(page, "idle").locator(".card-next")).to_have_text(re.compile("in .*"))
     expect(card(page, "off").locator(".card-next")).to_be_hidden()
 
@@ -128,10 +140,10 @@ def test_counts_tags_and_search_filter_the_cards(one: Engine, open_page: OpenPag
     page = open_page(one.link)
     cards = page.locator(".card")
     expect(cards).to_have_count(13)
-    failed = page.get_by_role("button", name="3 failed")
+    failed = page.get_by_role("button", name="5 failed")
     failed.click()
     expect(failed).to_have_attribute("aria-pressed", "true")
-    expect(cards).to_have_count(3)
+    expect(cards).to_have_count(5)
     failed.click()
     page.get_by_label("Tag").select_option("net")
     expect(cards).to_have_count(2)

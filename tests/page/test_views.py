@@ -27,7 +27,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         {
             "task_id": "alone",
             "task_name": "Alone",
-            "task_exec": "exit 3",
+            "task_exec": "echo begun; echo no such table >&2; exit 3",
             "task_schedule": f"* {(datetime.now().hour + 2) % 24} * * *",  # more due times than are shown
         },
     ]
@@ -55,7 +55,7 @@ def test_the_timeline_shows_runs_and_due_times_and_opens_a_run(one: Engine, open
     assert band and track
     assert abs(band["x"] + band["width"] - track["x"] - track["width"]) < 2  # up to the right edge
     run.hover()
-    expect(page.get_by_role("tooltip")).to_contain_text("Alone")
+    expect(page.get_by_role("tooltip")).to_contain_text(re.compile("Alone.*no such table"))  # its last line of output
     run.click()
     expect(dialog(page).locator("h2")).to_have_text("Run 1 of Alone")
     page.keyboard.press("Escape")

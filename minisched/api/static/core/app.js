@@ -6,7 +6,7 @@ import { button, h, icon, iconButton, setText, visible } from "./dom.js";
 import { fmtSpan } from "./format.js";
 import { lazy } from "./lazy.js";
 import { connect, disconnect } from "./live_updates.js";
-import { engineProblems } from "./status_text.js";
+import { countTroubled, engineProblems } from "./status_text.js";
 import { store } from "./store.js";
 
 const VIEWS = {
@@ -17,6 +17,8 @@ const VIEWS = {
 };
 const THEMES = ["auto", "light", "dark"];
 const THEME_KEY = "minisched.theme";
+// Problems of the engine that have a banner each.
+const PROBLEMS_MAX = 4;
 
 let leaveView = () => {};
 let leaveShell = () => {};
@@ -175,8 +177,9 @@ function banners() {
       if (status?.stopping) texts.push(t("engine_stopping"));
       if (view !== "engine" && status?.config.problems.length) texts.push(t("config_broken", { n: status.config.problem_count }));
       const problems = status && view !== "engine" ? engineProblems(status) : [];
-      if (problems.length === 1) texts.push(visible(problems[0].message));
-      else if (problems.length) texts.push(t("engine_troubled", { n: problems.length }));
+      const shownEach = problems.length > PROBLEMS_MAX ? PROBLEMS_MAX - 1 : PROBLEMS_MAX;
+      texts.push(...problems.slice(0, shownEach).map(({ message }) => visible(message)));
+      if (problems.length > PROBLEMS_MAX) texts.push(t("engine_troubled", { n: problems.length - shownEach }));
       if (!token()) texts.push(t("read_only"));
       const key = JSON.stringify([texts, view]);
       if (key === shown) return;
@@ -189,6 +192,16 @@ function banners() {
       );
     },
   };
+}
+
+/** Title and icon of the browser's tab: how many tasks need attention, whatever view is open. */
+function showInTab() {
+  const { count } = countTroubled(store.tasks.values());
+  const title = store.link === "lost" ? "(?) minisched" : count ? `(${count}) minisched` : "minisched";
+  if (document.title !== title) document.title = title;
+  const link = document.querySelector("link[rel=icon]");
+  const href = count ? "favicon_failing.svg" : "favicon.svg";
+  if (link.getAttribute("href") !== href) link.setAttribute("href", href);
 }
 
 /** Build header, banners and view. `scrolled`: how far the view is scrolled at first, in px. Returns how to remove it. */
@@ -231,17 +244,19 @@ function buildShell(scrolled = 0) {
     }
   }
 
-  const update = () => {
+  const update = (change) => {
+    showInTab();
+    if (!change.status && !change.link) return;
     if (store.link === "denied") return denied();
     document.documentElement.classList.toggle("is-lost", store.link === "lost");
     top.update();
     bands.update(view);
   };
-  const unsubscribe = store.on((change) => (change.status || change.link) && update());
+  const unsubscribe = store.on(update);
   const clock = setInterval(() => bands.tick(), 1000);
   window.addEventListener("hashchange", show);
   show();
-  update();
+  update({ link: true });
   return () => {
     unsubscribe();
     clearInterval(clock);

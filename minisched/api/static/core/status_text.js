@@ -68,20 +68,52 @@ export function retryText(run) {
   return Date.parse(run.retry_time) > now() ? t("retry_next", { ...counts, when: fmtAgo(run.retry_time) }) : t("retry_soon", counts);
 }
 
-/** The kind under which a card is counted: "running", "waiting", "disabled", "failed", or its status. */
+const TROUBLE = { business_failure: "failed", technical_failure: "failed", missed: "missed", skipped: "skipped" };
+
+/**
+ * Why a task needs attention: "failed", "missed", "skipped", or "". Its last finished run decides, or that a run is being
+ * retried; not what runs now.
+ */
+export function troubleOf(card) {
+  if (card.running.some((run) => run.status === "retrying" || run.attempt > 1)) return "failed";
+  if (!card.enabled && !card.running.length) return "";
+  return TROUBLE[card.last_run?.status] ?? "";
+}
+
+/** The run that decided on `troubleOf`: one that is being retried, else the last finished one. */
+export function troubledRun(card) {
+  return card.running.find((run) => run.status === "retrying" || run.attempt > 1) ?? card.last_run;
+}
+
+/** How many cards need attention, and how many of these are running or waiting again. */
+export function countTroubled(cards) {
+  let [count, again] = [0, 0];
+  for (const card of cards) {
+    if (!troubleOf(card)) continue;
+    count += 1;
+    if (UNFINISHED.has(card.current_status)) again += 1;
+  }
+  return { count, again };
+}
+
+/** The kinds under which a card is counted: what it is doing, and why it needs attention. */
+export function kindsOf(card) {
+  return new Set([kindOf(card), troubleOf(card)].filter(Boolean));
+}
+
+/** What a card is doing: "running", "waiting", "disabled", "failed", or its status. */
 export function kindOf(card) {
   const status = card.current_status;
   if (status === "running") return "running";
   if (UNFINISHED.has(status)) return "waiting";
   if (!card.enabled) return "disabled";
-  return FAILURES.has(status) ? "failed" : status;
+  return TROUBLE[status] ?? status;
 }
-
-const GROUP_OF_KIND = { failed: "attention", missed: "attention", skipped: "attention", running: "active", waiting: "active" };
 
 /** "attention", "active" or "rest". */
 export function groupOf(card) {
-  return GROUP_OF_KIND[kindOf(card)] ?? "rest";
+  if (troubleOf(card)) return "attention";
+  return UNFINISHED.has(card.current_status) ? "active" : "rest";
 }
 
 // The engine's loop runs at least every 2 s; a slow disk may delay it.

@@ -152,7 +152,7 @@ class HistoryDialog {
       { class: inert && "inert", dataset: { runId: run.run_id }, on: { click: () => inert || String(getSelection()) || this.open(run.run_id) } },
       h("td", { class: "col-time" }, link),
       h("td", { class: "col-trigger muted", text: t(`trigger_${run.trigger}`) }),
-      h("td", { class: "col-status" }, statusMark(run.status), notes.map((text) => h("p", { class: "muted small", text }))),
+      h("td", { class: "col-status" }, statusMark(run.status), notes.map((text) => h("p", { class: "muted small", text })), run.last_line && h("p", { class: "said mono", title: visible(run.last_line), text: visible(run.last_line) })),
       h("td", { class: "col-attempt", text: run.max_attempts > 1 && run.attempt ? `${run.attempt}/${run.max_attempts}` : run.attempt || "–" }),
       h("td", { class: "col-duration nowrap", text: fmtDuration(run.duration) }),
       h("td", { class: "col-exit", text: exitOf(run) }),
@@ -187,6 +187,7 @@ class HistoryDialog {
     this.run = new RunView(
       runId,
       (path, use) => this.ask(path, use),
+      (taskId, id) => openRun(id, taskId),
       (run, gone) => {
         if (stop) stop.hidden = !UNFINISHED.has(run.status);
         log.hidden = gone || !run.attempts.length;

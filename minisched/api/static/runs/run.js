@@ -14,12 +14,12 @@ const TAIL_LINES = 1000;
 const REDUNDANT = new Set(["exit_code", "business_exit_code", "business_exit_code_crash", "business_exit_code_hint", "signal", "exit_code_hint", "signal_hint", "due_times", "upstream_failed", "dependency_timeout"]);
 
 /**
- * `ask(path, use)` is that of the history dialog. `onUpdate(run, gone)` is called with each state of the run; `gone`:
+ * `ask(path, use)` is that of the history dialog. `openRun(taskId, runId)` opens another run. `onUpdate(run, gone)` is called with each state of the run; `gone`:
  * whether its output has been deleted.
  */
 export class RunView {
-  constructor(runId, ask, onUpdate) {
-    Object.assign(this, { runId, ask, onUpdate });
+  constructor(runId, ask, openRun, onUpdate) {
+    Object.assign(this, { runId, ask, openRun, onUpdate });
     // An ended run never changes.
     this.live = true;
     this.facts = h("div", { class: "run-facts" });
@@ -51,7 +51,7 @@ export class RunView {
 
   async update(run) {
     const key = JSON.stringify({ ...run, output_tail: "" });
-    if (key !== this.shown) clear(this.facts).append(factList(run), attemptTable(run));
+    if (key !== this.shown) clear(this.facts).append(factList(run, this.openRun), attemptTable(run));
     [this.shown, this.run] = [key, run];
     this.onUpdate(run, this.output.gone);
     // The output of an ended run is complete.
@@ -140,18 +140,26 @@ function spanOf(run) {
   return fmtDuration(run.attempts.length > 1 ? (Date.parse(run.end_time) - Date.parse(run.start_time)) / 1000 : run.duration);
 }
 
+/** Of a run that was skipped for its dependency: the run that failed, and the last line of its output. */
+function causeOf(run, openRun) {
+  const { task, run: id } = run.detail ?? {};
+  if (run.status !== "skipped" || !id) return null;
+  const line = run.last_line && h("code", { class: "said", text: visible(run.last_line) });
+  return [h("p", {}, h("button", { type: "button", class: "link", text: t("open_run", { id }), on: { click: () => openRun(task, id) } })), line];
+}
+
 function missedSpan(run) {
   const count = t("due_times", { count: run.missed_count });
   const [from, to] = [run.missed_since, run.scheduled_time].map((time) => fmtTime(time, { date: true }));
   return run.missed_since ? `${count}, ${from} – ${to}` : count;
 }
 
-function factList(run) {
+function factList(run, openRun) {
   const reason = reasonText(run);
   const more = run.detail && !REDUNDANT.has(run.detail.code) ? visible(engineText(run.detail)) : "";
   const detail = reason.includes(more) ? "" : more;
   const facts = [
-    ["status", h("div", {}, statusMark(run.status), reason && h("p", { text: reason }), detail && h("p", { class: "muted small", text: detail }))],
+    ["status", h("div", {}, statusMark(run.status), reason && h("p", { text: reason }), detail && h("p", { class: "muted small", text: detail }), causeOf(run, openRun))],
     ["trigger", t(`trigger_${run.trigger}`)],
     run.scheduled_time && ["due", fmtTime(run.scheduled_time, { date: true })],
     run.missed_count > 1 && ["missed", missedSpan(run)],

@@ -1,12 +1,16 @@
 /** One task as a card. There may be very many: the second half of a card is built when it comes into view. */
 import { h, icon, iconButton, setText, visible } from "../core/dom.js";
 import { fmtAgo, fmtDuration, fmtSpan, fmtTime, now } from "../core/format.js";
-import { FAILURES, UNFINISHED, kindOf, leadRun, reasonText, retryText, runTime } from "../core/status_text.js";
+import { FAILURES, UNFINISHED, kindOf, leadRun, reasonText, retryText, runTime, troubleOf, troubledRun } from "../core/status_text.js";
 import { lang, t } from "../i18n/i18n.js";
 
 const STRIP_RUNS = 30;
 // Clicks so soon after the run button became a stop button were meant for the run button, and vice versa.
 const TURN_MS = 700;
+// A task that usually takes less time, in s, has no bar: it would be full from the start.
+const BAR_MIN_S = 1;
+// A run is longer than usual from so many times the median on.
+const OVER = 1.5;
 
 export class Card {
   /** `actions`: {run, stop, history, log, menu, openRun}, each called with the card's data. `readOnly`: no buttons. */
@@ -24,15 +28,18 @@ export class Card {
       word: h("span", { class: "card-word" }),
       note: h("span", { class: "muted number" }),
       also: h("span", { class: "card-also" }),
-      why: h("p", { class: "card-why" }),
+      whyText: h("span"),
+      cause: h("button", { type: "button", class: "link", hidden: true, on: { click: () => this.actions.openRun(this.data, this.causeRun) } }),
+      said: h("p", { class: "card-said mono", hidden: true }),
     };
     const p = this.parts;
+    p.why = h("p", { class: "card-why" }, p.whyText, " ", p.cause);
     this.el = h(
       "li",
       { class: "card", dataset: { taskId: data.task_id } },
       p.state,
       h("div", { class: "card-title" }, p.name, h("p", { class: "card-meta muted" }, p.id, " ", p.plan, p.tags)),
-      h("div", { class: "card-status" }, h("p", { class: "card-line" }, p.word, " ", p.note, p.also), p.why),
+      h("div", { class: "card-status" }, h("p", { class: "card-line" }, p.word, " ", p.note, p.also), p.why, p.said),
     );
     this.update(data);
   }
@@ -59,8 +66,16 @@ export class Card {
     setBadges(p.also, otherRuns(data, this.run));
     setText(p.word, t(`status_${this.shown}`));
     const reason = whyText(data, this.run, this.shown);
-    setText(p.why, reason);
+    setText(p.whyText, reason);
     p.why.hidden = !reason;
+    const failed = troubleOf(data) ? troubledRun(data) : this.run;
+    this.causeRun = failed?.detail?.run;
+    p.cause.hidden = !this.causeRun || this.readOnly;
+    if (this.causeRun) setText(p.cause, t("run_id", { id: this.causeRun }));
+    const said = visible(failed?.last_line ?? "");
+    setText(p.said, said);
+    p.said.title = said;
+    p.said.hidden = !said;
     if (this.complete) this.updateRest();
     this.tick();
   }
@@ -156,12 +171,12 @@ export class Card {
     setText(p.note, noteText(data, run, this.shown));
     if (!this.complete) return;
     setText(p.next, nextText(data));
-    const running = data.current_status === "running" && run?.start_time && data.median_duration;
+    const running = data.current_status === "running" && run?.start_time && data.median_duration >= BAR_MIN_S;
     p.progress.hidden = !running;
     if (running) {
-      const share = elapsedOf(run) / Math.max(data.median_duration, 0.1);
+      const share = elapsedOf(run) / data.median_duration;
       p.bar.style.setProperty("width", `${Math.min(100, share * 100).toFixed(1)}%`);
-      p.progress.classList.toggle("over", share > 1.5 && elapsedOf(run) - data.median_duration > 5);
+      p.progress.classList.toggle("over", share > OVER && elapsedOf(run) - data.median_duration > 5);
       p.progress.setAttribute("aria-valuenow", Math.min(100, Math.round(share * 100)));
     }
   }
@@ -209,7 +224,9 @@ function noteText(card, run, shown) {
   const parts = [];
   if (shown === "running" && run.start_time) {
     const elapsed = fmtSpan(elapsedOf(run));
-    parts.push(card.median_duration ? t("elapsed_of", { elapsed, median: fmtDuration(card.median_duration) }) : elapsed);
+    const median = card.median_duration;
+    const about = elapsedOf(run) > OVER * median || median < BAR_MIN_S ? "elapsed_usually" : "elapsed_of";
+    parts.push(median ? t(about, { elapsed, median: fmtDuration(median) }) : elapsed);
     if (run.attempt > 1) parts.push(t("attempt_of", { a: run.attempt, m: run.max_attempts }));
   } else if (shown === "retrying") {
     parts.push(retryText(run));
@@ -236,8 +253,12 @@ function otherRuns(card, run) {
 function whyText(card, run, shown) {
   if (!run) return "";
   if (shown === "running") {
-    const last = card.last_run;
-    return last && FAILURES.has(last.status) ? t("with_detail", { text: t("last_run"), detail: t(`status_${last.status}`) }) : "";
+    if (run.attempt > 1) return t("after_failure", { why: reasonText(run.attempts[run.attempts.length - 2]) });
+    if (!troubleOf(card)) return "";
+    const { status } = card.last_run;
+    const text = t("with_detail", { text: t("last_run"), detail: t(`status_${status}`) });
+    const why = reasonText(card.last_run);
+    return why ? t("with_detail", { text, detail: why }) : text;
   }
   const reason = reasonText(run);
   if (shown === "retrying") return reason && t("after_failure", { why: reason });

@@ -3,7 +3,7 @@ import { token } from "../core/api.js";
 import { button, h, setText, visible } from "../core/dom.js";
 import { now } from "../core/format.js";
 import { lazy } from "../core/lazy.js";
-import { FAILURES, groupOf, kindOf, leadRun, runTime } from "../core/status_text.js";
+import { FAILURES, countTroubled, groupOf, kindsOf, leadRun, runTime, troubleOf, troubledRun } from "../core/status_text.js";
 import { t } from "../i18n/i18n.js";
 import { Card } from "./card.js";
 import { emptyPage, filter, summary, toolbar } from "./overview.js";
@@ -162,11 +162,11 @@ export function mountTasks(el, store, announce = () => {}) {
       let n = 0;
       for (const row of lists[name]) {
         if (!rows.has(row.data.task_id)) continue;
-        const kind = kindOf(row.data);
-        counts[kind] = (counts[kind] ?? 0) + 1;
+        const kinds = kindsOf(row.data);
+        for (const kind of kinds) counts[kind] = (counts[kind] ?? 0) + 1;
         const fits =
           (!text || row.haystack.includes(text)) &&
-          (!filter.kind || kind === filter.kind) &&
+          (!filter.kind || kinds.has(filter.kind)) &&
           (!filter.tag || (row.data.task_tags ?? []).includes(filter.tag));
         if (!fits) continue;
         n += 1;
@@ -178,7 +178,7 @@ export function mountTasks(el, store, announce = () => {}) {
     }
     // An element that is moved loses the focus.
     if (focused !== document.activeElement && el.contains(focused)) focused.focus({ preventScroll: true });
-    head.show(counts, filter.kind, store);
+    head.show(counts, filter.kind, store, countTroubled(store.tasks.values()));
     bar.show(store, filtered, matches, rows.size);
     if (!store.loaded) nothing.replaceChildren(h("p", { class: "muted", text: t("loading") }));
     else if (!rows.size) nothing.replaceChildren(...emptyPage(readOnly ? null : () => cardActions.edit(null)));
@@ -245,14 +245,16 @@ export function mountTasks(el, store, announce = () => {}) {
   };
 }
 
-/** The worst first, then the latest. */
+/** The worst first, then the latest: by the run that failed, so that a new run does not move the card. */
 function byRankAndTime(a, b) {
-  const rank = RANK[a.data.current_status] - RANK[b.data.current_status];
+  const rank = troubleRank(a.data) - troubleRank(b.data);
   return rank || String(lastTime(b)).localeCompare(String(lastTime(a))) || a.order - b.order;
 }
 
+const troubleRank = (card) => RANK[troubledRun(card)?.status] ?? 0;
+
 function lastTime(row) {
-  const run = leadRun(row.data);
+  const run = troubledRun(row.data);
   return run ? Date.parse(run.end_time ?? runTime(run)) : 0;
 }
 

@@ -14,9 +14,10 @@ const STATUS_OF_KIND = { failed: "technical_failure" };
 export function summary(choose) {
   const mark = h("span", { class: "headline-mark" });
   const headline = h("h1", {});
-  const next = h("p", { class: "muted number next-up" });
+  const next = h("span");
+  const retried = h("span", { class: "retried" });
   const counts = h("div", { class: "counts", role: "group", "aria-label": t("filter_status") });
-  const el = h("div", { class: "summary" }, h("div", { class: "headline" }, mark, h("div", {}, headline, next)), counts);
+  const el = h("div", { class: "summary" }, h("div", { class: "headline" }, mark, h("div", {}, headline, h("p", { class: "muted number next-up" }, retried, next))), counts);
   const buttons = new Map(
     COUNTED_KINDS.map((kind) => {
       const label = h("span");
@@ -28,14 +29,13 @@ export function summary(choose) {
   );
   return {
     el,
-    show(numbers, chosen, store) {
+    show(numbers, chosen, store, { count: bad, again }) {
       for (const [kind, { one, label }] of buttons) {
         const n = numbers[kind] ?? 0;
         one.hidden = !n && chosen !== kind;
         one.setAttribute("aria-pressed", String(chosen === kind));
         setText(label, t(`count_${kind}`, { n }));
       }
-      const bad = (numbers.failed ?? 0) + (numbers.missed ?? 0) + (numbers.skipped ?? 0);
       const total = store.tasks.size;
       const state = !store.loaded ? "idle" : numbers.failed ? "technical_failure" : bad ? "missed" : total ? "success" : "idle";
       if (mark.dataset.state !== state) {
@@ -46,7 +46,7 @@ export function summary(choose) {
       let text = t("loading");
       if (store.loaded) text = bad ? t("attention_headline", { n: bad }) : t(total ? "all_well" : "no_tasks_yet");
       setText(headline, text);
-      document.title = bad ? `(${bad}) minisched` : "minisched";
+      setText(retried, again ? `${t("running_again", { n: again })} · ` : "");
       this.tick(store);
     },
     tick(store) {

@@ -14,6 +14,8 @@ const RELOAD_MS = 60000;
 const TICK_MS = 5000;
 // Below this width the names are above their lanes.
 const NARROW_PX = 640;
+// The runs whose last line of output says why.
+const SAYS = new Set(["business_failure", "technical_failure", "skipped"]);
 const LEGEND = ["success", "business_failure", "technical_failure", "running", "retrying", "queued", "waiting", "skipped", "missed", "cancelled", "due"];
 
 export function mount(el, store) {
@@ -33,6 +35,8 @@ class Timeline {
     // task_id -> {id, name, runs: Map, due: [ISO], more: whether there are further due times, el, track}
     this.lanes = new Map();
     this.left = false;
+    // The last line of output of failed runs, by run id.
+    this.lastLines = new Map();
   }
 
   async start() {
@@ -283,8 +287,30 @@ class Timeline {
   }
 
   showTip(cell) {
-    this.tip.replaceChildren(h("strong", {}, visible(cell.lane.name)), h("span", {}, describe(cell.mark)));
+    this.tipOf = cell.mark.key;
+    const said = h("code", { class: "said", text: this.lastLines.get(cell.mark.runId) ?? "" });
+    this.tip.replaceChildren(h("strong", {}, visible(cell.lane.name)), h("span", {}, describe(cell.mark)), said);
     this.tip.hidden = false;
+    this.placeTip(cell);
+    if (token() && SAYS.has(cell.mark.status) && !this.lastLines.has(cell.mark.runId)) this.addLine(cell, said);
+  }
+
+  /** Show the last line of the output of a failed run, which the timeline does not have. */
+  async addLine(cell, said) {
+    const { key, runId } = cell.mark;
+    try {
+      const { data } = await call("GET", `/executions/${runId}`);
+      this.lastLines.set(runId, visible(data.last_line ?? ""));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      return;
+    }
+    if (this.tipOf !== key || this.tip.hidden) return;
+    setText(said, this.lastLines.get(runId));
+    this.placeTip(cell);
+  }
+
+  placeTip(cell) {
     const box = cell.getBoundingClientRect();
     const { offsetWidth: width, offsetHeight: height } = this.tip;
     const x = Math.max(8, Math.min(box.left + box.width / 2 - width / 2, document.documentElement.clientWidth - width - 8));
