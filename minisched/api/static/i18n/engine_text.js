@@ -15,7 +15,9 @@ const templates = {};
 const loadedAreas = new Set();
 
 const isText = (value) => typeof value?.code === "string";
-const areaOf = (code) => (code.includes(".") ? code.split(".")[0] : "runs");
+// As in minisched.catalogue: what is before the dot of a code, if it is one of these.
+const AREAS = ["engine", "notify", "config", "schedules"];
+const areaOf = (code) => AREAS.find((area) => code.startsWith(`${area}.`)) ?? "runs";
 
 /** The areas of all texts in a JSON value. */
 function areasIn(value, found = new Set()) {
