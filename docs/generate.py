@@ -1,5 +1,5 @@
-"""Writes the generated parts of the documents: fields in configuration.md, calls in api.md, modules in design.md; the
-manual page from the command line's own help; and services/ from the examples in operation.md.
+"""Writes the generated parts of the documents: fields in configuration.md (also in Chinese), calls in api.md, modules
+in design.md; the manual page from the command line's own help; and services/ from the examples in operation.md.
 
 python docs/generate.py            write them
 python docs/generate.py --check    change nothing; exit code 1 and the names of the files that are out of date
@@ -13,7 +13,7 @@ import re
 import sys
 from pathlib import Path
 from textwrap import dedent
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the package beside this folder, not an installed one
 
@@ -21,7 +21,7 @@ import minisched
 from minisched.api.context import STATUSES
 from minisched.api.openapi import ALWAYS, SCHEMAS, WITH_A_BODY, meaning, routes
 from minisched.api.routing import OPEN, PUBLIC, READ, ROOT_TOO
-from minisched.catalogue import render
+from minisched.catalogue import CHINESE, ENGLISH, Text, render
 from minisched.catalogue.cli import TEXTS as CLI_TEXTS
 from minisched.cli.arguments import COMMANDS, option_text
 from minisched.config.containers import Field, Table
@@ -86,7 +86,13 @@ ACCESS = {
 
 
 def main(arguments: list[str]) -> int:
-    parts = {"configuration.md": config_reference(), "api.md": api_reference(), "design.md": module_tables()}
+    chinese = config_reference(CHINESE_WORDS)
+    parts = {
+        "configuration.md": config_reference(),
+        "configuration.zh.md": chinese,
+        "api.md": api_reference(),
+        "design.md": module_tables(),
+    }
     files = {name: with_part(DOCS / name, generated) for name, generated in parts.items()}
     files.update({"minisched.1": manual(), **services()})
     outdated = [name for name, text in files.items() if not is_current(DOCS / name, text)]
@@ -118,7 +124,24 @@ def table(heads: str, rows: Iterable[str]) -> str:
 # ------------------------------------------------------------------------------------------------------------- config
 
 
-def config_reference() -> str:
+class Words(NamedTuple):
+    """The words of the field tables in one language; the rest is in the catalogue."""
+
+    language: str
+    heads: str
+    required: str
+    none: str
+    example: str
+    variables: str
+
+
+ENGLISH_WORDS = Words(
+    ENGLISH, "field | type | default | meaning", "**required**", "none", " Example: ", "Template variables"
+)
+CHINESE_WORDS = Words(CHINESE, "字段 | 类型 | 默认值 | 含义", "**必填**", "无", "例如：", "模板变量")
+
+
+def config_reference(words: Words = ENGLISH_WORDS) -> str:
     tables: list[tuple[str, Table]] = [("config.json", DOCUMENT), ("settings", SETTINGS)]
     tables += [
         (f"settings.{field.name}", field.type) for field in SETTINGS.rows.values() if isinstance(field.type, Table)
@@ -126,22 +149,25 @@ def config_reference() -> str:
     tables += [("tasks[]", TASK), ("task_retry", RETRY), ("task_limits", LIMITS), ("task_notify[]", RULE)]
     tables += [(f'channels[], "type": "{name}"', kind) for name, kind in CHANNEL.tables.items()]
     parts = [
-        f"### `{title}`\n\n{table('field | type | default | meaning', map(field_row, kind.rows.values()))}"
+        f"### `{title}`\n\n{table(words.heads, (field_row(field, words) for field in kind.rows.values()))}"
         for title, kind in tables
     ]
     variables = "\n".join(f"- `{{{{ {name} }}}}`" for name in TemplateVariables._fields)
-    return "\n\n".join([*parts, f"### Template variables\n\n{variables}"])
+    return "\n\n".join([*parts, f"### {words.variables}\n\n{variables}"])
 
 
-def field_row(field: Field) -> str:
+def field_row(field: Field, words: Words) -> str:
+    def said(text: Text) -> str:
+        return render(text, words.language)
+
     if field.required:
-        default = "**required**"
+        default = words.required
     elif field.default is None:
-        default = render(field.default_text) if field.default_text else "none"
+        default = said(field.default_text) if field.default_text else words.none
     else:
         default = f"`{to_json(field.default)}`"
-    example = "" if field.example is None else f" Example: `{to_json(field.example)}`"
-    return f"`{field.name}` | {render(field.type.type_name)} | {default} | {render(field.help)}{example}"
+    example = "" if field.example is None else f"{words.example}`{to_json(field.example)}`"
+    return f"`{field.name}` | {said(field.type.type_name)} | {default} | {said(field.help)}{example}"
 
 
 def to_json(value: object) -> str:

@@ -159,7 +159,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     # Why a request cannot be carried out.
     "api.no_task": ("there is no task {task}", "没有任务 {task}"),
     "api.no_run": ("there is no run {run} in the history", "历史中没有运行 {run}"),
-    "api.no_message": ("there is no message {message} in the outbox", "发件箱中没有消息 {message}"),
+    "api.no_message": ("there is no message {message} in the outbox", "通知记录中没有消息 {message}"),
     "api.task_exists": ("there is a task {task} already", "已有任务 {task}"),
     "api.dependents": ("{tasks} depend on {task}", "{tasks} 依赖 {task}"),
     "api.run_ended": ("run {run} has ended already: {status}", "运行 {run} 已经结束：{status}"),

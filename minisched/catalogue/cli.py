@@ -123,7 +123,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "cli.option.export.prefer": (
         "kubernetes: what to keep of a due time that finds the last run going on",
-        "kubernetes：到期时上次运行未结束，如何取舍",
+        "kubernetes：到计划时间时上次运行未结束，如何取舍",
     ),
     "cli.option.export.report": ("write the report to this file", "把报告写入此文件"),
     "cli.option.export.to": ("the engine to write for", "目标引擎"),

@@ -77,7 +77,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "export.crontab.misfire": (
         "what is due while the machine is off is not made up",
-        "关机期间到期的不会补",
+        "关机期间错过的不会补跑",
     ),
     "export.crontab.jitter": (
         "a random sleep before the start, another one each time",
@@ -165,7 +165,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "export.kubernetes.nice": ("a container cannot raise its priority", "容器不能提高优先级"),
     "export.kubernetes.queue": (
         "a due time that finds the last run going on starts when that ends; --prefer skip gives up the grace instead",
-        "到期时若上次运行未结束，则待其结束后启动；用 --prefer skip 则放弃宽限",
+        "到计划时间时若上次运行未结束，则待其结束后启动；用 --prefer skip 则放弃宽限",
     ),
     "export.kubernetes.retry": (
         "{attempts} attempts after 10 s, doubled each time, at most 10 minutes: constants of Kubernetes",
@@ -194,7 +194,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "export.airflow.queue": (
         "a due time that finds the last run going on starts when that ends",
-        "到期时若上次运行未结束，则待其结束后启动",
+        "到计划时间时若上次运行未结束，则待其结束后启动",
     ),
     "export.airflow.retry": (
         "the delay is doubled each time, with Airflow's own jitter",

@@ -159,7 +159,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "migration.warn.wraps": (
         'a range of "{schedule}" runs backwards: under cron it was never due; here it will be',
-        "“{schedule}”中有倒序的范围：在 cron 下从未到期；在这里会到期",
+        "“{schedule}”中有倒序的范围：在 cron 下从不触发；在这里会触发",
     ),
     "migration.left.user": (
         'the sixth column is "{user}", which is no name of a user; a file without a column of users is read without '

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import plistlib
 import re
 import shlex
 import shutil
@@ -84,6 +85,17 @@ def test_systemd_takes_the_unit_files(tmp_path: Path) -> None:
         unit.write_text(text.replace("/usr/bin/python3", sys.executable) + dropped_in)
         done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, ""), name
+
+
+def test_the_service_files_of_other_systems_are_well_formed() -> None:
+    services = ROOT / "docs" / "services"
+    for name in ("minisched.openrc", "minisched.runit", "minisched.finish", "minisched.procd", "minisched.busybox"):
+        done = subprocess.run(["sh", "-n", str(services / name)], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, ""), name
+    job = plistlib.loads((services / "org.minisched.plist").read_bytes())
+    assert job["ProgramArguments"][-3:] == ["--home", "/srv/jobs", "run"]
+    recipe = (services / "Containerfile").read_text(encoding="utf-8")
+    assert json.loads(re.findall("^ENTRYPOINT (.*)", recipe, re.MULTILINE)[0])[-1] == "/srv/jobs"
 
 
 def test_the_script_writes_the_generated_parts(tmp_path: Path) -> None:
