@@ -343,7 +343,7 @@ class Triggers:
         self._turn_back(self.state.tasks.values(), now)
         self._restart()
         for task_state in self.state.tasks.values():
-            self._set_timer(task_state, None if task_state.next_due is None else self._next_due(task_state))
+            self._set_timer(task_state, self._next_due(task_state))
 
     # ------------------------------------------------------------------------------------------------------ due times
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from minisched.timetable import fires_between, load_zone, parse_schedule
-from support.engine import T0, MakeSim, failing_sim, task
+from support.engine import T0, MakeSim, exits, failing_sim, start, task
 from support.sim import Exit, Sim
 
 HOUR_S = 3600.0
@@ -310,3 +310,14 @@ def test_ninety_days_with_clock_steps_of_every_size_put_right_again(tmp_path: Pa
         given_away = [row for due, row in own.items() if due > end and not row["attempts"]]
         assert given_away == []
     assert len(machine.wrong) >= DAYS
+
+
+def test_the_last_due_time_of_a_schedule_arrives_again_after_a_step_back(sim: MakeSim) -> None:
+    one = sim(task(schedule="@at 2027-01-15T00:01"), script=exits(a=[Exit(50.0), Exit(1.0)]))
+    one.run_for(20)
+    start(one, "a")
+    one.run_for(45)
+    assert [row[1:] for row in one.runs()] == [("manual", "running", None), ("schedule", "skipped", "overlap")]
+    one.world.set_clock(-60)
+    one.run_for(70)
+    assert [row[1:] for row in one.runs()] == [("manual", "success", None), ("schedule", "success", None)]
