@@ -11,12 +11,13 @@ import re
 import shlex
 import stat
 import time
+from collections import Counter
 from itertools import islice
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 from minisched.config.env_file import EnvFileError, read_env_file
-from minisched.config.problems import MAX_PROBLEMS, limited
+from minisched.config.problems import MAX_PROBLEMS, ParseContext, limited, show
 from minisched.executor.program import Command, find_problem, from_home, misplaced, script_problem
 from minisched.model import FieldError, Secret, Text
 from minisched.model.task import CONFIG_FILE, SecretError
@@ -118,6 +119,7 @@ def _all_warnings(config: Config, where: Surroundings) -> Iterator[FieldError]:
         for name, value in (("password", smtp.password), ("ca_file", smtp.ca_file)):
             yield from map(_error, _secret_or_path(value, f"settings.smtp.{name}", where))
     yield from map(_error, _channel_warnings(config.default_rules, "defaults.task_notify", where))
+    yield from _lock_warnings(config)
     due = _DueTimes(config, where.now)
     for index, task in enumerate(config.tasks.values()):
         owner = f"tasks[{index}] ({task.task_id})"
@@ -161,6 +163,23 @@ def _task_warnings(task: Task, config: Config, where: Surroundings, due: _DueTim
         if rarer:
             yield f"task_dependencies[{index}]", rarer
     yield from _rule_warnings(task, config.default_rules, where)
+
+
+def _lock_warnings(config: Config) -> Iterator[FieldError]:
+    """Names of locks that may be misspelt: a size for a lock of no task, a lock of one task with a name like others."""
+    sizes, users = config.settings.locks, Counter(name for task in config.tasks.values() for name in task.task_locks)
+    near = ParseContext().near
+    for name in sizes:
+        if name not in users:
+            hint = near(name, [one for one in users if one not in sizes])
+            text = Text("config.warn.lock_unused_near", hint=hint) if hint else Text("config.warn.lock_unused")
+            yield _error((f"settings.locks.{name}", text))
+    for index, task in enumerate(config.tasks.values() if users else ()):
+        for place, name in enumerate(task.task_locks):
+            hint = near(name, {*sizes, *users} - {name}) if users[name] == 1 and name not in sizes else None
+            if hint:
+                text = Text("config.warn.lock_alone", lock=show(name), hint=hint)
+                yield _error((f"task_locks[{place}]", text), f"tasks[{index}] ({task.task_id})")
 
 
 def _env_file(written: str, place: str, where: Surroundings, found: dict[str, str]) -> Iterator[Found]:

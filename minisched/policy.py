@@ -46,25 +46,21 @@ _CRASH = "|".join(  # compiled by the first business failure, not at each start
 class Admission(Enum):
     """What to do with a run that is ready."""
 
-    START = "start"
-    QUEUE_CAPACITY = "queue until one of max_running is free"
+    START = "start, once its locks and a process are free"
     QUEUE_OVERLAP = "queue until a run of the task has ended"
     SKIP_OVERLAP = "skip: an earlier run is still running"
     SKIP_QUEUE_FULL = "skip: another run is queued already"
     REPLACE = "cancel the others, queue until their processes have exited"
 
 
-def admit(
-    task: Task, slots_in_use: int, queued: int, running: int, max_running: int, must_queue: bool = False
-) -> Admission:
-    """Whether a run of `task` may start now.
+def admit(task: Task, slots_in_use: int, queued: int, must_queue: bool = False) -> Admission:
+    """Whether a run of `task` gets one of its `task_max_instances` now.
 
-    slots_in_use: unfinished runs of the task that hold one of its `task_max_instances`: running, retrying, or queued
-    for the engine's `max_running`. queued: runs of the task that are queued for any reason. running: processes of all
-    tasks. must_queue: with `task_misfire` `all`, a catch-up run is queued instead of skipped.
+    slots_in_use: runs of the task that hold one, see `holds_slot`. queued: runs of the task that are queued for any
+    reason. must_queue: with `task_misfire` `all`, a catch-up run is queued instead of skipped.
     """
     if slots_in_use < task.task_max_instances:
-        return Admission.START if running < max_running else Admission.QUEUE_CAPACITY
+        return Admission.START
     if must_queue:
         return Admission.QUEUE_OVERLAP
     if task.task_overlap is Overlap.REPLACE:
@@ -72,6 +68,17 @@ def admit(
     if task.task_overlap is Overlap.QUEUE:
         return Admission.SKIP_QUEUE_FULL if queued else Admission.QUEUE_OVERLAP
     return Admission.SKIP_OVERLAP
+
+
+_QUEUED_WITH_SLOT = {Reason.MAX_RUNNING.value, Reason.LOCK.value}
+
+
+def holds_slot(run: TaskExecution) -> bool:
+    """Whether an unfinished run holds one of the `task_max_instances` of its task: it runs, waits for its retry, or
+    waits for what all tasks share."""
+    if run.status is Status.QUEUED:
+        return run.reason in _QUEUED_WITH_SLOT
+    return run.status in (Status.RUNNING, Status.RETRYING)
 
 
 # ------------------------------------------------------------------------------------------------- the end of a process

@@ -28,10 +28,11 @@ from minisched.model import DeliveryState, EngineProblem, ResendDelivery, Status
 from minisched.notify.notify_test import NoRule, select_rules, try_channels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import tzinfo
 
     from minisched.api.context import AppContext
+    from minisched.model import EngineSnapshot, LockSnapshot
     from minisched.store import TaskTotals
 
 MAX_WARNINGS = 20  # shown on the page; `validate` and the engine's log have more
@@ -93,6 +94,7 @@ def status_json(app: AppContext) -> dict[str, Any]:
         "disabled": sum(not view.task.enabled for view in tasks.values()),
         "running": engine.running,
         "max_running": engine.config.settings.max_running,
+        "locks": [_lock_json(one) for one in engine.locks],
         "config": {
             "hash": file_hash(app),
             "problems": [problem_json(problem) for problem in engine.config_problems],
@@ -111,6 +113,14 @@ def status_json(app: AppContext) -> dict[str, Any]:
 def _problem_json(key: str, problem: EngineProblem, zone: tzinfo) -> dict[str, Any]:
     text = problem.text
     return {"key": key, "since": iso(problem.since, zone), "message": str(text), **text.as_json()}
+
+
+def _lock_json(lock: LockSnapshot) -> dict[str, Any]:
+    runs = {
+        member: [{"task_id": task_id, "run_id": run_id} for task_id, run_id in found]
+        for member, found in (("held_by", lock.held_by), ("waiting", lock.waiting))
+    }
+    return {"name": lock.name, "size": lock.size, **runs}
 
 
 def file_hash(app: AppContext) -> Optional[str]:
@@ -227,6 +237,10 @@ def _metrics(app: AppContext) -> Iterator[str]:
     yield _metric("problem", "Current problems of the engine.", problems)
     yield _metric("running_processes", "Processes of tasks.", engine.running)
     yield _metric("max_running", "Most processes of tasks at a time.", engine.config.settings.max_running)
+    if engine.locks:
+        yield _metric("lock_size", "Most runs that hold the lock at a time.", _of_locks(engine, lambda one: one.size))
+        yield _metric("lock_held", "Runs that hold the lock.", _of_locks(engine, lambda one: len(one.held_by)))
+        yield _metric("lock_waiting", "Runs that wait for the lock.", _of_locks(engine, lambda one: len(one.waiting)))
     yield _metric("notifications", "Messages in the outbox by their state.", outbox)
     yield _metric("listeners", "Listeners to /events.", len(app.listeners))
     yield _metric("history_bytes", "Size of the history's files.", history_bytes(app.home.database))
@@ -251,6 +265,10 @@ def _metrics(app: AppContext) -> Iterator[str]:
             ({"task_id": view.task.task_id}, getattr(totals.get(view.task.task_id), field, None)) for view in views
         ]
         yield _metric(name, text, samples)
+
+
+def _of_locks(engine: EngineSnapshot, value: Callable[[LockSnapshot], int]) -> Samples:
+    return [({"lock": one.name}, value(one)) for one in engine.locks]
 
 
 def _metric(name: str, text: str, value: Any) -> str:

@@ -305,6 +305,10 @@ SCHEMAS: dict[str, Schema] = {
         disabled=COUNT,
         running={**COUNT, "description": "Running processes."},
         max_running=COUNT,
+        locks={
+            **items(ref("Lock")),
+            "description": "Those that tasks use and those of `settings.locks`, by name.",
+        },
         config=fields(
             hash=maybe(TEXT),
             problems=items(ref("Problem")),
@@ -321,6 +325,13 @@ SCHEMAS: dict[str, Schema] = {
         outbox=fields(**{state.value: COUNT for state in DeliveryState}),
         listeners=COUNT,
     ),
+    "Lock": fields(
+        name=TEXT,
+        size={**COUNT, "description": "How many runs may hold it at once."},
+        held_by={**items(ref("RunOfTask")), "description": "Oldest first."},
+        waiting={**items(ref("RunOfTask")), "description": "In the order in which they get it."},
+    ),
+    "RunOfTask": fields(task_id=TASK_ID, run_id=RUN_ID),
     "Health": {
         "type": "object",
         "properties": {

@@ -427,6 +427,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         " {count|it has|they have} ended, then try again",
         "{task} 已达到 task_max_instances（{max}）：{count} 次运行（{runs}）尚未结束；请等其结束后再试",
     ),
+    "cli.no_lock": (
+        "{task} needs lock {lock}, which has {size} {size|holder|holders} at most and is held by {runs}; wait until it"
+        " is free, then try again",
+        "{task} 需要锁 {lock}，该锁最多由 {size} 次运行占用，现由 {runs} 占用；请等其空闲后再试",
+    ),
     "cli.orphan": (
         "run {run_id}: the program that started it is gone, but its process is still alive; the next engine start ends"
         " it",

@@ -206,6 +206,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         " LOGNAME, SHELL, LANG, LC_*, TZ)",
         '环境变量名：字母、数字和 "_"；不能是每个任务都有的变量（PATH、HOME、USER、LOGNAME、SHELL、LANG、LC_*、TZ）',
     ),
+    "config.rule.lock": (
+        'the name of a lock: 1 to 64 ASCII letters, digits, "_" or "-"',
+        '锁的名称：半角（ASCII）字母、数字、"_" 或 "-"，共 1 至 64 个',
+    ),
     "config.rule.task_env_name": (
         'the name of an environment variable: letters, digits and "_"; names that start with "MINISCHED_" are reserved',
         '环境变量名：字母、数字和 "_"；以 "MINISCHED_" 开头的名称为保留名称',
@@ -351,6 +355,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{task} ({schedule}) is not due before each due time of this task, and each success counts once: runs between"
         " them wait, and are then skipped",
         "{task}（{schedule}）并非在此任务的每个计划时间之前都会运行，而每次成功只计一次：其间的运行会等待，然后被跳过",
+    ),
+    "config.warn.lock_unused": ("is a lock that no task uses", "是没有任务使用的锁"),
+    "config.warn.lock_unused_near": ("is a lock that no task uses; {hint}", "是没有任务使用的锁；{hint}"),
+    "config.warn.lock_alone": (
+        "is {lock}, which no other task uses and settings.locks does not name; {hint}",
+        "为 {lock}，没有其他任务使用，settings.locks 中也没有；{hint}",
     ),
     "config.warn.disabled": (
         "{task} is disabled, so runs of this task wait for it, and are then skipped",
@@ -511,6 +521,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Maximum number of processes at once, over all tasks.",
         "所有任务同时运行的进程数上限。",
     ),
+    "config.field.settings.locks": (
+        "How many runs may hold a lock of `task_locks` at once; 1 for a lock that is not named here.",
+        "`task_locks` 中的锁最多可由多少次运行同时占用；未列出的锁为 1。",
+    ),
     "config.field.settings.log": ("Log rotation.", "日志轮转。"),
     "config.field.settings.history": ("How long runs are kept.", "运行记录的保留。"),
     "config.field.settings.language": (
@@ -598,6 +612,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "到点时上一次尚未结束的处理方式；`queue` 最多排队一次。",
     ),
     "config.field.task.task_max_instances": ("How many runs of the task may run at once.", "可同时运行的个数。"),
+    "config.field.task.task_locks": (
+        "Locks that a run holds while its process runs, shared with other tasks; it starts once it can have them all.",
+        "运行期间占用的锁，与其他任务共用；能同时取得所有锁时才启动。",
+    ),
     "config.field.task.task_misfire": (
         "Which of the due times missed while the engine was down are caught up.",
         "引擎停机期间错过的计划时间中，哪些仍要补跑。",

@@ -87,6 +87,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "cron mails the output to the user; no log is kept",
         "cron 把输出用邮件发给用户，不保存日志",
     ),
+    "export.crontab.locks": (
+        "flock, one lock after the other and in no order of due times; a lock has one holder",
+        "使用 flock：逐个取得锁，不按计划时间先后；每个锁只有一个占用者",
+    ),
     # systemd
     "export.systemd.exit_codes": (
         "exit code 0 is a success of systemd in any case",
@@ -103,6 +107,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "export.systemd.jitter": (
         "the delay is fixed for each machine, and another one than here",
         "延迟对每台机器固定，但与这里不同",
+    ),
+    "export.systemd.locks": (
+        "no locks: write flock(1) before the commands that must not run at once",
+        "没有锁：请在不能同时运行的命令前加 flock(1)",
     ),
     "export.systemd.notify": (
         "write a unit that reports, and OnFailure= in the service; from systemd 255 on it runs after each attempt",
@@ -162,6 +170,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "a random sleep before each attempt, within its time limit",
         "每次尝试前随机等待，计入时间限制",
     ),
+    "export.kubernetes.locks": (
+        "no locks between CronJobs: let the programs take a Lease, or a lock of the database",
+        "CronJob 之间没有锁：请让程序使用 Lease 或数据库的锁",
+    ),
     "export.kubernetes.nice": ("a container cannot raise its priority", "容器不能提高优先级"),
     "export.kubernetes.queue": (
         "a due time that finds the last run going on starts when that ends; --prefer skip gives up the grace instead",
@@ -188,6 +200,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Pod 只有数字用户：请设置 runAsUser，或让镜像使用 {user}",
     ),
     # Airflow
+    "export.airflow.locks": (
+        "a task has one pool: where it has one lock, make a pool of that size and set it",
+        "一个任务只有一个资源池：若只有一个锁，请创建同样大小的池并设置它",
+    ),
     "export.airflow.nights": (
         "a fixed time that a change of the clocks skips is started an hour later, a repeated one in the second hour",
         "时钟调整跳过的固定时间晚一小时启动，重复的在第二遍启动",

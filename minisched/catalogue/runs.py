@@ -23,6 +23,7 @@ FIRST_VIEW: dict[str, tuple[str, str]] = {
         "the limit of running processes (max_running) is reached",
         "运行中的进程数已达上限（max_running）",
     ),
+    "why_queued_lock": ("waiting for a lock", "正在等待锁"),
     "why_technical_failure_timeout": ("exceeded its time limit and was terminated", "运行超时，已被终止"),
     "why_technical_failure_spawn": ("could not be started", "无法启动"),
     "why_skipped_overlap": ("the previous run was still running", "到计划时间时上一次运行尚未结束"),
@@ -50,6 +51,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{running} of max_running {limit} processes run",
         "正在运行 {running} 个进程，上限 max_running 为 {limit}",
     ),
+    # Queued for locks: `locks` are texts of the next two codes, `runs` of the two after them and of `more_runs`.
+    "lock": ("waits for {locks}", "正在等待{locks}"),
+    "lock_held": ("lock {lock} (held by {runs})", "锁 {lock}（由 {runs} 占用）"),
+    "lock_promised": ("lock {lock} (which {run} gets before)", "锁 {lock}（{run} 先取得）"),
+    "run_of_task": ("{task}, run {run_id}", "{task} 的运行 #{run_id}"),
+    "new_run_of_task": ("{task}", "{task}"),
     # Files.
     "log_lost": ("{path}: {reason}", "{path}：{reason}"),
     "is_symlink": ("is a symbolic link, which is not followed", "是符号链接，不予跟随"),

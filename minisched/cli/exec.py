@@ -76,12 +76,32 @@ def check_slots(task: Task, unfinished: Sequence[TaskExecution], home: str) -> b
     raise CommandError(*lines)
 
 
+def check_locks(task: Task, config: Config, unfinished: Sequence[TaskExecution], home: str) -> None:
+    """Raises CommandError if the task cannot have all its locks now: processes hold one of them to its size."""
+    lines: list[Text] = []
+    for name in task.task_locks:
+        holders = [
+            run
+            for run in unfinished
+            if run.status is Status.RUNNING
+            and run.task_id in config.tasks
+            and name in config.tasks[run.task_id].task_locks
+            and holds_slot(run, home)
+        ]
+        size = config.settings.locks.get(name, 1)
+        if len(holders) >= size:
+            runs = [Text("run_of_task", task=run.task_id, run_id=run.run_id) for run in holders]
+            lines.append(Text("cli.no_lock", task=task.task_id, lock=name, size=size, runs=runs))
+            lines += [Text("cli.orphan", run_id=run.run_id) for run in holders if not has_live_owner(run)]
+    if lines:
+        raise CommandError(*lines)
+
+
 def holds_slot(run: TaskExecution, home: str) -> bool:
     """Whether an unfinished run is active, or about to be in a live engine. Its process may have outlived the engine
     that started it."""
     if has_live_owner(run):
-        waits_for_capacity = run.status is Status.QUEUED and run.reason == Reason.MAX_RUNNING.value
-        return run.status in (Status.RUNNING, Status.RETRYING) or waits_for_capacity
+        return policy.holds_slot(run)
     if run.status is not Status.RUNNING:
         return False
     process = run.attempts[-1].process if run.attempts else None
@@ -181,10 +201,12 @@ class _Foreground:
         return EXIT_OK if run.status is Status.SUCCESS else EXIT_NO
 
     def write_start(self, batch: Batch) -> int:
-        """Write the run if the task has a free slot; its id. To check that and to take the slot is one transaction: of
-        two runs that start at once only one passes."""
+        """Write the run if the task has a free slot and its locks are free; its id. To check that and to take them is
+        one transaction: of two runs that start at once only one passes."""
         with self.ledger.transaction() as tx:
-            self.alone = check_slots(self.task, tx.unfinished_of_others(), self.view.home.path)
+            unfinished = tx.unfinished_of_others()
+            self.alone = check_slots(self.task, unfinished, self.view.home.path)
+            check_locks(self.task, self.config, unfinished, self.view.home.path)
             (run_id,) = tx.write(batch)
         self.view.home.announce_write()
         return int(run_id)

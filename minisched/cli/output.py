@@ -135,7 +135,7 @@ def os_error(error: OSError) -> str:
 def why(reason: Optional[str], detail: Any) -> str:
     """As in `spawn: tasks/x.sh: No such file or directory`, or `exit code 126: ...`, whose reason says no more."""
     parts = (
-        detail and reason not in ("exit_code", "signal") and reason,
+        detail and reason not in ("exit_code", "signal", "lock") and reason,
         detail_text(detail, terminal.language()) or reason,
     )
     return ": ".join(part for part in parts if part)

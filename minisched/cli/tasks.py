@@ -18,7 +18,7 @@ from minisched.cli.output import (
     why,
 )
 from minisched.cli.view import View, next_start, with_view, zone_text
-from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, UNFINISHED, Status, Text, Word, iso
+from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, UNFINISHED, Reason, Status, Text, Word, iso
 from minisched.timetable import start_text
 
 if TYPE_CHECKING:
@@ -113,11 +113,30 @@ def tasks_json(view: View) -> list[dict[str, Any]]:
     for task_id, task in tasks.items():
         record = records.get(task_id)
         last = ended.get(record.last_run_id) if record and record.last_run_id else None
+        runs = [_with_lock_holders(view, run, unfinished) for run in unfinished.get(task_id, [])]
         one = {"task_id": task_id, **_config_json(view, task, task_id, now, ahead)}
-        one.update(_state_json(view, unfinished.get(task_id, []), last))
+        one.update(_state_json(view, runs, last))
         one["consecutive_failures"] = record.consecutive_failures if record else 0
         found.append(one)
     return found
+
+
+def _with_lock_holders(view: View, run: TaskExecution, unfinished: Mapping[str, list[TaskExecution]]) -> TaskExecution:
+    """A run that is queued for locks, with those who hold them now: its row names those of the moment when it was
+    queued."""
+    if run.status is not Status.QUEUED or run.reason != Reason.LOCK or not view.config or run.detail is None:
+        return run
+    tasks, found = view.config.tasks, []
+    for lock in run.detail.values.get("locks", ()):
+        name = lock.values.get("lock")
+        holders = [
+            Text("run_of_task", task=task_id, run_id=other.run_id)
+            for task_id, runs in unfinished.items()
+            for other in runs
+            if other.status is Status.RUNNING and task_id in tasks and name in tasks[task_id].task_locks
+        ]
+        found.append(Text("lock_held", lock=name, runs=holders) if holders else lock)
+    return run._replace(detail=Text("lock", locks=found))
 
 
 def _config_json(

@@ -17,7 +17,7 @@ from minisched.model import (
     Text,
 )
 
-from .containers import Field, ListOf, Table
+from .containers import Field, ListOf, MapOf, Table
 from .field_types import MIN_WAIT_S, Bool, Choice, Duration, Integer, SecretString, Size, String, Zone
 from .notify_fields import CA_FILE, SENDER
 from .problems import invalid, is_but, missing, show
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from .problems import ParseContext
 
+LOCK = String("lock", "[A-Za-z0-9_-]{1,64}", "name", shared=True)
 HOST = String("host", r"[A-Za-z0-9._:-]{1,253}", "host")
 ALLOWED_HOST = String(
     "allowed_host", r"(?:https?://)?(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", "allowed_host"
@@ -140,6 +141,7 @@ SETTINGS = Table(
     "settings",
     Field("timezone", Zone(), example="Asia/Shanghai", default_text=Text("config.default.system_zone")),
     Field("max_running", Integer(1, 1000), 10),
+    Field("locks", MapOf(LOCK, Integer(1, 1000), {"db": 2}), {}, example={"db": 2}),
     Field("log", LOG, {}),
     Field("history", HISTORY, {}),
     Field("language", Choice("auto", *LANGUAGES), "auto"),

@@ -29,6 +29,7 @@ from .field_types import (
     Zone,
 )
 from .notify_fields import RULE, Command
+from .settings_fields import LOCK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +50,7 @@ _OTHER_NAMES = {
     "task_dependencies": "dependencies depends_on depends deps after needs requires upstream task_depends_on",
     "task_overlap": "overlap concurrency concurrency_policy",
     "task_max_instances": "max_instances max_active_runs max_children",
+    "task_locks": "locks lock mutex pool pools semaphore resource_locks task_lock",
     "task_misfire": "misfire coalesce catchup catch_up",
     "task_misfire_grace": "misfire_grace_time misfire_grace",
     "task_timeout": "timeout execution_timeout max_time task_time_limit",
@@ -130,6 +132,7 @@ TASK = Table(
     ),
     Field("task_overlap", Choice(Overlap), "skip"),
     Field("task_max_instances", Integer(1, 1000), 1),
+    Field("task_locks", Shared(ListOf(LOCK, key=str)), [], example=["db"]),
     Field("task_misfire", Choice(Misfire), "latest"),
     Field("task_misfire_grace", Duration(), "1h"),
     Field("task_timeout", Duration(MIN_WAIT_S), "24h", null=True),

@@ -10,6 +10,7 @@ import heapq
 from typing import TYPE_CHECKING, Optional
 
 from minisched import policy
+from minisched.engine.locks import Locks
 from minisched.engine.log_lines import output_lost_line, started_line
 from minisched.engine.state import ActiveRun
 from minisched.model import Misfire, Outcome, ProcessResult, Reason, RunFinished, Status, TaskExecution, Text, Trigger
@@ -33,8 +34,9 @@ class Dispatcher:
         self.state, self.timers, self.launcher = state, timers, launcher
         self.clock, self.log, self.system = outside.clock, outside.log, outside.system
         self.executor = outside.executor
-        self._queue: list[tuple[float, int, ActiveRun]] = []  # for max_running, first due first; entries may be stale
-        self._count = 0
+        self.locks = Locks(state)
+        # Runs that wait for one of `max_running`, first due first, by `ActiveRun.order`; entries may be out of date.
+        self._queue: list[tuple[tuple[float, int], ActiveRun]] = []
 
     # --------------------------------------------------------------------------------------------------- a run begins
 
@@ -52,6 +54,7 @@ class Dispatcher:
             and not task_state.task.task_dependencies
             and not self.state.external.get(task_state.task.task_id)
             and self.state.has_free_process
+            and self.locks.are_free(task_state.task.task_locks)
         )
 
     def missed(self, task_state: TaskState, missed: MissedRange, now: Instant) -> TaskExecution:
@@ -173,14 +176,10 @@ class Dispatcher:
             task_state.task,
             slots_in_use=state.slots_in_use(task_state),
             queued=sum(other.run.status is Status.QUEUED for other in task_state.active),
-            running=len(state.running),
-            max_running=0 if state.stopping else state.config.settings.max_running,
             must_queue=active.run.trigger is Trigger.CATCHUP and task_state.task.task_misfire is Misfire.ALL,
         )
         if decision is policy.Admission.START:
-            self.begin_attempt(active, now)
-        elif decision is policy.Admission.QUEUE_CAPACITY:
-            self.queue_for_process(active, now)
+            self.begin(active, now)
         elif decision is policy.Admission.SKIP_OVERLAP:
             self.end(active, Status.SKIPPED, now, Reason.OVERLAP, self.blocking_runs(active))
         elif decision is policy.Admission.SKIP_QUEUE_FULL:
@@ -222,16 +221,24 @@ class Dispatcher:
 
     def queue_for_slot(self, active: ActiveRun, now: Instant) -> None:
         """Let it wait for one of its task's slots."""
+        self.locks.leave(active)
         active.to(Status.QUEUED, now, Reason.OVERLAP, self.blocking_runs(active))
 
     def queue_for_process(self, active: ActiveRun, now: Instant) -> None:
-        """It has a slot of its task; let it wait for one of the engine's `max_running` processes."""
+        """It has a slot of its task and may have its locks, which wait for it in their order; let it wait for one of
+        the engine's `max_running` processes."""
         limit = self.state.config.settings.max_running
         detail = Text("max_running", running=len(self.state.running), limit=limit)
         active.to(Status.QUEUED, now, Reason.MAX_RUNNING, detail)
-        self._count += 1
-        since = active.run.created_time if active.run.scheduled_time is None else active.run.scheduled_time
-        heapq.heappush(self._queue, (since, self._count, active))
+        heapq.heappush(self._queue, (active.order, active))
+
+    def line_up(self, active: ActiveRun, now: Instant) -> None:
+        """It has a slot of its task; let it wait for what it needs beside that: its locks, then a process."""
+        self.locks.wait(active)
+        if self.locks.may_begin(active):
+            self.queue_for_process(active, now)
+        else:
+            active.to(Status.QUEUED, now, Reason.LOCK, self.locks.reason(active))
 
     def slot_freed(self, task_state: TaskState, now: Instant) -> None:
         """Move the task's own queue up, then the engine's, first due first."""
@@ -239,39 +246,74 @@ class Dispatcher:
             active = task_state.first(Status.QUEUED, Reason.OVERLAP.value)
             if active is None:
                 break
-            self.queue_for_process(active, now)
+            self.line_up(active, now)
         self.start_queued(now)
 
     def start_queued(self, now: Instant) -> None:
+        """Begin the runs for which there are locks and a process, first due first."""
+        for active in self.locks.take_ready():
+            if active.run.status is Status.QUEUED and active.run.reason == Reason.LOCK.value:
+                self.queue_for_process(active, now)
         while self._queue and self.state.has_free_process:
-            active = heapq.heappop(self._queue)[2]
+            active = heapq.heappop(self._queue)[1]
             if active.run.status is Status.QUEUED and active.run.reason == Reason.MAX_RUNNING.value:
-                self.begin(active, now)
+                self.begin_now(active, now)
+
+    def locks_changed(self, now: Instant) -> None:
+        """The sizes of locks, `max_running` or the processes of `exec` are others."""
+        self.locks.changed()
+        self.start_queued(now)
+
+    def task_changed(self, task_state: TaskState, now: Instant) -> None:
+        """It may have more slots now, and its queued runs may need other locks."""
+        for active in task_state.active:
+            queued = active.run.status is Status.QUEUED and policy.holds_slot(active.run)
+            if queued and not self.locks.is_lined_up(active):
+                self.line_up(active, now)
+        self.slot_freed(task_state, now)
 
     # ------------------------------------------------------------------------------------------------------- attempts
 
     def begin(self, active: ActiveRun, now: Instant) -> None:
         """Begin the next attempt of a run that holds a slot, or queue the run for what is missing."""
+        if self._queue or self.locks.unserved or not self.state.has_free_process:  # others may be due before
+            self.line_up(active, now)
+            self.start_queued(now)
+        else:
+            self.begin_now(active, now)
+
+    def begin_now(self, active: ActiveRun, now: Instant) -> None:
+        """The same, if there is a process for it."""
         if self.state.over_limit(active.task_state):
             self.queue_for_slot(active, now)
-        elif len(self.state.running) < self.state.config.settings.max_running:
-            self.begin_attempt(active, now)
-        else:
-            self.queue_for_process(active, now)
-
-    def begin_attempt(self, active: ActiveRun, now: Instant) -> None:
+            return
+        self.locks.wait(active)
+        if not self.locks.may_begin(active):
+            active.to(Status.QUEUED, now, Reason.LOCK, self.locks.reason(active))
+            return
         active.begin_attempt(now)
         self.state.running.add(active)
         self.state.starting.append(active)
+        self.locks.leave(active)
+
+    def process_ended(self, active: ActiveRun) -> None:
+        """Its place among `max_running` and its locks are free."""
+        self.state.running.discard(active)
+        self.locks.freed(active.locks)
 
     def requeue_unstarted(self, now: Instant) -> None:
-        """An `exec` took slots before these attempts were written: the newest wait again, as if they had not begun."""
+        """An `exec` took slots or locks before these attempts were written: the newest wait again, as if they had not
+        begun."""
         for active in reversed(self.state.starting[:]):
-            if self.state.over_limit(active.task_state):
+            over_limit = self.state.over_limit(active.task_state)
+            if over_limit or self.locks.are_exceeded(active.locks):
                 self.state.starting.remove(active)
-                self.state.running.discard(active)
+                self.process_ended(active)
                 active.undo_attempt()
-                self.queue_for_slot(active, now)
+                if over_limit:
+                    self.queue_for_slot(active, now)
+                else:
+                    self.line_up(active, now)
                 if active.cancelled_for is not None:
                     self.cancel(active, active.cancelled_for, now)
         self.start_queued(now)
@@ -299,7 +341,7 @@ class Dispatcher:
         if active is None or active not in self.state.running or active.run.attempt != message.attempt:
             return
         outcome = policy.classify(message.completion, active.task_state.task.task_exit_codes, active.cancelled_for)
-        self.state.running.discard(active)
+        self.process_ended(active)
         active.close_attempt(outcome, message.completion)
         if message.completion.log_error is not None:
             path = self.launcher.log_path(active.task_state.task)
@@ -354,8 +396,10 @@ class Dispatcher:
     def discard(self, active: ActiveRun) -> None:
         """Forget a run whose row could not be written: it must not start later."""
         self.cancel_timer(active)
+        self.locks.leave(active)
+        self.locks.freed(active.locks)
         self.state.discard(active)
-        self._queue = [entry for entry in self._queue if entry[2] is not active]
+        self._queue = [entry for entry in self._queue if entry[1] is not active]
         heapq.heapify(self._queue)
         self.slot_freed(active.task_state, self.clock.wall())
 
@@ -395,7 +439,8 @@ class Dispatcher:
         self.cancel_timer(active)
         active.to(status, now, reason, detail, retry_time=None)
         active.task_state.remove(active)
-        self.state.running.discard(active)
+        self.locks.leave(active)
+        self.process_ended(active)
         self.release_dependents(active.run, now)
         self.slot_freed(active.task_state, now)
 

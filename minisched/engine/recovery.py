@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 class SlotTaken(Exception):
-    """An `exec` has begun a run since the engine looked, and the task has no slot for both."""
+    """An `exec` has begun a run since the engine looked, and the task has no slot, or one of its locks no room, for
+    both."""
 
 
 class ExternalRuns:
@@ -55,6 +56,8 @@ class ExternalRuns:
         self.take_over(unfinished, now)
         self.dispatcher.requeue_unstarted(now)
         new_tokens = state.merge_tokens(tokens)
+        if before != state.external:
+            self.dispatcher.locks_changed(now)
         for task_id, runs in sorted(before.items()):
             if task_id in state.tasks and runs.keys() - state.external.get(task_id, {}).keys():
                 self.dispatcher.slot_freed(state.tasks[task_id], now)
@@ -63,14 +66,14 @@ class ExternalRuns:
                 self.dispatcher.token_arrived(state.tasks[task_id], now)
 
     def check_slots(self, tx: Transaction) -> None:
-        """In the transaction that writes new attempts: raise SlotTaken if an `exec` has taken a slot in between."""
-        others: dict[str, int] = {}
-        for run in tx.unfinished_of_others(self.state.runs):
-            if run.status is Status.RUNNING:
-                others[run.task_id] = others.get(run.task_id, 0) + 1
+        """In the transaction that writes new attempts: raise SlotTaken if an `exec` has taken a slot or a lock in
+        between."""
+        others = [run for run in tx.unfinished_of_others(self.state.runs) if run.status is Status.RUNNING]
         for active in self.state.starting if others else ():
-            task, count = active.task_state.task, others.get(active.run.task_id, 0)
+            task, count = active.task_state.task, sum(run.task_id == active.run.task_id for run in others)
             if count and self.state.own_slots_in_use(active.task_state) + count > task.task_max_instances:
+                raise SlotTaken
+            if self.dispatcher.locks.are_exceeded(active.locks, others):
                 raise SlotTaken
 
     def take_over(self, unfinished: Sequence[TaskExecution], now: Instant) -> None:

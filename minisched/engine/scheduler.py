@@ -186,7 +186,9 @@ class SchedulerEngine:
         self.triggers = Triggers(self.state, self.dispatcher, self.persistence, outside, start_early)
         self.outbox = OutboxDispatcher(self.state, self.persistence, self.launcher, self.timers, outside)
         self.reloader = Reloader(snapshot.engine.config_stamp, source, inbox.put, self.state, outside)
-        self.publisher = SnapshotPublisher(snapshot, self.state, self.triggers, self.outbox, self.reloader)
+        self.publisher = SnapshotPublisher(
+            snapshot, self.state, self.dispatcher.locks, self.triggers, self.outbox, self.reloader
+        )
         self.replies = Replies()
         self._coming: Optional[Iterator[None]] = None  # the rest of another config that is put in force
         self._diff = ConfigDiff([], [], [])  # what it has changed
@@ -461,7 +463,7 @@ class SchedulerEngine:
             source = config.settings.timezone_source
             self.log.warning(Text("log.zone_changed", zone=zone, source=source, before=before))
         self.state.use(config)
-        self.dispatcher.start_queued(now)
+        self.dispatcher.locks_changed(now)
         self._diff = ConfigDiff([], [], [])
         self._coming = self.triggers.replace(config, self._diff, self.reloader.origin)
 

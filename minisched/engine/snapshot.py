@@ -9,6 +9,7 @@ from minisched.model import EngineSnapshot, Snapshot, TaskSnapshot
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from minisched.engine.locks import Locks
     from minisched.engine.outbox import OutboxDispatcher
     from minisched.engine.reload import Reloader
     from minisched.engine.state import State, TaskState
@@ -19,9 +20,15 @@ class SnapshotPublisher:
     """Publishes changes only after their commit: a run visible in the API is always in the database."""
 
     def __init__(
-        self, snapshot: Snapshot, state: State, triggers: Triggers, outbox: OutboxDispatcher, reloader: Reloader
+        self,
+        snapshot: Snapshot,
+        state: State,
+        locks: Locks,
+        triggers: Triggers,
+        outbox: OutboxDispatcher,
+        reloader: Reloader,
     ) -> None:
-        self.snapshot, self.state = snapshot, state
+        self.snapshot, self.state, self.locks = snapshot, state, locks
         self.triggers, self.outbox, self.reloader = triggers, outbox, reloader
         self._shown: object = None  # the engine's own values except the heartbeat
         self._tasks_version = -1  # of the tasks that the snapshot shows
@@ -43,13 +50,20 @@ class SnapshotPublisher:
         )
         changed = state.config is not before.config or shown != self._shown
         self._shown = shown
-        engine = EngineSnapshot(
-            state.config, *shown[:-1], started=before.started, beat=mono, outbox=self.outbox.counts, wake_by=wake_by
-        )
+        locks = self.locks.shown() if state.changed or changed else before.locks
         tasks = None
         if (state.changed or state.tasks_version != self._tasks_version) and state.clean:
             changed = True
             tasks = self._task_snapshots(state.take_changed(), snapshot.version + 1)
+        engine = EngineSnapshot(
+            state.config,
+            *shown[:-1],
+            started=before.started,
+            beat=mono,
+            outbox=self.outbox.counts,
+            wake_by=wake_by,
+            locks=locks,
+        )
         snapshot.replace(engine, tasks)
         if changed:
             snapshot.advance()

@@ -89,7 +89,7 @@ class PendingRun:
 class ActiveRun(PendingRun):
     """A run that has not ended. `run` is the row as it will be written; `to` is the only way to another status."""
 
-    __slots__ = ("_before_attempt", "_state", "cancelled_for", "start_at", "task_state", "timer")
+    __slots__ = ("_before_attempt", "_state", "cancelled_for", "locks", "order", "start_at", "task_state", "timer")
 
     def __init__(self, state: State, task_state: TaskState, run: TaskExecution) -> None:
         super().__init__(run)
@@ -97,6 +97,9 @@ class ActiveRun(PendingRun):
         self.cancelled_for: Optional[Reason] = None  # set once a stop of its process was requested
         self.timer: Optional[Timer] = None  # of its retry or its dependency timeout
         self.start_at: Optional[float] = None  # monotonic; its process is held until then
+        # Of two runs that wait for the same, the one that was due first starts first.
+        self.order = (run.created_time if run.scheduled_time is None else float(run.scheduled_time), state.next_order())
+        self.locks: tuple[str, ...] = ()  # that its process holds
         self._state = state
         self._before_attempt = run
 
@@ -108,7 +111,9 @@ class ActiveRun(PendingRun):
         self._state.mark(self)
 
     def begin_attempt(self, now: Instant) -> None:
+        """Its process is about to start, and holds the locks of its task from now on."""
         self._before_attempt = self.run
+        self.locks = self.task_state.task.task_locks
         self.run = lifecycle.begin_attempt(self.run, now)
         self._state.mark(self)
 
@@ -119,6 +124,7 @@ class ActiveRun(PendingRun):
     def undo_attempt(self) -> None:
         """The attempt was neither written nor started: as if it had not begun."""
         self.run = self._before_attempt
+        self.locks = ()
 
     def process_started(self, message: RunStarted) -> None:
         self.run = lifecycle.change_attempt(
@@ -250,6 +256,7 @@ class State:
         self.changed: set[str] = set()  # tasks that the snapshot does not show in their current state
         self.tasks_version = 0  # grows when a task comes or goes, or when their order changes
         self.urgent = False  # unsaved values must be on disk before anything follows from them
+        self._orders = 0
         self._unsaved: dict[PendingRun, None] = {}  # a set in the order of the changes
         self._records: dict[str, TaskRecord] = {}
         self._tokens_put: set[Token] = set()
@@ -309,11 +316,7 @@ class State:
 
     def own_slots_in_use(self, task_state: TaskState) -> int:
         """How many of the task's `task_max_instances` runs of this engine hold."""
-        return sum(
-            active.run.status in (Status.RUNNING, Status.RETRYING)
-            or (active.run.status is Status.QUEUED and active.run.reason == Reason.MAX_RUNNING.value)
-            for active in task_state.active
-        )
+        return sum(policy.holds_slot(active.run) for active in task_state.active)
 
     def slots_in_use(self, task_state: TaskState) -> int:
         """The same with the runs of `exec`."""
@@ -332,6 +335,11 @@ class State:
 
     def add(self, active: ActiveRun) -> None:
         active.task_state.add(active)
+
+    def next_order(self) -> int:
+        """A number for each run, in the order in which they are made."""
+        self._orders += 1
+        return self._orders
 
     def mark(self, pending: PendingRun, durable: bool = True) -> None:
         """It is to be written by the next commit. durable: at once, and to survive a power cut."""

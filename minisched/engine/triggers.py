@@ -211,7 +211,7 @@ class Triggers:
         if task.task_dependencies or task_state.first(Status.WAITING):
             self.dispatcher.token_arrived(task_state, now)
         if task_state.active:
-            self.dispatcher.slot_freed(task_state, now)  # it may have more slots now
+            self.dispatcher.task_changed(task_state, now)
 
     def _drop_stale_tokens(self) -> None:
         stale = [token for token in self.state.tokens if not self._is_dependency(*token)]

@@ -97,6 +97,10 @@ def _command(task: Task, home: str, notes: Notes) -> str:
     else:
         before += ["flock", *(["-n"] if task.task_overlap is Overlap.SKIP else []), LOCKS.format(task.task_id)]
         notes.exact("task_overlap")
+    for name in sorted(task.task_locks):  # in one order everywhere, so that no two wait for each other
+        before += ["flock", LOCKS.format(f"lock.{name}")]
+    if task.task_locks:
+        notes.approximated("task_locks", "crontab.locks")
     if task.task_timeout is not None:
         before += ["timeout", "-k", _seconds(task.task_kill_grace), _seconds(task.task_timeout)]
         notes.exact("task_timeout")

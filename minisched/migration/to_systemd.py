@@ -96,6 +96,8 @@ def _notes(task: Task, upstream: Optional[str], notes: Notes) -> None:
         notes.lost("task_notify", "systemd.notify")
     if task.task_max_instances > 1:
         notes.lost("task_max_instances", "lost.instances")
+    if task.task_locks:
+        notes.lost("task_locks", "systemd.locks")
     notes.lost("MINISCHED_*", "systemd.variables")
     plain_fields(task, notes, KNOWN)
 

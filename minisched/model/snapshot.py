@@ -23,6 +23,15 @@ class TaskSnapshot(NamedTuple):
     next_start: Optional[Instant] = None  # its next due time, jitter included
 
 
+class LockSnapshot(NamedTuple):
+    """A lock of the config; runs are (task_id, run_id)."""
+
+    name: str
+    size: int
+    held_by: tuple[tuple[str, int], ...] = ()  # oldest first
+    waiting: tuple[tuple[str, int], ...] = ()  # in the order in which they get it
+
+
 class EngineProblem(NamedTuple):
     """Something that is wrong now."""
 
@@ -43,6 +52,7 @@ class EngineSnapshot(NamedTuple):
     beat: float = 0.0  # monotonic time of the latest step; an old one means that the loop hangs
     outbox: OutboxCounts = OutboxCounts()
     wake_by: float = 0.0  # monotonic time of the next step, if nothing happens before
+    locks: tuple[LockSnapshot, ...] = ()
 
 
 class Snapshot:

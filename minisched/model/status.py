@@ -63,6 +63,7 @@ class Reason(Word):
 
     OVERLAP = "overlap"
     MAX_RUNNING = "max_running"
+    LOCK = "lock"
     EXIT_CODE = "exit_code"
     SIGNAL = "signal"
     TIMEOUT = "timeout"

@@ -138,6 +138,7 @@ class Task(NamedTuple):
     task_dependency_timeout: Optional[float]
     task_overlap: Overlap
     task_max_instances: int
+    task_locks: tuple[str, ...]
     task_misfire: Misfire
     task_misfire_grace: float
     task_timeout: Optional[float]
@@ -219,6 +220,7 @@ class NotifySettings(NamedTuple):
 class Settings(NamedTuple):
     timezone: str
     max_running: int
+    locks: Mapping[str, int]  # the sizes that are not 1
     log: LogSettings
     history: HistorySettings
     language: str  # "auto", or one of the catalogue's

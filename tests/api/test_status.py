@@ -14,7 +14,7 @@ import pytest
 
 from minisched.config import parse_document
 from minisched.home import Home
-from minisched.model import Batch, EngineProblem, FieldError, Status, Text
+from minisched.model import Batch, EngineProblem, FieldError, LockSnapshot, Status, Text
 from support.api import Api
 from support.config import task
 from support.store import NOW, make
@@ -52,6 +52,7 @@ def test_the_status_describes_the_engine(api: Api) -> None:
     assert found["version"] == "1.2.3"
     assert (found["uptime"], found["started_time"]) == (60, "2026-11-18T11:05:40.500+00:00")
     assert (found["tasks"], found["disabled"], found["running"], found["max_running"]) == (2, 1, 2, 3)
+    assert found["locks"] == []
     assert (found["counts"]["success"], found["counts"]["idle"], found["counts"]["missed"]) == (1, 1, 0)
     assert found["problems"] == [shown_as("files", "logs/ is full")]
     assert found["config"]["problems"] == [
@@ -182,6 +183,22 @@ def test_the_metrics_are_prometheus_text(api: Api) -> None:
     assert values["minisched_memory_bytes"] > 1_000_000
     assert api.get("/metrics").body.decode().startswith("# HELP minisched_info")
     assert api.get("/metrics", authorized=False).code == "unauthorized"
+
+
+def test_locks_are_shown_with_those_who_hold_them_and_wait(api: Api) -> None:
+    locks = (LockSnapshot("db", 2, (("a", 7), ("b", 8)), (("c", 9),)), LockSnapshot("nas", 1))
+    api.board.engine = api.board.engine._replace(locks=locks)
+    assert api.get("/status").json["locks"] == [
+        {
+            "name": "db",
+            "size": 2,
+            "held_by": [{"task_id": "a", "run_id": 7}, {"task_id": "b", "run_id": 8}],
+            "waiting": [{"task_id": "c", "run_id": 9}],
+        },
+        {"name": "nas", "size": 1, "held_by": [], "waiting": []},
+    ]
+    values = samples(api.get("/metrics").body.decode())
+    assert [values[f'minisched_lock_{what}{{lock="db"}}'] for what in ("size", "held", "waiting")] == [2, 2, 1]
 
 
 def test_metrics_that_need_no_history_are_given_without_it(api: Api) -> None:

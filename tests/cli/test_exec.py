@@ -122,6 +122,25 @@ def test_a_task_without_a_free_slot_is_refused(home: Home, start: Start) -> None
     assert not alive(pid)
 
 
+def test_a_task_whose_lock_is_held_is_refused(home: Home, start: Start) -> None:
+    held = {"task_locks": ["db"]}
+    home.write(
+        {"task_id": "a", "task_exec": "sleep 60", "task_kill_grace": "1s", **held},
+        {"task_id": "b", "task_exec": "true", **held},
+    )
+    first = start("a")
+    pid_of(home)
+    refused = home.run("exec", "b")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == (
+        "minisched: b needs lock db, which has 1 holder at most and is held by a, run 1; wait until it is free, then"
+        " try again\n"
+    )
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=20)
+    assert home.run("exec", "b").returncode == 0
+
+
 def test_of_several_started_at_once_only_one_runs(home: Home, start: Start) -> None:
     home.write({"task_id": "a", "task_exec": "echo x >> ran; sleep 1.5"})
     processes = [start("a") for _ in range(4)]
@@ -170,6 +189,7 @@ def test_an_unfinished_run_of_a_dead_engine_takes_no_slot(home: Home, run: TaskE
         (Status.RUNNING, None, 1),
         (Status.RETRYING, "exit_code", 1),
         (Status.QUEUED, "max_running", 1),
+        (Status.QUEUED, "lock", 1),
         (Status.QUEUED, "overlap", 0),
         (Status.WAITING, "b", 0),
     ],

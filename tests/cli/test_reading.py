@@ -57,11 +57,13 @@ def test_list_explains_every_state(home: Home, cli: Cli) -> None:
         task("waits", task_dependencies=["never"], task_schedule="@daily"),
         task("retries"),
         task("queues"),
-        task("works", task_name="Arbeitet"),
+        task("locked", task_locks=["db"]),
+        task("works", task_name="Arbeitet", task_locks=["db"]),
         task("fails"),
         task("good"),
     )
     failed = attempt(1, Status.TECHNICAL_FAILURE, reason="exit_code", exit_code=75, duration=1.0)
+    before = Text("lock_held", lock="db", runs=[Text("run_of_task", task="works", run_id=99)])  # it has ended
     record(
         home.path,
         run("waits", Status.WAITING, "never"),
@@ -70,6 +72,7 @@ def test_list_explains_every_state(home: Home, cli: Cli) -> None:
         run("works", Status.RUNNING, attempts=(attempt(),)),
         run("fails", Status.TECHNICAL_FAILURE, Reason.TIMEOUT),
         run("good", Status.SUCCESS),
+        run("locked", Status.QUEUED, Reason.LOCK, detail=Text("lock", locks=[before])),
     )
     record(home.path, run("fails", Status.TECHNICAL_FAILURE, Reason.TIMEOUT))
     text = cli("list").stdout
@@ -79,6 +82,7 @@ def test_list_explains_every_state(home: Home, cli: Cli) -> None:
     assert "for never" in row(text, "waits")
     assert "exit_code, attempt 1 of 3 failed" in row(text, "retries")
     assert "max_running" in row(text, "queues")
+    assert "waits for lock db (held by works, run 4)" in row(text, "locked")
     assert "since 2026-11-18 11:06:40" in row(text, "works") and "Arbeitet" in row(text, "works")
     assert "timeout, 2 in a row" in row(text, "fails") and "2026-11-18 11:06:40" in row(text, "fails")
     found = statuses(cli("list", "--json"))
@@ -89,6 +93,7 @@ def test_list_explains_every_state(home: Home, cli: Cli) -> None:
         "waits": "waiting",
         "retries": "retrying",
         "queues": "queued",
+        "locked": "queued",
         "works": "running",
         "fails": "technical_failure",
         "good": "success",

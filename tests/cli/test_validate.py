@@ -205,6 +205,35 @@ def test_a_dependency_that_is_disabled_is_a_warning(home: Home, cli: Cli) -> Non
     assert found.startswith("tasks[0] (t0): task_dependencies[0]: t1 is disabled, so runs of this task wait for it")
 
 
+@pytest.mark.parametrize(
+    ("locks", "sizes", "expected"),
+    [
+        ([["db"], ["db"]], {}, []),
+        ([["db"], ["net"]], {}, []),
+        ([["db"]], {"db": 2}, []),
+        ([["db"]], {"db": 2, "nas": 3}, ["settings.locks.nas is a lock that no task uses"]),
+        (
+            [["database"], ["database"]],
+            {"databas": 2},
+            ['settings.locks.databas is a lock that no task uses; did you mean "database"?'],
+        ),
+        (
+            [["database"], ["database"], ["databas"]],
+            {},
+            [
+                'tasks[2] (t2): task_locks[0] is "databas", which no other task uses and settings.locks does not name;'
+                ' did you mean "database"?'
+            ],
+        ),
+    ],
+)
+def test_names_of_locks_that_seem_misspelt_are_a_warning(
+    home: Home, cli: Cli, locks: list[list[str]], sizes: dict[str, int], expected: list[str]
+) -> None:
+    tasks = [{"task_locks": names} for names in locks]
+    assert warnings(home, cli, *tasks, settings={"timezone": "UTC", "locks": sizes}) == expected
+
+
 def test_rules_of_the_defaults_that_a_task_replaces_are_a_warning(home: Home, cli: Cli) -> None:
     defaults = {"task_notify": [OPS, {**OPS, "name": "pager"}]}
     found = warnings(home, cli, {"task_notify": [BOSS]}, {"task_notify": [BOSS, OPS]}, {}, defaults=defaults)

@@ -36,7 +36,7 @@ def test_the_two_lines_of_the_contract_come_out_to_the_letter():
 def test_all_problems_of_a_file_are_reported_together():
     document = {
         "version": 2,
-        "settings": {"max_running": 0, "http": {"prot": 1}},
+        "settings": {"max_running": 0, "locks": {"db": 0, "a b": 1}, "http": {"prot": 1}},
         "defaults": {"task_nice": 20, "task_id": "x"},
         "setings": {},
         "tasks": [
@@ -49,6 +49,9 @@ def test_all_problems_of_a_file_are_reported_together():
     assert problems_of(document) == [
         "version is 2; expected 1",
         "settings.max_running is 0; expected a whole number from 1 to 1000",
+        "settings.locks.db is 0; expected a whole number from 1 to 1000",
+        'settings.locks: "a b" is not a valid name; expected the name of a lock: 1 to 64 ASCII letters, digits, "_"'
+        ' or "-"',
         'settings.http: unknown field "prot"; did you mean "port"?',
         "defaults.task_nice is 20; expected a whole number from -20 to 19",
         "defaults.task_id cannot be set in defaults; each task has its own",
@@ -120,6 +123,10 @@ COMMAND = "expected a command: a text for /bin/sh, or a list of a program and it
          'expected a size such as 1048576 or "10MB", of at least 1024'),
         ("task_limits", {"memory": "9999999TB"}, 'task_limits.memory is "9999999TB"; '
          'expected a size such as 1048576 or "10MB", of at least 1024'),
+        ("task_locks", ["db", "a b"],
+         'task_locks[1] is "a b"; expected the name of a lock: 1 to 64 ASCII letters, digits, "_" or "-"'),
+        ("task_locks", ["db", "db"], 'task_locks[1]: "db" occurs twice in this list'),
+        ("task_locks", "db", 'task_locks is "db"; expected a list: ["db"]'),
         ("task_tags", ["a", 5, "b"], 'task_tags[1] is 5; expected a text: "5"'),
         ("task_tags", ["a", "b", "a"], 'task_tags[2]: "a" occurs twice in this list'),
         ("task_tags", "a", 'task_tags is "a"; expected a list: ["a"]'),

@@ -36,6 +36,7 @@ def test_a_task_of_two_fields_has_the_defaults_of_the_contract():
         "task_dependency_timeout": None,
         "task_overlap": Overlap.SKIP,
         "task_max_instances": 1,
+        "task_locks": (),
         "task_misfire": Misfire.LATEST,
         "task_misfire_grace": 3600.0,
         "task_timeout": 86_400.0,
@@ -85,6 +86,7 @@ def test_settings_have_the_defaults_of_the_contract(monkeypatch):
     monkeypatch.setenv("TZ", "Asia/Shanghai")
     settings = config_of({"tasks": []}).settings
     assert (settings.timezone, settings.max_running, settings.shutdown_grace) == ("Asia/Shanghai", 10, 30.0)
+    assert settings.locks == {}
     assert settings.log._asdict() == {"when": "midnight", "backup_count": 3, "max_bytes": 50 * 2**20}
     assert settings.history._asdict() == {"keep_days": 90, "keep_runs": 20_000, "max_bytes": 500 * 2**20}
     assert settings.http._asdict() == {
@@ -139,6 +141,7 @@ def test_a_port_that_is_set_is_used_and_a_password_stays_hidden():
         ("task_retry", {"backoff": 3}, Retry(1, 10.0, 3.0, 600.0, 0.1)),
         ("task_env", {"A": "1", "B": {"from_file": "b"}}, {"A": "1", "B": Secret("from_file", "b")}),
         ("task_tags", ["ä", "b"], ("ä", "b")),
+        ("task_locks", ["db", "NAS-1"], ("db", "NAS-1")),
     ],
 )
 def test_a_field_is_read_as_the_engine_uses_it(field, value, read):

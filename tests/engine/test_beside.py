@@ -7,40 +7,9 @@ from typing import Any, Optional
 
 import pytest
 
-from minisched import lifecycle
-from minisched.model import Batch, ProcessIdentity, Status, Stop, StoreError, TaskExecution, Text, Trigger
-from minisched.store import Store, open_store
-from support.engine import T0, FailingLedger, MakeSim, exits, failing_sim, problems, start, task
+from minisched.model import Stop, StoreError, Text
+from support.engine import T0, Exec, FailingLedger, MakeSim, exits, failing_sim, hold, problems, release, start, task
 from support.sim import Exit, Sim
-
-
-class Exec:
-    """Another process that runs task `a` once; `alive` as its owner, its process is of no matter here."""
-
-    count = 0
-
-    def __init__(self, one: Sim, task_id: str = "a") -> None:
-        Exec.count += 1
-        self.owner = ProcessIdentity(7000 + Exec.count, 1, one.world.boot_id)
-        self.one = one
-        self.store: Store = open_store(one.path, now=one.world.wall(), repair=False)[0]
-        one.neighbours.add(self.owner)
-        now = one.world.wall()
-        run = TaskExecution(task_id, Trigger.MANUAL, Status.WAITING, created_time=now, owner=self.owner)
-        run = lifecycle.begin_attempt(run, now)
-        (run_id,) = self.store.commit(Batch([run]))
-        self.run = run._replace(run_id=run_id)
-
-    def end(self, tokens: Any = ()) -> None:
-        now = self.one.world.wall()
-        run = lifecycle.change_attempt(self.run, status=Status.SUCCESS, exit_code=0, end_time=now)
-        self.store.commit(Batch([lifecycle.advance(run, Status.SUCCESS, now)], tokens_put=tokens))
-        self.one.neighbours.discard(self.owner)
-        self.store.close()
-
-    def die(self) -> None:
-        self.one.neighbours.discard(self.owner)
-        self.store.close()
 
 
 def of_engine(one: Sim, task_id: str = "a") -> list[str]:
@@ -67,19 +36,6 @@ def test_an_attempt_that_waits_for_a_locked_ledger_is_queued_behind_an_exec(tmp_
     one.run_for(5)
     assert one.runs() == [("a", "manual", "success", None), ("a", "schedule", "success", None)]
     assert [row["attempt"] for row in one.rows()] == [1, 1]
-
-
-def hold(ledger: FailingLedger) -> None:
-    """Let commits fail, but nothing else: due times are evaluated and their runs admitted."""
-
-    def locked(durable: bool) -> Any:
-        raise StoreError("locked", Text("text", text="locked"))
-
-    ledger.transaction = locked  # type: ignore[attr-defined]
-
-
-def release(ledger: FailingLedger) -> None:
-    del ledger.transaction  # type: ignore[attr-defined]
 
 
 def test_an_exec_that_begins_between_the_read_and_the_commit_is_seen(tmp_path: Path) -> None:

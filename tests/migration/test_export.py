@@ -388,6 +388,19 @@ def test_a_line_has_what_cron_lacks() -> None:
     assert codes(report)["task_misfire"] == "crontab.misfire"
 
 
+def test_locks_are_files_in_crontabs_and_are_named_where_they_are_lost() -> None:
+    task = {**DAILY, "task_locks": ["net", "db"]}
+    lines, (report,) = crontab(task)
+    first, second = "flock /tmp/minisched-lock.db.lock", "flock /tmp/minisched-lock.net.lock"
+    assert f"flock -n /tmp/minisched-a.lock {first} {second} timeout" in lines[-1]
+    assert codes(report, "approximated")["task_locks"] == "crontab.locks"
+    others = {"systemd": systemd(task).tasks, "kubernetes": kubernetes(task)[1]}
+    others["airflow"] = export_airflow(config(task), HOME, NOW).tasks
+    assert {name: codes(found[0])["task_locks"] for name, found in others.items()} == {
+        name: f"{name}.locks" for name in others
+    }
+
+
 def test_without_cronie_another_zone_is_left_out() -> None:
     assert left_out(crontab(DAILY, zone="UTC")[1][0]) == "left.zone"
     assert crontab(DAILY, zone="Europe/Berlin")[0][0].startswith("30 2 * * *")

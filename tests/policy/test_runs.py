@@ -18,29 +18,28 @@ from support.factories import task
 
 
 @pytest.mark.parametrize(
-    ("overlap", "occupied", "queued", "running", "must_queue", "expected"),
+    ("overlap", "occupied", "queued", "must_queue", "expected"),
     [
-        ("skip", 0, 0, 0, False, Admission.START),
-        ("skip", 0, 0, 4, False, Admission.QUEUE_CAPACITY),
-        ("skip", 1, 0, 1, False, Admission.SKIP_OVERLAP),
-        ("skip", 1, 1, 1, True, Admission.QUEUE_OVERLAP),
-        ("queue", 1, 0, 1, False, Admission.QUEUE_OVERLAP),
-        ("queue", 1, 1, 1, False, Admission.SKIP_QUEUE_FULL),
-        ("queue", 0, 0, 4, False, Admission.QUEUE_CAPACITY),
-        ("replace", 1, 0, 1, False, Admission.REPLACE),
-        ("replace", 0, 0, 0, False, Admission.START),
+        ("skip", 0, 0, False, Admission.START),
+        ("skip", 1, 0, False, Admission.SKIP_OVERLAP),
+        ("skip", 1, 1, True, Admission.QUEUE_OVERLAP),
+        ("queue", 1, 0, False, Admission.QUEUE_OVERLAP),
+        ("queue", 1, 1, False, Admission.SKIP_QUEUE_FULL),
+        ("queue", 0, 0, False, Admission.START),
+        ("replace", 1, 0, False, Admission.REPLACE),
+        ("replace", 0, 0, False, Admission.START),
     ],
 )
-def test_a_ready_run_is_admitted_by_overlap_and_capacity(
-    overlap: str, occupied: int, queued: int, running: int, must_queue: bool, expected: Admission
+def test_a_ready_run_is_admitted_by_the_overlap_of_its_task(
+    overlap: str, occupied: int, queued: int, must_queue: bool, expected: Admission
 ) -> None:
-    assert policy.admit(task(task_overlap=overlap), occupied, queued, running, 4, must_queue) is expected
+    assert policy.admit(task(task_overlap=overlap), occupied, queued, must_queue) is expected
 
 
 def test_a_task_may_run_as_often_at_once_as_it_says() -> None:
     twice = task(task_max_instances=2)
-    assert policy.admit(twice, 1, 0, 1, 4) is Admission.START
-    assert policy.admit(twice, 2, 0, 2, 4) is Admission.SKIP_OVERLAP
+    assert policy.admit(twice, 1, 0) is Admission.START
+    assert policy.admit(twice, 2, 0) is Admission.SKIP_OVERLAP
 
 
 # ------------------------------------------------------------------------------------------------- the end of a process

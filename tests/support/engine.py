@@ -8,8 +8,22 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from minisched import lifecycle
 from minisched.catalogue import render
-from minisched.model import ProcessSpec, Reply, ReplyTo, RunTask, StoreError, Text
+from minisched.model import (
+    Batch,
+    ProcessIdentity,
+    ProcessSpec,
+    Reply,
+    ReplyTo,
+    RunTask,
+    Status,
+    StoreError,
+    TaskExecution,
+    Text,
+    Trigger,
+)
+from minisched.store import Store, open_store
 from support.factories import config
 from support.sim import Exit, Sim
 
@@ -79,6 +93,48 @@ def failing_sim(path: Path, *tasks: dict[str, Any], script: Any = None, **settin
     sim = Sim(str(path / "minisched.db"), T0, tasks, script or (lambda *_: Exit(1.0)), wrap=wrap, **settings)
     sim.boot()
     return sim, ledgers[0]
+
+
+class Exec:
+    """Another process that runs task `a` once; `alive` as its owner, its process is of no matter here."""
+
+    count = 0
+
+    def __init__(self, one: Sim, task_id: str = "a") -> None:
+        Exec.count += 1
+        self.owner = ProcessIdentity(7000 + Exec.count, 1, one.world.boot_id)
+        self.one = one
+        self.store: Store = open_store(one.path, now=one.world.wall(), repair=False)[0]
+        one.neighbours.add(self.owner)
+        now = one.world.wall()
+        run = TaskExecution(task_id, Trigger.MANUAL, Status.WAITING, created_time=now, owner=self.owner)
+        run = lifecycle.begin_attempt(run, now)
+        (run_id,) = self.store.commit(Batch([run]))
+        self.run = run._replace(run_id=run_id)
+
+    def end(self, tokens: Any = ()) -> None:
+        now = self.one.world.wall()
+        run = lifecycle.change_attempt(self.run, status=Status.SUCCESS, exit_code=0, end_time=now)
+        self.store.commit(Batch([lifecycle.advance(run, Status.SUCCESS, now)], tokens_put=tokens))
+        self.one.neighbours.discard(self.owner)
+        self.store.close()
+
+    def die(self) -> None:
+        self.one.neighbours.discard(self.owner)
+        self.store.close()
+
+
+def hold(ledger: FailingLedger) -> None:
+    """Let commits fail, but nothing else: due times are evaluated and their runs admitted."""
+
+    def locked(durable: bool) -> Any:
+        raise StoreError("locked", Text("text", text="locked"))
+
+    ledger.transaction = locked  # type: ignore[attr-defined]
+
+
+def release(ledger: FailingLedger) -> None:
+    del ledger.transaction  # type: ignore[attr-defined]
 
 
 def problems(one: Sim) -> dict[str, str]:
