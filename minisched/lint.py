@@ -158,6 +158,11 @@ def _task_warnings(task: Task, config: Config, where: Surroundings, due: _DueTim
     if 0 not in task.task_exit_codes.success:
         yield "task_exit_codes.success", Text("config.warn.no_zero")
     yield from _schedule_warnings(task, where.now)
+    expect = task.task_expect
+    if expect and expect.duration and task.task_timeout and expect.duration >= task.task_timeout:
+        yield "task_expect.duration", Text("config.warn.never_slow")
+    if expect and expect.finish_by and not task.task_schedule:
+        yield "task_expect.finish_by", Text("config.warn.never_late")
     for index, other in enumerate(task.task_dependencies):
         rarer = due.rarer(task, other)
         if rarer:

@@ -308,6 +308,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{reason}，第 {attempt}/{max_attempts} 次尝试失败",
     ),
     "cli.running_since": ("since {time}", "自 {time}"),
+    "cli.is_slow": ("slow", "偏慢"),
+    "cli.is_late": ("late: no success for {day} by {time}", "逾期：{day} 到 {time} 仍无成功"),
     "cli.in_a_row": ("{why}, {count} in a row", "{why}，连续 {count} 次"),
     "cli.signal": ("signal {signal}", "信号 {signal}"),
     "cli.log_lost": ("output lost", "输出丢失"),

@@ -156,6 +156,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         'an IANA time zone name such as "Europe/Berlin"',
         '时区的 IANA 名称，如 "Europe/Berlin"',
     ),
+    "config.rule.time_of_day": ('a time of day such as "06:00"', '一天中的时刻，如 "06:00"'),
     "config.rule.schedule": (
         'a schedule such as "30 2 * * *", "@every 90s" or "@reboot"',
         '时间表，如 "30 2 * * *"、"@every 90s" 或 "@reboot"',
@@ -257,6 +258,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.type.zone": ("IANA time zone name", "IANA 时区名"),
     "config.type.schedule": ("schedule", "时间表"),
     "config.type.text": ("text", "文本"),
+    "config.type.time_of_day": ("time of day", "时刻"),
     "config.type.secret": ("{type}, or the source of a secret", "{type}，或机密的来源"),
     "config.type.template": ("template", "模板"),
     "config.type.template_object": ("template, or an object of templates", "模板，或由模板组成的对象"),
@@ -326,6 +328,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.warn.variable_in_file": (
         "sets {name} to a value with a $, which is not expanded; write all folders",
         "将 {name} 设为含有 $ 的值，不会展开；请写出所有目录",
+    ),
+    "config.warn.never_slow": (
+        "is not shorter than task_timeout, which ends a run first; set a shorter one",
+        "不短于 task_timeout，运行会先因超时结束；请设得更短",
+    ),
+    "config.warn.never_late": (
+        "has no effect, because the task has no schedule: only a day on which it is due can be late",
+        "不起作用，因为任务没有时间表：只有到期的日子才可能逾期",
     ),
     "config.warn.no_folder": ("is {path}, which is not a folder", "为 {path}，不是目录"),
     "config.warn.no_file": ("is {path}, which is not a file", "为 {path}，不是文件"),
@@ -631,6 +641,21 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.field.task.task_exit_codes": (
         "What the exit codes of the program mean. All others are technical failures, which are retried.",
         "程序各退出码的含义；其他退出码均为技术失败，会重试。",
+    ),
+    "config.field.task.task_expect": (
+        "What is expected of the task. It limits nothing: what is not kept is shown, and a trigger of notification"
+        " rules.",
+        "对任务的期望。它不限制任何事：未达到时会显示，并可触发通知规则。",
+    ),
+    "config.field.expect.duration": (
+        "A run that takes longer, counted from its first start, is `slow` while it runs.",
+        "从首次启动算起，超过此时长的运行在其运行期间为 `slow`（偏慢）。",
+    ),
+    "config.field.expect.finish_by": (
+        "A day on which the task was due and had no success by this time, in the task's time zone, makes it `late`. If"
+        " the first due time of the day is later, the time on the next day counts.",
+        "任务到期的那一天，若到此时刻（任务时区）仍无一次成功，任务即为 `late`（逾期）。若当天首个计划时间晚于此时刻，"
+        "则以次日的该时刻为准。",
     ),
     "config.field.task.task_kill_grace": ("Time from TERM to KILL.", "从 TERM 到 KILL 的时间。"),
     "config.field.task.task_retry": ("Retries after a technical failure.", "技术失败后的重试。"),

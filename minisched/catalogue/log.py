@@ -34,6 +34,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "engine stopped, the last changes could not be written",
         "引擎已停止，最后的更改未能写入",
     ),
+    "log.slow": ("run {run_id} of {task} is slow: {why}", "{task} 的运行 #{run_id} 偏慢：{why}"),
+    "log.late": ("{task} is late: {why}", "{task} 逾期：{why}"),
     "log.problem": ("{key}: {problem}", "{key}：{problem}"),
     "log.resolved": ("resolved after {seconds} s: {key}: {problem}", "{seconds} 秒后恢复：{key}：{problem}"),
     "log.uptime_lost": (

@@ -14,6 +14,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "notify.removed": ("its rule or channel is no longer in the config", "其规则或渠道已不在配置中"),
     "notify.too_many": ("too many waiting: more than {limit}", "等待发送的消息过多：超过 {limit} 条"),
+    # What a message says
+    "notify.is_slow": ("{name} is slow: {why}", "{name} 偏慢：{why}"),
+    "notify.is_late": ("{name} is late: {why}", "{name} 逾期：{why}"),
     # All channels
     "notify.internal_error": (
         "internal error: {error}; see logs/minisched.log",

@@ -69,6 +69,9 @@ TEXTS: dict[str, tuple[str, str]] = {
         "其他用户可更改 {path}，从而决定写入的位置",
     ),
     "not_a_file": ("is not a regular file", "不是普通文件"),
+    # What was expected (`task_expect`).
+    "slow": ("it takes longer than {seconds} s", "运行已超过 {seconds} 秒"),
+    "late": ("no success for {day} by {time}", "{day} 到 {time} 仍无一次成功"),
     # Dependencies.
     "upstream_failed": ("{task} ended as {status} ({reason})", "{task} 以 {status}（{reason}）结束"),
     # Missed.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Collection, Mapping
 
-    from minisched.model import Task, TaskExecution
+    from minisched.model import Expectation, Task, TaskExecution, TaskRecord
 
 W = TypeVar("W", bound=Word)
 
@@ -90,7 +90,7 @@ def status(view: View, options: Namespace) -> int:
         summary = text("cli.task_counts", count=len(tasks), states=states) if tasks else text("cli.no_task_counts")
         facts.append(("tasks", summary + (text("cli.disabled_count", count=disabled) if disabled else "")))
     print_facts([*facts, *(("problem", shown(problem)) for problem in problems)])
-    rows = [_row(task) for task in tasks if task["current_status"] not in _NO_ATTENTION]
+    rows = [_row(task) for task in tasks if task["current_status"] not in _NO_ATTENTION or task["slow"] or task["late"]]
     if rows:
         print()
         print_table(_COLUMNS, rows, shrink=_SHRINK)
@@ -109,15 +109,19 @@ def tasks_json(view: View) -> list[dict[str, Any]]:
     ended = {run.run_id: run for run in view.history.runs([run_id for run_id in ids if run_id is not None])}
     now = time.time()
     ahead = view.history.ahead(now)
+    expected: dict[str, list[Expectation]] = {}
+    for one in view.history.expectations():
+        expected.setdefault(one.task_id, []).append(one)
     found = []
     for task_id, task in tasks.items():
         record = records.get(task_id)
         last = ended.get(record.last_run_id) if record and record.last_run_id else None
         runs = [_with_lock_holders(view, run, unfinished) for run in unfinished.get(task_id, [])]
-        one = {"task_id": task_id, **_config_json(view, task, task_id, now, ahead)}
-        one.update(_state_json(view, runs, last))
-        one["consecutive_failures"] = record.consecutive_failures if record else 0
-        found.append(one)
+        shown_task = {"task_id": task_id, **_config_json(view, task, task_id, now, ahead)}
+        shown_task.update(_state_json(view, runs, last))
+        shown_task.update(_expectations_json(view, task_id, shown_task["running"], expected.get(task_id, ()), record))
+        shown_task["consecutive_failures"] = record.consecutive_failures if record else 0
+        found.append(shown_task)
     return found
 
 
@@ -168,6 +172,22 @@ def _state_json(view: View, runs: list[TaskExecution], ended: Optional[TaskExecu
     }
 
 
+def _expectations_json(
+    view: View,
+    task_id: str,
+    running: list[dict[str, Any]],
+    expected: Collection[Expectation],
+    record: Optional[TaskRecord],
+) -> dict[str, Any]:
+    """`slow` and `late` as in `GET /tasks`."""
+    ids = {run["run_id"] for run in running}
+    slow = [int(one.key) for one in expected if one.kind == "slow" and int(one.key) in ids]
+    success_time = (record.last_success_time if record else None) or 0.0  # of an `exec` while no engine runs
+    late = [one for one in expected if one.kind == "late" and one.time >= success_time]
+    since = iso(late[0].time, view.zone_of(task_id)) if late else None
+    return {"slow": sorted(slow), "late": {"day": late[0].key, "since": since} if late else None}
+
+
 def parse_words(value: Optional[str], kind: type[W]) -> list[W]:
     """The words of a list separated by commas, none for None. Raises CommandError for one that is not of this kind."""
     allowed = [word.value for word in kind]
@@ -195,10 +215,18 @@ def _row(task: dict[str, Any]) -> tuple[Any, ...]:
         task["task_id"],
         task["current_status"],
         next_run,
-        _why(task),
+        "; ".join(filter(None, (*_not_as_expected(task), _why(task)))),
         short_time((last["start_time"] or last["end_time"]) if last else None),
         task["task_name"] if task["task_name"] != task["task_id"] else "",
     )
+
+
+def _not_as_expected(task: dict[str, Any]) -> list[str]:
+    """What of `task_expect` is not kept now."""
+    found = [text("cli.is_slow")] if task["slow"] else []
+    if task["late"]:
+        found.append(text("cli.is_late", day=task["late"]["day"], time=task["late"]["since"][11:16]))
+    return found
 
 
 def _why(task: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .problems import ParseContext
 
-TRIGGERS = ("success", "business_failure", "technical_failure", "timeout", "missed", "skipped")
+TRIGGERS = ("success", "business_failure", "technical_failure", "timeout", "missed", "skipped", "slow", "late")
 # Patterns, compiled by `re` at their first use: a config without templates needs neither.
 VARIABLE = r"\{\{\s*(\w+)\s*\}\}"
 # The closing quote is optional: an unclosed string then extends to the end, instead of being tried from each quote.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from minisched.model import ExitCodes, FieldError, Limits, Misfire, Overlap, Retry, Task, Text
+from minisched.model import ExitCodes, Expect, FieldError, Limits, Misfire, Overlap, Retry, Task, Text
 
 from .containers import Field, ListOf, MapOf, Shared, Table
 from .field_types import (
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TASK_ID = String("task_id", "[A-Za-z0-9_-]{1,64}", "task_id", shared=True)
+TIME_OF_DAY = String("time_of_day", r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?", "time_of_day")
 TASK_ENV_NAME = String("task_env_name", f"(?!MINISCHED_){ENV_NAME.pattern}", "name")
 
 # What cron, APScheduler, Airflow and others call the fields.
@@ -55,6 +56,7 @@ _OTHER_NAMES = {
     "task_misfire_grace": "misfire_grace_time misfire_grace",
     "task_timeout": "timeout execution_timeout max_time task_time_limit",
     "task_exit_codes": "exit_codes exit_code returncodes success_codes success_exit_status successexitstatus",
+    "task_expect": "expect sla deadline finish_by expected_duration max_duration warn_after",
     "task_retry": "retry retries max_retries task_retries",
     "task_jitter": "jitter random_delay",
     "task_cwd": "cwd dir workdir working_directory workingdirectory directory folder task_dir task_workdir",
@@ -97,6 +99,14 @@ EXIT_CODES = Table(
     example={"success": [0, 24], "business_failure": []},
 )
 
+EXPECT = Table(
+    "expect",
+    Field("duration", Duration(MIN_WAIT_S), example="30m"),
+    Field("finish_by", TIME_OF_DAY, example="06:00"),
+    build=Expect,
+    example={"duration": "30m", "finish_by": "06:00"},
+)
+
 LIMITS = Table(
     "limits",
     Field("memory", Size(1024), example="512MB"),
@@ -136,6 +146,7 @@ TASK = Table(
     Field("task_misfire", Choice(Misfire), "latest"),
     Field("task_misfire_grace", Duration(), "1h"),
     Field("task_timeout", Duration(MIN_WAIT_S), "24h", null=True),
+    Field("task_expect", Shared(EXPECT), example={"finish_by": "06:00"}),
     Field("task_exit_codes", Shared(EXIT_CODES), {}, example={"success": [0, 24], "business_failure": []}),
     Field("task_kill_grace", Duration(), "10s"),
     Field("task_retry", Shared(RETRY), {}, example={"max_attempts": 3, "delay": "30s"}),

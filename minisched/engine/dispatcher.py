@@ -18,6 +18,7 @@ from minisched.model import Misfire, Outcome, ProcessResult, Reason, RunFinished
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from minisched.engine.expectations import Expectations
     from minisched.engine.launch import Launcher
     from minisched.engine.state import Outside, State, TaskState
     from minisched.engine.timers import Timers
@@ -30,8 +31,10 @@ BLOCKING_MAX = 3  # blocking runs that are named in a reason
 class Dispatcher:
     """Opens, admits, starts and ends runs."""
 
-    def __init__(self, state: State, timers: Timers, launcher: Launcher, outside: Outside) -> None:
-        self.state, self.timers, self.launcher = state, timers, launcher
+    def __init__(
+        self, state: State, timers: Timers, launcher: Launcher, expectations: Expectations, outside: Outside
+    ) -> None:
+        self.state, self.timers, self.launcher, self.expectations = state, timers, launcher, expectations
         self.clock, self.log, self.system = outside.clock, outside.log, outside.system
         self.executor = outside.executor
         self.locks = Locks(state)
@@ -295,6 +298,7 @@ class Dispatcher:
         self.state.running.add(active)
         self.state.starting.append(active)
         self.locks.leave(active)
+        self.expectations.attempt_begins(active, now)
 
     def process_ended(self, active: ActiveRun) -> None:
         """Its place among `max_running` and its locks are free."""
@@ -441,6 +445,7 @@ class Dispatcher:
         active.task_state.remove(active)
         self.locks.leave(active)
         self.process_ended(active)
+        self.expectations.run_ended(active, now)
         self.release_dependents(active.run, now)
         self.slot_freed(active.task_state, now)
 

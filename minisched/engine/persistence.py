@@ -122,7 +122,8 @@ class Persistence:
                     if state.starting:
                         self.external.check_slots(tx)
                     run_ids = tx.write(batch)
-                    composed = add_notices(tx, batch.runs, run_ids, state.config, system.host_name, system.home)
+                    config, host_name = state.config, system.host_name
+                    composed = add_notices(tx, batch.runs, run_ids, config, host_name, system.home, state.notices)
                 break
             except SlotTaken:
                 self.external.absorb(now)  # queues the attempts again that have no slot any more

@@ -62,6 +62,7 @@ from typing import TYPE_CHECKING, Optional
 
 from minisched import catalogue
 from minisched.engine.dispatcher import Dispatcher
+from minisched.engine.expectations import Expectations
 from minisched.engine.launch import Launcher
 from minisched.engine.outbox import OutboxDispatcher
 from minisched.engine.persistence import Persistence
@@ -180,7 +181,8 @@ class SchedulerEngine:
         self.timers = Timers(self.clock.monotonic)
         self.state = State(snapshot.engine.config, outside)
         self.launcher = Launcher(outside)
-        self.dispatcher = Dispatcher(self.state, self.timers, self.launcher, outside)
+        self.expectations = Expectations(self.state, self.timers, outside)
+        self.dispatcher = Dispatcher(self.state, self.timers, self.launcher, self.expectations, outside)
         self.external = ExternalRuns(self.state, self.dispatcher, outside)
         self.persistence = Persistence(self.state, self.dispatcher, self.external, outside)
         self.triggers = Triggers(self.state, self.dispatcher, self.persistence, outside, start_early)
@@ -224,6 +226,7 @@ class SchedulerEngine:
             self.state.problems.report("history file", Text("engine.history_file", problems=found))
         self.state.began(now)
         self.state.merge_tokens(self.ledger.tokens())
+        self.state.load_expectations(self.ledger.expectations())
         self.triggers.load(config, self.ledger.records(), self.ledger.last_changes(), now)
         self.external.take_over(self.ledger.unfinished(), now)
         self.triggers.begin(now)
@@ -241,6 +244,7 @@ class SchedulerEngine:
         polling = mono >= (self._polled + self.poll_s if awake else self.next_poll)
         if (awake or polling) and self.external.have_written():
             self.external.absorb(now)
+            self.expectations.others_wrote()
             self.outbox.recheck()
         for message in messages:
             self.handle(message, now)
@@ -270,7 +274,8 @@ class SchedulerEngine:
         self.exit_code = self.exit_code_when_done(mono)
 
     def run_timers(self) -> None:
-        self._next_due = self.triggers.run_timers()
+        next_times = (self.triggers.run_timers(), self.expectations.run_timers())
+        self._next_due = min((time for time in next_times if time is not None), default=None)
         delay_s = self.timers.run()
         self._next_timer = None if delay_s is None else self.clock.monotonic() + delay_s
 
@@ -300,6 +305,7 @@ class SchedulerEngine:
         if moved_s < 0:
             self.outbox.set_back(-moved_s)
             self.triggers.set_back(now)
+        self.expectations.clock_set(now)
         self.persistence.clock_set(moved_s, now)
 
     def poll(self, now: Instant, mono: float) -> None:

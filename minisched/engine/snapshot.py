@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from minisched.model import EngineSnapshot, Snapshot, TaskSnapshot
+from minisched.model import EngineSnapshot, Late, Snapshot, TaskSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -88,9 +88,14 @@ class SnapshotPublisher:
         live += self.state.external.get(task_state.task.task_id, {}).values()
         live.sort(key=lambda run: run.run_id)
         due = task_state.next_due
+        expected = self.state.expectations.get(task_state.task.task_id)
+        slow = sorted(int(key) for kind, key in expected if kind == "slow") if expected else ()
+        late = [Late(key, time) for (kind, key), time in expected.items() if kind == "late"] if expected else []
         return TaskSnapshot(
             task_state.task,
             version,
             tuple(live),
             None if due is None else self.triggers.start_time(task_state, due),
+            tuple(slow),
+            late[0] if late else None,
         )

@@ -12,7 +12,7 @@ from datetime import timezone
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Optional
 
 from minisched import lifecycle, policy
-from minisched.model import Batch, EngineProblem, Reason, Status, TaskExecution, TaskRecord, Text, Uptime
+from minisched.model import Batch, EngineProblem, Expectation, Reason, Status, TaskExecution, TaskRecord, Text, Uptime
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Delivery,
         Executor,
         Instant,
+        Notice,
         Outcome,
         ProcessResult,
         RunStarted,
@@ -262,6 +263,11 @@ class State:
         self._tokens_put: set[Token] = set()
         self._tokens_taken: set[Token] = set()
         self._deliveries: dict[int, Delivery] = {}
+        # Of tasks with `task_expect`: (kind, key) -> time, as in `Expectation`; and what of it is not written yet.
+        self.expectations: dict[str, dict[tuple[str, str], Instant]] = {}
+        self._expected: dict[tuple[str, str, str], Instant] = {}
+        self._not_expected: set[tuple[str, str, str]] = set()
+        self.notices: list[Notice] = []  # whose messages are not composed yet
         self._changes: list[ConfigChange] = []
         self._uptimes: list[Uptime] = []  # not written yet; the last one is that of this engine
         self.uptime = Uptime(0.0, 0.0)
@@ -414,6 +420,38 @@ class State:
             self._tokens_taken.add(token)
         self.urgent = True
 
+    def expected(self, task_id: str, kind: str) -> dict[str, Instant]:
+        """key -> time of what was found about the task; see `Expectation`."""
+        return {key: time for (one, key), time in self.expectations.get(task_id, {}).items() if one == kind}
+
+    def load_expectations(self, found: Sequence[Expectation]) -> None:
+        for one in found:
+            self.expectations.setdefault(one.task_id, {})[one.kind, one.key] = one.time
+
+    def put_expectation(self, one: Expectation) -> None:
+        self.expectations.setdefault(one.task_id, {})[one.kind, one.key] = one.time
+        self._expected[one[:3]] = one.time
+        self._not_expected.discard(one[:3])
+        self.changed.add(one.task_id)
+        self.urgent = True
+
+    def drop_expectations(self, task_id: str, *kinds: str, key: Optional[str] = None) -> None:
+        """Those of these kinds, or the one with this key."""
+        known = self.expectations.get(task_id, {})
+        for kind, found in [one for one in known if one[0] in kinds and key in (None, one[1])]:
+            del known[kind, found]
+            self._expected.pop((task_id, kind, found), None)
+            self._not_expected.add((task_id, kind, found))
+            self.changed.add(task_id)
+            self.urgent = True
+        if not known:
+            self.expectations.pop(task_id, None)
+
+    def save_notice(self, notice: Notice) -> None:
+        """Compose its messages in the coming commit."""
+        self.notices.append(notice)
+        self.urgent = True
+
     def merge_tokens(self, stored: set[Token]) -> set[Token]:
         """Take over the tokens of the database, below those that are not written yet. Returns the new ones."""
         merged = (stored | self._tokens_put) - self._tokens_taken
@@ -453,6 +491,9 @@ class State:
             or self._deliveries
             or self._changes
             or self._uptimes
+            or self._expected
+            or self._not_expected
+            or self.notices
         )
 
     def unsaved(self) -> Batch:
@@ -464,6 +505,8 @@ class State:
             tokens_put=sorted(self._tokens_put),
             tokens_taken=sorted(self._tokens_taken),
             tails={one.run.run_id: one.tail for one in pending if one.tail is not None},
+            expected=[Expectation(*key, time) for key, time in self._expected.items()],
+            not_expected=sorted(self._not_expected),
             deliveries=list(self._deliveries.values()),
             changes=self._changes,
             uptimes=self._uptimes,
@@ -475,6 +518,7 @@ class State:
         pending, self._unsaved = self._unsaved, {}
         self._records, self._tokens_put, self._tokens_taken, self._deliveries = {}, set(), set(), {}
         self._changes, self._uptimes = [], []
+        self._expected, self._not_expected, self.notices = {}, set(), []
         self.urgent = False
         to_log = []
         for one, run_id in zip(pending, run_ids):
@@ -495,6 +539,8 @@ class State:
         for active in self.runs.values():
             self.mark(active)
         self._tokens_put |= self.tokens
+        for task_id, known in self.expectations.items():
+            self._expected.update({(task_id, *key): time for key, time in known.items()})
         self._uptimes = self._uptimes or [self.uptime]
 
 

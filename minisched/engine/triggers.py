@@ -69,6 +69,7 @@ class Triggers:
         self.state, self.dispatcher, self.persistence = state, dispatcher, persistence
         self.clock, self.ledger, self.boot_id = outside.clock, outside.ledger, outside.system.owner.boot_id
         self.log = outside.log
+        self.expectations = dispatcher.expectations
         self.lead_s = 0.0  # how long before a due time its timer fires
         self._start_early = start_early
         self._lead_for = 0.0  # the due time that `lead_s` was computed for
@@ -115,6 +116,7 @@ class Triggers:
         self._turn_back(self.state.tasks.values(), now)  # all in one transaction
         for task_state in self.state.tasks.values():
             self._begin(task_state, now, starting=True)
+        self.expectations.drop_unknown()
 
     def replace(self, config: Config, diff: ConfigDiff, origin: Origin) -> Iterator[None]:
         """Put the tasks of another config in force, one at each step: between two steps, due times are served.
@@ -162,6 +164,7 @@ class Triggers:
         yield
         for timers in (self.timers, self._exact):
             timers.purge(lambda timer: timer.argument[0].event is timer)
+        self.expectations.purge()
 
     def _remove(self, task_state: TaskState, now: Instant) -> None:
         """A task that comes back counts from then."""
@@ -174,6 +177,7 @@ class Triggers:
         for active in task_state.active:
             active.allow_no_retry()
         self._removed[task_state.task.task_id] = task_state
+        self.expectations.remove(task_state)
 
     def _begin(self, task_state: TaskState, now: Instant, starting: bool) -> None:
         """Put a task to work. It continues at its `evaluated_until`, or now if its schedule is new or changed, or if
@@ -189,12 +193,14 @@ class Triggers:
         reboot = task.enabled and any(text.strip().lower() == REBOOT for text in task.task_schedule)
         # Where the system has no boot id (macOS), each start of the engine counts as one.
         reboot_due = starting and reboot and (not self.boot_id or record.boot_id != self.boot_id)
-        if key != record.schedule_hash:
+        new_schedule = key != record.schedule_hash
+        if new_schedule:
             record = record._replace(schedule_hash=key, evaluated_until=now)
         if reboot:
             record = record._replace(boot_id=self.boot_id)
         if record != task_state.record:
             self.state.save_record(record)
+        self.expectations.begin(task_state, now, new_schedule)
         if not task.enabled:
             self.dispatcher.cancel_unstarted(task_state, now, Text("task_disabled"))
             return

@@ -201,6 +201,32 @@ class Uptime(NamedTuple):
     ending: str = ""
 
 
+class Expectation(NamedTuple):
+    """What was found about the `task_expect` of a task. One row of `task_expectation`.
+
+    `kind` is "late": the due day `key` ("2026-11-30") had no success by its deadline, which was at `time`; until the
+    next success. Or "slow": the unfinished run `key` takes too long, since `time`. Or "checked", with the key "": due
+    times up to `time` need not be looked at any more.
+    """
+
+    task_id: str
+    kind: str
+    key: str
+    time: Instant
+
+
+class Notice(NamedTuple):
+    """Something that notification rules report, other than the end of a run."""
+
+    task_id: str  # "" for the engine
+    trigger: str  # of the rules: "slow", "late", "problem", "problem_gone"
+    time: Instant
+    text: Text  # what it is, in words
+    reason: str  # the field of `task_expect` that was not kept, or the key of the engine's problem
+    run: Optional[TaskExecution] = None  # that is slow
+    scheduled_time: Optional[int] = None  # the first due time of the day that is late
+
+
 class Batch(NamedTuple):
     """The rows of one transaction: what changed in memory and must be on disk before anything follows from it."""
 
@@ -210,6 +236,8 @@ class Batch(NamedTuple):
     tokens_put: Sequence[tuple[str, str]] = ()  # (task_id, the dependency that succeeded)
     tokens_taken: Sequence[tuple[str, str]] = ()
     tails: Mapping[int, bytes] = MappingProxyType({})  # run_id -> the last 16 KiB of its output
+    expected: Sequence[Expectation] = ()  # to be written
+    not_expected: Sequence[tuple[str, str, str]] = ()  # (task_id, kind, key) of those to be removed
     deliveries: Sequence[Delivery] = ()  # of the outbox, in their state after an attempt
     changes: Sequence[ConfigChange] = ()
     uptimes: Sequence[Uptime] = ()  # each replaces the row with its `start_time`, or is a new one

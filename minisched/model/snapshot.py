@@ -14,6 +14,13 @@ from minisched.model.task import Config, FieldError, Task
 Watcher = Callable[[], object]
 
 
+class Late(NamedTuple):
+    """A due day without a success by `task_expect.finish_by`, until the next success."""
+
+    day: str  # "2026-11-30"
+    since: Instant  # when the time was over
+
+
 class TaskSnapshot(NamedTuple):
     """A task and what only the engine knows of it; its history is in the database."""
 
@@ -21,6 +28,8 @@ class TaskSnapshot(NamedTuple):
     version: int  # of the snapshot when this task changed last
     live: tuple[TaskExecution, ...] = ()  # its unfinished runs whose rows are on disk, oldest first
     next_start: Optional[Instant] = None  # its next due time, jitter included
+    slow: tuple[int, ...] = ()  # ids of its runs that take longer than `task_expect.duration`
+    late: Optional[Late] = None
 
 
 class LockSnapshot(NamedTuple):

@@ -81,6 +81,21 @@ class Retry(NamedTuple):
     jitter: float  # share of the delay, 0..1
 
 
+class Expect(NamedTuple):
+    """What is expected of a task, and never enforced."""
+
+    duration: Optional[float]  # seconds that a run takes at most
+    finish_by: Optional[str]  # time of day in the task's zone, "06:00" or "06:00:30"
+
+    @property
+    def finish_by_s(self) -> Optional[int]:
+        """`finish_by` in seconds since midnight."""
+        if self.finish_by is None:
+            return None
+        hours, minutes, *seconds = map(int, self.finish_by.split(":"))
+        return hours * 3600 + minutes * 60 + sum(seconds)
+
+
 class Limits(NamedTuple):
     memory: Optional[int]  # bytes of address space
     cpu_seconds: Optional[int]
@@ -142,6 +157,7 @@ class Task(NamedTuple):
     task_misfire: Misfire
     task_misfire_grace: float
     task_timeout: Optional[float]
+    task_expect: Optional[Expect]
     task_exit_codes: ExitCodes
     task_kill_grace: float
     task_retry: Retry

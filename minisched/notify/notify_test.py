@@ -145,7 +145,8 @@ def sample_run(task: Task, rule: NotifyRule, now: float) -> TaskExecution:
     """A run without a number that has just ended in the first way that fires the rule."""
     trigger = rule.triggers[0]
     timeout = trigger == "timeout"
-    status = Status.TECHNICAL_FAILURE if timeout else Status(trigger)
+    known = {"timeout": Status.TECHNICAL_FAILURE, "slow": Status.RUNNING, "late": Status.MISSED}
+    status = known[trigger] if trigger in known else Status(trigger)
     return TaskExecution(
         task.task_id,
         Trigger.SCHEDULE,

@@ -72,6 +72,20 @@ def decide(rule: NotifyRule, finished: Iterable[FinishedRun], state: RuleState, 
     return Decision(event, count, suppressed, state)
 
 
+def decide_notice(rule: NotifyRule, trigger: str, state: RuleState, now: Instant) -> Decision:
+    """What the rule makes of something that is no end of a run, such as a run that is slow.
+
+    It is reported at once: `threshold` counts ends of runs only, and these neither count nor end a streak. The cooldown
+    is the same as for other messages of the rule.
+    """
+    if not rule.enabled or trigger not in rule.triggers:
+        return Decision(None, 0, 0, state)
+    if state.last_time is not None and 0 <= now - state.last_time < rule.cooldown:
+        return Decision(None, 0, 0, state._replace(suppressed=state.suppressed + 1))
+    after = state._replace(fired=True, last_time=now, suppressed=0)
+    return Decision(NotificationEvent.EVENT, 0, state.suppressed, after)
+
+
 def _matches(rule: NotifyRule, run: FinishedRun) -> bool:
     """Whether the end is an event of the rule. A timeout is a technical failure too."""
     timeout = run.status is Status.TECHNICAL_FAILURE and run.reason == Reason.TIMEOUT.value

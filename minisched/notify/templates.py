@@ -160,6 +160,8 @@ def last_lines(text: str, max_bytes: int) -> str:
 def default_subject(message: Message) -> str:
     """One line with task and status, marked if it is a test."""
     values = visible_values(message.variables)
+    if "subject" in values:  # it was composed as a sentence
+        return one_line(subject_mark(message) + values["subject"])
     name = one_line(values.get("task_name") or values.get("task_id", ""), NAME_CHARS_MAX)
     status = "recovered" if message.event == NotificationEvent.RECOVERY else values.get("execution_status", "")
     count = values.get("threshold_count", "")
@@ -173,6 +175,7 @@ def default_text(message: Message, tail_bytes: int) -> str:
     host = " on {{ host_name }}" if values.get("host_name") else ""
     lines = [
         *FIRST_LINES[NotificationEvent(message.event)],
+        *(("{{ subject }}", "") if "subject" in values else ()),
         f"{{{{ task_name }}}} ({{{{ task_id }}}}){host}: {{{{ execution_status }}}}",
         *(line for line, needed, superfluous in LINES if values.get(needed, "") not in ("", *superfluous)),
     ]

@@ -106,9 +106,13 @@ class RunHistory:
             return bytes(db.execute(query, (self._run.run_id,)).fetchone()[0] or b"")
 
     def state(self, rule: str) -> RuleState:
-        with self._reading() as db:
-            row = db.execute(_RULE, (self._run.task_id, rule)).fetchone()
-        return RuleState(row[0], row[1], bool(row[2]), *row[3:]) if row else RuleState(self._run.task_id, rule)
+        return read_rule_state(self._reading, self._run.task_id, rule)
+
+
+def read_rule_state(reading: Reading, task_id: str, rule: str) -> RuleState:
+    with reading() as db:
+        row = db.execute(_RULE, (task_id, rule)).fetchone()
+    return RuleState(row[0], row[1], bool(row[2]), *row[3:]) if row else RuleState(task_id, rule)
 
 
 def write_notices(db: sqlite3.Connection, notices: Notices, db_id: str) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ConfigChange,
         Delivery,
         DeliveryState,
+        Expectation,
         Instant,
         TaskExecution,
         TaskRecord,
@@ -213,6 +214,10 @@ class History:
         """What was changed of the task, and who paused and resumed the engine, oldest first."""
         with self._snapshot() as db:
             return audit.read_changes(db, (task_id, "")) if db is not None else []
+
+    def expectations(self) -> list[Expectation]:
+        with self._snapshot() as db:
+            return rows.read_expectations(db) if db is not None else []
 
     def deliveries(
         self,

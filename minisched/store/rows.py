@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from minisched.model import (
     FAILURES,
     UNFINISHED,
+    Expectation,
     LogPosition,
     ProcessIdentity,
     Status,
@@ -366,3 +367,13 @@ def read_tokens(db: sqlite3.Connection, unknown: Optional[set[str]] = None) -> s
         elif unknown is not None:
             unknown.add(str(task_id))
     return tokens
+
+
+def read_expectations(db: sqlite3.Connection) -> list[Expectation]:
+    """All rows of `task_expectation` that this version understands."""
+    found = [Expectation._make(row) for row in db.execute("SELECT task_id, kind, key, time FROM task_expectation")]
+    return [
+        one
+        for one in found
+        if all(isinstance(text, str) for text in one[:3]) and isinstance(one.time, (int, float)) and _is_time(one.time)
+    ]

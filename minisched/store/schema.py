@@ -189,6 +189,7 @@ _VERSION_3 = (
 # without an `end_time` it still runs, or died after `seen_time`. `config_change` has who added, changed or removed a
 # task, or paused the engine (`task_id` is then ''), and what the task's schedule was before. A run that makes up for a
 # past due time has its own row beside that of the due time, which `repeats` names; so `task_history_due` leaves it out.
+# `task_expectation` has rows only for tasks with `task_expect`; see `model.run.Expectation`.
 _VERSION_4 = (
     "ALTER TABLE task_history ADD COLUMN repeats INTEGER",
     "DROP INDEX task_history_due",
@@ -214,6 +215,13 @@ _VERSION_4 = (
         before TEXT NOT NULL
     )""",
     "CREATE INDEX config_change_task ON config_change (task_id, change_id)",
+    """CREATE TABLE task_expectation (
+        task_id TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        key TEXT NOT NULL,
+        time REAL NOT NULL,
+        PRIMARY KEY (task_id, kind, key)
+    ) WITHOUT ROWID""",
 )
 
 MIGRATIONS: Sequence[Sequence[str]] = (
@@ -233,6 +241,7 @@ NAMES = {
     "task_outbox": 1,
     "engine_uptime": 4,
     "config_change": 4,
+    "task_expectation": 4,
     "task_history_due": 1,
     "task_history_task": 1,
     "task_history_status": 1,

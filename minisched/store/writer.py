@@ -12,15 +12,15 @@ from minisched.store import rows
 from minisched.store.audit import last_changes, read_uptimes, write_changes, write_uptimes
 from minisched.store.database import DiskReserve, WatchedFile, examine, open_database, read_db_id, set_aside
 from minisched.store.errors import store_error
-from minisched.store.outbox import Outbox, RunHistory, trim, update_deliveries, write_notices
+from minisched.store.outbox import Outbox, RunHistory, read_rule_state, trim, update_deliveries, write_notices
 from minisched.store.retention import Retention
 from minisched.store.schema import NO_BACKFILL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Iterator
 
-    from minisched.model import Batch, ConfigChange, HistorySettings, Instant, TaskExecution
-    from minisched.model.notification import Notices
+    from minisched.model import Batch, ConfigChange, Expectation, HistorySettings, Instant, TaskExecution
+    from minisched.model.notification import Notices, RuleState
     from minisched.policy import MissedRange
     from minisched.store.outbox import Reading
 
@@ -34,6 +34,10 @@ _LATEST_END = """SELECT run_id, status FROM task_history INDEXED BY task_history
     WHERE task_id = ? AND end_order IS NOT NULL ORDER BY end_order DESC LIMIT 1"""
 _DUE_TIMES = f"""SELECT scheduled_time FROM task_history INDEXED BY task_history_due
     WHERE task_id = ? AND scheduled_time BETWEEN ? AND ? AND {NO_BACKFILL}"""
+
+_PUT_EXPECTATION = "INSERT OR REPLACE INTO task_expectation (task_id, kind, key, time) VALUES (?, ?, ?, ?)"
+_ENDS = """SELECT status, scheduled_time, end_time FROM task_history INDEXED BY task_history_end
+    WHERE task_id = ? AND end_order IS NOT NULL ORDER BY end_order DESC"""
 
 # Errors of the caller, not of the disk: they are raised unchanged.
 _BUGS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
@@ -151,6 +155,12 @@ class Transaction:
             db.executemany("DELETE FROM task_token WHERE task_id = ? AND dependency = ?", batch.tokens_taken)
         if batch.tokens_put:
             db.executemany("INSERT OR IGNORE INTO task_token (task_id, dependency) VALUES (?, ?)", batch.tokens_put)
+        if batch.not_expected:
+            db.executemany(
+                "DELETE FROM task_expectation WHERE task_id = ? AND kind = ? AND key = ?", batch.not_expected
+            )
+        if batch.expected:
+            db.executemany(_PUT_EXPECTATION, batch.expected)
         update_deliveries(db, batch.deliveries)
         self.last_id = max(self.last_id, *ids, 0)
         return ids
@@ -191,6 +201,10 @@ class Transaction:
                 (deleted, *latest, task_id),
             )
         return int(count)
+
+    def rule_state(self, task_id: str, rule: str) -> RuleState:
+        """What a notification rule has done so far."""
+        return read_rule_state(self._reading, task_id, rule)
 
     def history(self, run: TaskExecution) -> RunHistory:
         """What preceded the end of `run`, which this transaction has written."""
@@ -399,6 +413,19 @@ class Store:
     def last_changes(self) -> Optional[dict[str, ConfigChange]]:
         """By task the latest change of the config, `""` is the engine; None: no engine has recorded any yet."""
         return self._ask(lambda db: last_changes(db) if read_uptimes(db) else None)
+
+    def expectations(self) -> list[Expectation]:
+        return self._ask(rows.read_expectations)
+
+    def has_success(self, task_id: str, since: Instant, until: Instant) -> bool:
+        """Whether a run of the task was successful in this time, for a due time in it or for none."""
+        with self._reading() as db:
+            for status, due, end in db.execute(_ENDS, (task_id,)):
+                if not isinstance(end, (int, float)) or end < since:
+                    return False
+                if status == "success" and end <= until and (due is None or due >= since):
+                    return True
+        return False
 
     def due_times(self, task_id: str, since: int, until: int) -> set[int]:
         """Due times in [since, until] that have a row; for a row of several missed due times, the last of them."""

@@ -6,7 +6,7 @@ zone is an argument; nothing here reads the clock.
 
 from .describe import describe, start_text
 from .durations import DurationError, format_duration, jitter_offset, parse_duration, parse_time
-from .next_fire import count_fires, fires_between, latest_fires, next_fire, next_fires, next_of
+from .next_fire import DueDay, count_fires, fires_between, latest_fires, next_due_day, next_fire, next_fires, next_of
 from .parser import parse_schedule
 from .schedule import Schedule, ScheduleError
 from .zones import ZONE_FOLDER, LocalZone, ZoneError, load_zone, local_zone, local_zone_stamp

@@ -19,7 +19,9 @@ from datetime import tzinfo
 from heapq import merge
 from itertools import combinations
 from math import floor
-from typing import Optional
+from typing import NamedTuple, Optional
+
+from minisched.model import DAY_S
 
 from .calendar import count_walls, first_wall
 from .schedule import AtSchedule, CronSchedule, EverySchedule, Schedule
@@ -81,6 +83,29 @@ def next_of(schedules: Sequence[Schedule], after: float, zone: tzinfo) -> Option
     """The first instant strictly later than `after` at which any of the schedules is due; None: never again."""
     found = [next_fire(schedule, after, zone) for schedule in schedules]
     return min((due for due in found if due is not None), default=None)
+
+
+class DueDay(NamedTuple):
+    """A local day on which something is due. `first`: its first due time. `deadline`: when the clock next shows a given
+    time of day, on that day or the one after it. `last`: the last second of the day."""
+
+    first: int
+    deadline: int
+    last: int
+
+
+def next_due_day(schedules: Sequence[Schedule], after: float, zone: tzinfo, finish_by_s: int) -> Optional[DueDay]:
+    """The day of the first due time strictly later than `after`. finish_by_s: the time of day, in seconds of the wall
+    clock since midnight."""
+    first = next_of(schedules, after, zone)
+    if first is None:
+        return None
+    wall = first + segment_at(zone, first).offset
+    midnight = wall - wall % DAY_S
+    deadline = first_instant_of(zone, midnight + finish_by_s)
+    if deadline <= first:
+        deadline = first_instant_of(zone, midnight + DAY_S + finish_by_s)
+    return DueDay(first, deadline, first_instant_of(zone, midnight + DAY_S) - 1)
 
 
 def fires_between(schedules: Sequence[Schedule], after: float, until: float, zone: tzinfo, limit: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from minisched.cli.arguments import COMMANDS
 from minisched.cli.output import report
 from minisched.cli.terminal import display_width, fit_width
-from minisched.model import Reason, Status, TaskExecution, Text, Trigger
+from minisched.model import Batch, Expectation, Reason, Status, TaskExecution, Text, Trigger
+from minisched.store import open_store
 from support.cli import COLOUR, Cli, columns_of, on_terminal, record
 from support.programs import Home, minisched
 
@@ -156,3 +158,30 @@ def test_wrong_usage_ends_with_2_and_a_hint(cli: Cli, arguments: tuple[str, ...]
 def test_a_bug_is_not_hidden() -> None:
     with pytest.raises(KeyError):
         report(KeyError("bug"))
+
+
+def test_what_is_not_as_expected_is_shown_beside_the_status(home: Home) -> None:
+    home.write(
+        {"task_id": "a", "task_exec": "true", "task_schedule": "30 2 * * *", "task_expect": {"finish_by": "06:00"}},
+        {"task_id": "b", "task_exec": "true"},
+        timezone="UTC",
+    )
+    now = 1_795_000_000.0
+    ended = {"created_time": now, "start_time": now, "end_time": now, "duration": 1.0}
+    late = Expectation("a", "late", "2026-11-18", 1_794_981_600.0)
+    record(home.path)
+    store, _ = open_store(str(home.path / "var" / "minisched.db"), now=now)
+    store.commit(Batch([TaskExecution("b", Trigger.SCHEDULE, Status.SUCCESS, **ended)], expected=[late]))
+    store.close()
+    shown = minisched("status", home=home.path).stdout
+    assert re.search(r"^a +idle .*late: no success for 2026-11-18 by 06:00", shown, re.MULTILINE)
+    assert "\nb " not in shown
+    found = json.loads(minisched("list", "--json", home=home.path).stdout)
+    assert [(one["late"], one["slow"]) for one in found] == [
+        ({"day": "2026-11-18", "since": "2026-11-18T06:00:00+00:00"}, []),
+        (None, []),
+    ]
+    store, _ = open_store(str(home.path / "var" / "minisched.db"), now=now)
+    store.commit(Batch([TaskExecution("a", Trigger.MANUAL, Status.SUCCESS, **ended)]))  # by `exec`, without an engine
+    store.close()
+    assert json.loads(minisched("list", "--json", home=home.path).stdout)[0]["late"] is None

@@ -64,3 +64,9 @@ def test_rules_of_the_defaults_that_a_task_replaces_are_a_warning_that_says_how_
     assert "goes without all; to keep them, set task_notify_defaults to true" in replaced[0]
     kept = warned(tmp_path, task(task_notify=OWN, task_notify_defaults=True), defaults=defaults)
     assert len(kept) == 1 and "task_notify[0].channels[0].path" in kept[0]
+
+
+def test_what_is_expected_and_can_never_be_missed_is_a_warning(tmp_path: Path) -> None:
+    found = warned(tmp_path, task(task_expect={"duration": "1h", "finish_by": "06:00"}, task_timeout="1h"))
+    assert "task_expect.duration is not shorter than task_timeout" in found[0]
+    assert "task_expect.finish_by has no effect" in found[1]

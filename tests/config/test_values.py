@@ -40,6 +40,7 @@ def test_a_task_of_two_fields_has_the_defaults_of_the_contract():
         "task_misfire": Misfire.LATEST,
         "task_misfire_grace": 3600.0,
         "task_timeout": 86_400.0,
+        "task_expect": None,
         "task_exit_codes": ExitCodes((0,), (1,)),
         "task_kill_grace": 10.0,
         "task_retry": Retry(1, 10.0, 2.0, 600.0, 0.1),
@@ -346,3 +347,11 @@ def test_a_task_may_keep_the_rules_of_the_defaults_beside_its_own() -> None:
     names = {name: "".join(one.name for one in found.task_notify) for name, found in config.tasks.items()}
     assert names == {"plain": "ab", "own": "bc", "both": "bca", "none": "ab"}
     assert config.tasks["both"].task_notify[0].triggers == ("success",)
+
+
+@pytest.mark.parametrize("text", ["6:00", "24:00", "06:60", "06", "06:00 ", "6am", 360])
+def test_a_time_of_day_has_two_digits_for_hours_and_minutes(text):
+    tasks = [{"task_id": "a", "task_exec": "x", "task_expect": {"finish_by": text}}]
+    config, (problem,) = parse_config(json.dumps({"tasks": tasks}).encode())
+    assert config is None
+    assert "task_expect.finish_by is " in line(problem) and 'expected a time of day such as "06:00"' in line(problem)

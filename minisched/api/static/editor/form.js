@@ -13,7 +13,7 @@ const SECTIONS = [
   ["when", true, ["task_schedule", "task_timezone"]],
   ["after", true, ["task_dependencies", "task_dependency_timeout"]],
   ["often", false, ["task_overlap", "task_max_instances", "task_misfire", "task_misfire_grace", "task_jitter"]],
-  ["limits", false, ["task_timeout", "task_kill_grace", "task_limits", "task_nice"]],
+  ["limits", false, ["task_timeout", "task_expect", "task_kill_grace", "task_limits", "task_nice"]],
   ["retry", false, ["task_retry", "task_exit_codes"]],
   ["where", false, ["task_env", "task_env_file", "task_cwd", "task_user", "task_log", "task_output_encoding"]],
   ["notify", false, ["task_notify", "task_notify_defaults"]],
