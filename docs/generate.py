@@ -56,7 +56,8 @@ RECORDS = (
     "Trial",
 )
 OTHER_BODIES = {
-    "TaskSummaryPage": "A page of [`TaskSummary`](#tasksummary)",
+    "TaskSummaryPage": "A page of [`TaskSummary`](#tasksummary); with `brief` of shorter ones, and `outcomes`",
+    "Outcomes": '`{"outcomes": {"<task_id>": [[run id, status, start in seconds since 1970, duration], ...]}}`',
     "NotificationPage": "A page of [`Notification`](#notification)",
     "RunPage": "A page of [`Run`](#run)",
     "Task": "a task as in [the config file](configuration.md)",

@@ -7,7 +7,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import tzinfo
 from queue import Empty, SimpleQueue
@@ -236,22 +236,22 @@ class SummaryCache:
         self.rendering = Lock()  # held by the thread that renders what has changed: the others wait and find it here
         self._max_bytes = max_bytes
         self._bytes = 0
-        # By `full` and by task, oldest first: the version and the summary.
-        self._kept: dict[bool, dict[str, tuple[int, bytes]]] = {True: {}, False: {}}
-        self._lists: dict[bool, tuple[str, bytes]] = {}  # by `full`: the ETag and the body of all summaries in one
+        # By form and by task, oldest first: the version and the summary.
+        self._kept: dict[Hashable, dict[str, tuple[int, bytes]]] = {}
+        self._lists: dict[Hashable, tuple[str, bytes]] = {}  # by form: the ETag and the body of all summaries in one
         self._lock = Lock()
-        # By `full` and first index: the tasks of a piece of the list, and their summaries.
-        self._pieces: dict[tuple[bool, int], tuple[Sequence[TaskSnapshot], bytes]] = {}
+        # By form and first index: the tasks of a piece of the list, and their summaries.
+        self._pieces: dict[tuple[Hashable, int], tuple[Sequence[TaskSnapshot], bytes]] = {}
 
-    def find(self, view: TaskSnapshot, full: bool) -> Optional[bytes]:
-        """The summary of this very version of the task as JSON. full: as the holder of the token sees it."""
-        version, data = self._kept[full].get(view.task.task_id, (-1, b""))
+    def find(self, view: TaskSnapshot, form: Hashable) -> Optional[bytes]:
+        """The summary of this very version of the task as JSON. form: what of it is in it."""
+        version, data = self._kept.get(form, {}).get(view.task.task_id, (-1, b""))
         if version != view.version:
             return None
         return data if data.startswith(b"{") else decompress(data)
 
-    def keep(self, view: TaskSnapshot, full: bool, summary: bytes, drop_oldest: bool = False) -> None:
-        task_id, kept = view.task.task_id, self._kept[full]
+    def keep(self, view: TaskSnapshot, form: Hashable, summary: bytes, drop_oldest: bool = False) -> None:
+        task_id, kept = view.task.task_id, self._kept.setdefault(form, {})
         full_up = self._bytes + ENTRY_BYTES + len(summary) // 8 > self._max_bytes
         if full_up and not drop_oldest and task_id not in kept:
             return
@@ -269,30 +269,30 @@ class SummaryCache:
         if task_id in kept:
             self._bytes -= len(kept.pop(task_id)[1]) + ENTRY_BYTES
 
-    def find_list(self, full: bool, etag: str) -> Optional[bytes]:
-        known, body = self._lists.get(full, ("", b""))
+    def find_list(self, form: Hashable, etag: str) -> Optional[bytes]:
+        known, body = self._lists.get(form, ("", b""))
         return body if known == etag else None
 
-    def keep_list(self, full: bool, etag: str, body: bytes) -> None:
+    def keep_list(self, form: Hashable, etag: str, body: bytes) -> None:
         """Keep the body of `GET /tasks` without a filter, in place of the last one."""
-        self._lists[full] = (etag, body)
+        self._lists[form] = (etag, body)
 
-    def find_piece(self, full: bool, start: int, views: Sequence[TaskSnapshot]) -> Optional[bytes]:
-        known, piece = self._pieces.get((full, start), ((), b""))
+    def find_piece(self, form: Hashable, start: int, views: Sequence[TaskSnapshot]) -> Optional[bytes]:
+        known, piece = self._pieces.get((form, start), ((), b""))
         return decompress(piece) if known == views else None
 
-    def keep_piece(self, full: bool, start: int, views: Sequence[TaskSnapshot], piece: bytes) -> None:
+    def keep_piece(self, form: Hashable, start: int, views: Sequence[TaskSnapshot], piece: bytes) -> None:
         """Keep the summaries of these tasks, which are in the list of all tasks from index `start` on."""
         data = compress(piece, 1)
         with self._lock:
-            self._pieces.pop((full, start), None)
+            self._pieces.pop((form, start), None)
             if sum(len(one) for _, one in self._pieces.values()) + len(data) <= MAX_PIECES_BYTES:
-                self._pieces[full, start] = (views, data)
+                self._pieces[form, start] = (views, data)
 
-    def forget_pieces(self, full: bool, start: int) -> None:
+    def forget_pieces(self, form: Hashable, start: int) -> None:
         """The list of all tasks is no longer than that."""
         with self._lock:
-            for key in [key for key in self._pieces if key[0] == full and key[1] >= start]:
+            for key in [key for key in self._pieces if key[0] == form and key[1] >= start]:
                 del self._pieces[key]
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any, Optional
+from zlib import crc32
 
 from minisched.api.context import ApiError, RequestContext, Response, to_json
 from minisched.api.engine import status_json
 from minisched.api.routing import PUBLIC, Answer, IntParam, Parameter, StrParam, route
-from minisched.api.tasks import summaries_of
+from minisched.api.tasks import BRIEF, Form, summaries_of
 from minisched.model import StoreError, Text, iso
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ EPOCH = StrParam(pattern="[A-Za-z0-9_-]{1,64}", rule=Text("api.rule.epoch"))
     query=(
         Parameter("since", IntParam(0, 10**15), "The version that is known: newer summaries come first."),
         Parameter("epoch", EPOCH, "The epoch that `since` is from."),
+        BRIEF,
     ),
     errors=("too_many_listeners",),
 )
@@ -41,7 +43,7 @@ def listen(context: RequestContext) -> Response:
     since = context.query["since"]
     if context.query["epoch"] not in (None, context.app.epoch):
         since = None  # of another engine: `hello` shows the page that it has to begin again
-    stream = EventStream(context.app, listener, since, context.full)
+    stream = EventStream(context.app, listener, since, Form(context.full, context.query["brief"]))
     return Response(200, content_type="text/event-stream; charset=utf-8", stream=stream)
 
 
@@ -49,10 +51,10 @@ class EventStream:
     """The pieces of the stream, one at each `next`, which waits up to the interval of a ping. It has to be closed, also
     if it was never begun, as it holds a place."""
 
-    def __init__(self, app: AppContext, listener: Listener, since: Optional[int], full: bool) -> None:
+    def __init__(self, app: AppContext, listener: Listener, since: Optional[int], form: Form) -> None:
         self._app = app
         self._listener = listener
-        self._full = full  # the token came with the request: without it nothing of the engine is sent
+        self._form = form  # not `full`, without the token: nothing of the engine is sent
         self._seen = app.snapshot.version if since is None else since
         self._tasks = app.snapshot.tasks
         self._engine: Optional[EngineSnapshot] = None
@@ -72,7 +74,9 @@ class EventStream:
 
     def _run(self) -> Generator[bytes, None, None]:
         app = self._app
-        snapshot = {"epoch": app.epoch, "version": app.snapshot.version, "tasks": len(app.snapshot.tasks)}
+        tasks = app.snapshot.tasks
+        ids = crc32("\n".join(tasks).encode())  # whoever has a list sees whether a task was added or removed since
+        snapshot = {"epoch": app.epoch, "version": app.snapshot.version, "tasks": len(tasks), "task_ids": ids}
         yield event("hello", {**snapshot, **self._now()})
         every = app.intervals
         looked_at = app.monotonic() - every.look
@@ -116,12 +120,12 @@ class EventStream:
         self._seen = version
 
     def _summaries(self, views: list[TaskSnapshot]) -> bytes:
-        summaries = summaries_of(self._app, views, self._full, fresh=True)
+        summaries = summaries_of(self._app, views, self._form, fresh=True)
         return b"".join(b"event: task\ndata: %b\n\n" % summary for summary in summaries)
 
     def _status(self, changed: bool) -> Iterator[bytes]:
         """The engine, if it or a task (the counts) has changed, but not too often."""
-        if not self._full:
+        if not self._form.full:
             return
         app = self._app
         engine = app.snapshot.engine._replace(beat=0.0, wake_by=0.0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from minisched.api import dispatch  # noqa: F401  the handlers declare the routes
 from minisched.api.context import STATUSES
 from minisched.api.routing import BASE, IDS, METHODS, OPEN, PUBLIC, READ, ROOT_TOO, ROUTES, TOKEN, EnumParam
+from minisched.api.tasks import DROPPED_IN_BRIEF
 from minisched.catalogue import ENGLISH, template
 from minisched.config.containers import row_schema
 from minisched.config.notify_fields import CHANNEL
@@ -158,10 +159,26 @@ _SUMMARY = {
     "run_count": COUNT,
     "version": {**COUNT, "description": "It grows with each change; for `since` of /events."},
 }
+BRIEF_OUTCOME: Schema = {
+    "type": "array",
+    "prefixItems": [RUN_ID, STATUS, COUNT, maybe(SECONDS)],
+    "items": False,
+    "description": "Run id, status, start (end if it was never started) in seconds since 1970, duration.",
+}
+# Of a run in a brief summary: members that are null, 0, false or empty are left out, and the attempts that say no more.
+_BRIEF_RUN: Schema = {"type": "object", "properties": {"run_id": RUN_ID, "status": STATUS}, "required": ["run_id"]}
+_BRIEF = {
+    **{name: schema for name, schema in _SUMMARY.items() if name not in DROPPED_IN_BRIEF},
+    "last_run": {**maybe(_BRIEF_RUN), "description": "As `Run`, without members that are null, 0, false or empty."},
+    "running": items(_BRIEF_RUN),
+    "outcomes": {**items(BRIEF_OUTCOME, 3), "description": "The last 3 finished runs, oldest first."},
+}
+OUTCOMES: Schema = {"type": "object", "additionalProperties": items(BRIEF_OUTCOME, 30)}
 _TIMELINE_RUN = ("run_id", "status", "trigger", "start_time", "end_time", "scheduled_time")
 _EVENTS = " ".join(
     (
-        "`event: hello` (epoch, version, tasks: how many, server_time) comes first, then, with `since`, newer tasks.",
+        "`event: hello` (epoch, version, tasks: how many, task_ids: the CRC-32 of their ids, joined by line ends,",
+        "server_time) comes first, then, with `since`, newer tasks.",
         "`event: task` has a summary, `event: removed` a task_id, `event: status` what /status gives (token only),",
         "`event: ping` the server_time, after a second without others.",
         "At most four times a second: of many changes of a task the last one is sent.",
@@ -248,7 +265,17 @@ SCHEMAS: dict[str, Schema] = {
     "Trials": fields(results=items(ref("Trial"))),
     "Outcome": fields(run_id=RUN_ID, status=STATUS, start_time=maybe(TIME), end_time=TIME, duration=maybe(SECONDS)),
     "TaskSummary": fields(**_SUMMARY),
-    "TaskSummaryPage": page_of(ref("TaskSummary")),
+    "TaskBrief": fields(**_BRIEF),
+    "TaskSummaryPage": {
+        "type": "object",
+        "properties": {
+            **page_of({"anyOf": [ref("TaskSummary"), ref("TaskBrief")]})["properties"],
+            "outcomes": {**OUTCOMES, "description": "With `brief`, of up to 60 tasks, by their ids."},
+        },
+        "required": ["items", "page", "page_size", "total"],
+        "additionalProperties": False,
+    },
+    "Outcomes": fields(outcomes=OUTCOMES),
     "Task": {
         **TASK.schema(),
         "description": 'A task as the config file has it. "***" keeps a secret as it is.',

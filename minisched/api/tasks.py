@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from minisched.api.context import MAX_LIST_BYTES, RequestContext, Response, in_both, page_json, to_json
-from minisched.api.routing import MAX_PAGE_SIZE, PAGE, PUBLIC, Answer, EnumParam, IntParam, Parameter, StrParam, route
+from minisched.api.context import MAX_LIST_BYTES, RequestContext, Response, in_both, json_response, page_json, to_json
+from minisched.api.routing import (
+    MAX_PAGE_SIZE,
+    PAGE,
+    PUBLIC,
+    TASK_ID,
+    Answer,
+    BoolParam,
+    EnumParam,
+    IntParam,
+    Parameter,
+    StrParam,
+    route,
+)
 from minisched.catalogue import LANGUAGES
 from minisched.model import UNFINISHED, Status, iso
 from minisched.timetable import describe, load_zone, start_text
@@ -21,7 +33,21 @@ if TYPE_CHECKING:
     from minisched.store import Outcome, Past
 
 OUTCOMES = 30  # finished runs in a summary
+RECENT = 3  # of them in a brief summary: what may have ended between two events
 RENDERED_AT_ONCE = 200  # tasks whose history, summaries and bytes are in memory at the same time
+STRIPS_AT_ONCE = 60  # tasks whose outcomes come with a brief list, or are requested at once
+DROPPED_IN_BRIEF = ("task_schedule", "task_timeout", "reason", "run_count")
+BRIEF = Parameter("brief", BoolParam(), "1: short summaries, in the form that a page on a slow link needs.", False)
+
+
+class Form(NamedTuple):
+    """What is in a summary. full: as the holder of the token sees it. brief: `TaskBrief`."""
+
+    full: bool = True
+    brief: bool = False
+
+
+FULL = Form()
 
 
 @route(
@@ -37,19 +63,21 @@ RENDERED_AT_ONCE = 200  # tasks whose history, summaries and bytes are in memory
         Parameter("q", StrParam(max_characters=200), "Only tasks with this text in id, name, description or a tag."),
         PAGE,
         Parameter("page_size", IntParam(1, MAX_PAGE_SIZE), "Tasks per page; without it all of them."),
+        BRIEF,
     ),
     errors=("unavailable",),
 )
 def list_tasks(context: RequestContext) -> Response:
-    app, full = context.app, context.full
-    etag = f'"{app.epoch}-{app.snapshot.version}{"" if full else "-public"}"'  # before the tasks are read
+    app, form = context.app, Form(context.full, context.query["brief"])
+    kind = ("-brief" if form.brief else "") + ("" if form.full else "-public")
+    etag = f'"{app.epoch}-{app.snapshot.version}{kind}"'  # before the tasks are read
     headers = (("ETag", etag),)
     if context.request.has_copy(etag):
         return Response(304, headers=headers)
     tag, text, statuses = context.query["tag"], context.query["q"], context.query["status"]
     page, size = context.query["page"], context.query["page_size"]
     whole = tag is None and text is None and not statuses and page == 1 and size is None
-    body = app.summaries.find_list(full, etag) if whole else None
+    body = app.summaries.find_list(form, etag) if whole else None
     if body is not None:
         return Response(200, body, headers=headers)
     views = [view for view in app.snapshot.tasks.values() if _is_wanted(view.task, tag, text)]
@@ -57,9 +85,9 @@ def list_tasks(context: RequestContext) -> Response:
         known = app.statuses.by_task(app.snapshot, app.history())
         views = [view for view in views if known.get(view.task.task_id) in statuses]
     shown = views[(page - 1) * size : page * size] if size else (views if page == 1 else [])
-    pieces = _pieces(app, shown, full, page, size or len(views), len(views), whole)
+    pieces = _pieces(app, shown, form, page, size or len(views), len(views), whole)
     if whole:
-        pieces = _kept(app, full, etag, pieces)
+        pieces = _kept(app, form, etag, pieces)
     if len(shown) <= RENDERED_AT_ONCE:
         return Response(200, b"".join(pieces), headers=headers)
     first = next(pieces)  # before the head is sent: a history that cannot be read is an error, not half a list
@@ -67,27 +95,30 @@ def list_tasks(context: RequestContext) -> Response:
 
 
 def _pieces(
-    app: AppContext, views: Sequence[TaskSnapshot], full: bool, page: int, size: int, total: int, whole: bool
+    app: AppContext, views: Sequence[TaskSnapshot], form: Form, page: int, size: int, total: int, whole: bool
 ) -> Iterator[bytes]:
     """A page of summaries. It is never whole in memory: ten thousand tasks with 30 outcomes each are 50 MB.
 
     whole: it is the list of all tasks, whose pieces are kept.
     """
     before, _, after = page_json([b"|"], page, size, total).partition(b"|")
+    if form.brief and len(views) <= STRIPS_AT_ONCE:
+        strips = outcomes_of(app, [view.task.task_id for view in views])
+        after = b'%b,"outcomes":%b}' % (after[:-1], to_json(strips))
     for start in range(0, len(views), RENDERED_AT_ONCE):
         some = tuple(views[start : start + RENDERED_AT_ONCE])
-        piece = app.summaries.find_piece(full, start, some) if whole else None
+        piece = app.summaries.find_piece(form, start, some) if whole else None
         if piece is None:
-            piece = b",".join(summaries_of(app, some, full))
+            piece = b",".join(summaries_of(app, some, form))
             if whole:
-                app.summaries.keep_piece(full, start, some, piece)
+                app.summaries.keep_piece(form, start, some, piece)
         yield (b"," if start else before) + piece
     yield after if views else before + after
     if whole:
-        app.summaries.forget_pieces(full, len(views))
+        app.summaries.forget_pieces(form, len(views))
 
 
-def _kept(app: AppContext, full: bool, etag: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _kept(app: AppContext, form: Form, etag: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
     """These pieces; if the list is small enough, it is kept for the next request."""
     kept, size = [], 0
     for piece in pieces:
@@ -98,7 +129,37 @@ def _kept(app: AppContext, full: bool, etag: str, pieces: Iterator[bytes]) -> It
             kept.clear()
         yield piece
     if size <= MAX_LIST_BYTES:
-        app.summaries.keep_list(full, etag, b"".join(kept))
+        app.summaries.keep_list(form, etag, b"".join(kept))
+
+
+@route(
+    "GET",
+    "/outcomes",
+    "Get the last outcomes of some tasks, in a short form.",
+    Answer(200, "Outcomes", "By task id."),
+    access=PUBLIC,
+    query=(Parameter("task", TASK_ID, f"A task; up to {STRIPS_AT_ONCE} of them.", (), True, True),),
+    errors=("unavailable",),
+)
+def outcomes(context: RequestContext) -> Response:
+    known = [task_id for task_id in context.query["task"] if task_id in context.app.snapshot.tasks]
+    return json_response(200, {"outcomes": outcomes_of(context.app, known[:STRIPS_AT_ONCE])})
+
+
+def outcomes_of(app: AppContext, task_ids: Sequence[str]) -> dict[str, list[list[Any]]]:
+    """By task id the last finished runs, oldest first, as `brief_outcome`. Raises StoreError."""
+    found = app.history().outcomes(task_ids, OUTCOMES)
+    return {task_id: [brief_outcome(one) for one in found[task_id]] for task_id in task_ids}
+
+
+def brief_outcome(one: Outcome) -> list[Any]:
+    """Run id, status, start (end if it was never started) in seconds since 1970, duration in seconds or None.
+
+    Three digits of a duration are all that can be seen.
+    """
+    start = one.end_time if one.start_time is None else one.start_time
+    duration = None if one.duration is None else float(f"{one.duration:.3g}")
+    return [one.run_id, one.status.value, round(start), duration]
 
 
 def _is_wanted(task: Task, tag: Optional[str], text: Optional[str]) -> bool:
@@ -112,13 +173,13 @@ def _is_wanted(task: Task, tag: Optional[str], text: Optional[str]) -> bool:
     )
 
 
-def summaries_of(app: AppContext, views: Sequence[TaskSnapshot], full: bool = True, fresh: bool = False) -> list[bytes]:
-    """The summaries of these views as JSON. full: as the holder of the token sees them. fresh: the tasks have just
-    changed, so other listeners ask for the same summaries. Raises StoreError."""
-    summaries = [app.summaries.find(view, full) for view in views]
+def summaries_of(app: AppContext, views: Sequence[TaskSnapshot], form: Form = FULL, fresh: bool = False) -> list[bytes]:
+    """The summaries of these views as JSON. fresh: the tasks have just changed, so other listeners ask for the same
+    summaries. Raises StoreError."""
+    summaries = [app.summaries.find(view, form) for view in views]
     if None in summaries:
         with app.summaries.rendering:
-            summaries = [summary or app.summaries.find(view, full) for summary, view in zip(summaries, views)]
+            summaries = [summary or app.summaries.find(view, form) for summary, view in zip(summaries, views)]
             missing = [index for index, summary in enumerate(summaries) if summary is None]
             for start in range(0, len(missing), RENDERED_AT_ONCE):
                 some = missing[start : start + RENDERED_AT_ONCE]
@@ -126,19 +187,19 @@ def summaries_of(app: AppContext, views: Sequence[TaskSnapshot], full: bool = Tr
                 pasts = app.history().pasts([views[index].task.task_id for index in some], OUTCOMES, live)
                 for index in some:
                     view = views[index]
-                    summary = summaries[index] = render(view, pasts.get(view.task.task_id), full)
-                    app.summaries.keep(view, full, summary, drop_oldest=fresh)
+                    summary = summaries[index] = render(view, pasts.get(view.task.task_id), form)
+                    app.summaries.keep(view, form, summary, drop_oldest=fresh)
     return [summary for summary in summaries if summary is not None]
 
 
-def render(view: TaskSnapshot, past: Optional[Past], full: bool) -> bytes:
-    task, last = view.task, past.last_run if past else None
+def render(view: TaskSnapshot, past: Optional[Past], form: Form) -> bytes:
+    full, task, last = form.full, view.task, past.last_run if past else None
     zone = load_zone(task.task_timezone)
     outcomes = past.outcomes if past else ()
     lines = past.last_lines if past else {}
     shown = min(view.live, key=lambda run: UNFINISHED.index(run.status), default=last)
     successes = [one.duration for one in outcomes if one.status is Status.SUCCESS and one.duration is not None]
-    summary = {
+    summary: dict[str, Any] = {
         "task_id": task.task_id,
         "task_name": task.task_name,
         "task_description": task.task_description,
@@ -163,7 +224,25 @@ def render(view: TaskSnapshot, past: Optional[Past], full: bool) -> bytes:
         "run_count": past.record.run_count if past else 0,
         "version": view.version,
     }
+    if form.brief:
+        summary["outcomes"] = [brief_outcome(one) for one in outcomes[-RECENT:]]
+        summary["last_run"] = _brief_run(summary["last_run"])
+        summary["running"] = [_brief_run(run) for run in summary["running"]]
+        for name in DROPPED_IN_BRIEF:
+            del summary[name]
     return to_json(summary)
+
+
+def _brief_run(run: Optional[dict[str, Any]]) -> Optional[dict[str, Any]]:
+    """Without members that are null, 0, false or empty, except `exit_code` and `duration`; without the id of the task,
+    and without attempts that say no more than the run."""
+    if run is None:
+        return None
+    attempts = run["attempts"]
+    kept = {**run, "task_id": None, "attempts": [_brief_run({**one, "attempts": ()}) for one in attempts]}
+    if len(attempts) == 1 and attempts[0]["signal"] is None:
+        kept["attempts"] = ()
+    return {name: value for name, value in kept.items() if value or (value == 0 and name in ("exit_code", "duration"))}
 
 
 def run_json(run: TaskExecution, zone: tzinfo, full: bool, last_lines: Mapping[int, str]) -> dict[str, Any]:

@@ -149,6 +149,11 @@ class History:
         with self._snapshot() as db:
             return list(_outcomes(db, task_id, count)) if db is not None else []
 
+    def outcomes(self, task_ids: Sequence[str], count: int) -> dict[str, tuple[Outcome, ...]]:
+        """As `recent_outcomes`, of several tasks, from one snapshot."""
+        with self._snapshot() as db:
+            return {task_id: () if db is None else _outcomes(db, task_id, count) for task_id in task_ids}
+
     def pasts(self, task_ids: Sequence[str], count: int, live: Iterable[TaskExecution] = ()) -> dict[str, Past]:
         """By task id the history of each task that has one, with the last `count` finished runs, from one snapshot.
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -69,7 +70,13 @@ def test_a_stream_begins_with_hello_and_the_engine_and_then_pings(api: Api) -> N
     stream = Stream(api)
     name, data = stream.next()
     assert name == "hello"
-    assert data == {"epoch": "e0", "version": 1, "tasks": 2, "server_time": "2026-11-18T11:06:40.500+00:00"}
+    assert data == {
+        "epoch": "e0",
+        "version": 1,
+        "tasks": 2,
+        "task_ids": crc32(b"a\nb"),
+        "server_time": "2026-11-18T11:06:40.500+00:00",
+    }
     name, data = stream.next()
     assert (name, data["tasks"], data["listeners"]) == ("status", 2, 1)
     assert stream.next() == ("ping", {"server_time": "2026-11-18T11:06:40.500+00:00"})

@@ -23,6 +23,8 @@ from minisched.api import static_files
 from minisched.api.context import ApiError, AppContext, Request, Response, json_response
 from minisched.api.dispatch import find, respond
 from minisched.api.gate import Gate
+from minisched.api.handler import packed
+from minisched.api.routing import Match, match
 from minisched.api.server import ApiServer, Limits
 from minisched.api.token import Tokens
 from minisched.config import parse_config
@@ -667,6 +669,17 @@ def test_the_page_is_served_without_a_token_and_compressed(server: Server) -> No
         assert int(packed.headers["content-length"]) == len(packed.body) < len(plain.body)
         again = server.get(path, f"If-None-Match: {packed.headers['etag']}", token=None)
         assert (again.status, again.body, again.headers["vary"]) == (304, b"", "Accept-Encoding")
+
+
+def test_a_list_that_is_sent_in_pieces_is_compressed_too() -> None:
+    found = match("GET", f"{API}/tasks")
+    assert isinstance(found, Match)
+    asked = Request("GET", f"{API}/tasks", found.route, headers={"accept-encoding": "gzip"})
+    sent = packed(Response(200, stream=iter([b"[1,", b"2]"])), asked)
+    assert sent.stream is not None and ("Content-Encoding", "gzip") in sent.headers
+    assert gzip.decompress(b"".join(sent.stream)) == b"[1,2]"
+    events = Response(200, content_type="text/event-stream", stream=iter([b"event: ping"]))
+    assert packed(events, asked) is events
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,50 @@ def test_the_list_is_that_of_the_config_in_force(api: Api) -> None:
     assert ids(api.get("/tasks")) == ["new"]
 
 
+def test_a_brief_list_has_what_a_page_shows_and_a_brief_event_is_under_a_kilobyte(api: Api) -> None:
+    for seconds in (1.0, 5.0, 2.5, 100.04):
+        api.record(make("report", Status.SUCCESS, start_time=NOW, end_time=NOW + seconds, duration=seconds))
+    detail = Text("exit_code", exit_code=75)
+    attempt = TaskAttempt(1, Status.TECHNICAL_FAILURE, NOW, reason="exit_code", detail=detail, exit_code=75)
+    failed = make("report", Status.TECHNICAL_FAILURE, reason="exit_code", detail=detail, exit_code=75)
+    run_id = api.record(failed._replace(start_time=NOW, duration=0.0, attempts=(attempt,)))
+    api.store.commit(Batch(tails={run_id: b"no such file: /mnt/plc/export.csv\n"}))
+    found = api.get("/tasks?brief=1")
+    summary = found.json["items"][1]
+    assert summary["last_run"] == {
+        "run_id": run_id,
+        "trigger": "manual",
+        "status": "technical_failure",
+        "reason": "exit_code",
+        "detail": {"code": "exit_code", "exit_code": 75},
+        "start_time": "2026-11-18T19:06:40.500+08:00",
+        "end_time": "2026-11-18T19:06:40.500+08:00",
+        "duration": 0.0,
+        "exit_code": 75,
+        "attempt": 1,
+        "max_attempts": 1,
+        "last_line": "no such file: /mnt/plc/export.csv",
+    }
+    at = round(NOW)
+    assert summary["outcomes"] == [
+        [3, "success", at, 2.5],
+        [4, "success", at, 100.0],
+        [5, failed.status.value, at, 0.0],
+    ]
+    assert found.json["outcomes"]["report"] == [[1, "success", at, 1.0], [2, "success", at, 5.0], *summary["outcomes"]]
+    assert found.json["outcomes"]["nightly"] == []
+    assert api.get("/outcomes?task=report&task=gone").json["outcomes"] == {"report": found.json["outcomes"]["report"]}
+    assert "outcomes" not in api.get("/tasks").json
+    assert found.headers["ETag"] != api.get("/tasks").headers["ETag"]
+    stream = api.get("/events?brief=1&since=0").response.stream
+    assert stream is not None
+    next(stream)
+    events = next(stream).split(b"\n\n")
+    assert summary in [json.loads(event.partition(b"data: ")[2]) for event in events if event]
+    assert max(map(len, events)) < 1000
+    stream.close()  # type: ignore[attr-defined]
+
+
 def test_summaries_that_find_no_room_are_rendered_again(api: Api) -> None:
     first = api.get("/tasks?page_size=3").body
     api.app.summaries = SummaryCache(0)

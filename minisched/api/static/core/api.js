@@ -61,6 +61,24 @@ export async function prove(text = anyToken(), signal = AbortSignal.timeout(5000
   return reads;
 }
 
+// When a byte of any answer came last, in ms since 1970: while they come, the engine is slow, not lost.
+export const wire = { heardAt: 0 };
+
+/** The body of a response as text. `heard(bytes)` is called with each piece: how many there are so far. */
+async function textOf(response, heard) {
+  const reader = response.body.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return text + decoder.decode();
+    bytes += value.length;
+    heard(bytes);
+    text += decoder.decode(value, { stream: true });
+  }
+}
+
 const send = (path, options) => fetch(API + path, { cache: "no-store", credentials: "omit", ...options });
 const networkError = (error) => new ApiError(0, "network", String(error?.message ?? error));
 
@@ -100,14 +118,24 @@ function headersFor(method, more = {}) {
 
 /**
  * Make one request. `path` is relative to /api/scheduler. `body` is sent as JSON; POST, PUT and PATCH without one send
- * {}. `timeout` is in ms.
+ * {}. `timeout` is in ms, for as long as no byte comes. `onBytes(n)` is called while the answer comes.
  * Returns {status, data, headers}; data is null for 304. Throws ApiError for a status of 400 or more, and if there is no
  * answer; the error of the browser if `signal` aborts.
  */
-export async function call(method, path, body, { headers, timeout = 15000, signal } = {}) {
+export async function call(method, path, body, { headers, timeout = 15000, signal, onBytes } = {}) {
   const bodyless = method === "GET" || method === "DELETE";
   const aborter = new AbortController();
-  const timer = setTimeout(() => aborter.abort("timeout"), timeout);
+  let timer = 0;
+  const heard = (bytes) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => aborter.abort("timeout"), timeout);
+    if (!bytes) return;
+    wire.heardAt = Date.now();
+    // The server that has the token already may be asked again.
+    if (proven.until) proven.until = Math.max(proven.until, Date.now() + PROOF_MS);
+    if (bytes > 1) onBytes?.(bytes);
+  };
+  heard(0);
   signal?.addEventListener("abort", () => aborter.abort("signal"));
   try {
     const response = await request(path, {
@@ -116,10 +144,12 @@ export async function call(method, path, body, { headers, timeout = 15000, signa
       body: bodyless ? undefined : JSON.stringify(body ?? {}),
       signal: aborter.signal,
     });
+    heard(1);
     if (response.status === 304) return { status: 304, data: null, headers: response.headers };
     if (!response.ok) throw await errorOf(response);
     const isJson = (response.headers.get("Content-Type") ?? "").includes("json");
-    const data = isJson ? await response.json() : await response.text();
+    const text = await textOf(response, heard);
+    const data = isJson ? JSON.parse(text) : text;
     return { status: response.status, data, headers: response.headers };
   } catch (error) {
     const { aborted, reason } = aborter.signal;

@@ -21,6 +21,28 @@ function offsetOf(iso) {
   return found ? (found[1] === "-" ? -1 : 1) * (Number(found[2]) * 60 + Number(found[3])) : 0;
 }
 
+// By zone. Making one takes long.
+const zoneFormats = new Map();
+
+/** The UTC offset of a time zone at `instant` (ms), in minutes; that of this browser if it does not know the zone. */
+function offsetIn(zone, instant) {
+  try {
+    if (!zoneFormats.has(zone)) zoneFormats.set(zone, new Intl.DateTimeFormat("en", { timeZone: zone, timeZoneName: "longOffset" }));
+    const name = zoneFormats.get(zone).formatToParts(instant).find(({ type }) => type === "timeZoneName").value;
+    return offsetOf(name === "GMT" ? "+00:00" : name);
+  } catch {
+    return -new Date(instant).getTimezoneOffset();
+  }
+}
+
+/** An instant, in seconds since 1970, as ISO 8601 with the offset of a time zone. */
+export function isoIn(zone, seconds) {
+  const offset = offsetIn(zone, seconds * 1000);
+  const local = new Date(seconds * 1000 + offset * 60000).toISOString().slice(0, -1);
+  const minutes = Math.abs(offset);
+  return `${local}${offset < 0 ? "-" : "+"}${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`;
+}
+
 const two = (n) => String(n).padStart(2, "0");
 
 /**

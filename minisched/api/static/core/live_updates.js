@@ -3,13 +3,16 @@
  * prevents these; and with a full reload after the connection was lost.
  */
 import { loadTexts } from "../i18n/i18n.js";
-import { ApiError, SILENCE_MS, anyToken, call, stream, token } from "./api.js";
+import { ApiError, SILENCE_MS, anyToken, call, stream, token, wire } from "./api.js";
 import { setServerTime } from "./format.js";
 import { shownDetails } from "./status_text.js";
 import { store } from "./store.js";
 
 const RETRY_MS = 1000;
 const POLL_MS = 2000;
+// A poll is given up if no byte comes for so long.
+const POLL_SILENCE_MS = 5000;
+const WATCH_MS = 300;
 // A hidden tab keeps its event stream this long, and polls this often afterwards.
 const HIDDEN_MS = 10000;
 // A page that polls tries the events again after this time.
@@ -18,8 +21,9 @@ const EVENTS_AGAIN_MS = 30000;
 // Counts calls of `connect`: answers that belong to an earlier one are dropped.
 let generation = 0;
 let epoch = null;
-// The ETag of the task list in the store.
+// The ETag of the task list in the store, and the version in it.
 let tasksTag = null;
+let version = 0;
 // The latest status, which is shown when the texts of its problems are loaded.
 let latestStatus = null;
 
@@ -46,9 +50,11 @@ function wait(ms) {
 
 async function follow(mine) {
   while (mine === generation) {
-    const error = await readEvents(mine);
+    // The list first: it is what the user waits for. The events then begin with what has changed since.
+    const error = (await loadTasks(mine).catch((failed) => failed)) ?? (await readEvents(mine));
     if (mine !== generation) return;
     if (error?.status === 401 && anyToken()) return store.setLink("denied");
+    if (error?.code === "other_tasks") continue;
     if (error?.code === "hidden") {
       if ((await pollWhileHidden(mine)) === 401) return store.setLink("denied");
       continue;
@@ -87,8 +93,7 @@ function readEvents(mine) {
     let heardAt = Date.now();
     let heard = false;
     let visibleAt = Date.now();
-    // The ids that were removed while the list of tasks was loading.
-    let removedMeanwhile = null;
+    let lookedAt = Date.now();
     const done = (error) => {
       clearInterval(watchdog);
       connection.close();
@@ -97,32 +102,24 @@ function readEvents(mine) {
     const handlers = {
       hello(data) {
         setServerTime(data.server_time);
-        removedMeanwhile = new Set();
-        loadTasks(mine, data.epoch).then(
-          () => {
-            if (mine !== generation) return;
-            for (const id of removedMeanwhile) store.remove(id);
-            removedMeanwhile = null;
-            store.setLink("live");
-          },
-          (error) => done(error),
-        );
+        // Another engine, or tasks were added or removed since the list was loaded.
+        if (data.epoch !== epoch || data.task_ids !== crc32([...store.tasks.keys()].join("\n"))) {
+          tasksTag = null;
+          return done(new ApiError(0, "other_tasks", ""));
+        }
+        store.setLink("live");
       },
       task(card) {
-        removedMeanwhile?.delete(card.task_id);
         store.put(card);
-        completeTexts([card]);
+        completeTexts([card.task_id]);
       },
-      removed({ task_id: id }) {
-        removedMeanwhile?.add(id);
-        store.remove(id);
-      },
+      removed: ({ task_id: id }) => store.remove(id),
       // Sent right after `hello`, and after each change.
       status: takeStatus,
       ping: (data) => setServerTime(data.server_time),
     };
     const connection = stream(
-      "/events",
+      `/events?brief=1&since=${version}&epoch=${epoch}`,
       (event, data) => {
         heardAt = Date.now();
         heard = true;
@@ -134,31 +131,43 @@ function readEvents(mine) {
       if (mine !== generation) return done(null);
       if (!document.hidden) visibleAt = Date.now();
       else if (Date.now() - visibleAt > HIDDEN_MS) return done(new ApiError(0, "hidden", ""));
-      if (Date.now() - heardAt > SILENCE_MS) done(Object.assign(new ApiError(0, "silence", ""), { heard }));
-    }, 300);
+      // A browser that was busy for long has not read yet what has come.
+      const stalled = Date.now() - lookedAt > WATCH_MS * 3;
+      lookedAt = Date.now();
+      if (!stalled && Date.now() - Math.max(heardAt, wire.heardAt) > SILENCE_MS) done(Object.assign(new ApiError(0, "silence", ""), { heard }));
+    }, WATCH_MS);
   });
 }
 
-async function loadTasks(mine, newEpoch) {
-  const fresh = newEpoch !== epoch;
-  const headers = tasksTag && !fresh ? { "If-None-Match": tasksTag } : {};
-  const tasks = await call("GET", "/tasks", null, { headers });
+/** Load the list of tasks. Rejects with the ApiError. */
+async function loadTasks(mine, timeout) {
+  const onBytes = (n) => store.loaded || store.setLoadedBytes(n);
+  const { data, headers } = await call("GET", "/tasks?brief=1", null, { headers: tasksTag ? { "If-None-Match": tasksTag } : {}, timeout, onBytes });
   if (mine !== generation) return;
-  epoch = newEpoch;
-  tasksTag = tasks.headers.get("ETag");
-  if (tasks.data) replaceAll(tasks.data.items, fresh);
+  tasksTag = headers.get("ETag");
+  const [, newEpoch, newVersion] = /"(.+?)-(\d+)/.exec(tasksTag);
+  const fresh = newEpoch !== epoch;
+  [epoch, version] = [newEpoch, newVersion];
+  if (!data) return;
+  store.replace(data.items, fresh, data.outcomes);
+  completeTexts([...store.tasks.keys()]);
 }
 
-function replaceAll(cards, fresh) {
-  store.replace(cards, fresh);
-  completeTexts(cards);
+/** Load the texts of the engine that the cards of these tasks show, and show them again with them. */
+async function completeTexts(ids) {
+  const waiting = ids.filter((id) => store.tasks.has(id) && shownDetails(store.tasks.get(id)).length);
+  if (!(await loadTexts(waiting.map((id) => shownDetails(store.tasks.get(id)))))) return;
+  for (const id of waiting) store.touch(id);
 }
 
-/** Load the texts of the engine that these cards show, and show the cards again with them. */
-async function completeTexts(cards) {
-  const waiting = cards.filter((card) => shownDetails(card).length);
-  if (!(await loadTexts(waiting.map(shownDetails)))) return;
-  for (const card of waiting) if (store.tasks.get(card.task_id) === card) store.put(card);
+/** The CRC-32 of an ASCII text, as zlib has it. */
+function crc32(text) {
+  let crc = -1;
+  for (let i = 0; i < text.length; i += 1) {
+    crc ^= text.charCodeAt(i);
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (0xedb88320 & -(crc & 1));
+  }
+  return ~crc >>> 0;
 }
 
 function takeStatus(status) {
@@ -175,15 +184,11 @@ async function poll(mine, noEvents) {
   const until = Date.now() + (noEvents ? EVENTS_AGAIN_MS : 0);
   do {
     try {
-      const { data, headers } = await call("GET", "/tasks", null, { timeout: POLL_MS, headers: tasksTag ? { "If-None-Match": tasksTag } : {} });
+      await loadTasks(mine, POLL_SILENCE_MS);
       if (mine !== generation) return null;
-      if (data) {
-        tasksTag = headers.get("ETag");
-        replaceAll(data.items, true);
-      }
       // Without a token only the states of the tasks are public.
       if (token()) {
-        const status = await call("GET", "/status", null, { timeout: POLL_MS });
+        const status = await call("GET", "/status", null, { timeout: POLL_SILENCE_MS });
         if (mine === generation) takeStatus(status.data);
       }
     } catch (error) {

@@ -1,4 +1,5 @@
 /** The state of the engine as this page knows it, with change notifications. */
+import { isoIn } from "./format.js";
 
 const SEEN_KEY = "minisched.failed_seen";
 const BATCH_MS = 16;
@@ -20,6 +21,48 @@ function flush() {
   for (const f of [...storeListeners]) f(change);
 }
 
+// What a brief run leaves out.
+const RUN = { reason: null, detail: null, attempts: [], attempt: 0, exit_code: null, duration: null, missed_count: 0, last_line: null };
+const OUTCOMES_MAX = 30;
+
+const run = (brief, taskId) => brief && { ...RUN, ...brief, task_id: taskId, attempts: (brief.attempts ?? []).map((one) => ({ ...RUN, ...one })) };
+
+/** An outcome as the API gives it, an array or an object, as an object with times in the zone of its task. */
+function outcome(one, zone) {
+  if (!Array.isArray(one)) return one;
+  const [id, status, start, duration] = one;
+  const end = isoIn(zone, start + (duration ?? 0));
+  return { run_id: id, status, start_time: duration === null ? null : isoIn(zone, start), end_time: end, duration };
+}
+
+/**
+ * The outcomes of a task after those of a summary, the newest `recent`, were added to the `known` ones. Null if they are
+ * not known, or if one may be missing: they have to be requested.
+ */
+function mergeOutcomes(held, card, recent) {
+  const known = held?.outcomes;
+  if (!known) return null;
+  const ids = new Set(known.map((one) => one.run_id));
+  const all = [...known, ...recent.filter((one) => !ids.has(one.run_id))].sort((a, b) => a.run_id - b.run_id);
+  const now = new Set(all.map((one) => one.run_id));
+  const live = new Set(card.running.map((one) => one.run_id));
+  const gap = recent.length > 2 && !ids.has(recent[0].run_id);
+  const lost = held.running.some((one) => !live.has(one.run_id) && !now.has(one.run_id));
+  return gap || lost ? null : all.slice(-OUTCOMES_MAX);
+}
+
+/** A summary of the API, brief or not, as the views use it. */
+function expand(card, held) {
+  const outcomes = card.outcomes.map((one) => outcome(one, card.task_timezone));
+  const whole = card.outcomes.length && !Array.isArray(card.outcomes[0]);
+  return {
+    ...card,
+    last_run: run(card.last_run, card.task_id),
+    running: card.running.map((one) => run(one, card.task_id)),
+    outcomes: whole ? outcomes : mergeOutcomes(held, card, outcomes),
+  };
+}
+
 export const store = {
   /** task_id -> card, in the config's order. */
   tasks: new Map(),
@@ -32,6 +75,8 @@ export const store = {
   /** "unproven" if another program may answer in place of the engine. */
   lostWhy: "",
   loaded: false,
+  /** How many bytes of the list have come, while the first one is loading. */
+  loadedBytes: 0,
 
   /**
    * Call `f(change)` after changes. change: {ids: Set of changed or new tasks, removed: Set of ids, all: whether the
@@ -46,7 +91,7 @@ export const store = {
   put(card) {
     const held = store.tasks.get(card.task_id);
     if (held && held.version > card.version) return;
-    store.tasks.set(card.task_id, card);
+    store.tasks.set(card.task_id, expand(card, held));
     const change = collect();
     change.ids.add(card.task_id);
     change.removed.delete(card.task_id);
@@ -59,18 +104,42 @@ export const store = {
     change.ids.delete(id);
   },
 
-  /** Take the whole list. `fresh`: it comes from another engine process, so versions cannot be compared. */
-  replace(cards, fresh) {
+  /** A card is the same, but is to be shown again: a text of it was loaded. */
+  touch(id) {
+    if (store.tasks.has(id)) collect().ids.add(id);
+  },
+
+  /** Take outcomes by task id, as GET /outcomes gives them. */
+  putOutcomes(found) {
+    for (const [id, outcomes] of Object.entries(found)) {
+      const held = store.tasks.get(id);
+      if (!held) continue;
+      store.tasks.set(id, { ...held, outcomes: outcomes.map((one) => outcome(one, held.task_timezone)) });
+      collect().ids.add(id);
+    }
+  },
+
+  /**
+   * Take the whole list, with the outcomes of tasks by id if they came with it. `fresh`: it comes from another engine
+   * process, so versions cannot be compared.
+   */
+  replace(cards, fresh, outcomes = {}) {
     const before = store.tasks;
     store.tasks = new Map();
     for (const card of cards) {
       const held = before.get(card.task_id);
-      store.tasks.set(card.task_id, !fresh && held && held.version >= card.version ? held : card);
+      store.tasks.set(card.task_id, !fresh && held && held.version >= card.version ? held : expand(card, fresh ? null : held));
     }
+    store.putOutcomes(outcomes);
     const change = collect();
     for (const id of before.keys()) if (!store.tasks.has(id)) change.removed.add(id);
     change.all = true;
     store.loaded = true;
+  },
+
+  setLoadedBytes(n) {
+    store.loadedBytes = n;
+    collect().link = true;
   },
 
   setStatus(status) {

@@ -70,6 +70,7 @@ export const CORE_MESSAGES = {
   attention_headline: ["{n} task needs attention|{n} tasks need attention", "{n} 个任务需要关注"],
   running_again: ["{n} is being tried again|{n} are being tried again", "其中 {n} 个正在再次尝试"],
   loading: ["Loading…", "正在加载…"],
+  loading_bytes: ["Loading… {size}", "正在加载… {size}"],
   next_up: ["Next: {task} {when}", "下一个：{task}，{when}"],
   nothing_due: ["No run is scheduled", "没有计划中的运行"],
   count_failed: ["{n} failed", "{n} 个失败"],

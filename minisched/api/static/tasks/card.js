@@ -4,7 +4,6 @@ import { fmtAgo, fmtDuration, fmtSpan, fmtTime, now } from "../core/format.js";
 import { FAILURES, UNFINISHED, kindOf, leadRun, reasonText, retryText, runTime, troubleOf, troubledRun } from "../core/status_text.js";
 import { lang, t } from "../i18n/i18n.js";
 
-const STRIP_RUNS = 30;
 // Clicks so soon after the run button became a stop button were meant for the run button, and vice versa.
 const TURN_MS = 700;
 // A task that usually takes less time, in s, has no bar: it would be full from the start.
@@ -13,7 +12,10 @@ const BAR_MIN_S = 1;
 const OVER = 1.5;
 
 export class Card {
-  /** `actions`: {run, stop, history, log, menu, openRun}, each called with the card's data. `readOnly`: no buttons. */
+  /**
+   * `actions`: {run, stop, history, log, menu, openRun}, each called with the card's data, and needOutcomes(task id).
+   * `readOnly`: no buttons.
+   */
   constructor(data, actions, readOnly) {
     this.actions = actions;
     this.readOnly = readOnly;
@@ -138,7 +140,8 @@ export class Card {
   }
 
   updateStrip() {
-    const runs = this.data.outcomes.slice(-STRIP_RUNS);
+    const runs = this.data.outcomes;
+    if (!runs) return this.actions.needOutcomes(this.data.task_id);
     const key = runs.map((run) => `${run.run_id}${run.status}`).join();
     if (this.stripKey === key) return;
     this.stripKey = key;

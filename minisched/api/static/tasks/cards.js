@@ -1,9 +1,10 @@
 /** The view of all tasks, in three groups: what failed, what is running, and the rest. */
-import { token } from "../core/api.js";
+import { call, token } from "../core/api.js";
 import { button, h, setText, visible } from "../core/dom.js";
-import { now } from "../core/format.js";
+import { fmtBytes, now } from "../core/format.js";
 import { lazy } from "../core/lazy.js";
 import { FAILURES, countTroubled, groupOf, kindsOf, leadRun, runTime, troubleOf, troubledRun } from "../core/status_text.js";
+import { store } from "../core/store.js";
 import { t } from "../i18n/i18n.js";
 import { Card } from "./card.js";
 import { emptyPage, filter, summary, toolbar } from "./overview.js";
@@ -13,6 +14,7 @@ const GROUPS = ["attention", "active", "rest"];
 const COMPLETE_MAX = 60;
 // Cards shown at first, and added whenever the end of the list comes near.
 const BATCH = 60;
+const OUTCOMES_WAIT_MS = 30;
 // A shorter run does not move its card to another group.
 const SHORT_MS = 1200;
 // Cards do not change places within this time after the pointer moved or a key was pressed, ...
@@ -29,8 +31,28 @@ const cardActions = Object.fromEntries(
   ]),
 );
 
+/** Request the outcomes that the strips of these tasks show; the requests of a moment together. */
+const wanting = new Set();
+cardActions.needOutcomes = (id) => {
+  if (!wanting.size) setTimeout(loadOutcomes, OUTCOMES_WAIT_MS);
+  wanting.add(id);
+};
+
+async function loadOutcomes() {
+  const ids = [...wanting];
+  wanting.clear();
+  for (let i = 0; i < ids.length; i += BATCH) {
+    const query = ids.slice(i, i + BATCH).map((id) => `task=${id}`);
+    try {
+      store.putOutcomes((await call("GET", `/outcomes?${query.join("&")}`)).data.outcomes);
+    } catch {
+      // The strips stay empty until the cards change, or are loaded again.
+    }
+  }
+}
+
 /** Build the view into `el`. `announce(text)` speaks to screen readers. Returns a function that removes the view. */
-export function mountTasks(el, store, announce = () => {}) {
+export function mountTasks(el, _, announce = () => {}) {
   const readOnly = !token();
   // task_id -> {data, haystack, group, order, card: null until it is shown}
   const rows = new Map();
@@ -180,7 +202,7 @@ export function mountTasks(el, store, announce = () => {}) {
     if (focused !== document.activeElement && el.contains(focused)) focused.focus({ preventScroll: true });
     head.show(counts, filter.kind, store, countTroubled(store.tasks.values()));
     bar.show(store, filtered, matches, rows.size);
-    if (!store.loaded) nothing.replaceChildren(h("p", { class: "muted", text: t("loading") }));
+    if (!store.loaded) nothing.replaceChildren(h("p", { class: "muted", text: loadingText(store) }));
     else if (!rows.size) nothing.replaceChildren(...emptyPage(readOnly ? null : () => cardActions.edit(null)));
     else if (!matches) nothing.replaceChildren(h("p", { text: t("none_found") }), button(t("clear_filters"), clearFilter));
     else nothing.replaceChildren();
@@ -216,7 +238,8 @@ export function mountTasks(el, store, announce = () => {}) {
     } else if (change.ids.size) {
       apply();
       regroup();
-    } else if (change.status || change.link) head.tick(store);
+    } else if (!store.loaded) apply();
+    else if (change.status || change.link) head.tick(store);
   }
 
   const unsubscribe = store.on(onChange);
@@ -244,6 +267,8 @@ export function mountTasks(el, store, announce = () => {}) {
     el.replaceChildren();
   };
 }
+
+const loadingText = ({ loadedBytes: n }) => (n ? t("loading_bytes", { size: fmtBytes(n) }) : t("loading"));
 
 /** The worst first, then the latest: by the run that failed, so that a new run does not move the card. */
 function byRankAndTime(a, b) {
