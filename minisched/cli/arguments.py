@@ -43,6 +43,7 @@ _OPTIONAL_TASK = ("task", {"metavar": "TASK", "nargs": "?"})
 _JSON = ("--json", {"action": "store_true"})
 _ENV = ("--env", {"metavar": "K=V", "action": "append", "default": []})
 _STATUS = ("--status", {"metavar": "S"})
+_TZ = ("--tz", {"metavar": "ZONE"})
 _OUTPUT = ("-o --output", {"metavar": "FILE", "default": "minisched.pyz"})
 _RUN = ("--run", {"metavar": "ID", "type": _positive})
 
@@ -57,9 +58,10 @@ COMMANDS = {
         "list\nlist --status running,retrying\nlist --tag nightly --json",
         ("--tag", {"metavar": "TAG"}),
         _STATUS,
+        _TZ,
         _JSON,
     ),
-    "status": Command("tasks.status", "status", _JSON),
+    "status": Command("tasks.status", "status", _TZ, _JSON),
     "next": Command(
         "next.next_times",
         'next\nnext nightly_backup -n 10\nnext --expr "*/15 8-18 * * mon-fri" --tz Europe/Berlin\n'
@@ -67,7 +69,7 @@ COMMANDS = {
         _OPTIONAL_TASK,
         ("-n", {"metavar": "N", "type": _positive}),
         ("--expr", {"metavar": "TEXT"}),
-        ("--tz", {"metavar": "ZONE"}),
+        _TZ,
         ("--after", {"metavar": "TIME"}),
         ("--lang", {"choices": ("en", "zh")}),
         _JSON,
@@ -103,6 +105,7 @@ COMMANDS = {
         ("--since", {"metavar": "TIME"}),
         ("--until", {"metavar": "TIME"}),
         _RUN,
+        _TZ,
         _JSON,
     ),
     "logs": Command(

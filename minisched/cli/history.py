@@ -8,16 +8,17 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.catalogue import TextError, detail_text
-from minisched.cli.output import CommandError, print_facts, print_json, print_table, text, typed, why
-from minisched.cli.tasks import parse_words, short_time
+from minisched.cli.output import CommandError, print_facts, print_json, print_table, table_time, text, typed, why
+from minisched.cli.tasks import parse_words
 from minisched.cli.terminal import language
-from minisched.cli.view import View, unknown_task, with_view
+from minisched.cli.view import View, named_zone, unknown_task, with_view
 from minisched.model import EXIT_OK, EXIT_USAGE, Status, Trigger
 from minisched.timetable import DurationError, parse_duration, parse_time
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
+    from datetime import tzinfo
 
 _COLUMNS = ("run", "task", "status", "started", "why", "took", "due", "trigger", "attempt", "exit")
 _ATTEMPT_COLUMNS = ("attempt", "status", "started", "took", "exit", "why", "pid", "leftover")
@@ -25,6 +26,7 @@ _ATTEMPT_COLUMNS = ("attempt", "status", "started", "took", "exit", "why", "pid"
 
 @with_view
 def history(view: View, options: Namespace) -> int:
+    zone = view.table_zone(options.tz)
     if options.run is not None:
         return _one_run(view, options)
     statuses, triggers = parse_words(options.status, Status), parse_words(options.trigger, Trigger)
@@ -49,7 +51,7 @@ def history(view: View, options: Namespace) -> int:
         print_json({"items": items, "page": options.page, "page_size": options.n, "total": total})
         return EXIT_OK
     if items:
-        print_table(_COLUMNS, [_row(item) for item in items], shrink={"task": 10, "why": 10})
+        print_table(_COLUMNS, [_row(item, zone) for item in items], shrink={"task": 12, "why": 16})
     if total > len(items):
         print(text("cli.page", shown=len(items), total=total, page=options.page, pages=-(-total // options.n)))
     elif not total:
@@ -77,18 +79,18 @@ def _time(value: Optional[str], view: View) -> Optional[float]:
         raise CommandError(typed(error.text, value), exit_code=EXIT_USAGE) from None
 
 
-def _row(run: dict[str, Any]) -> tuple[Any, ...]:
-    explanation = why(run["reason"], run["detail"])
+def _row(run: dict[str, Any], zone: tzinfo) -> tuple[Any, ...]:
+    explanation = why(run)
     if run["status"] == Status.WAITING and run["reason"]:
         explanation = text("cli.waits_for", tasks=run["reason"])
     return (
         run["run_id"],
         run["task_id"],
         run["status"],
-        short_time(run["start_time"]),
+        table_time(run["start_time"], zone),
         _with_losses(explanation, run["attempts"]),
         _duration(run),
-        short_time(run["scheduled_time"]),
+        table_time(run["scheduled_time"], zone),
         run["trigger"],
         f"{run['attempt']}/{run['max_attempts']}" if run["attempt"] else "",
         _exit(run["attempts"][-1]) if run["attempts"] else "",
@@ -100,7 +102,7 @@ def _duration(one: dict[str, Any]) -> str:
 
 
 def _exit(attempt: dict[str, Any]) -> Any:
-    return attempt["exit_code"] if attempt["signal"] is None else text("cli.signal", signal=attempt["signal"])
+    return attempt["exit_code"] if attempt["signal"] is None else text("cli.unknown_signal", signal=attempt["signal"])
 
 
 def _with_losses(reason: str, attempts: Sequence[dict[str, Any]]) -> str:
@@ -115,10 +117,13 @@ def _full_why(one: dict[str, Any]) -> str:
 
 
 def _one_run(view: View, options: Namespace) -> int:
-    item = view.as_json(view.run(options.run, options.task))
+    run = view.run(options.run, options.task)
+    item = view.as_json(run)
     if options.json:
         print_json(item)
         return EXIT_OK
+    zone = named_zone(options.tz) or view.zone_of(run.task_id)
+    item = view.as_seen(run).as_json(zone)
     missed = text("cli.missed_span", count=item["missed_count"], since=item["missed_since"])
     facts = {
         "run": item["run_id"],
@@ -135,18 +140,18 @@ def _one_run(view: View, options: Namespace) -> int:
     print_facts([(label, str(value)) for label, value in facts.items() if value not in (None, "")])
     if item["attempts"]:
         print()
-        print_table(_ATTEMPT_COLUMNS, [_attempt_row(one) for one in item["attempts"]], shrink={"why": 10})
+        print_table(_ATTEMPT_COLUMNS, [_attempt_row(one, zone) for one in item["attempts"]], shrink={"why": 16})
     return EXIT_OK
 
 
-def _attempt_row(one: dict[str, Any]) -> tuple[Any, ...]:
+def _attempt_row(one: dict[str, Any], zone: tzinfo) -> tuple[Any, ...]:
     return (
         one["attempt"],
         one["status"],
-        short_time(one["start_time"]),
+        table_time(one["start_time"], zone),
         _duration(one),
         _exit(one),
-        _with_losses(_full_why(one), [one]),
+        _with_losses(why(one), [one]),
         one["pid"],
         one["leftover_processes"] or "",
     )

@@ -128,7 +128,7 @@ def _show_run(view: View, options: Namespace) -> int:
     if run.attempts and (run.attempts[-1].log or run.attempts[-1].log_lost):
         raise CommandError(Text("cli.no_tail_in_history", missing=missing))
     seen = view.as_seen(run)
-    reason = f" ({why(seen.reason, seen.detail)})" if seen.reason else ""
+    reason = f" ({why(view.as_json(run))})" if seen.reason else ""
     raise CommandError(
         Text("cli.run_without_output", run_id=run.run_id, task=run.task_id, status=f"{seen.status}{reason}")
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minisched.catalogue import ENGLISH, TextError, render
-from minisched.cli.output import CommandError, print_error, print_json, print_table, typed
+from minisched.cli.output import CommandError, print_error, print_json, print_table, table_time, typed
 from minisched.cli.terminal import language
 from minisched.model import EXIT_OK, EXIT_USAGE, Text, iso
 from minisched.timetable import (
@@ -81,12 +81,10 @@ def describe_start(task: Task, language: str) -> str:
 
 
 def _of_tasks(options: Namespace) -> int:
-    from minisched.cli.view import due_times, other_zone, read_only_config, task_named
+    from minisched.cli.view import due_times, named_zone, other_zone, read_only_config, task_named
     from minisched.home import Home
 
-    if options.tz is not None:
-        raise CommandError(Text("cli.tz_without_expr"), exit_code=EXIT_USAGE)
-    home = Home(options.home)
+    home, zone = Home(options.home), named_zone(options.tz)
     config, problems = read_only_config(home)
     if config is None:
         raise CommandError(*problems)
@@ -97,10 +95,11 @@ def _of_tasks(options: Namespace) -> int:
     tasks = [task_named(options.task, config)] if options.task is not None else list(config.tasks.values())
     count = options.n or (1 if options.task is None else _DEFAULT_COUNT)
     now = time.time()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for task in tasks:
+        own_zone = load_zone(task.task_timezone)
         try:
-            after = now if options.after is None else parse_time(options.after, load_zone(task.task_timezone))
+            after = now if options.after is None else parse_time(options.after, zone or own_zone)
         except TextError as error:
             raise CommandError(typed(error.text, options.after), exit_code=EXIT_USAGE) from None
         words = describe_start(task, _language(options))
@@ -109,10 +108,13 @@ def _of_tasks(options: Namespace) -> int:
     if options.json:
         print_json(rows)
         return EXIT_OK
-    lines = [
-        (row["task_id"] if not index else "", moment, row["words"] if not index else "")
-        for row in rows
-        for index, moment in enumerate(row["times"] or ["-"])
-    ]
+    zone = zone or load_zone(local_zone().name)
+    lines = []
+    for row, task in zip(rows, tasks):
+        times = [table_time(moment, zone) for moment in row["times"]] or ["-"]
+        words = row["words"]
+        if task.task_schedule and load_zone(task.task_timezone) != zone:
+            words = render(Text("cli.in_zone", words=words, zone=task.task_timezone), _language(options))
+        lines += [(task.task_id, times[0], words), *(("", moment, "") for moment in times[1:])]
     print_table(("task", "due", "schedule"), lines, shrink={"task": 10, "schedule": 10})
     return EXIT_OK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 
@@ -13,29 +14,34 @@ from minisched.cli.output import (
     print_json,
     print_table,
     shown,
+    table_time,
+    table_width,
     text,
     typed,
     why,
 )
+from minisched.cli.terminal import terminal_width
 from minisched.cli.view import View, next_start, with_view, zone_text
 from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, UNFINISHED, Reason, Status, Text, Word, iso
 from minisched.timetable import start_text
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import tzinfo
 
     from minisched.model import Expectation, Task, TaskExecution, TaskRecord
 
 W = TypeVar("W", bound=Word)
 
-_COLUMNS = ("task", "status", "next", "why", "last_run", "name")
-_SHRINK = {"task": 10, "next": 19, "why": 10, "name": 10}  # a time is not cut, a list of dependencies is
+_COLUMNS = ("status", "next", "why", "last_run")  # after those of the id and the name
+_SHRINK = {"name": 12, "task": 12, "why": 16, "next": 19}  # a time is not cut, a list of dependencies is
 _NO_ATTENTION = (Status.IDLE.value, Status.SUCCESS.value)
 
 
 @with_view
 def list_tasks(view: View, options: Namespace) -> int:
+    zone = view.table_zone(options.tz)
     statuses = [status.value for status in parse_words(options.status, Status)]
     found = tasks_json(view)
     if not found:
@@ -51,7 +57,7 @@ def list_tasks(view: View, options: Namespace) -> int:
     if options.json:
         print_json(tasks)
     elif tasks:
-        print_table(_COLUMNS, [_row(task) for task in tasks], shrink=_SHRINK)
+        _print_tasks(tasks, zone)
     else:
         print(text("cli.no_matching_tasks" if options.tag is not None or statuses else "cli.no_tasks"))
     return EXIT_OK if view.config else EXIT_NO
@@ -62,6 +68,7 @@ def status(view: View, options: Namespace) -> int:
     """The engine, the problems, and the tasks that need attention."""
     from minisched.cli.client import engine_problems  # with the API's routes, which `list` does without
 
+    tz = view.table_zone(options.tz)
     tasks = tasks_json(view)
     counts: dict[str, int] = {}
     for task in tasks:
@@ -90,10 +97,12 @@ def status(view: View, options: Namespace) -> int:
         summary = text("cli.task_counts", count=len(tasks), states=states) if tasks else text("cli.no_task_counts")
         facts.append(("tasks", summary + (text("cli.disabled_count", count=disabled) if disabled else "")))
     print_facts([*facts, *(("problem", shown(problem)) for problem in problems)])
-    rows = [_row(task) for task in tasks if task["current_status"] not in _NO_ATTENTION or task["slow"] or task["late"]]
-    if rows:
+    in_trouble = [
+        task for task in tasks if task["current_status"] not in _NO_ATTENTION or task["slow"] or task["late"]
+    ]
+    if in_trouble:
         print()
-        print_table(_COLUMNS, rows, shrink=_SHRINK)
+        _print_tasks(in_trouble, tz)
     return EXIT_OK
 
 
@@ -204,21 +213,34 @@ def parse_words(value: Optional[str], kind: type[W]) -> list[W]:
     return [kind(word) for word in words]
 
 
-def _row(task: dict[str, Any]) -> tuple[Any, ...]:
+def _print_tasks(tasks: Sequence[dict[str, Any]], zone: tzinfo) -> None:
+    """The table. Where it has no room for both, the name that people gave a task stays, and its id goes."""
+    rows = [_cells(task, zone) for task in tasks]
+    if all(row["task"] == row["name"] for row in rows):
+        columns = ["task", *_COLUMNS]
+    elif table_width(["task", "name", *_COLUMNS[:3]], rows) > terminal_width(sys.stdout):
+        columns = ["name", *_COLUMNS]
+    else:
+        columns = ["task", "name", *_COLUMNS]
+        rows = [{**row, "name": "" if row["name"] == row["task"] else row["name"]} for row in rows]
+    print_table(columns, [[row[name] for name in columns] for row in rows], shrink=_SHRINK)
+
+
+def _cells(task: dict[str, Any], zone: tzinfo) -> dict[str, Any]:
     last = task["last_run"]
-    next_run = short_time(task["next_run_time"])
+    next_run = table_time(task["next_run_time"], zone)
     if not next_run and not task["task_schedule"]:
         next_run = shown(start_text(task["task_dependencies"]))
     if not task["enabled"]:
         next_run = text("cli.unknown" if task["enabled"] is None else "cli.disabled")
-    return (
-        task["task_id"],
-        task["current_status"],
-        next_run,
-        "; ".join(filter(None, (*_not_as_expected(task), _why(task)))),
-        short_time((last["start_time"] or last["end_time"]) if last else None),
-        task["task_name"] if task["task_name"] != task["task_id"] else "",
-    )
+    return {
+        "task": task["task_id"],
+        "name": task["task_name"],
+        "status": task["current_status"],
+        "next": next_run,
+        "why": "; ".join(filter(None, (*_not_as_expected(task), _why(task, zone)))),
+        "last_run": table_time((last["start_time"] or last["end_time"]) if last else None, zone),
+    }
 
 
 def _not_as_expected(task: dict[str, Any]) -> list[str]:
@@ -229,23 +251,20 @@ def _not_as_expected(task: dict[str, Any]) -> list[str]:
     return found
 
 
-def _why(task: dict[str, Any]) -> str:
+def _why(task: dict[str, Any], zone: tzinfo) -> str:
     """What explains the state: the tasks that it waits for, the failed attempt, how often it failed in a row."""
-    reason, status = task["reason"] or "", task["current_status"]
-    unfinished = [run for run in task["running"] if run["status"] == status]
-    if unfinished and status == Status.WAITING and reason:
-        return text("cli.waits_for", tasks=reason)
-    if unfinished and status == Status.RETRYING:
-        run = unfinished[0]
-        return text("cli.attempt_failed", reason=reason, attempt=run["attempt"], max_attempts=run["max_attempts"])
-    if unfinished and status == Status.RUNNING:
-        return text("cli.running_since", time=short_time(unfinished[0]["attempts"][-1]["start_time"]))
-    explanation = why(reason, task["detail"])
-    if not unfinished and task["consecutive_failures"] > 1:
-        return text("cli.in_a_row", why=explanation, count=task["consecutive_failures"])
-    return explanation
-
-
-def short_time(moment: Optional[str]) -> str:
-    """`2026-11-23T02:30:00.123+08:00` as `2026-11-23 02:30:00`: a table shows local times, one zone per task."""
-    return (moment or "")[:19].replace("T", " ")
+    status = task["current_status"]
+    [run] = [run for run in task["running"] if run["status"] == status][:1] or [None]
+    if run is None:
+        explanation = why(task["last_run"] or task)
+        count = task["consecutive_failures"]
+        return text("cli.in_a_row", why=explanation, count=count) if count > 1 else explanation
+    if status == Status.WAITING and run["reason"]:
+        return text("cli.waits_for", tasks=run["reason"])
+    if status == Status.RETRYING:
+        values = {"attempt": run["attempt"], "max_attempts": run["max_attempts"]}
+        return text("cli.attempt_failed", reason=why(run), **values)
+    if status == Status.RUNNING:
+        since = table_time(run["attempts"][-1]["start_time"], zone)
+        return text("cli.running_since", run_id=run["run_id"], time=since)
+    return why(run)

@@ -13,9 +13,18 @@ from minisched.cli.output import CommandError, typed
 from minisched.config import ConfigError, load_config
 from minisched.executor.procfs import is_alive
 from minisched.home import NO_LOCK_TEXT, Home, UnsafeHome, read_lock
-from minisched.model import Reason, Status, TaskExecution, Text, iso
+from minisched.model import EXIT_USAGE, Reason, Status, TaskExecution, Text, iso
 from minisched.store import History
-from minisched.timetable import LocalZone, jitter_offset, load_zone, local_zone, next_fires, next_of, parse_schedule
+from minisched.timetable import (
+    LocalZone,
+    ZoneError,
+    jitter_offset,
+    load_zone,
+    local_zone,
+    next_fires,
+    next_of,
+    parse_schedule,
+)
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -80,6 +89,10 @@ class View:
         """The time zone in which a task's times are shown."""
         task = self.config.tasks.get(task_id) if self.config else None
         return load_zone(task.task_timezone) if task else self.zone
+
+    def table_zone(self, name: Optional[str]) -> tzinfo:
+        """The zone of all times of a table: the one named by `--tz`, else that of the terminal. Raises CommandError."""
+        return named_zone(name) or load_zone(local_zone().name)
 
     def log_of(self, task_id: str) -> str:
         """The path of a task's log, also of a task that is no longer in the config."""
@@ -202,6 +215,14 @@ def zone_text(name: str, source: str) -> Text:
     return Text("cli.zone", zone=name, source=source)
 
 
+def named_zone(name: Optional[str]) -> Optional[tzinfo]:
+    """The zone of `--tz`, None where it was not given. Raises CommandError."""
+    try:
+        return None if name is None else load_zone(name)
+    except ZoneError as error:
+        raise CommandError(typed(error.text, name or ""), exit_code=EXIT_USAGE) from None
+
+
 def task_named(task_id: str, config: Config) -> Task:
     """Raises CommandError for an unknown one."""
     if task_id not in config.tasks:
@@ -213,6 +234,10 @@ def unknown_task(task_id: str, known: Iterable[str]) -> CommandError:
     """The error, with a similar name that is known."""
     from difflib import get_close_matches
 
+    if isinstance(known, dict):
+        named = [name for name, task in known.items() if getattr(task, "task_name", None) == task_id]
+        if named:
+            return CommandError(Text("cli.similar_task", task=task_id, similar=named[0]))
     folded = {name.lower(): name for name in known}
     close = get_close_matches(task_id.lower(), folded, n=1)
     if close:

@@ -92,7 +92,7 @@ def test_after_in_a_repeated_hour_is_the_first_pass_and_in_a_skipped_one_is_read
         (("--expr", "* * * * *", "-n", "x"), "whole number"),
         (("--expr", "* * * * *", "-n", "99999999999999999999"), "whole number"),
         (("--expr", "* * * * *", "backup"), "not both"),
-        (("--tz", "UTC"), "goes with --expr"),
+        (("--tz", "Nowhere/X"), "unknown time zone"),
     ],
 )
 def test_wrong_arguments_are_reported_with_exit_code_2(cli: Cli, arguments: tuple[str, ...], expected: str) -> None:
@@ -153,3 +153,16 @@ def test_the_descriptions_of_tasks_are_chinese_on_request(cli: Cli, home: Home) 
         {"task_id": "b", "task_exec": "true", "task_dependencies": ["a"]},
     )
     assert [row["words"] for row in cli("next", "--lang", "zh", "--json").json] == ["已停用（手动）", "在 a 之后"]
+
+
+def test_the_times_of_tasks_are_in_one_zone_and_the_words_name_another(
+    home: Home, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    berlin = {"task_id": "b", "task_exec": "true", "task_schedule": "30 2 * * *", "task_timezone": "Europe/Berlin"}
+    home.write({"task_id": "a", "task_exec": "true", "task_schedule": "30 2 * * *"}, berlin)
+    first, second = cli("next", "--after", "2027-01-01").stdout.splitlines()[1:]
+    assert first.split() == ["a", "2027-01-01", "02:30", "at", "02:30,", "every", "day"]
+    assert second == "b     2027-01-01 01:30+00  at 02:30, every day (Europe/Berlin)"
+    assert "2027-01-01 03:30+01" not in cli("next", "b", "--tz", "Europe/Berlin", "--after", "2027-01-01").stdout
+    assert "2027-01-01 02:30 " in cli("next", "b", "--tz", "Europe/Berlin", "--after", "2027-01-01").stdout

@@ -26,6 +26,12 @@ from support.programs import ROOT, Home, environment, eventually, minisched, ope
 NOW = 1_795_000_000  # 2026-11-18T11:06:40Z
 
 
+@pytest.fixture(autouse=True)
+def terminal_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the tables."""
+    monkeypatch.setenv("TZ", "UTC")
+
+
 def run(task_id: str, status: Status, reason: Any = None, **more: Any) -> TaskExecution:
     """A run as the engine of this process would have written it."""
     end = {"end_time": NOW + 3.2, "duration": 3.2, "start_time": float(NOW)} if status.ended else {}
@@ -80,10 +86,10 @@ def test_list_explains_every_state(home: Home, cli: Cli) -> None:
     assert "disabled" in row(text, "hand_off")
     assert "after never, hand_off" in row(text, "after_it")
     assert "for never" in row(text, "waits")
-    assert "exit_code, attempt 1 of 3 failed" in row(text, "retries")
+    assert "exit 75, attempt 1 of 3 failed" in row(text, "retries")
     assert "max_running" in row(text, "queues")
     assert "waits for lock db (held by works, run 4)" in row(text, "locked")
-    assert "since 2026-11-18 11:06:40" in row(text, "works") and "Arbeitet" in row(text, "works")
+    assert "run 4 since 2026-11-18 11:06:40" in row(text, "works") and "Arbeitet" in row(text, "works")
     assert "timeout, 2 in a row" in row(text, "fails") and "2026-11-18 11:06:40" in row(text, "fails")
     found = statuses(cli("list", "--json"))
     assert found == {
@@ -226,7 +232,7 @@ def test_one_run_is_shown_with_all_attempts(past: Home, cli: Cli) -> None:
     assert "why      exit_code\n" in text
     first, second = text.splitlines()[-2:]
     assert first.split()[:2] == ["1", "technical_failure"] and "signal 9" in first and first.endswith("2")
-    assert "exit_code: exit code 75" in second
+    assert "75        exit code 75" in second and "why      exit_code\n" in text
     assert cli("history", "--run", "2", "--json").json["attempts"][1]["exit_code"] == 75
     assert "missed   12 due times since 2026-11-18T10:06:40+00:00" in cli("history", "--run", "3").stdout
     assert cli("history", "backup", "--run", "2").stderr == "minisched: run 2 belongs to report\n"
@@ -253,6 +259,49 @@ def test_every_table_shows_the_reason_of_a_failure(home: Home, cli: Cli) -> None
         assert "  exit code 75  " in row(text, "exits")
 
 
+@pytest.mark.parametrize(
+    ("reason", "detail", "end", "shown"),
+    [
+        ("exit_code", Text("exit_code", exit_code=3), {"exit_code": 3}, "exit 3"),
+        ("exit_code", None, {"exit_code": 127}, "exit 127: not found"),
+        (
+            "exit_code",
+            Text(
+                "exit_code_hint", exit_code=126, hint=Text("not_executable", program="tasks/a/b/c.sh", reason="EACCES")
+            ),
+            {"exit_code": 126},
+            "exit 126: not executable",
+        ),
+        ("exit_code", Text("business_exit_code_crash", exit_code=1), {"exit_code": 1}, "exit 1: the output looks like"),
+        ("signal", Text("signal", signal=9), {"signal": 9}, "signal 9 (SIGKILL)"),
+        ("spawn", Text("spawn", program="/opt/a/very/long/way/x", reason="No such file"), {}, "spawn: No such file: x"),
+        ("timeout", Text("timeout", seconds=5, killed=1), {"signal": 9}, "timeout: killed after 5 s"),
+    ],
+)
+def test_why_is_the_number_and_the_words_and_no_path(
+    home: Home, cli: Cli, reason: str, detail: Any, end: dict[str, Any], shown: str
+) -> None:
+    home.write(task("a"))
+    one = attempt(1, Status.TECHNICAL_FAILURE, reason=reason, detail=detail, duration=1.0, **end)
+    record(home.path, run("a", Status.TECHNICAL_FAILURE, reason, detail=detail, attempts=(one,)))
+    assert f"  {shown}" in row(cli("list").stdout, "a")
+    assert f"  {shown}" in row(cli("history").stdout, "a")
+
+
+def test_all_rows_are_in_one_time_zone_and_an_offset_marks_a_task_of_another(home: Home, cli: Cli) -> None:
+    home.write(task("here"), task("berlin", task_timezone="Europe/Berlin"), task("london", task_timezone="Etc/UTC"))
+    record(home.path, *(run(name, Status.SUCCESS) for name in ("here", "berlin", "london")))
+    for command in ("list", "history"):
+        text = cli(command).stdout
+        assert "2026-11-18 11:06:40+00" in row(text, "berlin")
+        assert "2026-11-18 11:06:40 " in f"{row(text, 'here')} " and "2026-11-18 11:06:40 " in f"{row(text, 'london')} "
+        text = cli(command, "--tz", "Asia/Kolkata").stdout
+        assert all("2026-11-18 16:36:40+05:30" in row(text, name) for name in ("here", "berlin", "london"))
+        assert cli(command, "--tz", "Nowhere/X").returncode == 2
+    assert cli("list", "--json", "--tz", "Asia/Kolkata").json[1]["last_run"]["start_time"].endswith("+01:00")
+    assert "started  2026-11-18T16:36:40+05:30" in cli("history", "--run", "1", "--tz", "Asia/Kolkata").stdout
+
+
 def test_an_attempt_shows_that_output_was_lost_or_cut(home: Home, cli: Cli) -> None:
     home.write(task("a"))
     lost = attempt(
@@ -261,7 +310,7 @@ def test_an_attempt_shows_that_output_was_lost_or_cut(home: Home, cli: Cli) -> N
     cut = attempt(2, Status.SUCCESS, output_cut=True)
     record(home.path, run("a", Status.SUCCESS, attempts=(lost, cut), max_attempts=2))
     first, second = cli("history", "--run", "1").stdout.splitlines()[-2:]
-    assert "exit_code: exit code 75; output lost" in first
+    assert "exit code 75; output lost" in first
     assert second.split()[-2:] == ["output", "cut"]
 
 

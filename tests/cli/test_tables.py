@@ -65,12 +65,25 @@ def test_tables_fit_the_terminal(busy: Home, command: str, columns: int) -> None
 
 def test_columns_are_aligned_with_their_headers_for_any_characters(busy: Home) -> None:
     lines = on_terminal(120, "list", home=busy.path).splitlines()
-    place = lines[0].index("STATUS")
-    assert [columns_of(COLOUR.sub("", line)[:place]) for line in lines] == [place] * len(lines)
+    place = columns_of(lines[0].partition("STATUS")[0])
+    statuses = ("STATUS", "technical_failure", "missed", "skipped")
+    for line, status in zip(lines, statuses):
+        assert columns_of(COLOUR.sub("", line).partition(status)[0]) == place
     header, *rows = minisched("history", home=busy.path).stdout.splitlines()
     place = columns_of(header.partition("TRIGGER")[0])
     for row in rows:
         assert columns_of(row[: row.rindex("schedule")]) == place
+
+
+def test_a_name_stays_where_there_is_no_room_for_the_id_too(busy: Home) -> None:
+    header, *rows = on_terminal(80, "list", home=busy.path).splitlines()
+    assert header.startswith("NAME ") and "TASK" not in header and "WHY" in header
+    assert rows[0].startswith("每晚备份") and rows[1].startswith("短")
+    assert on_terminal(300, "list", home=busy.path).startswith("TASK ")
+
+
+def test_a_name_that_is_typed_as_an_id_is_answered_with_the_id(busy: Home, cli: Cli) -> None:
+    assert cli("trigger", "短").stderr == 'minisched: no task "短"; did you mean "b"?\n'
 
 
 def test_a_terminal_of_a_few_columns_shows_something(busy: Home) -> None:
