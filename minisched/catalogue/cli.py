@@ -335,7 +335,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.why.in_home": ("{word} is in the home", "{word} 在 minisched 目录中"),
     "cli.why.spawn": ("{reason}: {program}", "{reason}：{program}"),
     "cli.why.upstream_failed": ("{task}: {status}", "{task}：{status}"),
-    "cli.why.no_folder": ("task_cwd {path}: {reason}", "task_cwd {path}：{reason}"),
+    "cli.why.no_folder": ("task_cwd {path}: {reason}", "目录 task_cwd {path}：{reason}"),
     "cli.signal": ("signal {signal} ({name})", "信号 {signal}（{name}）"),
     "cli.unknown_signal": ("signal {signal}", "信号 {signal}"),
     "cli.by_signal": ("{signal}", "{signal}"),
@@ -473,7 +473,20 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "cli.stdout_lost": ("standard output: {reason}; the task continues", "标准输出：{reason}；任务继续运行"),
     "cli.stderr_lost": ("standard error: {reason}; the task continues", "标准错误：{reason}；任务继续运行"),
+    "cli.cancelling": (
+        "run {run_id} is being stopped: TERM now, KILL after {seconds} s; Ctrl-C again kills it at once",
+        "正在停止运行 #{run_id}：已发送 TERM，{seconds} 秒后发送 KILL；再按 Ctrl-C 立即强制终止",
+    ),
+    "cli.killing": ("run {run_id} is being killed", "正在强制终止运行 #{run_id}"),
+    "cli.goes_on": (
+        "run {run_id} of {task} goes on; `minisched stop {run_id}` ends it",
+        "{task} 的运行 #{run_id} 仍在继续；`minisched stop {run_id}` 可将其终止",
+    ),
     # run
+    "cli.stopping": (
+        "{stopping}; Ctrl-C again ends them at once",
+        "{stopping}；再按 Ctrl-C 立即终止",
+    ),
     "cli.home_lost": (
         "another engine holds {home} now; this one has ended",
         "另一引擎正在使用 {home}；此引擎已退出",

@@ -16,13 +16,12 @@ from minisched.cli.output import CommandError, caller, parse_env, print_error, p
 from minisched.cli.terminal import language
 from minisched.executor.procfs import is_alive
 from minisched.home import Home, read_lock
-from minisched.model import EXIT_NO, EXIT_OK, UNFINISHED, LogPosition, Status, Text
+from minisched.model import EXIT_OK, UNFINISHED, LogPosition, Status, Text
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from minisched.cli.view import View
-    from minisched.model import TaskExecution
 
 TIMEOUT_S = 20.0  # the engine answers within 5 s, if only that it cannot
 HEALTH_TIMEOUT_S = 3.0  # for `/healthz`, which waits for nothing in the engine
@@ -191,14 +190,19 @@ def _follow(options: Namespace, run_id: int) -> int:
     The history and the log are read here, as `history` and `logs` do: a request of the API costs the engine more than
     the capture of the same output.
     """
-    from minisched.cli.view import View
+    from minisched.cli.view import View, print_unfinished
 
     with View(options.home) as view:
-        return _follow_in(view, options, run_id)
+        try:
+            return _follow_in(view, options, run_id)
+        except KeyboardInterrupt:
+            print_unfinished(view, [options.task], run_id)
+            raise
 
 
 def _follow_in(view: View, options: Namespace, run_id: int) -> int:
     from minisched.cli.logs import output_lost
+    from minisched.cli.view import exit_code_of
     from minisched.engine.log_lines import run_line
     from minisched.model.text import visible_bytes
     from minisched.tasklog.pages import LogReader, RunPosition
@@ -231,16 +235,7 @@ def _follow_in(view: View, options: Namespace, run_id: int) -> int:
         print_json(view.as_json(run))
     elif run.status is not Status.SUCCESS:
         print_error(run_line(run))
-    return _exit_code(run)
-
-
-def _exit_code(run: TaskExecution) -> int:
-    if run.status is Status.SUCCESS:
-        return EXIT_OK
-    if not run.attempts:
-        return EXIT_NO
-    last = run.attempts[-1]
-    return last.exit_code or (128 + last.signal if last.signal else EXIT_NO)
+    return exit_code_of(run)
 
 
 def stop(options: Namespace) -> int:

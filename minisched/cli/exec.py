@@ -10,8 +10,8 @@ import time
 from typing import TYPE_CHECKING, Any, Optional, TextIO, TypeVar
 
 from minisched import lifecycle, policy
-from minisched.cli.output import CommandError, discard, log_action, parse_env, print_error
-from minisched.cli.view import View, task_named, with_view
+from minisched.cli.output import CommandError, discard, log_action, parse_env, print_at_once, print_error
+from minisched.cli.view import View, exit_code_of, task_named, with_view
 from minisched.config.secrets import base_environment
 from minisched.engine import make_spec
 from minisched.engine.log_lines import output_lost_line, run_line
@@ -19,8 +19,6 @@ from minisched.executor.executor import TaskExecutor, prepare_process
 from minisched.executor.procfs import is_alive, marked_processes, process_identity
 from minisched.home import read_lock
 from minisched.model import (
-    EXIT_NO,
-    EXIT_OK,
     Batch,
     ProcessResult,
     Reason,
@@ -49,7 +47,7 @@ _CANCELLING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @with_view
 def execute(view: View, options: Namespace) -> int:
-    """Run a task once, one attempt, with its output on this terminal; 0 for success, 1 for any other result."""
+    """Run a task once, one attempt, with its output on this terminal. The exit code is that of `trigger --wait`."""
     signals = [number for number in _CANCELLING if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
     prepare_process()
     env = parse_env(options.env)
@@ -136,6 +134,10 @@ class _Foreground:
     def cancel(self, number: int, frame: Any) -> None:
         """A signal: TERM to the task, and KILL after its grace. A second one kills at once."""
         self.executor.cancel(self.run_id, 0.0 if self.cancelled else None)
+        if self.cancelled:
+            print_at_once(Text("cli.killing", run_id=self.run_id))
+        else:
+            print_at_once(Text("cli.cancelling", run_id=self.run_id, seconds=self.task.task_kill_grace))
         self.cancelled = Reason.USER
 
     def execute(self, env: dict[str, str]) -> int:
@@ -198,7 +200,7 @@ class _Foreground:
                 print_error(Text("cli.ended_before", run_id=run.run_id))
             for run_id, reason in composed.failed.items():
                 print_error(Text("log.not_composed", run_id=run_id, error=reason))
-        return EXIT_OK if run.status is Status.SUCCESS else EXIT_NO
+        return exit_code_of(run)
 
     def write_start(self, batch: Batch) -> int:
         """Write the run if the task has a free slot and its locks are free; its id. To check that and to take them is

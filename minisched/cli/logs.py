@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Optional
 
 from minisched.cli.output import CommandError, print_error, why
-from minisched.cli.view import View, unknown_task, with_view
+from minisched.cli.view import View, print_unfinished, unknown_task, with_view
 from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, LogPosition, StoreError, Text
 from minisched.model.text import visible_bytes
 from minisched.tasklog.reading import (
@@ -46,7 +46,11 @@ def logs(view: View, options: Namespace) -> int:
     else:
         paths = {options.task: _known_log(view, options.task)}
     if options.follow:
-        return _follow(paths, options.n)
+        try:
+            return _follow(paths, options.n)
+        except KeyboardInterrupt:
+            print_unfinished(view, paths)
+            raise
     path = paths[options.task]
     usable = _is_usable(path)
     printed = _print_all(read_span(path, *last_lines(path, options.n)))

@@ -83,6 +83,14 @@ def print_error(line: Union[Text, str]) -> None:
         discard(sys.stderr)
 
 
+def print_at_once(line: Text) -> None:
+    """As `print_error`, for a signal handler: the signal may have interrupted a write to the same stream."""
+    try:
+        os.write(2, f"minisched: {shown(line)}\n".encode(sys.stderr.encoding, "backslashreplace"))
+    except OSError:
+        pass  # nobody reads it
+
+
 def discard(stream: TextIO) -> None:
     """Redirect an output that cannot be written to /dev/null.
 

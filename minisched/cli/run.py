@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import logging
 import os
 import select
 import signal
@@ -51,7 +52,6 @@ from minisched.tasklog import TaskLogs, engine_logger
 from minisched.timetable import ZONE_FOLDER, load_zone, local_zone_stamp
 
 if TYPE_CHECKING:
-    import logging
     from argparse import Namespace
     from collections.abc import Callable, Mapping, Sequence
 
@@ -169,6 +169,8 @@ def open_log(
         load_zone(config.settings.timezone),
         lambda path, problem: inbox.put(LogChanged(path, problem, own=True)),
     )
+    if sys.stdout.isatty():
+        log.addHandler(TerminalLog())
     log_file.retry(time.time())
     if log_file.problem is not None:
         complain(Text("engine.own_log", path=log_file.baseFilename, reason=log_file.problem))
@@ -182,6 +184,20 @@ def open_log(
             log.info(Text("log.old_copy", path=entry.path, size=size_mb))
     log.info(Text("log.zone", zone=zone_of(config)))
     return log, log_file
+
+
+class TerminalLog(logging.Handler):
+    """Lines of the engine's log that a person at the terminal waits for: a line for each run's end, and the stop."""
+
+    CODES = ("log.run", "log.stopping", "log.stopped", "log.stopped_unwritten")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = record.msg
+        if not isinstance(line, Text) or line.code not in self.CODES:
+            return
+        if line.code == "log.stopping" and line.values["count"]:
+            line = Text("cli.stopping", stopping=line)
+        say(sys.stdout, f"{time.strftime('%H:%M:%S', time.localtime(record.created))} {shown(line)}")
 
 
 def zone_of(config: Config) -> Text:

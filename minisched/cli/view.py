@@ -9,11 +9,11 @@ import time
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Optional
 
-from minisched.cli.output import CommandError, typed
+from minisched.cli.output import CommandError, print_error, typed
 from minisched.config import ConfigError, load_config
 from minisched.executor.procfs import is_alive
 from minisched.home import NO_LOCK_TEXT, Home, UnsafeHome, read_lock
-from minisched.model import EXIT_USAGE, Reason, Status, TaskExecution, Text, iso
+from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, Reason, Status, TaskExecution, Text, iso
 from minisched.store import History
 from minisched.timetable import (
     LocalZone,
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from minisched.model import Config, FieldError, ProcessIdentity, Task
+
+
+SHOWN_RUNS = 3  # of those that go on after Ctrl-C
 
 
 class View:
@@ -213,6 +216,22 @@ def zone_text(name: str, source: str) -> Text:
     if name.startswith(source):  # the rules of a file, which is its name too
         return Text("text", text=name)
     return Text("cli.zone", zone=name, source=source)
+
+
+def exit_code_of(run: TaskExecution) -> int:
+    """What a shell would have for the last process of a run: 0 for a success, 128 + N for signal N, and 1 if none has
+    such a code."""
+    if run.status is Status.SUCCESS:
+        return EXIT_OK
+    last = run.attempts[-1] if run.attempts else None
+    return (last.exit_code or (128 + last.signal if last.signal else EXIT_NO)) if last else EXIT_NO
+
+
+def print_unfinished(view: View, task_ids: Collection[str], run_id: Optional[int] = None) -> None:
+    """On Ctrl-C in a command that follows runs: which go on, and how to end them."""
+    found = [run for run in view.history.unfinished() if run.task_id in task_ids and run_id in (None, run.run_id)]
+    for run in found[:SHOWN_RUNS]:
+        print_error(Text("cli.goes_on", run_id=run.run_id, task=run.task_id))
 
 
 def named_zone(name: Optional[str]) -> Optional[tzinfo]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support.cli import started
 from support.programs import Home, alive, eventually, in_time
 
 PAGE = {"port": 0}
@@ -89,6 +90,18 @@ def test_stop_ends_a_run_and_its_process(engine: Home) -> None:
     assert done.returncode == 1 and "has ended" in done.stderr
     done = engine.run("stop", "999")
     assert done.returncode == 1 and "999" in done.stderr
+
+
+def test_ctrl_c_while_a_run_is_followed_leaves_it_running_and_says_how_to_end_it(engine: Home) -> None:
+    with started(engine.path, "trigger", "long", "--wait") as process:
+        assert process.stdout is not None
+        while "started" not in process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert stderr == "minisched: run 1 of long goes on; `python3 -m minisched stop 1` ends it\n"
+    assert engine.rows()[0]["status"] == "running"
 
 
 def test_disable_and_enable_change_the_config_with_immediate_effect(engine: Home) -> None:

@@ -40,7 +40,7 @@ def test_exec_shows_logs_and_records_a_run(home: Home) -> None:
     assert (done.returncode, done.stdout) == (0, "out\n")
     assert done.stderr.startswith("err\nminisched: run 1 of hello: success after ")
     failed = home.run("exec", "hello", "--env", "CODE=75")
-    assert failed.returncode == 1 and "technical_failure (exit_code: " in failed.stderr
+    assert failed.returncode == 75 and "technical_failure (exit_code: " in failed.stderr
     first, second = home.rows()
     assert (first["status"], first["trigger"], first["exit_code"]) == ("success", "manual", 0)
     assert (second["status"], second["exit_code"], second["attempt"]) == ("technical_failure", 75, 1)
@@ -60,9 +60,15 @@ def test_a_run_has_the_times_of_its_only_attempt_and_one_row(home: Home) -> None
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 75, 255])
-def test_the_exit_code_is_0_for_success_and_1_for_any_other_result(home: Home, code: int) -> None:
+def test_the_exit_code_is_that_of_the_task(home: Home, code: int) -> None:
     home.write({"task_id": "a", "task_exec": f"exit {code}"})
-    assert home.run("exec", "a").returncode == (0 if code == 0 else 1)
+    assert home.run("exec", "a").returncode == code
+
+
+def test_a_signal_and_a_program_that_cannot_start_have_the_exit_code_of_a_shell(home: Home) -> None:
+    home.write({"task_id": "a", "task_exec": "kill -9 $$"}, {"task_id": "b", "task_exec": ["/no/such/program"]})
+    assert home.run("exec", "a").returncode == 128 + 9
+    assert home.run("exec", "b").returncode == 1
 
 
 def test_the_exit_codes_of_the_task_decide_and_a_crash_is_named(home: Home) -> None:
@@ -253,8 +259,11 @@ def test_a_task_that_ignores_term_is_killed_after_its_grace_or_by_a_second_signa
         assert process.stdout.readline() == "term\n"
         if signals == 2:
             process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
-        assert process.returncode == 1
+        _, said = process.communicate(timeout=20)
+        assert process.returncode == 128 + 9
+        grace = {"soon": "0.3", "late": "3600"}[task_id]
+        assert f"is being stopped: TERM now, KILL after {grace} s; Ctrl-C again kills it at once" in said
+        assert ("is being killed" in said) is (signals == 2)
     assert [row["status"] for row in home.rows()] == ["cancelled", "cancelled"]
     assert all(row["attempts"][0]["signal"] == 9 for row in home.rows())
 
@@ -279,7 +288,7 @@ def test_a_closed_pipe_does_not_end_the_run(home: Home, start: Start) -> None:
     process = start("a")
     assert process.stdout and process.stdout.readline() == "1\n"
     process.stdout.close()
-    assert process.wait(20) == 1
+    assert process.wait(20) == 3
     assert "Exception" not in process.stderr.read()  # type: ignore[union-attr]
     assert "[1.1 out] 3" in home.log("a") and home.rows()[0]["exit_code"] == 3
 
@@ -354,7 +363,11 @@ def test_the_result_begins_a_new_line_on_a_terminal(home: Home) -> None:
 def test_a_task_that_cannot_run_is_reported_and_recorded(home: Home, fields: dict[str, Any], expected: str) -> None:
     home.write({"task_id": "a", **fields})
     done = home.run("exec", "a")
-    assert done.returncode == 1 and expected in done.stderr and "Traceback" not in done.stderr
+    assert (
+        done.returncode == (128 + 15 if expected == "timeout" else 1)
+        and expected in done.stderr
+        and "Traceback" not in done.stderr
+    )
     assert home.rows()[0]["status"] == "technical_failure"
 
 

@@ -590,6 +590,19 @@ def test_ctrl_c_leaves_no_traceback(home: Home) -> None:
         assert (process.returncode, stdout, stderr) == (130, "", "")
 
 
+def test_ctrl_c_in_a_command_that_follows_runs_says_what_goes_on(home: Home) -> None:
+    home.write(task("a"), task("b"))
+    (home.path / "logs").mkdir()
+    (home.path / "logs" / "a.log").write_text("one line\n")
+    record(home.path, run("a", Status.RUNNING, attempts=(attempt(),)), run("b", Status.RUNNING, attempts=(attempt(),)))
+    with started(home.path, "logs", "-f", "a") as process:
+        assert process.stdout is not None and process.stdout.readline() == "one line\n"
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert stderr.endswith("minisched stop 1` ends it\n") and "run 1 of a goes on" in stderr and "of b" not in stderr
+
+
 def test_version_prints_three_versions_and_which_program_it_is() -> None:
     assert minisched("version").stdout.startswith("minisched ")
     about = json.loads(minisched("version", "--json").stdout)
