@@ -97,9 +97,7 @@ def status(view: View, options: Namespace) -> int:
         summary = text("cli.task_counts", count=len(tasks), states=states) if tasks else text("cli.no_task_counts")
         facts.append(("tasks", summary + (text("cli.disabled_count", count=disabled) if disabled else "")))
     print_facts([*facts, *(("problem", shown(problem)) for problem in problems)])
-    in_trouble = [
-        task for task in tasks if task["current_status"] not in _NO_ATTENTION or task["slow"] or task["late"]
-    ]
+    in_trouble = [task for task in tasks if task["current_status"] not in _NO_ATTENTION or task["slow"] or task["late"]]
     if in_trouble:
         print()
         _print_tasks(in_trouble, tz)
