@@ -18,7 +18,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PACKAGE_FILES = (".py", ".typed", ".js", ".css", ".html", ".svg")
 SAMPLES = ("config.json", "example_task_script.py", "example_task_script.sh")  # the clone may be a home, with more
 ROOT_FILES = ("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md", "pyproject.toml", "setup.cfg")
-DOCUMENT_FILES = (".md", ".png", ".py", ".1")
+DOCUMENT_FILES = (".md", ".txt", ".png", ".py", ".1")
 MANUAL = "docs/minisched.1"
 MODE, EXECUTABLE = 0o100644, 0o100755
 EPOCH_S = 315532800  # 1980-01-01, the first time that a zip file can hold
@@ -51,7 +51,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     """The package, with the samples and the documents in it, and the manual page."""
     files = [(path, path) for path in walk("minisched", PACKAGE_FILES)]
     files += [("minisched/sample/" + name, "tasks/" + name) for name in SAMPLES]
-    documents = [*walk("docs", (".md",)), "README.md", "CHANGELOG.md"]
+    documents = [*walk("docs", (".md", ".txt")), "README.md", "CHANGELOG.md"]
     files += [("minisched/docs/" + re.sub("^docs/", "", path), path) for path in documents]
     files.append((f"{name_and_version(read_setup())}.data/data/share/man/man1/minisched.1", MANUAL))
     return write_wheel(wheel_directory, [(name, read(path), mode_of(path)) for name, path in files])

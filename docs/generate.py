@@ -26,8 +26,8 @@ from minisched.catalogue.cli import TEXTS as CLI_TEXTS
 from minisched.cli.arguments import COMMANDS, option_text
 from minisched.config.containers import Field, Table
 from minisched.config.notify_fields import CHANNEL, RULE
-from minisched.config.settings_fields import SETTINGS
-from minisched.config.task_fields import LIMITS, RETRY, TASK
+from minisched.config.settings_fields import CALENDAR, SETTINGS
+from minisched.config.task_fields import CALENDAR_RULE, LIMITS, RETRY, TASK
 from minisched.config.validate import DOCUMENT
 from minisched.model.notification import TemplateVariables
 
@@ -147,7 +147,8 @@ def config_reference(words: Words = ENGLISH_WORDS) -> str:
     tables += [
         (f"settings.{field.name}", field.type) for field in SETTINGS.rows.values() if isinstance(field.type, Table)
     ]
-    tables += [("tasks[]", TASK), ("task_retry", RETRY), ("task_limits", LIMITS), ("task_notify[]", RULE)]
+    tables += [("settings.calendars", CALENDAR), ("tasks[]", TASK), ("task_calendar", CALENDAR_RULE)]
+    tables += [("task_retry", RETRY), ("task_limits", LIMITS), ("task_notify[]", RULE)]
     tables += [(f'channels[], "type": "{name}"', kind) for name, kind in CHANNEL.tables.items()]
     parts = [
         f"### `{title}`\n\n{table(words.heads, (field_row(field, words) for field in kind.rows.values()))}"

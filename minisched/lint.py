@@ -23,7 +23,8 @@ from minisched.model import FieldError, Secret, Text
 from minisched.model.task import CONFIG_FILE, SecretError
 from minisched.model.text import reason_of_file
 from minisched.osutil import Place, open_walked, start_thread
-from minisched.timetable import load_zone, next_of, parse_schedule
+from minisched.timetable import load_zone, next_of, schedules_of
+from minisched.timetable.working_days import calendar_end, local_today
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -118,6 +119,7 @@ def _all_warnings(config: Config, where: Surroundings) -> Iterator[FieldError]:
     if smtp:
         for name, value in (("password", smtp.password), ("ca_file", smtp.ca_file)):
             yield from map(_error, _secret_or_path(value, f"settings.smtp.{name}", where))
+    yield from calendar_warnings(config, where.now)
     yield from map(_error, _channel_warnings(config.default_rules, "defaults.task_notify", where))
     yield from _lock_warnings(config)
     due = _DueTimes(config, where.now)
@@ -129,10 +131,19 @@ def _all_warnings(config: Config, where: Surroundings) -> Iterator[FieldError]:
             yield _error(found, owner)
 
 
+def calendar_warnings(config: Config, now: float) -> list[FieldError]:
+    """Calendars whose last day is past or about to be: they must not run out in silence."""
+    if not config.settings.calendars:
+        return []
+    today = local_today(now, load_zone(config.settings.timezone))
+    found = ((name, calendar_end(calendar, today)) for name, calendar in config.settings.calendars.items())
+    return [FieldError(f"settings.calendars.{name}", text, sentence=True) for name, text in found if text]
+
+
 Found = tuple[str, Text]  # the field inside its task or the file, and the warning
 
 
-_SENTENCES = {f"config.warn.{name}" for name in ("program", "step", "step_every", "rarer", "disabled")}
+_SENTENCES = {f"config.warn.{name}" for name in ("program", "step", "step_every", "never_again", "rarer", "disabled")}
 
 
 def _error(found: Found, owner: str = "") -> FieldError:
@@ -301,11 +312,14 @@ def _secret_or_path(value: Any, path: str, where: Surroundings) -> Iterator[Foun
 
 def _schedule_warnings(task: Task, now: float) -> Iterator[Found]:
     zone = load_zone(task.task_timezone)
-    for index, text in enumerate(task.task_schedule):
+    for index, schedule in enumerate(schedules_of(task)):
+        text = schedule.text
         path = f"task_schedule[{index}]" if len(task.task_schedule) > 1 else "task_schedule"
-        schedule = parse_schedule(text)
         if schedule.kind == "at" and next_of([schedule], now, zone) is None:
             yield path, Text("config.warn.past", schedule=text)
+        elif schedule.calendar and next_of([schedule], now, zone) is None:
+            name = schedule.calendar.rule.name
+            yield path, Text("config.warn.never_again", schedule=text, calendar=name)
         if schedule.kind == "cron":
             for warning in _long_steps(text):
                 yield path, warning
@@ -340,10 +354,10 @@ class _DueTimes:
             return None
         if not other.enabled:
             return Text("config.warn.disabled", task=other_id)
-        schedules, zone = list(map(parse_schedule, task.task_schedule)), load_zone(task.task_timezone)
+        schedules, zone = schedules_of(task), load_zone(task.task_timezone)
         due = next_of(schedules, self._now, zone)
         for source in self._scheduled(other):
-            found, source_zone = list(map(parse_schedule, source.task_schedule)), load_zone(source.task_timezone)
+            found, source_zone = schedules_of(source), load_zone(source.task_timezone)
             start = due
             for _ in range(COMPARED_DUE_TIMES):
                 if start is None:

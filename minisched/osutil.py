@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 Item = TypeVar("Item")
 
@@ -269,16 +269,16 @@ class FolderWatch:
     def __init__(self) -> None:
         self._fds: dict[str, int] = {}
 
-    def arm(self, folders: Iterable[str], written_too: str) -> bool:
-        """Watch for entries that are made, renamed, removed or get another mode, owner or time stamp; in the folder
+    def arm(self, folders: Iterable[str], written_too: Collection[str]) -> bool:
+        """Watch for entries that are made, renamed, removed or get another mode, owner or time stamp; in the folders
         `written_too` also for files that are written. One signal for all; then it must be armed again.
 
         False: at least one of them cannot be watched.
         """
         try:
-            for folder in {*folders, written_too}:
+            for folder in {*folders, *written_too}:
                 mask = fcntl.DN_CREATE | fcntl.DN_DELETE | fcntl.DN_RENAME | fcntl.DN_ATTRIB
-                fcntl.fcntl(self._opened(folder), fcntl.F_NOTIFY, mask | (fcntl.DN_MODIFY * (folder == written_too)))
+                fcntl.fcntl(self._opened(folder), fcntl.F_NOTIFY, mask | (fcntl.DN_MODIFY * (folder in written_too)))
         except (OSError, AttributeError):
             return False
         return True

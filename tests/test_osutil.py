@@ -73,7 +73,7 @@ watch = FolderWatch()
 
 
 def seen(change):
-    assert watch.arm([folder], other)
+    assert watch.arm([folder], [other])
     signals.clear()
     change()
     deadline = time.monotonic() + 10
@@ -98,7 +98,7 @@ print(
     seen(lambda: os.unlink(one)),
 )
 os.rename(folder, folder + ".old")
-print(watch.arm([folder], other))
+print(watch.arm([folder], [other]))
 os.mkdir(folder)
 print(seen(lambda: write(one)))
 watch.close()
@@ -128,4 +128,4 @@ def test_a_change_in_a_watched_folder_is_one_signal(tmp_path: Path) -> None:
 @pytest.mark.skipif(not os.path.exists("/proc/self/mountinfo"), reason="Linux only")
 def test_a_file_system_that_others_may_write_is_not_watched() -> None:
     assert mount_of("/proc/self")[1] == "proc"
-    assert not FolderWatch().arm([], "/proc")
+    assert not FolderWatch().arm([], ["/proc"])

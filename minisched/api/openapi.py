@@ -119,6 +119,11 @@ def properties(listed: Sequence[Field]) -> dict[str, Schema]:
     return found
 
 
+_DATE: Schema = {"type": "string", "format": "date"}
+LEFT_OUT: Schema = {
+    **items(fields(**{"from": _DATE, "to": _DATE, "text": WORDS})),
+    "description": "Days on which it would be due without its calendar, but is not, and why.",
+}
 _RUN = {
     **properties(RUN_FIELDS),
     "last_line": {
@@ -143,6 +148,10 @@ _SUMMARY = {
     "current_status": STATUS,
     "reason": maybe(TEXT),
     "next_run_time": {**maybe(TIME), "description": "The next start by the schedule, `task_jitter` included."},
+    "left_out": {
+        **LEFT_OUT,
+        "description": "Days up to the next start on which it is not due because of its calendar.",
+    },
     "last_run": {**maybe(ref("Run")), "description": "The latest finished run."},
     "running": {**items(ref("Run")), "description": "The unfinished runs, oldest first."},
     "slow": {
@@ -320,11 +329,12 @@ SCHEMAS: dict[str, Schema] = {
                 runs=items(fields(**{name: _RUN[name] for name in _TIMELINE_RUN})),
                 due=items(TIME, 50),
                 due_truncated={**FLAG, "description": "There are more after the last of `due`."},
+                left_out=LEFT_OUT,
             )
         ),
         truncated={**FLAG, "description": "There are more runs or due times than are listed."},
     ),
-    "Preview": fields(times=items(TIME, 50), words=WORDS),
+    "Preview": fields(times=items(TIME, 50), words=WORDS, left_out=LEFT_OUT),
     "Status": fields(
         version=TEXT,
         python=TEXT,

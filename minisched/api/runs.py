@@ -15,19 +15,21 @@ from minisched.api.context import (
     to_json,
 )
 from minisched.api.routing import EMPTY, PUBLIC, RUNS, TASK, Answer, Body, IntParam, Parameter, StrParam, route
-from minisched.api.tasks import run_json, schedule_words
-from minisched.config.problems import ParseContext, ValidationError, expected
+from minisched.api.tasks import left_out_json, run_json, schedule_words
+from minisched.config.problems import ParseContext, ValidationError, expected, is_but, show
 from minisched.config.task_fields import TASK_ENV_NAME
-from minisched.model import FieldError, RunTask, StopRun, TaskExecution, Text, iso
+from minisched.model import CALENDAR_DAYS, CalendarRule, FieldError, RunTask, StopRun, TaskExecution, Text, iso
 from minisched.model.text import visible_bytes
 from minisched.timetable import (
     ScheduleError,
     ZoneError,
     fires_between,
     jitter_offset,
+    left_out,
     load_zone,
     next_fires,
     parse_schedule,
+    schedules_of,
 )
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ MAX_VARIABLES = 1000
 MAX_CHART_RUNS = 2000  # over all lanes, the newest
 MAX_LANE_DUE = 50  # due times in a lane
 MAX_CHART_DUE = 20_000  # over all lanes: half a megabyte
+
+DAYS = StrParam(pattern="|".join(CALENDAR_DAYS), rule=Text("api.rule.words", words=list(CALENDAR_DAYS)))
 
 RUN_PAGE = Answer(200, "RunPage", "Runs, newest first.")
 
@@ -200,6 +204,7 @@ def timeline(context: RequestContext) -> Response:
                 "runs": [_chart_run(lane_runs[run_id], zone) for run_id in sorted(lane_runs)],
                 "due": [iso(moment, zone) for moment in due[:limit]],
                 "due_truncated": due_truncated,
+                "left_out": _left_out(view.task, now, now + span_s, zone),
             }
         )
     span = {"from": now - span_s, "to": now + span_s, "now": now}
@@ -224,10 +229,16 @@ def _due(
     """The coming starts of a task, its jitter included. ahead: (task_id, due time) that have run already."""
     if not task.enabled or not task.task_schedule:
         return []
-    schedules = [parse_schedule(text) for text in task.task_schedule]
-    fires = fires_between(schedules, after, until, zone, limit + len(ahead))
+    fires = fires_between(schedules_of(task), after, until, zone, limit + len(ahead))
     fires = [due for due in fires if (task.task_id, due) not in ahead][:limit]
     return [due + jitter_offset(task.task_id, due, task.task_jitter) if task.task_jitter else due for due in fires]
+
+
+def _left_out(task: Task, after: float, until: float, zone: tzinfo) -> list[dict[str, Any]]:
+    """The coming days on which the task is not due because of its calendar."""
+    if task.task_calendar is None or not task.enabled:
+        return []
+    return left_out_json(left_out(schedules_of(task), after, until, zone))
 
 
 @route(
@@ -238,19 +249,29 @@ def _due(
     query=(
         Parameter("schedule", StrParam(), "A schedule text; several are due when any of them is.", (), True, True),
         Parameter("timezone", StrParam(max_characters=160), "An IANA time zone name; without it the engine's."),
+        Parameter("calendar", StrParam(max_characters=64), "A calendar of the config: due only on days of it."),
+        Parameter("days", DAYS, "Which days of the calendar.", "working"),
+        Parameter("task_id", StrParam(max_characters=64), "The task, from whose id `~` and `H` follow.", ""),
         Parameter("count", IntParam(1, 50), "How many times.", 5),
     ),
     errors=("invalid_config",),
     costly=True,
 )
 def preview(context: RequestContext) -> Response:
-    texts = context.query["schedule"]
+    texts, name, task_id = context.query["schedule"], context.query["calendar"], context.query["task_id"]
     problems = []
     schedules = []
+    rule = None
+    if name:
+        calendars = context.app.snapshot.engine.config.settings.calendars
+        rule = CalendarRule(name, context.query["days"], calendars.get(name))
+        if rule.calendar is None:
+            why = is_but(show(name), Text("config.calendar.unknown"))
+            problems.append(FieldError("task_calendar", why, file=""))
     for index, text in enumerate(texts):
         place = "task_schedule" if len(texts) == 1 else f"task_schedule[{index}]"
         try:
-            schedules.append(parse_schedule(text))
+            schedules.append(parse_schedule(text, task_id, rule))
         except ScheduleError as error:
             problems.append(FieldError(place, error.text, sentence=True, file=""))
     zone = context.app.zone
@@ -263,5 +284,8 @@ def preview(context: RequestContext) -> Response:
         raise ApiError(
             "invalid_config", Text("api.schedule", problems=[problem.text for problem in problems]), problems
         )
-    times = [iso(due, zone) for due in next_fires(schedules, context.app.wall(), zone, context.query["count"])]
-    return json_response(200, {"times": times, "words": schedule_words(tuple(texts))})
+    now = context.app.wall()
+    fires = next_fires(schedules, now, zone, context.query["count"])
+    words = schedule_words(tuple(texts), rule=rule, task_id=task_id)
+    found = left_out_json(left_out(schedules, now, fires[-1] if fires else None, zone))
+    return json_response(200, {"times": [iso(due, zone) for due in fires], "words": words, "left_out": found})

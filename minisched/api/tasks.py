@@ -21,16 +21,25 @@ from minisched.api.routing import (
     route,
 )
 from minisched.catalogue import LANGUAGES
-from minisched.model import UNFINISHED, Status, iso
-from minisched.timetable import describe, load_zone, start_text
+from minisched.model import DAY_S, UNFINISHED, Status, iso
+from minisched.timetable import (
+    describe,
+    is_hashed,
+    left_out,
+    load_zone,
+    parse_schedule,
+    schedules_of,
+    start_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import tzinfo
 
     from minisched.api.context import AppContext
-    from minisched.model import Task, TaskExecution, TaskSnapshot
+    from minisched.model import CalendarRule, Task, TaskExecution, TaskSnapshot
     from minisched.store import Outcome, Past
+    from minisched.timetable import LeftOut
 
 OUTCOMES = 30  # finished runs in a summary
 RECENT = 3  # of them in a brief summary: what may have ended between two events
@@ -187,12 +196,12 @@ def summaries_of(app: AppContext, views: Sequence[TaskSnapshot], form: Form = FU
                 pasts = app.history().pasts([views[index].task.task_id for index in some], OUTCOMES, live)
                 for index in some:
                     view = views[index]
-                    summary = summaries[index] = render(view, pasts.get(view.task.task_id), form)
+                    summary = summaries[index] = render(view, pasts.get(view.task.task_id), form, app.wall())
                     app.summaries.keep(view, form, summary, drop_oldest=fresh)
     return [summary for summary in summaries if summary is not None]
 
 
-def render(view: TaskSnapshot, past: Optional[Past], form: Form) -> bytes:
+def render(view: TaskSnapshot, past: Optional[Past], form: Form, now: float) -> bytes:
     full, task, last = form.full, view.task, past.last_run if past else None
     zone = load_zone(task.task_timezone)
     outcomes = past.outcomes if past else ()
@@ -207,13 +216,15 @@ def render(view: TaskSnapshot, past: Optional[Past], form: Form) -> bytes:
         "enabled": task.enabled,
         "task_schedule": task.task_schedule,
         "task_timezone": task.task_timezone,
-        "schedule_words": schedule_words(task.task_schedule, task.task_dependencies),
+        "schedule_words": words_of(task),
         "task_dependencies": task.task_dependencies,
         "task_timeout": task.task_timeout,
         "task_expect": task.task_expect._asdict() if task.task_expect else None,
         "current_status": shown.status.value if shown else Status.IDLE.value,
         "reason": shown.reason if shown else None,
         "next_run_time": iso(view.next_start, zone),
+        # Dates, not whether it is today: the summary is kept over midnight.
+        "left_out": _left_out(task, now, view.next_start, zone),
         "last_run": run_json(last, zone, full, lines) if last else None,
         "running": [run_json(run, zone, full, lines) for run in view.live],
         "slow": view.slow,
@@ -276,9 +287,30 @@ def _outcome(one: Outcome, zone: tzinfo) -> dict[str, Any]:
     }
 
 
+def _left_out(task: Task, now: float, until: Optional[float], zone: tzinfo) -> list[dict[str, Any]]:
+    if task.task_calendar is None or not task.enabled or until is None:
+        return []
+    return left_out_json(left_out(schedules_of(task), now - DAY_S, until, zone))
+
+
+def left_out_json(found: Sequence[LeftOut]) -> list[dict[str, Any]]:
+    return [{"from": one.first, "to": one.last, "text": in_both(one.text)} for one in found]
+
+
+def words_of(task: Task) -> dict[str, str]:
+    """The schedules of a task in words; for a task without one, what starts it instead."""
+    seed = task.task_id if any(map(is_hashed, task.task_schedule)) else ""
+    return schedule_words(task.task_schedule, task.task_dependencies, task.task_calendar, seed)
+
+
 @lru_cache(maxsize=256)  # many tasks have the same schedule
-def schedule_words(schedules: tuple[str, ...], dependencies: tuple[str, ...] = ()) -> dict[str, str]:
-    """The schedules in words; for a task without one, what starts it instead."""
-    if not schedules:
+def schedule_words(
+    texts: tuple[str, ...],
+    dependencies: tuple[str, ...] = (),
+    rule: Optional[CalendarRule] = None,
+    task_id: str = "",
+) -> dict[str, str]:
+    if not texts:
         return in_both(start_text(dependencies))
-    return {language: "; ".join(describe(text, language) for text in schedules) for language in LANGUAGES}
+    schedules = [parse_schedule(text, task_id, rule) for text in texts]
+    return {language: "; ".join(describe(one, language) for one in schedules) for language in LANGUAGES}

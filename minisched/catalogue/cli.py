@@ -302,6 +302,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.disabled": ("disabled", "已停用"),
     "cli.unknown": ("unknown", "未知"),
     "cli.disabled_start": ("disabled ({start})", "已停用（{start}）"),
+    "cli.left_out": ("{task}: {text}", "{task}：{text}"),
     "cli.never_again": ("never again", "不会再有"),
     "cli.waits_for": ("for {tasks}", "等待 {tasks}"),
     "cli.attempt_failed": (

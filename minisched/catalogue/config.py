@@ -184,6 +184,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         '任务列表：[{"task_id": "backup", "task_exec": "tasks/backup.sh"}]',
     ),
     "config.rule.document": ('an object: {"tasks": [...]}', '对象：{"tasks": [...]}'),
+    "config.rule.calendar_name": (
+        '1 to 64 ASCII letters, digits, "_" or "-"',
+        '半角（ASCII）字母、数字、"_" 或 "-"，共 1 至 64 个',
+    ),
+    "config.rule.name_or_object": ("a name, or an object such as {example}", "名称，或对象，如 {example}"),
     "config.rule.object": ("an object", "对象"),
     "config.rule.object_such_as": ("an object such as {example}", "对象，如 {example}"),
     "config.rule.quoted": ('a text: "{text}"', '文本："{text}"'),
@@ -266,6 +271,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.type.one_or_list": ("{type}, or a list of them", "{type}，或其列表"),
     "config.type.map": ("object: name to {type}", "对象：名称到{type}"),
     "config.type.object": ("object", "对象"),
+    "config.type.name_or_object": ("name, or object", "名称，或对象"),
     "config.type.variants": ("object, depending on `type`", "对象，由 `type` 决定"),
     "config.type.command": (
         "text (run by `/bin/sh -c`), or list of texts (run directly)",
@@ -361,6 +367,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         ' "{every}"',
         '{field}："{item}" 的步长超出该字段，因此只等于 {value}；若要固定间隔，请写 "{every}"',
     ),
+    "config.warn.never_again": (
+        '"{schedule}" is not due any more on the days of the calendar "{calendar}"',
+        '"{schedule}" 按日历 "{calendar}" 今后不再触发',
+    ),
     "config.warn.rarer": (
         "{task} ({schedule}) is not due before each due time of this task, and each success counts once: runs between"
         " them wait, and are then skipped",
@@ -444,6 +454,32 @@ TEXTS: dict[str, tuple[str, str]] = {
         '{value} 同时出现在两个列表中，而一个退出码只有一种含义；请从其中一个去掉，例如写 "business_failure": []'
         "（默认为 [1]）",
     ),
+    # Calendars.
+    "config.calendar.place": ("line {line}:", "第 {line} 行："),
+    "config.calendar.unknown": (
+        "no calendar has this name in settings.calendars",
+        "settings.calendars 中没有此名称的日历",
+    ),
+    "config.calendar.near": (
+        "no calendar has this name in settings.calendars; {hint}",
+        "settings.calendars 中没有此名称的日历；{hint}",
+    ),
+    "config.calendar.no_schedule": (
+        "has no effect without task_schedule: it restricts the due times of schedules; remove it, or add a schedule",
+        "没有 task_schedule 时不起作用：它只限制时间表的计划时间；请删除此项，或添加时间表",
+    ),
+    "config.calendar.reboot": (
+        '"@reboot" is due at a start of the machine, whatever the calendar says; give it to a task of its own, without'
+        ' a calendar ("task_calendar": null)',
+        '"@reboot" 在机器启动时触发，与日历无关；请放到另一个不带日历的任务中（"task_calendar": null）',
+    ),
+    "config.calendar.never": (
+        '"{schedule}" is never due on the days of the calendar "{calendar}"',
+        '"{schedule}" 按日历 "{calendar}" 永远不会触发',
+    ),
+    "config.calendar.never_at": ('"{schedule}" is never due: {why}', '"{schedule}" 永远不会触发：{why}'),
+    "config.calendar.not_regular": ("it is not a regular file", "它不是普通文件"),
+    "config.calendar.too_large": ("it is larger than 1 MB", "它超过 1 MB"),
     "config.log.outside": (
         'expected a file inside logs/, such as "backup/nightly.log", or an absolute path',
         '应为 logs/ 内的文件，如 "backup/nightly.log"，或绝对路径',
@@ -545,6 +581,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.field.settings.http": ("The page and the API.", "页面与 API。"),
     "config.field.settings.smtp": ("Mail server for `email` channels.", "`email` 渠道所用的邮件服务器。"),
     "config.field.settings.notify": ("How messages are sent.", "消息的发送。"),
+    "config.field.settings.calendars": (
+        "Calendars of working days by name, for `task_calendar`.",
+        "工作日日历，按名称，供 `task_calendar` 使用。",
+    ),
+    "config.field.calendar.file": (
+        "Text file with the days, from the home.",
+        "列出日期的文本文件，相对于 home。",
+    ),
     "config.field.settings.shutdown_grace": (
         "How long running tasks may take to finish when the engine stops.",
         "引擎停止时，运行中的任务最多可用多久来结束。",
@@ -659,6 +703,15 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "config.field.task.task_kill_grace": ("Time from TERM to KILL.", "从 TERM 到 KILL 的时间。"),
     "config.field.task.task_retry": ("Retries after a technical failure.", "技术失败后的重试。"),
+    "config.field.task.task_calendar": (
+        "The schedules are due only on the working days of this calendar, or on other days of it.",
+        "时间表只在此日历的工作日（或其他指定的日子）触发。",
+    ),
+    "config.field.calendar_rule.name": ("Name in `settings.calendars`.", "`settings.calendars` 中的名称。"),
+    "config.field.calendar_rule.days": (
+        "Working days, days off, or the first or last working day of each month.",
+        "工作日、休息日，或每月第一个、最后一个工作日。",
+    ),
     "config.field.task.task_jitter": (
         "Delays each start by up to this long. The delay is derived from task id and due time, so it is the same after"
         " a restart.",

@@ -52,6 +52,16 @@ TEXTS: dict[str, tuple[str, str]] = {
         "both day fields have to match, and the target cannot say that",
         "两个日期字段须同时满足，目标无法表达",
     ),
+    "export.lost.calendar": (
+        "the target has no calendars: it starts the task on every day of its schedule, also on those that {calendar}"
+        " leaves out",
+        "目标没有日历：它会在时间表的每一天启动任务，包括 {calendar} 排除的日子",
+    ),
+    "export.airflow.calendar": (
+        "the target needs a timetable of your own (a plugin) for the days of {calendar}: without it the task is started"
+        " on every day of its schedule",
+        "要遵循 {calendar} 的日子，目标需要自定义的 timetable（插件）；否则任务会在时间表的每一天启动",
+    ),
     "export.lost.dialect": ("the target has no {items} in a schedule", "目标的时间表没有 {items}"),
     "export.lost.every": (
         "the target has no `@every` that divides neither an hour nor a day",

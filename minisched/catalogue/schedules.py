@@ -152,6 +152,94 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{path} 指定 {zone}（{offset}），而其他程序按 {rules} 使用的本地时差为 {other}；请更正其中一个文件，或在"
         ' settings 中设置 "timezone"',
     ),
+    # Calendars: errors of a line, and of the whole.
+    "schedules.calendar.line": (
+        '"{line}" is no line of a calendar; expected one such as "week mon-fri", "2026-10-01..2026-10-07 off National'
+        ' Day" or "2026-10-10 on make-up day"',
+        '"{line}" 不是日历的行；应为 "week mon-fri"、"2026-10-01..2026-10-07 off 国庆节" 或 "2026-10-10 on 调休上班"'
+        " 这样的行",
+    ),
+    "schedules.calendar.full_width": (
+        '"{line}" is no line of a calendar; instead of "{found}" write "{ascii}"',
+        '"{line}" 不是日历的行；"{found}" 请改为半角 "{ascii}"',
+    ),
+    "schedules.calendar.date": (
+        '"{text}" is not a date; expected one such as 2026-10-01, from the year 1970 to 9000',
+        '"{text}" 不是日期；应为 2026-10-01 这样的日期，年份为 1970 至 9000',
+    ),
+    "schedules.calendar.reversed": (
+        "{first}..{last} ends before it begins",
+        "{first}..{last} 的结束早于开始",
+    ),
+    "schedules.calendar.long": (
+        "names {days} days; at most {max} are allowed in one line",
+        "共 {days} 天；一行最多允许 {max} 天",
+    ),
+    "schedules.calendar.words": (
+        "the words after on or off are longer than {max} characters, or contain control characters",
+        "on 或 off 之后的文字超过 {max} 个字符，或含有控制字符",
+    ),
+    "schedules.calendar.overlap": ("{day} is in line {other} already", "{day} 已在第 {other} 行"),
+    "schedules.calendar.week": (
+        '{error}; expected the ordinary working days, such as "week mon-fri", or "week none"',
+        '{error}；应为通常的工作日，如 "week mon-fri"，或 "week none"',
+    ),
+    "schedules.calendar.week_twice": ("the week is in line {other} already", "week 已在第 {other} 行"),
+    "schedules.calendar.no_week": (
+        'has no line with the ordinary working days; expected one such as "week mon-fri"',
+        '缺少通常工作日的行；应有 "week mon-fri" 这样的一行',
+    ),
+    "schedules.calendar.ends": (
+        "the calendar {calendar} ({file}) ends soon: its last line is that of {date}; add the days of the time after"
+        " it",
+        "日历 {calendar}（{file}）即将到期：最后一行是 {date}；请补充其后的日期",
+    ),
+    "schedules.calendar.ended": (
+        "the calendar {calendar} ({file}) has ended: its last line is that of {date}, and since then only its week"
+        " counts; add the days of the time after it",
+        "日历 {calendar}（{file}）已到期：最后一行是 {date}，此后只按 week 判断；请补充其后的日期",
+    ),
+    # Why nothing is due on a day by the calendar.
+    "schedules.day.off": (
+        "{date} ({weekday}) is off in the calendar {calendar}: {words}",
+        "{date}（{weekday}）按日历 {calendar} 为休息日：{words}",
+    ),
+    "schedules.day.off_plain": (
+        "{date} ({weekday}) is off in the calendar {calendar}",
+        "{date}（{weekday}）按日历 {calendar} 为休息日",
+    ),
+    "schedules.day.on": (
+        "{date} ({weekday}) is a working day in the calendar {calendar}: {words}",
+        "{date}（{weekday}）按日历 {calendar} 为工作日：{words}",
+    ),
+    "schedules.day.on_plain": (
+        "{date} ({weekday}) is a working day in the calendar {calendar}",
+        "{date}（{weekday}）按日历 {calendar} 为工作日",
+    ),
+    "schedules.day.not_first": (
+        "{date} ({weekday}) is not the first working day of the month in the calendar {calendar}: {words}",
+        "{date}（{weekday}）按日历 {calendar} 不是当月第一个工作日：{words}",
+    ),
+    "schedules.day.not_first_plain": (
+        "{date} ({weekday}) is not the first working day of the month in the calendar {calendar}",
+        "{date}（{weekday}）按日历 {calendar} 不是当月第一个工作日",
+    ),
+    "schedules.day.not_last": (
+        "{date} ({weekday}) is not the last working day of the month in the calendar {calendar}: {words}",
+        "{date}（{weekday}）按日历 {calendar} 不是当月最后一个工作日：{words}",
+    ),
+    "schedules.day.not_last_plain": (
+        "{date} ({weekday}) is not the last working day of the month in the calendar {calendar}",
+        "{date}（{weekday}）按日历 {calendar} 不是当月最后一个工作日",
+    ),
+    "schedules.weekday.span": ("{first} to {last}", "{first}至{last}"),
+    "schedules.weekday.0": ("Sunday", "周日"),
+    "schedules.weekday.1": ("Monday", "周一"),
+    "schedules.weekday.2": ("Tuesday", "周二"),
+    "schedules.weekday.3": ("Wednesday", "周三"),
+    "schedules.weekday.4": ("Thursday", "周四"),
+    "schedules.weekday.5": ("Friday", "周五"),
+    "schedules.weekday.6": ("Saturday", "周六"),
     # What starts a task without a schedule.
     "schedules.after": ("after {tasks}", "在 {tasks} 之后"),
     "schedules.manually": ("manually", "手动"),

@@ -86,7 +86,7 @@ def _files() -> Iterator[tuple[str, bytes]]:
     for name in SAMPLES:
         yield f"minisched/sample/{name}", read_carried(os.path.join(samples, name))
     for name, path in documents().items():
-        yield f"minisched/docs/{name}.md", read_carried(path)
+        yield f"minisched/docs/{name}{os.path.splitext(path)[1]}", read_carried(path)
     for distribution in _distributions(REQUIRED, set()):
         for file in distribution.files or ():
             if not {"..", "tests", "__pycache__", *NOT_CARRIED} & set(file.parts):

@@ -33,9 +33,10 @@ def show_help(options: Namespace) -> int:
 
 
 def documents() -> dict[str, str]:
-    """The path of each document, by its name without ".md"."""
+    """The path of each document, by its name without ".md", and of each sample of a calendar, without ".txt"."""
     folder = carried_folder("docs", "docs")
-    found = {name[:-3]: os.path.join(folder, name) for name in list_carried(folder) if name.endswith(".md")}
+    names = [name for name in list_carried(folder) if name.endswith((".md", ".txt"))]
+    found = {os.path.splitext(name)[0]: os.path.join(folder, name) for name in names}
     for name in ("README", "CHANGELOG"):  # in a clone they are beside the folder
         path = os.path.join(os.path.dirname(PACKAGE), f"{name}.md")
         if name not in found and os.path.isfile(path):

@@ -17,6 +17,7 @@ from minisched.timetable import (
     next_fires,
     parse_schedule,
     parse_time,
+    schedules_of,
     start_text,
 )
 
@@ -73,7 +74,7 @@ def home_zone(path: str) -> str:
 
 def describe_start(task: Task, language: str) -> str:
     """What starts a task: its schedules, its dependencies, or only a person."""
-    terms = [describe(schedule, language) for schedule in task.task_schedule]
+    terms = [describe(schedule, language) for schedule in schedules_of(task)]
     if task.task_dependencies or not terms:
         terms.append(render(start_text(task.task_dependencies), language))
     words = "; ".join(terms)
@@ -81,7 +82,14 @@ def describe_start(task: Task, language: str) -> str:
 
 
 def _of_tasks(options: Namespace) -> int:
-    from minisched.cli.view import due_times, named_zone, other_zone, read_only_config, task_named
+    from minisched.cli.view import (
+        days_left_out,
+        due_times,
+        named_zone,
+        other_zone,
+        read_only_config,
+        task_named,
+    )
     from minisched.home import Home
 
     home, zone = Home(options.home), named_zone(options.tz)
@@ -96,6 +104,7 @@ def _of_tasks(options: Namespace) -> int:
     count = options.n or (1 if options.task is None else _DEFAULT_COUNT)
     now = time.time()
     rows: list[dict[str, Any]] = []
+    notes: list[Text] = []
     for task in tasks:
         own_zone = load_zone(task.task_timezone)
         try:
@@ -105,6 +114,12 @@ def _of_tasks(options: Namespace) -> int:
         words = describe_start(task, _language(options))
         times = due_times(task, count, after)
         rows.append({"task_id": task.task_id, "schedule": list(task.task_schedule), "words": words, "times": times})
+        left_out = days_left_out(task, after, times)
+        if task.task_calendar:
+            rows[-1]["left_out"] = [
+                {"from": one.first, "to": one.last, "text": render(one.text, _language(options))} for one in left_out
+            ]
+            notes += [Text("cli.left_out", task=task.task_id, text=one.text) for one in left_out]
     if options.json:
         print_json(rows)
         return EXIT_OK
@@ -117,4 +132,6 @@ def _of_tasks(options: Namespace) -> int:
             words = render(Text("cli.in_zone", words=words, zone=task.task_timezone), _language(options))
         lines += [(task.task_id, times[0], words), *(("", moment, "") for moment in times[1:])]
     print_table(("task", "due", "schedule"), lines, shrink={"task": 10, "schedule": 10})
+    for one in notes:
+        print(render(one, _language(options)))
     return EXIT_OK

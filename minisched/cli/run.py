@@ -20,12 +20,21 @@ from minisched.api.token import Tokens, UnsafeToken, load_tokens
 from minisched.cli.output import CommandError, os_error, shown, text
 from minisched.cli.view import config_problems, zone_text
 from minisched.clock import SystemClock
-from minisched.config import ConfigError, check_permissions, load_config, sweep_temporaries
+from minisched.config import (
+    CalendarFiles,
+    ConfigError,
+    check_permissions,
+    file_stamp,
+    home_of,
+    load_config,
+    sweep_temporaries,
+)
 from minisched.engine import POLL_S, Outside, SchedulerEngine
 from minisched.executor.executor import TaskExecutor, prepare_process
 from minisched.executor.procfs import is_alive, kill_leftover, process_identity
 from minisched.home import Home, HomeBusy, HomeLock, UnsafeHome
 from minisched.model import (
+    DAY_S,
     EXIT_CONFIG,
     EXIT_IOERR,
     EXIT_TEMPFAIL,
@@ -84,7 +93,6 @@ def run(options: Namespace) -> int:
     gc.disable()  # a start of 10,000 tasks makes no garbage, and to look for some takes a third of its time
     home = Home(options.home)
     source = ConfigFile(home.config, (home.path, home.var, ZONE_FOLDER))
-    stamp = source.stamp()  # before the file is read: any later change is noticed
     try:
         config = source.load()
     except ConfigError as error:
@@ -93,7 +101,7 @@ def run(options: Namespace) -> int:
     ledger, problems, tokens = take_home(home, lock, config)
     inbox: SimpleQueue[Message] = SimpleQueue()
     log, log_file = open_log(home, config, inbox, problems)
-    engine, page, sender, linter = assemble(home, config, source, stamp, ledger, log, log_file, lock, inbox, sockets)
+    engine, page, sender, linter = assemble(home, config, source, ledger, log, log_file, lock, inbox, sockets)
     install_signals(engine.inbox)
     say(
         sys.stdout,
@@ -262,7 +270,6 @@ def assemble(
     home: Home,
     config: Config,
     source: ConfigFile,
-    stamp: object,
     ledger: Store,
     log: logging.Logger,
     log_file: RotatingLog,
@@ -279,7 +286,7 @@ def assemble(
     )
     executor = TaskExecutor(inbox.put, logs)
     sender = Sender(inbox.put)
-    snapshot = Snapshot(EngineSnapshot(config, stamp, started=time.time()))
+    snapshot = Snapshot(EngineSnapshot(config, source.loaded, started=time.time()))
     page = Page(home, source, lock, snapshot, inbox.put, log, sockets)
     linter = Linter(home.path, log)
     shared = SharedProblems(lock)
@@ -302,6 +309,7 @@ def assemble(
             *([lambda: _reap(executor)] if as_init else []),
             page.maintain,
             shared.maintain,
+            linter.maintain,
         ],
         on_problems=[shared.show],
     )
@@ -400,8 +408,11 @@ class Linter:
         self._home = home
         self._log = log
         self._reported: set[Text] = set()
+        self._config: Optional[Config] = None
+        self._day = 0  # the latest on which calendars were looked at
 
     def start(self, config: Config, at_start: bool = False) -> None:
+        self._config = config
         try:
             start_thread(self._report, "lint", config, at_start)
         except OSError:
@@ -414,6 +425,23 @@ class Linter:
             found = config_warnings(config, Surroundings(self._home, os.environ, time.time(), pause=pause))
         except (OSError, ImportError):  # no descriptor is left
             return
+        self._log_new(found, at_start)
+
+    def maintain(self) -> tuple[Text, ...]:
+        """At each poll: once a day, whether a calendar ends. Never a problem of the engine itself."""
+        day = int(time.time() // DAY_S)
+        if self._config is not None and self._config.settings.calendars and day != self._day:
+            try:
+                from minisched.lint import calendar_warnings
+
+                found = calendar_warnings(self._config, time.time())
+            except (OSError, ImportError):  # no descriptor is left
+                return ()
+            self._day = day
+            self._log_new(found, at_start=False)
+        return ()
+
+    def _log_new(self, found: Sequence[FieldError], at_start: bool) -> None:
         for warning in found:
             line = Text("config.warning", warning=warning.as_text())
             if line not in self._reported:
@@ -424,7 +452,7 @@ class Linter:
 
 
 class ConfigFile:
-    """The home's config as the engine watches it."""
+    """The home's config, with the files of its calendars, as the engine watches it."""
 
     def __init__(self, path: str, folders: Sequence[str] = ()) -> None:
         """folders: watched as well, for other files whose change the engine should notice."""
@@ -432,15 +460,18 @@ class ConfigFile:
         self._folders = folders
         self._watch = FolderWatch()
         self._can_watch = os.getpid() != 1  # as PID 1 the engine looks for orphans all the time
-        self._target = ""  # the file behind the links whose mount point was looked up
+        self._targets: set[str] = set()  # files behind links whose mount point was looked up
+        self._calendars: list[str] = []  # the files that the config names which was read last
+        self.loaded: object = None  # the stamp of what was read last, from just before it was read
 
     def stamp(self) -> object:
-        try:
-            found = os.stat(self._path)
-        except OSError:
-            return None
+        found = self._own_stamp()
+        return found and (*found, *((path, file_stamp(path)) for path in self._calendars))
+
+    def _own_stamp(self) -> Optional[tuple[object, ...]]:
+        found = file_stamp(self._path)
         # With the files of the machine's zone: if that changes, the config is read again and the new one takes effect.
-        return (found.st_ino, found.st_mtime_ns, found.st_size, *local_zone_stamp())
+        return None if found is None else (found, *local_zone_stamp())
 
     def read(self, in_force: Config, post: Callable[[ConfigRead], object]) -> None:
         """As ConfigSource has it."""
@@ -450,37 +481,41 @@ class ConfigFile:
             post(ConfigRead(self.stamp(), problems=(_unavailable(os_error(error)),)))
 
     def _read(self, in_force: Config, post: Callable[[ConfigRead], object]) -> None:
-        stamp = self.stamp()  # before the file is read: any later change is noticed
         try:
             config = self.load()
             known = in_force.tasks
             same = {task_id: known[task_id] for task_id, task in config.tasks.items() if known.get(task_id) == task}
-            post(ConfigRead(stamp, config._replace(tasks={**config.tasks, **same})))
+            post(ConfigRead(self.loaded, config._replace(tasks={**config.tasks, **same})))
         except ConfigError as error:
-            post(ConfigRead(stamp, problems=tuple(error.problems)))
+            post(ConfigRead(self.loaded, problems=tuple(error.problems)))
         except Exception as error:  # out of memory, or a bug: the engine waits for an answer
-            post(ConfigRead(stamp, problems=(_unavailable(repr(error)),)))
+            post(ConfigRead(self.loaded, problems=(_unavailable(repr(error)),)))
 
     def load(self) -> Config:
         """Raises ConfigError, also if the machine cannot check it now (no file descriptor for that of a zone)."""
+        found, calendars = self._own_stamp(), CalendarFiles(home_of(self._path))  # any later change is noticed
         try:
-            return load_config(self._path)
+            return load_config(self._path, calendars)
         except (OSError, ImportError) as error:
             reason = os_error(error) if isinstance(error, OSError) else str(error)
             raise ConfigError([_unavailable(reason)]) from error
+        finally:
+            self._calendars = [path for path, _ in calendars.stamps]
+            self.loaded = found and (*found, *calendars.stamps)
 
     def watch(self) -> bool:
-        """SIGIO comes with the next change. Not if the file itself is a mount point, as containers do it: then it is
-        changed in another folder."""
-        target = os.path.realpath(self._path)
-        if self._can_watch and target != self._target:
-            self._target = target
+        """SIGIO comes with the next change. Not if one of the files itself is a mount point, as containers do it: then
+        it is changed in another folder."""
+        files = [self._path, *self._calendars]
+        targets = {os.path.realpath(file) for file in files}
+        for target in targets - self._targets if self._can_watch else ():
             try:
-                self._can_watch = mount_of(target)[0] != target
+                self._can_watch = self._can_watch and mount_of(target)[0] != target
             except OSError:
                 self._can_watch = False
-        folders = [*self._folders, os.path.dirname(self._path)]
-        return self._can_watch and self._watch.arm(folders, os.path.dirname(target))
+        self._targets = targets
+        folders = [*self._folders, *map(os.path.dirname, files)]
+        return self._can_watch and self._watch.arm(folders, {os.path.dirname(target) for target in targets})
 
 
 def _unavailable(reason: str) -> FieldError:

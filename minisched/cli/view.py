@@ -23,8 +23,10 @@ from minisched.timetable import (
     local_zone,
     next_fires,
     next_of,
-    parse_schedule,
+    parse_time,
+    schedules_of,
 )
+from minisched.timetable.working_days import LeftOut, left_out
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -268,7 +270,7 @@ def next_start(task: Task, now: float, ahead: Collection[tuple[str, int]] = ()) 
     """When the schedule starts a task next, jitter included. ahead: (task_id, due time) that have run already."""
     if not task.enabled or not task.task_schedule:
         return None
-    schedules = [parse_schedule(schedule) for schedule in task.task_schedule]
+    schedules = schedules_of(task)
     zone = load_zone(task.task_timezone)
     after = now - task.task_jitter  # a due time may have passed whose start has not
     while True:
@@ -286,6 +288,14 @@ def due_times(task: Task, count: int, after: Optional[float] = None) -> list[str
     if not task.enabled:
         return []
     zone = load_zone(task.task_timezone)
-    schedules = [parse_schedule(schedule) for schedule in task.task_schedule]
     start = time.time() if after is None else after
-    return [iso(due, zone) or "" for due in next_fires(schedules, start, zone, count)]
+    return [iso(due, zone) or "" for due in next_fires(schedules_of(task), start, zone, count)]
+
+
+def days_left_out(task: Task, after: float, times: list[str]) -> list[LeftOut]:
+    """The days up to the last of these due times on which a task is not due because of its calendar."""
+    if task.task_calendar is None or not task.enabled:
+        return []
+    zone = load_zone(task.task_timezone)
+    until = parse_time(times[-1], zone) if times else None
+    return left_out(schedules_of(task), after, until, zone)

@@ -256,6 +256,24 @@ def row_schema(row: Field) -> dict[str, Any]:
     return schema
 
 
+class NameOrTable(Table):
+    """An object, or the text of its field `name` alone."""
+
+    @property
+    def type_name(self) -> Text:  # type: ignore[override]
+        return Text("config.type.name_or_object")
+
+    @property
+    def rule(self) -> Text:
+        return Text("config.rule.name_or_object", example=json.dumps(self.example))
+
+    def read(self, value: Any, context: ParseContext, base: Any) -> Any:
+        return super().read({"name": value} if isinstance(value, str) else value, context, None)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [self.rows["name"].type.schema(), super().schema()]}
+
+
 class Variants(FieldType):
     """An object whose field `type` selects the table of its other fields; `build(type, fields)` makes the result."""
 

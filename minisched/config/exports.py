@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.catalogue import LANGUAGES, render
 
-from .containers import ListOf, MapOf, Shared, Table, Variants, row_schema
+from .containers import ListOf, MapOf, NameOrTable, Shared, Table, Variants, row_schema
 from .field_types import (
     Bool,
     Choice,
@@ -48,6 +48,7 @@ _FORM_TYPES: Mapping[type[FieldType], tuple[str, Mapping[str, str]]] = {
     Template: ("template", {"variables": "variables", "json": "json", "text": "text"}),
     ListOf: ("list", {"item": "item", "least": "min_items", "one": "one"}),
     MapOf: ("map", {"item": "item", "name_rule": "name"}),
+    NameOrTable: ("name_or_object", {"fields": "rows"}),
     Table: ("object", {"fields": "rows"}),
     Variants: ("variants", {"variants": "tables"}),
 }

@@ -5,15 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import shlex
-import stat
 import time
 from typing import Any, Optional
 
 from minisched.catalogue import render
 from minisched.model import Config, FieldError, Text
-from minisched.model.task import CONFIG_FILE
-from minisched.osutil import Place, open_walked, read_regular, sha256
+from minisched.osutil import Place, read_regular, sha256
 
+from .calendars import CalendarFiles
+from .permissions import home_of, judge, shown_path
 from .strict_json import MAX_BYTES
 from .validate import parse_config
 
@@ -60,55 +60,19 @@ def read_config(path: str, places: Optional[list[Place]] = None) -> bytes:
         raise _unusable(path, code, error=str(error.strerror), max_bytes=MAX_BYTES) from None
 
 
-def check_permissions(path: str) -> list[FieldError]:
-    """Errors for everything through which another user could change the config: the file, and every folder and symlink
-    up to "/".
+def load_config(path: str, calendars: Optional[CalendarFiles] = None) -> Config:
+    """The config of a file, if no other user can change it. Raises ConfigError with all problems.
 
-    Whoever can write the config, or replace a folder above it, can run commands as the engine's user. Each must belong
-    to this user or to root, and must not be writable by everyone (sshd has the same rule as StrictModes). Above the
-    home the sticky bit is enough, as in /tmp. A group that may write is the owner's choice. What cannot be read is not
-    judged: reading the config reports it.
+    calendars: reads the files of its calendars, and knows afterwards which ones they were.
     """
-    places: list[Place] = []
-    try:
-        os.close(open_walked(path, places))
-    except OSError:
-        pass
-    return judge(path, places)
-
-
-JUDGED = (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)  # anything else, such as /dev/null, is refused as a config anyway
-
-
-def judge(path: str, places: list[Place]) -> list[FieldError]:
-    """As `check_permissions`, of places through which the config was opened."""
-    if not any(place.changeable_by(sticky=False) for place in places):
-        return []
-    home = _home(path)
-    inside = {os.path.realpath(one) for one in (home, os.path.dirname(path))} if home else set()
-    problems = {}
-    for place in reversed(places):  # the file first
-        where = place.path
-        user = place.changeable_by(sticky=where not in inside)
-        if user is None or stat.S_IFMT(place.status.st_mode) not in JUDGED:
-            continue
-        above = stat.S_ISDIR(place.status.st_mode) and where not in inside
-        code = f"config.file.{'above_' if above else ''}{'writable' if user < 0 else 'owner'}"
-        problems[where] = FieldError(
-            "", Text(code, user=user, own=os.geteuid(), path=where, quoted=shlex.quote(where)), file=where
-        )
-    return list(problems.values())
-
-
-def load_config(path: str) -> Config:
-    """The config of a file, if no other user can change it. Raises ConfigError with all problems."""
+    calendars = calendars or CalendarFiles(home_of(path))
     places: list[Place] = []
     try:
         data = read_config(path, places)
     except ConfigError as error:
         raise ConfigError(judge(path, places) + with_backup(path, error.problems)) from None
-    config, problems = parse_config(data, file=_shown(path), home=_home(path))
-    problems = judge(path, places) + with_backup(path, problems)
+    config, problems = parse_config(data, file=shown_path(path), home=home_of(path), calendars=calendars)
+    problems = judge(path, places) + calendars.unsafe + with_backup(path, problems)
     if config is None or problems:
         raise ConfigError(problems, config)
     return config
@@ -125,7 +89,7 @@ def with_backup(path: str, problems: list[FieldError]) -> list[FieldError]:
         changed = time.strftime("%Y-%m-%d %H:%M", time.localtime(os.stat(path + BACKUP).st_mtime))
     except OSError:
         return problems
-    config, _ = parse_config(data, file=path, home=_home(path))
+    config, _ = parse_config(data, file=path, home=home_of(path))
     if config is None:
         return problems
     names = {"path": shlex.quote(path), "backup": shlex.quote(path + BACKUP)}  # for a command to be typed
@@ -134,18 +98,8 @@ def with_backup(path: str, problems: list[FieldError]) -> list[FieldError]:
     return [first._replace(text=Text(code, problem=first.text, **values)), *problems[1:]]
 
 
-def _home(path: str) -> Optional[str]:
-    """The home of a config file: `/srv/plant` for `/srv/plant/tasks/config.json`; None if it is in no home."""
-    path, end = os.path.abspath(path), f"/{CONFIG_FILE}"
-    return (path[: -len(end)] or "/") if path.endswith(end) else None
-
-
-def _shown(path: str) -> str:
-    return CONFIG_FILE if _home(path) else path
-
-
 def _unusable(path: str, code: str, **values: Any) -> ConfigError:
-    return ConfigError([FieldError("", Text(f"config.file.{code}", path=path, **values), file=_shown(path))])
+    return ConfigError([FieldError("", Text(f"config.file.{code}", path=path, **values), file=shown_path(path))])
 
 
 def config_hash(data: bytes) -> str:

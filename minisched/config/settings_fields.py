@@ -18,7 +18,7 @@ from minisched.model import (
 )
 
 from .containers import Field, ListOf, MapOf, Table
-from .field_types import MIN_WAIT_S, Bool, Choice, Duration, Integer, SecretString, Size, String, Zone
+from .field_types import MIN_WAIT_S, PATH, Bool, Choice, Duration, Integer, SecretString, Size, String, Zone
 from .notify_fields import CA_FILE, SENDER
 from .problems import invalid, is_but, missing, show
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from .problems import ParseContext
 
+CALENDAR_NAME = String("calendar_name", "[A-Za-z0-9_-]{1,64}", "name", shared=True)
 LOCK = String("lock", "[A-Za-z0-9_-]{1,64}", "name", shared=True)
 HOST = String("host", r"[A-Za-z0-9._:-]{1,253}", "host")
 ALLOWED_HOST = String(
@@ -137,6 +138,13 @@ NOTIFY = Table(
     example={"max_attempts": 8},
 )
 
+CALENDAR = Table(
+    "calendar",
+    Field("file", PATH, required=True, example="tasks/calendars/cn.txt"),
+    build=lambda file: file,  # `validate` puts the calendar in its place
+    example={"file": "tasks/calendars/cn.txt"},
+)
+
 SETTINGS = Table(
     "settings",
     Field("timezone", Zone(), example="Asia/Shanghai", default_text=Text("config.default.system_zone")),
@@ -148,6 +156,7 @@ SETTINGS = Table(
     Field("http", HTTP, {}),
     Field("smtp", SMTP),
     Field("notify", NOTIFY, {}),
+    Field("calendars", MapOf(CALENDAR_NAME, CALENDAR, {"cn": {"file": "tasks/calendars/cn.txt"}}), {}),
     Field("shutdown_grace", Duration(), "30s"),
     build=Settings,
     example={"timezone": "Asia/Shanghai"},

@@ -79,8 +79,8 @@ class JsonError(NamedTuple):
         return Text("config.json.at", line=self.line, column=self.column, text=self.text) if self.line else self.text
 
 
-class _Unreadable(ValueError):
-    """The data is no JSON at all."""
+class Unreadable(ValueError):
+    """The data is no JSON at all, or no text."""
 
     def __init__(self, code: str, text: str = "", position: Optional[int] = None, **values: Any) -> None:
         line = column = 0
@@ -100,11 +100,13 @@ def parse(data: bytes, *, max_bytes: int = MAX_BYTES, portable: bool = False) ->
     beyond MAX_INTEGER, texts of more than MAX_CHARACTERS or with NUL or half a surrogate pair.
     """
     try:
-        text = _decode(data, max_bytes)
+        text = decode(data, max_bytes)
+        if not text.strip():
+            raise Unreadable("empty")
         if depth(data) > MAX_DEPTH:
-            raise _Unreadable("too_deep", max=MAX_DEPTH)
+            raise Unreadable("too_deep", max=MAX_DEPTH)
         document, doubtful = _load(text)
-    except _Unreadable as unreadable:
+    except Unreadable as unreadable:
         return None, [unreadable.error]
     doubtful = doubtful or (portable and (len(data) > MAX_CHARACTERS or bool(_MAYBE_UNPORTABLE.search(data))))
     errors = _find_errors(text, portable) if doubtful else []
@@ -118,22 +120,21 @@ def loads(text: str) -> Any:
     return json.loads(text)
 
 
-def _decode(data: bytes, max_bytes: int) -> str:
+def decode(data: bytes, max_bytes: int) -> str:
+    """The text of a file in UTF-8. Raises Unreadable."""
     if len(data) > max_bytes:
-        raise _Unreadable("too_large", bytes=len(data), max_bytes=max_bytes)
+        raise Unreadable("too_large", bytes=len(data), max_bytes=max_bytes)
     if data.startswith(b"\xef\xbb\xbf"):
-        raise _Unreadable("bom")
+        raise Unreadable("bom")
     # The first characters of a JSON text are ASCII: in UTF-16 and UTF-32 they have NUL bytes beside them.
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or 0 in data[:4]:
-        raise _Unreadable("encoding", encoding="UTF-32" if data[:4].count(0) > 2 else "UTF-16")
+        raise Unreadable("encoding", encoding="UTF-32" if data[:4].count(0) > 2 else "UTF-16")
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
         before = data[: error.start].decode()
         byte = f"0x{data[error.start]:02x}"
-        raise _Unreadable("not_utf8", before, len(before), byte=byte, offset=error.start) from None
-    if not text.strip():
-        raise _Unreadable("empty")
+        raise Unreadable("not_utf8", before, len(before), byte=byte, offset=error.start) from None
     return text
 
 
@@ -179,36 +180,36 @@ def _load(text: str) -> tuple[Any, bool]:
     return document, doubtful
 
 
-def _syntax_error(text: str, error: json.JSONDecodeError) -> _Unreadable:
+def _syntax_error(text: str, error: json.JSONDecodeError) -> Unreadable:
     """What json found, with a hint; the same for every Python version."""
     if error.msg.startswith("Unterminated string"):
         curly = re.compile("[“”„‟]").search(text, error.pos)
         if curly:
-            return _Unreadable("curly_quote", text, curly.start(), found=curly[0], ascii='"')
-        return _Unreadable("unclosed_text", text, error.pos)
+            return Unreadable("curly_quote", text, curly.start(), found=curly[0], ascii='"')
+        return Unreadable("unclosed_text", text, error.pos)
     if _looks_like_crontab(text):
-        return _Unreadable("crontab")
+        return Unreadable("crontab")
     if error.msg.startswith("Invalid control character"):
-        return _Unreadable("raw_control", text, error.pos, found=show(text[error.pos : error.pos + 1]))
+        return Unreadable("raw_control", text, error.pos, found=show(text[error.pos : error.pos + 1]))
     if error.msg.startswith("Invalid \\"):
-        return _Unreadable("bad_escape", text, error.pos)
+        return Unreadable("bad_escape", text, error.pos)
     here = error.pos + len(_matched(_BLANKS, text, error.pos))
     if here == len(text):
-        return _Unreadable("unclosed", text, here)
+        return Unreadable("unclosed", text, here)
     # A comma before a bracket: 3.13 stops at the comma, those before it at the bracket.
     comma = here if text[here] == "," else len(text[:here].rstrip()) - 1
     bracket = text[comma + 1 :].lstrip()[:1]
     if comma > 0 and text[comma] == "," and bracket in ("]", "}") and text[:comma].rstrip()[-1:] not in ":,[{":
-        return _Unreadable("trailing_comma", text, comma, bracket=bracket)
+        return Unreadable("trailing_comma", text, comma, bracket=bracket)
     word = _matched(_WORD, text, here)
     found, meant = find_lookalike(word[:1])
     if found:
         meant = _QUOTES.get(word[0], meant)
         code = "wide_blank" if meant == " " else "curly_quote" if meant == '"' else "full_width"
-        return _Unreadable(code, text, here, found=found, ascii=meant)
+        return Unreadable(code, text, here, found=found, ascii=meant)
     if not word.isprintable():
-        return _Unreadable("invisible", text, here, found=f"U+{ord(word[0]):04X}")
-    return _Unreadable("found", text, here, found=_described(word), why=_why_not(word, error.msg))
+        return Unreadable("invisible", text, here, found=f"U+{ord(word[0]):04X}")
+    return Unreadable("found", text, here, found=_described(word), why=_why_not(word, error.msg))
 
 
 def _described(word: str) -> Union[str, Text]:

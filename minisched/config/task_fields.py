@@ -9,9 +9,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from minisched.model import ExitCodes, Expect, FieldError, Limits, Misfire, Overlap, Retry, Task, Text
+from minisched.model import (
+    CALENDAR_DAYS,
+    CalendarRule,
+    ExitCodes,
+    Expect,
+    FieldError,
+    Limits,
+    Misfire,
+    Overlap,
+    Retry,
+    Task,
+    Text,
+)
 
-from .containers import Field, ListOf, MapOf, Shared, Table
+from .containers import Field, ListOf, MapOf, NameOrTable, Shared, Table
 from .field_types import (
     ENV_NAME,
     MIN_WAIT_S,
@@ -29,7 +41,7 @@ from .field_types import (
     Zone,
 )
 from .notify_fields import RULE, Command
-from .settings_fields import LOCK
+from .settings_fields import CALENDAR_NAME, LOCK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +60,7 @@ _OTHER_NAMES = {
     "enabled": "active disabled enable is_active task_enabled",
     "task_schedule": "schedule cron schedules when trigger crontab schedule_interval task_cron timing",
     "task_timezone": "timezone tz task_tz",
+    "task_calendar": "calendar calendars holidays workdays working_days business_days",
     "task_dependencies": "dependencies depends_on depends deps after needs requires upstream task_depends_on",
     "task_overlap": "overlap concurrency concurrency_policy",
     "task_max_instances": "max_instances max_active_runs max_children",
@@ -116,6 +129,14 @@ LIMITS = Table(
     example={"memory": "512MB"},
 )
 
+CALENDAR_RULE = NameOrTable(
+    "calendar_rule",
+    Field("name", CALENDAR_NAME, required=True, example="cn"),
+    Field("days", Choice(*CALENDAR_DAYS), "working"),
+    build=CalendarRule,
+    example={"name": "cn", "days": "off"},
+)
+
 TASK = Table(
     "task",
     Field("task_id", TASK_ID, required=True, example="nightly_backup"),
@@ -133,6 +154,7 @@ TASK = Table(
     Field("enabled", Bool(), True),
     Field("task_schedule", Shared(ListOf(ScheduleText(), one=True)), example="30 2 * * *"),
     Field("task_timezone", Zone(), example="Europe/Berlin", default_text=Text("config.default.settings_zone")),
+    Field("task_calendar", Shared(CALENDAR_RULE), example="cn"),
     Field("task_dependencies", Shared(ListOf(TASK_ID, key=str)), [], example=["export_db"]),
     Field(
         "task_dependency_timeout",

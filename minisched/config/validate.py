@@ -8,12 +8,24 @@ from __future__ import annotations
 import os.path
 import re
 from functools import lru_cache
+from math import inf
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from minisched.model import Config, FieldError, Task, Text
 from minisched.model.task import CONFIG_FILE
-from minisched.timetable import LocalZone, local_zone
+from minisched.timetable import (
+    LocalZone,
+    ScheduleError,
+    can_be_due,
+    days_left_out,
+    is_hashed,
+    load_zone,
+    local_zone,
+    parse_schedule,
+    why_not_due,
+)
 
+from .calendars import CalendarFiles
 from .containers import Field, ListOf, Shared, Table
 from .field_types import Integer, String
 from .problems import STARS, ParseContext, invalid, is_but, limited, show
@@ -24,7 +36,7 @@ from .task_fields import DEFAULTS, TASK
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from minisched.model import NotifyRule, SmtpSettings
+    from minisched.model import Calendar, CalendarRule, NotifyRule, SmtpSettings
 
 ENGINE_LOG = "minisched.log"
 MAX_CYCLE_NAMES = 20  # names of a cycle that are shown
@@ -35,17 +47,18 @@ _ROTATED = re.compile(r"(.+)\.[0-9]{4}-[0-9]{2}-[0-9]{2}(?:\.[0-9]+)?")
 
 
 def parse_config(
-    data: bytes, *, file: str = CONFIG_FILE, home: Optional[str] = None
+    data: bytes, *, file: str = CONFIG_FILE, home: Optional[str] = None, calendars: Optional[CalendarFiles] = None
 ) -> tuple[Optional[Config], list[FieldError]]:
     """The config of a file's bytes and no error, or None and the errors, as many as can be found at once; of very many
     the first ones and their number.
 
-    home: absolute path; with it, absolute and relative paths of the same log are recognized.
+    home: absolute path; with it, absolute and relative paths of the same log are recognized. calendars: reads their
+    files; whoever passes it looks at its `unsafe` too.
     """
     document, errors = parse_json(data, file=file)
     if document is None and errors:
         return None, limited(errors)
-    config, found = _read(document, file, home, _drain)
+    config, found = _read(document, file, home, _drain, calendars)
     return (None if errors else config), limited(errors + found)
 
 
@@ -58,26 +71,53 @@ def parse_document(
 
 
 def _read(
-    document: Any, file: str, home: Optional[str], each: Callable[[list[Any]], Iterator[Any]] = iter
+    document: Any,
+    file: str,
+    home: Optional[str],
+    each: Callable[[list[Any]], Iterator[Any]] = iter,
+    files: Optional[CalendarFiles] = None,
 ) -> tuple[Optional[Config], list[FieldError]]:
-    """each: iterates over the list of tasks."""
+    """each: iterates over the list of tasks. files: reads calendars; without it, an unsafe file is an error here."""
     context = ParseContext(_places)
     errors: list[FieldError] = []
     top = {**DOCUMENT.defaults, **DOCUMENT.collect(document, context, DOCUMENT.defaults, errors)}
     settings = top["settings"]
     zone = LocalZone(settings.timezone, "settings") if settings.timezone else local_zone()
-    tasks = _TaskReader(file, home, context)
+    own_files = files or CalendarFiles(home)
+    calendars = None  # not known, if the settings have errors
+    if not any(error.path.startswith("settings") for error in errors):
+        calendars = _read_calendars(settings.calendars, own_files, errors)
+    if not files:
+        errors += own_files.unsafe
+    tasks = _TaskReader(file, home, context, calendars)
     for item in each(top["tasks"] or []):
         tasks.add(item, top["defaults"], zone.name)
     tasks.check_dependencies()
     tasks.check_logs()
     if not errors:
         tasks.check_mail(top["defaults"]["task_notify"], settings.smtp)
-    errors = _hide_secrets([error._replace(file=file) for error in errors] + tasks.errors)
+    errors = _hide_secrets(_in_file(errors, file) + tasks.errors)
     if errors:
         return None, errors
     found = {"timezone": zone.name, "timezone_source": zone.source, "timezone_problem": zone.problem}
-    return Config(settings._replace(**found), tasks.tasks, top["defaults"]["task_notify"]), []
+    settings = settings._replace(**found, calendars=calendars)
+    return Config(settings, tasks.tasks, top["defaults"]["task_notify"]), []
+
+
+def _in_file(errors: list[FieldError], file: str) -> list[FieldError]:
+    """The errors, with this file as that of those which do not name another one."""
+    return [error._replace(file=file) if error.file == CONFIG_FILE else error for error in errors]
+
+
+def _read_calendars(
+    named: Mapping[str, Any], files: CalendarFiles, errors: list[FieldError]
+) -> dict[str, Optional[Calendar]]:
+    """The calendars by their names; None for one with an error. named: their files."""
+    calendars: dict[str, Optional[Calendar]] = {}
+    for name, file in named.items():
+        calendars[name], found = files.read(name, file)
+        errors += found
+    return calendars
 
 
 def _drain(items: list[Any]) -> Iterator[Any]:
@@ -184,8 +224,15 @@ class _TaskReader:
     """Reads tasks, and collects them and their errors. A task with an error takes part in the rules across tasks only
     with its id."""
 
-    def __init__(self, file: str, home: Optional[str], context: ParseContext) -> None:
-        self.file, self.context = file, context
+    def __init__(
+        self,
+        file: str,
+        home: Optional[str],
+        context: ParseContext,
+        calendars: Optional[Mapping[str, Optional[Calendar]]] = None,
+    ) -> None:
+        """calendars: by their names, None for one with an error; without them, names of calendars are not checked."""
+        self.file, self.context, self.calendars = file, context, calendars
         self.logs_folder = os.path.join(home, "logs") if home else None
         # No log may be written to these: they have the config and the scripts, the history and the lock.
         self.protected_folders = [os.path.join(home, name).lower() for name in ("tasks", "var")] if home else []
@@ -210,10 +257,13 @@ class _TaskReader:
                 errors.append(FieldError("task_id", is_but(show(task_id), Text("config.task.same_id", other=other))))
             self.owners.setdefault(task_id, owner)
             self.dependencies.setdefault(task_id, own.get("task_dependencies", base["task_dependencies"]))
+        values = {**base, **own}
+        schedules, rule = values["task_schedule"] or (), values["task_calendar"]
+        if not errors and (rule or any(map(is_hashed, schedules))):
+            errors += self._check_schedules(values, own, timezone)
         if errors:
             self.errors += [error._replace(owner=owner, file=self.file) for error in errors]
             return
-        values = {**base, **own}
         values["task_name"] = own.get("task_name") or task_id
         values["task_schedule"] = values["task_schedule"] or ()
         values["task_timezone"] = values["task_timezone"] or timezone
@@ -229,6 +279,58 @@ class _TaskReader:
             return rules or defaults
         found: tuple[NotifyRule, ...] = self.context.memo.setdefault(("rules", id(rules)), (*rules, *added))
         return found
+
+    def _check_schedules(self, values: dict[str, Any], own: Mapping[str, Any], timezone: str) -> list[FieldError]:
+        """Errors of schedules that depend on the task's calendar or its id. Puts the calendar into `values`."""
+        schedules, rule = values["task_schedule"] or (), values["task_calendar"]
+        if rule:
+            found = self._find_calendar(rule)
+            if isinstance(found, Text):
+                return [FieldError("task_calendar", is_but(show(rule.name), found))]
+            if "task_calendar" in own and not schedules:
+                return [FieldError("task_calendar", Text("config.calendar.no_schedule"), sentence=True)]
+            rule = values["task_calendar"] = found
+        errors = []
+        for index, text in enumerate(schedules):
+            why = self._why_never(text, values["task_id"], rule, values["task_timezone"] or timezone)
+            if why:
+                path = f"task_schedule[{index}]" if len(schedules) > 1 else "task_schedule"
+                errors.append(FieldError(path, why, sentence=True))
+        return errors
+
+    def _find_calendar(self, rule: CalendarRule) -> CalendarRule | Text:
+        """The rule with its calendar, one object for all tasks with an equal rule; or why there is none."""
+        key = ("calendar", rule.name, rule.days)
+        if key not in self.context.memo:
+            found: CalendarRule | Text = rule
+            if self.calendars is not None and rule.name not in self.calendars:
+                found = Text("config.calendar.unknown")
+                if self.calendars:
+                    found = Text("config.calendar.near", hint=self.context.hint(rule.name, self.calendars))
+            elif self.calendars is not None:
+                found = rule._replace(calendar=self.calendars[rule.name])
+            self.context.memo[key] = found
+        return self.context.memo[key]  # type: ignore[no-any-return]
+
+    def _why_never(self, text: str, task_id: str, rule: Optional[CalendarRule], zone: str) -> Optional[Text]:
+        """Why a task is never due by one of its schedules; None: it is."""
+        hashed = task_id if is_hashed(text) else ""
+        if rule and parse_schedule(text, hashed).kind == "reboot":
+            return Text("config.calendar.reboot")
+        key = ("due", text, hashed, rule and (rule.name, rule.days), zone)
+        if key not in self.context.memo:
+            why = None
+            try:
+                schedule = parse_schedule(text, hashed, rule)
+                if rule and not can_be_due(schedule, load_zone(zone)):
+                    why = Text("config.calendar.never", schedule=text, calendar=rule.name)
+                    days = days_left_out([schedule], -inf, inf, load_zone(zone), 1)
+                    if schedule.kind == "at" and days:
+                        why = Text("config.calendar.never_at", schedule=text, why=why_not_due(rule, days[0]))
+            except ScheduleError as error:  # a day by the hash of this task's id that does not exist
+                why = error.text
+            self.context.memo[key] = why
+        return self.context.memo[key]  # type: ignore[no-any-return]
 
     def check_dependencies(self) -> None:
         graph: dict[str, list[str]] = {}

@@ -24,11 +24,13 @@ from minisched.model import (
 )
 from minisched.timetable import (
     count_fires,
+    fires_between,
+    is_hashed,
     jitter_offset,
     latest_fires,
     load_zone,
     next_of,
-    parse_schedule,
+    schedules_of,
 )
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from minisched.timetable import Schedule
 
 REBOOT = "@reboot"
+CALENDAR_KEY = "@calendar"  # begins the line of the calendar in a `schedule_hash`; no schedule begins like this
 FAR_FUTURE = 1 << 40
 ROUNDING_S = 1e-6  # of instants since 1970 in floating point, which have 2.4e-7 s between two
 LEAD_KNOWN_S = 1.5  # how long before a due time its lead is computed: longer than any nap while one is near
@@ -152,8 +155,7 @@ class Triggers:
                 state.save_change(changed(known.task, task, origin, now))
                 task_state = known
                 state.changed.add(task.task_id)
-                if schedule_hash(task) != task_state.record.schedule_hash:
-                    self.close(task_state, now)
+                self._change_schedule(task_state, task, schedules, now)
                 task_state.set_due(None)
             task_state.configure(task, index, *schedules.of(task))
             self._begin(task_state, now, starting=False)
@@ -165,6 +167,23 @@ class Triggers:
         for timers in (self.timers, self._exact):
             timers.purge(lambda timer: timer.argument[0].event is timer)
         self.expectations.purge()
+
+    def _change_schedule(self, task_state: TaskState, task: Task, schedules: _Schedules, now: Instant) -> None:
+        """The schedule may be another one from now on. If only its calendar says other things about later days, such as
+        those of the next year, the task goes on where it is."""
+        key, record = schedule_hash(task), task_state.record
+        if key == record.schedule_hash:
+            return
+        if only_days_differ(key, record.schedule_hash):
+            since, limit = record.evaluated_until, policy.CATCHUP_MAX
+            before, after = (
+                fires_between(found, since, now, task_state.zone, limit)
+                for found in (task_state.schedules, schedules.of(task)[0])
+            )
+            if before == after and len(before) < limit:
+                self.state.save_record(record._replace(schedule_hash=key))
+                return
+        self.close(task_state, now)
 
     def _remove(self, task_state: TaskState, now: Instant) -> None:
         """A task that comes back counts from then."""
@@ -183,8 +202,9 @@ class Triggers:
         """Put a task to work. It continues at its `evaluated_until`, or now if its schedule is new or changed, or if
         the clock was set back behind it.
 
-        starting: the engine has just started, so due times that passed were downtime, and `@reboot` may be due. The
-        task has been turned back with all others.
+        starting: the engine has just started, so due times that passed were downtime, and `@reboot` may be due. If only
+        its calendar says other things about days, they are those of the calendar as it is now. The task has been turned
+        back with all others.
         """
         if not starting:
             self._turn_back([task_state], now)
@@ -193,9 +213,11 @@ class Triggers:
         reboot = task.enabled and any(text.strip().lower() == REBOOT for text in task.task_schedule)
         # Where the system has no boot id (macOS), each start of the engine counts as one.
         reboot_due = starting and reboot and (not self.boot_id or record.boot_id != self.boot_id)
-        new_schedule = key != record.schedule_hash
+        goes_on = starting and only_days_differ(key, record.schedule_hash)
+        new_schedule = key != record.schedule_hash and not goes_on
         if new_schedule:
-            record = record._replace(schedule_hash=key, evaluated_until=now)
+            record = record._replace(evaluated_until=now)
+        record = record._replace(schedule_hash=key)
         if reboot:
             record = record._replace(boot_id=self.boot_id)
         if record != task_state.record:
@@ -508,7 +530,19 @@ def schedule_hash(task: Task) -> str:
     """Identifies what the due times of a task follow from; "" if it is never due."""
     if not task.enabled or not task.task_schedule:
         return ""
-    return sys.intern("\n".join((task.task_timezone, *task.task_schedule)))  # many tasks have the same
+    return sys.intern("\n".join((task.task_timezone, *task.task_schedule, *_calendar_key(task))))  # many have the same
+
+
+def _calendar_key(task: Task) -> list[str]:
+    """The calendar in a `schedule_hash`: what it says about the days, not its words."""
+    rule = task.task_calendar
+    return [f"{CALENDAR_KEY} {rule.days} {rule.calendar.digest}"] if rule and rule.calendar else []
+
+
+def only_days_differ(one: str, other: str) -> bool:
+    """Whether two values of `schedule_hash` differ only in what the calendar says about the days."""
+    (before, marked, days), (after, _, other_days) = (key.partition(f"\n{CALENDAR_KEY} ") for key in (one, other))
+    return bool(marked) and before == after and days.split()[:1] == other_days.split()[:1]
 
 
 # What decides when a task is due: kept of a task that is changed or removed.
@@ -566,19 +600,22 @@ def _before(schedule_hash: str) -> dict[str, Any]:
 
 
 class _Schedules:
-    """Schedules and zones of tasks; tasks with equal texts share the parsed schedules."""
+    """Schedules and zones of tasks of one config; tasks with equal texts and the same calendar share the schedules."""
 
     def __init__(self) -> None:
         self._zones: dict[str, tzinfo] = {}
-        self._parsed: dict[tuple[str, ...], tuple[Schedule, ...]] = {}
+        self._parsed: dict[tuple[tuple[str, ...], int, str], tuple[Schedule, ...]] = {}
 
     def of(self, task: Task) -> tuple[tuple[Schedule, ...], tzinfo]:
-        zone, parsed = self._zones.get(task.task_timezone), self._parsed.get(task.task_schedule)
+        # Tasks with the same calendar have the same object; its value would take long to compare.
+        seed = task.task_id if any(map(is_hashed, task.task_schedule)) else ""
+        key = (task.task_schedule, id(task.task_calendar), seed)
+        zone, parsed = self._zones.get(task.task_timezone), self._parsed.get(key)
         if zone is None:
             zone = self._zones[task.task_timezone] = load_zone(task.task_timezone)
         if parsed is None:
-            timed = [text for text in task.task_schedule if text.strip().lower() != REBOOT]
-            parsed = self._parsed[task.task_schedule] = tuple(parse_schedule(text) for text in timed)
+            timed = [one for one in schedules_of(task) if one.kind != "reboot"]
+            parsed = self._parsed[key] = tuple(timed)
         return parsed, zone
 
 

@@ -56,10 +56,10 @@ class Night(NamedTuple):
 # ---------------------------------------------------------------------------------------------------------- five fields
 
 
-def merged(texts: Sequence[str]) -> list[Schedule]:
-    """The schedules, with those that differ in one field only as one: a target may allow no more."""
+def merged(texts: Sequence[str], task_id: str) -> list[Schedule]:
+    """The schedules of a task, with those that differ in one field only as one: a target may allow no more."""
     found: list[Schedule] = []
-    for schedule in map(parse_schedule, texts):
+    for schedule in (parse_schedule(text, task_id) for text in texts):
         for index, other in enumerate(found):
             both = _merge(schedule, other)
             if both:

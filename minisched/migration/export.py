@@ -71,7 +71,7 @@ def report(task: Task, notes: Notes, now: float, next_of_target: Optional[NextOf
     """The report of a task that is in the target. `next_of_target` None: its nights are not known."""
     found: list[Night] = []
     if next_of_target is not None and task.task_schedule:
-        schedules = [parse_schedule(text) for text in task.task_schedule]
+        schedules = [parse_schedule(text, task.task_id) for text in task.task_schedule]
         found = nights(schedules, load_zone(task.task_timezone), now, next_of_target)
     return TaskReport(task.task_id, tuple(notes.findings), tuple(found), None)
 
@@ -96,6 +96,8 @@ def plain_fields(task: Task, notes: Notes, known: Sequence[str]) -> None:
         "task_output_encoding": task.task_output_encoding != "utf-8",
         "task_notify": bool(task.task_notify),
     }
+    if task.task_calendar and not any(finding.field == "task_calendar" for finding in notes.findings):
+        notes.lost("task_calendar", "lost.calendar", calendar=task.task_calendar.name)
     for field, is_given in given.items():
         if is_given and field in known:
             notes.exact(field)

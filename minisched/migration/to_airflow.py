@@ -147,6 +147,8 @@ def export_airflow(config: Config, home: str, now: float) -> Exported:
         except (LeftOut, CannotPrint) as error:
             reports.append(left_out(task, error.text))
             continue
+        if task.task_calendar:
+            notes.lost("task_calendar", "airflow.calendar", calendar=task.task_calendar.name)
         plain_fields(task, notes, KNOWN)
         reports.append(report(task, notes, now, None))
     reports = drop_orphans(config, reports)
@@ -236,7 +238,7 @@ def _said(task: Task, home: str, notes: Notes) -> dict[str, Any]:
 def _times(task: Task) -> tuple[list[str], str]:
     """Texts in five fields, and the zone in which all of them are meant. Raises LeftOut, CannotPrint."""
     found, zones = [], set()
-    for schedule in merged(task.task_schedule):
+    for schedule in merged(task.task_schedule, task.task_id):
         if isinstance(schedule, (AtSchedule, RebootSchedule)):
             raise LeftOut(Text("export.lost.at" if isinstance(schedule, AtSchedule) else "export.lost.reboot"))
         cron, utc = as_cron(schedule)

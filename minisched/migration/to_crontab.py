@@ -62,7 +62,7 @@ def export_crontab(config: Config, home: str, now: float, zone: Optional[str]) -
 def _times(task: Task) -> list[tuple[str, str]]:
     """Five fields or a macro, and the zone they are meant in. Raises CannotPrint."""
     found = [("@reboot", "") for text in task.task_schedule if is_reboot(text)]
-    for schedule in merged([text for text in task.task_schedule if not is_reboot(text)]):
+    for schedule in merged([text for text in task.task_schedule if not is_reboot(text)], task.task_id):
         cron, utc = as_cron(schedule)
         found.append(
             (five_fields(cron, both=True), UTC if utc and not _same_in_each_zone(cron.minutes) else task.task_timezone)

@@ -66,7 +66,7 @@ def export_kubernetes(config: Config, image: Image, now: float) -> Exported:
         try:
             if only_upstream(task):
                 raise LeftOut(Text("export.left.dependency", tasks=list(task.task_dependencies)))
-            schedules = merged(task.task_schedule)
+            schedules = merged(task.task_schedule, task.task_id)
             texts = [_times(schedule, task) for schedule in schedules]
         except (LeftOut, CannotPrint) as error:
             reports.append(left_out(task, error.text))

@@ -106,7 +106,7 @@ def _timer(task: Task, notes: Notes) -> dict[str, str]:
     """The timer, and the gate if there is one. Raises CannotPrint."""
     lines = []
     for text in task.task_schedule:
-        schedule = parse_schedule(text)
+        schedule = parse_schedule(text, task.task_id)
         if isinstance(schedule, RebootSchedule):
             lines.append("OnBootSec=1s")
             continue

@@ -138,6 +138,37 @@ class Misfire(Word):
     ALL = "all"
 
 
+class CalendarLine(NamedTuple):
+    """A line of a calendar: the days from `first` to `last`, both included, as days since 1970-01-01."""
+
+    first: int
+    last: int
+    working: bool
+    words: str  # what the file says about them; "" if nothing
+    number: int  # of the line in the file, from 1
+
+
+class Calendar(NamedTuple):
+    """A calendar of working days, as its file has it."""
+
+    name: str
+    file: str  # as the config names it
+    week: int  # the ordinary working days as a mask; bit 0 is Sunday
+    lines: tuple[CalendarLine, ...]  # in the order of their days; no day is in two of them
+    digest: str  # of what it says about the days, whatever its words
+
+
+class CalendarRule(NamedTuple):
+    """`task_calendar`: the days of a calendar on which a task is due."""
+
+    name: str
+    days: str  # one of CALENDAR_DAYS
+    calendar: Optional[Calendar] = None  # once its file was read
+
+
+CALENDAR_DAYS = ("working", "off", "first_working", "last_working")
+
+
 class Task(NamedTuple):
     """A task as the config has it, defaults filled in. Field names are those of the file."""
 
@@ -149,6 +180,7 @@ class Task(NamedTuple):
     enabled: bool
     task_schedule: tuple[str, ...]
     task_timezone: str
+    task_calendar: Optional[CalendarRule]
     task_dependencies: tuple[str, ...]
     task_dependency_timeout: Optional[float]
     task_overlap: Overlap
@@ -244,6 +276,7 @@ class Settings(NamedTuple):
     smtp: Optional[SmtpSettings]
     notify: NotifySettings
     shutdown_grace: float
+    calendars: Mapping[str, Calendar]
     timezone_source: str = "settings"  # or "TZ", or the file that gave it; "": none did
     timezone_problem: Optional[Text] = None  # why it may be the wrong one
 
@@ -254,7 +287,7 @@ class FieldError(NamedTuple):
     `path`: the field, as `task_retry.delay`, inside the task `owner`, as `tasks[2] (nightly_backup)`; without an owner,
     inside the file. Both are "" for the file as a whole.
     `text`: continues the place ("task_timeout" "is 5 min; ..."), or follows it after a colon, if it is a `sentence`.
-    `line`, `column`: of a file that is no JSON, from 1; else 0.
+    `line`, `column`: of a file that is no JSON, from 1; else 0. Errors in a calendar have only a line.
     """
 
     path: str
@@ -274,7 +307,8 @@ class FieldError(NamedTuple):
     def place(self) -> Union[str, Text]:
         """As in `tasks[2] (nightly_backup): task_timeout`."""
         if self.line:
-            return Text("config.json.place", line=self.line, column=self.column)
+            code = "config.json.place" if self.column else "config.calendar.place"
+            return Text(code, line=self.line, column=self.column)
         place = ": ".join(filter(None, (self.owner, self.path)))
         return f"{place}:" if place and self.sentence else place
 

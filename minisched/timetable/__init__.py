@@ -6,7 +6,19 @@ zone is an argument; nothing here reads the clock.
 
 from .describe import describe, start_text
 from .durations import DurationError, format_duration, jitter_offset, parse_duration, parse_time
-from .next_fire import DueDay, count_fires, fires_between, latest_fires, next_due_day, next_fire, next_fires, next_of
-from .parser import parse_schedule
+from .next_fire import (
+    DueDay,
+    can_be_due,
+    count_fires,
+    days_left_out,
+    fires_between,
+    latest_fires,
+    next_due_day,
+    next_fire,
+    next_fires,
+    next_of,
+)
+from .parser import is_hashed, parse_schedule, schedules_of
 from .schedule import Schedule, ScheduleError
+from .working_days import LeftOut, day_in_calendar, left_out, parse_calendar, why_not_due
 from .zones import ZONE_FOLDER, LocalZone, ZoneError, load_zone, local_zone, local_zone_stamp

@@ -1,4 +1,4 @@
-"""The days and wall times that a cron schedule matches, without any time zone.
+"""The days and wall times that a cron schedule matches, and the days of a calendar, without any time zone.
 
 A day is a number of days since 1970-01-01, a Thursday. A wall time is what a clock shows, as seconds since
 1970-01-01T00:00 by that clock. A month's days are a mask; the day dialect is `L`, `LW`, `15W`, `L5`, `5#3`.
@@ -11,18 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from functools import reduce
+from functools import lru_cache, reduce
+from itertools import count
 from operator import and_
 from typing import Optional
 
-from minisched.model import DAY_S
+from minisched.model import DAY_S, Calendar, CalendarLine, CalendarRule
 
 from .schedule import ALL_DAYS, ALL_WEEKDAYS, CronSchedule, lowest
 
 # The longest gap between two due days is 40 years: 29 February on a given weekday, across 2100, not a leap year.
 HORIZON_YEARS = 50
+MASKS_MAX = 2000  # months of a calendar whose masks are kept: 50 years are 600
 
-_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _LENGTHS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _WEEKS = sum(1 << 7 * week for week in range(7))  # multiplied by the mask of a week: the week, repeated
 
@@ -49,12 +51,14 @@ def due_days(schedule: CronSchedule, year: int, month: int) -> int:
         for item in schedule.special_weekdays:
             by_weekday |= 1 << _nth_weekday(item, first, last)
     due = days | by_weekday if schedule.either else days & by_weekday
+    if schedule.calendar is not None:
+        due &= schedule.calendar.mask(year, month)
     return due & ((2 << last) - 2)
 
 
 def next_day(schedule: CronSchedule, day: int) -> Optional[int]:
     """The first due day from `day` (included) on; None: none within HORIZON_YEARS."""
-    start = date.fromordinal(day + _EPOCH_ORDINAL)
+    start = date.fromordinal(day + EPOCH_ORDINAL)
     year, month = start.year, start.month
     due = due_days(schedule, year, month) >> start.day
     if due:
@@ -70,7 +74,7 @@ def next_day(schedule: CronSchedule, day: int) -> Optional[int]:
                 return None
         due = due_days(schedule, year, month)
         if due:
-            return date(year, month, lowest(due)).toordinal() - _EPOCH_ORDINAL
+            return date(year, month, lowest(due)).toordinal() - EPOCH_ORDINAL
 
 
 def count_days(schedules: Sequence[CronSchedule], start: int, stop: int) -> int:
@@ -79,7 +83,7 @@ def count_days(schedules: Sequence[CronSchedule], start: int, stop: int) -> int:
         return max(0, stop - start)
     total = 0
     while start < stop:
-        first = date.fromordinal(start + _EPOCH_ORDINAL)
+        first = date.fromordinal(start + EPOCH_ORDINAL)
         month_end = start + month_length(first.year, first.month) - first.day + 1
         due = ALL_DAYS
         for schedule in schedules:
@@ -178,3 +182,89 @@ def count_walls(schedules: Sequence[CronSchedule], start: int, stop: int) -> int
 
 def _count_below(mask: int, limit: int) -> int:
     return bin(mask & (1 << limit) - 1).count("1")
+
+
+# ----------------------------------------------------------------------------------------------- days of a calendar
+
+
+class CalendarDays:
+    """The days of a `CalendarRule`, by month as masks, for the search and the count of due times."""
+
+    __slots__ = ("_masks", "_months", "calendar", "rule")
+
+    def __init__(self, rule: CalendarRule, calendar: Calendar) -> None:
+        self.rule, self.calendar = rule, calendar
+        self._months: dict[int, tuple[int, int]] = {}  # working days and days off that lines name
+        self._masks: dict[int, int] = {}
+        for line in calendar.lines:
+            self._add(line)
+
+    def _add(self, line: CalendarLine) -> None:
+        day = line.first
+        while day <= line.last:
+            found = date.fromordinal(day + EPOCH_ORDINAL)
+            length = month_length(found.year, found.month)
+            last = min(length, found.day + line.last - day)
+            named = (2 << last) - (1 << found.day)
+            month = found.year * 12 + found.month
+            on, off = self._months.get(month, (0, 0))
+            self._months[month] = (on | named, off) if line.working else (on, off | named)
+            day += last - found.day + 1
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CalendarDays) and (self is other or self.rule == other.rule)
+
+    def __hash__(self) -> int:
+        return hash((self.rule.name, self.rule.days))
+
+    def mask(self, year: int, month: int) -> int:
+        """The days of a month as a mask; bit 1 is the first."""
+        number = year * 12 + month
+        found = self._masks.get(number)
+        if found is None:
+            if len(self._masks) >= MASKS_MAX:
+                self._masks.clear()
+            found = self._masks[number] = self._make_mask(year, month)
+        return found
+
+    def _make_mask(self, year: int, month: int) -> int:
+        whole = (2 << month_length(year, month)) - 2
+        first = date(year, month, 1).isoweekday()
+        on, off = self._months.get(year * 12 + month, (0, 0))
+        working = (self.calendar.week * _WEEKS >> (first + 6) % 7 & ~off | on) & whole
+        if self.rule.days == "off":
+            return whole & ~working
+        if self.rule.days == "first_working":
+            return working & -working
+        if self.rule.days == "last_working":
+            return 1 << working.bit_length() - 1 if working else 0
+        return working
+
+    def allows(self, day: int) -> bool:
+        found = date.fromordinal(day + EPOCH_ORDINAL)
+        return bool(self.mask(found.year, found.month) >> found.day & 1)
+
+    def next_day(self, day: int) -> Optional[int]:
+        """The first of the days from `day` (included) on; None: none within HORIZON_YEARS."""
+        start = date.fromordinal(day + EPOCH_ORDINAL)
+        days = self.mask(start.year, start.month) >> start.day
+        if days:
+            return day + lowest(days)
+        for month in range(start.year * 12 + start.month, (start.year + HORIZON_YEARS) * 12 + 12):
+            year, index = divmod(month, 12)
+            if year > date.max.year:
+                break
+            days = self.mask(year, index + 1)
+            if days:
+                return date(year, index + 1, lowest(days)).toordinal() - EPOCH_ORDINAL
+        return None
+
+    def run_end(self, day: int, limit: int) -> int:
+        """The first day after `day` that is not one of the days; at most `limit`."""
+        return next(one for one in count(day + 1) if one >= limit or not self.allows(one))
+
+
+@lru_cache(maxsize=64)
+def calendar_days(rule: Optional[CalendarRule]) -> Optional[CalendarDays]:
+    """None: every day, because there is no rule or its calendar was not read."""
+    return None if rule is None or rule.calendar is None else CalendarDays(rule, rule.calendar)

@@ -68,6 +68,12 @@ def _day_step(days: Pattern) -> int:
 
 _MONTHS_EN = ("", *"January February March April May June July August September October November December".split())  # noqa: SIM905
 _WEEKDAYS_EN = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+_DAYS_EN = {
+    "working": "working days",
+    "off": "days off",
+    "first_working": "the first working day of the month",
+    "last_working": "the last working day of the month",
+}
 _NTH_EN = {"1": "first", "2": "second", "3": "third", "4": "fourth", "5": "fifth"}
 
 
@@ -103,10 +109,17 @@ class English:
 
     reboot = "when the machine starts"
 
-    def sentence(self, time: str, days: str, often: bool) -> str:
+    def sentence(self, time: str, days: str, often: bool, calendar: str = "") -> str:
+        """calendar: the words of the days of a calendar, "" for none."""
+        if calendar:
+            return f"{time}, {days}, {calendar}" if days else f"{time} {calendar}"
         if days:
             return f"{time}, {days}"
         return time if often else f"{time}, every day"
+
+    def calendar(self, name: str, days: str) -> str:
+        """days: as in `CalendarRule.days`."""
+        return f"on {_DAYS_EN[days]} ({name})"
 
     def times(self, times: Sequence[str]) -> str:
         return f"at {_list(times)}"
@@ -213,6 +226,12 @@ class English:
 
 
 _WEEKDAYS_ZH = ("周日", "周一", "周二", "周三", "周四", "周五", "周六")
+_DAYS_ZH = {
+    "working": "工作日",
+    "off": "休息日",
+    "first_working": "每月第一个工作日",
+    "last_working": "每月最后一个工作日",
+}
 _NTH_ZH = {"1": "一", "2": "二", "3": "三", "4": "四", "5": "五"}
 
 
@@ -237,10 +256,15 @@ class Chinese:
 
     reboot = "开机时"
 
-    def sentence(self, time: str, days: str, often: bool) -> str:
-        if days:
-            return f"{days} {time}"
+    def sentence(self, time: str, days: str, often: bool, calendar: str = "") -> str:
+        if days and calendar:
+            days = f"{days}且为{calendar}"
+        if days or calendar:
+            return f"{days or calendar} {time}"
         return time if often else f"每天 {time}"
+
+    def calendar(self, name: str, days: str) -> str:
+        return f"{_DAYS_ZH[days]}（{name}）"
 
     def times(self, times: Sequence[str]) -> str:
         return "、".join(times)
@@ -354,7 +378,8 @@ _LANGUAGES: dict[str, Union[English, Chinese]] = {"en": English(), "zh": Chinese
 
 
 def describe(schedule: Union[Schedule, str], language: str = "en") -> str:
-    """The schedule in words: `describe("30 2 * * mon-fri")` is "at 02:30, Monday to Friday".
+    """The schedule in words: `describe("30 2 * * mon-fri")` is "at 02:30, Monday to Friday". One with a calendar is "at
+    02:30 on working days (cn)".
 
     language: "en" or "zh", else ValueError. A text is parsed first: see `parse_schedule` for the errors.
     """
@@ -363,10 +388,12 @@ def describe(schedule: Union[Schedule, str], language: str = "en") -> str:
     say = _LANGUAGES[language]
     if isinstance(schedule, str):
         schedule = parse_schedule(schedule)
+    rule = schedule.calendar and schedule.calendar.rule
+    calendar = say.calendar(rule.name, rule.days) if rule else ""
     if isinstance(schedule, CronSchedule):
-        return _describe_cron(schedule, say)
+        return _describe_cron(schedule, say, calendar)
     if isinstance(schedule, EverySchedule):
-        return say.interval(schedule.interval_s)
+        return say.sentence(say.interval(schedule.interval_s), "", often=True, calendar=calendar)
     if isinstance(schedule, AtSchedule):
         date, time = f"{_EPOCH + timedelta(seconds=schedule.moment):%Y-%m-%d %H:%M:%S}".split()
         shown = time if schedule.moment % 60 else time[:5]
@@ -379,7 +406,7 @@ def start_text(dependencies: Sequence[str]) -> Text:
     return Text("schedules.after", tasks=list(dependencies)) if dependencies else Text("schedules.manually")
 
 
-def _describe_cron(schedule: CronSchedule, say: Union[English, Chinese]) -> str:
+def _describe_cron(schedule: CronSchedule, say: Union[English, Chinese], calendar: str) -> str:
     seconds, minutes, hours = pattern(schedule.seconds, 60), pattern(schedule.minutes, 60), pattern(schedule.hours, 24)
     listed = len(hours.numbers) * len(minutes.numbers) <= MAX_TIMES_LISTED
     if listed and len(seconds.numbers) == 1:
@@ -395,7 +422,7 @@ def _describe_cron(schedule: CronSchedule, say: Union[English, Chinese]) -> str:
         time = say.seconds_of_every_minute(seconds)
     else:
         time = say.pattern_of_day(minutes, hours, say.seconds(seconds))
-    return say.sentence(time, _days(schedule, say), often=not listed)
+    return say.sentence(time, _days(schedule, say), not listed, calendar)
 
 
 def _days(schedule: CronSchedule, say: Union[English, Chinese]) -> str:

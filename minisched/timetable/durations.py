@@ -93,14 +93,21 @@ def format_duration(seconds: float) -> str:
 def jitter_offset(task_id: str, due: int, jitter_s: float) -> float:
     """The delay of one task's start at one due time, in [0, jitter_s).
 
-    A hash, not a random number: the same on every host and after every restart, and evenly distributed over tasks and
-    due times. CRC-32 is linear, so that ids which differ in one digit would get regular delays; the multiplications
-    prevent that.
+    A hash, not a random number: the same on every host and after every restart.
     """
-    share = crc32(f"{due} {task_id}".encode())
+    return hash_share(f"{due} {task_id}") * jitter_s
+
+
+def hash_share(text: str) -> float:
+    """A number in [0, 1) by the hash of a text, evenly distributed over texts.
+
+    CRC-32 is linear, so that texts which differ in one digit would get regular numbers; the multiplications prevent
+    that.
+    """
+    share = crc32(text.encode())
     share = (share ^ share >> 15) * 0x2C1B3C6D & 0xFFFFFFFF
     share = (share ^ share >> 12) * 0x297A2D39 & 0xFFFFFFFF
-    return (share ^ share >> 15) / 2**32 * jitter_s
+    return (share ^ share >> 15) / 2**32
 
 
 def parse_time(text: str, zone: tzinfo) -> float:

@@ -9,6 +9,10 @@ Between two changes of a zone's offset an instant is a wall time minus the offse
   twice in a repeated one.
 - `@every` counts seconds since 1970 and `@at` with an offset is an instant: both ignore changes.
 
+A schedule that follows a calendar (`Schedule.calendar`) is due on the days of that only. For cron fields the calendar
+is one more field for the day: a time that a change skips counts for the date that the fields name, though the change
+may end on the next date. For `@every` and `@at` with an offset the local date of the instant counts.
+
 A larger change is a correction of the zone (a country that moved over the date line): nothing is caught up.
 """
 
@@ -17,13 +21,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 from heapq import merge
-from itertools import combinations
+from itertools import combinations, islice
 from math import floor
 from typing import NamedTuple, Optional
 
 from minisched.model import DAY_S
 
-from .calendar import count_walls, first_wall
+from .calendar import HORIZON_YEARS, CalendarDays, count_walls, first_wall
 from .schedule import AtSchedule, CronSchedule, EverySchedule, Schedule
 from .zones import Segment, first_instant_of, segment_at
 
@@ -31,6 +35,7 @@ from .zones import Segment, first_instant_of, segment_at
 FIRST_INSTANT = -62_000_000_000
 LAST_INSTANT = 253_000_000_000
 
+HORIZON_S = HORIZON_YEARS * 366 * DAY_S
 STEPPED_MAX = 20_000  # a fifth of a second
 MAX_INTERSECTED = 6  # 63 intersections for six schedules; the number doubles with each one more
 
@@ -47,11 +52,42 @@ def next_fire(schedule: Schedule, after: float, zone: tzinfo) -> Optional[int]:
     if isinstance(schedule, CronSchedule):
         return _next_cron(schedule, start, zone)
     if isinstance(schedule, EverySchedule):
-        return -(-start // schedule.interval_s) * schedule.interval_s
+        if schedule.calendar is None:
+            return -(-start // schedule.interval_s) * schedule.interval_s
+        stop = min(start + HORIZON_S, LAST_INSTANT)
+        for first, end in _spans(schedule.calendar, start, stop, zone):
+            due = -(-first // schedule.interval_s) * schedule.interval_s
+            if due < end:
+                return due
     if isinstance(schedule, AtSchedule):
         due = schedule.moment if schedule.absolute else first_instant_of(zone, schedule.moment)
-        return due if due >= start else None
+        if due >= start and (schedule.calendar is None or schedule.calendar.allows(_day_of_at(schedule, zone))):
+            return due
     return None
+
+
+def _day_of_at(schedule: AtSchedule, zone: tzinfo) -> int:
+    """The date of an `@at`: the one that it names."""
+    offset = segment_at(zone, schedule.moment).offset if schedule.absolute else 0
+    return (schedule.moment + offset) // DAY_S
+
+
+def _spans(days: CalendarDays, start: int, stop: int, zone: tzinfo) -> Iterator[tuple[int, int]]:
+    """The spans [first, end) of instants in [start, stop) whose local date is one of the days, ascending."""
+    while start < stop:
+        segment = segment_at(zone, start)
+        end = min(segment.end, stop)
+        day = days.next_day((start + segment.offset) // DAY_S)
+        if day is None:
+            return
+        first = max(start, day * DAY_S - segment.offset)
+        if first >= end:
+            # Not past the segment's end by much: after a change the same date may be shown once more.
+            start = max(end, min(first - 2 * DAY_S, stop))
+            continue
+        limit = -(-(end + segment.offset) // DAY_S)
+        start = min(end, days.run_end(day, limit) * DAY_S - segment.offset)
+        yield first, start
 
 
 def _next_cron(schedule: CronSchedule, instant: int, zone: tzinfo) -> Optional[int]:
@@ -77,6 +113,16 @@ def _is_skipped(schedule: CronSchedule, segment: Segment) -> bool:
     first_shown = segment.start + segment.offset
     wall = first_wall(schedule, first_shown - segment.skipped)
     return wall is not None and wall < first_shown
+
+
+def can_be_due(schedule: Schedule, zone: tzinfo) -> bool:
+    """Whether a schedule is ever due on the days of its calendar, in any year: a calendar whose dates have passed is no
+    error of the schedule."""
+    if schedule.calendar is None:
+        return True
+    lines = schedule.calendar.calendar.lines  # the only days that do not repeat as the weeks do
+    starts = [0, *(lines[0].first * DAY_S - DAY_S for _ in lines[:1])]
+    return any(next_fire(schedule, start, zone) is not None for start in starts)
 
 
 def next_of(schedules: Sequence[Schedule], after: float, zone: tzinfo) -> Optional[int]:
@@ -170,7 +216,9 @@ def count_fires(schedules: Sequence[Schedule], after: float, until: float, zone:
     if len(distinct) == 1 and isinstance(distinct[0], EverySchedule):
         interval_s = distinct[0].interval_s
         start, stop = (floor(min(max(time, FIRST_INSTANT), LAST_INSTANT)) for time in (after, until))
-        return stop // interval_s - start // interval_s
+        days = distinct[0].calendar
+        spans = [(start + 1, stop + 1)] if days is None else _spans(days, start + 1, stop + 1, zone)
+        return sum((end - 1) // interval_s - (first - 1) // interval_s for first, end in spans)
     if len(distinct) > 1:
         most = sum(count_fires([schedule], after, until, zone) for schedule in distinct)
         if most > STEPPED_MAX:  # a clock that is fifty years ahead: 30 million steps are minutes
@@ -220,3 +268,35 @@ def _series_of_one(schedule: Schedule, after: float, until: float, zone: tzinfo)
     while due is not None and due <= until:
         yield due
         due = next_fire(schedule, due, zone)
+
+
+def days_left_out(schedules: Sequence[Schedule], after: float, until: float, zone: tzinfo, limit: int) -> list[int]:
+    """The first `limit` days in (after, until] on which one of the schedules would be due without its calendar, but is
+    not due because of it; as days since 1970-01-01, ascending."""
+    after, until = max(after, FIRST_INSTANT), min(until, LAST_INSTANT)
+    found: set[int] = set()
+    for schedule in set(schedules):
+        days = schedule.calendar
+        if days is not None:
+            left_out = (day for day in _named_days(schedule.on(None), after, until, zone) if not days.allows(day))
+            found.update(islice(left_out, limit))
+    return sorted(found)[:limit]
+
+
+def _named_days(schedule: Schedule, after: float, until: float, zone: tzinfo) -> Iterator[int]:
+    """The days in (after, until] on which a schedule is due, ascending."""
+    if isinstance(schedule, CronSchedule):
+        wall: Optional[int] = floor(after) + 1 + segment_at(zone, floor(after)).offset
+        last_wall = until + segment_at(zone, floor(until)).offset
+        while wall is not None and wall <= last_wall:
+            wall = first_wall(schedule, wall)
+            if wall is not None and wall <= last_wall:
+                yield wall // DAY_S
+                wall = (wall // DAY_S + 1) * DAY_S
+        return
+    due = next_fire(schedule, after, zone)
+    while due is not None and due <= until:
+        offset = segment_at(zone, due).offset
+        day = _day_of_at(schedule, zone) if isinstance(schedule, AtSchedule) else (due + offset) // DAY_S
+        yield day
+        due = next_fire(schedule, max(due, (day + 1) * DAY_S - offset - 1), zone)

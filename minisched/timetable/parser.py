@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from minisched.model import Text
 from minisched.model.text import find_lookalike
 
-from .calendar import next_day
-from .durations import parse_duration
+from .calendar import calendar_days, next_day
+from .durations import hash_share, parse_duration
 from .schedule import (
     AtSchedule,
     CronSchedule,
@@ -25,6 +25,9 @@ from .schedule import (
     Schedule,
     ScheduleError,
 )
+
+if TYPE_CHECKING:
+    from minisched.model import CalendarRule, Task
 
 MAX_CHARACTERS = 1000
 LAST_YEAR = 9000  # of `@at`: datetime ends with 9999, and a search looks some years ahead
@@ -63,6 +66,12 @@ _LONG_NAMES = re.compile(
 )
 _DAY, _WEEKDAY = _FIELDS[3], _FIELDS[5]
 
+# A number by the hash of the task's id: `0~30` as in cronie, `H`, `H(0-29)`, `H/15` as in Jenkins.
+_HASHED = re.compile(r"~|(?:^|[ \t,])[Hh](?=[ \t,/(]|$)")
+_RANDOM_ITEM = re.compile(r"([0-9]{1,2})?~([0-9]{1,2})?")
+_HASH_ITEM = re.compile(r"h(?:\(([0-9]{1,2})-([0-9]{1,2})\))?(?:/([0-9]{1,4}))?")
+LAST_DAY_OF_ALL = 28  # the largest number that each month has
+
 _YEARS = re.compile(r"[0-9*,/-]*(?:19|20|21)[0-9]{2}[0-9,/-]*")
 _STRANGE = re.compile(r"[^\t -~]")
 _ITEM = re.compile(r"(?:(\*)|([0-9]+|[a-z]+)(?:-([0-9]+|[a-z]+))?)(?:/([0-9]+))?")
@@ -73,12 +82,31 @@ _WEEKDAY_ITEM = re.compile(
 _AT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2})(:[0-9]{2})?([Zz]|[+-][0-9]{2}:?[0-9]{2})?")
 
 
-def parse_schedule(text: str) -> Schedule:
+def parse_schedule(text: str, task_id: str = "", rule: Optional[CalendarRule] = None) -> Schedule:
     """The schedule of a text: five or six cron fields, a macro, "@every 90s", "@at 2026-12-01T08:00", "@reboot".
+
+    task_id: what `~` and `H` in a field are replaced by follows from it; without it, such a schedule may never be due.
+    rule: the task's calendar.
 
     Raises ScheduleError, which names the field, the text and what is allowed; also for a schedule that can never be
     due, such as "0 0 30 2 *". The text is kept as it is in `.text`, but for blanks around it.
     """
+    days = calendar_days(rule)
+    schedule = _parse(text, task_id)
+    return schedule if days is None else schedule.on(days)
+
+
+def schedules_of(task: Task) -> tuple[Schedule, ...]:
+    """The schedules of a task, which follow its calendar."""
+    return tuple(parse_schedule(text, task.task_id, task.task_calendar) for text in task.task_schedule)
+
+
+def is_hashed(text: str) -> bool:
+    """Whether a schedule's text has `~` or `H`, whose numbers follow from the task's id."""
+    return _HASHED.search(text) is not None
+
+
+def _parse(text: str, task_id: str) -> Schedule:
     if not isinstance(text, str):
         raise _error("not_text", value=repr(text))
     if len(text) > MAX_CHARACTERS:
@@ -94,7 +122,7 @@ def parse_schedule(text: str) -> Schedule:
         raise _error("bad_character", text=repr(text), character=repr(strange[0]))
     if text.startswith("@"):
         return _parse_macro(text)
-    return _parse_cron(text, text)
+    return _parse_cron(text, text, task_id if is_hashed(text) else None)
 
 
 def _parse_macro(text: str) -> Schedule:
@@ -137,7 +165,8 @@ def _parse_at(text: str, argument: str) -> AtSchedule:
     return AtSchedule(text, moment, absolute=offset is not None)
 
 
-def _parse_cron(text: str, expression: str) -> CronSchedule:
+def _parse_cron(text: str, expression: str, seed: Optional[str] = None) -> CronSchedule:
+    """seed: the task's id, if the text has numbers by its hash."""
     parts = expression.split()
     if len(parts) > 5:
         _refuse_other_forms(text, parts)
@@ -146,6 +175,8 @@ def _parse_cron(text: str, expression: str) -> CronSchedule:
     if len(parts) == 5:
         parts.insert(0, "0")
     try:
+        if seed is not None:
+            parts = [_without_hashes(*part, seed) for part in zip(_FIELDS, parts)]
         (seconds, _), (minutes, _), (hours, _), days, (months, _), weekdays = map(_parse_field, range(6), parts)
     except ScheduleError as error:
         raise _error("within", error=error.text, text=text) from None
@@ -162,9 +193,11 @@ def _parse_cron(text: str, expression: str) -> CronSchedule:
         special_weekdays=weekdays[1],
         either=either,
         fixed=not (parts[1].startswith("*") or parts[2].startswith("*")),
+        seed=seed or "",
     )
     # The longest gap of the calendar is shorter than the horizon of next_day: the result is the same from any day.
-    if not schedule.every_day and next_day(schedule, 0) is None:
+    # Numbers by the hash of an id are known only with the id.
+    if seed != "" and not schedule.every_day and next_day(schedule, 0) is None:
         days_text = " ".join(parts[3:])
         raise _error("within", error=Text("schedules.never", days=days_text), text=text)
     return schedule
@@ -195,6 +228,39 @@ def _is_wrong(index: int, part: str) -> bool:
 
 def _error(code: str, **values: Any) -> ScheduleError:
     return ScheduleError(Text(f"schedules.{code}", **values))
+
+
+def _without_hashes(field: _Field, text: str, task_id: str) -> str:
+    """A field in which each `~` and `H` is replaced by its number: the same for a task for ever, others for others."""
+    if not is_hashed(text):
+        return text
+    share = hash_share(f"{field.name} {task_id}")  # by the field, so that `H H` is not one of 60 times only
+    return ",".join(_without_hash(field, item, share) for item in text.split(","))
+
+
+def _without_hash(field: _Field, item: str, share: float) -> str:
+    found, step = _RANDOM_ITEM.fullmatch(item), ""
+    if found is None:
+        found = _HASH_ITEM.fullmatch(item.lower())
+        if found is None:
+            return item  # if it is not valid, `_parse_field` says so
+        step = found[3] or ""
+    whole = (field.low, LAST_DAY_OF_ALL if field is _DAY else field.high)
+    low, high = (edge if number is None else int(number) for number, edge in zip(found.groups(), whole))
+    size = high - low + 1
+    if not field.low <= low <= high <= field.high or (step and int(step) > size):
+        raise _item_error(field, item, "out_of_range")
+    if not step:
+        return str(low + int(share * size))
+    return f"{low + int(share * int(step))}-{high}/{step}"  # a step of 0 is refused by `_parse_field`
+
+
+def parse_weekdays(text: str) -> int:
+    """A list of days of the week, as in a schedule, as a mask; bit 0 is Sunday. Raises ScheduleError."""
+    mask, special = _parse_field(_FIELDS.index(_WEEKDAY), text)
+    if special:
+        raise _item_error(_WEEKDAY, text, "invalid")
+    return mask
 
 
 @lru_cache(maxsize=1024)  # ten thousand schedules are made of a few hundred different fields

@@ -1,14 +1,18 @@
 """Parsed schedules: small, immutable values, one class per kind.
 
-Two schedules with the same text are equal, and pickling one keeps the text only. Sets of numbers are bit masks (bit 5
-of `minutes` is minute 5): ten thousand schedules fit in a few megabytes, and a search is a few shifts.
+Two schedules are equal if they have the same text, hash the same task's id and follow the same calendar; pickling one
+keeps only these. Sets of numbers are bit masks (bit 5 of `minutes` is minute 5): ten thousand schedules fit in a few
+megabytes, and a search is a few shifts.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Optional, TypeVar
 
 from minisched.catalogue import TextError
+
+if TYPE_CHECKING:
+    from .calendar import CalendarDays
 
 ALL_SECONDS = ALL_MINUTES = (1 << 60) - 1
 ALL_HOURS = (1 << 24) - 1
@@ -26,15 +30,33 @@ class ScheduleError(TextError):
     """A text that is no schedule. The message names the field, the text, and what is allowed."""
 
 
-class Schedule:
-    """When a task is due. `text` is what the user wrote, `kind` is "cron", "every", "at" or "reboot"."""
+Self = TypeVar("Self", bound="Schedule")
 
-    __slots__ = ("text",)
+
+class Schedule:
+    """When a task is due. `text` is what the user wrote, `kind` is "cron", "every", "at" or "reboot".
+
+    `seed`: the id of the task that `~` and `H` were replaced for; "" in a text without them.
+    `calendar`: it is due only on these days; None for every day.
+    """
+
+    __slots__ = ("calendar", "seed", "text")
     kind: ClassVar[str]
     text: str
+    seed: str
+    calendar: Optional[CalendarDays]
 
-    def __init__(self, text: str) -> None:
-        self._set(text=text)
+    def __init__(self, text: str, **fields: Any) -> None:
+        self._set(text=text, **{"seed": "", "calendar": None, **fields})
+
+    def on(self: Self, calendar: Optional[CalendarDays]) -> Self:
+        """The same schedule, due only on the days of a calendar; None: on every day."""
+        copy = object.__new__(type(self))
+        for one in type(self).__mro__[:-1]:
+            for name in one.__slots__:  # type: ignore[attr-defined]
+                object.__setattr__(copy, name, getattr(self, name))
+        copy._set(calendar=calendar)
+        return copy
 
     def _set(self, **values: Any) -> None:
         for name, value in values.items():
@@ -47,7 +69,9 @@ class Schedule:
         raise AttributeError(f"a schedule is immutable: {name}")
 
     def __eq__(self, other: object) -> bool:
-        return self.text == other.text if isinstance(other, Schedule) else NotImplemented
+        if not isinstance(other, Schedule):
+            return NotImplemented
+        return (self.text, self.seed, self.calendar) == (other.text, other.seed, other.calendar)
 
     def __hash__(self) -> int:
         return hash(self.text)
@@ -58,7 +82,8 @@ class Schedule:
     def __reduce__(self) -> tuple[Any, ...]:
         from .parser import parse_schedule  # parser imports this module
 
-        return parse_schedule, (self.text,)
+        rule = self.calendar and self.calendar.rule
+        return parse_schedule, (self.text, self.seed, rule)
 
 
 class CronSchedule(Schedule):
@@ -70,7 +95,7 @@ class CronSchedule(Schedule):
     have to match.
     `fixed`: neither minute nor hour begins with `*`: such a schedule runs once for a time that a change of offset
     skips, and not again for a time that it repeats.
-    `every_day`: no field restricts the day, so that a search can skip the calendar.
+    `every_day`: neither a field nor a calendar restricts the day, so that a search can skip the days.
     `first_second`: the first due second of a due day; most searches end there.
     """
 
@@ -104,12 +129,17 @@ class CronSchedule(Schedule):
 
     def __init__(self, text: str, **fields: Any) -> None:
         """fields: all but `every_day` and `first_second`, which follow from the others."""
-        self._set(text=text, **fields)
+        super().__init__(text, **fields)
         whole = (self.days == ALL_DAYS, self.weekdays == ALL_WEEKDAYS)
         self._set(
             every_day=self.months == ALL_MONTHS and (any(whole) if self.either else all(whole)),
             first_second=lowest(self.hours) * 3600 + lowest(self.minutes) * 60 + lowest(self.seconds),
         )
+
+    def on(self, calendar: Optional[CalendarDays]) -> CronSchedule:
+        copy = super().on(calendar)
+        copy._set(every_day=False)
+        return copy
 
 
 class EverySchedule(Schedule):
@@ -120,7 +150,7 @@ class EverySchedule(Schedule):
     interval_s: int
 
     def __init__(self, text: str, interval_s: int) -> None:
-        self._set(text=text, interval_s=interval_s)
+        super().__init__(text, interval_s=interval_s)
 
 
 class AtSchedule(Schedule):
@@ -132,7 +162,7 @@ class AtSchedule(Schedule):
     absolute: bool
 
     def __init__(self, text: str, moment: int, absolute: bool) -> None:
-        self._set(text=text, moment=moment, absolute=absolute)
+        super().__init__(text, moment=moment, absolute=absolute)
 
 
 class RebootSchedule(Schedule):

@@ -60,6 +60,7 @@ def test_a_task_that_never_ran(api: Api) -> None:
         "current_status": "idle",
         "reason": None,
         "next_run_time": None,
+        "left_out": [],
         "last_run": None,
         "running": [],
         "consecutive_failures": 0,

@@ -88,6 +88,7 @@ def test_schedule_texts_give_times_and_words(api: Api) -> None:
     assert found == {
         "times": ["2026-11-19T02:30:00+01:00", "2026-11-20T02:30:00+01:00"],
         "words": {"en": "at 02:30, Monday to Friday", "zh": "周一至周五 02:30"},
+        "left_out": [],
     }
     both = api.get("/preview?schedule=@every%2090s&schedule=@at%202026-11-18T11:07:00&count=3").json
     assert both["times"] == [

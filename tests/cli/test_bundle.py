@@ -263,6 +263,7 @@ def test_every_document_can_be_read_without_the_project(bundle: Path) -> None:
     listed = call(bundle, "help").partition("documents (help NAME): ")[2].replace("\n", "").split(", ")
     assert {name.strip() for name in listed} == {
         *(path.stem for path in (ROOT / "docs").glob("*.md")),
+        *(f"calendars/{path.stem}" for path in (ROOT / "docs/calendars").glob("*.txt")),
         *("README", "CHANGELOG"),
     }
     assert call(bundle, "help", "changelog") == (ROOT / "CHANGELOG.md").read_text("utf-8")

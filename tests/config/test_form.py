@@ -8,7 +8,7 @@ from minisched.model.notification import TemplateVariables
 
 KINDS = {
     "bool", "integer", "number", "duration", "size", "text", "choice", "zone", "schedule", "command", "list", "map",
-    "object", "variants", "secret", "template", "task_ids",
+    "object", "name_or_object", "variants", "secret", "template", "task_ids",
 }  # fmt: skip
 
 

@@ -32,6 +32,7 @@ def test_a_task_of_two_fields_has_the_defaults_of_the_contract():
         "enabled": True,
         "task_schedule": (),
         "task_timezone": "",
+        "task_calendar": None,
         "task_dependencies": (),
         "task_dependency_timeout": None,
         "task_overlap": Overlap.SKIP,
@@ -323,7 +324,7 @@ def test_the_examples_and_defaults_of_the_schema_are_right():
         assert row["description"]
         for example in [*row.get("examples", []), *([row["default"]] if "default" in row else [])]:
             assert admits(row, example, schema), name
-            if name not in ("task_id", "task_exec", "task_dependencies"):
+            if name not in ("task_id", "task_exec", "task_dependencies", "task_calendar"):
                 task_of(**{name: example})
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert json.loads(json.dumps(schema)) == schema

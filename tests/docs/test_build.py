@@ -57,6 +57,7 @@ def test_the_wheel_has_the_package_the_samples_and_the_documents(clone: Path, wh
         expected = {str(path.relative_to(clone)) for path in files(clone / "minisched")}
         expected |= {f"minisched/sample/{path.name}" for path in files(clone / "tasks")}
         expected |= {f"minisched/docs/{path.name}" for path in files(clone / "docs") if path.suffix == ".md"}
+        expected |= {f"minisched/docs/calendars/{path.name}" for path in files(clone / "docs/calendars")}
         expected |= {"minisched/docs/README.md", "minisched/docs/CHANGELOG.md"}
         expected.add(f"minisched-{__version__}.data/data/share/man/man1/minisched.1")
         assert names == expected

@@ -164,7 +164,7 @@ def test_every_is_cron_where_it_divides_the_hour_or_the_day(text: str) -> None:
 
 def test_schedules_that_differ_in_one_field_are_one() -> None:
     def printed(*texts: str) -> list[str]:
-        return [five_fields(as_cron(one)[0], both=True) for one in merged(texts)]
+        return [five_fields(as_cron(one)[0], both=True) for one in merged(texts, "t")]
 
     assert printed("0 6 * * *", "0 18 * * *") == ["0 6,18 * * *"]
     assert printed("0 6 * * *", "30 18 * * *") == ["0 6 * * *", "30 18 * * *"]

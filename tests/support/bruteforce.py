@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import calendar
 from datetime import date, datetime, timedelta, timezone
+from functools import cache
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 NAIVE_EPOCH = datetime(1970, 1, 1)
@@ -53,8 +54,36 @@ def special_day_matches(item, day):
     return day == (same[-1] if item.endswith("L") else (same[int(nth) - 1 :] or [None])[0])
 
 
+def days_of_calendar(text, rule):
+    """Whether a date is one of the days of a calendar's text, as a function of it."""
+    week, named = set(), {}
+    for line in text.splitlines():
+        first, *rest = line.split()
+        if first == "week":
+            week = set() if rest == ["none"] else numbers(rest[0], 0, 6)
+            continue
+        start, _, end = first.partition("..")
+        day, last = date.fromisoformat(start), date.fromisoformat(end or start)
+        while day <= last:
+            named[day] = rest[0] == "on"
+            day += timedelta(days=1)
+
+    def working(day):
+        return named.get(day, day.isoweekday() % 7 in week)
+
+    def allowed(day):
+        if rule in ("working", "off"):
+            return working(day) == (rule == "working")
+        length = calendar.monthrange(day.year, day.month)[1]
+        found = [one for one in (day.replace(day=number) for number in range(1, length + 1)) if working(one)]
+        return bool(found) and day == found[0 if rule == "first_working" else -1]
+
+    return cache(allowed)
+
+
 class Reading:
-    def __init__(self, text):
+    def __init__(self, text, allowed=lambda day: True):
+        self.allowed = allowed
         fields = text.split()
         if len(fields) == 5:
             fields.insert(0, "0")
@@ -76,7 +105,7 @@ class Reading:
             return False
         day = wall.date()
         if day not in self.days_seen:
-            self.days_seen[day] = self.names_day(day)
+            self.days_seen[day] = self.allowed(day) and self.names_day(day)
         return self.days_seen[day]
 
     def names_day(self, day):
@@ -95,9 +124,13 @@ def window(zone, start, stop, step=60):
     return rows
 
 
-def due_in(text, rows, step=60):
-    """The due instants among the rows of a window which begins well before the first change of offset in it."""
-    reading = Reading(text)
+def due_in(text, rows, step=60, allowed=lambda day: True):
+    """The due instants among the rows of a window which begins well before the first change of offset in it. allowed:
+    whether a date that the schedule names is one of the days of its calendar."""
+    if text.startswith("@every "):
+        interval = int(text[len("@every ") : -1])
+        return [row[0] for row in rows if row[0] % interval == 0 and allowed(row[1].date())]
+    reading = Reading(text, allowed)
     due = []
     repeated_until = rows[0][0]
     before = rows[0][2]

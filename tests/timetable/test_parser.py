@@ -260,3 +260,66 @@ def test_a_schedule_is_its_text_and_cannot_be_changed(text, kind):
     with pytest.raises(AttributeError):
         del schedule.text
     assert not hasattr(schedule, "__dict__")
+
+
+# --------------------------------------------------------------------------------------------------- numbers by a hash
+
+
+def of_task(text, task_id="backup"):
+    return parse_schedule(text, task_id)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("H H * * *", {"minutes": range(60), "hours": range(24)}),
+        ("0~30 2 * * *", {"minutes": range(31)}),
+        ("~ ~5 ~ ~ ~", {"hours": range(6), "days": range(1, 29), "months": range(1, 13), "weekdays": range(7)}),
+        ("50~ 2 H H h", {"minutes": range(50, 60), "days": range(1, 29)}),
+        ("H H(20-23) 29~31 * *", {"hours": range(20, 24), "days": range(29, 32)}),
+        ("H * * * * *", {"seconds": range(60)}),
+    ],
+)
+def test_a_tilde_and_an_h_are_one_number_of_the_range_for_each_task(text, names):
+    for field, allowed in names.items():
+        found = {getattr(of_task(text, f"task-{number}"), field) for number in range(400)}
+        assert found == {1 << number for number in allowed}
+        assert getattr(of_task(text), field) == getattr(of_task(text), field)
+
+
+def test_a_step_after_h_begins_at_a_number_of_the_task():
+    assert {of_task("H/15 * * * *", f"t{number}").minutes for number in range(200)} == {
+        sum(1 << minute for minute in range(start, 60, 15)) for start in range(15)
+    }
+    inside = of_task("H(0-29)/10 2 * * *").minutes
+    assert bin(inside).count("1") == 3 and not inside >> 30
+
+
+def test_minute_and_hour_are_different_numbers_and_one_task_is_unlike_another():
+    pairs = {(of_task("H H * * *", f"t{n}").minutes, of_task("H H * * *", f"t{n}").hours) for n in range(300)}
+    assert len(pairs) > 250
+
+
+def test_a_number_by_a_hash_is_a_fixed_time_and_part_of_what_the_schedule_is():
+    assert of_task("H H * * *").fixed and not of_task("H * * * *").fixed
+    assert of_task("H 2 * * *") == of_task("H 2 * * *") != of_task("H 2 * * *", "other")
+    assert parse_schedule("0 2 * * *", "a") == parse_schedule("0 2 * * *", "b")
+    assert pickle.loads(pickle.dumps(of_task("H 2 * * *"))).minutes == of_task("H 2 * * *").minutes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0~60 2 * * *",
+        "30~10 2 * * *",
+        "H/61 2 * * *",
+        "H/0 2 * * *",
+        "H(5-70) 2 * * *",
+        "0~30/5 2 * * *",
+        "H-5 2 * * *",
+    ],
+)
+def test_a_wrong_range_of_a_hash_is_an_error_that_shows_what_was_written(text):
+    with pytest.raises(ScheduleError, match="minute: ") as error:
+        of_task(text)
+    assert text.split()[0] in str(error.value)
