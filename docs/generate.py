@@ -68,6 +68,7 @@ OTHER_BODIES = {
     "Trials": '`{"results": [...]}`, each a [`Trial`](#trial)',
     "Empty": "`{}`",
     "Validate": '`{"task": ...}` or `{"config": ...}`',
+    "Pause": '`{"paused": {"since": ..., "source": ..., "by": ...}, "unfinished": 2}`; `paused` is null after `resume`',
     "TaskId": '`{"task_id": ...}`',
     "RunId": '`{"run_id": ...}`',
     "Validity": '`{"valid": true, "problems": []}`',

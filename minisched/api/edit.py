@@ -22,6 +22,7 @@ from minisched.api.context import (
     problem_json,
     to_json,
 )
+from minisched.api.engine import paused_json
 from minisched.api.routing import BASE, EMPTY, Answer, Body, route
 from minisched.api.tasks import summaries_of
 from minisched.config import (
@@ -368,6 +369,50 @@ def delete(context: RequestContext, task_id: str) -> Response:
 
     change(context, edit, f"task {task_id} removed")
     return json_response(200, {"task_id": task_id})
+
+
+# ------------------------------------------------------------------------------------------------------------- settings
+
+
+def _set_paused(context: RequestContext, paused: bool) -> Response:
+    def edit(text: ConfigText) -> Object:
+        settings: Object = text.document.get("settings", {})
+        if settings.get("paused", False) == paused:
+            same: Object = text.document
+            return same
+        return {**text.document, "settings": {**settings, "paused": paused}}
+
+    change(context, edit, "engine paused" if paused else "engine resumed")
+    unfinished = sum(len(view.live) for view in context.app.snapshot.tasks.values())
+    return json_response(200, {"paused": paused_json(context.app), "unfinished": unfinished})
+
+
+PAUSED = Answer(200, "Pause", "It is in force.")
+
+
+@route(
+    "POST",
+    "/pause",
+    "Pause the engine: no task is due until it is resumed. Tasks can still be started manually.",
+    PAUSED,
+    body=EMPTY,
+    errors=tuple(code for code in ERRORS if code != "not_found"),
+)
+def pause(context: RequestContext) -> Response:
+    """Sets `settings.paused` in the config file. Runs that have begun are finished: `unfinished` is how many."""
+    return _set_paused(context, True)
+
+
+@route(
+    "POST",
+    "/resume",
+    "Resume the engine. What was due in the pause is not caught up.",
+    PAUSED,
+    body=EMPTY,
+    errors=tuple(code for code in ERRORS if code != "not_found"),
+)
+def resume(context: RequestContext) -> Response:
+    return _set_paused(context, False)
 
 
 # --------------------------------------------------------------------------------------------------------- whole config

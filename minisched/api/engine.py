@@ -89,6 +89,7 @@ def status_json(app: AppContext) -> dict[str, Any]:
         "timezone": engine.config.settings.timezone,
         "timezone_source": engine.config.settings.timezone_source,
         "stopping": engine.stopping,
+        "paused": paused_json(app),
         "counts": counts,
         "tasks": len(tasks),
         "disabled": sum(not view.task.enabled for view in tasks.values()),
@@ -108,6 +109,18 @@ def status_json(app: AppContext) -> dict[str, Any]:
         "outbox": engine.outbox._asdict(),
         "listeners": len(app.listeners),
     }
+
+
+def paused_json(app: AppContext) -> Optional[dict[str, Any]]:
+    """Since when the engine is paused and by whom; None: it is not."""
+    if not app.snapshot.engine.config.settings.paused:
+        return None
+    try:
+        last = app.history().last_pause()
+    except StoreError:
+        last = None
+    origin = {"source": "file", "by": ""} if last is None else last.origin._asdict()
+    return {"since": None if last is None else iso(last.time, app.zone), **origin}
 
 
 def _problem_json(key: str, problem: EngineProblem, zone: tzinfo) -> dict[str, Any]:
@@ -230,6 +243,7 @@ def _metrics(app: AppContext) -> Iterator[str]:
     yield _metric("start_time_seconds", "When the engine started, since 1970.", engine.started)
     yield _metric("healthy", "1, or 0 while /healthz is degraded.", int(not health_problems(app)))
     yield _metric("beat_age_seconds", "Time since the engine's loop turned last.", app.beat_age_s)
+    yield _metric("paused", "1 while the engine is paused.", int(engine.config.settings.paused))
     yield _metric("stopping", "1 while the engine is stopping.", int(engine.stopping))
     yield _metric(
         "config_problems", "Problems in a config file that was refused.", count_problems(engine.config_problems)

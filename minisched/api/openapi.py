@@ -346,6 +346,7 @@ SCHEMAS: dict[str, Schema] = {
         timezone=TEXT,
         timezone_source={**TEXT, "description": "`settings`, `TZ`, or the file that gave it; empty if none did."},
         stopping=FLAG,
+        paused=maybe(ref("PausedSince")),
         counts=fields(**{status.value: COUNT for status in Status}),
         tasks=COUNT,
         disabled=COUNT,
@@ -378,6 +379,15 @@ SCHEMAS: dict[str, Schema] = {
         waiting={**items(ref("RunOfTask")), "description": "In the order in which they get it."},
     ),
     "RunOfTask": fields(task_id=TASK_ID, run_id=RUN_ID),
+    "PausedSince": fields(
+        since=maybe(TIME),
+        source={"enum": ["api", "cli", "file", "stopped"], "description": "`stopped`: while no engine ran."},
+        by={**TEXT, "description": "The user and the address of the requester, as far as they are known."},
+    ),
+    "Pause": fields(
+        paused=maybe(ref("PausedSince")),
+        unfinished={**COUNT, "description": "Runs that have begun and are finished all the same."},
+    ),
     "Health": {
         "type": "object",
         "properties": {

@@ -189,12 +189,14 @@ def timeline(context: RequestContext) -> Response:
     ahead = app.history().ahead(now)
     limit = max(1, min(MAX_LANE_DUE, MAX_CHART_DUE // max(1, len(tasks))))
     truncated = total > len(found)
+    paused = app.snapshot.engine.config.settings.paused
     lanes = []
     for task_id, view in tasks.items():
         zone = load_zone(view.task.task_timezone)
         # A run that began before the span may still be running.
         lane_runs = {**{run.run_id: run for run in view.live}, **runs.get(task_id, {})}
-        due = _due(view.task, now, now + span_s, zone, limit + 1, ahead)  # one more shows whether there are more
+        # One more shows whether there are more.
+        due = [] if paused else _due(view.task, now, now + span_s, zone, limit + 1, ahead)
         due_truncated = len(due) > limit
         truncated = truncated or due_truncated
         lanes.append(

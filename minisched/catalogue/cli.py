@@ -64,6 +64,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.help.stop": ("stop a run that is waiting, queued, running or retrying", "停止等待、排队、运行或重试中的运行"),
     "cli.help.enable": ("enable a task, in the config", "在配置中启用任务"),
     "cli.help.disable": ("disable a task, in the config", "在配置中停用任务"),
+    "cli.help.pause": (
+        "pause the engine: no task is due until `resume`; tasks can still be started manually",
+        "暂停引擎：在 `resume` 之前，任何任务都不会按计划运行；仍可手动运行任务",
+    ),
+    "cli.help.resume": ("resume the engine after `pause`", "在 `pause` 之后恢复引擎"),
     "cli.help.reload": ("load the config file now, or show its problems", "立即加载配置文件，或显示其问题"),
     "cli.help.history": ("list past runs, newest first", "列出历史运行，最新的在前"),
     "cli.help.logs": ("show the output of a task", "显示任务的输出"),
@@ -366,6 +371,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.label.task": ("task", "任务"),
     "cli.label.status": ("status", "状态"),
     "cli.label.why": ("why", "原因"),
+    "cli.label.paused": ("paused", "暂停"),
     "cli.label.trigger": ("trigger", "触发"),
     "cli.label.due": ("due", "计划"),
     "cli.label.started": ("started", "开始"),
@@ -548,6 +554,23 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.disabled_now": (
         "{task} is disabled: it is no longer due, but can be run manually",
         "{task} 已停用：不再按计划运行，仍可手动运行",
+    ),
+    "cli.paused_now": (
+        "the engine is paused: no task is due until `minisched resume`; {count} {count|run that has|runs that have}"
+        " begun {count|is|are} finished",
+        "引擎已暂停：在 `minisched resume` 之前，任何任务都不会按计划运行；已开始的 {count} 次运行会继续到结束",
+    ),
+    "cli.resumed": (
+        "the engine is resumed; what was due in the pause is not caught up",
+        "引擎已恢复；暂停期间的计划时间不补跑",
+    ),
+    "cli.paused": (
+        "the engine is paused: no task is due until `minisched resume`",
+        "引擎已暂停：在 `minisched resume` 之前，任何任务都不会按计划运行",
+    ),
+    "cli.paused_since": (
+        "the engine is paused since {since} ({by}): no task is due until `minisched resume`",
+        "引擎自 {since} 起暂停（{by}）：在 `minisched resume` 之前，任何任务都不会按计划运行",
     ),
     "cli.reloaded": ("config loaded", "配置已加载"),
 }

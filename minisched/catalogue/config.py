@@ -578,6 +578,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         " English.",
         "命令行文字的语言：`auto` 取自系统语言环境（`LC_ALL`、`LC_MESSAGES`、`LANG`），中文或英文。",
     ),
+    "config.field.settings.paused": (
+        "true: no task is due, in the whole engine. Runs that have begun are finished, and tasks can be started"
+        " manually. Set by `minisched pause` and `resume`.",
+        "true：暂停整个引擎，任何任务都不再按计划运行。已开始的运行会继续到结束，仍可手动运行任务。"
+        "由 `minisched pause` 与 `resume` 设置。",
+    ),
     "config.field.settings.http": ("The page and the API.", "页面与 API。"),
     "config.field.settings.smtp": ("Mail server for `email` channels.", "`email` 渠道所用的邮件服务器。"),
     "config.field.settings.notify": ("How messages are sent.", "消息的发送。"),

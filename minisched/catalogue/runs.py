@@ -30,6 +30,7 @@ FIRST_VIEW: dict[str, tuple[str, str]] = {
     "why_skipped_upstream_failed": ("a dependency did not succeed", "有前置任务未成功"),
     "why_skipped_dependency_timeout": ("timed out waiting for its dependencies", "等待前置任务超时"),
     "why_skipped_queue_full": ("another run was already queued", "已有一次运行在排队"),
+    "why_skipped_paused": ("the engine was paused", "引擎已暂停"),
     "why_skipped_shutdown": ("still queued when the engine was stopped", "引擎停止时仍在排队"),
     "why_missed_downtime": ("the engine was not running at the due time", "到计划时间时引擎未运行"),
     "why_missed_late": ("the machine was asleep or its clock jumped", "机器休眠或时钟跳变，错过了计划时间"),
@@ -79,6 +80,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     # Ended or not started on request, or by a change.
     "cancelled_by": ("by {by}", "由 {by} 取消"),
     "cancelled_before_start": ("cancelled before it was started", "启动前已取消"),
+    # Who changed the config. `by`: " (user and address)", or "".
+    "by_api": ("through the page or the API{by}", "经页面或 API{by}"),
+    "by_cli": ("on the command line{by}", "经命令行{by}"),
+    "by_file": ("by hand in the config file{by}", "手动编辑配置文件{by}"),
+    "by_stopped": ("by hand in the config file, while no engine ran{by}", "引擎未运行时手动编辑配置文件{by}"),
     "task_removed": ("the task was removed from the config", "任务已从配置中移除"),
     "task_not_configured": ("the task is no longer in the config", "任务已不在配置中"),
     "task_disabled": ("the task was disabled", "任务已停用"),

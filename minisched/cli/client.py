@@ -1,4 +1,4 @@
-"""`trigger`, `stop`, `enable`, `disable`, `reload`: commands to the running engine, through its API."""
+"""`trigger`, `stop`, `enable`, `disable`, `pause`, `resume`, `reload`: commands to the running engine, by its API."""
 
 from __future__ import annotations
 
@@ -278,6 +278,16 @@ def disable(options: Namespace) -> int:
 def _switch(options: Namespace, action: str, code: str) -> int:
     task = _call_task(options, action)
     return _print(options, task, code, task=options.task)
+
+
+def pause(options: Namespace) -> int:
+    answer = engine_of(options).call("POST", "/pause")
+    return _print(options, answer, "cli.paused_now", count=answer["unfinished"])
+
+
+def resume(options: Namespace) -> int:
+    answer = engine_of(options).call("POST", "/resume")
+    return _print(options, answer, "cli.resumed")
 
 
 def reload(options: Namespace) -> int:

@@ -100,6 +100,8 @@ def _of_tasks(options: Namespace) -> int:
     note = other_zone(home, LocalZone(settings.timezone, settings.timezone_source))
     if note:
         print_error(note)
+    if settings.paused:
+        print_error(Text("cli.paused"))
     tasks = [task_named(options.task, config)] if options.task is not None else list(config.tasks.values())
     count = options.n or (1 if options.task is None else _DEFAULT_COUNT)
     now = time.time()

@@ -46,7 +46,7 @@ def list_tasks(view: View, options: Namespace) -> int:
     found = tasks_json(view)
     if not found:
         view.valid_config()
-    for problem in (*view.problems, *([view.zone_note] if view.zone_note else [])):
+    for problem in (*view.problems, *(note for note in (view.zone_note, view.pause_note) if note)):
         print_error(problem)
     tasks = [
         task
@@ -84,13 +84,16 @@ def status(view: View, options: Namespace) -> int:
         zone = {"timezone": view.zone_found.name, "timezone_source": view.zone_found.source}
         engine = {"running": view.engine is not None, "pid": view.engine.pid if view.engine else None}
         found = {"counts": counts, "problems": [shown(problem, ENGLISH) for problem in problems], "tasks": tasks}
-        print_json({"engine": engine, "home": view.home.path, **zone, **found})
+        paused = bool(view.config and view.config.settings.paused)
+        print_json({"engine": engine, "paused": paused, "home": view.home.path, **zone, **found})
         return EXIT_OK
     facts = [
         ("engine", text("cli.engine_running", pid=view.engine.pid) if view.engine else text("cli.engine_not_running")),
         ("home", view.home.path),
         ("zone", shown(zone_text(view.zone_found.name, view.zone_found.source))),
     ]
+    if view.pause_note:
+        facts.append(("paused", shown(view.pause_note)))
     if view.config:
         states = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
         disabled = sum(not task["enabled"] for task in tasks)
@@ -154,13 +157,14 @@ def _config_json(
     view: View, task: Optional[Task], task_id: str, now: float, ahead: Collection[tuple[str, int]]
 ) -> dict[str, Any]:
     """What the config says of a task; None if the config cannot be read. ahead: see `History.ahead`."""
+    due = None if view.config is None or view.config.settings.paused else task
     return {
         "task_name": task.task_name if task else task_id,
         "task_tags": list(task.task_tags) if task else [],
         "task_schedule": list(task.task_schedule) if task else [],
         "task_dependencies": list(task.task_dependencies) if task else [],
         "enabled": task.enabled if task else None,
-        "next_run_time": iso(next_start(task, now, ahead), view.zone_of(task_id)) if task else None,
+        "next_run_time": iso(next_start(due, now, ahead), view.zone_of(task_id)) if due else None,
     }
 
 

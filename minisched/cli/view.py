@@ -13,7 +13,7 @@ from minisched.cli.output import CommandError, print_error, typed
 from minisched.config import ConfigError, load_config
 from minisched.executor.procfs import is_alive
 from minisched.home import NO_LOCK_TEXT, Home, UnsafeHome, read_lock
-from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, Reason, Status, TaskExecution, Text, iso
+from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, Action, Reason, Status, TaskExecution, Text, iso, origin_text
 from minisched.store import History
 from minisched.timetable import (
     LocalZone,
@@ -82,6 +82,17 @@ class View:
         if foreign:
             raise CommandError(foreign)
         return config
+
+    @property
+    def pause_note(self) -> Optional[Text]:
+        """That the engine is paused, since when and by whom; None if it is not."""
+        if not self.config or not self.config.settings.paused:
+            return None
+        last = self.history.last_pause()
+        if last is None or last.action is not Action.PAUSED:
+            return Text("cli.paused")
+        since = (iso(int(last.time), self.zone) or "")[:19].replace("T", " ")
+        return Text("cli.paused_since", since=since, by=origin_text(last.origin))
 
     def damaged_files(self) -> list[str]:
         """Databases that were moved aside because they were damaged."""

@@ -153,6 +153,7 @@ SETTINGS = Table(
     Field("log", LOG, {}),
     Field("history", HISTORY, {}),
     Field("language", Choice("auto", *LANGUAGES), "auto"),
+    Field("paused", Bool(), False),
     Field("http", HTTP, {}),
     Field("smtp", SMTP),
     Field("notify", NOTIFY, {}),

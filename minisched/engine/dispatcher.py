@@ -61,12 +61,12 @@ class Dispatcher:
         )
 
     def missed(self, task_state: TaskState, missed: MissedRange, now: Instant) -> TaskExecution:
-        """Write due times that are not started."""
+        """Write due times that are not started. Those of a pause were not started on purpose."""
         count = missed.due_times
         run = TaskExecution(
             task_state.task.task_id,
             Trigger.SCHEDULE,
-            Status.MISSED,
+            Status.SKIPPED if missed.reason is Reason.PAUSED else Status.MISSED,
             created_time=now,
             end_time=now,
             reason=missed.reason.value,
@@ -84,6 +84,19 @@ class Dispatcher:
         active = self._make(self.state.tasks[task_id], Trigger.MANUAL, None, now, env)
         self.admit(active, now)
         return active
+
+    def skip_reboot(self, task_state: TaskState, now: Instant) -> None:
+        """The machine has booted while the engine was paused."""
+        run = TaskExecution(
+            task_state.task.task_id,
+            Trigger.REBOOT,
+            Status.SKIPPED,
+            created_time=now,
+            end_time=now,
+            reason=Reason.PAUSED.value,
+            max_attempts=task_state.task.task_retry.max_attempts,
+        )
+        self.state.save_row(run)
 
     def open(self, task_state: TaskState, trigger: Trigger, due: Optional[int], now: Instant) -> None:
         active = self._make(task_state, trigger, due, now, None)
@@ -154,6 +167,7 @@ class Dispatcher:
             self.take_tokens(waiting, now)
         elif (
             task.enabled
+            and not self.state.config.settings.paused  # the tokens stay
             and task.task_dependencies
             and not task.task_schedule
             and not policy.unmet_dependencies(task, self.state.tokens)

@@ -80,6 +80,8 @@ class Triggers:
         self._overdue: dict[str, None] = {}  # tasks whose due times wait until they are accepted
         self._ahead: dict[str, TaskState] = {}  # tasks to be turned back once the database can be written
         self._removed: dict[str, TaskState] = {}  # removed from the config, but with a process that is still running
+        self.paused = False  # by `settings.paused`
+        self._paused: set[str] = set()  # tasks whose due times are not evaluated; after a pause, until it is their turn
         self._fire = self.fire  # bound once, not once for each timer
 
     # --------------------------------------------------------------------------------------------------------- config
@@ -106,6 +108,8 @@ class Triggers:
             self.state.add_task(task_state)
             if record is None:
                 self.state.save_record(task_state.record)  # so that the next start knows the task
+        self.paused = changes is not None and "" in changes and changes[""].action is Action.PAUSED
+        self._paused = set(self.state.tasks) if self.paused else set()
         if changes is not None:
             for change in _changes_while_stopped(config.tasks, records, changes, now):
                 self.state.save_change(change)
@@ -116,8 +120,17 @@ class Triggers:
 
     def begin(self, now: Instant) -> None:
         """Put all tasks to work, after a start."""
-        self._turn_back(self.state.tasks.values(), now)  # all in one transaction
-        for task_state in self.state.tasks.values():
+        tasks = self.state.tasks.values()
+        self._turn_back(tasks, now)  # all in one transaction
+        origin, paused = Origin("stopped"), self.state.config.settings.paused
+        if paused and not self.paused:
+            for task_state in tasks:
+                self.close(task_state, now, Reason.DOWNTIME)
+            self._pause(origin, now)
+        elif self.paused and not paused:
+            for _ in self._resume(origin):
+                pass
+        for task_state in tasks:
             self._begin(task_state, now, starting=True)
         self.expectations.drop_unknown()
 
@@ -128,6 +141,11 @@ class Triggers:
         diff: filled on the way. origin: of the config.
         """
         state = self.state
+        if config.settings.paused and not self.paused:
+            self.run_timers()  # what is due by now is due before the pause
+            self._pause(origin, self.clock.wall())
+        elif not config.settings.paused and (self.paused or self._paused):
+            yield from self._resume(origin)
         for task_state in [one for one in state.tasks.values() if one.task.task_id not in config.tasks]:
             diff.removed.append(task_state.task.task_id)
             state.save_change(removed(task_state.task, origin, self.clock.wall()))
@@ -185,9 +203,38 @@ class Triggers:
                 return
         self.close(task_state, now)
 
+    def _pause(self, origin: Origin, now: Instant) -> None:
+        """No task is due from now on: `evaluated_until` stays, until `_resume` writes what passed meanwhile."""
+        self.state.save_change(ConfigChange(now, "", Action.PAUSED, origin))
+        self.paused, self._paused = True, set(self.state.tasks)
+        for task_state in self.state.tasks.values():
+            task_state.set_due(None)
+        self.state.changed.update(self.state.tasks)
+
+    def _resume(self, origin: Origin) -> Iterator[None]:
+        """Tasks are due again, one more after each step. What was due in the pause is not caught up: one row says so.
+        A task that its dependencies start begins if they have succeeded meanwhile."""
+        if self.paused:
+            self.state.save_change(ConfigChange(self.clock.wall(), "", Action.RESUMED, origin))
+        self.paused = False
+        for task_state in [one for one in self.state.tasks.values() if one.task.task_id in self._paused]:
+            now, task = self.clock.wall(), task_state.task
+            window = self._unwritten(task_state, now, started=True)
+            self._paused.discard(task.task_id)
+            self._overdue.pop(task.task_id, None)
+            if window is not None:
+                self.dispatcher.missed(task_state, _whole(window, Reason.PAUSED), now)
+            if task.enabled and task_state.record.schedule_hash == schedule_hash(task):  # else `_begin` follows
+                self._set_timer(task_state, self._next_due(task_state))
+                if task.task_dependencies:
+                    self.dispatcher.token_arrived(task_state, now)
+            self.state.changed.add(task.task_id)
+            yield
+
     def _remove(self, task_state: TaskState, now: Instant) -> None:
         """A task that comes back counts from then."""
         self.close(task_state, now)
+        self._paused.discard(task_state.task.task_id)
         task_state.set_due(None)
         if task_state.record.schedule_hash:
             self.state.save_record(task_state.record._replace(schedule_hash=""))
@@ -209,6 +256,8 @@ class Triggers:
         if not starting:
             self._turn_back([task_state], now)
         task, record = task_state.task, task_state.record
+        if self.paused:
+            self._paused.add(task.task_id)
         key = schedule_hash(task)
         reboot = task.enabled and any(text.strip().lower() == REBOOT for text in task.task_schedule)
         # Where the system has no boot id (macOS), each start of the engine counts as one.
@@ -226,7 +275,9 @@ class Triggers:
         if not task.enabled:
             self.dispatcher.cancel_unstarted(task_state, now, Text("task_disabled"))
             return
-        if reboot_due:
+        if reboot_due and self.paused:
+            self.dispatcher.skip_reboot(task_state, now)
+        elif reboot_due:
             self.dispatcher.open(task_state, Trigger.REBOOT, None, now)
         due = self._next_due(task_state)
         if due is not None and due <= now:
@@ -254,7 +305,7 @@ class Triggers:
 
     def _next_due(self, task_state: TaskState, after: Optional[Instant] = None) -> Optional[int]:
         """The first due time after `after`, by default after `evaluated_until`."""
-        if not task_state.task.enabled or not task_state.schedules:
+        if not task_state.task.enabled or not task_state.schedules or task_state.task.task_id in self._paused:
             return None
         since = task_state.record.evaluated_until if after is None else after
         due = next_of(task_state.schedules, since, task_state.zone)
@@ -377,7 +428,7 @@ class Triggers:
 
     def evaluate(self, task_state: TaskState, now: Instant, downtime: bool) -> None:
         """Give every due time after `evaluated_until` up to now its row."""
-        if not task_state.schedules or not task_state.task.enabled:
+        if not task_state.schedules or not task_state.task.enabled or task_state.task.task_id in self._paused:
             return
         if not self.state.accepting:
             self._overdue[task_state.task.task_id] = None
@@ -417,26 +468,34 @@ class Triggers:
             task_state.set_ahead(self.ledger.due_times(task_state.task.task_id, first, FAR_FUTURE))
         return {due for due in task_state.ahead or () if first <= due <= last}
 
-    def close(self, task_state: TaskState, now: Instant) -> None:
+    def close(self, task_state: TaskState, now: Instant, reason: Reason = Reason.LATE) -> None:
         """The schedule changes or goes. Due times of it that have no row yet, because `task_jitter` delays their start
-        or nothing can be written, are missed: nothing would evaluate them any more."""
+        or nothing can be written, are missed, for this reason: nothing would evaluate them any more."""
         self._overdue.pop(task_state.task.task_id, None)
-        if not task_state.schedules or not task_state.task.enabled:
-            return
-        self._clock_was_set(task_state, now)
-        window: Optional[policy.MissedWindow] = self._window(task_state, now, started=False)
+        window = self._unwritten(task_state, now, started=False)
         if window is None:
             return
+        if task_state.task.task_id in self._paused:
+            self.dispatcher.missed(task_state, _whole(window, Reason.PAUSED), now)
+            return
+        rows = [self.dispatcher.missed(task_state, one, now) for one in policy.missed_ranges(window, 0, reason)]
+        self.dispatcher.release_dependents(rows[-1], now)
+
+    def _unwritten(self, task_state: TaskState, now: Instant, started: bool) -> Optional[policy.MissedWindow]:
+        """The due times up to now that have no row; they count as evaluated from here on. started: as in `_window`."""
+        task = task_state.task
+        if not task.enabled or not task_state.schedules or task_state.record.schedule_hash != schedule_hash(task):
+            return None
+        self._clock_was_set(task_state, now)
+        window = self._window(task_state, now, started)
+        if window is None:
+            return None
         try:
-            known = self.ledger.due_times(task_state.task.task_id, window.first, window.newest[-1])
+            known = self.ledger.due_times(task.task_id, window.first, window.newest[-1])
         except StoreError:
             known = set()  # the commit finds out which due times have a row
-        self._mark(task_state, now, now)
-        window = _without(window, known, task_state)
-        if window is not None:
-            missed = policy.missed_ranges(window, 0, Reason.LATE)
-            rows = [self.dispatcher.missed(task_state, one, now) for one in missed]
-            self.dispatcher.release_dependents(rows[-1], now)
+        self._mark(task_state, window.newest[-1] if started else now, now)
+        return _without(window, known, task_state)
 
     def _window(
         self, task_state: TaskState, now: Instant, started: bool, since: Optional[Instant] = None
@@ -545,6 +604,11 @@ def only_days_differ(one: str, other: str) -> bool:
     return bool(marked) and before == after and days.split()[:1] == other_days.split()[:1]
 
 
+def _whole(window: policy.MissedWindow, reason: Reason) -> policy.MissedRange:
+    """All due times of the window as one row."""
+    return policy.MissedRange(window.first, window.newest[-1], window.total, reason)
+
+
 # What decides when a task is due: kept of a task that is changed or removed.
 DUE_FIELDS = ("enabled", "task_schedule", "task_timezone")
 
@@ -595,7 +659,7 @@ def _changes_while_stopped(
 
 def _before(schedule_hash: str) -> dict[str, Any]:
     """What a schedule hash was made of."""
-    zone, *texts = schedule_hash.split("\n")
+    zone, *texts = schedule_hash.partition(f"\n{CALENDAR_KEY} ")[0].split("\n")
     return {"enabled": True, "task_schedule": texts, "task_timezone": zone}
 
 

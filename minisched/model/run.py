@@ -73,8 +73,8 @@ class TaskExecution(NamedTuple):
     """A run: one due time, one manual start or one completed join. One row of `task_history`.
 
     `run_id` is 0 until the store has written the row. `scheduled_time` is the due time in whole seconds, None for a
-    run that no schedule made due. A `missed` row may stand for several due times: `missed_count` of them, the first at
-    `missed_since`, the last at `scheduled_time`.
+    run that no schedule made due. A row of due times that were missed, or skipped because the engine was paused, may
+    stand for several of them: `missed_count`, the first at `missed_since`, the last at `scheduled_time`.
     """
 
     task_id: str
@@ -123,7 +123,11 @@ RUN_FIELDS = (
     Field("exit_code", "integer?"),
     Field("attempt", "count"),
     Field("max_attempts", "positive", fixed=True),
-    Field("missed_count", "count", "How many due times a `missed` run covers."),
+    Field(
+        "missed_count",
+        "count",
+        "How many due times a row without a run covers: a `missed` or `paused` one.",
+    ),
     Field("missed_since", "time?"),
     Field("retry_time", "time?", "Of a `retrying` run: the earliest start of its next attempt."),
     Field("created_time", "time", member="", fixed=True),
@@ -161,6 +165,12 @@ class Origin(NamedTuple):
 
     source: str
     by: str = ""
+
+
+def origin_text(origin: Origin) -> Text:
+    """Where a change came from, for people."""
+    by = f" ({origin.by})" if origin.by else ""
+    return Text(f"by_{origin.source}", by=by)
 
 
 class Action(Word):

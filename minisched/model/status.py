@@ -73,6 +73,7 @@ class Reason(Word):
     DEPENDENCY_TIMEOUT = "dependency_timeout"
     QUEUE_FULL = "queue_full"
     SUPERSEDED = "superseded"
+    PAUSED = "paused"
     SHUTDOWN = "shutdown"
     DOWNTIME = "downtime"
     LATE = "late"

@@ -279,6 +279,7 @@ class Settings(NamedTuple):
     calendars: Mapping[str, Calendar]
     timezone_source: str = "settings"  # or "TZ", or the file that gave it; "": none did
     timezone_problem: Optional[Text] = None  # why it may be the wrong one
+    paused: bool = False
 
 
 class FieldError(NamedTuple):

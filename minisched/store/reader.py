@@ -224,6 +224,11 @@ class History:
         with self._snapshot() as db:
             return rows.read_expectations(db) if db is not None else []
 
+    def last_pause(self) -> Optional[ConfigChange]:
+        """The latest pause or resumption of the engine."""
+        with self._snapshot() as db:
+            return next(reversed(audit.read_changes(db, ("",))), None) if db is not None else None
+
     def deliveries(
         self,
         states: Collection[DeliveryState] = (),

@@ -150,6 +150,20 @@ def test_a_task_is_disabled_and_enabled(api: Api) -> None:
     assert api("POST", "/tasks/never_was/enable").code == "not_found"
 
 
+def test_the_engine_is_paused_and_resumed(api: Api) -> None:
+    found = api("POST", "/pause")
+    assert (found.status, found.json) == (200, {"paused": {"since": None, "source": "file", "by": ""}, "unfinished": 0})
+    assert json.loads(api.config.read_text())["settings"]["paused"] is True
+    assert api.get("/status").json["paused"]["source"] == "file"  # no engine has recorded it here
+    assert b"minisched_paused 1\n" in api.get("/metrics").body
+    before = api.config.read_bytes()
+    assert api("POST", "/pause").status == 200
+    assert api.config.read_bytes() == before
+    assert api("POST", "/resume").json["paused"] is None
+    assert json.loads(api.config.read_text())["settings"]["paused"] is False
+    assert api.get("/status").json["paused"] is None
+
+
 def test_what_is_so_already_is_not_written(api: Api) -> None:
     before, stamp = api.config.read_bytes(), api.stamp()
     for method, path, body in (

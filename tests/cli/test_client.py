@@ -1,8 +1,11 @@
-"""`trigger`, `stop`, `enable`, `disable`, `reload`: commands to a real engine through its API."""
+"""`trigger`, `stop`, `enable`, `disable`, `pause`, `resume`, `reload`: commands to a real engine through its API."""
 
 from __future__ import annotations
 
 import json
+import os
+import pwd
+import re
 import signal
 import socket
 import time
@@ -14,6 +17,7 @@ from support.cli import started
 from support.programs import Home, alive, eventually, in_time
 
 PAGE = {"port": 0}
+ME = pwd.getpwuid(os.getuid()).pw_name
 
 
 @pytest.fixture
@@ -102,6 +106,18 @@ def test_ctrl_c_while_a_run_is_followed_leaves_it_running_and_says_how_to_end_it
     assert process.returncode == 130
     assert stderr == "minisched: run 1 of long goes on; `python3 -m minisched stop 1` ends it\n"
     assert engine.rows()[0]["status"] == "running"
+
+
+def test_pause_and_resume_are_shown_with_who_did_it(engine: Home) -> None:
+    assert engine.run("pause").stdout.startswith("the engine is paused: no task is due until ")
+    who = rf"the engine is paused since .* \(on the command line \({ME}, 127\.0\.0\.1:\d+\)\)"
+    assert re.search(who, engine.run("status").stdout)
+    assert re.search(who, engine.run("list").stderr)
+    assert "paused" in engine.run("next").stderr
+    assert engine.json("status")["paused"] is True
+    assert engine.run("resume").stdout.startswith("the engine is resumed")
+    assert "paused" not in engine.run("list").stderr
+    assert "engine resumed, command line, 127" in engine.engine_log()
 
 
 def test_disable_and_enable_change_the_config_with_immediate_effect(engine: Home) -> None:

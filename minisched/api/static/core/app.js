@@ -174,6 +174,7 @@ function banners() {
       this.tick();
       const { status } = store;
       const texts = [];
+      if (status?.paused) texts.push(t("engine_paused"));
       if (status?.stopping) texts.push(t("engine_stopping"));
       if (view !== "engine" && status?.config.problems.length) texts.push(t("config_broken", { n: status.config.problem_count }));
       const problems = status && view !== "engine" ? engineProblems(status) : [];

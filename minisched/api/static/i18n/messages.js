@@ -65,6 +65,7 @@ export const MESSAGES = {
   trigger_manual: ["Manual", "手动"],
   trigger_dependency: ["Dependency", "前置任务"],
   trigger_catchup: ["Catch-up", "补跑"],
+  trigger_backfill: ["Made up", "补做"],
   trigger_reboot: ["Boot", "开机"],
   leftovers: ["{n} leftover process|{n} leftover processes", "残留 {n} 个进程"],
   log_lost: ["part of the output could not be written to the log", "部分输出未能写入日志"],

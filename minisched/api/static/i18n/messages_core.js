@@ -56,6 +56,7 @@ export const CORE_MESSAGES = {
   err_unproven: ["The server does not know the token, so it was not sent: it is wrong or was replaced (sign in again), or another program has taken the port.", "服务器不知道该令牌，因此没有发送：令牌不正确或已更换（请重新登录），或端口被其他程序占用。"],
   err_network: ["The engine does not respond.", "引擎没有响应。"],
   link_lost: ["The engine does not respond. This state is {span} old; reconnecting every second.", "引擎没有响应。以下是 {span}前的状态，正在每秒重连。"],
+  engine_paused: ["The engine is paused: no task is due until it is resumed.", "引擎已暂停：恢复之前，任何任务都不会按计划运行。"],
   engine_stopping: ["The engine is stopping. No new runs are started.", "引擎正在停止，不再启动新的运行。"],
   config_broken: ["The config file has {n} problem. The engine uses the last valid config.|The config file has {n} problems. The engine uses the last valid config.", "配置文件有 {n} 处问题，引擎仍使用上一份有效配置。"],
   engine_troubled: ["The engine has {n} more problem.|The engine has {n} more problems.", "引擎另有 {n} 个问题。"],
