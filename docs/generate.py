@@ -27,7 +27,7 @@ from minisched.cli.arguments import COMMANDS, option_text
 from minisched.config.containers import Field, Table
 from minisched.config.notify_fields import CHANNEL, RULE
 from minisched.config.settings_fields import CALENDAR, SETTINGS
-from minisched.config.task_fields import CALENDAR_RULE, LIMITS, RETRY, TASK
+from minisched.config.task_fields import CALENDAR_RULE, DEPENDENCY, EXIT_CODES, LIMITS, RETRY, TASK
 from minisched.config.validate import DOCUMENT
 from minisched.model.notification import TemplateVariables
 
@@ -149,6 +149,7 @@ def config_reference(words: Words = ENGLISH_WORDS) -> str:
         (f"settings.{field.name}", field.type) for field in SETTINGS.rows.values() if isinstance(field.type, Table)
     ]
     tables += [("settings.calendars", CALENDAR), ("tasks[]", TASK), ("task_calendar", CALENDAR_RULE)]
+    tables += [("task_dependencies[]", DEPENDENCY), ("task_exit_codes", EXIT_CODES)]
     tables += [("task_retry", RETRY), ("task_limits", LIMITS), ("task_notify[]", RULE)]
     tables += [(f'channels[], "type": "{name}"', kind) for name, kind in CHANNEL.tables.items()]
     parts = [

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 from minisched.config.env_file import EnvFileError, read_env_file
 from minisched.config.problems import MAX_PROBLEMS, ParseContext, limited, show
 from minisched.executor.program import Command, find_problem, from_home, misplaced, script_problem
-from minisched.model import FieldError, Secret, Text
+from minisched.model import FieldError, On, Secret, Text
 from minisched.model.task import CONFIG_FILE, SecretError
 from minisched.model.text import reason_of_file
 from minisched.osutil import Place, open_walked, start_thread
@@ -29,7 +29,7 @@ from minisched.timetable.working_days import calendar_end, local_today
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from minisched.model import Config, NotifyRule, Task
+    from minisched.model import Config, Dependency, NotifyRule, Task
 
 LINT_EVERY_S = 60.0
 PAUSE_TASKS = 10
@@ -174,8 +174,8 @@ def _task_warnings(task: Task, config: Config, where: Surroundings, due: _DueTim
         yield "task_expect.duration", Text("config.warn.never_slow")
     if expect and expect.finish_by and not task.task_schedule:
         yield "task_expect.finish_by", Text("config.warn.never_late")
-    for index, other in enumerate(task.task_dependencies):
-        rarer = due.rarer(task, other)
+    for index, dependency in enumerate(task.task_dependencies):
+        rarer = due.rarer(task, dependency)
         if rarer:
             yield f"task_dependencies[{index}]", rarer
     yield from _rule_warnings(task, config.default_rules, where)
@@ -347,13 +347,16 @@ class _DueTimes:
         self._tasks = config.tasks
         self._now = now
 
-    def rarer(self, task: Task, other_id: str) -> Optional[Text]:
-        """Why a dependency cannot succeed before each due time of the task; None: it can, as far as schedules tell."""
-        other = self._tasks.get(other_id)
-        if other is None or not task.task_schedule or not task.enabled:
+    def rarer(self, task: Task, dependency: Dependency) -> Optional[Text]:
+        """Why a dependency cannot be met before each due time of the task; None: it can, as far as schedules tell. One
+        with `within` is met several times by one end, and nobody expects a failure before each due time."""
+        other = self._tasks.get(dependency.task_id)
+        if other is None or dependency.within is not None or not task.task_schedule or not task.enabled:
             return None
         if not other.enabled:
-            return Text("config.warn.disabled", task=other_id)
+            return Text("config.warn.disabled", task=other.task_id)
+        if dependency.on is On.FAILURE:
+            return None
         schedules, zone = schedules_of(task), load_zone(task.task_timezone)
         due = next_of(schedules, self._now, zone)
         for source in self._scheduled(other):
@@ -382,7 +385,8 @@ class _DueTimes:
             if one.task_schedule:
                 found.append(one)
             else:
-                waiting += [self._tasks[name] for name in one.task_dependencies if name in self._tasks]
+                needed = [need.task_id for need in one.task_dependencies if need.within is None]
+                waiting += [self._tasks[name] for name in needed if name in self._tasks]
         return found
 
 

@@ -14,7 +14,7 @@ from minisched.model import Misfire, Outcome, Overlap, Reason, Status, TaskExecu
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from minisched.model import ExitCodes, Instant, ProcessResult, Retry, Task
+    from minisched.model import Dependency, Ends, ExitCodes, Instant, ProcessResult, Retry, Task
 
 CATCHUP_MAX = 1000  # due times of one task that a catch-up may start
 MISSED_ROWS_MAX = 100  # a window with more missed due times than this gets one row with a count
@@ -138,24 +138,53 @@ def retry_delay(retry: Retry, attempt: int, draw: float) -> float:
 # ------------------------------------------------------------------------------------------------------- dependencies
 
 
-def unmet_dependencies(task: Task, tokens: Collection[tuple[str, str]]) -> tuple[str, ...]:
-    """The dependencies without a token, in the config's order."""
-    return tuple(name for name in task.task_dependencies if (task.task_id, name) not in tokens)
+Token = tuple[str, str]  # (task_id, `Dependency.token`)
+Dependents = dict[str, list[tuple["Task", "Dependency"]]]
 
 
-def dependents_of(tasks: Mapping[str, Task]) -> dict[str, list[Task]]:
-    """For each task the tasks that depend on it, in the config's order."""
-    result: dict[str, list[Task]] = {}
+def unmet_dependencies(
+    task: Task, tokens: Collection[Token], ends: Mapping[str, Ends], now: Instant
+) -> tuple[Dependency, ...]:
+    """The dependencies that the task still waits for, in the config's order.
+
+    ends: of each task that a dependency with `within` is about.
+    """
+    return tuple(
+        one
+        for one in task.task_dependencies
+        if not (
+            (task.task_id, one.token) in tokens
+            if one.within is None
+            else _ended_within(ends.get(one.task_id), one, now)
+        )
+    )
+
+
+def _ended_within(ends: Optional[Ends], dependency: Dependency, now: Instant) -> bool:
+    """An end that lies ahead by more than `within` was written by a clock that was wrong, and does not count."""
+    within = dependency.within
+    return ends is not None and within is not None and any(abs(now - end) <= within for end in ends.of(dependency.on))
+
+
+def tokens_of(task: Task) -> list[Token]:
+    """What a run of the task uses up."""
+    return [(task.task_id, one.token) for one in task.task_dependencies if one.within is None]
+
+
+def dependents_of(tasks: Mapping[str, Task]) -> Dependents:
+    """For each task those that depend on it, with the dependency, in the config's order."""
+    result: Dependents = {}
     for task in tasks.values():
-        for name in task.task_dependencies:
-            result.setdefault(name, []).append(task)
+        for one in task.task_dependencies:
+            result.setdefault(one.task_id, []).append((task, one))
     return result
 
 
 class Effects(NamedTuple):
     """What the end of a run means for the tasks that depend on it, directly or through others."""
 
-    tokens: list[tuple[str, str]]  # (dependent, the task that succeeded)
+    tokens: list[Token]
+    met: list[str]  # dependents with `within` that may have waited for this end
     skipped: list[TaskExecution]  # `upstream_failed`, each dependent after what it depends on
 
 
@@ -163,25 +192,29 @@ class Effects(NamedTuple):
 _IN_FAVOUR_OF_ANOTHER = {Reason.OVERLAP.value, Reason.QUEUE_FULL.value, Reason.SUPERSEDED.value, Reason.REPLACED.value}
 
 
-def effects(run: TaskExecution, dependents: Mapping[str, Sequence[Task]], now: Instant) -> Effects:
+def effects(run: TaskExecution, dependents: Mapping[str, Sequence[tuple[Task, Dependency]]], now: Instant) -> Effects:
     """What follows from the end of `run`.
 
-    A success gives each enabled dependent a token. Any other end skips the enabled dependents that have no schedule,
-    and in turn theirs, each once, with its nearest cause; dependents with a schedule keep waiting. A run that was
-    skipped in favour of another run of its task has no effect.
+    An end that a dependency is about gives the dependent, if it is enabled, a token. Any other end, such as a success
+    where a failure is meant, or a run that was skipped, skips the dependents that have no schedule, and in turn theirs,
+    each once, with its nearest cause; dependents with a schedule keep waiting. A dependency with `within` gets no token
+    and skips nothing. A run that was skipped in favour of another run of its task has no effect.
     """
-    result = Effects([], [])
+    result = Effects([], [], [])
     ended = [run]
     skipped_ids: set[str] = set()  # a task may depend on the cause in several ways
     for cause in ended:  # the list grows in the loop
         if cause.status is not Status.SUCCESS and cause.reason in _IN_FAVOUR_OF_ANOTHER:
             continue
-        for dependent in dependents.get(cause.task_id, ()):
+        for dependent, dependency in dependents.get(cause.task_id, ()):
             if not dependent.enabled:
                 continue
-            if cause.status is Status.SUCCESS:
-                result.tokens.append((dependent.task_id, cause.task_id))
-            elif not dependent.task_schedule and dependent.task_id not in skipped_ids:
+            if dependency.is_met_by(cause.status):
+                if dependency.within is None:
+                    result.tokens.append((dependent.task_id, dependency.token))
+                else:
+                    result.met.append(dependent.task_id)
+            elif dependency.within is None and not dependent.task_schedule and dependent.task_id not in skipped_ids:
                 skipped_ids.add(dependent.task_id)
                 skipped = TaskExecution(
                     dependent.task_id,

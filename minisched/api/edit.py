@@ -361,7 +361,7 @@ def delete(context: RequestContext, task_id: str) -> Response:
     def edit(text: ConfigText) -> Object:
         task = text.existing(task_id)
         tasks = context.app.snapshot.engine.config.tasks.values()
-        dependents = [one.task_id for one in tasks if task_id in one.task_dependencies]
+        dependents = [one.task_id for one in tasks if task_id in (dep.task_id for dep in one.task_dependencies)]
         if dependents:
             why = Text("api.dependents", tasks=dependents, task=task_id)
             raise ApiError("has_dependents", why, dependents=dependents)

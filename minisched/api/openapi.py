@@ -142,7 +142,11 @@ _SUMMARY = {
     "task_schedule": TEXTS,
     "task_timezone": TEXT,
     "schedule_words": {**WORDS, "description": "The schedules in words; for a task without one, what starts it."},
-    "task_dependencies": items(TASK_ID),
+    "task_dependencies": {
+        **items({"anyOf": [TASK_ID, {"type": "object", "required": ["task_id", "on"]}]}),
+        "description": "A task id, or `{task_id, on, within}`: `within` in seconds or `ever`, absent if each end counts"
+        " for one run.",
+    },
     "task_timeout": maybe(SECONDS),
     "task_expect": maybe(fields(duration=maybe(SECONDS), finish_by=maybe(TEXT))),
     "current_status": STATUS,

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from minisched.api.context import AppContext
-    from minisched.model import CalendarRule, Task, TaskExecution, TaskSnapshot
+    from minisched.model import CalendarRule, Dependency, Task, TaskExecution, TaskSnapshot
     from minisched.store import Outcome, Past
     from minisched.timetable import LeftOut
 
@@ -217,7 +217,7 @@ def render(view: TaskSnapshot, past: Optional[Past], form: Form, now: float) -> 
         "task_schedule": task.task_schedule,
         "task_timezone": task.task_timezone,
         "schedule_words": words_of(task),
-        "task_dependencies": task.task_dependencies,
+        "task_dependencies": [one.as_json() for one in task.task_dependencies],
         "task_timeout": task.task_timeout,
         "task_expect": task.task_expect._asdict() if task.task_expect else None,
         "current_status": shown.status.value if shown else Status.IDLE.value,
@@ -306,7 +306,7 @@ def words_of(task: Task) -> dict[str, str]:
 @lru_cache(maxsize=256)  # many tasks have the same schedule
 def schedule_words(
     texts: tuple[str, ...],
-    dependencies: tuple[str, ...] = (),
+    dependencies: tuple[Dependency, ...] = (),
     rule: Optional[CalendarRule] = None,
     task_id: str = "",
 ) -> dict[str, str]:

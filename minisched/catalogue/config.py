@@ -202,6 +202,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         '1 to 64 ASCII letters, digits, "_" or "-"; "task_name" can hold any text',
         '半角（ASCII）字母、数字、"_" 或 "-"，共 1 至 64 个；名称可写在 "task_name"',
     ),
+    "config.rule.dependency": ("the id of a task, or {example}", "任务 ID，或{example}"),
+    "config.rule.within": ('a duration such as 300 or "26h", or "ever"', '时长，如 300 或 "26h"，或 "ever"'),
     "config.rule.path": ("a path without control characters", "不含控制字符的路径"),
     "config.rule.env_name": (
         'the name of an environment variable: letters, digits and "_"',
@@ -277,6 +279,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "text (run by `/bin/sh -c`), or list of texts (run directly)",
         "文本（由 `/bin/sh -c` 执行）或文本列表（直接执行）",
     ),
+    "config.type.dependency": (
+        "task id, or an object with `task_id`, `on` and `within`",
+        "任务 ID，或含 `task_id`、`on`、`within` 的对象",
+    ),
+    "config.type.within": ('duration, or `"ever"`', '时长，或 `"ever"`'),
     "config.type.task_id": ("task id", "任务 ID"),
     "config.type.name": ("name", "名称"),
     "config.type.path": ("path", "路径"),
@@ -373,8 +380,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "config.warn.rarer": (
         "{task} ({schedule}) is not due before each due time of this task, and each success counts once: runs between"
-        " them wait, and are then skipped",
-        "{task}（{schedule}）并非在此任务的每个计划时间之前都会运行，而每次成功只计一次：其间的运行会等待，然后被跳过",
+        ' them wait, and are then skipped; with "within" one end counts for all of them',
+        "{task}（{schedule}）并非在此任务的每个计划时间之前都会运行，而每次成功只计一次：其间的运行会等待，"
+        '然后被跳过；加上 "within" 则一次结束对它们都有效',
     ),
     "config.warn.lock_unused": ("is a lock that no task uses", "是没有任务使用的锁"),
     "config.warn.lock_unused_near": ("is a lock that no task uses; {hint}", "是没有任务使用的锁；{hint}"),
@@ -444,6 +452,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.task.itself": ("a task cannot depend on itself", "任务不能依赖自身"),
     "config.task.unknown": ("no task has this id", "没有此 ID 的任务"),
     "config.task.near": ("no task has this id; {hint}", "没有此 ID 的任务；{hint}"),
+    "config.task.only_within": (
+        'all have "within", so that nothing starts the task: leave it out of one of them, or add task_schedule',
+        '全部带有 "within"，因此没有什么会启动此任务：请从其中一项去掉它，或添加 task_schedule',
+    ),
     "config.task.cycle": (
         "form a cycle in which each task depends on the next: {path}",
         "形成循环，前者依赖后者：{path}",
@@ -662,7 +674,20 @@ TEXTS: dict[str, tuple[str, str]] = {
         "何时触发；有多条时满足任意一条即触发。留空：仅手动或由依赖触发。",
     ),
     "config.field.task.task_timezone": ("Time zone of the schedules.", "时间表所用时区。"),
-    "config.field.task.task_dependencies": ("Tasks that must succeed first.", "必须先成功的任务。"),
+    "config.field.task.task_dependencies": (
+        "Tasks that must end first, by default with success.",
+        "必须先结束（默认为成功）的任务。",
+    ),
+    "config.field.dependency.task_id": ("The task to wait for.", "要等待的任务。"),
+    "config.field.dependency.on": (
+        "Which end of that task counts: `failure` is a business or a technical one, `end` a success or a failure.",
+        "哪种结束算数：`failure` 为业务失败或技术失败，`end` 为成功或失败。",
+    ),
+    "config.field.dependency.within": (
+        "The latest such end is at most so old, and one end counts for any number of runs. Without it each end counts"
+        " for one run.",
+        "最近一次这样的结束距今不超过此时长，且可供任意多次运行使用。不设置时，每次结束只供一次运行使用。",
+    ),
     "config.field.task.task_dependency_timeout": (
         "How long a run may wait for its dependencies.",
         "等待依赖的最长时间。",

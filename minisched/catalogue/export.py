@@ -18,6 +18,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "its command or a variable has several lines, and a crontab has one line for a job",
         "命令或变量有多行，而 crontab 中一个任务只有一行",
     ),
+    "export.left.on": (
+        "it starts after a failure, or any end, of {tasks}, and the target knows successes alone",
+        "它在 {tasks} 失败或任意结束后启动，而目标只认成功",
+    ),
+    "export.left.within": (
+        "it depends on when {tasks} ended, which the target does not know",
+        "它取决于 {tasks} 何时结束，而目标不知道",
+    ),
     "export.left.schedule_and_dependency": (
         "it has a schedule and waits for {tasks} as well, which the target cannot",
         "它既有时间表又等待 {tasks}，目标做不到",
@@ -126,9 +134,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "write a unit that reports, and OnFailure= in the service; from systemd 255 on it runs after each attempt",
         "请自行编写报告单元并在服务中加 OnFailure=；从 systemd 255 起每次尝试后都会运行",
     ),
+    "export.systemd.on_failure": (
+        "started by {settings} of the task before it; from systemd 255 on after each failed attempt; nothing bounds the"
+        " wait",
+        "由前一任务的 {settings} 启动；从 systemd 255 起每次失败的尝试后都会启动；等待没有期限",
+    ),
     "export.systemd.on_success": (
-        "started by OnSuccess= of the task before it; nothing bounds the wait",
-        "由前一任务的 OnSuccess= 启动；等待没有期限",
+        "started by {settings} of the task before it; nothing bounds the wait",
+        "由前一任务的 {settings} 启动；等待没有期限",
     ),
     "export.systemd.retry": (
         "each delay is the first one, without growth or jitter",

@@ -4,6 +4,12 @@
 FIRST_VIEW: dict[str, tuple[str, str]] = {
     "superseded": ("its next due time came first", "下一个计划时间已先到"),
     "dependency_timeout": ("waited {seconds} s for {tasks}", "等待 {tasks} 超过 {seconds} 秒"),
+    "waiting_for": ("waiting for {needs}", "正在等待：{needs}"),  # `needs`: task ids, and texts of the next five codes
+    "need_success": ("success of {task}", "{task} 成功"),
+    "need_failure": ("failure of {task}", "{task} 失败"),
+    "need_end": ("end of {task}", "{task} 结束"),
+    "need_within": ("{need} in the last {within}", "最近 {within} 内 {need}"),
+    "need_ever": ("{need} at any time", "任意时间内 {need}"),
     "upstream_ended": ("{task} ended as {status}", "{task} 以 {status} 结束"),
     "due_times": ("{count} due times", "共 {count} 个计划时间"),
     "exit_code": ("exit code {exit_code}", "退出码 {exit_code}"),
@@ -27,7 +33,7 @@ FIRST_VIEW: dict[str, tuple[str, str]] = {
     "why_technical_failure_timeout": ("exceeded its time limit and was terminated", "运行超时，已被终止"),
     "why_technical_failure_spawn": ("could not be started", "无法启动"),
     "why_skipped_overlap": ("the previous run was still running", "到计划时间时上一次运行尚未结束"),
-    "why_skipped_upstream_failed": ("a dependency did not succeed", "有前置任务未成功"),
+    "why_skipped_upstream_failed": ("a dependency ended otherwise than required", "有前置任务未按要求结束"),
     "why_skipped_dependency_timeout": ("timed out waiting for its dependencies", "等待前置任务超时"),
     "why_skipped_queue_full": ("another run was already queued", "已有一次运行在排队"),
     "why_skipped_paused": ("the engine was paused", "引擎已暂停"),

@@ -82,7 +82,7 @@ def _time(value: Optional[str], view: View) -> Optional[float]:
 def _row(run: dict[str, Any], zone: tzinfo) -> tuple[Any, ...]:
     explanation = why(run)
     if run["status"] == Status.WAITING and run["reason"]:
-        explanation = text("cli.waits_for", tasks=run["reason"])
+        explanation = text("cli.waits_for", tasks=(run["detail"] or {}).get("needs", run["reason"]))
     return (
         run["run_id"],
         run["task_id"],

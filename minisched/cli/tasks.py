@@ -22,7 +22,7 @@ from minisched.cli.output import (
 )
 from minisched.cli.terminal import terminal_width
 from minisched.cli.view import View, next_start, with_view, zone_text
-from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, UNFINISHED, Reason, Status, Text, Word, iso
+from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, UNFINISHED, Dependency, Reason, Status, Text, Word, iso
 from minisched.timetable import start_text
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _config_json(
         "task_name": task.task_name if task else task_id,
         "task_tags": list(task.task_tags) if task else [],
         "task_schedule": list(task.task_schedule) if task else [],
-        "task_dependencies": list(task.task_dependencies) if task else [],
+        "task_dependencies": [one.as_json() for one in task.task_dependencies] if task else [],
         "enabled": task.enabled if task else None,
         "next_run_time": iso(next_start(due, now, ahead), view.zone_of(task_id)) if due else None,
     }
@@ -232,7 +232,7 @@ def _cells(task: dict[str, Any], zone: tzinfo) -> dict[str, Any]:
     last = task["last_run"]
     next_run = table_time(task["next_run_time"], zone)
     if not next_run and not task["task_schedule"]:
-        next_run = shown(start_text(task["task_dependencies"]))
+        next_run = shown(start_text(list(map(Dependency.from_json, task["task_dependencies"]))))
     if not task["enabled"]:
         next_run = text("cli.unknown" if task["enabled"] is None else "cli.disabled")
     return {
@@ -262,7 +262,7 @@ def _why(task: dict[str, Any], zone: tzinfo) -> str:
         count = task["consecutive_failures"]
         return text("cli.in_a_row", why=explanation, count=count) if count > 1 else explanation
     if status == Status.WAITING and run["reason"]:
-        return text("cli.waits_for", tasks=run["reason"])
+        return text("cli.waits_for", tasks=(run["detail"] or {}).get("needs", run["reason"]))
     if status == Status.RETRYING:
         values = {"attempt": run["attempt"], "max_attempts": run["max_attempts"]}
         return text("cli.attempt_failed", reason=why(run), **values)

@@ -22,7 +22,7 @@ from .field_types import (
     Zone,
 )
 from .notify_fields import Command
-from .task_fields import OWN_FIELDS, TASK, TASK_ID
+from .task_fields import DEPENDENCY, OWN_FIELDS, TASK, TaskDependency, Within
 from .validate import DOCUMENT
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ _FORM_TYPES: Mapping[type[FieldType], tuple[str, Mapping[str, str]]] = {
     Integer: ("integer", {"low": "min", "high": "max"}),
     Number: ("number", {"low": "min", "high": "max"}),
     Duration: ("duration", {"low": "min"}),
+    Within: ("duration", {"low": "min", "ever": "ever"}),
     Size: ("size", {"low": "min"}),
     Choice: ("choice", {"choices": "values"}),
     Zone: ("zone", {}),
@@ -75,7 +76,8 @@ def form_fields() -> list[dict[str, Any]]:
 
     Each has name, help, required, default, example, nullable, default_words, and its type as `kind` with rule, words
     and members that depend on it: choices; low, high; the item of a list or map; the fields of an object or of each
-    variant; the variables of a template; multiline; secret, if the API shows a text as stars.
+    variant; the variables of a template; multiline; secret, if the API shows a text as stars; the fields of a
+    dependency that is written as an object; ever, if a duration may be "ever".
     """
     return [_field(row) for row in TASK.rows.values()]
 
@@ -97,8 +99,8 @@ def _type(kind: FieldType) -> dict[str, Any]:
     if isinstance(kind, Shared):
         return _type(kind.inner)
     described: dict[str, Any] = {"kind": "", "rule": _localized(kind.rule), "words": _localized(kind.type_name)}
-    if isinstance(kind, ListOf) and kind.item is TASK_ID:
-        return {**described, "kind": "task_ids"}
+    if isinstance(kind, ListOf) and isinstance(kind.item, TaskDependency):
+        return {**described, "kind": "task_ids", "fields": [_field(row) for row in DEPENDENCY.rows.values()]}
     base = next(base for base in type(kind).__mro__ if base in _FORM_TYPES)
     described["kind"], members = _FORM_TYPES[base]
     for name, attribute in members.items():

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from minisched.model import FieldError, Secret, Task, Text
+from minisched.model import Dependency, FieldError, Secret, Task, Text
 
 from .containers import ListOf, MapOf, Shared, Table, Variants
 from .field_types import SecretString
@@ -63,6 +63,8 @@ def serialize(value: Any, kind: FieldType = TASK) -> Any:
         return STARS if value.source == "text" else {value.source: value.place}
     if isinstance(kind, SecretString) and kind.redacted and value is not None:
         return STARS
+    if isinstance(value, Dependency):
+        return value.as_json()
     if value is None:
         return None
     if isinstance(kind, Variants):

@@ -7,21 +7,25 @@ form in the page's files.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from minisched.model import (
     CALENDAR_DAYS,
     CalendarRule,
+    Dependency,
     ExitCodes,
     Expect,
     FieldError,
     Limits,
     Misfire,
+    On,
     Overlap,
     Retry,
     Task,
     Text,
 )
+from minisched.model.task import EVER
 
 from .containers import Field, ListOf, MapOf, NameOrTable, Shared, Table
 from .field_types import (
@@ -32,6 +36,7 @@ from .field_types import (
     Choice,
     Duration,
     Encoding,
+    FieldType,
     Integer,
     Number,
     ScheduleText,
@@ -41,11 +46,13 @@ from .field_types import (
     Zone,
 )
 from .notify_fields import RULE, Command
+from .problems import ParseContext, ValidationError, invalid
 from .settings_fields import CALENDAR_NAME, LOCK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+MIN_WITHIN_S = 1
 TASK_ID = String("task_id", "[A-Za-z0-9_-]{1,64}", "task_id", shared=True)
 TIME_OF_DAY = String("time_of_day", r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?", "time_of_day")
 TASK_ENV_NAME = String("task_env_name", f"(?!MINISCHED_){ENV_NAME.pattern}", "name")
@@ -99,6 +106,63 @@ RETRY = Table(
 def _check_exit_codes(values: Mapping[str, Any]) -> list[FieldError]:
     both = [code for code in values["business_failure"] if code in values["success"]]
     return [FieldError("business_failure", Text("config.exit_codes.both", value=code), sentence=True) for code in both]
+
+
+class Within(Duration):
+    """Seconds; infinite for "ever"."""
+
+    ever = True
+
+    rule = Text("config.rule.within")
+    type_name = Text("config.type.within")
+
+    def read(self, value: Any, context: ParseContext, base: Any) -> float:
+        if value == EVER:
+            return math.inf
+        try:
+            return super().read(value, context, base)
+        except ValidationError as error:
+            if isinstance(value, str) and not value[:1].isdigit():
+                raise invalid(value, self.rule) from None
+            raise error from None
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [super().schema(), {"const": EVER}]}
+
+
+DEPENDENCY = Table(
+    "dependency",
+    Field("task_id", TASK_ID, required=True, example="export_db"),
+    Field("on", Choice(On), "success"),
+    Field("within", Within(MIN_WITHIN_S), example="26h"),
+    build=Dependency,
+    aliases={
+        "id": "task_id",
+        "task": "task_id",
+        "when": "on",
+        "trigger_rule": "on",
+        "max_age": "within",
+    },
+    example={"task_id": "export_db", "on": "failure"},
+)
+
+
+class TaskDependency(FieldType):
+    """The id of a task, or an object of the table DEPENDENCY."""
+
+    rule = Text("config.rule.dependency", example=DEPENDENCY.rule)
+    type_name = Text("config.type.dependency")
+
+    def read(self, value: Any, context: ParseContext, base: Any) -> Dependency:
+        if isinstance(value, dict):
+            dependency: Dependency = DEPENDENCY.read(value, context, None)
+            return dependency
+        if not isinstance(value, str):
+            raise invalid(value, self.rule)
+        return Dependency(TASK_ID.read(value, context, None))
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [TASK_ID.schema(), DEPENDENCY.schema()]}
 
 
 _EXIT_CODE = Integer(0, 255)
@@ -155,7 +219,12 @@ TASK = Table(
     Field("task_schedule", Shared(ListOf(ScheduleText(), one=True)), example="30 2 * * *"),
     Field("task_timezone", Zone(), example="Europe/Berlin", default_text=Text("config.default.settings_zone")),
     Field("task_calendar", Shared(CALENDAR_RULE), example="cn"),
-    Field("task_dependencies", Shared(ListOf(TASK_ID, key=str)), [], example=["export_db"]),
+    Field(
+        "task_dependencies",
+        Shared(ListOf(TaskDependency(), key=lambda dependency: dependency.task_id)),
+        [],
+        example=["export_db"],
+    ),
     Field(
         "task_dependency_timeout",
         Duration(MIN_WAIT_S),

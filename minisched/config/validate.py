@@ -36,7 +36,7 @@ from .task_fields import DEFAULTS, TASK
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from minisched.model import Calendar, CalendarRule, NotifyRule, SmtpSettings
+    from minisched.model import Calendar, CalendarRule, Dependency, NotifyRule, SmtpSettings
 
 ENGINE_LOG = "minisched.log"
 MAX_CYCLE_NAMES = 20  # names of a cycle that are shown
@@ -240,7 +240,7 @@ class _TaskReader:
         self.tasks: dict[str, Task] = {}
         self.owners: dict[str, str] = {}  # task_id -> `tasks[2] (nightly_backup)`
         self.folded: dict[str, str] = {}  # lower-case task_id -> the same
-        self.dependencies: dict[str, tuple[str, ...]] = {}
+        self.dependencies: dict[str, tuple[Dependency, ...]] = {}
         self.count = 0
 
     def add(self, item: Any, base: Mapping[str, Any], timezone: str, owner: str = "") -> None:
@@ -264,8 +264,12 @@ class _TaskReader:
         if errors:
             self.errors += [error._replace(owner=owner, file=self.file) for error in errors]
             return
+        assert task_id is not None  # it is required
         values["task_name"] = own.get("task_name") or task_id
         values["task_schedule"] = values["task_schedule"] or ()
+        dependencies = values["task_dependencies"]
+        if dependencies and not values["task_schedule"] and all(one.within is not None for one in dependencies):
+            self._report(task_id, "task_dependencies", Text("config.task.only_within"))
         values["task_timezone"] = values["task_timezone"] or timezone
         if values["task_notify_defaults"]:
             values["task_notify"] = self._with_defaults(values["task_notify"], base["task_notify"])
@@ -335,7 +339,8 @@ class _TaskReader:
     def check_dependencies(self) -> None:
         graph: dict[str, list[str]] = {}
         for task_id, dependencies in self.dependencies.items():
-            for index, other in enumerate(dependencies):
+            for index, dependency in enumerate(dependencies):
+                other = dependency.task_id
                 if other == task_id:
                     why = Text("config.task.itself")
                 elif other not in self.owners:

@@ -14,6 +14,7 @@ from minisched.engine.locks import Locks
 from minisched.engine.log_lines import output_lost_line, started_line
 from minisched.engine.state import ActiveRun
 from minisched.model import Misfire, Outcome, ProcessResult, Reason, RunFinished, Status, TaskExecution, Text, Trigger
+from minisched.timetable import need_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from minisched.engine.launch import Launcher
     from minisched.engine.state import Outside, State, TaskState
     from minisched.engine.timers import Timers
-    from minisched.model import Instant, RunStarted
+    from minisched.model import Dependency, Instant, RunStarted, Task
     from minisched.policy import DueRun, MissedRange
 
 BLOCKING_MAX = 3  # blocking runs that are named in a reason
@@ -128,18 +129,22 @@ class Dispatcher:
     # --------------------------------------------------------------------------------------------------- dependencies
 
     def take_tokens(self, active: ActiveRun, now: Instant) -> bool:
-        """Admit a waiting run if all its tokens are there, and take them; else write what it waits for."""
+        """Admit a waiting run if all its dependencies are met, and take its tokens; else write what it waits for."""
         task = active.task_state.task
-        unmet = policy.unmet_dependencies(task, self.state.tokens)
+        unmet = self.unmet(task, now)
         if unmet:
-            names = ",".join(unmet)
-            if active.run.reason != names:
-                active.to(Status.WAITING, now, names)
+            names, needs = ",".join(one.task_id for one in unmet), list(map(need_text, unmet))
+            detail = Text("waiting_for", needs=needs) if any(isinstance(need, Text) for need in needs) else None
+            if (active.run.reason, active.run.detail) != (names, detail):
+                active.to(Status.WAITING, now, names, detail)
             return False
         self.cancel_timer(active)
-        self.state.take_tokens([(task.task_id, name) for name in task.task_dependencies])
+        self.state.take_tokens(policy.tokens_of(task))
         self.admit(active, now)
         return True
+
+    def unmet(self, task: Task, now: Instant) -> tuple[Dependency, ...]:
+        return policy.unmet_dependencies(task, self.state.tokens, self.state.ends, now)
 
     def set_dependency_timeout(self, active: ActiveRun, now: Instant) -> None:
         self.cancel_timer(active)
@@ -157,8 +162,8 @@ class Dispatcher:
         self.set_timer(active, min(max(0.0, active.run.created_time + timeout_s - now), timeout_s), expire)
 
     def token_arrived(self, task_state: TaskState, now: Instant) -> None:
-        """Start the run that waits, or a run of a task that only its dependencies start, if no token is missing. While
-        the engine stops, the tokens stay for the next one."""
+        """A dependency may be met now: start the run that waits, or a run of a task that only its dependencies start,
+        if nothing is missing. While the engine stops, the tokens stay for the next one."""
         if self.state.stopping:
             return
         waiting = task_state.first(Status.WAITING)
@@ -170,18 +175,19 @@ class Dispatcher:
             and not self.state.config.settings.paused  # the tokens stay
             and task.task_dependencies
             and not task.task_schedule
-            and not policy.unmet_dependencies(task, self.state.tokens)
+            and not self.unmet(task, now)
         ):
             self.open(task_state, Trigger.DEPENDENCY, None, now)
 
     def release_dependents(self, run: TaskExecution, now: Instant) -> None:
         """What the end of `run` means for the tasks that depend on it."""
+        self.state.record_end(run)
         effects = policy.effects(run, self.state.dependents, now)
         for skipped in effects.skipped:
             self.state.save_row(skipped)
         for token in effects.tokens:
             self.state.put_token(token)
-        for task_id, _ in effects.tokens:
+        for task_id in (*(task_id for task_id, _ in effects.tokens), *effects.met):
             if task_id in self.state.tasks:  # else a new config has added it, and it begins in a moment
                 self.token_arrived(self.state.tasks[task_id], now)
 
@@ -429,8 +435,8 @@ class Dispatcher:
             run = active.run
             if run.scheduled_time is not None and run.scheduled_time > now and not run.attempts:
                 if run.status is Status.QUEUED:
-                    for name in task_state.task.task_dependencies:
-                        self.state.put_token((run.task_id, name))
+                    for token in policy.tokens_of(task_state.task):
+                        self.state.put_token(token)
                 self.discard(active)
                 fresh += not run.run_id
         return fresh + self.state.discard_ended_after(task_state.task.task_id, now)

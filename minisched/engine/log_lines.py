@@ -42,8 +42,8 @@ def run_line(run: TaskExecution) -> Text:
     """As in `run 42 of nightly_backup: technical_failure (exit_code: exit code 75) after 3.2 s, attempt 2 of 3`."""
     parts: dict[str, Union[Text, str]] = dict.fromkeys(("why", "took", "retry", "left", "process"), "")
     if run.reason or run.detail:
-        both = run.reason and run.detail
-        why = Text("log.problem", key=run.reason, problem=run.detail) if both else run.reason or run.detail
+        both = run.reason and run.detail and run.status is not Status.WAITING
+        why = Text("log.problem", key=run.reason, problem=run.detail) if both else run.detail or run.reason
         parts["why"] = Text("log.run.why", why=why)
     attempt = run.attempts[-1] if run.attempts else None
     if attempt and attempt.duration is not None:

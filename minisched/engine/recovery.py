@@ -42,6 +42,7 @@ class ExternalRuns:
         disk yet are queued again where they would exceed the slots."""
         try:
             unfinished, tokens = self.ledger.unfinished(), self.ledger.tokens()
+            ends = self.ledger.ends(self.state.ends)
         except StoreError as error:
             if not self.unread:
                 self.log.warning(Text("log.problem", key="history", problem=error.text))
@@ -61,9 +62,19 @@ class ExternalRuns:
         for task_id, runs in sorted(before.items()):
             if task_id in state.tasks and runs.keys() - state.external.get(task_id, {}).keys():
                 self.dispatcher.slot_freed(state.tasks[task_id], now)
-        for task_id, _ in sorted(new_tokens):
+        met = {task_id for task_id, _ in new_tokens}
+        for name in state.set_ends(ends):
+            met.update(task.task_id for task, one in state.dependents.get(name, ()) if one.within is not None)
+        for task_id in sorted(met):
             if task_id in state.tasks:
                 self.dispatcher.token_arrived(state.tasks[task_id], now)
+
+    def read_ends(self) -> None:
+        """When the tasks of dependencies with `within` last ended: now, or at the next poll if it cannot be read."""
+        try:
+            self.state.set_ends(self.ledger.ends(self.state.ends))
+        except StoreError:
+            self.unread = True
 
     def check_slots(self, tx: Transaction) -> None:
         """In the transaction that writes new attempts: raise SlotTaken if an `exec` has taken a slot or a lock in

@@ -38,7 +38,7 @@ again each second; then due times that passed meanwhile are evaluated by `task_m
 
 What is on disk when. A run has its row, as `running` with its attempt, before its process exists; its pid follows
 within 50 ms, or together with its end. `evaluated_until` is written in the same transaction as the rows of the due
-times up to it. A token is written with the run whose success gave it, and removed with the run that used it. A
+times up to it. A token is written with the run whose end gave it, and removed with the run that used it. A
 notification is in the outbox with the end of its run, and leaves it with the result of its delivery.
 
 What a crash leaves, by the moment of the crash:
@@ -228,6 +228,7 @@ class SchedulerEngine:
         self.state.merge_tokens(self.ledger.tokens())
         self.state.load_expectations(self.ledger.expectations())
         self.triggers.load(config, self.ledger.records(), self.ledger.last_changes(), now)
+        self.external.read_ends()
         self.external.take_over(self.ledger.unfinished(), now)
         self.triggers.begin(now)
         self.state.changed.update(self.state.tasks)  # also tasks to which nothing has happened
@@ -469,6 +470,7 @@ class SchedulerEngine:
             source = config.settings.timezone_source
             self.log.warning(Text("log.zone_changed", zone=zone, source=source, before=before))
         self.state.use(config)
+        self.external.read_ends()
         self.dispatcher.locks_changed(now)
         self._diff = ConfigDiff([], [], [])
         self._coming = self.triggers.replace(config, self._diff, self.reloader.origin)

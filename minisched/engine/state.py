@@ -12,10 +12,22 @@ from datetime import timezone
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Optional
 
 from minisched import lifecycle, policy
-from minisched.model import Batch, EngineProblem, Expectation, Reason, Status, TaskExecution, TaskRecord, Text, Uptime
+from minisched.model import (
+    FAILURES,
+    Batch,
+    Ends,
+    EngineProblem,
+    Expectation,
+    Reason,
+    Status,
+    TaskExecution,
+    TaskRecord,
+    Text,
+    Uptime,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import tzinfo
 
     from minisched.engine.timers import Timer
@@ -34,6 +46,7 @@ if TYPE_CHECKING:
         System,
         Task,
     )
+    from minisched.policy import Token
     from minisched.store import Store
     from minisched.timetable import Schedule
 
@@ -54,7 +67,6 @@ ProblemKey = Literal[
     "sender",
     "timezone",
 ]
-Token = tuple[str, str]  # (task_id, the dependency that succeeded)
 
 
 class Outside(NamedTuple):
@@ -245,7 +257,8 @@ class State:
         self.config = config  # in force
         self.problems = Problems(outside.clock, outside.log)
         self.tasks: dict[str, TaskState] = {}
-        self.dependents: dict[str, list[Task]] = {}  # for each task those that depend on it
+        self.dependents: policy.Dependents = {}  # for each task those that depend on it
+        self.ends: dict[str, Ends] = {}  # of each task that a dependency with `within` is about
         self.runs: dict[int, ActiveRun] = {}
         self.running: set[ActiveRun] = set()  # with a process, or about to get one
         self.starting: list[ActiveRun] = []  # their process is started once their row is on disk
@@ -278,6 +291,8 @@ class State:
         """Use another config. Its tasks are added, configured and removed one by one, and `order_tasks` comes last."""
         self.config = config
         self.dependents = policy.dependents_of(config.tasks)
+        asked = [name for name, several in self.dependents.items() if any(one.within is not None for _, one in several)]
+        self.ends = {name: self.ends.get(name, Ends()) for name in asked}
 
     def add_task(self, task_state: TaskState) -> None:
         self.tasks[task_state.task.task_id] = task_state
@@ -406,6 +421,21 @@ class State:
     def save_delivery(self, delivery: Delivery) -> None:
         self._deliveries[delivery.delivery_id] = delivery
         self.urgent = True
+
+    def record_end(self, run: TaskExecution) -> None:
+        """A run has ended: for dependencies with `within`."""
+        if run.task_id in self.ends and run.status is Status.SUCCESS:
+            self.ends[run.task_id] = self.ends[run.task_id]._replace(success=run.end_time)
+        elif run.task_id in self.ends and run.status in FAILURES:
+            self.ends[run.task_id] = self.ends[run.task_id]._replace(failure=run.end_time)
+
+    def set_ends(self, stored: Mapping[str, Ends]) -> list[str]:
+        """Take over what the database says of those in `ends`, below what is not written yet. Returns the tasks for
+        which that differs."""
+        before, self.ends = self.ends, {name: stored.get(name, Ends()) for name in self.ends}
+        for pending in self._unsaved:
+            self.record_end(pending.run)
+        return [name for name, found in self.ends.items() if found != before[name]]
 
     def put_token(self, token: Token) -> None:
         self.tokens.add(token)

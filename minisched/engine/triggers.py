@@ -13,6 +13,8 @@ from minisched.model import (
     DAY_S,
     Action,
     ConfigChange,
+    Dependency,
+    On,
     Origin,
     Reason,
     Status,
@@ -180,7 +182,8 @@ class Triggers:
             yield
         state.order_tasks()
         self._removed = {task_id: one for task_id, one in self._removed.items() if one.active}
-        self._drop_stale_tokens()
+        for task_id in self._drop_stale_tokens():
+            self.dispatcher.token_arrived(state.tasks[task_id], self.clock.wall())
         yield
         for timers in (self.timers, self._exact):
             timers.purge(lambda timer: timer.argument[0].event is timer)
@@ -292,14 +295,21 @@ class Triggers:
         if task_state.active:
             self.dispatcher.task_changed(task_state, now)
 
-    def _drop_stale_tokens(self) -> None:
-        stale = [token for token in self.state.tokens if not self._is_dependency(*token)]
-        if stale:
-            self.state.take_tokens(stale)
-
-    def _is_dependency(self, task_id: str, other: str) -> bool:
-        task_state = self.state.tasks.get(task_id)
-        return task_state is not None and task_state.task.enabled and other in task_state.task.task_dependencies
+    def _drop_stale_tokens(self) -> list[str]:
+        """Drop the tokens that no dependency of the config is about. Where it is now about any end, in place of a
+        success or a failure, the token is kept as one of that. Returns the tasks with such a token."""
+        kept = []
+        for task_id, token in sorted(self.state.tokens):
+            task_state = self.state.tasks.get(task_id)
+            task = task_state.task if task_state is not None and task_state.task.enabled else None
+            if task is not None and (task_id, token) in policy.tokens_of(task):
+                continue
+            self.state.take_tokens([(task_id, token)])
+            of_any_end = Dependency(token.partition(":")[0], On.END)
+            if task is not None and of_any_end in task.task_dependencies:
+                self.state.put_token((task_id, of_any_end.token))
+                kept.append(task_id)
+        return kept
 
     # --------------------------------------------------------------------------------------------------------- timers
 
@@ -423,6 +433,8 @@ class Triggers:
         self._restart()
         for task_state in self.state.tasks.values():
             self._set_timer(task_state, self._next_due(task_state))
+            if any(one.within is not None for one in task_state.task.task_dependencies):
+                self.dispatcher.token_arrived(task_state, now)  # an end that was too old may not be any more
 
     # ------------------------------------------------------------------------------------------------------ due times
 

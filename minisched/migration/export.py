@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Optional
 
 from minisched.migration.clocks import NextOfTarget, Night, nights
-from minisched.model import Config, Misfire, Secret, Task, Text
+from minisched.model import Config, Dependency, Misfire, Secret, Task, Text
 from minisched.timetable import load_zone, parse_schedule
 from minisched.timetable.schedule import RebootSchedule
 
@@ -105,16 +105,28 @@ def plain_fields(task: Task, notes: Notes, known: Sequence[str]) -> None:
             notes.lost(field)
 
 
-def only_upstream(task: Task) -> Optional[str]:
-    """The one task whose success starts this one; None if it has no dependency. Raises LeftOut for anything more."""
+def upstream_ids(task: Task) -> list[str]:
+    return [one.task_id for one in task.task_dependencies]
+
+
+def refuse_within(task: Task) -> None:
+    """Raises LeftOut for a dependency on the state of a task."""
+    names = [one.task_id for one in task.task_dependencies if one.within is not None]
+    if names:
+        raise LeftOut(Text("export.left.within", tasks=names))
+
+
+def only_upstream(task: Task) -> Optional[Dependency]:
+    """The one task whose end starts this one; None if it has no dependency. Raises LeftOut for anything more."""
     if not task.task_dependencies:
         if not task.task_schedule:
             raise LeftOut(Text("export.left.by_hand"))
         return None
+    refuse_within(task)
     if task.task_schedule:
-        raise LeftOut(Text("export.left.schedule_and_dependency", tasks=list(task.task_dependencies)))
+        raise LeftOut(Text("export.left.schedule_and_dependency", tasks=upstream_ids(task)))
     if len(task.task_dependencies) > 1:
-        raise LeftOut(Text("export.left.join", tasks=list(task.task_dependencies)))
+        raise LeftOut(Text("export.left.join", tasks=upstream_ids(task)))
     return task.task_dependencies[0]
 
 
@@ -161,9 +173,9 @@ def drop_orphans(config: Config, reports: list[TaskReport]) -> list[TaskReport]:
     while True:
         missing = {one.task_id for one in found if one.left_out}
         orphans = {
-            one.task_id: missing & set(config.tasks[one.task_id].task_dependencies)
+            one.task_id: missing & set(upstream_ids(config.tasks[one.task_id]))
             for one in found
-            if not one.left_out and missing & set(config.tasks[one.task_id].task_dependencies)
+            if not one.left_out and missing & set(upstream_ids(config.tasks[one.task_id]))
         }
         if not orphans:
             return found

@@ -20,10 +20,12 @@ from minisched.migration.export import (
     misfire,
     plain_env,
     plain_fields,
+    refuse_within,
     report,
     secret_names,
+    upstream_ids,
 )
-from minisched.model import Config, ExitCodes, Misfire, Overlap, Task, Text
+from minisched.model import Config, ExitCodes, Misfire, On, Overlap, Task, Text
 from minisched.timetable.schedule import AtSchedule, RebootSchedule
 
 KNOWN = ("task_name", "task_description", "task_tags", "enabled", "task_cwd", "task_nice", "task_limits", "task_user")
@@ -163,8 +165,12 @@ def export_airflow(config: Config, home: str, now: float) -> Exported:
 
 def _said(task: Task, home: str, notes: Notes) -> dict[str, Any]:
     """What the file says of a task. Raises LeftOut, CannotPrint."""
+    refuse_within(task)
     if task.task_schedule and task.task_dependencies:
-        raise LeftOut(Text("export.left.schedule_and_dependency", tasks=list(task.task_dependencies)))
+        raise LeftOut(Text("export.left.schedule_and_dependency", tasks=upstream_ids(task)))
+    others = [one.task_id for one in task.task_dependencies if one.on is not On.SUCCESS]
+    if others:
+        raise LeftOut(Text("export.left.on", tasks=others))
     if task.task_env_file:
         raise LeftOut(Text("export.left.env_file", paths=list(task.task_env_file)))
     fields, zone = _times(task)
@@ -223,7 +229,7 @@ def _said(task: Task, home: str, notes: Notes) -> dict[str, Any]:
         "business_failure": list(task.task_exit_codes.business_failure),
         "schedule": fields,
         "timezone": zone,
-        "upstream": list(task.task_dependencies),
+        "upstream": upstream_ids(task),
         "catchup": task.task_misfire is Misfire.ALL,
         "max_active_runs": task.task_max_instances,
         "paused": not task.enabled,
@@ -253,7 +259,7 @@ def _groups(config: Config, said: dict[str, dict[str, Any]]) -> list[list[str]]:
     """The ids of the tasks in groups that depend on each other, each in the order of the config."""
     group_of: dict[str, list[str]] = {task_id: [task_id] for task_id in said}
     for task_id in said:
-        for upstream in config.tasks[task_id].task_dependencies:
+        for upstream in upstream_ids(config.tasks[task_id]):
             one, other = group_of[task_id], group_of.get(upstream)
             if other is not None and other is not one:
                 other += one

@@ -19,6 +19,7 @@ from minisched.migration.export import (
     plain_fields,
     report,
     secret_names,
+    upstream_ids,
     words_of,
 )
 from minisched.model import Config, ExitCodes, Misfire, Overlap, Task, Text
@@ -36,7 +37,7 @@ def export_crontab(config: Config, home: str, now: float, zone: Optional[str]) -
         notes = Notes()
         try:
             if only_upstream(task):
-                raise LeftOut(Text("export.left.dependency", tasks=list(task.task_dependencies)))
+                raise LeftOut(Text("export.left.dependency", tasks=upstream_ids(task)))
             times = _times(task)
             zones = {name for _, name in times if name}
             if len(zones) > 1:

@@ -25,6 +25,7 @@ from minisched.migration.export import (
     plain_fields,
     report,
     secret_names,
+    upstream_ids,
     words_of,
 )
 from minisched.model import Config, ExitCodes, Misfire, Overlap, Task, Text
@@ -65,7 +66,7 @@ def export_kubernetes(config: Config, image: Image, now: float) -> Exported:
         notes = Notes()
         try:
             if only_upstream(task):
-                raise LeftOut(Text("export.left.dependency", tasks=list(task.task_dependencies)))
+                raise LeftOut(Text("export.left.dependency", tasks=upstream_ids(task)))
             schedules = merged(task.task_schedule, task.task_id)
             texts = [_times(schedule, task) for schedule in schedules]
         except (LeftOut, CannotPrint) as error:

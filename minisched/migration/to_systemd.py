@@ -27,12 +27,13 @@ from minisched.migration.export import (
     secret_names,
     words_of,
 )
-from minisched.model import Config, ExitCodes, Misfire, Overlap, Task, Text
+from minisched.model import Config, Dependency, ExitCodes, Misfire, On, Overlap, Task, Text
 from minisched.timetable import parse_schedule
 from minisched.timetable.schedule import EverySchedule, RebootSchedule
 
 SECRETS = "/etc/minisched"  # the folder of the files with secrets, which the user writes
 KNOWN = ("task_name", "task_description", "enabled", "task_cwd", "task_user", "task_nice", "task_limits")
+SETTINGS_OF = {On.SUCCESS: ("OnSuccess",), On.FAILURE: ("OnFailure",), On.END: ("OnSuccess", "OnFailure")}
 # The running service is "activating" while it runs, since it is `Type=oneshot`, and between two attempts.
 _BUSY = "case $(systemctl show --property=ActiveState --value {unit}) in active|activating|deactivating|reloading) "
 _START = "systemctl reset-failed --quiet {unit}; systemctl {verb} --no-block {unit}"
@@ -57,15 +58,24 @@ def export_systemd(config: Config, home: str, now: float) -> Exported:
     files: dict[str, str] = {}
     for task in tasks:
         files.update(timers[task.task_id])
-        starts = [f"minisched-{one.task_id}.service" for one in tasks if task.task_id in one.task_dependencies]
+        starts = {
+            setting: [
+                f"minisched-{one.task_id}.service"
+                for one in tasks
+                for dependency in one.task_dependencies
+                if dependency.task_id == task.task_id and setting in SETTINGS_OF[dependency.on]
+            ]
+            for setting in SETTINGS_OF[On.END]
+        }
         files[f"minisched-{task.task_id}.service"] = _service(task, home, starts)
     enabled = [f"minisched-{task.task_id}.timer" for task in tasks if task.enabled and timers[task.task_id]]
     return Exported(files, reports, Text("export.next.systemd", timers=" ".join(enabled) or "-"))
 
 
-def _notes(task: Task, upstream: Optional[str], notes: Notes) -> None:
+def _notes(task: Task, upstream: Optional[Dependency], notes: Notes) -> None:
     if upstream:
-        notes.approximated("task_dependencies", "systemd.on_success")
+        code = "systemd.on_success" if upstream.on is On.SUCCESS else "systemd.on_failure"
+        notes.approximated("task_dependencies", code, settings=[f"{name}=" for name in SETTINGS_OF[upstream.on]])
     if task.task_max_instances == 1:
         notes.exact("task_overlap")
     misfire(task, notes, target_keeps_one=True)
@@ -141,9 +151,10 @@ def _timer(task: Task, notes: Notes) -> dict[str, str]:
     return files
 
 
-def _service(task: Task, home: str, starts: list[str]) -> str:
+def _service(task: Task, home: str, starts: dict[str, list[str]]) -> str:
+    """starts: the units that its end starts, by setting."""
     unit = [f"Description={_value(task.task_name)}"]
-    unit += [f"OnSuccess={' '.join(starts)}"] if starts else []
+    unit += [f"{setting}={' '.join(units)}" for setting, units in starts.items() if units]
     retry = task.task_retry
     # The prelude gives a script its run id; the words after it are the command.
     prelude = 'export MINISCHED_RUN_ID="$INVOCATION_ID"; exec "$@"'

@@ -10,6 +10,7 @@ from minisched.catalogue import Text, TextError
 from minisched.model.fields import Field, json_encoder
 from minisched.model.notification import Delivery
 from minisched.model.status import Instant, Status, Trigger, Word
+from minisched.model.task import On
 
 
 class LogPosition(NamedTuple):
@@ -237,13 +238,25 @@ class Notice(NamedTuple):
     scheduled_time: Optional[int] = None  # the first due time of the day that is late
 
 
+class Ends(NamedTuple):
+    """When the latest run of a task ended with success, and when the latest one ended with a failure."""
+
+    success: Optional[Instant] = None
+    failure: Optional[Instant] = None
+
+    def of(self, on: On) -> list[Instant]:
+        """Those that a dependency with this `on` is about."""
+        times = {On.SUCCESS: (self.success,), On.FAILURE: (self.failure,), On.END: self}[on]
+        return [time for time in times if time is not None]
+
+
 class Batch(NamedTuple):
     """The rows of one transaction: what changed in memory and must be on disk before anything follows from it."""
 
     runs: Sequence[TaskExecution] = ()  # run_id 0: a new row; the attempts are written too
     # Only `schedule_hash`, `evaluated_until` and `boot_id` are written; the store counts the rest itself.
     records: Sequence[TaskRecord] = ()
-    tokens_put: Sequence[tuple[str, str]] = ()  # (task_id, the dependency that succeeded)
+    tokens_put: Sequence[tuple[str, str]] = ()  # (task_id, `Dependency.token`)
     tokens_taken: Sequence[tuple[str, str]] = ()
     tails: Mapping[int, bytes] = MappingProxyType({})  # run_id -> the last 16 KiB of its output
     expected: Sequence[Expectation] = ()  # to be written

@@ -1,13 +1,14 @@
 """The config as values, defaults filled in. Field names are those of the file."""
 
 # Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text, 4 ms of a start.
+import math
 import os.path
 import stat
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional, Union
 
 from minisched.catalogue import Text, TextError
-from minisched.model.status import Word
+from minisched.model.status import FAILURES, Status, Word
 from minisched.model.text import reason_of_file
 from minisched.osutil import open_regular
 
@@ -102,6 +103,50 @@ class Limits(NamedTuple):
     open_files: Optional[int]
 
 
+class On(Word):
+    """Which ends of a task a dependency on it is about."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"  # business or technical
+    END = "end"  # any of the two
+
+
+ENDS_OF = {On.SUCCESS: (Status.SUCCESS,), On.FAILURE: FAILURES, On.END: (Status.SUCCESS, *FAILURES)}
+EVER = "ever"
+
+
+class Dependency(NamedTuple):
+    """What a task waits for: an end of another task that no run has used up yet, its token; or, with `within`, that the
+    other task has ended so at most `within` seconds ago (infinite: ever), as often as that is asked."""
+
+    task_id: str
+    on: On = On.SUCCESS
+    within: Optional[float] = None
+
+    @property
+    def token(self) -> str:
+        """Identifies its token among those of the dependent. Tokens of older versions are all of a success."""
+        return self.task_id if self.on is On.SUCCESS else f"{self.task_id}:{self.on}"
+
+    def is_met_by(self, status: Status) -> bool:
+        return status in ENDS_OF[self.on]
+
+    def as_json(self) -> Union[str, dict[str, Any]]:
+        """As in the file, durations in seconds."""
+        if self.within is None:
+            return self.task_id if self.on is On.SUCCESS else {"task_id": self.task_id, "on": self.on.value}
+        within = EVER if self.within == math.inf else self.within
+        return {"task_id": self.task_id, "on": self.on.value, "within": within}
+
+    @classmethod
+    def from_json(cls, value: Union[str, Mapping[str, Any]]) -> "Dependency":
+        """The dependency that `as_json` made this of."""
+        if isinstance(value, str):
+            return cls(value)
+        within = value.get("within")
+        return cls(value["task_id"], On(value["on"]), math.inf if within == EVER else within)
+
+
 class ExitCodes(NamedTuple):
     """What the exit codes of a program mean; all others are technical failures."""
 
@@ -181,7 +226,7 @@ class Task(NamedTuple):
     task_schedule: tuple[str, ...]
     task_timezone: str
     task_calendar: Optional[CalendarRule]
-    task_dependencies: tuple[str, ...]
+    task_dependencies: tuple[Dependency, ...]
     task_dependency_timeout: Optional[float]
     task_overlap: Overlap
     task_max_instances: int

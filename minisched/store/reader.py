@@ -206,7 +206,7 @@ class History:
             return rows.read_unfinished(db) if db is not None else []
 
     def tokens(self) -> set[tuple[str, str]]:
-        """Tokens that are not used yet: (task_id, the dependency that succeeded)."""
+        """Tokens that are not used yet: (task_id, `Dependency.token`)."""
         with self._snapshot() as db:
             return rows.read_tokens(db) if db is not None else set()
 

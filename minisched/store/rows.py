@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from minisched.model import (
     FAILURES,
     UNFINISHED,
+    Ends,
     Expectation,
     LogPosition,
     ProcessIdentity,
@@ -357,8 +358,18 @@ def select_of_tasks(db: sqlite3.Connection, query: str, task_ids: Optional[Seque
         yield from db.execute(f"{query} WHERE task_id IN ({placeholders(len(ids))})", ids)
 
 
+def read_ends(db: sqlite3.Connection, task_ids: Sequence[str]) -> dict[str, Ends]:
+    """When the latest success and the latest failure of these tasks ended. Retention keeps the latest failure."""
+    query = """SELECT task_id, last_success_time, (SELECT end_time FROM task_history WHERE run_id = last_failure_id)
+        FROM task_state"""
+    return {
+        task_id: Ends(*(time if isinstance(time, _NUMBER) and _is_time(time) else None for time in times))
+        for task_id, *times in select_of_tasks(db, query, task_ids)
+    }
+
+
 def read_tokens(db: sqlite3.Connection, unknown: Optional[set[str]] = None) -> set[tuple[str, str]]:
-    """(task_id, the dependency that succeeded). Those that this version does not understand are left out; the ids of
+    """(task_id, `Dependency.token`). Those that this version does not understand are left out; the ids of
     their tasks are added to `unknown`."""
     tokens = set()
     for task_id, dependency in db.execute("SELECT task_id, dependency FROM task_token"):

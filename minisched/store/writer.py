@@ -19,7 +19,7 @@ from minisched.store.schema import NO_BACKFILL
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Iterator
 
-    from minisched.model import Batch, ConfigChange, Expectation, HistorySettings, Instant, TaskExecution
+    from minisched.model import Batch, ConfigChange, Ends, Expectation, HistorySettings, Instant, TaskExecution
     from minisched.model.notification import Notices, RuleState
     from minisched.policy import MissedRange
     from minisched.store.outbox import Reading
@@ -407,7 +407,7 @@ class Store:
         return unfinished
 
     def tokens(self) -> set[tuple[str, str]]:
-        """Tokens that are not used yet: (task_id, the dependency that succeeded)."""
+        """Tokens that are not used yet: (task_id, `Dependency.token`)."""
         return self._ask(lambda db: rows.read_tokens(db, self._unknown_tokens))
 
     def last_changes(self) -> Optional[dict[str, ConfigChange]]:
@@ -426,6 +426,10 @@ class Store:
                 if status == "success" and end <= until and (due is None or due >= since):
                     return True
         return False
+
+    def ends(self, task_ids: Collection[str]) -> dict[str, Ends]:
+        """When the latest success and the latest failure of each of these tasks ended."""
+        return self._ask(lambda db: rows.read_ends(db, list(task_ids))) if task_ids else {}
 
     def due_times(self, task_id: str, since: int, until: int) -> set[int]:
         """Due times in [since, until] that have a row; for a row of several missed due times, the last of them."""

@@ -4,7 +4,7 @@ Pure: texts and instants in, instants and texts out. An instant is a number of s
 zone is an argument; nothing here reads the clock.
 """
 
-from .describe import describe, start_text
+from .describe import describe, need_text, start_text
 from .durations import DurationError, format_duration, jitter_offset, parse_duration, parse_time
 from .next_fire import (
     DueDay,

@@ -6,17 +6,21 @@ into words.
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, NamedTuple, Optional, Union
 
-from minisched.model import Text
+from minisched.model import On, Text
 
+from .durations import format_duration
 from .parser import parse_schedule
 from .schedule import ALL_DAYS, ALL_MONTHS, ALL_WEEKDAYS, AtSchedule, CronSchedule, EverySchedule, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from minisched.model import Dependency
 
 MAX_TIMES_LISTED = 6  # more times of day are described by their pattern
 
@@ -401,9 +405,22 @@ def describe(schedule: Union[Schedule, str], language: str = "en") -> str:
     return say.reboot
 
 
-def start_text(dependencies: Sequence[str]) -> Text:
+def start_text(dependencies: Sequence[Dependency]) -> Text:
     """What starts a task that has no schedule."""
-    return Text("schedules.after", tasks=list(dependencies)) if dependencies else Text("schedules.manually")
+    needs = list(map(need_text, dependencies))
+    return Text("schedules.after", tasks=needs) if needs else Text("schedules.manually")
+
+
+def need_text(dependency: Dependency) -> Union[Text, str]:
+    """A dependency in words; the id alone for the usual one, a success that is used up."""
+    if dependency.on is On.SUCCESS and dependency.within is None:
+        return dependency.task_id
+    need = Text(f"need_{dependency.on}", task=dependency.task_id)
+    if dependency.within is None:
+        return need
+    if dependency.within == math.inf:
+        return Text("need_ever", need=need)
+    return Text("need_within", need=need, within=format_duration(dependency.within))
 
 
 def _describe_cron(schedule: CronSchedule, say: Union[English, Chinese], calendar: str) -> str:

@@ -198,6 +198,16 @@ def test_a_change_leaves_the_rest_of_a_file_as_it_was_written(api: Api) -> None:
     )
 
 
+def test_a_dependency_as_an_object_is_kept_as_it_is_written(api: Api) -> None:
+    written = ["a", {"task_id": "c", "within": "26h", "on": "end"}]
+    assert api("PATCH", "/tasks/b", {"task_dependencies": written}).status == 200
+    found = api.get("/tasks/b").json
+    assert found["config"]["task_dependencies"] == written
+    assert found["effective"]["task_dependencies"] == ["a", {"task_id": "c", "on": "end", "within": 93_600.0}]
+    assert found["task"]["task_dependencies"] == found["effective"]["task_dependencies"]
+    assert api("DELETE", "/tasks/c").code == "has_dependents"
+
+
 def test_a_task_is_removed_unless_others_depend_on_it(api: Api) -> None:
     found = api("DELETE", "/tasks/a")
     assert (found.status, found.code) == (409, "has_dependents")

@@ -194,6 +194,14 @@ def test_a_dependency_that_is_due_more_seldom_is_a_warning(
     assert bool(found) is warns
     if warns:
         assert found[0].startswith("tasks[0] (t0): task_dependencies[0]: t1 (")
+    else:
+        assert not warnings(
+            home, cli, {"task_schedule": schedule, "task_dependencies": [{"task_id": "t1", "on": "end"}]}, dependency
+        )
+    # A failure is not expected each time, and one end keeps up a state.
+    for kind in ({"on": "failure"}, {"within": "ever"}) if schedule else ():
+        special = {"task_schedule": schedule, "task_dependencies": [{"task_id": "t1", **kind}]}
+        assert warnings(home, cli, special, dependency) == []
     # The same through a task without a schedule.
     through = [{"task_schedule": schedule, "task_dependencies": ["t1"]}, {"task_dependencies": ["t2"]}, dependency]
     assert bool(warnings(home, cli, *through)) is warns

@@ -45,7 +45,14 @@ def test_a_field_has_the_members_of_its_type():
     assert FIELDS["task_overlap"]["default"] == "skip"
     assert FIELDS["task_description"]["multiline"] and not FIELDS["task_name"]["multiline"]
     assert FIELDS["task_name"]["default_words"] == {"en": "`task_id`", "zh": "`task_id`"}
-    assert FIELDS["task_dependencies"]["kind"] == "task_ids"
+    dependency = FIELDS["task_dependencies"]
+    assert dependency["kind"] == "task_ids"
+    assert [(one["name"], one["kind"]) for one in dependency["fields"]] == [
+        ("task_id", "text"),
+        ("on", "choice"),
+        ("within", "duration"),
+    ]
+    assert dependency["fields"][2]["ever"] is True
     assert (FIELDS["task_schedule"]["item"]["kind"], FIELDS["task_schedule"]["one"]) == ("schedule", True)
     assert [field["name"] for field in FIELDS["task_limits"]["fields"]] == ["memory", "cpu_seconds", "open_files"]
     assert (FIELDS["task_env"]["item"]["kind"], FIELDS["task_env"]["item"]["secret"]) == ("secret", False)

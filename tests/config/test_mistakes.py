@@ -32,6 +32,62 @@ def a_channel(*channels: Any) -> dict[str, Any]:
     return a_task(task_notify=[{"name": "n", "triggers": ["success"], "channels": list(channels)}])
 
 
+A_DEPENDENCY = 'the id of a task, or an object such as {"task_id": "export_db", "on": "failure"}'
+WITHIN = 'expected a duration such as 300 or "26h", or "ever"'
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([7], f"task_dependencies[0] is 7; expected {A_DEPENDENCY}"),
+        (
+            [{}],
+            'task_dependencies[0].task_id is missing; expected 1 to 64 ASCII letters, digits, "_" or "-"; "task_name"'
+            " can hold any text",
+        ),
+        (
+            [{"task_id": "b", "on": "failed"}],
+            'task_dependencies[0].on is "failed"; expected "success", "failure" or "end"',
+        ),
+        (
+            [{"task_id": "b", "if": "failure"}],
+            'task_dependencies[0]: unknown field "if"; expected one of task_id, on, within',
+        ),
+        (
+            [{"task_id": "b", "trigger_rule": "end"}],
+            'task_dependencies[0]: unknown field "trigger_rule"; did you mean "on"?',
+        ),
+        ([{"task_id": "b", "within": "always"}], f'task_dependencies[0].within is "always"; {WITHIN}'),
+        (
+            [{"task_id": "b", "within": 0}],
+            'task_dependencies[0].within is 0; expected a duration such as 300 or "5m", of at least 1s',
+        ),
+        (["b", {"task_id": "c", "within": 60}], 'task_dependencies[1] is "c"; no task has this id'),
+        ([{"task_id": "a", "on": "end"}], 'task_dependencies[0] is "a"; a task cannot depend on itself'),
+        (["b", {"task_id": "b", "on": "failure"}], 'task_dependencies[1]: "b" occurs twice in this list'),
+        (
+            [{"task_id": "b", "within": "1h"}],
+            'task_dependencies all have "within", so that nothing starts the task: leave it out of one of them, or add'
+            " task_schedule",
+        ),
+    ],
+)
+def test_dependencies_that_cannot_be_meant_are_refused(value: Any, message: str) -> None:
+    document = a_task(task_dependencies=value)
+    document["tasks"].append({"task_id": "b", "task_exec": "true"})
+    assert [line.replace("tasks[0] (a): ", "", 1) for line in messages(document)] == [message]
+
+
+def test_a_cycle_over_dependencies_of_any_kind_is_refused_with_its_path() -> None:
+    document = a_task(task_dependencies=[{"task_id": "b", "on": "failure"}])
+    state = {"task_id": "a", "within": "ever"}
+    document["tasks"].append(
+        {"task_id": "b", "task_exec": "true", "task_schedule": "@daily", "task_dependencies": [state]}
+    )
+    (found,) = messages(document)
+    assert found.endswith("form a cycle in which each task depends on the next: a -> b -> a")
+
+
 EXIT_CODE = "expected a whole number from 0 to 255"
 
 

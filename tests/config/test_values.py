@@ -1,12 +1,25 @@
 """What a right config means: defaults, how they are laid over, what is shared."""
 
 import json
+import math
 from typing import Any
 
 import pytest
 
 from minisched.config import json_schema, parse_config
-from minisched.model import Channel, ExitCodes, Limits, Misfire, Overlap, Retry, Secret, SmtpSettings, Task
+from minisched.model import (
+    Channel,
+    Dependency,
+    ExitCodes,
+    Limits,
+    Misfire,
+    On,
+    Overlap,
+    Retry,
+    Secret,
+    SmtpSettings,
+    Task,
+)
 from support.config import line
 
 
@@ -57,6 +70,18 @@ def test_a_task_of_two_fields_has_the_defaults_of_the_contract():
         "task_notify": (),
         "task_notify_defaults": False,
     }
+
+
+def test_a_dependency_is_an_id_or_an_object():
+    others = [{"task_id": name, "task_exec": "true"} for name in "bcd"]
+    written = ["b", {"task_id": "c", "on": "failure"}, {"task_id": "d", "on": "end", "within": "26h"}]
+    task = {"task_id": "a", "task_exec": "true", "task_dependencies": written}
+    found = config_of({"tasks": [task, *others]}).tasks["a"].task_dependencies
+    assert found == (Dependency("b"), Dependency("c", On.FAILURE), Dependency("d", On.END, 93_600.0))
+    assert [one.as_json() for one in found] == [*written[:2], {**written[2], "within": 93_600.0}]
+    forms = (*found, Dependency("e", On.SUCCESS, math.inf))
+    assert tuple(Dependency.from_json(json.loads(json.dumps(one.as_json()))) for one in forms) == forms
+    assert forms[-1].as_json()["within"] == "ever"
 
 
 def test_exit_codes_are_laid_over_those_of_the_defaults():

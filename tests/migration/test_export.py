@@ -134,6 +134,29 @@ def test_a_single_dependency_is_started_by_success() -> None:
     assert "minisched-b.timer" not in found.files
 
 
+@pytest.mark.parametrize(
+    ("on", "settings"), [("failure", ["OnFailure"]), ("end", ["OnSuccess", "OnFailure"]), ("success", ["OnSuccess"])]
+)
+def test_a_dependency_on_an_end_is_started_by_that_end(on: str, settings: list[str]) -> None:
+    after = {"task_id": "b", "task_dependencies": [{"task_id": "a", "on": on}]}
+    found = systemd(after, DAILY)
+    service = found.files["minisched-a.service"]
+    assert [name for name in ("OnSuccess", "OnFailure") if unit_values(service, name)] == settings
+    (report,) = airflow(after, DAILY)[1][:1]
+    assert (report.left_out and left_out(report)) == (None if on == "success" else "left.on")
+
+
+def test_a_dependency_on_a_state_is_left_out() -> None:
+    state = {"task_id": "b", "task_schedule": "@daily", "task_dependencies": [{"task_id": "a", "within": "ever"}]}
+    for reports in (
+        systemd(state, DAILY).tasks,
+        kubernetes(state, DAILY)[1],
+        airflow(state, DAILY)[1],
+        crontab(state, DAILY)[1],
+    ):
+        assert left_out(reports[0]) == "left.within"
+
+
 def test_what_cannot_be_started_is_left_out_with_what_comes_after_it() -> None:
     found = systemd(
         {"task_id": "by_hand"},

@@ -10,7 +10,21 @@ from hypothesis import strategies as st
 
 from minisched import policy
 from minisched.catalogue import detail_text
-from minisched.model import ExitCodes, Misfire, ProcessResult, Reason, Retry, Status, TaskExecution, Text, Trigger
+from minisched.model import (
+    Dependency,
+    Ends,
+    ExitCodes,
+    Misfire,
+    On,
+    ProcessResult,
+    Reason,
+    Retry,
+    Status,
+    Task,
+    TaskExecution,
+    Text,
+    Trigger,
+)
 from minisched.policy import Admission, CatchUp, DueRun, MissedRange, MissedWindow
 from support.factories import task
 
@@ -178,30 +192,81 @@ def ended(task_id: str, status: Status, reason: Any = None) -> TaskExecution:
     return TaskExecution(task_id, Trigger.SCHEDULE, status, created_time=0.0, reason=reason and reason.value)
 
 
+def linked(*tasks: Task) -> policy.Dependents:
+    return policy.dependents_of({one.task_id: one for one in tasks})
+
+
+def waits_for(one: Task, tokens: Any = (), ends: Any = (), now: float = 1000.0) -> list[str]:
+    return [found.task_id for found in policy.unmet_dependencies(one, set(tokens), dict(ends), now)]
+
+
 def test_dependents_are_found_for_each_task_in_the_order_of_the_config() -> None:
     export, load = task("export"), task("load", task_dependencies=["export"])
-    report = task("report", task_dependencies=["export", "load"])
-    tasks = {one.task_id: one for one in (export, load, report)}
-    assert policy.dependents_of(tasks) == {"export": [load, report], "load": [report]}
+    failed = {"task_id": "load", "on": "failure", "within": "1h"}
+    report = task("report", task_dependencies=["export", failed], task_schedule="@daily")
+    assert linked(export, load, report) == {
+        "export": [(load, Dependency("export")), (report, Dependency("export"))],
+        "load": [(report, Dependency("load", On.FAILURE, 3600))],
+    }
 
 
 def test_a_task_waits_for_its_missing_tokens() -> None:
-    report = task("report", task_dependencies=["export", "load"])
-    assert policy.unmet_dependencies(report, set()) == ("export", "load")
-    assert policy.unmet_dependencies(report, {("report", "load"), ("other", "export")}) == ("export",)
-    assert policy.unmet_dependencies(report, {("report", "load"), ("report", "export")}) == ()
+    report = task("report", task_dependencies=["export", {"task_id": "load", "on": "failure"}])
+    assert waits_for(report) == ["export", "load"]
+    assert waits_for(report, {("report", "load:failure"), ("other", "export")}) == ["export"]
+    assert waits_for(report, {("report", "load"), ("report", "load:end"), ("report", "export")}) == ["load"]
+    assert waits_for(report, {("report", "load:failure"), ("report", "export")}) == []
 
 
-def test_a_success_puts_a_token_down_for_each_enabled_dependent() -> None:
-    dependents = {
-        "export": [
-            task("report", task_dependencies=["export"]),
-            task("off", task_dependencies=["export"], enabled=False),
-            task("nightly", task_dependencies=["export"], task_schedule="0 3 * * *"),
-        ]
-    }
+@pytest.mark.parametrize(
+    ("on", "within", "success", "failure", "met"),
+    [
+        ("success", 60, 940.0, None, True),
+        ("success", 60, 939.9, 990.0, False),
+        ("success", "ever", 1.0, 990.0, True),
+        ("success", "ever", None, 990.0, False),
+        ("failure", 60, 990.0, 900.0, False),
+        ("failure", 60, 990.0, 950.0, True),
+        ("end", 60, 900.0, 950.0, True),
+        ("end", 60, 950.0, None, True),
+        ("end", 60, 900.0, 930.0, False),
+        ("end", "ever", None, None, False),
+        # The clock was set back: by a little, and from a wrong year.
+        ("success", 60, 1060.0, None, True),
+        ("success", 60, 9_000_000.0, None, False),
+        ("end", 60, 9_000_000.0, 950.0, True),
+        ("success", "ever", 9_000_000.0, None, True),
+    ],
+)
+def test_a_dependency_with_within_is_met_by_an_end_that_is_recent_enough(
+    on: str, within: Any, success: Any, failure: Any, met: bool
+) -> None:
+    one = task(task_schedule="@daily", task_dependencies=[{"task_id": "a", "on": on, "within": within}])
+    assert waits_for(one, {("backup", "a")}, {"a": Ends(success, failure)}) == ([] if met else ["a"])
+
+
+def test_an_end_puts_a_token_down_for_each_enabled_dependent_that_is_about_it() -> None:
+    kinds = {on: {"task_id": "export", "on": on} for on in ("success", "failure", "end")}
+    dependents = linked(
+        *(task(f"on_{on}", task_dependencies=[kind]) for on, kind in kinds.items()),
+        task("off", task_dependencies=["export"], enabled=False),
+        task("nightly", task_dependencies=["export"], task_schedule="0 3 * * *"),
+        task("state", task_dependencies=[{**kinds["success"], "within": "1h"}], task_schedule="0 3 * * *"),
+    )
     result = policy.effects(ended("export", Status.SUCCESS), dependents, 9.0)
-    assert result == policy.Effects([("report", "export"), ("nightly", "export")], [])
+    assert result.tokens == [("on_success", "export"), ("on_end", "export:end"), ("nightly", "export")]
+    assert result.met == ["state"]
+    assert [(run.task_id, detail_text(run.detail)) for run in result.skipped] == [
+        ("on_failure", "export ended as success")
+    ]
+    for status in (Status.BUSINESS_FAILURE, Status.TECHNICAL_FAILURE):
+        result = policy.effects(ended("export", status, Reason.EXIT_CODE), dependents, 9.0)
+        assert result.tokens == [("on_failure", "export:failure"), ("on_end", "export:end")]
+        assert (result.met, [run.task_id for run in result.skipped]) == ([], ["on_success"])
+    for status, reason in ((Status.SKIPPED, Reason.UPSTREAM_FAILED), (Status.MISSED, Reason.DOWNTIME)):
+        result = policy.effects(ended("export", status, reason), dependents, 9.0)
+        assert (result.tokens, result.met) == ([], [])
+        assert [run.task_id for run in result.skipped] == ["on_success", "on_failure", "on_end"]
 
 
 @pytest.mark.parametrize(
@@ -217,26 +282,24 @@ def test_a_success_puts_a_token_down_for_each_enabled_dependent() -> None:
 def test_any_other_end_skips_dependents_without_a_schedule_with_the_cause(
     status: Status, reason: Any, code: str
 ) -> None:
-    dependents = {
-        "export": [
-            task("report", task_dependencies=["export"]),
-            task("off", task_dependencies=["export"], enabled=False),
-            task("nightly", task_dependencies=["export"], task_schedule="0 3 * * *"),
-        ]
-    }
-    tokens, skipped = policy.effects(ended("export", status, reason), dependents, 9.0)
-    assert tokens == []
-    assert [(run.task_id, run.status, run.reason, detail_text(run.detail)) for run in skipped] == [
+    dependents = linked(
+        task("report", task_dependencies=["export", {"task_id": "load", "within": "ever"}]),
+        task("off", task_dependencies=["export"], enabled=False),
+        task("nightly", task_dependencies=["export"], task_schedule="0 3 * * *"),
+    )
+    result = policy.effects(ended("export", status, reason), dependents, 9.0)
+    assert result.tokens == []
+    assert [(run.task_id, run.status, run.reason, detail_text(run.detail)) for run in result.skipped] == [
         ("report", Status.SKIPPED, "upstream_failed", code)
     ]
+    assert policy.effects(ended("load", status, reason), dependents, 9.0) == policy.Effects([], [], [])
 
 
 def test_a_skip_goes_on_down_the_chain() -> None:
-    dependents = {
-        "a": [task("b", task_dependencies=["a"])],
-        "b": [task("c", task_dependencies=["b"])],
-    }
-    _, skipped = policy.effects(ended("a", Status.TECHNICAL_FAILURE, Reason.SIGNAL), dependents, 9.0)
+    dependents = linked(
+        task("b", task_dependencies=["a"]), task("c", task_dependencies=[{"task_id": "b", "on": "end"}])
+    )
+    skipped = policy.effects(ended("a", Status.TECHNICAL_FAILURE, Reason.SIGNAL), dependents, 9.0).skipped
     assert [(run.task_id, detail_text(run.detail)) for run in skipped] == [
         ("b", "a ended as technical_failure (signal)"),
         ("c", "b ended as skipped (upstream_failed)"),
@@ -245,12 +308,12 @@ def test_a_skip_goes_on_down_the_chain() -> None:
 
 def test_a_dependent_is_skipped_once_however_many_ways_lead_to_it() -> None:
     """A diamond: the nearest cause is named, of several as near the first."""
-    dependents = {
-        "a": [task("b", task_dependencies=["a"]), task("c", task_dependencies=["a"])],
-        "b": [task("d", task_dependencies=["b", "c"])],
-        "c": [task("d", task_dependencies=["b", "c"])],
-    }
-    _, skipped = policy.effects(ended("a", Status.BUSINESS_FAILURE, Reason.EXIT_CODE), dependents, 9.0)
+    dependents = linked(
+        task("b", task_dependencies=["a"]),
+        task("c", task_dependencies=["a"]),
+        task("d", task_dependencies=["b", "c"]),
+    )
+    skipped = policy.effects(ended("a", Status.BUSINESS_FAILURE, Reason.EXIT_CODE), dependents, 9.0).skipped
     assert [(run.task_id, run.detail and run.detail.values["task"]) for run in skipped] == [
         ("b", "a"),
         ("c", "a"),
@@ -261,12 +324,10 @@ def test_a_dependent_is_skipped_once_however_many_ways_lead_to_it() -> None:
 def test_a_failure_before_many_layers_costs_one_row_a_task() -> None:
     """40 layers of 3 tasks, each of which depends on the whole layer before: there are 3 ** 40 ways to the last."""
     layers = [["root"], *([f"t{layer}_{place}" for place in range(3)] for layer in range(40))]
-    dependents = {
-        name: [task(later, task_dependencies=layer) for later in after]
-        for layer, after in zip(layers, layers[1:])
-        for name in layer
-    }
-    _, skipped = policy.effects(ended("root", Status.TECHNICAL_FAILURE, Reason.EXIT_CODE), dependents, 9.0)
+    dependents = linked(
+        *(task(later, task_dependencies=layer) for layer, after in zip(layers, layers[1:]) for later in after)
+    )
+    skipped = policy.effects(ended("root", Status.TECHNICAL_FAILURE, Reason.EXIT_CODE), dependents, 9.0).skipped
     assert [run.task_id for run in skipped] == [name for layer in layers[1:] for name in layer]
 
 
@@ -280,8 +341,8 @@ def test_a_failure_before_many_layers_costs_one_row_a_task() -> None:
     ],
 )
 def test_an_end_in_whose_place_another_run_stands_decides_nothing(status: Status, reason: Reason) -> None:
-    dependents = {"a": [task("b", task_dependencies=["a"])]}
-    assert policy.effects(ended("a", status, reason), dependents, 9.0) == policy.Effects([], [])
+    dependents = linked(task("b", task_dependencies=["a"]))
+    assert policy.effects(ended("a", status, reason), dependents, 9.0) == policy.Effects([], [], [])
 
 
 # -------------------------------------------------------------------------------------------------- misfire, catch-up

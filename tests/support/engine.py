@@ -72,7 +72,7 @@ class FailingLedger:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.real, name)
-        if name not in ("transaction", "due_times", "record", "records", "tokens", "unfinished", "retain"):
+        if name not in ("transaction", "due_times", "record", "records", "tokens", "ends", "unfinished", "retain"):
             return method
 
         def call(*arguments: Any) -> Any:

@@ -21,5 +21,6 @@ def config(*tasks: dict[str, Any], **settings: Any) -> Config:
 
 def task(task_id: str = "backup", **fields: Any) -> Task:
     """A checked task that runs `true`. Dependencies are made up beside it, and a mail server."""
-    others = [{"task_id": name, "task_exec": "true"} for name in fields.get("task_dependencies", ())]
+    names = [one if isinstance(one, str) else one["task_id"] for one in fields.get("task_dependencies", ())]
+    others = [{"task_id": name, "task_exec": "true"} for name in names]
     return config({"task_id": task_id, "task_exec": "true", **fields}, *others, smtp=SMTP).tasks[task_id]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from minisched.catalogue import render
+from minisched.model import Dependency, On
 from minisched.timetable import ScheduleError, describe, parse_schedule
 from minisched.timetable.describe import start_text
 
@@ -196,5 +199,8 @@ def test_an_unknown_language_is_refused():
 
 
 def test_what_starts_a_task_without_a_schedule() -> None:
-    assert render(start_text(["a", "b"])) == "after a, b"
+    assert render(start_text([Dependency("a"), Dependency("b")])) == "after a, b"
+    needs = [Dependency("a", On.FAILURE), Dependency("b", On.END, 93600.0), Dependency("c", within=math.inf)]
+    assert render(start_text(needs)) == "after failure of a, end of b in the last 1d2h, success of c at any time"
+    assert render(start_text(needs), "zh") == "在 a 失败、最近 1d2h 内 b 结束、任意时间内 c 成功 之后"
     assert render(start_text([])) == "manually"

@@ -1,7 +1,7 @@
 /** The status of a task or a run, and the reason for it, as text. */
 import { fmtAgo, fmtSpan, now } from "./format.js";
 import { visible } from "./dom.js";
-import { engineText, has, t } from "../i18n/i18n.js";
+import { engineText, has, lang, t } from "../i18n/i18n.js";
 
 export const FAILURES = new Set(["business_failure", "technical_failure"]);
 export const UNFINISHED = new Set(["running", "retrying", "queued", "waiting"]);
@@ -20,12 +20,31 @@ const CODES = {
 // Reasons whose `detail` is shown in addition to their text. Of others only the `hint` is, what an exit code hides.
 const WITH_DETAIL = new Set(["spawn"]);
 
+/** A dependency as the engine names it: an id, or a code with values. */
+function needText(need) {
+  if (typeof need === "string") return visible(need);
+  return t(need.code, { ...need, need: need.need && needText(need.need) });
+}
+
+/** The id of a dependency as it is in the config: an id, or an object with `task_id`, `on` and `within`. */
+export const upstreamId = (dependency) => (typeof dependency === "string" ? dependency : dependency?.task_id);
+export const upstreamIds = (card) => (card.task_dependencies ?? []).map(upstreamId);
+
+/** A dependency of a card in words; the id alone for the usual one. */
+export function dependencyText(dependency) {
+  if (typeof dependency === "string") return visible(dependency);
+  const need = t(`need_${dependency.on}`, { task: visible(dependency.task_id) });
+  if (dependency.within === undefined) return need;
+  return dependency.within === "ever" ? t("need_ever", { need }) : t("need_within", { need, within: fmtSpan(dependency.within) });
+}
+
 /** Why a run or an attempt has its status; "" if the status says it all. */
 export function reasonText(run) {
   const { status, reason, detail } = run;
+  if (detail?.code === "waiting_for") return t("waiting_for", { needs: detail.needs.map(needText).join(lang() === "zh" ? "、" : ", ") });
   if (status === "waiting") return reason ? t("why_waiting", { tasks: visible(reason).replaceAll(",", ", ") }) : "";
   if (!reason || status === "success" || status === "running") return "";
-  if (detail?.code === "upstream_failed") return t("upstream_ended", { task: detail.task, status: t(`status_${detail.status}`) });
+  if (["upstream_failed", "upstream_ended"].includes(detail?.code)) return t("upstream_ended", { task: detail.task, status: t(`status_${detail.status}`) });
   if (detail?.code === "dependency_timeout") return t("dependency_timeout", { seconds: detail.seconds, tasks: detail.tasks.join(", ") });
   const last = run.attempts?.[run.attempts.length - 1];
   if (detail?.code === "interrupted_killed" && engineText(detail)) return visible(engineText(detail));

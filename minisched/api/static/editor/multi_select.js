@@ -1,5 +1,6 @@
 /** Controls for several values: free texts such as tags, and tasks to depend on. */
 import { h, visible } from "../core/dom.js";
+import { upstreamIds } from "../core/status_text.js";
 import { t } from "../i18n/i18n.js";
 import { newId, placeholder, withOriginal } from "./form_controls.js";
 import { cycleBy } from "./values.js";
@@ -76,7 +77,7 @@ export function dependencies(field, outer) {
     const input = h("input", { type: "search", class: "ed-input", autocomplete: "off", spellcheck: "false", placeholder: t("ed_find_task") });
     const offers = h("ul", { class: "ed-offers", "aria-label": t("ed_f_task_dependencies"), tabindex: "-1" });
     const why = h("p", { class: "ed-why", role: "status" });
-    const graph = () => new Map([...ctx.tasks().values()].map((card) => [card.task_id, card.task_dependencies ?? []]));
+    const graph = () => new Map([...ctx.tasks().values()].map((card) => [card.task_id, upstreamIds(card)]));
 
     const change = (id, on) => {
       values = on ? [...values, id] : values.filter((one) => one !== id);

@@ -1,7 +1,7 @@
 /** The dependency graph: tasks in layers, from upstream to downstream, with their status. */
 import { token } from "../core/api.js";
 import { button, h, icon, iconButton, statusMark, svg, visible } from "../core/dom.js";
-import { leadRun, reasonText } from "../core/status_text.js";
+import { dependencyText, leadRun, reasonText, upstreamId, upstreamIds } from "../core/status_text.js";
 import { t } from "../i18n/i18n.js";
 import { actions } from "../tasks/actions.js";
 import { curve, layered } from "./graph_layout.js";
@@ -108,9 +108,9 @@ class Graph {
     const cards = [...this.store.tasks.values()];
     const linked = new Set();
     for (const card of cards) {
-      for (const other of card.task_dependencies ?? []) if (this.store.tasks.has(other)) linked.add(other).add(card.task_id);
+      for (const other of upstreamIds(card)) if (this.store.tasks.has(other)) linked.add(other).add(card.task_id);
     }
-    const graph = new Map(cards.filter((card) => linked.has(card.task_id)).map((card) => [card.task_id, card.task_dependencies ?? []]));
+    const graph = new Map(cards.filter((card) => linked.has(card.task_id)).map((card) => [card.task_id, upstreamIds(card)]));
     const alone = cards.length - graph.size;
     this.frame.hidden = !graph.size;
     this.none.hidden = graph.size > 0;
@@ -120,7 +120,9 @@ class Graph {
     this.picture = layered(graph, this.box, { down: this.down, aspect: width && height ? width / height : 1.6 });
     const focused = document.activeElement?.closest?.(".gr-node")?.dataset.id;
     this.lines = this.picture.edges.map(({ from, to, points }) => {
-      const el = svg("path", { d: curve(points, this.down), class: "gr-edge", "marker-end": "url(#gr-arrow)" });
+      const dependency = this.store.tasks.get(to)?.task_dependencies.find((one) => upstreamId(one) === from) ?? from;
+      const el = svg("path", { d: curve(points, this.down), class: typeof dependency === "string" ? "gr-edge" : "gr-edge gr-special", "marker-end": "url(#gr-arrow)" }, svg("title"));
+      el.firstChild.textContent = dependencyText(dependency);
       return { from, to, el };
     });
     this.edges.replaceChildren(...this.lines.map(({ el }) => el));
@@ -147,11 +149,11 @@ class Graph {
   draw(node, card) {
     const name = visible(card.task_name ?? card.task_id);
     const status = t(`status_${card.current_status}`);
-    const needed = [...this.store.tasks.values()].filter((other) => (other.task_dependencies ?? []).includes(card.task_id)).map((other) => other.task_id);
+    const needed = [...this.store.tasks.values()].filter((other) => upstreamIds(other).includes(card.task_id)).map((other) => other.task_id);
     const parts = [
       t("gr_node", { name, status }),
       card.enabled ? "" : t("status_disabled"),
-      card.task_dependencies?.length ? t("gr_needs", { names: card.task_dependencies.join(", ") }) : "",
+      card.task_dependencies?.length ? t("gr_needs", { names: card.task_dependencies.map(dependencyText).join(", ") }) : "",
       needed.length ? t("gr_needed", { names: needed.join(", ") }) : "",
     ].filter(Boolean);
     const key = JSON.stringify([parts, card.current_status, card.enabled]);

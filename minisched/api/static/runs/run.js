@@ -11,7 +11,7 @@ const TICK_MS = 1000;
 const NEAR_END_PX = 30;
 const TAIL_LINES = 1000;
 // Details of the engine that the reason text of the page already says.
-const REDUNDANT = new Set(["exit_code", "business_exit_code", "business_exit_code_crash", "business_exit_code_hint", "signal", "exit_code_hint", "signal_hint", "due_times", "upstream_failed", "dependency_timeout"]);
+const REDUNDANT = new Set(["exit_code", "business_exit_code", "business_exit_code_crash", "business_exit_code_hint", "signal", "exit_code_hint", "signal_hint", "due_times", "upstream_failed", "upstream_ended", "waiting_for", "dependency_timeout"]);
 
 /**
  * `ask(path, use)` is that of the history dialog. `openRun(taskId, runId)` opens another run. `onUpdate(run, gone)` is called with each state of the run; `gone`:
