@@ -62,6 +62,7 @@ OTHER_BODIES = {
     "RunPage": "A page of [`Run`](#run)",
     "Task": "a task as in [the config file](configuration.md)",
     "TaskPatch": "some fields of a task",
+    "Days": '`{"days": [{"day": "2026-11-29", "from": ..., "to": ..., "counts": {"success": 7}}, ...]}`',
     "RunOptions": '`{"env": {"NAME": "text"}}`',
     "TestOptions": '`{"rule": "its name"}`',
     "Proof": '`{"proof": "64 hex digits", "read_proof": "64 hex digits"}`',

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from minisched.model import EngineSnapshot, LockSnapshot
     from minisched.store import TaskTotals
 
+DAY_S = 24 * 3600
+MAX_FAILED = 1000  # failed runs of a day that are counted
 MAX_WARNINGS = 20  # shown on the page; `validate` and the engine's log have more
 NONCE = StrParam(pattern="[0-9a-f]{64}", rule=Text("api.rule.nonce"))
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -70,10 +72,12 @@ def status_json(app: AppContext) -> dict[str, Any]:
     problems = [_problem_json(key, one, zone) for key, one in engine.problems.items()]
     counts = {status.value: 0 for status in Status}
     runs: Optional[int] = None
+    failed = 0
     try:
         found = app.statuses.counts(app.snapshot, app.history())
         counts = {status.value: count for status, count in found.items()}
         runs = app.history().page(page_size=1)[1]
+        failed = app.history().failed_since(now - DAY_S, MAX_FAILED)
     except StoreError as error:
         app.report_unreadable(error)
         if "history" not in engine.problems:
@@ -91,6 +95,7 @@ def status_json(app: AppContext) -> dict[str, Any]:
         "stopping": engine.stopping,
         "paused": paused_json(app),
         "counts": counts,
+        "failed_24h": failed,
         "tasks": len(tasks),
         "disabled": sum(not view.task.enabled for view in tasks.values()),
         "running": engine.running,

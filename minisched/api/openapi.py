@@ -174,8 +174,9 @@ _SUMMARY = {
 }
 BRIEF_OUTCOME: Schema = {
     "type": "array",
-    "prefixItems": [RUN_ID, STATUS, COUNT, maybe(SECONDS)],
-    "items": False,
+    "items": {"anyOf": [COUNT, STATUS, maybe(SECONDS)]},
+    "minItems": 4,
+    "maxItems": 4,
     "description": "Run id, status, start (end if it was never started) in seconds since 1970, duration.",
 }
 # Of a run in a brief summary: members that are null, 0, false or empty are left out, and the attempts that say no more.
@@ -232,6 +233,14 @@ SCHEMAS: dict[str, Schema] = {
     "Run": fields(**_RUN),
     "RunDetail": fields(**_RUN, output_tail={**TEXT, "description": "The last 16 KiB of its output."}),
     "RunPage": page_of(ref("Run")),
+    "Days": fields(
+        days=items(
+            fields(
+                **{"day": {**TEXT, "format": "date"}, "from": TIME, "to": TIME},
+                counts={"type": "object", "additionalProperties": COUNT, "description": "By status, those over 0."},
+            )
+        )
+    ),
     "RunId": fields(run_id=RUN_ID),
     "RunOptions": {
         "type": "object",
@@ -352,6 +361,7 @@ SCHEMAS: dict[str, Schema] = {
         stopping=FLAG,
         paused=maybe(ref("PausedSince")),
         counts=fields(**{status.value: COUNT for status in Status}),
+        failed_24h={**COUNT, "description": "Runs of the last 24 h that have failed, up to 1000."},
         tasks=COUNT,
         disabled=COUNT,
         running={**COUNT, "description": "Running processes."},
@@ -532,6 +542,8 @@ def _answer(route: Route, answer: Answer) -> dict[str, Any]:
         described["content"] = {kind: {"schema": ref(answer.schema)} for kind in types}
         if any(parameter.name == "raw" for parameter in route.query):
             described["content"][RAW_TYPE] = {"schema": {"type": "string"}}
+        if any(parameter.name == "format" for parameter in route.query):
+            described["content"]["text/csv"] = {"schema": {"type": "string"}}
     if (_header_parameters(route) and route.method != "DELETE") or answer.schema == "TaskDetail":
         described["headers"] = dict(ETAG)
     if answer.status == 201:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from datetime import datetime, timedelta
+from datetime import time as clock
 from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.api.context import (
@@ -16,9 +20,20 @@ from minisched.api.context import (
 )
 from minisched.api.routing import EMPTY, PUBLIC, RUNS, TASK, Answer, Body, IntParam, Parameter, StrParam, route
 from minisched.api.tasks import left_out_json, run_json, schedule_words
+from minisched.catalogue import LANGUAGES, detail_text
 from minisched.config.problems import ParseContext, ValidationError, expected, is_but, show
 from minisched.config.task_fields import TASK_ENV_NAME
-from minisched.model import CALENDAR_DAYS, CalendarRule, FieldError, RunTask, StopRun, TaskExecution, Text, iso
+from minisched.model import (
+    CALENDAR_DAYS,
+    CalendarRule,
+    FieldError,
+    RunTask,
+    Status,
+    StopRun,
+    TaskExecution,
+    Text,
+    iso,
+)
 from minisched.model.text import visible_bytes
 from minisched.timetable import (
     ScheduleError,
@@ -33,7 +48,7 @@ from minisched.timetable import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import tzinfo
 
     from minisched.api.context import AppContext
@@ -45,6 +60,18 @@ MAX_LANE_DUE = 50  # due times in a lane
 MAX_CHART_DUE = 20_000  # over all lanes: half a megabyte
 
 DAYS = StrParam(pattern="|".join(CALENDAR_DAYS), rule=Text("api.rule.words", words=list(CALENDAR_DAYS)))
+READ_AT_ONCE = 200  # runs
+MAX_SEARCHED = 5000  # runs that a search reads: 0.2 s
+MAX_CSV_RUNS = 10_000
+OF_NEWEST = f"of the newest {MAX_SEARCHED}"
+SEARCHED = "the name of the task, the reason or the last line of output"
+CSV_FORMAT = StrParam(pattern="csv", rule=Text("api.rule.csv"))
+CSV_TYPE = "text/csv; charset=utf-8"
+CSV_COLUMNS = (
+    *("run_id", "task_id", "trigger", "status", "reason", "reason_text", "last_line", "scheduled_time", "start_time"),
+    *("end_time", "duration", "exit_code", "attempt", "max_attempts", "missed_count"),
+)
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a formula of a spreadsheet begins with
 
 RUN_PAGE = Answer(200, "RunPage", "Runs, newest first.")
 
@@ -68,11 +95,100 @@ def list_of_task(context: RequestContext, task_id: str) -> Response:
     "List the runs of all tasks, newest first.",
     RUN_PAGE,
     access=PUBLIC,
-    query=(*RUNS, TASK),
-    errors=("unavailable",),
+    query=(
+        *RUNS,
+        TASK,
+        Parameter("tag", StrParam(max_characters=64), f"Only of tasks with this tag, {OF_NEWEST}."),
+        Parameter("q", StrParam(max_characters=200), f"Only runs with this text in {SEARCHED}, {OF_NEWEST}."),
+        Parameter("format", CSV_FORMAT, f"`csv`: a table for spreadsheets, of at most {MAX_CSV_RUNS} runs."),
+    ),
+    errors=("unavailable", "busy"),
 )
 def list_of_all(context: RequestContext) -> Response:
-    return _page(context, context.query["task"])
+    wanted = context.query
+    selected = {"task_id": wanted["task"], **{name: wanted[name] for name in ("since", "until")}}
+    selected.update(statuses=wanted["status"], triggers=wanted["trigger"])
+    if not (wanted["tag"] or wanted["q"] or wanted["format"]):
+        return _page(context, wanted["task"])
+    with context.app.turns.take(context.full):
+        found = _matching(context, selected)
+        if wanted["format"]:
+            return _csv(context, found)
+        size = wanted["page_size"]
+        shown = found[(wanted["page"] - 1) * size :][:size]
+        items = [to_json(_json(context, run, lines)) for run, lines in shown]
+        return Response(200, page_json(items, wanted["page"], size, len(found)))
+
+
+def _matching(context: RequestContext, selected: dict[str, Any]) -> list[tuple[TaskExecution, Mapping[int, str]]]:
+    """The runs with the tag and the text of the query, newest first, each with its last line of output if it is needed:
+    the history has no index for these, so a limited number of runs is read."""
+    tag, text, table = context.query["tag"], context.query["q"], context.query["format"]
+    tasks = context.app.snapshot.tasks
+    tagged = {task_id for task_id, view in tasks.items() if tag in view.task.task_tags} if tag else None
+    if text and not selected["statuses"]:
+        selected["statuses"] = tuple(status for status in Status if status not in (Status.IDLE, Status.SUCCESS))
+    found: list[tuple[TaskExecution, Mapping[int, str]]] = []
+    history, page, last = context.app.history(), 1, False
+    while not last:
+        runs, total = history.page(**selected, page=page, page_size=READ_AT_ONCE)
+        last = page * READ_AT_ONCE >= min(total, MAX_CSV_RUNS if table and not text else MAX_SEARCHED)
+        runs = [run for run in runs if tagged is None or run.task_id in tagged]
+        lines = history.last_lines(runs) if context.full and (text or table) else {}
+        found += [(run, lines) for run in runs if not text or text.casefold() in _reason_text(run, lines, context)]
+        page += 1
+    return found
+
+
+def _reason_text(run: TaskExecution, lines: Mapping[int, str], context: RequestContext) -> str:
+    """What a search looks into, without case."""
+    view = context.app.snapshot.tasks.get(run.task_id)
+    parts = [run.task_id, view.task.task_name if view else "", run.reason or ""]
+    if context.full:
+        details = [run.detail, *(attempt.detail for attempt in run.attempts)]
+        parts += [detail_text(detail, language) for detail in details for language in LANGUAGES]
+        parts.append(lines.get(run.run_id, ""))
+    return "\n".join(parts).casefold()
+
+
+def _csv(context: RequestContext, found: Sequence[tuple[TaskExecution, Mapping[int, str]]]) -> Response:
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\r\n")  # RFC 4180
+    writer.writerow(CSV_COLUMNS)
+    for run, lines in found:
+        shown = _json(context, run, lines)
+        shown["reason_text"] = detail_text(run.detail) if context.full else ""
+        writer.writerow([_cell(shown[name]) for name in CSV_COLUMNS])
+    headers = (("Content-Disposition", 'attachment; filename="runs.csv"'),)
+    return Response(200, table.getvalue().encode("utf-8-sig", "backslashreplace"), CSV_TYPE, headers)
+
+
+def _cell(value: Any) -> str:
+    """A text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    text = "" if value is None else str(value)
+    return f"'{text}" if text[:1] in FORMULA and not isinstance(value, (int, float)) else text
+
+
+@route(
+    "GET",
+    "/executions/days",
+    "Count the runs of each of the last days, by status.",
+    Answer(200, "Days", "The days, oldest first, in the time zone of the engine."),
+    access=PUBLIC,
+    query=(Parameter("days", IntParam(1, 31), "How many days, today included.", 14), TASK),
+    errors=("unavailable",),
+)
+def count_days(context: RequestContext) -> Response:
+    app, zone = context.app, context.app.zone
+    today = datetime.fromtimestamp(app.wall(), zone).date()
+    days = [today - timedelta(days=back) for back in range(context.query["days"], -2, -1)][1:]
+    starts = [datetime.combine(day, clock(), zone).timestamp() for day in days]
+    found = app.history().count_spans(starts, context.query["task"])
+    items = [
+        {"day": day.isoformat(), "from": iso(start, zone), "to": iso(end, zone), "counts": counts}
+        for day, start, end, counts in zip(days, starts, starts[1:], found)
+    ]
+    return json_response(200, {"days": items})
 
 
 def _page(context: RequestContext, task_id: Optional[str]) -> Response:

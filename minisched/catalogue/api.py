@@ -144,6 +144,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "本服务器不以 {host} 为名；参见 http.allowed_hosts",
     ),
     "api.rule.nonce": ("64 hex digits in lower case", "64 个小写十六进制数字"),
+    "api.rule.csv": ("`csv`", "`csv`"),
     "api.rule.epoch": ("an epoch from `hello`", "来自 `hello` 的 epoch"),
     "api.rule.cursor": ("an offset from an answer, or a number of bytes", "来自应答的偏移，或字节数"),
     # Bodies.

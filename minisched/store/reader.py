@@ -42,6 +42,8 @@ _OUTCOMES = f"""SELECT * FROM (
 _ENDS = "SELECT run_id, substr(output_tail, -?) FROM task_history WHERE length(output_tail) > 0 AND run_id IN (%s)"
 LAST_LINE_MAX = 500  # bytes of the last line of an output that are read
 
+_NEWEST = f"""SELECT created_time FROM task_history {_STATUS_INDEX}
+    WHERE status <> 'success' AND status = ? ORDER BY run_id DESC LIMIT ?"""
 _LAST_STATUSES = "SELECT task_id, last_status FROM task_state"
 _TOTALS = """SELECT task_id, last_status, consecutive_failures, last_success_time, run_count, end_time, duration
     FROM task_state LEFT JOIN (SELECT run_id, end_time, duration FROM task_history) ON run_id = last_run_id"""
@@ -171,6 +173,34 @@ class History:
                 task_id: Past(record, last_runs.get(record.last_run_id or 0), _outcomes(db, task_id, count), lines)
                 for task_id, record in records.items()
             }
+
+    def count_spans(self, starts: Sequence[Instant], task_id: Optional[str] = None) -> list[dict[str, int]]:
+        """For each span between two of `starts` the number of runs created in it, by status, of a task or of all."""
+        found: list[dict[str, int]] = []
+        with self._snapshot() as db:
+            for since, until in zip(starts, starts[1:]):
+                span = Filter(task_id, since=since, until=until)
+                left = _matching(db, span)[0] if db is not None else 0
+                counts: dict[str, int] = {}
+                for status in _ALL:
+                    if left and status is not Status.SUCCESS:
+                        counts[status.value] = _matching(db, span._replace(statuses=(status,)))[0] if db else 0
+                        left -= counts[status.value]
+                found.append({name: count for name, count in {"success": left, **counts}.items() if count})
+        return found
+
+    def failed_since(self, since: Instant, most: int) -> int:
+        """How many runs that were created since then have failed, `most` at most."""
+        with self._snapshot() as db:
+            if db is None:
+                return 0
+            found = [
+                time
+                for status in sorted(FAILURES)
+                for [time] in db.execute(_NEWEST, (status.value, most))
+                if time >= since
+            ]
+            return min(most, len(found))
 
     def ahead(self, now: Instant) -> set[tuple[str, int]]:
         """(task_id, due time) of due times after `now` that have run already, before the clock was set back."""

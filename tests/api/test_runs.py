@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ from support.store import NOW, full_run, make
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Api]:
-    one = Api(tmp_path / "home", task("a"), task("backup", task_timezone="Europe/Berlin"))
+    one = Api(tmp_path / "home", task("a"), task("backup", task_timezone="Europe/Berlin", task_tags=["db"]))
     yield one
     one.close()
 
@@ -71,6 +73,63 @@ def test_a_failed_run_has_the_last_line_of_its_output(api: Api) -> None:
     summaries = {one["task_id"]: one for one in api.get("/tasks").json["items"]}
     assert summaries["backup"]["last_run"]["last_line"].startswith("…y")
     assert summaries["a"]["last_run"]["last_line"] is None  # the latest is the success
+
+
+def test_runs_are_found_by_the_text_of_their_reason_and_by_the_tag_of_their_task(api: Api) -> None:
+    detail = Text("timeout", seconds=30, killed=1)
+    late = api.record(make("a", Status.TECHNICAL_FAILURE, reason="timeout", detail=detail, created_time=NOW + 1))
+    said = api.record(make("backup", Status.BUSINESS_FAILURE, reason="exit_code", created_time=NOW + 2))
+    api.record(make("a", Status.SUCCESS, created_time=NOW + 3))
+    api.store.commit(Batch(tails={said: b"cannot read: /mnt/plc\n"}))
+
+    def found(query: str, **options: Any) -> list[int]:
+        answer = api.get(f"/executions?{query}", **options).json
+        assert answer["total"] == len(answer["items"])
+        return [run["run_id"] for run in answer["items"]]
+
+    assert found("q=KILLED after 30") == [late]
+    assert found("q=强制终止") == [late]
+    assert found("q=cannot READ") == [said]
+    assert found("q=backup") == [said]
+    assert found("q=a&status=technical_failure") == [late]
+    assert len(found("tag=db")) == 1 and found("tag=db&status=success") == []
+    assert found("tag=none") == found("q=none") == []
+    api.public_status = True
+    assert found("q=cannot read", authorized=False) == []  # no output without the token
+    assert api.get("/executions?q=a&page=2").json["items"] == []
+
+
+def test_runs_as_a_table(api: Api) -> None:
+    failed = make("a", Status.TECHNICAL_FAILURE, reason="exit_code", detail=Text("exit_code", exit_code=3), exit_code=3)
+    api.store.commit(Batch(tails={api.record(failed): b'=HYPERLINK("x")\n'}))
+    api.record(make("backup", Status.SUCCESS, duration=1.5))
+    answer = api.get("/executions?format=csv")
+    assert dict(answer.headers)["Content-Disposition"] == 'attachment; filename="runs.csv"'
+    assert answer.response.content_type == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(answer.body.decode("utf-8-sig").splitlines()))
+    assert [row["task_id"] for row in rows] == ["backup", "a"]
+    assert (rows[0]["duration"], rows[0]["reason"]) == ("1.5", "")
+    assert (rows[1]["reason_text"], rows[1]["exit_code"]) == ("exit code 3", "3")
+    assert rows[1]["last_line"] == """'=HYPERLINK("x")"""  # not a formula
+    assert len(api.get("/executions?format=csv&status=success").body.splitlines()) == 2
+    assert api.get("/executions?format=xls").code == "bad_request"
+
+
+def test_the_runs_of_each_day_are_counted(api: Api) -> None:
+    day = 86400
+    for ago, status in ((0, Status.SUCCESS), (1, Status.SUCCESS), (1, Status.MISSED), (1, Status.SUCCESS)):
+        api.record(make("a", status, created_time=NOW - ago * day))
+    api.record(make("backup", Status.TECHNICAL_FAILURE, created_time=NOW - day))
+    api.record(make("backup", Status.TECHNICAL_FAILURE, created_time=NOW - 3600))
+    days = api.get("/executions/days?days=3").json["days"]
+    assert [(one["day"], one["counts"]) for one in days] == [
+        ("2026-11-16", {}),
+        ("2026-11-17", {"success": 2, "technical_failure": 1, "missed": 1}),
+        ("2026-11-18", {"success": 1, "technical_failure": 1}),
+    ]
+    assert days[2]["from"] == days[1]["to"] == "2026-11-18T00:00:00+00:00"
+    assert api.get("/executions/days?days=2&task=a").json["days"][1]["counts"] == {"success": 1}
+    assert api.get("/status").json["failed_24h"] == 2
 
 
 def test_a_run_of_a_removed_task_is_shown_in_the_engines_zone(api: Api) -> None:
