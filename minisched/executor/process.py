@@ -276,7 +276,8 @@ def explain_end(spec: ProcessSpec, status: Optional[int]) -> tuple[Optional[Text
     if hint and not isinstance(spec.task_exec, str) and (spec.nice is not None or limits):
         # Without these two the system would have refused the program itself.
         return hint, hint.code == "no_program" or find_problem(command, spec.task_exec[0]) == hint
-    if limits and limits.memory and status in _OUT_OF_MEMORY:
+    unexplained = hint is None or hint.code == "command_not_found"
+    if limits and limits.memory and status in _OUT_OF_MEMORY and unexplained:
         hint = Text("memory_limit", limit=size_text(limits.memory))
     if limits and limits.cpu_seconds and status in (-signal.SIGXCPU, -signal.SIGKILL):
         hint = Text("cpu_limit", limit=limits.cpu_seconds)
