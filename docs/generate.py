@@ -1,5 +1,6 @@
 """Writes the generated parts of the documents: fields in configuration.md (also in Chinese), calls in api.md, modules
-in design.md; the manual page from the command line's own help; and services/ from the examples in operation.md.
+in design.md; the manual page from the command line's own help; and services/ from the examples in operation.md. Wraps
+lines that are too wide.
 
 python docs/generate.py            write them
 python docs/generate.py --check    change nothing; exit code 1 and the names of the files that are out of date
@@ -16,6 +17,8 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the package beside this folder, not an installed one
+
+from wrap import wrapped
 
 import minisched
 from minisched.api.context import STATUSES
@@ -98,6 +101,7 @@ def main(arguments: list[str]) -> int:
     }
     files = {name: with_part(DOCS / name, generated) for name, generated in parts.items()}
     files.update({"minisched.1": manual(), **services()})
+    files.update({path.name: wrapped(files.get(path.name) or read(path)) for path in sorted(DOCS.glob("*.md"))})
     outdated = [name for name, text in files.items() if not is_current(DOCS / name, text)]
     if "--check" not in arguments:
         for name in outdated:
@@ -110,12 +114,16 @@ def main(arguments: list[str]) -> int:
 
 
 def with_part(path: Path, generated: str) -> str:
-    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    before, _, rest = read(path).partition(BEGIN)
     return f"{before}{BEGIN}\n\n{generated}\n\n{END}{rest.partition(END)[2]}"
 
 
 def is_current(path: Path, text: str) -> bool:
-    return path.exists() and path.read_text(encoding="utf-8") == text
+    return path.exists() and read(path) == text
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
 def table(heads: str, rows: Iterable[str]) -> str:
