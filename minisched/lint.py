@@ -120,6 +120,10 @@ def _all_warnings(config: Config, where: Surroundings) -> Iterator[FieldError]:
         for name, value in (("password", smtp.password), ("ca_file", smtp.ca_file)):
             yield from map(_error, _secret_or_path(value, f"settings.smtp.{name}", where))
     yield from calendar_warnings(config, where.now)
+    heartbeat = config.settings.heartbeat
+    if heartbeat:
+        for name, value in (("url", heartbeat.url), ("ca_file", heartbeat.ca_file)):
+            yield from map(_error, _secret_or_path(value, f"settings.heartbeat.{name}", where))
     yield from map(_error, _channel_warnings(config.default_rules, "defaults.task_notify", where))
     yield from _lock_warnings(config)
     due = _DueTimes(config, where.now)
@@ -443,6 +447,9 @@ def _written_secrets(config: Config) -> Iterator[str]:
     smtp = config.settings.smtp
     if smtp and smtp.password and smtp.password.source == "text":
         yield "settings.smtp.password"
+    heartbeat = config.settings.heartbeat
+    if heartbeat and heartbeat.url.source == "text":
+        yield "settings.heartbeat.url"
     for rule in config.default_rules:
         yield from _rule_secrets(rule, "defaults.task_notify")
     for task in config.tasks.values():

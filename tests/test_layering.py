@@ -17,7 +17,7 @@ FLOORS = [
     {"model"},
     {"timetable"},
     {"lifecycle", "policy", "config", "migration"},
-    {"clock", "home", "tasklog", "executor", "store"},
+    {"clock", "systemd", "home", "tasklog", "executor", "store"},
     {"notify", "lint"},
     {"api"},
     {"engine"},

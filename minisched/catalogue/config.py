@@ -607,6 +607,15 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Text file with the days, from the home.",
         "列出日期的文本文件，相对于 home。",
     ),
+    "config.field.settings.heartbeat": (
+        "A request to a dead man's switch while the engine is well: it raises the alarm when the requests stop.",
+        "引擎正常时定期向外部监控发出的请求：请求停止时由对方告警。",
+    ),
+    "config.field.heartbeat.url": (
+        "Requested by GET. Redirects are not followed.",
+        "以 GET 请求的地址；不跟随重定向。",
+    ),
+    "config.field.heartbeat.every": ("Time between two requests.", "两次请求的间隔。"),
     "config.field.settings.shutdown_grace": (
         "How long running tasks may take to finish when the engine stops.",
         "引擎停止时，运行中的任务最多可用多久来结束。",

@@ -69,6 +69,22 @@ TEXTS: dict[str, tuple[str, str]] = {
         " meanwhile; restart minisched to continue",
         "第 {delivery_id} 条消息的发送卡住了，本应在 {seconds} 秒内结束：期间不发送任何消息；请重启 minisched",
     ),
+    "engine.heartbeat": (
+        "the heartbeat could not be delivered several times in a row: {error}",
+        "心跳连续多次未能送达：{error}",
+    ),
+    "engine.service.running": (
+        "{running} of {tasks} {tasks|task|tasks} running",
+        "{tasks} 个任务，{running} 个运行中",
+    ),
+    "engine.service.stopping": (
+        "stopping; {running} of {tasks} {tasks|task|tasks} running",
+        "正在停止；{tasks} 个任务，{running} 个运行中",
+    ),
+    "engine.service.problems": (
+        "{state}; {count} {count|problem|problems}: {problem}",
+        "{state}；{count} 个问题：{problem}",
+    ),
     "engine.own_log": (
         "{path} cannot be written, so the engine's own lines are lost: {reason}",
         "{path} 无法写入，引擎自身的日志丢失：{reason}",

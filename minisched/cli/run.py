@@ -57,6 +57,7 @@ from minisched.model.task import LOOPBACK
 from minisched.notify import Sender
 from minisched.osutil import FolderWatch, mount_of, start_thread
 from minisched.store import open_store
+from minisched.systemd import ServiceManager
 from minisched.tasklog import TaskLogs, engine_logger
 from minisched.timetable import ZONE_FOLDER, load_zone, local_zone_stamp
 
@@ -89,6 +90,7 @@ EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: a bug
 def run(options: Namespace) -> int:
     """Run the engine until a signal ends it. Raises CommandError for a problem that prevents the start."""
     prepare_process()
+    manager = ServiceManager.of(os.environ)  # before anything takes a copy of the environment
     sys.setswitchinterval(SWITCH_S)
     gc.disable()  # a start of 10,000 tasks makes no garbage, and to look for some takes a third of its time
     home = Home(options.home)
@@ -101,7 +103,7 @@ def run(options: Namespace) -> int:
     ledger, problems, tokens = take_home(home, lock, config)
     inbox: SimpleQueue[Message] = SimpleQueue()
     log, log_file = open_log(home, config, inbox, problems)
-    engine, page, sender, linter = assemble(home, config, source, ledger, log, log_file, lock, inbox, sockets)
+    engine, page, sender, linter = assemble(home, config, source, ledger, log, log_file, lock, inbox, sockets, manager)
     install_signals(engine.inbox)
     say(
         sys.stdout,
@@ -117,6 +119,7 @@ def run(options: Namespace) -> int:
             say(sys.stdout, text("cli.sample_tasks"))
         for problem in page.problems:
             complain(problem)
+        manager.ready()
         linter.start(config, at_start=True)
         gc.freeze()  # what exists now stays: no later collection looks at it again
         gc.set_threshold(GC_THRESHOLD)
@@ -141,6 +144,7 @@ def run(options: Namespace) -> int:
             pass  # the next start has the number of the latest poll
         ledger.close()
         lock.release()
+        manager.close()
 
 
 def take_home(home: Home, lock: HomeLock, config: Config) -> tuple[Store, list[Text], Optional[Tokens]]:
@@ -276,6 +280,7 @@ def assemble(
     lock: HomeLock,
     inbox: SimpleQueue[Message],
     sockets: Sequence[int],
+    manager: ServiceManager,
 ) -> tuple[SchedulerEngine, Page, Sender, Linter]:
     """Make the engine and what works beside it. log_file: where `log` writes."""
     logs = TaskLogs(
@@ -312,6 +317,7 @@ def assemble(
             linter.maintain,
         ],
         on_problems=[shared.show],
+        manager=manager,
     )
     return engine, page, sender, linter
 

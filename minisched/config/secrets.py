@@ -175,7 +175,9 @@ def base_environment(environ: Mapping[str, str], config: Config, secret: Iterabl
 
 def secret_variables(config: Config) -> set[str]:
     """The environment variables that the config reads secrets from."""
-    names = set(_variables(config.settings.smtp and config.settings.smtp.password))
+    settings = config.settings
+    names = set(_variables(settings.smtp and settings.smtp.password))
+    names.update(_variables(settings.heartbeat and settings.heartbeat.url))
     for task in config.tasks.values():
         names.update(_variables(task.task_env))
         for rule in task.task_notify:

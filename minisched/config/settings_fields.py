@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from minisched.catalogue import LANGUAGES
 from minisched.model import (
     FieldError,
+    HeartbeatSettings,
     HistorySettings,
     HttpSettings,
     LogSettings,
@@ -19,7 +20,7 @@ from minisched.model import (
 
 from .containers import Field, ListOf, MapOf, Table
 from .field_types import MIN_WAIT_S, PATH, Bool, Choice, Duration, Integer, SecretString, Size, String, Zone
-from .notify_fields import CA_FILE, SENDER
+from .notify_fields import CA_FILE, SENDER, URL
 from .problems import invalid, is_but, missing, show
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ _BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 # timestamps. A smaller limit would be exceeded.
 MIN_LOG_BYTES = 2**20
 MIN_HISTORY_BYTES = 10 * 2**20  # the state of 10,000 tasks and the latest failure of each take 8 MB
+MIN_HEARTBEAT_S = 10.0  # each wakes the engine, and takes the place of other messages
 
 SMTP_PORTS = {"none": 25, "starttls": 587, "ssl": 465}
 
@@ -145,6 +147,15 @@ CALENDAR = Table(
     example={"file": "tasks/calendars/cn.txt"},
 )
 
+HEARTBEAT = Table(
+    "heartbeat",
+    Field("url", SecretString(URL, "url"), required=True, example="https://hc.example.org/ping/..."),
+    Field("every", Duration(MIN_HEARTBEAT_S), "1m"),
+    CA_FILE,
+    build=HeartbeatSettings,
+    example={"url": "https://hc.example.org/ping/...", "every": "1m"},
+)
+
 SETTINGS = Table(
     "settings",
     Field("timezone", Zone(), example="Asia/Shanghai", default_text=Text("config.default.system_zone")),
@@ -158,6 +169,7 @@ SETTINGS = Table(
     Field("smtp", SMTP),
     Field("notify", NOTIFY, {}),
     Field("calendars", MapOf(CALENDAR_NAME, CALENDAR, {"cn": {"file": "tasks/calendars/cn.txt"}}), {}),
+    Field("heartbeat", HEARTBEAT),
     Field("shutdown_grace", Duration(), "30s"),
     build=Settings,
     example={"timezone": "Asia/Shanghai"},

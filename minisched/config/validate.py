@@ -189,7 +189,7 @@ def _places() -> Mapping[str, str]:
 # Where a text in a wrong place may be a secret: in mail settings and channels, but for addresses and templates, and in
 # the place of variables.
 _PRIVATE = re.compile(
-    r"(?:^|\.)(?:smtp(?!\.(?:from|timeout)$)|task_notify(?:\[[0-9]+\](?:\.channels\b"
+    r"(?:^|\.)(?:smtp(?!\.(?:from|timeout)$)|heartbeat\.url|task_notify(?:\[[0-9]+\](?:\.channels\b"
     r"(?!.*\.(?:recipients\b|\w+_template$|path$|task_exec\b)).*)?)?$|task_env$)"
 )
 _CHOICE = re.compile(r'"[A-Za-z]{1,12}"')  # such as `"mail"` for a type: a word that is shown nevertheless

@@ -63,6 +63,7 @@ from typing import TYPE_CHECKING, Optional
 from minisched import catalogue
 from minisched.engine.dispatcher import Dispatcher
 from minisched.engine.expectations import Expectations
+from minisched.engine.heartbeat import Heartbeat, ServiceStatus
 from minisched.engine.launch import Launcher
 from minisched.engine.outbox import OutboxDispatcher
 from minisched.engine.persistence import Persistence
@@ -95,6 +96,7 @@ from minisched.model import (
     Text,
 )
 from minisched.notify.compose import prepare
+from minisched.systemd import ServiceManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -169,10 +171,12 @@ class SchedulerEngine:
         on_poll: Sequence[Callable[[], Sequence[Text]]] = (),
         on_problems: Sequence[Callable[[Mapping[str, EngineProblem]], object]] = (),
         start_early: bool = True,
+        manager: Optional[ServiceManager] = None,
     ) -> None:
         """snapshot: shows the first config and the stamp of its file; the engine publishes its state there. on_config:
         called when another config is in force. on_poll: called at each poll; they return the problems they found.
         on_problems: called when other problems are shown.
+        manager: is told that the loop turns, and of reloads and the end.
         start_early: write a due time a moment before it comes, so that its process starts on the dot."""
         self.snapshot, self.source, self.inbox, self.poll_s = snapshot, source, inbox, poll_s
         self.on_config, self.on_poll, self.on_problems = on_config, on_poll, on_problems
@@ -191,6 +195,8 @@ class SchedulerEngine:
         self.publisher = SnapshotPublisher(
             snapshot, self.state, self.dispatcher.locks, self.triggers, self.outbox, self.reloader
         )
+        self.heartbeat = Heartbeat(self.state, self.timers, self.launcher, outside)
+        self.service = ServiceStatus(manager or ServiceManager(), self.state, self.timers, outside)
         self.replies = Replies()
         self._coming: Optional[Iterator[None]] = None  # the rest of another config that is put in force
         self._diff = ConfigDiff([], [], [])  # what it has changed
@@ -232,6 +238,8 @@ class SchedulerEngine:
         self.external.take_over(self.ledger.unfinished(), now)
         self.triggers.begin(now)
         self.state.changed.update(self.state.tasks)  # also tasks to which nothing has happened
+        self.heartbeat.use(config)
+        self.service.begin()
         self.log.info(Text("log.started", pid=self.system.owner.pid, count=len(self.state.tasks)))
         self.step([])
 
@@ -272,6 +280,7 @@ class SchedulerEngine:
             for listener in self.on_problems:
                 listener(self.state.problems.current)
         self.replies.send()
+        self.service.show()
         self.exit_code = self.exit_code_when_done(mono)
 
     def run_timers(self) -> None:
@@ -446,6 +455,7 @@ class SchedulerEngine:
         if self.state.stopping:
             self.answer([message], Reply("stopping", Text("engine.reply.config_stays")))
         else:
+            self.service.reload_begins()
             self.reloader.request(message)
 
     def config_read(self, message: ConfigRead, now: Instant) -> None:
@@ -455,13 +465,16 @@ class SchedulerEngine:
         if message.config is not None:
             self.put_in_force(message.config, now)
             return
+        self.service.reload_ended()
         requests = self.reloader.finish(is_new=False)
         self.answer(requests, Reply("invalid", Text("engine.reply.invalid"), problems=self.reloader.config_problems))
 
     def put_in_force(self, config: Config, now: Instant) -> None:
         """Begin to: the settings now, the tasks piece by piece."""
+        self.service.reload_begins()
         self.launcher.use(config)
         prepare(config)
+        self.heartbeat.use(config)
         self.state.problems.report("timezone", config.settings.timezone_problem)
         for listener in self.on_config:
             listener(config)
@@ -497,6 +510,7 @@ class SchedulerEngine:
         sizes = {name: len(found) for name, found in self._diff._asdict().items()}
         self.log.info(Text("log.reloaded", why=self.reloader.why, count=len(config.tasks), **sizes))
         self.state.require_commit()  # so that the snapshot shows it in this step
+        self.service.reload_ended()
         self.answer(self.reloader.finish(is_new=True), Reply())
 
     def answer(self, requests: Sequence[Reload], reply: Reply) -> None:
@@ -509,6 +523,7 @@ class SchedulerEngine:
     def stop(self, now: Instant) -> None:
         """First: nothing new starts, running tasks get the grace, then TERM. Second: KILL at once."""
         self.state.stop()
+        self.service.manager.stopping()
         self._coming = None  # the next engine reads the whole file
         self.answer(self.reloader.cancel(), Reply("stopping", Text("engine.reply.config_stays")))
         if self.state.stop_requests > 1:

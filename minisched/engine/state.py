@@ -56,6 +56,7 @@ ProblemKey = Literal[
     "disk",
     "engine log",
     "files",
+    "heartbeat",
     "history",
     "history file",
     "history reader",

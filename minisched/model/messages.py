@@ -6,7 +6,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Callable, NamedTuple, Optional, Union
 
 from minisched.catalogue import Text
-from minisched.model.notification import DeliverySent, SendRequest
+from minisched.model.notification import DeliverySent, SendRequest, SendResult
 from minisched.model.run import LogPosition, Origin, ProcessIdentity, StoreError
 from minisched.model.status import Instant, Reason, Status
 from minisched.model.task import Config, FieldError, Limits
@@ -211,7 +211,11 @@ class Executor(Protocol):
 
 class Sender(Protocol):
     def send(self, order: SendRequest) -> None:
-        """Send a message in another thread, one after the other. Posts exactly one DeliverySent. Never raises."""
+        """Send a message in another thread, one after the other. Posts exactly one DeliverySent, but none for a
+        heartbeat (HEARTBEAT_ID). Never raises."""
+
+    def heartbeat_result(self) -> Optional[SendResult]:
+        """What became of the latest heartbeat; None while it is under way, and once that was asked."""
 
 
 class ConfigSource(Protocol):

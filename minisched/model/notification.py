@@ -11,6 +11,7 @@ from minisched.model.status import Instant, Status, Word
 from minisched.model.task import Channel, SmtpSettings
 
 SEND_TIMEOUT_S = 30.0  # for an attempt by a webhook or a command; a mail has `smtp.timeout`
+HEARTBEAT_ID = -1  # in the place of a delivery's id: it is not in the outbox, and its result is not posted
 RETRY_AFTER_MAX_S = 24 * 3600.0  # the longest wait that a server can ask for
 
 

@@ -310,6 +310,12 @@ class NotifySettings(NamedTuple):
     log_tail_lines: int
 
 
+class HeartbeatSettings(NamedTuple):
+    url: Secret
+    every: float  # seconds
+    ca_file: Optional[str]
+
+
 class Settings(NamedTuple):
     timezone: str
     max_running: int
@@ -320,6 +326,7 @@ class Settings(NamedTuple):
     http: HttpSettings
     smtp: Optional[SmtpSettings]
     notify: NotifySettings
+    heartbeat: Optional[HeartbeatSettings]
     shutdown_grace: float
     calendars: Mapping[str, Calendar]
     timezone_source: str = "settings"  # or "TZ", or the file that gave it; "": none did

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Callable, Optional
 
 from minisched.model import Text
-from minisched.model.notification import DeliverySent, SendRequest, SendResult, SendStatus
+from minisched.model.notification import HEARTBEAT_ID, DeliverySent, SendRequest, SendResult, SendStatus
 from minisched.osutil import start_thread
 
 if TYPE_CHECKING:
@@ -51,6 +51,18 @@ class Sender:
         self._requests: SimpleQueue[Optional[SendRequest]] = SimpleQueue()
         self._thread: Optional[threading.Thread] = None
         self._closing = False
+        self._heartbeat: Optional[SendResult] = None
+
+    def heartbeat_result(self) -> Optional[SendResult]:
+        """See `model.Sender`."""
+        result, self._heartbeat = self._heartbeat, None
+        return result
+
+    def _report(self, request: SendRequest, result: SendResult) -> None:
+        if request.message.delivery_id == HEARTBEAT_ID:
+            self._heartbeat = result
+        else:
+            self._post(DeliverySent(request.message.delivery_id, result))
 
     def send(self, request: SendRequest) -> None:
         """Never raises, never blocks. Each request is answered by exactly one DeliverySent, unless `close` comes first:
@@ -62,7 +74,7 @@ class Sender:
                 self._thread = start_thread(self._work, "notify", stack_bytes=STACK_BYTES)
             except OSError as error:
                 result = SendResult(SendStatus.RETRY, Text("notify.no_thread", reason=error.strerror))
-                self._post(DeliverySent(request.message.delivery_id, result))
+                self._report(request, result)
                 return
         self._requests.put(request)
 
@@ -84,4 +96,4 @@ class Sender:
                 result = self._deliver(request)
             except Exception as error:
                 result = SendResult(SendStatus.RETRY, Text("notify.internal_error", error=type(error).__name__))
-            self._post(DeliverySent(request.message.delivery_id, result))
+            self._report(request, result)

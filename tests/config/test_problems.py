@@ -339,7 +339,7 @@ def test_every_kind_of_the_table_says_its_rule_in_chinese_too(kind):
 
 def test_the_secrets_of_the_table_are_found():
     ends = {path.rsplit(".", 2)[-2] + "." + path.rsplit(".", 1)[-1] for path in SECRETS}
-    assert ends == {"webhook.url", "headers.item", "webhook.secret", "smtp.password"}
+    assert ends == {"webhook.url", "headers.item", "webhook.secret", "smtp.password", "heartbeat.url"}
 
 
 @pytest.mark.parametrize("kind", SECRETS.values(), ids=SECRETS.keys())

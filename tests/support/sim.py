@@ -33,8 +33,9 @@ from minisched.model import (
     Text,
     iso,
 )
-from minisched.model.notification import SendRequest, SendResult, SendStatus
+from minisched.model.notification import HEARTBEAT_ID, SendRequest, SendResult, SendStatus
 from minisched.store import History, open_store
+from minisched.systemd import ServiceManager
 from support.closing import close_later
 from support.factories import config as make_config
 
@@ -219,6 +220,11 @@ class FakeSender:
         self.inbox: Optional[SimpleQueue[Message]] = inbox
         self.under_way = 0
         self.most = 0
+        self.heartbeat: Optional[SendResult] = None
+
+    def heartbeat_result(self) -> Optional[SendResult]:
+        result, self.heartbeat = self.heartbeat, None
+        return result
 
     def send(self, order: SendRequest) -> None:
         world = self.world
@@ -231,6 +237,9 @@ class FakeSender:
             if self.inbox is None:
                 return  # it died with its engine
             world.sent.append((order, outcome))
+            if order.message.delivery_id == HEARTBEAT_ID:
+                self.heartbeat = outcome
+                return
             self.inbox.put(DeliverySent(order.message.delivery_id, outcome))
 
         world.at(world.mono + after_s, over)
@@ -291,6 +300,7 @@ class Sim:
         self.wrap = wrap
         self.poll_s = poll_s
         self.start_early = start_early
+        self.manager: Optional[ServiceManager] = None
         self.log = logging.Logger("simulated")
         self.lines: list[str] = []
         handler = logging.Handler()
@@ -327,6 +337,7 @@ class Sim:
             Outside(self.world, self.wrap(self.ledger), self.executor, self.sender, self.log, system),
             self.poll_s,
             start_early=self.start_early,
+            manager=self.manager,
         )
         self.engine.start()
         return self.engine

@@ -141,6 +141,7 @@ export const MESSAGES = {
   about_outbox: ["outbox", "通知记录"],
   about_notifications: ["notifications", "通知"],
   about_messages: ["messages", "消息"],
+  about_heartbeat: ["heartbeat", "心跳"],
   about_sender: ["sender", "消息发送"],
   about_timezone: ["time zone", "时区"],
   about_engine: ["engine", "引擎"],
