@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from itertools import islice
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
 
 from minisched.config.env_file import EnvFileError, read_env_file
 from minisched.config.problems import MAX_PROBLEMS, ParseContext, limited, show
@@ -160,7 +160,11 @@ def _task_warnings(task: Task, config: Config, where: Surroundings, due: _DueTim
     for index, path in enumerate(task.task_env_file):
         place = f"task_env_file[{index}]" if len(task.task_env_file) > 1 else "task_env_file"
         yield from _env_file(path, place, where, env_file)
-    yield from _command_warnings(task, where, env_file)
+    yield from _command_warnings("task_exec", task.task_exec, task, where, env_file)
+    if task.task_condition is not None:
+        yield from _command_warnings("task_condition", task.task_condition, task, where, env_file)
+    elif task.task_condition_wait:
+        yield "task_condition_wait", Text("config.warn.no_condition")
     yield from _place_warnings(task, where)
     for name, value in task.task_env.items():
         if isinstance(value, Secret):
@@ -223,38 +227,41 @@ def _env_file(written: str, place: str, where: Surroundings, found: dict[str, st
             yield place, Text("config.warn.variable_in_file", name=name)
 
 
-def _command_warnings(task: Task, where: Surroundings, env_file: Mapping[str, str]) -> Iterator[Found]:
+def _command_warnings(
+    field: str, words: Union[str, tuple[str, ...]], task: Task, where: Surroundings, env_file: Mapping[str, str]
+) -> Iterator[Found]:
+    """words: the command in `field`."""
     env = task.task_env.get("PATH", env_file.get("PATH"))
     search_path = env if isinstance(env, str) else where.environ.get("PATH", os.defpath)
     cwd = os.path.join(where.home, task.task_cwd or "")
-    command = Command(from_home(task.task_exec, task.task_cwd, where.home), cwd, search_path, where.home)
-    is_list = not isinstance(task.task_exec, str)
+    command = Command(from_home(words, task.task_cwd, where.home), cwd, search_path, where.home)
+    is_list = not isinstance(words, str)
     program = next(iter(command.words), "")
-    if is_list and task.task_exec[0].startswith("~"):
-        yield "task_exec", Text("config.warn.tilde", value=task.task_exec[0])
+    if is_list and words[0].startswith("~"):
+        yield field, Text("config.warn.tilde", value=words[0])
     elif program and program not in _SHELL_WORDS and os.path.isdir(cwd) and "$" not in search_path:
         problem = find_problem(command, program, failed=True) or script_problem(command)
         if problem:
-            yield "task_exec", Text("config.warn.program", problem=problem)
+            yield field, Text("config.warn.program", problem=problem)
         elif "/" in program and not task.task_user:  # for that user his own files are no danger
-            yield from _replaceable(os.path.join(where.home, program))
+            yield from _replaceable(field, os.path.join(where.home, program))
     for word, path in misplaced(command):
-        yield "task_exec", Text("config.warn.in_home", word=word, path=path)
+        yield field, Text("config.warn.in_home", word=word, path=path)
     if is_list and os.path.basename(program) not in _TAKES_OPERATORS:
         previous = ""
-        for index, item in enumerate(task.task_exec[1:], 1):
+        for index, item in enumerate(words[1:], 1):
             variable = _VARIABLE.match(item)
             name = variable and (variable[1] or variable[2])
             if item in _OPERATORS:
-                yield f"task_exec[{index}]", Text("config.warn.operator", operator=item)
+                yield f"{field}[{index}]", Text("config.warn.operator", operator=item)
             elif item.startswith("~/"):
-                yield f"task_exec[{index}]", Text("config.warn.tilde", value=item)
+                yield f"{field}[{index}]", Text("config.warn.tilde", value=item)
             elif name and (name in where.environ or name in task.task_env) and previous not in ("-c", "-e"):
-                yield f"task_exec[{index}]", Text("config.warn.list_variable", variable=variable[0] if variable else "")
+                yield f"{field}[{index}]", Text("config.warn.list_variable", variable=variable[0] if variable else "")
             previous = item
 
 
-def _replaceable(path: str) -> Iterator[Found]:
+def _replaceable(field: str, path: str) -> Iterator[Found]:
     """Whether another user can change what is run."""
     places: list[Place] = []
     try:
@@ -265,7 +272,7 @@ def _replaceable(path: str) -> Iterator[Found]:
         user = place.changeable_by(sticky=True)
         if user is not None:
             code = "config.warn.writable" if user < 0 else "config.warn.owner"
-            yield "task_exec", Text(code, path=place.path, quoted=shlex.quote(place.path), user=user)
+            yield field, Text(code, path=place.path, quoted=shlex.quote(place.path), user=user)
             return
 
 

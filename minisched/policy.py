@@ -9,12 +9,12 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from minisched.model import Misfire, Outcome, Overlap, Reason, Status, TaskExecution, Text, Trigger
+from minisched.model import ExitCodes, Misfire, Outcome, Overlap, Reason, Status, TaskExecution, Text, Trigger
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from minisched.model import Dependency, Ends, ExitCodes, Instant, ProcessResult, Retry, Task
+    from minisched.model import Dependency, Ends, Instant, ProcessResult, Retry, Task
 
 CATCHUP_MAX = 1000  # due times of one task that a catch-up may start
 MISSED_ROWS_MAX = 100  # a window with more missed due times than this gets one row with a count
@@ -70,12 +70,12 @@ def admit(task: Task, slots_in_use: int, queued: int, must_queue: bool = False) 
     return Admission.SKIP_OVERLAP
 
 
-_QUEUED_WITH_SLOT = {Reason.MAX_RUNNING.value, Reason.LOCK.value}
+_QUEUED_WITH_SLOT = {Reason.MAX_RUNNING.value, Reason.LOCK.value, Reason.CONDITION.value}
 
 
 def holds_slot(run: TaskExecution) -> bool:
-    """Whether an unfinished run holds one of the `task_max_instances` of its task: it runs, waits for its retry, or
-    waits for what all tasks share."""
+    """Whether an unfinished run holds one of the `task_max_instances` of its task: it runs, waits for its retry or for
+    its condition, or for what all tasks share."""
     if run.status is Status.QUEUED:
         return run.reason in _QUEUED_WITH_SLOT
     return run.status in (Status.RUNNING, Status.RETRYING)
@@ -120,6 +120,42 @@ def looks_like_crash(tail: bytes) -> bool:
     Java, Node.js or Ruby, a command that a shell did not find, or a script that it could not continue."""
     lines = tail.decode("utf-8", "replace").splitlines()[-CRASH_LINES:]
     return any(re.search(_CRASH, line[:CRASH_COLUMNS]) for line in lines)
+
+
+# ----------------------------------------------------------------------------------------------------------- condition
+
+_CONDITION_CODES = ExitCodes((0,), (1,))
+_LINE_MAX = 200  # characters of its output that a reason shows
+# Not where a person asked for the run.
+_WITH_CONDITION = {Trigger.SCHEDULE, Trigger.CATCHUP, Trigger.DEPENDENCY, Trigger.REBOOT}
+
+
+def condition_met(run: TaskExecution) -> bool:
+    """Whether the condition of its task need not be asked before this run starts: a person started it, or the condition
+    was met already. The row tells that, so that it holds after a crash too: a run waits for locks and processes only
+    after its condition, and its attempts come only after it, but those that the condition itself failed."""
+    if run.trigger not in _WITH_CONDITION:
+        return True
+    if any(attempt.detail is None or attempt.detail.code != "condition_failed" for attempt in run.attempts):
+        return True
+    if run.status is not Status.QUEUED:
+        return False
+    marked = run.detail is not None and "condition_met" in run.detail.values
+    return marked or run.reason in (Reason.MAX_RUNNING.value, Reason.LOCK.value)
+
+
+def condition_outcome(result: ProcessResult) -> Outcome:
+    """What the end of a condition means: `success`, start the run; `skipped`, not now; else a technical failure. Its
+    exit codes are 0, 1 and all others, whatever those of the task mean."""
+    outcome = classify(result, _CONDITION_CODES)
+    if outcome.status is Status.BUSINESS_FAILURE:
+        lines = result.tail.decode("utf-8", "replace").splitlines()
+        line = next((line.strip() for line in reversed(lines) if line.strip()), "")[:_LINE_MAX]
+        code = "condition_crash" if looks_like_crash(result.tail) else "condition" if line else "condition_silent"
+        return Outcome(Status.SKIPPED, Reason.CONDITION, Text(code, line=line))
+    if outcome.status is Status.TECHNICAL_FAILURE:
+        return outcome._replace(detail=Text("condition_failed", result=outcome.detail))
+    return outcome
 
 
 def retry_delay(retry: Retry, attempt: int, draw: float) -> float:

@@ -322,16 +322,16 @@ TEXTS: dict[str, tuple[str, str]] = {
         "中的 {word} 在 minisched 目录（home）中，不在 task_cwd 中；请写作 {path}",
     ),
     "config.warn.operator": (
-        "is {operator}, which only a shell reads; write task_exec as one text, not as a list",
-        "为 {operator}，只有 shell 才识别；请将 task_exec 写成一个文本，不要写成列表",
+        "is {operator}, which only a shell reads; write the command as one text, not as a list",
+        "为 {operator}，只有 shell 才识别；请将命令写成一个文本，不要写成列表",
     ),
     "config.warn.tilde": (
         "is {value}: ~ is not expanded here; write the whole path, such as /home/NAME/...",
         "为 {value}：此处 ~ 不会展开；请写完整路径，如 /home/NAME/...",
     ),
     "config.warn.list_variable": (
-        "is {variable}, which is not expanded in a list; write task_exec as one text",
-        "为 {variable}，在列表中不会展开；请将 task_exec 写成一个文本",
+        "is {variable}, which is not expanded in a list; write the command as one text",
+        "为 {variable}，在列表中不会展开；请将命令写成一个文本",
     ),
     "config.warn.variable": (
         "contains {variable}, which is not expanded; write its value, or set it in a command:"
@@ -389,6 +389,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.warn.lock_alone": (
         "is {lock}, which no other task uses and settings.locks does not name; {hint}",
         "为 {lock}，没有其他任务使用，settings.locks 中也没有；{hint}",
+    ),
+    "config.warn.no_condition": (
+        "has no effect without task_condition",
+        "没有 task_condition 时不起作用",
     ),
     "config.warn.disabled": (
         "{task} is disabled, so runs of this task wait for it, and are then skipped",
@@ -709,6 +713,15 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.field.task.task_locks": (
         "Locks that a run holds while its process runs, shared with other tasks; it starts once it can have them all.",
         "运行期间占用的锁，与其他任务共用；能同时取得所有锁时才启动。",
+    ),
+    "config.field.task.task_condition": (
+        "Command that is asked before a start that no person requested, for 30 s at most: exit code 0 starts the task,"
+        " 1 does not start it now, any other is a technical failure.",
+        "非手动启动之前执行的命令，最长 30 秒：退出码 0 启动任务，1 暂不启动，其他为技术失败。",
+    ),
+    "config.field.task.task_condition_wait": (
+        "How long the condition is asked again, each minute, while it says not now; then the run is skipped.",
+        "条件为“暂不启动”时，每分钟重新检查，最长持续多久；之后跳过这次运行。",
     ),
     "config.field.task.task_misfire": (
         "Which of the due times missed while the engine was down are caught up.",

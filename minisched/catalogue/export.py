@@ -105,6 +105,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "cron mails the output to the user; no log is kept",
         "cron 把输出用邮件发给用户，不保存日志",
     ),
+    "export.crontab.condition": (
+        "asked before the command; any exit code but 0 is not now, and nothing tells that it did not run",
+        "在命令之前检查；非 0 的退出码都视为暂不启动，也没有记录",
+    ),
     "export.crontab.locks": (
         "flock, one lock after the other and in no order of due times; a lock has one holder",
         "使用 flock：逐个取得锁，不按计划时间先后；每个锁只有一个占用者",
@@ -125,6 +129,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "export.systemd.jitter": (
         "the delay is fixed for each machine, and another one than here",
         "延迟对每台机器固定，但与这里不同",
+    ),
+    "export.systemd.condition": (
+        "ExecCondition=: exit codes 1 to 254 are not now; a start by hand and each retry ask too; no limit of 30 s",
+        "ExecCondition=：退出码 1 至 254 都视为暂不启动；手动启动和每次重试也会检查，没有 30 秒的限制",
     ),
     "export.systemd.locks": (
         "no locks: write flock(1) before the commands that must not run at once",
@@ -193,6 +201,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "a random sleep before each attempt, within its time limit",
         "每次尝试前随机等待，计入时间限制",
     ),
+    "export.kubernetes.condition": (
+        "no conditions: let the command ask, and exit with 0 if it is not now",
+        "没有条件：请让命令自己检查，暂不运行时以 0 退出",
+    ),
     "export.kubernetes.locks": (
         "no locks between CronJobs: let the programs take a Lease, or a lock of the database",
         "CronJob 之间没有锁：请让程序使用 Lease 或数据库的锁",
@@ -223,6 +235,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Pod 只有数字用户：请设置 runAsUser，或让镜像使用 {user}",
     ),
     # Airflow
+    "export.airflow.condition": (
+        "put a ShortCircuitOperator before the task that asks",
+        "请在任务之前加一个 ShortCircuitOperator 来检查",
+    ),
     "export.airflow.locks": (
         "a task has one pool: where it has one lock, make a pool of that size and set it",
         "一个任务只有一个资源池：若只有一个锁，请创建同样大小的池并设置它",

@@ -30,6 +30,7 @@ FIRST_VIEW: dict[str, tuple[str, str]] = {
         "运行中的进程数已达上限（max_running）",
     ),
     "why_queued_lock": ("waiting for a lock", "正在等待锁"),
+    "why_queued_condition": ("waiting for its condition", "正在等待其条件"),
     "why_technical_failure_timeout": ("exceeded its time limit and was terminated", "运行超时，已被终止"),
     "why_technical_failure_spawn": ("could not be started", "无法启动"),
     "why_skipped_overlap": ("the previous run was still running", "到计划时间时上一次运行尚未结束"),
@@ -38,6 +39,7 @@ FIRST_VIEW: dict[str, tuple[str, str]] = {
     "why_skipped_queue_full": ("another run was already queued", "已有一次运行在排队"),
     "why_skipped_paused": ("the engine was paused", "引擎已暂停"),
     "why_skipped_shutdown": ("still queued when the engine was stopped", "引擎停止时仍在排队"),
+    "why_skipped_condition": ("its condition was not met", "其条件不满足"),
     "why_missed_downtime": ("the engine was not running at the due time", "到计划时间时引擎未运行"),
     "why_missed_late": ("the machine was asleep or its clock jumped", "机器休眠或时钟跳变，错过了计划时间"),
     "why_cancelled_user": ("stopped manually", "被手动停止"),
@@ -64,6 +66,17 @@ TEXTS: dict[str, tuple[str, str]] = {
     "lock_promised": ("lock {lock} (which {run} gets before)", "锁 {lock}（{run} 先取得）"),
     "run_of_task": ("{task}, run {run_id}", "{task} 的运行 #{run_id}"),
     "new_run_of_task": ("{task}", "{task}"),
+    # Conditions.
+    "condition_asked": ("its condition is being asked", "正在检查其条件"),
+    "condition_no_process": ("its condition has not been asked: {running}", "尚未检查其条件：{running}"),
+    "condition_again": ("{answer}; it is asked again each minute", "{answer}；每分钟重新检查"),
+    "condition": ("not now: {line}", "暂不启动：{line}"),
+    "condition_silent": ("not now; the condition printed nothing", "暂不启动；条件没有输出"),
+    "condition_crash": (
+        "not now: {line}; the output looks like that of a crash",
+        "暂不启动：{line}；输出像是程序崩溃",
+    ),
+    "condition_failed": ("task_condition: {result}", "task_condition 失败：{result}"),
     # Files.
     "log_lost": ("{path}: {reason}", "{path}：{reason}"),
     "is_symlink": ("is a symbolic link, which is not followed", "是符号链接，不予跟随"),

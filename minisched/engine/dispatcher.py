@@ -10,6 +10,7 @@ import heapq
 from typing import TYPE_CHECKING, Optional
 
 from minisched import policy
+from minisched.engine.launch import CONDITION_ATTEMPT
 from minisched.engine.locks import Locks
 from minisched.engine.log_lines import output_lost_line, started_line
 from minisched.engine.state import ActiveRun
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from minisched.policy import DueRun, MissedRange
 
 BLOCKING_MAX = 3  # blocking runs that are named in a reason
+ASK_EVERY_S = 60.0  # a condition that was not met is asked again after this time
 
 
 class Dispatcher:
@@ -59,6 +61,7 @@ class Dispatcher:
             and not self.state.external.get(task_state.task.task_id)
             and self.state.has_free_process
             and self.locks.are_free(task_state.task.task_locks)
+            and task_state.task.task_condition is None
         )
 
     def missed(self, task_state: TaskState, missed: MissedRange, now: Instant) -> TaskExecution:
@@ -245,19 +248,29 @@ class Dispatcher:
     def queue_for_slot(self, active: ActiveRun, now: Instant) -> None:
         """Let it wait for one of its task's slots."""
         self.locks.leave(active)
-        active.to(Status.QUEUED, now, Reason.OVERLAP, self.blocking_runs(active))
+        detail = self.blocking_runs(active)
+        if active.condition_met and active.task_state.task.task_condition is not None:
+            detail = Text(detail.code, **detail.values, condition_met=True)  # see `policy.condition_met`
+        active.to(Status.QUEUED, now, Reason.OVERLAP, detail)
 
     def queue_for_process(self, active: ActiveRun, now: Instant) -> None:
         """It has a slot of its task and may have its locks, which wait for it in their order; let it wait for one of
-        the engine's `max_running` processes."""
+        the engine's `max_running` processes. One whose condition is to be asked needs the process for that."""
         limit = self.state.config.settings.max_running
         detail = Text("max_running", running=len(self.state.running), limit=limit)
-        active.to(Status.QUEUED, now, Reason.MAX_RUNNING, detail)
+        if _must_ask(active):
+            until = {} if active.ask_until is None else {"until": active.ask_until}
+            active.to(Status.QUEUED, now, Reason.CONDITION, Text("condition_no_process", running=detail, **until))
+        else:
+            active.to(Status.QUEUED, now, Reason.MAX_RUNNING, detail)
         heapq.heappush(self._queue, (active.order, active))
 
     def line_up(self, active: ActiveRun, now: Instant) -> None:
-        """It has a slot of its task; let it wait for what it needs beside that: its locks, then a process."""
-        self.locks.wait(active)
+        """It has a slot of its task; let it wait for what it needs beside that: its condition, its locks, a process."""
+        if _must_ask(active):
+            self.locks.leave(active)
+        else:
+            self.locks.wait(active)
         if self.locks.may_begin(active):
             self.queue_for_process(active, now)
         else:
@@ -279,7 +292,9 @@ class Dispatcher:
                 self.queue_for_process(active, now)
         while self._queue and self.state.has_free_process:
             active = heapq.heappop(self._queue)[1]
-            if active.run.status is Status.QUEUED and active.run.reason == Reason.MAX_RUNNING.value:
+            run = active.run
+            to_ask = run.reason == Reason.CONDITION.value and not active.asking and active.timer is None
+            if run.status is Status.QUEUED and (to_ask or run.reason == Reason.MAX_RUNNING.value):
                 self.begin_now(active, now)
 
     def locks_changed(self, now: Instant) -> None:
@@ -288,10 +303,16 @@ class Dispatcher:
         self.start_queued(now)
 
     def task_changed(self, task_state: TaskState, now: Instant) -> None:
-        """It may have more slots now, and its queued runs may need other locks."""
+        """It may have more slots now, and its queued runs may need other locks or no condition any more."""
         for active in task_state.active:
-            queued = active.run.status is Status.QUEUED and policy.holds_slot(active.run)
-            if queued and not self.locks.is_lined_up(active):
+            if active.run.status is not Status.QUEUED or not policy.holds_slot(active.run) or active.asking:
+                continue
+            if active.run.reason == Reason.CONDITION.value:
+                outdated = not _must_ask(active)
+            else:
+                outdated = not self.locks.is_lined_up(active)
+            if outdated:
+                self.cancel_timer(active)
                 self.line_up(active, now)
         self.slot_freed(task_state, now)
 
@@ -310,6 +331,9 @@ class Dispatcher:
         if self.state.over_limit(active.task_state):
             self.queue_for_slot(active, now)
             return
+        if _must_ask(active):
+            self.ask(active, now)
+            return
         self.locks.wait(active)
         if not self.locks.may_begin(active):
             active.to(Status.QUEUED, now, Reason.LOCK, self.locks.reason(active))
@@ -319,6 +343,60 @@ class Dispatcher:
         self.state.starting.append(active)
         self.locks.leave(active)
         self.expectations.attempt_begins(active, now)
+
+    def ask(self, active: ActiveRun, now: Instant) -> None:
+        """Start the process of its condition, once the row is on disk. Until the answer it holds no lock."""
+        self.locks.leave(active)
+        until, detail = active.ask_until, active.run.detail
+        if until is None:
+            until = now + active.task_state.task.task_condition_wait
+        if detail is None or detail.code != "condition_again":  # else the answer before stays shown
+            active.to(Status.QUEUED, now, Reason.CONDITION, Text("condition_asked", until=until))
+        active.ask(until)
+        self.state.running.add(active)
+        self.state.starting.append(active)
+
+    def condition_ended(self, active: ActiveRun, result: ProcessResult, now: Instant) -> None:
+        """The condition is met, or not now, or it has failed, which counts as an attempt."""
+        self.process_ended(active)
+        self.report_lost_output(active, result)
+        if active.cancelled_for is not None:
+            active.asked()
+            if active.cancelled_for is not Reason.SHUTDOWN:
+                self.end(active, Status.CANCELLED, now, active.cancelled_for, None)
+            elif not active.run.attempts:
+                self.end(active, Status.SKIPPED, now, Reason.SHUTDOWN, Text("engine_stopped"))
+            return  # after a failed attempt the next engine asks again
+        outcome = policy.condition_outcome(result)
+        active.asked(met=outcome.status is Status.SUCCESS)
+        if outcome.status is Status.SUCCESS:
+            self.begin(active, now)
+            self.start_queued(now)
+        elif outcome.status is Status.SKIPPED:
+            self.not_now(active, outcome, result, now)
+        else:
+            active.fail_condition(now, outcome, result)
+            self.attempt_ended(active, outcome, now)
+
+    def not_now(self, active: ActiveRun, outcome: Outcome, result: ProcessResult, now: Instant) -> None:
+        """Ask again in a minute, for the last time when `task_condition_wait` is over; then the run is skipped."""
+        until = active.ask_until or now
+        left_s = min(until - now, active.task_state.task.task_condition_wait)  # the clock may have been set back
+        if left_s <= 0:
+            active.keep_tail(result.tail)
+            self.end(active, outcome.status, now, outcome.reason, outcome.detail)
+            return
+        detail = Text("condition_again", answer=outcome.detail, until=until)
+        if active.run.detail != detail:
+            active.to(Status.QUEUED, now, Reason.CONDITION, detail)
+
+        def ask_again() -> None:
+            active.set_timer(None)
+            if not self.state.stopping:
+                self.begin(active, self.clock.wall())
+
+        self.set_timer(active, min(max(1.0, ASK_EVERY_S - result.duration), left_s), ask_again)
+        self.start_queued(now)
 
     def process_ended(self, active: ActiveRun) -> None:
         """Its place among `max_running` and its locks are free."""
@@ -333,7 +411,10 @@ class Dispatcher:
             if over_limit or self.locks.are_exceeded(active.locks):
                 self.state.starting.remove(active)
                 self.process_ended(active)
-                active.undo_attempt()
+                if active.asking:
+                    active.asked()
+                else:
+                    active.undo_attempt()
                 if over_limit:
                     self.queue_for_slot(active, now)
                 else:
@@ -349,27 +430,42 @@ class Dispatcher:
         for active in starting:
             if active.cancelled_for is not None:
                 result = ProcessResult(now, 0.0, spawn_error=Text("cancelled_before_start"), cancelled=True)
-                self.finished(RunFinished(active.run.run_id, active.run.attempt, result), now)
+                attempt = CONDITION_ATTEMPT if active.asking else active.run.attempt
+                self.finished(RunFinished(active.run.run_id, attempt, result), now)
                 continue
-            self.executor.start(self.launcher.spec(active, unsafe), active.start_at)
+            spec = self.launcher.condition_spec if active.asking else self.launcher.spec
+            self.executor.start(spec(active, unsafe), active.start_at)
 
     def started(self, message: RunStarted) -> None:
         active = self.state.runs.get(message.run_id)
-        if active is not None and active.run.attempt == message.attempt:
+        if active is not None and active.run.attempt == message.attempt != CONDITION_ATTEMPT:
             active.process_started(message)
             self.log.info(started_line(active.run))
 
     def finished(self, message: RunFinished, now: Instant) -> None:
-        """An attempt has ended: its run ends, or its next attempt waits for the delay."""
+        """An attempt or a condition has ended."""
         active = self.state.runs.get(message.run_id)
-        if active is None or active not in self.state.running or active.run.attempt != message.attempt:
+        if active is None or active not in self.state.running:
+            return
+        if active.asking:
+            if message.attempt == CONDITION_ATTEMPT:
+                self.condition_ended(active, message.completion, now)
+            return
+        if active.run.attempt != message.attempt:
             return
         outcome = policy.classify(message.completion, active.task_state.task.task_exit_codes, active.cancelled_for)
         self.process_ended(active)
         active.close_attempt(outcome, message.completion)
-        if message.completion.log_error is not None:
+        self.report_lost_output(active, message.completion)
+        self.attempt_ended(active, outcome, now)
+
+    def report_lost_output(self, active: ActiveRun, result: ProcessResult) -> None:
+        if result.log_error is not None:
             path = self.launcher.log_path(active.task_state.task)
-            self.log.warning(output_lost_line(active.run, path, message.completion.log_error))
+            self.log.warning(output_lost_line(active.run, path, result.log_error))
+
+    def attempt_ended(self, active: ActiveRun, outcome: Outcome, now: Instant) -> None:
+        """The run ends, or its next attempt waits for the delay."""
         if (
             outcome.status is Status.TECHNICAL_FAILURE
             and active.cancelled_for is None
@@ -404,7 +500,7 @@ class Dispatcher:
         grace_s: Optional[float] = None,
     ) -> None:
         """Stop a run: one with a process ends when the process has exited, any other ends at once."""
-        if active.run.status is not Status.RUNNING:
+        if active.run.status is not Status.RUNNING and not active.asking:
             self.end(active, Status.CANCELLED, now, reason, detail)
             return
         active.cancel(reason)
@@ -422,6 +518,8 @@ class Dispatcher:
         self.cancel_timer(active)
         self.locks.leave(active)
         self.locks.freed(active.locks)
+        if active.asking and active not in self.state.starting:
+            self.executor.cancel(active.run.run_id, 0.0)
         self.state.discard(active)
         self._queue = [entry for entry in self._queue if entry[1] is not active]
         heapq.heapify(self._queue)
@@ -442,14 +540,21 @@ class Dispatcher:
         return fresh + self.state.discard_ended_after(task_state.task.task_id, now)
 
     def stop(self, now: Instant) -> None:
-        """The engine stops: end attempts whose process was not started, and runs that were queued for their first."""
+        """The engine stops: end attempts whose process was not started, runs that were queued for their first, and the
+        processes of conditions."""
         for active in self.state.take_starting():
+            if active.asking:
+                self.process_ended(active)
+                active.asked()
+                continue
             active.drop_attempt(now, Reason.SHUTDOWN, Text("not_started"))
             self.end(active, Status.CANCELLED, now, Reason.SHUTDOWN, Text("not_started"))
         for task_state in self.state.tasks.values():
-            queued = [one for one in task_state.active if one.run.status is Status.QUEUED and not one.run.attempts]
-            for active in queued:
-                self.end(active, Status.SKIPPED, now, Reason.SHUTDOWN, Text("engine_stopped"))
+            for active in task_state.active:
+                if active.asking:
+                    self.cancel(active, Reason.SHUTDOWN, now)
+                elif active.run.status is Status.QUEUED and not active.run.attempts:
+                    self.end(active, Status.SKIPPED, now, Reason.SHUTDOWN, Text("engine_stopped"))
 
     def stop_processes(self, now: Instant, grace_s: Optional[float]) -> None:
         """grace_s: from TERM to KILL; None: each task's own."""
@@ -480,3 +585,8 @@ class Dispatcher:
         if active.timer is not None:
             self.timers.cancel(active.timer)
             active.set_timer(None)
+
+
+def _must_ask(active: ActiveRun) -> bool:
+    """The condition of its task has to be met before it starts."""
+    return active.task_state.task.task_condition is not None and not active.condition_met

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from minisched.model import Config, Task, TaskExecution
 
 ENV_FILES = "minisched.config.env_file"
+CONDITION_ATTEMPT = 0  # in place of the number of an attempt, in the log and in messages
+CONDITION_TIMEOUT_S = 30.0
 USER_ENV = ("PATH", "LANG", "TZ")  # and LC_*: what a process of another user gets of the engine's environment
 
 
@@ -61,6 +63,17 @@ class Launcher:
                 record = TaskRecord(task.task_id)  # the attempt is due and on disk: it starts without these results
         spec = make_spec(task, active.run, record, system.home, task_state.zone, system.environ, self.base)
         return spec if unsafe is None else spec._replace(refused=unsafe)
+
+    def condition_spec(self, active: ActiveRun, unsafe: Optional[Text] = None) -> ProcessSpec:
+        """The process of the task's condition: as that of the task, but for the command and the time limit."""
+        task, spec = active.task_state.task, self.spec(active, unsafe)
+        assert task.task_condition is not None
+        return spec._replace(
+            attempt=CONDITION_ATTEMPT,
+            task_exec=from_home(task.task_condition, task.task_cwd, self._system.home),
+            env={**spec.env, "MINISCHED_ATTEMPT": str(CONDITION_ATTEMPT)},
+            timeout_s=CONDITION_TIMEOUT_S,
+        )
 
     def log_path(self, task: Task) -> str:
         return os.path.join(self._system.home, "logs", task.log_file)

@@ -107,9 +107,10 @@ class ExternalRuns:
 
         A process that is still alive is killed before its run is retried, so that no task runs beside itself. A running
         run is `interrupted`, and retried if it has attempts left; `retrying` and `waiting` runs continue; a `queued`
-        run starts when there is a slot. What must not start any more is ended first, before another run's end frees a
-        slot for it: a `queued` run whose due time is older than the grace was missed, and a disabled task's run
-        without a process is cancelled.
+        run starts when there is a slot, and its condition is asked again unless it was met. What must not start any
+        more is ended first, before another run's end frees a slot for it: a `queued` run whose due time is older than
+        the grace was missed, unless it may still wait for its condition; and a disabled task's run without a process is
+        cancelled.
         """
         state = self.state
         recovered: list[ActiveRun] = []
@@ -118,6 +119,9 @@ class ExternalRuns:
             running = run.status is Status.RUNNING
             if running:
                 run = self._interrupt(run, now)
+            asked = run.status is Status.QUEUED and run.reason == Reason.CONDITION.value
+            if asked:
+                self.system.kill_leftover(None, run.run_id)  # of its condition, which is asked again
             if task_state is None:
                 status = Status.TECHNICAL_FAILURE if running else Status.CANCELLED
                 reason = Reason.INTERRUPTED if running else Reason.USER
@@ -127,7 +131,8 @@ class ExternalRuns:
                 self._end(run, Status.CANCELLED, Reason.USER, Text("task_disabled"), now)
                 continue
             due = run.scheduled_time if run.status is Status.QUEUED and not run.attempts else None
-            if due is not None and now - due > task_state.task.task_misfire_grace:
+            until = run.detail.values.get("until", 0) if asked and run.detail else 0
+            if due is not None and now > max(due + task_state.task.task_misfire_grace, until):
                 self._end(run, Status.MISSED, Reason.DOWNTIME, Text("queued_at_stop"), now)
                 continue
             active = ActiveRun(state, task_state, run._replace(owner=self.system.owner))

@@ -103,17 +103,33 @@ class PendingRun:
 class ActiveRun(PendingRun):
     """A run that has not ended. `run` is the row as it will be written; `to` is the only way to another status."""
 
-    __slots__ = ("_before_attempt", "_state", "cancelled_for", "locks", "order", "start_at", "task_state", "timer")
+    __slots__ = (
+        "_before_attempt",
+        "_state",
+        "ask_until",
+        "asking",
+        "cancelled_for",
+        "condition_met",
+        "locks",
+        "order",
+        "start_at",
+        "task_state",
+        "timer",
+    )
 
     def __init__(self, state: State, task_state: TaskState, run: TaskExecution) -> None:
         super().__init__(run)
         self.task_state = task_state
         self.cancelled_for: Optional[Reason] = None  # set once a stop of its process was requested
-        self.timer: Optional[Timer] = None  # of its retry or its dependency timeout
+        self.timer: Optional[Timer] = None  # of its retry, its dependency timeout or the next look at its condition
         self.start_at: Optional[float] = None  # monotonic; its process is held until then
         # Of two runs that wait for the same, the one that was due first starts first.
         self.order = (run.created_time if run.scheduled_time is None else float(run.scheduled_time), state.next_order())
         self.locks: tuple[str, ...] = ()  # that its process holds
+        self.condition_met = policy.condition_met(run)  # or it needs none; only of a task with a condition
+        self.asking = False  # the process of its condition runs or is about to
+        waits = run.status is Status.QUEUED and run.reason == Reason.CONDITION.value and run.detail is not None
+        self.ask_until: Optional[Instant] = run.detail.values.get("until") if waits and run.detail else None
         self._state = state
         self._before_attempt = run
 
@@ -130,6 +146,25 @@ class ActiveRun(PendingRun):
         self.locks = self.task_state.task.task_locks
         self.run = lifecycle.begin_attempt(self.run, now)
         self._state.mark(self)
+
+    def ask(self, until: Instant) -> None:
+        """The process of its condition is about to start. until: when it is asked for the last time."""
+        self.asking = True
+        self.ask_until = until
+
+    def asked(self, met: bool = False) -> None:
+        """That process has ended, or will not be started."""
+        self.asking = False
+        self.condition_met = self.condition_met or met
+
+    def fail_condition(self, now: Instant, outcome: Outcome, result: ProcessResult) -> None:
+        """The condition has failed, which counts as an attempt; `to` must follow."""
+        self.run = lifecycle.begin_attempt(self.run, now)
+        self.close_attempt(outcome, result._replace(log=None))  # its lines are not those of the attempt
+
+    def keep_tail(self, tail: bytes) -> None:
+        """What its condition printed, for the row of its end."""
+        self.tail = tail
 
     def hold_until(self, start_at: float) -> None:
         """The attempt was decided before its due time."""

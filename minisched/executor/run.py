@@ -119,7 +119,8 @@ class Run:
             if fd >= 0:
                 self._selector.register(fd, selectors.EVENT_READ, self)
                 self._watched.add(fd)
-        self.log.marker("start", f"pid {process.pid}: {command_text(self.spec)}")
+        what = "" if self.spec.attempt else "condition, "
+        self.log.marker("start", f"{what}pid {process.pid}: {command_text(self.spec)}")
         self._report_at = self._started_at + REPORT_S
 
     def receive(self, fd: int) -> None:

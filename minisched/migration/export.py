@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 
 from minisched.migration.clocks import NextOfTarget, Night, nights
 from minisched.model import Config, Dependency, Misfire, Secret, Task, Text
@@ -95,6 +95,7 @@ def plain_fields(task: Task, notes: Notes, known: Sequence[str]) -> None:
         "task_log": task.log_file != f"{task.task_id}.log",
         "task_output_encoding": task.task_output_encoding != "utf-8",
         "task_notify": bool(task.task_notify),
+        "task_condition_wait": task.task_condition is not None and task.task_condition_wait > 0,
     }
     if task.task_calendar and not any(finding.field == "task_calendar" for finding in notes.findings):
         notes.lost("task_calendar", "lost.calendar", calendar=task.task_calendar.name)
@@ -136,7 +137,16 @@ def is_reboot(text: str) -> bool:
 
 def words_of(task: Task) -> list[str]:
     """The command as a program with arguments."""
-    return ["/bin/sh", "-c", task.task_exec] if isinstance(task.task_exec, str) else list(task.task_exec)
+    return _words(task.task_exec)
+
+
+def condition_words(task: Task) -> list[str]:
+    """The condition as a program with arguments; empty if there is none."""
+    return [] if task.task_condition is None else _words(task.task_condition)
+
+
+def _words(command: Union[str, tuple[str, ...]]) -> list[str]:
+    return ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
 
 
 def plain_env(task: Task) -> Iterator[tuple[str, str]]:

@@ -184,6 +184,8 @@ def _said(task: Task, home: str, notes: Notes) -> dict[str, Any]:
         notes.lost("task_overlap")
     else:
         notes.exact("task_overlap")
+    if task.task_condition is not None:
+        notes.lost("task_condition", "airflow.condition")
     if task.task_locks:
         notes.lost("task_locks", "airflow.locks")
     if task.task_misfire is Misfire.ALL:

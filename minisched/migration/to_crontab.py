@@ -11,6 +11,7 @@ from minisched.migration.export import (
     Exported,
     LeftOut,
     Notes,
+    condition_words,
     folder_of,
     is_reboot,
     left_out,
@@ -85,8 +86,8 @@ def _command(task: Task, home: str, notes: Notes) -> str:
     """The command on one line, with what cron lacks around it. Raises LeftOut."""
     if task.task_user:
         raise LeftOut(Text("export.left.user", user=task.task_user))
-    words = words_of(task)
-    if any("\n" in word for word in words):
+    words, condition = words_of(task), condition_words(task)
+    if any("\n" in word for word in (*words, *condition)):
         raise LeftOut(Text("export.left.lines"))
     if task.task_env_file:
         raise LeftOut(Text("export.left.env_file", paths=list(task.task_env_file)))
@@ -109,13 +110,19 @@ def _command(task: Task, home: str, notes: Notes) -> str:
         before += ["nice", "-n", str(task.task_nice)]
     env = dict(plain_env(task))
     if env:
-        before = ["env", *(f"{name}={value}" for name, value in env.items()), *before]
+        variables = ["env", *(f"{name}={value}" for name, value in env.items())]
+        before = [*variables, *before]
+        condition = [*variables, *condition] if condition else []
         notes.exact("task_env")
     delay = ""
     if task.task_jitter:
         delay = f"perl -e 'sleep rand {math.ceil(task.task_jitter)}' && "
         notes.approximated("task_jitter", "crontab.jitter")
-    command = f"cd {shlex.quote(folder_of(task, home))} && {delay}{shlex.join([*before, *words])}"
+    asked = ""
+    if condition:
+        asked = f"{shlex.join(condition)} && "
+        notes.approximated("task_condition", "crontab.condition")
+    command = f"cd {shlex.quote(folder_of(task, home))} && {delay}{asked}{shlex.join([*before, *words])}"
     if any("\n" in value for value in env.values()):
         raise LeftOut(Text("export.left.lines"))
     return command.replace("%", "\\%")

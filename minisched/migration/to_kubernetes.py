@@ -147,6 +147,8 @@ def _job(task: Task, image: Image, notes: Notes) -> dict[str, Any]:
         notes.approximated("task_overlap", "kubernetes.skip")
     else:
         notes.approximated("task_overlap", "kubernetes.queue")
+    if task.task_condition is not None:
+        notes.lost("task_condition", "kubernetes.condition")
     if task.task_locks:
         notes.lost("task_locks", "kubernetes.locks")
     misfire(task, notes, target_keeps_one=not _skips(task, image))

@@ -16,6 +16,7 @@ from minisched.migration.export import (
     Exported,
     LeftOut,
     Notes,
+    condition_words,
     drop_orphans,
     folder_of,
     left_out,
@@ -106,6 +107,8 @@ def _notes(task: Task, upstream: Optional[Dependency], notes: Notes) -> None:
         notes.lost("task_notify", "systemd.notify")
     if task.task_max_instances > 1:
         notes.lost("task_max_instances", "lost.instances")
+    if task.task_condition is not None:
+        notes.approximated("task_condition", "systemd.condition")
     if task.task_locks:
         notes.lost("task_locks", "systemd.locks")
     notes.lost("MINISCHED_*", "systemd.variables")
@@ -159,10 +162,12 @@ def _service(task: Task, home: str, starts: dict[str, list[str]]) -> str:
     # The prelude gives a script its run id; the words after it are the command.
     prelude = 'export MINISCHED_RUN_ID="$INVOCATION_ID"; exec "$@"'
     command = ["/bin/sh", "-c", prelude, PRELUDE_NAME, *words_of(task)]
+    condition = condition_words(task)
     service = [
         "Type=oneshot",
         f"WorkingDirectory={_value(folder_of(task, home))}",
-        "ExecStart=" + " ".join([command[0], *map(_quoted, command[1:])]),
+        f"ExecStart={_command(command)}",
+        *([f"ExecCondition={_command(condition)}"] if condition else []),
         f"TimeoutStartSec={'infinity' if task.task_timeout is None else _span(task.task_timeout)}",
         f"TimeoutStopSec={_span(task.task_kill_grace)}",
         "KillMode=control-group",
@@ -200,6 +205,10 @@ def _service(task: Task, home: str, starts: dict[str, list[str]]) -> str:
 
 def _unit(*sections: tuple[str, list[str]]) -> str:
     return "\n".join("\n".join((f"[{name}]", *lines, "")) for name, lines in sections)
+
+
+def _command(words: list[str]) -> str:
+    return " ".join([words[0], *map(_quoted, words[1:])])
 
 
 def _span(seconds: float) -> str:

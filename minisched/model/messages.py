@@ -21,7 +21,7 @@ class ProcessSpec(NamedTuple):
     """All that the process of one attempt needs; made by the engine, used by the executor."""
 
     run_id: int
-    attempt: int
+    attempt: int  # 0: the condition that is asked before the first one
     task_id: str
     task_exec: Union[str, tuple[str, ...]]
     cwd: str

@@ -64,6 +64,7 @@ class Reason(Word):
     OVERLAP = "overlap"
     MAX_RUNNING = "max_running"
     LOCK = "lock"
+    CONDITION = "condition"
     EXIT_CODE = "exit_code"
     SIGNAL = "signal"
     TIMEOUT = "timeout"

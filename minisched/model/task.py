@@ -231,6 +231,8 @@ class Task(NamedTuple):
     task_overlap: Overlap
     task_max_instances: int
     task_locks: tuple[str, ...]
+    task_condition: Optional[Union[str, tuple[str, ...]]]
+    task_condition_wait: float
     task_misfire: Misfire
     task_misfire_grace: float
     task_timeout: Optional[float]

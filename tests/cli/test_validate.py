@@ -122,6 +122,9 @@ def warnings(home: Home, cli: Cli, *tasks: dict[str, Any], **document: Any) -> l
             {"task_notify": [{**OPS, "channels": [{"type": "file", "path": "~/x"}]}]},
             "task_notify[0].channels[0].path is ~/x: ~ is not expanded here",
         ),
+        ({"task_condition": "tasks/gone.sh"}, "task_condition: will fail: tasks/gone.sh: No such file"),
+        ({"task_condition": ["ls", "~/x"]}, "task_condition[1] is ~/x: ~ is not expanded here"),
+        ({"task_condition_wait": "1h"}, "task_condition_wait has no effect without task_condition"),
         (
             {"task_notify": [{**OPS, "channels": [{"type": "webhook", "url": {"from_file": "var/url"}}]}]},
             "task_notify[0].channels[0].url.from_file is H/var/url, which is not a file",

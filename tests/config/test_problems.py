@@ -123,6 +123,9 @@ COMMAND = "expected a command: a text for /bin/sh, or a list of a program and it
          'expected a size such as 1048576 or "10MB", of at least 1024'),
         ("task_limits", {"memory": "9999999TB"}, 'task_limits.memory is "9999999TB"; '
          'expected a size such as 1048576 or "10MB", of at least 1024'),
+        ("task_condition", [],
+         "task_condition is []; expected a command: a text for /bin/sh, or a list of a program and its arguments"),
+        ("task_condition_wait", None, 'task_condition_wait is null; expected a duration such as 300 or "5m"'),
         ("task_locks", ["db", "a b"],
          'task_locks[1] is "a b"; expected the name of a lock: 1 to 64 ASCII letters, digits, "_" or "-"'),
         ("task_locks", ["db", "db"], 'task_locks[1]: "db" occurs twice in this list'),

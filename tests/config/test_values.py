@@ -51,6 +51,8 @@ def test_a_task_of_two_fields_has_the_defaults_of_the_contract():
         "task_overlap": Overlap.SKIP,
         "task_max_instances": 1,
         "task_locks": (),
+        "task_condition": None,
+        "task_condition_wait": 0.0,
         "task_misfire": Misfire.LATEST,
         "task_misfire_grace": 3600.0,
         "task_timeout": 86_400.0,
@@ -169,6 +171,10 @@ def test_a_port_that_is_set_is_used_and_a_password_stays_hidden():
         ("task_env", {"A": "1", "B": {"from_file": "b"}}, {"A": "1", "B": Secret("from_file", "b")}),
         ("task_tags", ["ä", "b"], ("ä", "b")),
         ("task_locks", ["db", "NAS-1"], ("db", "NAS-1")),
+        ("task_condition", ["test", "-e", "x"], ("test", "-e", "x")),
+        ("task_condition", "test -e x", "test -e x"),
+        ("task_condition", None, None),
+        ("task_condition_wait", "2h", 7200.0),
     ],
 )
 def test_a_field_is_read_as_the_engine_uses_it(field, value, read):

@@ -7,7 +7,6 @@ import random
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 from minisched.model import Config, ProcessSpec
 from minisched.timetable import fires_between, load_zone, parse_schedule
 from support.factories import config as make_config
-from support.sim import Exit, Killed, Sim
+from support.sim import Deadly, Exit, Killed, Sim
 
 START = datetime(2027, 3, 10, 22, 0, tzinfo=timezone.utc).timestamp()  # both spring nights are in this month
 DAYS = 30
@@ -132,28 +131,6 @@ def test_a_month_of_a_hundred_tasks_gives_the_same_ledger_twice_with_every_due_t
     ]:
         assert seen[outcome] > 10, outcome
     assert len(first) > 8_000
-
-
-class Deadly:
-    """A ledger whose process is killed at its k-th commit, just before it or just after it."""
-
-    def __init__(self, ledger: Any, draw: random.Random) -> None:
-        self._ledger = ledger
-        self._draw = draw
-        self.left: int = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._ledger, name)
-
-    @contextmanager
-    def transaction(self, durable: bool) -> Iterator[Any]:
-        self.left -= 1
-        if self.left == 0 and self._draw.random() < 0.5:
-            raise Killed
-        with self._ledger.transaction(durable) as tx:
-            yield tx
-        if self.left == 0:
-            raise Killed
 
 
 def test_with_the_engine_killed_at_two_hundred_random_instants_every_due_time_is_still_there_once(folder: str) -> None:

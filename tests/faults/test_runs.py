@@ -34,6 +34,12 @@ TASKS: dict[str, dict[str, Any]] = {
         "task_exec": "echo ${#TOKEN} characters, $PLAIN",
         "task_env": {"TOKEN": {"from_env": "A_SECRET"}, "PLAIN": "text"},
     },
+    "met": {"task_exec": "echo ran", "task_condition": ["sh", "-c", "echo mounted; echo $MINISCHED_ATTEMPT >&2"]},
+    "not_now": {
+        "task_exec": "echo ran",
+        "task_condition": r"echo first; printf 'not \033[1m yet\n'; sleep 60 & exit 1",
+    },
+    "failed": {"task_exec": "echo ran", "task_condition": ["no-such-program"]},
     "linked": {"task_exec": "echo something"},
 }
 SECRETS = {"A_SECRET": "s3cr3t-of-a-task", "SMTP_SECRET": "s3cr3t-of-the-mail"}
@@ -132,6 +138,36 @@ def test_a_grandchild_that_holds_the_pipe_delays_the_end_by_a_second_at_most(hom
     assert row["duration"] < 1  # its own; the wait for the pipe comes on top
     ended = next(line for line in home.engine_log().splitlines() if f"run {row['run_id']} of holder: success" in line)
     assert "1 process left behind" in ended
+
+
+def test_a_condition_that_is_met_has_its_own_lines_in_the_log(home: Home) -> None:
+    run_id = row_of(home, "met")["run_id"]
+    lines = [line.partition(" [")[2] for line in home.log("met").splitlines()]
+    kinds = [line.partition("]")[0] for line in lines]
+    assert sorted(kinds[:4]) == sorted(f"{run_id}.0 {kind}" for kind in ("start", "out", "err", "end"))
+    assert kinds[4:] == [f"{run_id}.1 {kind}" for kind in ("start", "out", "end")]
+    assert lines[0].startswith(f"{run_id}.0 start] condition, pid ")
+    assert {f"{run_id}.0 out] mounted", f"{run_id}.0 err] 0", f"{run_id}.1 out] ran"} <= set(lines)
+    assert row_of(home, "met")["status"] == "success"
+    assert "mounted" not in home.run("logs", "--run", str(run_id)).stdout  # the output of the task itself
+
+
+def test_a_condition_that_is_not_met_tells_why_and_does_not_wait_for_what_it_left_behind(home: Home) -> None:
+    row = row_of(home, "not_now")
+    assert (row["status"], row["reason"], row["attempt"]) == ("skipped", "condition", 0)
+    assert row["detail"] == {"code": "condition", "line": "not \x1b[1m yet"}
+    shown = home.run("logs", "--run", str(row["run_id"]))
+    assert shown.stdout == "first\nnot \\x1b[1m yet\n"
+    assert "ran" not in home.log("not_now").split()
+    listed = home.run("list").stdout
+    assert "condition: not now: not \\x1b[1m yet" in listed and "\x1b" not in listed
+
+
+def test_a_condition_that_cannot_be_started_is_a_failure_with_the_reason(home: Home) -> None:
+    row = row_of(home, "failed")
+    assert (row["status"], row["reason"], row["attempt"]) == ("technical_failure", "spawn", 1)
+    assert "task_condition: no-such-program: No such file or directory" in detail_text(row["detail"])
+    assert "start]" not in home.log("failed")
 
 
 def test_a_task_that_ignores_term_at_its_timeout_is_killed_after_the_grace(home: Home) -> None:

@@ -411,6 +411,25 @@ def test_a_line_has_what_cron_lacks() -> None:
     assert codes(report)["task_misfire"] == "crontab.misfire"
 
 
+def test_a_condition_is_asked_where_the_target_can_and_is_named_where_it_is_lost() -> None:
+    task = {**DAILY, "task_condition": "test -e /mnt/nas/100%", "task_condition_wait": "1h", "task_env": {"A": "1"}}
+    lines, (report,) = crontab(task)
+    asked = r"cd /srv/plant && env A=1 /bin/sh -c 'test -e /mnt/nas/100\%' && env A=1 flock"
+    assert asked in lines[-1]
+    assert codes(report, "approximated")["task_condition"] == "crontab.condition"
+    assert codes(report)["task_condition_wait"] == "lost.field"
+    units = systemd(task)
+    assert unit_values(units.files["minisched-a.service"], "ExecCondition") == ['/bin/sh "-c" "test -e /mnt/nas/100%%"']
+    assert codes(units.tasks[0], "approximated")["task_condition"] == "systemd.condition"
+    listed = unit_values(
+        systemd({**DAILY, "task_condition": ["ready", "a b"]}).files["minisched-a.service"], "ExecCondition"
+    )
+    assert listed == ['ready "a b"']
+    assert codes(kubernetes(task)[1][0])["task_condition"] == "kubernetes.condition"
+    airflow = export_airflow(config(task), HOME, NOW).tasks
+    assert codes(airflow[0])["task_condition"] == "airflow.condition"
+
+
 def test_locks_are_files_in_crontabs_and_are_named_where_they_are_lost() -> None:
     task = {**DAILY, "task_locks": ["net", "db"]}
     lines, (report,) = crontab(task)

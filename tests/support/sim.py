@@ -10,7 +10,8 @@ import heapq
 import json
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timezone
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Optional
@@ -276,6 +277,28 @@ class FakeSource:
         valid = isinstance(found, Config)
         message = ConfigRead(self.version, found if valid else None, () if valid else tuple(found))
         self.world.at(self.world.mono + self.read_s, lambda: post(message))
+
+
+class Deadly:
+    """A ledger whose process is killed at its k-th commit, just before it or just after it."""
+
+    def __init__(self, ledger: Any, draw: random.Random) -> None:
+        self._ledger = ledger
+        self._draw = draw
+        self.left: int = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    @contextmanager
+    def transaction(self, durable: bool) -> Iterator[Any]:
+        self.left -= 1
+        if self.left == 0 and self._draw.random() < 0.5:
+            raise Killed
+        with self._ledger.transaction(durable) as tx:
+            yield tx
+        if self.left == 0:
+            raise Killed
 
 
 class Sim:
