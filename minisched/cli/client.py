@@ -38,14 +38,18 @@ class Engine(NamedTuple):
     token: str
     timeout_s: float
 
+    @property
+    def address(self) -> str:
+        """As in `127.0.0.1:8787` or `[::1]:8787`."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
     def check(self) -> None:
         """Raises CommandError if what answers at the address does not know the token: it must not get it then."""
         nonce = os.urandom(32).hex()
         _, data = self.request("GET", f"/proof?nonce={nonce}", authorized=False)
-        host = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
         proof = data.get("proof") if isinstance(data, dict) else None
-        if proof != prove(self.token.encode(), nonce, host):
-            raise CommandError(Text("cli.no_proof", address=host))
+        if proof != prove(self.token.encode(), nonce, self.address):
+            raise CommandError(Text("cli.no_proof", address=self.address))
 
     def call(self, method: str, path: str, body: Optional[dict[str, Any]] = None) -> Any:
         """The JSON of the response. Raises CommandError with the engine's error."""

@@ -36,6 +36,9 @@ W = TypeVar("W", bound=Word)
 
 _COLUMNS = ("status", "next", "why", "last_run")  # after those of the id and the name
 _SHRINK = {"name": 12, "task": 12, "why": 16, "next": 19}  # a time is not cut, a list of dependencies is
+_FAILED = (Status.BUSINESS_FAILURE.value, Status.TECHNICAL_FAILURE.value, Status.MISSED.value)
+CHECK_NAMES = 5  # tasks that the line for a monitor names
+EXIT_NO_ENGINE = 3  # as of `systemctl is-active`
 _NO_ATTENTION = (Status.IDLE.value, Status.SUCCESS.value)
 
 
@@ -80,6 +83,8 @@ def status(view: View, options: Namespace) -> int:
         # What is wrong with the config file is seen here, as it is now.
         if (key != "config" or not view.problems) and problem not in problems:
             problems.append(problem)
+    if options.check:
+        return _check(view, tasks, problems, options)
     if options.json:
         zone = {"timezone": view.zone_found.name, "timezone_source": view.zone_found.source}
         engine = {"running": view.engine is not None, "pid": view.engine.pid if view.engine else None}
@@ -105,6 +110,32 @@ def status(view: View, options: Namespace) -> int:
         print()
         _print_tasks(in_trouble, tz)
     return EXIT_OK
+
+
+def _check(
+    view: View, tasks: Sequence[dict[str, Any]], problems: Sequence[Union[Text, str]], options: Namespace
+) -> int:
+    """One line for a monitor; 0 if all is well, 1 if an enabled task has failed or is late or a problem stands, 3 if no
+    engine runs."""
+    failed = [task["task_id"] for task in tasks if task["enabled"] and task["current_status"] in _FAILED]
+    late = [task["task_id"] for task in tasks if task["enabled"] and task["late"]]
+    found = [
+        *([Text("cli.check.failed", count=len(failed), tasks=failed[:CHECK_NAMES])] if failed else []),
+        *([Text("cli.check.late", count=len(late), tasks=late[:CHECK_NAMES])] if late else []),
+        *([Text("cli.check.problem", count=len(problems), problem=problems[0])] if problems else []),
+    ]
+    exit_code = EXIT_NO if found else EXIT_OK
+    line = Text("cli.check.trouble", found=found)
+    if not found and view.engine:
+        line = Text("cli.check.well", count=len(tasks), pid=view.engine.pid)
+    if view.engine is None:
+        exit_code, line = EXIT_NO_ENGINE, Text("cli.check.no_engine", home=view.home.path)
+    if options.json:
+        seen = [shown(problem, ENGLISH) for problem in problems]
+        print_json({"engine": view.engine is not None, "failed": failed, "late": late, "problems": seen})
+    else:
+        print(shown(line).replace("\n", " "))
+    return exit_code
 
 
 def tasks_json(view: View) -> list[dict[str, Any]]:

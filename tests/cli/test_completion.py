@@ -18,7 +18,7 @@ from support.programs import Home, environment
 
 WORDS = [
     ("hist", ["history"]),
-    ("help scheduli", ["scheduling"]),
+    ("help script_", ["script_examples"]),
     ("next --lang ", ["en", "zh"]),
     ("history --status miss", ["missed"]),
     ("history --trigger cat", ["catchup"]),
