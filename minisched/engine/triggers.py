@@ -75,6 +75,7 @@ class Triggers:
         self.clock, self.ledger, self.boot_id = outside.clock, outside.ledger, outside.system.owner.boot_id
         self.log = outside.log
         self.expectations = dispatcher.expectations
+        self._last_stopped: Optional[Instant] = None  # when the last engine stopped; read when it matters
         self.lead_s = 0.0  # how long before a due time its timer fires
         self._start_early = start_early
         self._lead_for = 0.0  # the due time that `lead_s` was computed for
@@ -252,9 +253,8 @@ class Triggers:
         """Put a task to work. It continues at its `evaluated_until`, or now if its schedule is new or changed, or if
         the clock was set back behind it.
 
-        starting: the engine has just started, so due times that passed were downtime, and `@reboot` may be due. If only
-        its calendar says other things about days, they are those of the calendar as it is now. The task has been turned
-        back with all others.
+        starting: the engine has just started, so due times that passed were downtime, and `@reboot` may be due. The
+        task has been turned back with all others.
         """
         if not starting:
             self._turn_back([task_state], now)
@@ -269,6 +269,8 @@ class Triggers:
         new_schedule = key != record.schedule_hash and not goes_on
         if new_schedule:
             record = record._replace(evaluated_until=now)
+        elif key != record.schedule_hash:
+            record = record._replace(evaluated_until=self._until_stopped(task, record))
         record = record._replace(schedule_hash=key)
         if reboot:
             record = record._replace(boot_id=self.boot_id)
@@ -294,6 +296,13 @@ class Triggers:
             self.dispatcher.token_arrived(task_state, now)
         if task_state.active:
             self.dispatcher.task_changed(task_state, now)
+
+    def _until_stopped(self, task: Task, record: TaskRecord) -> Instant:
+        """Where a task goes on after a start with a changed calendar. The new one judges the days of the downtime. What
+        the last engine did not evaluate while it ran, except for delayed starts, was not due."""
+        if self._last_stopped is None:
+            self._last_stopped = self.ledger.last_seen()
+        return max(record.evaluated_until, self._last_stopped - task.task_jitter)
 
     def _drop_stale_tokens(self) -> list[str]:
         """Drop the tokens that no dependency of the config is about. Where it is now about any end, in place of a

@@ -60,6 +60,12 @@ def read_uptimes(db: sqlite3.Connection, since: Instant = 0, until: Optional[Ins
     return known[first : first + 2]
 
 
+def last_seen(db: sqlite3.Connection) -> Instant:
+    """When the last engine stopped, or was seen last; 0 if none is known."""
+    row = db.execute("SELECT seen_time, end_time FROM engine_uptime ORDER BY uptime_id DESC LIMIT 1").fetchone()
+    return max((time for time in row or () if isinstance(time, float)), default=0.0)
+
+
 def write_changes(db: sqlite3.Connection, changes: Sequence[ConfigChange]) -> None:
     for one in changes:
         before = json.dumps(dict(one.before), ensure_ascii=False) if one.before else ""

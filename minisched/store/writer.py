@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional, TypeVar
 
 from minisched.model import Reason, StoreError, TaskRecord, Text
 from minisched.store import rows
-from minisched.store.audit import last_changes, read_uptimes, write_changes, write_uptimes
+from minisched.store.audit import last_changes, last_seen, read_uptimes, write_changes, write_uptimes
 from minisched.store.database import DiskReserve, WatchedFile, examine, open_database, read_db_id, set_aside
 from minisched.store.errors import store_error
 from minisched.store.outbox import Outbox, RunHistory, read_rule_state, trim, update_deliveries, write_notices
@@ -413,6 +413,10 @@ class Store:
     def last_changes(self) -> Optional[dict[str, ConfigChange]]:
         """By task the latest change of the config, `""` is the engine; None: no engine has recorded any yet."""
         return self._ask(lambda db: last_changes(db) if read_uptimes(db) else None)
+
+    def last_seen(self) -> Instant:
+        """When the engine whose time was recorded last stopped, or was seen last; 0 if none was recorded."""
+        return self._ask(last_seen)
 
     def expectations(self) -> list[Expectation]:
         return self._ask(rows.read_expectations)
