@@ -307,18 +307,23 @@ class Triggers:
     def _drop_stale_tokens(self) -> list[str]:
         """Drop the tokens that no dependency of the config is about. Where it is now about any end, in place of a
         success or a failure, the token is kept as one of that. Returns the tasks with such a token."""
-        kept = []
-        for task_id, token in sorted(self.state.tokens):
-            task_state = self.state.tasks.get(task_id)
-            task = task_state.task if task_state is not None and task_state.task.enabled else None
-            if task is not None and (task_id, token) in policy.tokens_of(task):
-                continue
-            self.state.take_tokens([(task_id, token)])
-            of_any_end = Dependency(token.partition(":")[0], On.END)
-            if task is not None and of_any_end in task.task_dependencies:
-                self.state.put_token((task_id, of_any_end.token))
-                kept.append(task_id)
-        return kept
+        kept: dict[str, None] = {}
+        names = {task_id for task_id, _ in self.state.tokens}
+        tasks = [task for name in sorted(names) for task in self._enabled(name)]
+        wanted = {token for task in tasks for token in policy.tokens_of(task)}
+        stale = sorted(self.state.tokens - wanted)
+        if stale:
+            self.state.take_tokens(stale)
+        for task_id, token in stale:
+            of_any_end = task_id, Dependency(token.partition(":")[0], On.END).token
+            if of_any_end in wanted:
+                self.state.put_token(of_any_end)
+                kept[task_id] = None
+        return list(kept)
+
+    def _enabled(self, task_id: str) -> list[Task]:
+        task_state = self.state.tasks.get(task_id)
+        return [task_state.task] if task_state is not None and task_state.task.enabled else []
 
     # --------------------------------------------------------------------------------------------------------- timers
 

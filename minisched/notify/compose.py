@@ -203,13 +203,14 @@ def _time(instant: Optional[float], zone: tzinfo) -> str:
 def variables_of(
     run: TaskExecution, task: Task, settings: Settings, host_name: str, output: bytes, streak: int, suppressed: int
 ) -> dict[str, str]:
-    """The template variables. Their texts are made once: a message does not change while it waits."""
+    """The template variables, and an `explanation` of the reason in words where there is more to say than the exit
+    code. Their texts are made once: a message does not change while it waits."""
     from minisched.notify.templates import log_tail  # see `prepare`
 
     zone = load_zone(task.task_timezone)
 
     url = settings.http.page_url
-    return TemplateVariables(
+    variables = TemplateVariables(
         task_id=task.task_id,
         task_name=task.task_name,
         execution_status=run.status.value,
@@ -226,4 +227,7 @@ def variables_of(
         host_name=host_name,
         task_url=f"{url}/#task/{task.task_id}" if url else "",
         suppressed_count=str(suppressed),
-    )._asdict()
+    )
+    if run.detail is None or run.detail.code == "exit_code":
+        return variables._asdict()
+    return {**variables._asdict(), "explanation": render(run.detail, language_of(settings))}

@@ -27,6 +27,7 @@ ELLIPSIS = "..."
 # The lines of the default text: what a line says, the variable it needs, and the values that make it superfluous.
 LINES = (
     ("Reason: {{ execution_reason }}", "execution_reason", ()),
+    ("Details: {{ explanation }}", "explanation", ()),
     ("Exit code: {{ exit_code }}", "exit_code", ()),
     ("Due: {{ scheduled_time }}", "scheduled_time", ()),
     ("Started: {{ execution_start_time }}", "execution_start_time", ()),

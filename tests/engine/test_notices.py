@@ -9,6 +9,7 @@ import pytest
 from minisched.model import (
     DeliveryState,
 )
+from minisched.notify.templates import default_text
 from support.deliveries import FAIL, failing, outbox, received, rule
 from support.engine import MakeSim, exits, task
 from support.sim import Exit
@@ -48,6 +49,19 @@ def test_the_message_of_a_run_has_every_variable_of_a_template(sim: MakeSim) -> 
     assert (delivery.state, delivery.attempts, delivery.channel_type) == (DeliveryState.SENT, 1, "file")
     assert delivery.created_time <= delivery.tried_time == delivery.sent_time and delivery.next_time is None
     assert 'INFO notification 1 of a, rule "ops", file: sent' in one.lines
+
+
+def test_a_message_says_in_words_what_an_exit_code_alone_does_not(sim: MakeSim) -> None:
+    crash = b'Traceback (most recent call last):\n  File "a.py", line 1, in <module>\nKeyError: 1\n'
+    one = sim(
+        task("a", "@at 2027-01-15T00:01", task_notify=[rule(triggers=["business_failure"])]),
+        script=exits(a=Exit(1.0, 1, tail=crash)),
+    )
+    one.run_for(70)
+    ((order, _),) = one.world.sent
+    assert "the output looks like a crash" in default_text(order.message, 1000)
+    assert any("looks like a crash" in line for line in one.lines)
+    assert one.rows()[0]["detail"]["looks_like_crash"] is True
 
 
 @pytest.mark.parametrize(

@@ -46,11 +46,12 @@ class Killed(BaseException):
 
 
 class Exit(NamedTuple):
-    """How a made-up process ends: after so many seconds, with this code or by this signal."""
+    """How a made-up process ends: after so many seconds, with this code or by this signal, and with this output."""
 
     after_s: float = 1.0
     code: Optional[int] = 0
     signal: Optional[int] = None
+    tail: bytes = b"done\n"  # of its output
 
 
 class FakeProcess(NamedTuple):
@@ -200,7 +201,7 @@ class FakeExecutor:
                         duration=how.after_s,
                         exit_code=how.code,
                         signal=how.signal,
-                        tail=b"done\n",
+                        tail=how.tail,
                         **flags,
                     ),
                 )
