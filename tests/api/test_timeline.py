@@ -110,3 +110,60 @@ def test_an_invalid_schedule_is_reported_at_its_field(api: Api) -> None:
     assert "Europe/Berlin" in problems[1]["message"]
     found = api.get("/preview?schedule=@hourly&schedule=&schedule=x")
     assert [problem["path"] for problem in found.json["error"]["problems"]] == ["task_schedule[1]", "task_schedule[2]"]
+
+
+@pytest.fixture
+def workdays(tmp_path: Path) -> Iterator[Api]:
+    (tmp_path / "cn.txt").write_text("week mon-fri\n2026-11-19..2026-11-20 off Founding Day\n")
+    calendars = {"cn": {"file": str(tmp_path / "cn.txt")}}
+    one = Api(
+        tmp_path / "home",
+        task("report", task_schedule="0 8 * * *", task_calendar="cn"),
+        task("plain", task_schedule="H 8 * * *"),
+        calendars=calendars,
+    )
+    yield one
+    one.close()
+
+
+def test_a_calendar_leaves_days_out_of_preview_timeline_and_summary_and_says_why(workdays: Api) -> None:
+    found = workdays.get("/preview?schedule=0%208%20*%20*%20*&calendar=cn&count=2").json
+    assert found["times"] == ["2026-11-23T08:00:00+00:00", "2026-11-24T08:00:00+00:00"]
+    assert found["words"] == {"en": "at 08:00 on working days (cn)", "zh": "工作日（cn） 08:00"}
+    assert found["left_out"] == [
+        {
+            "from": "2026-11-19",
+            "to": "2026-11-20",
+            "text": {
+                "en": "2026-11-19..2026-11-20 (Thursday to Friday) is off in the calendar cn: Founding Day",
+                "zh": "2026-11-19..2026-11-20（周四至周五）按日历 cn 为休息日：Founding Day",
+            },
+        },
+        {
+            "from": "2026-11-21",
+            "to": "2026-11-22",
+            "text": {
+                "en": "2026-11-21..2026-11-22 (Saturday to Sunday) is off in the calendar cn",
+                "zh": "2026-11-21..2026-11-22（周六至周日）按日历 cn 为休息日",
+            },
+        },
+    ]
+    days = workdays.get("/preview?schedule=@daily&calendar=cn&days=off&count=1").json
+    assert days["times"] == ["2026-11-19T00:00:00+00:00"]
+    report, plain = workdays.get("/timeline?hours=48").json["lanes"]
+    assert report["due"] == [] and [one["from"] for one in report["left_out"]] == ["2026-11-19"]
+    assert plain["left_out"] == [] and len(plain["due"]) == 2
+    workdays.publish("report", next_start=NOW + 5 * 86_400)
+    report, plain = workdays.get("/tasks").json["items"]
+    assert [one["from"] for one in report["left_out"]] == ["2026-11-19", "2026-11-21"] and plain["left_out"] == []
+
+
+def test_a_preview_of_an_unknown_calendar_is_refused(workdays: Api) -> None:
+    refused = workdays.get("/preview?schedule=@daily&calendar=de")
+    assert (refused.status, refused.code) == (422, "invalid_config")
+    assert workdays.get("/preview?schedule=@daily&calendar=cn&days=some").status == 400
+
+
+def test_a_preview_has_the_numbers_of_a_task(workdays: Api) -> None:
+    ids = [workdays.get(f"/preview?schedule=H%20H%20*%20*%20*&task_id={name}").json["words"]["en"] for name in "abcd"]
+    assert len(set(ids)) == 4

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+import pytest
+
 from minisched.cli.run import ConfigFile
+from minisched.config import ConfigError
 from minisched.model import Config, ConfigRead
 from minisched.osutil import receive
 from support.config import task
@@ -54,3 +59,59 @@ def test_the_problems_of_a_file_come_in_place_of_a_config(tmp_path: Path) -> Non
     path.unlink()
     os.mkfifo(path)
     assert [problem.text.code for problem in read(path, make_config()).problems] == ["config.file.not_regular"]
+
+
+def test_a_change_of_a_calendar_is_a_change_of_the_config_also_while_the_calendar_is_wrong(tmp_path: Path) -> None:
+    path, calendar = tmp_path / "tasks/config.json", tmp_path / "tasks/days/cn.txt"
+    calendar.parent.mkdir(parents=True)
+    calendar.write_text("week mon-fri\n")
+    document = {"settings": {"calendars": {"cn": {"file": "tasks/days/cn.txt"}}}, "tasks": []}
+    path.write_text(json.dumps(document))
+    source = ConfigFile(str(path))
+    assert source.load().settings.calendars["cn"].week == 0b0111110
+    assert source.stamp() == source.loaded
+    calendar.write_text("weekend\n")
+    before = source.loaded
+    assert source.stamp() != before
+    with pytest.raises(ConfigError, match=r"tasks/days/cn.txt: line 1: "):
+        source.load()
+    assert source.stamp() == source.loaded != before
+    calendar.unlink()
+    assert source.stamp() != source.loaded
+    calendar.write_text("week sun-thu\n")
+    assert source.load().settings.calendars["cn"].week == 0b0011111
+
+
+WATCH = """
+import json, os, signal, sys, time
+import pytest
+
+from minisched.cli.run import ConfigFile
+from minisched.config import ConfigError
+
+signals = []
+signal.signal(signal.SIGIO, lambda number, frame: signals.append(number))
+home = sys.argv[1]
+source = ConfigFile(f"{home}/tasks/config.json")
+source.load()
+for text in ("week tue-fri\\n", "week wed-fri\\n"):
+    assert source.watch()
+    with open(f"{home}/days/cn.txt", "r+") as file:  # written in place, as some editors do
+        file.write(text)
+    deadline = time.monotonic() + 60
+    while not signals and time.monotonic() < deadline:
+        signal.sigtimedwait([], 0.01)
+    print(len(signals), source.stamp() != source.loaded)
+    source.load()
+    signals.clear()
+"""
+
+
+def test_the_kernel_reports_a_change_of_a_calendar_in_a_folder_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "days").mkdir()
+    (tmp_path / "days/cn.txt").write_text("week mon-fri\n")
+    document = {"settings": {"calendars": {"cn": {"file": "days/cn.txt"}}}, "tasks": []}
+    (tmp_path / "tasks/config.json").write_text(json.dumps(document))
+    done = subprocess.run([sys.executable, "-c", WATCH, tmp_path], stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout == "1 True\n1 True\n"

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from support.cli import Cli
+from support.config import task
 from support.programs import Home, minisched
 
 
@@ -166,3 +167,26 @@ def test_the_times_of_tasks_are_in_one_zone_and_the_words_name_another(
     assert second == "b     2027-01-01 01:30+00  at 02:30, every day (Europe/Berlin)"
     assert "2027-01-01 03:30+01" not in cli("next", "b", "--tz", "Europe/Berlin", "--after", "2027-01-01").stdout
     assert "2027-01-01 02:30 " in cli("next", "b", "--tz", "Europe/Berlin", "--after", "2027-01-01").stdout
+
+
+def test_days_that_a_calendar_leaves_out_are_named_with_the_words_of_the_file(home: Home, cli: Cli) -> None:
+    (home.path / "tasks/cn.txt").write_text("week mon-fri\n2026-10-01..2026-10-07 off National Day\n")
+    rules = {"report": {"name": "cn"}, "off": {"name": "cn", "days": "off"}}
+    tasks = [task(name, task_schedule="30 8 * * *", task_calendar=rule) for name, rule in rules.items()]
+    home.write(*tasks, timezone="Asia/Shanghai", calendars={"cn": {"file": "tasks/cn.txt"}})
+    after = ("--after", "2026-09-30T12:00", "--tz", "Asia/Shanghai")
+    done = cli("next", "report", "-n", "2", *after)
+    assert done.stdout.splitlines()[-1] == (
+        "report: 2026-10-01..2026-10-07 (Thursday to Wednesday) is off in the calendar cn: National Day"
+    )
+    assert "at 08:30 on working days (cn)" in done.stdout
+    found = cli("next", "report", "-n", "2", "--json", *after).json[0]
+    assert found["times"] == ["2026-10-08T08:30:00+08:00", "2026-10-09T08:30:00+08:00"]
+    assert [(one["from"], one["to"]) for one in found["left_out"]] == [("2026-10-01", "2026-10-07")]
+    assert cli("next", "off", "-n", "1", "--json", *after).json[0]["times"] == ["2026-10-01T08:30:00+08:00"]
+
+
+def test_a_number_by_a_hash_is_shown_as_the_task_has_it(home: Home, cli: Cli) -> None:
+    home.write(task("a", task_schedule="H H * * *"), task("b", task_schedule="H H * * *"))
+    found = [row["words"] for row in cli("next", "--json").json]
+    assert len(set(found)) == 2 and all(words.endswith(", every day") for words in found)

@@ -20,7 +20,9 @@ from minisched.migration.to_airflow import export_airflow
 from minisched.migration.to_crontab import export_crontab
 from minisched.migration.to_kubernetes import Image, export_kubernetes, name_of
 from minisched.migration.to_systemd import export_systemd
-from minisched.model import Config
+from minisched.model import CalendarRule, Config
+from minisched.timetable import parse_schedule
+from minisched.timetable.schedule import CronSchedule
 
 NOW = 1_795_000_000.0
 HOME = "/srv/plant"
@@ -319,6 +321,26 @@ def check(job: dict[str, Any]) -> None:
 def test_what_kubernetes_cannot_is_left_out_by_name(fields: dict[str, Any], reason: str) -> None:
     jobs, (report,) = kubernetes(fields)
     assert (jobs, left_out(report)) == ([], reason)
+
+
+def minute_of(text: str, task_id: str) -> int:
+    schedule = parse_schedule(text, task_id)
+    assert isinstance(schedule, CronSchedule)
+    return schedule.minutes.bit_length() - 1
+
+
+def test_a_calendar_is_lost_and_a_number_by_a_hash_is_written_as_it_is() -> None:
+    found = config({"task_schedule": "H 2 * * *"})
+    minute = "H 2 * * *".replace("H", str(minute_of("H 2 * * *", "a")))
+    found = found._replace(tasks={"a": found.tasks["a"]._replace(task_calendar=CalendarRule("cn", "working"))})
+    for made, reason, line in (
+        (export_systemd(found, HOME, NOW), "lost.calendar", f"02:{minute.split()[0]:0>2}:00"),
+        (export_kubernetes(found, IMAGE, NOW), "lost.calendar", minute),
+        (export_crontab(found, HOME, NOW, "Europe/Berlin"), "lost.calendar", minute),
+        (export_airflow(found, HOME, NOW), "airflow.calendar", minute),
+    ):
+        assert codes(made.tasks[0])["task_calendar"] == reason
+        assert any(line in content for content in made.files.values())
 
 
 def test_names_never_meet() -> None:
