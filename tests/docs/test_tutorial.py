@@ -62,6 +62,7 @@ def test_the_tutorial_works_as_written(terminal: Terminal, tmp_path: Path) -> No
                             continue
                         code, said[line] = terminal.type(line)
                         assert code == 0, f"{line}\n{said[line]}"
+            eventually(lambda: len(inbox.mails) > 1, "the mail about the failure")
             mails = [re.search("^Subject: (.*)", mail, re.MULTILINE)[1] for mail in inbox.mails]  # type: ignore[index]
             assert mails[0].startswith("[test]") and len(mails) == 2, mails
         finally:
