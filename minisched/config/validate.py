@@ -294,13 +294,16 @@ class _TaskReader:
             if "task_calendar" in own and not schedules:
                 return [FieldError("task_calendar", Text("config.calendar.no_schedule"), sentence=True)]
             rule = values["task_calendar"] = found
-        errors = []
-        for index, text in enumerate(schedules):
-            why = self._why_never(text, values["task_id"], rule, values["task_timezone"] or timezone)
-            if why:
-                path = f"task_schedule[{index}]" if len(schedules) > 1 else "task_schedule"
-                errors.append(FieldError(path, why, sentence=True))
-        return errors
+        zone = values["task_timezone"] or timezone
+        seed = values["task_id"] if any(map(is_hashed, schedules)) else ""
+        key = ("due", schedules, rule and (rule.name, rule.days), zone, seed)
+        if key not in self.context.memo:  # ten thousand tasks have few different ones
+            path = "task_schedule[{}]" if len(schedules) > 1 else "task_schedule"
+            reasons = [_why_never(text, seed, rule, zone) for text in schedules]
+            self.context.memo[key] = [
+                FieldError(path.format(index), why, sentence=True) for index, why in enumerate(reasons) if why
+            ]
+        return self.context.memo[key]  # type: ignore[no-any-return]
 
     def _find_calendar(self, rule: CalendarRule) -> CalendarRule | Text:
         """The rule with its calendar, one object for all tasks with an equal rule; or why there is none."""
@@ -314,26 +317,6 @@ class _TaskReader:
             elif self.calendars is not None:
                 found = rule._replace(calendar=self.calendars[rule.name])
             self.context.memo[key] = found
-        return self.context.memo[key]  # type: ignore[no-any-return]
-
-    def _why_never(self, text: str, task_id: str, rule: Optional[CalendarRule], zone: str) -> Optional[Text]:
-        """Why a task is never due by one of its schedules; None: it is."""
-        hashed = task_id if is_hashed(text) else ""
-        if rule and parse_schedule(text, hashed).kind == "reboot":
-            return Text("config.calendar.reboot")
-        key = ("due", text, hashed, rule and (rule.name, rule.days), zone)
-        if key not in self.context.memo:
-            why = None
-            try:
-                schedule = parse_schedule(text, hashed, rule)
-                if rule and not can_be_due(schedule, load_zone(zone)):
-                    why = Text("config.calendar.never", schedule=text, calendar=rule.name)
-                    days = days_left_out([schedule], -inf, inf, load_zone(zone), 1)
-                    if schedule.kind == "at" and days:
-                        why = Text("config.calendar.never_at", schedule=text, why=why_not_due(rule, days[0]))
-            except ScheduleError as error:  # a day by the hash of this task's id that does not exist
-                why = error.text
-            self.context.memo[key] = why
         return self.context.memo[key]  # type: ignore[no-any-return]
 
     def check_dependencies(self) -> None:
@@ -413,6 +396,25 @@ class _TaskReader:
         """task_id: "" for what is in no task."""
         owner = self.owners[task_id] if task_id else ""
         self.errors.append(FieldError(path, text, owner=owner, file=self.file))
+
+
+def _why_never(text: str, seed: str, rule: Optional[CalendarRule], zone: str) -> Optional[Text]:
+    """Why a schedule is never due on the days of its calendar, or with the numbers that follow from the id `seed`; None
+    if it is."""
+    try:
+        schedule = parse_schedule(text, seed, rule)
+    except ScheduleError as error:
+        return error.text
+    if rule is None:
+        return None
+    if schedule.kind == "reboot":
+        return Text("config.calendar.reboot")
+    if can_be_due(schedule, load_zone(zone)):
+        return None
+    days = days_left_out([schedule], -inf, inf, load_zone(zone), 1) if schedule.kind == "at" else ()
+    if days:
+        return Text("config.calendar.never_at", schedule=text, why=why_not_due(rule, days[0]))
+    return Text("config.calendar.never", schedule=text, calendar=rule.name)
 
 
 def find_cycles(graph: Mapping[str, Sequence[str]]) -> list[list[str]]:
