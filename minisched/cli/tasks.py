@@ -105,7 +105,7 @@ def status(view: View, options: Namespace) -> int:
         summary = text("cli.task_counts", count=len(tasks), states=states) if tasks else text("cli.no_task_counts")
         facts.append(("tasks", summary + (text("cli.disabled_count", count=disabled) if disabled else "")))
     print_facts([*facts, *(("problem", shown(problem)) for problem in problems)])
-    in_trouble = [task for task in tasks if task["current_status"] not in _NO_ATTENTION or task["slow"] or task["late"]]
+    in_trouble = [task for task in tasks if not _is_calm(task) or task["slow"] or task["late"]]
     if in_trouble:
         print()
         _print_tasks(in_trouble, tz)
@@ -136,6 +136,13 @@ def _check(
     else:
         print(shown(line).replace("\n", " "))
     return exit_code
+
+
+def _is_calm(task: dict[str, Any]) -> bool:
+    """Nothing about its state needs attention: it succeeded, never ran, or its condition skipped it."""
+    if task["current_status"] == Status.SKIPPED and task["reason"] == Reason.CONDITION:
+        return not task["consecutive_failures"]
+    return task["current_status"] in _NO_ATTENTION
 
 
 def tasks_json(view: View) -> list[dict[str, Any]]:

@@ -146,16 +146,19 @@ def test_status_is_short_if_all_is_well(home: Home, cli: Cli) -> None:
 
 
 def test_status_shows_problems_and_tasks_that_need_attention(home: Home, cli: Cli) -> None:
-    home.write(task("good"), task("bad"), task("off", enabled=False))
-    record(home.path, run("good", Status.SUCCESS), run("bad", Status.MISSED, Reason.DOWNTIME))
+    home.write(task("good"), task("bad"), task("off", enabled=False), task("asked"))
+    asked = run("asked", Status.SKIPPED, Reason.CONDITION, detail=Text("condition", line="no disk"))
+    record(home.path, run("good", Status.SUCCESS), run("bad", Status.MISSED, Reason.DOWNTIME), asked)
     (home.path / "var" / "minisched.db.damaged-20261123T020000Z").write_bytes(b"x")
     text = cli("status").stdout
-    assert "tasks    3: 1 idle, 1 missed, 1 success; 1 disabled" in text
+    assert "tasks    4: 1 idle, 1 missed, 1 skipped, 1 success; 1 disabled" in text
     assert "minisched.db.damaged-20261123T020000Z: a damaged history was moved aside" in text
     assert "downtime" in row(text, "bad") and "good" not in text.split("\n\n")[1]
+    assert "asked" not in text.split("\n\n")[1]  # skipped on purpose
+    assert "condition: not now: no disk" in row(cli("list").stdout, "asked")
     seen = cli("status", "--json").json
     assert seen["engine"] == {"running": False, "pid": None}
-    assert seen["counts"] == {"idle": 1, "missed": 1, "success": 1}
+    assert seen["counts"] == {"idle": 1, "missed": 1, "skipped": 1, "success": 1}
     assert len(seen["problems"]) == 1
 
 

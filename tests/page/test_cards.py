@@ -41,9 +41,11 @@ def tasks(passed: float, soon: float) -> list[dict[str, Any]]:
         {"task_id": "waiting", "task_exec": "true", "task_schedule": at(soon), "task_dependencies": ["idle", "long"]},
         {"task_id": "idle", "task_exec": "true", "task_schedule": "@daily"},
         {"task_id": "off", "task_exec": "true", "enabled": False, "task_schedule": "@daily"},
-        {"task_id": "long", "task_exec": HOLD, "task_overlap": "queue"},
+        {"task_id": "long", "task_exec": HOLD, "task_overlap": "queue", "task_locks": ["nas"]},
         {"task_id": "longer", "task_exec": f"[ -e failed ] || {{ touch failed; echo broken; exit 4; }}; {HOLD}"},
         {"task_id": "queued", "task_exec": "true"},
+        {"task_id": "locked", "task_exec": "true", "task_locks": ["nas"]},
+        {"task_id": "asked", "task_exec": "true", "task_schedule": "@reboot", "task_condition": "echo no disk; exit 1"},
     ]
 
 
@@ -65,15 +67,15 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
             running.run(task_id)
         eventually(
             lambda: (
-                {"business", "skipped", "good", "technical", "longer"}
+                {"business", "skipped", "good", "technical", "longer", "asked"}
                 <= {run["task_id"] for run in running.home.ended()}
             )
         )
         running.until("retrying", "retrying")
         running.until("waiting", "waiting")
-        for task_id in ("long", "longer", "queued", "long"):
+        for task_id in ("long", "longer", "queued", "locked", "long"):
             running.run(task_id)
-        running.until("queued", "queued")
+        running.until("locked", "queued")
         yield running
         running.release("long")
 
@@ -93,6 +95,8 @@ STATES = {
     "longer": ("Running", r"Last run: Technical failure: exit code 4.*broken", "attention"),
     "retrying": ("Retrying", r"attempt 2 of 3 in \d+ min.*last attempt: exit code 75.*no answer", "attention"),
     "queued": ("Queued", "the limit of running processes \\(max_running\\) is reached", "active"),
+    "locked": ("Queued", r"waits for lock nas \(held by long, run \d+\)", "active"),
+    "asked": ("Skipped", "its condition was not met: not now: no disk", "rest"),
     "waiting": ("Waiting", "waiting for idle, long", "active"),
     "good": ("Success", r"took .* s", "rest"),
     "idle": ("Never ran", "Never ran", "rest"),
@@ -139,7 +143,7 @@ def test_the_ring_turns_unless_reduced_motion_is_set(one: Engine, open_page: Ope
 def test_counts_tags_and_search_filter_the_cards(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     cards = page.locator(".card")
-    expect(cards).to_have_count(13)
+    expect(cards).to_have_count(15)
     failed = page.get_by_role("button", name="5 failed")
     failed.click()
     expect(failed).to_have_attribute("aria-pressed", "true")
@@ -147,7 +151,7 @@ def test_counts_tags_and_search_filter_the_cards(one: Engine, open_page: OpenPag
     failed.click()
     page.get_by_label("Tag").select_option("net")
     expect(cards).to_have_count(2)
-    expect(page.get_by_text("2 of 13 shown")).to_be_visible()
+    expect(page.get_by_text("2 of 15 shown")).to_be_visible()
     page.keyboard.press("/")
     expect(page.get_by_role("searchbox")).to_be_focused()
     page.keyboard.type("GOOD o")
@@ -155,7 +159,7 @@ def test_counts_tags_and_search_filter_the_cards(one: Engine, open_page: OpenPag
     page.keyboard.type("x")
     expect(page.get_by_text("No matching tasks.")).to_be_visible()
     page.get_by_role("button", name="Clear filters").click()
-    expect(cards).to_have_count(13)
+    expect(cards).to_have_count(15)
     expect(page.get_by_role("searchbox")).to_be_focused()
 
 

@@ -18,7 +18,9 @@ const CODES = {
   why_skipped_superseded: "superseded",
 };
 // Reasons whose `detail` is shown in addition to their text. Of others only the `hint` is, what an exit code hides.
-const WITH_DETAIL = new Set(["spawn"]);
+const WITH_DETAIL = new Set(["spawn", "condition"]);
+// Codes of a `detail` that says all by itself.
+const WHOLE = new Set(["lock", "condition_failed", "interrupted_killed"]);
 
 /** A dependency as the engine names it: an id, or a code with values. */
 function needText(need) {
@@ -47,7 +49,7 @@ export function reasonText(run) {
   if (["upstream_failed", "upstream_ended"].includes(detail?.code)) return t("upstream_ended", { task: detail.task, status: t(`status_${detail.status}`) });
   if (detail?.code === "dependency_timeout") return t("dependency_timeout", { seconds: detail.seconds, tasks: detail.tasks.join(", ") });
   const last = run.attempts?.[run.attempts.length - 1];
-  if (detail?.code === "interrupted_killed" && engineText(detail)) return visible(engineText(detail));
+  if (WHOLE.has(detail?.code) && engineText(detail)) return visible(engineText(detail));
   const meaning = `why_${status === "retrying" ? "technical_failure" : status}_${reason}`;
   const key = detail?.looks_like_crash ? "business_exit_code_crash" : (CODES[meaning] ?? meaning);
   const exitCode = run.exit_code ?? last?.exit_code;
@@ -59,7 +61,7 @@ export function reasonText(run) {
 
 /** The details of a card's runs that are shown as texts of the engine. */
 export function shownDetails(card) {
-  return [...card.running, card.last_run].filter((run) => run && (WITH_DETAIL.has(run.reason) || run.detail?.hint)).map((run) => run.detail);
+  return [...card.running, card.last_run].filter((run) => run && (WITH_DETAIL.has(run.reason) || WHOLE.has(run.detail?.code) || run.detail?.hint)).map((run) => run.detail);
 }
 
 // The names on Linux. Numbers above 15 mean other signals on other systems.
@@ -96,6 +98,8 @@ const TROUBLE = { business_failure: "failed", technical_failure: "failed", misse
 export function troubleOf(card) {
   if (card.running.some((run) => run.status === "retrying" || run.attempt > 1)) return "failed";
   if (!card.enabled && !card.running.length) return "";
+  // Skipped on purpose: its condition said so.
+  if (card.last_run?.status === "skipped" && card.last_run.reason === "condition") return card.consecutive_failures ? "failed" : "";
   return TROUBLE[card.last_run?.status] ?? "";
 }
 
