@@ -81,8 +81,6 @@ def _time(value: Optional[str], view: View) -> Optional[float]:
 
 def _row(run: dict[str, Any], zone: tzinfo) -> tuple[Any, ...]:
     explanation = why(run)
-    if run["status"] == Status.WAITING and run["reason"]:
-        explanation = text("cli.waits_for", tasks=(run["detail"] or {}).get("needs", run["reason"]))
     return (
         run["run_id"],
         run["task_id"],
@@ -113,7 +111,8 @@ def _with_losses(reason: str, attempts: Sequence[dict[str, Any]]) -> str:
 
 def _full_why(one: dict[str, Any]) -> str:
     """The reason with all details, of a run or of an attempt."""
-    return ": ".join(part for part in (one["reason"], detail_text(one["detail"], language())) if part)
+    reason = "" if one["status"] == Status.WAITING and one["detail"] else one["reason"]  # the same tasks again
+    return ": ".join(part for part in (reason, detail_text(one["detail"], language())) if part)
 
 
 def _one_run(view: View, options: Namespace) -> int:

@@ -14,7 +14,7 @@ from minisched.catalogue import ENGLISH, TextError, render
 from minisched.catalogue import template as template_of
 from minisched.cli import terminal
 from minisched.cli.terminal import display_width, fit_width, terminal_width
-from minisched.model import EXIT_NO, EXIT_USAGE, StoreError, Text
+from minisched.model import EXIT_NO, EXIT_USAGE, Status, StoreError, Text
 from minisched.model.text import find_lookalike, visible
 
 if TYPE_CHECKING:
@@ -150,6 +150,8 @@ def why(one: dict[str, Any]) -> str:
     """The reason of a run or an attempt in a few words, as `exit 126: not executable`, `timeout: killed after 5 s` or
     `user`. Files are shown without their folders. one: as JSON."""
     reason, detail = one["reason"] or "", one["detail"] or {}
+    if one.get("status") == Status.WAITING and reason:
+        return text("cli.waits_for", tasks=detail.get("needs", reason))
     end = one["attempts"][-1] if one.get("attempts") else one
     exit_code, number = (detail.get(name, end.get(name)) for name in _ENDS)
     hint = _short(detail["hint"]) if "hint" in detail else None

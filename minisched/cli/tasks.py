@@ -299,8 +299,6 @@ def _why(task: dict[str, Any], zone: tzinfo) -> str:
         explanation = why(task["last_run"] or task)
         count = task["consecutive_failures"]
         return text("cli.in_a_row", why=explanation, count=count) if count > 1 else explanation
-    if status == Status.WAITING and run["reason"]:
-        return text("cli.waits_for", tasks=(run["detail"] or {}).get("needs", run["reason"]))
     if status == Status.RETRYING:
         values = {"attempt": run["attempt"], "max_attempts": run["max_attempts"]}
         return text("cli.attempt_failed", reason=why(run), **values)

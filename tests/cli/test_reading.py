@@ -61,6 +61,7 @@ def test_list_explains_every_state(home: Home, cli: Cli) -> None:
         task("hand_off", enabled=False, task_schedule="@daily"),
         task("after_it", task_dependencies=["never", "hand_off"]),
         task("waits", task_dependencies=["never"], task_schedule="@daily"),
+        task("cleans", task_dependencies=[{"task_id": "never", "on": "failure"}], task_schedule="@daily"),
         task("retries"),
         task("queues"),
         task("locked", task_locks=["db"]),
@@ -73,6 +74,7 @@ def test_list_explains_every_state(home: Home, cli: Cli) -> None:
     record(
         home.path,
         run("waits", Status.WAITING, "never"),
+        run("cleans", Status.WAITING, "never", detail=Text("waiting_for", needs=[Text("need_failure", task="never")])),
         run("retries", Status.RETRYING, Reason.EXIT_CODE, attempts=(failed,), max_attempts=3),
         run("queues", Status.QUEUED, Reason.MAX_RUNNING),
         run("works", Status.RUNNING, attempts=(attempt(),)),
@@ -86,10 +88,13 @@ def test_list_explains_every_state(home: Home, cli: Cli) -> None:
     assert "disabled" in row(text, "hand_off")
     assert "after never, hand_off" in row(text, "after_it")
     assert "for never" in row(text, "waits")
+    assert "for failure of never" in row(text, "cleans")
+    assert "for failure of never" in row(cli("history").stdout, "cleans")
+    assert "waiting for failure of never" in cli("history", "--run", "2").stdout
     assert "exit 75, attempt 1 of 3 failed" in row(text, "retries")
     assert "max_running" in row(text, "queues")
-    assert "waits for lock db (held by works, run 4)" in row(text, "locked")
-    assert "run 4 since 2026-11-18 11:06:40" in row(text, "works") and "Arbeitet" in row(text, "works")
+    assert "waits for lock db (held by works, run 5)" in row(text, "locked")
+    assert "run 5 since 2026-11-18 11:06:40" in row(text, "works") and "Arbeitet" in row(text, "works")
     assert "timeout, 2 in a row" in row(text, "fails") and "2026-11-18 11:06:40" in row(text, "fails")
     found = statuses(cli("list", "--json"))
     assert found == {
@@ -97,6 +102,7 @@ def test_list_explains_every_state(home: Home, cli: Cli) -> None:
         "hand_off": "idle",
         "after_it": "idle",
         "waits": "waiting",
+        "cleans": "waiting",
         "retries": "retrying",
         "queues": "queued",
         "locked": "queued",
