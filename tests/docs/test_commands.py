@@ -36,6 +36,7 @@ def commands(text: str) -> Iterator[str]:
                 found = PROGRAM.search(line.partition(" #")[0].removeprefix("$ "))
                 if found and (language != "text" or re.match(r"\s*(minisched|python3|/\S+|nohup|\$)\b", line)):
                     yield found[1]
+    yield from (line.partition(" #")[0] for line in re.findall(r"^    minisched (.*)$", text, re.MULTILINE))
     for code in re.findall(r"`([^`\n]+)`", INDENTED_FENCE.sub("", text)):
         found = re.fullmatch(r"(?:sudo -u \w+ )?minisched (.*)", code)
         if found:
