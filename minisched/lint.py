@@ -124,6 +124,8 @@ def _all_warnings(config: Config, where: Surroundings) -> Iterator[FieldError]:
     if heartbeat:
         for name, value in (("url", heartbeat.url), ("ca_file", heartbeat.ca_file)):
             yield from map(_error, _secret_or_path(value, f"settings.heartbeat.{name}", where))
+    engine_rules = config.settings.notify.engine
+    yield from map(_error, _channel_warnings(engine_rules, "settings.notify.engine", where))
     yield from map(_error, _channel_warnings(config.default_rules, "defaults.task_notify", where))
     yield from _lock_warnings(config)
     due = _DueTimes(config, where.now)
@@ -457,6 +459,8 @@ def _written_secrets(config: Config) -> Iterator[str]:
     heartbeat = config.settings.heartbeat
     if heartbeat and heartbeat.url.source == "text":
         yield "settings.heartbeat.url"
+    for rule in config.settings.notify.engine:
+        yield from _rule_secrets(rule, "settings.notify.engine")
     for rule in config.default_rules:
         yield from _rule_secrets(rule, "defaults.task_notify")
     for task in config.tasks.values():

@@ -96,6 +96,8 @@ TYPES: dict[str, Schema] = {  # of `Field.type`
     "text": TEXT,
     "task_id": TASK_ID,
     "id": RUN_ID,
+    "reported": RUN_ID,
+    "reporter": TASK_ID,
     "count": COUNT,
     "positive": {**COUNT, "minimum": 1},
     "integer": {"type": "integer"},

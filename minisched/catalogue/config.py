@@ -820,6 +820,27 @@ TEXTS: dict[str, tuple[str, str]] = {
         "每个进程的 CPU 时间；到时发送 XCPU（信号 24），再过一秒 CPU 时间发送 KILL。",
     ),
     "config.field.limits.open_files": ("Open files of each process.", "每个进程可打开的文件数。"),
+    "config.engine_rule.threshold": (
+        "does not apply here: each problem of the engine is reported once; cooldown limits the messages",
+        "在此不适用：引擎的每个问题只通知一次；用 cooldown 限制消息",
+    ),
+    "config.engine_rule.recovery": (
+        'does not apply here; write "problem_gone" into triggers',
+        '在此不适用；请在 triggers 中写 "problem_gone"',
+    ),
+    "config.field.notify.engine": (
+        "Notification rules for the engine's own problems.",
+        "针对引擎自身问题的通知规则。",
+    ),
+    "config.field.engine_rule.name": ("Name, unique among these rules.", "名称，在这些规则中唯一。"),
+    "config.field.engine_rule.triggers": (
+        "`problem`: something is wrong with the engine, as `status` shows it; `problem_gone`: no longer.",
+        "`problem`：引擎出现问题，与 `status` 所示相同；`problem_gone`：问题已消除。",
+    ),
+    "config.field.engine_rule.cooldown": (
+        "No second message of the rule within this time; those suppressed are counted in the next one.",
+        "在此时长内该规则不发第二条消息；被抑制的计入下一条。",
+    ),
     # Notification rules and channels.
     "config.field.rule.name": ("Name, unique within the task.", "名称，在任务内唯一。"),
     "config.field.rule.enabled": ("If false, the rule never fires.", "关闭后不再触发。"),

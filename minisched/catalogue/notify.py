@@ -17,6 +17,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     # What a message says
     "notify.is_slow": ("{name} is slow: {why}", "{name} 偏慢：{why}"),
     "notify.is_late": ("{name} is late: {why}", "{name} 逾期：{why}"),
+    "notify.is_problem": (
+        "minisched on {host} has a problem: {why}",
+        "{host} 上的 minisched 出现问题：{why}",
+    ),
+    "notify.is_problem_gone": (
+        "minisched on {host}: the problem is over: {why}",
+        "{host} 上的 minisched：问题已消除：{why}",
+    ),
     # All channels
     "notify.internal_error": (
         "internal error: {error}; see logs/minisched.log",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .problems import ParseContext
 
 TRIGGERS = ("success", "business_failure", "technical_failure", "timeout", "missed", "skipped", "slow", "late")
+ENGINE_TRIGGERS = ("problem", "problem_gone")
 # Patterns, compiled by `re` at their first use: a config without templates needs neither.
 VARIABLE = r"\{\{\s*(\w+)\s*\}\}"
 # The closing quote is optional: an unclosed string then extends to the end, instead of being tried from each quote.
@@ -191,4 +192,30 @@ RULE = Table(
     ),
     build=NotifyRule,
     example={"name": "tell ops", "triggers": ["technical_failure"], "channels": [{"type": "email", "...": "..."}]},
+)
+
+
+def _engine_rule(**values: Any) -> NotifyRule:
+    return NotifyRule(threshold=1, recovery=False, **values)
+
+
+ENGINE_RULE = Table(
+    "engine_rule",
+    Field("name", String(min_length=1, max_length=200, shared=True), required=True, example="engine"),
+    Field("enabled", Bool(), True, code="rule.enabled"),
+    Field("triggers", ListOf(Choice(*ENGINE_TRIGGERS), min_items=1, key=str), required=True, example=["problem"]),
+    Field("cooldown", Duration(), 0, example="1h"),
+    Field(
+        "channels",
+        ListOf(CHANNEL, min_items=1),
+        required=True,
+        example=[{"type": "email", "recipients": ["ops@example.org"]}],
+        code="rule.channels",
+    ),
+    build=_engine_rule,
+    forbidden={
+        "threshold": Text("config.engine_rule.threshold"),
+        "recovery": Text("config.engine_rule.recovery"),
+    },
+    example={"name": "engine", "triggers": ["problem"], "channels": [{"type": "email", "...": "..."}]},
 )

@@ -178,6 +178,9 @@ def secret_variables(config: Config) -> set[str]:
     settings = config.settings
     names = set(_variables(settings.smtp and settings.smtp.password))
     names.update(_variables(settings.heartbeat and settings.heartbeat.url))
+    for rule in settings.notify.engine:
+        for channel in rule.channels:
+            names.update(_variables(channel.options))
     for task in config.tasks.values():
         names.update(_variables(task.task_env))
         for rule in task.task_notify:

@@ -20,7 +20,7 @@ from minisched.model import (
 
 from .containers import Field, ListOf, MapOf, Table
 from .field_types import MIN_WAIT_S, PATH, Bool, Choice, Duration, Integer, SecretString, Size, String, Zone
-from .notify_fields import CA_FILE, SENDER, URL
+from .notify_fields import CA_FILE, ENGINE_RULE, SENDER, URL
 from .problems import invalid, is_but, missing, show
 
 if TYPE_CHECKING:
@@ -136,6 +136,7 @@ NOTIFY = Table(
     "notify",
     Field("max_attempts", Integer(1, 100), 8),
     Field("log_tail_lines", Integer(0, 1000), 50),
+    Field("engine", ListOf(ENGINE_RULE, key=lambda rule: rule.name), []),
     build=NotifySettings,
     example={"max_attempts": 8},
 )

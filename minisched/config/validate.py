@@ -95,7 +95,7 @@ def _read(
     tasks.check_dependencies()
     tasks.check_logs()
     if not errors:
-        tasks.check_mail(top["defaults"]["task_notify"], settings.smtp)
+        tasks.check_mail(top["defaults"]["task_notify"], settings.notify.engine, settings.smtp)
     errors = _hide_secrets(_in_file(errors, file) + tasks.errors)
     if errors:
         return None, errors
@@ -189,7 +189,7 @@ def _places() -> Mapping[str, str]:
 # Where a text in a wrong place may be a secret: in mail settings and channels, but for addresses and templates, and in
 # the place of variables.
 _PRIVATE = re.compile(
-    r"(?:^|\.)(?:smtp(?!\.(?:from|timeout)$)|heartbeat\.url|task_notify(?:\[[0-9]+\](?:\.channels\b"
+    r"(?:^|\.)(?:smtp(?!\.(?:from|timeout)$)|heartbeat\.url|(?:task_notify|notify\.engine)(?:\[[0-9]+\](?:\.channels\b"
     r"(?!.*\.(?:recipients\b|\w+_template$|path$|task_exec\b)).*)?)?$|task_env$)"
 )
 _CHOICE = re.compile(r'"[A-Za-z]{1,12}"')  # such as `"mail"` for a type: a word that is shown nevertheless
@@ -361,14 +361,18 @@ class _TaskReader:
                     self._report_log(task_id, "folder", owners[folder])
                 folder = folder.rpartition("/")[0]
 
-    def check_mail(self, default: tuple[NotifyRule, ...], smtp: Optional[SmtpSettings]) -> None:
+    def check_mail(
+        self, default: tuple[NotifyRule, ...], engine: tuple[NotifyRule, ...], smtp: Optional[SmtpSettings]
+    ) -> None:
         """Mail needs a server and a sender. Reported once, at the first mail channel: they are missing for all."""
         if smtp is not None and smtp.sender is not None:
             return
-        rules = [("defaults.", "", default)]
-        rules += [("", task_id, task.task_notify) for task_id, task in self.tasks.items() if task.task_notify]
+        rules = [("settings.notify.engine", "", engine), ("defaults.task_notify", "", default)]
+        rules += [
+            ("task_notify", task_id, task.task_notify) for task_id, task in self.tasks.items() if task.task_notify
+        ]
         mails = [
-            (task_id, f"{prefix}task_notify[{number}].channels[{index}]")
+            (task_id, f"{prefix}[{number}].channels[{index}]")
             for prefix, task_id, several in rules
             for number, one in enumerate(several)
             for index, channel in enumerate(one.channels)

@@ -71,7 +71,7 @@ class Expectations:
 
     def drop_unknown(self) -> None:
         """After a start: what is known of tasks that are not in the config."""
-        for task_id in [one for one in self.state.expectations if one not in self.state.tasks]:
+        for task_id in [one for one in self.state.expectations if one and one not in self.state.tasks]:
             self.state.drop_expectations(task_id, "checked", "late", "slow")
 
     def clock_set(self, now: Instant) -> None:

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Union
 
 from minisched.model import FAILURES, DeliveryState, Status, Text
+from minisched.notify.compose import PROGRAM
 
 if TYPE_CHECKING:
     from minisched.model import Delivery, Instant, TaskExecution, Text
@@ -69,5 +70,10 @@ def delivery_line(one: Delivery, now: Instant) -> Text:
         seconds = round((one.next_time or now) - now)
         result = Text("log.delivery.retry", error=error, attempt=one.attempts, seconds=seconds)
     return Text(
-        "log.delivery", id=one.delivery_id, task=one.task_id, rule=one.rule, type=one.channel_type, result=result
+        "log.delivery",
+        id=one.delivery_id,
+        task=one.task_id or PROGRAM,
+        rule=one.rule,
+        type=one.channel_type,
+        result=result,
     )

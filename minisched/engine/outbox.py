@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Optional
 from minisched.engine.log_lines import delivery_line
 from minisched.model import DAY_S, DeliveryState, OutboxCounts, Reply, StoreError, Text
 from minisched.model.notification import SEND_TIMEOUT_S, Message, SendRequest, SendResult, SendStatus
+from minisched.notify.compose import PROGRAM
 from minisched.notify.routing import Routing, endpoint_of
 from minisched.notify.rules import resend_delay
 
@@ -149,11 +150,11 @@ class OutboxDispatcher:
         config = self.state.config
         if config is self._routed:
             return
-        self.routing = Routing(config.tasks, self.system.home)
+        self.routing = Routing(config.tasks, self.system.home, config.settings.notify.engine)
         failed = outbox.reroute(self.routing.moves(outbox.queues()), self.routing.rules.keys(), REMOVED, now)
         for (task_id, rule, channel), count in failed.items():
             self._recount = True
-            values = {"task": task_id, "rule": rule, "channel": channel, "count": count, "why": REMOVED}
+            values = {"task": task_id or PROGRAM, "rule": rule, "channel": channel, "count": count, "why": REMOVED}
             self.log.warning(Text("log.not_routed", **values))
         self._routed = config
 

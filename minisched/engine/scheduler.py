@@ -62,6 +62,7 @@ from typing import TYPE_CHECKING, Optional
 
 from minisched import catalogue
 from minisched.engine.dispatcher import Dispatcher
+from minisched.engine.engine_notices import EngineNotices
 from minisched.engine.expectations import Expectations
 from minisched.engine.heartbeat import Heartbeat, ServiceStatus
 from minisched.engine.launch import Launcher
@@ -196,6 +197,7 @@ class SchedulerEngine:
             snapshot, self.state, self.dispatcher.locks, self.triggers, self.outbox, self.reloader
         )
         self.heartbeat = Heartbeat(self.state, self.timers, self.launcher, outside)
+        self.notices = EngineNotices(self.state, self.timers, outside)
         self.service = ServiceStatus(manager or ServiceManager(), self.state, self.timers, outside)
         self.replies = Replies()
         self._coming: Optional[Iterator[None]] = None  # the rest of another config that is put in force
@@ -239,6 +241,7 @@ class SchedulerEngine:
         self.triggers.begin(now)
         self.state.changed.update(self.state.tasks)  # also tasks to which nothing has happened
         self.heartbeat.use(config)
+        self.notices.begin()
         self.service.begin()
         self.log.info(Text("log.started", pid=self.system.owner.pid, count=len(self.state.tasks)))
         self.step([])
@@ -265,6 +268,7 @@ class SchedulerEngine:
             self.put_more_in_force(self._coming)
         self.run_timers()
 
+        self.notices.look(now)
         committed = self.persistence.commit(now)
         if committed is not None:
             self.dispatcher.start_processes(now)
@@ -475,6 +479,7 @@ class SchedulerEngine:
         self.launcher.use(config)
         prepare(config)
         self.heartbeat.use(config)
+        self.notices.use()
         self.state.problems.report("timezone", config.settings.timezone_problem)
         for listener in self.on_config:
             listener(config)

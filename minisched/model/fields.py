@@ -22,8 +22,8 @@ class Field:
 
     `name`: the attribute.
     `type`: an enum, or a word that `store.rows` and `api.openapi` know: text, task_id, id (from 1), count (from 0),
-    positive (from 1), integer, seconds, time, flag, detail (a Text), texts (by name), process, log. With "?" the value
-    may be None.
+    positive (from 1), integer, seconds, time, flag, detail (a Text), texts (by name), process, log; reporter and
+    reported are a task_id and an id, "" and 0 for none. With "?" the value may be None.
     `text`: for OpenAPI, if the name does not say enough.
     `member`: its name in JSON; "" if it is not shown.
     `columns`: its names in the table; () if it is not stored there.
@@ -53,6 +53,8 @@ class Field:
 _TO_JSON: dict[str, Callable[[Any, tzinfo], Any]] = {
     "time": iso,
     "detail": lambda value, zone: None if value is None else value.as_json(),
+    "reporter": lambda value, zone: value or None,
+    "reported": lambda value, zone: value or None,
     "process": lambda value, zone: None if value is None else value.pid,
 }
 

@@ -146,11 +146,13 @@ DELIVERY_FIELDS = (
     Field("delivery_id", "id", columns=()),  # the table's key
     Field("message_id", "text", "The same at each attempt: `Message-ID` or `X-Minisched-Delivery`.", fixed=True),
     Field("created_time", "time", "When the run ended.", fixed=True),
-    Field("task_id", "task_id", fixed=True),
+    Field("task_id", "reporter?", "Null for a problem of the engine.", fixed=True),
     Field("rule", "text", fixed=True),
     Field("channel", "count", "Its place in the rule, from 0.", fixed=True),
     Field("channel_type", "channel_type", fixed=True),
-    Field("run_id", "id", "The run that it reports.", fixed=True),
+    Field(
+        "run_id", "reported?", "The run that it reports. Null for a late task and a problem of the engine.", fixed=True
+    ),
     Field("event", NotificationEvent, fixed=True),
     Field("state", DeliveryState),
     Field("attempts", "count", "Completed attempts to send it."),

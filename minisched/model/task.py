@@ -310,6 +310,7 @@ class SmtpSettings(NamedTuple):
 class NotifySettings(NamedTuple):
     max_attempts: int
     log_tail_lines: int
+    engine: tuple[NotifyRule, ...] = ()  # for the engine's own problems
 
 
 class HeartbeatSettings(NamedTuple):

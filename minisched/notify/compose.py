@@ -37,7 +37,7 @@ class Composed(NamedTuple):
 def prepare(config: Config) -> None:
     """Import what messages are made with, which takes 2 ms, if a task has rules: once the process is out of file
     descriptors nothing can be imported any more."""
-    if any(task.task_notify for task in config.tasks.values()):
+    if config.settings.notify.engine or any(task.task_notify for task in config.tasks.values()):
         catalogue.load("notify")
         try:
             import_module(TEMPLATES)
@@ -147,7 +147,8 @@ def compose_notice(
     """The deliveries for a notice, and the new state of the rules. Raises StoreError from `state_of`."""
     task = config.tasks.get(notice.task_id)
     states, deliveries = [], []
-    for rule in task.task_notify if task else ():
+    rules = config.settings.notify.engine if not notice.task_id else task.task_notify if task else ()
+    for rule in rules:
         before = state_of(notice.task_id, rule.name)
         decision = decide_notice(rule, notice.trigger, before, notice.time)
         if decision.state != before:
@@ -169,7 +170,7 @@ def notice_variables(
     due = notice.scheduled_time if run is None else run.scheduled_time
     elapsed_s = None if run is None or run.start_time is None else notice.time - run.start_time
     path = f"/#task/{task.task_id}" if task else "/"
-    subject = Text(f"notify.is_{notice.trigger}", name=name, why=notice.text)
+    subject = Text(f"notify.is_{notice.trigger}", name=name, host=host_name, why=notice.text)
     variables = TemplateVariables(
         task_id=notice.task_id,
         task_name=name,

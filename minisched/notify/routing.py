@@ -49,9 +49,11 @@ def keys_of(rule: NotifyRule, home: str) -> str:
 class Routing:
     """Finds the channels of a config."""
 
-    def __init__(self, tasks: Mapping[str, Task], home: str) -> None:
+    def __init__(self, tasks: Mapping[str, Task], home: str, engine: Sequence[NotifyRule] = ()) -> None:
+        """engine: the rules for the engine's own problems, whose messages have the task id ""."""
         self.home = home
-        self.rules = {(task_id, rule.name): rule for task_id, task in tasks.items() for rule in task.task_notify}
+        self.rules = {("", rule.name): rule for rule in engine}
+        self.rules |= {(task_id, rule.name): rule for task_id, task in tasks.items() for rule in task.task_notify}
         self._names: dict[str, list[str]] = {}
         for task_id, name in self.rules:
             self._names.setdefault(task_id, []).append(name)

@@ -174,10 +174,11 @@ def default_text(message: Message, tail_bytes: int) -> str:
     """The facts, one per line, and at most `tail_bytes` of the log's tail."""
     values = visible_values(message.variables)
     host = " on {{ host_name }}" if values.get("host_name") else ""
+    task_id = " ({{ task_id }})" if values.get("task_id") else ""
     lines = [
         *FIRST_LINES[NotificationEvent(message.event)],
         *(("{{ subject }}", "") if "subject" in values else ()),
-        f"{{{{ task_name }}}} ({{{{ task_id }}}}){host}: {{{{ execution_status }}}}",
+        f"{{{{ task_name }}}}{task_id}{host}: {{{{ execution_status }}}}",
         *(line for line, needed, superfluous in LINES if values.get(needed, "") not in ("", *superfluous)),
     ]
     filled = [fill(line, values) for line in lines]

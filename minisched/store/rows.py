@@ -131,7 +131,7 @@ class UnknownRow(Exception):
 # What SQLite gives for a column, by the type of its field; NULL where the table allows it. A table of SQLite takes any
 # type in any column.
 _NUMBER = (int, float)
-_STORED: dict[str, Any] = {"flag": int, "id": int, "count": int, "positive": int, "integer": int}
+_STORED: dict[str, Any] = {"flag": int, "id": int, "reported": int, "count": int, "positive": int, "integer": int}
 _STORED.update({"seconds": _NUMBER, "time": _NUMBER})
 _STORED_IN_SEVERAL = {"process": (int, int, str, int), "log": (int, int)}
 

@@ -64,7 +64,7 @@ def examples() -> list[Example]:
 @BOTH
 def test_every_example_is_a_valid_config(name: str) -> None:
     found = blocks(name, "json")
-    assert len(found) == 9
+    assert len(found) == 10
     for text in found:
         assert [str(problem) for problem in parse_config(text.encode())[1]] == []
 

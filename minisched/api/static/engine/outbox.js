@@ -92,8 +92,8 @@ export function outbox(store) {
   };
 
   const row = (one) => {
-    const name = visible(store.tasks.get(one.task_id)?.task_name ?? one.task_id);
-    const run = h("button", { type: "button", class: "link", title: t("open_run", { id: one.run_id }), text: name, on: { click: () => actions.openRun(one, one.run_id) } });
+    const name = one.task_id ? visible(store.tasks.get(one.task_id)?.task_name ?? one.task_id) : "minisched";
+    const run = !one.run_id ? name : h("button", { type: "button", class: "link", title: t("open_run", { id: one.run_id }), text: name, on: { click: () => actions.openRun(one, one.run_id) } });
     const again = one.state === "pending" ? null : button(t("ob_again"), () => resend(one, again, name), { icon: "refresh", class: "button again", "aria-label": t("ob_again_of", { task: name, rule: visible(one.rule), channel: t(`ob_type_${one.channel_type}`), time: fmtTime(one.created_time) }) });
     return h(
       "tr",
