@@ -70,6 +70,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "list the outbox: messages that wait, were sent or have failed; or send one again",
         "列出通知：等待、已发送和失败的消息；或重新发送一条",
     ),
+    "cli.help.backup": (
+        "write everything needed to go on into one tar file, also while the engine runs",
+        "把恢复所需的一切写入一个 tar 文件，引擎运行时也可以",
+    ),
+    "cli.help.restore": (
+        "bring a home back from a backup; never over a running engine",
+        "从备份恢复 minisched 目录；引擎运行时不能恢复",
+    ),
     "cli.help.url": (
         "print the address of the page with its token",
         "输出页面的地址（含令牌）",
@@ -172,6 +180,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.option.check": (
         "one line for a monitor, and exit code 0 (well), 1 (something failed or a problem stands) or 3 (no engine)",
         "为监控系统输出一行；退出码 0（正常）、1（有失败或问题）、3（没有引擎）",
+    ),
+    "cli.option.backup.file": ("the tar file to write; - is standard output", "要写入的 tar 文件；- 表示标准输出"),
+    "cli.option.restore.file": ("the tar file to read; - is standard input", "要读取的 tar 文件；- 表示标准输入"),
+    "cli.option.force": (
+        "replace what is there already; it is kept under another name",
+        "替换已有内容；原内容以另一名称保留",
     ),
     "cli.option.resend": ("send this message again", "重新发送此消息"),
     "cli.option.notifications.n": ("how many (default: 20)", "条数（默认：20）"),
@@ -482,6 +496,59 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "cli.problem_count": ("{count} {count|problem|problems}", "{count} 个问题"),
     "cli.valid": ("{path} is valid: {count} {count|task|tasks}", "{path} 有效：{count} 个任务"),
+    # backup, restore
+    "cli.backed_up": (
+        "{path}: {count} {count|file|files}, {size} MB; it has tokens and secrets: keep it where only you can read it",
+        "{path}：{count} 个文件，{size} MB；其中含有令牌和机密，请保存在只有您能读取的地方",
+    ),
+    "cli.backup_to_terminal": (
+        "a backup is no text; write it to a file, or pass it on: `minisched backup - | ssh host 'cat > jobs.tar'`",
+        "备份不是文本；请写入文件，或传给其他程序：`minisched backup - | ssh host 'cat > jobs.tar'`",
+    ),
+    "cli.not_in_backup": (
+        "{path} is left out: it is neither a file nor a symbolic link to one",
+        "未包含 {path}：它既不是文件，也不是指向文件的符号链接",
+    ),
+    "cli.backup_config_unread": (
+        "{path} cannot be read as JSON: files that it names outside tasks/ are left out",
+        "{path} 无法作为 JSON 读取：其中提到的 tasks/ 以外的文件未包含在内",
+    ),
+    "cli.backup_failed": ("{path} could not be copied: {reason}", "无法复制 {path}：{reason}"),
+    "cli.changed_while_read": (
+        "{path} was changed while it was read; try again",
+        "{path} 在读取时被修改；请重试",
+    ),
+    "cli.restore_over": (
+        "{home} is a home already; restore to another --home, or use --force, which keeps what is there under another"
+        " name",
+        "{home} 已是 minisched 目录；请恢复到其他 --home，或使用 --force（原有内容以其他名称保留）",
+    ),
+    "cli.restore_damaged": ("{path} is damaged: {reason}", "{path} 已损坏：{reason}"),
+    "cli.restore_no_backup": (
+        "{path} is no complete backup of minisched: its list of files is missing",
+        "{path} 不是完整的 minisched 备份：缺少文件清单",
+    ),
+    "cli.restore_incomplete": (
+        "{path} is damaged: {member} is not as it was backed up",
+        "{path} 已损坏：{member} 与备份时不一致",
+    ),
+    "cli.restore_kind": (
+        "{member} in the backup is a link or a device, which no backup of minisched has; nothing was restored",
+        "备份中的 {member} 是链接或设备，minisched 的备份中不会有；未恢复任何内容",
+    ),
+    "cli.restore_name": (
+        "{member} in the backup is not the name of a file that may be restored; nothing was restored",
+        "备份中的 {member} 不是可恢复的文件名；未恢复任何内容",
+    ),
+    "cli.restored": (
+        "{home}: {count} {count|file|files} restored, as {from_home} was at {time}",
+        "{home}：已恢复 {count} 个文件，为 {from_home} 在 {time} 的状态",
+    ),
+    "cli.set_aside": ("what was there is kept as {paths}", "原有内容保留为 {paths}"),
+    "cli.restored_next": (
+        "due times since then count as downtime at the next start: `task_misfire` decides what is made up",
+        "此后的计划时间在下次启动时视为停机期间：由 `task_misfire` 决定补跑哪些",
+    ),
     # logs
     "cli.no_output": ("{task} has no output yet", "{task} 还没有输出"),
     "cli.not_a_log": (

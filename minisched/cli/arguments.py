@@ -173,6 +173,13 @@ COMMANDS = {
         ("--report", {"metavar": "FILE"}),
         _JSON,
     ),
+    "backup": Command("backup.backup", "backup /mnt/usb/jobs.tar\nbackup - > jobs.tar", ("file", {"metavar": "FILE"})),
+    "restore": Command(
+        "backup.restore",
+        "--home /srv/jobs restore /mnt/usb/jobs.tar\nrestore - --force",
+        ("file", {"metavar": "FILE"}),
+        ("--force", {"action": "store_true"}),
+    ),
     "url": Command("show.url", "url", _JSON),
     "doctor": Command("doctor.doctor", "doctor\ndoctor --json", _JSON),
     "schema": Command("init.schema", "schema > config.schema.json"),
@@ -203,6 +210,8 @@ _OTHER_NAMES = {
     "logs": "log tail output journal",
     "notify-test": "notify test-notify",
     "import-crontab": "import crontab",
+    "backup": "dump save snapshot",
+    "restore": "recover undump",
     "version": "versions",
 }
 # difflib's own 0.6 takes "prune" for "run".
