@@ -362,11 +362,9 @@ class Dispatcher:
         self.report_lost_output(active, result)
         if active.cancelled_for is not None:
             active.asked()
-            if active.cancelled_for is not Reason.SHUTDOWN:
+            if active.cancelled_for is not Reason.SHUTDOWN:  # else the next engine asks again
                 self.end(active, Status.CANCELLED, now, active.cancelled_for, None)
-            elif not active.run.attempts:
-                self.end(active, Status.SKIPPED, now, Reason.SHUTDOWN, Text("engine_stopped"))
-            return  # after a failed attempt the next engine asks again
+            return
         outcome = policy.condition_outcome(result)
         active.asked(met=outcome.status is Status.SUCCESS)
         if outcome.status is Status.SUCCESS:
@@ -540,8 +538,8 @@ class Dispatcher:
         return fresh + self.state.discard_ended_after(task_state.task.task_id, now)
 
     def stop(self, now: Instant) -> None:
-        """The engine stops: end attempts whose process was not started, runs that were queued for their first, and the
-        processes of conditions."""
+        """The engine stops: end attempts whose process was not started, and runs that were queued for their first. One
+        that waits for its condition stays for the next engine, as one that waits for a dependency does."""
         for active in self.state.take_starting():
             if active.asking:
                 self.process_ended(active)
@@ -551,9 +549,10 @@ class Dispatcher:
             self.end(active, Status.CANCELLED, now, Reason.SHUTDOWN, Text("not_started"))
         for task_state in self.state.tasks.values():
             for active in task_state.active:
+                to_ask = active.run.reason == Reason.CONDITION.value
                 if active.asking:
                     self.cancel(active, Reason.SHUTDOWN, now)
-                elif active.run.status is Status.QUEUED and not active.run.attempts:
+                elif active.run.status is Status.QUEUED and not active.run.attempts and not to_ask:
                     self.end(active, Status.SKIPPED, now, Reason.SHUTDOWN, Text("engine_stopped"))
 
     def stop_processes(self, now: Instant, grace_s: Optional[float]) -> None:

@@ -120,7 +120,7 @@ class ExternalRuns:
             if running:
                 run = self._interrupt(run, now)
             asked = run.status is Status.QUEUED and run.reason == Reason.CONDITION.value
-            if asked:
+            if asked and not (run.owner and run.owner.boot_id != self.system.owner.boot_id):
                 self.system.kill_leftover(None, run.run_id)  # of its condition, which is asked again
             if task_state is None:
                 status = Status.TECHNICAL_FAILURE if running else Status.CANCELLED

@@ -310,7 +310,9 @@ def test_the_newer_run_replaces_one_whose_condition_is_asked(sim: MakeSim) -> No
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_a_stop_of_the_engine_ends_the_process_of_a_condition(sim: MakeSim, again: bool) -> None:
+def test_a_stop_of_the_engine_ends_the_process_of_a_condition_and_the_next_one_asks_again(
+    sim: MakeSim, again: bool
+) -> None:
     conditions = (Exit(1.0, 2), Exit(20.0), YES) if again else (Exit(20.0), YES)
     one = sim(
         asked(task_retry={"max_attempts": 2, "delay": 5, "jitter": 0}, schedule=["@at 2027-01-15T00:01"]),
@@ -320,10 +322,20 @@ def test_a_stop_of_the_engine_ends_the_process_of_a_condition(sim: MakeSim, agai
     begun = one.world.mono
     assert one.stop() == 0
     assert one.world.mono - begun < 1 and one.world.processes == {}
+    assert states(one) == [("queued", "condition")]
     one.boot()
     one.run_for(5)
-    # A run that has failed once is continued, as one that waits for its retry is.
-    assert states(one) == ([("success", None)] if again else [("skipped", "shutdown")])
+    assert states(one) == [("success", None)]
+
+
+def test_a_run_that_waits_for_its_condition_waits_on_after_a_stop(sim: MakeSim) -> None:
+    one = sim(asked(task_condition_wait="1h"), script=answers(NO, NO, YES))
+    one.run_for(150)
+    assert one.stop() == 0
+    one.world.pass_time(600)
+    one.boot()
+    one.run_for(5)
+    assert (starts(one), states(one)) == ([0, 0, 0, 1], [("success", None)])
 
 
 @pytest.mark.parametrize("change", [{"enabled": False}, None])
