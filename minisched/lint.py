@@ -5,6 +5,7 @@ Errors of a config need nothing but its text. Warnings also look at the machine:
 
 from __future__ import annotations
 
+import math
 import os
 import pwd
 import re
@@ -23,7 +24,7 @@ from minisched.model import FieldError, On, Secret, Text
 from minisched.model.task import CONFIG_FILE, SecretError
 from minisched.model.text import reason_of_file
 from minisched.osutil import Place, open_walked, start_thread
-from minisched.timetable import load_zone, next_of, schedules_of
+from minisched.timetable import format_duration, load_zone, next_of, schedules_of
 from minisched.timetable.working_days import calendar_end, local_today
 
 if TYPE_CHECKING:
@@ -149,7 +150,9 @@ def calendar_warnings(config: Config, now: float) -> list[FieldError]:
 Found = tuple[str, Text]  # the field inside its task or the file, and the warning
 
 
-_SENTENCES = {f"config.warn.{name}" for name in ("program", "step", "step_every", "never_again", "rarer", "disabled")}
+_SENTENCES = {
+    f"config.warn.{name}" for name in ("program", "step", "step_every", "never_again", "rarer", "too_old", "disabled")
+}
 
 
 def _error(found: Found, owner: str = "") -> FieldError:
@@ -361,14 +364,14 @@ class _DueTimes:
         self._now = now
 
     def rarer(self, task: Task, dependency: Dependency) -> Optional[Text]:
-        """Why a dependency cannot be met before each due time of the task; None: it can, as far as schedules tell. One
-        with `within` is met several times by one end, and nobody expects a failure before each due time."""
-        other = self._tasks.get(dependency.task_id)
-        if other is None or dependency.within is not None or not task.task_schedule or not task.enabled:
+        """Why a dependency cannot be met at each due time of the task; None: it can, as far as schedules tell. Nobody
+        expects a failure before each due time."""
+        other, within = self._tasks.get(dependency.task_id), dependency.within
+        if other is None or not task.task_schedule or not task.enabled:
             return None
-        if not other.enabled:
+        if not other.enabled and within is None:
             return Text("config.warn.disabled", task=other.task_id)
-        if dependency.on is On.FAILURE:
+        if dependency.on is On.FAILURE or within == math.inf:
             return None
         schedules, zone = schedules_of(task), load_zone(task.task_timezone)
         due = next_of(schedules, self._now, zone)
@@ -381,9 +384,15 @@ class _DueTimes:
                 following = next_of(schedules, start, zone)
                 if following is None:
                     break
-                come = next_of(found, start, source_zone)
-                if come is None or come > following:
-                    return Text("config.warn.rarer", task=source.task_id, schedule=" | ".join(source.task_schedule))
+                values = {"task": source.task_id, "schedule": " | ".join(source.task_schedule)}
+                if within is None:
+                    come = next_of(found, start, source_zone)
+                    if come is None or come > following:
+                        return Text("config.warn.rarer", **values)
+                else:  # one end counts for several due times
+                    come = next_of(found, start - within - 1, source_zone)
+                    if come is not None and come > start:
+                        return Text("config.warn.too_old", **values, within=format_duration(within))
                 start = following
         return None
 

@@ -384,6 +384,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{task}（{schedule}）并非在此任务的每个计划时间之前都会运行，而每次成功只计一次：其间的运行会等待，"
         '然后被跳过；加上 "within" 则一次结束对它们都有效',
     ),
+    "config.warn.too_old": (
+        "{task} ({schedule}) is not due in the {within} before each due time of this task, which waits for it then",
+        "{task}（{schedule}）并非在此任务每个计划时间之前的 {within} 内都会运行，届时此任务会等待它",
+    ),
     "config.warn.lock_unused": ("is a lock that no task uses", "是没有任务使用的锁"),
     "config.warn.lock_unused_near": ("is a lock that no task uses; {hint}", "是没有任务使用的锁；{hint}"),
     "config.warn.lock_alone": (

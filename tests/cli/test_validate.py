@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from minisched.timetable import format_duration, parse_duration
 from support.cli import Cli
 from support.programs import Home, eventually
 
@@ -303,3 +304,26 @@ def test_the_engine_logs_warnings_at_its_start_and_after_a_change(home: Home) ->
     eventually(lambda: line.format(1, 1) in log.read_text())
     assert log.read_text().count(line.format(0, 0)) == 1
     assert home.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("schedule", "within", "dependency", "warns"),
+    [
+        ("0 * * * *", "26h", {"task_schedule": "0 2 * * *"}, False),
+        ("0 6 * * *", "12h", {"task_schedule": "0 2 * * *"}, False),
+        ("0 6,18 * * *", "12h", {"task_schedule": "0 2 * * *"}, True),
+        ("0 6 * * *", "26h", {"task_schedule": "0 2 * * sun"}, True),
+        ("0 6 * * *", "ever", {"task_schedule": "0 2 * * sun"}, False),
+        ("0 6 * * *", "26h", {"task_schedule": "@reboot"}, False),
+        ("0 6 * * *", "26h", {"enabled": False}, False),
+    ],
+)
+def test_a_state_that_is_too_old_at_some_due_times_is_a_warning(
+    home: Home, cli: Cli, schedule: str, within: str, dependency: dict[str, Any], warns: bool
+) -> None:
+    state = {"task_id": "t1", "within": within}
+    found = warnings(home, cli, {"task_schedule": schedule, "task_dependencies": [state]}, dependency)
+    assert bool(found) is warns
+    if warns:
+        assert found[0].startswith("tasks[0] (t0): task_dependencies[0]: t1 (0 2 * * ")
+        assert f"is not due in the {format_duration(parse_duration(within))} before each due time" in found[0]
