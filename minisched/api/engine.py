@@ -277,6 +277,12 @@ def _metrics(app: AppContext) -> Iterator[str]:
         app.report_unreadable(error)
     yield _metric("tasks", "Tasks by their current status.", counts)
     yield _metric("tasks_disabled", "Disabled tasks.", sum(not view.task.enabled for view in views))
+    expecting = [view for view in views if view.task.task_expect]
+    if expecting:
+        late: Samples = [({"task_id": view.task.task_id}, int(view.late is not None)) for view in expecting]
+        yield _metric("task_late", "1 if a due day had no success by task_expect.finish_by.", late)
+        slow: Samples = [({"task_id": view.task.task_id}, len(view.slow)) for view in expecting]
+        yield _metric("task_slow_runs", "Runs that take longer than task_expect.duration.", slow)
     due: Samples = [({"task_id": view.task.task_id}, view.next_start) for view in views]
     yield _metric("task_next_start_time_seconds", "The next start by the schedule, since 1970.", due)
     for name, text, field in TASK_METRICS:

@@ -32,6 +32,7 @@ class Expectations:
         self.clock, self.ledger, self.log = outside.clock, outside.ledger, outside.log
         self._deadlines = Timers(outside.clock.wall)
         self._days: dict[str, DueDay] = {}  # by task: the day whose deadline comes next
+        self._resumed: Instant = 0.0  # the end of the latest pause
         self._met: dict[str, int] = {}  # by task: the first due time of the latest day that had its success
         self._slow: dict[ActiveRun, Timer] = {}
 
@@ -74,6 +75,26 @@ class Expectations:
         for task_id in [one for one in self.state.expectations if one and one not in self.state.tasks]:
             self.state.drop_expectations(task_id, "checked", "late", "slow")
 
+    def pause(self, now: Instant) -> None:
+        """Nothing is due from now on. A day that was due before may still become late."""
+        if self._with_deadline():
+            self.state.put_expectation(Expectation("", "paused", "", now))
+        self._days = {task_id: day for task_id, day in self._days.items() if day.first < now}
+
+    def resume(self, now: Instant) -> None:
+        """Due times of the pause are none that a success is expected for."""
+        self.state.drop_expectations("", "paused")
+        self._resumed = now
+        for task_state in self._with_deadline():
+            task_id = task_state.task.task_id
+            if task_id not in self._days and task_id in self.state.expectations:
+                self.begin(task_state, now, new_schedule=True)
+
+    def _paused_since(self, now: Instant) -> Optional[Instant]:
+        if not self.state.config.settings.paused:
+            return None
+        return self.state.expected("", "paused").get("", now)
+
     def clock_set(self, now: Instant) -> None:
         """The wall clock was set: the deadlines are somewhere else."""
         for task_state in self._with_deadline():
@@ -101,16 +122,18 @@ class Expectations:
         del self._days[task_id]
         finish_by_s = task_state.task.task_expect.finish_by_s if task_state.task.task_expect else None
         if finish_by_s is not None:
-            self._look(task_state, finish_by_s, self.clock.wall())
+            self._look(task_state, finish_by_s, self.clock.wall(), day)
 
-    def _look(self, task_state: TaskState, finish_by_s: int, now: Instant) -> None:
-        """Judge the latest day whose deadline has passed, and set the timer of the next one."""
+    def _look(self, task_state: TaskState, finish_by_s: int, now: Instant, passed: Optional[DueDay] = None) -> None:
+        """Judge the latest day whose deadline has passed, and set the timer of the next one. passed: such a day, if one
+        is known."""
         task_id = task_state.task.task_id
-        after = max(self.state.expected(task_id, "checked")[""], now - LOOK_BACK_S)
-        passed: Optional[DueDay] = None
-        day = next_due_day(task_state.schedules, after, task_state.zone, finish_by_s)
-        while day is not None and day.deadline <= now:
-            passed, day = day, next_due_day(task_state.schedules, day.last, task_state.zone, finish_by_s)
+        after = max(passed.last, self._resumed) if passed else self.state.expected(task_id, "checked")[""]
+        paused_since = self._paused_since(now)
+        day = next_due_day(task_state.schedules, max(after, now - LOOK_BACK_S), task_state.zone, finish_by_s)
+        while day is not None and day.deadline <= now and (paused_since is None or day.first < paused_since):
+            after = max(day.last, self._resumed)
+            passed, day = day, next_due_day(task_state.schedules, after, task_state.zone, finish_by_s)
         if passed is not None:
             try:
                 kept = self._met.get(task_id) == passed.first or (
@@ -121,12 +144,12 @@ class Expectations:
                 self._days[task_id] = passed
                 self._deadlines.at(now + UNREAD_S, self._come, task_id, passed)
                 return
-            self.state.put_expectation(Expectation(task_id, "checked", "", passed.last))
+            self.state.put_expectation(Expectation(task_id, "checked", "", after))
             if kept:
                 self.state.drop_expectations(task_id, "late")
             else:
                 self._is_late(task_state, passed, now)
-        if day is not None:
+        if day is not None and (paused_since is None or day.first < paused_since):
             self._days[task_id] = day
             self._deadlines.at(day.deadline, self._come, task_id, day)
 

@@ -210,6 +210,7 @@ class Triggers:
     def _pause(self, origin: Origin, now: Instant) -> None:
         """No task is due from now on: `evaluated_until` stays, until `_resume` writes what passed meanwhile."""
         self.state.save_change(ConfigChange(now, "", Action.PAUSED, origin))
+        self.expectations.pause(now)
         self.paused, self._paused = True, set(self.state.tasks)
         for task_state in self.state.tasks.values():
             task_state.set_due(None)
@@ -220,6 +221,7 @@ class Triggers:
         A task that its dependencies start begins if they have succeeded meanwhile."""
         if self.paused:
             self.state.save_change(ConfigChange(self.clock.wall(), "", Action.RESUMED, origin))
+            self.expectations.resume(self.clock.wall())
         self.paused = False
         for task_state in [one for one in self.state.tasks.values() if one.task.task_id in self._paused]:
             now, task = self.clock.wall(), task_state.task

@@ -95,6 +95,7 @@ def plain_fields(task: Task, notes: Notes, known: Sequence[str]) -> None:
         "task_log": task.log_file != f"{task.task_id}.log",
         "task_output_encoding": task.task_output_encoding != "utf-8",
         "task_notify": bool(task.task_notify),
+        "task_expect": task.task_expect is not None,
         "task_condition_wait": task.task_condition is not None and task.task_condition_wait > 0,
     }
     if task.task_calendar and not any(finding.field == "task_calendar" for finding in notes.findings):

@@ -218,7 +218,7 @@ class Expectation(NamedTuple):
     `kind` is "late": the due day `key` ("2026-11-30") had no success by its deadline, which was at `time`; until the
     next success. Or "slow": the unfinished run `key` takes too long, since `time`. Or "checked", with the key "": due
     times up to `time` need not be looked at any more. With the task id "" and the kind "problem": the engine's problem
-    `key` was reported at `time`, and is not over.
+    `key` was reported at `time`, and is not over. Or "paused": since `time`.
     """
 
     task_id: str

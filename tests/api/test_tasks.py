@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from minisched.api.context import ENTRY_BYTES, MAX_LIST_BYTES, SummaryCache
-from minisched.model import Batch, Status, TaskAttempt, Text, Trigger
+from minisched.model import Batch, Late, Status, TaskAttempt, Text, Trigger
 from support.api import Api
 from support.config import task
 from support.store import NOW, make
@@ -313,3 +313,19 @@ def test_a_long_list_without_its_history_is_an_error(tmp_path: Path) -> None:
     break_history(api)
     assert api.get("/tasks").code == "unavailable"
     api.close()
+
+
+def test_what_is_not_as_expected_is_beside_the_status(tmp_path: Path) -> None:
+    expect = {"duration": "10m", "finish_by": "06:00"}
+    one = Api(tmp_path / "home", task("a", task_timezone="Asia/Shanghai", task_expect=expect), task("b"))
+    with closing(one):
+        run_id = one.record(make("a"))
+        one.publish("a", slow=(run_id,), late=Late("2026-11-18", 1_794_952_800.0))
+        found, other = one.get("/tasks").json["items"]
+        assert (found["current_status"], found["slow"]) == ("running", [run_id])
+        assert found["late"] == {"day": "2026-11-18", "since": "2026-11-18T06:00:00+08:00"}
+        assert found["task_expect"] == {"duration": 600, "finish_by": "06:00"}
+        assert (other["slow"], other["late"], other["task_expect"]) == ([], None, None)
+        metrics = one.get("/metrics").body.decode()
+        assert 'minisched_task_late{task_id="a"} 1' in metrics and 'minisched_task_slow_runs{task_id="a"} 1' in metrics
+        assert 'minisched_task_late{task_id="b"}' not in metrics

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import random
+from contextlib import closing
+from datetime import datetime, time, timedelta, timezone
 from typing import Any, Optional
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from minisched.model import StopRun
+from minisched.model import Batch, Status, StopRun, TaskExecution, Trigger
+from minisched.store import open_store
 from support.deliveries import rule
 from support.engine import T0, MakeSim, configure, exits, failing_sim, start, task
 from support.sim import Exit, Sim
@@ -109,7 +112,7 @@ def test_a_success_by_hand_in_time_counts_and_one_before_the_due_time_does_not(s
 def test_several_due_times_of_a_day_are_one_day(sim: MakeSim) -> None:
     one = sim(expecting(schedule="0 * * * *"), script=exits(a=[FAILS] * 24 + [Exit(1.0)] + [FAILS] * 100))
     one.run_until(T0 + 3 * DAY)
-    assert [time for time, _, _ in told(one)] == [6 * HOUR, 2 * DAY + 6 * HOUR]
+    assert [when for when, _, _ in told(one)] == [6 * HOUR, 2 * DAY + 6 * HOUR]
 
 
 def test_a_time_before_the_first_due_time_is_that_of_the_next_day(sim: MakeSim) -> None:
@@ -123,7 +126,7 @@ def test_a_time_before_the_first_due_time_is_that_of_the_next_day(sim: MakeSim) 
 def test_a_day_that_is_not_due_is_not_late(sim: MakeSim) -> None:
     one = sim(expecting(schedule="30 2 * * mon"), script=exits(a=FAILS))  # the 15th is a Friday
     one.run_until(T0 + 4 * DAY)
-    assert [time for time, _, _ in told(one)] == [3 * DAY + 6 * HOUR]
+    assert [when for when, _, _ in told(one)] == [3 * DAY + 6 * HOUR]
 
 
 @pytest.mark.parametrize("day", ["2027-03-28", "2027-10-31"])
@@ -269,6 +272,102 @@ def test_an_idle_engine_with_an_expected_time_wakes_once_more_a_day(sim: MakeSim
     assert waits(5) <= plain + 6
 
 
+def test_due_times_in_a_pause_are_none_of_a_day_that_is_late(sim: MakeSim) -> None:
+    one = sim(expecting(), script=exits(a=FAILS))
+    one.run_until(T0 + HOUR)
+    configure(one, expecting(), paused=True)
+    one.run_until(T0 + 2 * DAY)
+    assert told(one) == [] and late(one) is None
+    one.crash()
+    one.boot()
+    one.run_for(DAY)
+    assert told(one) == []
+    configure(one, expecting())
+    one.run_until(T0 + 3 * DAY + 7 * HOUR)
+    assert [name.partition(" for ")[2] for _, _, name in told(one)] == ["2027-01-18 by 06:00"]
+
+
+def test_a_day_that_was_due_before_a_pause_can_be_late_in_it(sim: MakeSim) -> None:
+    one = sim(expecting(), script=exits(a=FAILS))
+    one.run_until(T0 + 3 * HOUR)
+    configure(one, expecting(), paused=True)
+    one.run_until(T0 + 3 * DAY)
+    assert [name.partition(" for ")[2] for _, _, name in told(one)] == ["2027-01-15 by 06:00"]
+
+
+def test_a_short_pause_changes_nothing_for_a_day_that_was_due_before_it(sim: MakeSim) -> None:
+    one = sim(expecting(), script=exits(a=FAILS))
+    one.run_until(T0 + 3 * HOUR)
+    configure(one, expecting(), paused=True)
+    one.run_for(HOUR)
+    configure(one, expecting())
+    one.run_until(T0 + 2 * DAY)
+    assert [when for when, _, _ in told(one)] == [6 * HOUR, DAY + 6 * HOUR]
+
+
+def test_a_success_of_exec_beside_the_engine_ends_the_lateness(sim: MakeSim) -> None:
+    one = sim(expecting(), script=exits(a=FAILS))
+    one.run_until(T0 + 7 * HOUR)
+    other, _ = open_store(one.path, now=one.world.wall())
+    with closing(other):
+        now = one.world.wall()
+        run = TaskExecution("a", Trigger.MANUAL, Status.SUCCESS, now, start_time=now, end_time=now)
+        other.commit(Batch([run]))
+    one.run_for(301)
+    assert late(one) is None and kinds(one) == ["late"]
+
+
+ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_however_often_the_engine_is_killed_each_late_day_is_told_once(sim: MakeSim, seed: int) -> None:
+    """Over a clock change in each zone: what was told is what the rows of the history say."""
+    draw = random.Random(seed)
+    begin = datetime(2027, 3, 12, tzinfo=timezone.utc).timestamp()
+
+    def script(launch: Any, chance: random.Random) -> Exit:
+        return Exit(draw.choice([60.0, 5 * HOUR, 9 * HOUR]), draw.choice([0, 0, 75]))
+
+    fields = {"task_overlap": "queue", "task_retry": {"max_attempts": 1}, "task_misfire": "skip"}
+    tasks = [
+        expecting(task_id=f"t{number}", schedule="30 4,14 * * *", task_timezone=zone, **fields)
+        for number, zone in enumerate(ZONES)
+    ]
+    one = sim(*tasks, script=script, now=begin)
+    for _ in range(40):
+        one.run_for(draw.uniform(600, 16 * HOUR))
+        one.crash()
+        one.world.pass_time(draw.uniform(1, 60))
+        one.boot()
+    one.run_for(600)
+    end = one.world.wall()
+    for number, name in enumerate(ZONES):
+        zone, task_id = ZoneInfo(name), f"t{number}"
+        days = [
+            request.message.variables["subject"].partition(" for ")[2][:10]
+            for request, _ in one.world.sent
+            if request.message.variables["task_id"] == task_id
+        ]
+        wins = [
+            (datetime.fromisoformat(row["end_time"]).timestamp(), datetime.fromisoformat(row["scheduled_time"]))
+            for row in one.rows(task_id)
+            if row["status"] == "success"
+        ]
+        day = datetime.fromtimestamp(begin, zone).date()
+        wanted = []
+        while True:
+            first = datetime.combine(day, time(4, 30), zone).timestamp()
+            deadline = datetime.combine(day, time(6), zone).timestamp()
+            if deadline > end - 600:
+                break
+            if first > begin and not any(first <= win <= deadline and due.timestamp() >= first for win, due in wins):
+                wanted.append(day.isoformat())
+            day += timedelta(days=1)
+        assert [one_day for one_day in days if one_day <= day.isoformat()][: len(wanted)] == wanted
+        assert len(set(days)) == len(days)
+
+
 # ----------------------------------------------------------------------------------------------------------------- slow
 
 
@@ -302,7 +401,7 @@ def test_attempts_and_the_time_between_them_are_one_run(sim: MakeSim) -> None:
     retry = {"max_attempts": 3, "delay": "5m", "backoff": 1, "jitter": 0}
     one = sim(slow_task(task_retry=retry), script=exits(a=[Exit(60.0, 75), Exit(60.0, 75), Exit(60.0)]))
     one.run_until(T0 + 2 * HOUR)
-    assert [time for time, _, _ in told(one)] == [HOUR + 600]  # between the second and the third attempt
+    assert [when for when, _, _ in told(one)] == [HOUR + 600]  # between the second and the third attempt
 
 
 def test_a_run_that_is_slow_is_not_told_again_by_the_next_engine(sim: MakeSim) -> None:
@@ -344,7 +443,7 @@ def test_another_limit_counts_for_runs_that_go_on(sim: MakeSim) -> None:
     assert told(one) == []
     configure(one, expecting(schedule="0 1 * * *", expect={"duration": "20m"}))
     one.run_until(T0 + 2 * HOUR)
-    assert [time for time, _, _ in told(one)] == [HOUR + 1200]
+    assert [when for when, _, _ in told(one)] == [HOUR + 1200]
     configure(one, task(schedule="0 1 * * *"))
     one.run_for(301)
     assert slow(one) == ()
