@@ -122,8 +122,9 @@ def properties(listed: Sequence[Field]) -> dict[str, Schema]:
 
 
 _DATE: Schema = {"type": "string", "format": "date"}
+_LINE_WORDS: Schema = {**TEXT, "description": "Of the calendar's file for these days; empty if it has none."}
 LEFT_OUT: Schema = {
-    **items(fields(**{"from": _DATE, "to": _DATE, "text": WORDS})),
+    **items(fields(**{"from": _DATE, "to": _DATE, "words": _LINE_WORDS, "text": WORDS})),
     "description": "Days on which it would be due without its calendar, but is not, and why.",
 }
 _RUN = {

@@ -294,7 +294,10 @@ def _left_out(task: Task, now: float, until: Optional[float], zone: tzinfo) -> l
 
 
 def left_out_json(found: Sequence[LeftOut]) -> list[dict[str, Any]]:
-    return [{"from": one.first, "to": one.last, "text": in_both(one.text)} for one in found]
+    return [
+        {"from": one.first, "to": one.last, "words": one.text.values["words"], "text": in_both(one.text)}
+        for one in found
+    ]
 
 
 def words_of(task: Task) -> dict[str, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.model import Dependency, FieldError, Secret, Task, Text
 
@@ -83,8 +83,14 @@ def serialize(value: Any, kind: FieldType = TASK) -> Any:
 
 def effective_task(task: Task) -> dict[str, Any]:
     """All fields of a task as the engine uses it."""
-    fields: dict[str, Any] = serialize(task._replace(task_log=task.log_file))
-    return fields
+    fields: dict[str, Any] = serialize(task._replace(task_log=task.log_file, task_calendar=None))
+    return {**fields, "task_calendar": calendar_member(task)}
+
+
+def calendar_member(task: Task) -> Optional[dict[str, str]]:
+    """`task_calendar` of a task as the config has it, without what is in the calendar."""
+    rule = task.task_calendar
+    return None if rule is None else {"name": rule.name, "days": rule.days}
 
 
 def _members(kind: FieldType, value: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from minisched import policy
 from minisched.clock import SANE_SINCE
+from minisched.config.secrets import calendar_member
 from minisched.engine.state import TaskState
 from minisched.engine.timers import Timers
 from minisched.model import (
@@ -638,17 +639,21 @@ def _whole(window: policy.MissedWindow, reason: Reason) -> policy.MissedRange:
 
 
 # What decides when a task is due: kept of a task that is changed or removed.
-DUE_FIELDS = ("enabled", "task_schedule", "task_timezone")
+DUE_FIELDS = ("enabled", "task_schedule", "task_timezone", "task_calendar")
+
+
+def _as_written(task: Task, name: str) -> Any:
+    return calendar_member(task) if name == "task_calendar" else getattr(task, name)
 
 
 def removed(task: Task, origin: Origin, now: Instant) -> ConfigChange:
-    before = {name: getattr(task, name) for name in DUE_FIELDS}
+    before = {name: _as_written(task, name) for name in DUE_FIELDS}
     return ConfigChange(now, task.task_id, Action.REMOVED, origin, before=before)
 
 
 def changed(old: Task, new: Task, origin: Origin, now: Instant) -> ConfigChange:
     fields = tuple(name for name in Task._fields if getattr(old, name) != getattr(new, name))
-    before = {name: getattr(old, name) for name in DUE_FIELDS if name in fields}
+    before = {name: _as_written(old, name) for name in DUE_FIELDS if name in fields}
     action = Action.CHANGED
     if old.enabled != new.enabled:
         action = Action.ENABLED if new.enabled else Action.DISABLED

@@ -134,6 +134,7 @@ def test_a_calendar_leaves_days_out_of_preview_timeline_and_summary_and_says_why
         {
             "from": "2026-11-19",
             "to": "2026-11-20",
+            "words": "Founding Day",
             "text": {
                 "en": "2026-11-19..2026-11-20 (Thursday to Friday) is off in the calendar cn: Founding Day",
                 "zh": "2026-11-19..2026-11-20（周四至周五）按日历 cn 为休息日：Founding Day",
@@ -142,6 +143,7 @@ def test_a_calendar_leaves_days_out_of_preview_timeline_and_summary_and_says_why
         {
             "from": "2026-11-21",
             "to": "2026-11-22",
+            "words": "",
             "text": {
                 "en": "2026-11-21..2026-11-22 (Saturday to Sunday) is off in the calendar cn",
                 "zh": "2026-11-21..2026-11-22（周六至周日）按日历 cn 为休息日",
@@ -156,6 +158,13 @@ def test_a_calendar_leaves_days_out_of_preview_timeline_and_summary_and_says_why
     workdays.publish("report", next_start=NOW + 5 * 86_400)
     report, plain = workdays.get("/tasks").json["items"]
     assert [one["from"] for one in report["left_out"]] == ["2026-11-19", "2026-11-21"] and plain["left_out"] == []
+
+
+def test_the_effective_calendar_of_a_task_is_its_name_and_its_days(workdays: Api) -> None:
+    found = workdays.get("/tasks/report").json
+    assert found["effective"]["task_calendar"] == {"name": "cn", "days": "working"}
+    assert found["config"]["task_calendar"] == "cn"
+    assert workdays.get("/tasks/plain").json["effective"]["task_calendar"] is None
 
 
 def test_a_preview_of_an_unknown_calendar_is_refused(workdays: Api) -> None:

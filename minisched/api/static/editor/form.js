@@ -20,7 +20,7 @@ const SECTIONS = [
   ["other", false, []],
 ];
 // When the first field changes, the second one is refreshed, because it depends on it.
-const REFRESHES = { task_timezone: "task_schedule", task_id: "task_dependencies" };
+const REFRESHES = { task_timezone: "task_schedule", task_calendar: "task_schedule", task_id: "task_dependencies" };
 
 /**
  * Create the form.
@@ -42,7 +42,7 @@ export function createForm(fields, ctx, fixed) {
     count();
     ctx.changed();
   };
-  const inside = members(fields, { ...ctx, changed, taskId: () => fixed ?? value("task_id"), zone: () => value("task_timezone") });
+  const inside = members(fields, { ...ctx, changed, taskId: () => fixed ?? value("task_id"), zone: () => value("task_timezone"), calendar: () => value("task_calendar") });
   const placed = new Set(SECTIONS.flatMap(([, , names]) => names));
   const rest = fields.map((field) => field.name).filter((name) => !placed.has(name));
   const sections = SECTIONS.map(([key, open, names]) => section(key, open, [...names, ...(key === "other" ? rest : [])].map((name) => inside.slots.get(name)).filter(Boolean)));

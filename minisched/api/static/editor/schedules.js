@@ -10,6 +10,8 @@ import { segments } from "./values.js";
 // The preview is requested this long after the last key.
 const TYPED_MS = 300;
 const COUNT = 5;
+// Days that the calendar leaves out, below the due times.
+const LEFT_OUT_SHOWN = 3;
 const COMMON = ["*/5 * * * *", "0 * * * *", "30 2 * * *", "0 8 * * mon-fri", "0 6 * * mon", "0 0 1 * *", "@every 90s", "@at 2030-01-01T08:00", "@reboot"];
 
 export function schedules(field, outer) {
@@ -76,11 +78,16 @@ export function schedules(field, outer) {
       const query = new URLSearchParams(filled.map(({ input }) => ["schedule", input.value.trim()]));
       query.append("count", COUNT);
       if (ctx.zone()) query.append("timezone", ctx.zone());
+      if (ctx.taskId()) query.append("task_id", ctx.taskId());
+      const rule = ctx.calendar();
+      if (rule) query.append("calendar", rule.name ?? rule);
+      if (rule?.days) query.append("days", rule.days);
       try {
         const { data } = await call("GET", `/preview?${query}`);
         if (request !== asked) return;
         rows.forEach((one) => one.show([]));
-        preview.replaceChildren(h("p", { class: "ed-words" }, plainText(data.words)), times(data.times));
+        const leftOut = data.left_out.slice(0, LEFT_OUT_SHOWN).map(({ text }) => h("p", { class: "ed-muted" }, plainText(text)));
+        preview.replaceChildren(h("p", { class: "ed-words" }, plainText(data.words)), times(data.times), ...leftOut);
         clearInterval(clock);
         clock = setInterval(() => (preview.isConnected ? countDown(preview) : clearInterval(clock)), 1000);
       } catch (error) {

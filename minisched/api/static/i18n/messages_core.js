@@ -27,6 +27,8 @@ export const CORE_MESSAGES = {
   for_span: ["for {span}", "已 {span}"],
   just_now: ["just now", "刚刚"],
   due_now: ["due now", "即将运行"],
+  not_due_today: ["not due today", "今天不触发"],
+  not_due_today_words: ["not due today: {words}", "今天不触发：{words}"],
   at_tomorrow: ["tomorrow {time}", "明天 {time}"],
   at_yesterday: ["yesterday {time}", "昨天 {time}"],
   at_date: ["{date}, {time}", "{date} {time}"],

@@ -271,5 +271,15 @@ function whyText(card, run, shown) {
 function nextText(card) {
   if (!card.enabled) return "";
   if (!card.next_run_time) return "";
-  return Date.parse(card.next_run_time) - now() < 1000 ? t("due_now") : fmtAgo(card.next_run_time);
+  const when = Date.parse(card.next_run_time) - now() < 1000 ? t("due_now") : fmtAgo(card.next_run_time);
+  return card.left_out.length ? [when, leftOutText(card)].filter(Boolean).join(" · ") : when;
+}
+
+/** That the task is not due today because of its calendar, with the words of the calendar for the day; "" if it is. */
+function leftOutText({ left_out: spans, task_timezone: timeZone }) {
+  // Swedish dates are those of ISO 8601.
+  const today = new Intl.DateTimeFormat("sv", { timeZone }).format(now());
+  const span = spans.find(({ from, to }) => from <= today && today <= to);
+  if (!span) return "";
+  return span.words ? t("not_due_today_words", { words: visible(span.words) }) : t("not_due_today");
 }
