@@ -78,7 +78,7 @@ def _pieces(text: str) -> list[str]:
         latin = piece[0] < "\u2e80" and before[-1] < "\u2e80"
         if " " not in (piece, before) and (tied or latin):
             pieces[-1] += piece
-        elif len(pieces) > 1 and _MARK.fullmatch(piece):
+        elif before == " " and len(pieces) > 1 and _MARK.fullmatch(piece):
             pieces[-2:] = [f"{pieces[-2]} {piece}"]
         else:
             pieces.append(piece)

@@ -32,9 +32,9 @@ def test_no_line_begins_with_what_would_make_it_an_item() -> None:
 
 
 def test_chinese_is_wrapped_between_characters_and_never_before_a_comma() -> None:
-    text = "引擎在两秒之内重新加载改动的文件，" * 9
+    text = "引擎在两秒之内*重新*加载 2. 改动的文件，" * 9
     lines = wrapped(text).split("\n")
-    assert "".join(lines) == text and len(lines) > 2
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "") and len(lines) > 2
     assert all(columns(line) <= COLUMNS + 2 and line[0] != "，" for line in lines)
 
 
