@@ -138,7 +138,7 @@ def _lock_json(lock: LockSnapshot) -> dict[str, Any]:
         member: [{"task_id": task_id, "run_id": run_id} for task_id, run_id in found]
         for member, found in (("held_by", lock.held_by), ("waiting", lock.waiting))
     }
-    return {"name": lock.name, "size": lock.size, **runs}
+    return {"name": lock.name, "size": lock.size, **runs, "waiting_count": lock.waiting_count}
 
 
 def file_hash(app: AppContext) -> Optional[str]:
@@ -259,7 +259,7 @@ def _metrics(app: AppContext) -> Iterator[str]:
     if engine.locks:
         yield _metric("lock_size", "Most runs that hold the lock at a time.", _of_locks(engine, lambda one: one.size))
         yield _metric("lock_held", "Runs that hold the lock.", _of_locks(engine, lambda one: len(one.held_by)))
-        yield _metric("lock_waiting", "Runs that wait for the lock.", _of_locks(engine, lambda one: len(one.waiting)))
+        yield _metric("lock_waiting", "Runs that wait for the lock.", _of_locks(engine, lambda one: one.waiting_count))
     yield _metric("notifications", "Messages in the outbox by their state.", outbox)
     yield _metric("listeners", "Listeners to /events.", len(app.listeners))
     yield _metric("history_bytes", "Size of the history's files.", history_bytes(app.home.database))

@@ -393,7 +393,8 @@ SCHEMAS: dict[str, Schema] = {
         name=TEXT,
         size={**COUNT, "description": "How many runs may hold it at once."},
         held_by={**items(ref("RunOfTask")), "description": "Oldest first."},
-        waiting={**items(ref("RunOfTask")), "description": "In the order in which they get it."},
+        waiting={**items(ref("RunOfTask")), "description": "The first ones, in the order in which they get it."},
+        waiting_count={**COUNT, "description": "Of all that wait."},
     ),
     "RunOfTask": fields(task_id=TASK_ID, run_id=RUN_ID),
     "PausedSince": fields(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from minisched.model import Config, TaskExecution
 
 NAMED_MAX = 3  # runs that are named in a reason
+SHOWN_MAX = 20  # runs of a line that are shown
 
 
 class _Place(NamedTuple):
@@ -146,10 +147,14 @@ class Locks:
                 name,
                 self._size(name),
                 tuple((run.task_id, run.run_id) for run in self.holders(name)),
-                tuple((place.active.run.task_id, place.active.run.run_id) for place in self._lines.get(name, ())),
+                tuple((run.task_id, run.run_id) for run in self._first(name)),
+                len(self._lines.get(name, ())),
             )
             for name in self._known
         )
+
+    def _first(self, name: str) -> list[TaskExecution]:
+        return [place.active.run for place in self._lines.get(name, [])[:SHOWN_MAX]]
 
     def _size(self, name: str) -> int:
         return self._state.config.settings.locks.get(name, 1)

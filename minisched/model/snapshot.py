@@ -38,7 +38,8 @@ class LockSnapshot(NamedTuple):
     name: str
     size: int
     held_by: tuple[tuple[str, int], ...] = ()  # oldest first
-    waiting: tuple[tuple[str, int], ...] = ()  # in the order in which they get it
+    waiting: tuple[tuple[str, int], ...] = ()  # in the order in which they get it; of very many the first ones
+    waiting_count: int = 0  # of all
 
 
 class EngineProblem(NamedTuple):

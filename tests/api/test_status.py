@@ -186,7 +186,7 @@ def test_the_metrics_are_prometheus_text(api: Api) -> None:
 
 
 def test_locks_are_shown_with_those_who_hold_them_and_wait(api: Api) -> None:
-    locks = (LockSnapshot("db", 2, (("a", 7), ("b", 8)), (("c", 9),)), LockSnapshot("nas", 1))
+    locks = (LockSnapshot("db", 2, (("a", 7), ("b", 8)), (("c", 9),), 1), LockSnapshot("nas", 1))
     api.board.engine = api.board.engine._replace(locks=locks)
     assert api.get("/status").json["locks"] == [
         {
@@ -194,8 +194,9 @@ def test_locks_are_shown_with_those_who_hold_them_and_wait(api: Api) -> None:
             "size": 2,
             "held_by": [{"task_id": "a", "run_id": 7}, {"task_id": "b", "run_id": 8}],
             "waiting": [{"task_id": "c", "run_id": 9}],
+            "waiting_count": 1,
         },
-        {"name": "nas", "size": 1, "held_by": [], "waiting": []},
+        {"name": "nas", "size": 1, "held_by": [], "waiting": [], "waiting_count": 0},
     ]
     values = samples(api.get("/metrics").body.decode())
     assert [values[f'minisched_lock_{what}{{lock="db"}}'] for what in ("size", "held", "waiting")] == [2, 2, 1]
