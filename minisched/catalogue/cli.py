@@ -82,6 +82,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "print the address of the page with its token",
         "输出页面的地址（含令牌）",
     ),
+    "cli.help.edit": (
+        "edit the config, or one task of it, in $VISUAL or $EDITOR; checked before it is saved",
+        "用 $VISUAL 或 $EDITOR 编辑配置或其中一个任务；检查通过后才保存",
+    ),
     "cli.help.enable": ("enable a task, in the config", "在配置中启用任务"),
     "cli.help.disable": ("disable a task, in the config", "在配置中停用任务"),
     "cli.help.pause": (
@@ -193,6 +197,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "only messages in these states, separated by commas",
         "只列出处于这些状态的消息，以逗号分隔",
     ),
+    "cli.option.edit.task": ("only this task", "只编辑此任务"),
     "cli.option.json": ("print JSON instead of text", "输出 JSON 而非文本"),
     "cli.option.env": ("add to the task's environment; repeatable", "添加到任务的环境变量；可重复使用"),
     "cli.option.notify": ("send the messages of its notification rules", "按其通知规则发送消息"),
@@ -496,6 +501,42 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "cli.problem_count": ("{count} {count|problem|problems}", "{count} 个问题"),
     "cli.valid": ("{path} is valid: {count} {count|task|tasks}", "{path} 有效：{count} 个任务"),
+    # edit
+    "cli.edit_needs_terminal": (
+        "edit needs a terminal; change {path} in another way, and check it with `minisched validate`",
+        "edit 需要终端；请用其他方式修改 {path}，并用 `minisched validate` 检查",
+    ),
+    "cli.edit_needs_editor": (
+        "no editor was found; set EDITOR, as in EDITOR=vi, or change {path} in another way",
+        "没有找到编辑器；请设置 EDITOR，如 EDITOR=vi，或用其他方式修改 {path}",
+    ),
+    "cli.edit_not_utf8": ("{path} is not UTF-8", "{path} 不是 UTF-8"),
+    "cli.edit_whole": (
+        "{path} is no valid JSON, so no task can be found in it; `minisched edit` edits all of it",
+        "{path} 不是有效的 JSON，无法在其中找到任务；`minisched edit` 可编辑整个文件",
+    ),
+    "cli.edit_unchanged": ("nothing was changed", "没有更改"),
+    "cli.edit_failed": (
+        "the editor ({editor}) ended with exit code {exit_code}; nothing was changed",
+        "编辑器（{editor}）以退出码 {exit_code} 结束；未作任何更改",
+    ),
+    "cli.edit_again": ("edit again? [Y/n] ", "再次编辑？[Y/n] "),
+    "cli.edit_kept": (
+        "nothing was saved; what you wrote is in {path}",
+        "没有保存；您编辑的内容在 {path} 中",
+    ),
+    "cli.edit_changed": (
+        "{path} was changed by another program meanwhile",
+        "{path} 在此期间被其他程序修改",
+    ),
+    "cli.edit_not_durable": (
+        "{path} is written, but the disk has not confirmed it: {reason}",
+        "{path} 已写入，但磁盘尚未确认：{reason}",
+    ),
+    "cli.edit_saved": (
+        "{path} is saved; a running engine loads it within 2 s",
+        "{path} 已保存；正在运行的引擎会在 2 秒内加载",
+    ),
     # backup, restore
     "cli.backed_up": (
         "{path}: {count} {count|file|files}, {size} MB; it has tokens and secrets: keep it where only you can read it",

@@ -36,6 +36,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "log.slow": ("run {run_id} of {task} is slow: {why}", "{task} 的运行 #{run_id} 偏慢：{why}"),
     "log.late": ("{task} is late: {why}", "{task} 逾期：{why}"),
+    "log.edited": ("config edited: {task}", "已编辑配置：{task}"),
     "log.problem": ("{key}: {problem}", "{key}：{problem}"),
     "log.resolved": ("resolved after {seconds} s: {key}: {problem}", "{seconds} 秒后恢复：{key}：{problem}"),
     "log.uptime_lost": (
