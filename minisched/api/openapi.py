@@ -64,6 +64,14 @@ RUN_ID: Schema = {"type": "integer", "minimum": 1}
 WORDS: Schema = {"type": "object", "properties": {"en": TEXT, "zh": TEXT}, "required": ["en", "zh"]}
 CURSOR: Schema = {"type": "string", "description": "An offset; its form is no promise."}
 
+ENV: Schema = {
+    "type": "object",
+    "description": "Variables that override those of the task, for this run.",
+    "propertyNames": TASK.rows["task_env"].type.schema()["propertyNames"],
+    "additionalProperties": {"type": "string", "maxLength": 65536, "pattern": "^[^\\u0000]*$"},
+    "maxProperties": 1000,
+}
+
 
 def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
@@ -244,20 +252,28 @@ SCHEMAS: dict[str, Schema] = {
             )
         )
     ),
-    "RunId": fields(run_id=RUN_ID),
+    "RunId": {
+        **fields(
+            run_id=RUN_ID,
+            scheduled_time={**TIME, "description": "The past time that it runs for; only with `for` and of a rerun."},
+            repeats={**maybe(RUN_ID), "description": "The run of that time, or the row that says why there was none."},
+            in_schedule={**FLAG, "description": "The schedule in force has this due time."},
+        ),
+        "required": ["run_id"],
+    },
     "RunOptions": {
         "type": "object",
         "properties": {
-            "env": {
-                "type": "object",
-                "description": "Variables that override those of the task, for this run.",
-                "propertyNames": TASK.rows["task_env"].type.schema()["propertyNames"],
-                "additionalProperties": {"type": "string", "maxLength": 65536, "pattern": "^[^\\u0000]*$"},
-                "maxProperties": 1000,
-            }
+            "env": ENV,
+            "for": {
+                "type": "string",
+                "description": "A past time to run it for: ISO 8601, without an offset in the time zone of the task. A"
+                " local time that came twice is the first; one that was skipped, the first instant after the change.",
+            },
         },
         "additionalProperties": False,
     },
+    "RerunOptions": {"type": "object", "properties": {"env": ENV}, "additionalProperties": False},
     "EngineProblem": {
         "type": "object",
         "properties": {

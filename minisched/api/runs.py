@@ -32,6 +32,7 @@ from minisched.model import (
     StopRun,
     TaskExecution,
     Text,
+    TextError,
     iso,
 )
 from minisched.model.text import visible_bytes
@@ -43,6 +44,8 @@ from minisched.timetable import (
     left_out,
     load_zone,
     next_fires,
+    next_of,
+    parse_past_due,
     parse_schedule,
     schedules_of,
 )
@@ -241,15 +244,55 @@ def existing_run(app: AppContext, run_id: int) -> TaskExecution:
     "/tasks/{task_id}/run",
     "Start a task.",
     Answer(202, "RunId", "The run's row is in the history."),
-    body=Body("RunOptions", False, ("env",)),
+    body=Body("RunOptions", False, ("env", "for")),
     errors=("not_found", "busy", "stopping", "unavailable", "disk_full"),
 )
 def start(context: RequestContext, task_id: str) -> Response:
-    """The run is independent of the schedule, and possible for a disabled task; `env` overrides the task's own."""
-    context.app.task(task_id)
+    """The run is independent of the schedule, and possible for a disabled task; `env` overrides the task's own.
+
+    With `for` it makes up for a due time of the past: its trigger is `backfill`, its `scheduled_time` and the script's
+    MINISCHED_SCHEDULED_TIME are that time. A time that is no due time of the schedule in force is taken too, since
+    schedules change; `in_schedule` is false then."""
+    task = context.app.task(task_id).task
+    if "for" in context.body:
+        zone, text = load_zone(task.task_timezone), context.body["for"]
+        try:
+            if not isinstance(text, str):
+                raise TextError(Text("schedules.time", text=to_json(text)[:100].decode()))
+            due = parse_past_due(text, zone, context.app.wall())
+        except TextError as error:
+            raise bad_body(pointer_to("for"), error.text) from None
+        return _make_up(context, task, due, context.app.history().run_for(task_id, due))
     env = _env(context.body.get("env", {}))
     reply = context.app.send_command(lambda reply_to: RunTask(reply_to, task_id, env, context.by))
     return json_response(202, {"run_id": reply.run_id})
+
+
+@route(
+    "POST",
+    "/executions/{run_id}/rerun",
+    "Run a task again for the due time of a run.",
+    Answer(202, "RunId", "The row of the new run is in the history."),
+    body=Body("RerunOptions", False, ("env",)),
+    errors=("not_found", "busy", "stopping", "unavailable", "disk_full"),
+)
+def rerun(context: RequestContext, run_id: int) -> Response:
+    """As `POST /tasks/{task_id}/run` with `for`; `repeats` of the new run is this one. A run that no schedule made due
+    is repeated for the time at which it was requested, as its script saw it in MINISCHED_SCHEDULED_TIME. The `env` of a
+    manual run is not kept after its end, as it may hold secrets: give it again."""
+    run = existing_run(context.app, run_id)
+    due = int(run.created_time) if run.scheduled_time is None else run.scheduled_time
+    return _make_up(context, context.app.task(run.task_id).task, due, run_id)
+
+
+def _make_up(context: RequestContext, task: Task, due: int, repeats: Optional[int]) -> Response:
+    env, zone = _env(context.body.get("env", {})), load_zone(task.task_timezone)
+    reply = context.app.send_command(
+        lambda reply_to: RunTask(reply_to, task.task_id, env, context.by, due=due, repeats=repeats)
+    )
+    in_schedule = bool(task.task_schedule) and next_of(schedules_of(task), due - 1, zone) == due
+    found = {"scheduled_time": iso(due, zone), "repeats": repeats, "in_schedule": in_schedule}
+    return json_response(202, {"run_id": reply.run_id, **found})
 
 
 def _env(value: Any) -> Mapping[str, str]:

@@ -57,6 +57,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "显示任务或某个时间表的后续计划时间",
     ),
     "cli.help.trigger": ("run a task now through the engine", "通过引擎立即运行任务"),
+    "cli.help.rerun": ("run a task again for the due time of a run", "按某次运行的计划时间再次运行任务"),
+    "cli.help.backfill": (
+        "run a task for each past due time of a span that has no success",
+        "对一段时间内没有成功的每个计划时间补做任务",
+    ),
     "cli.help.exec": (
         "run a task once in the foreground, without the engine, and record the run",
         "不经引擎在前台运行一次任务，并记入历史",
@@ -223,6 +228,19 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "cli.option.lang": ("language of the description (default: by $LANG)", "描述所用的语言（默认：取自 $LANG）"),
     "cli.option.wait": ("follow its output, and exit with its exit code", "跟踪其输出，并以其退出码退出"),
+    "cli.option.for": (
+        "a past time, for which it runs: MINISCHED_SCHEDULED_TIME is that time",
+        "要补做的过去时间：MINISCHED_SCHEDULED_TIME 即为该时间",
+    ),
+    "cli.option.rerun.run_id": ("the number of a run", "运行的编号"),
+    "cli.option.backfill.from": ("the first due time, or its day", "第一个计划时间，或其日期"),
+    "cli.option.backfill.to": (
+        "the last due time, or its day (default: now)",
+        "最后一个计划时间，或其日期（默认：现在）",
+    ),
+    "cli.option.backfill.all": ("also due times that have a success", "也包括已成功的计划时间"),
+    "cli.option.backfill.yes": ("do not ask", "不询问"),
+    "cli.option.backfill.keep-going": ("go on after a run that did not succeed", "某次运行未成功后仍继续"),
     "cli.option.run_id": (
         "a run, as shown by `history`, or a task, for all its runs that have not ended",
         "运行编号（见 `history`），或任务（停止其所有未结束的运行）",
@@ -710,6 +728,48 @@ TEXTS: dict[str, tuple[str, str]] = {
         "该地址被其他程序占用，或引擎是旧版本，需要重启",
     ),
     "cli.status": ("the engine responded with HTTP {status}", "引擎返回 HTTP {status}"),
+    "cli.repeats": (
+        "run {repeats} is of {time} already: this one repeats it",
+        "运行 #{repeats} 已属于 {time}：此次为重复",
+    ),
+    "cli.not_in_schedule": (
+        "{time} is no due time of the schedule in force: it runs all the same",
+        "{time} 不是当前时间表中的计划时间：仍会运行",
+    ),
+    "cli.backfill_no_schedule": (
+        "{task} has no schedule, so no due times; run it with `minisched trigger {task} --for TIME`",
+        "{task} 没有时间表，因此没有计划时间；请用 `minisched trigger {task} --for TIME` 运行",
+    ),
+    "cli.backfill_too_many": (
+        "there are more than {max} due times; take a span up to {last}, and the rest in another backfill",
+        "计划时间超过 {max} 个；请把时间段缩短到 {last} 为止，其余另行补做",
+    ),
+    "cli.backfill_nothing": ("no due time is to be made up", "没有需要补做的计划时间"),
+    "cli.backfill_plan": (
+        "{count} due {count|time|times} to make up, from {first} to {last}, one after another",
+        "将依次补做 {count} 个计划时间，从 {first} 到 {last}",
+    ),
+    "cli.backfill_done_already": (
+        "{count} {count|has|have} a success already and {count|is|are} left out (--all includes {count|it|them})",
+        "{count} 个已成功，不再补做（--all 可包括在内）",
+    ),
+    "cli.backfill_unfinished": (
+        "{count} {count|has a run that has|have runs that have} not ended and {count|is|are} left out",
+        "{count} 个的运行尚未结束，不再补做",
+    ),
+    "cli.backfill_ask": (
+        "standard input is no terminal, so nobody can be asked; start it with --yes",
+        "标准输入不是终端，无法询问；请加上 --yes",
+    ),
+    "cli.backfill_question": ("Run {task} {count} {count|time|times}? [y/N] ", "运行 {task} {count} 次？[y/N] "),
+    "cli.backfill_run": (
+        "{number} of {count}: {time}: run {run_id}: {status}",
+        "第 {number} 个，共 {count} 个：{time}：运行 #{run_id}：{status}",
+    ),
+    "cli.backfill_stopped": (
+        "{done} of {count} made up; the rest: `minisched backfill {task} --from {next} --to {last}`",
+        "已补做 {done} 个，共 {count} 个；其余：`minisched backfill {task} --from {next} --to {last}`",
+    ),
     "cli.run_requested": (
         "run {run_id} of {task} requested; `minisched logs --run {run_id}` shows its output",
         "已请求 {task} 的运行 #{run_id}；`minisched logs --run {run_id}` 显示其输出",

@@ -79,6 +79,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{task} 的运行 #{run_id} 的输出未能写入 {path}：{reason}",
     ),
     "log.run_requested": ("{task}: started manually, requested by {by}", "{task}：手动启动，由 {by} 请求"),
+    "log.backfill_requested": (
+        "{task}: started for a past time ({due}), requested by {by}",
+        "{task}：为过去的时间（{due}）补做，由 {by} 请求",
+    ),
     "log.stop_requested": (
         "run {run_id} of {task}: stop requested by {by}",
         "{task} 的运行 #{run_id}：由 {by} 请求停止",

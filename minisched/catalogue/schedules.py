@@ -262,6 +262,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         'a duration such as 300 or "5m", of at most {days} days',
         '时长，如 300 或 "5m"，最长 {days} 天',
     ),
+    "schedules.future": (
+        "{text} is still to come; expected a time that has passed",
+        "{text} 尚未到来；应为已过去的时间",
+    ),
     "schedules.time": (
         '"{text}" is not a time; expected ISO 8601 such as 2026-11-23T02:30 or 2026-11-23T02:30+08:00',
         '"{text}" 不是时间；应为 ISO 8601 格式，如 2026-11-23T02:30 或 2026-11-23T02:30+08:00',

@@ -182,13 +182,25 @@ def _print(options: Namespace, data: Any, code: str, **values: Any) -> int:
 def trigger(options: Namespace) -> int:
     """Run a task now. With --wait its output is printed here, and its exit code is ours."""
     env = parse_env(options.env)
-    answer = _call_task(options, "run", {"env": env} if env else {})
+    body = {**({"env": env} if env else {}), **({"for": options.due} if options.due else {})}
+    answer = _call_task(options, "run", body)
+    return report_start(options, answer)
+
+
+def report_start(options: Namespace, answer: dict[str, Any]) -> int:
+    """A run was started, for a past time if the answer has one; with --wait follow it."""
+    if "scheduled_time" in answer and not options.json:
+        repeats, time = answer["repeats"], answer["scheduled_time"]
+        if repeats is not None:
+            print_error(Text("cli.repeats", repeats=repeats, time=time))
+        if not answer["in_schedule"]:
+            print_error(Text("cli.not_in_schedule", time=time))
     if options.wait:
-        return _follow(options, answer["run_id"])
+        return follow(options, answer["run_id"])
     return _print(options, answer, "cli.run_requested", run_id=answer["run_id"], task=options.task)
 
 
-def _follow(options: Namespace, run_id: int) -> int:
+def follow(options: Namespace, run_id: int) -> int:
     """Print the output of a run as it arrives; the exit code that a shell would have for the process.
 
     The history and the log are read here, as `history` and `logs` do: a request of the API costs the engine more than

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Optional, TextIO, TypeVar
 
 from minisched import lifecycle, policy
-from minisched.cli.output import CommandError, discard, log_action, parse_env, print_at_once, print_error
+from minisched.cli.output import CommandError, discard, log_action, parse_env, print_at_once, print_error, typed
 from minisched.cli.view import View, exit_code_of, task_named, with_view
 from minisched.config.secrets import base_environment
 from minisched.engine import make_spec
@@ -19,6 +19,7 @@ from minisched.executor.executor import TaskExecutor, prepare_process
 from minisched.executor.procfs import is_alive, marked_processes, process_identity
 from minisched.home import read_lock
 from minisched.model import (
+    EXIT_USAGE,
     Batch,
     ProcessResult,
     Reason,
@@ -27,12 +28,14 @@ from minisched.model import (
     StoreError,
     TaskExecution,
     Text,
+    TextError,
     Trigger,
 )
 from minisched.model.text import visible
 from minisched.notify.compose import Composed, add_notices
 from minisched.store import open_store
 from minisched.tasklog import RunLog, TaskLogs
+from minisched.timetable import parse_past_due
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -58,7 +61,13 @@ def execute(view: View, options: Namespace) -> int:
     try:
         for problem in problems:
             print_error(problem)
-        return _Foreground(view, config, task, ledger, signals, options.notify).execute(env)
+        due = None
+        if options.due is not None:
+            try:
+                due = parse_past_due(options.due, view.zone_of(task.task_id), time.time())
+            except TextError as error:
+                raise CommandError(typed(error.text, options.due), exit_code=EXIT_USAGE) from None
+        return _Foreground(view, config, task, ledger, signals, options.notify).execute(env, due)
     finally:
         ledger.close()
 
@@ -140,12 +149,16 @@ class _Foreground:
             print_at_once(Text("cli.cancelling", run_id=self.run_id, seconds=self.task.task_kill_grace))
         self.cancelled = Reason.USER
 
-    def execute(self, env: dict[str, str]) -> int:
+    def execute(self, env: dict[str, str], due: Optional[int]) -> int:
+        """due: a past time to run it for."""
         now = time.time()
         owner = process_identity(os.getpid())
         run = TaskExecution(
             self.task.task_id, Trigger.MANUAL, Status.WAITING, created_time=now, owner=owner, env=env or None
         )
+        if due is not None:
+            repeats = self.view.history.run_for(self.task.task_id, due)
+            run = run._replace(trigger=Trigger.BACKFILL, scheduled_time=due, repeats=repeats)
         run = lifecycle.begin_attempt(run, now)
         self.run_id = self.patiently(Batch(runs=[run]), self.write_start)
         self.run = run._replace(run_id=self.run_id)

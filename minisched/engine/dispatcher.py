@@ -14,7 +14,18 @@ from minisched.engine.launch import CONDITION_ATTEMPT
 from minisched.engine.locks import Locks
 from minisched.engine.log_lines import output_lost_line, started_line
 from minisched.engine.state import ActiveRun
-from minisched.model import Misfire, Outcome, ProcessResult, Reason, RunFinished, Status, TaskExecution, Text, Trigger
+from minisched.model import (
+    BY_HAND,
+    Misfire,
+    Outcome,
+    ProcessResult,
+    Reason,
+    RunFinished,
+    Status,
+    TaskExecution,
+    Text,
+    Trigger,
+)
 from minisched.timetable import need_text
 
 if TYPE_CHECKING:
@@ -83,9 +94,17 @@ class Dispatcher:
         self.state.save_row(run)
         return run
 
-    def run_manually(self, task_id: str, now: Instant, env: Optional[Mapping[str, str]]) -> ActiveRun:
-        """It needs no tokens and takes none. Raises KeyError for an unknown task."""
-        active = self._make(self.state.tasks[task_id], Trigger.MANUAL, None, now, env)
+    def run_manually(
+        self,
+        task_id: str,
+        now: Instant,
+        env: Optional[Mapping[str, str]],
+        due: Optional[int] = None,
+        repeats: Optional[int] = None,
+    ) -> ActiveRun:
+        """It needs no tokens and takes none. due: a past time to run it for. Raises KeyError for an unknown task."""
+        trigger = Trigger.MANUAL if due is None else Trigger.BACKFILL
+        active = self._make(self.state.tasks[task_id], trigger, due, now, env, repeats)
         self.admit(active, now)
         return active
 
@@ -114,6 +133,7 @@ class Dispatcher:
         due: Optional[int],
         now: Instant,
         env: Optional[Mapping[str, str]],
+        repeats: Optional[int] = None,
     ) -> ActiveRun:
         run = TaskExecution(
             task_state.task.task_id,
@@ -124,6 +144,7 @@ class Dispatcher:
             max_attempts=task_state.task.task_retry.max_attempts,
             owner=self.system.owner,
             env=env,
+            repeats=repeats,
         )
         active = ActiveRun(self.state, task_state, run)
         self.state.add(active)
@@ -508,7 +529,7 @@ class Dispatcher:
     def cancel_unstarted(self, task_state: TaskState, now: Instant, detail: Text) -> None:
         """The task was removed or disabled: cancel its runs without a process, except those started manually."""
         for active in task_state.active:
-            if active.run.status is not Status.RUNNING and active.run.trigger is not Trigger.MANUAL:
+            if active.run.status is not Status.RUNNING and active.run.trigger not in BY_HAND:
                 self.cancel(active, Reason.USER, now, detail)
 
     def discard(self, active: ActiveRun) -> None:
@@ -529,7 +550,7 @@ class Dispatcher:
         fresh = 0
         for active in task_state.active[:]:
             run = active.run
-            if run.scheduled_time is not None and run.scheduled_time > now and not run.attempts:
+            if run.due is not None and run.due > now and not run.attempts:
                 if run.status is Status.QUEUED:
                     for token in policy.tokens_of(task_state.task):
                         self.state.put_token(token)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from minisched import lifecycle
 from minisched.engine.state import ActiveRun
-from minisched.model import Outcome, Reason, Status, StoreError, Text, Trigger
+from minisched.model import BY_HAND, Outcome, Reason, Status, StoreError, Text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,10 +127,10 @@ class ExternalRuns:
                 reason = Reason.INTERRUPTED if running else Reason.USER
                 state.save_row(lifecycle.advance(run, status, now, reason, Text("task_not_configured")))
                 continue
-            if not task_state.task.enabled and not running and run.trigger is not Trigger.MANUAL:
+            if not task_state.task.enabled and not running and run.trigger not in BY_HAND:
                 self._end(run, Status.CANCELLED, Reason.USER, Text("task_disabled"), now)
                 continue
-            due = run.scheduled_time if run.status is Status.QUEUED and not run.attempts else None
+            due = run.due if run.status is Status.QUEUED and not run.attempts else None
             until = run.detail.values.get("until", 0) if asked and run.detail else 0
             if due is not None and now > max(due + task_state.task.task_misfire_grace, until):
                 self._end(run, Status.MISSED, Reason.DOWNTIME, Text("queued_at_stop"), now)

@@ -406,9 +406,10 @@ class SchedulerEngine:
             if refusal is not None:
                 self.replies.add(asked, refusal)
             else:
-                self.log.info(Text("log.run_requested", task=message.task_id, by=message.by))
-                env = message.env or None
-                self.replies.add_run(asked, self.dispatcher.run_manually(message.task_id, now, env))
+                code = "log.run_requested" if message.due is None else "log.backfill_requested"
+                self.log.info(Text(code, task=message.task_id, by=message.by, due=message.due))
+                env, due, repeats = message.env or None, message.due, message.repeats
+                self.replies.add_run(asked, self.dispatcher.run_manually(message.task_id, now, env, due, repeats))
         elif isinstance(message, StopRun):
             self.replies.add(asked, self.stop_run(message, now))
         elif isinstance(message, ResendDelivery):

@@ -124,7 +124,7 @@ class ActiveRun(PendingRun):
         self.timer: Optional[Timer] = None  # of its retry, its dependency timeout or the next look at its condition
         self.start_at: Optional[float] = None  # monotonic; its process is held until then
         # Of two runs that wait for the same, the one that was due first starts first.
-        self.order = (run.created_time if run.scheduled_time is None else float(run.scheduled_time), state.next_order())
+        self.order = (run.created_time if run.due is None else float(run.due), state.next_order())
         self.locks: tuple[str, ...] = ()  # that its process holds
         self.condition_met = policy.condition_met(run)  # or it needs none; only of a task with a condition
         self.asking = False  # the process of its condition runs or is about to
@@ -419,7 +419,7 @@ class State:
     def discard_due_time(self, task_id: str, due: int) -> Optional[ActiveRun]:
         """Forget the unsaved run of a due time for which another process has written the row. Returns an active one."""
         for pending in self._unsaved:
-            if not pending.run.run_id and (pending.run.task_id, pending.run.scheduled_time) == (task_id, due):
+            if not pending.run.run_id and (pending.run.task_id, pending.run.due) == (task_id, due):
                 if isinstance(pending, ActiveRun):
                     self.discard(pending)
                     return pending
@@ -436,7 +436,7 @@ class State:
         ahead = [
             one
             for one in self._unsaved
-            if one.run.task_id == task_id and (one.run.scheduled_time or 0) > now and not one.run.attempts
+            if one.run.task_id == task_id and (one.run.due or 0) > now and not one.run.attempts
         ]
         for pending in ahead:
             del self._unsaved[pending]
@@ -445,7 +445,7 @@ class State:
     def unsaved_due_times(self) -> list[tuple[str, int]]:
         """(task_id, due time) of the runs that have no row yet."""
         fresh = [pending.run for pending in self._unsaved if not pending.run.run_id]
-        return [(run.task_id, run.scheduled_time) for run in fresh if run.scheduled_time is not None]
+        return [(run.task_id, run.due) for run in fresh if run.due is not None]
 
     def save_record(self, record: TaskRecord) -> None:
         self.changed.add(record.task_id)

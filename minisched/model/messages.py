@@ -109,6 +109,8 @@ class RunTask(NamedTuple):
     task_id: str
     env: Mapping[str, str]
     by: str  # the requester, for the engine's log
+    due: Optional[int] = None  # a past time to run it for
+    repeats: Optional[int] = None  # the run of that time, if it has one
 
 
 class StopRun(NamedTuple):

@@ -74,8 +74,9 @@ class TaskExecution(NamedTuple):
     """A run: one due time, one manual start or one completed join. One row of `task_history`.
 
     `run_id` is 0 until the store has written the row. `scheduled_time` is the due time in whole seconds, None for a
-    run that no schedule made due. A row of due times that were missed, or skipped because the engine was paused, may
-    stand for several of them: `missed_count`, the first at `missed_since`, the last at `scheduled_time`.
+    run that no schedule made due; only a `backfill` can have that of another row. A row of due times that were missed,
+    or skipped because the engine was paused, may stand for several of them: `missed_count`, the first at
+    `missed_since`, the last at `scheduled_time`.
     """
 
     task_id: str
@@ -96,7 +97,13 @@ class TaskExecution(NamedTuple):
     retry_time: Optional[Instant] = None  # when the next attempt of a `retrying` run may start
     owner: Optional[ProcessIdentity] = None  # the engine (or `exec`) in charge while it is unfinished
     env: Optional[Mapping[str, str]] = None  # of a manual run that has not ended, over the task's own
+    repeats: Optional[int] = None  # of a backfill: the run that is repeated, or the row of the due time
     attempts: tuple[TaskAttempt, ...] = ()
+
+    @property
+    def due(self) -> Optional[int]:
+        """The due time whose one row this is; None for a run that a person started."""
+        return None if self.trigger is Trigger.BACKFILL else self.scheduled_time
 
     @property
     def attempt(self) -> int:
@@ -131,6 +138,7 @@ RUN_FIELDS = (
     ),
     Field("missed_since", "time?"),
     Field("retry_time", "time?", "Of a `retrying` run: the earliest start of its next attempt."),
+    Field("repeats", "id?", "Of a `backfill`: the run that it repeats, or the row of its due time.", fixed=True),
     Field("created_time", "time", member="", fixed=True),
     Field(
         "owner", "process?", member="", columns=("owner_pid", "owner_start_ticks", "owner_boot_id", "owner_namespace")

@@ -56,6 +56,10 @@ class Trigger(Word):
     DEPENDENCY = "dependency"
     CATCHUP = "catchup"
     REBOOT = "reboot"
+    BACKFILL = "backfill"  # started manually for a due time of the past
+
+
+BY_HAND = (Trigger.MANUAL, Trigger.BACKFILL)  # a person started it: it needs no schedule, and no enabled task
 
 
 class Reason(Word):

@@ -44,6 +44,14 @@ LAST_LINE_MAX = 500  # bytes of the last line of an output that are read
 
 _NEWEST = f"""SELECT created_time FROM task_history {_STATUS_INDEX}
     WHERE status <> 'success' AND status = ? ORDER BY run_id DESC LIMIT ?"""
+_DUE_RUNS = f"""SELECT run_id FROM task_history INDEXED BY task_history_due
+    WHERE task_id = ? AND scheduled_time BETWEEN ? AND ? AND {schema.NO_BACKFILL}
+    ORDER BY scheduled_time DESC LIMIT ?"""
+_SPAN_AFTER = f"""SELECT run_id, missed_since, scheduled_time FROM task_history INDEXED BY task_history_due
+    WHERE task_id = ? AND scheduled_time > ? AND {schema.NO_BACKFILL} ORDER BY scheduled_time LIMIT 1"""
+_BACKFILLS = """SELECT run_id FROM task_history INDEXED BY task_history_backfill
+    WHERE task_id = ? AND scheduled_time BETWEEN ? AND ? AND "trigger" = 'backfill'
+    ORDER BY scheduled_time DESC LIMIT ?"""
 _LAST_STATUSES = "SELECT task_id, last_status FROM task_state"
 _TOTALS = """SELECT task_id, last_status, consecutive_failures, last_success_time, run_count, end_time, duration
     FROM task_state LEFT JOIN (SELECT run_id, end_time, duration FROM task_history) ON run_id = last_run_id"""
@@ -130,6 +138,21 @@ class History:
         """Those of the runs that exist, with their attempts, in the order of `run_ids`."""
         with self._snapshot() as db:
             return rows.read_runs(db, run_ids) if db is not None else []
+
+    def due_runs(self, task_id: str, since: int, until: int, limit: int) -> list[TaskExecution]:
+        """The task's runs of due times in [since, until], in the order of these: their rows, rows of several due times
+        that reach into it, and runs that make up for them. At most about `limit`, the newest due times."""
+        with self._snapshot() as db:
+            if db is None:
+                return []
+            found = [row[0] for row in db.execute(_DUE_RUNS, (task_id, since, until, limit))]
+            found += [row[0] for row in db.execute(_SPAN_AFTER, (task_id, until)) if (row[1] or row[2]) <= until]
+            found += [row[0] for row in db.execute(_BACKFILLS, (task_id, since, until, limit))]
+            return sorted(rows.read_runs(db, found), key=lambda run: (run.scheduled_time or 0, run.run_id))
+
+    def run_for(self, task_id: str, due: int) -> Optional[int]:
+        """The id of the latest run for this due time, or of the row that says why there was none."""
+        return max((run.run_id for run in self.due_runs(task_id, due, due, 1000)), default=None)
 
     def tail(self, run_id: int) -> bytes:
         """The last 16 KiB of the run's output; empty if there is none, or no such run."""

@@ -5,7 +5,7 @@ zone is an argument; nothing here reads the clock.
 """
 
 from .describe import describe, need_text, start_text
-from .durations import DurationError, format_duration, jitter_offset, parse_duration, parse_time
+from .durations import DurationError, format_duration, jitter_offset, parse_duration, parse_past_due, parse_time
 from .next_fire import (
     DueDay,
     can_be_due,

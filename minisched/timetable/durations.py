@@ -30,6 +30,8 @@ _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(?:(:\d\d)(?:[.,](\d{1,9}))?)?(?:([Zz])|([+-]\d\d):?(\d\d))?)?", re.ASCII
 )
 
+_HAS_OFFSET = re.compile(r"([Zz]|[T ].*[+-]\d\d:?\d\d)$")
+
 
 class DurationError(TextError, ValueError):
     """A value that is no duration; `rule` is what was expected."""
@@ -108,6 +110,28 @@ def hash_share(text: str) -> float:
     share = (share ^ share >> 15) * 0x2C1B3C6D & 0xFFFFFFFF
     share = (share ^ share >> 12) * 0x297A2D39 & 0xFFFFFFFF
     return (share ^ share >> 15) / 2**32
+
+
+def parse_past_due(text: str, zone: tzinfo, now: float) -> int:
+    """A past due time as people write it: as `parse_time` reads it, to the second. A local time that the clock skips
+    means the first instant after the change, when a schedule with that time is due. Raises TextError, for a time in the
+    future too."""
+    moment = int(parse_time(text, zone))
+    if not _HAS_OFFSET.search(text.strip()):
+        shown = datetime.fromtimestamp(moment, zone)
+        wanted = _TIME.fullmatch(text.strip())
+        if wanted and wanted[2] and f"{shown:%H:%M}" != wanted[2]:
+            before = moment - 86_400
+            offset = datetime.fromtimestamp(moment, zone).utcoffset()
+            while moment - before > 1:
+                middle = (before + moment) // 2
+                if datetime.fromtimestamp(middle, zone).utcoffset() == offset:
+                    moment = middle
+                else:
+                    before = middle
+    if moment > now:
+        raise TextError(Text("schedules.future", text=text))
+    return moment
 
 
 def parse_time(text: str, zone: tzinfo) -> float:

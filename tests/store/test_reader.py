@@ -327,7 +327,7 @@ def test_unfiltered_totals_do_not_touch_the_history(store: Store, path: Path) ->
 
 
 def test_retention_and_recovery_find_their_rows_by_an_index(store: Store, path: Path) -> None:
-    mixed(store, 100)
+    mixed(store, 200)
     due = f"""SELECT scheduled_time FROM task_history INDEXED BY task_history_due
         WHERE task_id = 'a' AND scheduled_time > 0 AND {NO_BACKFILL}"""
 

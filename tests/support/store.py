@@ -92,6 +92,7 @@ def full_run() -> TaskExecution:
         retry_time=NOW + 11,
         owner=ProcessIdentity(1, 2, "boot-1", 4026531836),
         env={"A": "ä", "B": ""},
+        repeats=7,
         attempts=(first, second),
     )
 

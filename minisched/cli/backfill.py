@@ -1,0 +1,162 @@
+"""`rerun` and `backfill`: due times of the past are made up, through the engine."""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import Namespace
+from typing import TYPE_CHECKING, NamedTuple, Optional
+
+from minisched.cli.client import Engine, engine_of, report_start
+from minisched.cli.output import CommandError, parse_env, print_error, print_json, text, typed
+from minisched.cli.view import View, print_unfinished, task_named
+from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, Status, Text, TextError, iso
+from minisched.timetable import fires_between, left_out, load_zone, parse_past_due, parse_time, schedules_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import tzinfo
+
+    from minisched.model import Task, TaskExecution
+
+MAX_DUE_TIMES = 1000  # of one backfill, as many as a catch-up starts
+POLL_S = 0.2  # between two looks at the run that is under way
+
+
+def rerun(options: Namespace) -> int:
+    """Run a task again for the due time of a run."""
+    env = parse_env(options.env)
+    engine = engine_of(options)
+    with View(options.home) as view:
+        task = view.run(options.run_id, None).task_id
+    answer = engine.call("POST", f"/executions/{options.run_id}/rerun", {"env": env} if env else {})
+    return report_start(Namespace(**{**vars(options), "task": task}), answer)
+
+
+class _Plan(NamedTuple):
+    """Which due times of a span are to be run, oldest first."""
+
+    dues: list[int]
+    done: int  # others, which have a success
+    unfinished: int  # others, which have a run that has not ended
+    left_out: list[Text]  # days without any because of the calendar
+
+
+def backfill(options: Namespace) -> int:
+    """Run a task for each due time of a span that has no success, oldest first, one after another."""
+    engine = engine_of(options)
+    with View(options.home) as view:
+        task = task_named(options.task, view.valid_config())
+        zone = load_zone(task.task_timezone)
+        now = time.time()
+        since = _moment(options.since, zone, now)
+        until = int(now) if options.to is None else _moment(options.to, zone, now, end_of_day=True)
+        plan = _plan(view, task, zone, since, until, options.all)
+        _show(plan, zone, options.json)
+        if not plan.dues:
+            if options.json:
+                print_json([])
+            return EXIT_OK
+        if not options.yes and not _confirmed(len(plan.dues), task):
+            return EXIT_NO
+        return _run_all(view, engine, options, plan, zone)
+
+
+def _moment(value: str, zone: tzinfo, now: float, end_of_day: bool = False) -> int:
+    """Raises CommandError. end_of_day: a date alone means its last second, at most now."""
+    try:
+        if end_of_day and len(value.strip()) == len("2026-11-28"):
+            return min(int(parse_time(f"{value.strip()}T23:59:59", zone)), int(now))
+        return parse_past_due(value, zone, now)
+    except TextError as error:
+        raise CommandError(typed(error.text, value), exit_code=EXIT_USAGE) from None
+
+
+def _plan(view: View, task: Task, zone: tzinfo, since: int, until: int, all_of_them: bool) -> _Plan:
+    """Raises CommandError if it is too much, or if the task has no schedule."""
+    if not task.task_schedule:
+        raise CommandError(Text("cli.backfill_no_schedule", task=task.task_id))
+    schedules = schedules_of(task)
+    dues = [int(due) for due in fires_between(schedules, since - 1, until, zone, MAX_DUE_TIMES + 1)]
+    if len(dues) > MAX_DUE_TIMES:
+        raise CommandError(Text("cli.backfill_too_many", max=MAX_DUE_TIMES, last=iso(dues[-2], zone)))
+    runs: dict[int, list[TaskExecution]] = {}
+    for run in view.history.due_runs(task.task_id, since, until, 10 * MAX_DUE_TIMES):
+        runs.setdefault(run.scheduled_time or 0, []).append(run)
+    unfinished = {due for due in dues if any(not run.status.ended for run in runs.get(due, ()))}
+    done = {due for due in dues if any(run.status is Status.SUCCESS for run in runs.get(due, ()))} - unfinished
+    chosen = [due for due in dues if due not in unfinished and (all_of_them or due not in done)]
+    days = [one.text for one in left_out(schedules, since - 1, until, zone)] if task.task_calendar else []
+    return _Plan(chosen, 0 if all_of_them else len(done), len(unfinished), days)
+
+
+def _show(plan: _Plan, zone: tzinfo, as_json: bool) -> None:
+    """What would be done: how many, the first and the last, and what is left out."""
+    lines = [Text("cli.backfill_nothing")]
+    if plan.dues:
+        first, last = iso(plan.dues[0], zone), iso(plan.dues[-1], zone)
+        lines = [Text("cli.backfill_plan", count=len(plan.dues), first=first, last=last)]
+    if plan.done:
+        lines.append(Text("cli.backfill_done_already", count=plan.done))
+    if plan.unfinished:
+        lines.append(Text("cli.backfill_unfinished", count=plan.unfinished))
+    for line in [*lines, *plan.left_out]:
+        if as_json:
+            print_error(line)
+        else:
+            print(text(line.code, **line.values))
+
+
+def _confirmed(count: int, task: Task) -> bool:
+    """Raises CommandError where nobody can be asked."""
+    if not sys.stdin.isatty():
+        raise CommandError(Text("cli.backfill_ask"), exit_code=EXIT_USAGE)
+    answer = input(text("cli.backfill_question", count=count, task=task.task_id))
+    return answer.strip().lower() in ("y", "yes", "是")
+
+
+def _run_all(view: View, engine: Engine, options: Namespace, plan: _Plan, zone: tzinfo) -> int:
+    """Each run waits for the end of the one before. One that does not succeed is the last, unless --keep-going."""
+    runs: list[TaskExecution] = []
+    run_id: Optional[int] = None
+    try:
+        for number, due in enumerate(plan.dues, 1):
+            _wait_for_slot(view, options.task)
+            answer = engine.call("POST", f"/tasks/{options.task}/run", {"for": iso(due, zone)})
+            run_id = answer["run_id"]
+            run = _ended(view, answer["run_id"])
+            runs.append(run)
+            if not options.json:
+                values = {"number": number, "count": len(plan.dues), "time": iso(due, zone), "run_id": run_id}
+                print(text("cli.backfill_run", **values, status=run.status.value), flush=True)
+            if run.status is not Status.SUCCESS and not options.keep_going:
+                break
+    except KeyboardInterrupt:
+        print_unfinished(view, [options.task], run_id)
+        raise
+    finally:
+        _report(options, runs, plan.dues, zone)
+    return EXIT_OK if len(runs) == len(plan.dues) and all(run.status is Status.SUCCESS for run in runs) else EXIT_NO
+
+
+def _report(options: Namespace, runs: Sequence[TaskExecution], dues: Sequence[int], zone: tzinfo) -> None:
+    """Also after a failure, Ctrl-C, or the end of the engine: what was done, and how to go on."""
+    if options.json:
+        print_json([run.as_json(zone) for run in runs])
+    if len(runs) < len(dues):
+        left = {"done": len(runs), "count": len(dues), "task": options.task, "next": iso(dues[len(runs)], zone)}
+        print_error(Text("cli.backfill_stopped", **left, last=iso(dues[-1], zone)))
+
+
+def _wait_for_slot(view: View, task_id: str) -> None:
+    """Until no run of the task is under way, by its schedule or by a person: it would skip ours as an overlap."""
+    while any(run.task_id == task_id and run.status is not Status.WAITING for run in view.history.unfinished()):
+        time.sleep(POLL_S)
+
+
+def _ended(view: View, run_id: int) -> TaskExecution:
+    while True:
+        run = view.as_seen(view.run(run_id, None))
+        if run.status.ended:
+            return run
+        time.sleep(POLL_S)
