@@ -17,7 +17,7 @@ from minisched.osutil import PACKAGE, carried_folder, read_carried
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from minisched.model import FieldError
+    from minisched.model import FieldError, Task
 
 SAMPLES = ("config.json", "example_task_script.py", "example_task_script.sh")
 
@@ -100,13 +100,24 @@ def validate(options: Namespace) -> int:
         print_json({"valid": True, "problems": [], "warnings": found, "tasks": tasks})
         return EXIT_OK
     print(text("cli.valid", path=path, count=len(rows)))
-    lines = [(task.task_id, due if task.enabled else text("cli.disabled"), schedule) for task, schedule, due in rows]
+    lines = [
+        (task.task_id, due if task.enabled else text("cli.disabled"), f"{schedule}{_calendar(task)}")
+        for task, schedule, due in rows
+    ]
     if lines:
         print_table(("task", "next", "schedule"), lines, shrink={"task": 10, "schedule": 10})
     sys.stdout.flush()
     for warning in warnings:
         print_error(Text("config.warning", warning=warning.as_text()))
     return EXIT_OK
+
+
+def _calendar(task: Task) -> str:
+    """The calendar of a task, after its schedules."""
+    rule = task.task_calendar
+    if rule is None or not task.task_schedule:
+        return ""
+    return f" ({rule.name})" if rule.days == "working" else f" ({rule.name}: {rule.days})"
 
 
 def _problem_json(problem: FieldError) -> dict[str, str]:

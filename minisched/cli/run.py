@@ -410,15 +410,16 @@ def random() -> float:
 class Linter:
     """Reports the warnings about a config, each once. In a thread of its own: the scripts may be on a slow disk."""
 
-    def __init__(self, home: str, log: logging.Logger) -> None:
+    def __init__(self, home: str, log: logging.Logger, wall: Callable[[], float] = time.time) -> None:
         self._home = home
         self._log = log
-        self._reported: set[Text] = set()
+        self._wall = wall
+        self._reported: dict[Text, FieldError] = {}  # by its line, the warning that was reported
         self._config: Optional[Config] = None
-        self._day = 0  # the latest on which calendars were looked at
+        self._day = 0  # the latest (UTC) on which calendars were looked at
 
     def start(self, config: Config, at_start: bool = False) -> None:
-        self._config = config
+        self._config, self._day = config, int(self._wall() // DAY_S)
         try:
             start_thread(self._report, "lint", config, at_start)
         except OSError:
@@ -428,19 +429,19 @@ class Linter:
         try:
             from minisched.lint import Surroundings, config_warnings, pause
 
-            found = config_warnings(config, Surroundings(self._home, os.environ, time.time(), pause=pause))
+            found = config_warnings(config, Surroundings(self._home, os.environ, self._wall(), pause=pause))
         except (OSError, ImportError):  # no descriptor is left
             return
         self._log_new(found, at_start)
 
     def maintain(self) -> tuple[Text, ...]:
         """At each poll: once a day, whether a calendar ends. Never a problem of the engine itself."""
-        day = int(time.time() // DAY_S)
+        day = int(self._wall() // DAY_S)
         if self._config is not None and self._config.settings.calendars and day != self._day:
             try:
                 from minisched.lint import calendar_warnings
 
-                found = calendar_warnings(self._config, time.time())
+                found = calendar_warnings(self._config, self._wall())
             except (OSError, ImportError):  # no descriptor is left
                 return ()
             self._day = day
@@ -450,8 +451,7 @@ class Linter:
     def _log_new(self, found: Sequence[FieldError], at_start: bool) -> None:
         for warning in found:
             line = Text("config.warning", warning=warning.as_text())
-            if line not in self._reported:
-                self._reported.add(line)
+            if self._reported.setdefault(line, warning) is warning:  # two threads may find the same
                 self._log.warning(line)
                 if at_start:  # later nothing is written to the terminal, which may stand still
                     complain(line)

@@ -10,7 +10,7 @@ from minisched.cli.output import print_error, print_facts, print_json, print_tab
 from minisched.cli.tasks import parse_words
 from minisched.cli.view import View, due_times, task_named, with_view
 from minisched.config import ConfigError, parse_json, read_config
-from minisched.config.containers import MapOf, Shared, Table
+from minisched.config.containers import MapOf, NameOrTable, Shared, Table
 from minisched.config.secrets import effective_task, redact
 from minisched.config.task_fields import TASK
 from minisched.model import EXIT_OK, DeliveryState, Text
@@ -81,7 +81,10 @@ def _values(prefix: str, kind: Any, effective: dict[str, Any], own: Any, default
         field = f"{prefix}{name}"
         inner = _inner(rows[name].type) if name in rows else None
         if isinstance(inner, (Table, MapOf)) and isinstance(value, dict) and value:
-            yield from _values(f"{field}.", inner, value, _member(own, name), _member(defaults, name))
+            as_written: tuple[Any, ...] = (_member(own, name), _member(defaults, name))
+            if isinstance(inner, NameOrTable):
+                as_written = tuple({"name": one} if isinstance(one, str) else one for one in as_written)
+            yield from _values(f"{field}.", inner, value, *as_written)
         elif name in (own or ()):
             yield Value(field, own[name], FILE)
         elif name in (defaults or ()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -13,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from minisched.cli.run import ConfigFile
-from minisched.config import ConfigError
+from minisched.cli.run import ConfigFile, Linter
+from minisched.config import ConfigError, parse_config
 from minisched.model import Config, ConfigRead
 from minisched.osutil import receive
+from minisched.timetable.working_days import day_of
 from support.config import task
 from support.factories import config as make_config
 
@@ -82,12 +84,32 @@ def test_a_change_of_a_calendar_is_a_change_of_the_config_also_while_the_calenda
     assert source.load().settings.calendars["cn"].week == 0b0011111
 
 
+def test_a_calendar_that_ends_while_the_engine_runs_is_logged_once_on_the_day_it_comes(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "cn.txt").write_text("week mon-fri\n2026-12-31 on\n")
+    found, _ = parse_config(b'{"tasks": [], "settings": {"calendars": {"cn": {"file": "cn.txt"}}}}', home=str(tmp_path))
+    assert found is not None
+    now = [day_of("2026-12-01") * 86400.0]
+    lines: list[str] = []
+    log, handler = logging.Logger("lint"), logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    log.addHandler(handler)
+    linter = Linter(str(tmp_path), log, wall=lambda: now[0])
+    linter.start(found)
+    for day in ("2026-12-01", "2026-12-02", "2026-12-03", "2027-01-02", "2027-01-03"):
+        now[0] = day_of(day) * 86400.0
+        for _ in range(3):
+            linter.maintain()
+    assert [line.partition("cn.txt) ")[2].partition(":")[0] for line in lines] == ["ends soon", "has ended"]
+
+
 WATCH = """
 import json, os, signal, sys, time
 import pytest
 
-from minisched.cli.run import ConfigFile
-from minisched.config import ConfigError
+from minisched.cli.run import ConfigFile, Linter
+from minisched.config import ConfigError, parse_config
 
 signals = []
 signal.signal(signal.SIGIO, lambda number, frame: signals.append(number))

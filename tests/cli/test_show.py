@@ -28,8 +28,11 @@ def test_show_says_where_each_field_comes_from(home: Home, cli: Cli, monkeypatch
         "task_timeout": "5m",
         "task_retry": {"delay": "1m"},
         "task_env": {"PW": SECRET, "LEVEL": "2"},
+        "task_calendar": "cn",
     }
-    document = {"version": 1, "settings": {"timezone": "UTC"}, "tasks": [one]}
+    (home.path / "cn.txt").write_text("week mon-fri\n")
+    settings = {"timezone": "UTC", "calendars": {"cn": {"file": "cn.txt"}}}
+    document = {"version": 1, "settings": settings, "tasks": [one]}
     document["defaults"] = {"task_nice": 5, "task_retry": {"max_attempts": 3}, "task_env": {"LANG": "C"}}
     home.config.write_text(json.dumps(document))
     record(home.path, make_run(task_id="a", status=Status.SUCCESS))
@@ -43,6 +46,8 @@ def test_show_says_where_each_field_comes_from(home: Home, cli: Cli, monkeypatch
         "task_env.LANG C defaults",
         "task_env.LEVEL 2 file",
         "task_timezone UTC settings",
+        "task_calendar.name cn file",
+        "task_calendar.days working built-in",
         "task_kill_grace 10s built-in",
     ):
         assert line.split() in [found.split() for found in text.splitlines()]

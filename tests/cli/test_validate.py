@@ -327,3 +327,37 @@ def test_a_state_that_is_too_old_at_some_due_times_is_a_warning(
     if warns:
         assert found[0].startswith("tasks[0] (t0): task_dependencies[0]: t1 (0 2 * * ")
         assert f"is not due in the {format_duration(parse_duration(within))} before each due time" in found[0]
+
+
+def test_a_calendar_is_shown_beside_the_schedule_and_one_that_has_ended_is_a_warning(home: Home, cli: Cli) -> None:
+    (home.path / "tasks/cn.txt").write_text("week mon-fri\n2020-10-10 on make-up day\n")
+    settings = {"timezone": "UTC", "calendars": {"cn": {"file": "tasks/cn.txt"}}}
+    tasks = [
+        {"task_schedule": "0 8 * * *", "task_calendar": "cn"},
+        {"task_schedule": "0 8 * * *", "task_calendar": {"name": "cn", "days": "off"}},
+        {"task_schedule": "0 8 * * sat", "task_calendar": "cn"},
+    ]
+    write(home, *tasks, settings=settings)
+    done = cli("validate")
+    assert done.returncode == 0
+    assert [line.split()[-5:] for line in done.stdout.splitlines()[2:]] == [
+        ["8", "*", "*", "*", "(cn)"],
+        ["*", "*", "*", "(cn:", "off)"],
+        ["8", "*", "*", "sat", "(cn)"],
+    ]
+    assert done.stderr.splitlines() == [
+        "minisched: warning: tasks/config.json: settings.calendars.cn: the calendar cn (tasks/cn.txt) has ended: its"
+        " last line is that of 2020-10-10, and since then only its week counts; add the days of the time after it",
+        'minisched: warning: tasks/config.json: tasks[2] (t2): task_schedule: "0 8 * * sat" is not due any more on the'
+        ' days of the calendar "cn"',
+    ]
+
+
+def test_a_running_engine_warns_of_a_calendar_that_has_ended_in_its_log_and_its_status(home: Home) -> None:
+    (home.path / "tasks/cn.txt").write_text("week mon-fri\n2020-10-10 on make-up day\n")
+    write(home, settings={"timezone": "UTC", "http": {"port": 0}, "calendars": {"cn": {"file": "tasks/cn.txt"}}})
+    home.start()
+    eventually(lambda: "the calendar cn (tasks/cn.txt) has ended" in home.engine_log(), "the warning is in the log")
+    (home.path / "tasks/cn.txt").write_text("week mon-fri\n")
+    eventually(lambda: "config: reloaded" in home.engine_log(), "the changed calendar is in force")
+    assert home.engine_log().count("has ended") == 1
