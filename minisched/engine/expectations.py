@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Optional
 from minisched.clock import SANE_SINCE
 from minisched.engine.timers import Timers
 from minisched.model import DAY_S, Expectation, Notice, Status, StoreError, Text
+from minisched.notify.compose import late_text, slow_text
 from minisched.timetable import next_due_day
 
 if TYPE_CHECKING:
@@ -223,12 +224,3 @@ class Expectations:
                     return  # the next success of the engine ends it
                 if success is not None and success > time:
                     self.state.drop_expectations(task_id, "late")
-
-
-def late_text(day: str, finish_by: Optional[str]) -> Text:
-    """day: "2026-11-30"."""
-    return Text("late", day=day, time=finish_by or "")
-
-
-def slow_text(duration_s: float) -> Text:
-    return Text("slow", seconds=int(duration_s) if duration_s == int(duration_s) else duration_s)

@@ -180,7 +180,7 @@ def notice_variables(
         execution_duration="" if elapsed_s is None else f"{elapsed_s:.1f} s",
         threshold_count="1",
         execution_log_tail="",
-        execution_id=str(run.run_id) if run else "",
+        execution_id=str(run.run_id or "") if run else "",
         execution_reason=notice.reason,
         exit_code="",
         attempt=str(run.attempt) if run else "",
@@ -190,6 +190,15 @@ def notice_variables(
         suppressed_count=str(suppressed),
     )
     return {**variables._asdict(), "subject": render(subject, language_of(settings))}
+
+
+def late_text(day: str, finish_by: Optional[str]) -> Text:
+    """day: "2026-11-30"."""
+    return Text("late", day=day, time=finish_by or "")
+
+
+def slow_text(duration_s: float) -> Text:
+    return Text("slow", seconds=int(duration_s) if duration_s == int(duration_s) else duration_s)
 
 
 def language_of(settings: Settings) -> str:

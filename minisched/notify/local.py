@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 
 from minisched.config import check_permissions
 from minisched.executor.process import explain, run_bounded
@@ -19,6 +20,7 @@ from minisched.osutil import open_owned
 
 KILL_GRACE_S = 2.0  # between TERM and KILL
 _CONTINUATION_BYTES = bytes(range(0x80, 0xC0))  # of a UTF-8 character whose first byte was cut off
+LOCK_TRIES, LOCK_PAUSE_S = 20, 0.02  # a line takes some milliseconds
 FILE_MODE = 0o640
 NOT_A_FILE = (errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.EINVAL, errno.ENXIO)  # a further try would find the same
 
@@ -79,11 +81,24 @@ def append_to_file(request: SendRequest) -> SendResult:
     return SendResult(SendStatus.SENT)
 
 
+def _lock(fd: int) -> None:
+    """Another engine may be writing, or another rule while all are tested. Raises OSError if it takes long: then the
+    message is tried again later."""
+    for left in range(LOCK_TRIES - 1, -1, -1):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if not left:
+                raise
+            time.sleep(LOCK_PAUSE_S)
+
+
 def _append(path: str, line: bytes) -> None:
     """Raises OSError, and leaves the file as long as it was."""
     fd, _ = open_owned(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, FILE_MODE)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # another engine may be writing: then it is tried again
+        _lock(fd)
         size = os.fstat(fd).st_size
         if size and os.pread(fd, 1, size - 1) != b"\n":  # another program left an incomplete line
             line = b"\n" + line

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from minisched.catalogue import TextError
 from minisched.config.secrets import base_environment
-from minisched.model import Reason, Status, TaskAttempt, TaskExecution, Text, Trigger
+from minisched.model import Notice, Reason, Status, TaskAttempt, TaskExecution, Text, Trigger
 from minisched.model.notification import Message, NotificationEvent, SendRequest, SendResult, SendStatus
-from minisched.notify.compose import variables_of
+from minisched.notify.compose import late_text, notice_variables, slow_text, variables_of
 from minisched.notify.sender import STACK_BYTES, deliver
 from minisched.osutil import receive, start_thread
 
@@ -94,8 +94,7 @@ def try_channels(
     results: list[ChannelResult] = []
     requests: list[SendRequest] = []
     for rule in rules:
-        run = sample_run(task, rule, now)
-        variables = variables_of(run, task, config.settings, os.uname().nodename, LOG_TAIL, rule.threshold, 0)
+        variables = _variables(config, task, rule, now)
         for number, channel in enumerate(rule.channels):
             message = Message(0, message_id(), NotificationEvent.TEST, variables, now)
             requests.append(SendRequest(message, channel, config.settings.smtp, home, environ, base))
@@ -103,6 +102,21 @@ def try_channels(
     for index, (result, duration) in _deliver_all(requests, deadline_s):
         results[index] = results[index]._replace(result=result, duration=duration)
     return results
+
+
+def _variables(config: Config, task: Task, rule: NotifyRule, now: float) -> dict[str, str]:
+    """Of a message about the first thing that fires the rule."""
+    trigger, host_name, expect = rule.triggers[0], os.uname().nodename, task.task_expect
+    if trigger == "late":
+        day = time.strftime("%Y-%m-%d", time.localtime(now))
+        text = late_text(day, expect and expect.finish_by)
+        notice = Notice(task.task_id, trigger, now, text, "finish_by", scheduled_time=int(now))
+        return notice_variables(notice, task, config.settings, host_name, 0)
+    run = sample_run(task, rule, now)
+    if trigger == "slow":
+        notice = Notice(task.task_id, trigger, now, slow_text((expect and expect.duration) or 0), "duration", run)
+        return notice_variables(notice, task, config.settings, host_name, 0)
+    return variables_of(run, task, config.settings, host_name, LOG_TAIL, rule.threshold, 0)
 
 
 def _deliver_all(requests: Sequence[SendRequest], deadline_s: float) -> Iterator[tuple[int, tuple[SendResult, float]]]:

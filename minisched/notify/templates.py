@@ -206,6 +206,6 @@ def message_json(message: Message) -> dict[str, Any]:
         "recovered": message.event == NotificationEvent.RECOVERY,
         "test": message.event == NotificationEvent.TEST,
         "created_time": iso(int(message.created_time), timezone.utc),
-        "subject": default_subject(message),
         **visible_values(message.variables),
+        "subject": default_subject(message),
     }

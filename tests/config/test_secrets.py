@@ -241,3 +241,11 @@ def test_what_every_task_needs_cannot_be_the_secret_of_one(name):
     assert config is None and "not one that every task gets (PATH, HOME" in render(problem.text)
     task["task_env"]["A"]["from_env"] = f"MY_{name}"
     assert parse_config(json.dumps({"tasks": [task]}).encode())[1] == []
+
+
+def test_variables_that_only_the_engine_reads_go_to_no_task():
+    hook = {"type": "webhook", "url": {"from_env": "ENGINE_HOOK"}}
+    engine = [{"name": "engine", "triggers": ["problem"], "channels": [hook]}]
+    found = config(heartbeat={"url": {"from_env": "HEARTBEAT_URL"}}, notify={"engine": engine})
+    environ = {"ENGINE_HOOK": "x", "HEARTBEAT_URL": "y", "PATH": "/bin"}
+    assert base_environment(environ, found) == {"PATH": "/bin"}

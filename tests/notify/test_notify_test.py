@@ -196,3 +196,12 @@ def test_the_engine_tests_for_the_page_and_logs_it(home: Home) -> None:
     assert (sent["test"], sent["task_id"]) == (True, "backup")
     assert "backup: test message, requested by API, 127.0.0.1:" in home.engine_log()
     assert "paper, file: sent" in home.engine_log()
+
+
+def test_what_a_rule_says_of_a_slow_and_of_a_late_task_can_be_tested(cli: Cli) -> None:
+    paper = {"type": "file", "path": "notices.jsonl"}
+    write(cli, rule("slow", paper, triggers=["slow"]), rule("late", paper, triggers=["late"]))
+    assert cli("notify-test", "backup").returncode == 0
+    found = [json.loads(line) for line in (cli.home / "notices.jsonl").read_text().splitlines()]
+    assert sorted((one["execution_status"], one["execution_id"]) for one in found) == [("late", ""), ("slow", "")]
+    assert all(one["subject"].startswith("[test] 夜间备份 is ") for one in found)
