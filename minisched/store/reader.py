@@ -39,7 +39,8 @@ _OUTCOMES = f"""SELECT * FROM (
     WHERE task_id = ? AND status IN ({", ".join(f"'{status.value}'" for status in _ENDED)})
     ORDER BY run_id DESC LIMIT ?) ORDER BY run_id"""
 
-_ENDS = "SELECT run_id, substr(output_tail, -?) FROM task_history WHERE length(output_tail) > 0 AND run_id IN (%s)"
+_ENDS = """SELECT run_id, substr(output_tail, -?) FROM task_history
+    WHERE typeof(output_tail) = 'blob' AND length(output_tail) > 0 AND run_id IN (%s)"""
 LAST_LINE_MAX = 500  # bytes of the last line of an output that are read
 
 _NEWEST = f"""SELECT created_time FROM task_history {_STATUS_INDEX}
@@ -362,7 +363,7 @@ def _last_lines(db: sqlite3.Connection, runs: Iterable[TaskExecution]) -> dict[i
     for start in range(0, len(wanted), rows.IDS_A_QUERY - 1):
         ids = wanted[start : start + rows.IDS_A_QUERY - 1]
         for run_id, tail in db.execute(_ENDS % rows.placeholders(len(ids)), (LAST_LINE_MAX, *ids)):
-            lines = visible_bytes(bytes(tail)).split("\n")
+            lines = visible_bytes(tail).split("\n")
             line = next((line.strip() for line in reversed(lines) if line.strip()), "")
             if line:
                 cut = len(tail) == LAST_LINE_MAX and line == lines[0].strip()

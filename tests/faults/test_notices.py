@@ -126,9 +126,9 @@ def test_the_engine_sends_the_messages_of_an_exec_beside_it(home: Home) -> None:
             "task_notify": [rule("technical_failure", threshold=2, channels=[{"type": "file", "path": "sent.jsonl"}])],
         }
     )
-    assert home.run("exec", "a").returncode == 1  # neither an engine nor a message: it counts all the same
+    assert home.run("exec", "a").returncode == 3  # neither an engine nor a message: it counts all the same
     home.start()
-    assert home.run("exec", "a", "--notify").returncode == 1
+    assert home.run("exec", "a", "--notify").returncode == 3
     eventually(lambda: path.exists() and path.read_text().endswith("\n"), "the message is sent")
     (line,) = path.read_text().splitlines()
     message = json.loads(line)
