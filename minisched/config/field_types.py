@@ -148,8 +148,9 @@ class Duration(FieldType):
             try:
                 seconds = parse_duration(value)
             except DurationError as error:
-                is_text = isinstance(value, str) and error.rule == self.rule
-                raise invalid(value, duration_rule(value) if is_text else error.rule) from None
+                plain = error.rule == Duration.rule
+                rule = duration_rule(value) if plain and isinstance(value, str) else error.rule
+                raise invalid(value, rule if rule.values or self.rule == Duration.rule else self.rule) from None
             if key:
                 context.memo[key] = seconds
         if seconds < self.min:

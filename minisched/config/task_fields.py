@@ -46,7 +46,7 @@ from .field_types import (
     Zone,
 )
 from .notify_fields import RULE, Command
-from .problems import ParseContext, ValidationError, invalid
+from .problems import ParseContext, invalid
 from .settings_fields import CALENDAR_NAME, LOCK
 
 if TYPE_CHECKING:
@@ -118,14 +118,7 @@ class Within(Duration):
     type_name = Text("config.type.within")
 
     def read(self, value: Any, context: ParseContext, base: Any) -> float:
-        if value == EVER:
-            return math.inf
-        try:
-            return super().read(value, context, base)
-        except ValidationError as error:
-            if isinstance(value, str) and not value[:1].isdigit():
-                raise invalid(value, self.rule) from None
-            raise error from None
+        return math.inf if value == EVER else super().read(value, context, base)
 
     def schema(self) -> dict[str, Any]:
         return {"anyOf": [super().schema(), {"const": EVER}]}

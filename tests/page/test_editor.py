@@ -276,3 +276,46 @@ def test_a_task_that_was_changed_meanwhile_is_not_overwritten(one: Engine, open_
     save(page)
     expect(page.locator("dialog")).to_have_count(0)
     assert (task(one, "clean")["task_name"], task(one, "clean")["task_tags"]) == ("Mine", ["theirs"])
+
+
+def test_a_dependency_on_another_end_or_on_a_state_is_edited_and_kept(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="422")
+    edit(page, "report")
+    depends = field(page, "task_dependencies")
+    depends.get_by_label("Which end of clean").select_option("failure")
+    save(page)
+    expect(page.locator("dialog")).to_have_count(0)
+    failure = {"task_id": "clean", "on": "failure"}
+    assert task(one, "report")["task_dependencies"] == [failure]
+    edit(page, "report")
+    expect(depends.get_by_label("Which end of clean")).to_have_value("failure")
+    depends.get_by_role("checkbox", name="extract Extract").check()
+    depends.get_by_label("How long ago extract").fill("26 hours")
+    save(page)
+    expect(problem(page, "task_dependencies")).to_contain_text("1d2h")
+    depends.get_by_label("How long ago extract").fill("26h")
+    save(page)
+    expect(page.locator("dialog")).to_have_count(0)
+    assert task(one, "report")["task_dependencies"] == [failure, {"task_id": "extract", "within": "26h"}]
+
+
+def test_exit_codes_are_edited_and_an_empty_list_is_not_the_default(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="422")
+    edit(page, "clean")
+    dialog(page).locator("summary", has_text="Retry").click()
+    success, business = (field(page, name).locator("input") for name in ("success", "business_failure"))
+    success.fill("0, many")
+    save(page)
+    expect(problem(page, "success")).to_contain_text("expected a whole number from 0 to 255")
+    success.fill("0，24")
+    business.last.check()
+    save(page)
+    expect(page.locator("dialog")).to_have_count(0)
+    assert task(one, "clean")["task_exit_codes"] == {"success": [0, 24], "business_failure": []}
+    edit(page, "clean")
+    expect(success).to_have_value("0, 24")
+    expect(business.last).to_be_checked()
+    business.last.uncheck()
+    save(page)
+    expect(page.locator("dialog")).to_have_count(0)
+    assert task(one, "clean")["task_exit_codes"] == {"success": [0, 24]}

@@ -7,7 +7,7 @@
 import { h, iconButton } from "../core/dom.js";
 import { has, t } from "../i18n/i18n.js";
 import { SINGLE, choiceLabel, isObject, newId, placeholder, plainText, withOriginal } from "./form_controls.js";
-import { chips, dependencies } from "./multi_select.js";
+import { chips, dependencies, numbers } from "./multi_select.js";
 import { schedules } from "./schedules.js";
 
 export const label = (field) => (has(`ed_f_${field.name}`) ? t(`ed_f_${field.name}`) : field.name);
@@ -21,6 +21,7 @@ function control(field, ctx) {
 function listKind(field) {
   if (field.item.kind === "choice") return boxes;
   if (field.item.kind === "schedule") return schedules;
+  if (field.item.kind === "integer") return numbers;
   if (field.item.kind === "text" && !field.required) return chips;
   return list;
 }
@@ -174,8 +175,7 @@ function list(field, outer) {
       fits: Array.isArray,
       get: () => {
         const values = rows.map((one) => one.get() ?? (big ? {} : ""));
-        // An empty list differs from no list where the default has items.
-        return values.length || field.required || field.default?.length ? values : undefined;
+        return values.length || field.required ? values : undefined;
       },
       set(value) {
         rows.length = 0;

@@ -1,17 +1,27 @@
 /** Controls for several values: free texts such as tags, and tasks to depend on. */
 import { h, visible } from "../core/dom.js";
-import { upstreamIds } from "../core/status_text.js";
+import { upstreamId, upstreamIds } from "../core/status_text.js";
 import { t } from "../i18n/i18n.js";
-import { newId, placeholder, withOriginal } from "./form_controls.js";
+import { choiceLabel, isObject, newId, placeholder, withOriginal } from "./form_controls.js";
 import { cycleBy } from "./values.js";
 
 // Of the tasks that match. More are found by typing.
 const OFFERS_MAX = 40;
 
-function chip(text, remove, { warn = "" } = {}) {
+function chip(text, remove, { warn = "" } = {}, ...more) {
   const drop = h("button", { type: "button", class: "ed-drop", "aria-label": t("ed_drop", { name: text }) }, "×");
   drop.addEventListener("click", remove);
-  return h("li", { class: warn ? "ed-chip ed-warn" : "ed-chip", title: warn }, h("span", {}, visible(text)), drop);
+  return h("li", { class: warn ? "ed-chip ed-warn" : "ed-chip", title: warn }, h("span", {}, visible(text)), ...more, drop);
+}
+
+const DEPENDENCY = ["task_id", "on", "within"];
+const isDependency = (value) => typeof value === "string" || (isObject(value) && typeof value.task_id === "string" && Object.keys(value).every((key) => DEPENDENCY.includes(key)));
+
+/** A dependency as it is written: as its id alone where that says all. */
+function written(id, on, within) {
+  if (on === "success" && !within) return id;
+  const seconds = /^[0-9]+$/.test(within) ? Number(within) : within;
+  return { task_id: id, ...(on === "success" ? {} : { on }), ...(within ? { within: seconds } : {}) };
 }
 
 /** Free texts. Each is ended by Enter, by a comma, or by leaving the field. */
@@ -69,6 +79,32 @@ export function chips(field, outer) {
   });
 }
 
+/** Whole numbers in one line. A list that may be empty has a box for that, since no list means the default. */
+export function numbers(field, outer) {
+  return withOriginal(outer, (ctx) => {
+    const input = h("input", { type: "text", class: "ed-input", autocomplete: "off", spellcheck: "false", placeholder: placeholder(field), on: { input: () => ctx.changed() } });
+    const none = h("input", { type: "checkbox" });
+    none.addEventListener("change", () => {
+      input.disabled = none.checked;
+      ctx.changed();
+    });
+    return {
+      el: h("div", {}, input, field.least ? null : h("label", { class: "ed-box" }, none, h("span", {}, t("ed_no_items")))),
+      control: input,
+      fits: (value) => Array.isArray(value) && value.every(Number.isInteger),
+      get() {
+        const words = input.value.split(/[\s,，]+/).filter(Boolean);
+        if (none.checked) return [];
+        return words.length ? words.map((word) => (/^[0-9]+$/.test(word) ? Number(word) : word)) : undefined;
+      },
+      set(value) {
+        none.checked = input.disabled = value?.length === 0;
+        input.value = (value ?? []).join(", ");
+      },
+    };
+  });
+}
+
 /** Tasks to depend on. A task that would close a cycle is listed but cannot be chosen; the cycle is shown. */
 export function dependencies(field, outer) {
   return withOriginal(outer, (ctx) => {
@@ -80,15 +116,34 @@ export function dependencies(field, outer) {
     const graph = () => new Map([...ctx.tasks().values()].map((card) => [card.task_id, upstreamIds(card)]));
 
     const change = (id, on) => {
-      values = on ? [...values, id] : values.filter((one) => one !== id);
+      values = on ? [...values, id] : values.filter((one) => upstreamId(one) !== id);
       draw();
       ctx.changed();
     };
+    /** Which end of a chosen task is meant, and how old it may be. */
+    const kind = (value, index) => {
+      const id = upstreamId(value);
+      const choices = field.fields.find((one) => one.name === "on").choices;
+      const on = h("select", { class: "ed-input", "aria-label": t("ed_on", { name: id }) }, ...choices.map((one) => h("option", { value: one }, choiceLabel({ name: "on" }, one))));
+      on.value = value.on ?? "success";
+      const within = h("input", { type: "text", class: "ed-input", autocomplete: "off", spellcheck: "false", placeholder: t("ed_within_none"), title: t("ed_within_help"), "aria-label": t("ed_within", { name: id }), value: value.within ?? "" });
+      const take = () => {
+        values[index] = written(id, on.value, within.value.trim());
+        ctx.changed();
+      };
+      on.addEventListener("change", take);
+      within.addEventListener("input", take);
+      return [on, within];
+    };
     const drawChips = () => {
-      shown.replaceChildren(...values.map((id) => chip(id, () => {
-        change(id, false);
-        input.focus();
-      }, { warn: ctx.tasks().has(id) ? "" : t("ed_no_task") })));
+      shown.replaceChildren(...values.map((value, index) => {
+        const id = upstreamId(value);
+        const remove = () => {
+          change(id, false);
+          input.focus();
+        };
+        return chip(id, remove, { warn: ctx.tasks().has(id) ? "" : t("ed_no_task") }, ...kind(value, index));
+      }));
       shown.hidden = !values.length;
     };
     /** Why the task cannot be chosen, or "". */
@@ -99,7 +154,7 @@ export function dependencies(field, outer) {
       return cycle ? t("ed_cycle", { path: cycle.join(" → ") }) : "";
     };
     const offer = (card, reason) => {
-      const box = h("input", { type: "checkbox", checked: values.includes(card.task_id) });
+      const box = h("input", { type: "checkbox", checked: values.some((one) => upstreamId(one) === card.task_id) });
       const refused = reason && !box.checked;
       if (refused) box.setAttribute("aria-disabled", "true");
       const note = refused ? h("span", { class: "ed-reason", id: newId() }, reason) : null;
@@ -147,7 +202,7 @@ export function dependencies(field, outer) {
     return {
       el: h("div", { class: "ed-depends" }, shown, input, offers, why),
       control: input,
-      fits: (value) => Array.isArray(value) && value.every((one) => typeof one === "string"),
+      fits: (value) => Array.isArray(value) && value.every(isDependency),
       get: () => (values.length ? values : undefined),
       set(value) {
         values = [...(value ?? [])];
