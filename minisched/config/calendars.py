@@ -43,7 +43,8 @@ class CalendarFiles:
             bad = unreadable.error
             return None, [FieldError("", bad.text, file=file, line=bad.line, column=bad.column)]
         finally:
-            self.unsafe += judge(path, places, self.home)
+            found = judge(path, places, self.home)  # a folder may be above several files
+            self.unsafe += [error for error in found if error not in self.unsafe]
         calendar, errors = parse_calendar(name, file, text)
         return (None if errors else calendar), [
             FieldError("", error.text, file=file, line=error.line) for error in errors

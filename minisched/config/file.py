@@ -72,7 +72,9 @@ def load_config(path: str, calendars: Optional[CalendarFiles] = None) -> Config:
     except ConfigError as error:
         raise ConfigError(judge(path, places) + with_backup(path, error.problems)) from None
     config, problems = parse_config(data, file=shown_path(path), home=home_of(path), calendars=calendars)
-    problems = judge(path, places) + calendars.unsafe + with_backup(path, problems)
+    unsafe = judge(path, places)
+    unsafe += [error for error in calendars.unsafe if error not in unsafe]
+    problems = unsafe + with_backup(path, problems)
     if config is None or problems:
         raise ConfigError(problems, config)
     return config

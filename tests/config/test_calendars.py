@@ -133,6 +133,13 @@ def test_a_file_that_another_user_could_change_is_refused(home: Path) -> None:
     assert f"{home}/tasks/calendars/cn.txt: is writable by everyone" in found
 
 
+def test_a_folder_that_another_user_could_change_is_reported_once(home: Path) -> None:
+    (home / "tasks/calendars/de.txt").write_text(CN)
+    home.chmod(0o777)
+    found = errors(home, calendars={**CALENDARS, "de": {"file": "tasks/calendars/de.txt"}})
+    assert found == [f"{home}: is writable by everyone; fix it with: chmod o-w {home}"]
+
+
 def test_a_symlink_is_followed(home: Path) -> None:
     (home / "tasks/calendars/cn.txt").rename(home / "other.txt")
     (home / "tasks/calendars/cn.txt").symlink_to(home / "other.txt")
