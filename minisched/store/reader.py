@@ -158,7 +158,7 @@ class History:
     def tail(self, run_id: int) -> bytes:
         """The last 16 KiB of the run's output; empty if there is none, or no such run."""
         with self._snapshot() as db:
-            query = "SELECT output_tail FROM task_history WHERE run_id = ?"
+            query = "SELECT CAST(output_tail AS BLOB) FROM task_history WHERE run_id = ?"
             row = db.execute(query, (run_id,)).fetchone() if db is not None else None
             return bytes(row[0]) if row and row[0] is not None else b""
 
