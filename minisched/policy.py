@@ -9,7 +9,7 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from minisched.model import ExitCodes, Misfire, Outcome, Overlap, Reason, Status, TaskExecution, Text, Trigger
+from minisched.model import BY_HAND, ExitCodes, Misfire, Outcome, Overlap, Reason, Status, TaskExecution, Text, Trigger
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -126,15 +126,13 @@ def looks_like_crash(tail: bytes) -> bool:
 
 _CONDITION_CODES = ExitCodes((0,), (1,))
 _LINE_MAX = 200  # characters of its output that a reason shows
-# Not where a person asked for the run.
-_WITH_CONDITION = {Trigger.SCHEDULE, Trigger.CATCHUP, Trigger.DEPENDENCY, Trigger.REBOOT}
 
 
 def condition_met(run: TaskExecution) -> bool:
     """Whether the condition of its task need not be asked before this run starts: a person started it, or the condition
     was met already. The row tells that, so that it holds after a crash too: a run waits for locks and processes only
     after its condition, and its attempts come only after it, but those that the condition itself failed."""
-    if run.trigger not in _WITH_CONDITION:
+    if run.trigger in BY_HAND:
         return True
     if any(attempt.detail is None or attempt.detail.code != "condition_failed" for attempt in run.attempts):
         return True
@@ -142,6 +140,14 @@ def condition_met(run: TaskExecution) -> bool:
         return False
     marked = run.detail is not None and "condition_met" in run.detail.values
     return marked or run.reason in (Reason.MAX_RUNNING.value, Reason.LOCK.value)
+
+
+def asked_until(run: TaskExecution) -> Optional[Instant]:
+    """When the condition of a run that waits for it is asked for the last time, as its row says; None if the condition
+    was not asked yet."""
+    waits = run.status is Status.QUEUED and run.reason == Reason.CONDITION.value and run.detail is not None
+    until = run.detail.values.get("until") if waits and run.detail else None
+    return until if isinstance(until, (int, float)) else None
 
 
 def condition_outcome(result: ProcessResult) -> Outcome:

@@ -180,7 +180,7 @@ def _with_lock_holders(view: View, run: TaskExecution, unfinished: Mapping[str, 
         return run
     tasks, found = view.config.tasks, []
     for lock in run.detail.values.get("locks", ()):
-        name = lock.values.get("lock")
+        name = lock.values.get("lock") if isinstance(lock, Text) else None
         holders = [
             Text("run_of_task", task=task_id, run_id=other.run_id)
             for task_id, runs in unfinished.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from minisched import lifecycle
+from minisched import lifecycle, policy
 from minisched.engine.state import ActiveRun
 from minisched.model import BY_HAND, Outcome, Reason, Status, StoreError, Text
 
@@ -131,7 +131,7 @@ class ExternalRuns:
                 self._end(run, Status.CANCELLED, Reason.USER, Text("task_disabled"), now)
                 continue
             due = run.due if run.status is Status.QUEUED and not run.attempts else None
-            until = run.detail.values.get("until", 0) if asked and run.detail else 0
+            until = policy.asked_until(run) or 0.0
             if due is not None and now > max(due + task_state.task.task_misfire_grace, until):
                 self._end(run, Status.MISSED, Reason.DOWNTIME, Text("queued_at_stop"), now)
                 continue

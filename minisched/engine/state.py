@@ -128,8 +128,7 @@ class ActiveRun(PendingRun):
         self.locks: tuple[str, ...] = ()  # that its process holds
         self.condition_met = policy.condition_met(run)  # or it needs none; only of a task with a condition
         self.asking = False  # the process of its condition runs or is about to
-        waits = run.status is Status.QUEUED and run.reason == Reason.CONDITION.value and run.detail is not None
-        self.ask_until: Optional[Instant] = run.detail.values.get("until") if waits and run.detail else None
+        self.ask_until = policy.asked_until(run)
         self._state = state
         self._before_attempt = run
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from hypothesis import given, settings
@@ -165,6 +165,25 @@ def test_any_other_output_is_none_of_a_crash(tail: str) -> None:
 def test_only_a_business_failure_is_said_to_look_like_a_crash() -> None:
     detail = policy.classify(done(exit_code=1, tail=CRASHES[0].encode()), ExitCodes(business_failure=())).detail
     assert detail == Text("exit_code", exit_code=1)
+
+
+def queued(reason: Reason, detail: Optional[Text] = None, trigger: Trigger = Trigger.SCHEDULE) -> TaskExecution:
+    return TaskExecution("a", trigger, Status.QUEUED, 1.0, reason=reason.value, detail=detail)
+
+
+def test_a_row_tells_whether_its_condition_has_been_met() -> None:
+    assert policy.condition_met(queued(Reason.LOCK)) and policy.condition_met(queued(Reason.MAX_RUNNING))
+    assert not policy.condition_met(queued(Reason.CONDITION)) and not policy.condition_met(queued(Reason.OVERLAP))
+    assert policy.condition_met(queued(Reason.OVERLAP, Text("blocked_by", runs=[], condition_met=True)))
+    assert policy.condition_met(queued(Reason.OVERLAP, trigger=Trigger.MANUAL))
+
+
+@pytest.mark.parametrize(
+    ("values", "until"), [({"until": 5.5}, 5.5), ({"until": 5}, 5), ({"until": "soon"}, None), ({}, None)]
+)
+def test_a_row_tells_how_long_its_condition_is_asked(values: dict[str, Any], until: Optional[float]) -> None:
+    assert policy.asked_until(queued(Reason.CONDITION, Text("condition_asked", **values))) == until
+    assert policy.asked_until(queued(Reason.OVERLAP, Text("condition_asked", **values))) is None
 
 
 def test_the_retry_delay_grows_by_its_factor_up_to_its_cap() -> None:
