@@ -13,6 +13,7 @@ from minisched.api.context import (
     Response,
     bad_body,
     current_status,
+    in_both,
     json_response,
     page_json,
     pointer_to,
@@ -130,7 +131,13 @@ def paused_json(app: AppContext) -> Optional[dict[str, Any]]:
 
 def _problem_json(key: str, problem: EngineProblem, zone: tzinfo) -> dict[str, Any]:
     text = problem.text
-    return {"key": key, "since": iso(problem.since, zone), "message": str(text), **text.as_json()}
+    return {
+        "key": key,
+        "since": iso(problem.since, zone),
+        "message": str(text),
+        "words": in_both(text),
+        **text.as_json(),
+    }
 
 
 def _lock_json(lock: LockSnapshot) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import re
 import socket
 import traceback
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING
-from zlib import DEFLATED, compressobj
+from typing import TYPE_CHECKING, Any
+from zlib import DEF_MEM_LEVEL, DEFLATED, Z_SYNC_FLUSH, compressobj
 
 from minisched.api.context import GZIP, ApiError, Request, Response, gzipped
 from minisched.api.gate import NotHttp, WrongToken, admit, find_end, parse_head
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 EVENTS = "text/event-stream"
 PACKED_BYTES = 1024  # a body of more bytes is sent in gzip to a client that takes it
 LEVEL = 6  # of zlib: a list of tasks is smaller by a quarter than at 1, and a link slower than a processor
+# A window of 8 KiB and less memory: 64 KiB for each listener, and an event is a fifth, as it is like earlier ones.
+LIVE_WINDOW, LIVE_MEMORY = 16 + 13, 5
 JOINED_BYTES = 64 * 1024  # a body up to this size is copied behind its head, to be sent by one system call
 # A response may replace Cache-Control, not the others.
 NOT_STORED = ("Cache-Control", "no-store")
@@ -35,12 +37,14 @@ HEADERS = (
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("X-Frame-Options", "DENY"),
-    (
-        "Content-Security-Policy",
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
 )
+POLICY = "Content-Security-Policy"
+# Of the page; what is no page may do nothing.
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+STRICT_POLICY = "default-src 'none'; frame-ancestors 'none'"
 # Of documents: a page that opens this one cannot lead it to another place afterwards.
 OPENER = ("Cross-Origin-Opener-Policy", "same-origin")
 _NAME = re.compile(r"[A-Za-z][A-Za-z-]*")
@@ -169,7 +173,9 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_header("Content-Length", str(len(response.body)))
         if not response.has(NOT_STORED[0]):
             self.send_header(*NOT_STORED)
-        if response.content_type.startswith("text/html"):
+        page = response.content_type.startswith("text/html")
+        self.send_header(POLICY, PAGE_POLICY if page else STRICT_POLICY)
+        if page:
             self.send_header(*OPENER)
         for name, value in (*HEADERS, *response.headers):
             self.send_header(name, value)
@@ -178,25 +184,41 @@ class Handler(BaseHTTPRequestHandler):
 
 def packed(response: Response, request: Request) -> Response:
     """The response in gzip, if it is worth it and the client takes it. A download stays as its file is."""
-    json = response.content_type.startswith("application/json")
-    worth = json if response.stream is not None else len(response.body) > PACKED_BYTES
-    plain = json or response.content_type.startswith("text/")
-    if not plain or not worth or not request.takes_gzip or response.has("Content-Encoding"):
+    text = response.content_type.startswith(("application/json", "text/"))
+    worth = text and (response.stream is not None or len(response.body) > PACKED_BYTES)
+    if not worth or not request.takes_gzip or response.has("Content-Encoding"):
         return response
     headers = (*response.headers, ("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding"))
     if response.stream is not None:
-        return response._replace(stream=_packed_stream(response.stream), headers=headers)
+        live = response.content_type.startswith(EVENTS)
+        return response._replace(stream=PackedStream(response.stream, live), headers=headers)
     return response._replace(body=gzipped(response.body, LEVEL), headers=headers)
 
 
-def _packed_stream(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    packer = compressobj(LEVEL, DEFLATED, GZIP)
-    try:
-        for piece in pieces:
-            yield packer.compress(piece)
-        yield packer.flush()
-    finally:
-        close = getattr(pieces, "close", None)
+class PackedStream:
+    """The pieces of a stream in gzip. live: each can be read as soon as it has come."""
+
+    def __init__(self, pieces: Iterator[bytes], live: bool) -> None:
+        self._pieces, self._live = pieces, live
+        window, memory = (LIVE_WINDOW, LIVE_MEMORY) if live else (GZIP, DEF_MEM_LEVEL)
+        self._packer: Any = compressobj(LEVEL, DEFLATED, window, memory)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        while self._packer is not None:
+            piece = next(self._pieces, None)
+            if piece is None:
+                packer, self._packer = self._packer, None
+                return bytes(packer.flush())
+            data = self._packer.compress(piece) + (self._packer.flush(Z_SYNC_FLUSH) if self._live else b"")
+            if data:
+                return bytes(data)
+        raise StopIteration
+
+    def close(self) -> None:
+        close = getattr(self._pieces, "close", None)
         if close:
             close()
 

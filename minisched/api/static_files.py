@@ -3,7 +3,7 @@
 The allowed paths are listed once, when the server starts: no path of a request ever becomes the path of a file. A file
 is read when it is first requested, and kept compressed.
 
-The first load has to be small, and each request costs a connection. So comments and indentation are not served, and
+The first load has to be small, and each request costs a connection. So comments and most spaces are not served, and
 `core/app.js` is served with all modules that it imports, which are the ones of the first view, in one file. Views that
 are opened later import from the same modules: a module that is part of that file is served as a re-export of it.
 
@@ -40,6 +40,8 @@ _CATALOGUE = os.path.join(PACKAGE, "catalogue")
 # A comment is left out only if it has lines of its own.
 _IMPORT = re.compile(r'^import .* from "(\..+)";\n', re.MULTILINE)
 _COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*(?:(?!\*/).)*\*/[ \t]*)\n", re.MULTILINE | re.DOTALL)
+_TEXT = re.compile(r'("(?:[^"\\]|\\.)*")')
+_SPACE = re.compile(r" ?([=*<>?:&|,;{}()\[\]!]+) ?")
 _INDENT = re.compile(r"^\s+", re.MULTILINE)
 
 
@@ -49,9 +51,10 @@ class File(NamedTuple):
 
 
 FILES = [name for name in list_carried(_FOLDER) if os.path.splitext(name)[1] in TYPES]
-# Areas of the catalogue that the page renders nothing of. Errors of the API come in both languages.
-NOT_RENDERED = ("api", "cli", "doctor", "export", "log", "migration")
-FIELD_TEXT = "config.field."  # what a field means: the page's form gets it with the field table
+# Areas of the catalogue that the page renders nothing of: what they say comes from the API in both languages.
+NOT_RENDERED = ("api", "cli", "doctor", "engine", "export", "log", "migration", "schedules")
+# Of the errors in a config, those that are the `reason` of a run that was not started.
+RENDERED_OF_CONFIG = re.compile(r"config\.(error|error\.file|file\.(above_)?(writable|owner))")
 # The generated modules, with the area of the catalogue.
 GENERATED = {
     f"i18n/catalogue/{name[:-3]}.js": name[:-3]
@@ -124,12 +127,26 @@ def entry_modules() -> tuple[str, ...]:
 def generated(name: str) -> str:
     """A module with the templates of an area, by code."""
     table = runs.FIRST_VIEW if name == FIRST_VIEW else catalogue.table(GENERATED[name])
-    texts = {code: text for code, text in table.items() if not code.startswith(FIELD_TEXT)}
+    texts = {code: text for code, text in table.items() if is_rendered(code)}
     return f"export const TEXTS = {json.dumps(texts, ensure_ascii=False, separators=(',', ':'))};\n"
 
 
+def is_rendered(code: str) -> bool:
+    return not code.startswith("config.") or RENDERED_OF_CONFIG.fullmatch(code) is not None
+
+
 def _source(name: str) -> str:
-    return generated(name) if name in GENERATED else _INDENT.sub("", _COMMENT.sub("", _read(name).decode()))
+    if name in GENERATED:
+        return generated(name)
+    text = _INDENT.sub("", _COMMENT.sub("", _read(name).decode()))
+    return "\n".join(map(_without_spaces, text.split("\n"))) if name.endswith(".js") else text
+
+
+def _without_spaces(line: str) -> str:
+    """A line of a script without the spaces around its signs; one that may have a text of another kind as it is."""
+    if re.search("[`'/]", line) or line.startswith("import"):
+        return line
+    return "".join(part if part[:1] == '"' else _SPACE.sub(r"\1", part) for part in _TEXT.split(line))
 
 
 def _read(name: str) -> bytes:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable, Optional
@@ -678,8 +679,12 @@ def test_a_list_that_is_sent_in_pieces_is_compressed_too() -> None:
     sent = packed(Response(200, stream=iter([b"[1,", b"2]"])), asked)
     assert sent.stream is not None and ("Content-Encoding", "gzip") in sent.headers
     assert gzip.decompress(b"".join(sent.stream)) == b"[1,2]"
-    events = Response(200, content_type="text/event-stream", stream=iter([b"event: ping"]))
-    assert packed(events, asked) is events
+    pieces = packed(Response(200, content_type="text/event-stream", stream=iter([b"event: a", b"event: b"])), asked)
+    unpacker = zlib.decompressobj(31)
+    assert [unpacker.decompress(piece) for piece in pieces.stream or ()][:2] == [
+        b"event: a",
+        b"event: b",
+    ]  # each at once
 
 
 @pytest.mark.parametrize(

@@ -174,9 +174,9 @@ def test_the_menu_and_the_strip_work_with_the_keyboard(one: Engine, open_page: O
 def test_an_address_opens_a_history_and_views_keep_their_address(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     expect(card(page, "first")).to_be_visible()
-    page.goto(f"{one.url}/#task/first")
+    page.goto(f"{one.url}/#history/first")
     expect(dialog(page).locator("h2")).to_have_text("History: First")
-    page.evaluate("location.hash = '#task/held'")
+    page.evaluate("location.hash = '#history/held'")
     expect(page.locator("dialog h2")).to_have_text("History: Held")
     page.go_back()
     expect(page.locator("dialog h2")).to_have_text("History: First")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from minisched import catalogue
-from minisched.api.static_files import FIELD_TEXT, NOT_RENDERED
+from minisched.api.static_files import NOT_RENDERED, is_rendered
 from minisched.model import Text
 from support.page import Engine, OpenPage, act, card, choose, dialog, engine, expect, field, problem, view
 
@@ -199,4 +199,4 @@ def test_the_page_renders_the_texts_of_all_areas_like_the_command_line(one: Engi
 
 def codes(area: str) -> list[str]:
     found = catalogue.table(area) if find_spec(f"minisched.catalogue.{area}") else ()
-    return sorted(code for code in found if not code.startswith(FIELD_TEXT))
+    return sorted(code for code in found if is_rendered(code))

@@ -28,13 +28,15 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         {"task_id": "prints", "task_exec": PRINTS},
         {"task_id": "held", "task_exec": f"echo begun; {HELD.format(name='held')}"},
         {"task_id": "rows", "task_exec": "seq 1 4000"},
+        {"task_id": "broken", "task_exec": "exit 9"},
     ]
     with engine(tmp_path_factory.mktemp("runs"), *tasks) as running:
         for n in range(RUNS):
             running.run("often", WHO=f"number {n}", CODE="3" if n in (1, 16) else "0")
         running.run("again")
         running.run("rows")
-        eventually(lambda: len(running.home.ended()) == RUNS + 2)
+        running.run("broken")
+        eventually(lambda: len(running.home.ended()) == RUNS + 3)
         yield running
         running.release("prints")
         running.release("held")
@@ -56,6 +58,44 @@ def test_the_history_has_pages_and_a_filter(one: Engine, open_page: OpenPage) ->
     expect(rows).to_have_count(2)
     dialog(page).get_by_label("Status").select_option("missed")
     expect(dialog(page).get_by_text("No matching runs.")).to_be_visible()
+
+
+def test_all_runs_are_in_one_view_with_filters_in_the_address(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="404")
+    page.get_by_role("link", name=re.compile(r"^\d+ failed in 24 h$")).click()
+    rows = page.locator(".view-runs .runs tbody tr")
+    expect(page).to_have_url(re.compile(r"#runs\?status=failed&span=24h$"))
+    expect(rows.filter(has_text="Often").first).to_contain_text(re.compile("exit code 3.*run by number 16", re.DOTALL))
+    today = page.locator(".day").last
+    expect(today.locator(".day-failures")).to_have_text(re.compile(r"^\d+$"))
+    today.click()
+    expect(page).to_have_url(re.compile(r"#runs\?status=failed&day=\d{4}-\d\d-\d\d$"))
+    page.get_by_label("Search reason, output").fill("NUMBER 16")
+    expect(rows).to_have_count(1)
+    page.reload()
+    expect(rows).to_have_count(1)
+    expect(page.get_by_label("Search reason, output")).to_have_value("NUMBER 16")
+    page.go_back()
+    expect(page).to_have_url(re.compile("span=24h$"))
+    expect(rows.filter(has_text="broken")).not_to_have_count(0)
+    rows.filter(has_text="Often").first.locator(".col-time button").click()
+    expect(page).to_have_url(re.compile("#run/17$"))
+    expect(dialog(page).locator(".run-output pre")).to_contain_text("run by number 16")
+    page.reload()  # a link to a run
+    expect(dialog(page).locator("h2")).to_have_text("Run 17 of Often")
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
+    page.goto(f"{one.url}/#runs?task=broken")
+    expect(rows).to_have_count(1)
+    with page.expect_download() as coming:
+        page.get_by_role("button", name="Table (CSV)").click()
+    assert coming.value.path().read_text("utf-8-sig").splitlines()[1].startswith(f"{RUNS + 3},broken,manual,technical")
+    page.get_by_role("button", name="Run failed again").click()
+    dialog(page).get_by_role("button", name="Run failed again").click()
+    expect(page.locator(".notice")).to_have_text("1 run started.")
+    expect(rows).to_have_count(2)
+    page.goto(f"{one.url}/#run/999")
+    expect(dialog(page).locator(".field-error")).to_have_text("Not found.")
 
 
 def test_new_runs_do_not_move_rows_under_the_pointer(one: Engine, open_page: OpenPage) -> None:

@@ -158,7 +158,7 @@ def test_public_states_are_read_only(tmp_path_factory: pytest.TempPathFactory, o
         expect(page.locator(".banner")).to_contain_text("Only the states of the tasks are shown.")
         expect(page.locator(".card-actions")).to_have_count(0)
         expect(page.get_by_role("button", name="New task")).to_have_count(0)
-        expect(page.locator(".tab")).to_have_count(3)  # without the engine
+        expect(page.locator(".tab")).to_have_count(4)  # without the engine
         card(page, "a").locator(".bar").click()
         view(page, "timeline")
         page.locator(".tl-mark[role=gridcell]").first.click()

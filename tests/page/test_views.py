@@ -69,6 +69,34 @@ def test_the_timeline_shows_runs_and_due_times_and_opens_a_run(one: Engine, open
     expect(lane.get_by_role("gridcell", name="2 runs")).to_have_count(1)
 
 
+def test_a_task_has_a_page_of_its_own(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="404")
+    card(page, "alone").locator(".card-name a").click()
+    main = page.locator("main")
+    expect(page).to_have_url(re.compile("#task/alone$"))
+    expect(main.get_by_role("heading", level=1)).to_have_text("Alone")
+    expect(main.locator(".tk-status")).to_contain_text(re.compile("Technical failure.*exit code 3.*no such table"))
+    expect(main.locator(".tk-times li")).to_have_count(5)
+    expect(main.locator(".tk-times li").first).to_have_text(re.compile(r"^(Mon|Tue|Wed|Thu|Fri|Sat|Sun) .*in "))
+    expect(main.locator(".tk-code", has_text="no such table")).to_be_visible()
+    for _ in range(2):  # a chart needs two durations
+        one.run("alone")
+    expect(main.locator(".chart svg")).to_have_attribute("aria-label", re.compile("Durations of the last [3-9] runs"))
+    main.locator(".runs tbody tr").first.locator("button").first.click()
+    expect(dialog(page).locator("h2")).to_contain_text("of Alone")
+    page.go_back()  # closes the run
+    expect(page.locator("dialog")).to_have_count(0)
+    expect(page).to_have_url(re.compile("#task/alone$"))
+    page.go_back()
+    expect(card(page, "alone")).to_be_visible()
+    page.evaluate("location.hash = '#task/extract'")
+    main.locator(".tk-neighbours").get_by_role("link", name="clean").click()
+    expect(main.get_by_role("heading", level=1)).to_have_text("clean")
+    expect(main.locator(".tk-neighbours li")).to_have_text(["Extract", "report"])
+    page.evaluate("location.hash = '#task/none_such'")
+    expect(main.get_by_role("alert")).to_have_text("There is no task “none_such”. It may have been deleted.")
+
+
 def test_the_timeline_works_with_the_keyboard(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     view(page, "timeline")

@@ -1,6 +1,7 @@
 /** The page: sign-in, header, banners, and which view is shown. */
 import { lang, onLang, setLang, t } from "../i18n/i18n.js";
 import { mountTasks } from "../tasks/cards.js";
+import { enterView, here, isOnTop } from "./address.js";
 import { anyToken, onDenied, prove, setToken, token } from "./api.js";
 import { button, h, icon, iconButton, setText, visible } from "./dom.js";
 import { fmtSpan } from "./format.js";
@@ -11,9 +12,20 @@ import { store } from "./store.js";
 
 const VIEWS = {
   tasks: () => ({ mount: mountTasks }),
+  runs: () => lazy("runs/list.js"),
   timeline: () => lazy("timeline/timeline.js"),
   graph: () => lazy("graph/graph.js"),
   engine: () => lazy("engine/engine.js"),
+};
+// Views without a tab: of one thing each.
+const DETAILS = {
+  task: () => lazy("task/task.js"),
+};
+const DIALOGS = {
+  run: (id) => lazy("runs/history.js").then(({ openRun }) => openRun(Number(id))),
+  history: (id) => lazy("runs/history.js").then(({ openHistory }) => openHistory(id)),
+  log: (id) => lazy("logs/log.js").then(({ openLog }) => openLog({ taskId: id })),
+  output: (id) => lazy("logs/log.js").then(({ openLog }) => openLog({ runId: Number(id) })),
 };
 const THEMES = ["auto", "light", "dark"];
 const THEME_KEY = "minisched.theme";
@@ -95,9 +107,11 @@ function setTheme(name) {
 /** The names of the views. Without a token the engine is not among them. */
 const views = () => Object.keys(VIEWS).filter((name) => name !== "engine" || token());
 
+/** The view in the address: [its name, the id of what it shows]. */
 function viewInAddress() {
-  const name = location.hash.slice(1).split("/")[0];
-  return views().includes(name) ? name : "tasks";
+  const { name, id } = here();
+  if (Object.hasOwn(DETAILS, name) && id) return [name, id];
+  return [views().includes(name) ? name : "tasks", ""];
 }
 
 function header() {
@@ -134,7 +148,7 @@ function header() {
     el,
     show(view) {
       for (const tab of tabs) {
-        if (tab.dataset.view === view) tab.setAttribute("aria-current", "page");
+        if (tab.dataset.view === (view === "task" ? "tasks" : view)) tab.setAttribute("aria-current", "page");
         else tab.removeAttribute("aria-current");
       }
     },
@@ -211,37 +225,44 @@ function buildShell(scrolled = 0) {
   const bands = banners();
   const main = h("main", { id: "main", tabindex: "-1" });
   let view = null;
+  let viewId = "";
+  // Has the view follow its address, where it is shown already.
+  let route = () => {};
   let scrollTarget = scrolled;
   const skip = h("a", { class: "skip", href: "#main", text: t("skip_link"), on: { click: (e) => (e.preventDefault(), main.focus()) } });
   document.body.replaceChildren(skip, top.el, bands.el, main, announcements);
 
   async function show() {
+    const { name: kind, id: shown } = here();
+    const openDialog = shown && token() && Object.hasOwn(DIALOGS, kind) && DIALOGS[kind];
+    if (openDialog && isOnTop()) return;
     // The dialogs belong to the view that is left.
     await closeDialogs();
-    const deep = /^#task\/([A-Za-z0-9_-]{1,64})$/.exec(location.hash);
-    const name = viewInAddress();
-    if (deep) lazy("runs/history.js").then(({ openHistory }) => openHistory(deep[1]), () => {});
-    if (name !== view) {
-      view = name;
-      viewNumber += 1;
-      const mine = viewNumber;
-      leaveView();
-      leaveView = () => {};
-      main.replaceChildren();
-      main.className = `view-${name}`;
-      top.show(name);
-      bands.update(view);
-      try {
-        const module = await VIEWS[name]();
-        if (mine !== viewNumber) return;
-        leaveView = module.mount(main, store, announce) ?? (() => {});
-        scrollTo(0, scrollTarget);
-        scrollTarget = 0;
-      } catch (error) {
-        if (mine !== viewNumber) return;
-        view = null;
-        main.replaceChildren(h("div", { class: "empty" }, h("p", { text: t("view_failed") }), h("p", { class: "muted", text: visible(error.message) }), button(t("try_again"), show)));
-      }
+    if (openDialog) openDialog(shown).catch(() => {});
+    if (openDialog && view) return;
+    const [name, id] = viewInAddress();
+    if (!openDialog) enterView();
+    if (name === view && id === viewId) return route();
+    view = name;
+    viewId = id;
+    viewNumber += 1;
+    const mine = viewNumber;
+    leaveView();
+    leaveView = route = () => {};
+    main.replaceChildren();
+    main.className = `view-${name}`;
+    top.show(name);
+    bands.update(view);
+    try {
+      const module = await (VIEWS[name] ?? DETAILS[name])();
+      if (mine !== viewNumber) return;
+      ({ leave: leaveView = () => {}, route = () => {} } = module.mount(main, store, announce, id));
+      scrollTo(0, scrollTarget);
+      scrollTarget = 0;
+    } catch (error) {
+      if (mine !== viewNumber) return;
+      view = null;
+      main.replaceChildren(h("div", { class: "empty" }, h("p", { text: t("view_failed") }), h("p", { class: "muted", text: visible(error.message) }), button(t("try_again"), show)));
     }
   }
 

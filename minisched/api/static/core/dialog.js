@@ -1,6 +1,7 @@
 /** Modal dialogs, questions and short notices. <dialog> keeps the focus inside and restores it. */
 import { button, h, icon, iconButton } from "./dom.js";
 import { t } from "../i18n/i18n.js";
+import { enterDialog, leaveDialog } from "./address.js";
 
 let count = 0;
 // The open dialogs, the topmost last.
@@ -12,9 +13,10 @@ const waiting = [];
  * Open a modal dialog. `title`: text or node. `body`: node or nodes. `actions`: [{label, kind, icon, click(dialog), id}],
  * from left to right; one without `click` closes the dialog. `guard()` returns, or resolves to, whether the user may
  * close the dialog. `unsaved`: {now(), denied()}, see `closeAll`. `wide`: for tables and logs.
- * Returns {el, body, footer, setTitle(text), close()}; `close` does not ask `guard`.
+ * `address`: see address.js. Returns {el, body, footer, setTitle(text), setAddress(address), close()}; `close` does not
+ * ask `guard`.
  */
-export function openDialog({ title, body, actions = [], onClose = () => {}, guard = () => true, unsaved = null, wide = false, kind = "" }) {
+export function openDialog({ title, body, actions = [], onClose = () => {}, guard = () => true, unsaved = null, wide = false, kind = "", address = "" }) {
   count += 1;
   const heading = h("h2", { id: `dialog-title-${count}`, tabindex: "-1" }, title);
   const content = h("div", { class: "dialog-body" }, body);
@@ -44,12 +46,17 @@ export function openDialog({ title, body, actions = [], onClose = () => {}, guar
     // Notices stay when the dialog that showed them is closed.
     if (el.contains(notices)) topLayer().append(notices);
     el.remove();
+    leaveDialog(dialog.address);
     onClose();
     if (stack.length) return;
     document.documentElement.classList.remove("modal");
     for (const resume of waiting.splice(0)) resume();
   };
-  const dialog = { ask, unsaved, el, body: content, footer, close, setTitle: (text) => heading.replaceChildren(text) };
+  const dialog = { ask, unsaved, el, body: content, footer, close, address, setTitle: (text) => heading.replaceChildren(text) };
+  dialog.setAddress = (other) => {
+    enterDialog(other, dialog.address);
+    dialog.address = other;
+  };
   for (const { label, click, ...attrs } of actions) {
     footer.append(button(label, () => (click ? click(dialog) : ask()), attrs));
   }
@@ -69,6 +76,7 @@ export function openDialog({ title, body, actions = [], onClose = () => {}, guar
   el.addEventListener("click", (event) => event.target === el && pressedOutside && ask());
   document.body.append(el);
   stack.push(dialog);
+  if (address) enterDialog(address);
   document.documentElement.classList.add("modal");
   el.showModal();
   const first = el.querySelector("[autofocus]");

@@ -86,18 +86,11 @@ const ICONS = {
   disabled: [RING, "M10 9v6M14 9v6"],
   play: ["!M7 4.8v14.4a.8.8 0 0 0 1.2.7l11.5-7.2a.8.8 0 0 0 0-1.4L8.2 4.1a.8.8 0 0 0-1.2.7z"],
   stop: ["!M7.5 6h9A1.5 1.5 0 0 1 18 7.5v9a1.5 1.5 0 0 1-1.5 1.5h-9A1.5 1.5 0 0 1 6 16.5v-9A1.5 1.5 0 0 1 7.5 6z"],
-  pause: ["M9 5.5v13M15 5.5v13"],
-  edit: ["M4.5 19.5l.8-4L15.8 5a1.5 1.5 0 0 1 2.1 0L19 6.1a1.5 1.5 0 0 1 0 2.1L8.5 18.7zM13.5 7.3l3.2 3.2"],
   history: ["M3.5 12a8.5 8.5 0 1 0 2.6-6.1L3.5 8.3M3.5 3.8v4.5H8M12 7.5V12l3 2"],
   log: ["M6 3.5h8.5L19 8v12.5H6zM14 3.5V8.5h5M9 12.5h7M9 16h7"],
-  trash: ["M4.5 6.5h15M9.5 6V4h5v2M6.5 6.5l.8 13.5h9.4l.8-13.5M10 10.5v6M14 10.5v6"],
   search: ["M10.5 4a6.5 6.5 0 1 1 0 13a6.5 6.5 0 1 1 0-13zM15.5 15.5L20.5 20.5"],
-  close: ["M6 6l12 12M18 6L6 18"],
   plus: ["M12 5v14M5 12h14"],
   more: ["!M12 4.3a1.6 1.6 0 1 1 0 3.2a1.6 1.6 0 1 1 0-3.2zM12 10.4a1.6 1.6 0 1 1 0 3.2a1.6 1.6 0 1 1 0-3.2zM12 16.5a1.6 1.6 0 1 1 0 3.2a1.6 1.6 0 1 1 0-3.2z"],
-  left: ["M14.5 6l-6 6 6 6"],
-  right: ["M9.5 6l6 6-6 6"],
-  down: ["M6 9.5l6 6 6-6"],
   light: ["M12 8a4 4 0 1 1 0 8a4 4 0 1 1 0-8zM12 2.5v2M12 19.5v2M2.5 12h2M19.5 12h2M5.3 5.3l1.4 1.4M17.3 17.3l1.4 1.4M5.3 18.7l1.4-1.4M17.3 6.7l1.4-1.4"],
   dark: ["M19.5 14.5A8 8 0 0 1 9.5 4.5a8 8 0 1 0 10 10z"],
   auto: [RING, "!M12 3a9 9 0 0 1 0 18z"],
@@ -105,9 +98,11 @@ const ICONS = {
   signout: ["M10 4H5v16h5M14.5 8l4 4-4 4M18.5 12H9.5"],
   warn: ["M12 4L21 19.5H3zM12 10v4M12 16.7v.3"],
   info: [RING, "M12 11v5M12 7.8v.3"],
-  download: ["M12 4v11M7.5 11l4.5 4.5 4.5-4.5M5 20h14"],
 };
 ICONS.refresh = ICONS.retrying;
+
+/** Add icons that the first view does not need. */
+export const addIcons = (more) => Object.assign(ICONS, more);
 
 /** An icon. It is hidden from screen readers: the text beside it or the label of its button names it. */
 export function icon(name, extra = "") {

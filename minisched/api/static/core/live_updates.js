@@ -24,8 +24,6 @@ let epoch = null;
 // The ETag of the task list in the store, and the version in it.
 let tasksTag = null;
 let version = 0;
-// The latest status, which is shown when the texts of its problems are loaded.
-let latestStatus = null;
 
 /** Start, or start again with another token. */
 export function connect() {
@@ -40,7 +38,7 @@ export function disconnect() {
   tasksTag = null;
   store.replace([], true);
   store.loaded = false;
-  store.status = latestStatus = null;
+  store.status = null;
   store.setLink("connecting");
 }
 
@@ -172,8 +170,7 @@ function crc32(text) {
 
 function takeStatus(status) {
   if (status.server_time) setServerTime(status.server_time);
-  latestStatus = status;
-  loadTexts(status.problems).then(() => latestStatus === status && store.setStatus(status));
+  store.setStatus(status);
 }
 
 /**

@@ -1,7 +1,7 @@
 /** The status of a task or a run, and the reason for it, as text. */
 import { fmtAgo, fmtSpan, now } from "./format.js";
 import { visible } from "./dom.js";
-import { engineText, has, lang, t } from "../i18n/i18n.js";
+import { engineText, has, lang, localized, t } from "../i18n/i18n.js";
 
 export const FAILURES = new Set(["business_failure", "technical_failure"]);
 export const UNFINISHED = new Set(["running", "retrying", "queued", "waiting"]);
@@ -92,15 +92,16 @@ export function retryText(run) {
 const TROUBLE = { business_failure: "failed", technical_failure: "failed", missed: "missed", skipped: "skipped" };
 
 /**
- * Why a task needs attention: "failed", "missed", "skipped", or "". Its last finished run decides, or that a run is being
+ * Why a task needs attention: "failed", "missed", "skipped", "late" (no success by its `finish_by`), or "". Its last finished run decides, or that a run is being
  * retried; not what runs now.
  */
 export function troubleOf(card) {
   if (card.running.some((run) => run.status === "retrying" || run.attempt > 1)) return "failed";
   if (!card.enabled && !card.running.length) return "";
+  const late = card.late ? "late" : "";
   // Skipped on purpose: its condition said so.
-  if (card.last_run?.status === "skipped" && card.last_run.reason === "condition") return card.consecutive_failures ? "failed" : "";
-  return TROUBLE[card.last_run?.status] ?? "";
+  if (card.last_run?.status === "skipped" && card.last_run.reason === "condition") return card.consecutive_failures ? "failed" : late;
+  return TROUBLE[card.last_run?.status] ?? late;
 }
 
 /** The run that decided on `troubleOf`: one that is being retried, else the last finished one. */
@@ -145,7 +146,7 @@ const HANGING_S = 15;
 /** The current problems of the engine, without those of the config that the config panel lists: [{key, message}]. */
 export function engineProblems(status) {
   const listed = status.problems.filter(({ key }) => key !== "config" || !status.config.problems.length);
-  const found = listed.map((problem) => ({ key: problem.key, message: engineText(problem) }));
+  const found = listed.map((problem) => ({ key: problem.key, message: localized(problem) }));
   if (status.clock?.beat_age > HANGING_S) found.push({ key: "engine", message: t("engine_hangs", { span: fmtSpan(status.clock.beat_age) }) });
   if (status.clock?.sane === false) found.push({ key: "clock", message: t("clock_unset") });
   return found;

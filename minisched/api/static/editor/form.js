@@ -10,9 +10,9 @@ import { segments, slotAt } from "./values.js";
  */
 const SECTIONS = [
   ["what", true, ["task_id", "task_name", "task_exec", "task_description", "task_tags", "enabled"]],
-  ["when", true, ["task_schedule", "task_timezone"]],
-  ["after", true, ["task_dependencies", "task_dependency_timeout"]],
-  ["often", false, ["task_overlap", "task_max_instances", "task_misfire", "task_misfire_grace", "task_jitter"]],
+  ["when", true, ["task_schedule", "task_timezone", "task_calendar"]],
+  ["after", true, ["task_dependencies", "task_dependency_timeout", "task_condition", "task_condition_wait"]],
+  ["often", false, ["task_overlap", "task_max_instances", "task_locks", "task_misfire", "task_misfire_grace", "task_jitter"]],
   ["limits", false, ["task_timeout", "task_expect", "task_kill_grace", "task_limits", "task_nice"]],
   ["retry", false, ["task_retry", "task_exit_codes"]],
   ["where", false, ["task_env", "task_env_file", "task_cwd", "task_user", "task_log", "task_output_encoding"]],

@@ -45,12 +45,14 @@ export function mount(el, store) {
   const unsubscribe = store.on((change) => change.status && update());
   const clock = setInterval(update, REFRESH_MS);
   update();
-  return () => {
-    unsubscribe();
-    clearInterval(clock);
-    notifications.close();
-    log.close();
-    el.replaceChildren();
+  return {
+    leave() {
+      unsubscribe();
+      clearInterval(clock);
+      notifications.close();
+      log.close();
+      el.replaceChildren();
+    },
   };
 }
 

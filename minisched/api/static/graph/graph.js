@@ -23,7 +23,7 @@ const PANEL_ACTIONS = ["history", "log", "edit"];
 export function mount(el, store) {
   const view = new Graph(el, store);
   view.start();
-  return () => view.leave();
+  return { leave: () => view.leave() };
 }
 
 class Graph {

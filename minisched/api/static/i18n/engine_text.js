@@ -16,7 +16,7 @@ const loadedAreas = new Set();
 
 const isText = (value) => typeof value?.code === "string";
 // As in minisched.catalogue: what is before the dot of a code, if it is one of these.
-const AREAS = ["engine", "notify", "config", "schedules"];
+const AREAS = ["notify", "config"];
 const areaOf = (code) => AREAS.find((area) => code.startsWith(`${area}.`)) ?? "runs";
 
 /** The areas of all texts in a JSON value. */

@@ -1,4 +1,5 @@
 /** The log of a task, or the output of a run: followed live, searched, downloaded. */
+import { addressOf } from "../core/address.js";
 import { ApiError, call, errorOf, request } from "../core/api.js";
 import { openDialog } from "../core/dialog.js";
 import { button, h, icon, statusMark, visible } from "../core/dom.js";
@@ -74,6 +75,7 @@ class LogDialog {
       body: h("div", { class: "lg" }, tools, this.edge, h("div", { class: "lg-frame" }, this.view.el, this.more)),
       wide: true,
       kind: "lg-dialog",
+      address: this.runId ? addressOf("output", this.runId) : addressOf("log", this.taskId),
       onClose: () => this.close(),
     });
   }

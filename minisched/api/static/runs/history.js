@@ -1,15 +1,17 @@
 /** The history of a task, and one run of it, in the same dialog. */
+import { addressOf } from "../core/address.js";
 import { ApiError, call, token } from "../core/api.js";
 import { openDialog } from "../core/dialog.js";
-import { button, clear, h, iconButton, statusMark, visible } from "../core/dom.js";
+import { button, clear, h, visible } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
-import { fmtDuration, fmtTime, now } from "../core/format.js";
+import { now } from "../core/format.js";
 import { lazy } from "../core/lazy.js";
-import { STATUSES, UNFINISHED, reasonText, runTime } from "../core/status_text.js";
+import { STATUSES, UNFINISHED, runTime } from "../core/status_text.js";
 import { store } from "../core/store.js";
 import { loadTexts, t } from "../i18n/i18n.js";
 import { actions } from "../tasks/actions.js";
-import { RunView, exitOf, lossesOf } from "./run.js";
+import { RunView } from "./run.js";
+import { fillPager, runTable } from "./table.js";
 
 const PAGE_SIZE = 15;
 // A change of the task is shown within a second.
@@ -24,8 +26,8 @@ export function openHistory(taskId) {
   new HistoryDialog(taskId).list();
 }
 
-/** Open one run. The back button leads to the history of `taskId`. */
-export function openRun(runId, taskId) {
+/** Open one run. The back button leads to the history of its task; `taskId` may be unknown. */
+export function openRun(runId, taskId = "") {
   new HistoryDialog(taskId).open(runId);
 }
 
@@ -50,7 +52,6 @@ class HistoryDialog {
     this.run?.close();
     clearTimeout(this.later);
     this.asked += 1;
-    if (location.hash === `#task/${this.taskId}`) history.replaceState(null, "", "#tasks");
   }
 
   /** Refresh after a while; later, while the pointer moves over the rows: they must not move away from under it. */
@@ -101,6 +102,7 @@ class HistoryDialog {
   list(focusRun = null) {
     const { dialog } = this;
     dialog.setTitle(t("history_of", { task: nameOf(this.taskId) }));
+    dialog.setAddress(addressOf("history", this.taskId));
     const content = this.clearContent();
     const choice = h("select", { "aria-label": t("col_status"), class: "status-filter" });
     choice.append(h("option", { value: "", text: t("all_statuses") }));
@@ -124,61 +126,26 @@ class HistoryDialog {
         if (data.page === 1) this.until = afterNewest(data.items);
         const focused = document.activeElement?.closest?.("tr")?.dataset.runId ?? focusRun;
         focusRun = null;
-        table.replaceChildren(this.table(data.items));
-        this.fillPager(pager, data);
+        table.replaceChildren(runTable(data.items, { open: (run) => this.open(run.run_id), none: t(this.status ? "no_runs_match" : "no_runs") }));
+        fillPager(pager, data, (page) => {
+          this.page = page;
+          this.refresh();
+        });
         const row = focused && (table.querySelector(`tr[data-run-id="${Number(focused)}"]`) ?? table);
         if (row) row.querySelector("tbody button, td button")?.focus();
       });
       if (error && (error.status === 0 || error.status >= 500)) this.changed(RETRY_MS);
+      if (error?.status === 404) clear(table);
     };
     this.refresh();
-  }
-
-  table(runs) {
-    if (!runs.length) return h("p", { class: "empty muted", text: t(this.status ? "no_runs_match" : "no_runs") });
-    const columns = ["time", "trigger", "status", "attempt", "duration", "exit"];
-    const head = columns.map((name) => h("th", { scope: "col", class: `col-${name}`, text: t(`col_${name}`) }));
-    return h("table", { class: "table runs" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, runs.map((run) => this.row(run))));
-  }
-
-  row(run) {
-    const notes = [reasonText(run), ...lossesOf(run.attempts)].filter(Boolean);
-    // A run can be opened only with the token.
-    const inert = !token();
-    // The button is for the keyboard; for the mouse the whole row is a target.
-    const link = inert ? fmtTime(runTime(run)) : h("button", { type: "button", class: "link number", "aria-label": `${t("open_run", { id: run.run_id })}, ${fmtTime(runTime(run))}`, text: fmtTime(runTime(run)) });
-    return h(
-      "tr",
-      { class: inert && "inert", dataset: { runId: run.run_id }, on: { click: () => inert || String(getSelection()) || this.open(run.run_id) } },
-      h("td", { class: "col-time" }, link),
-      h("td", { class: "col-trigger muted", text: t(`trigger_${run.trigger}`) }),
-      h("td", { class: "col-status" }, statusMark(run.status), notes.map((text) => h("p", { class: "muted small", text })), run.last_line && h("p", { class: "said mono", title: visible(run.last_line), text: visible(run.last_line) })),
-      h("td", { class: "col-attempt", text: run.max_attempts > 1 && run.attempt ? `${run.attempt}/${run.max_attempts}` : run.attempt || "–" }),
-      h("td", { class: "col-duration nowrap", text: fmtDuration(run.duration) }),
-      h("td", { class: "col-exit", text: exitOf(run) }),
-    );
-  }
-
-  fillPager(pager, { page, page_size: size, total }) {
-    const turn = (to) => () => {
-      this.page = to;
-      this.refresh();
-    };
-    const from = total ? (page - 1) * size + 1 : 0;
-    const focused = pager.contains(document.activeElement) ? document.activeElement.dataset.way : "";
-    pager.replaceChildren(
-      h("span", { class: "muted number nowrap", role: "status", text: t("page_of", { from, to: Math.min(total, page * size), total }) }),
-      iconButton("left", t("newer"), turn(page - 1), { disabled: page <= 1, "data-way": "newer" }),
-      iconButton("right", t("older"), turn(page + 1), { disabled: page * size >= total, "data-way": "older" }),
-    );
-    if (focused) (pager.querySelector(`[data-way=${focused}]:enabled`) ?? pager.querySelector("button:enabled"))?.focus();
   }
 
   // ---- one run ----
 
   open(runId) {
     const { dialog } = this;
-    dialog.setTitle(t("run_title", { id: runId, task: nameOf(this.taskId) }));
+    dialog.setTitle(this.taskId ? t("run_title", { id: runId, task: nameOf(this.taskId) }) : t("run_id", { id: runId }));
+    dialog.setAddress(addressOf("run", runId));
     const content = this.clearContent();
     const stop = token() ? button(t("stop_run"), () => actions.stopRun({ task_id: this.taskId, task_name: nameOf(this.taskId) }, runId, stop), { kind: "danger", icon: "stop", hidden: true }) : null;
     const log = button(t("open_log"), () => lazy("logs/log.js").then(({ openLog }) => openLog({ runId })), { icon: "log", hidden: true });
@@ -189,12 +156,19 @@ class HistoryDialog {
       (path, use) => this.ask(path, use),
       (taskId, id) => openRun(id, taskId),
       (run, gone) => {
+        if (!this.taskId) {
+          this.taskId = run.task_id;
+          dialog.setTitle(t("run_title", { id: runId, task: nameOf(this.taskId) }));
+        }
         if (stop) stop.hidden = !UNFINISHED.has(run.status);
         log.hidden = gone || !run.attempts.length;
       },
     );
     content.append(this.run.el);
-    this.refresh = () => this.run.refresh();
+    this.refresh = async () => {
+      const error = await this.run.refresh();
+      if (error?.status === 404) clear(this.content);
+    };
     this.refresh();
     dialog.el.querySelector("h2").focus();
   }

@@ -47,6 +47,7 @@ export class RunView {
     const error = await this.ask(`/executions/${this.runId}`, (run) => this.update(run));
     this.busy = false;
     if (error?.status === 404) this.live = false;
+    return error;
   }
 
   async update(run) {

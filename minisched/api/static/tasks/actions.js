@@ -50,6 +50,20 @@ export const actions = {
     return true;
   },
 
+  /** Run the task of an ended run again, for the same due time. `quiet`: without a notice of success. */
+  async repeat(run, anchor, quiet = false) {
+    let started = false;
+    await attempt(anchor, async () => {
+      const { data } = await call("POST", `/executions/${run.run_id}/rerun`).catch((error) => {
+        if (error.status !== 404 && error.status !== 405) throw error;
+        return call("POST", path(run, "/run"));
+      });
+      started = true;
+      if (!quiet) notice(t("started", { task: visible(store.tasks.get(run.task_id)?.task_name ?? run.task_id), id: data.run_id }));
+    });
+    return started;
+  },
+
   enable: (card) => toggle(card, "enable", "enabled_now"),
   disable: (card) => toggle(card, "disable", "disabled_now"),
 

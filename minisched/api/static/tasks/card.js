@@ -23,7 +23,7 @@ export class Card {
     this.inView = false;
     this.parts = {
       state: h("div", { class: "card-state" }),
-      name: h("h3", { class: "card-name" }),
+      name: h("a", { href: `#task/${data.task_id}` }),
       id: h("code", { class: "card-id" }),
       plan: h("span"),
       tags: h("span", { class: "card-tags" }),
@@ -40,7 +40,7 @@ export class Card {
       "li",
       { class: "card", dataset: { taskId: data.task_id } },
       p.state,
-      h("div", { class: "card-title" }, p.name, h("p", { class: "card-meta muted" }, p.id, " ", p.plan, p.tags)),
+      h("div", { class: "card-title" }, h("h3", { class: "card-name" }, p.name), h("p", { class: "card-meta muted" }, p.id, " ", p.plan, p.tags)),
       h("div", { class: "card-status" }, h("p", { class: "card-line" }, p.word, " ", p.note, p.also), p.why, p.said),
     );
     this.update(data);
@@ -65,7 +65,7 @@ export class Card {
     p.id.hidden = data.task_name === data.task_id;
     setText(p.plan, data.schedule_words[lang()] || t("by_hand_only"));
     setBadges(p.tags, (data.task_tags ?? []).map(visible));
-    setBadges(p.also, otherRuns(data, this.run));
+    setBadges(p.also, [...otherRuns(data, this.run), ...promises(data)]);
     setText(p.word, t(`status_${this.shown}`));
     const reason = whyText(data, this.run, this.shown);
     setText(p.whyText, reason);
@@ -246,6 +246,12 @@ function noteText(card, run, shown) {
   return parts.join(" · ");
 }
 
+/** What `task_expect` promises and does not hold. */
+function promises({ slow, late, task_expect: expected }) {
+  const { duration, finish_by: time } = expected ?? {};
+  return [slow?.length && t("slow_badge", { span: fmtDuration(duration) }), late && t("late_badge", { time })].filter(Boolean);
+}
+
 /** The unfinished runs besides `run`, counted by status: "1 queued". */
 function otherRuns(card, run) {
   const numbers = {};
@@ -258,7 +264,8 @@ function whyText(card, run, shown) {
   if (shown === "running") {
     if (run.attempt > 1) return t("after_failure", { why: reasonText(run.attempts[run.attempts.length - 2]) });
     if (!troubleOf(card)) return "";
-    const { status } = card.last_run;
+    const status = card.last_run?.status;
+    if (!status || status === "success") return "";
     const text = t("with_detail", { text: t("last_run"), detail: t(`status_${status}`) });
     const why = reasonText(card.last_run);
     return why ? t("with_detail", { text, detail: why }) : text;

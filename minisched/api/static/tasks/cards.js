@@ -1,4 +1,5 @@
 /** The view of all tasks, in three groups: what failed, what is running, and the rest. */
+import { addressOf, here, showAddress } from "../core/address.js";
 import { call, token } from "../core/api.js";
 import { button, h, setText, visible } from "../core/dom.js";
 import { fmtBytes, now } from "../core/format.js";
@@ -60,9 +61,10 @@ export function mountTasks(el, _, announce = () => {}) {
   let lists = { attention: [], active: [], rest: [] };
   let limit = BATCH;
   let matches = 0;
+  if (here().query.size) readFilter();
   const head = summary((kind) => {
     filter.kind = filter.kind === kind ? "" : kind;
-    refilter();
+    refilter(true);
   });
   const bar = toolbar(readOnly ? null : () => cardActions.edit(null), refilter);
   const nothing = h("div", { class: "empty" });
@@ -164,7 +166,9 @@ export function mountTasks(el, _, announce = () => {}) {
     apply();
   }
 
-  function refilter() {
+  /** `push`: Back leads to the filter of before. */
+  function refilter(push = false) {
+    showAddress(addressOf("tasks", "", filter), push);
     limit = BATCH;
     apply();
     watchEnd();
@@ -220,7 +224,7 @@ export function mountTasks(el, _, announce = () => {}) {
   function clearFilter() {
     Object.assign(filter, { text: "", kind: "", tag: "" });
     bar.reset();
-    refilter();
+    refilter(true);
     bar.focus();
   }
 
@@ -242,6 +246,7 @@ export function mountTasks(el, _, announce = () => {}) {
     else if (change.status || change.link) head.tick(store);
   }
 
+  if (Object.values(filter).some(Boolean)) showAddress(addressOf("tasks", "", filter));
   const unsubscribe = store.on(onChange);
   onChange({ all: true, ids: new Set(), removed: new Set() });
   const clock = setInterval(() => {
@@ -256,16 +261,30 @@ export function mountTasks(el, _, announce = () => {}) {
   };
   document.addEventListener("keydown", slash);
 
-  return () => {
-    unsubscribe();
-    clearInterval(clock);
-    clearTimeout(regrouping);
-    document.removeEventListener("keydown", slash);
-    inView.disconnect();
-    endInView.disconnect();
-    el.classList.remove("many");
-    el.replaceChildren();
+  return {
+    route() {
+      readFilter();
+      bar.reset();
+      limit = BATCH;
+      apply();
+      watchEnd();
+    },
+    leave() {
+      unsubscribe();
+      clearInterval(clock);
+      clearTimeout(regrouping);
+      document.removeEventListener("keydown", slash);
+      inView.disconnect();
+      endInView.disconnect();
+      el.classList.remove("many");
+      el.replaceChildren();
+    },
   };
+}
+
+function readFilter() {
+  const { query } = here();
+  for (const name of Object.keys(filter)) filter[name] = query.get(name) ?? "";
 }
 
 const loadingText = ({ loadedBytes: n }) => (n ? t("loading_bytes", { size: fmtBytes(n) }) : t("loading"));

@@ -6,9 +6,9 @@ import { t } from "../i18n/i18n.js";
 /** The current filter. It is kept while other views are open. */
 export const filter = { text: "", kind: "", tag: "" };
 
-const COUNTED_KINDS = ["failed", "missed", "skipped", "running", "waiting", "success", "cancelled", "idle", "disabled"];
+const COUNTED_KINDS = ["failed", "missed", "skipped", "late", "running", "waiting", "success", "cancelled", "idle", "disabled"];
 // The status whose colour and icon a count has, if it is not the kind itself.
-const STATUS_OF_KIND = { failed: "technical_failure" };
+const STATUS_OF_KIND = { failed: "technical_failure", late: "missed" };
 
 /** The headline, and the counts, which are filters too: `choose(kind)`. */
 export function summary(choose) {
@@ -16,8 +16,9 @@ export function summary(choose) {
   const headline = h("h1", {});
   const next = h("span");
   const retried = h("span", { class: "retried" });
+  const failed = h("a", { class: "failed-day", href: "#runs?status=failed&span=24h", hidden: true });
   const counts = h("div", { class: "counts", role: "group", "aria-label": t("filter_status") });
-  const el = h("div", { class: "summary" }, h("div", { class: "headline" }, mark, h("div", {}, headline, h("p", { class: "muted number next-up" }, retried, next))), counts);
+  const el = h("div", { class: "summary" }, h("div", { class: "headline" }, mark, h("div", {}, headline, h("p", { class: "muted number next-up" }, retried, next), h("p", {}, failed))), counts);
   const buttons = new Map(
     COUNTED_KINDS.map((kind) => {
       const label = h("span");
@@ -50,6 +51,9 @@ export function summary(choose) {
       this.tick(store);
     },
     tick(store) {
+      const n = store.status?.failed_24h;
+      failed.hidden = !n;
+      if (n) setText(failed, t("failed_day", { n: n < 1000 ? n : "1000+" }));
       let first = null;
       for (const card of store.tasks.values()) {
         if (card.enabled && card.next_run_time && (!first || Date.parse(card.next_run_time) < Date.parse(first.next_run_time))) first = card;
@@ -60,17 +64,20 @@ export function summary(choose) {
   };
 }
 
-/** Search, tag filter and the button for a new task. `create` is null if the user may not create one. */
+/**
+ * Search, tag filter and the button for a new task. `create` is null if the user may not create one. `changed(push)` is
+ * called after a change; `push`: it is a step for Back.
+ */
 export function toolbar(create, changed) {
   const search = h("input", { type: "search", placeholder: t("search_hint"), "aria-label": t("search"), value: filter.text, autocomplete: "off", spellcheck: "false" });
   search.addEventListener("input", () => {
     filter.text = search.value;
-    changed();
+    changed(false);
   });
   const tags = h("select", { "aria-label": t("tag"), class: "tag-filter" });
   tags.addEventListener("change", () => {
     filter.tag = tags.value;
-    changed();
+    changed(true);
   });
   const numberShown = h("span", { class: "muted nowrap", role: "status" });
   const add = create && button(t("new_task"), create, { kind: "primary", icon: "plus" });
@@ -80,8 +87,8 @@ export function toolbar(create, changed) {
     el,
     focus: () => search.focus(),
     reset() {
-      search.value = "";
-      tags.value = "";
+      search.value = filter.text;
+      tags.value = filter.tag;
     },
     show(store, filtered, shown, total) {
       el.hidden = !store.loaded || (!total && !create);

@@ -1,4 +1,5 @@
 /** Runs and due times around now, with a lane for each task. */
+import { addressOf, here, showAddress } from "../core/address.js";
 import { ApiError, call, token } from "../core/api.js";
 import { button, h, setText, visible } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
@@ -21,15 +22,14 @@ const LEGEND = ["success", "business_failure", "technical_failure", "running", "
 export function mount(el, store) {
   const view = new Timeline(el, store);
   view.start();
-  return () => view.leave();
+  return { leave: () => view.leave(), route: () => view.route() };
 }
 
 class Timeline {
   constructor(el, store) {
     this.el = el;
     this.store = store;
-    this.hours = HOURS.includes(Number(localStorage.getItem(HOURS_KEY))) ? Number(localStorage.getItem(HOURS_KEY)) : 24;
-    this.search = "";
+    this.read();
     // Whether lanes without any marks are shown.
     this.showEmpty = false;
     // task_id -> {id, name, runs: Map, due: [ISO], more: whether there are further due times, el, track}
@@ -50,6 +50,26 @@ class Timeline {
     await this.load();
   }
 
+  /** The span and the search of the address; without them the span of the last time. */
+  read() {
+    const { query } = here();
+    const wanted = [query.get("hours"), localStorage.getItem(HOURS_KEY), 24].map(Number);
+    this.hours = wanted.find((hours) => HOURS.includes(hours));
+    this.search = query.get("q") ?? "";
+  }
+
+  /** `push`: Back leads to the one of before. */
+  write(push) {
+    showAddress(addressOf("timeline", "", { hours: this.hours, q: this.search }), push);
+  }
+
+  route() {
+    this.read();
+    this.find.value = this.search;
+    this.el.querySelector(`[name=tl-hours][value="${this.hours}"]`).checked = true;
+    this.load();
+  }
+
   leave() {
     this.left = true;
     this.unsubscribe();
@@ -66,13 +86,16 @@ class Timeline {
       input.addEventListener("change", () => {
         this.hours = hours;
         localStorage.setItem(HOURS_KEY, hours);
+        this.write(true);
         this.load();
       });
       choice.append(h("label", {}, input, h("span", {}, `± ${t("tl_hours_n", { n: hours })}`)));
     }
-    const find = h("input", { type: "search", class: "tl-find", placeholder: t("tl_find"), "aria-label": t("tl_find"), autocomplete: "off", spellcheck: "false" });
+    const find = h("input", { type: "search", class: "tl-find", placeholder: t("tl_find"), "aria-label": t("tl_find"), autocomplete: "off", spellcheck: "false", value: this.search });
+    this.find = find;
     find.addEventListener("input", () => {
-      this.search = find.value.trim().toLowerCase();
+      this.search = find.value.trim();
+      this.write(false);
       this.arrange();
     });
     this.axis = h("div", { class: "tl-axis", "aria-hidden": "true" });
@@ -139,7 +162,7 @@ class Timeline {
 
   /** Decide which lanes are shown, and in which order. */
   arrange() {
-    const matching = [...this.lanes.values()].filter(({ id, name }) => !this.search || `${id} ${name}`.toLowerCase().includes(this.search));
+    const matching = [...this.lanes.values()].filter(({ id, name }) => !this.search || `${id} ${name}`.toLowerCase().includes(this.search.toLowerCase()));
     const [since, until] = this.span();
     const busy = matching.filter((lane) => lane.due.some((due) => Date.parse(due) < until) || [...lane.runs.values()].some((run) => !run.end_time || Date.parse(run.end_time) > since));
     const shown = this.showEmpty ? matching : busy;
