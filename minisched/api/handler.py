@@ -173,10 +173,11 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_header("Content-Length", str(len(response.body)))
         if not response.has(NOT_STORED[0]):
             self.send_header(*NOT_STORED)
-        page = response.content_type.startswith("text/html")
-        self.send_header(POLICY, PAGE_POLICY if page else STRICT_POLICY)
-        if page:
-            self.send_header(*OPENER)
+        if response.status != 304:  # it would replace the policy of the copy that the client has
+            page = response.content_type.startswith("text/html")
+            self.send_header(POLICY, PAGE_POLICY if page else STRICT_POLICY)
+            if page:
+                self.send_header(*OPENER)
         for name, value in (*HEADERS, *response.headers):
             self.send_header(name, value)
         self.end_headers()

@@ -670,6 +670,7 @@ def test_the_page_is_served_without_a_token_and_compressed(server: Server) -> No
         assert int(packed.headers["content-length"]) == len(packed.body) < len(plain.body)
         again = server.get(path, f"If-None-Match: {packed.headers['etag']}", token=None)
         assert (again.status, again.body, again.headers["vary"]) == (304, b"", "Accept-Encoding")
+        assert "content-security-policy" not in again.headers  # a browser keeps that of its copy
 
 
 def test_a_list_that_is_sent_in_pieces_is_compressed_too() -> None:
