@@ -37,7 +37,8 @@ def wrong(text: str) -> EngineProblem:
 
 
 def shown_as(key: str, text: str) -> dict[str, Any]:
-    return {"key": key, "since": "2026-11-18T11:06:40.500+00:00", "message": text, "code": "text", "text": text}
+    words = {"words": {"en": text, "zh": text}, "message": text, "code": "text", "text": text}
+    return {"key": key, "since": "2026-11-18T11:06:40.500+00:00", **words}
 
 
 def test_the_status_describes_the_engine(api: Api) -> None:
