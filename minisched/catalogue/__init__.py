@@ -15,7 +15,6 @@ Rules of a template:
 
 from __future__ import annotations
 
-import re
 from functools import cache, lru_cache
 from importlib import import_module
 
@@ -27,7 +26,7 @@ ENGLISH, CHINESE = "en", "zh"
 LANGUAGES = (ENGLISH, CHINESE)
 AREAS = ("runs", "engine", "log", "notify", "config", "schedules", "api", "cli", "migration", "export", "doctor")
 
-_PART = re.compile(r"\{(\w+)(?:\|([^{}|]*)\|([^{}|]*))?\}")
+_PART = r"\{(\w+)(?:\|([^{}|]*)\|([^{}|]*))?\}"
 
 
 class Text:
@@ -133,7 +132,9 @@ def _parsed(template: str) -> list[tuple[str, str, Any, Any, str]]:
     """Pieces of a template: a literal, the name of the value after it with its two words, and the whole of these."""
     pieces: list[Any] = []
     begin = 0
-    for match in _PART.finditer(template):
+    import re  # 3 ms, which `--help` does without
+
+    for match in re.finditer(_PART, template):
         pieces.append((template[begin : match.start()], *match.groups(), match.group()))
         begin = match.end()
     return [*pieces, (template[begin:], "", None, None, "")]

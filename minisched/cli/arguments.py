@@ -1,13 +1,11 @@
 """Commands and options, as `--help` and docs/cli.md show them.
 
-A command's module is imported when the command runs, and only its own options are built: `--help` and the commands that
-people type often take little more time than Python itself. Their texts are in `minisched.catalogue.cli`.
+A command's module is imported when the command runs, and only its own options are built; `--help` needs no parser. So
+the commands that people type often take little more time than Python itself. Texts are in `minisched.catalogue.cli`.
 """
 
 from __future__ import annotations
 
-import argparse
-import re
 import sys
 
 from minisched.catalogue import LANGUAGES
@@ -16,16 +14,17 @@ from minisched.cli.terminal import language, terminal_width, wrap
 
 TYPE_CHECKING = False  # as `typing` has it, whose import takes as long as that of argparse
 if TYPE_CHECKING:
-    from collections.abc import Collection
-    from typing import Any, NoReturn, Optional
+    from typing import Any
 
 MAX_COLUMNS = 100  # longer lines are hard to read
-EXIT_USAGE = 2  # as `minisched.model` has it, which `--help` does without
+NAME_COLUMNS = 20  # of a command or an option in `--help`, with the blanks around it
 
 
 def _positive(text: str) -> int:
-    if not re.fullmatch("[0-9]{1,9}", text) or not int(text):
-        raise argparse.ArgumentTypeError(_text("cli.not_a_count", text))
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9 and int(text)):
+        from argparse import ArgumentTypeError
+
+        raise ArgumentTypeError(short_text("cli.not_a_count", text))
     return int(text)
 
 
@@ -178,7 +177,7 @@ COMMANDS = {
         "completion.completion",
         "completion bash > ~/.minisched.bash\ncompletion fish > ~/.config/fish/completions/minisched.fish",
         ("shell", {"metavar": "SHELL", "choices": ("bash", "zsh", "fish", "words")}),
-        ("words", {"metavar": "WORD", "nargs": argparse.REMAINDER}),
+        ("words", {"metavar": "WORD", "nargs": "..."}),
     ),
     "help": Command(
         "help.show_help", "help\nhelp history\nhelp scheduling", ("topic", {"metavar": "TOPIC", "nargs": "?"})
@@ -210,112 +209,9 @@ COMMANDS = {
 }
 
 
-# What other programs call a command.
-_OTHER_NAMES = {
-    "init": "create new setup",
-    "run": "start serve up daemon server engine",
-    "validate": "check lint test configtest verify doctor",
-    "list": "ls tasks jobs ll",
-    "status": "ps top is-active",
-    "show": "cat describe inspect info get",
-    "edit": "change modify config configure",
-    "notifications": "outbox messages mails",
-    "url": "open address page token",
-    "next": "upcoming schedule when preview",
-    "trigger": "fire now launch run-now",
-    "exec": "execute once run-once",
-    "stop": "cancel kill abort terminate",
-    "enable": "activate",
-    "disable": "deactivate",
-    "pause": "suspend hold freeze maintenance",
-    "resume": "unpause continue unfreeze",
-    "reload": "restart refresh hup reread update",
-    "history": "runs executions past",
-    "logs": "log tail output journal",
-    "notify-test": "notify test-notify",
-    "import-crontab": "import crontab",
-    "backup": "dump save snapshot",
-    "restore": "recover undump",
-    "version": "versions",
-}
-# difflib's own 0.6 takes "prune" for "run".
-_NEAR = 0.76
-
-
-# The messages of argparse, which are English. `{value}` is what follows; some versions of Python add more to it.
-_ARGPARSE = {
-    "the following arguments are required: ": "cli.usage.required",
-    "unrecognized arguments: ": "cli.usage.unrecognized",
-    "expected one argument": "cli.usage.no_value",
-    "invalid choice: ": "cli.usage.choice",
-    "ambiguous option: ": "cli.usage.ambiguous",
-    "ignored explicit argument ": "cli.usage.takes_no_value",
-}
-
-
-def _text(code: str, value: str = "") -> str:
+def short_text(code: str, value: str = "") -> str:
     """A text with at most one value. The catalogue's own rendering would cost `--help` a module."""
     return TEXTS[code][LANGUAGES.index(language())].replace("{value}", value)
-
-
-def parse(argv: list[str]) -> argparse.Namespace:
-    """The options; `command` is None if none is named. Exits with 2 for wrong usage, with 0 after `--help`."""
-    word = next(iter(argv[2:] if argv[:1] == ["--home"] else argv), "--help")
-    if word in ("--version", "-V"):
-        argv, word = ["version"], "version"
-    _refuse_task_of_run(argv[2:] if argv[:1] == ["--home"] else argv)
-    # To build the options of all commands takes longer than the rest.
-    return make_parser(() if word in ("-h", "--help") else (word,) if word in COMMANDS else COMMANDS).parse_args(argv)
-
-
-def _refuse_task_of_run(words: list[str]) -> None:
-    """`run TASK` and `start TASK`: `run` is the engine. Exits with 2."""
-    names = {"run", *_OTHER_NAMES["run"].split()} - {name for name in COMMANDS if name != "run"}
-    if len(words) > 1 and words[0] in names and not words[1].startswith("-"):
-        make_parser(("run",)).error(_text("cli.run_takes_no_task", words[1]))
-
-
-def make_parser(with_options: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
-    """The parser of all commands, with the options of some."""
-    parser = _Parser(
-        prog="minisched",
-        description=_text("cli.help"),
-        epilog=_text("cli.help_examples") + "\n\n" + _text("cli.help_exit_codes"),
-        formatter_class=_Formatter,
-        add_help=False,
-    )
-    options = parser.add_argument_group(_text("cli.help_options"))
-    options.add_argument("-h", "--help", action="help", help=_text("cli.option.help"))
-    options.add_argument("--home", metavar="DIR", help=_text("cli.option.home"))
-    commands = parser.add_subparsers(
-        dest="command", metavar="COMMAND", title=_text("cli.help_commands"), prog="minisched"
-    )
-    for name, command in COMMANDS.items():
-        if not with_options:
-            commands.add_parser(name, help=_text(f"cli.help.{name}"), add_help=False)
-        elif name in with_options:
-            _add(commands, name, command)
-    return parser
-
-
-def _add(commands: Any, name: str, command: Command) -> None:
-    summary = _text(f"cli.help.{name}")
-    examples = "".join(f"\n  minisched {line}" for line in command.examples.split("\n"))
-    parser = commands.add_parser(
-        name,
-        help=summary,
-        description="\n".join(wrap(_text("cli.help_sentence", f"{summary[0].upper()}{summary[1:]}"), 78)),
-        epilog=_text("cli.help_example_title") + examples,
-        formatter_class=_Formatter,
-        add_help=False,
-    )
-    named = [flags for flags, _ in command.arguments if not flags.startswith("-")]
-    arguments = parser.add_argument_group(_text("cli.help_arguments")) if named else parser
-    options = parser.add_argument_group(_text("cli.help_options"))
-    options.add_argument("-h", "--help", action="help", help=_text("cli.option.help"))
-    for flags, details in command.arguments:
-        group = options if flags.startswith("-") else arguments
-        group.add_argument(*flags.split(), help=_text(option_text(name, flags)), **details)
 
 
 def option_text(command: str, flags: str) -> str:
@@ -325,59 +221,27 @@ def option_text(command: str, flags: str) -> str:
     return code if code in TEXTS else f"cli.option.{name}"
 
 
-class _Formatter(argparse.RawDescriptionHelpFormatter):
-    def __init__(self, prog: str) -> None:
-        # argparse would import shutil, and with it compression modules, for the width of the terminal.
-        columns = min(terminal_width(sys.stdout), MAX_COLUMNS)
-        super().__init__(prog, width=max((columns if sys.stdout.isatty() else 80) - 2, 20), max_help_position=28)
-
-    def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: Optional[str] = None) -> None:
-        super().add_usage(usage, actions, groups, _text("cli.help_usage"))
-
-    def _split_lines(self, text: str, width: int) -> list[str]:
-        return wrap(text, width)  # by the width of characters on the terminal
+def help_columns() -> int:
+    """The width of help: that of the terminal, if it is not very wide."""
+    return max((min(terminal_width(sys.stdout), MAX_COLUMNS) if sys.stdout.isatty() else 80) - 2, 20)
 
 
-class _Parser(argparse.ArgumentParser):
-    """With hints for common mistakes."""
-
-    def error(self, message: str) -> NoReturn:
-        from minisched.model.text import find_lookalike  # with the model, which `--help` does without
-
-        unknown = message.startswith("unrecognized arguments:")
-        words = message.partition(": ")[2].split() if unknown else []
-        found, meant = find_lookalike(message)
-        needs_task = message.endswith("required: TASK")
-        message = _translated(message)
-        if found:
-            message += _text("cli.typed_instead", found).replace("{ascii}", "--" if found in "—–" else meant)
-        elif words and re.fullmatch(r"[A-Za-z_]\w*=.*", words[0]):
-            message += _text("cli.variable_position", words[0])
-        elif needs_task:
-            message += _text("cli.dash_id", self.prog.rpartition(" ")[2])
-        self.print_usage(sys.stderr)
-        self.exit(EXIT_USAGE, f"{self.prog}: {_text('cli.usage.error', message)}\n")
-
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
-            from difflib import get_close_matches
-
-            others = {other: name for name, all in _OTHER_NAMES.items() for other in all.split()}
-            near = [others.get(str(value), ""), *get_close_matches(str(value), action.choices, n=1, cutoff=_NEAR)]
-            close = [name for name in near if name in action.choices]
-            hint = _text("cli.did_you_mean", close[0]) if close else _text("cli.see_help")
-            raise argparse.ArgumentError(None, f"{_text('cli.no_command', str(value))}; {hint}")
-        super()._check_value(action, value)
+def main_help() -> str:
+    """What `minisched --help` prints."""
+    options = (("-h, --help", short_text("cli.option.help")), ("--home DIR", short_text("cli.option.home")))
+    commands = [(f"  {name}", short_text(f"cli.help.{name}")) for name in COMMANDS]
+    return "\n".join(
+        [
+            short_text("cli.help_usage") + "minisched [-h] [--home DIR] COMMAND ...",
+            f"\n{short_text('cli.help')}\n\n{short_text('cli.help_options')}:",
+            *(line for name, summary in options for line in _entry(name, summary)),
+            f"\n{short_text('cli.help_commands')}:",
+            *(line for name, summary in commands for line in _entry(name, summary)),
+            f"\n{short_text('cli.help_examples')}\n\n{short_text('cli.help_exit_codes')}",
+        ]
+    )
 
 
-def _translated(message: str) -> str:
-    """A message of argparse in our language; one that is not known stays as it is."""
-    argument, rest = "", message
-    if message.startswith("argument "):
-        argument, _, rest = message.partition(": ")
-    for english, code in _ARGPARSE.items():
-        if rest.startswith(english):
-            place = f"{argument[len('argument ') :]}: " if argument else ""
-            found = _text(code, rest[len(english) :])
-            return place + found.replace("choose from", _text("cli.usage.choose_from"))
-    return message
+def _entry(name: str, summary: str) -> list[str]:
+    first, *others = wrap(summary, help_columns() - NAME_COLUMNS)
+    return [f"  {name}".ljust(NAME_COLUMNS) + first, *(" " * NAME_COLUMNS + line for line in others)]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from minisched.cli.arguments import COMMANDS, make_parser, parse
+from minisched.cli.arguments import COMMANDS, main_help
 from minisched.cli.output import CommandError, text
+from minisched.cli.parser import parse
 from minisched.cli.terminal import wrap
 from minisched.model import EXIT_OK, Text
 from minisched.osutil import PACKAGE, carried_folder, list_carried, read_carried
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def show_help(options: Namespace) -> int:
     """The help of a command; a document as it is, in Markdown; the names of all. Raises CommandError."""
     if options.topic is None:
-        make_parser(()).print_help()
+        print(main_help())
         print("\n" + "\n  ".join(wrap(text("cli.documents", names=list(documents())), 76)))
         return EXIT_OK
     if options.topic in COMMANDS:

@@ -49,7 +49,12 @@ def _run_command(argv: Sequence[str]) -> int:
     if words[2 if home else 0 :] in ([], ["run"]):  # a service's spelling: the engine does without argparse, 0.6 MB
         given, module, function = {"home": home}, "run", "run"
     else:
-        from minisched.cli.arguments import COMMANDS, parse
+        from minisched.cli.arguments import COMMANDS, main_help
+
+        if words[2 if home else 0 :] in (["-h"], ["--help"]):
+            print(main_help())
+            return 0
+        from minisched.cli.parser import parse
 
         given = vars(parse(words))
         command = COMMANDS[given["command"] or "run"]

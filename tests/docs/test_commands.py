@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from minisched.cli.arguments import COMMANDS, parse
+from minisched.cli.arguments import COMMANDS
+from minisched.cli.parser import parse
 from support.programs import ROOT
 
 PATHS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

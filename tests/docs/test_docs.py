@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from minisched.cli.arguments import COMMANDS, parse
+from minisched.cli.arguments import COMMANDS
+from minisched.cli.parser import parse
 from minisched.config import json_schema
 from minisched.model import Reason, Status, Trigger
 from support.cli import Cli
