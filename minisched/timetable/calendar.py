@@ -64,6 +64,8 @@ def next_day(schedule: CronSchedule, day: int) -> Optional[int]:
     if due:
         return day + lowest(due)
     last_year = min(year + HORIZON_YEARS, date.max.year)
+    if schedule.calendar is not None and day >= schedule.calendar.none_from.get(_day_fields(schedule), day + 1):
+        return None
     while True:
         later = schedule.months >> month + 1
         if later:
@@ -71,10 +73,18 @@ def next_day(schedule: CronSchedule, day: int) -> Optional[int]:
         else:
             year, month = year + 1, lowest(schedule.months)
             if year > last_year:
+                if schedule.calendar is not None and day > schedule.calendar.last_day:
+                    schedule.calendar.none_from[_day_fields(schedule)] = day
                 return None
         due = due_days(schedule, year, month)
         if due:
             return date(year, month, lowest(due)).toordinal() - EPOCH_ORDINAL
+
+
+def _day_fields(schedule: CronSchedule) -> tuple[object, ...]:
+    """What the due days of a schedule follow from, besides its calendar."""
+    special = (schedule.special_days, schedule.special_weekdays)
+    return schedule.days, schedule.weekdays, schedule.months, schedule.either, special
 
 
 def count_days(schedules: Sequence[CronSchedule], start: int, stop: int) -> int:
@@ -190,10 +200,14 @@ def _count_below(mask: int, limit: int) -> int:
 class CalendarDays:
     """The days of a `CalendarRule`, by month as masks, for the search and the count of due times."""
 
-    __slots__ = ("_masks", "_months", "calendar", "rule")
+    __slots__ = ("_masks", "_months", "calendar", "last_day", "none_from", "rule")
 
     def __init__(self, rule: CalendarRule, calendar: Calendar) -> None:
         self.rule, self.calendar = rule, calendar
+        self.last_day = calendar.lines[-1].last if calendar.lines else -1  # since then the weeks repeat
+        # By the day fields of a schedule, a day after `last_day` from which it is never due: a search through 50 years
+        # takes a millisecond.
+        self.none_from: dict[tuple[object, ...], int] = {}
         self._months: dict[int, tuple[int, int]] = {}  # working days and days off that lines name
         self._masks: dict[int, int] = {}
         for line in calendar.lines:

@@ -285,6 +285,14 @@ def test_what_can_never_be_due_is_known_whatever_year_it_is():
     assert can_be_due(on("0 0 29 2 *"), utc)
 
 
+def test_what_is_not_due_in_fifty_years_may_be_due_by_a_later_line():
+    schedule, utc = on("0 0 * * sun", of="week mon-fri\n2100-10-10 on"), timezone.utc
+    for after in (0, stamp("2026-01-01"), stamp("2101-01-01")):
+        assert next_fire(schedule, after, utc) is None
+    assert next_fire(schedule, stamp("2099-01-01"), utc) == stamp("2100-10-10")
+    assert can_be_due(schedule, utc)
+
+
 def test_a_calendar_is_part_of_what_a_schedule_is():
     assert on("@daily") == on("@daily") != parse_schedule("@daily")
     assert on("@daily") != on("@daily", "off") and on("@daily") != on("@daily", of="week mon-fri")
