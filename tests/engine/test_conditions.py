@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from minisched.model import ProcessSpec, ReplyTo, StopRun
+from minisched.model import ProcessSpec, ReplyTo, RunTask, StopRun
 from support.engine import T0, Exec, MakeSim, configure, exits, failing_sim, hold, release, start, task
 from support.sim import Deadly, Exit, Killed, Sim
 
@@ -120,6 +120,21 @@ def test_only_a_start_that_a_person_requests_needs_no_condition(sim: MakeSim, tr
     one.run_for(10)
     assert one.runs("a") == [("a", trigger, "success", None)]
     assert starts(one) == ([1] if trigger == "manual" else [0, 1])
+
+
+def test_a_due_time_that_is_made_up_by_hand_needs_no_condition_and_no_earlier_place_for_a_lock(sim: MakeSim) -> None:
+    one = sim(
+        asked(task_locks=["db"]),
+        task("b", "@at 2027-01-15T00:00:10", task_locks=["db"]),
+        task("c", "@at 2027-01-15T00:00:20", task_locks=["db"]),
+        script=answers(NO, b=Exit(30.0), c=Exit(10.0)),
+    )
+    one.run_for(25)
+    reply_to = ReplyTo(SimpleQueue(), one.world.mono + 5)
+    one.post(RunTask(reply_to, "a", {}, "a test", due=int(T0) - 86_400))
+    one.run_for(30)
+    assert [(name, attempt) for name, _, attempt in one.world.starts] == [("b", 1), ("c", 1), ("a", 1)]
+    assert one.runs("a")[0] == ("a", "backfill", "success", None)
 
 
 def test_the_process_of_a_condition_is_that_of_the_task_but_for_command_and_time(sim: MakeSim) -> None:
