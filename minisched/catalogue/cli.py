@@ -707,6 +707,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "no engine runs on {home}; start one with `minisched run`, or run the task with `minisched exec`",
         "{home} 上没有引擎在运行；用 `minisched run` 启动引擎，或用 `minisched exec` 运行任务",
     ),
+    "cli.no_engine_to_ask": (
+        "no engine runs on {home}; start one with `minisched run`",
+        "{home} 上没有引擎在运行；用 `minisched run` 启动引擎",
+    ),
     "cli.no_engine_to_edit": (
         'no engine runs on {home}; edit "enabled" of the task in {config}, or start the engine with `minisched run`',
         '{home} 上没有引擎在运行；请在 {config} 中修改该任务的 "enabled"，或用 `minisched run` 启动引擎',

@@ -594,9 +594,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.field.settings.log": ("Log rotation.", "日志轮转。"),
     "config.field.settings.history": ("How long runs are kept.", "运行记录的保留。"),
     "config.field.settings.language": (
-        "Language of what the commands print. `auto`: Chinese if the locale (`LC_ALL`, `LC_MESSAGES`, `LANG`) is, else"
-        " English.",
-        "命令行文字的语言：`auto` 取自系统语言环境（`LC_ALL`、`LC_MESSAGES`、`LANG`），中文或英文。",
+        "Language of messages and of what the commands print. `auto`: messages are English, and commands follow the"
+        " locale (`LC_ALL`, `LC_MESSAGES`, `LANG`): Chinese, or else English.",
+        "通知和命令行文字的语言。`auto`：通知为英文，命令行取自系统语言环境（`LC_ALL`、`LC_MESSAGES`、`LANG`），中文或英文。",
     ),
     "config.field.settings.paused": (
         "true: no task is due, in the whole engine. Runs that have begun are finished, and tasks can be started"

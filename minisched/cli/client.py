@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 TIMEOUT_S = 20.0  # the engine answers within 5 s, if only that it cannot
 HEALTH_TIMEOUT_S = 3.0  # for `/healthz`, which waits for nothing in the engine
 POLL_S = 0.2  # between two looks at a run that is followed
+# What to do where no engine runs, by the command.
+_NO_ENGINE = {
+    "trigger": "cli.no_engine",
+    "enable": "cli.no_engine_to_edit",
+    "disable": "cli.no_engine_to_edit",
+}
 _PAGE_BYTES = 256 * 1024
 _UNFINISHED = tuple(status.value for status in UNFINISHED)
 
@@ -101,12 +107,14 @@ def engine_of(options: Namespace) -> Engine:
 
     home = Home(options.home)
     target = getattr(options, "task", None) or getattr(options, "run_id", "")
+    if getattr(options, "resend", None):
+        target = f"--resend {options.resend}"
     foreign = other_user(home, f"{options.command} {target}".rstrip())
     lock = read_lock(home)
     if lock.holder is None and foreign:  # it cannot be read
         raise CommandError(foreign)
     if lock.holder is None or not is_alive(lock.holder, assume=True):
-        code = "cli.no_engine_to_edit" if options.command in ("enable", "disable") else "cli.no_engine"
+        code = _NO_ENGINE.get(options.command, "cli.no_engine_to_ask")
         raise CommandError(Text(code, home=home.path, config=home.config))
     if not lock.url:
         raise CommandError(Text("cli.no_api", pid=lock.holder.pid), *(problem for _, problem in lock.problems))

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from minisched import catalogue
-from minisched.cli.output import CommandError, log_action, print_error, print_json, print_table, shown, text
+from minisched.cli.output import CommandError, log_action, print_error, print_json, print_table, shown, table_time, text
 from minisched.model import EXIT_NO, EXIT_OK, Text
 from minisched.model.text import visible
 from minisched.osutil import PACKAGE, carried_folder, read_carried
@@ -65,7 +65,7 @@ def validate(options: Namespace) -> int:
     from minisched.config.problems import count_problems
     from minisched.home import Home
     from minisched.lint import Surroundings, config_warnings
-    from minisched.timetable import LocalZone, start_text
+    from minisched.timetable import LocalZone, load_zone, local_zone, start_text
 
     home = Home(options.home)
     path = options.file or home.config
@@ -100,8 +100,9 @@ def validate(options: Namespace) -> int:
         print_json({"valid": True, "problems": [], "warnings": found, "tasks": tasks})
         return EXIT_OK
     print(text("cli.valid", path=path, count=len(rows)))
+    zone = load_zone(local_zone().name)
     lines = [
-        (task.task_id, due if task.enabled else text("cli.disabled"), f"{schedule}{_calendar(task)}")
+        (task.task_id, table_time(due, zone) if task.enabled else text("cli.disabled"), f"{schedule}{_calendar(task)}")
         for task, schedule, due in rows
     ]
     if lines:
