@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from support.cli import Cli
+from minisched.model import Status
+from support.cli import Cli, record
 from support.process import root
 from support.programs import Home, eventually
+from support.store import make as make_run
 
 NOBODY = 65534
 
@@ -28,7 +30,9 @@ def given(home: Home) -> Home:
 
 
 @root
-@pytest.mark.parametrize("command", ["list", "status", "next", "validate", "history", "logs t"])
+@pytest.mark.parametrize(
+    "command", ["list", "status", "next", "validate", "history", "logs t", "show t", "notifications"]
+)
 def test_root_reads_a_home_of_another_user(given: Home, cli: Cli, command: str) -> None:
     done = cli(*command.split())
     assert done.returncode == 0
@@ -36,7 +40,15 @@ def test_root_reads_a_home_of_another_user(given: Home, cli: Cli, command: str) 
 
 
 @root
-@pytest.mark.parametrize("command", ["exec t", "notify-test t"])
+def test_root_backs_up_a_home_of_another_user_and_leaves_it_as_it_was(given: Home, cli: Cli, tmp_path: Path) -> None:
+    record(given.path, make_run(task_id="t", status=Status.SUCCESS))
+    give_away(given.path)
+    assert cli("backup", str(tmp_path / "jobs.tar")).returncode == 0
+    assert {place.stat().st_uid for place in given.path.rglob("*")} == {NOBODY}
+
+
+@root
+@pytest.mark.parametrize("command", ["exec t", "notify-test t", "edit t", "restore jobs.tar"])
 def test_root_starts_nothing_of_another_user(given: Home, cli: Cli, command: str) -> None:
     done = cli(*command.split())
     assert (done.returncode, done.stdout) == (1, "")
@@ -53,7 +65,9 @@ def test_root_does_not_start_an_engine_on_a_home_of_another_user(given: Home) ->
 
 
 @root
-@pytest.mark.parametrize("command", ["trigger t", "disable t", "enable t", "reload", "stop 1"])
+@pytest.mark.parametrize(
+    "command", ["trigger t", "disable t", "enable t", "reload", "stop 1", "url", "notifications --resend 1"]
+)
 def test_an_acting_command_names_the_user_of_the_engine(home: Home, cli: Cli, command: str) -> None:
     home.write({"task_id": "t", "task_exec": "true"}, http={"port": 0})
     home.start()
