@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from minisched.cli.arguments import COMMANDS
 from minisched.cli.help import documents
 from minisched.home import Home
-from minisched.model import EXIT_OK, Status, Trigger
+from minisched.model import EXIT_OK, DeliveryState, Status, Trigger
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -95,8 +95,10 @@ def _after(before: Sequence[str], current: str, home: str) -> Sequence[str]:
 
 
 def _values(metavar: str, home: str) -> Sequence[str]:
-    if metavar == "TASK":
+    if metavar in ("TASK", "RUN_ID|TASK"):
         return _task_ids(home)
+    if metavar == "STATE":
+        return [one.value for one in DeliveryState]
     if metavar == "FILE":
         return [FILES]
     if metavar == "TOPIC":

@@ -60,7 +60,7 @@ def show(view: View, options: Namespace) -> int:
     print_facts(facts)
     print()
     rows = [(one.field, _shown(one.value), text(f"cli.from.{one.source}")) for one in values]
-    print_table(("field", "value", "source"), rows, shrink={"value": 20})
+    print_table(("field", "value", "source"), rows, shrink={"value": 12})
     return EXIT_OK
 
 

@@ -29,6 +29,9 @@ WORDS = [
     ("nonsense ", []),
     ("--home HOME logs", ["logs"]),
     ("status ", []),
+    ("stop w", ["weekly"]),
+    ("edit w", ["weekly"]),
+    ("notifications --status f", ["failed"]),
 ]
 
 
