@@ -73,6 +73,7 @@ OTHER_BODIES = {
     "Trials": '`{"results": [...]}`, each a [`Trial`](#trial)',
     "Empty": "`{}`",
     "Validate": '`{"task": ...}` or `{"config": ...}`',
+    "Why": '`{"task_id": ..., "from": ..., "to": ..., "findings": [{"time", "run_id", "detail", "words"}]}`',
     "Pause": '`{"paused": {"since": ..., "source": ..., "by": ...}, "unfinished": 2}`; `paused` is null after `resume`',
     "TaskId": '`{"task_id": ...}`',
     "RunId": '`{"run_id": ...}`, for a past time also `scheduled_time`, `repeats` and `in_schedule`',

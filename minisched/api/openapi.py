@@ -414,6 +414,18 @@ SCHEMAS: dict[str, Schema] = {
         waiting_count={**COUNT, "description": "Of all that wait."},
     ),
     "RunOfTask": fields(task_id=TASK_ID, run_id=RUN_ID),
+    "Why": fields(
+        task_id=TASK_ID,
+        **{"from": TIME, "to": TIME},
+        findings=items(
+            fields(
+                time={**maybe(TIME), "description": "Of the due time or the run; null: it holds for the whole span."},
+                run_id=maybe(RUN_ID),
+                detail={**CODED, "description": "A code, and its values."},
+                words=WORDS,
+            )
+        ),
+    ),
     "PausedSince": fields(
         since=maybe(TIME),
         source={"enum": ["api", "cli", "file", "stopped"], "description": "`stopped`: while no engine ran."},

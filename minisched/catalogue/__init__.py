@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ENGLISH, CHINESE = "en", "zh"
 LANGUAGES = (ENGLISH, CHINESE)
-AREAS = ("runs", "engine", "log", "notify", "config", "schedules", "api", "cli", "migration", "export", "doctor")
+AREAS = ("runs", "engine", "log", "notify", "config", "schedules", "api", "cli", "migration", "export", "doctor", "why")
 
 _PART = r"\{(\w+)(?:\|([^{}|]*)\|([^{}|]*))?\}"
 

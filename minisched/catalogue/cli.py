@@ -93,6 +93,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "cli.help.enable": ("enable a task, in the config", "在配置中启用任务"),
     "cli.help.disable": ("disable a task, in the config", "在配置中停用任务"),
+    "cli.help.why": ("did it run, and if not, why not", "是否运行了；若没有，为什么"),
     "cli.help.pause": (
         "pause the engine: no task is due until `resume`; tasks can still be started manually",
         "暂停引擎：在 `resume` 之前，任何任务都不会按计划运行；仍可手动运行任务",
@@ -241,6 +242,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.option.backfill.all": ("also due times that have a success", "也包括已成功的计划时间"),
     "cli.option.backfill.yes": ("do not ask", "不询问"),
     "cli.option.backfill.keep-going": ("go on after a run that did not succeed", "某次运行未成功后仍继续"),
+    "cli.option.at": (
+        "a day (today, yesterday, 2026-11-28) or a moment (02:30); default: the last 24 hours",
+        "某天（today、yesterday、2026-11-28）或某时刻（02:30）；默认：最近 24 小时",
+    ),
     "cli.option.run_id": (
         "a run, as shown by `history`, or a task, for all its runs that have not ended",
         "运行编号（见 `history`），或任务（停止其所有未结束的运行）",

@@ -115,6 +115,13 @@ COMMANDS = {
     "edit": Command("edit.edit", "edit\nedit nightly_backup", _OPTIONAL_TASK),
     "enable": Command("client.enable", "enable nightly_backup", _TASK, _JSON),
     "disable": Command("client.disable", "disable nightly_backup", _TASK, _JSON),
+    "why": Command(
+        "why.why",
+        'why nightly_backup\nwhy nightly_backup yesterday\nwhy nightly_backup "2026-11-28 02:30"',
+        _TASK,
+        ("at", {"metavar": "WHEN", "nargs": "?"}),
+        _JSON,
+    ),
     "pause": Command("client.pause", "pause", _JSON),
     "resume": Command("client.resume", "resume", _JSON),
     "reload": Command("client.reload", "reload", _JSON),

@@ -254,6 +254,10 @@ class History:
         with self._snapshot() as db:
             return rows.read_records(db) if db is not None else {}
 
+    def record(self, task_id: str) -> Optional[TaskRecord]:
+        with self._snapshot() as db:
+            return rows.read_records(db, (task_id,)).get(task_id) if db is not None else None
+
     def unfinished(self) -> list[TaskExecution]:
         """All runs that have not ended, with their attempts, oldest first."""
         with self._snapshot() as db:

@@ -1,0 +1,40 @@
+"""`why`: did it run, and if not, why not."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from minisched.api.why import as_json, gather, span_of
+from minisched.catalogue import render
+from minisched.cli.output import CommandError, print_error, print_json, typed
+from minisched.cli.terminal import language
+from minisched.cli.view import View, unknown_task, with_view
+from minisched.model import EXIT_OK, EXIT_USAGE, TextError
+from minisched.why import explain
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+
+@with_view
+def why(view: View, options: Namespace) -> int:
+    """Reads the database, with or without an engine."""
+    config = view.valid_config()
+    if view.zone_note:
+        print_error(view.zone_note)
+    now, zone = time.time(), view.zone_of(options.task)
+    try:
+        span = span_of(options.at, zone, now)
+    except TextError as error:
+        raise CommandError(typed(error.text, options.at), exit_code=EXIT_USAGE) from None
+    facts = gather(view.history, config, options.task, span, now, alive=view.engine is not None)
+    if facts.task is None and not facts.runs and not facts.changes:
+        raise unknown_task(options.task, {**config.tasks, **view.history.records()})
+    findings = explain(facts, span)
+    if options.json:
+        print_json(as_json(facts, span, findings, zone))
+    else:
+        for one in findings:
+            print(render(one.text, language()))
+    return EXIT_OK
