@@ -73,12 +73,13 @@ def status_json(app: AppContext) -> dict[str, Any]:
     problems = [_problem_json(key, one, zone) for key, one in engine.problems.items()]
     counts = {status.value: 0 for status in Status}
     runs: Optional[int] = None
-    failed = 0
+    failed, downtime = 0, None
     try:
         found = app.statuses.counts(app.snapshot, app.history())
         counts = {status.value: count for status, count in found.items()}
         runs = app.history().page(page_size=1)[1]
         failed = app.history().failed_since(now - DAY_S, MAX_FAILED)
+        downtime = app.history().last_downtime(now - DAY_S)
     except StoreError as error:
         app.report_unreadable(error)
         if "history" not in engine.problems:
@@ -95,6 +96,8 @@ def status_json(app: AppContext) -> dict[str, Any]:
         "timezone_source": engine.config.settings.timezone_source,
         "stopping": engine.stopping,
         "paused": paused_json(app),
+        "last_downtime": downtime
+        and {"from": iso(downtime.since, zone), "to": iso(downtime.until, zone), "missed": downtime.missed},
         "counts": counts,
         "failed_24h": failed,
         "tasks": len(tasks),

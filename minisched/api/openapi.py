@@ -381,6 +381,10 @@ SCHEMAS: dict[str, Schema] = {
         stopping=FLAG,
         paused=maybe(ref("PausedSince")),
         counts=fields(**{status.value: COUNT for status in Status}),
+        last_downtime={
+            **maybe(fields(**{"from": TIME, "to": TIME}, missed=COUNT)),
+            "description": "The last time in 24 h that no engine ran or the machine slept; `missed`: due times.",
+        },
         failed_24h={**COUNT, "description": "Runs of the last 24 h that have failed, up to 1000."},
         tasks=COUNT,
         disabled=COUNT,

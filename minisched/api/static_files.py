@@ -42,6 +42,7 @@ _IMPORT = re.compile(r'^import .* from "(\..+)";\n', re.MULTILINE)
 _COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*(?:(?!\*/).)*\*/[ \t]*)\n", re.MULTILINE | re.DOTALL)
 _TEXT = re.compile(r'("(?:[^"\\]|\\.)*")')
 _SPACE = re.compile(r" ?([=*<>?:&|,;{}()\[\]!]+) ?")
+_LINE_END = re.compile(r"([{;,(\[])\n")
 _INDENT = re.compile(r"^\s+", re.MULTILINE)
 
 
@@ -102,7 +103,8 @@ def _file(name: str) -> File:
 def content(name: str) -> bytes:
     """What is served under a name, not compressed. Raises OSError."""
     if name == ENTRY:
-        return "".join(_IMPORT.sub("", _source(module)) for module in entry_modules()).encode()
+        whole = "".join(_IMPORT.sub("", _source(module)) for module in entry_modules())
+        return _LINE_END.sub(r"\1", whole).encode()
     if name in entry_modules():
         return f'export * from "./{os.path.relpath(ENTRY, os.path.dirname(name))}";\n'.encode()
     return _source(name).encode() if name.endswith((".js", ".css")) else _read(name)
@@ -144,9 +146,10 @@ def _source(name: str) -> str:
 
 def _without_spaces(line: str) -> str:
     """A line of a script without the spaces around its signs; one that may have a text of another kind as it is."""
-    if re.search("[`'/]", line) or line.startswith("import"):
+    parts = _TEXT.split(line)  # each second one is a text
+    if line.startswith("import") or any(re.search("[`'/]", part) for part in parts[::2]):
         return line
-    return "".join(part if part[:1] == '"' else _SPACE.sub(r"\1", part) for part in _TEXT.split(line))
+    return "".join(part if index % 2 else _SPACE.sub(r"\1", part) for index, part in enumerate(parts))
 
 
 def _read(name: str) -> bytes:

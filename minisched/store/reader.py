@@ -53,6 +53,11 @@ _SPAN_AFTER = f"""SELECT run_id, missed_since, scheduled_time FROM task_history 
 _BACKFILLS = """SELECT run_id FROM task_history INDEXED BY task_history_backfill
     WHERE task_id = ? AND scheduled_time BETWEEN ? AND ? AND "trigger" = 'backfill'
     ORDER BY scheduled_time DESC LIMIT ?"""
+_LAST_UPTIMES = """SELECT start_time, ifnull(end_time, seen_time) FROM engine_uptime
+    ORDER BY uptime_id DESC LIMIT 2"""
+_MISSED_IN_DOWNTIME = f"""SELECT sum(max(missed_count, 1)) FROM task_history {_STATUS_INDEX}
+    WHERE status <> 'success' AND status = 'missed' AND created_time >= ? AND reason IN ('downtime', 'late')
+    AND scheduled_time <= ?"""
 _LAST_STATUSES = "SELECT task_id, last_status FROM task_state"
 _TOTALS = """SELECT task_id, last_status, consecutive_failures, last_success_time, run_count, end_time, duration
     FROM task_state LEFT JOIN (SELECT run_id, end_time, duration FROM task_history) ON run_id = last_run_id"""
@@ -86,6 +91,12 @@ class TaskTotals(NamedTuple):
     run_count: int
     last_end_time: Optional[Instant]
     last_duration: Optional[float]  # seconds
+
+
+class Downtime(NamedTuple):
+    since: Instant
+    until: Instant
+    missed: int  # due times
 
 
 class History:
@@ -212,6 +223,16 @@ class History:
                         left -= counts[status.value]
                 found.append({name: count for name, count in {"success": left, **counts}.items() if count})
         return found
+
+    def last_downtime(self, since: Instant) -> Optional[Downtime]:
+        """The last time that no engine ran, or the machine slept, if it ended after `since`."""
+        with self._snapshot() as db:
+            spans = db.execute(_LAST_UPTIMES).fetchall() if db is not None else []
+            if db is None or len(spans) < 2 or spans[0][0] < since:
+                return None
+            (up, _), (_, down) = spans
+            [missed] = db.execute(_MISSED_IN_DOWNTIME, (down, up)).fetchone()
+            return Downtime(down, up, missed or 0)
 
     def failed_since(self, since: Instant, most: int) -> int:
         """How many runs that were created since then have failed, `most` at most."""

@@ -15,7 +15,7 @@ from support.programs import eventually
 
 FIRST_LOAD_TASKS = 10
 FIRST_LOAD_REQUESTS_MAX = 8
-FIRST_LOAD_BYTES_MAX = 35_000  # on the wire, with all headers and the answers of the API
+FIRST_LOAD_BYTES_MAX = 35 * 1024  # on the wire, with all headers and the answers of the API
 LOST_WITHIN_S = 3.0
 TOKEN = "localStorage.getItem('minisched.token')"
 

@@ -1,10 +1,10 @@
 /** The page: sign-in, header, banners, and which view is shown. */
-import { lang, onLang, setLang, t } from "../i18n/i18n.js";
+import { lang, localized, onLang, setLang, t } from "../i18n/i18n.js";
 import { mountTasks } from "../tasks/cards.js";
 import { enterView, here, isOnTop } from "./address.js";
 import { anyToken, onDenied, prove, setToken, token } from "./api.js";
 import { button, h, icon, iconButton, setText, visible } from "./dom.js";
-import { fmtSpan } from "./format.js";
+import { fmtSpan, fmtTime } from "./format.js";
 import { lazy } from "./lazy.js";
 import { connect, disconnect } from "./live_updates.js";
 import { countTroubled, engineProblems } from "./status_text.js";
@@ -29,6 +29,8 @@ const DIALOGS = {
 };
 const THEMES = ["auto", "light", "dark"];
 const THEME_KEY = "minisched.theme";
+// The end of the last downtime whose banner was put away.
+const DOWNTIME_KEY = "minisched.downtime_seen";
 // Problems of the engine that have a banner each.
 const PROBLEMS_MAX = 4;
 
@@ -188,6 +190,13 @@ function banners() {
       this.tick();
       const { status } = store;
       const texts = [];
+      const down = status?.last_downtime;
+      if (down?.missed && localStorage.getItem(DOWNTIME_KEY) !== down.to) {
+        texts.push(t("engine_was_down", { from: fmtTime(down.from, { seconds: false }), to: fmtTime(down.to, { seconds: false }), n: down.missed }));
+      }
+      const downtimes = texts.length;
+      // A calendar that ends is a warning of the config; it is the only one that many tasks depend on.
+      for (const one of status?.config.warnings ?? []) if (view !== "engine" && one.place.includes("calendars")) texts.push(visible(localized(one)));
       if (status?.paused) texts.push(t("engine_paused"));
       if (status?.stopping) texts.push(t("engine_stopping"));
       if (view !== "engine" && status?.config.problems.length) texts.push(t("config_broken", { n: status.config.problem_count }));
@@ -200,9 +209,16 @@ function banners() {
       if (key === shown) return;
       shown = key;
       rows.replaceChildren(
-        ...texts.map((text) => {
-          const link = token() && view !== "engine" && h("a", { href: "#engine", text: t("show") });
-          return h("div", { class: "banner" }, icon("info"), h("p", {}, text, " ", link));
+        ...texts.map((text, i) => {
+          const isDown = i < downtimes;
+          const href = isDown ? "#runs?status=missed&span=24h" : "#engine";
+          const link = token() && (isDown || view !== "engine") && h("a", { href, text: t("show") });
+          const away = () => {
+            localStorage.setItem(DOWNTIME_KEY, down.to);
+            this.update(view);
+          };
+          const hide = isDown && h("button", { type: "button", class: "link", text: t("hide"), on: { click: away } });
+          return h("div", { class: "banner" }, icon("info"), h("p", {}, text, " ", link, " ", hide));
         }),
       );
     },

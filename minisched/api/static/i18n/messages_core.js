@@ -59,6 +59,7 @@ export const CORE_MESSAGES = {
   err_unproven: ["The server does not know the token, so it was not sent: it is wrong or was replaced (sign in again), or another program has taken the port.", "服务器不知道该令牌，因此没有发送：令牌不正确或已更换（请重新登录），或端口被其他程序占用。"],
   err_network: ["The engine does not respond.", "引擎没有响应。"],
   link_lost: ["The engine does not respond. This state is {span} old; reconnecting every second.", "引擎没有响应。以下是 {span}前的状态，正在每秒重连。"],
+  engine_was_down: ["The engine did not run from {from} to {to}; {n} due time was missed.|The engine did not run from {from} to {to}; {n} due times were missed.", "引擎在 {from} 至 {to} 未运行，错过 {n} 个计划时间。"],
   engine_paused: ["The engine is paused: no task is due until it is resumed.", "引擎已暂停：恢复之前，任何任务都不会按计划运行。"],
   engine_stopping: ["The engine is stopping. No new runs are started.", "引擎正在停止，不再启动新的运行。"],
   config_broken: ["The config file has {n} problem. The engine uses the last valid config.|The config file has {n} problems. The engine uses the last valid config.", "配置文件有 {n} 处问题，引擎仍使用上一份有效配置。"],
@@ -66,6 +67,7 @@ export const CORE_MESSAGES = {
   engine_hangs: ["The engine has been blocked for {span}, and no task can start. The usual cause is a disk that does not respond.", "引擎已阻塞 {span}，期间无法启动任务。常见原因是磁盘无响应。"],
   clock_unset: ["The clock of the engine is not set; due times are unreliable.", "引擎所在机器的时钟未校准，计划时间不可信。"],
   messages_failed: ["{n} message could not be sent|{n} messages could not be sent", "{n} 条消息未能送达"],
+  hide: ["Hide", "隐藏"],
   show: ["Show", "查看"],
 
   // ---- summary ----

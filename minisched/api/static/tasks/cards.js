@@ -16,6 +16,8 @@ const COMPLETE_MAX = 60;
 // Cards shown at first, and added whenever the end of the list comes near.
 const BATCH = 60;
 const OUTCOMES_WAIT_MS = 30;
+// The engine takes addresses of up to 2048 bytes.
+const QUERY_MAX = 1900;
 // A shorter run does not move its card to another group.
 const SHORT_MS = 1200;
 // Cards do not change places within this time after the pointer moved or a key was pressed, ...
@@ -42,10 +44,11 @@ cardActions.needOutcomes = (id) => {
 async function loadOutcomes() {
   const ids = [...wanting];
   wanting.clear();
-  for (let i = 0; i < ids.length; i += BATCH) {
-    const query = ids.slice(i, i + BATCH).map((id) => `task=${id}`);
+  while (ids.length) {
+    let query = "";
+    for (let n = 0; ids.length && n < BATCH && query.length + ids[0].length < QUERY_MAX; n += 1) query += `&task=${ids.shift()}`;
     try {
-      store.putOutcomes((await call("GET", `/outcomes?${query.join("&")}`)).data.outcomes);
+      store.putOutcomes((await call("GET", `/outcomes?${query.slice(1)}`)).data.outcomes);
     } catch {
       // The strips stay empty until the cards change, or are loaded again.
     }
