@@ -79,6 +79,12 @@ def views(page: Page, task_id: str) -> Iterator[str]:
     close(page)
     yield from runs(page, task_id)
     yield from editor(page, task_id)
+    view(page, "runs")
+    expect(page.locator(".view-runs .runs tbody tr").first).to_be_visible()
+    yield "runs"
+    page.evaluate("id => { location.hash = `#task/${id}`; }", task_id)
+    expect(page.locator(".tk-facts")).to_be_visible()
+    yield "task"
     view(page, "timeline")
     page.locator(".tl-mark[role=gridcell]").first.hover(position={"x": 1, "y": 6})  # a due time may cover its end
     expect(page.locator(".tl-tip")).to_be_visible()

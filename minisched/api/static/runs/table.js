@@ -42,7 +42,7 @@ function row(run, { open, tasks, again }) {
     h("td", { class: "col-attempt", text: run.max_attempts > 1 && run.attempt ? `${run.attempt}/${run.max_attempts}` : run.attempt || "–" }),
     h("td", { class: "col-duration nowrap", text: fmtDuration(run.duration) }),
     h("td", { class: "col-exit", text: exitOf(run) }),
-    again && h("td", { class: "col-again" }, canRepeat(run) && iconButton("refresh", `${t("run_again")}: ${name}`, (event) => again(run, event.currentTarget), { class: "again", title: t("run_again") })),
+    again && h("td", { class: "col-again" }, canRepeat(run) && iconButton("refresh", t("action_for", { action: t("run_again"), task: name }), (event) => again(run, event.currentTarget), { class: "again", title: t("run_again") })),
   );
 }
 
