@@ -53,7 +53,7 @@ class File(NamedTuple):
 
 FILES = [name for name in list_carried(_FOLDER) if os.path.splitext(name)[1] in TYPES]
 # Areas of the catalogue that the page renders nothing of: what they say comes from the API in both languages.
-NOT_RENDERED = ("api", "cli", "doctor", "engine", "export", "log", "migration", "schedules")
+NOT_RENDERED = ("api", "cli", "doctor", "engine", "export", "log", "migration", "schedules", "why")
 # Of the errors in a config, those that are the `reason` of a run that was not started.
 RENDERED_OF_CONFIG = re.compile(r"config\.(error|error\.file|file\.(above_)?(writable|owner))")
 # The generated modules, with the area of the catalogue.
