@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from minisched.model import (
@@ -173,13 +174,27 @@ def explain(facts: Facts, span: Span) -> list[Finding]:
         if run.run_id not in told and time >= span.since and first < span.until:
             explained += _run(facts, run, zone, time)
             told.add(run.run_id)
-    found += sorted(explained, key=lambda one: one.time or 0)
+    found += _folded(sorted(explained, key=lambda one: one.time or 0), zone)
     if len(dues) > MAX_DUE_TIMES:
         found.append(Finding(Text("why.more", count=MAX_DUE_TIMES)))
     if not dues:
         found += _not_due(facts, states[-1], span)
     if span.since < facts.kept_since and not any(one.run_id for one in explained):
         found.append(Finding(Text("why.not_kept", since=iso(int(facts.kept_since), zone))))
+    return found
+
+
+def _folded(findings: Sequence[Finding], zone: tzinfo) -> list[Finding]:
+    """With one sentence for all due times in a row that have no run, and the same reason for that."""
+    found: list[Finding] = []
+    for (_, run_id), group in groupby(findings, lambda one: (one.text.code, one.run_id)):
+        first, *more = group
+        found.append(first)
+        if len(more) < 2 or run_id is not None:
+            found += more
+        else:
+            last = more[-1].time or 0
+            found.append(Finding(Text("why.same", count=len(more), last=iso(last, zone)), more[0].time))
     return found
 
 

@@ -18,6 +18,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "原因：{task} 的运行 #{run_id}，{status}：{why}",
     ),
     "why.more": ("only the first {count} due times are explained", "只解释前 {count} 个计划时间"),
+    "why.same": (
+        "the same for {count} more due times, the last at {last}",
+        "此后还有 {count} 个计划时间情况相同，最后一个在 {last}",
+    ),
     # A due time without a row.
     "why.coming": ("{time}: due then, it is still to come", "{time}：计划时间，尚未到来"),
     "why.coming_paused": (

@@ -53,6 +53,12 @@ def test_it_ran_or_failed_or_was_not_due(sim: MakeSim) -> None:
     assert codes(one, "a", "tomorrow") == ["why.coming", "why.coming"]
 
 
+def test_due_times_of_which_the_same_is_to_be_said_have_one_sentence(sim: MakeSim) -> None:
+    one = sim(task("a", "0 * * * *"))
+    assert codes(one, "a", "tomorrow") == ["why.coming", "why.same"]
+    assert "the same for 23 more due times, the last at 2027-01-16T23:00:00+00:00" in words(one, "a", "tomorrow")
+
+
 def test_no_engine_ran(sim: MakeSim) -> None:
     one = sim(task("a", "0 * * * *", task_misfire="skip"))
     one.run_until(T0 + 1.5 * HOUR)
