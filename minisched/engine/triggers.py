@@ -114,6 +114,8 @@ class Triggers:
                 self.state.save_record(task_state.record)  # so that the next start knows the task
         self.paused = changes is not None and "" in changes and changes[""].action is Action.PAUSED
         self._paused = set(self.state.tasks) if self.paused else set()
+        if changes is not None and "" in changes and changes[""].action is Action.RESUMED:
+            self._write_rest_of_pause(changes[""].time, now)
         if changes is not None:
             for change in _changes_while_stopped(config.tasks, records, changes, now):
                 self.state.save_change(change)
@@ -237,6 +239,17 @@ class Triggers:
                     self.dispatcher.token_arrived(task_state, now)
             self.state.changed.add(task.task_id)
             yield
+
+    def _write_rest_of_pause(self, resumed: Instant, now: Instant) -> None:
+        """After a start: the last engine may have ended while it resumed its tasks one by one. What was due in the
+        pause and has no row is not caught up. A task that was resumed has no such due time."""
+        if not SANE_SINCE <= resumed <= now:
+            return
+        for task_state in self.state.tasks.values():
+            if SANE_SINCE <= task_state.record.evaluated_until < resumed:
+                window = self._unwritten(task_state, resumed, started=True)
+                if window is not None:
+                    self.dispatcher.missed(task_state, _whole(window, Reason.PAUSED), now)
 
     def _remove(self, task_state: TaskState, now: Instant) -> None:
         """A task that comes back counts from then."""

@@ -45,6 +45,27 @@ def test_what_was_due_in_a_pause_is_one_row_and_nothing_is_caught_up(sim: MakeSi
     ]
 
 
+def test_what_was_due_in_a_pause_is_not_caught_up_after_a_crash_in_the_middle_of_the_end_of_the_pause(
+    sim: MakeSim,
+) -> None:
+    """A step resumes no more tasks than it may write rows for."""
+    tasks = [task(f"t{number}", HOURLY) for number in range(310)]
+    one = sim(*tasks)
+    pause(one, *tasks)
+    one.run_until(T0 + 2.5 * HOUR)
+    configure(one, *tasks, paused=False)
+    while not one.rows():
+        one.engine.step(one.world.wait(one.inbox, one.engine.nap_s()))
+    assert len(one.rows()) < len(tasks)
+    one.crash()
+    one.boot()
+    one.run_for(10)
+    assert [spans(one, f"t{number}") for number in range(310)] == [[("skipped", "paused", "02:00", 2, "01:00")]] * 310
+    assert one.world.starts == []
+    one.run_until(T0 + 3 * HOUR + 60)
+    assert len(one.world.starts) == 310
+
+
 def test_a_paused_engine_does_not_wake_for_due_times(sim: MakeSim) -> None:
     tasks = [task(schedule="* * * * * *")]
     one = sim(*tasks, paused=True)
