@@ -157,7 +157,7 @@ def explain(facts: Facts, span: Span) -> list[Finding]:
     """What is to be said about the span, in the order of time; first what holds for it as a whole."""
     states = _states(facts, span)
     zone = states[-1].zone
-    dues = _due_times(states)
+    dues, more = _due_times(states, facts.now)
     found: list[Finding] = []
     if span.note is not None:
         found.append(Finding(span.note))
@@ -166,7 +166,7 @@ def explain(facts: Facts, span: Span) -> list[Finding]:
     found += _downtimes(facts, span, zone)
     told: set[int] = set()
     explained: list[Finding] = []
-    for due, due_zone in dues[:MAX_DUE_TIMES]:
+    for due, due_zone in dues:
         explained += _due_time(facts, due, due_zone, told)
     for run in facts.runs:
         time = int(run.created_time) if run.scheduled_time is None else run.scheduled_time
@@ -175,7 +175,7 @@ def explain(facts: Facts, span: Span) -> list[Finding]:
             explained += _run(facts, run, zone, time)
             told.add(run.run_id)
     found += _folded(sorted(explained, key=lambda one: one.time or 0), zone)
-    if len(dues) > MAX_DUE_TIMES:
+    if more:
         found.append(Finding(Text("why.more", count=MAX_DUE_TIMES)))
     if not dues:
         found += _not_due(facts, states[-1], span)
@@ -241,18 +241,22 @@ def _parsed(
         return (), load_zone("UTC")
 
 
-def _due_times(states: Sequence[_State]) -> list[tuple[int, tzinfo]]:
-    """One more than are explained."""
-    found: list[tuple[int, tzinfo]] = []
-    for state in states:
-        if state.exists and state.enabled and state.schedules:
-            limit = MAX_DUE_TIMES + 1 - len(found)
-            until = state.until - 1e-6
-            found += [
-                (due, state.zone)
-                for due in fires_between(state.schedules, state.since - 1e-6, until, state.zone, limit)
-            ]
-    return found
+def _due_times(states: Sequence[_State], now: Instant) -> tuple[list[tuple[int, tzinfo]], bool]:
+    """The latest up to now, then the next ones, oldest first; and whether there are more than are explained."""
+    past: list[tuple[int, tzinfo]] = []
+    coming: list[tuple[int, tzinfo]] = []
+    in_use = [state for state in states if state.exists and state.enabled and state.schedules]
+    for state in reversed(in_use):
+        limit = MAX_DUE_TIMES + 1 - len(past)
+        fires = latest_fires(state.schedules, state.since - 1e-6, min(state.until - 1e-6, now), state.zone, limit)
+        past[:0] = [(due, state.zone) for due in fires]
+    for state in in_use:
+        limit = MAX_DUE_TIMES + 1 - len(past) - len(coming)
+        if limit > 0:
+            fires = fires_between(state.schedules, max(state.since - 1e-6, now), state.until - 1e-6, state.zone, limit)
+            coming += [(due, state.zone) for due in fires]
+    more = len(past) + len(coming) > MAX_DUE_TIMES
+    return (past[-MAX_DUE_TIMES:] + coming)[:MAX_DUE_TIMES], more
 
 
 def _about_state(facts: Facts, state: _State, span: Span) -> list[Finding]:

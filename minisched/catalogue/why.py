@@ -17,7 +17,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "because of run {run_id} of {task}, {status}: {why}",
         "原因：{task} 的运行 #{run_id}，{status}：{why}",
     ),
-    "why.more": ("only the first {count} due times are explained", "只解释前 {count} 个计划时间"),
+    "why.more": (
+        "only {count} due times are explained: the latest ones and those to come",
+        "只解释 {count} 个计划时间：最近的和即将到来的",
+    ),
     "why.same": (
         "the same for {count} more due times, the last at {last}",
         "此后还有 {count} 个计划时间情况相同，最后一个在 {last}",

@@ -111,7 +111,11 @@ def _confirmed(count: int, task: Task) -> bool:
     """Raises CommandError where nobody can be asked."""
     if not sys.stdin.isatty():
         raise CommandError(Text("cli.backfill_ask"), exit_code=EXIT_USAGE)
-    answer = input(text("cli.backfill_question", count=count, task=task.task_id))
+    try:
+        answer = input(text("cli.backfill_question", count=count, task=task.task_id))
+    except EOFError:  # Ctrl-D, which does not end the line
+        print()
+        return False
     return answer.strip().lower() in ("y", "yes", "是")
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from support.programs import Home, eventually
+from support.programs import Home, environment, eventually
 
 TODAY = datetime.now(timezone.utc)
 DAYS = [(TODAY - timedelta(days=back)).date().isoformat() for back in (3, 2, 1)]
@@ -53,6 +57,17 @@ def test_a_past_time_is_made_up_and_repeated(engine: Home) -> None:
         done = engine.run(command, "day", "--for", "2999-01-01")
         assert done.returncode in (1, 2) and "still to come" in done.stderr
     assert engine.run("rerun", "999").returncode == 1
+
+
+def test_the_end_of_the_input_is_no_answer(engine: Home) -> None:
+    master, slave = pty.openpty()
+    os.write(master, b"\x04")  # Ctrl-D
+    command = [sys.executable, "-m", "minisched", "--home", str(engine.path), "backfill", "day"]
+    command += ["--from", DAYS[0], "--to", DAYS[2]]
+    done = subprocess.run(command, stdin=slave, capture_output=True, text=True, env=environment(), check=False)
+    os.close(slave)
+    os.close(master)
+    assert (done.returncode, done.stderr) == (1, "") and "3 times?" in done.stdout and made_up(engine) == []
 
 
 def test_a_span_is_made_up_oldest_first_without_what_has_a_success(engine: Home) -> None:

@@ -59,6 +59,18 @@ def test_due_times_of_which_the_same_is_to_be_said_have_one_sentence(sim: MakeSi
     assert "the same for 23 more due times, the last at 2027-01-16T23:00:00+00:00" in words(one, "a", "tomorrow")
 
 
+def test_of_many_due_times_the_latest_are_explained(sim: MakeSim) -> None:
+    one = sim(task("a", "* * * * *"))
+    one.run_until(T0 + 10.5 * 60)
+    found = ask(one, "a")
+    assert [finding.text.code for finding in found].count("why.run") >= 10
+    assert min(finding.time for finding in found if finding.time is not None) > T0 - 2 * HOUR
+    assert found[-1].text.code == "why.more" or found[-2].text.code == "why.more"
+    coming = ask(one, "a", "tomorrow")
+    first = min(finding.time for finding in coming if finding.time is not None)
+    assert coming[-1].text.code == "why.more" and first % (24 * HOUR) == 0
+
+
 def test_no_engine_ran(sim: MakeSim) -> None:
     one = sim(task("a", "0 * * * *", task_misfire="skip"))
     one.run_until(T0 + 1.5 * HOUR)
