@@ -208,8 +208,6 @@ class _Frame:
         self.pieces[-1] = self.pieces[-1]._replace(blanks=self._blanks)
 
     def joined(self, pieces: list[_Piece]) -> str:
-        if not pieces:
-            return self._opening + self._closing
         *others, last = [pieces[0]._replace(gap=self._first), *pieces[1:]]
         before = "".join(f"{piece.gap}{piece.body}{piece.blanks}," for piece in others)
         return f"{self._opening}{before}{last.gap}{last.body}{self._tail}{self._closing}"

@@ -308,10 +308,12 @@ class Dispatcher:
 
     def start_queued(self, now: Instant) -> None:
         """Begin the runs for which there are locks and a process, first due first."""
-        for active in self.locks.take_ready():
-            if active.run.status is Status.QUEUED and active.run.reason == Reason.LOCK.value:
-                self.queue_for_process(active, now)
-        while self._queue and self.state.has_free_process:
+        while True:
+            for active in self.locks.take_ready():  # again after each: a run that leaves a line lets others move up
+                if active.run.status is Status.QUEUED and active.run.reason == Reason.LOCK.value:
+                    self.queue_for_process(active, now)
+            if not self._queue or not self.state.has_free_process:
+                return
             active = heapq.heappop(self._queue)[1]
             run = active.run
             to_ask = run.reason == Reason.CONDITION.value and not active.asking and active.timer is None

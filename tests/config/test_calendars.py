@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 import pytest
 
-from minisched.config import CalendarFiles, ConfigError, load_config, parse_config
+from minisched.config import CalendarFiles, ConfigError, check_document, check_task, load_config, parse_config
 from minisched.lint import calendar_warnings
 from minisched.model import Config
 from minisched.timetable.working_days import day_of
@@ -36,6 +36,18 @@ def errors(home: Path, *tasks: dict[str, Any], **document: Any) -> list[str]:
     with pytest.raises(ConfigError) as error:
         load(home, *tasks, **document)
     return str(error.value).split("\n")
+
+
+def test_a_task_by_itself_is_checked_without_the_files_and_a_schedule_in_a_list_as_well() -> None:
+    one = {"task_id": "a", "task_exec": "true", "task_schedule": "@daily", "task_calendar": "cn"}
+    assert check_task(one) == []
+    document = {
+        "version": 1,
+        "tasks": [task("a", task_schedule="@daily"), task("b", task_schedule=["@daily", "@hourly"])],
+    }
+    assert check_document(document) == []
+    (error,) = check_document({**document, "tasks": [one]})
+    assert error.path == "task_calendar" and error.text.values["value"] == '"cn"'
 
 
 def test_a_task_follows_the_working_days_or_others_of_a_calendar(home: Path) -> None:

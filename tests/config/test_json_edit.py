@@ -109,6 +109,24 @@ def test_the_first_task_of_an_empty_list():
     assert changed("{}", lambda value: value.update(tasks=[])) == '{\n  "tasks": []\n}'
 
 
+def test_the_last_element_leaves_an_empty_list():
+    assert changed('{"a": [\n  1\n]}', lambda value: {"a": []}) == '{"a": []}'
+    assert changed('{"a": {"b": 1, "c": 2}}', lambda value: {"a": {}}) == '{"a": {}}'
+
+
+def test_a_list_that_is_too_long_for_a_line_has_several():
+    text = '{\n  "a": [1, 2],\n  "b": 1\n}\n'
+    long = ["x" * 30 for _ in range(6)]
+    assert changed(text, lambda value: {**value, "b": long}).count("\n") > text.count("\n") + 5
+    assert '"b": [3, 4]' in changed(text, lambda value: {**value, "b": [3, 4]})
+
+
+def test_another_task_is_not_written_over_the_one_in_its_place():
+    text = '{"tasks": [{"task_id":   "a"}, {"task_id": "b"}]}'
+    found = changed(text, lambda value: {"tasks": [{"task_id": "c"}, {"task_id": "b"}]})
+    assert '{"task_id":   ' not in found
+
+
 def test_commas_before_the_lines_are_kept_there():
     text = '{ "tasks":\n  [ {"task_id": "a"}\n  , {"task_id": "b"}\n  ]\n}\n'
     found = changed(text, lambda value: value["tasks"].append({"task_id": "c"}))

@@ -76,6 +76,9 @@ def test_what_is_in_force_is_shown_with_every_field_and_no_secret():
     found = effective_task(one)
     assert json.loads(json.dumps(found)) == found
     assert "hunter" not in json.dumps(found)
+    after = {**task, "task_id": "b", "task_dependencies": [{"task_id": "a", "on": "failure"}]}
+    both = config(task, after, smtp={"host": "mail", "from": "a@example.org"})
+    assert effective_task(both.tasks["b"])["task_dependencies"] == [{"task_id": "a", "on": "failure"}]
     assert found["task_retry"] == {"max_attempts": 1, "delay": 60, "backoff": 2, "max_delay": 600, "jitter": 0.1}
     assert (found["task_overlap"], found["task_limits"], found["task_timeout"]) == ("skip", None, 86_400)
     assert (found["task_log"], found["task_env"], found["task_exec"]) == ("a.log", {"A": "b"}, "true")

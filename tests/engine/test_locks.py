@@ -268,6 +268,21 @@ def test_a_process_keeps_the_locks_that_it_took_when_its_task_changes_and_a_queu
     }
 
 
+def test_a_run_that_loses_its_slot_while_it_waits_for_a_process_gives_its_place_up(sim: MakeSim) -> None:
+    def tasks(instances: int) -> list[dict[str, Any]]:
+        due = [f"{AT}01", f"{AT}03"]
+        own = task("a", due, task_locks=["x"], task_max_instances=instances, task_overlap="queue")
+        return [own, task("h", f"{AT}02"), locked("b", 4, "x")]
+
+    script = exits(a=Exit(10_000.0), h=Exit(100.0), b=Exit(1.0))
+    one = sim(*tasks(2), script=script, max_running=2, locks={"x": 2})
+    one.run_for(20)
+    assert [row[2:] for row in one.runs()][2:] == [("queued", "max_running"), ("queued", "lock")]
+    configure(one, *tasks(1), max_running=2, locks={"x": 2})
+    one.run_for(200)
+    assert [row[2:] for row in one.runs()][2:] == [("queued", "overlap"), ("success", None)]
+
+
 def test_a_removed_task_leaves_no_lock_behind(sim: MakeSim) -> None:
     one = sim(locked("x", 10, "db"), locked("y", 11, "db"), locked("z", 12, "db"), script=exits(x=Exit(20.0)))
     one.run_for(15)

@@ -23,6 +23,7 @@ from minisched.timetable import (
     latest_fires,
     left_out,
     load_zone,
+    next_due_day,
     next_fire,
     next_fires,
     next_of,
@@ -298,6 +299,43 @@ def test_a_calendar_is_part_of_what_a_schedule_is():
     assert on("@daily") != on("@daily", "off") and on("@daily") != on("@daily", of="week mon-fri")
     assert pickle.loads(pickle.dumps(on("0 0 * * *"))) == on("0 0 * * *")
     assert len({on("@daily"), on("@daily"), on("@daily", "off")}) == 2
+    assert len({on(text).calendar for text in ("@daily", "@hourly")}) == 1
+
+
+def test_the_masks_of_a_calendar_are_bounded_and_its_last_year_has_an_end():
+    days = on("@daily", of="week none").calendar
+    months = [(year, month) for year in range(2000, 2200) for month in range(1, 13)]
+    assert not any(days.mask(*month) for month in months)
+    assert days.mask(2000, 1) == 0 and on("@daily", of="week mon").calendar.mask(2000, 1) == sum(
+        1 << day for day in (3, 10, 17, 24, 31)
+    )
+    assert days.next_day(date(9990, 1, 1).toordinal() - date(1970, 1, 1).toordinal()) is None
+
+
+def test_the_days_left_out_of_schedules_of_each_kind():
+    utc = load_zone("UTC")
+    after, until = stamp("2026-12-24"), stamp("2026-12-29")
+    of = "week mon-fri\n2026-12-25..2026-12-26 off Christmas"
+
+    def left(*texts):
+        schedules = [on(text, of=of) for text in texts]
+        return [day_text(day) for day in days_left_out([*schedules, parse_schedule("@daily")], after, until, utc, 99)]
+
+    week_end = ["2026-12-27"]
+    assert left("0 12 * * *") == ["2026-12-25", "2026-12-26", *week_end]
+    assert left("@every 6h") == ["2026-12-25", "2026-12-26", *week_end]
+    assert left("@at 2026-12-25T08:00") == ["2026-12-25"]
+    assert left() == []
+
+
+def test_the_day_of_a_promise_is_the_next_one_with_a_due_time():
+    noon, utc = 12 * 3600, load_zone("UTC")
+    first = stamp("2026-12-25") + 7 * 3600
+    day = next_due_day([parse_schedule("0 7 * * *")], stamp("2026-12-25"), utc, noon)
+    assert day == (first, first + 5 * 3600, stamp("2026-12-26") - 1)
+    late = next_due_day([parse_schedule("0 20 * * *")], stamp("2026-12-25"), utc, noon)
+    assert late.deadline == stamp("2026-12-26") + noon
+    assert next_due_day([parse_schedule("@at 2026-01-01T00:00")], stamp("2026-12-25"), utc, noon) is None
 
 
 def test_days_in_a_row_that_are_left_out_for_one_reason_are_named_as_one():
