@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 BLOCKING_MAX = 3  # blocking runs that are named in a reason
 ASK_EVERY_S = 60.0  # a condition that was not met is asked again after this time
+QUEUE_ROOM = 64  # runs that wait for a process before the list of them is looked through
 
 
 class Dispatcher:
@@ -54,6 +55,7 @@ class Dispatcher:
         self.locks = Locks(state)
         # Runs that wait for one of `max_running`, first due first, by `ActiveRun.order`; entries may be out of date.
         self._queue: list[tuple[tuple[float, int], ActiveRun]] = []
+        self._queue_room = QUEUE_ROOM  # at this length it is looked through for runs that have ended
 
     # --------------------------------------------------------------------------------------------------- a run begins
 
@@ -284,6 +286,10 @@ class Dispatcher:
             active.to(Status.QUEUED, now, Reason.CONDITION, Text("condition_no_process", running=detail, **until))
         else:
             active.to(Status.QUEUED, now, Reason.MAX_RUNNING, detail)
+        if len(self._queue) >= self._queue_room:  # many may have been cancelled since
+            self._queue = [entry for entry in self._queue if not entry[1].run.status.ended]
+            heapq.heapify(self._queue)
+            self._queue_room = max(QUEUE_ROOM, 2 * len(self._queue))
         heapq.heappush(self._queue, (active.order, active))
 
     def line_up(self, active: ActiveRun, now: Instant) -> None:

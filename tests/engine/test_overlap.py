@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
+from minisched.engine.state import ActiveRun
 from support.engine import MakeSim, exits, task
 from support.sim import Exit
 
@@ -93,3 +95,12 @@ def test_a_retry_waits_for_capacity_too(sim: MakeSim) -> None:
     assert one.runs("a") == [("a", "schedule", "queued", "max_running")]
     one.run_for(100)
     assert one.runs("a") == [("a", "schedule", "success", None)]
+
+
+def test_runs_that_are_replaced_before_they_have_a_process_are_forgotten(sim: MakeSim) -> None:
+    blocker = task("a", "@at 2027-01-15T00:00:01")
+    one = sim(blocker, task("b", "@every 2s", task_overlap="replace"), script=exits(a=Exit(9_000.0)), max_running=1)
+    one.run_for(600)
+    assert [row[2:] for row in one.runs("b")][-2:] == [("cancelled", "replaced"), ("queued", "max_running")]
+    gc.collect()
+    assert sum(isinstance(known, ActiveRun) and known.run.task_id == "b" for known in gc.get_objects()) < 100
