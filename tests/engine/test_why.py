@@ -133,8 +133,8 @@ def test_a_local_time_that_does_not_exist_or_comes_twice(sim: MakeSim, at: str, 
     assert (codes(one, "a", at, "Europe/Berlin")[0] == code) == bool(code)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_the_answer_agrees_with_the_ledger_at_any_moment_of_a_month(sim: MakeSim, seed: int) -> None:
+@pytest.mark.parametrize("seed", range(2))
+def test_the_answer_agrees_with_the_ledger_at_any_moment_of_two_weeks(sim: MakeSim, seed: int) -> None:
     draw = random.Random(seed)
 
     def tasks() -> list[dict[str, Any]]:
@@ -150,8 +150,8 @@ def test_the_answer_agrees_with_the_ledger_at_any_moment_of_a_month(sim: MakeSim
     def script(launch: Any, chance: random.Random) -> Exit:
         return Exit(chance.choice([1, 100, 3000]), chance.choice([0, 0, 0, 1, 2]))
 
-    one = sim(*tasks(), script=script, seed=seed)
-    end = T0 + 30 * 86_400
+    one = sim(*tasks(), script=script, seed=seed, poll_s=600.0)  # a look at the config file every ten minutes
+    end = T0 + 14 * 86_400
     while one.world.wall() < end:
         one.run_for(draw.uniform(1, 2) * 86_400)
         what = draw.choice(["config", "pause", "crash", "stop", "sleep"])
@@ -173,7 +173,7 @@ def test_the_answer_agrees_with_the_ledger_at_any_moment_of_a_month(sim: MakeSim
     one.run_for(HOUR)
     now = one.world.wall()
     with closing(History(one.path)) as history:
-        for _ in range(1000):
+        for _ in range(300):
             task_id = draw.choice(["often", "daily", "hourly", "after", "both", "some"])
             moment = int(draw.uniform(T0, now)) // 60 * 60
             at = datetime.fromtimestamp(moment, timezone.utc)
