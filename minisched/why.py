@@ -16,7 +16,6 @@ from minisched.model import (
     DAY_S,
     Action,
     CalendarRule,
-    Origin,
     Reason,
     Status,
     Text,
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import tzinfo
 
-    from minisched.model import Calendar, ConfigChange, Instant, Task, TaskExecution, Uptime
+    from minisched.model import Calendar, ConfigChange, Instant, Origin, Task, TaskExecution, Uptime
     from minisched.timetable import Schedule
 
 MAX_DUE_TIMES = 100  # explained in one answer
@@ -49,6 +48,20 @@ LOOK_BACK_S = (8 * DAY_S, 400 * DAY_S)  # for the due time before: most tasks ar
 
 _CLOCK = re.compile(r"(\d\d?):(\d\d)(?::(\d\d))?", re.ASCII)
 _HAS_SECONDS = re.compile(r"\d\d:\d\d:\d\d")
+
+
+class Pause(NamedTuple):
+    since: Instant
+    until: Optional[Instant]  # None: still
+    origin: Origin
+
+
+class Downtime(NamedTuple):
+    """No engine ran, as far as it is recorded. `ending`: how that of the engine before was: stopped, lost or asleep."""
+
+    since: Instant
+    until: Optional[Instant]  # None: still
+    ending: str
 
 
 class Facts(NamedTuple):
@@ -63,12 +76,18 @@ class Facts(NamedTuple):
     now: Instant
     runs: Sequence[TaskExecution]
     causes: Mapping[int, TaskExecution]  # by the id of the run that they explain
-    changes: Sequence[ConfigChange]  # of the task and of the engine (task_id ""), oldest first
+    changes: Sequence[ConfigChange]  # of the task, oldest first
+    pauses: Sequence[Pause]
     uptimes: Sequence[Uptime]  # oldest first
     alive: bool
     kept_since: Instant
     calendars: Mapping[str, Calendar]
     timezone: str  # of the engine
+
+    @property
+    def is_empty(self) -> bool:
+        """There is no such task, and there never was."""
+        return self.task is None and not self.runs and not self.changes
 
 
 class Span(NamedTuple):
@@ -162,12 +181,13 @@ def explain(facts: Facts, span: Span) -> list[Finding]:
     if span.note is not None:
         found.append(Finding(span.note))
     found += [finding for state in states for finding in _about_state(facts, state, span)]
-    found += _pauses(facts, span, zone)
-    found += _downtimes(facts, span, zone)
+    found += _about_pauses(facts, span, zone)
+    stopped = _downtimes(facts)
+    found += _about_downtimes(facts, stopped, span, zone)
     told: set[int] = set()
     explained: list[Finding] = []
     for due, due_zone in dues:
-        explained += _due_time(facts, due, due_zone, told)
+        explained += _due_time(facts, stopped, due, due_zone, told)
     for run in facts.runs:
         time = int(run.created_time) if run.scheduled_time is None else run.scheduled_time
         first = time if run.missed_since is None else run.missed_since
@@ -207,7 +227,7 @@ def _states(facts: Facts, span: Span) -> list[_State]:
     rule = task.task_calendar if task is not None else None
     states: list[_State] = []
     until = float(span.until)
-    for change in [*reversed([one for one in facts.changes if one.task_id == facts.task_id]), None]:
+    for change in [*reversed(facts.changes), None]:
         since = float(span.since) if change is None else change.time
         if since < until:
             begin = change
@@ -289,8 +309,7 @@ def _about_state(facts: Facts, state: _State, span: Span) -> list[Finding]:
     later = [
         change
         for change in facts.changes
-        if change.task_id == facts.task_id
-        and change.time >= state.until
+        if change.time >= state.until
         and {"task_schedule", "task_timezone", "task_calendar"} & set(change.before)
         and change.action not in (Action.REMOVED, Action.ADDED)
     ]
@@ -301,43 +320,29 @@ def _about_state(facts: Facts, state: _State, span: Span) -> list[Finding]:
 
 
 def _last_change(facts: Facts, state: _State, action: Action) -> Optional[ConfigChange]:
-    return next(
-        (
-            one
-            for one in reversed(facts.changes)
-            if one.task_id == facts.task_id and one.action is action and one.time < state.until
-        ),
-        None,
-    )
+    found = (one for one in reversed(facts.changes) if one.action is action and one.time < state.until)
+    return next(found, None)
 
 
 def _next_change(facts: Facts, state: _State, action: Action) -> Optional[ConfigChange]:
-    return next(
-        (
-            one
-            for one in facts.changes
-            if one.task_id == facts.task_id and one.action is action and one.time >= state.until - 1e-6
-        ),
-        None,
-    )
+    found = (one for one in facts.changes if one.action is action and one.time >= state.until - 1e-6)
+    return next(found, None)
 
 
-def pauses(changes: Sequence[ConfigChange]) -> list[tuple[float, Optional[float], Origin]]:
-    """When the engine was paused, oldest first: since, until (None: still), and by whom."""
-    found: list[tuple[float, Optional[float], Origin]] = []
+def pauses(changes: Sequence[ConfigChange]) -> list[Pause]:
+    """When the engine was paused, oldest first. changes: of the engine, oldest first."""
+    found: list[Pause] = []
     for change in changes:
-        if change.task_id:
-            continue
-        if change.action is Action.PAUSED and (not found or found[-1][1] is not None):
-            found.append((change.time, None, change.origin))
-        elif change.action is Action.RESUMED and found and found[-1][1] is None:
-            found[-1] = (found[-1][0], change.time, found[-1][2])
+        if change.action is Action.PAUSED and (not found or found[-1].until is not None):
+            found.append(Pause(change.time, None, change.origin))
+        elif change.action is Action.RESUMED and found and found[-1].until is None:
+            found[-1] = found[-1]._replace(until=change.time)
     return found
 
 
-def _pauses(facts: Facts, span: Span, zone: tzinfo) -> list[Finding]:
+def _about_pauses(facts: Facts, span: Span, zone: tzinfo) -> list[Finding]:
     found = []
-    for since, until, origin in pauses(facts.changes):
+    for since, until, origin in facts.pauses:
         if since < span.until and (until is None or until > span.since):
             values: dict[str, Any] = {"since": iso(int(since), zone), "by": origin_text(origin)}
             if until is None:
@@ -347,24 +352,24 @@ def _pauses(facts: Facts, span: Span, zone: tzinfo) -> list[Finding]:
     return found
 
 
-def downtimes(facts: Facts) -> list[tuple[float, Optional[float], str]]:
-    """When no engine ran, as far as it is recorded, oldest first: since, until (None: still), and how it began."""
-    found: list[tuple[float, Optional[float], str]] = []
+def _downtimes(facts: Facts) -> list[Downtime]:
+    """Oldest first."""
+    found: list[Downtime] = []
     for one, after in zip(facts.uptimes, [*facts.uptimes[1:], None]):
         if after is not None:
             end = one.end_time if one.end_time is not None else one.seen_time
             if after.start_time > end:
-                found.append((end, after.start_time, one.ending or "lost"))
+                found.append(Downtime(end, after.start_time, one.ending or "lost"))
         elif one.end_time is not None:
-            found.append((one.end_time, None, one.ending))
+            found.append(Downtime(one.end_time, None, one.ending))
         elif not facts.alive:
-            found.append((one.seen_time, None, "lost"))
+            found.append(Downtime(one.seen_time, None, "lost"))
     return found
 
 
-def _downtimes(facts: Facts, span: Span, zone: tzinfo) -> list[Finding]:
+def _about_downtimes(facts: Facts, stopped: Sequence[Downtime], span: Span, zone: tzinfo) -> list[Finding]:
     found = []
-    for since, until, ending in downtimes(facts):
+    for since, until, ending in stopped:
         if since < min(span.until, facts.now) and (until is None or until > span.since):
             how = Text(f"why.ending_{ending}")
             if until is None:
@@ -375,8 +380,8 @@ def _downtimes(facts: Facts, span: Span, zone: tzinfo) -> list[Finding]:
     return found
 
 
-def _due_time(facts: Facts, due: int, zone: tzinfo, told: set[int]) -> list[Finding]:
-    """What became of a due time. told: gets the runs that are told of."""
+def _due_time(facts: Facts, stopped: Sequence[Downtime], due: int, zone: tzinfo, told: set[int]) -> list[Finding]:
+    """What became of a due time. told: gets the ids of the runs that are named."""
     rows = [run for run in facts.runs if run.due is not None and (run.missed_since or run.due) <= due <= run.due]
     found = []
     for run in rows:
@@ -389,19 +394,19 @@ def _due_time(facts: Facts, due: int, zone: tzinfo, told: set[int]) -> list[Find
             told.add(run.run_id)
     if rows:
         return found
-    return [Finding(_without_row(facts, due, zone), due), *found]
+    return [Finding(_without_row(facts, stopped, due, zone), due), *found]
 
 
-def _without_row(facts: Facts, due: int, zone: tzinfo) -> Text:
+def _without_row(facts: Facts, stopped: Sequence[Downtime], due: int, zone: tzinfo) -> Text:
     time = iso(due, zone)
-    paused = any(since <= due and (until is None or due < until) for since, until, _ in pauses(facts.changes))
+    paused = any(since <= due and (until is None or due < until) for since, until, _ in facts.pauses)
     if due > facts.now:
-        is_paused = any(until is None for _, until, _ in pauses(facts.changes))
+        is_paused = any(one.until is None for one in facts.pauses)
         code = "why.coming_paused" if is_paused else "why.coming" if facts.alive else "why.coming_no_engine"
         return Text(code, time=time)
     if paused:
         return Text("why.due_paused", time=time)
-    if any(since <= due and (until is None or due <= until) for since, until, _ in downtimes(facts)):
+    if any(since <= due and (until is None or due <= until) for since, until, _ in stopped):
         return Text("why.due_no_engine", time=time)
     if due < facts.kept_since:
         return Text("why.due_not_kept", time=time)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from minisched.api.context import ApiError, RequestContext, Response, in_both, json_response
 from minisched.api.routing import Answer, Parameter, StrParam, route
 from minisched.model import Reason, Status, Text, TextError, iso
-from minisched.why import MAX_CHAIN, MAX_DUE_TIMES, Facts, Finding, Span, explain, parse_when
+from minisched.why import MAX_CHAIN, MAX_DUE_TIMES, Facts, Finding, Span, explain, parse_when, pauses
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -44,7 +44,7 @@ def why(context: RequestContext, task_id: str) -> Response:
     except TextError as error:
         raise ApiError("bad_request", error.text) from None
     facts = gather(app.history(), config, task_id, span, now, alive=True)
-    if facts.task is None and not facts.runs and not facts.changes:
+    if facts.is_empty:
         raise ApiError("not_found", Text("api.no_task", task=task_id))
     return json_response(200, as_json(facts, span, explain(facts, span), zone))
 
@@ -69,14 +69,15 @@ def gather(history: History, config: Config, task_id: str, span: Span, now: Inst
             causes[run.run_id] = cause
             run = cause
     record = history.record(task_id)
-    own = history.changes(task_id)
+    changes = history.changes(task_id)
     return Facts(
         task_id,
         config.tasks.get(task_id),
         now,
         sorted(runs.values(), key=lambda run: run.run_id),
         causes,
-        own if any(change.task_id for change in own) or task_id in config.tasks or runs else [],
+        [one for one in changes if one.task_id],
+        pauses([one for one in changes if not one.task_id]),
         history.uptimes(span.since, span.until),
         alive,
         record.purged_until if record is not None else 0,

@@ -29,7 +29,7 @@ def why(view: View, options: Namespace) -> int:
     except TextError as error:
         raise CommandError(typed(error.text, options.at), exit_code=EXIT_USAGE) from None
     facts = gather(view.history, config, options.task, span, now, alive=view.engine is not None)
-    if facts.task is None and not facts.runs and not facts.changes:
+    if facts.is_empty:
         raise unknown_task(options.task, {**config.tasks, **view.history.records()})
     findings = explain(facts, span)
     if options.json:

@@ -89,17 +89,23 @@ def write_changes(db: sqlite3.Connection, changes: Sequence[ConfigChange]) -> No
     )
 
 
+_CHANGES = """SELECT change_id, time, task_id, action, source, "by", fields, before FROM config_change
+    WHERE task_id = ? ORDER BY change_id"""
+
+
 def read_changes(db: sqlite3.Connection, task_ids: Collection[str]) -> list[ConfigChange]:
     """The changes of these tasks, oldest first; `""` is the engine."""
     found = []
     for task_id in task_ids:
-        rows = db.execute(
-            """SELECT change_id, time, task_id, action, source, "by", fields, before FROM config_change
-            WHERE task_id = ? ORDER BY change_id""",
-            (task_id,),
-        )
+        rows = db.execute(_CHANGES, (task_id,))
         found += [(row[0], change) for row in rows for change in _change(row[1:])]
     return [change for _, change in sorted(found, key=lambda pair: pair[0])]
+
+
+def last_change(db: sqlite3.Connection, task_id: str) -> Optional[ConfigChange]:
+    """The latest change of one task; `""` is the engine."""
+    rows = db.execute(f"{_CHANGES} DESC", (task_id,))
+    return next((change for row in rows for change in _change(row[1:])), None)
 
 
 def last_changes(db: sqlite3.Connection) -> dict[str, ConfigChange]:

@@ -306,7 +306,7 @@ class History:
     def last_pause(self) -> Optional[ConfigChange]:
         """The latest pause or resumption of the engine."""
         with self._snapshot() as db:
-            return next(reversed(audit.read_changes(db, ("",))), None) if db is not None else None
+            return audit.last_change(db, "") if db is not None else None
 
     def deliveries(
         self,
