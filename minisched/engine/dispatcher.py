@@ -7,7 +7,7 @@ clock, so that a step of the wall clock moves none of them.
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from minisched import policy
 from minisched.engine.launch import CONDITION_ATTEMPT
@@ -80,21 +80,9 @@ class Dispatcher:
     def missed(self, task_state: TaskState, missed: MissedRange, now: Instant) -> TaskExecution:
         """Write due times that are not started. Those of a pause were not started on purpose."""
         count = missed.due_times
-        run = TaskExecution(
-            task_state.task.task_id,
-            Trigger.SCHEDULE,
-            Status.SKIPPED if missed.reason is Reason.PAUSED else Status.MISSED,
-            created_time=now,
-            end_time=now,
-            reason=missed.reason.value,
-            detail=None if count == 1 else Text("due_times", count=count),
-            scheduled_time=missed.last,
-            missed_count=count,
-            missed_since=None if count == 1 else missed.first,
-            max_attempts=task_state.task.task_retry.max_attempts,
-        )
-        self.state.save_row(run)
-        return run
+        span = {} if count == 1 else {"detail": Text("due_times", count=count), "missed_since": missed.first}
+        due = {"scheduled_time": missed.last, "missed_count": count, **span}
+        return self._write_unstarted(task_state, Trigger.SCHEDULE, missed.reason, now, **due)
 
     def run_manually(
         self,
@@ -112,16 +100,23 @@ class Dispatcher:
 
     def skip_reboot(self, task_state: TaskState, now: Instant) -> None:
         """The machine has booted while the engine was paused."""
+        self._write_unstarted(task_state, Trigger.REBOOT, Reason.PAUSED, now)
+
+    def _write_unstarted(
+        self, task_state: TaskState, trigger: Trigger, reason: Reason, now: Instant, **values: Any
+    ) -> TaskExecution:
         run = TaskExecution(
             task_state.task.task_id,
-            Trigger.REBOOT,
-            Status.SKIPPED,
+            trigger,
+            Status.SKIPPED if reason is Reason.PAUSED else Status.MISSED,
             created_time=now,
             end_time=now,
-            reason=Reason.PAUSED.value,
+            reason=reason.value,
             max_attempts=task_state.task.task_retry.max_attempts,
+            **values,
         )
         self.state.save_row(run)
+        return run
 
     def open(self, task_state: TaskState, trigger: Trigger, due: Optional[int], now: Instant) -> None:
         active = self._make(task_state, trigger, due, now, None)
@@ -416,13 +411,7 @@ class Dispatcher:
         detail = Text("condition_again", answer=outcome.detail, until=until)
         if active.run.detail != detail:
             active.to(Status.QUEUED, now, Reason.CONDITION, detail)
-
-        def ask_again() -> None:
-            active.set_timer(None)
-            if not self.state.stopping:
-                self.begin(active, self.clock.wall())
-
-        self.set_timer(active, min(max(1.0, ASK_EVERY_S - result.duration), left_s), ask_again)
+        self.begin_later(active, min(max(1.0, ASK_EVERY_S - result.duration), left_s))
         self.start_queued(now)
 
     def process_ended(self, active: ActiveRun) -> None:
@@ -506,15 +495,17 @@ class Dispatcher:
     def retry_later(self, active: ActiveRun, outcome: Outcome, now: Instant) -> None:
         delay_s = policy.retry_delay(active.task_state.task.task_retry, active.run.attempt, self.system.random())
         active.to(Status.RETRYING, now, outcome.reason, outcome.detail, retry_time=now + delay_s)
-        self.set_retry_timer(active, delay_s)
+        self.begin_later(active, delay_s)
 
-    def set_retry_timer(self, active: ActiveRun, delay_s: float) -> None:
-        def retry() -> None:
+    def begin_later(self, active: ActiveRun, delay_s: float) -> None:
+        """Begin its next attempt, or ask its condition again, after this time."""
+
+        def come() -> None:
             active.set_timer(None)
             if not self.state.stopping:
                 self.begin(active, self.clock.wall())
 
-        self.set_timer(active, delay_s, retry)
+        self.set_timer(active, delay_s, come)
 
     # -------------------------------------------------------------------------------------------------------- the end
 

@@ -169,7 +169,7 @@ class ExternalRuns:
         elif run.status is Status.RETRYING:
             self.state.mark(active)
             delay_s = (run.retry_time or now) - now  # at most the longest delay: the clock may have been set back
-            dispatcher.set_retry_timer(active, min(max(0.0, delay_s), active.task_state.task.task_retry.max_delay))
+            dispatcher.begin_later(active, min(max(0.0, delay_s), active.task_state.task.task_retry.max_delay))
         elif run.status is Status.WAITING:
             self.state.mark(active)
             dispatcher.set_dependency_timeout(active, now)
