@@ -11,13 +11,11 @@ import { store } from "../core/store.js";
 import { loadTexts, t } from "../i18n/i18n.js";
 import { actions } from "../tasks/actions.js";
 import { RunView } from "./run.js";
-import { fillPager, runTable } from "./table.js";
+import { fillPager, LaterRefresh, runTable } from "./table.js";
 
 const PAGE_SIZE = 15;
 // A change of the task is shown within a second.
 const REFRESH_MS = 700;
-// Rows do not move within this time after the pointer moved over them.
-const STILL_MS = 1500;
 // A list that could not be loaded is requested again after this time.
 const RETRY_MS = 2000;
 
@@ -40,8 +38,8 @@ class HistoryDialog {
     this.status = "";
     // Counts the requests: only the answer to the latest one is shown.
     this.asked = 0;
-    this.unsubscribe = store.on((change) => (change.all || change.ids.has(taskId)) && this.changed());
-    this.pointerAt = 0;
+    this.later = new LaterRefresh(() => this.refresh?.(), REFRESH_MS, () => this.page === 1 && !this.run);
+    this.unsubscribe = store.on((change) => (change.all || change.ids.has(taskId)) && this.later.changed());
     this.error = h("p", { class: "field-error", role: "alert", hidden: true });
     this.content = h("div");
     this.dialog = openDialog({ title: "", body: [this.error, this.content], wide: true, kind: "history", onClose: () => this.close() });
@@ -50,19 +48,8 @@ class HistoryDialog {
   close() {
     this.unsubscribe();
     this.run?.close();
-    clearTimeout(this.later);
+    this.later.stop();
     this.asked += 1;
-  }
-
-  /** Refresh after a while; later, while the pointer moves over the rows: they must not move away from under it. */
-  changed(after = REFRESH_MS) {
-    if (this.later) return;
-    this.later = setTimeout(() => {
-      this.later = null;
-      const still = STILL_MS - (Date.now() - this.pointerAt);
-      if (still > 0 && this.page === 1 && !this.run) this.changed(still);
-      else this.refresh?.();
-    }, after);
   }
 
   /** Remove the content of the dialog. Returns the empty element. */
@@ -114,7 +101,7 @@ class HistoryDialog {
       this.refresh();
     });
     const table = h("div", { class: "scroll-x run-list", "aria-live": "off" }, h("p", { class: "muted", text: t("loading") }));
-    table.addEventListener("pointermove", () => (this.pointerAt = Date.now()), { passive: true });
+    this.later.watch(table);
     const pager = h("div", { class: "pager" });
     content.append(h("div", { class: "history-tools" }, choice, pager), table);
     this.refresh = async () => {
@@ -134,7 +121,7 @@ class HistoryDialog {
         const row = focused && (table.querySelector(`tr[data-run-id="${Number(focused)}"]`) ?? table);
         if (row) row.querySelector("tbody button, td button")?.focus();
       });
-      if (error && (error.status === 0 || error.status >= 500)) this.changed(RETRY_MS);
+      if (error && (error.status === 0 || error.status >= 500)) this.later.changed(RETRY_MS);
       if (error?.status === 404) clear(table);
     };
     this.refresh();

@@ -9,12 +9,11 @@ import { STATUSES } from "../core/status_text.js";
 import { store } from "../core/store.js";
 import { lang, loadTexts, t } from "../i18n/i18n.js";
 import { actions } from "../tasks/actions.js";
-import { canRepeat, fillPager, runTable } from "./table.js";
+import { canRepeat, fillPager, LaterRefresh, runTable } from "./table.js";
 
 const PAGE_SIZE = 50;
-// A change of a task is shown after this time, and not while the pointer moves over the rows.
+// A change of a task is shown after this time.
 const REFRESH_MS = 1500;
-const STILL_MS = 1500;
 // Typing is over after this time.
 const TYPED_MS = 300;
 const DAYS = 14;
@@ -36,17 +35,17 @@ class RunList {
   constructor(el, announce) {
     Object.assign(this, { el, announce });
     this.asked = 0;
-    this.pointerAt = 0;
+    this.later = new LaterRefresh(() => this.renew(), REFRESH_MS);
     this.build();
     this.read();
-    this.unsubscribe = store.on((change) => (change.all || change.ids.size) && this.changed());
+    this.unsubscribe = store.on((change) => (change.all || change.ids.size) && this.later.changed());
   }
 
   leave() {
     this.asked += 1;
     this.left = true;
     this.unsubscribe();
-    clearTimeout(this.later);
+    this.later.stop();
     clearTimeout(this.typing);
   }
 
@@ -74,7 +73,7 @@ class RunList {
     this.days = h("div", { class: "days", role: "group", "aria-label": t("runs_days") });
     this.error = h("p", { class: "field-error", role: "alert", hidden: true });
     this.table = h("div", { class: "scroll-x run-list" }, h("p", { class: "muted", text: t("loading") }));
-    this.table.addEventListener("pointermove", () => (this.pointerAt = Date.now()), { passive: true });
+    this.later.watch(this.table);
     this.pager = h("div", { class: "pager" });
     this.repeat = token() && button(t("run_failed_again"), () => this.repeatAll(), { icon: "refresh" });
     const table = button(t("runs_csv"), () => this.download(), { icon: "download" });
@@ -98,7 +97,7 @@ class RunList {
     this.loadDays();
   }
 
-  /** Change some filters; `push`: Back leads to those of before. */
+  /** Change some filters; `push`: the button Back leads to the previous ones. */
   filter(changes, push = true) {
     this.wanted = { ...this.wanted, page: "", ...(changes.span && { day: "" }), ...(changes.day && { span: "" }), ...changes };
     this.controls.span.value = this.wanted.span;
@@ -160,17 +159,11 @@ class RunList {
     }
   }
 
-  /** Refresh after a while; later, while the pointer moves over the rows. */
-  changed(after = REFRESH_MS) {
-    if (this.later || this.left) return;
-    this.later = setTimeout(() => {
-      this.later = null;
-      const still = STILL_MS - (Date.now() - this.pointerAt);
-      if (still > 0) return this.changed(still);
-      if (document.hidden || (Number(this.wanted.page) || 1) > 1) return;
-      this.refresh();
-      this.loadDays();
-    }, after);
+  /** Show what has changed, on the first page. */
+  renew() {
+    if (document.hidden || (Number(this.wanted.page) || 1) > 1) return;
+    this.refresh();
+    this.loadDays();
   }
 
   // ---- days ----

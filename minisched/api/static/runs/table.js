@@ -7,6 +7,36 @@ import { store } from "../core/store.js";
 import { t } from "../i18n/i18n.js";
 import { exitOf, lossesOf } from "./run.js";
 
+// Rows do not move within this time after the pointer moved over them.
+const STILL_MS = 1500;
+
+/**
+ * Calls `refresh` so many ms after a change; later, while the pointer moves over the rows: they must not move away from
+ * under it. `moves`: whether a refresh would move them.
+ */
+export class LaterRefresh {
+  constructor(refresh, ms, moves = () => true) {
+    Object.assign(this, { refresh, ms, moves, pointerAt: 0, timer: null });
+  }
+
+  watch(rows) {
+    rows.addEventListener("pointermove", () => (this.pointerAt = Date.now()), { passive: true });
+  }
+
+  changed(after = this.ms) {
+    this.timer ??= setTimeout(() => {
+      this.timer = null;
+      const still = STILL_MS - (Date.now() - this.pointerAt);
+      if (still > 0 && this.moves()) this.changed(still);
+      else this.refresh();
+    }, after);
+  }
+
+  stop() {
+    clearTimeout(this.timer);
+  }
+}
+
 /**
  * `open(run)` is called for a click on a row. `tasks`: whether there is a column for the task. `again(run, button)`: what
  * a button in each row does; without it there is none. `none`: what is shown if there are no runs.

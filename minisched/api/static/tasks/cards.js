@@ -169,7 +169,7 @@ export function mountTasks(el, _, announce = () => {}) {
     apply();
   }
 
-  /** `push`: Back leads to the filter of before. */
+  /** `push`: the button Back leads to the previous filter. */
   function refilter(push = false) {
     showAddress(addressOf("tasks", "", filter), push);
     limit = BATCH;

@@ -58,7 +58,7 @@ class Timeline {
     this.search = query.get("q") ?? "";
   }
 
-  /** `push`: Back leads to the one of before. */
+  /** `push`: the button Back leads to the previous one. */
   write(push) {
     showAddress(addressOf("timeline", "", { hours: this.hours, q: this.search }), push);
   }
