@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -137,13 +136,6 @@ def variables(home: Path) -> dict[str, str]:
         "VERSION": "1",
         "TOKEN": "secret",
     }
-
-
-@pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Terminal]:
-    terminal = Terminal(tmp_path)
-    yield terminal
-    terminal.close()
 
 
 def test_every_command_of_the_recipes_works(terminal: Terminal, home: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,17 +18,16 @@ LEAST_LETTERS = 2  # of its own, in a text that may be quoted: "{path}: {error}"
 
 
 @pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Terminal]:
-    terminal = Terminal(tmp_path)
+def at_home(terminal: Terminal, tmp_path: Path) -> Terminal:
+    """In the home `jobs`."""
     (tmp_path / "jobs" / "tasks").mkdir(parents=True)
     (tmp_path / "jobs" / "var").mkdir()
     (tmp_path / "jobs" / "var").chmod(0o700)
     terminal.type("cd jobs && export MINISCHED_HOME=$PWD")
-    yield terminal
-    terminal.close()
+    return terminal
 
 
-def test_a_crontab_is_moved_as_from_cron_says(terminal: Terminal, tmp_path: Path) -> None:
+def test_a_crontab_is_moved_as_from_cron_says(at_home: Terminal, tmp_path: Path) -> None:
     home = tmp_path / "jobs"
     (home / "tasks" / "config.json").write_text(merged({"version": 1, "tasks": []}, timezone="UTC"))
     said = {}
@@ -38,7 +36,7 @@ def test_a_crontab_is_moved_as_from_cron_says(terminal: Terminal, tmp_path: Path
             (home / block.file).write_text(block.text)
         elif block.language == "sh":
             for line in commands(block):
-                code, said[line] = terminal.type(line)
+                code, said[line] = at_home.type(line)
                 assert code == 0, f"{line}\n{said[line]}"
     assert set(load_config(str(home / "tasks" / "config.json")).tasks) == {"dump", "report", "sync"}
     assert "disabled" in said["minisched list"]
@@ -50,13 +48,13 @@ def test_the_config_of_from_cron_is_valid(tmp_path: Path) -> None:
     assert load_config(str(tmp_path / "config.json")).tasks["report"].task_notify[0].recovery
 
 
-def test_every_command_of_troubleshooting_works(terminal: Terminal, tmp_path: Path) -> None:
+def test_every_command_of_troubleshooting_works(at_home: Terminal, tmp_path: Path) -> None:
     task = {"task_id": "backup", "task_exec": "echo done"}
     config = tmp_path / "jobs" / "tasks" / "config.json"
     config.write_text(merged({"version": 1, "tasks": [task]}, timezone="UTC", http={"port": 0}))
     for block in blocks("troubleshooting.md"):
         for line in commands(block):
-            code, output = terminal.type(line)
+            code, output = at_home.type(line)
             assert code == 0 or line.startswith("minisched doctor"), f"{line}\n{output}"
 
 
