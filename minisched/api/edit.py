@@ -52,7 +52,8 @@ if TYPE_CHECKING:
     from minisched.api.context import AppContext
 
 CHANGED = Answer(200, "TaskSummary", "The task, as it is now in force.")
-ERRORS = ("not_found", "config_changed", "stale", "invalid_config", "busy", "stopping", "unavailable", "disk_full")
+SETTINGS_ERRORS = ("config_changed", "stale", "invalid_config", "busy", "stopping", "unavailable", "disk_full")
+ERRORS = ("not_found", *SETTINGS_ERRORS)
 
 Object = dict[str, Any]
 
@@ -147,7 +148,7 @@ def invalid(problems: Sequence[FieldError]) -> ApiError:
 def change(context: RequestContext, edit: Callable[[ConfigText], Object], what: str) -> str:
     """Save what `edit` makes of the config's document, put it in force, and return the hash of the new file.
 
-    Only what is different is written anew; where nothing is, nothing is written or loaded. what: for the engine's log.
+    Only the lines that differ are written; if none does, nothing is written or loaded. what: for the engine's log.
     Raises ApiError, OSError; the file is then as it was, unless the message says otherwise.
     """
     app = context.app
@@ -396,7 +397,7 @@ PAUSED = Answer(200, "Pause", "It is in force.")
     "Pause the engine: no task is due until it is resumed. Tasks can still be started manually.",
     PAUSED,
     body=EMPTY,
-    errors=tuple(code for code in ERRORS if code != "not_found"),
+    errors=SETTINGS_ERRORS,
 )
 def pause(context: RequestContext) -> Response:
     """Sets `settings.paused` in the config file. Runs that have begun are finished: `unfinished` is how many."""
@@ -409,7 +410,7 @@ def pause(context: RequestContext) -> Response:
     "Resume the engine. What was due in the pause is not caught up.",
     PAUSED,
     body=EMPTY,
-    errors=tuple(code for code in ERRORS if code != "not_found"),
+    errors=SETTINGS_ERRORS,
 )
 def resume(context: RequestContext) -> Response:
     return _set_paused(context, False)

@@ -31,6 +31,7 @@ from struct import pack
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 from minisched.model import Text
+from minisched.model.task import shown_address
 from minisched.osutil import receive, start_thread
 
 if TYPE_CHECKING:
@@ -143,10 +144,6 @@ class Connection:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, pack("ii", 1, 0))
         except OSError:
             pass  # the client was faster
-
-
-def shown_address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class RateLimitedLog:

@@ -17,6 +17,7 @@ from minisched.cli.terminal import language
 from minisched.executor.procfs import is_alive
 from minisched.home import Home, read_lock
 from minisched.model import EXIT_OK, UNFINISHED, LogPosition, Status, Text
+from minisched.model.task import shown_address
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -46,8 +47,7 @@ class Engine(NamedTuple):
 
     @property
     def address(self) -> str:
-        """As in `127.0.0.1:8787` or `[::1]:8787`."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return shown_address(self.host, self.port)
 
     def check(self) -> None:
         """Raises CommandError if what answers at the address does not know the token: it must not get it then."""

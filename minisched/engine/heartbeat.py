@@ -82,7 +82,8 @@ class Heartbeat:
 
 
 class ServiceStatus:
-    """What systemd is told: that the loop turns, in half of the time that it waits for that, and a line of status."""
+    """What the engine says to systemd: a line of status, and a sign of life of the loop, twice in the time that systemd
+    waits for one."""
 
     def __init__(self, manager: ServiceManager, state: State, timers: Timers, outside: Outside) -> None:
         self.manager, self.state, self.timers, self.clock = manager, state, timers, outside.clock

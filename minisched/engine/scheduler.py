@@ -177,7 +177,7 @@ class SchedulerEngine:
         """snapshot: shows the first config and the stamp of its file; the engine publishes its state there. on_config:
         called when another config is in force. on_poll: called at each poll; they return the problems they found.
         on_problems: called when other problems are shown.
-        manager: is told that the loop turns, and of reloads and the end.
+        manager: gets a sign of life from the loop, and learns of reloads and of the end.
         start_early: write a due time a moment before it comes, so that its process starts on the dot."""
         self.snapshot, self.source, self.inbox, self.poll_s = snapshot, source, inbox, poll_s
         self.on_config, self.on_poll, self.on_problems = on_config, on_poll, on_problems

@@ -270,6 +270,11 @@ class HistorySettings(NamedTuple):
     max_bytes: int = 0  # of the database's file; 0: no limit
 
 
+def shown_address(host: str, port: int) -> str:
+    """As `127.0.0.1:8787` or `[::1]:8787`."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class HttpSettings(NamedTuple):
     enabled: bool
     host: str
@@ -286,9 +291,8 @@ class HttpSettings(NamedTuple):
         """
         if not self.enabled:
             return ""
-        host = f"[{self.host}]" if ":" in self.host else self.host
         if not self.allowed_hosts:
-            return f"http://{host}:{self.port}" if self.port else ""
+            return f"http://{shown_address(self.host, self.port)}" if self.port else ""
         name = self.allowed_hosts[0]
         if "://" in name:
             return name
