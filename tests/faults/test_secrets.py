@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 from support.programs import Home, eventually
 
@@ -15,7 +16,7 @@ def page_is_up(home: Home) -> None:
 
 def stored(home: Home) -> list[str]:
     """The variables of runs in the history."""
-    with sqlite3.connect(f"file:{home.path}/var/minisched.db?mode=ro", uri=True) as db:
+    with closing(sqlite3.connect(f"file:{home.path}/var/minisched.db?mode=ro", uri=True)) as db:
         return [env for (env,) in db.execute("SELECT env FROM task_history WHERE env IS NOT NULL")]
 
 

@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +61,7 @@ def main(airflow: str) -> int:
         run("dags", "reserialize")
         for task_id in EXPECTED:
             run("dags", "test", task_id)
-        with sqlite3.connect(Path(folder) / "airflow.db") as db:
+        with closing(sqlite3.connect(Path(folder) / "airflow.db")) as db:
             rows = db.execute("SELECT dag_id, state, try_number FROM task_instance").fetchall()
     found = {task_id: (state, tries) for task_id, state, tries in rows}
     if found != EXPECTED:
