@@ -66,6 +66,8 @@ OTHER_BODIES = {
     "Task": "a task as in [the config file](configuration.md)",
     "TaskPatch": "some fields of a task",
     "Days": '`{"days": [{"day": "2026-11-29", "from": ..., "to": ..., "counts": {"success": 7}}, ...]}`',
+    "Agenda": '`{"from": ..., "to": ..., "items": [{"task_id", "time", "last", "count", "more"}], "truncated": false}`',
+    "TaskDays": '`{"task_id": ..., "days": [{"day": ..., "counts": {"success": 7}, "none": null, "words": null}]}`',
     "RunOptions": '`{"env": {"NAME": "text"}, "for": "2026-11-28T02:30"}`, both optional',
     "RerunOptions": '`{"env": {"NAME": "text"}}`',
     "TestOptions": '`{"rule": "its name"}`',

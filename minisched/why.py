@@ -46,6 +46,9 @@ MAX_DUE_TIMES = 100  # explained in one answer
 MAX_CHAIN = 10  # runs that are followed from one to its cause
 LOOK_BACK_S = (8 * DAY_S, 400 * DAY_S)  # for the due time before: most tasks are due within the first
 
+# Why a task has no run on a day, as `quiet_days` finds it.
+NO_RUNS = ("not_due", "calendar", "disabled", "absent", "no_engine", "paused", "coming", "unknown")
+
 _CLOCK = re.compile(r"(\d\d?):(\d\d)(?::(\d\d))?", re.ASCII)
 _HAS_SECONDS = re.compile(r"\d\d:\d\d:\d\d")
 
@@ -202,6 +205,44 @@ def explain(facts: Facts, span: Span) -> list[Finding]:
     if span.since < facts.kept_since and not any(one.run_id for one in explained):
         found.append(Finding(Text("why.not_kept", since=iso(int(facts.kept_since), zone))))
     return found
+
+
+def quiet_days(facts: Facts, spans: Sequence[tuple[float, float]]) -> list[tuple[str, Optional[Text]]]:
+    """For each day why the task has no run on it, one of NO_RUNS, and what its calendar says of the day.
+
+    spans: the days as [since, until), oldest first.
+    """
+    states = _states(facts, Span(int(spans[0][0]), int(spans[-1][1]), False))
+    stopped = _downtimes(facts)
+    return [_quiet_day(facts, states, stopped, since, until) for since, until in spans]
+
+
+def _quiet_day(
+    facts: Facts, states: Sequence[_State], stopped: Sequence[Downtime], since: float, until: float
+) -> tuple[str, Optional[Text]]:
+    there = [one for one in states if one.since < until and one.until > since and one.exists]
+    in_use = [one for one in there if one.enabled]
+    if not in_use:
+        return ("disabled" if there else "absent"), None
+    calendar: Optional[Text] = None
+    for one in in_use:
+        first, last = max(since, one.since) - 1e-6, min(until, one.until) - 1e-6
+        for due in fires_between(one.schedules, first, last, one.zone, 1):
+            code = _without_row(facts, stopped, due, one.zone).code
+            return _NO_RUN_BY_CODE.get(code, "unknown"), None
+        calendar = next((found.text for found in left_out(one.schedules, first, last, one.zone)), calendar)
+    if calendar is not None:
+        return "calendar", calendar
+    whole = any(down <= since and (up is None or up >= min(until, facts.now)) for down, up, _ in stopped)
+    return ("no_engine" if whole else "not_due"), None
+
+
+_NO_RUN_BY_CODE = {
+    "why.coming": "coming",
+    "why.coming_paused": "paused",
+    "why.due_paused": "paused",
+    "why.due_no_engine": "no_engine",
+}
 
 
 def _folded(findings: Sequence[Finding], zone: tzinfo) -> list[Finding]:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any
 
-from minisched.api import edit, engine, events, logs, runs, static_files, tasks, why  # noqa: F401  they declare the routes
+from minisched.api import (  # noqa: F401  they declare the routes
+    edit,
+    engine,
+    events,
+    logs,
+    runs,
+    static_files,
+    tasks,
+    timeline,
+    why,
+)
 from minisched.api.context import ApiError, RequestContext, bad_body, pointer_to
 from minisched.api.routing import NotFound, match
 from minisched.config.strict_json import parse

@@ -16,6 +16,7 @@ from minisched.config.task_fields import TASK
 from minisched.model import DeliveryState, Status
 from minisched.model.notification import DELIVERY_FIELDS, SendStatus
 from minisched.model.run import ATTEMPT_FIELDS, RUN_FIELDS
+from minisched.why import NO_RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -366,6 +367,31 @@ SCHEMAS: dict[str, Schema] = {
             )
         ),
         truncated={**FLAG, "description": "There are more runs or due times than are listed."},
+        runs_since={**TIME, "description": "Runs of the span from this time on are listed: `from`, unless too many."},
+    ),
+    "Agenda": fields(
+        **{"from": TIME, "to": TIME},
+        items=items(
+            fields(
+                task_id=TASK_ID,
+                time={**TIME, "description": "The due time, or the first of several."},
+                last={**TIME, "description": "The last one, of those that were counted."},
+                count={**COUNT, "description": "How many due times this entry stands for."},
+                more={**FLAG, "description": "There are more than were counted."},
+            )
+        ),
+        truncated={**FLAG, "description": "There are more entries than are listed."},
+    ),
+    "TaskDays": fields(
+        task_id=TASK_ID,
+        days=items(
+            fields(
+                day={**TEXT, "format": "date"},
+                counts={"type": "object", "additionalProperties": COUNT, "description": "By status, those over 0."},
+                none={**maybe({"enum": list(NO_RUNS)}), "description": "Why there is no run; null if there is one."},
+                words={**maybe(WORDS), "description": "What a calendar says of the day."},
+            )
+        ),
     ),
     "Preview": fields(times=items(TIME, 50), words=WORDS, left_out=LEFT_OUT),
     "Status": fields(

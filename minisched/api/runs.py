@@ -1,4 +1,4 @@
-"""Runs: the history, one run, to start and to stop one; past and coming runs for a chart."""
+"""Runs: the history, one run, to start and to stop one; what a schedule text means."""
 
 from __future__ import annotations
 
@@ -39,8 +39,6 @@ from minisched.model.text import visible_bytes
 from minisched.timetable import (
     ScheduleError,
     ZoneError,
-    fires_between,
-    jitter_offset,
     left_out,
     load_zone,
     next_fires,
@@ -51,17 +49,12 @@ from minisched.timetable import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-    from datetime import tzinfo
+    from collections.abc import Mapping, Sequence
 
     from minisched.api.context import AppContext
     from minisched.model import Task
 
 MAX_VARIABLES = 1000
-MAX_CHART_RUNS = 2000  # over all lanes, the newest
-MAX_LANE_DUE = 50  # due times in a lane
-MAX_CHART_DUE = 20_000  # over all lanes: half a megabyte
-
 DAYS = StrParam(pattern="|".join(CALENDAR_DAYS), rule=Text("api.rule.words", words=list(CALENDAR_DAYS)))
 READ_AT_ONCE = 200  # runs
 MAX_SEARCHED = 5000  # runs that a search reads: 0.2 s
@@ -325,81 +318,7 @@ def stop(context: RequestContext, run_id: int) -> Response:
     return json_response(202, _json(context, context.app.history().run(run_id) or run))
 
 
-# --------------------------------------------------------------------------------------------------------------- chart
-
-
-@route(
-    "GET",
-    "/timeline",
-    "Get past runs and coming due times of all tasks, for a chart.",
-    Answer(200, "Timeline", "A lane for each task."),
-    access=PUBLIC,
-    query=(Parameter("hours", IntParam(1, 168), "Hours back, and as many ahead.", 24),),
-    errors=("unavailable",),
-    costly=True,
-)
-def timeline(context: RequestContext) -> Response:
-    app, span_s = context.app, context.query["hours"] * 3600
-    now, tasks = app.wall(), app.snapshot.tasks
-    found, total = app.history().page(since=now - span_s, page_size=MAX_CHART_RUNS)
-    runs: dict[str, dict[int, TaskExecution]] = {}
-    for run in reversed(found):
-        runs.setdefault(run.task_id, {})[run.run_id] = run
-    ahead = app.history().ahead(now)
-    limit = max(1, min(MAX_LANE_DUE, MAX_CHART_DUE // max(1, len(tasks))))
-    truncated = total > len(found)
-    paused = app.snapshot.engine.config.settings.paused
-    lanes = []
-    for task_id, view in tasks.items():
-        zone = load_zone(view.task.task_timezone)
-        # A run that began before the span may still be running.
-        lane_runs = {**{run.run_id: run for run in view.live}, **runs.get(task_id, {})}
-        # One more shows whether there are more.
-        due = [] if paused else _due(view.task, now, now + span_s, zone, limit + 1, ahead)
-        due_truncated = len(due) > limit
-        truncated = truncated or due_truncated
-        lanes.append(
-            {
-                "task_id": task_id,
-                "task_name": view.task.task_name,
-                "runs": [_chart_run(lane_runs[run_id], zone) for run_id in sorted(lane_runs)],
-                "due": [iso(moment, zone) for moment in due[:limit]],
-                "due_truncated": due_truncated,
-                "left_out": _left_out(view.task, now, now + span_s, zone),
-            }
-        )
-    span = {"from": now - span_s, "to": now + span_s, "now": now}
-    times = {name: iso(moment, app.zone) for name, moment in span.items()}
-    return json_response(200, {**times, "lanes": lanes, "truncated": truncated})
-
-
-def _chart_run(run: TaskExecution, zone: tzinfo) -> dict[str, Any]:
-    return {
-        "run_id": run.run_id,
-        "status": run.status.value,
-        "trigger": run.trigger.value,
-        "start_time": iso(run.start_time, zone),
-        "end_time": iso(run.end_time, zone),
-        "scheduled_time": iso(run.scheduled_time, zone),
-    }
-
-
-def _due(
-    task: Task, after: float, until: float, zone: tzinfo, limit: int, ahead: Collection[tuple[str, int]]
-) -> list[float]:
-    """The coming starts of a task, its jitter included. ahead: (task_id, due time) that have run already."""
-    if not task.enabled or not task.task_schedule:
-        return []
-    fires = fires_between(schedules_of(task), after, until, zone, limit + len(ahead))
-    fires = [due for due in fires if (task.task_id, due) not in ahead][:limit]
-    return [due + jitter_offset(task.task_id, due, task.task_jitter) if task.task_jitter else due for due in fires]
-
-
-def _left_out(task: Task, after: float, until: float, zone: tzinfo) -> list[dict[str, Any]]:
-    """The coming days on which the task is not due because of its calendar."""
-    if task.task_calendar is None or not task.enabled:
-        return []
-    return left_out_json(left_out(schedules_of(task), after, until, zone))
+# ------------------------------------------------------------------------------------------------------------- preview
 
 
 @route(

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from datetime import datetime, timedelta
+from datetime import time as clock
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.api.context import ApiError, RequestContext, Response, in_both, json_response
-from minisched.api.routing import Answer, Parameter, StrParam, route
+from minisched.api.routing import Answer, IntParam, Parameter, StrParam, route
 from minisched.model import Reason, Status, Text, TextError, iso
-from minisched.why import MAX_CHAIN, MAX_DUE_TIMES, Facts, Finding, Span, explain, parse_when, pauses
+from minisched.why import MAX_CHAIN, MAX_DUE_TIMES, Facts, Finding, Span, explain, parse_when, pauses, quiet_days
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from datetime import tzinfo
 
     from minisched.model import Config, Instant, TaskExecution
     from minisched.store import History
 
 MAX_RUNS = 200  # of the span, beside those of its due times
+MAX_DAYS = 190  # 26 weeks, and the begun one
+MAX_DAY_RUNS = 50_000  # that are counted, the newest: 0.1 s
 BEFORE_S = 1.0  # a cause has its row at the latest so long after that of the run that names it
 
 
@@ -49,6 +56,42 @@ def why(context: RequestContext, task_id: str) -> Response:
     return json_response(200, as_json(facts, span, explain(facts, span), zone))
 
 
+@route(
+    "GET",
+    "/tasks/{task_id}/days",
+    "Count the runs of a task on each of the last days, by status; for a day without one, say why.",
+    Answer(200, "TaskDays", "The days, oldest first, in the time zone of the task."),
+    query=(Parameter("days", IntParam(1, MAX_DAYS), "How many days, today included.", 31),),
+    errors=("not_found", "unavailable"),
+    costly=True,
+)
+def days(context: RequestContext, task_id: str) -> Response:
+    """Also of a task that was removed. A run belongs to the day of its due time; without one, to that of its start."""
+    app = context.app
+    now, zone = app.wall(), app.zone_of(task_id)
+    today = datetime.fromtimestamp(now, zone).date()
+    names = [today - timedelta(days=back) for back in range(context.query["days"], -2, -1)][1:]
+    starts = [datetime.combine(day, clock(), zone).timestamp() for day in names]
+    history = app.history()
+    span = Span(int(starts[0]), int(starts[-1]), False)
+    facts = _facts(history, app.snapshot.engine.config, task_id, span, now, alive=True)
+    spans = history.task_spans(task_id, starts[0], MAX_DAY_RUNS)
+    if facts.is_empty and not spans:
+        raise ApiError("not_found", Text("api.no_task", task=task_id))
+    counts: list[dict[str, int]] = [{} for _ in starts[1:]]
+    for status, first, last in spans:
+        for index in range(max(0, bisect_right(starts, first) - 1), min(len(counts), bisect_right(starts, last))):
+            counts[index][status] = counts[index].get(status, 0) + 1
+    quiet = quiet_days(facts, list(zip(starts, starts[1:])))
+    items = [
+        {"day": day.isoformat(), "counts": of_day, "none": None, "words": None}
+        if of_day
+        else {"day": day.isoformat(), "counts": {}, "none": none, "words": None if text is None else in_both(text)}
+        for day, of_day, (none, text) in zip(names, counts, quiet)
+    ]
+    return json_response(200, {"task_id": task_id, "days": items})
+
+
 def span_of(text: Optional[str], zone: tzinfo, now: Instant) -> Span:
     """Raises TextError."""
     return Span(int(now) - 86_400, int(now) + 1, False) if text is None else parse_when(text, zone, now)
@@ -68,13 +111,26 @@ def gather(history: History, config: Config, task_id: str, span: Span, now: Inst
                 break
             causes[run.run_id] = cause
             run = cause
+    return _facts(history, config, task_id, span, now, alive, list(runs.values()), causes)
+
+
+def _facts(
+    history: History,
+    config: Config,
+    task_id: str,
+    span: Span,
+    now: Instant,
+    alive: bool,
+    runs: Iterable[TaskExecution] = (),
+    causes: Mapping[int, TaskExecution] = MappingProxyType({}),
+) -> Facts:
     record = history.record(task_id)
     changes = history.changes(task_id)
     return Facts(
         task_id,
         config.tasks.get(task_id),
         now,
-        sorted(runs.values(), key=lambda run: run.run_id),
+        sorted(runs, key=lambda run: run.run_id),
         causes,
         [one for one in changes if one.task_id],
         pauses([one for one in changes if not one.task_id]),

@@ -158,6 +158,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "api.body.env": ("expected an object of texts, at most {max}", "应为由文本组成的对象，最多 {max} 项"),
     "api.body.task_or_config": ('expected one of "task" and "config"', '应为 "task" 或 "config" 之一'),
     # Why a request cannot be carried out.
+    "api.timeline.span": (
+        "`since` and `until` are a span of at most {days} days, given together",
+        "`since` 与 `until` 须同时给出，时段不超过 {days} 天",
+    ),
     "api.no_task": ("there is no task {task}", "没有任务 {task}"),
     "api.no_run": ("there is no run {run} in the history", "历史中没有运行 {run}"),
     "api.no_message": ("there is no message {message} in the outbox", "通知记录中没有消息 {message}"),

@@ -50,6 +50,9 @@ _DUE_RUNS = f"""SELECT run_id FROM task_history INDEXED BY task_history_due
     ORDER BY scheduled_time DESC LIMIT ?"""
 _SPAN_AFTER = f"""SELECT run_id, missed_since, scheduled_time FROM task_history INDEXED BY task_history_due
     WHERE task_id = ? AND scheduled_time > ? AND {schema.NO_BACKFILL} ORDER BY scheduled_time LIMIT 1"""
+_OF_TASK_SINCE = """SELECT status, ifnull(scheduled_time, created_time), missed_since
+    FROM task_history INDEXED BY task_history_task
+    WHERE task_id = ? AND created_time >= ? ORDER BY run_id DESC LIMIT ?"""
 _BACKFILLS = """SELECT run_id FROM task_history INDEXED BY task_history_backfill
     WHERE task_id = ? AND scheduled_time BETWEEN ? AND ? AND "trigger" = 'backfill'
     ORDER BY scheduled_time DESC LIMIT ?"""
@@ -223,6 +226,13 @@ class History:
                         left -= counts[status.value]
                 found.append({name: count for name, count in {"success": left, **counts}.items() if count})
         return found
+
+    def task_spans(self, task_id: str, since: Instant, limit: int) -> list[tuple[str, Instant, Instant]]:
+        """(status, first, last due time) of the task's newest runs that were created since then, newest first, at most
+        `limit`. Both are equal but for a row of several missed due times; without one, when the run was created."""
+        with self._snapshot() as db:
+            found = db.execute(_OF_TASK_SINCE, (task_id, since, limit)).fetchall() if db is not None else []
+            return [(status, time if first is None else first, time) for status, time, first in found]
 
     def last_downtime(self, since: Instant) -> Optional[Downtime]:
         """The last time that no engine ran, or the machine slept, if it ended after `since`."""

@@ -315,7 +315,15 @@ def test_the_token_for_reading_opens_states_and_metrics_only(route: Route) -> No
     fields = (JSON, "Content-Length: 0") if route.method in ("POST", "PUT", "PATCH") else ()
     bearer = f"Authorization: Bearer {READ_TOKEN.decode()}"
     data = head(f"{route.method} {path} HTTP/1.1", *fields, bearer, token=False)
-    opened = {"/tasks", "/tasks/{task_id}/history", "/executions", "/executions/days", "/timeline", "/outcomes"}
+    opened = {
+        "/tasks",
+        "/tasks/{task_id}/history",
+        "/executions",
+        "/executions/days",
+        "/timeline",
+        "/agenda",
+        "/outcomes",
+    }
     if route.method == "GET" and route.path in (opened | {"/events", "/metrics", "/healthz", "/proof"}):
         assert answer(data) is None
         assert not judged(data).request.authorized  # what only the other token shows stays hidden

@@ -1,4 +1,4 @@
-"""Past and coming runs for a chart, and what a schedule text means."""
+"""Past and coming runs for a chart, as a list and by day, and what a schedule text means."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from minisched.model import Batch, Status
+from minisched.model import Action, Batch, ConfigChange, Origin, Status, Uptime
 from support.api import Api
 from support.config import task
 from support.store import NOW, make
@@ -81,6 +81,84 @@ def test_too_many_runs_are_truncated(api: Api) -> None:
     found = api.get("/timeline?hours=1").json
     assert [run["run_id"] for run in found["lanes"][4]["runs"]] == ids[5:]
     assert found["truncated"]
+
+
+def test_a_span_of_the_past_has_its_runs_and_says_which_are_cut(api: Api) -> None:
+    api.record(make("never", Status.SUCCESS, created_time=NOW - 90_000))
+    found = api.get("/timeline?since=2026-11-17T00:00:00&until=2026-11-17T12:00:00").json
+    assert [len(lane["runs"]) for lane in found["lanes"]] == [0, 0, 0, 0, 1]
+    assert not any(lane["due"] for lane in found["lanes"]) and not found["truncated"]
+    assert (found["from"], found["runs_since"]) == ("2026-11-17T00:00:00+00:00",) * 2
+    ahead = api.get("/timeline?since=2026-11-18T20:00:00&until=2026-11-18T22:30:00").json["lanes"][0]["due"]
+    assert ahead == ["2026-11-18T21:00:00+00:00", "2026-11-18T22:00:00+00:00"]
+    api.store.commit(Batch([make("never", Status.SUCCESS, created_time=NOW - 60) for _ in range(2000)]))
+    found = api.get("/timeline?hours=48").json
+    assert (found["truncated"], found["runs_since"]) == (True, "2026-11-18T11:05:40.500+00:00")
+    for query in ("since=2026-11-17", "since=2026-11-18&until=2026-11-17", "since=2026-01-01&until=2026-11-17"):
+        assert api.get(f"/timeline?{query}").code == "bad_request"
+
+
+def test_the_agenda_lists_what_is_due_next_with_one_entry_for_what_is_due_often(api: Api) -> None:
+    found = api.get("/agenda").json
+    assert found["items"] == [
+        {
+            "task_id": "often",
+            "time": "2026-11-18T19:07:00+08:00",
+            "last": "2026-11-19T19:06:00+08:00",
+            "count": 1440,
+            "more": False,
+        },
+        {
+            "task_id": "hourly",
+            "time": "2026-11-18T12:00:00+00:00",
+            "last": "2026-11-19T11:00:00+00:00",
+            "count": 24,
+            "more": False,
+        },
+        {**found["items"][2], "task_id": "jittered", "count": 1, "more": False},
+    ]
+    few = api.get("/agenda?hours=3").json["items"]
+    assert [(one["task_id"], one["time"][11:16]) for one in few if one["task_id"] == "hourly"] == [
+        ("hourly", "12:00"),
+        ("hourly", "13:00"),
+        ("hourly", "14:00"),
+    ]
+    often = api.get("/agenda?hours=168").json["items"][0]
+    assert (often["count"], often["more"]) == (1500, True)
+
+
+DAY = 86_400
+
+
+def test_each_day_of_a_task_has_its_runs_or_why_there_are_none(workdays: Api) -> None:
+    midnight = int(NOW) // DAY * DAY
+    due = midnight + 8 * 3600  # today
+    api = workdays
+    api.record(make("report", Status.SUCCESS, created_time=due + 1, scheduled_time=due))
+    api.record(make("report", Status.TECHNICAL_FAILURE, created_time=due + 2))
+    missed = make("report", Status.MISSED, created_time=due, scheduled_time=due - DAY, missed_count=2)
+    api.record(missed._replace(missed_since=due - 2 * DAY))
+    origin = Origin("cli", "root")
+    changes = [ConfigChange(midnight - 7 * DAY, "report", Action.DISABLED, origin, before={"enabled": True})]
+    changes += [ConfigChange(midnight - 5 * DAY, "report", Action.ENABLED, origin, before={"enabled": False})]
+    uptimes = [Uptime(midnight - 9 * DAY, midnight - 5 * DAY, midnight - 5 * DAY, "stopped"), Uptime(due, due)]
+    api.store.commit(Batch(changes=changes, uptimes=uptimes))
+    days = api.get("/tasks/report/days?days=10").json["days"]
+    assert [(one["day"][8:], one["counts"], one["none"]) for one in days] == [
+        ("09", {}, "unknown"),  # a Monday; nothing is recorded from then
+        ("10", {}, "unknown"),
+        ("11", {}, "disabled"),
+        ("12", {}, "disabled"),
+        ("13", {}, "no_engine"),
+        ("14", {}, "calendar"),
+        ("15", {}, "calendar"),
+        ("16", {"missed": 1}, None),
+        ("17", {"missed": 1}, None),
+        ("18", {"success": 1, "technical_failure": 1}, None),
+    ]
+    assert days[5]["words"]["en"] == "2026-11-14 (Saturday) is off in the calendar cn"
+    assert len(api.get("/tasks/report/days").json["days"]) == 31
+    assert api.get("/tasks/nobody/days").status == 404
 
 
 def test_schedule_texts_give_times_and_words(api: Api) -> None:

@@ -1,0 +1,159 @@
+"""Past and coming runs of all tasks: for a chart, and as a list of what is due next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from minisched.api.context import ApiError, RequestContext, Response, json_response
+from minisched.api.routing import PUBLIC, Answer, IntParam, Parameter, TimeParam, route
+from minisched.api.tasks import left_out_json
+from minisched.model import DAY_S, Text, iso
+from minisched.timetable import fires_between, jitter_offset, left_out, load_zone, schedules_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import tzinfo
+
+    from minisched.model import Task, TaskExecution
+
+MAX_SPAN_S = 62 * DAY_S
+MAX_CHART_RUNS = 2000  # over all lanes, the newest
+MAX_LANE_DUE = 50  # due times in a lane
+MAX_CHART_DUE = 20_000  # over all lanes: half a megabyte
+LISTED_EACH = 6  # a task with more due times has one entry in the agenda
+MAX_COUNTED = 1500  # due times of a task that are counted: one a minute for a day
+MAX_COMPUTED = 60_000  # due times over all tasks: 0.15 s
+MAX_AGENDA = 1000  # entries, the next ones
+
+
+@route(
+    "GET",
+    "/timeline",
+    "Get past runs and coming due times of all tasks, for a chart.",
+    Answer(200, "Timeline", "A lane for each task."),
+    access=PUBLIC,
+    query=(
+        Parameter("hours", IntParam(1, 168), "Hours back, and as many ahead; without `since` and `until`.", 24),
+        Parameter("since", TimeParam(), "The begin of the span; both or none."),
+        Parameter("until", TimeParam(), f"The end of the span, at most {MAX_SPAN_S // DAY_S} days later."),
+    ),
+    errors=("unavailable",),
+    costly=True,
+)
+def timeline(context: RequestContext) -> Response:
+    """Coming due times are those after now, wherever the span begins."""
+    app = context.app
+    now, tasks = app.wall(), app.snapshot.tasks
+    since, until = _span(context, now)
+    found, total = app.history().page(since=since, until=until, page_size=MAX_CHART_RUNS)
+    runs: dict[str, dict[int, TaskExecution]] = {}
+    for run in reversed(found):
+        runs.setdefault(run.task_id, {})[run.run_id] = run
+    ahead = app.history().ahead(now)
+    limit = max(1, min(MAX_LANE_DUE, MAX_CHART_DUE // max(1, len(tasks))))
+    truncated = runs_cut = total > len(found)
+    paused = app.snapshot.engine.config.settings.paused
+    first = max(now, since)  # of what is to come
+    lanes = []
+    for task_id, view in tasks.items():
+        zone = load_zone(view.task.task_timezone)
+        # A run that began before the span may still be running.
+        lane_runs = {**{run.run_id: run for run in view.live}, **runs.get(task_id, {})}
+        # One more shows whether there are more.
+        due = [] if paused else _due(view.task, first, until, zone, limit + 1, ahead)
+        due_truncated = len(due) > limit
+        truncated = truncated or due_truncated
+        lanes.append(
+            {
+                "task_id": task_id,
+                "task_name": view.task.task_name,
+                "runs": [_chart_run(lane_runs[run_id], zone) for run_id in sorted(lane_runs)],
+                "due": [iso(moment, zone) for moment in due[:limit]],
+                "due_truncated": due_truncated,
+                "left_out": _left_out(view.task, first, until, zone),
+            }
+        )
+    span = {"from": since, "to": until, "now": now}
+    times = {name: iso(moment, app.zone) for name, moment in span.items()}
+    complete = min(run.created_time for run in found) if runs_cut else since
+    return json_response(200, {**times, "lanes": lanes, "truncated": truncated, "runs_since": iso(complete, app.zone)})
+
+
+def _span(context: RequestContext, now: float) -> tuple[float, float]:
+    """Raises ApiError."""
+    since, until = context.query["since"], context.query["until"]
+    if since is None and until is None:
+        span_s = context.query["hours"] * 3600
+        return now - span_s, now + span_s
+    if since is None or until is None or not 0 < until - since <= MAX_SPAN_S:
+        raise ApiError("bad_request", Text("api.timeline.span", days=MAX_SPAN_S // DAY_S))
+    return since, until
+
+
+def _chart_run(run: TaskExecution, zone: tzinfo) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id,
+        "status": run.status.value,
+        "trigger": run.trigger.value,
+        "start_time": iso(run.start_time, zone),
+        "end_time": iso(run.end_time, zone),
+        "scheduled_time": iso(run.scheduled_time, zone),
+    }
+
+
+def _due(
+    task: Task, after: float, until: float, zone: tzinfo, limit: int, ahead: Collection[tuple[str, int]]
+) -> list[float]:
+    """The coming starts of a task, its jitter included. ahead: (task_id, due time) that have run already."""
+    if not task.enabled or not task.task_schedule or until <= after:
+        return []
+    fires = fires_between(schedules_of(task), after, until, zone, limit + len(ahead))
+    fires = [due for due in fires if (task.task_id, due) not in ahead][:limit]
+    return [due + jitter_offset(task.task_id, due, task.task_jitter) if task.task_jitter else due for due in fires]
+
+
+def _left_out(task: Task, after: float, until: float, zone: tzinfo) -> list[dict[str, Any]]:
+    """The coming days on which the task is not due because of its calendar."""
+    if task.task_calendar is None or not task.enabled or until <= after:
+        return []
+    return left_out_json(left_out(schedules_of(task), after, until, zone))
+
+
+@route(
+    "GET",
+    "/agenda",
+    "List the next due times of all tasks in the order of time.",
+    Answer(200, "Agenda", f"The entries; a task with more than {LISTED_EACH} due times has one."),
+    access=PUBLIC,
+    query=(Parameter("hours", IntParam(1, 168), "Hours ahead.", 24),),
+    errors=("unavailable",),
+    costly=True,
+)
+def agenda(context: RequestContext) -> Response:
+    app = context.app
+    now, until = app.wall(), app.wall() + context.query["hours"] * 3600
+    ahead = app.history().ahead(now)
+    paused = app.snapshot.engine.config.settings.paused
+    left = MAX_COMPUTED
+    found: list[tuple[float, dict[str, Any]]] = []
+    for task_id, view in app.snapshot.tasks.items():
+        limit = max(LISTED_EACH + 1, min(MAX_COUNTED, left))
+        zone = load_zone(view.task.task_timezone)
+        # One more shows whether there are more.
+        due = [] if paused else _due(view.task, now, until, zone, limit + 1, ahead)
+        left -= len(due)
+        folded = len(due) > LISTED_EACH
+        for moment in due[:1] if folded else due:
+            last = due[:limit][-1] if folded else moment
+            entry = {"task_id": task_id, "time": iso(moment, zone), "last": iso(last, zone)}
+            found.append((moment, {**entry, "count": len(due[:limit]) if folded else 1, "more": len(due) > limit}))
+    found.sort(key=lambda one: one[0])
+    return json_response(
+        200,
+        {
+            "from": iso(now, app.zone),
+            "to": iso(until, app.zone),
+            "items": [entry for _, entry in found[:MAX_AGENDA]],
+            "truncated": len(found) > MAX_AGENDA,
+        },
+    )
