@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.page import HELD, Engine, OpenPage, act, card, dialog, engine, expect
+from support.page import HELD, Engine, OpenPage, act, card, choose, dialog, engine, expect
 from support.programs import eventually
 
 SAYS = 'echo "run by $WHO"; exit $CODE'
@@ -29,6 +29,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         {"task_id": "held", "task_exec": f"echo begun; {HELD.format(name='held')}"},
         {"task_id": "rows", "task_exec": "seq 1 4000"},
         {"task_id": "broken", "task_exec": "exit 9"},
+        {"task_id": "variables", "task_exec": 'echo "for $WHO"', "task_env": {"SECRET": "hunter2", "WHO": "nobody"}},
     ]
     with engine(tmp_path_factory.mktemp("runs"), *tasks) as running:
         for n in range(RUNS):
@@ -96,6 +97,54 @@ def test_all_runs_are_in_one_view_with_filters_in_the_address(one: Engine, open_
     expect(rows).to_have_count(2)
     page.goto(f"{one.url}/#run/999")
     expect(dialog(page).locator(".field-error")).to_have_text("Not found.")
+
+
+def test_a_task_is_run_with_variables_or_for_a_due_time_and_a_run_is_repeated_with_its_own(
+    one: Engine, open_page: OpenPage
+) -> None:
+    page = open_page(one.link, expected="400")
+    choose(page, "variables", "run_with")
+    start = dialog(page).get_by_role("button", name="Run now")
+    names, values = dialog(page).get_by_label("Name"), dialog(page).get_by_label("Value")
+    expect(names.first).to_be_focused()
+    offered = dialog(page).locator("datalist option")
+    expect(offered).to_have_count(2)
+    expect(offered.first).to_have_attribute("value", "SECRET")
+    expect(dialog(page)).not_to_contain_text("hunter2")
+    names.first.fill("WHO")
+    values.first.fill("<b>me</b> & you")
+    dialog(page).get_by_role("button", name="Add a variable").click()
+    names.last.fill("1=2")
+    start.click()
+    error = dialog(page).locator(".rw-rows .field-error:visible")
+    expect(error).to_have_text(re.compile("^expected the name of"))
+    expect(names.last).to_be_focused()
+    dialog(page).get_by_role("button", name="Remove this variable").last.click()
+    due = dialog(page).get_by_label("For the due time")
+    due.fill("2999-01-01T02:30")
+    start.click()
+    expect(dialog(page).locator(".field-error:visible")).to_have_text(re.compile("^2999-01-01T02:30 is still to come"))
+    due.fill("2026-11-01T02:30:00")
+    values.first.press("Enter")
+    expect(page.locator(".notice")).to_contain_text(
+        re.compile(r"variables: run \d+ started. The schedule has no such due time.")
+    )
+    run = one.until("variables", "success")["last_run"]
+    assert run["trigger"] == "backfill" and run["scheduled_time"].startswith("2026-11-01T02:30:00")
+    page.evaluate("id => { location.hash = `#run/${id}`; }", run["run_id"])
+    expect(dialog(page).locator(".run-output")).to_contain_text("<b>me</b> & you")
+    dialog(page).get_by_role("button", name="Run again…").click()
+    expect(values).to_have_value("<b>me</b> & you")  # this page started that run
+    expect(dialog(page)).to_contain_text(f"For the due time of run {run['run_id']}: 1 Nov, 02:30:00")
+    start.click()
+    expect(page.locator("dialog[open]")).to_have_count(1)
+    eventually(lambda: one.call("GET /tasks/variables/history")["total"] == 2)
+    again = one.until("variables", "success")["last_run"]
+    assert again["repeats"] == run["run_id"] and "me</b>" in one.home.log("variables").splitlines()[-2]
+    page.reload()
+    dialog(page).get_by_role("button", name="Run again…").click()
+    expect(dialog(page)).to_contain_text("The variables of a run are not kept after its end.")
+    expect(values).to_have_value("")
 
 
 def test_new_runs_do_not_move_rows_under_the_pointer(one: Engine, open_page: OpenPage) -> None:

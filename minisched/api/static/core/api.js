@@ -97,16 +97,17 @@ export function onDenied(f) {
 /**
  * A request that failed. `status` is the HTTP status; 0 with the `code` "network" or "timeout" if there was no answer.
  * `problems`: [{file, place, path, message, and in both languages place_words, words}]. `dependents`: task ids. `words`:
- * the message about a wrong body in both languages.
+ * the message about a wrong body in both languages, `pointer` (RFC 6901) the part of the body that is wrong.
  */
 export class ApiError extends Error {
-  constructor(status, code, message, { problems = [], dependents = [], words } = {}) {
+  constructor(status, code, message, { problems = [], dependents = [], words, pointer } = {}) {
     super(message);
     this.status = status;
     this.code = code;
     this.problems = problems;
     this.dependents = dependents;
     this.words = words;
+    this.pointer = pointer;
   }
 }
 

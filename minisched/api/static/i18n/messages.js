@@ -106,6 +106,23 @@ export const MESSAGES = {
   open_log: ["Open the whole output", "打开完整输出"],
   signal_name: ["signal {signal}", "信号 {signal}"],
 
+  // ---- run with variables ----
+  run_with: ["Run with variables…", "指定变量运行…"],
+  run_again_with: ["Run again…", "重新运行…"],
+  rw_title: ["Run {task}", "运行 {task}"],
+  rw_name: ["Name", "名称"],
+  rw_value: ["Value", "值"],
+  rw_add: ["Add a variable", "添加变量"],
+  rw_drop: ["Remove this variable", "移除此变量"],
+  rw_twice: ["This name is given twice.", "名称重复。"],
+  rw_help: ["For this run only, in addition to those of the task or in place of them.", "仅用于本次运行：补充或覆盖任务自身的变量。"],
+  rw_forgotten: ["The variables of a run are not kept after its end. Enter them again if it had any.", "运行结束后不保留其变量；如有，请重新填写。"],
+  rw_for: ["For the due time", "补做的计划时间"],
+  rw_for_help: ["Makes up for a time in the past ({zone}). Leave it empty for a usual run.", "补做过去的某个时间（{zone}）；留空则为普通运行。"],
+  rw_for_run: ["For the due time of run {id}: {time}", "沿用运行 #{id} 的计划时间：{time}"],
+  rw_bad_time: ["Complete the date and the time, or clear both.", "请填写完整的日期和时间，或全部清空。"],
+  rw_off_schedule: ["The schedule has no such due time.", "时间表中没有这个计划时间。"],
+
   // ---- all runs ----
   col_task: ["Task", "任务"],
   run_again: ["Run again", "重新运行"],

@@ -11,7 +11,7 @@ import { store } from "../core/store.js";
 import { loadTexts, t } from "../i18n/i18n.js";
 import { actions } from "../tasks/actions.js";
 import { RunView } from "./run.js";
-import { fillPager, LaterRefresh, runTable } from "./table.js";
+import { canRepeat, fillPager, LaterRefresh, runTable } from "./table.js";
 
 const PAGE_SIZE = 15;
 // A change of the task is shown within a second.
@@ -137,7 +137,8 @@ class HistoryDialog {
     const stop = token() ? button(t("stop_run"), () => actions.stopRun({ task_id: this.taskId, task_name: nameOf(this.taskId) }, runId, stop), { kind: "danger", icon: "stop", hidden: true }) : null;
     const log = button(t("open_log"), () => lazy("logs/log.js").then(({ openLog }) => openLog({ runId })), { icon: "log", hidden: true });
     const back = button(t("back"), () => this.list(runId), { icon: "left", class: "button back" });
-    dialog.footer.append(...[back, stop, log].filter(Boolean));
+    const again = token() ? button(t("run_again_with"), () => actions.run_with({ task_id: this.taskId }, this.run.run), { icon: "refresh", hidden: true }) : null;
+    dialog.footer.append(...[back, stop, again, log].filter(Boolean));
     this.run = new RunView(
       runId,
       (path, use) => this.ask(path, use),
@@ -148,6 +149,7 @@ class HistoryDialog {
           dialog.setTitle(t("run_title", { id: runId, task: nameOf(this.taskId) }));
         }
         if (stop) stop.hidden = !UNFINISHED.has(run.status);
+        if (again) again.hidden = !canRepeat(run);
         log.hidden = gone || !run.attempts.length;
       },
     );

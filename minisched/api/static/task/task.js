@@ -106,6 +106,7 @@ class TaskView {
               "div",
               { class: "tk-actions" },
               live ? act(t("stop_run"), "stop", "stop") : act(t("run_now"), "run", "play", "primary"),
+              button(t("run_with"), () => actions.run_with(store.tasks.get(this.id)), { icon: "play" }),
               act(t("log"), "log", "log"),
               act(t("edit"), "edit", "edit"),
               card.enabled ? act(t("disable"), "disable", "pause") : act(t("enable"), "enable", "play"),

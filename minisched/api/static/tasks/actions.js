@@ -4,7 +4,7 @@ import { confirm, notice } from "../core/dialog.js";
 import { h, icon, visible } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
 import { lazy } from "../core/lazy.js";
-import { UNFINISHED, leadRun } from "../core/status_text.js";
+import { UNFINISHED, leadRun, upstreamIds } from "../core/status_text.js";
 import { store } from "../core/store.js";
 import { t } from "../i18n/i18n.js";
 
@@ -64,11 +64,16 @@ export const actions = {
     return started;
   },
 
+  /** Ask for variables or a due time first. `run`: the run that is repeated. */
+  run_with: (card, run = null) => open("runs/run_with.js", ({ openRunWith }) => openRunWith(card.task_id, run)),
+
   enable: (card) => toggle(card, "enable", "enabled_now"),
   disable: (card) => toggle(card, "disable", "disabled_now"),
 
   async remove(card) {
     const options = { detail: t("delete_detail"), check: t("delete_check", { id: card.task_id }) };
+    const dependents = [...store.tasks.values()].filter((other) => upstreamIds(other).includes(card.task_id)).map((other) => other.task_id);
+    if (dependents.length) return void notice(t("err_409_has_dependents", { names: dependents.join(", ") }), "bad");
     if (!(await confirm(t("delete_question", { task: nameOf(card) }), t("delete"), options))) return;
     await attempt(null, async () => {
       const goneBefore = await call("DELETE", path(card)).then(() => false, (error) => {
@@ -114,6 +119,7 @@ function menuRows(card) {
   const live = UNFINISHED.has(card.current_status);
   return [
     live ? ["play", t("run_now"), "run"] : null,
+    ["play", t("run_with"), "run_with"],
     ["edit", t("edit"), "edit"],
     card.enabled ? ["pause", t("disable"), "disable"] : ["play", t("enable"), "enable"],
     ["trash", t("delete"), "remove"],
