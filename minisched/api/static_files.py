@@ -3,9 +3,10 @@
 The allowed paths are listed once, when the server starts: no path of a request ever becomes the path of a file. A file
 is read when it is first requested, and kept compressed.
 
-The first load has to be small, and each request costs a connection. So comments and most spaces are not served, and
-`core/app.js` is served with all modules that it imports, which are the ones of the first view, in one file. Views that
-are opened later import from the same modules: a module that is part of that file is served as a re-export of it.
+The page has to be small, and each request costs a connection. So comments and most spaces are not served, and modules
+are served in bundles: the modules of the first view in one, what all later views share in another one, and each view
+that is loaded later with the modules that only it imports. A module that is part of a bundle with another name is
+served as a re-export of it, so none is evaluated twice.
 
 The texts of the engine come from `minisched.catalogue`: a module is generated from each of its areas.
 """
@@ -33,15 +34,18 @@ TYPES = {
 }
 INDEX = "index.html"
 ENTRY = "core/app.js"  # the module that index.html loads
+SHARED = "core/shared.js"  # the module that is loaded before all that the first view does not need
 _FOLDER = os.path.join(PACKAGE, "api", "static")
 _CATALOGUE = os.path.join(PACKAGE, "catalogue")
 
 # Scripts and style sheets are written so that this is safe: an import is one line, and no text goes over several lines.
 # A comment is left out only if it has lines of its own.
-_IMPORT = re.compile(r'^import .* from "(\..+)";\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import (?:\{ (.*) \} from )?"(\..+)";\n', re.MULTILINE)
+_LOADED_LATER = re.compile(r'\("(?:\.\./)?(\w+/\w+\.js)"')  # by core/lazy.js, or by import()
 _COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*(?:(?!\*/).)*\*/[ \t]*)\n", re.MULTILINE | re.DOTALL)
 _TEXT = re.compile(r'("(?:[^"\\]|\\.)*")')
 _SPACE = re.compile(r" ?([=*<>?:&|,;{}()\[\]!]+) ?")
+_STYLE_SPACE = re.compile(r" ?([{};,])\s*|(:) ")
 _LINE_END = re.compile(r"([{;,(\[])\n")
 _INDENT = re.compile(r"^\s+", re.MULTILINE)
 
@@ -102,28 +106,58 @@ def _file(name: str) -> File:
 
 def content(name: str) -> bytes:
     """What is served under a name, not compressed. Raises OSError."""
-    if name == ENTRY:
-        whole = "".join(_IMPORT.sub("", _source(module)) for module in entry_modules())
-        return _LINE_END.sub(r"\1", whole).encode()
-    if name in entry_modules():
-        return f'export * from "./{os.path.relpath(ENTRY, os.path.dirname(name))}";\n'.encode()
-    return _source(name).encode() if name.endswith((".js", ".css")) else _read(name)
+    if name.endswith(".css"):
+        return _source(name).encode()
+    if not name.endswith(".js"):
+        return _read(name)
+    modules = bundles()[name]
+    folder = os.path.dirname(name)
+    if name != modules[-1]:
+        return f'export * from "./{os.path.relpath(modules[-1], folder)}";\n'.encode()
+    names: dict[str, set[str]] = {}  # that the bundle imports, by the bundle that they are from
+    for module in modules:
+        for imported, found in _imports(module):
+            if imported not in modules:
+                names.setdefault(bundles()[imported][-1], set()).update(found)
+    lines = [f'import{{{",".join(sorted(names[it]))}}}from"./{os.path.relpath(it, folder)}";\n' for it in sorted(names)]
+    return _LINE_END.sub(r"\1", "".join([*lines, *map(_source, modules)])).encode()
 
 
 @cache
-def entry_modules() -> tuple[str, ...]:
-    """ENTRY and the modules that it imports, each after those that it needs itself. Raises OSError."""
-    found: list[str] = []
+def bundles() -> dict[str, tuple[str, ...]]:
+    """The modules that a module is served with, by its name. Each comes after those that it imports; the bundle has the
+    name of the last one. A module that several views import is bundled with those that the same views import. Raises
+    OSError."""
+    loaded = [SHARED, *(name for name in GENERATED if name != FIRST_VIEW)]
+    for module in FILES:
+        if module.endswith(".js"):
+            loaded += [name for name in _LOADED_LATER.findall(_read(module).decode()) if name in FILES]
+    users: dict[str, list[str]] = {}  # the modules that are loaded by themselves, by those that they need
+    for root in dict.fromkeys((ENTRY, *loaded)):
+        for module in _needed(root, []):
+            users.setdefault(module, []).append(root)
+    together: dict[tuple[str, ...], list[str]] = {}
+    for module, roots in users.items():
+        key = roots[:1] if roots[0] in (ENTRY, SHARED) else roots
+        together.setdefault(tuple(key), []).append(module)
+    return {module: tuple(modules) for modules in together.values() for module in modules}
 
-    def collect(name: str) -> None:
-        for path in _IMPORT.findall(_source(name)):
-            imported = os.path.normpath(os.path.join(os.path.dirname(name), path))
-            if imported not in found:
-                collect(imported)
-        found.append(name)
 
-    collect(ENTRY)
-    return tuple(found)
+def _needed(name: str, found: list[str]) -> list[str]:
+    """`found`, with a module and all that it imports, each after those that it needs itself."""
+    for imported, _ in _imports(name):
+        if imported not in found:
+            _needed(imported, found)
+    found.append(name)
+    return found
+
+
+@cache
+def _imports(name: str) -> list[tuple[str, list[str]]]:
+    """The modules that a module imports, with the names that it takes from them."""
+    text = "" if name in GENERATED else _read(name).decode()
+    path = f"{os.path.dirname(name)}/%s"
+    return [(os.path.normpath(path % to), names.split(", ") if names else []) for names, to in _IMPORT.findall(text)]
 
 
 def generated(name: str) -> str:
@@ -138,16 +172,19 @@ def is_rendered(code: str) -> bool:
 
 
 def _source(name: str) -> str:
+    """A script without its imports, or a style sheet, as it is served."""
     if name in GENERATED:
         return generated(name)
-    text = _INDENT.sub("", _COMMENT.sub("", _read(name).decode()))
-    return "\n".join(map(_without_spaces, text.split("\n"))) if name.endswith(".js") else text
+    text = _INDENT.sub("", _COMMENT.sub("", _IMPORT.sub("", _read(name).decode())))
+    if name.endswith(".css"):
+        return _STYLE_SPACE.sub(r"\1\2", text)
+    return "\n".join(map(_without_spaces, text.split("\n")))
 
 
 def _without_spaces(line: str) -> str:
     """A line of a script without the spaces around its signs; one that may have a text of another kind as it is."""
     parts = _TEXT.split(line)  # each second one is a text
-    if line.startswith("import") or any(re.search("[`'/]", part) for part in parts[::2]):
+    if any(re.search("[`'/]", part) for part in parts[::2]):
         return line
     return "".join(part if index % 2 else _SPACE.sub(r"\1", part) for index, part in enumerate(parts))
 

@@ -59,19 +59,36 @@ def test_a_client_that_does_not_ask_for_gzip_gets_none(accepted: str) -> None:
 
 
 def test_all_files_together_are_small_when_compressed() -> None:
-    sizes = {path: len(get(path, accept_encoding="gzip")[0].body) for path in static_files.NAMES}
+    loaded = {bundle[-1] for bundle in static_files.bundles().values()}  # the other modules are in one of these
+    sizes = {
+        path: len(get(path, accept_encoding="gzip")[0].body)
+        for path, name in static_files.NAMES.items()
+        if name in loaded or not name.endswith(".js")
+    }
     assert sum(sizes.values()) < ALL_PACKED_MAX, sizes
 
 
-def test_the_modules_of_the_first_view_are_one_file_and_others_import_from_it() -> None:
-    modules = static_files.entry_modules()
-    assert len(modules) > 10
-    assert not re.search(r"^import ", static_files.content(static_files.ENTRY).decode(), re.MULTILINE)
-    names = [name for module in modules for name in TOP_LEVEL.findall(source(module))]
-    assert len(names) == len(set(names)), sorted(name for name in set(names) if names.count(name) > 1)
-    for module in modules[:-1]:
-        found = re.fullmatch(r'export \* from "(.+)";\n', static_files.content(module).decode())
-        assert found and (STATIC / module).parent.joinpath(found[1]).resolve() == STATIC / static_files.ENTRY
+def test_each_module_is_part_of_one_bundle_and_of_no_other() -> None:
+    bundles = set(static_files.bundles().values())
+    modules = [module for bundle in bundles for module in bundle]
+    assert sorted(modules) == sorted({*SCRIPTS, *static_files.GENERATED})
+    assert len(static_files.bundles()[static_files.ENTRY]) > 10
+    for bundle in bundles:
+        served = static_files.content(bundle[-1]).decode()
+        imported = {
+            STATIC.joinpath(bundle[-1]).parent.joinpath(path).resolve().relative_to(STATIC).as_posix(): names.split(",")
+            for names, path in re.findall(r'\bimport\{([\w,]*)\}from"(.+?)";', served)
+        }
+        assert served.count("import{") == len(imported)
+        assert imported.keys() <= {other[-1] for other in bundles} - {bundle[-1]}
+        assert bundle[-1] != static_files.ENTRY or not imported
+        # Modules of a bundle share one scope.
+        names = [name for found in imported.values() for name in found]
+        names += [name for module in bundle for name in TOP_LEVEL.findall(source(module))]
+        assert len(names) == len(set(names)), sorted(name for name in set(names) if names.count(name) > 1)
+        for module in bundle[:-1]:
+            found = re.fullmatch(r'export \* from "(.+)";\n', static_files.content(module).decode())
+            assert found and (STATIC / module).parent.joinpath(found[1]).resolve() == STATIC / bundle[-1]
 
 
 def source(name: str) -> str:
@@ -83,7 +100,8 @@ def test_a_script_is_written_so_that_comments_and_imports_can_be_left_out(name: 
     for line in source(name).splitlines():
         assert line.replace('"`"', "").count("`") % 2 == 0, line  # no text goes over several lines
         if re.match(r"import\b|.*\bimport\(", line):
-            assert re.match(r'import \{ [\w, ]+ \} from "\.\.?/[\w/.]+";$|.*\bimport\(["`]\.\.?/', line), line
+            assert re.match(r'import (\{ [\w, ]+ \} from )?"\.\.?/[\w/.]+";$|.*\bimport\(["`]\.\.?/', line), line
+            assert " as " not in line, line
     served = static_files.content(name).decode()
     assert not re.search(r"^\s*(?://|/?\*)", served, re.MULTILINE)
     for other in re.findall(r'(?:from |import\()"(.+?)"', source(name)):
@@ -99,11 +117,11 @@ def test_the_catalogue_is_served_as_modules(name: str) -> None:
     assert {code: tuple(pair) for code, pair in texts.items()} == shown
 
 
-def test_dynamic_imports_of_the_first_view_mean_the_same_from_its_one_file() -> None:
-    for module in static_files.entry_modules():
-        for path in re.findall(r'\bimport\(["`](.+?)["`]\)', source(module)):
-            entry = STATIC / static_files.ENTRY
-            assert (STATIC / module).parent.joinpath(path).resolve() == entry.parent.joinpath(path).resolve()
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_dynamic_import_means_the_same_from_the_bundle(name: str) -> None:
+    bundle = STATIC / static_files.bundles()[name][-1]
+    for path in re.findall(r'\bimport\(["`](.+?)["`]\)', source(name)):
+        assert (STATIC / name).parent.joinpath(path).resolve() == bundle.parent.joinpath(path).resolve()
 
 
 def test_the_page_is_read_from_a_zip_too(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_both_languages_have_the_same_values() -> None:
 
 def test_every_text_that_a_script_uses_exists() -> None:
     for name, text in SCRIPTS.items():
-        known = CORE if name in static_files.entry_modules() else MESSAGES
+        known = CORE if name in static_files.bundles()[static_files.ENTRY] else MESSAGES
         assert not set(re.findall(r'\bt\("(\w+)"', text)) - known.keys() - runs.FIRST_VIEW.keys(), name
 
 

@@ -80,7 +80,7 @@ async function takeTokenFromAddress() {
 
 /** Close the open dialogs, except one with unsaved changes. Resolves to a function that waits until that one is closed. */
 async function closeDialogs(options) {
-  const { closeAll } = document.querySelector("dialog[open]") ? await import("./dialog.js") : {};
+  const { closeAll } = document.querySelector("dialog[open]") ? await lazy("core/dialog.js") : {};
   return closeAll?.(options) ?? (() => null);
 }
 

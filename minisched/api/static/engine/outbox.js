@@ -9,7 +9,7 @@ import { actions } from "../tasks/actions.js";
 
 const PAGE_SIZE = 10;
 // While notifications are pending.
-const POLL_MS = 5000;
+const OUTBOX_POLL_MS = 5000;
 const STATES = ["failed", "pending", "sent"];
 // The task status whose icon and colour a state has.
 const STATUS_OF_STATE = { failed: "technical_failure", pending: "waiting", sent: "success" };
@@ -135,7 +135,7 @@ export function outbox(store) {
     load();
   });
   const unsubscribe = store.on((change) => change.status && update());
-  const clock = setInterval(() => pending && !document.hidden && load(), POLL_MS);
+  const clock = setInterval(() => pending && !document.hidden && load(), OUTBOX_POLL_MS);
   update();
   if (!counts) load();
   return {

@@ -5,7 +5,7 @@ import { errorText } from "../core/error_text.js";
 import { fmtBytes } from "../core/format.js";
 import { t } from "../i18n/i18n.js";
 
-const PIECE_BYTES = 256 * 1024;
+const SEARCH_PIECE_BYTES = 256 * 1024;
 // The search starts this long after the last key.
 const TYPED_MS = 250;
 
@@ -121,7 +121,7 @@ export class LogSearch {
       return;
     }
     for (let before = this.view.from; ; ) {
-      const page = await this.read({ before, limit: PIECE_BYTES });
+      const page = await this.read({ before, limit: SEARCH_PIECE_BYTES });
       if (!page.text) return;
       yield page;
       before = page.offset;
@@ -134,7 +134,7 @@ export class LogSearch {
    */
   async *upTo(line) {
     let found = null;
-    for (let query = { limit: PIECE_BYTES }; ; ) {
+    for (let query = { limit: SEARCH_PIECE_BYTES }; ; ) {
       const page = await this.read(query);
       const lines = page.text.split("\n");
       const end = lines.indexOf(line);
@@ -142,14 +142,14 @@ export class LogSearch {
       if (this.view.has(text)) found = { ...page, size: 0, first: !query.offset, end: end < 0 ? undefined : end };
       yield { text: "", size: page.text.length };
       if (end >= 0 || page.at_end || !page.text) break;
-      query = { limit: PIECE_BYTES, offset: page.next_offset };
+      query = { limit: SEARCH_PIECE_BYTES, offset: page.next_offset };
     }
     if (found) yield found;
   }
 
   async *forwards() {
     for (let offset = this.view.to; ; ) {
-      const page = await this.read({ offset, limit: PIECE_BYTES });
+      const page = await this.read({ offset, limit: SEARCH_PIECE_BYTES });
       if (page.text) yield page;
       if (page.at_end || !page.text) return;
       offset = page.next_offset;

@@ -1,5 +1,12 @@
-/** Icons that the first view does not need, in the form that dom.js describes. */
-export const MORE_ICONS = {
+/** What all modules share that the first view does not need: dialogs, texts, and icons in the form that dom.js describes. */
+import { useMessages } from "../i18n/i18n.js";
+import { MESSAGES } from "../i18n/messages.js";
+import "./dialog.js";
+import { addIcons } from "./dom.js";
+import "./error_text.js";
+
+useMessages(MESSAGES);
+addIcons({
   pause: ["M9 5.5v13M15 5.5v13"],
   edit: ["M4.5 19.5l.8-4L15.8 5a1.5 1.5 0 0 1 2.1 0L19 6.1a1.5 1.5 0 0 1 0 2.1L8.5 18.7zM13.5 7.3l3.2 3.2"],
   trash: ["M4.5 6.5h15M9.5 6V4h5v2M6.5 6.5l.8 13.5h9.4l.8-13.5M10 10.5v6M14 10.5v6"],
@@ -8,4 +15,4 @@ export const MORE_ICONS = {
   right: ["M9.5 6l6 6-6 6"],
   down: ["M6 9.5l6 6 6-6"],
   download: ["M12 4v11M7.5 11l4.5 4.5 4.5-4.5M5 20h14"],
-};
+});
