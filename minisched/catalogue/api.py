@@ -50,7 +50,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "api.expectation_failed": ("`Expect` names something that is not supported.", "不支持 `Expect` 的要求。"),
     "api.misdirected": (
         "`Host` is none of the names under which this page can be reached; see http.allowed_hosts.",
-        "`Host` 不是本页面的可用名称；参见 http.allowed_hosts。",
+        "`Host` 不是本网页的可用名称；参见 http.allowed_hosts。",
     ),
     "api.invalid_config": (
         "The change would make the config invalid; nothing was changed. See `problems`.",
@@ -163,14 +163,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "`since` 与 `until` 须同时给出，时段不超过 {days} 天",
     ),
     "api.no_task": ("there is no task {task}", "没有任务 {task}"),
-    "api.no_run": ("there is no run {run} in the history", "历史中没有运行 {run}"),
+    "api.no_run": ("there is no run {run} in the history", "历史中没有运行 #{run}"),
     "api.no_message": ("there is no message {message} in the outbox", "通知记录中没有消息 {message}"),
     "api.task_exists": ("there is a task {task} already", "已有任务 {task}"),
     "api.dependents": ("{tasks} depend on {task}", "{tasks} 依赖 {task}"),
-    "api.run_ended": ("run {run} has ended already: {status}", "运行 {run} 已经结束：{status}"),
+    "api.run_ended": ("run {run} has ended already: {status}", "运行 #{run} 已经结束：{status}"),
     "api.output_gone.run": (
         "the output of run {run} is no longer in a log",
-        "运行 {run} 的输出已不在日志中",
+        "运行 #{run} 的输出已不在日志中",
     ),
     "api.problems": (
         "{count} {count|problem|problems}; nothing was changed",

@@ -25,7 +25,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "  minisched logs -f nightly_backup        follow its output\n"
         '  minisched next --expr "30 2 * * mon-fri" --tz Europe/Berlin -n 3',
         "示例：\n"
-        "  minisched init                          在此创建目录：一份配置和两个示例任务\n"
+        "  minisched init                          在此创建 minisched 目录和两个示例任务\n"
         "  minisched                               运行此目录中的任务，直到按 Ctrl-C\n"
         "  minisched list                          各任务的状态和下次运行时间\n"
         "  minisched history nightly_backup        任务是否运行过；没有的话，为什么\n"
@@ -85,7 +85,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "cli.help.url": (
         "print the address of the page with its token",
-        "输出页面的地址（含令牌）",
+        "输出网页的地址（含令牌）",
     ),
     "cli.help.edit": (
         "edit the config, or one task of it, in $VISUAL or $EDITOR; checked before it is saved",
@@ -108,7 +108,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "cli.help.import-crontab": (
         "turn a crontab into tasks, with a report of each line; without FILE, this user's",
-        "把 crontab 转换成任务并逐行报告；不给 FILE 则取当前用户的 crontab",
+        "把 crontab 转换成任务并逐行报告；不带 FILE 时取当前用户的 crontab",
     ),
     "cli.help.bundle": (
         "write the whole program into one file, for a machine without network",
@@ -116,7 +116,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "cli.help.completion": (
         "print the completion of commands, options and task ids for a shell",
-        "输出 shell 的补全脚本：命令、选项和任务标识",
+        "输出 shell 的补全脚本：命令、选项和任务 ID",
     ),
     "cli.help.help": (
         "show the help of a command, or a document; without TOPIC the list of both",
@@ -142,10 +142,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "the folder that holds everything (default: $MINISCHED_HOME or .)",
         "存放所有内容的文件夹（默认：$MINISCHED_HOME 或当前目录）",
     ),
-    "cli.option.task": ("the id of a task", "任务的唯一标识"),
+    "cli.option.task": ("the id of a task", "任务 ID"),
     "cli.option.export.attempts": (
         "kubernetes: indexed counts MINISCHED_ATTEMPT; needs 1.29",
-        "kubernetes：indexed 可给出 MINISCHED_ATTEMPT；需 1.29",
+        "kubernetes：indexed 提供 MINISCHED_ATTEMPT；需 1.29",
     ),
     "cli.option.export.cron": (
         "crontab: cronie has CRON_TZ, Debian's cron ignores it",
@@ -164,11 +164,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.option.export.to": ("the engine to write for", "目标引擎"),
     "cli.option.import-crontab.all": (
         "also import the operating system's own jobs (run-parts)",
-        "也导入操作系统自己的任务（run-parts）",
+        "也导入操作系统自己的作业（run-parts）",
     ),
     "cli.option.import-crontab.disabled": (
         "also import jobs that are commented out, as disabled tasks",
-        "也导入已注释掉的任务，作为停用的任务",
+        "也导入已注释掉的作业，作为停用的任务",
     ),
     "cli.option.import-crontab.enable": (
         "with --write: add the tasks enabled; without it they are disabled until you enable them",
@@ -205,7 +205,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "cli.option.edit.task": ("only this task", "只编辑此任务"),
     "cli.option.json": ("print JSON instead of text", "输出 JSON 而非文本"),
-    "cli.option.env": ("add to the task's environment; repeatable", "添加到任务的环境变量；可重复使用"),
+    "cli.option.env": ("add to the task's environment; repeatable", "为任务添加环境变量；可重复使用"),
     "cli.option.notify": ("send the messages of its notification rules", "按其通知规则发送消息"),
     "cli.option.file": ("default: tasks/config.json of the home", "默认：minisched 目录中的 tasks/config.json"),
     "cli.option.tag": ("only tasks with this tag", "只列出带此标签的任务"),
@@ -342,7 +342,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.no_matching_runs": ("no matching runs", "没有符合条件的运行"),
     "cli.hint_init": (
         "`minisched --home {home} init` creates a home there, with two sample tasks",
-        "`minisched --home {home} init` 可在那里创建目录，含两个示例任务",
+        "`minisched --home {home} init` 可在那里创建 minisched 目录，含两个示例任务",
     ),
     "cli.other_user": (
         "{home} belongs to user {user}, as whom its engine runs; use: sudo -u {user} minisched --home {home} {command}",
@@ -405,7 +405,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.why.in_home": ("{word} is in the home", "{word} 在 minisched 目录中"),
     "cli.why.spawn": ("{reason}: {program}", "{reason}：{program}"),
     "cli.why.upstream_failed": ("{task}: {status}", "{task}：{status}"),
-    "cli.why.no_folder": ("task_cwd {path}: {reason}", "目录 task_cwd {path}：{reason}"),
+    "cli.why.no_folder": ("task_cwd {path}: {reason}", "task_cwd 目录 {path}：{reason}"),
     "cli.signal": ("signal {signal} ({name})", "信号 {signal}（{name}）"),
     "cli.unknown_signal": ("signal {signal}", "信号 {signal}"),
     "cli.by_signal": ("{signal}", "{signal}"),
@@ -498,8 +498,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.created": ("created {path}", "已创建 {path}"),
     "cli.kept": ("kept    {path}", "已保留 {path}"),
     "cli.next_steps": (
-        "next: `minisched {home}validate`, then `minisched {home}run`",
-        "接下来：`minisched {home}validate`，然后 `minisched {home}run`",
+        "next: `minisched {home}validate`,\nthen `minisched {home}run`",
+        "接下来检查配置：`minisched {home}validate`\n然后启动引擎：`minisched {home}run`",
     ),
     "cli.bundled": (
         "created {path} and {path}.sha256 ({size} bytes, byte code of Python {python})",
@@ -546,7 +546,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.edit_again": ("edit again? [Y/n] ", "再次编辑？[Y/n] "),
     "cli.edit_kept": (
         "nothing was saved; what you wrote is in {path}",
-        "没有保存；您编辑的内容在 {path} 中",
+        "没有保存；你编辑的内容在 {path} 中",
     ),
     "cli.edit_changed": (
         "{path} was changed by another program meanwhile",
@@ -563,7 +563,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     # backup, restore
     "cli.backed_up": (
         "{path}: {count} {count|file|files}, {size} MB; it has tokens and secrets: keep it where only you can read it",
-        "{path}：{count} 个文件，{size} MB；其中含有令牌和机密，请保存在只有您能读取的地方",
+        "{path}：{count} 个文件，{size} MB；其中含有令牌和机密，请保存在只有你能读取的地方",
     ),
     "cli.backup_to_terminal": (
         "a backup is no text; write it to a file, or pass it on: `minisched backup - | ssh host 'cat > jobs.tar'`",
@@ -700,12 +700,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "task output is in logs/, the engine's own log in logs/minisched.log; Ctrl-C stops the engine",
         "任务输出在 logs/ 中，引擎日志为 logs/minisched.log；按 Ctrl-C 停止",
     ),
-    "cli.page_at": ("page: {url}", "页面：{url}"),
+    "cli.page_at": ("page: {url}", "网页：{url}"),
     "cli.sample_tasks": (
-        "these are two sample tasks; next: `minisched help tutorial`, or a home of your own with\n"
-        "`minisched --home ~/jobs init` and `minisched --home ~/jobs run`",
-        "以上是两个示例任务；接下来：`minisched help tutorial.zh`，或用\n"
-        "`minisched --home ~/jobs init` 和 `minisched --home ~/jobs run` 建立自己的目录",
+        "these are two sample tasks; next: `minisched help tutorial`,\n"
+        "or a home of your own: `minisched --home ~/jobs init`,\nthen `minisched --home ~/jobs run`",
+        "以上是两个示例任务；接下来请看教程：`minisched help tutorial.zh`\n"
+        "建立自己的 minisched 目录：`minisched --home ~/jobs init`\n然后启动：`minisched --home ~/jobs run`",
     ),
     # trigger, stop, enable, disable, reload
     "cli.no_engine": (
@@ -723,7 +723,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.no_api": (
         "the engine (pid {pid}) has no API: settings.http.enabled is false, or the page cannot be served; a changed"
         " config file is loaded automatically, with `kill -HUP {pid}` at once",
-        "引擎（pid {pid}）没有 API：settings.http.enabled 为 false，或无法提供页面；修改后的配置会自动加载，"
+        "引擎（pid {pid}）没有 API：settings.http.enabled 为 false，或无法提供网页；修改后的配置会自动加载，"
         "`kill -HUP {pid}` 可立即加载",
     ),
     "cli.no_response": (
@@ -739,11 +739,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.status": ("the engine responded with HTTP {status}", "引擎返回 HTTP {status}"),
     "cli.repeats": (
         "run {repeats} is of {time} already: this one repeats it",
-        "运行 #{repeats} 已属于 {time}：此次为重复",
+        "{time} 已有运行 #{repeats}：此次为重复运行",
     ),
     "cli.not_in_schedule": (
         "{time} is no due time of the schedule in force: it runs all the same",
-        "{time} 不是当前时间表中的计划时间：仍会运行",
+        "{time} 不是当前时间表中的计划时间，仍会运行",
     ),
     "cli.backfill_no_schedule": (
         "{task} has no schedule, so no due times; run it with `minisched trigger {task} --for TIME`",

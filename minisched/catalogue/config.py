@@ -348,7 +348,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "config.warn.never_late": (
         "has no effect, because the task has no schedule: only a day on which it is due can be late",
-        "不起作用，因为任务没有时间表：只有到期的日子才可能逾期",
+        "不起作用，因为任务没有时间表：只有有计划时间的日子才可能逾期",
     ),
     "config.warn.no_folder": ("is {path}, which is not a folder", "为 {path}，不是目录"),
     "config.warn.no_file": ("is {path}, which is not a file", "为 {path}，不是文件"),
@@ -422,7 +422,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     # Rules across fields.
     "config.http.allowed_hosts": (
         "a host other than loopback needs allowed_hosts: the names that browsers use for the page",
-        "非回环地址须设置 allowed_hosts：浏览器访问页面所用的名称",
+        "非回环地址须设置 allowed_hosts：浏览器访问网页所用的名称",
     ),
     "config.smtp.login": ("username and password must be set together", "username 与 password 须同时设置"),
     "config.webhook.two_bodies": (
@@ -568,7 +568,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.file.above_owner": (
         "belongs to user {user}, who could replace the folders in it: run minisched as that user, or move the home to a"
         " folder of root, such as /srv",
-        "属于用户 {user}，其可替换其中的目录：请以该用户运行 minisched，或将目录（home）移到 root 的目录中，如 /srv",
+        "属于用户 {user}，其可替换其中的目录：请以该用户运行 minisched，或将 minisched 目录移到 root 的目录中，如 /srv",
     ),
     # What the fields mean: the whole file and its settings.
     "config.field.document.schema": ("For editors; ignored.", "供编辑器使用；不作检查。"),
@@ -604,7 +604,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "true：暂停整个引擎，任何任务都不再按计划运行。已开始的运行会继续到结束，仍可手动运行任务。"
         "由 `minisched pause` 与 `resume` 设置。",
     ),
-    "config.field.settings.http": ("The page and the API.", "页面与 API。"),
+    "config.field.settings.http": ("The page and the API.", "网页与 API。"),
     "config.field.settings.smtp": ("Mail server for `email` channels.", "`email` 渠道所用的邮件服务器。"),
     "config.field.settings.notify": ("How messages are sent.", "消息的发送。"),
     "config.field.settings.calendars": (
@@ -613,7 +613,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "config.field.calendar.file": (
         "Text file with the days, from the home.",
-        "列出日期的文本文件，相对于 home。",
+        "列出日期的文本文件，相对路径从 minisched 目录（home）算起。",
     ),
     "config.field.settings.heartbeat": (
         "A request to a dead man's switch while the engine is well: it raises the alarm when the requests stop.",
@@ -645,7 +645,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "数据库的大小上限。超过时先删除所有任务中最早的成功运行，再删除其他运行；每个任务最近一次运行和最近一次失败始终保留。"
         "`0`：不限。",
     ),
-    "config.field.http.enabled": ("If false, there is no page and no API.", "关闭后没有页面和 API。"),
+    "config.field.http.enabled": ("If false, there is no page and no API.", "关闭后没有网页和 API。"),
     "config.field.http.host": ("Address to listen on.", "监听地址。"),
     "config.field.http.port": ("Port; 0: any free port.", "端口；0：任一空闲端口。"),
     "config.field.http.public_status": (
@@ -655,7 +655,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.field.http.allowed_hosts": (
         "Names that browsers may use for the page, in addition to loopback. Links in messages begin with the first one,"
         " with `https://` if it is written so.",
-        "除回环地址外，浏览器访问页面可用的名称。消息中的链接以第一个开头，写明 `https://` 时也以它开头。",
+        "除回环地址外，浏览器访问网页可用的名称。消息中的链接以第一个开头，写明 `https://` 时也以它开头。",
     ),
     "config.field.smtp.host": ("Mail server.", "邮件服务器。"),
     "config.field.smtp.port": ("Port of the mail server.", "邮件服务器的端口。"),
@@ -674,21 +674,21 @@ TEXTS: dict[str, tuple[str, str]] = {
         "`execution_log_tail` 的行数。",
     ),
     # A task.
-    "config.field.task.task_id": ("Unique id of the task; case-insensitive.", "任务的唯一标识，不区分大小写。"),
+    "config.field.task.task_id": ("Unique id of the task; case-insensitive.", "任务的唯一标识（ID），不区分大小写。"),
     "config.field.task.task_exec": (
         "What to run; a relative path is resolved in the home.",
         "要执行的命令；相对路径从 minisched 目录（home）算起。",
     ),
     "config.field.task.task_name": ("Display name.", "显示名称。"),
     "config.field.task.task_description": ("Description.", "说明。"),
-    "config.field.task.task_tags": ("Tags for filters on the page and in the CLI.", "用于在页面和命令行中筛选。"),
+    "config.field.task.task_tags": ("Tags for filters on the page and in the CLI.", "用于在网页和命令行中筛选。"),
     "config.field.task.enabled": (
         "If false, the task is not started by schedule; it can still be run manually.",
         "关闭后不再按计划运行，仍可手动运行。",
     ),
     "config.field.task.task_schedule": (
         "When the task is due; with several schedules, whenever one of them is. None: manually or by dependency only.",
-        "何时触发；有多条时满足任意一条即触发。留空：仅手动或由依赖触发。",
+        "何时触发；有多条时满足任意一条即触发。留空：仅手动或由前置任务触发。",
     ),
     "config.field.task.task_timezone": ("Time zone of the schedules.", "时间表所用时区。"),
     "config.field.task.task_dependencies": (
@@ -707,7 +707,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "config.field.task.task_dependency_timeout": (
         "How long a run may wait for its dependencies.",
-        "等待依赖的最长时间。",
+        "等待前置任务的最长时间。",
     ),
     "config.field.task.task_overlap": (
         "What happens if the task is due while it still runs; `queue` holds at most one run.",
@@ -755,8 +755,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.field.expect.finish_by": (
         "A day on which the task was due and had no success by this time, in the task's time zone, makes it `late`. If"
         " the first due time of the day is later, the time on the next day counts.",
-        "任务到期的那一天，若到此时刻（任务时区）仍无一次成功，任务即为 `late`（逾期）。若当天首个计划时间晚于此时刻，"
-        "则以次日的该时刻为准。",
+        "任务有计划时间的那一天，若到此时刻（任务时区）仍无一次成功，任务即为 `late`（逾期）。"
+        "若当天首个计划时间晚于此时刻，则以次日的该时刻为准。",
     ),
     "config.field.task.task_kill_grace": ("Time from TERM to KILL.", "从 TERM 到 KILL 的时间。"),
     "config.field.task.task_retry": ("Retries after a technical failure.", "技术失败后的重试。"),
@@ -782,7 +782,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.field.task.task_env_file": (
         "Files with lines `NAME=text`, relative to the home, read at each start. `task_env` takes precedence over"
         " them.",
-        "每行为 `NAME=文本` 的文件，相对路径以目录（home）为起点，每次启动时读取。`task_env` 优先于它们。",
+        "每行为 `NAME=文本` 的文件，相对路径从 minisched 目录（home）算起，每次启动时读取。`task_env` 优先于它们。",
     ),
     "config.field.task.task_env": (
         "Environment variables, in addition to the engine's.",

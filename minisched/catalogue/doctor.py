@@ -1,12 +1,12 @@
 """What `doctor` finds, and what to do about it."""
 
 TEXTS: dict[str, tuple[str, str]] = {
-    "doctor.level.ok": ("ok", "正常"),
-    "doctor.level.problem": ("problem", "问题"),
-    "doctor.level.warning": ("warning", "警告"),
+    "doctor.level.ok": ("ok: ", "正常："),
+    "doctor.level.problem": ("problem: ", "问题："),
+    "doctor.level.warning": ("warning: ", "警告："),
     "doctor.python": (
         "Python {version}, SQLite {sqlite}: {path}",
-        "版本：Python {version}，SQLite {sqlite}：{path}",
+        "Python {version}，SQLite {sqlite}，位于 {path}",
     ),
     "doctor.no_croniter": (
         "croniter is not installed, and no schedule needs it",
@@ -40,8 +40,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "doctor.no_home": ("{path}: no such folder", "{path}：没有此文件夹"),
     "doctor.no_home.help": (
-        "Create a home: minisched --home {home} init",
-        "创建目录：minisched --home {home} init",
+        "Create a home: `minisched --home {home} init`",
+        "创建 minisched 目录：`minisched --home {home} init`",
     ),
     "doctor.not_writable": (
         "{path}: this user cannot write here",
@@ -78,21 +78,21 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{path}：有效，{count} 个任务",
     ),
     "doctor.config.help": (
-        "Correct it, then: minisched validate",
-        "改正后运行：minisched validate",
+        "Correct it, then: `minisched validate`",
+        "改正后运行：`minisched validate`",
     ),
-    "doctor.port": ("the page can listen on {host}, port {port}", "页面可监听 {host} 的端口 {port}"),
+    "doctor.port": ("the page can listen on {host}, port {port}", "网页可监听 {host} 的端口 {port}"),
     "doctor.port.taken": (
         "another program listens on {host}, port {port}: the page will not be there",
-        "其他程序占用了 {host} 的端口 {port}：页面将无法打开",
+        "其他程序占用了 {host} 的端口 {port}：网页将无法打开",
     ),
     "doctor.port.other": (
         "the page cannot listen on {host}, port {port}: {reason}",
-        "页面无法监听 {host} 的端口 {port}：{reason}",
+        "网页无法监听 {host} 的端口 {port}：{reason}",
     ),
     "doctor.port.help": (
         "Choose another settings.http.port, or end that program (ss -ltnp shows it). Tasks run without the page.",
-        "请更换 settings.http.port，或结束该程序（ss -ltnp 可查）。没有页面任务也会运行。",
+        "请更换 settings.http.port，或结束该程序（ss -ltnp 可查）。没有网页，任务照常运行。",
     ),
     "doctor.mail": ("the mail server {host}, port {port}, answers", "邮件服务器 {host} 端口 {port} 有应答"),
     "doctor.mail.dead": (
@@ -104,8 +104,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{host} 端口 {port} 的应答方不是邮件服务器，或要求一开始就用 TLS",
     ),
     "doctor.mail.help": (
-        "Check settings.smtp: host, port, security. To send a test message: minisched notify-test TASK",
-        "请检查 settings.smtp 的 host、port、security。发送测试消息：minisched notify-test TASK",
+        "Check settings.smtp: host, port, security. To send a test message: `minisched notify-test TASK`",
+        "请检查 settings.smtp 的 host、port、security。发送测试消息：`minisched notify-test TASK`",
     ),
     "doctor.engine": ("an engine runs here (pid {pid})", "引擎正在运行（pid {pid}）"),
     "doctor.no_engine": ("no engine runs here now", "目前没有引擎在运行"),

@@ -34,16 +34,16 @@ TEXTS: dict[str, tuple[str, str]] = {
     "engine.lock_unwritable": ("the lock cannot be kept: {reason}", "无法保持锁：{reason}"),
     "engine.lock_outdated": (
         "{path} cannot be written, so the commands cannot find the page: {reason}",
-        "{path} 无法写入，命令行找不到页面：{reason}",
+        "{path} 无法写入，命令行找不到网页：{reason}",
     ),
     "engine.port_taken": (
         "the page cannot be served at {address}: another program uses port {port}; end it, or set settings.http.port"
         " to another port",
-        "无法在 {address} 提供页面：端口 {port} 已被其他程序占用；请结束该程序，或将 settings.http.port 改为其他端口",
+        "无法在 {address} 提供网页：端口 {port} 已被其他程序占用；请结束该程序，或将 settings.http.port 改为其他端口",
     ),
     "engine.no_page": (
         "the page cannot be served at {address}: {reason}",
-        "无法在 {address} 提供页面：{reason}",
+        "无法在 {address} 提供网页：{reason}",
     ),
     "engine.beside_taken": (
         "{address} cannot be listened on ({reason}): another program may be reached under the name localhost, so only"
@@ -53,7 +53,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "engine.socket_unused": (
         "systemd listens on {addresses} for minisched, but the page is at {url}: set settings.http.host and .port, or"
         " ListenStream, to the same address",
-        "systemd 为 minisched 监听 {addresses}，但页面位于 {url}：请将 settings.http.host 和 .port 与 ListenStream"
+        "systemd 为 minisched 监听 {addresses}，但网页位于 {url}：请将 settings.http.host 和 .port 与 ListenStream"
         " 设为同一地址",
     ),
     "engine.notifications_failed": (
@@ -131,7 +131,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "engine.unsafe.mode": (
         "{path} is accessible to other users, and its mode cannot be set to {mode} on this file system: move the home",
-        "其他用户可以访问 {path}，且此文件系统无法将其模式设为 {mode}：请移动目录（home）",
+        "其他用户可以访问 {path}，且此文件系统无法将其模式设为 {mode}：请移动 minisched 目录（home）",
     ),
     "engine.unsafe.lock": (
         "{path} could have been written by another user: chmod go-w {quoted}, and restart the engine",

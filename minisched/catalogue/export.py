@@ -4,11 +4,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     # a task that is not in the target
     "export.left.by_hand": (
         "it has no schedule and no dependency: nothing would start it there",
-        "既无时间表也无依赖：在那里不会被启动",
+        "既无时间表也无前置任务：在那里不会被启动",
     ),
     "export.left.dependency": (
         "it starts after {tasks}, and the target has no dependencies",
-        "它在 {tasks} 之后启动，而目标不支持依赖",
+        "它在 {tasks} 之后启动，而目标不支持前置任务",
     ),
     "export.left.join": (
         "it waits for several tasks ({tasks}), which the target cannot",
@@ -16,7 +16,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "export.left.lines": (
         "its command or a variable has several lines, and a crontab has one line for a job",
-        "命令或变量有多行，而 crontab 中一个任务只有一行",
+        "命令或变量有多行，而 crontab 中一个作业只有一行",
     ),
     "export.left.on": (
         "it starts after a failure, or any end, of {tasks}, and the target knows successes alone",
@@ -24,7 +24,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "export.left.within": (
         "it depends on when {tasks} ended, which the target does not know",
-        "它取决于 {tasks} 何时结束，而目标不知道",
+        "它取决于 {tasks} 何时结束，而目标无从得知",
     ),
     "export.left.schedule_and_dependency": (
         "it has a schedule and waits for {tasks} as well, which the target cannot",
@@ -86,7 +86,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     # what several targets do
     "export.misfire.latest": (
         "after a downtime only the newest missed run is made up",
-        "停机后只补最近一次错过的运行",
+        "停机后只补跑最近一次错过的运行",
     ),
     # crontab
     "export.crontab.exit_codes": (
@@ -124,7 +124,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "export.systemd.grace": (
         "a run that was missed is made up however late it is",
-        "错过的运行无论多晚都会补",
+        "错过的运行无论多晚都会补跑",
     ),
     "export.systemd.jitter": (
         "the delay is fixed for each machine, and another one than here",

@@ -65,14 +65,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "log.run.why": (" ({why})", "（{why}）"),
     "log.run.took": (
         " after {seconds} s, attempt {attempt} of {max}",
-        "，用时 {seconds} 秒，第 {attempt} 次尝试，共 {max} 次",
+        "，用时 {seconds} 秒，第 {attempt}/{max} 次尝试",
     ),
     "log.run.retry": (", next in {seconds} s", "，{seconds} 秒后重试"),
     "log.run.left": (", {count} {count|process|processes} left behind", "，残留 {count} 个进程"),
     "log.run.process": (", pid {pid}, by {trigger}", "，pid {pid}，触发：{trigger}"),
     "log.run.running": (
         "run {run_id} of {task}: running, pid {pid}, attempt {attempt} of {max}, by {trigger}",
-        "{task} 的运行 #{run_id}：运行中，pid {pid}，第 {attempt} 次尝试，共 {max} 次，触发：{trigger}",
+        "{task} 的运行 #{run_id}：运行中，pid {pid}，第 {attempt}/{max} 次尝试，触发：{trigger}",
     ),
     "log.output_lost": (
         "output of run {run_id} of {task} could not be written to {path}: {reason}",
@@ -127,10 +127,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "log.notify_test": ("{task}: test message (notify-test): {result}", "{task}：测试消息（notify-test）：{result}"),
     "log.tested": ("{task}: test message, requested by {by}: {result}", "{task}：测试消息，由 {by} 请求：{result}"),
     # The page
-    "log.page": ("the page and the API are at {url}", "页面与 API 位于 {url}"),
+    "log.page": ("the page and the API are at {url}", "网页与 API 位于 {url}"),
     "log.page_one_loopback": (
         "this machine has no {address}, so localhost leads to the page alone",
-        "本机没有 {address}，localhost 只会通向本页面",
+        "本机没有 {address}，localhost 只会通向本网页",
     ),
     "log.page_reachable": (
         "they can be reached from other machines: put TLS in front (docs/security.md)",
@@ -148,7 +148,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "log.http.token": ("a request with a wrong token, from {client}", "来自 {client} 的请求令牌错误"),
     "log.http.misdirected": (
         "a request under a name that is not ours, from {client}: see http.allowed_hosts",
-        "来自 {client} 的请求使用了不属于本页面的名称：参见 http.allowed_hosts",
+        "来自 {client} 的请求使用了不属于本网页的名称：参见 http.allowed_hosts",
     ),
     "log.http.forbidden": (
         "a request refused, from {client}: from a page of another site, or with the read token for more than reading",

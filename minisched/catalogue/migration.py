@@ -6,7 +6,7 @@ The middle of a code is the kind of the note: `better` than a copy, `note`, `war
 TEXTS: dict[str, tuple[str, str]] = {
     "migration.better.anacron": (
         "runs once every {days} {days|day|days}; if the machine is off at that time, after its start",
-        "每 {days} 天运行一次；到时机器未开机，则开机后补上",
+        "每 {days} 天运行一次；到时机器未开机，则开机后补跑",
     ),
     "migration.better.chronic": (
         "without {program}: minisched reports failures only",
@@ -65,7 +65,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "migration.left.distribution": (
         "a job of the operating system itself, better left to cron; --all imports it",
-        "操作系统自己的任务，最好仍由 cron 运行；用 --all 可导入",
+        "操作系统自己的作业，最好仍由 cron 运行；用 --all 可导入",
     ),
     "migration.left.no_command": (
         "no command after the schedule; a file with a column of users needs --system, one without does not",
@@ -73,14 +73,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "migration.left.not_a_line": (
         "neither a job nor a variable: expected five time fields or a name such as @daily, then a command",
-        "既不是任务也不是变量：应为五个时间字段或 @daily 之类的名称，然后是命令",
+        "既不是作业也不是变量：应为五个时间字段或 @daily 之类的名称，然后是命令",
     ),
     "migration.left.nul": ("a line with a NUL byte", "该行含有 NUL 字节"),
     "migration.left.period": (
         'the period "{period}" is no number of days from 1 to 366, nor @daily, @weekly, @monthly',
         "周期“{period}”不是 1 至 366 的天数，也不是 @daily、@weekly、@monthly",
     ),
-    "migration.left.schedule": ("its schedule is not valid: {why}", "时间无效：{why}"),
+    "migration.left.schedule": ("its schedule is not valid: {why}", "时间表无效：{why}"),
     "migration.left.six_fields": (
         "more than five time fields; crontabs of cron have five. In minisched, seconds are the first of six",
         "时间字段多于五个；cron 的 crontab 只有五个。minisched 的六个字段中，第一个是秒",
@@ -147,7 +147,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "migration.warn.shared_lock": (
         "{count} lines use its lock, so the lock stays: it keeps these jobs apart from each other",
-        "{count} 行共用此锁，因此保留：它使这些任务互不同时运行",
+        "{count} 行共用此锁，因此保留：它使这些作业不同时运行",
     ),
     "migration.warn.test": (
         "if the test before && is false, the exit code is 1: a business failure. `if ...; then ...; fi` gives 0",
@@ -181,7 +181,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "migration.report.counts": (
         "{jobs} {jobs|job|jobs}: {tasks} {tasks|task|tasks}, {better} of them better than a copy; "
         "{warned} with a warning; {left} left out; {disabled} commented out",
-        "{jobs} 个任务行：生成 {tasks} 个任务，其中 {better} 个优于原样照搬；{warned} 个有警告；"
+        "{jobs} 个作业：生成 {tasks} 个任务，其中 {better} 个优于原样照搬；{warned} 个有警告；"
         "{left} 个未导入；{disabled} 个已注释掉",
     ),
     "migration.report.nothing_new": (
@@ -199,7 +199,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "migration.report.twice": (
         "The crontab still runs these jobs. Until its lines are removed (crontab -e), each enabled task runs twice.",
-        "crontab 仍在运行这些任务。在删除其中的行（crontab -e）之前，每个启用的任务会运行两次。",
+        "crontab 仍在运行这些作业。在删除其中的行（crontab -e）之前，每个启用的任务会运行两次。",
     ),
     "migration.report.exit_code": (
         "Most scripts exit with 1 for any failure. minisched takes 1 as a business failure, which is never retried: "
@@ -212,7 +212,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "cron starts a job while its last run still goes on, has no time limit, and forgets what it missed. "
         "These tasks skip such a start, end after {timeout}, and make up the last missed run within an hour.",
         "cron 会在上次运行未结束时再次启动，没有时间限制，错过的也不补。这些任务会跳过这样的启动，"
-        "{timeout} 后结束，并在一小时内补上最近一次错过的运行。",
+        "{timeout} 后结束，并在一小时内补跑最近一次错过的运行。",
     ),
     "migration.no_crontab": (
         "this user has no crontab: {error}. Name a file, or - for standard input",
@@ -222,5 +222,5 @@ TEXTS: dict[str, tuple[str, str]] = {
         "there is no `crontab` program here. Name a file, or - for standard input",
         "此处没有 `crontab` 程序。请指定文件，或用 - 表示标准输入",
     ),
-    "migration.no_jobs": ("{path}: no job found", "{path}：未找到任务"),
+    "migration.no_jobs": ("{path}: no job found", "{path}：未找到作业"),
 }

@@ -100,7 +100,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cancelled_by": ("by {by}", "由 {by} 取消"),
     "cancelled_before_start": ("cancelled before it was started", "启动前已取消"),
     # Who changed the config. `by`: " (user and address)", or "".
-    "by_api": ("through the page or the API{by}", "经页面或 API{by}"),
+    "by_api": ("through the page or the API{by}", "经网页或 API{by}"),
     "by_cli": ("on the command line{by}", "经命令行{by}"),
     "by_file": ("by hand in the config file{by}", "手动编辑配置文件{by}"),
     "by_stopped": ("by hand in the config file, while no engine ran{by}", "引擎未运行时手动编辑配置文件{by}"),

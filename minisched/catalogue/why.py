@@ -46,21 +46,21 @@ TEXTS: dict[str, tuple[str, str]] = {
     "why.due_not_kept": ("{time}: due, but its row is no longer kept", "{time}：计划时间，但其记录已不再保留"),
     "why.due_unknown": (
         "{time}: due by the schedule in force; nothing is recorded from then",
-        "{time}：按当前时间表为计划时间；没有当时的记录",
+        "{time}：按当前时间表是计划时间；没有当时的记录",
     ),
     "why.due_no_row": ("{time}: due, but it has no row yet", "{time}：计划时间，但还没有记录"),
     # Nothing was due.
     "why.not_due": (
         "it was not due then: the due time before is {previous}, the next one {next}",
-        "当时不是计划时间：上一个为 {previous}，下一个为 {next}",
+        "此时没有计划时间：上一个为 {previous}，下一个为 {next}",
     ),
     "why.not_due_again": (
         "it was not due then: the last due time was {previous}, and there is none after it",
-        "当时不是计划时间：最后一个为 {previous}，之后没有",
+        "此时没有计划时间：最后一个为 {previous}，之后没有",
     ),
     "why.not_due_yet": (
         "it was not due then: the first due time is {next}",
-        "当时不是计划时间：第一个为 {next}",
+        "此时没有计划时间：第一个为 {next}",
     ),
     "why.never_due": ("its schedule is due at no time", "其时间表没有任何计划时间"),
     "why.no_schedule": ("it has no schedule: only a person starts it", "没有时间表：只能手动启动"),
@@ -95,7 +95,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "why.ending_stopped": ("it was stopped", "已被停止"),
     "why.ending_lost": (
         "it ended without a record (killed, or the power was cut), and was last seen then",
-        "未留下记录便结束（被杀死或断电），那时最后一次可见",
+        "未留下记录便结束（被强制终止或断电），那是最后一次检测到它运行",
     ),
     "why.ending_asleep": (
         "the machine was asleep, or its clock was set forward",

@@ -57,7 +57,7 @@ def doctor(options: Namespace) -> int:
         print_json([finding.as_json() for finding in findings])
     else:
         for finding in findings:
-            print(f"{text(f'doctor.level.{finding.level}')}: {shown(finding.text)}")
+            print(text(f"doctor.level.{finding.level}") + shown(finding.text))
             if finding.help:
                 print(f"    {shown(finding.help)}")
     return EXIT_NO if any(finding.level == "problem" for finding in findings) else EXIT_OK

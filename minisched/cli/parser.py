@@ -7,7 +7,7 @@ import re
 import sys
 
 from minisched.cli.arguments import COMMANDS, Command, help_columns, option_text, short_text
-from minisched.cli.terminal import wrap
+from minisched.cli.terminal import display_width, wrap
 
 TYPE_CHECKING = False  # as `typing` has it, whose import takes as long as that of argparse
 if TYPE_CHECKING:
@@ -123,6 +123,13 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
     def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: Optional[str] = None) -> None:
         super().add_usage(usage, actions, groups, short_text("cli.help_usage"))
+
+    def _format_usage(self, usage: Any, actions: Any, groups: Any, prefix: Any) -> str:
+        blank = " " * display_width(prefix)  # argparse indents by the number of characters
+        return f"{prefix}{super()._format_usage(usage, actions, groups, blank)[len(blank) :]}"
+
+    def format_help(self) -> str:
+        return re.sub(r"(?<=[^ -~]):$", "：", super().format_help(), flags=re.MULTILINE)  # after Chinese headings
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         return wrap(text, width)  # by the width of characters on the terminal

@@ -307,7 +307,7 @@ def test_hints_name_the_program_as_it_was_started(bundle: Path, tmp_path: Path) 
             text=True,
             check=True,
         )
-        hint = f"next: `{program} --home {home} validate`, then `{program} --home {home} run`\n"
+        hint = f"next: `{program} --home {home} validate`,\nthen `{program} --home {home} run`\n"
         assert hint in done.stdout
 
 

@@ -59,8 +59,11 @@ def test_the_help_of_every_command_is_chinese_and_fits_80_columns(
     before_examples = text.partition("示例：")[0]
     for line in before_examples.splitlines():
         assert columns_of(line) <= 80, line
-    for word in ("usage:", "options:", "arguments:", "show this help"):
+    for word in ("usage:", "options:", "arguments:", "show this help", "选项:", "参数:"):
         assert word not in text
+    first, *others = text.partition("\n\n")[0].splitlines()
+    start = columns_of(first[: first.index("[-h]")])
+    assert all(len(line) - len(line.lstrip()) == start for line in others)
 
 
 @pytest.mark.usefixtures("chinese")

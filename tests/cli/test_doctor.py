@@ -46,7 +46,7 @@ def test_help_stands_below_its_problem(home: Home, cli: Cli) -> None:
     done = cli("doctor")
     lines = done.stdout.splitlines()
     index = next(index for index, line in enumerate(lines) if line.startswith("problem: tasks/config.json"))
-    assert lines[index + 1] == "    Correct it, then: minisched validate"
+    assert lines[index + 1] == "    Correct it, then: `minisched validate`"
     assert done.returncode == 1
 
 
@@ -183,4 +183,4 @@ def test_a_folder_without_a_config_is_told_to_init(cli: Cli, tmp_path: Path) -> 
     (tmp_path / "empty home").mkdir()
     done = cli("--home", str(tmp_path / "empty home"), "doctor", "--json")
     (help_text,) = [one["help"] for one in done.json if one["level"] == "problem"]
-    assert help_text.endswith(f"--home '{tmp_path}/empty home' init")
+    assert help_text.endswith(f"--home '{tmp_path}/empty home' init`")

@@ -23,7 +23,8 @@ def test_init_creates_a_home_that_is_valid_and_runs(home: Home, cli: Cli) -> Non
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
         *(f"created {home.path}/tasks/{name}" for name in NAMES),
-        f"next: `minisched --home {home.path} validate`, then `minisched --home {home.path} run`",
+        f"next: `minisched --home {home.path} validate`,",
+        f"then `minisched --home {home.path} run`",
     ]
     assert [path.stat().st_mode & 0o111 != 0 for path in (home.path / "tasks" / name for name in NAMES)] == [
         False,
@@ -52,7 +53,8 @@ def test_init_overwrites_no_file_symlink_or_folder(home: Home, cli: Cli) -> None
 
 def test_init_adds_what_is_missing(home: Home, cli: Cli) -> None:
     home.config.write_text("mine")
-    assert [line.split()[0] for line in cli("init").stdout.splitlines()] == ["kept", "created", "created", "next:"]
+    lines = cli("init").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["kept", "created", "created", "next:", "then"]
 
 
 def test_init_reports_why_it_cannot_create_a_home(tmp_path: Path, cli: Cli) -> None:
