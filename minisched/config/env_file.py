@@ -13,7 +13,6 @@ from minisched.osutil import open_regular
 from .field_types import ENV_NAME
 
 MAX_ENV_FILE_BYTES = 256 * 1024  # Linux takes 128 KiB in one variable
-_ASSIGNMENT = re.compile(r"(?:export[ \t]+)?([^=]*?)[ \t]*=[ \t]*(.*)")
 _ESCAPED = re.compile(r'\\([\\"$`])')
 _DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _SINGLE = re.compile(r"'([^']*)'")
@@ -54,13 +53,15 @@ def parse_env_file(text: str, path: str) -> dict[str, str]:
         line = line.strip(" \t")
         if not line or line[0] in "#;":
             continue
-        assignment = _ASSIGNMENT.fullmatch(line)
-        if assignment is None:
+        name, equals, written = line.partition("=")
+        if not equals:
             raise _error("no_assignment", path, number)
-        name, written = assignment.groups()
+        if name.startswith(("export ", "export\t")):
+            name = name[len("export") :]
+        name = name.strip(" \t")
         if not re.fullmatch(ENV_NAME.pattern, name) or name.startswith("MINISCHED_"):
             raise _error("bad_name", path, number)
-        found[name] = _value(written, path, number)
+        found[name] = _value(written.lstrip(" \t"), path, number)
     return found
 
 

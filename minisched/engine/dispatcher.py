@@ -366,7 +366,7 @@ class Dispatcher:
         self.state.running.add(active)
         self.state.starting.append(active)
         self.locks.leave(active)
-        self.expectations.attempt_begins(active, now)
+        self.expectations.watch(active, now)
 
     def ask(self, active: ActiveRun, now: Instant) -> None:
         """Start the process of its condition, once the row is on disk. Until the answer it holds no lock."""
@@ -431,6 +431,7 @@ class Dispatcher:
                     active.asked()
                 else:
                     active.undo_attempt()
+                    self.expectations.watch(active, now)
                 if over_limit:
                     self.queue_for_slot(active, now)
                 else:

@@ -61,7 +61,7 @@ class Expectations:
             if expect is None or expect.duration is None or run_id not in active_ids:
                 self.state.drop_expectations(task_id, "slow", key=run_id)
         for active in task_state.active:
-            self._watch(active, now)
+            self.watch(active, now)
 
     def remove(self, task_state: TaskState) -> None:
         """The task is no longer in the config."""
@@ -168,11 +168,10 @@ class Expectations:
 
     # ----------------------------------------------------------------------------------------------------------- runs
 
-    def attempt_begins(self, active: ActiveRun, now: Instant) -> None:
-        if active.task_state.task.task_expect is not None:
-            self._watch(active, now)
-
-    def _watch(self, active: ActiveRun, now: Instant) -> None:
+    def watch(self, active: ActiveRun, now: Instant) -> None:
+        """Set the timer of a run that may become slow, or cancel it if the run has not started."""
+        if active.task_state.task.task_expect is None:
+            return
         self._unwatch(active)
         run, expect = active.run, active.task_state.task.task_expect
         if expect is None or expect.duration is None or run.start_time is None:

@@ -25,7 +25,7 @@ UNKNOWN_SHOWN = 5  # rows that the problem names
 EXAMINE_EVERY_S = 10.0  # however many readers fail
 RETAIN_EVERY_S = 60.0
 SEEN_EVERY_S = 600.0  # how exactly the end of an idle engine is known that is killed; 1 MB a day is written for it
-RETAIN_ROWS = 50  # deleted in one transaction, which takes some milliseconds
+RETAIN_ROWS = 25  # deleted in one transaction, which takes some milliseconds; fewer would be slower
 # While there is more to delete, a fifth of the time is spent on it, in pieces that delay a start by no more than this.
 RETAIN_S = 0.02
 RETAIN_AGAIN_S = 0.1

@@ -66,16 +66,19 @@ class Retention:
     that make the file too large: successes before others, oldest first.
 
     It remembers its position, so that old rows that are kept (each task's latest failure) are read once in a pass and
-    not in each step; and the task that was last, because a step takes a few runs of each of several tasks. These are on
-    the same pages, while the runs of one task are spread over many: a step with one task's runs would write many times
-    as many pages.
+    not in each step, and in a full history not in each pass; and the task that was last, because a step takes a few
+    runs of each of several tasks. These are on the same pages, while the runs of one task are spread over many: a step
+    with one task's runs would write many times as many pages.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._after = _START
         self._task = ""
-        self._successes = True  # of the runs that make the file too large: only successes, or any
-        self._oldest = 0  # the run id up to which they were looked at
+        # Of the runs that make the file too large: whether only successes are deleted now, or any; for both, the run
+        # id up to which they were looked at; and whether one was deleted since the oldest run was looked at.
+        self._successes = True
+        self._looked_at = {True: 0, False: 0}
+        self._found = False
         self._all_kept = 0  # bytes that are in use although nothing more can be deleted
         self._returns_pages = db.execute("PRAGMA auto_vacuum").fetchone()[0] == INCREMENTAL
         self._ahead_s, self._ahead_since = _two_numbers(db, "clock_ahead")
@@ -147,12 +150,13 @@ class Retention:
         pages, free, page_size = _sizes(db)
         used = (pages - free) * page_size
         if used <= max_bytes or (self._all_kept and used < self._all_kept + GROWN_BYTES):
-            self._successes, self._oldest = True, 0
+            self._successes = True
             return False
-        rows = db.execute(_OLDEST, (now, now + DAY_S, self._oldest, limit * LOOK_FACTOR)).fetchall()
+        after = self._looked_at[self._successes]
+        rows = db.execute(_OLDEST, (now, now + DAY_S, after, limit * LOOK_FACTOR)).fetchall()
         expired: list[tuple[int, str]] = []
         for run_id, task_id, success, unfinished, latest, to_come in rows:
-            self._oldest = run_id
+            self._looked_at[self._successes] = run_id
             kept = unfinished or to_come or (latest and (tasks is None or task_id in tasks))
             if not kept and (success or not self._successes):
                 expired.append((run_id, task_id))
@@ -160,10 +164,12 @@ class Retention:
                     break
         if expired:
             _delete(db, expired)
-            self._all_kept = 0
-        elif not rows:
-            self._all_kept = 0 if self._successes else used
-            self._successes, self._oldest = not self._successes, 0
+            self._all_kept, self._found = 0, True
+        elif not rows and self._successes:
+            self._successes = False
+        elif not rows:  # from the oldest again: of the runs that were kept, some may be no task's latest any more
+            self._all_kept = 0 if self._found else used
+            self._successes, self._found, self._looked_at = True, False, {True: 0, False: 0}
             return not self._all_kept
         return True
 

@@ -13,7 +13,7 @@ import pytest
 from minisched.model import Batch, Status, StopRun, TaskExecution, Trigger
 from minisched.store import open_store
 from support.deliveries import rule
-from support.engine import T0, MakeSim, configure, exits, failing_sim, start, task
+from support.engine import T0, Exec, MakeSim, configure, exits, failing_sim, start, task
 from support.sim import Exit, Sim
 
 DAY, HOUR = 86_400, 3600
@@ -459,6 +459,26 @@ def test_a_run_that_is_stopped_is_not_slow_any_more(sim: MakeSim) -> None:
     one.post(StopRun(ReplyTo(SimpleQueue(), one.world.mono + 5), 1, "a test"))
     one.run_for(5)
     assert slow(one) == ()
+
+
+def test_a_run_that_loses_its_slot_to_an_exec_is_slow_once_it_has_run_too_long(tmp_path: Any) -> None:
+    """Its attempt was begun in memory, and undone; the wait for the slot does not count."""
+    one, ledger = failing_sim(tmp_path, slow_task(), script=exits(a=Exit(30 * 60.0)))
+    one.run_until(T0 + HOUR - 5)
+    made: list[Exec] = []
+
+    def transaction(durable: bool) -> Any:
+        if not made and one.world.wall() >= T0 + HOUR:
+            made.append(Exec(one))
+        return ledger.real.transaction(durable)
+
+    ledger.transaction = transaction  # type: ignore[attr-defined]
+    one.run_until(T0 + HOUR + 1200)
+    assert told(one) == []
+    made[0].end()
+    one.run_until(T0 + 2 * HOUR)
+    ((when, _, _),) = told(one)
+    assert HOUR + 1800 <= when < HOUR + 1805  # the end of the exec is seen at the next look
 
 
 def test_a_run_that_starts_before_its_due_time_counts_from_it(sim: MakeSim) -> None:

@@ -169,6 +169,7 @@ def env_file(home: Path, text: str, name: str = "shop.env", mode: int = 0o600) -
             {"A": "b $c \\n", "B": 'a "b" $c \\n', "C": "", "D": ""},
         ),
         ("A=$HOME `x` \\d\nA=联通", {"A": "联通"}),
+        (f"export\tA{' ' * 200_000}= b", {"A": "b"}),  # in no time that grows with the square
     ],
 )
 def test_lines_of_an_env_file_are_variables(tmp_path: Path, text: str, found: dict[str, str]) -> None:
@@ -180,6 +181,8 @@ def test_lines_of_an_env_file_are_variables(tmp_path: Path, text: str, found: di
     ("text", "why"),
     [
         ("A=1\nB", "line 2: expected NAME=text"),
+        ("A" + " " * 200_000 + "B", "line 1: expected NAME=text"),
+        ("export =x", "line 1: expected the name of a variable"),
         ("1A=x", "line 1: expected the name of a variable"),
         ("=x", "line 1: expected the name of a variable"),
         ("A B=x", "line 1: expected the name of a variable"),

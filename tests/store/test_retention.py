@@ -219,6 +219,18 @@ def test_the_file_never_grows_beyond_its_limit(store: Store, path: Path) -> None
     assert 3.8 < largest <= 4.4  # what was written between two passes comes on top
 
 
+def test_a_full_history_is_not_looked_through_from_its_beginning_each_time(store: Store, path: Path) -> None:
+    for number in range(300):
+        fill_with_output(store, 1, f"t{number}", status=Status.TECHNICAL_FAILURE)
+    history = HistorySettings(EVER, EVER, 6 * 2**20)
+    fill_with_output(store, 300)
+    retain_all(store, history, limit=10)
+    fill_with_output(store, 50)
+    before = ids(path)
+    assert store.retain(history, NOW, 10) == 10  # a step of 100 rows
+    assert ids(path) == before[10:]
+
+
 def test_the_file_shrinks_to_a_limit_that_was_lowered(store: Store, path: Path) -> None:
     fill_with_output(store, 400)
     retain_all(store, HistorySettings(EVER, EVER, 100 * 2**20))
