@@ -84,7 +84,12 @@ def views(page: Page, task_id: str) -> Iterator[str]:
     yield "runs"
     page.evaluate("id => { location.hash = `#task/${id}`; }", task_id)
     expect(page.locator(".tk-facts")).to_be_visible()
+    expect(page.locator(".hm")).to_be_visible()
     yield "task"
+    page.evaluate("id => { location.hash = `#why/${id}`; }", task_id)
+    expect(dialog(page).locator(".why-item").first).to_be_visible()
+    yield "why"
+    close(page)
     view(page, "timeline")
     page.locator(".tl-mark[role=gridcell]").first.hover(position={"x": 1, "y": 6})  # a due time may cover its end
     expect(page.locator(".tl-tip")).to_be_visible()

@@ -8,11 +8,11 @@ const openAddresses = [];
 // The address of the view below them.
 let viewAddress = "#tasks";
 
-/** The parts of the current address: {name, id, query: URLSearchParams}. */
+/** The parts of the current address: {name, id, at: what follows the id, query: URLSearchParams}. */
 export function here() {
   const [path, query = ""] = location.hash.slice(1).split("?");
-  const [name, id = ""] = path.split("/");
-  return { name, id: /^[A-Za-z0-9_-]{1,64}$/.test(id) ? id : "", query: new URLSearchParams(query) };
+  const [name, id = "", at = ""] = path.split("/");
+  return { name, id: /^[A-Za-z0-9_-]{1,64}$/.test(id) ? id : "", at, query: new URLSearchParams(query) };
 }
 
 /** An address with the values of a query that are not empty. */

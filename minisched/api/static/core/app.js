@@ -25,6 +25,7 @@ const DIALOGS = {
   run: (id) => lazy("runs/history.js").then(({ openRun }) => openRun(Number(id))),
   history: (id) => lazy("runs/history.js").then(({ openHistory }) => openHistory(id)),
   log: (id) => lazy("logs/log.js").then(({ openLog }) => openLog({ taskId: id })),
+  why: (id) => lazy("why/why.js").then(({ openWhy }) => openWhy(id, here().at)),
   output: (id) => lazy("logs/log.js").then(({ openLog }) => openLog({ runId: Number(id) })),
 };
 const THEMES = ["auto", "light", "dark"];

@@ -71,8 +71,12 @@ export function fmtOffset(offset) {
 
 function dayOf(local, today) {
   const year = local.getUTCFullYear() === today.getUTCFullYear() ? undefined : "numeric";
-  const shape = { timeZone: "UTC", year, month: "short", day: "numeric" };
-  return local.toLocaleDateString(lang() === "zh" ? "zh-CN" : "en-GB", shape);
+  return fmtDay(local, { year, month: "short", day: "numeric" });
+}
+
+/** A day ("2026-11-28", or a Date in UTC) in the page's language; `shape`: options of Intl.DateTimeFormat. */
+export function fmtDay(day, shape) {
+  return new Date(day).toLocaleDateString(lang() === "zh" ? "zh-CN" : "en-GB", { timeZone: "UTC", ...shape });
 }
 
 /** A number of seconds as "0.4 s", "12 s", "1 min 15 s", "2 h 5 min", "3 d 4 h". */

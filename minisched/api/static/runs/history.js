@@ -136,9 +136,10 @@ class HistoryDialog {
     const content = this.clearContent();
     const stop = token() ? button(t("stop_run"), () => actions.stopRun({ task_id: this.taskId, task_name: nameOf(this.taskId) }, runId, stop), { kind: "danger", icon: "stop", hidden: true }) : null;
     const log = button(t("open_log"), () => lazy("logs/log.js").then(({ openLog }) => openLog({ runId })), { icon: "log", hidden: true });
+    const why = token() ? button(t("why"), () => actions.why({ task_id: this.taskId }, this.due), { icon: "info", hidden: true }) : null;
     const back = button(t("back"), () => this.list(runId), { icon: "left", class: "button back" });
     const again = token() ? button(t("run_again_with"), () => actions.run_with({ task_id: this.taskId }, this.run.run), { icon: "refresh", hidden: true }) : null;
-    dialog.footer.append(...[back, stop, again, log].filter(Boolean));
+    dialog.footer.append(...[back, stop, again, log, why].filter(Boolean));
     this.run = new RunView(
       runId,
       (path, use) => this.ask(path, use),
@@ -150,6 +151,8 @@ class HistoryDialog {
         }
         if (stop) stop.hidden = !UNFINISHED.has(run.status);
         if (again) again.hidden = !canRepeat(run);
+        this.due = minuteOf(run);
+        if (why) why.hidden = false;
         log.hidden = gone || !run.attempts.length;
       },
     );
@@ -162,6 +165,9 @@ class HistoryDialog {
     dialog.el.querySelector("h2").focus();
   }
 }
+
+/** Its due time, else its start, in the zone of its task and to the minute: what the dialog "Why?" takes. */
+const minuteOf = (run) => (run.scheduled_time ?? runTime(run)).slice(0, 16);
 
 /** A time (ISO 8601) after all of these runs, which are the newest. The browser's clock may be a second off. */
 function afterNewest(runs) {

@@ -8,6 +8,7 @@ import { store } from "../core/store.js";
 import { lang, loadTexts, t } from "../i18n/i18n.js";
 import { actions } from "../tasks/actions.js";
 import { runTable } from "../runs/table.js";
+import { showHeatmap } from "../why/heatmap.js";
 import { chart } from "./chart.js";
 
 const RUNS = 100;
@@ -18,6 +19,7 @@ const TICK_MS = 1000;
 
 export function mount(el, _, announce, id) {
   loadStyle("runs/runs.css");
+  loadStyle("why/why.css");
   const view = new TaskView(el, id);
   return { leave: () => view.leave() };
 }
@@ -28,6 +30,7 @@ class TaskView {
     this.error = h("p", { class: "field-error", role: "alert", hidden: true });
     this.head = h("div", { class: "tk-head" });
     this.status = h("div", { class: "tk-status" });
+    this.days = h("div", { class: "hm-frame" });
     this.facts = h("div", { class: "tk-columns" });
     this.runs = h("section", { class: "panel" }, h("p", { class: "muted", text: t("loading") }));
     el.append(this.error, this.head, this.status, this.runs, this.facts);
@@ -108,6 +111,7 @@ class TaskView {
               live ? act(t("stop_run"), "stop", "stop") : act(t("run_now"), "run", "play", "primary"),
               button(t("run_with"), () => actions.run_with(store.tasks.get(this.id)), { icon: "play" }),
               act(t("log"), "log", "log"),
+              button(t("why"), () => actions.why(card), { icon: "info" }),
               act(t("edit"), "edit", "edit"),
               card.enabled ? act(t("disable"), "disable", "pause") : act(t("enable"), "enable", "play"),
               act(t("delete"), "remove", "trash"),
@@ -213,9 +217,11 @@ class TaskView {
     const card = store.tasks.get(this.id);
     this.runs.replaceChildren(
       h("div", { class: "panel-head" }, h("h2", { text: t("history") }), h("a", { href: `#runs?task=${this.id}`, text: t("task_all_runs", { n: total }) })),
+      token() ? this.days : "",
       chart(items, card?.task_expect?.duration, token() ? open : null) ?? "",
       h("div", { class: "scroll-x run-list" }, runTable(items.slice(0, LISTED), { open, again: token() ? (run, anchor) => actions.repeat(run, anchor) : null, none: t("no_runs") })),
     );
+    if (token()) showHeatmap(this.days, this.id);
     if (focused) this.runs.querySelector(`tr[data-run-id="${Number(focused)}"] button`)?.focus();
   }
 }

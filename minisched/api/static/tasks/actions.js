@@ -88,6 +88,8 @@ export const actions = {
   edit: (card) => open("editor/editor.js", ({ openEditor }) => openEditor(card?.task_id ?? null)),
   log: (card) => open("logs/log.js", ({ openLog }) => openLog({ taskId: card.task_id })),
   history: (card) => open("runs/history.js", ({ openHistory }) => openHistory(card.task_id)),
+  /** `at`: a day or a time, see `openWhy`. */
+  why: (card, at) => open("why/why.js", ({ openWhy }) => openWhy(card.task_id, at ?? "")),
   openRun: (card, runId) => open("runs/history.js", ({ openRun }) => openRun(runId, card.task_id)),
 
   menu(card, anchor) {
@@ -120,6 +122,7 @@ function menuRows(card) {
   return [
     live ? ["play", t("run_now"), "run"] : null,
     ["play", t("run_with"), "run_with"],
+    ["info", t("why"), "why"],
     ["edit", t("edit"), "edit"],
     card.enabled ? ["pause", t("disable"), "disable"] : ["play", t("enable"), "enable"],
     ["trash", t("delete"), "remove"],
