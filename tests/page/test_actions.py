@@ -137,7 +137,7 @@ def test_the_history_is_opened_and_closed_with_the_keyboard(one: Engine, open_pa
         )
     dialog(page).locator(".runs button").focus()
     page.keyboard.press("Enter")
-    expect(dialog(page).locator(".run-output pre")).to_contain_text("hello")
+    expect(dialog(page).locator(".run-output .lg-lines")).to_contain_text("hello")
     page.keyboard.press("Escape")
     expect(page.locator("dialog")).to_have_count(0)
     assert focused(page) == "History: First"

@@ -42,7 +42,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         }
         for task_id, name in NAMES.items()
     ]
-    tasks[1]["task_dependencies"] = ["script"]
+    tasks[0]["task_dependencies"] = ["template"]
     tasks.append({"task_id": "unstartable", "task_exec": [f"./{TRAPS}"]})
     with engine(tmp_path_factory.mktemp("hostile"), *tasks) as running:
         for task in tasks:
@@ -90,6 +90,9 @@ def test_output_stays_text_in_the_log_and_the_run(one: Engine, open_page: OpenPa
     act(page, "template", "log")
     lines = dialog(page).locator(".lg-line.lg-out")
     expect(lines.filter(has_text=TRAPS)).to_have_count(1)
+    coloured = lines.filter(has_text=r"] red\u202egnp.exe")
+    expect(coloured.locator(".lg-c1")).to_have_text("red")
+    dialog(page).get_by_label("As printed").check()
     expect(lines.filter(has_text=r"\x1b]0;trapped\x07\x1b[31mred\x1b[0m\u202egnp.exe")).to_have_count(1)
     forged = lines.filter(has_text="[7.1 end] exit 0")
     expect(forged).to_have_count(1)
@@ -100,9 +103,48 @@ def test_output_stays_text_in_the_log_and_the_run(one: Engine, open_page: OpenPa
     hold(page)
     close(page)
     card(page, "template").locator(".bar").click()
-    expect(dialog(page).locator(".run-output pre")).to_contain_text(TRAPS)
-    expect(dialog(page).locator(".run-output pre")).to_contain_text(r"\x1b]0;trapped\x07")
+    expect(dialog(page).locator(".run-output .lg-lines")).to_contain_text(TRAPS)
+    expect(dialog(page).locator(".run-output .lg-lines")).to_contain_text(r"\x1b]0;trapped\x07")  # still as printed
     hold(page)
+
+
+def test_no_sequence_of_output_becomes_more_than_a_class(one: Engine, open_page: OpenPage) -> None:
+    """Through the page, since the module is one of the page's."""
+    page = open_page(one.link)
+    esc = r"\x1b"
+    cases = {
+        "plain": [["plain", ""]],
+        f"{esc}[31mred{esc}[0m.": [["red", "lg-c1 lg-fg"], [".", ""]],
+        f"{esc}[1;4;95mA{esc}[22;24;39mB": [["A", "lg-c13 lg-fg lg-bold lg-under"], ["B", ""]],
+        f"{esc}[41;33mA{esc}[7mB{esc}[49;39mC": [["A", "lg-c1 lg-bg"], ["B", "lg-c3 lg-bg"], ["C", "lg-bg"]],
+        f"{esc}[38;5;9mA{esc}[38;5;200mB{esc}[48;2;1;2;3mC{esc}[m": [["A", "lg-c9 lg-fg"], ["B", ""], ["C", ""]],
+        f"{esc}[999;31;;{'9' * 400}mA": [["A", ""]],
+        f"{esc}]8;;javascript:alert(1){esc}\\<a href=x>{esc}]8;;{esc}\\": [["<a href=x>", ""]],
+        f"{esc}[2K{esc}[1A{esc}(B{esc}7{esc}=A": [["A", ""]],
+        f"{esc}[31": [["31", ""]],
+        f"{esc}]0;no end": [["0;no end", ""]],
+        f"{esc}": [[esc, ""]],
+        f"{esc}[31m" * 3 + 'lg-c2" onload=x': [['lg-c2" onload=x', "lg-c1 lg-fg"]],
+    }
+    found = page.evaluate(
+        """async (texts) => {
+          const { styledParts } = await import('/logs/ansi.js');
+          return texts.map((one) => styledParts(one).parts);
+        }""",
+        list(cases),
+    )
+    assert dict(zip(cases, found)) == cases
+    long = [f"{esc}]" * 20_000, f"{esc}[" + "1;" * 30_000, f"{esc}" * 30_000, "9%" * 30_000, "#" * 60_000]
+    spent = page.evaluate(
+        """async (texts) => {
+          const { styledParts, stepOf } = await import('/logs/ansi.js');
+          const start = performance.now();
+          for (const one of texts) stepOf(styledParts(one).parts.join(''));
+          return performance.now() - start;
+        }""",
+        long,
+    )
+    assert spent < 2000  # ms; each takes a few
 
 
 def test_the_form_returns_a_hostile_name_unchanged(one: Engine, open_page: OpenPage) -> None:

@@ -7,12 +7,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.page import HELD, Engine, OpenPage, act, card, choose, dialog, engine, expect
+from support.page import HELD, Engine, OpenPage, act, choose, dialog, engine, expect
 from support.programs import eventually
 
 SAYS = 'echo "run by $WHO"; exit $CODE'
 RUNS = 17  # two pages of 15
 PRINTS = 'i=0; while [ ! -e "$MINISCHED_HOME/go-prints" ]; do i=$((i+1)); echo "line $i"; sleep 0.1; done; echo done'
+
+VERBOSE = r"""
+printf '\033[1;31mERROR\033[0m no such host\n'
+for n in 20 40 60 100; do printf '\rloading %3d%% [####      ]' $n; done; echo
+for n in $(seq 20); do echo "line $n of an output that is long enough to be wrapped twice on a phone, as they are"; done
+echo "cannot read '/mnt/plc/export.csv'" >&2
+exit 75
+"""
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +37,11 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         {"task_id": "held", "task_exec": f"echo begun; {HELD.format(name='held')}"},
         {"task_id": "rows", "task_exec": "seq 1 4000"},
         {"task_id": "broken", "task_exec": "exit 9"},
+        {
+            "task_id": "verbose",
+            "task_exec": VERBOSE,
+            "task_retry": {"max_attempts": 3, "delay": "0.1s"},
+        },
         {"task_id": "variables", "task_exec": 'echo "for $WHO"', "task_env": {"SECRET": "hunter2", "WHO": "nobody"}},
     ]
     with engine(tmp_path_factory.mktemp("runs"), *tasks) as running:
@@ -37,7 +50,8 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         running.run("again")
         running.run("rows")
         running.run("broken")
-        eventually(lambda: len(running.home.ended()) == RUNS + 3)
+        running.run("verbose")
+        eventually(lambda: len(running.home.ended()) == RUNS + 4)
         yield running
         running.release("prints")
         running.release("held")
@@ -81,7 +95,7 @@ def test_all_runs_are_in_one_view_with_filters_in_the_address(one: Engine, open_
     expect(rows.filter(has_text="broken")).not_to_have_count(0)
     rows.filter(has_text="Often").first.locator(".col-time button").click()
     expect(page).to_have_url(re.compile("#run/17$"))
-    expect(dialog(page).locator(".run-output pre")).to_contain_text("run by number 16")
+    expect(dialog(page).locator(".run-output .lg-lines")).to_contain_text("run by number 16")
     page.reload()  # a link to a run
     expect(dialog(page).locator("h2")).to_have_text("Run 17 of Often")
     page.keyboard.press("Escape")
@@ -198,7 +212,7 @@ def test_a_failed_request_is_shown_and_tried_again(one: Engine, open_page: OpenP
     row.last.click()
     expect(error).to_be_visible()
     page.unroute("**/executions/*")
-    expect(dialog(page).locator(".run-output pre")).to_contain_text("tried")
+    expect(dialog(page).locator(".run-output .lg-lines")).to_contain_text("tried")
     expect(error).to_be_hidden()
 
 
@@ -208,8 +222,9 @@ def test_a_run_shows_its_result_and_output_and_leads_back(one: Engine, open_page
     rows = dialog(page).locator(".runs tbody tr")
     rows.filter(has_text="Technical failure").click()
     expect(dialog(page).locator("h2")).to_have_text("Run 17 of Often")
-    expect(dialog(page).locator(".run-facts")).to_contain_text(re.compile("Technical failure.*exit code 3.*Manual"))
-    output = dialog(page).locator(".run-output pre")
+    expect(dialog(page).locator(".run-result")).to_have_text("Technical failureexit code 3")
+    expect(dialog(page).locator(".run-facts")).to_contain_text("Manual")
+    output = dialog(page).locator(".run-output .lg-lines")
     expect(output).to_contain_text("run by number 16")
     expect(output).not_to_contain_text("run by number 15")  # only its own output
     dialog(page).get_by_role("button", name="Open the whole output").click()
@@ -224,13 +239,97 @@ def test_a_run_shows_its_result_and_output_and_leads_back(one: Engine, open_page
     expect(page.locator("dialog")).to_have_count(0)
 
 
-def test_a_run_shows_its_attempts(one: Engine, open_page: OpenPage) -> None:
+IN_SIGHT = """(el) => {
+  const box = el.getBoundingClientRect();
+  const seen = ({ top, bottom }) => top >= box.top && bottom <= Math.min(box.bottom, innerHeight);
+  return [...el.querySelectorAll('.lg-line')].filter((line) => seen(line.getBoundingClientRect())).length;
+}"""
+
+
+@pytest.mark.parametrize(("size", "lines"), [((1280, 720), 12), ((390, 844), 8)])
+def test_a_failed_run_shows_the_end_of_its_output_first_and_its_attempts_folded(
+    one: Engine, open_page: OpenPage, size: tuple[int, int], lines: int
+) -> None:
+    page = open_page(one.link, size=size)
+    page.evaluate(
+        "id => { location.hash = `#run/${id}`; }", one.call("GET /tasks/verbose")["task"]["last_run"]["run_id"]
+    )
+    output = dialog(page).locator(".run-output .lg-lines")
+    expect(output.locator(".lg-end").last).to_be_in_viewport()
+    assert output.evaluate(IN_SIGHT) >= lines
+    expect(output.locator(".lg-date").first).to_be_hidden()
+    expect(output.locator(".lg-err .lg-tag").first).to_be_visible()
+    attempts = dialog(page).locator(".attempts")
+    expect(attempts.locator("tbody tr")).to_have_count(3)
+    expect(attempts.locator("tbody tr").last).to_be_hidden()
+    attempts.locator("summary").click()
+    expect(attempts.locator("tbody tr").last).to_contain_text("exit code 75")
+
+
+def test_colours_and_progress_bars_of_output_are_shown_as_such_or_as_printed(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
-    card(page, "again").locator(".bar").first.click()
-    attempts = dialog(page).locator(".attempts tbody tr")
-    expect(attempts).to_have_count(2)
-    expect(attempts.last).to_contain_text("exit code 75")
-    expect(dialog(page).locator(".run-output pre")).to_have_text(re.compile("tried.*tried", re.DOTALL))
+    act(page, "verbose", "log")
+    lines = dialog(page).locator(".lg-line.lg-out")
+    red = lines.filter(has_text="ERROR no such host").last
+    expect(red.locator(".lg-c1.lg-fg.lg-bold")).to_have_text("ERROR")
+    bar = lines.filter(has_text="loading 100%").last
+    expect(lines.filter(has_text="loading 40%").last).to_be_hidden()
+    bar.get_by_role("button", name="3 earlier steps").click()
+    expect(lines.filter(has_text="loading 40%").last).to_be_visible()
+    search = dialog(page).get_by_label("Search the log")
+    search.fill("ERROR no such")  # over the end of a colour
+    expect(dialog(page).locator(".lg-current mark")).to_have_text(["ERROR", " no such"])
+    search.fill("loading  20%")  # in a hidden step
+    expect(dialog(page).locator(".lg-current")).to_be_visible()
+    raw = dialog(page).get_by_label("As printed")
+    raw.check()
+    expect(lines.filter(has_text="ERROR").last).to_contain_text(r"\x1b[1;31mERROR\x1b[0m no such host")
+    expect(lines.filter(has_text="loading 40%").last).to_be_visible()
+    page.keyboard.press("Escape")
+    page.evaluate(
+        "id => { location.hash = `#run/${id}`; }", one.call("GET /tasks/verbose")["task"]["last_run"]["run_id"]
+    )
+    output = dialog(page).locator(".run-output")
+    expect(output).to_contain_text(r"\x1b[1;31mERROR")  # the choice is kept
+    output.get_by_label("As printed").uncheck()
+    expect(output.locator(".lg-c1")).to_have_count(3)
+
+
+CONTRASTS = """(scheme) => {
+  const pen = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const light = (colours) => {
+    pen.clearRect(0, 0, 1, 1);
+    for (const one of colours) { pen.fillStyle = one; pen.fillRect(0, 0, 1, 1); }
+    const [r, g, b] = [...pen.getImageData(0, 0, 1, 1).data].map((n) => {
+      const part = n / 255;
+      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+  };
+  const box = document.querySelector('.lg-lines');
+  const found = [];
+  for (const kind of ['lg-out', 'lg-err']) for (const use of ['lg-fg', 'lg-bg']) for (let n = 0; n < 16; n += 1) {
+    const line = document.createElement('div');
+    const part = document.createElement('span');
+    line.className = `lg-line ${kind}`;
+    part.className = `lg-c${n} ${use}`;
+    line.append(part);
+    box.append(line);
+    const under = [box, line, part].map((el) => getComputedStyle(el).backgroundColor);
+    const [a, b] = [light([...under, getComputedStyle(part).color]), light(under)];
+    found.push([Math.max(a, b) / Math.min(a, b), `${kind} ${part.className}`]);
+    line.remove();
+  }
+  return found.filter(([ratio]) => ratio < 4.5);
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_each_colour_of_output_is_readable(one: Engine, open_page: OpenPage, scheme: str) -> None:
+    page = open_page(one.link, media={"color_scheme": scheme})
+    act(page, "verbose", "log")
+    expect(dialog(page).locator(".lg-line").first).to_be_visible()
+    assert page.evaluate(CONTRASTS) == []
 
 
 def test_an_open_history_and_an_open_run_are_updated(one: Engine, open_page: OpenPage) -> None:
@@ -241,10 +340,10 @@ def test_an_open_history_and_an_open_run_are_updated(one: Engine, open_page: Ope
     row = dialog(page).locator(".runs tbody tr")
     expect(row).to_contain_text("Running")
     row.click()
-    expect(dialog(page).locator(".run-output pre")).to_contain_text("begun")
+    expect(dialog(page).locator(".run-output .lg-lines")).to_contain_text("begun")
     expect(dialog(page).get_by_role("button", name="Stop")).to_be_visible()
     one.release("held")
-    expect(dialog(page).locator(".run-facts")).to_contain_text("Success")
+    expect(dialog(page).locator(".run-result")).to_contain_text("Success")
     expect(dialog(page).get_by_role("button", name="Stop")).to_be_hidden()
     one.hold("held")
     one.run("held")
@@ -265,13 +364,13 @@ def test_the_output_grows_without_losing_focus_or_selection(one: Engine, open_pa
     one.until("prints", "running")
     act(page, "prints", "history")
     dialog(page).locator(".runs tbody tr").first.click()
-    output = dialog(page).locator(".run-output pre")
+    output = dialog(page).locator(".run-output .lg-lines")
     expect(output).to_contain_text("line 1")
     duration = dialog(page).locator("dt:text-is('Duration') + dd")
     elapsed = duration.inner_text()
     output.evaluate(
         """el => { el.focus(); const range = document.createRange();
-        range.setStart(el.firstChild, 0); range.setEnd(el.firstChild, 20);
+        range.selectNodeContents(el.querySelector('.lg-line'));
         getSelection().removeAllRanges(); getSelection().addRange(range); }"""
     )
     chosen = page.evaluate("String(getSelection())")
@@ -282,7 +381,7 @@ def test_the_output_grows_without_losing_focus_or_selection(one: Engine, open_pa
     expect(output).to_be_focused()
     one.release("prints")
     expect(output).to_contain_text("done")
-    expect(dialog(page).locator(".run-facts")).to_contain_text("Success")
+    expect(dialog(page).locator(".run-result")).to_contain_text("Success")
     one.hold("prints")
 
 

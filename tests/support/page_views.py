@@ -108,7 +108,7 @@ def runs(page: Page, task_id: str) -> Iterator[str]:
     expect(dialog(page).locator(".runs tbody tr").first).to_be_visible()
     yield "history"
     dialog(page).locator(".runs tbody tr").first.click()
-    expect(dialog(page).locator(".run-output pre")).to_be_visible()
+    expect(dialog(page).locator(".run-output .lg-lines")).to_be_visible()
     yield "run"
     close(page)
     act(page, task_id, "log")

@@ -9,13 +9,12 @@ import { UNFINISHED } from "../core/status_text.js";
 import { store } from "../core/store.js";
 import { t } from "../i18n/i18n.js";
 import { LogSearch } from "./log_search.js";
-import { LogView } from "./log_view.js";
+import { keepWrap, LogView, rawChoice, wrapsLines } from "./log_view.js";
 
 const TAIL_LINES = 1000;
 // Of each further piece; about a thousand lines.
 const PIECE_BYTES = 128 * 1024;
 const POLL_MS = 1000;
-const WRAP_KEY = "minisched.wrap";
 // A larger download is written to disk while it comes, if the browser can do that.
 const LARGE_BYTES = 64 * 1024 * 1024;
 
@@ -53,8 +52,9 @@ class LogDialog {
     this.view.el.addEventListener("scroll", () => this.scrolled());
     this.state = h("span", { class: "lg-state", role: "status" });
     this.pause = button(t("lg_pause"), () => this.setFollowing(!this.following), { icon: "pause" });
-    const wrap = h("input", { type: "checkbox", checked: localStorage.getItem(WRAP_KEY) !== "no", on: { change: () => this.wrap(wrap.checked) } });
+    const wrap = h("input", { type: "checkbox", checked: wrapsLines(), on: { change: () => this.wrap(wrap.checked) } });
     this.wrap(wrap.checked);
+    this.raw = rawChoice(this.view);
     this.search = new LogSearch(this.view, Boolean(this.runId), (query) => this.read(query), (window) => this.moved(window));
     this.downloadButton = button(t("lg_download"), () => this.download(), { icon: "download", class: "button lg-get", "aria-label": t("lg_download") });
     this.edge = h("div", { class: "lg-edge" });
@@ -68,6 +68,7 @@ class LogDialog {
       this.search.count,
       this.search.halt,
       h("label", { class: "check lg-wrap" }, wrap, h("span", {}, t("lg_wrap"))),
+      this.raw,
       this.downloadButton,
     );
     this.dialog = openDialog({
@@ -90,7 +91,7 @@ class LogDialog {
   }
 
   wrap(on) {
-    localStorage.setItem(WRAP_KEY, on ? "yes" : "no");
+    keepWrap(on);
     this.view.el.classList.toggle("lg-wrapped", on);
   }
 
@@ -184,7 +185,7 @@ class LogDialog {
     const page = await this.read({ offset: this.view.to, limit: PIECE_BYTES });
     if (this.closed || !this.following || this.search.walk) return;
     if (page.text) this.view.append(page, page.rotated ? t("lg_rotated") : "");
-    else if (this.view.pieces.length) this.view.pieces[this.view.pieces.length - 1].to = page.next_offset;
+    else if (this.view.pieces.length) this.view.pieces[this.view.pieces.length - 1].next_offset = page.next_offset;
     this.atEnd = page.at_end;
     this.settled = over && page.at_end;
     this.unseenLines = !this.atBottom && (this.unseenLines || Boolean(page.text));
@@ -253,6 +254,7 @@ class LogDialog {
     this.pause.replaceChildren(icon(this.following ? "pause" : "play"), t(this.following ? "lg_pause" : "lg_follow"));
     this.pause.hidden = this.gone || (this.ended && this.atEnd);
     this.downloadButton.hidden = Boolean(this.gone);
+    if (this.raw.hidden) this.raw.hidden = !this.view.differs;
     this.more.hidden = this.atBottom || this.view.empty;
     this.more.lastChild.textContent = t(this.unseenLines ? "lg_new" : "lg_to_end");
     const nothing = this.view.empty || !this.view.lines;

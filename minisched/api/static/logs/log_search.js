@@ -117,7 +117,7 @@ export class LogSearch {
 
   async *backwards() {
     if (this.forwardOnly) {
-      yield* this.upTo(this.view.pieces[0].texts[0]);
+      yield* this.upTo(this.view.pieces[0].rows[0].text);
       return;
     }
     for (let before = this.view.from; ; ) {

@@ -3,21 +3,16 @@
  * any size. Matches of a search are marked in the pieces that are in view.
  */
 import { h } from "../core/dom.js";
+import { t } from "../i18n/i18n.js";
+import { foldSteps, follows, stepOf, styledParts, withoutSequences } from "./ansi.js";
 
 const LINES_MAX = 5000;
 // A single line may have 64 KiB.
 const CHARS_MAX = 4e6;
 const MARKS_PER_LINE_MAX = 20;
+const WRAP_KEY = "minisched.wrap";
+const RAW_KEY = "minisched.raw_output";
 const PREFIX = /^(\d{4}-\d\d-\d\dT)(\d\d:\d\d:\d\d)(\S*) (?:\[(\d+\.\d+ (\w+))\] )?/;
-
-/** The parts of a line as [class, end], and its stream: "out", "err", "start", "end", or "" if it has no prefix. */
-function partsOf(text) {
-  const found = PREFIX.exec(text);
-  if (!found) return { parts: [["", text.length]], stream: "" };
-  const [whole, date, time, zone, , stream = ""] = found;
-  const ends = [date.length, date.length + time.length, date.length + time.length + zone.length + 1, whole.length, text.length];
-  return { parts: ["lg-date", "lg-time", "lg-zone", "lg-tag", ""].map((name, i) => [name, ends[i]]), stream };
-}
 
 function hitsIn(text, pattern) {
   const hits = [];
@@ -30,10 +25,36 @@ function hitsIn(text, pattern) {
   return hits;
 }
 
-/** Fill the element of a line with its parts, with the hits as <mark> inside them. */
-function fill(el, text, pattern) {
-  const { parts, stream } = partsOf(text);
-  const hits = hitsIn(text, pattern);
+/** A line as it is shown: {text, shown, parts: [class, end], stream, tag, step}. `styles`: by tag, how its last line ended. */
+function rowOf(text, styles) {
+  const found = PREFIX.exec(text);
+  const [whole, date, time, zone, tag = "", stream = ""] = found ?? ["", "", "", ""];
+  const parts = [];
+  let shown = "";
+  const add = (part, name) => {
+    shown += part;
+    parts.push([name, shown.length]);
+  };
+  if (found) {
+    add(date, "lg-date");
+    add(time, "lg-time");
+    add(`${zone} `, "lg-zone");
+    add(text.slice(shown.length, whole.length), "lg-tag");
+  }
+  const line = text.slice(whole.length);
+  if (!styles) {
+    add(line, "");
+    return { text, shown, parts, stream, tag, step: null };
+  }
+  const styled = styledParts(line, styles.get(tag));
+  styles.set(tag, styled.style);
+  for (const [part, name] of styled.parts) add(part, name);
+  return { text, shown, parts, stream, tag, step: stepOf(shown.slice(whole.length)) };
+}
+
+/** Fill the element of a row with its parts, with the hits as <mark> inside them. */
+function fill({ el, shown, parts, stream, count }, pattern) {
+  const hits = hitsIn(shown, pattern);
   const nodes = [];
   let at = 0;
   let next = 0;
@@ -42,32 +63,63 @@ function fill(el, text, pattern) {
     while (at < end) {
       while (next < hits.length && hits[next][1] <= at) next += 1;
       const hit = hits[next];
-      if (hit && hit[0] <= at) {
-        const to = Math.min(end, hit[1]);
-        inside.push(h("mark", {}, text.slice(at, to)));
-        at = to;
-      } else {
-        const to = hit ? Math.min(end, hit[0]) : end;
-        inside.push(text.slice(at, to));
-        at = to;
-      }
+      const marked = hit && hit[0] <= at;
+      const to = marked ? Math.min(end, hit[1]) : hit ? Math.min(end, hit[0]) : end;
+      inside.push(marked ? h("mark", {}, shown.slice(at, to)) : shown.slice(at, to));
+      at = to;
     }
     nodes.push(...(name ? [h("span", { class: name }, ...inside)] : inside));
   }
-  el.className = `lg-line lg-${stream || "plain"}`;
+  if (count > 1) nodes.push(h("button", { type: "button", class: "lg-steps", text: t("lg_steps", { n: count - 1 }) }));
+  el.className = `lg-line lg-${stream || "plain"}${count ? "" : " lg-step"}`;
   el.replaceChildren(...nodes);
+}
+
+/** Whether the user wants long lines to be wrapped, in this browser. */
+export const wrapsLines = () => localStorage.getItem(WRAP_KEY) !== "no";
+
+/** Keep that choice. */
+export const keepWrap = (on) => localStorage.setItem(WRAP_KEY, on ? "yes" : "no");
+
+/** A box that shows the lines of a view as they were printed. The choice is kept in this browser. */
+export function rawChoice(view) {
+  view.raw = localStorage.getItem(RAW_KEY) === "yes";
+  const change = () => {
+    localStorage.setItem(RAW_KEY, box.checked ? "yes" : "no");
+    view.setRaw(box.checked);
+  };
+  const box = h("input", { type: "checkbox", checked: view.raw, on: { change } });
+  return h("label", { class: "check lg-wrap", title: t("lg_raw_help"), hidden: true }, box, h("span", { text: t("lg_raw") }));
 }
 
 export class LogView {
   constructor(label) {
     this.el = h("div", { class: "lg-lines", role: "region", tabindex: "0", "aria-label": label });
-    // {from, to: cursors, texts, chars, el, lines, pattern: the one its marks belong to}
+    // {text, offset, next_offset, note: as they were added; rows: those of `rowOf`, each with its `el` and, as `count`, how
+    // many lines it stands for; chars, el, styles: see `rowOf`; pattern: the one its marks belong to}
     this.pieces = [];
     this.pattern = null;
+    // Lines as they were printed, with escape sequences and all steps of progress bars.
+    this.raw = false;
     // {piece, index} of the selected hit, or null.
     this.current = null;
     this.painting = false;
     this.el.addEventListener("scroll", () => this.paintSoon());
+    this.el.addEventListener("click", (event) => event.target.classList.contains("lg-steps") && this.showSteps(event.target));
+  }
+
+  /** Whether there is a line that is shown otherwise than it was printed. */
+  get differs() {
+    return this.raw || this.pieces.some(({ rows }) => rows.some(({ count, text, shown }) => count !== 1 || shown !== text));
+  }
+
+  setRaw(raw) {
+    this.raw = raw;
+    const before = { pieces: this.pieces, top: this.el.scrollTop, stays: this.scrolledToEnd };
+    this.clear();
+    for (const piece of before.pieces) this.add(piece, "append", piece.note);
+    this.el.scrollTop = before.stays ? this.el.scrollHeight : before.top;
+    this.paintSoon();
   }
 
   get empty() {
@@ -75,15 +127,15 @@ export class LogView {
   }
 
   get from() {
-    return this.pieces[0]?.from;
+    return this.pieces[0]?.offset;
   }
 
   get to() {
-    return this.pieces[this.pieces.length - 1]?.to;
+    return this.pieces[this.pieces.length - 1]?.next_offset;
   }
 
   get lines() {
-    return this.pieces.reduce((sum, piece) => sum + piece.texts.length, 0);
+    return this.pieces.reduce((sum, piece) => sum + piece.rows.length, 0);
   }
 
   get full() {
@@ -108,25 +160,51 @@ export class LogView {
     this.el.replaceChildren();
   }
 
-  make({ text, offset, next_offset: to }, note) {
+  /** Put a page of the log at an end: `way` is "append" or "prepend". */
+  add({ text, offset, next_offset: to }, way, note = "") {
     const texts = text.split("\n");
     if (texts[texts.length - 1] === "") texts.pop();
-    const lines = texts.map((one) => {
-      const el = document.createElement("div");
-      fill(el, one, null);
-      return el;
+    const before = way === "append" ? this.pieces[this.pieces.length - 1] : null;
+    const styles = this.raw ? null : new Map(before?.styles);
+    const rows = texts.map((one) => ({ ...rowOf(one, styles), el: document.createElement("div"), count: 1 }));
+    const el = h("div", { class: "lg-piece" }, note && h("p", { class: "lg-note" }, note), rows.map((row) => row.el));
+    const piece = { text, offset, next_offset: to, note, rows, chars: text.length, el, styles, pattern: null };
+    if (way === "append") this.pieces.push(piece);
+    else this.pieces.unshift(piece);
+    this.el[way](el);
+    this.fold(piece);
+    for (const row of rows) fill(row, null);
+    return piece;
+  }
+
+  /** Hide the steps of progress bars but the last, also where they began in earlier pieces. */
+  fold(piece) {
+    let at = this.pieces.indexOf(piece);
+    let rows = piece.rows;
+    while (at > 0 && rows.length && follows({ tag: "", ...this.pieces[at - 1].rows.at(-1) }, rows[0])) {
+      at -= 1;
+      rows = [...this.pieces[at].rows, ...rows];
+    }
+    foldSteps(rows).forEach((count, i) => {
+      if (rows[i].count === count) return;
+      rows[i].count = count;
+      if (rows[i].el.className) fill(rows[i], this.pattern);
     });
-    const el = h("div", { class: "lg-piece" }, note && h("p", { class: "lg-note" }, note), ...lines);
-    return { from: offset, to, texts, chars: text.length, el, lines, pattern: null };
+  }
+
+  /** Show the steps that a button stands for, or hide them again. */
+  showSteps(anchor) {
+    const shown = anchor.classList.toggle("lg-open");
+    const rows = this.pieces.flatMap((piece) => piece.rows);
+    const at = rows.findIndex(({ el }) => el.contains(anchor));
+    for (let i = at - 1; i >= 0 && rows[i].count === 0; i -= 1) rows[i].el.classList.toggle("lg-open", shown);
   }
 
   /** Add a piece at the end, with `note` above it. Returns whether pieces at the start were dropped. */
   append(page, note = "") {
-    const piece = this.make(page, note);
-    this.pieces.push(piece);
-    this.el.append(piece.el);
+    this.add(page, "append", note);
     let dropped = false;
-    while (this.pieces.length > 1 && this.full && this.lines - this.pieces[0].texts.length >= LINES_MAX / 2) {
+    while (this.pieces.length > 1 && this.full && this.lines - this.pieces[0].rows.length >= LINES_MAX / 2) {
       const old = this.pieces.shift();
       const height = old.el.offsetHeight;
       old.el.remove();
@@ -140,12 +218,10 @@ export class LogView {
 
   /** Add a piece at the start. Returns whether pieces at the end were dropped. */
   prepend(page) {
-    const piece = this.make(page, "");
-    this.pieces.unshift(piece);
-    this.el.prepend(piece.el);
+    const piece = this.add(page, "prepend");
     this.el.scrollTop += piece.el.offsetHeight;
     let dropped = false;
-    while (this.pieces.length > 1 && this.full && this.lines - this.pieces[this.pieces.length - 1].texts.length >= LINES_MAX / 2) {
+    while (this.pieces.length > 1 && this.full && this.lines - this.pieces[this.pieces.length - 1].rows.length >= LINES_MAX / 2) {
       const old = this.pieces.pop();
       old.el.remove();
       if (this.current?.piece === old) this.current = null;
@@ -164,14 +240,19 @@ export class LogView {
     this.paintSoon();
   }
 
+  /** Whether there is a match in a text of the log. */
   has(text) {
+    return this.matches(this.raw ? text : withoutSequences(text));
+  }
+
+  matches(shown) {
     this.pattern.lastIndex = 0;
-    return this.pattern.test(text);
+    return this.pattern.test(shown);
   }
 
   hits() {
     if (!this.pattern) return [];
-    return this.pieces.flatMap((piece) => piece.texts.flatMap((text, index) => (this.has(text) ? [{ piece, index }] : [])));
+    return this.pieces.flatMap((piece) => piece.rows.flatMap(({ shown }, index) => (this.matches(shown) ? [{ piece, index }] : [])));
   }
 
   /** The next hit among the loaded lines, up (-1) or down (1) from the selected hit, else from the visible lines. */
@@ -186,8 +267,8 @@ export class LogView {
   edgeOfView(direction) {
     const { top, bottom } = this.el.getBoundingClientRect();
     for (let i = 0; i < this.pieces.length; i += 1) {
-      for (let n = 0; n < this.pieces[i].lines.length; n += 1) {
-        const box = this.pieces[i].lines[n].getBoundingClientRect();
+      for (let n = 0; n < this.pieces[i].rows.length; n += 1) {
+        const box = this.pieces[i].rows[n].el.getBoundingClientRect();
         if (direction > 0 ? box.bottom > top : box.top >= bottom) return i * 1e6 + n - (direction > 0 ? 1 : 0);
       }
     }
@@ -195,13 +276,13 @@ export class LogView {
   }
 
   choose(hit) {
-    if (this.current) this.current.piece.lines[this.current.index]?.classList.remove("lg-current");
+    if (this.current) this.current.piece.rows[this.current.index]?.el.classList.remove("lg-current");
     this.current = hit;
     if (!hit) return;
     this.paint(hit.piece);
-    const line = hit.piece.lines[hit.index];
-    line.classList.add("lg-current");
-    line.scrollIntoView({ block: "center", inline: "nearest" });
+    const { el } = hit.piece.rows[hit.index];
+    el.classList.add("lg-current", "lg-open");
+    el.scrollIntoView({ block: "center", inline: "nearest" });
   }
 
   paintSoon() {
@@ -221,9 +302,9 @@ export class LogView {
     if (piece.pattern === this.pattern) return;
     const before = piece.pattern;
     piece.pattern = this.pattern;
-    piece.texts.forEach((text, index) => {
-      if ((before && piece.lines[index].querySelector("mark")) || (this.pattern && this.has(text))) fill(piece.lines[index], text, this.pattern);
-    });
-    if (this.current?.piece === piece) piece.lines[this.current.index].classList.add("lg-current");
+    for (const row of piece.rows) {
+      if ((before && row.el.querySelector("mark")) || (this.pattern && this.matches(row.shown))) fill(row, this.pattern);
+    }
+    if (this.current?.piece === piece) piece.rows[this.current.index].el.classList.add("lg-current", "lg-open");
   }
 }

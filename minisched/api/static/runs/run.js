@@ -1,15 +1,15 @@
-/** One run: its result and reason, its attempts, and its output. Updated until the run ends. */
+/** One run: its result and reason, its output, and its attempts. Updated until the run ends. */
 import { call, token } from "../core/api.js";
-import { clear, h, icon, setText, statusMark, visible, visibleText } from "../core/dom.js";
+import { h, icon, loadStyle, setText, statusMark, visible, visibleText } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
 import { fmtDuration, fmtSpan, fmtTime, now } from "../core/format.js";
 import { UNFINISHED, reasonText, signalName } from "../core/status_text.js";
 import { engineText, t } from "../i18n/i18n.js";
+import { LogView, rawChoice, wrapsLines } from "../logs/log_view.js";
 
 const TICK_MS = 1000;
-// If the output is scrolled so close to its end, it is followed.
-const NEAR_END_PX = 30;
-const TAIL_LINES = 1000;
+const OUTPUT_LINES = 1000;
+const OUTPUT_BYTES = 256 * 1024;
 // Details of the engine that the reason text of the page already says.
 const REDUNDANT = new Set(["exit_code", "business_exit_code", "business_exit_code_crash", "business_exit_code_hint", "signal", "exit_code_hint", "signal_hint", "due_times", "upstream_failed", "upstream_ended", "waiting_for", "dependency_timeout"]);
 
@@ -22,9 +22,10 @@ export class RunView {
     Object.assign(this, { runId, ask, openRun, onUpdate });
     // An ended run never changes.
     this.live = true;
+    this.result = h("div", { class: "run-result" });
     this.facts = h("div", { class: "run-facts" });
     this.output = new Output();
-    this.el = h("div", {}, this.facts, this.output.el);
+    this.el = h("div", {}, this.result, this.output.el, this.facts);
     this.clock = setInterval(() => this.tick(), TICK_MS);
   }
 
@@ -52,7 +53,11 @@ export class RunView {
 
   async update(run) {
     const key = JSON.stringify({ ...run, output_tail: "" });
-    if (key !== this.shown) clear(this.facts).append(factList(run, this.openRun), attemptTable(run));
+    if (key !== this.shown) {
+      const open = Boolean(this.facts.querySelector("[open]"));
+      this.result.replaceChildren(...resultOf(run, this.openRun));
+      this.facts.replaceChildren(factList(run), attemptTable(run, open));
+    }
     [this.shown, this.run] = [key, run];
     this.onUpdate(run, this.output.gone);
     // The output of an ended run is complete.
@@ -66,22 +71,29 @@ export class RunView {
 /** The end of a run's output. It grows in place, so that focus, selection and scroll position are kept. */
 class Output {
   constructor() {
+    loadStyle("logs/logs.css").then(() => this.view.toBottom());
     this.noteText = h("span");
     this.note = h("p", { class: "note", hidden: true }, icon("info"), this.noteText);
     this.none = h("p", { class: "muted", text: t("loading") });
-    this.text = document.createTextNode("");
-    this.block = h("pre", { class: "output", tabindex: "0", "aria-label": t("output"), hidden: true }, this.text);
-    this.head = h("h3", { text: t("output"), hidden: true });
-    this.el = h("div", { class: "run-output" }, this.head, this.note, this.none, this.block);
+    this.view = new LogView(t("output"));
+    this.view.el.classList.toggle("lg-wrapped", wrapsLines());
+    this.raw = rawChoice(this.view);
+    this.block = h("div", { class: "run-lines", hidden: true }, this.view.el, this.raw);
+    this.el = h("div", { class: "run-output" }, this.note, this.none, this.block);
   }
 
-  /** Resolves to whether the output was read, or is known to be deleted. */
+  /** Resolves to whether the output was read to its end, or is known to be deleted. */
   async read(run) {
-    if (!run.attempts.length) return this.show("", UNFINISHED.has(run.status) ? "no_output_yet" : "never_started");
-    if (!token()) return this.show("", "");
+    if (!run.attempts.length) return this.show(UNFINISHED.has(run.status) ? "no_output_yet" : "never_started");
+    if (!token()) return this.show("");
+    const path = `/executions/${run.run_id}/log`;
     try {
-      const { data } = await call("GET", `/executions/${run.run_id}/log?tail=${TAIL_LINES}`);
-      return this.show(data.text, UNFINISHED.has(run.status) ? "no_output_yet" : "no_output");
+      for (let page = null; !page || (page.text && !page.at_end); ) {
+        const query = this.view.empty ? { tail: OUTPUT_LINES } : { offset: this.view.to, limit: OUTPUT_BYTES };
+        ({ data: page } = await call("GET", `${path}?${new URLSearchParams(query)}`));
+        if (page.text) this.append(page);
+      }
+      return this.show(UNFINISHED.has(run.status) ? "no_output_yet" : "no_output");
     } catch (error) {
       if (error.status !== 410) {
         // The text that is shown stays.
@@ -89,23 +101,26 @@ class Output {
         return false;
       }
       this.gone = true;
-      this.show(run.output_tail ?? "", "");
+      if (run.output_tail && this.view.empty) this.append({ text: visibleText(run.output_tail), offset: "", next_offset: "" });
+      this.show("");
       this.showNote(t(run.output_tail ? "output_gone" : "output_gone_all"));
       return true;
     }
   }
 
-  /** Show `text`; without a text, the message `none`. */
-  show(text, none) {
+  append(page) {
+    this.block.hidden = false;
+    const stays = this.view.empty || this.view.scrolledToEnd;
+    this.view.append(page);
+    if (stays) this.view.toBottom();
+    this.raw.hidden = !this.view.differs;
+  }
+
+  /** `none`: the message in place of an output. */
+  show(none) {
     this.showNote("");
-    const { block } = this;
-    const atEnd = block.hidden || block.scrollHeight - block.scrollTop - block.clientHeight < NEAR_END_PX;
-    grow(this.text, visibleText(text));
-    block.hidden = !text;
-    this.head.hidden = !text && (none === "no_output_yet" || none === "never_started");
-    this.none.hidden = Boolean(text) || !none;
+    this.none.hidden = !this.view.empty || !none;
     setText(this.none, none && t(none));
-    if (atEnd) block.scrollTop = block.scrollHeight;
     return true;
   }
 
@@ -113,20 +128,6 @@ class Output {
     setText(this.noteText, text);
     this.note.hidden = !text;
   }
-}
-
-/** Set the text of a node with as few changes as possible: lines are removed at the top and added at the bottom. */
-function grow(node, text) {
-  if (node.data === text) return;
-  const first = text.slice(0, text.indexOf("\n") + 1);
-  const gone = first ? node.data.indexOf(first) : -1;
-  if (gone < 0 || !text.startsWith(node.data.slice(gone))) {
-    node.data = text;
-    return;
-  }
-  const kept = node.data.length - gone;
-  node.deleteData(0, gone);
-  node.appendData(text.slice(kept));
 }
 
 export function exitOf(run) {
@@ -145,8 +146,8 @@ function spanOf(run) {
 function causeOf(run, openRun) {
   const { task, run: id } = run.detail ?? {};
   if (run.status !== "skipped" || !id) return null;
-  const line = run.last_line && h("code", { class: "said", text: visible(run.last_line) });
-  return [h("p", {}, h("button", { type: "button", class: "link", text: t("open_run", { id }), on: { click: () => openRun(task, id) } })), line];
+  const line = run.last_line && h("p", { class: "said mono", text: visible(run.last_line) });
+  return [line, h("p", {}, h("button", { type: "button", class: "link", text: t("open_run", { id }), on: { click: () => openRun(task, id) } }))];
 }
 
 function missedSpan(run) {
@@ -155,12 +156,17 @@ function missedSpan(run) {
   return run.missed_since ? `${count}, ${from} – ${to}` : count;
 }
 
-function factList(run, openRun) {
+/** The status, why it is so, and what was unusual. */
+function resultOf(run, openRun) {
   const reason = reasonText(run);
   const more = run.detail && !REDUNDANT.has(run.detail.code) ? visible(engineText(run.detail)) : "";
-  const detail = reason.includes(more) ? "" : more;
+  const notes = [reason.includes(more) ? "" : more, ...new Set(run.attempts.flatMap(warningsOf))].filter(Boolean);
+  const cause = causeOf(run, openRun) ?? [];
+  return [statusMark(run.status), reason && h("span", { text: reason }), ...notes.map((text) => h("p", { class: "muted small", text })), ...cause].filter(Boolean);
+}
+
+function factList(run) {
   const facts = [
-    ["status", h("div", {}, statusMark(run.status), reason && h("p", { text: reason }), detail && h("p", { class: "muted small", text: detail }), causeOf(run, openRun))],
     ["trigger", t(`trigger_${run.trigger}`)],
     run.scheduled_time && ["due", fmtTime(run.scheduled_time, { date: true })],
     run.missed_count > 1 && ["missed", missedSpan(run)],
@@ -182,9 +188,9 @@ function warningsOf(attempt) {
   return [...left, ...lossesOf([attempt])];
 }
 
-function attemptTable(run) {
-  const warned = run.attempts.some((attempt) => warningsOf(attempt).length);
-  if (run.attempts.length < 2 && !warned) return "";
+/** The attempts, folded; `open`: unfolded. */
+function attemptTable(run, open) {
+  if (run.attempts.length < 2) return "";
   const rows = run.attempts.map((attempt) =>
     h(
       "tr",
@@ -196,5 +202,6 @@ function attemptTable(run) {
     ),
   );
   const head = ["attempt", "status", "time", "duration"].map((name) => h("th", { scope: "col", text: t(`col_${name}`) }));
-  return h("div", { class: "attempts" }, h("h3", { text: t("attempts") }), h("div", { class: "scroll-x" }, h("table", { class: "table" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows))));
+  const table = h("table", { class: "table" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows));
+  return h("details", { class: "attempts", open }, h("summary", { text: t("attempts_n", { n: run.attempts.length }) }), h("div", { class: "scroll-x" }, table));
 }
