@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Optional
@@ -88,6 +89,7 @@ def status_json(app: AppContext) -> dict[str, Any]:
         "version": app.version,
         "python": sys.version.split()[0],
         "pid": os.getpid(),
+        "host": socket.gethostname(),
         "home": app.home.path,
         "started_time": iso(engine.started, zone),
         "uptime": max(0.0, now - engine.started),

@@ -39,9 +39,10 @@ HEADERS = (
     ("X-Frame-Options", "DENY"),
 )
 POLICY = "Content-Security-Policy"
-# Of the page; what is no page may do nothing.
+# Of the page, whose icons are made by its script, so that they can change while the engine is down. What is no page may
+# do nothing.
 PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 STRICT_POLICY = "default-src 'none'; frame-ancestors 'none'"

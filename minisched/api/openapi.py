@@ -398,6 +398,7 @@ SCHEMAS: dict[str, Schema] = {
         version=TEXT,
         python=TEXT,
         pid=COUNT,
+        host={**TEXT, "description": "Name of the machine."},
         home=TEXT,
         started_time=TIME,
         uptime=SECONDS,

@@ -14,7 +14,20 @@ import pytest
 from minisched import catalogue
 from minisched.api.static_files import NOT_RENDERED, is_rendered
 from minisched.model import Text
-from support.page import Engine, OpenPage, act, card, choose, dialog, engine, expect, field, problem, view
+from support.page import (
+    Engine,
+    OpenPage,
+    act,
+    card,
+    change_setting,
+    choose,
+    dialog,
+    engine,
+    expect,
+    field,
+    problem,
+    view,
+)
 
 SAMPLES = json.loads((Path(__file__).parents[1] / "support" / "text_samples.json").read_text(encoding="utf-8"))
 ENGLISH = re.compile(r"\b(?:is|expected|found|unknown|line|column|the|of|an?)\b")
@@ -159,9 +172,9 @@ def test_details_follow_the_switch_of_the_language(one: Engine, open_page: OpenP
     view(page, "engine")
     outbox = page.locator(".outbox")
     expect(outbox).to_contain_text("the server cannot be reached: Connection refused")
-    page.locator("button.language").click()
+    change_setting(page, "Language", "zh")
     expect(outbox).to_contain_text("无法连接服务器：Connection refused")
-    page.locator("button.language").click()
+    change_setting(page, "语言", "en")
     expect(outbox).to_contain_text("the server cannot be reached: Connection refused")
 
 

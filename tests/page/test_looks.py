@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.page import Engine, OpenPage, Page, card, dialog, expect, view
+from support.page import Engine, OpenPage, Page, act, card, change_setting, dialog, expect, view
 from support.page_texts import MESSAGES
 from support.page_views import engine_with_content, runs, views
 
@@ -25,7 +25,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 # All texts that are visible or spoken, except code and the texts of tasks and users.
 TEXTS = """() => {
   const theirs = 'code, pre, .card-name, .badge, textarea, .lg-line, .tl-name, .gr-name, .ed-chip, .ed-offers, ' +
-    'datalist, .ed-errors, .ed-summary li, .tk-rules strong, .again';
+    'datalist, .ed-errors, .ed-summary li, .tk-rules strong, .again, .machine';
   const found = [];
   const take = (text, el) => text && text.trim() && !el.closest(theirs) && found.push(text.trim());
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -104,17 +104,84 @@ def test_the_language_is_switched_and_remembered(one: Engine, open_page: OpenPag
     page = open_page(one.link)
     expect(card(page, "held").locator(".card-word")).to_have_text("Running")
     expect(card(page, "good").locator(".card-meta")).to_contain_text("every hour")
-    page.get_by_role("button", name="中文").click()
-    expect(page.get_by_role("button", name="English")).to_be_focused()
+    change_setting(page, "Language", "zh")
     expect(card(page, "held").locator(".card-word")).to_have_text("运行中")
     expect(card(page, "good").locator(".card-meta")).to_contain_text("每小时")
     page.reload()
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("需要关注"))
     view(page, "engine")
     expect(page.get_by_text("配置已加载。")).to_be_visible()
-    page.get_by_role("button", name="English").click()
+    change_setting(page, "语言", "en")
     expect(page.get_by_text("Config loaded.")).to_be_visible()
     assert page.evaluate("document.documentElement.lang") == "en"
+
+
+def test_times_are_shown_in_the_chosen_zone_and_relative_or_not(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, timezone_id="Asia/Tokyo")
+    due = card(page, "rich").locator(".card-next")  # at 08:00 in UTC, the zone of the engine and of the task
+    expect(due).to_have_text(re.compile(r"in .*08:00 UTC\+0$"))
+    for choice, shown in (("browser", r"in .*17:00$"), ("utc", r"in .*08:00 UTC\+0$")):
+        change_setting(page, "Time zone", choice)
+        expect(due).to_have_text(re.compile(shown))
+    change_setting(page, "Times", "absolute")
+    expect(due).to_have_text(re.compile(r"^Next run(tomorrow |.*, )?08:00 UTC\+0$"))
+    view(page, "timeline")
+    expect(page.locator(".tl-zone")).to_have_text("UTC+0")
+    change_setting(page, "Time zone", "browser")
+    expect(page.locator(".tl-zone")).to_have_text("UTC+9")
+    change_setting(page, "Times", "relative")
+    view(page, "tasks")
+    expect(due).not_to_contain_text(":")
+    act(page, "rich", "history")
+    expect(dialog(page).locator(".col-time button").first).to_have_text(re.compile("ago$"))
+
+
+def test_a_palette_finds_tasks_views_and_actions(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    expect(card(page, "rich")).to_be_visible()
+    page.keyboard.press("Control+k")
+    sought = dialog(page).get_by_role("combobox")
+    expect(sought).to_be_focused()
+    page.keyboard.type("evth his")  # the letters in their order
+    option = dialog(page).get_by_role("option")
+    expect(option).to_have_text(["History: every thing"])
+    expect(sought).to_have_attribute("aria-activedescendant", str(option.get_attribute("id")))
+    page.keyboard.press("Enter")
+    expect(dialog(page).locator(".runs tbody tr").first).to_be_visible()
+    page.keyboard.press("Control+k")  # not above another dialog
+    expect(page.locator("dialog")).to_have_count(1)
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("good")
+    expect(option.first).to_have_attribute("aria-selected", "true")
+    expect(option).to_have_count(5)
+    page.keyboard.press("ArrowUp")
+    expect(option.last).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_function("location.hash === '#task/good'")
+    page.keyboard.press("?")
+    expect(dialog(page).locator("kbd").first).to_have_text("Ctrl")
+
+
+WORDS_IN_PIECES = """() => [...document.querySelectorAll('.brand-word, .machine, .tab, .tab-count')].filter((el) => {
+  const range = document.createRange();
+  range.selectNodeContents(el);
+  return new Set([...range.getClientRects()].map(({ bottom }) => Math.round(bottom / 9))).size > 1;
+}).map((el) => el.textContent)"""
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+def test_the_header_breaks_no_word(one: Engine, open_page: OpenPage, locale: str) -> None:
+    page = open_page(one.link, locale=locale)
+    expect(card(page, "rich")).to_be_visible()
+    page.evaluate("document.querySelector('.tab-count').hidden = false")
+    page.evaluate("document.querySelector('.tab-count').textContent = '99+'")
+    for width in (320, 360, 390, 640, 641, 700, 720, 760, 900, 901, 1024, 1280):  # 320 is 1280 at a zoom of 400 %
+        page.set_viewport_size({"width": width, "height": 700})
+        assert not page.evaluate(WORDS_IN_PIECES), width
+        hold_width(page, str(width))
+        assert page.locator(".tabs").evaluate("el => el.scrollWidth <= el.clientWidth"), width
 
 
 # ---------------------------------------------------------------------------------------------------------- theme
@@ -135,14 +202,12 @@ def test_the_theme_follows_the_system_until_it_is_switched(one: Engine, open_pag
     assert brightness(page) < 0.2
     page.emulate_media(color_scheme="light")
     assert brightness(page) > 0.8
-    page.get_by_role("button", name="Theme: system").click()
-    page.get_by_role("button", name="Theme: light").click()
-    expect(page.get_by_role("button", name="Theme: dark")).to_be_visible()
+    change_setting(page, "Theme", "dark")
     assert brightness(page) < 0.2
     page.reload()
     expect(card(page, "good")).to_be_visible()
     assert brightness(page) < 0.2
-    page.get_by_role("button", name="Theme: dark").click()
+    change_setting(page, "Theme", "auto")
     assert brightness(page) > 0.8
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -42,6 +44,81 @@ def test_the_printed_address_signs_in_and_loses_the_token(one: Engine, open_page
     expect(page.get_by_label("Token")).to_be_visible()
 
 
+def test_signing_out_or_in_reaches_all_tabs(one: Engine, open_page: OpenPage) -> None:
+    pages = [open_page(one.link, expected="401"), open_page(one.link, expected="401")]
+    for page in pages:
+        expect(card(page, "a")).to_be_visible()
+        expect(page.locator(".machine")).to_have_text(f"{socket.gethostname()} · home")
+        expect(page.locator(".machine")).to_have_attribute("title", re.compile(re.escape(str(one.home.path))))
+    pages[0].get_by_role("button", name="Sign out").click()
+    for page in pages:
+        expect(page.get_by_label("Token")).to_be_visible()
+        expect(page.locator(".signin-card")).to_contain_text(f"{socket.gethostname()} · home")
+    pages[1].get_by_label("Token").fill(one.token)
+    pages[1].keyboard.press("Enter")
+    for page in pages:
+        expect(card(page, "a")).to_be_visible()
+
+
+RECORD = """() => {
+  window.told = [];
+  window.Notification = class extends EventTarget {
+    static permission = 'default';
+    static requestPermission = async () => (window.asked = Notification.permission = 'granted');
+    constructor(title, options) { super(); window.told.push([title, options]); }
+  };
+  Object.defineProperty(document, 'hidden', { get: () => window.isHidden ?? false });
+}"""
+
+
+def test_a_new_failure_and_a_lost_engine_are_notified_while_the_tab_is_hidden(
+    tmp_path_factory: pytest.TempPathFactory, open_page: OpenPage
+) -> None:
+    tasks = [{"task_id": name, "task_name": name.title(), "task_exec": "echo why; exit 3"} for name in ("old", "new")]
+    with engine(tmp_path_factory.mktemp("alerts"), *tasks) as mine:
+        mine.run("old")
+        mine.until("old", "technical_failure")
+        page = open_page("about:blank", expected=GONE, fresh=True)
+        page.add_init_script(f"({RECORD})()")
+        page.clock.install()
+        page.goto(mine.link)
+        expect(card(page, "old")).to_be_visible()
+        page.locator(".header-tools button").first.click()
+        assert page.evaluate("window.asked") is None
+        page.get_by_label("Notifications of this browser").check()
+        eventually(lambda: page.evaluate("window.asked"))
+        page.keyboard.press("Escape")
+        page.evaluate("window.isHidden = true")
+        mine.run("old")
+        mine.run("new")
+        eventually(lambda: page.evaluate("window.told.length"))
+        ((title, options),) = page.evaluate("window.told")
+        assert title == "New: Technical failure"
+        assert options["body"] == f"exit code 3 · {socket.gethostname()} · home"
+        mine.home.kill()
+        eventually(lambda: page.evaluate("document.title.startsWith('(?)')"))
+        expect(page.locator("link[rel=icon]")).to_have_attribute("href", re.compile("data:image/svg.*%23596474"))
+        page.clock.run_for(6000)
+        eventually(lambda: page.evaluate("window.told.length === 2"))
+        assert page.evaluate("window.told[1][0]") == "The engine does not respond."
+
+
+def test_a_browser_that_was_busy_does_not_take_the_engine_for_lost(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    live(page)
+    page.evaluate(
+        """() => {
+          window.links = [];
+          const light = document.querySelector('.link-light');
+          const watched = new MutationObserver(() => window.links.push(light.dataset.link));
+          watched.observe(light, { attributes: true });
+          for (const end = Date.now() + 3500; Date.now() < end; );
+        }"""
+    )
+    page.wait_for_timeout(1500)  # the watch looks three times a second
+    assert "lost" not in page.evaluate("window.links")
+
+
 def test_a_wrong_token_is_rejected_and_the_right_one_accepted(one: Engine, open_page: OpenPage) -> None:
     page = open_page(f"{one.url}/#token=wrong", expected="401")
     expect(page.get_by_role("alert")).to_contain_text(
@@ -64,7 +141,7 @@ def test_without_a_token_nothing_is_shown(one: Engine, open_page: OpenPage) -> N
     page = open_page(one.url, expected="401")
     expect(page.get_by_label("Token")).to_be_visible()
     expect(page.locator(".card, .header")).to_have_count(0)
-    assert page.title() == "minisched"
+    assert page.title().endswith("minisched")
 
 
 @pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])

@@ -237,6 +237,14 @@ def choose(page: Page, task_id: str, row: str) -> None:
                 raise
 
 
+def change_setting(page: Page, label: str, choice: str) -> None:
+    """Change a setting of the page, by its English or Chinese label."""
+    page.locator(".header-tools button").first.click()
+    dialog(page).get_by_label(label).select_option(choice)
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
+
+
 def view(page: Page, name: str) -> None:
     page.locator(f'.tab[data-view="{name}"]').click()
 

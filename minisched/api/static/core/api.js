@@ -21,6 +21,9 @@ export function anyToken() {
   return token() || (localStorage.getItem(READ_KEY) ?? "");
 }
 
+/** Whether a key of localStorage is one of the tokens. */
+export const isTokenKey = (key) => [TOKEN_KEY, READ_KEY].includes(key);
+
 /** Keep a token in place of the others; "" forgets them. `reads`: it is the one for reading. */
 export function setToken(text, reads = false) {
   for (const key of [TOKEN_KEY, READ_KEY]) {

@@ -1,14 +1,14 @@
 /** The page: sign-in, header, banners, and which view is shown. */
-import { lang, localized, onLang, setLang, t } from "../i18n/i18n.js";
+import { localized, t } from "../i18n/i18n.js";
 import { mountTasks } from "../tasks/cards.js";
 import { enterView, here, isOnTop } from "./address.js";
-import { anyToken, onDenied, prove, setToken, token } from "./api.js";
+import { anyToken, isTokenKey, onDenied, prove, setToken, token } from "./api.js";
 import { button, h, icon, iconButton, setText, visible } from "./dom.js";
 import { fmtSpan, fmtTime } from "./format.js";
 import { lazy } from "./lazy.js";
 import { connect, disconnect } from "./live_updates.js";
 import { countTroubled, engineProblems } from "./status_text.js";
-import { store } from "./store.js";
+import { machine, store } from "./store.js";
 
 const VIEWS = {
   tasks: () => ({ mount: mountTasks }),
@@ -28,7 +28,6 @@ const DIALOGS = {
   why: (id) => lazy("why/why.js").then(({ openWhy }) => openWhy(id, here().at)),
   output: (id) => lazy("logs/log.js").then(({ openLog }) => openLog({ runId: Number(id) })),
 };
-const THEMES = ["auto", "light", "dark"];
 const THEME_KEY = "minisched.theme";
 // The end of the last downtime whose banner was put away.
 const DOWNTIME_KEY = "minisched.downtime_seen";
@@ -91,18 +90,26 @@ function signOut() {
   start();
 }
 
-// ---- theme ----
+// ---- settings ----
 
-function theme() {
-  return localStorage.getItem(THEME_KEY) ?? "auto";
-}
+const theme = {
+  names: ["auto", "light", "dark"],
+  get: () => localStorage.getItem(THEME_KEY) ?? "auto",
+  set(name) {
+    localStorage.setItem(THEME_KEY, name);
+    // The dark colours are the first @media rule of style.css.
+    const dark = [...(document.styleSheets[0]?.cssRules ?? [])].find((rule) => rule instanceof CSSMediaRule);
+    if (dark) dark.media.mediaText = { dark: "all", light: "not all" }[name] ?? "(prefers-color-scheme: dark)";
+  },
+};
 
-function setTheme(name) {
-  if (name === "auto") localStorage.removeItem(THEME_KEY);
-  else localStorage.setItem(THEME_KEY, name);
-  // The dark colours are the first @media rule of style.css.
-  const dark = [...(document.styleSheets[0]?.cssRules ?? [])].find((rule) => rule instanceof CSSMediaRule);
-  if (dark) dark.media.mediaText = { dark: "all", light: "not all" }[name] ?? "(prefers-color-scheme: dark)";
+const showSettings = () => lazy("core/settings.js").then(({ openSettings }) => openSettings(theme, redraw), () => {});
+
+/** Show all again, in another language or time zone. */
+function redraw() {
+  const scrolled = scrollY;
+  leaveShell();
+  leaveShell = buildShell(scrolled);
 }
 
 // ---- shell ----
@@ -122,19 +129,7 @@ function header() {
     h("a", { href: `#${name}`, class: "tab", dataset: { view: name } }, t(`view_${name}`), name === "engine" && [h("span", { class: "tab-dot", hidden: true }), h("span", { class: "tab-count", role: "img", hidden: true })]),
   );
   const light = h("span", { class: "link-light", role: "img" });
-  const themeButton = iconButton(theme(), t(`theme_${theme()}`), () => {
-    setTheme(THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]);
-    const label = t(`theme_${theme()}`);
-    themeButton.replaceChildren(icon(theme()));
-    themeButton.title = label;
-    themeButton.setAttribute("aria-label", label);
-  });
-  const other = lang() === "zh" ? "en" : "zh-CN";
-  const language = h(
-    "button",
-    { type: "button", class: "icon-button language", lang: other, title: t("language_tip"), "aria-label": `${t("language")}: ${t("language_tip")}`, on: { click: () => setLang(lang() === "zh" ? "en" : "zh") } },
-    t("language"),
-  );
+  const name = h("span", { class: "machine" });
   const sign = anyToken() ? iconButton("signout", t("sign_out"), signOut, { class: "sign" }) : iconButton("signin", t("signin_title"), () => showSignin(), { class: "sign" });
   const el = h(
     "header",
@@ -142,9 +137,9 @@ function header() {
     h(
       "div",
       { class: "header-in" },
-      h("a", { class: "brand", href: "#tasks" }, icon("brand", "brand-mark"), "minisched"),
+      h("a", { class: "brand", href: "#tasks" }, icon("brand", "brand-mark"), h("span", { class: "brand-word", text: "minisched" }), name),
       h("nav", { class: "tabs", "aria-label": t("views") }, tabs),
-      h("div", { class: "header-tools" }, light, language, themeButton, sign),
+      h("div", { class: "header-tools" }, light, iconButton("settings", t("settings"), showSettings), sign),
     ),
   );
   return {
@@ -161,6 +156,8 @@ function header() {
       light.title = label;
       light.setAttribute("aria-label", label);
       const { status } = store;
+      setText(name, machine());
+      if (status) name.title = visible(`${status.host}: ${status.home}`);
       const problems = status && (status.config.problems.length || engineProblems(status).length);
       const failed = store.failedUnseen();
       const count = el.querySelector(".tab-count");
@@ -226,13 +223,19 @@ function banners() {
   };
 }
 
-/** Title and icon of the browser's tab: how many tasks need attention, whatever view is open. */
+// The icon of the tab by state: [colour, path]. It is part of the address, since a lost engine serves none.
+const TAB_ICONS = { failing: ["#bf2a2f", "M11 11l10 10M21 11L11 21"], lost: ["#596474", "M12 12.5a4.2 4 0 1 1 6 3.6c-1.4.8-2 1.5-2 3M16 23.5v.1"] };
+
+/** Title and icon of the browser's tab: how many tasks need attention, whatever view is open, or that the engine is lost. */
 function showInTab() {
   const { count } = countTroubled(store.tasks.values());
-  const title = store.link === "lost" ? "(?) minisched" : count ? `(${count}) minisched` : "minisched";
+  const state = store.link === "lost" ? "lost" : count ? "failing" : "";
+  const title = [{ lost: "(?)", failing: `(${count})` }[state], machine() && `${machine()} –`, "minisched"].filter(Boolean).join(" ");
   if (document.title !== title) document.title = title;
+  const [colour, path] = TAB_ICONS[state] ?? [];
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="${colour}"/><path d="${path}" fill="none" stroke="#fff" stroke-width="3.4" stroke-linecap="round"/></svg>`;
+  const href = state ? `data:image/svg+xml,${encodeURIComponent(svg)}` : "favicon.svg";
   const link = document.querySelector("link[rel=icon]");
-  const href = count ? "favicon_failing.svg" : "favicon.svg";
   if (link.getAttribute("href") !== href) link.setAttribute("href", href);
 }
 
@@ -247,7 +250,11 @@ function buildShell(scrolled = 0) {
   let route = () => {};
   let scrollTarget = scrolled;
   const skip = h("a", { class: "skip", href: "#main", text: t("skip_link"), on: { click: (e) => (e.preventDefault(), main.focus()) } });
-  document.body.replaceChildren(skip, top.el, bands.el, main, announcements);
+  const head = h("div", { class: "head" }, top.el, bands.el);
+  document.body.replaceChildren(skip, head, main, announcements);
+  // What sticks below it, and what the focus is scrolled to, keeps clear of it.
+  const sized = new ResizeObserver(() => document.documentElement.style.setProperty("--top", `${head.offsetHeight}px`));
+  sized.observe(head);
 
   async function show() {
     const { name: kind, id: shown } = here();
@@ -299,6 +306,7 @@ function buildShell(scrolled = 0) {
   return () => {
     unsubscribe();
     clearInterval(clock);
+    sized.disconnect();
     window.removeEventListener("hashchange", show);
     leaveView();
     leaveView = () => {};
@@ -354,7 +362,7 @@ function loadAhead() {
 }
 
 loadAhead();
-setTheme(theme());
+theme.set(theme.get());
 window.addEventListener("hashchange", async () => {
   if (!(await takeTokenFromAddress())) return;
   await (await closeDialogs())();
@@ -362,12 +370,22 @@ window.addEventListener("hashchange", async () => {
   start();
 });
 onDenied(() => ["live", "poll", "lost"].includes(store.link) && store.setLink("denied"));
-onLang(() => {
-  if (document.querySelector("main.signin")) return;
-  const scrolled = scrollY;
-  leaveShell();
-  leaveShell = buildShell(scrolled);
-  // The button that was clicked has been replaced.
-  document.querySelector(".language").focus({ preventScroll: true });
+// Another tab has signed out or in.
+window.addEventListener("storage", async ({ key, storageArea }) => {
+  if (storageArea !== localStorage || !(key === null || isTokenKey(key))) return;
+  if (anyToken() && !document.querySelector("main.signin")) return;
+  if (!anyToken()) {
+    disconnect();
+    await (await closeDialogs({ denied: true }))();
+  }
+  start();
 });
+document.addEventListener("keydown", (event) => {
+  const palette = (event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "k";
+  const keys = event.key === "?" && !event.target.closest("input, textarea, select, [contenteditable]");
+  if (!(palette || keys) || event.defaultPrevented || document.querySelector("dialog[open], main.signin")) return;
+  event.preventDefault();
+  lazy("core/palette.js").then((module) => (palette ? module.openPalette({ views: views(), showSettings, signOut }) : module.openKeys()), () => {});
+});
+if (localStorage.getItem("minisched.alerts")) lazy("core/alerts.js").catch(() => {});
 takeTokenFromAddress().then(start);

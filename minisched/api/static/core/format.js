@@ -45,22 +45,58 @@ export function isoIn(zone, seconds) {
 
 const two = (n) => String(n).padStart(2, "0");
 
+// ---- the choices of the user, kept in the browser ----
+
+// The values of each, the default first. "task": the zone in the time itself, which is the task's. "mixed": absolute in
+// lists, relative elsewhere.
+export const CHOICES = { zone: ["task", "browser", "engine", "utc"], times: ["mixed", "relative", "absolute"] };
+const keyOf = (name) => `minisched.${name}`;
+let engineZone = "";
+
+export function chosen(name) {
+  const value = localStorage.getItem(keyOf(name));
+  return CHOICES[name].includes(value) ? value : CHOICES[name][0];
+}
+
+export function choose(name, value) {
+  localStorage.setItem(keyOf(name), value);
+}
+
+/** The name of the engine's time zone. */
+export function setEngineZone(name) {
+  engineZone = name;
+}
+
+const browserOffset = (instant) => -new Date(instant).getTimezoneOffset();
+
 /**
- * A time in the zone of `iso`: "02:30:00" today, "tomorrow 02:30", "24 Nov, 02:30". If the UTC offset differs from this
- * browser's, it is added. `seconds`: whether seconds are shown; `date`: whether the date is always shown.
+ * The UTC offset, in minutes, in which an instant (ms) is shown by the choice of the user. `own`: that of the time itself,
+ * by default the browser's, for what is of no task, such as an axis.
  */
-export function fmtTime(iso, { seconds = true, date = false } = {}) {
+export function shownOffset(instant, own = browserOffset(instant)) {
+  const zone = chosen("zone");
+  if (zone === "utc") return 0;
+  if (zone === "engine" && engineZone) return offsetIn(engineZone, instant);
+  return zone === "task" ? own : browserOffset(instant);
+}
+
+/**
+ * A time in the zone that the user has chosen, by default that of `iso`: "02:30:00" today, "tomorrow 02:30",
+ * "24 Nov, 02:30". If the UTC offset differs from this browser's, it is added. `seconds`: whether seconds are shown;
+ * `date`: whether the date is always shown; `weekday`: the weekday too.
+ */
+export function fmtTime(iso, { seconds = true, date = false, weekday = false } = {}) {
   if (!iso) return "–";
   const instant = Date.parse(iso);
-  const offset = offsetOf(iso);
+  const offset = shownOffset(instant, offsetOf(iso));
   const local = new Date(instant + offset * 60000);
   const today = new Date(now() + offset * 60000);
   const days = Math.floor(local / 86400000) - Math.floor(today / 86400000);
   const clock = `${two(local.getUTCHours())}:${two(local.getUTCMinutes())}`;
   let text = seconds ? `${clock}:${two(local.getUTCSeconds())}` : clock;
-  if (date || Math.abs(days) > 1) text = t("at_date", { date: dayOf(local, today), time: text });
+  if (date || weekday || Math.abs(days) > 1) text = t("at_date", { date: dayOf(local, today, weekday), time: text });
   else if (days) text = t(days > 0 ? "at_tomorrow" : "at_yesterday", { time: text });
-  return -new Date(instant).getTimezoneOffset() === offset ? text : `${text} ${fmtOffset(offset)}`;
+  return browserOffset(instant) === offset ? text : `${text} ${fmtOffset(offset)}`;
 }
 
 /** An offset in minutes as "UTC+8". */
@@ -69,9 +105,9 @@ export function fmtOffset(offset) {
   return `UTC${offset < 0 ? "−" : "+"}${Math.floor(minutes / 60)}${minutes % 60 ? `:${two(minutes % 60)}` : ""}`;
 }
 
-function dayOf(local, today) {
+function dayOf(local, today, weekday = false) {
   const year = local.getUTCFullYear() === today.getUTCFullYear() ? undefined : "numeric";
-  return fmtDay(local, { year, month: "short", day: "numeric" });
+  return fmtDay(local, { year, month: "short", day: "numeric", weekday: weekday ? "short" : undefined });
 }
 
 /** A day ("2026-11-28", or a Date in UTC) in the page's language; `shape`: options of Intl.DateTimeFormat. */
@@ -99,8 +135,22 @@ function joined(big, n, small, rest) {
   return rest ? `${t(big, { n })} ${t(small, { n: rest })}` : t(big, { n });
 }
 
-/** "3 min ago", "in 2 h 5 min". */
+/** "3 min ago", "in 2 h 5 min"; the time itself if the user has chosen so. */
 export function fmtAgo(iso) {
+  return chosen("times") === "absolute" ? fmtTime(iso, { seconds: false }) : relative(iso);
+}
+
+/** A time in a list: relative only if the user has chosen so. */
+export function fmtWhen(iso, options) {
+  return chosen("times") === "relative" ? relative(iso) : fmtTime(iso, options);
+}
+
+/** The time beside a `fmtAgo`; "" if the user has chosen one of both. */
+export function fmtBeside(iso, options) {
+  return iso && chosen("times") === "mixed" ? fmtTime(iso, options) : "";
+}
+
+function relative(iso) {
   if (!iso) return "–";
   const seconds = (Date.parse(iso) - now()) / 1000;
   if (Math.abs(seconds) < 1) return t("just_now");

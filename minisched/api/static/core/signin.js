@@ -3,6 +3,7 @@ import { lang, setLang, t } from "../i18n/i18n.js";
 import { ApiError, prove, setToken } from "./api.js";
 import { button, h, icon } from "./dom.js";
 import { errorText } from "./error_text.js";
+import { machine } from "./store.js";
 
 /**
  * Fill `body` with the form. `reason`: why it is shown, or "". `done()` is called when the engine has accepted the token.
@@ -21,6 +22,7 @@ export function mountSignin(body, reason, done, back = null) {
     "form",
     { class: "signin-card" },
     h("h1", {}, icon("brand", "brand-mark"), "minisched"),
+    machine() && h("p", { class: "muted", text: machine() }),
     h("p", { class: "muted", id: "signin-hint", text: t("signin_hint") }),
     h("label", { for: "token", text: t("signin_token") }),
     input,
@@ -48,6 +50,6 @@ export function mountSignin(body, reason, done, back = null) {
   });
   const toStates = back && button(t("signin_back"), back, { icon: "left", kind: "quiet" });
   body.replaceChildren(h("main", { class: "signin" }, form, toStates, language));
-  document.title = "minisched";
+  document.title = [machine() && `${machine()} –`, "minisched"].filter(Boolean).join(" ");
   input.focus();
 }

@@ -1,6 +1,9 @@
 /** The state of the engine as this page knows it, with change notifications. */
-import { isoIn } from "./format.js";
+import { visible } from "./dom.js";
+import { isoIn, setEngineZone } from "./format.js";
 
+// The name of the machine and of the home, as they were last known: the sign-in shows them too.
+const MACHINE_KEY = "minisched.machine";
 const SEEN_KEY = "minisched.failed_seen";
 const BATCH_MS = 16;
 const storeListeners = new Set();
@@ -62,6 +65,9 @@ function expand(card, held) {
     outcomes: whole ? outcomes : mergeOutcomes(held, card, outcomes),
   };
 }
+
+/** "web1 · jobs": which engine this is; "" if it is not known yet. */
+export const machine = () => localStorage.getItem(MACHINE_KEY) ?? "";
 
 export const store = {
   /** task_id -> card, in the config's order. */
@@ -144,6 +150,8 @@ export const store = {
 
   setStatus(status) {
     store.status = status;
+    setEngineZone(status.timezone);
+    localStorage.setItem(MACHINE_KEY, visible(`${status.host} · ${status.home.split("/").filter(Boolean).pop() ?? "/"}`));
     collect().status = true;
   },
 

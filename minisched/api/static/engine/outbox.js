@@ -3,7 +3,7 @@ import { call } from "../core/api.js";
 import { confirm, notice } from "../core/dialog.js";
 import { button, h, iconButton, setText, statusMark, visible } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
-import { fmtAgo, fmtTime } from "../core/format.js";
+import { fmtAgo, fmtTime, fmtWhen } from "../core/format.js";
 import { engineText, loadTexts, t } from "../i18n/i18n.js";
 import { actions } from "../tasks/actions.js";
 
@@ -98,7 +98,7 @@ export function outbox(store) {
     return h(
       "tr",
       { dataset: { id: one.delivery_id } },
-      h("td", { class: "ob-time nowrap number", text: fmtTime(one.created_time) }),
+      h("td", { class: "ob-time nowrap number", title: fmtTime(one.created_time), text: fmtWhen(one.created_time) }),
       h("td", { class: "ob-task" }, run, h("p", { class: "muted small" }, visible(one.rule), one.event === "recovery" && ` · ${t("ob_recovery")}`)),
       h("td", { class: "ob-channel", text: t(`ob_type_${one.channel_type}`) }),
       h("td", { class: "ob-state" }, statusMark(STATUS_OF_STATE[one.state], t(`ob_state_${one.state}`)), one.error && h("p", { class: "small", text: visible(engineText(one.error)) }), one.answer && h("p", { class: "muted small" }, t("ob_said"), " ", h("q", { text: visible(one.answer) }))),

@@ -4,7 +4,6 @@ import { TEXTS } from "./catalogue/first_view.js";
 import { CORE_MESSAGES } from "./messages_core.js";
 
 const LANGUAGE_KEY = "minisched.lang";
-const languageListeners = new Set();
 let table = CORE_MESSAGES;
 // The module that renders texts of the engine; loaded with the first one.
 let engineTexts = null;
@@ -22,16 +21,11 @@ export function lang() {
   return current;
 }
 
+/** What is shown already stays as it is: show it again. */
 export function setLang(language) {
   current = language === "zh" ? "zh" : "en";
   localStorage.setItem(LANGUAGE_KEY, current);
   document.documentElement.lang = current === "zh" ? "zh-CN" : "en";
-  for (const f of [...languageListeners]) f(current);
-}
-
-/** Call `f` after each switch of the language. */
-export function onLang(f) {
-  languageListeners.add(f);
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Runs as a table, newest first, and the buttons that turn its pages. */
 import { token } from "../core/api.js";
 import { h, iconButton, statusMark, visible } from "../core/dom.js";
-import { fmtDuration, fmtTime } from "../core/format.js";
+import { fmtDuration, fmtTime, fmtWhen } from "../core/format.js";
 import { reasonText, runTime } from "../core/status_text.js";
 import { store } from "../core/store.js";
 import { t } from "../i18n/i18n.js";
@@ -55,7 +55,7 @@ function row(run, { open, tasks, again }) {
   const time = fmtTime(runTime(run));
   const name = visible(store.tasks.get(run.task_id)?.task_name ?? run.task_id);
   // The button is for the keyboard; for the mouse the whole row is a target.
-  const link = inert ? time : h("button", { type: "button", class: "link number", "aria-label": `${t("open_run", { id: run.run_id })}, ${time}`, text: time });
+  const link = inert ? fmtWhen(runTime(run)) : h("button", { type: "button", class: "link number", "aria-label": `${t("open_run", { id: run.run_id })}, ${time}`, title: time, text: fmtWhen(runTime(run)) });
   return h(
     "tr",
     { class: inert && "inert", dataset: { runId: run.run_id }, on: { click: (event) => inert || event.target.closest("a, .again") || String(getSelection()) || open(run) } },

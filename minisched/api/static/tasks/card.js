@@ -1,6 +1,6 @@
 /** One task as a card. There may be very many: the second half of a card is built when it comes into view. */
 import { h, icon, iconButton, setText, visible } from "../core/dom.js";
-import { fmtAgo, fmtDuration, fmtSpan, fmtTime, now } from "../core/format.js";
+import { fmtAgo, fmtBeside, fmtDuration, fmtSpan, fmtTime, now } from "../core/format.js";
 import { FAILURES, UNFINISHED, kindOf, leadRun, reasonText, retryText, runTime, troubleOf, troubledRun } from "../core/status_text.js";
 import { lang, t } from "../i18n/i18n.js";
 
@@ -128,7 +128,7 @@ export class Card {
       }
     }
     p.nextBox.hidden = !data.next_run_time;
-    setText(p.nextAt, data.next_run_time ? fmtTime(data.next_run_time, { seconds: false }) : "");
+    setText(p.nextAt, fmtBeside(data.next_run_time, { seconds: false }));
   }
 
   /** Ignore clicks for a moment: the button has just changed its meaning. */

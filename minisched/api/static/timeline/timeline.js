@@ -3,7 +3,7 @@ import { addressOf, here, showAddress } from "../core/address.js";
 import { ApiError, call, token } from "../core/api.js";
 import { button, h, setText, visible } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
-import { fmtOffset, now } from "../core/format.js";
+import { fmtOffset, now, shownOffset } from "../core/format.js";
 import { t } from "../i18n/i18n.js";
 import { actions } from "../tasks/actions.js";
 import { axis, describe, marksOf, positionOf } from "./timeline_marks.js";
@@ -201,7 +201,7 @@ class Timeline {
     if (width <= 0) return;
     const { labels, lines } = axis(this.scale);
     this.lines.replaceChildren(...lines, this.line);
-    const zone = h("span", { class: "tl-zone" }, fmtOffset(-new Date().getTimezoneOffset()));
+    const zone = h("span", { class: "tl-zone" }, fmtOffset(shownOffset(since)));
     this.axis.replaceChildren(zone, h("div", { class: "tl-scale" }, ...labels));
     this.axis.nextSibling.style.setProperty("--tl-now", `${positionOf(now(), this.scale)}px`);
     this.redraw();

@@ -1,7 +1,7 @@
 /** The axis of the timeline, and the marks of a lane: runs and due times. Marks that are too close are merged. */
 import { token } from "../core/api.js";
 import { h } from "../core/dom.js";
-import { fmtDuration, fmtTime } from "../core/format.js";
+import { fmtDuration, fmtTime, shownOffset } from "../core/format.js";
 import { UNFINISHED } from "../core/status_text.js";
 import { lang, t } from "../i18n/i18n.js";
 
@@ -22,18 +22,18 @@ export function positionOf(at, { since, until, width }) {
   return Math.round(((at - since) / (until - since)) * width * 10) / 10;
 }
 
-/** The axis: lines and labels at round hours of the browser's clock. Returns {labels, lines}: elements. */
+/** The axis: lines and labels at round hours of the chosen time zone. Returns {labels, lines}: elements. */
 export function axis(scale) {
   const { since, until, width } = scale;
   const minStep = ((until - since) / width) * LABEL_PX;
   const step = (STEPS_MIN.find((minutes) => minutes * 60000 >= minStep) ?? 1440) * 60000;
-  const offset = new Date().getTimezoneOffset() * 60000;
+  const offset = -shownOffset(since) * 60000;
   const labels = [];
   const lines = [];
   for (let at = Math.ceil((since - offset) / step) * step + offset; at < until; at += step) {
-    const time = new Date(at);
+    const time = new Date(at - offset);
     const x = positionOf(at, scale);
-    const midnight = !time.getHours() && !time.getMinutes();
+    const midnight = !time.getUTCHours() && !time.getUTCMinutes();
     lines.push(h("div", { class: "tl-tick", style: { left: `${x}px` } }));
     if (x < EDGE_PX[0] || x > width - EDGE_PX[1]) continue;
     labels.push(h("span", { class: midnight ? "tl-hour tl-midnight" : "tl-hour", style: { left: `${x}px` } }, midnight ? day(time) : clock(time)));
@@ -42,8 +42,8 @@ export function axis(scale) {
 }
 
 const two = (n) => String(n).padStart(2, "0");
-const clock = (time) => `${two(time.getHours())}:${two(time.getMinutes())}`;
-const day = (time) => time.toLocaleDateString(lang() === "zh" ? "zh-CN" : "en-GB", { day: "numeric", month: "short" });
+const clock = (time) => `${two(time.getUTCHours())}:${two(time.getUTCMinutes())}`;
+const day = (time) => time.toLocaleDateString(lang() === "zh" ? "zh-CN" : "en-GB", { timeZone: "UTC", day: "numeric", month: "short" });
 
 // ---- marks ----
 
