@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Optional
 from minisched.engine.log_lines import delivery_line
 from minisched.model import DAY_S, DeliveryState, OutboxCounts, Reply, StoreError, Text
 from minisched.model.notification import SEND_TIMEOUT_S, Message, SendRequest, SendResult, SendStatus
-from minisched.notify.compose import PROGRAM
+from minisched.notify.compose import PROGRAM, language_of
 from minisched.notify.routing import Routing, endpoint_of
 from minisched.notify.rules import resend_delay
 
@@ -189,9 +189,11 @@ class OutboxDispatcher:
             self._record(one, SendResult(SendStatus.FAILED, REMOVED), now)
             return
         self.in_flight, self._channel, self._began = one, channel, self.clock.monotonic()
-        message = Message(one.delivery_id, one.message_id, one.event, one.variables, one.created_time)
-        smtp, system = self.state.config.settings.smtp, self.system
-        self.sender.send(SendRequest(message, channel, smtp, system.home, system.environ, self.launcher.base))
+        settings, system = self.state.config.settings, self.system
+        message = Message(
+            one.delivery_id, one.message_id, one.event, one.variables, one.created_time, language_of(settings)
+        )
+        self.sender.send(SendRequest(message, channel, settings.smtp, system.home, system.environ, self.launcher.base))
 
     # -------------------------------------------------------------------------------------------------------- results
 

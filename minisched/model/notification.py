@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Any, NamedTuple, Optional
 
-from minisched.catalogue import Text
+from minisched.catalogue import ENGLISH, Text
 from minisched.model.fields import Field, json_encoder
 from minisched.model.status import Instant, Status, Word
 from minisched.model.task import Channel, SmtpSettings
@@ -53,13 +53,15 @@ class TemplateVariables(NamedTuple):
 
 
 class Message(NamedTuple):
-    """A message as each attempt sends it: nothing in it changes between two attempts."""
+    """A message as each attempt sends it: nothing in it changes between two attempts, unless the config has changed
+    the language."""
 
     delivery_id: int  # its row in the outbox
     message_id: str  # `12.ab34cd@host`, the same at each attempt, so that a receiver can recognize a repeat
     event: str  # a NotificationEvent
     variables: Mapping[str, str]  # of templates, by name
     created_time: Instant
+    language: str = ENGLISH  # of the built-in texts
 
 
 class SendRequest(NamedTuple):

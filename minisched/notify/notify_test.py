@@ -11,7 +11,7 @@ from minisched.catalogue import TextError
 from minisched.config.secrets import base_environment
 from minisched.model import Notice, Reason, Status, TaskAttempt, TaskExecution, Text, Trigger
 from minisched.model.notification import Message, NotificationEvent, SendRequest, SendResult, SendStatus
-from minisched.notify.compose import late_text, notice_variables, slow_text, variables_of
+from minisched.notify.compose import language_of, late_text, notice_variables, slow_text, variables_of
 from minisched.notify.sender import STACK_BYTES, deliver
 from minisched.osutil import receive, start_thread
 
@@ -96,7 +96,7 @@ def try_channels(
     for rule in rules:
         variables = _variables(config, task, rule, now)
         for number, channel in enumerate(rule.channels):
-            message = Message(0, message_id(), NotificationEvent.TEST, variables, now)
+            message = Message(0, message_id(), NotificationEvent.TEST, variables, now, language_of(config.settings))
             requests.append(SendRequest(message, channel, config.settings.smtp, home, environ, base))
             results.append(ChannelResult(rule.name, number, channel, unanswered, deadline_s))
     for index, (result, duration) in _deliver_all(requests, deadline_s):

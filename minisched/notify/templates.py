@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from datetime import timezone
 from typing import Any, Callable, Union
 
+from minisched import catalogue
+from minisched.catalogue import ENGLISH, Text, render, shown
 from minisched.config.field_types import ESCAPED
 from minisched.config.notify_fields import STRING_OR_VARIABLE, VARIABLE
 from minisched.model import iso
@@ -24,27 +26,20 @@ NAME_CHARS_MAX = 120  # of a task's name in a subject, which leaves room for the
 TAIL_BYTES_MAX = 16 * 1024  # of a log tail
 ELLIPSIS = "..."
 
-# The lines of the default text: what a line says, the variable it needs, and the values that make it superfluous.
+# The lines of the default text after the reason: the text `notify.line.*`, the variable it shows, and the values that
+# make it superfluous.
 LINES = (
-    ("Reason: {{ execution_reason }}", "execution_reason", ()),
-    ("Details: {{ explanation }}", "explanation", ()),
-    ("Exit code: {{ exit_code }}", "exit_code", ()),
-    ("Due: {{ scheduled_time }}", "scheduled_time", ()),
-    ("Started: {{ execution_start_time }}", "execution_start_time", ()),
-    ("Ended: {{ execution_end_time }}", "execution_end_time", ()),
-    ("Duration: {{ execution_duration }}", "execution_duration", ()),
-    ("Attempt: {{ attempt }}", "attempt", ("0", "1")),
-    ("In a row: {{ threshold_count }}", "threshold_count", ("0", "1")),
-    ("Held back since the last message: {{ suppressed_count }}", "suppressed_count", ("0",)),
-    ("Run: {{ execution_id }}", "execution_id", ()),
-    ("{{ task_url }}", "task_url", ()),
+    ("details", "explanation", ()),
+    ("exit_code", "exit_code", ()),
+    ("due", "scheduled_time", ()),
+    ("started", "execution_start_time", ()),
+    ("ended", "execution_end_time", ()),
+    ("duration", "execution_duration", ()),
+    ("attempt", "attempt", ("0", "1")),
+    ("in_a_row", "threshold_count", ("0", "1")),
+    ("suppressed", "suppressed_count", ("0",)),
+    ("run", "execution_id", ()),
 )
-TEST_LINE = "This is a test message. Nothing has happened."
-FIRST_LINES = {
-    NotificationEvent.TEST: (TEST_LINE,),
-    NotificationEvent.RECOVERY: ("The task works again.",),
-    NotificationEvent.EVENT: (),
-}
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _LINE_BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # all that some reader takes for one, and other controls
@@ -164,38 +159,71 @@ def default_subject(message: Message) -> str:
     if "subject" in values:  # it was composed as a sentence
         return one_line(subject_mark(message) + values["subject"])
     name = one_line(values.get("task_name") or values.get("task_id", ""), NAME_CHARS_MAX)
-    status = "recovered" if message.event == NotificationEvent.RECOVERY else values.get("execution_status", "")
+    recovery = message.event == NotificationEvent.RECOVERY
+    status = Text("notify.recovered") if recovery else _status(values, message.language)
     count = values.get("threshold_count", "")
-    in_a_row = f" ({count} in a row)" if count not in ("", "0", "1") else ""
-    return one_line(f"{subject_mark(message)}{name}: {status}{in_a_row}")
+    in_a_row = Text("notify.in_a_row", count=count) if count not in ("", "0", "1") else ""
+    subject = render(Text("notify.headline", what=name, status=status), message.language)
+    return one_line(subject_mark(message) + subject + shown(in_a_row, message.language))
 
 
 def default_text(message: Message, tail_bytes: int) -> str:
     """The facts, one per line, and at most `tail_bytes` of the log's tail."""
     values = visible_values(message.variables)
-    host = " on {{ host_name }}" if values.get("host_name") else ""
-    task_id = " ({{ task_id }})" if values.get("task_id") else ""
-    lines = [
-        *FIRST_LINES[NotificationEvent(message.event)],
-        *(("{{ subject }}", "") if "subject" in values else ()),
-        f"{{{{ task_name }}}}{task_id}{host}: {{{{ execution_status }}}}",
-        *(line for line, needed, superfluous in LINES if values.get(needed, "") not in ("", *superfluous)),
-    ]
-    filled = [fill(line, values) for line in lines]
+    what: Union[Text, str] = values.get("task_name", "")
+    if values.get("task_id"):
+        what = Text("notify.with_id", name=what, id=values["task_id"])
+    if values.get("host_name"):
+        what = Text("notify.on_host", what=what, host=values["host_name"])
+    lines: list[Union[Text, str]] = []
+    if message.event != NotificationEvent.EVENT:
+        lines.append(Text(f"notify.first_line.{message.event}"))
+    if "subject" in values:
+        lines += [values["subject"], ""]
+    lines.append(Text("notify.headline", what=what, status=_status(values, message.language)))
+    if values.get("execution_reason"):
+        lines.append(Text("notify.line.reason", value=_reason(values, message.language)))
+    for name, variable, superfluous in LINES:
+        if values.get(variable, "") not in ("", *superfluous):
+            lines.append(Text(f"notify.line.{name}", value=values[variable]))
+    if values.get("task_url"):
+        lines.append(values["task_url"])
     tail = last_lines(values.get("execution_log_tail", ""), tail_bytes)
     if tail:
-        filled += ["", "The last lines of its output:", tail]
-    return "\n".join(filled) + "\n"
+        lines += ["", Text("notify.line.tail"), tail]
+    return "".join(f"{shown(line, message.language)}\n" for line in lines)
+
+
+def _in_words(language: str, *codes: str) -> str:
+    """The first of these texts that exists, or ""."""
+    return next((render(Text(code), language) for code in codes if catalogue.template(code, language) != code), "")
+
+
+def _status(values: Mapping[str, str], language: str) -> str:
+    status = values.get("execution_status", "")
+    return _in_words(language, f"notify.status.{status}") or status
+
+
+def _reason(values: Mapping[str, str], language: str) -> str:
+    """The code, which is English, and what it means in another language."""
+    reason = values["execution_reason"]
+    if language == ENGLISH:
+        return reason
+    why = f"why_{values.get('execution_status', '')}_{reason}"
+    words = _in_words(language, why, f"notify.reason.{reason}")
+    return render(Text("notify.reason", words=words, reason=reason), language) if words else reason
 
 
 def subject_mark(message: Message) -> str:
-    """What marks a test in a subject, also in one by the user's own template."""
+    """What marks a test in a subject, also in one by the user's own template. The same in every language: filters of
+    mail look for it."""
     return "[test] " if message.event == NotificationEvent.TEST else ""
 
 
 def text_mark(message: Message) -> str:
     """What marks a test in a text, also in one by the user's own template."""
-    return f"{TEST_LINE}\n\n" if message.event == NotificationEvent.TEST else ""
+    test = message.event == NotificationEvent.TEST
+    return f"{render(Text('notify.first_line.test'), message.language)}\n\n" if test else ""
 
 
 def message_json(message: Message) -> dict[str, Any]:

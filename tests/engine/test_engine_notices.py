@@ -72,6 +72,8 @@ def test_it_is_a_sentence_in_chinese_too(sim: MakeSim) -> None:
     subjects = [request.message.variables["subject"] for request, _ in one.world.sent]
     assert subjects[0].startswith("plant7 上的 minisched 出现问题：任务输出丢失")
     assert subjects[1].startswith("plant7 上的 minisched：问题已消除：任务输出丢失")
+    text = default_text(one.world.sent[0][0].message, 1000)
+    assert text.splitlines()[2] == "minisched，主机 plant7：出现问题"
 
 
 def test_a_rule_gets_what_it_asks_for(sim: MakeSim) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from minisched.config.notify_fields import is_json
+from minisched.config.notify_fields import ENGINE_TRIGGERS, TRIGGERS, is_json
 from minisched.model.notification import TemplateVariables
 from minisched.notify.templates import (
     LINE_CHARS_MAX,
@@ -24,6 +24,7 @@ from minisched.notify.templates import (
     visible,
 )
 from support.notify import CREATED, MESSAGE_ID, VARIABLES, message
+from support.texts import CHINESE
 
 ANY = st.text(st.characters())  # half surrogate pairs too
 NASTY = 'a"b\\c\nd\r\n{{ task_id }}\u2028\x85\x00\x1b[31m\ud800</script>'
@@ -156,6 +157,35 @@ def test_the_default_text_has_the_known_facts_only():
     )
     assert "The task works again." in default_text(message("recovery"), 0)
     assert "Held back since the last message: 4" in default_text(message(suppressed_count="4"), 0)
+
+
+def test_the_built_in_texts_speak_chinese_too():
+    late = message(execution_reason="timeout", explanation="退出码 75", suppressed_count="4")._replace(language="zh")
+    assert default_subject(late) == "Nightly backup：技术失败，连续 3 次"
+    assert default_text(late, 1000) == (
+        "Nightly backup（nightly_backup），主机 plant7：技术失败\n"
+        "原因：运行超时，已被终止（timeout）\n说明：退出码 75\n"
+        "退出码：75\n计划时间：2026-11-23T02:30:00+08:00\n开始：2026-11-23T02:30:00+08:00\n"
+        "结束：2026-11-23T02:30:03+08:00\n用时：3.2 s\n尝试：第 2 次\n连续次数：3\n上一条消息之后被抑制的消息：4\n"
+        "运行：#120\nhttp://127.0.0.1:8787/#nightly_backup\n\n输出的最后几行：\nline 1\nline 2\n"
+    )
+    recovery = message("recovery", execution_status="success", threshold_count="0")._replace(language="zh")
+    assert default_subject(recovery) == "Nightly backup：已恢复"
+    assert default_text(recovery, 0).splitlines()[:2] == [
+        "任务已恢复正常。",
+        "Nightly backup（nightly_backup），主机 plant7：成功",
+    ]
+    test = message("test")._replace(language="zh")
+    assert default_text(test, 0).startswith("这是一条测试消息，没有发生任何事情。\n")
+    assert default_subject(test).startswith("[test] ")
+    assert message_json(test).keys() == message_json(message()).keys()
+
+
+@pytest.mark.parametrize("status", [*TRIGGERS, *ENGINE_TRIGGERS])
+def test_each_status_of_a_message_has_a_word_in_chinese(status):
+    if status != "timeout":  # as a status it is a technical failure
+        subject = default_subject(message(execution_status=status)._replace(language="zh"))
+        assert CHINESE.search(subject.partition("，")[0]) and status not in subject
 
 
 def test_the_json_form_has_every_variable():
