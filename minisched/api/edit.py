@@ -376,16 +376,18 @@ def delete(context: RequestContext, task_id: str) -> Response:
 
 
 def _set_paused(context: RequestContext, paused: bool) -> Response:
+    changed = False
+
     def edit(text: ConfigText) -> Object:
+        nonlocal changed
         settings: Object = text.document.get("settings", {})
-        if settings.get("paused", False) == paused:
-            same: Object = text.document
-            return same
-        return {**text.document, "settings": {**settings, "paused": paused}}
+        changed = settings.get("paused", False) != paused
+        document: Object = text.document
+        return {**document, "settings": {**settings, "paused": paused}} if changed else document
 
     change(context, edit, "engine paused" if paused else "engine resumed")
     unfinished = sum(len(view.live) for view in context.app.snapshot.tasks.values())
-    return json_response(200, {"paused": paused_json(context.app), "unfinished": unfinished})
+    return json_response(200, {"paused": paused_json(context.app), "unfinished": unfinished, "changed": changed})
 
 
 PAUSED = Answer(200, "Pause", "It is in force.")

@@ -465,6 +465,7 @@ SCHEMAS: dict[str, Schema] = {
     "Pause": fields(
         paused=maybe(ref("PausedSince")),
         unfinished={**COUNT, "description": "Runs that have begun and are finished all the same."},
+        changed={**FLAG, "description": "false: it was so already."},
     ),
     "Health": {
         "type": "object",

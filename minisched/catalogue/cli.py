@@ -293,15 +293,27 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "cli.typed": ('{text}; instead of "{found}" write "{ascii}"', '{text}；"{found}" 请改为半角 "{ascii}"'),
     "cli.run_takes_no_task": (
-        "run starts the engine and takes no task; `minisched trigger {value}` runs a task now through the engine,"
-        " `minisched exec {value}` without one",
-        "run 启动引擎，不带任务；`minisched trigger {value}` 通过引擎立即运行任务，"
-        "`minisched exec {value}` 不经引擎运行",
+        "`minisched trigger {value}` runs a task now through the engine, `minisched exec {value}` without one;"
+        " `minisched run` starts the engine and takes no task",
+        "`minisched trigger {value}` 通过引擎立即运行任务，`minisched exec {value}` 不经引擎运行；"
+        "`minisched run` 启动引擎，不带任务",
     ),
     "cli.variable_position": (" (a variable is given as --env {value})", "（变量应写作 --env {value}）"),
     "cli.dash_id": (
         ' (an id that begins with "-" goes after "--": minisched {value} -- -a)',
         '（以 "-" 开头的 ID 应放在 "--" 之后：minisched {value} -- -a）',
+    ),
+    "cli.no_add": (
+        "`minisched edit` adds a task to the config; `minisched import-crontab` adds those of a crontab",
+        "`minisched edit` 可在配置中添加任务；`minisched import-crontab` 导入 crontab 中的任务",
+    ),
+    "cli.no_remove": (
+        "`minisched edit` removes a task from the config; `minisched disable TASK` keeps it, but it is no longer due",
+        "`minisched edit` 可从配置中删除任务；`minisched disable TASK` 保留任务，但不再按计划运行",
+    ),
+    "cli.takes_no_option": (
+        " ({value} is given without an option: minisched {line})",
+        "（{value} 不用选项，直接写出：minisched {line}）",
     ),
     "cli.no_command": ('no command "{value}"', '没有命令 "{value}"'),
     "cli.did_you_mean": ('did you mean "{value}"?', '是否指 "{value}"？'),
@@ -795,6 +807,13 @@ TEXTS: dict[str, tuple[str, str]] = {
         " begun {count|is|are} finished",
         "引擎已暂停：在 `minisched resume` 之前，任何任务都不会按计划运行；已开始的 {count} 次运行会继续到结束",
     ),
+    "cli.paused_already": (
+        "the engine was paused already, nothing changed: no task is due until `minisched resume`; {count}"
+        " {count|run that has|runs that have} begun {count|is|are} finished",
+        "引擎本来就已暂停，没有任何改动：在 `minisched resume` 之前，任何任务都不会按计划运行；"
+        "已开始的 {count} 次运行会继续到结束",
+    ),
+    "cli.not_paused": ("the engine was not paused, nothing changed", "引擎并未暂停，没有任何改动"),
     "cli.resumed": (
         "the engine is resumed; what was due in the pause is not caught up",
         "引擎已恢复；暂停期间的计划时间不补跑",
@@ -804,8 +823,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "引擎已暂停：在 `minisched resume` 之前，任何任务都不会按计划运行",
     ),
     "cli.paused_since": (
-        "the engine is paused since {since} ({by}): no task is due until `minisched resume`",
-        "引擎自 {since} 起暂停（{by}）：在 `minisched resume` 之前，任何任务都不会按计划运行",
+        "the engine has been paused since {since}, {by}: no task is due until `minisched resume`",
+        "引擎自 {since} 起暂停，{by}：在 `minisched resume` 之前，任何任务都不会按计划运行",
     ),
     "cli.reloaded": ("config loaded", "配置已加载"),
 }

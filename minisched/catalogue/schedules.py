@@ -66,9 +66,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "schedules.field_count": (
         '"{text}" has {count} {count|field|fields}; expected five (minute, hour, day of month, month, day of week), or'
-        " six with the seconds first",
-        '"{text}" 有 {count} 个字段；应为五个（分钟、小时、日期、月份、星期），或六个（秒在最前）',
+        " six with the seconds first{hint}",
+        '"{text}" 有 {count} 个字段；应为五个（分钟、小时、日期、月份、星期），或六个（秒在最前）{hint}',
     ),
+    "schedules.did_you_mean": ('; did you mean "{macro}"?', '；是否指 "{macro}"？'),
     "schedules.never": (
         'day of month, month, day of week: "{days}" is never due; expected a day that occurs within 50 years',
         '日期、月份、星期："{days}" 永远不会触发；应为 50 年内存在的日子',

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from minisched.api.routing import BASE, COMMAND_LINE, IDS, USER_HEADER
 from minisched.api.token import UnsafeToken, prove, read_token
+from minisched.catalogue import render
 from minisched.cli.output import CommandError, caller, parse_env, print_error, print_json, text
 from minisched.cli.terminal import language
 from minisched.executor.procfs import is_alive
@@ -33,6 +34,8 @@ _NO_ENGINE = {
     "enable": "cli.no_engine_to_edit",
     "disable": "cli.no_engine_to_edit",
 }
+# Options whose values the engine checks, and their fields in the request.
+_OPTIONS = (("--for", "/for"), ("--env", "/env"))
 _PAGE_BYTES = 256 * 1024
 _UNFINISHED = tuple(status.value for status in UNFINISHED)
 
@@ -67,7 +70,8 @@ class Engine(NamedTuple):
             " ".join(filter(None, (f"{one['file']}:", _message(one, "place"), _message(one))))
             for one in error.get("problems") or ()
         ]
-        raise CommandError(_message(error) if "message" in error else Text("cli.status", status=status), *lines)
+        first = _message(error) if "message" in error else Text("cli.status", status=status)
+        raise CommandError(_with_option(first, error.get("pointer", "")), *lines)
 
     def request(
         self, method: str, path: str, body: Optional[dict[str, Any]] = None, authorized: bool = True
@@ -99,6 +103,13 @@ def _message(error: dict[str, Any], name: str = "message") -> str:
     """A text of the API in our language."""
     words = error.get("words" if name == "message" else f"{name}_words") or {}
     return str(words.get(language(), error[name]))
+
+
+def _with_option(message: Union[Text, str], pointer: str) -> Union[Text, str]:
+    """The message about a field of a request, with the option that the user typed in place of the field's pointer."""
+    option = next((option for option, field in _OPTIONS if pointer.startswith(field)), "")
+    place = render(Text("api.body", pointer=pointer, text=""), language())
+    return f"{option}: {message.removeprefix(place)}" if option and isinstance(message, str) else message
 
 
 def engine_of(options: Namespace) -> Engine:
@@ -306,12 +317,13 @@ def _switch(options: Namespace, action: str, code: str) -> int:
 
 def pause(options: Namespace) -> int:
     answer = engine_of(options).call("POST", "/pause")
-    return _print(options, answer, "cli.paused_now", count=answer["unfinished"])
+    code = "cli.paused_now" if answer["changed"] else "cli.paused_already"
+    return _print(options, answer, code, count=answer["unfinished"])
 
 
 def resume(options: Namespace) -> int:
     answer = engine_of(options).call("POST", "/resume")
-    return _print(options, answer, "cli.resumed")
+    return _print(options, answer, "cli.resumed" if answer["changed"] else "cli.not_paused")
 
 
 def reload(options: Namespace) -> int:

@@ -106,7 +106,7 @@ def validate(options: Namespace) -> int:
         for task, schedule, due in rows
     ]
     if lines:
-        print_table(("task", "next", "schedule"), lines, shrink={"task": 10, "schedule": 10})
+        print_table(("task", "next", "schedule"), lines, shrink={"schedule": 10, "task": 10})
     sys.stdout.flush()
     for warning in warnings:
         print_error(Text("config.warning", warning=warning.as_text()))

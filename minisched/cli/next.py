@@ -133,7 +133,7 @@ def _of_tasks(options: Namespace) -> int:
         if task.task_schedule and load_zone(task.task_timezone) != zone:
             words = render(Text("cli.in_zone", words=words, zone=task.task_timezone), _language(options))
         lines += [(task.task_id, times[0], words), *(("", moment, "") for moment in times[1:])]
-    print_table(("task", "due", "schedule"), lines, shrink={"task": 10, "schedule": 10})
+    print_table(("task", "due", "schedule"), lines, shrink={"schedule": 10, "task": 10})
     for one in notes:
         print(render(one, _language(options)))
     return EXIT_OK

@@ -260,12 +260,14 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], shrink: M
         print("  ".join(fitted).rstrip())
 
 
-def table_width(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> int:
-    """Of a table that is not shortened. rows: cells by the names of columns."""
-    widths = [
-        max(display_width(str(cell)) for cell in (text(f"cli.column.{name}"), *(row[name] for row in rows)))
-        for name in columns
-    ]
+def table_width(
+    columns: Sequence[str], rows: Sequence[Mapping[str, Any]], at_most: Mapping[str, int] = _NO_WIDTHS
+) -> int:
+    """Of a table whose columns are not shortened, except to the widths in `at_most`. rows: cells by column."""
+    widths = []
+    for name in columns:
+        width = max(display_width(str(cell)) for cell in (text(f"cli.column.{name}"), *(row[name] for row in rows)))
+        widths.append(min(width, at_most.get(name, width)))
     return sum(widths) + 2 * (len(widths) - 1)
 
 

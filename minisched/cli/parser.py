@@ -44,6 +44,16 @@ _OTHER_NAMES = {
     "restore": "recover undump",
     "version": "versions",
 }
+_REMOVE = ("remove", "delete", "rm", "del", "unschedule", "uninstall", "drop", "purge")
+# Words that are given without an option, by the options that people try.
+_POSITIONAL = {
+    **dict.fromkeys(("--at", "--when", "--time", "--date", "--day", "--on", "--for"), "WHEN"),
+    **dict.fromkeys(("--task", "--task-id", "--name", "--id"), "TASK"),
+    **dict.fromkeys(("--run", "--run-id"), "RUN_ID"),
+    **dict.fromkeys(("--file", "--input", "-i"), "FILE"),
+}
+# What no command does, and what does it instead.
+_NO_COMMANDS = {"add": "cli.no_add", **dict.fromkeys(_REMOVE, "cli.no_remove")}
 # difflib's own 0.6 takes "prune" for "run".
 _NEAR = 0.76
 
@@ -73,10 +83,13 @@ def _refuse_task_of_run(words: list[str]) -> None:
     """`run TASK` and `start TASK`: `run` is the engine. Exits with 2."""
     names = {"run", *_OTHER_NAMES["run"].split()} - {name for name in COMMANDS if name != "run"}
     if len(words) > 1 and words[0] in names and not words[1].startswith("-"):
-        make_parser(("run",)).error(short_text("cli.run_takes_no_task", words[1]))
+        hint = short_text("cli.run_takes_no_task", words[1])
+        if words[0] != "run":
+            hint = f"{short_text('cli.no_command', words[0])}; {hint}"
+        make_parser(("run",)).refuse(hint)
 
 
-def make_parser(names: Iterable[str] = COMMANDS) -> argparse.ArgumentParser:
+def make_parser(names: Iterable[str] = COMMANDS) -> _Parser:
     """The parser of some commands."""
     parser = _Parser(
         prog="minisched",
@@ -84,6 +97,7 @@ def make_parser(names: Iterable[str] = COMMANDS) -> argparse.ArgumentParser:
         epilog=short_text("cli.help_examples") + "\n\n" + short_text("cli.help_exit_codes"),
         formatter_class=_Formatter,
         add_help=False,
+        names=names,
     )
     options = parser.add_argument_group(short_text("cli.help_options"))
     options.add_argument("-h", "--help", action="help", help=short_text("cli.option.help"))
@@ -136,24 +150,41 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class _Parser(argparse.ArgumentParser):
-    """With hints for common mistakes."""
+    """With hints for common mistakes. names: of the commands that it knows."""
+
+    def __init__(self, *, names: Iterable[str] = (), **options: Any) -> None:
+        super().__init__(**options)
+        self.names = tuple(names)
 
     def error(self, message: str) -> NoReturn:
-        from minisched.model.text import find_lookalike  # with the model, which `--help` does without
-
         unknown = message.startswith("unrecognized arguments:")
         words = message.partition(": ")[2].split() if unknown else []
-        found, meant = find_lookalike(message)
+        instead = _instead(message)
         needs_task = message.endswith("required: TASK")
         message = _translated(message)
-        if found:
-            message += short_text("cli.typed_instead", found).replace("{ascii}", "--" if found in "—–" else meant)
+        if instead:
+            message += instead
         elif words and re.fullmatch(r"[A-Za-z_]\w*=.*", words[0]):
             message += short_text("cli.variable_position", words[0])
+        elif words and words[0].partition("=")[0] in _POSITIONAL:
+            message += self._without_option(_POSITIONAL[words[0].partition("=")[0]])
         elif needs_task:
             message += short_text("cli.dash_id", self.prog.rpartition(" ")[2])
+        self.refuse(message)
+
+    def refuse(self, message: str) -> NoReturn:
+        """Exits with 2. The message is in our language already."""
         self.print_usage(sys.stderr)
         self.exit(EXIT_USAGE, f"{self.prog}: {short_text('cli.usage.error', message)}\n")
+
+    def _without_option(self, metavar: str) -> str:
+        """The hint for a word that has been given by an option, and has none in this command; "" if it has no such."""
+        if len(self.names) == 1:
+            name = self.names[0]
+            words = [details["metavar"] for flags, details in COMMANDS[name].arguments if not flags.startswith("-")]
+            if any(metavar in word for word in words):
+                return short_text("cli.takes_no_option", metavar).replace("{line}", " ".join([name, *words]))
+        return ""
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
@@ -163,8 +194,18 @@ class _Parser(argparse.ArgumentParser):
             near = [others.get(str(value), ""), *get_close_matches(str(value), action.choices, n=1, cutoff=_NEAR)]
             close = [name for name in near if name in action.choices]
             hint = short_text("cli.did_you_mean", close[0]) if close else short_text("cli.see_help")
-            raise argparse.ArgumentError(None, f"{short_text('cli.no_command', str(value))}; {hint}")
+            hint = short_text(_NO_COMMANDS[str(value)]) if value in _NO_COMMANDS else hint
+            self.refuse(f"{short_text('cli.no_command', str(value))}; {hint}{_instead(str(value))}")
         super()._check_value(action, value)
+
+
+def _instead(typed: str) -> str:
+    """The hint for a full-width character or a dash in what was typed, with the ASCII character to write; else ""."""
+    from minisched.model.text import find_lookalike  # with the model, which `--help` does without
+
+    found, meant = find_lookalike(typed)
+    hint = short_text("cli.typed_instead", found).replace("{ascii}", "--" if found in "—–" else meant)
+    return hint if found else ""
 
 
 def _translated(message: str) -> str:

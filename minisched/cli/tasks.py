@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
 W = TypeVar("W", bound=Word)
 
-_COLUMNS = ("status", "next", "why", "last_run")  # after those of the id and the name
-_SHRINK = {"name": 12, "task": 12, "why": 16, "next": 19}  # a time is not cut, a list of dependencies is
+_COLUMNS = ("status", "next", "why")  # after those of the id and the name
+_SHRINK = {"next": 19, "name": 12, "why": 16, "task": 12}  # a time is not cut, a list of dependencies is
+_ROOM = {"next": 19, "name": 12, "why": 24}  # what these columns have beside a column that can be left out
 _FAILED = (Status.BUSINESS_FAILURE.value, Status.TECHNICAL_FAILURE.value, Status.MISSED.value)
 CHECK_NAMES = 5  # tasks that the line for a monitor names
 EXIT_NO_ENGINE = 3  # as of `systemctl is-active`
@@ -254,15 +255,15 @@ def parse_words(value: Optional[str], kind: type[W]) -> list[W]:
 
 
 def _print_tasks(tasks: Sequence[dict[str, Any]], zone: tzinfo) -> None:
-    """The table. Where it has no room for both, the name that people gave a task stays, and its id goes."""
+    """The table. Where it has no room for all, the last run is left out first, then the names: commands take ids."""
     rows = [_cells(task, zone) for task in tasks]
-    if all(row["task"] == row["name"] for row in rows):
+    rows = [{**row, "name": "" if row["name"] == row["task"] else row["name"]} for row in rows]
+    room = terminal_width(sys.stdout)
+    columns = ["task", "name", *_COLUMNS] if any(row["name"] for row in rows) else ["task", *_COLUMNS]
+    if table_width(columns, rows, _ROOM) > room:
         columns = ["task", *_COLUMNS]
-    elif table_width(["task", "name", *_COLUMNS[:3]], rows) > terminal_width(sys.stdout):
-        columns = ["name", *_COLUMNS]
-    else:
-        columns = ["task", "name", *_COLUMNS]
-        rows = [{**row, "name": "" if row["name"] == row["task"] else row["name"]} for row in rows]
+    if table_width([*columns, "last_run"], rows) <= room:
+        columns.append("last_run")
     print_table(columns, [[row[name] for name in columns] for row in rows], shrink=_SHRINK)
 
 

@@ -177,9 +177,14 @@ class Origin(NamedTuple):
 
 
 def origin_text(origin: Origin) -> Text:
-    """Where a change came from, for people."""
-    by = f" ({origin.by})" if origin.by else ""
-    return Text(f"by_{origin.source}", by=by)
+    """Where a change came from, for people: without the port, and without the address if it is this machine's."""
+    user, _, address = origin.by.rpartition(", ")
+    host = address.rpartition(":")[0]
+    by = ", ".join(filter(None, (user, "" if host in _LOOPBACK else host or address)))
+    return Text(f"by_{origin.source}", by=f" ({by})" if by else "")
+
+
+_LOOPBACK = ("127.0.0.1", "[::1]")
 
 
 class Action(Word):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
 
 from minisched.model import Text
 from minisched.model.text import find_lookalike
@@ -79,6 +79,7 @@ _DAY_ITEM = re.compile(r"(?P<last>lw?)|(?:w(?P<before>[0-9]{1,2})|(?P<after>[0-9
 _WEEKDAY_ITEM = re.compile(
     r"(?P<from>[0-7]|[a-z]+)(?:-(?P<to>[0-7]|[a-z]+))?#(?P<nth>[1-5])|l(?P<before>[0-7])|(?P<after>[0-7]|[a-z]+)l"
 )
+_INTERVAL_WORDS = re.compile(r"(?:every\s*)?([0-9]*)\s*([smhd])(?:ec|ecs|econds?|in|ins|inutes?|rs?|ours?|ays?)?")
 _AT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2})(:[0-9]{2})?([Zz]|[+-][0-9]{2}:?[0-9]{2})?")
 
 
@@ -139,6 +140,18 @@ def _parse_macro(text: str) -> Schedule:
     return RebootSchedule(text) if word == "@reboot" else _parse_cron(text, MACROS[word])
 
 
+def _macro_meant(text: str) -> Union[Text, str]:
+    """For a text without "@", or an interval in words, the macro that was probably meant."""
+    found = _INTERVAL_WORDS.fullmatch(text.lower())
+    count, unit = found.groups() if found else ("", "")
+    macro = f"@{text.lower()}" if f"@{text.lower()}" in (*MACROS, "@reboot") else ""
+    if unit and (count or text.lower().startswith("every")):
+        macro = f"@every {count or 1}{unit}"
+    elif _AT.fullmatch(text):
+        macro = f"@at {text}"
+    return Text("schedules.did_you_mean", macro=macro) if macro else ""
+
+
 def _interval(text: str, argument: str) -> int:
     try:
         seconds = parse_duration(argument)
@@ -171,7 +184,7 @@ def _parse_cron(text: str, expression: str, seed: Optional[str] = None) -> CronS
     if len(parts) > 5:
         _refuse_other_forms(text, parts)
     if len(parts) not in (5, 6):
-        raise _error("field_count", text=text, count=len(parts))
+        raise _error("field_count", text=text, count=len(parts), hint=_macro_meant(text))
     if len(parts) == 5:
         parts.insert(0, "0")
     try:

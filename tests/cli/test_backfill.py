@@ -56,6 +56,8 @@ def test_a_past_time_is_made_up_and_repeated(engine: Home) -> None:
     for command in ("trigger", "exec"):
         done = engine.run(command, "day", "--for", "2999-01-01")
         assert done.returncode in (1, 2) and "still to come" in done.stderr
+    done = engine.run("trigger", "day", "--for", "tomorrow")
+    assert done.stderr.startswith('minisched: --for: "tomorrow" is not a time; expected ISO 8601')
     assert engine.run("rerun", "999").returncode == 1
 
 

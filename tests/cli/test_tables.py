@@ -75,11 +75,22 @@ def test_columns_are_aligned_with_their_headers_for_any_characters(busy: Home) -
         assert columns_of(row[: row.rindex("schedule")]) == place
 
 
-def test_a_name_stays_where_there_is_no_room_for_the_id_too(busy: Home) -> None:
+def test_an_id_stays_where_there_is_no_room_for_the_name_and_the_last_run(busy: Home) -> None:
     header, *rows = on_terminal(80, "list", home=busy.path).splitlines()
-    assert header.startswith("NAME ") and "TASK" not in header and "WHY" in header
-    assert rows[0].startswith("每晚备份") and rows[1].startswith("短")
-    assert on_terminal(300, "list", home=busy.path).startswith("TASK ")
+    assert header.split() == ["TASK", "STATUS", "NEXT", "WHY"] and rows[1].startswith("b ")
+    header, *rows = on_terminal(150, "list", home=busy.path).splitlines()
+    assert header.split() == ["TASK", "NAME", "STATUS", "NEXT", "WHY"]
+    assert rows[0].startswith(f"{NAMES[0]}  每晚备份")
+    assert "LAST RUN" in on_terminal(400, "list", home=busy.path)
+
+
+def test_ids_and_short_reasons_are_whole_at_80_columns(home: Home) -> None:
+    names = ("nightly_backup", "renew_certificate")
+    home.write(*({"task_id": name, "task_name": "N" * 30, "task_exec": "exit 126"} for name in names))
+    for name in names:
+        minisched("exec", name, home=home.path)
+    text = on_terminal(80, "list", home=home.path)
+    assert all(f"{name} " in text for name in names) and "exit 126: not executable\n" in text and "…" not in text
 
 
 def test_a_name_that_is_typed_as_an_id_is_answered_with_the_id(busy: Home, cli: Cli) -> None:

@@ -48,6 +48,25 @@ def test_run_takes_no_task_and_names_the_commands_that_do(cli: Cli, typed: str) 
     assert "`minisched exec backup` without one" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("start backup", 'no command "start"; `minisched trigger backup` runs a task now through the engine'),
+        ("remove backup", 'no command "remove"; `minisched edit` removes a task from the config'),
+        ("delete backup", 'no command "delete"; `minisched edit` removes a task from the config'),
+        ("add backup", 'no command "add"; `minisched edit` adds a task to the config'),
+    ],
+)
+def test_what_no_command_does_is_answered_with_the_command_to_use(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, typed: str, hint: str
+) -> None:
+    done = cli(*typed.split())
+    assert done.returncode == 2 and f"error: {hint}" in done.stderr
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    chinese = cli(*typed.split()).stderr
+    assert chinese.startswith("用法：") and "半角" not in chinese  # nothing full-width was typed
+
+
 @pytest.mark.parametrize("typed", ["--version", "-V", "version"])
 def test_the_version_is_printed_however_it_is_asked_for(capsys: pytest.CaptureFixture[str], typed: str) -> None:
     assert main([typed]) == 0
@@ -86,6 +105,9 @@ def test_a_variable_that_cannot_be_set_is_refused_by_both_commands(cli: Cli, com
     ("arguments", "hint"),
     [
         (["trigger", "t0", "VERSION=1.2"], "(a variable is given as --env VERSION=1.2)"),
+        (["why", "t0", "--at", "02:30"], "(WHEN is given without an option: minisched why TASK WHEN)"),
+        (["stop", "--run=7", "t0"], "(RUN_ID is given without an option: minisched stop RUN_ID|TASK)"),
+        (["logs", "--task", "t0"], "(TASK is given without an option: minisched logs TASK)"),
         (["trigger", "-a"], '(an id that begins with "-" goes after "--": minisched trigger -- -a)'),
         (["list", "—json"], '(instead of "—" write "--")'),
         (["list", "－－json"], '(instead of "－" write "-")'),
