@@ -452,6 +452,8 @@ def _without_row(facts: Facts, stopped: Sequence[Downtime], due: int, zone: tzin
     if due < facts.kept_since:
         return Text("why.due_not_kept", time=time)
     if not facts.uptimes or due < facts.uptimes[0].start_time:
+        if facts.uptimes:
+            return Text("why.due_before_first", time=time, first=iso(int(facts.uptimes[0].start_time), zone))
         return Text("why.due_unknown", time=time)
     return Text("why.due_no_row", time=time)
 

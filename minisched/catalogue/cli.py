@@ -719,6 +719,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "以上是两个示例任务；接下来请看教程：`minisched help tutorial.zh`\n"
         "建立自己的 minisched 目录：`minisched --home ~/jobs init`\n然后启动：`minisched --home ~/jobs run`",
     ),
+    "cli.sample_tasks_own": (
+        "these are two sample tasks; `minisched help tutorial` replaces them by your first own one,\n"
+        "`minisched edit` opens the config",
+        "以上是两个示例任务；教程 `minisched help tutorial.zh` 教你换成自己的第一个任务，\n`minisched edit` 打开配置",
+    ),
     # trigger, stop, enable, disable, reload
     "cli.no_engine": (
         "no engine runs on {home}; start one with `minisched run`, or run the task with `minisched exec`",

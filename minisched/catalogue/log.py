@@ -29,6 +29,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "stopping: {count} {count|run gets|runs get} {seconds} s to end",
         "正在停止：{count} 次运行有 {seconds} 秒时间结束",
     ),
+    "log.stopping_idle": ("stopping: nothing runs", "正在停止：没有运行中的任务"),
     "log.stopped": ("engine stopped", "引擎已停止"),
     "log.stopped_unwritten": (
         "engine stopped, the last changes could not be written",
@@ -67,6 +68,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         " after {seconds} s, attempt {attempt} of {max}",
         "，用时 {seconds} 秒，第 {attempt}/{max} 次尝试",
     ),
+    "log.run.took_once": (" after {seconds} s", "，用时 {seconds} 秒"),
     "log.run.retry": (", next in {seconds} s", "，{seconds} 秒后重试"),
     "log.run.left": (", {count} {count|process|processes} left behind", "，残留 {count} 个进程"),
     "log.run.process": (", pid {pid}, by {trigger}", "，pid {pid}，触发：{trigger}"),

@@ -21,6 +21,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "only {count} due times are explained: the latest ones and those to come",
         "只解释 {count} 个计划时间：最近的和即将到来的",
     ),
+    "why.same_runs": (
+        "the same for {count} more runs, the last {last}: run {run_id}",
+        "此后还有 {count} 次运行情况相同，最后一次在 {last}：运行 #{run_id}",
+    ),
     "why.same": (
         "the same for {count} more due times, the last at {last}",
         "此后还有 {count} 个计划时间情况相同，最后一个在 {last}",
@@ -47,6 +51,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "why.due_unknown": (
         "{time}: due by the schedule in force; nothing is recorded from then",
         "{time}：按当前时间表是计划时间；没有当时的记录",
+    ),
+    "why.due_before_first": (
+        "{time}: due by the schedule in force, but the first recorded start of an engine was at {first}",
+        "{time}：按当前时间表是计划时间，但引擎首次有记录的启动在 {first}",
     ),
     "why.due_no_row": ("{time}: due, but it has no row yet", "{time}：计划时间，但还没有记录"),
     # Nothing was due.

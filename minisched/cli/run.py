@@ -116,7 +116,8 @@ def run(options: Namespace) -> int:
         if page.url and tokens is not None:
             say(sys.stdout, text("cli.page_at", url=f"{page.url}/#token={tokens.full.decode()}"))
         if config.tasks.keys() == SAMPLE_TASKS:
-            say(sys.stdout, text("cli.sample_tasks"))
+            own = not os.path.isdir(os.path.join(home.path, "minisched"))
+            say(sys.stdout, text("cli.sample_tasks_own" if own else "cli.sample_tasks"))
         for problem in page.problems:
             complain(problem)
         manager.ready()
@@ -201,14 +202,19 @@ def open_log(
 class TerminalLog(logging.Handler):
     """Lines of the engine's log that a person at the terminal waits for: a line for each run's end, and the stop."""
 
-    CODES = ("log.run", "log.stopping", "log.stopped", "log.stopped_unwritten")
+    CODES = ("log.run", "log.stopping", "log.stopping_idle", "log.stopped", "log.stopped_unwritten")
 
     def emit(self, record: logging.LogRecord) -> None:
         line = record.msg
         if not isinstance(line, Text) or line.code not in self.CODES:
             return
-        if line.code == "log.stopping" and line.values["count"]:
+        if line.code == "log.stopping":
             line = Text("cli.stopping", stopping=line)
+        if line.code == "log.run":
+            took = line.values["took"]
+            only = isinstance(took, Text) and took.values["max"] == 1
+            shorter = Text("log.run.took_once", seconds=took.values["seconds"]) if only else took
+            line = Text("log.run", **{**line.values, "took": shorter, "process": ""})
         say(sys.stdout, f"{time.strftime('%H:%M:%S', time.localtime(record.created))} {shown(line)}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from minisched.api.why import as_json, gather, span_of
@@ -10,11 +11,13 @@ from minisched.catalogue import render
 from minisched.cli.output import CommandError, print_error, print_json, typed
 from minisched.cli.terminal import language
 from minisched.cli.view import View, unknown_task, with_view
-from minisched.model import EXIT_OK, EXIT_USAGE, TextError
+from minisched.model import EXIT_OK, EXIT_USAGE, Text, TextError
 from minisched.why import explain
 
 if TYPE_CHECKING:
     from argparse import Namespace
+
+_FOLDED = ("why.run", "why.run_why")  # each run of a task that is often due would take a line
 
 
 @with_view
@@ -35,6 +38,18 @@ def why(view: View, options: Namespace) -> int:
     if options.json:
         print_json(as_json(facts, span, findings, zone))
     else:
-        for one in findings:
-            print(render(one.text, language()))
+        for text in _folded([one.text for one in findings]):
+            print(render(text, language()))
     return EXIT_OK
+
+
+def _folded(texts: list[Text]) -> list[Text]:
+    """With one sentence for many runs in a row that ended in the same way."""
+    found: list[Text] = []
+    for _, group in groupby(texts, lambda one: (one.code, {**one.values, "time": "", "run_id": 0})):
+        first, *more = group
+        if first.code in _FOLDED and len(more) > 1:
+            last = more[-1].values
+            more = [Text("why.same_runs", count=len(more), last=last["time"], run_id=last["run_id"])]
+        found += [first, *more]
+    return found

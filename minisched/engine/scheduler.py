@@ -537,7 +537,9 @@ class SchedulerEngine:
             return
         self.dispatcher.stop(now)
         grace_s = self.state.config.settings.shutdown_grace
-        self.log.info(Text("log.stopping", count=len(self.state.running), seconds=grace_s))
+        running = len(self.state.running)
+        code = "log.stopping" if running else "log.stopping_idle"
+        self.log.info(Text(code, count=running, seconds=grace_s))
         self.timers.after(grace_s, lambda: self.dispatcher.stop_processes(self.clock.wall(), None))
 
     def lose_home(self, reason: Text, now: Instant) -> None:

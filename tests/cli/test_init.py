@@ -37,7 +37,9 @@ def test_init_creates_a_home_that_is_valid_and_runs(home: Home, cli: Cli) -> Non
     engine.terminate()
     output, _ = engine.communicate(timeout=60)
     assert engine.returncode == 0
-    assert output.splitlines()[3].startswith("these are two sample tasks; next: `python3 -m minisched help tutorial`")
+    assert output.splitlines()[3].startswith(
+        "these are two sample tasks; `python3 -m minisched help tutorial` replaces"
+    )
 
 
 def test_init_overwrites_no_file_symlink_or_folder(home: Home, cli: Cli) -> None:

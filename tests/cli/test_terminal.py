@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -30,7 +31,9 @@ def test_run_on_a_terminal_prints_a_line_for_each_run_and_how_to_stop_at_once(ho
     with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment()) as process:
         os.close(slave)
         try:
-            read_until(master, "quick 的运行 #", read_until(master, "按 Ctrl-C 停止"))
+            seen = read_until(master, "quick 的运行 #", read_until(master, "按 Ctrl-C 停止"))
+            line = read_until(master, "\n", seen[seen.index("quick 的运行 #") :]).splitlines()[0]
+            assert re.fullmatch(r"quick 的运行 #\d+：success，用时 [\d.]+ 秒", line)
             process.send_signal(signal.SIGINT)
             read_until(master, "正在停止：1 次运行有 30 秒时间结束；再按 Ctrl-C 立即终止")
             process.send_signal(signal.SIGINT)

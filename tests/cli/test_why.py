@@ -27,3 +27,15 @@ def test_why_answers_with_and_without_an_engine(home: Home) -> None:
     assert home.run("why", "day", "sometime").returncode == 2
     assert home.get("/tasks/nothing/why")[0] == 404
     assert home.get("/tasks/day/why?at=sometime")[0] == 400
+
+
+def test_many_runs_with_the_same_end_take_one_line_and_the_first_start_is_named(home: Home) -> None:
+    home.write({"task_id": "often", "task_exec": "true", "task_schedule": "0 2 * * *"}, http={"port": 0})
+    home.start()
+    eventually(lambda: json.loads((home.path / "var" / "lock").read_text())["url"], "the page is up")
+    for _ in range(4):
+        assert home.run("trigger", "often", "--wait").returncode == 0
+    lines = home.run("why", "often", "today").stdout.splitlines()
+    assert [line.split(": ", 1)[1] for line in lines if "(manual), success" in line] == ["run 1 (manual), success"]
+    assert [line.endswith(": run 4") for line in lines if line.startswith("the same for 3 more runs, ")] == [True]
+    assert "but the first recorded start of an engine was at " in home.run("why", "often", "2026-01-02").stdout
