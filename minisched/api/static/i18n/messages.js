@@ -170,6 +170,14 @@ export const MESSAGES = {
   runs_last_24h: ["Last 24 hours", "最近 24 小时"],
   runs_last_7d: ["Last 7 days", "最近 7 天"],
   runs_last_30d: ["Last 30 days", "最近 30 天"],
+  runs_dates: ["Dates…", "指定日期…"],
+  runs_since: ["From", "起始"],
+  runs_until: ["Up to", "截止"],
+  runs_go_to: ["Go to a day", "跳到某日"],
+  runs_page_size: ["Runs per page", "每页条数"],
+  page_number: ["Page", "页码"],
+  runs_stats: ["Last {n} run, {failed} failed|Last {n} runs, {failed} failed", "最近 {n} 次运行，失败 {failed} 次"],
+  runs_times: ["median {median}, 95 % within {p95}", "中位数 {median}，95% 在 {p95} 内"],
   runs_any_trigger: ["All triggers", "全部触发方式"],
   runs_find: ["Search reason, output", "搜索原因、输出"],
   runs_days: ["Runs of the last 14 days", "最近 14 天的运行"],
@@ -193,7 +201,6 @@ export const MESSAGES = {
   task_no_rules: ["No rules.", "没有通知规则。"],
   task_all_runs: ["All runs ({n})", "全部运行（{n}）"],
   chart_of: ["Durations of the last {n} runs", "最近 {n} 次运行的用时"],
-  chart_median: ["median {span}", "中位数 {span}"],
   chart_longest: ["longest {span}", "最长 {span}"],
 
   // ---- engine view ----
@@ -515,8 +522,8 @@ export const MESSAGES = {
   gr_selected: ["Selected task", "所选任务"],
 
   // ---- log ----
-  lg_title: ["Log: {id}", "日志：{id}"],
-  lg_title_run: ["Output of run {id}", "运行 #{id} 的输出"],
+  lg_title: ["Log: {task}", "日志：{task}"],
+  lg_title_run: ["Output of run {id} of {task}", "{task} · 运行 #{id} 的输出"],
   lg_pause: ["Pause", "暂停"],
   lg_follow: ["Follow", "实时跟踪"],
   lg_following: ["following", "实时跟踪中"],

@@ -41,7 +41,10 @@ class LogDialog {
     this.unseenLines = false;
     this.busy = false;
     this.build();
-    this.unsubscribe = store.on((change) => this.taskId && change.ids.has(this.taskId) && this.pollSoon());
+    this.unsubscribe = store.on((change) => {
+      if (change.all || change.ids.has(this.taskId)) this.showTitle();
+      if (change.ids.has(this.taskId)) this.pollSoon();
+    });
     this.onVisible = () => this.pollSoon();
     document.addEventListener("visibilitychange", this.onVisible);
     this.open();
@@ -72,13 +75,22 @@ class LogDialog {
       this.downloadButton,
     );
     this.dialog = openDialog({
-      title: this.runId ? t("lg_title_run", { id: this.runId }) : t("lg_title", { id: this.taskId }),
+      title: this.runId ? t("run_id", { id: this.runId }) : "",
       body: h("div", { class: "lg" }, tools, this.edge, h("div", { class: "lg-frame" }, this.view.el, this.more)),
       wide: true,
       kind: "lg-dialog",
       address: this.runId ? addressOf("output", this.runId) : addressOf("log", this.taskId),
       onClose: () => this.close(),
     });
+    this.showTitle();
+  }
+
+  /** A link opens the dialog before the names of the tasks are there. */
+  showTitle() {
+    if (!this.taskId) return;
+    const values = { id: this.runId, task: visible(store.tasks.get(this.taskId)?.task_name ?? this.taskId) };
+    const title = this.runId ? [t("lg_title_run", values), " ", this.status && statusMark(this.status)] : [t("lg_title", values)];
+    this.dialog.setTitle(h("span", { class: "lg-title" }, title));
   }
 
   close() {
@@ -115,7 +127,8 @@ class LogDialog {
       const { data } = await call("GET", `/executions/${this.runId}`);
       this.taskId = data.task_id;
       this.ended = !UNFINISHED.has(data.status);
-      this.dialog.setTitle(h("span", { class: "lg-title" }, t("lg_title_run", { id: this.runId }), " ", statusMark(data.status)));
+      this.status = data.status;
+      this.showTitle();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
     }
@@ -154,7 +167,8 @@ class LogDialog {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.problem = error.status === 410 ? t("lg_gone") : error.status ? errorText(error) : t("lg_lost");
-      if (error.status === 410) this.ended = this.gone = true;
+      if (error.status === 410 || error.status === 404) this.ended = this.settled = this.gone = true;
+      if (error.status === 404) this.search.el.replaceWith(h("a", { href: this.runId ? "#runs" : "#tasks", text: t(this.runId ? "view_runs" : "view_tasks") }));
       return false;
     } finally {
       this.busy = false;

@@ -1,8 +1,8 @@
-/** Runs as a table, newest first, and the buttons that turn its pages. */
+/** Runs as a table, newest first, the buttons that turn its pages, and what runs have in common. */
 import { token } from "../core/api.js";
 import { h, iconButton, statusMark, visible } from "../core/dom.js";
 import { fmtDuration, fmtTime, fmtWhen } from "../core/format.js";
-import { reasonText, runTime } from "../core/status_text.js";
+import { FAILURES, reasonText, runTime } from "../core/status_text.js";
 import { store } from "../core/store.js";
 import { t } from "../i18n/i18n.js";
 import { exitOf, lossesOf } from "./run.js";
@@ -50,6 +50,8 @@ export function runTable(runs, { open, tasks = false, again = null, none }) {
 
 function row(run, { open, tasks, again }) {
   const notes = [reasonText(run), ...lossesOf(run.attempts)].filter(Boolean);
+  // Of a run that was skipped for its dependency: the run that failed.
+  const cause = run.status === "skipped" && run.detail?.run;
   // A run can be opened only with the token.
   const inert = !token();
   const time = fmtTime(runTime(run));
@@ -58,7 +60,7 @@ function row(run, { open, tasks, again }) {
   const link = inert ? fmtWhen(runTime(run)) : h("button", { type: "button", class: "link number", "aria-label": `${t("open_run", { id: run.run_id })}, ${time}`, title: time, text: fmtWhen(runTime(run)) });
   return h(
     "tr",
-    { class: inert && "inert", dataset: { runId: run.run_id }, on: { click: (event) => inert || event.target.closest("a, .again") || String(getSelection()) || open(run) } },
+    { class: inert && "inert", dataset: { runId: run.run_id }, on: { click: (event) => inert || event.target.closest("a, .again, .cause") || String(getSelection()) || open(run) } },
     h("td", { class: "col-time" }, link),
     tasks && h("td", { class: "col-task" }, h("a", { href: `#task/${run.task_id}`, text: name })),
     h("td", { class: "col-trigger muted", text: t(`trigger_${run.trigger}`) }),
@@ -67,6 +69,7 @@ function row(run, { open, tasks, again }) {
       { class: "col-status" },
       statusMark(run.status),
       notes.map((text) => h("p", { class: "muted small", text })),
+      cause && !inert && h("button", { type: "button", class: "link small cause", text: t("open_run", { id: cause }), on: { click: () => open({ task_id: run.detail.task, run_id: cause }) } }),
       run.last_line && h("p", { class: "said mono", title: visible(run.last_line), text: visible(run.last_line) }),
     ),
     h("td", { class: "col-attempt", text: run.max_attempts > 1 && run.attempt ? `${run.attempt}/${run.max_attempts}` : run.attempt || "–" }),
@@ -82,11 +85,27 @@ export const canRepeat = (run) => Boolean(run.end_time) && store.tasks.has(run.t
 /** Fill `pager` for a page of the API. `turn(page)` is called for another one. */
 export function fillPager(pager, { page, page_size: size, total }, turn) {
   const from = total ? (page - 1) * size + 1 : 0;
+  const pages = Math.ceil(total / size);
   const focused = pager.contains(document.activeElement) ? document.activeElement.dataset.way : "";
+  const number = h("input", { type: "number", class: "page-number", min: 1, max: pages, value: page, "aria-label": t("page_number"), title: t("page_number"), "data-way": "number" });
+  number.addEventListener("change", () => turn(Math.min(pages, Math.max(1, Math.floor(number.valueAsNumber) || 1))));
   pager.replaceChildren(
     h("span", { class: "muted number nowrap", role: "status", text: t("page_of", { from, to: Math.min(total, page * size), total }) }),
     iconButton("left", t("newer"), () => turn(page - 1), { disabled: page <= 1, "data-way": "newer" }),
-    iconButton("right", t("older"), () => turn(page + 1), { disabled: page * size >= total, "data-way": "older" }),
+    pages > 2 ? number : "",
+    iconButton("right", t("older"), () => turn(page + 1), { disabled: page >= pages, "data-way": "older" }),
   );
   if (focused) (pager.querySelector(`[data-way=${focused}]:enabled`) ?? pager.querySelector("button:enabled"))?.focus();
+}
+
+/**
+ * Of some runs how many have ended, and how many of these have failed; the median of the durations of the successes and
+ * their 95th percentile (nearest rank), in seconds, null if there are none.
+ */
+export function statsOf(runs) {
+  const ended = runs.filter((run) => run.end_time);
+  const good = ended.filter((run) => run.status === "success" && run.duration !== null).map((run) => run.duration).sort((a, b) => a - b);
+  const failed = ended.filter((run) => FAILURES.has(run.status)).length;
+  const median = good.length ? (good[(good.length - 1) >> 1] + good[good.length >> 1]) / 2 : null;
+  return { ended: ended.length, failed, median, p95: good[Math.ceil(good.length * 0.95) - 1] ?? null };
 }

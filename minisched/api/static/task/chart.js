@@ -3,6 +3,7 @@ import { h, svg } from "../core/dom.js";
 import { fmtDuration, fmtTime } from "../core/format.js";
 import { runTime } from "../core/status_text.js";
 import { t } from "../i18n/i18n.js";
+import { statsOf } from "../runs/table.js";
 
 const HEIGHT = 100;
 const BAR = 8;
@@ -15,8 +16,7 @@ export function chart(runs, expected, open) {
   const shown = runs.filter((run) => run.end_time).reverse();
   const durations = shown.map((run) => run.duration).filter((one) => one !== null);
   if (durations.length < 2) return null;
-  const good = shown.filter((run) => run.status === "success" && run.duration !== null).map((run) => run.duration).sort((a, b) => a - b);
-  const median = good.length ? (good[(good.length - 1) >> 1] + good[good.length >> 1]) / 2 : null;
+  const { median, p95 } = statsOf(shown);
   const longest = Math.max(...durations);
   const top = Math.max(longest, 0.001, expected && expected < longest * 3 ? expected : 0) * 1.05;
   const y = (seconds) => HEIGHT - (seconds / top) * HEIGHT;
@@ -29,7 +29,7 @@ export function chart(runs, expected, open) {
     return bar;
   });
   const line = (seconds, name) => seconds !== null && seconds <= top && svg("line", { class: name, x1: 0, x2: width, y1: y(seconds), y2: y(seconds), "vector-effect": "non-scaling-stroke" });
-  const words = [t("chart_of", { n: shown.length }), median !== null && t("chart_median", { span: fmtDuration(median) }), t("chart_longest", { span: fmtDuration(longest) }), expected && t("task_expect_duration", { span: fmtDuration(expected) })].filter(Boolean);
+  const words = [t("chart_of", { n: shown.length }), median !== null && t("runs_times", { median: fmtDuration(median), p95: fmtDuration(p95) }), t("chart_longest", { span: fmtDuration(longest) }), expected && t("task_expect_duration", { span: fmtDuration(expected) })].filter(Boolean);
   return h(
     "figure",
     { class: "chart" },

@@ -75,7 +75,11 @@ class TaskView {
       if (mine !== this.asked || this.left) return;
       this.error.textContent = error.status === 404 ? t("task_gone", { id: this.id }) : errorText(error);
       this.error.hidden = false;
-      if (error.status === 404) for (const part of [this.head, this.status, this.runs, this.facts]) part.replaceChildren();
+      if (error.status === 404) {
+        for (const part of [this.status, this.facts, this.runs]) part.replaceChildren();
+        // Runs of a task that was deleted are still listed.
+        this.head.replaceChildren(h("p", {}, h("a", { href: "#tasks", text: t("view_tasks") }), " · ", h("a", { href: `#runs?task=${this.id}`, text: t("view_runs") })));
+      }
       this.runs.hidden = error.status === 404;
     }
   }
