@@ -22,8 +22,8 @@ One step, in this order:
 3. `handle` each message: results of processes and deliveries, commands, signals.
 4. `poll`: has the config file changed, is the database file still ours, upkeep. Once a minute and after FilesChanged,
    if the system reports changes of files, or every `poll_s`. A changed file is read in another thread and comes as
-   ConfigRead; then each step puts a piece of it in force (`put_more_in_force`), so that a config of ten thousand
-   tasks holds up no due time. Each task is either as before or as the new config has it.
+   ConfigRead; then each step puts a piece of it in force (`put_more_in_force`), and none right before a due time, so
+   that a config of ten thousand tasks holds up no due time. Each task is either as before or as the new config has it.
 5. the timers: due times become runs, retries begin, dependency timeouts expire. A decision only changes `state`; no
    process is started here. A due time that is certain to start a process is decided some milliseconds before it comes,
    about as long as a commit takes; the executor then holds the process until the instant, so that neither our decisions
@@ -130,6 +130,10 @@ SHOWN_LOGS = 3  # failing logs of tasks that their problem names; it counts the 
 # commit after it writes.
 PIECE_S = 0.008
 PIECE_TASKS = 300
+# No piece is begun when a due time is so near, and a commit's time nearer, which it would delay; but one each
+# PIECE_WAIT_S, so that the config comes into force however many tasks are due.
+PIECE_CLEAR_S = 0.025
+PIECE_WAIT_S = 0.1
 LAST_COMMIT_S = 5.0  # how long a stopping engine keeps trying to write, once no process is left
 LAST_SEND_S = 3.0  # how long it waits for the result of a delivery; without it the next engine sends it again
 
@@ -201,6 +205,7 @@ class SchedulerEngine:
         self.service = ServiceStatus(manager or ServiceManager(), self.state, self.timers, outside)
         self.replies = Replies()
         self._coming: Optional[Iterator[None]] = None  # the rest of another config that is put in force
+        self._next_piece = 0.0  # monotonic; one is put in force then, whatever is due
         self._diff = ConfigDiff([], [], [])  # what it has changed
         mono = self.clock.monotonic()
         self._clock_offset = self.clock.wall() - mono
@@ -252,6 +257,7 @@ class SchedulerEngine:
         now, mono = self.clock.wall(), self.clock.monotonic()
         self.watch_clock(now, mono)
         due = self._next_due is not None and now >= self._next_due
+        coming = self._coming
         awake = bool(messages) or due
         polling = mono >= (self._polled + self.poll_s if awake else self.next_poll)
         if (awake or polling) and self.external.have_written():
@@ -264,8 +270,8 @@ class SchedulerEngine:
             self.report_logs()
         if polling:
             self.poll(now, mono)
-        if self._coming is not None:
-            self.put_more_in_force(self._coming)
+        if coming is not None and coming is self._coming and self.piece_in_s(now, mono) <= 0:
+            self.put_more_in_force(coming)
         self.run_timers()
 
         self.notices.look(now)
@@ -295,10 +301,10 @@ class SchedulerEngine:
 
     def nap_s(self) -> float:
         """Seconds until there is something to do."""
-        if self._coming is not None:
-            return 0.0
         mono = self.clock.monotonic()
         nap_s = self.next_poll - mono
+        if self._coming is not None:
+            nap_s = min(nap_s, self.piece_in_s(self.clock.wall(), mono))
         if self._next_timer is not None:
             nap_s = min(nap_s, self._next_timer - mono)
         if self._next_due is not None and self.state.accepting:
@@ -494,9 +500,17 @@ class SchedulerEngine:
         self._diff = ConfigDiff([], [], [])
         self._coming = self.triggers.replace(config, self._diff, self.reloader.origin)
 
+    def piece_in_s(self, now: Instant, mono: float) -> float:
+        """Seconds until another piece may be put in force."""
+        due_in_s = self._next_due - now if self._next_due is not None and self.state.accepting else inf
+        if due_in_s > PIECE_CLEAR_S + self.persistence.lead_s:
+            return 0.0
+        return min(max(due_in_s, 0.0), self._next_piece - mono)
+
     def put_more_in_force(self, coming: Iterator[None]) -> None:
         """One piece more; after the last one the config is in force as a whole."""
-        until = self.clock.monotonic() + PIECE_S
+        begun = self.clock.monotonic()
+        until, self._next_piece = begun + PIECE_S, begun + PIECE_WAIT_S
         for _ in range(PIECE_TASKS):
             try:
                 next(coming)

@@ -9,7 +9,7 @@ import pytest
 
 from minisched.config import parse_document
 from minisched.model import FieldError, FilesChanged, Reload, Reply, ReplyTo, Text
-from support.engine import MakeSim, configure, exits, problems, task
+from support.engine import T0, MakeSim, configure, exits, problems, task
 from support.factories import config
 from support.sim import Exit, Sim
 
@@ -253,6 +253,22 @@ def test_a_config_of_many_tasks_is_put_in_force_in_pieces_and_due_times_are_serv
     assert asked.reply.get_nowait() == Reply()
     assert one.runs() == [("a", "schedule", "running", None)]
     assert sum("reloaded" in line and "1000 added, 0 changed, 0 removed" in line for line in one.lines) == 1
+
+
+def test_right_before_a_due_time_no_task_is_put_in_force_but_due_times_do_not_keep_a_config_out(sim: MakeSim) -> None:
+    one = sim(task(schedule="* * * * * *"), script=exits(a=Exit(0.1)))
+    one.run_until(T0 + 29.99)
+    configure(one, *many(task(schedule="* * * * * *")))
+    request(one)
+    step(one)
+    step(one)
+    assert one.world.wall() == pytest.approx(T0 + 30) and len(one.engine.snapshot.tasks) == 1
+    while len(one.engine.snapshot.tasks) < 1001:
+        one.world.mono += 0.99 - one.world.wall() % 1  # right before one again, as if one came after the other
+        step(one)
+        step(one)
+        assert one.world.wall() < T0 + 40
+    assert [row[2] for row in one.runs()].count("success") >= 29
 
 
 def test_a_request_during_a_reading_is_answered_when_what_is_there_then_is_in_force(sim: MakeSim) -> None:
