@@ -8,7 +8,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -18,16 +18,39 @@ from support.engine import T0, MakeSim
 from support.programs import Home
 from support.sim import Exit, Sim
 
-if TYPE_CHECKING:
-    from support.page import OpenPage
-
-
 MEMORY = "/dev/shm"
 os.environ.pop("COLUMNS", None)  # of the terminal, or of pytest-xdist: tables are as wide as where there is none
 os.environ["LC_ALL"] = "C.UTF-8"  # messages of commands are in the language of the locale
 for number in (signal.SIGHUP, signal.SIGINT):  # under nohup, or behind a shell's `&`, they are ignored, by children too
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+LIMIT_S = 300.0  # for one test; the longest takes 10 s on two quiet cores
+# The folders whose files take longest, in the order in which they run: what a worker takes last has to be short, or the
+# others wait for it.
+LONG_FIRST = ("page", "docs", "faults", "engine", "executor", "cli", "api", "notify", "store")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {name: rank for rank, name in enumerate(LONG_FIRST)}
+    items.sort(key=lambda item: ranks.get(item.path.parent.name, len(ranks)))
+
+
+@pytest.fixture(autouse=True)
+def _has_a_limit() -> Iterator[None]:
+    """A test that hangs fails, with the line in which it waits."""
+
+    def fail(number: int, frame: Any) -> None:
+        pytest.fail(f"not done within {LIMIT_S:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.setitimer(signal.ITIMER_REAL, LIMIT_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(autouse=True)
@@ -81,19 +104,3 @@ def sim(tmp_path: Path) -> MakeSim:
         return one
 
     return make
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[OpenPage]:
-    """A browser for the tests of the page."""
-    from support import page as page_kit
-
-    with page_kit.chromium() as one:
-        yield page_kit.OpenPage(one)
-
-
-@pytest.fixture
-def open_page(browser: OpenPage) -> Iterator[OpenPage]:
-    """Opens pages in the browser; the test fails where one of them had anything to complain of."""
-    yield browser
-    browser.close()

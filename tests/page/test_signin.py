@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from support.page import API, GONE, Engine, OpenPage, Page, card, engine, expect, view
+from support.page import API, GONE, SHOWS_ICONS, Engine, OpenPage, Page, card, engine, expect, view
 from support.programs import eventually
 
 FIRST_LOAD_TASKS = 10
 FIRST_LOAD_REQUESTS_MAX = 8
 FIRST_LOAD_BYTES_MAX = 35 * 1024  # on the wire, with all headers and the answers of the API
+ICON = "/favicon.svg"
 LOST_WITHIN_S = 3.0
 TOKEN = "localStorage.getItem('minisched.token')"
 
@@ -137,6 +138,42 @@ def test_a_wrong_token_is_rejected_and_the_right_one_accepted(one: Engine, open_
     expect(card(page, "a")).to_be_visible()
 
 
+JUNK = ("junk", "%", "%E9%94%99", "x" * 43, "%0A", "%20")
+
+
+def test_a_wrong_token_in_an_address_does_not_sign_out(one: Engine, open_page: OpenPage) -> None:
+    """Such a link may be on any other page."""
+    page = open_page(one.link)
+    expect(card(page, "a")).to_be_visible()
+    for on_another_page in (True, False):
+        for junk in JUNK:
+            if on_another_page:
+                page.goto("about:blank")
+                page.goto(f"{one.url}#token={junk}")
+            else:
+                page.evaluate("junk => { location.hash = `token=${junk}` }", junk)
+            page.wait_for_function("location.hash === ''")
+        page.wait_for_timeout(300)  # the page may ask the engine; a sign-out would remain
+        expect(card(page, "a")).to_be_visible()
+        assert page.evaluate(TOKEN) == one.token
+
+
+def test_without_a_token_a_wrong_one_leads_to_the_sign_in_and_a_right_one_replaces_it(
+    one: Engine, open_page: OpenPage
+) -> None:
+    page = open_page("about:blank", expected="401", fresh=True)
+    for junk in ("%", "%E9%94%99", "junk"):
+        page.goto(f"{one.url}#token={junk}")
+        expect(page.get_by_label("Token")).to_be_visible()
+        page.goto("about:blank")
+    page.goto(one.url)
+    page.evaluate("localStorage.setItem('minisched.token', 'old')")
+    page.goto("about:blank")
+    page.goto(one.link)
+    expect(card(page, "a")).to_be_visible()
+    assert page.evaluate(TOKEN) == one.token
+
+
 def test_without_a_token_nothing_is_shown(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.url, expected="401")
     expect(page.get_by_label("Token")).to_be_visible()
@@ -166,10 +203,12 @@ def test_the_first_load_is_small_and_comes_from_the_engine_only(
         page.goto(mine.link)
         expect(page.locator(".card-next")).to_have_count(FIRST_LOAD_TASKS)
         live(page)
-        page.wait_for_timeout(500)  # the icon is loaded last
+        if not SHOWS_ICONS:
+            page.evaluate("path => fetch(path).then((reply) => reply.text())", ICON)
+        eventually(lambda: page.evaluate("1") and ICON in {urlsplit(urls[one]).path for one in whole}, "the icon")
         found = {urls[one]: {**sizes, **whole}[one] for one in urls}
         assert {urlsplit(url).netloc for url in found} == {urlsplit(mine.url).netloc}
-        assert {"/favicon.svg", "/core/app.js", f"{API}/tasks"} <= {urlsplit(url).path for url in found}
+        assert {ICON, "/core/app.js", f"{API}/tasks"} <= {urlsplit(url).path for url in found}
         assert len(urls) <= FIRST_LOAD_REQUESTS_MAX, found
         assert 20_000 < sum(found.values()) <= FIRST_LOAD_BYTES_MAX, found
 
