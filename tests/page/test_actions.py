@@ -135,7 +135,7 @@ def test_the_history_is_opened_and_closed_with_the_keyboard(one: Engine, open_pa
         assert page.evaluate(
             "document.activeElement === document.body || Boolean(document.activeElement.closest('dialog'))"
         )
-    dialog(page).locator(".runs button").focus()
+    dialog(page).locator(".runs .link").focus()
     page.keyboard.press("Enter")
     expect(dialog(page).locator(".run-output .lg-lines")).to_contain_text("hello")
     page.keyboard.press("Escape")
