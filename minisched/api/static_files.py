@@ -6,7 +6,8 @@ is read when it is first requested, and kept compressed.
 The page has to be small, and each request costs a connection. So comments and most spaces are not served, and modules
 are served in bundles: the modules of the first view in one, what all later views share in another one, and each view
 that is loaded later with the modules that only it imports. A module that is part of a bundle with another name is
-served as a re-export of it, so none is evaluated twice.
+served as a re-export of it, so none is evaluated twice. The style sheets of later views are one file, which is half as
+large as many.
 
 The texts of the engine come from `minisched.catalogue`: a module is generated from each of its areas.
 """
@@ -35,6 +36,8 @@ TYPES = {
 INDEX = "index.html"
 ENTRY = "core/app.js"  # the module that index.html loads
 SHARED = "core/shared.js"  # the module that is loaded before all that the first view does not need
+FIRST_STYLE = "core/style.css"  # the style sheet of the first view
+SHARED_STYLE = "core/shared.css"  # that of all later ones
 _FOLDER = os.path.join(PACKAGE, "api", "static")
 _CATALOGUE = os.path.join(PACKAGE, "catalogue")
 
@@ -69,7 +72,10 @@ GENERATED = {
 }
 FIRST_VIEW = "i18n/catalogue/first_view.js"  # only the texts of runs that the first view needs
 GENERATED[FIRST_VIEW] = "runs"
-NAMES = {"/" if name == INDEX else f"/{name}": name for name in (*FILES, *GENERATED)}  # by the path of the request
+LATER_STYLES = [name for name in FILES if name.endswith(".css") and name not in (FIRST_STYLE, SHARED_STYLE)]
+NAMES = {  # by the path of the request
+    "/" if name == INDEX else f"/{name}": name for name in (*FILES, *GENERATED) if name not in LATER_STYLES
+}
 
 
 def find(method: str, path: str) -> Optional[Union[Match, NotAllowed]]:
@@ -108,7 +114,7 @@ def _file(name: str) -> File:
 def content(name: str) -> bytes:
     """What is served under a name, not compressed. Raises OSError."""
     if name.endswith(".css"):
-        return _source(name).encode()
+        return "".join(map(_source, (name, *(LATER_STYLES if name == SHARED_STYLE else ())))).encode()
     if not name.endswith(".js"):
         return _read(name)
     modules = bundles()[name]

@@ -2,9 +2,6 @@
 import { prove } from "./api.js";
 import { loadStyle } from "./dom.js";
 
-// Folders without a style sheet of their own.
-const UNSTYLED = ["core", "tasks"];
-
 // By path.
 const loaded = {};
 
@@ -12,8 +9,6 @@ const loaded = {};
 export async function lazy(path) {
   if (loaded[path]) return loaded[path];
   await prove();
-  const [folder] = path.split("/");
-  const styles = [loadStyle("core/shared.css"), UNSTYLED.includes(folder) || loadStyle(`${folder}/${folder}.css`)];
-  [loaded[path]] = await Promise.all([import(`../${path}`), import("./shared.js"), ...styles]);
+  [loaded[path]] = await Promise.all([import(`../${path}`), import("./shared.js"), loadStyle("core/shared.css")]);
   return loaded[path];
 }

@@ -1,6 +1,6 @@
 /** One run: its result and reason, its output, and its attempts. Updated until the run ends. */
 import { call, token } from "../core/api.js";
-import { h, icon, loadStyle, setText, statusMark, visible, visibleText } from "../core/dom.js";
+import { h, icon, setText, statusMark, visible, visibleText } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
 import { fmtDuration, fmtSpan, fmtTime, now } from "../core/format.js";
 import { UNFINISHED, reasonText, signalName } from "../core/status_text.js";
@@ -71,7 +71,6 @@ export class RunView {
 /** The end of a run's output. It grows in place, so that focus, selection and scroll position are kept. */
 class Output {
   constructor() {
-    loadStyle("logs/logs.css").then(() => this.view.toBottom());
     this.noteText = h("span");
     this.note = h("p", { class: "note", hidden: true }, icon("info"), this.noteText);
     this.none = h("p", { class: "muted", text: t("loading") });

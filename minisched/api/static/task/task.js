@@ -1,6 +1,6 @@
 /** One task: its state, what it is, what it depends on, and its runs. */
 import { ApiError, call, token } from "../core/api.js";
-import { button, h, icon, loadStyle, setText, statusMark, visible } from "../core/dom.js";
+import { button, h, icon, setText, statusMark, visible } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
 import { fmtAgo, fmtBeside, fmtDuration, fmtTime } from "../core/format.js";
 import { UNFINISHED, dependencyText, leadRun, reasonText, retryText, runTime, troubleOf, troubledRun, upstreamId } from "../core/status_text.js";
@@ -18,8 +18,6 @@ const REFRESH_MS = 800;
 const TICK_MS = 1000;
 
 export function mount(el, _, announce, id) {
-  loadStyle("runs/runs.css");
-  loadStyle("why/why.css");
   const view = new TaskView(el, id);
   return { leave: () => view.leave() };
 }
