@@ -106,6 +106,7 @@ def status_json(app: AppContext) -> dict[str, Any]:
         "disabled": sum(not view.task.enabled for view in tasks.values()),
         "running": engine.running,
         "max_running": engine.config.settings.max_running,
+        "calendars": sorted(engine.config.settings.calendars),
         "locks": [_lock_json(one) for one in engine.locks],
         "config": {
             "hash": file_hash(app),

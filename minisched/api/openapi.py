@@ -417,6 +417,7 @@ SCHEMAS: dict[str, Schema] = {
         disabled=COUNT,
         running={**COUNT, "description": "Running processes."},
         max_running=COUNT,
+        calendars={**items(TEXT), "description": "Their names."},
         locks={
             **items(ref("Lock")),
             "description": "Those that tasks use and those of `settings.locks`, by name.",

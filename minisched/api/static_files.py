@@ -50,7 +50,8 @@ _COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*(?:(?!\*/).)*\*/[ \t]*)\n", re.MUL
 _TEXT = re.compile(r'("(?:[^"\\]|\\.)*"|`[^`$]*(?:\$\{[^`}]*\}[^`$]*)*`)')
 _SPACE = re.compile(r" ?([=*<>?:&|,;{}()\[\]!]+) ?")
 _STYLE_SPACE = re.compile(r" ?([{};,])\s*|(:) ")
-_LINE_END = re.compile(r"([{;,(\[])\n")
+_SUM = re.compile(r" ([+-]) (?![+-])")
+_LINE_END = re.compile(r"([{};,(\[])\n")
 _INDENT = re.compile(r"^\s+", re.MULTILINE)
 
 
@@ -64,6 +65,10 @@ FILES = [name for name in list_carried(_FOLDER) if os.path.splitext(name)[1] in 
 NOT_RENDERED = ("api", "cli", "doctor", "engine", "export", "log", "migration", "schedules", "why")
 # Of the errors in a config, those that are the `reason` of a run that was not started.
 RENDERED_OF_CONFIG = re.compile(r"config\.(error|error\.file|file\.(above_)?(writable|owner))")
+# Of notifications, what messages are made of, and what commands print.
+NOT_RENDERED_OF_NOTIFY = re.compile(
+    r"notify\.(tested|headline|with_id|on_host|in_a_row|recovered|first_line|line|status|reason|is_\w+)(\..*)?"
+)
 # The generated modules, with the area of the catalogue.
 GENERATED = {
     f"i18n/catalogue/{name[:-3]}.js": name[:-3]
@@ -170,12 +175,16 @@ def _imports(name: str) -> list[tuple[str, list[str]]]:
 def generated(name: str) -> str:
     """A module with the templates of an area, by code."""
     table = runs.FIRST_VIEW if name == FIRST_VIEW else catalogue.table(GENERATED[name])
-    texts = {code: text for code, text in table.items() if is_rendered(code)}
+    texts = {
+        c: text for c, text in table.items() if is_rendered(c) and (name == FIRST_VIEW or c not in runs.FIRST_VIEW)
+    }
     return f"export const TEXTS = {json.dumps(texts, ensure_ascii=False, separators=(',', ':'))};\n"
 
 
 def is_rendered(code: str) -> bool:
-    return not code.startswith("config.") or RENDERED_OF_CONFIG.fullmatch(code) is not None
+    if code.startswith("config."):
+        return RENDERED_OF_CONFIG.fullmatch(code) is not None
+    return NOT_RENDERED_OF_NOTIFY.fullmatch(code) is None
 
 
 def _source(name: str) -> str:
@@ -193,7 +202,7 @@ def _without_spaces(line: str) -> str:
     parts = _TEXT.split(line)  # each second one is a text
     if any(re.search("[`'/]", part) for part in parts[::2]):
         return line
-    return "".join(part if index % 2 else _SPACE.sub(r"\1", part) for index, part in enumerate(parts))
+    return "".join(part if index % 2 else _SUM.sub(r"\1", _SPACE.sub(r"\1", part)) for index, part in enumerate(parts))
 
 
 def _read(name: str) -> bytes:

@@ -305,7 +305,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "随 `security` 而定：25（none）、587（starttls）、465（ssl）",
     ),
     "config.default.system_certificates": ("the system's certificates", "系统证书库"),
-    "config.default.template": ("built-in", "内置模板"),
+    "config.default.subject": ("task, status, and how often in a row", "任务、状态及连续次数"),
+    "config.default.text": (
+        "task, host, status, reason, times, and the end of the output",
+        "任务、主机、状态、原因、时间及输出末尾",
+    ),
+    "config.default.json": ("a JSON object with all variables", "含所有变量的 JSON 对象"),
     # Warnings: valid, and will fail or surprise. `place` comes before each of them.
     "config.warning": ("warning: {warning}", "警告：{warning}"),
     "config.warn.program": ("will fail: {problem}", "会失败：{problem}"),

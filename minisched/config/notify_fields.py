@@ -116,7 +116,7 @@ def _channel(kind: str, options: Mapping[str, Any]) -> Channel:
     return Channel(kind, MappingProxyType(dict(options)))
 
 
-BUILT_IN = Text("config.default.template")
+BUILT_IN_TEXT = Text("config.default.text")
 CA_FILE = Field(
     "ca_file", PATH, example="var/ca.pem", default_text=Text("config.default.system_certificates"), code="ca_file"
 )
@@ -130,9 +130,9 @@ CHANNEL = Variants(
             "subject_template",
             Template(TemplateVariables._fields, lines=False),
             example="{{ task_name }}: {{ execution_status }}",
-            default_text=BUILT_IN,
+            default_text=Text("config.default.subject"),
         ),
-        Field("body_template", Template(TemplateVariables._fields), default_text=BUILT_IN),
+        Field("body_template", Template(TemplateVariables._fields), default_text=BUILT_IN_TEXT),
         build=dict,
     ),
     webhook=Table(
@@ -150,11 +150,11 @@ CHANNEL = Variants(
             "body_template",
             Template(TemplateVariables._fields, json=True),
             example={"text": "{{ task_name }}: {{ execution_status }}"},
-            default_text=BUILT_IN,
+            default_text=Text("config.default.json"),
         ),
         Field("secret", SecretString(String(min_length=1)), example={"from_file": "var/hook.key"}),
         Field("preset", Choice(*PRESETS), example="slack"),
-        Field("text_template", Template(TemplateVariables._fields), default_text=BUILT_IN),
+        Field("text_template", Template(TemplateVariables._fields), default_text=BUILT_IN_TEXT),
         CA_FILE,
         build=dict,
         check=_check_webhook,

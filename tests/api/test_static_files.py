@@ -114,6 +114,8 @@ def test_the_catalogue_is_served_as_modules(name: str) -> None:
     texts = json.loads(static_files.generated(name).removeprefix("export const TEXTS = ").removesuffix(";\n"))
     table = runs.FIRST_VIEW if name == static_files.FIRST_VIEW else catalogue.table(static_files.GENERATED[name])
     shown = {code: pair for code, pair in table.items() if static_files.is_rendered(code)}
+    if name != static_files.FIRST_VIEW:
+        shown = {code: pair for code, pair in shown.items() if code not in runs.FIRST_VIEW}
     assert {code: tuple(pair) for code, pair in texts.items()} == shown
 
 

@@ -29,7 +29,12 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     ]
     keyed = rules({**HOOK, "headers": {"X-Key": "secret"}})
     tasks.append({"task_id": "keyed", "task_exec": "true", "task_notify": keyed})
-    with engine(tmp_path_factory.mktemp("editor"), *tasks) as running:
+    home = tmp_path_factory.mktemp("editor")
+    calendar = home / "home" / "tasks" / "calendars" / "cn.txt"
+    calendar.parent.mkdir(parents=True)
+    calendar.write_text("week mon-fri\n")
+    settings = {"calendars": {"cn": {"file": "tasks/calendars/cn.txt"}}, "locks": {"db": 1}}
+    with engine(home, *tasks, **settings) as running:
         yield running
 
 
@@ -50,8 +55,10 @@ def save(page: Page) -> None:
 def test_a_task_is_created_with_a_schedule_and_two_dependencies(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="422")
     page.get_by_role("button", name="New task").click()
-    expect(field(page, "task_id").locator("input")).to_be_focused()
-    page.keyboard.type("made")
+    expect(field(page, "task_name").locator("input")).to_be_focused()
+    page.keyboard.type("Clean")
+    expect(field(page, "task_id").locator("input")).to_have_value("clean_2")  # follows the name
+    field(page, "task_id").locator("input").fill("made")
     field(page, "task_name").locator("input").fill("Made here")
     field(page, "task_exec").get_by_role("textbox").first.fill("echo made")
     schedule = field(page, "task_schedule").get_by_label("Schedule 1")
@@ -63,6 +70,7 @@ def test_a_task_is_created_with_a_schedule_and_two_dependencies(one: Engine, ope
     expect(preview.locator(".ed-words")).to_have_text(re.compile("08:00.*Monday.*Friday"))
     times = preview.locator("time")
     expect(times).to_have_count(5)
+    expect(times.first).to_have_text(re.compile(r"^(Mon|Tue|Wed|Thu|Fri) \d+ \w+, 08:00$"))
     due = [str(at.get_attribute("datetime")) for at in times.all()]
     assert due == sorted(due) and all("T08:00:00" in at for at in due)
     field(page, "task_timezone").locator("input").fill("Asia/Shanghai")
@@ -104,7 +112,80 @@ def test_a_dependency_that_would_close_a_cycle_cannot_be_chosen(one: Engine, ope
     expect(page.locator("dialog")).to_have_count(0)
 
 
-def test_a_cycle_rejected_by_the_engine_is_shown_at_its_field(one: Engine, open_page: OpenPage) -> None:
+TEXTS = """async () => {
+  const { choicesOf, scheduleText } = await import('/editor/schedule_builder.js');
+  return %s.map((text) => {
+    const choices = choicesOf(text, null);
+    return [choices?.kind ?? null, text, choices && scheduleText(choices)];
+  });
+}"""
+
+
+def test_a_schedule_is_built_from_choices(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    edit(page, "clean")
+    schedule = field(page, "task_schedule").get_by_label("Schedule 1")
+    schedule.fill("15 6 * * tue#2")
+    field(page, "task_schedule").get_by_role("button", name="Build").click()
+    kind = dialog(page).get_by_label("Repeats")
+    expect(kind).to_be_focused()
+    expect(dialog(page).get_by_label("Weekday")).to_have_value("tue")
+    kind.select_option("week")
+    for day in ("Tuesday", "Wednesday", "Thursday"):
+        dialog(page).get_by_role("checkbox", name=day).uncheck()
+    expect(schedule).to_have_value("15 6 * * mon,fri")
+    expect(dialog(page).locator(".ed-words")).to_have_text(re.compile("06:15.*Monday.*Friday"))
+    kind.select_option("working")
+    dialog(page).get_by_label("Days of the calendar").last.select_option("first_working")
+    expect(dialog(page).locator(".ed-words")).to_have_text(re.compile("06:15.*first working day of the month"))
+    save(page)
+    expect(page.locator("dialog")).to_have_count(0)
+    saved = task(one, "clean")
+    assert (saved["task_schedule"], saved["task_calendar"]) == ("15 6 * * *", {"name": "cn", "days": "first_working"})
+    one.call("PUT /tasks/clean", {"task_id": "clean", "task_exec": "true", "task_dependencies": ["extract"]})
+    texts = {
+        "minutes": ["*/15 * * * *", "@every 7m"],
+        "hours": ["30 * * * *", "5 */6 * * *", "@every 5h"],
+        "daily": ["30 2 * * *"],
+        "week": ["0 8 * * mon-fri", "0 8 * * mon,wed"],
+        "month": ["5 1 L * *", "5 1 31 * *"],
+        "nth": ["0 9 * * tue#2", "0 9 * * friL"],
+        None: ["0 0 1 1 *", "@reboot", "0 8 * * 1-5", "30 */5 * * *", "at noon"],
+    }
+    read = page.evaluate(TEXTS % json.dumps([text for found in texts.values() for text in found]))
+    assert read == [[kind, text, kind and text] for kind, found in texts.items() for text in found]
+
+
+def test_a_task_is_duplicated_without_its_secrets(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    choose(page, "keyed", "duplicate")
+    expect(dialog(page).locator("h2")).to_have_text("New task")
+    expect(dialog(page).locator(".ed-summary")).to_contain_text("Secrets are not copied")
+    expect(field(page, "task_id").locator("input")).to_have_value("keyed_copy")
+    field(page, "task_name").locator("input").fill("The other")
+    expect(field(page, "task_id").locator("input")).to_have_value("the_other")
+    expect(field(page, "url").locator("input").first).to_have_value("")
+    field(page, "url").locator("input").first.fill(OTHER)
+    locks = field(page, "task_locks")
+    dialog(page).get_by_text("Overlap and missed runs", exact=True).click()
+    assert locks.locator("datalist option").evaluate_all("all => all.map(({value}) => value)") == ["db"]
+    locks.locator("input").fill("db,")
+    dialog(page).get_by_role("checkbox", name="any other failure").uncheck()
+    save(page)
+    expect(problem(page, "triggers")).to_have_text("Tick at least one box.")
+    dialog(page).get_by_role("checkbox", name="any other failure").check()
+    save(page)
+    expect(page.locator("dialog")).to_have_count(0)
+    assert task(one, "the_other") == {
+        "task_id": "the_other",
+        "task_exec": "true",
+        "task_name": "The other",
+        "task_notify": [{**rules(HOOK)[0], "channels": [{"type": "webhook", "url": OTHER, "headers": {}}]}],
+        "task_locks": ["db"],
+    }
+
+
+def test_problems_of_the_json_stay_there_with_their_place(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="422")
     edit(page, "extract")
     dialog(page).get_by_role("tab", name="JSON").click()
@@ -112,10 +193,26 @@ def test_a_cycle_rejected_by_the_engine_is_shown_at_its_field(one: Engine, open_
     made = {**json.loads(raw.input_value()), "task_dependencies": ["report"]}
     raw.fill(json.dumps(made))
     save(page)
-    depends = field(page, "task_dependencies")
-    expect(depends).to_be_visible()  # the form is shown instead of the JSON
+    summary = dialog(page).locator(".ed-summary")
+    expect(summary).to_contain_text("1 problem. Nothing was saved.")
+    expect(raw).to_be_visible()
+    link = summary.get_by_role("link")
+    expect(link).to_contain_text(re.compile("task_dependencies.*cycle", re.IGNORECASE))
+    link.click()
+    selected = "el => el.value.slice(el.selectionStart, el.selectionEnd)"
+    expect(raw).to_be_focused()
+    assert str(raw.evaluate(selected)).startswith('"task_dependencies": [')
+    dialog(page).get_by_role("tab", name="Form").click()
     expect(problem(page, "task_dependencies")).to_contain_text(re.compile("cycle", re.IGNORECASE))
-    expect(dialog(page).get_by_role("alert").first).to_contain_text("1 problem. Nothing was saved.")
+    dialog(page).get_by_role("tab", name="JSON").click()
+    raw.fill('{"task_id": "extract",\n "nonsense": ?}')
+    save(page)
+    expect(summary).to_contain_text("Not valid JSON")
+    assert raw.evaluate(selected) == "?"
+    raw.fill(json.dumps({**made, "task_dependencies": [], "nonsense": 1}))
+    save(page)
+    expect(summary).to_contain_text('unknown field "nonsense"')
+    expect(raw).to_be_visible()
     assert "task_dependencies" not in task(one, "extract")
 
 

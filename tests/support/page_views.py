@@ -130,7 +130,7 @@ def editor(page: Page, task_id: str) -> Iterator[str]:
     good = raw.input_value()
     raw.fill(json.dumps({**json.loads(good), "task_timeout": "long", "task_nice": 99, "nonsense": 1}))
     dialog(page).locator(".button.primary").click()
-    expect(dialog(page).locator(".ed-errors:visible")).not_to_have_count(0)
+    expect(dialog(page).locator(".ed-summary li")).not_to_have_count(0)
     yield "editor, refused"
     dialog(page).locator(".dialog-close").click()
     expect(page.locator("dialog[open]")).to_have_count(2)

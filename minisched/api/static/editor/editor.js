@@ -6,15 +6,15 @@ import { errorText } from "../core/error_text.js";
 import { store } from "../core/store.js";
 import { localized, t } from "../i18n/i18n.js";
 import { createForm, withEffective } from "./form.js";
-import { isObject } from "./form_controls.js";
+import { STARS, isObject } from "./form_controls.js";
 import { notifyTest } from "./notify_test.js";
-import { rebased, same } from "./values.js";
+import { proposedId, rebased, same, spanOf } from "./values.js";
 
 // The field table of the API. It does not change while the engine runs.
 let table = null;
 
-/** Edit a task, or create one if `taskId` is null. */
-export async function openEditor(taskId = null) {
+/** Edit a task, or create one if `taskId` is null; `from`: the id of the task that is copied then. */
+export async function openEditor(taskId = null, from = null) {
   const body = h("div", { class: "ed" }, h("p", { class: "muted", role: "status" }, t("ed_loading")));
   let editor = null;
   const keepPage = (event) => editor?.changed() && event.preventDefault();
@@ -31,7 +31,7 @@ export async function openEditor(taskId = null) {
   });
   try {
     table ??= (await call("GET", "/schema")).data.fields;
-    const newest = taskId ? await load(taskId) : await emptyTask();
+    const newest = taskId ? await load(taskId) : from ? copyOf(await load(from), from) : await emptyTask();
     if (newest.config) editor = edit(taskId, newest, body, dialog);
     else clear(body).append(h("p", { class: "ed-trouble", role: "alert" }, t("ed_no_config")));
   } catch (error) {
@@ -43,6 +43,22 @@ export async function openEditor(taskId = null) {
 async function load(taskId) {
   const { data, headers } = await call("GET", `/tasks/${taskId}`);
   return { config: data.config, etag: headers.get("ETag"), fields: data.config && withEffective(table, data.config, data.effective) };
+}
+
+/** The same for a copy of a task, under another id and without its secrets. */
+function copyOf({ config, fields }, from) {
+  if (!config) return { config };
+  const taken = new Set([...store.tasks.keys()].map((id) => id.toLowerCase()));
+  const id = proposedId(`${from} copy`, taken);
+  let secrets = 0;
+  const plain = (value) => {
+    if (Array.isArray(value)) return value.map(plain);
+    if (!isObject(value)) return value;
+    const kept = Object.entries(value).filter(([, one]) => one !== STARS || !(secrets += 1));
+    return Object.fromEntries(kept.map(([key, one]) => [key, plain(one)]));
+  };
+  const copy = plain({ ...config, task_id: id, ...(config.task_name ? { task_name: t("ed_copy_name", { name: config.task_name }) } : {}) });
+  return { config: copy, etag: null, fields, id, note: secrets ? t("ed_copy_secrets") : "" };
 }
 
 /** The same for a new task. The defaults of the file are taken from another task, if it does not set the field. */
@@ -57,6 +73,13 @@ function textOf(error) {
   if (!(error instanceof ApiError)) throw error;
   return errorText(error);
 }
+
+// Values that a field is likely to have.
+const KNOWN = {
+  task_tags: () => [...new Set([...store.tasks.values()].flatMap((card) => card.task_tags ?? []))].sort(),
+  task_locks: () => (store.status?.locks ?? []).map(({ name }) => name),
+  task_calendar: () => store.status?.calendars ?? [],
+};
 
 /**
  * Fill the dialog with the editor of a task. `newest`: {config, etag, fields}.
@@ -79,7 +102,7 @@ function edit(taskId, newest, body, dialog) {
       },
       tasks: () => store.tasks,
       engineZone: () => store.status?.timezone,
-      known: (name) => (name === "task_tags" ? [...new Set([...store.tasks.values()].flatMap((card) => card.task_tags ?? []))].sort() : []),
+      known: (name) => KNOWN[name]?.() ?? [],
     },
     taskId,
   );
@@ -105,6 +128,9 @@ function edit(taskId, newest, body, dialog) {
       showSummary([h("p", {}, t("ed_json_object"))]);
     } catch (error) {
       showSummary([h("p", {}, t("ed_json_bad", { message: error.message }))]);
+      // Some browsers name the place.
+      const at = Number(/position (\d+)/.exec(error.message)?.[1] ?? NaN);
+      selectIn(raw, Number.isNaN(at) ? spanOf(raw.value, "") : [at, at + 1]);
     }
     return null;
   };
@@ -117,21 +143,23 @@ function edit(taskId, newest, body, dialog) {
 
   /** Show problems at their fields and in the summary; without problems, `message`. */
   const showProblems = (problems, message) => {
-    if (panels.at() === "json") panels.turn("form");
+    const inJson = panels.at() === "json";
+    if (inJson) form.set(parsed());
     const found = form.show(problems);
-    const items = found.map(({ problem, slot, name }) => {
-      if (!slot) return h("li", {}, [(problem.place || name).replace(/:$/, ""), localized(problem)].filter(Boolean).join(": "));
-      const link = h("a", { href: `#${slot.id}` }, h("strong", {}, name), ` ${localized(problem)}`);
+    const focus = ({ problem, slot }) => (inJson && panels.at() === "json" ? selectIn(raw, spanOf(raw.value, problem.path ?? "")) : (panels.turn("form"), slot.focus()));
+    const items = found.map((one) => {
+      const { problem, slot, name } = one;
+      if (!slot && !inJson) return h("li", {}, [(problem.place || name).replace(/:$/, ""), localized(problem)].filter(Boolean).join(": "));
+      const link = h("a", { href: `#${slot?.id ?? ""}` }, h("strong", {}, inJson ? problem.path : name), ` ${localized(problem)}`);
       link.addEventListener("click", (event) => {
         event.preventDefault();
-        panels.turn("form");
-        slot.focus();
+        focus(one);
       });
       return h("li", {}, link);
     });
     clear(summary).append(h("p", {}, problems.length ? t("ed_problems", { n: problems.length }) : message), h("ul", {}, ...items));
     const first = found.find(({ slot }) => slot);
-    if (first) first.slot.focus();
+    if (first && !inJson) first.slot.focus();
     else summary.focus();
   };
 
@@ -208,7 +236,8 @@ function edit(taskId, newest, body, dialog) {
     if (!saveButton.disabled) save();
   });
 
-  form.set(base);
+  form.set(base, newest.id);
+  if (newest.note) summary.append(h("p", {}, newest.note));
   clear(body).append(panels.list, summary, ...panels.panels);
   form.focus();
   return {
@@ -222,6 +251,14 @@ function edit(taskId, newest, body, dialog) {
       }
     },
   };
+}
+
+/** Select a part of a text area, and scroll to it. */
+function selectIn(area, [from, to]) {
+  area.focus();
+  area.setSelectionRange(from, to);
+  const line = area.value.slice(0, from).split("\n").length - 1;
+  area.scrollTop = (line - 3) * (area.scrollHeight / area.value.split("\n").length);
 }
 
 /** Tabs by the ARIA pattern. all: [[key, label, el]]. mayLeave(key): whether the tab may be left. */

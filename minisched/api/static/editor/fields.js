@@ -243,7 +243,44 @@ function boxes(field, outer) {
         const ticked = all.filter(([, box]) => box.checked).map(([choice]) => choice);
         return ticked.length || field.required ? ticked : undefined;
       },
+      problem: () => (field.required && !all.some(([, box]) => box.checked) ? t("ed_tick_one") : ""),
       set: (value) => all.forEach(([choice, box]) => (box.checked = (value ?? []).includes(choice))),
+    };
+  });
+}
+
+/** A calendar by its name, and which of its days. */
+function calendar(field, outer) {
+  return withOriginal(outer, (ctx) => {
+    const days = field.fields.find((one) => one.name === "days");
+    const change = () => {
+      rule.hidden = !name.value;
+      ctx.changed();
+    };
+    const name = h("select", { class: "ed-input", on: { change } });
+    const rule = h("select", { class: "ed-input", "aria-label": t("sb_rule"), on: { change } }, days.choices.map((one) => h("option", { value: one, text: choiceLabel(days, one) })));
+    return {
+      el: h("div", { class: "ed-tools" }, name, rule),
+      control: name,
+      fits: (value) => typeof value === "string" || (isObject(value) && typeof value.name === "string" && Object.keys(value).every((key) => ["name", "days"].includes(key))),
+      get() {
+        if (!name.value) return undefined;
+        return rule.value === "working" ? name.value : { name: name.value, days: rule.value };
+      },
+      set(value) {
+        const given = value?.name ?? value ?? "";
+        const known = new Set([...ctx.known(field.name), given].filter(Boolean));
+        name.replaceChildren(h("option", { value: "", text: t("ed_nothing") }), ...[...known].map((one) => h("option", { value: one, text: one })));
+        name.value = given;
+        rule.value = value?.days ?? "working";
+        rule.hidden = !given;
+      },
+      /** As if the user had chosen it. */
+      choose(value) {
+        name.value = value?.name ?? value ?? "";
+        rule.value = value?.days ?? "working";
+        change();
+      },
     };
   });
 }
@@ -285,4 +322,4 @@ function command(field, outer) {
   });
 }
 
-const COMPOUND = { object, variants, map, command, task_ids: dependencies };
+const COMPOUND = { object, variants, map, command, task_ids: dependencies, name_or_object: calendar };

@@ -2,14 +2,14 @@
 import { h } from "../core/dom.js";
 import { localized, t } from "../i18n/i18n.js";
 import { label, members, slotsIn } from "./fields.js";
-import { segments, slotAt } from "./values.js";
+import { proposedId, segments, slotAt } from "./values.js";
 
 /**
  * [key, whether it is open at first, fields]. The open ones are those that most tasks need. A field that is not listed
  * goes to the last section.
  */
 const SECTIONS = [
-  ["what", true, ["task_id", "task_name", "task_exec", "task_description", "task_tags", "enabled"]],
+  ["what", true, ["task_name", "task_id", "task_exec", "task_description", "task_tags", "enabled"]],
   ["when", true, ["task_schedule", "task_timezone", "task_calendar"]],
   ["after", true, ["task_dependencies", "task_dependency_timeout", "task_condition", "task_condition_wait"]],
   ["often", false, ["task_overlap", "task_max_instances", "task_locks", "task_misfire", "task_misfire_grace", "task_jitter"]],
@@ -33,7 +33,18 @@ export function createForm(fields, ctx, fixed) {
   const value = (name) => inside.slots.get(name)?.get();
   const seen = {};
   let given = {};
+  // The id of a new task follows its name until the user changes the id.
+  let proposed = "";
+  const propose = () => {
+    if (fixed || (value("task_id") ?? "") !== proposed) return;
+    const taken = new Set([...ctx.tasks().keys()].map((id) => id.toLowerCase()));
+    const next = proposedId(value("task_name") ?? "", taken);
+    if (next === proposed) return;
+    proposed = next;
+    inside.slots.get("task_id").set(proposed || undefined);
+  };
   const changed = () => {
+    propose();
     for (const [name, other] of Object.entries(REFRESHES)) {
       if (seen[name] === value(name)) continue;
       seen[name] = value(name);
@@ -42,7 +53,13 @@ export function createForm(fields, ctx, fixed) {
     count();
     ctx.changed();
   };
-  const inside = members(fields, { ...ctx, changed, taskId: () => fixed ?? value("task_id"), zone: () => value("task_timezone"), calendar: () => value("task_calendar") });
+  const calendars = () => ({
+    names: ctx.known("task_calendar"),
+    days: fields.find(({ name }) => name === "task_calendar").fields.find(({ name }) => name === "days"),
+    get: () => value("task_calendar"),
+    set: (rule) => inside.slots.get("task_calendar").choose(rule),
+  });
+  const inside = members(fields, { ...ctx, changed, taskId: () => fixed ?? value("task_id"), zone: () => value("task_timezone"), calendar: () => value("task_calendar"), calendars });
   const placed = new Set(SECTIONS.flatMap(([, , names]) => names));
   const rest = fields.map((field) => field.name).filter((name) => !placed.has(name));
   const sections = SECTIONS.map(([key, open, names]) => section(key, open, [...names, ...(key === "other" ? rest : [])].map((name) => inside.slots.get(name)).filter(Boolean)));
@@ -56,14 +73,16 @@ export function createForm(fields, ctx, fixed) {
   return {
     el: h("form", { class: "ed-form", novalidate: true, autocomplete: "off", on: { submit: (event) => event.preventDefault() } }, ...sections.map((one) => one.el)),
     get: () => inside.get(given),
-    set(task) {
+    /** `id`: the proposed id in it, which follows the name. */
+    set(task, id = "") {
       given = task;
+      proposed = id;
       inside.set(task);
       for (const name of Object.keys(REFRESHES)) seen[name] = value(name);
       sections.forEach((one) => one.reset());
       count();
     },
-    focus: () => (fixed ? inside.slots.get("task_name") : id)?.focus(),
+    focus: () => inside.slots.get("task_name")?.focus(),
     /**
      * Show problems at their fields. Returns [{problem, slot or null, name}] in the order of the form; those that belong
      * to no field come first.

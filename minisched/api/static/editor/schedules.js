@@ -5,6 +5,7 @@ import { errorText } from "../core/error_text.js";
 import { fmtAgo, fmtTime } from "../core/format.js";
 import { localized, t } from "../i18n/i18n.js";
 import { newId, placeholder, plainText, withOriginal } from "./form_controls.js";
+import { scheduleBuilder } from "./schedule_builder.js";
 import { segments } from "./values.js";
 
 // The preview is requested this long after the last key.
@@ -27,6 +28,19 @@ export function schedules(field, outer) {
     let asked = 0;
     let clock = 0;
 
+    /** Show or hide the builder below a row. */
+    const toggleBuilder = (one) => {
+      if (one.builder) one.builder.remove();
+      one.builder = one.builder ? null : scheduleBuilder(one.input.value.trim(), ctx.calendars(), (text) => {
+        one.input.value = text;
+        ctx.changed();
+        previewSoon();
+      });
+      one.open.setAttribute("aria-expanded", String(Boolean(one.builder)));
+      if (!one.builder) return;
+      one.input.closest(".ed-item").append(one.builder);
+      one.builder.querySelector("select").focus();
+    };
     const put = (value = "") => {
       const id = newId();
       const errors = h("ul", { class: "ed-errors", id: `${id}e`, hidden: true });
@@ -56,7 +70,8 @@ export function schedules(field, outer) {
         ctx.changed();
         previewSoon();
       }, { class: "ed-remove" });
-      const row = h("li", {}, h("div", { class: "ed-item" }, input, errors), remove);
+      one.open = h("button", { type: "button", class: "small-button ed-build", "aria-expanded": "false", text: t("sb_open"), on: { click: () => toggleBuilder(one) } });
+      const row = h("li", {}, h("div", { class: "ed-item" }, input, errors), one.open, remove);
       rows.push(one);
       place.append(row);
       return one;
@@ -141,5 +156,6 @@ function countDown(preview) {
 
 function times(list) {
   if (!list.length) return h("p", { class: "ed-muted" }, t("ed_never_due"));
-  return h("ol", { class: "ed-times", "aria-label": t("ed_next_due") }, ...list.map((iso) => h("li", {}, h("time", { datetime: iso }, fmtTime(iso)), h("span", { class: "ed-muted" }, fmtAgo(iso)))));
+  const seconds = !list.every((iso) => /T..:..:00/.test(iso));
+  return h("ol", { class: "ed-times", "aria-label": t("ed_next_due") }, ...list.map((iso) => h("li", {}, h("time", { datetime: iso }, fmtTime(iso, { weekday: true, seconds })), h("span", { class: "ed-muted" }, fmtAgo(iso)))));
 }

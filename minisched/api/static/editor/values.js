@@ -1,4 +1,15 @@
-/** Pure functions of the editor: dependency cycles, paths of problems, and comparing and merging JSON values. */
+/** Pure functions of the editor: ids, dependency cycles, paths of problems, and comparing and merging JSON values. */
+
+const ID_MAX = 60;
+
+/** An id for a task with this name that is not among `taken`, a set of ids in lower case; "" without a name. */
+export function proposedId(name, taken) {
+  const plain = name.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+  const base = name.trim() && (plain.replace(/[^a-z0-9]+/g, "_").replace(/^_+|_+$/g, "").slice(0, ID_MAX) || "task");
+  let id = base;
+  for (let n = 2; id && taken.has(id); n += 1) id = `${base}_${n}`;
+  return id;
+}
 
 /** The shortest path from `start` to `end` along the dependencies as a list of ids, or null. graph: id -> dependencies. */
 function pathBetween(start, end, graph) {
@@ -67,4 +78,45 @@ export function rebased(base, mine, theirs) {
     else delete value[key];
   }
   return { value, both };
+}
+
+/**
+ * Where the value at a path, or the nearest one above it, begins and ends in a JSON text, with its key: [from, to]; in a
+ * text that is not valid, the place of the error.
+ */
+export function spanOf(text, path) {
+  const wanted = segments(path);
+  let found = [0, text.length];
+  let at = 0;
+  const skip = (pattern) => {
+    pattern.lastIndex = at;
+    const [piece] = pattern.exec(text) ?? [];
+    if (piece === undefined) throw new SyntaxError();
+    at += piece.length;
+    return piece;
+  };
+  const space = () => skip(/[\s,:]*/y);
+  const value = (here, from) => {
+    const open = text[at];
+    if (open === "{" || open === "[") {
+      at += 1;
+      space();
+      for (let index = 0; !"}]".includes(text[at] ?? "?"); index += 1) {
+        const start = at;
+        const key = open === "{" ? JSON.parse(skip(/"(?:[^"\\]|\\.)*"/y)) : index;
+        space();
+        value([...here, key], start);
+        space();
+      }
+      at += 1;
+    } else skip(/"(?:[^"\\]|\\.)*"|true|false|null|-?\d[\d.eE+-]*/y);
+    if (here.length && here.every((part, i) => part === wanted[i]) && !(found.depth >= here.length)) found = Object.assign([from, at], { depth: here.length });
+  };
+  try {
+    space();
+    value([], at);
+  } catch {
+    return [at, at + 1];
+  }
+  return [found[0], found[1]];
 }

@@ -84,7 +84,10 @@ function fillConfig(el, { config }) {
   const head = h("p", { class: `mark s-${good ? "success" : "technical_failure"}` }, icon(good ? "success" : "technical_failure"), t(good ? "en_config_good" : "en_config_bad"));
   const row = (problem) => {
     const where = [problem.file, problem.place_words[lang()]].filter(Boolean).map(visible).join(": ");
-    return h("li", { class: "problem" }, h("p", {}, where && h("code", { text: where }), " ", visible(localized(problem))));
+    // A problem of a task leads to it.
+    const id = /^tasks\[\d+\] \(([\w-]+)\)/.exec(problem.place)?.[1];
+    const place = where && h("code", { text: where });
+    return h("li", { class: "problem" }, h("p", {}, id ? h("a", { href: `#task/${id}` }, place) : place, " ", visible(localized(problem))));
   };
   const list = (found, name) => (found.length ? [h("ul", { class: name }, found.map(row))] : []);
   const title = warnings.length ? [h("p", { class: "mark s-missed" }, icon("warn"), t("en_config_warnings"))] : [];

@@ -5,13 +5,14 @@
  * The templates are those of the engine's own catalogue. The server generates a module for each of its areas; the area is
  * the part of a code before the dot.
  */
+import { TEXTS } from "./catalogue/first_view.js";
 import { lang } from "./i18n.js";
 
 // {name} or {name|one|many}
 const PART = /\{(\w+)(?:\|([^{}|]*)\|([^{}|]*))?\}/g;
 
-// code -> [English, Chinese]
-const templates = {};
+// code -> [English, Chinese]. Those of the first view are not in the modules of the areas.
+const templates = { ...TEXTS };
 const loadedAreas = new Set();
 
 const isText = (value) => typeof value?.code === "string";

@@ -115,6 +115,7 @@ class TaskView {
               act(t("log"), "log", "log"),
               button(t("why"), () => actions.why(card), { icon: "info" }),
               act(t("edit"), "edit", "edit"),
+              act(t("duplicate"), "duplicate", "copy"),
               card.enabled ? act(t("disable"), "disable", "pause") : act(t("enable"), "enable", "play"),
               act(t("delete"), "remove", "trash"),
             )

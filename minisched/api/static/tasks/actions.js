@@ -86,6 +86,7 @@ export const actions = {
   },
 
   edit: (card) => open("editor/editor.js", ({ openEditor }) => openEditor(card?.task_id ?? null)),
+  duplicate: (card) => open("editor/editor.js", ({ openEditor }) => openEditor(null, card.task_id)),
   log: (card) => open("logs/log.js", ({ openLog }) => openLog({ taskId: card.task_id })),
   history: (card) => open("runs/history.js", ({ openHistory }) => openHistory(card.task_id)),
   /** `at`: a day or a time, see `openWhy`. */
@@ -124,6 +125,7 @@ function menuRows(card) {
     ["play", t("run_with"), "run_with"],
     ["info", t("why"), "why"],
     ["edit", t("edit"), "edit"],
+    ["copy", t("duplicate"), "duplicate"],
     card.enabled ? ["pause", t("disable"), "disable"] : ["play", t("enable"), "enable"],
     ["trash", t("delete"), "remove"],
   ].filter(Boolean);
