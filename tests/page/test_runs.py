@@ -455,28 +455,54 @@ def test_the_log_is_followed_paused_and_resumed(one: Engine, open_page: OpenPage
     expect(dialog(page).locator(".lg-start").first).to_contain_text(re.compile(r"pid \d+"))
 
 
-def test_the_log_is_searched_in_and_outside_the_loaded_lines(one: Engine, open_page: OpenPage) -> None:
+def test_a_search_goes_on_over_the_whole_log_by_itself_and_counts(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
+    one.run("rows")  # a second run of 4000 lines
+    one.until("rows", "success")
     act(page, "rows", "log")
     search = dialog(page).get_by_label("Search the log")
-    count = dialog(page).locator(".lg-count")
-    expect(dialog(page).locator(".lg-line.lg-end")).to_be_in_viewport()
-    search.fill("399")
-    expect(count).to_have_text(re.compile(r"^\d+ of \d+ in loaded lines$"))
-    expect(dialog(page).locator(".lg-current mark")).to_have_text("399")
-    first = dialog(page).locator(".lg-current").text_content()
-    dialog(page).get_by_role("button", name="Previous match").click()
-    expect(dialog(page).locator(".lg-current")).not_to_have_text(str(first))
-    search.fill("out] 17")
-    expect(count).to_have_text("No match in loaded lines")
-    search.press("Enter")  # far above the loaded lines
-    expect(dialog(page).locator(".lg-current")).to_contain_text("out] 17")
+    count, current = dialog(page).locator(".lg-count"), dialog(page).locator(".lg-current")
+    earlier, later = (dialog(page).get_by_role("button", name=f"{one} match") for one in ("Previous", "Next"))
+    expect(dialog(page).locator(".lg-line.lg-end").last).to_be_in_viewport()
+    search.fill("out] 399")  # 399, 3990 to 3999, in each run
+    expect(count).to_have_text("22 of 22")
+    expect(current).to_contain_text("out] 3999")
+    earlier.click()
+    expect(count).to_have_text("21 of 22")
+    search.fill("out] 17")  # far above the loaded lines: 17, 170 to 179, 1700 to 1799, in each run
+    expect(count).to_have_text("222 of 222")
+    expect(current).to_contain_text("out] 1799")
+    search.fill("out] 1$")
+    expect(count).to_have_text("No match in the whole log.")
+    search.fill("out] 100")  # 100, 1000 to 1009
+    expect(count).to_have_text("22 of 22")
+    for n in (21, 20, 19):
+        earlier.click()
+        expect(count).to_have_text(f"{n} of 22")
+    search.fill("out] 4000")
+    expect(count).to_have_text("1 of 2")  # near the selected line, in the first run
+    first = current.text_content()
+    later.click()  # in the other run, which replaces the loaded lines
+    expect(count).to_have_text("2 of 2")
+    expect(current).not_to_have_text(str(first))
+    later.click()
+    expect(count).to_have_text("No match after this.")
+    earlier.click()
+    expect(count).to_have_text("1 of 2")
+    expect(current).to_have_text(str(first))
+    one.run("rows")  # lines that come while it is followed
+    dialog(page).get_by_role("button", name="Go to the end").click()
+    expect(count).to_have_text(re.compile("of 3$"))
     search.press("Escape")  # clears the field, does not close the dialog
     expect(search).to_have_value("")
-    search.fill("no such line")
-    expect(count).to_have_text("No match in loaded lines")
-    search.press("Enter")
-    expect(count).to_have_text("No match before this.")
+    expect(count).to_have_text("")
+    run_id = one.call("GET /tasks/rows")["task"]["last_run"]["run_id"]
+    page.keyboard.press("Escape")
+    page.evaluate("id => { location.hash = `#output/${id}`; }", run_id)  # which can be read forward only
+    search.fill("out] 17")
+    expect(count).to_have_text("111 of 111")
+    search.fill("out] 1")
+    expect(count).to_have_text(re.compile("^9.. of 1111$"))  # from the visible lines up
 
 
 def test_the_log_is_downloaded_unchanged(one: Engine, open_page: OpenPage) -> None:

@@ -69,7 +69,7 @@ class LogDialog {
       this.state,
       this.search.el,
       this.search.count,
-      this.search.halt,
+      this.search.cancel,
       h("label", { class: "check lg-wrap" }, wrap, h("span", {}, t("lg_wrap"))),
       this.raw,
       this.downloadButton,
@@ -145,6 +145,7 @@ class LogDialog {
       this.atEnd = page.at_end !== false;
       [this.atBottom, this.unseenLines] = [true, false];
       this.view.toBottom();
+      this.search.showCount();
     });
     // A short log is loaded completely.
     if (this.view.lines < TAIL_LINES) await this.earlier();
@@ -237,6 +238,7 @@ class LogDialog {
       const page = await this.read({ before: this.view.from, limit: PIECE_BYTES });
       this.atStart = !page.text;
       if (page.text && this.view.prepend(page)) this.atEnd = false;
+      this.search.showCount();
     });
   }
 
@@ -246,6 +248,7 @@ class LogDialog {
       const page = await this.read({ offset: this.view.to, limit: PIECE_BYTES });
       if (page.text && this.view.append(page)) this.atStart = false;
       this.atEnd = page.at_end;
+      this.search.showCount();
     });
   }
 
@@ -257,6 +260,7 @@ class LogDialog {
       this.view.append(page);
       [this.atStart, this.atEnd, this.atBottom] = [true, page.at_end, false];
       this.view.el.scrollTop = 0;
+      this.search.showCount();
     });
   }
 
