@@ -9,7 +9,8 @@ that is loaded later with the modules that only it imports. A module that is par
 served as a re-export of it, so none is evaluated twice. The style sheets of later views are one file, which is half as
 large as many.
 
-The texts of the engine come from `minisched.catalogue`: a module is generated from each of its areas.
+Of the texts that the first view does not need, a browser gets those of its language: a module of each is generated from
+the messages of the page and from `minisched.catalogue`.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ SHARED = "core/shared.js"  # the module that is loaded before all that the first
 FIRST_STYLE = "core/style.css"  # the style sheet of the first view
 SHARED_STYLE = "core/shared.css"  # that of all later ones
 _FOLDER = os.path.join(PACKAGE, "api", "static")
-_CATALOGUE = os.path.join(PACKAGE, "catalogue")
 
 # Scripts and style sheets are written so that this is safe: an import is one line, and no text goes over several lines.
 # A comment is left out only if it has lines of its own.
 _IMPORT = re.compile(r'^import (?:\{ (.*) \} from )?"(\..+)";\n', re.MULTILINE)
+_MESSAGE = re.compile(r'^  (\w+): \[("(?:[^"\\]|\\.)*"), ("(?:[^"\\]|\\.)*")\],$', re.MULTILINE)
 _LOADED_LATER = re.compile(r'\("(?:\.\./)?(\w+/\w+\.js)"')  # by core/lazy.js, or by import()
 _COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*(?:(?!\*/).)*\*/[ \t]*)\n", re.MULTILINE | re.DOTALL)
 # A text; also one with values in it, unless these have such a text in turn.
@@ -61,25 +62,22 @@ class File(NamedTuple):
 
 
 FILES = [name for name in list_carried(_FOLDER) if os.path.splitext(name)[1] in TYPES]
-# Areas of the catalogue that the page renders nothing of: what they say comes from the API in both languages.
-NOT_RENDERED = ("api", "cli", "doctor", "engine", "export", "log", "migration", "schedules", "why")
+MESSAGES = "i18n/messages.js"  # is not served itself
+# Areas of the catalogue that the page renders; what others say comes from the API in both languages.
+RENDERED_AREAS = ("config", "notify", "runs")
 # Of the errors in a config, those that are the `reason` of a run that was not started.
 RENDERED_OF_CONFIG = re.compile(r"config\.(error|error\.file|file\.(above_)?(writable|owner))")
 # Of notifications, what messages are made of, and what commands print.
 NOT_RENDERED_OF_NOTIFY = re.compile(
     r"notify\.(tested|headline|with_id|on_host|in_a_row|recovered|first_line|line|status|reason|is_\w+)(\..*)?"
 )
-# The generated modules, with the area of the catalogue.
-GENERATED = {
-    f"i18n/catalogue/{name[:-3]}.js": name[:-3]
-    for name in list_carried(_CATALOGUE)
-    if name.endswith(".py") and name[:-3] not in ("__init__", *NOT_RENDERED)
-}
-FIRST_VIEW = "i18n/catalogue/first_view.js"  # only the texts of runs that the first view needs
-GENERATED[FIRST_VIEW] = "runs"
+FIRST_VIEW = "i18n/catalogue/first_view.js"  # the texts of runs that the first view needs
+# All other texts by language: those of MESSAGES and of the catalogue.
+LATER_TEXTS = {f"i18n/texts_{language}.js": index for index, language in enumerate(catalogue.LANGUAGES)}
+GENERATED = (FIRST_VIEW, *LATER_TEXTS)
 LATER_STYLES = [name for name in FILES if name.endswith(".css") and name not in (FIRST_STYLE, SHARED_STYLE)]
 NAMES = {  # by the path of the request
-    "/" if name == INDEX else f"/{name}": name for name in (*FILES, *GENERATED) if name not in LATER_STYLES
+    "/" if name == INDEX else f"/{name}": name for name in (*FILES, *GENERATED) if name not in (MESSAGES, *LATER_STYLES)
 }
 
 
@@ -140,7 +138,7 @@ def bundles() -> dict[str, tuple[str, ...]]:
     """The modules that a module is served with, by its name. Each comes after those that it imports; the bundle has the
     name of the last one. A module that several views import is bundled with those that the same views import. Raises
     OSError."""
-    loaded = [SHARED, *(name for name in GENERATED if name != FIRST_VIEW)]
+    loaded = [SHARED, *LATER_TEXTS]
     for module in FILES:
         if module.endswith(".js"):
             loaded += [name for name in _LOADED_LATER.findall(_read(module).decode()) if name in FILES]
@@ -173,12 +171,23 @@ def _imports(name: str) -> list[tuple[str, list[str]]]:
 
 
 def generated(name: str) -> str:
-    """A module with the templates of an area, by code."""
-    table = runs.FIRST_VIEW if name == FIRST_VIEW else catalogue.table(GENERATED[name])
-    texts = {
-        c: text for c, text in table.items() if is_rendered(c) and (name == FIRST_VIEW or c not in runs.FIRST_VIEW)
+    """A module with texts of the catalogue by code; those of a language also with the messages of the page by key."""
+    if name == FIRST_VIEW:
+        return f"export const TEXTS = {_json(runs.FIRST_VIEW)};\n"
+    index = LATER_TEXTS[name]
+    tables = [catalogue.table(area) for area in RENDERED_AREAS]
+    templates = {
+        code: pair[index]
+        for table in tables
+        for code, pair in table.items()
+        if is_rendered(code) and code not in runs.FIRST_VIEW
     }
-    return f"export const TEXTS = {json.dumps(texts, ensure_ascii=False, separators=(',', ':'))};\n"
+    messages = ",".join(f"{key}:{pair[index]}" for key, *pair in _MESSAGE.findall(_read(MESSAGES).decode()))
+    return f"export const MESSAGES = {{{messages}}};\nexport const TEMPLATES = {_json(templates)};\n"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def is_rendered(code: str) -> bool:

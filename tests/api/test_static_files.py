@@ -20,7 +20,7 @@ from minisched.catalogue import runs
 from support.programs import ROOT, environment
 
 STATIC = ROOT / "minisched" / "api" / "static"
-SCRIPTS = sorted(name for name in static_files.FILES if name.endswith(".js"))
+SCRIPTS = sorted(name for name in static_files.FILES if name.endswith(".js") and name != static_files.MESSAGES)
 TOP_LEVEL = re.compile(r"^(?:export )?(?:async )?(?:function\*?|const|let|class) (\w+)", re.MULTILINE)
 ALL_PACKED_MAX = 130 * 1024  # bytes
 
@@ -58,8 +58,10 @@ def test_a_client_that_does_not_ask_for_gzip_gets_none(accepted: str) -> None:
     assert "Content-Encoding" not in get("/", accept_encoding=accepted)[1]
 
 
-def test_all_files_together_are_small_when_compressed() -> None:
+@pytest.mark.parametrize("texts", static_files.LATER_TEXTS)
+def test_all_files_that_a_browser_loads_are_small_when_compressed(texts: str) -> None:
     loaded = {bundle[-1] for bundle in static_files.bundles().values()}  # the other modules are in one of these
+    loaded -= static_files.LATER_TEXTS.keys() - {texts}
     sizes = {
         path: len(get(path, accept_encoding="gzip")[0].body)
         for path, name in static_files.NAMES.items()
@@ -109,14 +111,16 @@ def test_a_script_is_written_so_that_comments_and_imports_can_be_left_out(name: 
         assert path.as_posix() in static_files.NAMES.values(), other
 
 
-@pytest.mark.parametrize("name", static_files.GENERATED)
-def test_the_catalogue_is_served_as_modules(name: str) -> None:
-    texts = json.loads(static_files.generated(name).removeprefix("export const TEXTS = ").removesuffix(";\n"))
-    table = runs.FIRST_VIEW if name == static_files.FIRST_VIEW else catalogue.table(static_files.GENERATED[name])
-    shown = {code: pair for code, pair in table.items() if static_files.is_rendered(code)}
-    if name != static_files.FIRST_VIEW:
-        shown = {code: pair for code, pair in shown.items() if code not in runs.FIRST_VIEW}
-    assert {code: tuple(pair) for code, pair in texts.items()} == shown
+@pytest.mark.parametrize("name", static_files.LATER_TEXTS)
+def test_the_texts_of_a_language_are_served_as_a_module(name: str) -> None:
+    messages, templates = static_files.generated(name).splitlines()
+    index = static_files.LATER_TEXTS[name]
+    tables = [catalogue.table(area) for area in static_files.RENDERED_AREAS]
+    shown = {code: pair[index] for table in tables for code, pair in table.items() if static_files.is_rendered(code)}
+    served = json.loads(templates.removeprefix("export const TEMPLATES = ").removesuffix(";"))
+    assert served == {code: text for code, text in shown.items() if code not in runs.FIRST_VIEW}
+    assert len(re.findall(r"[{,]\w+:", messages)) >= source(static_files.MESSAGES).count("\n  ed_") > 100
+    assert ("Retry" in messages, "重试" in messages) == ((True, False), (False, True))[index]
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -242,7 +242,9 @@ def choose(page: Page, task_id: str, row: str) -> None:
 def change_setting(page: Page, label: str, choice: str) -> None:
     """Change a setting of the page, by its English or Chinese label."""
     page.locator(".header-tools button").first.click()
+    before = dialog(page).element_handle()
     dialog(page).get_by_label(label).select_option(choice)
+    page.wait_for_function("el => !el.isConnected", arg=before)  # it is opened again
     page.keyboard.press("Escape")
     expect(page.locator("dialog")).to_have_count(0)
 

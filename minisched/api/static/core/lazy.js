@@ -1,4 +1,5 @@
 /** Modules that the first view does not need. They are loaded on first use, with their style sheets and all texts. */
+import { loadLaterTexts } from "../i18n/i18n.js";
 import { prove } from "./api.js";
 import { loadStyle } from "./dom.js";
 
@@ -9,6 +10,6 @@ const loaded = {};
 export async function lazy(path) {
   if (loaded[path]) return loaded[path];
   await prove();
-  [loaded[path]] = await Promise.all([import(`../${path}`), import("./shared.js"), loadStyle("core/shared.css")]);
+  [loaded[path]] = await Promise.all([import(`../${path}`), import("./shared.js"), loadLaterTexts(), loadStyle("core/shared.css")]);
   return loaded[path];
 }

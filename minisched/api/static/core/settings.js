@@ -17,7 +17,7 @@ export function openSettings(theme, redraw, focus = "language") {
     openSettings(theme, redraw, name);
   };
   const select = (name, options, value, set) => {
-    const attrs = { id: `set-${name}`, autofocus: name === focus, on: { change: (event) => (set(event.target.value), again(name)) } };
+    const attrs = { id: `set-${name}`, autofocus: name === focus, on: { change: (event) => Promise.resolve(set(event.target.value)).catch(() => {}).then(() => again(name)) } };
     const choice = h("select", attrs, options.map(([key, label]) => h("option", { value: key, text: label })));
     choice.value = value;
     return [h("label", { for: choice.id, text: t(`set_${name}`) }), choice];

@@ -1,11 +1,8 @@
-/** What all modules share that the first view does not need: dialogs, texts, and icons in the form that dom.js describes. */
-import { useMessages } from "../i18n/i18n.js";
-import { MESSAGES } from "../i18n/messages.js";
+/** What all modules share that the first view does not need: dialogs, and icons in the form that dom.js describes. */
 import "./dialog.js";
 import { addIcons } from "./dom.js";
 import "./error_text.js";
 
-useMessages(MESSAGES);
 addIcons({
   pause: ["M9 5.5v13M15 5.5v13"],
   edit: ["M4.5 19.5l.8-4L15.8 5a1.5 1.5 0 0 1 2.1 0L19 6.1a1.5 1.5 0 0 1 0 2.1L8.5 18.7zM13.5 7.3l3.2 3.2"],

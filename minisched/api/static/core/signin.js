@@ -14,8 +14,8 @@ export function mountSignin(body, reason, done, back = null) {
   const message = h("p", { id: "signin-error", class: "field-error", role: "alert", text: reason });
   const submit = h("button", { type: "submit", class: "button primary", text: t("signin_title") });
   const language = h("button", { type: "button", class: "button quiet", lang: lang() === "zh" ? "en" : "zh-CN", text: t("language") });
-  language.addEventListener("click", () => {
-    setLang(lang() === "zh" ? "en" : "zh");
+  language.addEventListener("click", async () => {
+    await setLang(lang() === "zh" ? "en" : "zh");
     mountSignin(body, reason && t("err_unproven"), done, back);
   });
   const form = h(

@@ -1,13 +1,8 @@
 /**
- * All texts of the page: key: [English, Chinese]. `{name}` stands for a value; of "one|many" the first part is used if
- * the value `n` is 1. The texts of the first view are in messages_core.js; this file is loaded with the first view or
- * dialog that needs it.
+ * The texts of the page that the first view does not need: key: [English, Chinese]. `{name}` stands for a value; of
+ * "one|many" the first part is used if the value `n` is 1. The server makes a module of each language of this file.
  */
-import { CORE_MESSAGES } from "./messages_core.js";
-
 export const MESSAGES = {
-  ...CORE_MESSAGES,
-
   // ---- settings, palette, keys ----
   language: ["中文", "English"],
   set_language: ["Language", "语言"],
