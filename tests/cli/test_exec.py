@@ -148,8 +148,10 @@ def test_a_task_whose_lock_is_held_is_refused(home: Home, start: Start) -> None:
 
 
 def test_of_several_started_at_once_only_one_runs(home: Home, start: Start) -> None:
-    home.write({"task_id": "a", "task_exec": "echo x >> ran; sleep 1.5"})
+    home.write({"task_id": "a", "task_exec": f"echo x >> ran; until [ -e {home.path}/go ]; do sleep 0.05; done"})
     processes = [start("a") for _ in range(4)]
+    eventually(lambda: sum(process.poll() is not None for process in processes) == 3, "three are refused")
+    (home.path / "go").touch()
     for process in processes:
         process.communicate(timeout=30)
     assert (home.path / "ran").read_text() == "x\n"

@@ -25,11 +25,14 @@ from support.factories import config
 from support.sim import Exit, Killed
 from support.store import make
 
+POLL_S = 120.0  # for the config, which does not change while a day passes
+
 # ----------------------------------------------------------------------------------------------------- clocks and ends
 
 
 def test_a_clock_set_back_by_years_does_not_hold_a_retry_up_for_years(sim: MakeSim) -> None:
-    one = sim(task("a", "@at 2027-01-15T00:01:00", task_notify=[rule()]), script=exits(a=[FAIL]))
+    fails = task("a", "@at 2027-01-15T00:01:00", task_notify=[rule()])
+    one = sim(fails, script=exits(a=[FAIL]), poll_s=POLL_S)
     one.world.post = posting(AWAY, SENT)
     one.run_for(62)
     one.world.wall_offset -= 5 * 365 * 86_400
@@ -181,7 +184,7 @@ def unable(*tasks: dict[str, Any]) -> Config:
 
 
 def test_an_end_whose_messages_cannot_be_composed_is_written_and_reported(sim: MakeSim) -> None:
-    one = sim(config=unable(failing()), script=exits(a=[FAIL, FAIL]))
+    one = sim(config=unable(failing()), script=exits(a=[FAIL, FAIL]), poll_s=30.0)
     one.run_for(130)
     assert [row["status"] for row in one.rows()] == ["technical_failure"] * 2 and states(one) == []
     why = "its notifications could not be composed: TypeError"
@@ -189,7 +192,7 @@ def test_an_end_whose_messages_cannot_be_composed_is_written_and_reported(sim: M
     expected = "no notification was sent for 2 runs: the messages could not be composed; see logs/minisched.log"
     assert problems(one)["messages"] == expected
     configure(one, failing(rule("success")))
-    one.run_for(86_400)
+    one.run_for(86_400 + 120)
     assert "messages" not in problems(one) and received(one)[0] == 3
 
 
@@ -296,7 +299,8 @@ def test_a_dead_server_for_a_day_delays_no_task_and_takes_no_memory(sim: MakeSim
     """10,000 messages, a server that hangs for 30 s at each try: the engine holds one of them, every run starts when
     it is due, and when the server is back all of them come in their order."""
     channels = [{"type": "file", "path": f"n{number}"} for number in range(7)]
-    one = sim(task("a", "@every 60s", task_notify=[rule("success", channels=channels)]), notify={"max_attempts": 100})
+    often = task("a", "@every 60s", task_notify=[rule("success", channels=channels)])
+    one = sim(often, notify={"max_attempts": 100}, poll_s=POLL_S)
 
     def blocks() -> int:
         for seen in (one.world.starts, one.world.sent, one.lines):
@@ -330,7 +334,8 @@ def test_a_dead_server_for_a_day_delays_no_task_and_takes_no_memory(sim: MakeSim
             if o.channel.options["path"] == channel["path"]
         ]
         assert mine[-1] == 1501 and mine[0] <= 12
-        assert list(dict.fromkeys(mine)) == list(range(mine[0], 1502))  # one was on its way when it was counted
+        first, *rest = dict.fromkeys(mine)  # the first was on its way when the oldest failed, perhaps the next one
+        assert rest == list(range(rest[0], 1502)) and rest[0] - first <= 2
 
 
 def test_of_too_many_pending_messages_the_oldest_fail_and_are_logged(
@@ -351,7 +356,7 @@ def test_of_too_many_pending_messages_the_oldest_fail_and_are_logged(
 
 def test_old_sent_and_failed_messages_are_deleted_with_the_history(sim: MakeSim) -> None:
     slow = task("a", "@every 600s", task_notify=[rule()])
-    one = sim(slow, script=exits(a=FAIL), history={"keep_days": 1, "keep_runs": 10})
+    one = sim(slow, script=exits(a=FAIL), history={"keep_days": 1, "keep_runs": 10}, poll_s=POLL_S)
     one.run_for(3 * 86_400)
     found = outbox(one)
     assert 144 <= len(found) <= 145 and found[-1].run_id == 3 * 144 - 1
