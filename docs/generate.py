@@ -32,7 +32,7 @@ from minisched.config.notify_fields import CHANNEL, RULE
 from minisched.config.settings_fields import CALENDAR, SETTINGS
 from minisched.config.task_fields import CALENDAR_RULE, DEPENDENCY, EXIT_CODES, LIMITS, RETRY, TASK
 from minisched.config.validate import DOCUMENT
-from minisched.model.notification import TemplateVariables
+from minisched.model.task import TemplateVariables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -32,13 +32,12 @@ from minisched.config import (
     check_permissions,
     check_task,
     config_hash,
-    json_schema,
     parse_document,
     parse_json,
     read_config,
     save_config,
 )
-from minisched.config.exports import form_fields
+from minisched.config.exports import form_fields, json_schema
 from minisched.config.json_edit import edit_json, members
 from minisched.config.problems import count_problems
 from minisched.config.secrets import effective_task, redact, restore

@@ -33,7 +33,7 @@ from minisched.model import (
 )
 from minisched.model.text import visible
 from minisched.notify.compose import Composed, add_notices
-from minisched.store import open_store
+from minisched.store.writer import open_store
 from minisched.tasklog import RunLog, TaskLogs
 from minisched.timetable import parse_past_due
 

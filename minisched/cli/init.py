@@ -150,7 +150,7 @@ def notify_test(options: Namespace) -> int:
 
 
 def schema(options: Namespace) -> int:
-    from minisched.config import json_schema
+    from minisched.config.exports import json_schema
 
     print_json(json_schema())
     return EXIT_OK

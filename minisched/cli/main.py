@@ -27,6 +27,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     An error that the user can do something about is a line on standard error; a traceback is a bug.
     """
     if argv is None:
+        gc.disable()  # until the command begins: imports make no garbage, and to look for it takes a tenth of the time
         _use_utf8()
     _open_standard_streams()
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # for a locale that is not UTF-8
@@ -40,6 +41,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         from minisched.cli.output import report
 
         code = report(error)
+    if argv is None:
+        gc.freeze()  # for the same reason, what Python collects at its end
     return _flush(code)
 
 
@@ -47,21 +50,25 @@ def _run_command(argv: Sequence[str]) -> int:
     words = _home_first(argv)
     home = words[1] if words[:1] == ["--home"] and len(words) > 1 else None
     use_language_of(_path(home))
-    if words[2 if home else 0 :] in ([], ["run"]):  # a service's spelling: the engine does without argparse, 0.6 MB
+    rest = words[2 if home else 0 :]
+    if rest in ([], ["run"]):  # a service's spelling: the engine does without argparse, 0.6 MB
         given, module, function = {"home": home}, "run", "run"
     else:
-        from minisched.cli.arguments import COMMANDS, main_help
+        from minisched.cli.arguments import COMMANDS, main_help, plain_options
 
-        if words[2 if home else 0 :] in (["-h"], ["--help"]):
+        if rest in (["-h"], ["--help"]):
             print(main_help())
             return 0
-        from minisched.cli.parser import parse
+        plain = plain_options(rest)
+        if plain is not None:
+            given = {"home": home, **plain}
+        else:
+            from minisched.cli.parser import parse
 
-        given = vars(parse(words))
+            given = vars(parse(words))
         command = COMMANDS[given["command"] or "run"]
         module, function = command.module, command.function
     options = SimpleNamespace(**{**given, "home": _path(given["home"])})
-    gc.disable()  # imports make no garbage, and to look for some takes a tenth of their time
     run = getattr(import_module(f"minisched.cli.{module}"), function)
     gc.enable()
     return int(run(options))

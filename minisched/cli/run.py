@@ -56,7 +56,7 @@ from minisched.model import (
 from minisched.model.task import LOOPBACK
 from minisched.notify import Sender
 from minisched.osutil import FolderWatch, mount_of, start_thread
-from minisched.store import open_store
+from minisched.store.writer import open_store
 from minisched.systemd import ServiceManager
 from minisched.tasklog import TaskLogs, engine_logger
 from minisched.timetable import ZONE_FOLDER, load_zone, local_zone_stamp
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from minisched.api.gate import Gate
     from minisched.api.server import ApiServer, Sockets
     from minisched.model import EngineProblem, HttpSettings
-    from minisched.store import Store
+    from minisched.store.writer import Store
     from minisched.tasklog.rotating_file import RotatingLog
 
 # As PID 1 the engine reaps what its tasks leave behind, at the second poll, since the executor's ORPHAN_AGE_S is less

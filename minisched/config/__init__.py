@@ -1,7 +1,6 @@
 """The config: one table of fields; bytes to a `Config` with every problem at once; schema, atomic save."""
 
 from .calendars import CalendarFiles, file_stamp
-from .exports import json_schema
 from .file import (
     ConfigChanged,
     ConfigError,

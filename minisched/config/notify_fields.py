@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from minisched.model import Channel, FieldError, NotifyRule, Text
-from minisched.model.notification import TemplateVariables
+from minisched.model.task import TemplateVariables
 
 from .containers import Field, ListOf, MapOf, Table, Variants
 from .field_types import PATH, Bool, Choice, Duration, FieldType, Integer, SecretString, String, Template

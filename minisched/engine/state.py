@@ -47,7 +47,7 @@ if TYPE_CHECKING:
         Task,
     )
     from minisched.policy import Token
-    from minisched.store import Store
+    from minisched.store.writer import Store
     from minisched.timetable import Schedule
 
 # What a problem is about. The page has a name for each.

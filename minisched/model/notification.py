@@ -31,27 +31,6 @@ class SendStatus(Word):
     FAILED = "failed"  # the same message would be refused again
 
 
-class TemplateVariables(NamedTuple):
-    """What a template can name, in the order in which a run's message has them."""
-
-    task_id: str
-    task_name: str
-    execution_status: str
-    execution_start_time: str
-    execution_end_time: str
-    execution_duration: str
-    threshold_count: str
-    execution_log_tail: str
-    execution_id: str
-    execution_reason: str
-    exit_code: str
-    attempt: str
-    scheduled_time: str
-    host_name: str
-    task_url: str
-    suppressed_count: str
-
-
 class Message(NamedTuple):
     """A message as each attempt sends it: nothing in it changes between two attempts, unless the config has changed
     the language."""

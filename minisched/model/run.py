@@ -4,13 +4,17 @@
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from types import MappingProxyType
-from typing import Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from minisched.catalogue import Text, TextError
 from minisched.model.fields import Field, json_encoder
-from minisched.model.notification import Delivery
 from minisched.model.status import Instant, Status, Trigger, Word
 from minisched.model.task import On
+
+if TYPE_CHECKING:
+    from minisched.model.notification import Delivery
+else:
+    Delivery = Any  # of a message, with which the commands that read have nothing to do
 
 
 class LogPosition(NamedTuple):

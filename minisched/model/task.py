@@ -154,6 +154,27 @@ class ExitCodes(NamedTuple):
     business_failure: tuple[int, ...] = (1,)
 
 
+class TemplateVariables(NamedTuple):
+    """What a template can name, in the order in which a run's message has them."""
+
+    task_id: str
+    task_name: str
+    execution_status: str
+    execution_start_time: str
+    execution_end_time: str
+    execution_duration: str
+    threshold_count: str
+    execution_log_tail: str
+    execution_id: str
+    execution_reason: str
+    exit_code: str
+    attempt: str
+    scheduled_time: str
+    host_name: str
+    task_url: str
+    suppressed_count: str
+
+
 class Channel(NamedTuple):
     """Where a notification goes; `options` are the checked fields of its `type`."""
 

@@ -9,7 +9,8 @@ from minisched import catalogue
 from minisched.catalogue import ENGLISH, LANGUAGES, render
 from minisched.config import config_hash
 from minisched.model import Delivery, StoreError, Text, iso
-from minisched.model.notification import Notices, NotificationEvent, TemplateVariables
+from minisched.model.notification import Notices, NotificationEvent
+from minisched.model.task import TemplateVariables
 from minisched.notify.routing import keys_of
 from minisched.notify.rules import decide, decide_notice
 from minisched.timetable import load_zone

@@ -1,4 +1,3 @@
-"""The ledger on disk: one SQLite file, written by one `Store`, read by as many `History` as are needed."""
+"""The ledger on disk: one SQLite file, written by one `writer.Store`, read by as many `History` as are needed."""
 
 from minisched.store.reader import History, Outcome, Past, TaskTotals
-from minisched.store.writer import Store, open_store

@@ -12,7 +12,7 @@ from minisched.cli.arguments import COMMANDS
 from minisched.cli.output import report
 from minisched.cli.terminal import display_width, fit_width
 from minisched.model import Batch, Expectation, Reason, Status, TaskExecution, Text, Trigger
-from minisched.store import open_store
+from minisched.store.writer import open_store
 from support.cli import COLOUR, Cli, columns_of, on_terminal, record
 from support.programs import Home, minisched
 

@@ -4,7 +4,7 @@ import json
 
 from minisched.config.exports import form_fields
 from minisched.config.task_fields import TASK
-from minisched.model.notification import TemplateVariables
+from minisched.model.task import TemplateVariables
 
 KINDS = {
     "bool", "integer", "number", "duration", "size", "text", "choice", "zone", "schedule", "command", "list", "map",

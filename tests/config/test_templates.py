@@ -8,7 +8,7 @@ from minisched.config.field_types import Template
 from minisched.config.notify_fields import is_json, media_type
 from minisched.config.problems import ParseContext, ValidationError
 from minisched.model import Secret
-from minisched.model.notification import TemplateVariables
+from minisched.model.task import TemplateVariables
 from minisched.notify.templates import fill, fill_json, fill_json_text
 from support.config import problems_of, task
 

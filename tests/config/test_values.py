@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from minisched.config import json_schema, parse_config
+from minisched.config import parse_config
+from minisched.config.exports import json_schema
 from minisched.model import (
     Channel,
     Dependency,

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from minisched.cli.arguments import COMMANDS
+from minisched.cli.arguments import COMMANDS, plain_options
 from minisched.cli.parser import parse
 from support.programs import ROOT
 
@@ -55,6 +55,21 @@ def words(command: str) -> list[str]:
             break
         found.append(word.rstrip(";)"))
     return [WORD_OF_USER.sub("1", word) for word in found]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_with_switches_alone_is_read_without_argparse_and_as_it_would_read_it(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    switches = [flags for flags, details in COMMANDS[name].arguments if details.get("action") == "store_true"]
+    for words in ([name], [name, *switches[:1]], [name, *switches]):
+        plain = plain_options(words)
+        if plain is None:  # an argument is missing
+            with pytest.raises(SystemExit):
+                parse(words)
+        else:
+            assert {"home": None, **plain} == vars(parse(words))
+    assert plain_options([name, "--help"]) is None and plain_options([name, "--no-such"]) is None
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)

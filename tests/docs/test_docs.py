@@ -18,7 +18,7 @@ import pytest
 
 from minisched.cli.arguments import COMMANDS
 from minisched.cli.parser import parse
-from minisched.config import json_schema
+from minisched.config.exports import json_schema
 from minisched.model import Reason, Status, Trigger
 from support.cli import Cli
 from support.programs import environment, minisched

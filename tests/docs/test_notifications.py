@@ -15,7 +15,8 @@ from minisched.config import parse_config
 from minisched.config.notify_fields import PRESETS
 from minisched.config.settings_fields import SMTP_PORTS
 from minisched.model import Status
-from minisched.model.notification import FinishedRun, RuleState, SendStatus, TemplateVariables
+from minisched.model.notification import FinishedRun, RuleState, SendStatus
+from minisched.model.task import TemplateVariables
 from minisched.notify import deliver, presets
 from minisched.notify.rules import decide
 from support.cli import Cli

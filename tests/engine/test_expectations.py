@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from minisched.model import Batch, Status, StopRun, TaskExecution, Trigger
-from minisched.store import open_store
+from minisched.store.writer import open_store
 from support.deliveries import rule
 from support.engine import T0, Exec, MakeSim, configure, exits, failing_sim, start, task
 from support.sim import Exit, Sim

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from minisched.model import Batch, LogChanged, Status, Stop, TaskExecution, Text, Trigger
-from minisched.store import open_store
+from minisched.store.writer import open_store
 from support.engine import T0, configure, exits, failing_sim, problems, task
 from support.sim import Exit
 

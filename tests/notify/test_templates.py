@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from minisched.config.notify_fields import ENGINE_TRIGGERS, TRIGGERS, is_json
-from minisched.model.notification import TemplateVariables
+from minisched.model.task import TemplateVariables
 from minisched.notify.templates import (
     LINE_CHARS_MAX,
     default_subject,

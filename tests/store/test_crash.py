@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from minisched.model import Batch, Status, TaskAttempt, TaskRecord
-from minisched.store import open_store, schema
+from minisched.store import schema
+from minisched.store.writer import open_store
 from support.store import NOW, ROOT, ask, assert_whole, make, opened
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 COMMIT = """if True:
     import os, sys
     from minisched.model import Batch, Status, StoreError, TaskAttempt, TaskExecution, TaskRecord, Trigger
-    from minisched.store import open_store
+    from minisched.store.writer import open_store
 
     NOW = 1_795_000_000
     failed = Status.TECHNICAL_FAILURE  # counted once, however often the batch is refused
@@ -127,7 +128,7 @@ def test_a_commit_with_any_call_failing_or_killed_leaves_the_old_state_or_the_ne
 WRITE_FOR_EVER = """if True:
     import sys
     from minisched.model import Batch, Status, TaskAttempt, TaskExecution, TaskRecord, Trigger
-    from minisched.store import open_store
+    from minisched.store.writer import open_store
 
     NOW = 1_795_000_000
     run = TaskExecution("backup", Trigger.MANUAL, Status.RUNNING, NOW)
@@ -177,7 +178,8 @@ def test_what_was_acknowledged_outlives_any_kill(tmp_path: Path) -> None:
 def test_a_migration_with_any_call_killed_leaves_the_old_version_or_the_new_one(before: Path) -> None:
     code = """if True:
         import sys
-        from minisched.store import open_store, schema
+        from minisched.store import schema
+        from minisched.store.writer import open_store
         schema.MIGRATIONS = (*schema.MIGRATIONS, ("ALTER TABLE meta ADD COLUMN note TEXT", "UPDATE meta SET note = 1"))
         open_store(sys.argv[1], now=0)[0].close()
     """
@@ -218,7 +220,7 @@ def test_a_migration_with_any_call_killed_leaves_the_old_version_or_the_new_one(
 def test_a_process_killed_before_its_first_commit_leaves_a_database_that_opens(tmp_path: Path) -> None:
     code = f"""if True:
         import os
-        from minisched.store import open_store
+        from minisched.store.writer import open_store
         open_store({str(tmp_path / "minisched.db")!r}, now=0)
         os.kill(os.getpid(), 9)"""
     subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, check=False)

@@ -21,7 +21,8 @@ from minisched.model import (
     TaskRecord,
     Trigger,
 )
-from minisched.store import History, open_store
+from minisched.store import History
+from minisched.store.writer import open_store
 from support.store import NOW, assert_whole
 
 TASKS = ("a", "b", "c")

@@ -23,10 +23,11 @@ from minisched.model import (
     Text,
     Trigger,
 )
-from minisched.store import History, Outcome, Past, Store, TaskTotals, rows, schema
+from minisched.store import History, Outcome, Past, TaskTotals, rows, schema
 from minisched.store.reader import Filter, find_page
 from minisched.store.retention import Retention
 from minisched.store.schema import NO_BACKFILL
+from minisched.store.writer import Store
 from support.process import linux
 from support.store import NOW, ask, assert_whole, fill, full_run, make, opened, plans, small_disk
 

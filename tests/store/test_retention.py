@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from minisched.model import Batch, HistorySettings, Status, TaskAttempt, TaskRecord
-from minisched.store import Store
 from minisched.store.retention import Retention
+from minisched.store.writer import Store
 from support.store import NOW, ask, assert_whole, fill, make, opened
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import pytest
 
 from minisched.catalogue import detail_text
 from minisched.model import Batch, HistorySettings, Status, StoreError, TaskAttempt, TaskRecord, Text
-from minisched.store import History, Store, schema
+from minisched.store import History, schema
+from minisched.store.writer import Store
 from support.store import NOW, ask, assert_whole, fill, full_run, make, opened, watch_connections
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ from minisched.model import (
     TaskSnapshot,
     Text,
 )
-from minisched.store import Store, open_store
+from minisched.store.writer import Store, open_store
 from support.store import NOW, make
 from support.texts import Pair, in_both
 

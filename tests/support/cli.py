@@ -24,7 +24,7 @@ import pytest
 
 from minisched.cli.main import main
 from minisched.model import Batch, ProcessIdentity, Status, TaskExecution
-from minisched.store import open_store
+from minisched.store.writer import open_store
 from support.programs import environment
 
 GONE = ProcessIdentity(4_000_000, 12345, "another boot")  # an engine that lives no more

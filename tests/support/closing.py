@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import ExitStack, suppress
 
-from minisched.store import Store
+from minisched.store.writer import Store
 
 _closers = ExitStack()
 

@@ -23,7 +23,7 @@ from minisched.model import (
     Text,
     Trigger,
 )
-from minisched.store import Store, open_store
+from minisched.store.writer import Store, open_store
 from support.factories import config
 from support.sim import Exit, Sim
 

@@ -35,7 +35,8 @@ from minisched.model import (
     iso,
 )
 from minisched.model.notification import HEARTBEAT_ID, SendRequest, SendResult, SendStatus
-from minisched.store import History, open_store
+from minisched.store import History
+from minisched.store.writer import open_store
 from minisched.systemd import ServiceManager
 from support.closing import close_later
 from support.factories import config as make_config

@@ -22,7 +22,7 @@ from minisched.model import (
     Text,
     Trigger,
 )
-from minisched.store import Store, open_store
+from minisched.store.writer import Store, open_store
 from support.closing import close_later
 
 if TYPE_CHECKING:
