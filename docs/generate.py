@@ -78,6 +78,7 @@ OTHER_BODIES = {
     "Why": '`{"task_id": ..., "from": ..., "to": ..., "findings": [{"time", "run_id", "detail", "words"}]}`',
     "Pause": '`{"paused": {"since": ..., "source": ..., "by": ...}, "unfinished": 2}`; `paused` is null after `resume`',
     "TaskId": '`{"task_id": ...}`',
+    "Resent": '`{"resent": 48, "left": 0}`',
     "RunId": '`{"run_id": ...}`, for a past time also `scheduled_time`, `repeats` and `in_schedule`',
     "Validity": '`{"valid": true, "problems": []}`',
     "Problems": '`{"problems": []}`',

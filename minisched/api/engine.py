@@ -26,7 +26,7 @@ from minisched.api.token import prove
 from minisched.clock import SANE_SINCE
 from minisched.config import ConfigError, config_hash, read_config
 from minisched.config.problems import count_problems, limited
-from minisched.model import DeliveryState, EngineProblem, ResendDelivery, Status, StoreError, Text, iso
+from minisched.model import DeliveryState, EngineProblem, ResendDelivery, ResendFailed, Status, StoreError, Text, iso
 from minisched.notify.notify_test import NoRule, select_rules, try_channels
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 DAY_S = 24 * 3600
 MAX_FAILED = 1000  # failed runs of a day that are counted
+MAX_RESENT = 500  # messages at once: one transaction of the engine, about 10 ms
 MAX_WARNINGS = 20  # shown on the page; `validate` and the engine's log have more
 NONCE = StrParam(pattern="[0-9a-f]{64}", rule=Text("api.rule.nonce"))
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -377,6 +378,21 @@ def resend(context: RequestContext, delivery_id: int) -> Response:
     """It has all its attempts again, and keeps its place in the order of its channel."""
     context.app.send_command(lambda reply_to: ResendDelivery(reply_to, delivery_id, context.by))
     return read_notification(context, delivery_id, 202)
+
+
+@route(
+    "POST",
+    "/notifications/resend",
+    "Send the messages again that have failed.",
+    Answer(202, "Resent", f"They are pending again, the oldest {MAX_RESENT} of them."),
+    body=EMPTY,
+    errors=("busy", "stopping", "unavailable"),
+)
+def resend_failed(context: RequestContext) -> Response:
+    """As `POST /notifications/{delivery_id}/resend` for each of them. `left` counts those that need a further call."""
+    _, total = context.app.history().deliveries((DeliveryState.FAILED,), page_size=1)
+    context.app.send_command(lambda reply_to: ResendFailed(reply_to, MAX_RESENT, context.by))
+    return json_response(202, {"resent": min(total, MAX_RESENT), "left": max(0, total - MAX_RESENT)})
 
 
 @route(

@@ -288,6 +288,7 @@ SCHEMAS: dict[str, Schema] = {
     },
     "Notification": fields(**properties(DELIVERY_FIELDS)),
     "NotificationPage": page_of(ref("Notification")),
+    "Resent": fields(resent=COUNT, left=COUNT),
     "TestOptions": {
         "type": "object",
         "properties": {"rule": {**maybe(TEXT), "description": "The name of a rule, enabled or not."}},

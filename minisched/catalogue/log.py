@@ -108,6 +108,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "notification {id}: to be sent again, requested by {by}",
         "通知 #{id}：将重新发送，由 {by} 请求",
     ),
+    "log.resend_failed": (
+        "{count} failed {count|notification|notifications}: to be sent again, requested by {by}",
+        "{count} 条未送达的通知：将重新发送，由 {by} 请求",
+    ),
     "log.not_composed": (
         "run {run_id}: its notifications could not be composed: {error}",
         "运行 #{run_id}：无法生成其通知：{error}",

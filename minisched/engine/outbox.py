@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         DeliverySent,
         Instant,
         ResendDelivery,
+        ResendFailed,
         SmtpSettings,
     )
 
@@ -235,7 +236,20 @@ class OutboxDispatcher:
         if state is DeliveryState.PENDING:
             return Reply("pending", Text("engine.reply.pending", delivery=message.delivery_id))
         self.log.info(Text("log.resend", id=message.delivery_id, by=message.by))
-        self._routed = None  # it may have been written for an older config
+        return self._reconsidered()
+
+    def resend_failed(self, message: ResendFailed, now: Instant) -> Reply:
+        """Send failed deliveries once more, on request."""
+        try:
+            count = self.ledger.outbox.resend_failed(message.most, now)
+        except StoreError as error:
+            return Reply("unavailable", Text("engine.reply.outbox", error=error.text))
+        self.log.info(Text("log.resend_failed", count=count, by=message.by))
+        return self._reconsidered()
+
+    def _reconsidered(self) -> Reply:
+        """What is pending again may have been written for an older config."""
+        self._routed = None
         self.recheck()
         return Reply()
 

@@ -89,6 +89,7 @@ from minisched.model import (
     Reload,
     Reply,
     ResendDelivery,
+    ResendFailed,
     RunFinished,
     RunStarted,
     RunTask,
@@ -405,7 +406,9 @@ class SchedulerEngine:
             found.append(Text("engine.more_logs", count=len(self._failing_logs) - SHOWN_LOGS))
         self.state.problems.report("logs", Text("engine.task_logs", logs=found) if found else None)
 
-    def command(self, message: RunTask | StopRun | ResendDelivery | Reload, asked: ReplyTo, now: Instant) -> None:
+    def command(
+        self, message: RunTask | StopRun | ResendDelivery | ResendFailed | Reload, asked: ReplyTo, now: Instant
+    ) -> None:
         """Carry out a command and note its reply; that of a Reload follows in a later step."""
         if isinstance(message, RunTask):
             refusal = self.refusal_to_run(message.task_id)
@@ -420,6 +423,8 @@ class SchedulerEngine:
             self.replies.add(asked, self.stop_run(message, now))
         elif isinstance(message, ResendDelivery):
             self.replies.add(asked, self.outbox.resend(message, now))
+        elif isinstance(message, ResendFailed):
+            self.replies.add(asked, self.outbox.resend_failed(message, now))
         else:
             self.reload(message)
 

@@ -169,6 +169,14 @@ class ResendDelivery(NamedTuple):
     by: str
 
 
+class ResendFailed(NamedTuple):
+    """Send the oldest failed deliveries once more, at most `most`. The reply follows when they are pending."""
+
+    asked: ReplyTo
+    most: int
+    by: str
+
+
 Message = Union[
     RunStarted,
     RunFinished,
@@ -183,6 +191,7 @@ Message = Union[
     StopRun,
     DeliverySent,
     ResendDelivery,
+    ResendFailed,
 ]
 
 

@@ -11,7 +11,17 @@ from typing import Any
 import pytest
 
 from minisched.catalogue import render
-from minisched.model import Batch, Delivery, DeliveryState, OutboxCounts, Reply, ResendDelivery, Status, Text
+from minisched.model import (
+    Batch,
+    Delivery,
+    DeliveryState,
+    OutboxCounts,
+    Reply,
+    ResendDelivery,
+    ResendFailed,
+    Status,
+    Text,
+)
 from minisched.model.notification import Notices, NotificationEvent
 from minisched.store import History
 from support.api import Api
@@ -109,6 +119,18 @@ def test_a_message_is_resent(api: Api) -> None:
     (message,) = api.posted
     assert isinstance(message, ResendDelivery)
     assert (message.delivery_id, message.by) == (one.delivery_id, "API, 127.0.0.1:9")
+
+
+def test_all_that_have_failed_are_resent_at_once(api: Api) -> None:
+    for fields in (FAILED, SENT, FAILED):
+        deliver(api, **fields)
+    found = api("POST", "/notifications/resend")
+    assert (found.status, found.json) == (202, {"resent": 2, "left": 0})
+    assert api.get("/notifications?state=failed").json["total"] == 0
+    (message,) = api.posted
+    assert isinstance(message, ResendFailed) and message.by == "API, 127.0.0.1:9"
+    api.refusal = Reply("stopping", Text("text", text="so it is"))
+    assert api("POST", "/notifications/resend").code == "stopping"
 
 
 @pytest.mark.parametrize(("refused", "status"), [("not_found", 404), ("pending", 409), ("stopping", 503)])

@@ -18,6 +18,7 @@ from minisched.model import (
     Reply,
     ReplyTo,
     ResendDelivery,
+    ResendFailed,
     Status,
     Text,
 )
@@ -290,6 +291,18 @@ def test_a_resent_message_waits_for_the_others_of_its_channel(sim: MakeSim) -> N
     one.world.post = posting(SENT)
     one.run_for(100)
     assert received(one) == [2, 1] and states(one) == ["sent", "sent"]
+
+
+def test_all_failed_messages_are_sent_again_on_request(sim: MakeSim) -> None:
+    one = sim(failing(), script=exits(a=[FAIL, FAIL]))
+    one.world.post = posting(REFUSED)
+    one.run_for(130)
+    assert states(one) == ["failed", "failed"]
+    one.world.post = posting(SENT)
+    reply: SimpleQueue[Reply] = SimpleQueue()
+    one.post(ResendFailed(ReplyTo(reply, one.world.mono + 5), 10, "token"))
+    one.run_for(100)
+    assert reply.get_nowait() == Reply() and states(one) == ["sent", "sent"]
 
 
 def test_a_command_that_is_read_too_late_is_not_carried_out(sim: MakeSim) -> None:

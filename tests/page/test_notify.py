@@ -50,7 +50,12 @@ def test_failed_messages_are_counted_until_the_outbox_is_opened(one: Engine, ope
     page = open_page(one.link)
     count = page.get_by_role("img", name="1 message could not be sent", exact=True)
     expect(count).to_have_text("1")
-    expect(page.locator(".bands")).to_contain_text("1 message could not be sent in the last 24 h")
+    band = page.locator(".banner", has_text="1 message could not be sent in the last 24 h")
+    band.get_by_role("button", name="Hide").click()
+    expect(band).to_have_count(0)
+    page.reload()
+    expect(page.locator(".card")).to_have_count(3)
+    expect(band).to_have_count(0)  # until another one fails
     view(page, "engine")
     expect(row(page, "Backup", "Webhook")).to_contain_text("Failed")
     expect(count).to_be_hidden()
@@ -98,6 +103,24 @@ def test_a_message_is_sent_again_with_mouse_and_keyboard(one: Engine, gone: Host
     eventually(lambda: len((one.home.path / "notices.jsonl").read_text().splitlines()) == 2, "there are two lines")
 
 
+def test_all_failed_messages_are_sent_again_after_a_question_and_a_new_failure_is_shown(
+    one: Engine, gone: Host, open_page: OpenPage
+) -> None:
+    page = open_page(one.link)
+    band = page.locator(".banner", has_text="could not be sent in the last 24 h")
+    band.get_by_role("button", name="Hide").click()
+    one.run("a")
+    expect(band).to_contain_text("2 messages")
+    before = len(gone.seen)
+    view(page, "engine")
+    page.get_by_role("button", name="Send all failed again").click()
+    expect(dialog(page).locator("h2")).to_have_text("Send 2 failed messages again?")
+    expect(dialog(page)).to_contain_text("The oldest is of ")
+    dialog(page).get_by_role("button", name="Send all failed again").click()
+    expect(page.locator(".notice", has_text="2 messages will be sent again.")).to_be_visible()
+    eventually(lambda: len(gone.seen) == before + 2, "both were sent again")
+
+
 def test_a_rule_is_tested_in_the_editor(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     choose(page, "a", "edit")
@@ -109,7 +132,7 @@ def test_a_rule_is_tested_in_the_editor(one: Engine, open_page: OpenPage) -> Non
     expect(results.first).to_contain_text("HTTP 404")
     expect(results.first.locator("q")).to_have_text('{"error": "<b>revoked</b> \\u001b[31m"}')
     assert focused(page) == "Send a test message"
-    assert one.call("GET /notifications")["total"] == 3  # tests are not in the outbox
+    assert one.call("GET /notifications")["total"] == 5  # tests are not in the outbox
 
 
 def test_only_the_saved_rule_is_tested_and_the_page_says_so(one: Engine, open_page: OpenPage) -> None:
@@ -137,5 +160,5 @@ def test_the_outbox_fits_a_phone_in_chinese(one: Engine, open_page: OpenPage) ->
     page = open_page(one.link, size=(390, 844), locale="zh-CN", color_scheme="dark")
     view(page, "engine")
     expect(page.get_by_role("heading", name="通知记录")).to_be_visible()
-    expect(row(page, "Backup", "Webhook")).to_contain_text("未送达")
+    expect(row(page, "Backup", "Webhook").first).to_contain_text("未送达")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

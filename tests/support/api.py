@@ -29,6 +29,7 @@ from minisched.model import (
     Message,
     Reload,
     ResendDelivery,
+    ResendFailed,
     RunTask,
     Snapshot,
     Status,
@@ -163,7 +164,11 @@ class Api:
     def post(self, message: Message) -> None:
         if not isinstance(message, ConfigEdit):  # only names who writes the file, and has no effect by itself
             self.posted.append(message)
-        if self.mute or not isinstance(message, (RunTask, StopRun, Reload, ResendDelivery)) or message.asked is None:
+        if (
+            self.mute
+            or not isinstance(message, (RunTask, StopRun, Reload, ResendDelivery, ResendFailed))
+            or message.asked is None
+        ):
             return
         answer = self.refusal
         if answer is None and isinstance(message, RunTask):
@@ -172,6 +177,8 @@ class Api:
             answer = self.reload()
         if answer is None and isinstance(message, ResendDelivery):
             self.store.outbox.resend(message.delivery_id, self.now)
+        if answer is None and isinstance(message, ResendFailed):
+            self.store.outbox.resend_failed(message.most, self.now)
         message.asked.reply.put(answer or model.Reply())
 
     def reload(self) -> model.Reply:

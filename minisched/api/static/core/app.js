@@ -31,6 +31,8 @@ const DIALOGS = {
 const THEME_KEY = "minisched.theme";
 // The end of the last downtime whose banner was put away.
 const DOWNTIME_KEY = "minisched.downtime_seen";
+// How many failed messages there were when their banner was put away.
+const FAILED_KEY = "minisched.failed_hidden";
 // Problems of the engine that have a banner each.
 const PROBLEMS_MAX = 4;
 
@@ -193,12 +195,17 @@ function banners() {
         texts.push(t("engine_was_down", { from: fmtTime(down.from, { seconds: false }), to: fmtTime(down.to, { seconds: false }), n: down.missed }));
       }
       const downtimes = texts.length;
+      const failed = status?.outbox.failed ?? 0;
+      // Fewer than were put away are left: the next one is new.
+      if (status && Number(localStorage.getItem(FAILED_KEY)) > failed) localStorage.setItem(FAILED_KEY, failed);
+      const isHidden = ({ key }) => key === "notifications" && failed > 0 && Number(localStorage.getItem(FAILED_KEY)) === failed;
       // A calendar that ends is a warning of the config; it is the only one that many tasks depend on.
       for (const one of status?.config.warnings ?? []) if (view !== "engine" && one.place.includes("calendars")) texts.push(visible(localized(one)));
       if (status?.paused) texts.push(t("engine_paused"));
       if (status?.stopping) texts.push(t("engine_stopping"));
       if (view !== "engine" && status?.config.problems.length) texts.push(t("config_broken", { n: status.config.problem_count }));
-      const problems = status && view !== "engine" ? engineProblems(status) : [];
+      const problems = status && view !== "engine" ? engineProblems(status).filter((one) => !isHidden(one)) : [];
+      const ofMessages = problems.find(({ key }) => key === "notifications");
       const shownEach = problems.length > PROBLEMS_MAX ? PROBLEMS_MAX - 1 : PROBLEMS_MAX;
       texts.push(...problems.slice(0, shownEach).map(({ message }) => visible(message)));
       if (problems.length > PROBLEMS_MAX) texts.push(t("engine_troubled", { n: problems.length - shownEach }));
@@ -211,11 +218,12 @@ function banners() {
           const isDown = i < downtimes;
           const href = isDown ? "#runs?status=missed&span=24h" : "#engine";
           const link = token() && (isDown || view !== "engine") && h("a", { href, text: t("show") });
+          const isFailed = ofMessages && text === visible(ofMessages.message);
           const away = () => {
-            localStorage.setItem(DOWNTIME_KEY, down.to);
+            localStorage.setItem(isDown ? DOWNTIME_KEY : FAILED_KEY, isDown ? down.to : failed);
             this.update(view);
           };
-          const hide = isDown && h("button", { type: "button", class: "link", text: t("hide"), on: { click: away } });
+          const hide = (isDown || isFailed) && h("button", { type: "button", class: "link", text: t("hide"), on: { click: away } });
           return h("div", { class: "banner" }, icon("info"), h("p", {}, text, " ", link, " ", hide));
         }),
       );

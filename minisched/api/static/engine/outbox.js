@@ -22,7 +22,8 @@ export function outbox(store) {
   const note = h("p", { class: "muted", text: t("loading") });
   const table = h("div", { class: "scroll-x" });
   const tools = h("div", { class: "history-tools" }, choice, pager);
-  const el = h("section", { class: "panel outbox" }, h("div", { class: "panel-head" }, h("h2", { text: t("ob_title") })), tools, note, table);
+  const all = button(t("ob_again_all"), () => resendAll(), { icon: "refresh", hidden: true });
+  const el = h("section", { class: "panel outbox" }, h("div", { class: "panel-head" }, h("h2", { text: t("ob_title") }), all), tools, note, table);
   let page = 1;
   // Counts the requests: only the answer to the latest one is shown.
   let asked = 0;
@@ -121,9 +122,28 @@ export function outbox(store) {
     await load();
   };
 
+  /** Send the failed messages again, after a question with their number and the age of the oldest. */
+  const resendAll = async () => {
+    all.disabled = true;
+    try {
+      const { failed } = store.status.outbox;
+      const { data } = await call("GET", `/notifications?state=failed&page_size=1&page=${Math.max(1, failed)}`);
+      const oldest = data.items[0] && t("ob_again_oldest", { time: fmtTime(data.items[0].created_time, { date: true }) });
+      if (await confirm(t("ob_again_all_question", { n: data.total }), t("ob_again_all"), { detail: oldest ?? "", danger: false })) {
+        const sent = await call("POST", "/notifications/resend");
+        notice(t("ob_resent_all", { n: sent.data.resent }), "good");
+      }
+    } catch (error) {
+      notice(errorText(error), "bad");
+    }
+    all.disabled = false;
+    await load();
+  };
+
   const update = () => {
     const found = store.status?.outbox;
     if (!found) return;
+    all.hidden = !found.failed;
     pending = found.pending;
     const key = JSON.stringify(found);
     if (key === counts) return;

@@ -270,6 +270,10 @@ export const MESSAGES = {
   ob_again_of: ["Send again: {task}, {rule}, {channel}, {time}", "重新发送：{task}，{rule}，{channel}，{time}"],
   ob_again_question: ["Send the message about {task} again?", "再次发送关于 {task} 的消息？"],
   ob_again_detail: ["It has already been delivered; the receiver will get it twice.", "该消息已送达，对方会再收到一次。"],
+  ob_again_all: ["Send all failed again", "重新发送全部未送达"],
+  ob_again_all_question: ["Send {n} failed message again?|Send {n} failed messages again?", "重新发送 {n} 条未送达的消息？"],
+  ob_again_oldest: ["The oldest is of {time}.", "最早的一条来自 {time}。"],
+  ob_resent_all: ["{n} message will be sent again.|{n} messages will be sent again.", "将重新发送 {n} 条消息。"],
   ob_resent: ["The message will be sent again.", "将重新发送。"],
 
   // ---- test of a rule ----
