@@ -380,6 +380,9 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{error}；引擎下次启动时会将其移开；抢救方法见 docs/operation.md",
     ),
     # Values and labels
+    "cli.comma": (", ", "，"),
+    "cli.semicolon": ("; ", "；"),
+    "cli.pair": ("{name}: {value}", "{name}：{value}"),
     "cli.disabled": ("disabled", "已停用"),
     "cli.unknown": ("unknown", "未知"),
     "cli.disabled_start": ("disabled ({start})", "已停用（{start}）"),

@@ -28,7 +28,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     # JSON that cannot be read.
     "config.json.at": ("line {line}, column {column}: {text}", "第 {line} 行，第 {column} 列：{text}"),
-    "config.json.place": ("line {line}, column {column}:", "第 {line} 行，第 {column} 列："),
+    "config.json.place": ("line {line}, column {column}:", "第 {line} 行，第 {column} 列:"),
     "config.json.too_large": (
         "has {bytes} bytes; at most {max_bytes} are allowed",
         "共 {bytes} 字节；最多允许 {max_bytes} 字节",
@@ -72,7 +72,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "config.json.full_width": (
         "found the full-width character {found}; write {ascii} instead",
-        "此处是全角字符 {found}；请改为半角 {ascii}",
+        "此处是全角字符“{found}”；请改为半角 {ascii}",
     ),
     "config.json.curly_quote": (
         "found the curly quote {found}; write {ascii} instead",
@@ -480,7 +480,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "（默认为 [1]）",
     ),
     # Calendars.
-    "config.calendar.place": ("line {line}:", "第 {line} 行："),
+    "config.calendar.place": ("line {line}:", "第 {line} 行:"),
     "config.calendar.unknown": (
         "no calendar has this name in settings.calendars",
         "settings.calendars 中没有此名称的日历",

@@ -106,13 +106,14 @@ def _exit(attempt: dict[str, Any]) -> Any:
 def _with_losses(reason: str, attempts: Sequence[dict[str, Any]]) -> str:
     """The reason, and what was lost of the output of these attempts."""
     losses = [loss for loss in ("log_lost", "output_cut") if any(one[loss] for one in attempts)]
-    return "; ".join(filter(None, [reason, *(text(f"cli.{loss}") for loss in losses)]))
+    return text("cli.semicolon").join(filter(None, [reason, *(text(f"cli.{loss}") for loss in losses)]))
 
 
 def _full_why(one: dict[str, Any]) -> str:
     """The reason with all details, of a run or of an attempt."""
     reason = "" if one["status"] == Status.WAITING and one["detail"] else one["reason"]  # the same tasks again
-    return ": ".join(part for part in (reason, detail_text(one["detail"], language())) if part)
+    detail = detail_text(one["detail"], language())
+    return text("cli.pair", name=reason, value=detail) if reason and detail else reason or detail
 
 
 def _one_run(view: View, options: Namespace) -> int:

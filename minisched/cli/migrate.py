@@ -186,7 +186,7 @@ def _report(found: Imported, known: set[str]) -> None:
         _print(shown(line.text), indent=4, lines=2)
         for note in line.notes:
             kind = text(f"migration.report.{note.code.split('.')[1]}")
-            _print(f"{kind}: {shown(note)}", indent=4)
+            _print(text("cli.pair", name=kind, value=note), indent=4)
         if line.task_id in known:
             _print(text("migration.report.known"), indent=4)
     print(file=sys.stderr)
@@ -317,7 +317,7 @@ def _report_tasks(found: Exported, stream: TextIO) -> None:
             continue
         _print(shown(task.task_id), stream=stream)
         if task.left_out:
-            _print(f"{text('export.report.left')}: {shown(task.left_out)}", 4, stream=stream)
+            _print(text("cli.pair", name=Text("export.report.left"), value=task.left_out), 4, stream=stream)
         _report_findings(findings, stream)
         for night in task.nights:
             _print(
@@ -335,7 +335,8 @@ def _report_tasks(found: Exported, stream: TextIO) -> None:
 def _report_findings(findings: Sequence[Finding], stream: TextIO) -> None:
     for one in findings:
         assert one.text
-        _print(f"{text(f'export.report.{one.kind}')}: {one.field}: {shown(one.text)}", 4, stream=stream)
+        name, value = Text(f"export.report.{one.kind}"), f"{one.field}: {shown(one.text)}"
+        _print(text("cli.pair", name=name, value=value), 4, stream=stream)
 
 
 def _times(times: Sequence[str]) -> list[Text]:

@@ -77,7 +77,7 @@ def describe_start(task: Task, language: str) -> str:
     terms = [describe(schedule, language) for schedule in schedules_of(task)]
     if task.task_dependencies or not terms:
         terms.append(render(start_text(task.task_dependencies), language))
-    words = "; ".join(terms)
+    words = render(Text("cli.semicolon"), language).join(terms)
     return words if task.enabled else render(Text("cli.disabled_start", start=words), language)
 
 

@@ -85,8 +85,12 @@ def _refuse_task_of_run(words: list[str]) -> None:
     if len(words) > 1 and words[0] in names and not words[1].startswith("-"):
         hint = short_text("cli.run_takes_no_task", words[1])
         if words[0] != "run":
-            hint = f"{short_text('cli.no_command', words[0])}; {hint}"
+            hint = _no_command(words[0]) + hint
         make_parser(("run",)).refuse(hint)
+
+
+def _no_command(word: str) -> str:
+    return short_text("cli.no_command", word) + short_text("cli.semicolon")
 
 
 def make_parser(names: Iterable[str] = COMMANDS) -> _Parser:
@@ -195,7 +199,7 @@ class _Parser(argparse.ArgumentParser):
             close = [name for name in near if name in action.choices]
             hint = short_text("cli.did_you_mean", close[0]) if close else short_text("cli.see_help")
             hint = short_text(_NO_COMMANDS[str(value)]) if value in _NO_COMMANDS else hint
-            self.refuse(f"{short_text('cli.no_command', str(value))}; {hint}{_instead(str(value))}")
+            self.refuse(f"{_no_command(str(value))}{hint}{_instead(str(value))}")
         super()._check_value(action, value)
 
 

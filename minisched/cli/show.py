@@ -54,9 +54,9 @@ def show(view: View, options: Namespace) -> int:
     facts = [("task", task.task_id)]
     if last:
         moment = table_time(last["end_time"] or last["start_time"], zone)
-        words = ", ".join(filter(None, (last["status"], why(last), moment)))
+        words = text("cli.comma").join(filter(None, (last["status"], why(last), moment)))
         facts.append(("last_run", text("cli.run_of", run_id=last["run_id"], words=words)))
-    facts.append(("next", ", ".join(table_time(moment, zone) for moment in times) or "-"))
+    facts.append(("next", text("cli.comma").join(table_time(moment, zone) for moment in times) or "-"))
     print_facts(facts)
     print()
     rows = [(one.field, _shown(one.value), text(f"cli.from.{one.source}")) for one in values]

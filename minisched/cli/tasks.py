@@ -101,7 +101,7 @@ def status(view: View, options: Namespace) -> int:
     if view.pause_note:
         facts.append(("paused", shown(view.pause_note)))
     if view.config:
-        states = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
+        states = text("cli.comma").join(f"{count} {word}" for word, count in sorted(counts.items()))
         disabled = sum(not task["enabled"] for task in tasks)
         summary = text("cli.task_counts", count=len(tasks), states=states) if tasks else text("cli.no_task_counts")
         facts.append(("tasks", summary + (text("cli.disabled_count", count=disabled) if disabled else "")))
@@ -279,7 +279,7 @@ def _cells(task: dict[str, Any], zone: tzinfo) -> dict[str, Any]:
         "name": task["task_name"],
         "status": task["current_status"],
         "next": next_run,
-        "why": "; ".join(filter(None, (*_not_as_expected(task), _why(task, zone)))),
+        "why": text("cli.semicolon").join(filter(None, (*_not_as_expected(task), _why(task, zone)))),
         "last_run": table_time((last["start_time"] or last["end_time"]) if last else None, zone),
     }
 
