@@ -20,6 +20,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
             "task_id": "extract",
             "task_name": "Extract",
             "task_exec": HELD.format(name="extract"),
+            "task_tags": ["shop"],
             "task_schedule": f"{(datetime.now().minute + 30) % 60} * * * *",  # not during the test
         },
         {"task_id": "clean", "task_exec": "true", "task_dependencies": ["extract"]},
@@ -40,7 +41,8 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 def test_the_timeline_shows_runs_and_due_times_and_opens_a_run(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
-    view(page, "timeline")
+    expect(card(page, "alone")).to_be_visible()
+    page.evaluate("location.hash = '#timeline?hours=24'")
     lane = page.get_by_role("row").filter(has=page.get_by_role("button", name="History of Alone"))
     run = lane.get_by_role("gridcell", name="Technical failure")
     expect(run).to_have_count(1)
@@ -54,6 +56,7 @@ def test_the_timeline_shows_runs_and_due_times_and_opens_a_run(one: Engine, open
     band, track = more.bounding_box(), lane.locator(".tl-track").bounding_box()
     assert band and track
     assert abs(band["x"] + band["width"] - track["x"] - track["width"]) < 2  # up to the right edge
+    expect(page.locator(".tl-note")).not_to_contain_text("too many")  # no run is left out
     run.hover()
     expect(page.get_by_role("tooltip")).to_contain_text(re.compile("Alone.*no such table"))  # its last line of output
     run.click()
@@ -66,7 +69,79 @@ def test_the_timeline_shows_runs_and_due_times_and_opens_a_run(one: Engine, open
     expect(page.locator(".tl-lane")).to_have_count(1)
     one.run("alone")  # shown without a reload
     page.get_by_role("searchbox").fill("")
-    expect(lane.get_by_role("gridcell", name="2 runs")).to_have_count(1)
+    both = lane.get_by_role("gridcell", name="2 runs")
+    expect(both).to_have_attribute("aria-label", re.compile("2 × Technical failure"))
+    page.emulate_media(forced_colors="active")  # put together, they are seen there too
+    assert "gradient" in both.evaluate("el => getComputedStyle(el).backgroundImage")
+
+
+def test_the_timeline_is_zoomed_moved_and_filtered_and_its_address_has_it_all(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    view(page, "timeline")
+    expect(page).to_have_url(re.compile(r"#timeline\?hours=1$"))  # on the first day, the span in which all runs are
+    expect(page.get_by_role("radio", name="± 1 h")).to_be_checked()
+    page.get_by_role("button", name="Zoom in").click()
+    expect(page).to_have_url(re.compile("hours=0.5$"))
+    page.go_back()
+    expect(page.get_by_role("radio", name="± 1 h")).to_be_checked()
+    name = page.get_by_role("button", name="History of Alone")
+    name.focus()
+    page.keyboard.press("-")
+    expect(page).to_have_url(re.compile("hours=2$"))
+    page.keyboard.press("Shift+ArrowLeft")
+    expect(page).to_have_url(re.compile(r"hours=2&at=20\d\d-"))
+    expect(name).to_be_focused()
+    page.keyboard.press("Home")
+    expect(page).to_have_url(re.compile("hours=2$"))
+    expect(page.get_by_role("button", name="Now")).to_be_disabled()
+    track = page.locator(".tl-track").first
+    box = track.bounding_box()
+    assert box
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 300, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 200, middle, steps=3)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile("hours=2&at="))
+    expect(page.locator("dialog")).to_have_count(0)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -200)
+    page.keyboard.up("Control")
+    expect(page).to_have_url(re.compile(r"hours=0\.7\d+&at="))
+    pinch = """(el, [x, y]) => {
+      const send = (type, id, at) => el.dispatchEvent(new PointerEvent(type, {pointerId: id, pointerType: 'touch',
+        isPrimary: id === 8, clientX: at, clientY: y, bubbles: true, buttons: 1}));
+      el.closest('.tl-grid').setPointerCapture = () => {};
+      send('pointerdown', 8, x); send('pointerdown', 9, x + 100);
+      send('pointermove', 9, x + 120); send('pointermove', 9, x + 200);
+      send('pointerup', 8, x); send('pointerup', 9, x + 200);
+    }"""
+    track.evaluate(pinch, [box["x"] + 300, middle])
+    expect(page).to_have_url(re.compile(r"hours=0\.3\d+&at="))
+    page.evaluate("location.hash = '#timeline?hours=6&failed=1'")
+    expect(page.locator(".tl-lane")).to_have_count(1)
+    expect(page.get_by_label("Only problems")).to_be_checked()
+    expect(page.locator(".tl-mark[role=gridcell]:not(.tl-technical_failure)")).to_have_count(0)
+    page.get_by_label("Only problems").uncheck()
+    expect(page.locator(".tl-lane")).not_to_have_count(1)
+    page.get_by_label("Tag").select_option("shop")
+    expect(page.locator(".tl-name")).to_have_text(["Extract"])
+    page.reload()
+    expect(page.locator(".tl-name")).to_have_text(["Extract"])
+    page.locator(".tl-track").first.click(position={"x": 30, "y": 30})  # nothing ran there
+    expect(dialog(page).locator("h2")).to_have_text("Why did Extract run, or not?")
+    expect(page).to_have_url(re.compile(r"#why/extract/20\d\d-\d\d-\d\dT\d\d:\d\d$"))
+    page.keyboard.press("Escape")
+    page.get_by_text("Next 24 h").click()
+    rows = page.locator(".ag-row")
+    expect(rows).to_have_text(
+        re.compile(r"Extract.*at minute \d+ of every hour: 24 times, until .*then clean.*in \d+ min")
+    )
+    page.get_by_label("Tag").select_option("")
+    expect(rows.filter(has_text="Alone")).to_contain_text(re.compile("60 times, until"))
+    page.go_back()
+    page.go_back()
+    expect(page.locator(".tl-name")).to_have_text(["Extract"])
 
 
 def test_a_task_has_a_page_of_its_own(one: Engine, open_page: OpenPage) -> None:

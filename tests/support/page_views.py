@@ -94,6 +94,9 @@ def views(page: Page, task_id: str) -> Iterator[str]:
     page.locator(".tl-mark[role=gridcell]").first.hover(position={"x": 1, "y": 6})  # a due time may cover its end
     expect(page.locator(".tl-tip")).to_be_visible()
     yield "timeline"
+    page.locator(".tl-choice label").nth(1).click()
+    expect(page.locator(".ag-row").first).to_be_visible()
+    yield "agenda"
     view(page, "graph")
     page.locator(f'.gr-node[data-id="{task_id}"]').click()
     expect(page.locator(".gr-panel")).to_be_visible()

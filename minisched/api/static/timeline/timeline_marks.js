@@ -1,11 +1,11 @@
 /** The axis of the timeline, and the marks of a lane: runs and due times. Marks that are too close are merged. */
 import { token } from "../core/api.js";
 import { h } from "../core/dom.js";
-import { fmtDuration, fmtTime, shownOffset } from "../core/format.js";
+import { fmtDay, fmtDuration, fmtTime, shownOffset } from "../core/format.js";
 import { UNFINISHED } from "../core/status_text.js";
-import { lang, t } from "../i18n/i18n.js";
+import { t } from "../i18n/i18n.js";
 
-const STEPS_MIN = [15, 30, 60, 120, 180, 360, 720, 1440];
+const STEPS_MIN = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 5760];
 // A label with the space around it.
 const LABEL_PX = 64;
 // So close to the left and right edge, a label would be cut.
@@ -22,35 +22,34 @@ export function positionOf(at, { since, until, width }) {
   return Math.round(((at - since) / (until - since)) * width * 10) / 10;
 }
 
-/** The axis: lines and labels at round hours of the chosen time zone. Returns {labels, lines}: elements. */
+/** The axis: lines and labels at round times of the clock that the page shows. Returns {labels, lines}: elements. */
 export function axis(scale) {
   const { since, until, width } = scale;
   const minStep = ((until - since) / width) * LABEL_PX;
-  const step = (STEPS_MIN.find((minutes) => minutes * 60000 >= minStep) ?? 1440) * 60000;
-  const offset = -shownOffset(since) * 60000;
+  const step = (STEPS_MIN.find((minutes) => minutes * 60000 >= minStep) ?? STEPS_MIN[STEPS_MIN.length - 1]) * 60000;
+  const offset = shownOffset(since) * 60000;
   const labels = [];
   const lines = [];
-  for (let at = Math.ceil((since - offset) / step) * step + offset; at < until; at += step) {
-    const time = new Date(at - offset);
+  for (let at = Math.ceil((since + offset) / step) * step - offset; at < until; at += step) {
+    const time = new Date(at + offset);
     const x = positionOf(at, scale);
     const midnight = !time.getUTCHours() && !time.getUTCMinutes();
     lines.push(h("div", { class: "tl-tick", style: { left: `${x}px` } }));
     if (x < EDGE_PX[0] || x > width - EDGE_PX[1]) continue;
-    labels.push(h("span", { class: midnight ? "tl-hour tl-midnight" : "tl-hour", style: { left: `${x}px` } }, midnight ? day(time) : clock(time)));
+    labels.push(h("span", { class: midnight ? "tl-hour tl-midnight" : "tl-hour", style: { left: `${x}px` } }, midnight ? fmtDay(time, { day: "numeric", month: "short" }) : clockText(time)));
   }
   return { labels, lines };
 }
 
-const two = (n) => String(n).padStart(2, "0");
-const clock = (time) => `${two(time.getUTCHours())}:${two(time.getUTCMinutes())}`;
-const day = (time) => time.toLocaleDateString(lang() === "zh" ? "zh-CN" : "en-GB", { timeZone: "UTC", day: "numeric", month: "short" });
+/** "02:30", of a Date whose UTC fields are what the clock shows. */
+export const clockText = (time) => time.toISOString().slice(11, 16);
 
 // ---- marks ----
 
 /**
  * The marks of a lane, from left to right.
  *
- * lane: {runs: Map of runs, due: [ISO], more: whether there are further due times}. scale: {since, until: ms, width: px}.
+ * lane: {runs: [run], due: [{at: ms, iso}], more: whether there are further due times}. scale: {since, until: ms, width: px}.
  * Returns [{key, status, left, width, count, runs or due, runId, share, base}]. runId: the run that a click opens; share
  * and base: see `mixture`.
  */
@@ -58,23 +57,22 @@ export function marksOf(lane, scale, present) {
   const { since, until, width } = scale;
   const x = (at) => ((at - since) / (until - since)) * width;
   const marks = [];
-  for (const run of [...lane.runs.values()].sort((a, b) => startOf(a, present) - startOf(b, present))) {
+  for (const run of [...lane.runs].sort((a, b) => startOf(a, present) - startOf(b, present))) {
     const from = startOf(run, present);
     const to = run.end_time ? Date.parse(run.end_time) : UNFINISHED.has(run.status) ? present : from;
     if (to < since || from > until) continue;
-    const right = Math.max(0, x(to));
+    const right = Math.max(0, Math.min(x(to), width + MIN_PX));
     // A run that has just ended must not reach into the future.
     const left = Math.max(0, Math.min(x(from), right - MIN_PX));
     addMark(marks, { key: `r${run.run_id}`, status: run.status, left, right: Math.max(right, left + MIN_PX), runs: [run], live: !run.end_time && UNFINISHED.has(run.status) });
   }
   const coming = [];
-  for (const iso of lane.due) {
-    const at = Date.parse(iso);
-    if (at <= present || at > until) continue;
+  for (const { at, iso } of lane.due) {
+    if (at <= present || at < since || at > until) continue;
     addMark(coming, { key: `d${at}`, status: "due", left: x(at) - MIN_PX / 2, right: x(at) + MIN_PX / 2, due: [iso] });
   }
-  const last = coming.length ? coming[coming.length - 1].right + 1 : x(present);
-  if (lane.more && last < width - MIN_PX) coming.push({ key: "on", status: "on", left: last, right: width, due: [] });
+  const last = lane.due.length ? x(lane.due[lane.due.length - 1].at) + MIN_PX : x(present);
+  if (lane.more && last < width - MIN_PX) coming.push({ key: "on", status: "on", left: Math.max(0, last), right: width, due: [] });
   return [...marks, ...coming].map(({ right, ...mark }) => {
     const first = mark.runs && leading(mark.runs);
     return {
@@ -116,7 +114,7 @@ function countsOf(runs) {
   return numbers;
 }
 
-const startOf = (run, present) => Date.parse(run.start_time ?? run.scheduled_time ?? run.end_time ?? "") || present;
+export const startOf = (run, present) => Date.parse(run.start_time ?? run.scheduled_time ?? run.end_time ?? "") || present;
 
 /** The run that represents several: the newest of those with the heaviest status. */
 function leading(runs) {

@@ -14,14 +14,17 @@ const DAY_MS = 86400000;
 const ISO = "\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(?:\\.\\d+)?(?:Z|[+-]\\d\\d:\\d\\d)";
 const CAUSES = new Set(["why.cause", "why.cause_why"]);
 
-/** Open the dialog. `at`: a day "2026-11-28" or a time "2026-11-28T02:30" in the zone of the task; without it today. */
+/**
+ * Open the dialog. `at`: a day "2026-11-28" or a time "2026-11-28T02:30" in the zone of the task, or a time in ms since
+ * 1970; without it today.
+ */
 export function openWhy(taskId, at = "") {
-  new WhyDialog(taskId, at);
+  new WhyDialog(taskId, typeof at === "number" ? momentOf(taskId, at) : at);
 }
 
-/** A time (ms or ISO 8601) as `at` of `openWhy`, to the minute. */
+/** A time (ms) on the clock of a task, to the minute. */
 export function momentOf(taskId, time) {
-  return isoIn(zoneOf(taskId), (typeof time === "string" ? Date.parse(time) : time) / 1000).slice(0, 16);
+  return isoIn(zoneOf(taskId), time / 1000).slice(0, 16);
 }
 
 const zoneOf = (taskId) => store.tasks.get(taskId)?.task_timezone ?? store.status?.timezone ?? "UTC";
