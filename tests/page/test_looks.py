@@ -24,7 +24,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 # All texts that are visible or spoken, except code and the texts of tasks and users.
 TEXTS = """() => {
-  const theirs = 'code, pre, .card-name, .badge, textarea, .lg-line, .tl-name, .gr-name, .ed-chip, .ed-offers, ' +
+  const theirs = 'code, pre, kbd, .card-name, .badge, textarea, .lg-line, .tl-name, .gr-name, .ed-chip, .ed-offers, ' +
     'datalist, .ed-errors, .ed-summary li, .tk-rules strong, .again, .machine';
   const found = [];
   const take = (text, el) => text && text.trim() && !el.closest(theirs) && found.push(text.trim());

@@ -71,6 +71,15 @@ def views(page: Page, task_id: str) -> Iterator[str]:
     """Open each view and dialog, and yield its name while it is open. The task has runs, dependencies and output."""
     expect(card(page, task_id).locator(".bar").first).to_be_visible()
     yield "tasks"
+    for keys, name in (("Control+k", "palette"), ("?", "keys")):
+        page.keyboard.press(keys)
+        expect(dialog(page).locator(".palette-list, .keys")).to_be_visible()
+        yield name
+        close(page)
+    page.locator(".header-tools button").first.click()
+    expect(dialog(page).locator(".settings")).to_be_visible()
+    yield "settings"
+    close(page)
     open_menu(page, task_id)
     yield "menu"
     choose(page, task_id, "remove")
@@ -126,6 +135,8 @@ def editor(page: Page, task_id: str) -> Iterator[str]:
     choose(page, task_id, "edit")
     expect(dialog(page).locator(".ed-preview time")).to_have_count(5)
     page.evaluate("document.querySelectorAll('.ed-section').forEach((one) => (one.open = true))")
+    dialog(page).locator(".ed-build").first.click()
+    dialog(page).locator(".ed-builder select").first.select_option("week")
     yield "editor"
     dialog(page).locator(".ed-tabs button").last.click()
     raw = dialog(page).locator(".ed-raw")

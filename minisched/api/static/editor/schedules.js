@@ -38,7 +38,7 @@ export function schedules(field, outer) {
       });
       one.open.setAttribute("aria-expanded", String(Boolean(one.builder)));
       if (!one.builder) return;
-      one.input.closest(".ed-item").append(one.builder);
+      one.input.closest("li").append(one.builder);
       one.builder.querySelector("select").focus();
     };
     const put = (value = "") => {
