@@ -29,6 +29,7 @@ PAIRS = (
             "scheduling",
             "notifications",
             "operation",
+            "security",
             "task_script_development_guide",
             "cli",
         )
