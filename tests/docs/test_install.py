@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,20 @@ from support.programs import ROOT, environment
 INSTALL = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
 
 
+PIP = find_spec("pip")
+# Most of the time of `python3 -m venv` is the unpacking of a pip: here it gets a link to the one of the tests.
+VENV = """\
+if [ "$1 $2" = "-m venv" ]; then
+  {python} -m venv --without-pip "$3" || exit
+  [ ! -e "$3/bin/pip" ] || exit 0
+  ln -s {pip} "$("$3/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/pip"
+  printf '#!/bin/sh\\nexec "%s/bin/python" -m pip "$@"\\n' "$(cd "$3" && pwd)" > "$3/bin/pip"
+  chmod +x "$3/bin/pip"
+  exit
+fi
+"""
+
+
 class Machine:
     """A machine in a folder: `/opt` and `/srv` are below it, and `python3` is the Python of this test."""
 
@@ -29,7 +44,8 @@ class Machine:
         for name in ("bin", "opt", "srv", "new", "work"):
             (folder / name).mkdir()
         self.path = folder / "work"
-        self.command("python3", f'exec {sys.executable} "$@"')
+        venv = VENV.format(python=sys.executable, pip=Path(PIP.origin).parent) if PIP and PIP.origin else ""
+        self.command("python3", f'{venv}exec {sys.executable} "$@"')
         path = f"{folder / 'bin'}:{os.environ['PATH']}"
         self.env = {**environment(), **NO_NETWORK, "PATH": path}
 
@@ -105,23 +121,33 @@ def test_the_chinese_document_has_the_same_commands() -> None:
     assert re.findall(r"^```sh\n.*?^```", chinese, re.M | re.S) == re.findall(r"^```sh\n.*?^```", INSTALL, re.M | re.S)
 
 
-def test_the_first_command_of_the_readme_can_be_repeated_without_network(machine: Machine) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    run = next(line for line in readme.splitlines() if line.startswith("python3 -m venv"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+RUN = next(line for line in README.splitlines() if line.startswith("python3 -m venv"))
+
+
+@pytest.fixture(scope="module")
+def clone(machine: Machine) -> Path:
+    """Where the first command of the README has run once."""
     clone = copy_of_the_clone(machine.path / "clone")
     use_any_port(clone / "tasks" / "config.json")
-    for _ in range(2):
-        machine.do(run, clone)
+    machine.do(RUN, clone)
+    return clone
+
+
+def test_the_first_command_of_the_readme_can_be_repeated_without_network(machine: Machine, clone: Path) -> None:
+    machine.do(RUN, clone)
 
 
 USE = ROOT / "tests" / "support" / "closed_machine.py"
 WAYS = [(way, version) for way in ("copied folder", "one file") for version in ((3, 9), (3, 11), (3, 13))]
 # A virtual environment takes long; CI runs these tests with the oldest and the newest Python as well.
-WAYS.append(("wheelhouse", sys.version_info[:2]))
+WAYS.append(("installed", sys.version_info[:2]))
 
 
 @pytest.mark.parametrize(("way", "version"), WAYS, ids=str)
-def test_it_works_on_a_machine_without_network(way: str, version: tuple[int, int], machine: Machine) -> None:
+def test_it_works_on_a_machine_without_network(
+    way: str, version: tuple[int, int], machine: Machine, request: pytest.FixtureRequest
+) -> None:
     """In a network namespace: init, run, the page, an `L` schedule, and mail to a server on this machine."""
     found = pythons.find(version)
     if not found:
@@ -140,13 +166,7 @@ def test_it_works_on_a_machine_without_network(way: str, version: tuple[int, int
         source = str(machine.path / "minisched-main" / "minisched")
         subprocess.run([sys.executable, source, "bundle", "-o", command[1]], env=env, check=True, capture_output=True)
     else:
-        wheels, target = folder / "wheels", folder / "venv"
-        pip = [sys.executable, "-m", "pip", "wheel", "-q", "-w", str(wheels), str(machine.path / "minisched-main")]
-        subprocess.run(pip, env=env, check=True)
-        subprocess.run([python, "-m", "venv", str(target)], check=True)
-        install = [f"{target}/bin/pip", "install", "-q", "--find-links", str(wheels), "minisched"]
-        subprocess.run([*alone, *install], env=env, check=True)
-        command = [f"{target}/bin/minisched"]
+        command = [f"{request.getfixturevalue('clone')}/.venv/bin/minisched"]
     use = [sys.executable, "-I", str(USE), str(folder / "home"), *command]
     script = f"ip link set lo up 2>/dev/null || ifconfig lo up; exec {shlex.join(use)}"
     done = subprocess.run(

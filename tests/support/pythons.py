@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 
 OLD = ((2, 7), (3, 6), (3, 7), (3, 8))
 SUPPORTED = ((3, 9), (3, 10), (3, 11), (3, 12), (3, 13))
@@ -17,6 +18,7 @@ def find(*versions: tuple[int, int]) -> list[str]:
     return [path for path in map(_find, versions) if path]
 
 
+@cache
 def _find(version: tuple[int, int]) -> str:
     if version == sys.version_info[:2]:
         return sys.executable
