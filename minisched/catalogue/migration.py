@@ -47,6 +47,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "the lock {path} is now task_overlap: queue; a run that waits is visible",
         "锁 {path} 改为 task_overlap: queue；等待的运行可见",
     ),
+    "migration.better.task_locks": (
+        "{count} lines wait for its lock: it is now the lock {lock} of these tasks, which programs outside minisched do"
+        " not see; take these lines out of the crontab together",
+        "{count} 行等待此锁：现改为这些任务的锁 {lock}，minisched 之外的程序看不到它；请同时从 crontab 中删去这些行",
+    ),
     "migration.better.skip": (
         "the lock {path} is now task_overlap: skip; a skipped run is in the history",
         "锁 {path} 改为 task_overlap: skip；跳过的运行记入历史",

@@ -9,11 +9,11 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Callable, NamedTuple, Optional, Union
 from zlib import crc32
 
-from minisched.migration.shell import scan, simplify
+from minisched.migration.shell import Simplified, scan, simplify
 from minisched.model import Text
 from minisched.timetable import ScheduleError, format_duration, parse_schedule
 
@@ -130,20 +130,45 @@ def read_crontab(
     homes = {job.number: _home(job, options, home_of) for job in jobs}
     simple = [simplify(job.command, homes[job.number]) for job in jobs]
     shared = {lock: count for lock, count in Counter(one.lock for one in simple).items() if lock and count > 1}
+    locks = _task_locks(simple, shared)
     programs = Counter(_program(one.command, 1) for one in simple)
+    found = _Context(homes, shared, programs, options, home_of, frozenset(taken_ids))
+    tasks, of_jobs = _tasks(jobs, locks, found)
+    left_out = {line.number for line in of_jobs if line.task_id is None}
+    still_in_cron = {one.lock for job, one in zip(jobs, simple) if job.number in left_out}
+    if still_in_cron & locks.keys():
+        tasks, of_jobs = _tasks(jobs, {path: name for path, name in locks.items() if path not in still_in_cron}, found)
+    lines += of_jobs
+    lines.sort(key=lambda line: line.number)
+    return Imported(tasks, lines, [*notes, *_file_notes(jobs, options)])
+
+
+class _Context(NamedTuple):
+    """What the tasks of all jobs depend on. homes: by number of the line; shared: locks that several lines use."""
+
+    homes: dict[int, Optional[str]]
+    shared: dict[str, int]
+    programs: Counter[str]
+    options: Options
+    home_of: Callable[[str], Optional[str]]
+    taken_ids: frozenset[str]
+
+
+def _tasks(jobs: list[_Job], locks: dict[str, str], context: _Context) -> tuple[list[dict[str, Any]], list[Line]]:
+    """The tasks of the jobs, and their lines. locks: files that become locks of tasks."""
     tasks: list[dict[str, Any]] = []
-    ids = set(taken_ids)
+    lines: list[Line] = []
+    ids = set(context.taken_ids)
     for job in jobs:
         try:
-            task, found_notes = _task(job, homes[job.number], shared, programs, options, home_of, ids)
+            task, notes = _task(job, locks, context, ids)
         except _LeftOut as error:
             lines.append(Line(job.number, job.text, None, (*job.notes, error.note)))
             continue
         ids.add(task["task_id"])
         tasks.append(task)
-        lines.append(Line(job.number, job.text, task["task_id"], tuple(found_notes)))
-    lines.sort(key=lambda line: line.number)
-    return Imported(tasks, lines, [*notes, *_file_notes(jobs, options)])
+        lines.append(Line(job.number, job.text, task["task_id"], tuple(notes)))
+    return tasks, lines
 
 
 def _file_notes(jobs: list[_Job], options: Options) -> list[Text]:
@@ -321,24 +346,24 @@ def _home(job: _Job, options: Options, home_of: Callable[[str], Optional[str]]) 
 
 
 def _task(
-    job: _Job,
-    home: Optional[str],
-    shared: dict[str, int],
-    programs: Counter[str],
-    options: Options,
-    home_of: Callable[[str], Optional[str]],
-    ids: Collection[str],
+    job: _Job, locks: dict[str, str], context: _Context, ids: Collection[str]
 ) -> tuple[dict[str, Any], list[Text]]:
     """The task of a job, and what to say about its line. Raises _LeftOut."""
+    homes, shared, programs, options, home_of, _ = context
+    home = homes[job.number]
     if not options.all_jobs and _DISTRIBUTION.search(job.command):
         raise _LeftOut(Text("migration.left.distribution"))
     notes = list(job.notes)
     shell = job.variables.get("SHELL", "/bin/sh")
     command, stdin = _split_percent(job.command, options.fix_percent, notes)
-    simple = simplify(command, home, shared, bash=posixpath.basename(shell) == "bash")
+    kept = shared.keys() - locks.keys()
+    simple = simplify(command, home, kept, bash=posixpath.basename(shell) == "bash")
     notes += simple.notes
-    if simple.lock in shared or _keeps_lock(simple.command, shared):
-        notes.append(Text("migration.warn.shared_lock", count=max(shared.values())))
+    if _keeps_lock(simple.command, kept):
+        notes.append(Text("migration.warn.shared_lock", count=max(shared[lock] for lock in kept)))
+    lock = locks.get(simple.lock or "")
+    if lock:
+        notes.append(Text("migration.better.task_locks", count=shared[simple.lock or ""], lock=lock))
     text = simple.command if stdin is None else _with_stdin(simple.command, stdin)
     program = _program(simple.command, 1)
     if programs[program] > 1:
@@ -364,6 +389,8 @@ def _task(
             notes.append(Text("migration.warn.no_user", user=job.user))
     task.update({name: value for name, value in job.fields.items() if name != "task_id"})
     task.update({name: value for name, value in simple.fields.items() if name != "task_env"})
+    if lock:
+        task["task_locks"] = [lock]
     env.update(simple.fields.get("task_env", {}))
     if env:
         task["task_env"] = env
@@ -418,6 +445,21 @@ def _split_percent(command: str, fix: bool, notes: list[Text]) -> tuple[str, Opt
 def _with_stdin(command: str, stdin: str) -> str:
     words = " ".join("'" + line.replace("'", "'\\''") + "'" for line in stdin.split("\n"))
     return f"printf '%s\\n' {words} | {{ {command}\n}}"
+
+
+def _task_locks(simple: Sequence[Simplified], shared: Collection[str]) -> dict[str, str]:
+    """Of the locks that several lines share, those that can be locks of the tasks, by file: every line waits for them,
+    as a task does. `flock -n` drops the start instead, which no field says of another task's lock."""
+    locks: dict[str, str] = {}
+    for path in shared:
+        holders = [one for one in simple if one.lock == path]
+        others = [one.command for one in simple if one.lock != path]
+        if all(one.fields.get("task_overlap") == "queue" for one in holders) and not any(
+            _keeps_lock(command, (path,)) for command in others
+        ):
+            name = re.sub(r"[^A-Za-z0-9_-]+", "_", posixpath.splitext(posixpath.basename(path))[0]).strip("_-")
+            locks[path] = _unique(name or "lock", locks.values())
+    return locks
 
 
 def _keeps_lock(command: str, shared: Collection[str]) -> bool:

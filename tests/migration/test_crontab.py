@@ -230,6 +230,18 @@ def test_a_lock_that_several_lines_share_stays() -> None:
     assert [line.kind for line in found.lines] == ["warned", "warned", "better"]
 
 
+def test_a_lock_for_which_every_line_waits_becomes_a_lock_of_the_tasks() -> None:
+    found = read("0 0 * * * flock /run/db.lock a\n0 1 * * * flock /run/db.lock b\n0 2 * * * flock /x/db.lock c\n")
+    assert [task["task_exec"] for task in found.tasks] == ["a", "b", "c"]
+    assert [task.get("task_locks") for task in found.tasks] == [["db"], ["db"], None]
+    assert [task["task_overlap"] for task in found.tasks] == ["queue"] * 3
+    assert [line.kind for line in found.lines] == ["better"] * 3
+    found = read("0 0 * * * flock /l a\n0 1 * * * flock /l b\n0 99 * * * flock /l stays_in_cron\n")
+    assert [task["task_exec"] for task in found.tasks] == ["flock /l a", "flock /l b"]
+    found = read("0 0 * * * flock /l a\n0 1 * * * flock /l b\n0 2 * * * flock -n /l c\n")
+    assert [task["task_exec"] for task in found.tasks] == ["flock /l a", "flock /l b", "flock -n /l c"]
+
+
 # --------------------------------------------------------------------------------------------------------- anacrontab
 
 
