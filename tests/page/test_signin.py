@@ -113,10 +113,10 @@ def test_a_browser_that_was_busy_does_not_take_the_engine_for_lost(one: Engine, 
           const light = document.querySelector('.link-light');
           const watched = new MutationObserver(() => window.links.push(light.dataset.link));
           watched.observe(light, { attributes: true });
-          for (const end = Date.now() + 3500; Date.now() < end; );
+          for (const end = Date.now() + 2800; Date.now() < end; );
         }"""
     )
-    page.wait_for_timeout(1500)  # the watch looks three times a second
+    page.wait_for_timeout(700)  # the watch looks three times a second
     assert "lost" not in page.evaluate("window.links")
 
 

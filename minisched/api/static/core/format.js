@@ -150,6 +150,11 @@ export function fmtBeside(iso, options) {
   return iso && chosen("times") === "mixed" ? fmtTime(iso, options) : "";
 }
 
+/** The relative time beside a `fmtTime`; "" if the user has chosen absolute ones. */
+export function fmtAgoBeside(iso) {
+  return chosen("times") === "absolute" ? "" : relative(iso);
+}
+
 function relative(iso) {
   if (!iso) return "–";
   const seconds = (Date.parse(iso) - now()) / 1000;

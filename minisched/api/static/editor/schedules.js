@@ -2,7 +2,7 @@
 import { call } from "../core/api.js";
 import { h, iconButton, setText } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
-import { fmtAgo, fmtTime } from "../core/format.js";
+import { fmtAgoBeside, fmtTime } from "../core/format.js";
 import { localized, t } from "../i18n/i18n.js";
 import { newId, placeholder, plainText, withOriginal } from "./form_controls.js";
 import { scheduleBuilder } from "./schedule_builder.js";
@@ -151,11 +151,11 @@ export function schedules(field, outer) {
 
 /** Update the countdowns. */
 function countDown(preview) {
-  for (const time of preview.querySelectorAll("time")) setText(time.nextSibling, fmtAgo(time.dateTime));
+  for (const time of preview.querySelectorAll("time")) setText(time.nextSibling, fmtAgoBeside(time.dateTime));
 }
 
 function times(list) {
   if (!list.length) return h("p", { class: "ed-muted" }, t("ed_never_due"));
   const seconds = !list.every((iso) => /T..:..:00/.test(iso));
-  return h("ol", { class: "ed-times", "aria-label": t("ed_next_due") }, ...list.map((iso) => h("li", {}, h("time", { datetime: iso }, fmtTime(iso, { weekday: true, seconds })), h("span", { class: "ed-muted" }, fmtAgo(iso)))));
+  return h("ol", { class: "ed-times", "aria-label": t("ed_next_due") }, ...list.map((iso) => h("li", {}, h("time", { datetime: iso }, fmtTime(iso, { weekday: true, seconds })), h("span", { class: "ed-muted" }, fmtAgoBeside(iso)))));
 }

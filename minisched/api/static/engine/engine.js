@@ -3,7 +3,7 @@ import { call } from "../core/api.js";
 import { notice } from "../core/dialog.js";
 import { button, h, icon, setText, visible, visibleText } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
-import { fmtAgo, fmtBytes, fmtTime } from "../core/format.js";
+import { fmtAgoBeside, fmtBytes, fmtTime } from "../core/format.js";
 import { engineProblems } from "../core/status_text.js";
 import { has, lang, localized, t } from "../i18n/i18n.js";
 import { outbox } from "./outbox.js";
@@ -104,7 +104,7 @@ function fillFacts(el, s) {
   const facts = [
     ["state", t(s.stopping ? "en_stopping" : "en_running")],
     ["version", `minisched ${s.version}, Python ${s.python}, pid ${s.pid}`],
-    ["uptime", `${fmtTime(s.started_time, { date: true })} (${fmtAgo(s.started_time)})`],
+    ["uptime", fmtAgoBeside(s.started_time) ? t("with_note", { text: fmtTime(s.started_time, { date: true }), note: fmtAgoBeside(s.started_time) }) : fmtTime(s.started_time, { date: true })],
     ["home", visible(s.home)],
     ["clock", `${fmtTime(s.server_time)}, ${zoneText(s.timezone, s.timezone_source)}`],
     ["processes", t("en_processes_of", { n: s.running, max: s.max_running })],

@@ -2,7 +2,7 @@
 import { ApiError, call, token } from "../core/api.js";
 import { button, h, icon, setText, statusMark, visible } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
-import { fmtAgo, fmtBeside, fmtDuration, fmtTime } from "../core/format.js";
+import { fmtAgo, fmtAgoBeside, fmtDuration, fmtTime } from "../core/format.js";
 import { UNFINISHED, dependencyText, leadRun, reasonText, retryText, runTime, troubleOf, troubledRun, upstreamId } from "../core/status_text.js";
 import { store } from "../core/store.js";
 import { lang, loadTexts, t } from "../i18n/i18n.js";
@@ -158,7 +158,7 @@ class TaskView {
     const retry = task.task_retry;
     const days = task.task_calendar && [task.task_calendar.name ?? task.task_calendar, task.task_calendar.days].filter(Boolean).join(", ");
     const zone = task.task_timezone;
-    const times = preview?.times.map((iso) => h("li", {}, h("time", { datetime: iso, text: fmtTime(iso, { weekday: true }) }), " ", h("span", { class: "muted", text: fmtBeside(iso) && fmtAgo(iso) })));
+    const times = preview?.times.map((iso) => h("li", {}, h("time", { datetime: iso, text: fmtTime(iso, { weekday: true }) }), " ", h("span", { class: "muted", text: fmtAgoBeside(iso) })));
     this.neighbours = h("div", { class: "tk-neighbours" });
     const panel = (title, ...content) => h("section", { class: "panel" }, h("h2", { text: t(title) }), ...content.filter(Boolean));
     const raw = config ?? {};
