@@ -12,6 +12,8 @@ import pytest
 from support.page import HELD, Engine, OpenPage, act, card, choose, dialog, engine, expect, view
 from support.programs import eventually
 
+REPORT = "Report of the whole night to the management"
+
 
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
@@ -24,7 +26,12 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
             "task_schedule": f"{(datetime.now().minute + 30) % 60} * * * *",  # not during the test
         },
         {"task_id": "clean", "task_exec": "true", "task_dependencies": ["extract"]},
-        {"task_id": "report", "task_exec": "echo reported", "task_dependencies": ["clean"]},
+        {
+            "task_id": "report",
+            "task_name": REPORT,
+            "task_exec": "echo reported",
+            "task_dependencies": [{"task_id": "clean", "on": "end"}],
+        },
         {
             "task_id": "alone",
             "task_name": "Alone",
@@ -167,7 +174,7 @@ def test_a_task_has_a_page_of_its_own(one: Engine, open_page: OpenPage) -> None:
     page.evaluate("location.hash = '#task/extract'")
     main.locator(".tk-neighbours").get_by_role("link", name="clean").click()
     expect(main.get_by_role("heading", level=1)).to_have_text("clean")
-    expect(main.locator(".tk-neighbours li")).to_have_text(["Extract", "report"])
+    expect(main.locator(".tk-neighbours li")).to_have_text(["Extract", REPORT])
     page.evaluate("location.hash = '#task/none_such'")
     expect(main.get_by_role("alert")).to_have_text("There is no task “none_such”. It may have been deleted.")
 
@@ -185,30 +192,41 @@ def test_the_timeline_works_with_the_keyboard(one: Engine, open_page: OpenPage) 
     expect(page.locator(":focus")).to_have_attribute("role", "gridcell")
 
 
-def test_the_graph_is_updated_and_opens_a_task(one: Engine, open_page: OpenPage) -> None:
+def test_the_graph_is_updated_and_runs_a_task(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link)
     view(page, "graph")
     nodes = page.locator(".gr-node")
     expect(nodes).to_have_count(3)
     expect(page.locator(".gr-edge")).to_have_count(2)
+    expect(page.locator(".gr-label text")).to_have_text(["", "on any end"])
+    assert " ".join(page.locator('.gr-node[data-id="report"] tspan').all_text_contents()) == REPORT  # not cut
     expect(page.get_by_text("1 task without dependencies is not shown.")).to_be_visible()
     expect(page.get_by_role("button", name="clean, Never ran; depends on extract; required by report")).to_be_visible()
-    run_id = one.run("extract")
+    page.locator('.gr-node[data-id="extract"]').focus()
+    page.keyboard.press("r")
     expect(page.locator('.gr-node[data-id="extract"]')).to_have_class(re.compile("s-running"))
+    page.keyboard.press("Enter")
+    panel = page.get_by_role("region", name="Selected task")
+    expect(panel.get_by_role("button").first).to_have_text("Stop")
     one.release("extract")
     expect(page.locator(".gr-node.s-success")).to_have_count(3)  # one after the other
     one.hold("extract")
-    page.get_by_role("button", name=re.compile("^Extract, Success")).click()
-    panel = page.get_by_role("region", name="Selected task")
-    expect(panel).to_contain_text("Extract")
+    expect(panel.get_by_role("button").first).to_have_text("Run now")
+    expect(panel.get_by_role("link", name="Extract")).to_have_attribute("href", "#task/extract")
     expect(page.locator(".gr-edge.gr-on")).to_have_count(2)  # the edges to its dependents
     panel.get_by_role("button", name="History").click()
-    row = dialog(page).locator(f'tr[data-run-id="{run_id}"]')
-    expect(row).to_contain_text("Success")
+    expect(dialog(page).locator("tbody tr").first).to_contain_text("Success")
     page.keyboard.press("Escape")
     page.locator('.gr-node[data-id="clean"]').focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator('.gr-node[data-id="report"]')).to_be_focused()
+    page.set_viewport_size({"width": 360, "height": 740})  # all of it is seen on a phone
+    frame = page.locator(".gr-frame").bounding_box()
+    assert frame
+    for id in ("extract", "clean", "report"):
+        expect(page.locator(f'.gr-node[data-id="{id}"] rect')).to_be_in_viewport(ratio=1)
+        box = page.locator(f'.gr-node[data-id="{id}"] rect').bounding_box()
+        assert box and frame["x"] <= box["x"] and box["x"] + box["width"] <= frame["x"] + frame["width"]
 
 
 def test_the_engine_view_shows_facts_and_the_log(one: Engine, open_page: OpenPage) -> None:

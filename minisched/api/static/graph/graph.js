@@ -1,24 +1,38 @@
 /** The dependency graph: tasks in layers, from upstream to downstream, with their status. */
 import { token } from "../core/api.js";
 import { button, h, icon, iconButton, statusMark, svg, visible } from "../core/dom.js";
-import { dependencyText, leadRun, reasonText, upstreamId, upstreamIds } from "../core/status_text.js";
+import { fmtSpan } from "../core/format.js";
+import { UNFINISHED, dependencyText, leadRun, reasonText, upstreamId, upstreamIds } from "../core/status_text.js";
 import { t } from "../i18n/i18n.js";
 import { actions } from "../tasks/actions.js";
 import { curve, layered } from "./graph_layout.js";
 import { Viewport } from "./viewport.js";
 
-// Sizes of nodes and gaps in px, at a zoom of 1.
-const WIDE = { width: 216, height: 46, across: 18, along: 64 };
-const SLIM = { width: 156, height: 46, across: 14, along: 44 };
-// Below this width the layers go down instead of to the right.
+// Sizes of nodes and gaps in px, at a zoom of 1. Nodes are as wide as the longest name, within these widths; a longer one
+// has up to so many lines.
+const WIDE = { least: 150, most: 270, lines: 2, across: 18, along: 64 };
+const SLIM = { least: 120, most: 172, lines: 4, across: 14, along: 44 };
+// The height of a node without its name, and of a line of it.
+const NODE_PX = 29;
+const LINE_PX = 17;
+// Below this width of the view nodes are slim, and the layers rather go down than to the right.
 const NARROW_PX = 640;
+// The other direction is taken if it shows the graph so much larger.
+const LARGER = 1.15;
 // The part of a node's width that is not available for its name.
 const PADDING_PX = 52;
 const ICON_PX = 20;
-// The smallest zoom at which names can be read. A graph that is too large for it is first shown in part.
+// What a label needs beside its text between two layers.
+const ARROW_PX = 30;
+// The smallest zoom at first: names can be read. A graph that is too large for it is shown in part; in a narrow view only
+// if the whole would need a zoom below the other one.
 const READABLE_ZOOM = 0.75;
+const NARROW_ZOOM = 0.4;
+const FONTS = { name: "600 14px", label: "500 11px" };
 // Without a token only the history is available.
-const PANEL_ACTIONS = ["history", "log", "edit"];
+const PANEL_ACTIONS = ["log", "history", "why", "edit"];
+const PANEL_ICONS = { run: "play", why: "info" };
+const PANEL_TEXTS = { run: "run_now", stop: "stop_run" };
 
 export function mount(el, store) {
   const view = new Graph(el, store);
@@ -30,7 +44,7 @@ class Graph {
   constructor(el, store) {
     this.el = el;
     this.store = store;
-    // task_id -> {id, el, title, word, mark, drawn}
+    // task_id -> {id, el, word, mark, drawn}
     this.nodes = new Map();
     this.chosen = null;
   }
@@ -93,18 +107,22 @@ class Graph {
 
   /** What the layout depends on. */
   shape() {
-    return JSON.stringify([...this.store.tasks.values()].map((card) => [card.task_id, card.task_dependencies ?? []]));
+    return JSON.stringify([...this.store.tasks.values()].map((card) => [card.task_id, card.task_name, card.task_dependencies ?? []]));
   }
 
   resize() {
-    const down = this.frame.clientWidth < NARROW_PX;
-    if (down !== this.down) this.layout();
-    else this.view.fit(READABLE_ZOOM);
+    if (this.frame.clientWidth < NARROW_PX !== this.narrow) this.layout();
+    else this.fit();
+  }
+
+  fit() {
+    const whole = Math.min(this.frame.clientWidth / this.picture.width, this.frame.clientHeight / this.picture.height);
+    this.view.fit(this.narrow && whole > NARROW_ZOOM ? NARROW_ZOOM : READABLE_ZOOM);
   }
 
   layout() {
     this.drawn = this.shape();
-    this.down = this.frame.clientWidth < NARROW_PX;
+    this.narrow = this.frame.clientWidth < NARROW_PX;
     const cards = [...this.store.tasks.values()];
     const linked = new Set();
     for (const card of cards) {
@@ -115,33 +133,61 @@ class Graph {
     this.frame.hidden = !graph.size;
     this.none.hidden = graph.size > 0;
     this.note.textContent = graph.size && alone ? t("gr_alone", { n: alone }) : "";
-    const { clientWidth: width, clientHeight: height } = this.frame;
-    this.box = this.down ? SLIM : WIDE;
-    this.picture = layered(graph, this.box, { down: this.down, aspect: width && height ? width / height : 1.6 });
+    this.place(graph);
     const focused = document.activeElement?.closest?.(".gr-node")?.dataset.id;
     this.lines = this.picture.edges.map(({ from, to, points }) => {
-      const dependency = this.store.tasks.get(to)?.task_dependencies.find((one) => upstreamId(one) === from) ?? from;
-      const el = svg("path", { d: curve(points, this.down), class: typeof dependency === "string" ? "gr-edge" : "gr-edge gr-special", "marker-end": "url(#gr-arrow)" }, svg("title"));
-      el.firstChild.textContent = dependencyText(dependency);
-      return { from, to, el };
+      const dependency = this.dependency(from, to);
+      const label = labelOf(dependency);
+      const kind = dependency.on === "failure" ? "gr-edge gr-failure" : label ? "gr-edge gr-special" : "gr-edge";
+      const el = svg("path", { d: curve(points, this.down), class: kind, "marker-end": "url(#gr-arrow)" }, svg("title", {}, dependencyText(dependency)));
+      const [[x0, y0], [x1, y1]] = points;
+      return { from, to, el, text: edgeLabel(label, (x0 + x1) / 2, (y0 + y1) / 2) };
     });
-    this.edges.replaceChildren(...this.lines.map(({ el }) => el));
+    this.edges.replaceChildren(...this.lines.map(({ el }) => el), ...this.lines.map(({ text }) => text));
     this.nodes = new Map();
     for (const [id, { x, y }] of this.picture.nodes) this.nodes.set(id, this.node(id, x, y));
     this.boxes.replaceChildren(...[...this.nodes.values()].map(({ el }) => el));
     this.nodes.values().next().value?.el.setAttribute("tabindex", "0");
     this.view.size(this.picture.width, this.picture.height);
-    this.view.fit(READABLE_ZOOM);
+    this.fit();
     if (focused) this.nodes.get(focused)?.el.focus();
     this.choose(this.nodes.has(this.chosen) ? this.chosen : null);
   }
 
+  /** Lay the graph out in the direction in which more of it can be read. */
+  place(graph) {
+    const { clientWidth: width, clientHeight: height } = this.frame;
+    const { least, most, lines, ...size } = this.narrow ? SLIM : WIDE;
+    const longest = (texts, font) => Math.ceil(Math.max(0, ...texts.map((text) => widthOf(text, font))));
+    const names = [...graph.keys()].map((id) => visible(this.store.tasks.get(id).task_name ?? id));
+    const labels = [...graph].flatMap(([to, ids]) => ids.map((from) => labelOf(this.dependency(from, to))));
+    const nodeWidth = Math.max(least, Math.min(most, longest(names, FONTS.name) + PADDING_PX));
+    this.names = new Map([...graph.keys()].map((id, i) => [id, wrapped(names[i], nodeWidth - PADDING_PX, lines)]));
+    this.box = { ...size, width: nodeWidth, height: NODE_PX + LINE_PX * Math.max(1, ...[...this.names.values()].map((one) => one.length)) };
+    const picture = (down) => {
+      const along = down ? size.along : Math.max(size.along, longest(labels, FONTS.label) + ARROW_PX);
+      const found = layered(graph, { ...this.box, along }, { down, aspect: width && height ? width / height : 1.6 });
+      return { ...found, down, zoom: Math.min(1, width / found.width, height / found.height) };
+    };
+    const [wanted, other] = [picture(this.narrow), picture(!this.narrow)];
+    this.picture = other.zoom > wanted.zoom * LARGER ? other : wanted;
+    this.down = this.picture.down;
+  }
+
+  /** The dependency of `to` on `from`, as the config has it. */
+  dependency(from, to) {
+    return this.store.tasks.get(to)?.task_dependencies?.find((one) => upstreamId(one) === from) ?? from;
+  }
+
   node(id, x, y) {
-    const title = svg("text", { class: "gr-name", x: 42, y: 20 });
-    const word = svg("text", { class: "gr-word", x: 42, y: 36 });
-    const mark = svg("g", { transform: "translate(12 13)" });
+    const lines = this.names.get(id);
+    // Lower, the fewer lines the name has.
+    const top = (this.box.height - NODE_PX - LINE_PX * lines.length) / 2;
+    const title = svg("text", { class: "gr-name" }, lines.map((text, i) => svg("tspan", { x: 42, y: top + 3 + LINE_PX * (i + 1) }, text)));
+    const word = svg("text", { class: "gr-word", x: 42, y: top + 19 + LINE_PX * lines.length });
+    const mark = svg("g", { transform: `translate(12 ${(this.box.height - ICON_PX) / 2})` });
     const el = svg("g", { class: "gr-node", role: "button", tabindex: "-1", transform: `translate(${x} ${y})`, dataset: { id } }, svg("title"), svg("rect", { width: this.box.width, height: this.box.height, rx: 9 }), mark, title, word);
-    const node = { id, el, title, word, mark, drawn: "" };
+    const node = { id, el, word, mark, drawn: "" };
     this.draw(node, this.store.tasks.get(id));
     return node;
   }
@@ -163,7 +209,6 @@ class Graph {
     node.el.setAttribute("class", `gr-node s-${card.current_status}${card.enabled ? "" : " gr-off"}${chosen ? " gr-chosen" : ""}`);
     node.el.setAttribute("aria-label", parts.join("; "));
     node.el.querySelector("title").textContent = `${name}\n${card.task_id}`;
-    node.title.textContent = shortened(name, this.box.width - PADDING_PX);
     node.word.textContent = card.enabled ? status : `${status} · ${t("status_disabled")}`;
     const picture = icon(card.current_status);
     picture.setAttribute("width", ICON_PX);
@@ -181,11 +226,11 @@ class Graph {
       el.classList.toggle("gr-chosen", other === id);
       el.classList.toggle("gr-dim", id !== null && !up.has(other) && !down.has(other));
     }
-    for (const { from, to, el } of this.lines ?? []) {
+    for (const { from, to, el, text } of this.lines ?? []) {
       const on = id !== null && ((up.has(from) && up.has(to)) || (down.has(from) && down.has(to)));
       el.classList.toggle("gr-on", on);
       el.setAttribute("marker-end", on ? "url(#gr-arrow-on)" : "url(#gr-arrow)");
-      el.classList.toggle("gr-dim", id !== null && !on);
+      for (const one of [el, text]) one.classList.toggle("gr-dim", id !== null && !on);
     }
     this.fillPanel();
     const position = id !== null && this.picture.nodes.get(id);
@@ -210,13 +255,15 @@ class Graph {
     this.panel.dataset.key = key;
     const run = leadRun(card);
     const reason = run ? reasonText(run) : "";
-    const actionButton = (name) => button(t(name), () => actions[name](this.store.tasks.get(card.task_id) ?? card), { icon: name, dataset: { act: name } });
+    const newest = () => this.store.tasks.get(card.task_id) ?? card;
+    const actionButton = (name) => button(t(PANEL_TEXTS[name] ?? name), (event) => actions[name](newest(), name === "why" ? "" : event.currentTarget), { icon: PANEL_ICONS[name] ?? name, dataset: { act: name } });
+    const names = [UNFINISHED.has(card.current_status) ? "stop" : "run", ...PANEL_ACTIONS];
     this.panel.replaceChildren(
-      h("div", { class: "gr-about" }, h("strong", {}, visible(card.task_name ?? card.task_id)), statusMark(card.current_status), reason && h("span", { class: "muted" }, reason)),
-      h("div", { class: "gr-acts" }, PANEL_ACTIONS.filter((name) => name === "history" || token()).map(actionButton)),
+      h("div", { class: "gr-about" }, h("a", { href: `#task/${card.task_id}` }, h("strong", {}, visible(card.task_name ?? card.task_id))), statusMark(card.current_status), reason && h("span", { class: "muted" }, reason)),
+      h("div", { class: "gr-acts" }, names.filter((name) => name === "history" || token()).map(actionButton)),
       iconButton("close", t("close"), () => this.choose(null), { class: "gr-close" }),
     );
-    if (focused) this.panel.querySelector(`[data-act="${focused}"]`)?.focus();
+    if (focused) (this.panel.querySelector(`[data-act="${focused}"]`) ?? this.panel.querySelector("button")).focus();
   }
 
   // ---- keyboard ----
@@ -226,6 +273,7 @@ class Graph {
     if (event.key === "+" || event.key === "=") this.view.zoom(1.25);
     else if (event.key === "-") this.view.zoom(0.8);
     else if (event.key === "0") this.view.fit();
+    else if (event.key === "r" && id && token() && !event.ctrlKey && !event.metaKey) actions.run(this.store.tasks.get(id));
     else if (event.key === "Escape" && this.chosen) this.choose(null);
     else if (id && (event.key === "Enter" || event.key === " ")) {
       this.choose(id);
@@ -255,22 +303,51 @@ function zoomButton(text, label, click) {
   return h("button", { type: "button", class: "icon-button gr-sign", "aria-label": label, title: label, on: { click } }, text);
 }
 
+/** What is special about a dependency, for its edge; "" if a success is needed. */
+function labelOf({ on = "success", within }) {
+  const parts = [on !== "success" && t(`gr_on_${on}`), within === "ever" ? t("gr_ever") : within !== undefined && t("gr_within", { within: fmtSpan(within) })];
+  return parts.filter(Boolean).join(", ");
+}
+
+/** The label of an edge, on a ground that hides the line. */
+function edgeLabel(text, x, y) {
+  const width = text ? widthOf(text, FONTS.label) + 8 : 0;
+  return svg("g", { class: "gr-label" }, svg("rect", { x: x - width / 2, y: y - 8, width, height: 16 }), svg("text", { x, y: y + 4 }, text));
+}
+
 // Measures text.
 let pen = null;
 
-/** The text, shortened to a width in px. */
-function shortened(text, width) {
-  if (!pen) {
-    pen = document.createElement("canvas").getContext("2d");
-    pen.font = `600 14px ${getComputedStyle(document.body).fontFamily}`;
-  }
-  const chars = [...text];
-  if (pen.measureText(text).width <= width) return text;
+/** The width of a text in px. `font`: its weight and size. */
+function widthOf(text, font) {
+  pen ??= document.createElement("canvas").getContext("2d");
+  pen.font = `${font} ${getComputedStyle(document.body).fontFamily}`;
+  return pen.measureText(text).width;
+}
+
+/** How many of the first characters fit into a width in px. */
+function fitting(chars, width) {
   let [low, high] = [0, chars.length];
   while (low < high) {
     const middle = Math.ceil((low + high) / 2);
-    if (pen.measureText(`${chars.slice(0, middle).join("")}…`).width <= width) low = middle;
+    if (widthOf(chars.slice(0, middle).join(""), FONTS.name) <= width) low = middle;
     else high = middle - 1;
   }
-  return `${chars.slice(0, low).join("")}…`;
+  return low;
+}
+
+/** A name as lines of a width in px, at most so many: broken at a space where there is one, the last line shortened. */
+function wrapped(text, width, most) {
+  const lines = [];
+  let rest = [...text];
+  while (rest.length) {
+    let count = fitting(rest, width);
+    if (count === rest.length) return [...lines, rest.join("")];
+    if (lines.length === most - 1) return [...lines, `${rest.slice(0, fitting(rest, width - widthOf("…", FONTS.name))).join("")}…`];
+    const space = rest.lastIndexOf(" ", count);
+    if (space > 0) count = space;
+    lines.push(rest.splice(0, Math.max(1, count)).join("").trim());
+    if (rest[0] === " ") rest = rest.slice(1);
+  }
+  return lines;
 }
