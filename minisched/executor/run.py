@@ -28,6 +28,7 @@ from minisched.model import ProcessIdentity, ProcessResult, ProcessSpec, RunStar
 from minisched.model.text import plural
 
 REPORT_S = 0.04  # a run that ends sooner posts no RunStarted: one message and one commit less for a short run
+LEAVE_S = 0.2  # after a normal end: the other programs of its pipeline are about to end, they are not left behind
 SETTLE_S = 0.5  # killed processes need a moment to be gone before the ones left are counted
 
 Echo = Callable[[str, bytes], None]
@@ -155,7 +156,7 @@ class Run:
             self._end_time = self._wall()
         if until is None:
             self._status = process.reap()
-            self.settle_until = now + SETTLE_S
+            self.settle_until = now + (SETTLE_S if process.stopping else LEAVE_S)
             return None
         flush_due = log.flush_due
         if flush_due is not None and now >= flush_due:

@@ -333,14 +333,14 @@ class Supervisor:
                 self._messages.append(started)
             self._arm(run, run.due(until))
             return
-        # After a normal end what the run left of its group lives on: a task may start daemons, as under cron. After a
-        # kill they get a moment to be gone, then all that carry the run's mark count.
+        # What is left of the group gets a moment to be gone. After a normal end the rest lives on: a task may start
+        # daemons, as under cron. After a kill all that carry the run's mark count.
         assert run.process
         left = run.process.members_left()
-        if not run.process.stopping:
-            self._finish(run, left)
-        elif left and now < run.settle_until:
+        if left and now < run.settle_until:
             self._arm(run, now + POLL_S)
+        elif not run.process.stopping:
+            self._finish(run, left)
         else:
             self._settled.append((run, left))
 

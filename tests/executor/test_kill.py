@@ -65,6 +65,13 @@ def test_a_daemon_that_closed_the_pipe_delays_nothing(rig: Rig, strays: Path) ->
     assert (result.exit_code, result.output_cut, result.leftover_processes) == (0, False, 1)
 
 
+@linux
+def test_a_program_that_ends_with_the_last_one_of_the_script_is_not_left_behind(rig: Rig) -> None:
+    """As gzip of a `tar -z` that failed: its input ends with the script."""
+    results = [rig.run("mkfifo p 2>/dev/null; cat <p >/dev/null 2>&1 & exec 3>p; exit 2") for _ in range(3)]
+    assert [(result.exit_code, result.leftover_processes) for result in results] == [(2, 0)] * 3
+
+
 def test_output_that_comes_while_draining_is_taken(rig: Rig) -> None:
     result = rig.run("(sleep 0.2; echo late) & echo early")
     assert rig.lines() == ["early", "late"]
