@@ -65,6 +65,7 @@ OTHER_BODIES = {
     "RunPage": "A page of [`Run`](#run)",
     "Task": "a task as in [the config file](configuration.md)",
     "TaskPatch": "some fields of a task",
+    "Backfill": '`{"due": ["2026-11-20T02:30:00+01:00", ...], "done": 3, "unfinished": 0}`',
     "Days": '`{"days": [{"day": "2026-11-29", "from": ..., "to": ..., "counts": {"success": 7}}, ...]}`',
     "Agenda": '`{"from": ..., "to": ..., "items": [{"task_id", "time", "last", "count", "more"}], "truncated": false}`',
     "TaskDays": '`{"task_id": ..., "days": [{"day": ..., "counts": {"success": 7}, "none": null, "words": null}]}`',

@@ -6,6 +6,7 @@ import errno
 from typing import TYPE_CHECKING, Any
 
 from minisched.api import (  # noqa: F401  they declare the routes
+    backfill,
     edit,
     engine,
     events,

@@ -245,6 +245,11 @@ SCHEMAS: dict[str, Schema] = {
     "Run": fields(**_RUN),
     "RunDetail": fields(**_RUN, output_tail={**TEXT, "description": "The last 16 KiB of its output."}),
     "RunPage": page_of(ref("Run")),
+    "Backfill": fields(
+        due=items(TIME),
+        done={**COUNT, "description": "Others, which have a success."},
+        unfinished={**COUNT, "description": "Others, which have a run that has not ended."},
+    ),
     "Days": fields(
         days=items(
             fields(

@@ -5,21 +5,22 @@ from __future__ import annotations
 import sys
 import time
 from argparse import Namespace
-from typing import TYPE_CHECKING, NamedTuple, Optional
+from typing import TYPE_CHECKING, Optional
 
+from minisched.api.backfill import moment, plan
 from minisched.cli.client import Engine, engine_of, report_start
 from minisched.cli.output import CommandError, parse_env, print_error, print_json, text, typed
 from minisched.cli.view import View, print_unfinished, task_named
 from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, Status, Text, TextError, iso
-from minisched.timetable import fires_between, left_out, load_zone, parse_past_due, parse_time, schedules_of
+from minisched.timetable import load_zone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import tzinfo
 
+    from minisched.api.backfill import Plan
     from minisched.model import Task, TaskExecution
 
-MAX_DUE_TIMES = 1000  # of one backfill, as many as a catch-up starts
 POLL_S = 0.2  # between two looks at the run that is under way
 
 
@@ -33,15 +34,6 @@ def rerun(options: Namespace) -> int:
     return report_start(Namespace(**{**vars(options), "task": task}), answer)
 
 
-class _Plan(NamedTuple):
-    """Which due times of a span are to be run, oldest first."""
-
-    dues: list[int]
-    done: int  # others, which have a success
-    unfinished: int  # others, which have a run that has not ended
-    left_out: list[Text]  # days without any because of the calendar
-
-
 def backfill(options: Namespace) -> int:
     """Run a task for each due time of a span that has no success, oldest first, one after another."""
     engine = engine_of(options)
@@ -51,46 +43,29 @@ def backfill(options: Namespace) -> int:
         now = time.time()
         since = _moment(options.since, zone, now)
         until = int(now) if options.to is None else _moment(options.to, zone, now, end_of_day=True)
-        plan = _plan(view, task, zone, since, until, options.all)
-        _show(plan, zone, options.json)
-        if not plan.dues:
+        try:
+            due = plan(view.history, task, zone, since, until, options.all)
+        except TextError as error:
+            raise CommandError(error.text) from None
+        _show(due, zone, options.json)
+        if not due.dues:
             if options.json:
                 print_json([])
             return EXIT_OK
-        if not options.yes and not _confirmed(len(plan.dues), task):
+        if not options.yes and not _confirmed(len(due.dues), task):
             return EXIT_NO
-        return _run_all(view, engine, options, plan, zone)
+        return _run_all(view, engine, options, due, zone)
 
 
 def _moment(value: str, zone: tzinfo, now: float, end_of_day: bool = False) -> int:
-    """Raises CommandError. end_of_day: a date alone means its last second, at most now."""
+    """Raises CommandError."""
     try:
-        if end_of_day and len(value.strip()) == len("2026-11-28"):
-            return min(int(parse_time(f"{value.strip()}T23:59:59", zone)), int(now))
-        return parse_past_due(value, zone, now)
+        return moment(value, zone, now, end_of_day)
     except TextError as error:
         raise CommandError(typed(error.text, value), exit_code=EXIT_USAGE) from None
 
 
-def _plan(view: View, task: Task, zone: tzinfo, since: int, until: int, all_of_them: bool) -> _Plan:
-    """Raises CommandError if it is too much, or if the task has no schedule."""
-    if not task.task_schedule:
-        raise CommandError(Text("cli.backfill_no_schedule", task=task.task_id))
-    schedules = schedules_of(task)
-    dues = [int(due) for due in fires_between(schedules, since - 1, until, zone, MAX_DUE_TIMES + 1)]
-    if len(dues) > MAX_DUE_TIMES:
-        raise CommandError(Text("cli.backfill_too_many", max=MAX_DUE_TIMES, last=iso(dues[-2], zone)))
-    runs: dict[int, list[TaskExecution]] = {}
-    for run in view.history.due_runs(task.task_id, since, until, 10 * MAX_DUE_TIMES):
-        runs.setdefault(run.scheduled_time or 0, []).append(run)
-    unfinished = {due for due in dues if any(not run.status.ended for run in runs.get(due, ()))}
-    done = {due for due in dues if any(run.status is Status.SUCCESS for run in runs.get(due, ()))} - unfinished
-    chosen = [due for due in dues if due not in unfinished and (all_of_them or due not in done)]
-    days = [one.text for one in left_out(schedules, since - 1, until, zone)] if task.task_calendar else []
-    return _Plan(chosen, 0 if all_of_them else len(done), len(unfinished), days)
-
-
-def _show(plan: _Plan, zone: tzinfo, as_json: bool) -> None:
+def _show(plan: Plan, zone: tzinfo, as_json: bool) -> None:
     """What would be done: how many, the first and the last, and what is left out."""
     lines = [Text("cli.backfill_nothing")]
     if plan.dues:
@@ -119,7 +94,7 @@ def _confirmed(count: int, task: Task) -> bool:
     return answer.strip().lower() in ("y", "yes", "是")
 
 
-def _run_all(view: View, engine: Engine, options: Namespace, plan: _Plan, zone: tzinfo) -> int:
+def _run_all(view: View, engine: Engine, options: Namespace, plan: Plan, zone: tzinfo) -> int:
     """Each run waits for the end of the one before. One that does not succeed is the last, unless --keep-going."""
     runs: list[TaskExecution] = []
     run_id: Optional[int] = None

@@ -48,6 +48,28 @@ def test_runs_are_filtered(api: Api) -> None:
     assert api.get("/tasks/never_was/history").code == "not_found"
 
 
+def test_due_times_that_can_be_made_up_are_listed(tmp_path: Path) -> None:
+    api = Api(tmp_path / "home", task("day", task_schedule="30 2 * * *", task_timezone="Europe/Berlin"), task("none"))
+    done, failed, live = (int(NOW) // 86400 * 86400 + 5400 - days * 86400 for days in (1, 2, 3))  # 02:30 in Berlin
+    for due, status in ((done, Status.SUCCESS), (failed, Status.TECHNICAL_FAILURE), (live, Status.RUNNING)):
+        api.record(make("day", status, trigger=Trigger.SCHEDULE, scheduled_time=due))
+    found = api.get("/tasks/day/backfill?from=2026-11-14&to=2026-11-17").json
+    days = ["2026-11-14", "2026-11-16"]
+    assert found == {"due": [f"{day}T02:30:00+01:00" for day in days], "done": 1, "unfinished": 1}
+    assert api.get("/tasks/day/backfill?from=2026-11-17&all=1").json["due"][0] == "2026-11-17T02:30:00+01:00"
+    for query, why in (
+        ("day/backfill?from=2999-01-01", "still to come"),
+        ("day/backfill?from=soon", "is not a time"),
+        ("day/backfill?from=2000-01-01", "more than 1000 due times"),
+        ("none/backfill?from=2026-11-14", "none has no schedule"),
+    ):
+        assert (api.get(f"/tasks/{query}").code, why in api.get(f"/tasks/{query}").message) == ("bad_request", True), (
+            query
+        )
+    assert api.get("/tasks/nope/backfill?from=2026-11-14").code == "not_found"
+    api.close()
+
+
 def test_a_run_is_shown_in_the_zone_of_its_task_with_the_end_of_its_output(api: Api) -> None:
     [run_id] = api.store.commit(Batch([full_run()]))
     api.store.commit(Batch(tails={run_id: b"done \x1b[31mred\xff\n"}))

@@ -42,7 +42,13 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
             "task_exec": VERBOSE,
             "task_retry": {"max_attempts": 3, "delay": "0.1s"},
         },
-        {"task_id": "variables", "task_exec": 'echo "for $WHO"', "task_env": {"SECRET": "hunter2", "WHO": "nobody"}},
+        {
+            "task_id": "variables",
+            "task_exec": 'echo "for $WHO"',
+            "task_env": {"SECRET": "hunter2", "WHO": "nobody"},
+            "task_schedule": "30 2 * * *",
+        },
+        {"task_id": "boot", "task_exec": "true", "task_schedule": "@reboot", "enabled": False},
     ]
     with engine(tmp_path_factory.mktemp("runs"), *tasks) as running:
         for n in range(RUNS):
@@ -104,6 +110,7 @@ def test_the_history_has_pages_filters_statistics_and_a_table(one: Engine, open_
 
 def test_a_link_to_nothing_says_so_and_leads_on(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="404")
+    expect(page.locator(".card").first).to_be_visible()
     for address, text, way in (
         ("#task/nope", "There is no task “nope”.", "Tasks"),
         ("#history/nope", "There is no task “nope”.", ""),
@@ -185,18 +192,18 @@ def test_a_task_is_run_with_variables_or_for_a_due_time_and_a_run_is_repeated_wi
     due.fill("2999-01-01T02:30")
     start.click()
     expect(dialog(page).locator(".field-error:visible")).to_have_text(re.compile("^2999-01-01T02:30 is still to come"))
-    due.fill("2026-11-01T02:30:00")
+    due.fill("2026-11-01T03:33:00")
     values.first.press("Enter")
     expect(page.locator(".notice")).to_contain_text(
         re.compile(r"variables: run \d+ started. The schedule has no such due time.")
     )
     run = one.until("variables", "success")["last_run"]
-    assert run["trigger"] == "backfill" and run["scheduled_time"].startswith("2026-11-01T02:30:00")
+    assert run["trigger"] == "backfill" and run["scheduled_time"].startswith("2026-11-01T03:33:00")
     page.evaluate("id => { location.hash = `#run/${id}`; }", run["run_id"])
     expect(dialog(page).locator(".run-output")).to_contain_text("<b>me</b> & you")
     dialog(page).get_by_role("button", name="Run again…").click()
     expect(values).to_have_value("<b>me</b> & you")  # this page started that run
-    expect(dialog(page)).to_contain_text(f"For the due time of run {run['run_id']}: 1 Nov, 02:30:00")
+    expect(dialog(page)).to_contain_text(f"For the due time of run {run['run_id']}: 1 Nov, 03:33:00")
     start.click()
     expect(page.locator("dialog[open]")).to_have_count(1)
     eventually(lambda: one.call("GET /tasks/variables/history")["total"] == 2)
@@ -206,6 +213,32 @@ def test_a_task_is_run_with_variables_or_for_a_due_time_and_a_run_is_repeated_wi
     dialog(page).get_by_role("button", name="Run again…").click()
     expect(dialog(page)).to_contain_text("The variables of a run are not kept after its end.")
     expect(values).to_have_value("")
+
+
+def test_due_times_of_some_days_are_made_up_one_after_another(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="400")
+    page.goto(f"{one.url}/#task/boot")
+    expect(page.locator("main")).to_contain_text("Due when the machine starts.")
+    page.goto(f"{one.url}/#task/variables")
+    next_due = page.locator(".tk-times li").first
+    expect(next_due).to_have_text(re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun).*02:30 "))  # without seconds
+    page.get_by_role("button", name="Make up for days…").click()
+    since, until = dialog(page).get_by_label("From"), dialog(page).get_by_label("Up to")
+    expect(dialog(page)).to_contain_text("1 due time to make up, from")
+    since.fill("2000-01-01")
+    expect(dialog(page).get_by_role("alert")).to_contain_text("there are more than 1000 due times")
+    since.fill("2026-11-02")
+    until.fill("2026-11-04")
+    expect(dialog(page)).to_contain_text("3 due times to make up, from 2 Nov, 02:30 to 4 Nov, 02:30.")
+    dialog(page).get_by_role("button", name="Make up", exact=True).click()
+    expect(dialog(page).locator("h2")).to_have_text("Run variables 3 times, one after another?")
+    dialog(page).get_by_role("button", name="Make up", exact=True).click()
+    expect(dialog(page)).to_contain_text("All 3 due times made up.")
+    expect(dialog(page).locator(".bf-runs .s-success")).to_have_count(3)
+    made = [run["scheduled_time"] for run in one.call("GET /tasks/variables/history?trigger=backfill")["items"][:3]]
+    assert [due[:16] for due in made] == [f"2026-11-0{day}T02:30" for day in (4, 3, 2)]
+    since.fill("2026-11-01")
+    expect(dialog(page)).to_contain_text("3 have a success already.")
 
 
 def test_new_runs_do_not_move_rows_under_the_pointer(one: Engine, open_page: OpenPage) -> None:

@@ -153,6 +153,22 @@ export const MESSAGES = {
   rw_bad_time: ["Complete the date and the time, or clear both.", "请填写完整的日期和时间，或全部清空。"],
   rw_off_schedule: ["The schedule has no such due time.", "时间表中没有这个计划时间。"],
 
+  // ---- make up for days ----
+  backfill: ["Make up for days…", "补做多日…"],
+  bf_title: ["Make up for days: {task}", "补做多日：{task}"],
+  bf_all: ["Also due times that have a success", "也包括已成功的计划时间"],
+  bf_keep_going: ["Go on after a run that did not succeed", "某次运行未成功后仍继续"],
+  bf_start: ["Make up", "开始补做"],
+  bf_stop: ["Stop after this run", "本次运行后停止"],
+  bf_plan: ["{n} due time to make up, from {first} to {last}.|{n} due times to make up, from {first} to {last}.", "有 {n} 个计划时间需要补做，从 {first} 到 {last}。"],
+  bf_nothing: ["No due time is to be made up.", "没有需要补做的计划时间。"],
+  bf_done_already: ["{n} has a success already.|{n} have a success already.", "另有 {n} 个已成功。"],
+  bf_unfinished: ["{n} is not finished.|{n} are not finished.", "另有 {n} 个尚未结束。"],
+  bf_question: ["Run {task} {n} time?|Run {task} {n} times, one after another?", "依次运行 {task} {n} 次？"],
+  bf_made: ["{made} of {n} made up.", "已补做 {made} 个，共 {n} 个。"],
+  bf_all_made: ["{n} due time made up.|All {n} due times made up.", "已补做全部 {n} 个计划时间。"],
+  bf_leave: ["The page starts each run, so it stops after this one. Stop?", "由本页依次启动运行；离开后将在本次运行后停止。停止？"],
+
   // ---- all runs ----
   col_task: ["Task", "任务"],
   run_again: ["Run again", "重新运行"],
@@ -184,6 +200,8 @@ export const MESSAGES = {
   task_gone: ["There is no task “{id}”. It may have been deleted.", "没有任务“{id}”，可能已被删除。"],
   task_when: ["Schedule", "时间表"],
   task_next: ["Next due times", "接下来的计划时间"],
+  task_at_boot: ["Due when the machine starts.", "开机时触发。"],
+  task_never_due: ["There are no further due times.", "今后没有计划时间。"],
   task_neighbours: ["Dependencies", "依赖关系"],
   task_upstream: ["Runs after", "前置任务"],
   task_downstream: ["Starts", "后续任务"],

@@ -158,7 +158,7 @@ class TaskView {
     const retry = task.task_retry;
     const days = task.task_calendar && [task.task_calendar.name ?? task.task_calendar, task.task_calendar.days].filter(Boolean).join(", ");
     const zone = task.task_timezone;
-    const times = preview?.times.map((iso) => h("li", {}, h("time", { datetime: iso, text: fmtTime(iso, { weekday: true }) }), " ", h("span", { class: "muted", text: fmtAgoBeside(iso) })));
+    const times = preview?.times.map((iso) => h("li", {}, h("time", { datetime: iso, text: fmtTime(iso, { weekday: true, seconds: iso.slice(17, 19) !== "00" }) }), " ", h("span", { class: "muted", text: fmtAgoBeside(iso) })));
     this.neighbours = h("div", { class: "tk-neighbours" });
     const panel = (title, ...content) => h("section", { class: "panel" }, h("h2", { text: t(title) }), ...content.filter(Boolean));
     const raw = config ?? {};
@@ -168,7 +168,9 @@ class TaskView {
         h("p", { text: card?.schedule_words[lang()] ?? "" }),
         task.task_schedule.length > 0 && h("p", {}, task.task_schedule.map((text) => [code(text), " "]), h("span", { class: "muted", text: zone })),
         days && h("p", {}, t("ed_f_task_calendar"), ": ", visible(days)),
+        preview && !times.length && h("p", { class: "muted", text: t(task.task_schedule.every((text) => text.startsWith("@reboot")) ? "task_at_boot" : "task_never_due") }),
         times?.length > 0 && h("ol", { class: "tk-times number", "aria-label": t("task_next") }, times),
+        task.task_schedule.length > 0 && token() && h("p", { class: "tk-more" }, button(t("backfill"), () => actions.backfill(card), { icon: "history" })),
       ),
       panel("task_neighbours", this.neighbours),
       panel(
