@@ -99,7 +99,7 @@ export function openPalette(page) {
 
 // The keys, each with the name of its text.
 const KEYS = [
-  ["Ctrl K", "palette"], ["?", "keys"], ["/", "search"], ["Tab", "tab"], ["← → Home End", "arrows"], ["Enter", "enter"],
+  ["Ctrl K", "palette"], ["?", "keys"], ["/", "search"], ["Tab", "tab"], ["← → Home End", "arrows"], ["+ −", "zoom"], ["Enter", "enter"],
   ["Esc", "escape"], ["Ctrl Enter", "save"], ["↑ ↓", "menu"],
 ];
 

@@ -32,6 +32,7 @@ export const MESSAGES = {
   key_search: ["Search the tasks", "搜索任务"],
   key_tab: ["Next control; a list of runs is one stop", "下一个控件；一组运行只停一次"],
   key_arrows: ["Move within a strip of runs, the timeline, the graph", "在运行条、时间轴、依赖图中移动"],
+  key_zoom: ["Zoom in the timeline and the graph", "缩放时间轴和依赖图"],
   key_enter: ["Open what has the focus; in a search, the next hit", "打开当前项；搜索时跳到下一处"],
   key_escape: ["Close a dialog or a menu, empty a search", "关闭对话框或菜单，清空搜索"],
   key_save: ["Save in the editor", "在编辑器中保存"],
