@@ -811,15 +811,16 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{task} 已停用：不再按计划运行，仍可手动运行",
     ),
     "cli.paused_now": (
-        "the engine is paused: no task is due until `minisched resume`; {count} {count|run that has|runs that have}"
-        " begun {count|is|are} finished",
-        "引擎已暂停：在 `minisched resume` 之前，任何任务都不会按计划运行；已开始的 {count} 次运行会继续到结束",
+        "the engine is paused: no task is due until `minisched resume`{runs}",
+        "引擎已暂停：在 `minisched resume` 之前，任何任务都不会按计划运行{runs}",
     ),
     "cli.paused_already": (
-        "the engine was paused already, nothing changed: no task is due until `minisched resume`; {count}"
-        " {count|run that has|runs that have} begun {count|is|are} finished",
-        "引擎本来就已暂停，没有任何改动：在 `minisched resume` 之前，任何任务都不会按计划运行；"
-        "已开始的 {count} 次运行会继续到结束",
+        "the engine was paused already, nothing changed: no task is due until `minisched resume`{runs}",
+        "引擎本来就已暂停，没有任何改动：在 `minisched resume` 之前，任何任务都不会按计划运行{runs}",
+    ),
+    "cli.paused_runs": (
+        "; {count} {count|run that has|runs that have} begun {count|is|are} finished",
+        "；已开始的 {count} 次运行会继续到结束",
     ),
     "cli.not_paused": ("the engine was not paused, nothing changed", "引擎并未暂停，没有任何改动"),
     "cli.resumed": (

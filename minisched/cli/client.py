@@ -318,7 +318,8 @@ def _switch(options: Namespace, action: str, code: str) -> int:
 def pause(options: Namespace) -> int:
     answer = engine_of(options).call("POST", "/pause")
     code = "cli.paused_now" if answer["changed"] else "cli.paused_already"
-    return _print(options, answer, code, count=answer["unfinished"])
+    runs = Text("cli.paused_runs", count=answer["unfinished"]) if answer["unfinished"] else ""
+    return _print(options, answer, code, runs=runs)
 
 
 def resume(options: Namespace) -> int:
