@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from threading import Condition, Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
-from zlib import DEFLATED, compress, compressobj, decompress
+from zlib import DEF_MEM_LEVEL, DEFLATED, compress, compressobj, decompress
 
 from minisched import __version__
 from minisched.api.routing import COMMAND_LINE, USER_HEADER
@@ -130,8 +130,8 @@ class Request(NamedTuple):
         return False
 
 
-def gzipped(data: bytes, level: int) -> bytes:
-    packer = compressobj(level, DEFLATED, GZIP)
+def gzipped(data: bytes, level: int, memory: int = DEF_MEM_LEVEL) -> bytes:
+    packer = compressobj(level, DEFLATED, GZIP, memory)
     return packer.compress(data) + packer.flush()
 
 
