@@ -126,7 +126,7 @@ def test_an_invalid_config_is_reported_in_chinese(one: Engine, open_page: OpenPa
         )
         one.home.config.write_text('{"version": 1,\n "tasks": [}')
         again.click()
-        expect(problems).to_have_text(["tasks/config.json: 第 2 行，第 12 列： 此处为 }；应为一个值"])
+        expect(problems).to_have_text(["tasks/config.json: 第 2 行，第 12 列: 此处为 }；应为一个值"])
         os.chmod(one.home.config, 0o666)
         again.click()
         expect(problems.first).to_contain_text("任何用户都可写入；请执行：chmod o-w")
