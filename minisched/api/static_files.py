@@ -25,6 +25,7 @@ from typing import NamedTuple, Optional, Union
 from minisched import catalogue
 from minisched.api.context import GZIP, RequestContext, Response, gzipped
 from minisched.api.routing import OPEN, Match, NotAllowed, Route
+from minisched.api.shorten import shorten
 from minisched.catalogue import runs
 from minisched.osutil import PACKAGE, list_carried, read_carried
 
@@ -124,10 +125,16 @@ def content(name: str) -> bytes:
         return "".join(map(_source, (name, *(LATER_STYLES if name == SHARED_STYLE else ())))).encode()
     if not name.endswith(".js"):
         return _read(name)
+    bundle = bundles()[name][-1]
+    if name != bundle:
+        return f'export * from "./{os.path.relpath(bundle, os.path.dirname(name))}";\n'.encode()
+    return shorten(joined(name)).encode()
+
+
+def joined(name: str) -> str:
+    """The modules of a bundle as one script, its variables with their own names. Raises OSError."""
     modules = bundles()[name]
     folder = os.path.dirname(name)
-    if name != modules[-1]:
-        return f'export * from "./{os.path.relpath(modules[-1], folder)}";\n'.encode()
     names: dict[str, set[str]] = {}  # that the bundle imports, by the bundle that they are from
     for module in modules:
         for imported, found in _imports(module):
@@ -135,7 +142,7 @@ def content(name: str) -> bytes:
                 names.setdefault(bundles()[imported][-1], set()).update(found)
     lines = [f'import{{{",".join(sorted(names[it]))}}}from"./{os.path.relpath(it, folder)}";\n' for it in sorted(names)]
     whole = _NEEDLESS_END.sub("", "".join([*lines, *map(_source, modules)]))
-    return _LINE_END.sub(r"\1", whole).encode()
+    return _LINE_END.sub(r"\1", whole)
 
 
 @cache

@@ -16,6 +16,7 @@ from minisched import catalogue
 from minisched.api import static_files
 from minisched.api.context import Request, RequestContext, Response
 from minisched.api.routing import Match
+from minisched.api.shorten import shorten
 from minisched.catalogue import runs
 from support.programs import ROOT, environment
 
@@ -76,7 +77,7 @@ def test_each_module_is_part_of_one_bundle_and_of_no_other() -> None:
     assert sorted(modules) == sorted({*SCRIPTS, *static_files.GENERATED})
     assert len(static_files.bundles()[static_files.ENTRY]) > 10
     for bundle in bundles:
-        served = static_files.content(bundle[-1]).decode()
+        served = static_files.joined(bundle[-1])
         imported = {
             STATIC.joinpath(bundle[-1]).parent.joinpath(path).resolve().relative_to(STATIC).as_posix(): names.split(",")
             for names, path in re.findall(r'\bimport\{([\w,]*)\}from"(.+?)";', served)
@@ -142,3 +143,22 @@ def test_the_page_is_read_from_a_zip_too(tmp_path: Path) -> None:
     names, body = done.stdout.decode().splitlines()
     assert names == repr(list(static_files.NAMES))
     assert body == repr(get("/core/app.js")[0].body)
+
+
+@pytest.mark.parametrize(
+    ("script", "short"),
+    [
+        ('import{setText}from"./a.js";setText(el);', 'import{setText as a}from"./a.js";a(el);'),
+        ("export const shown=(rows)=>rows.length;shown(rows);", "export const shown=(a)=>a.length;shown(a);"),
+        ("const one={rows,name:rows,list:[rows,rows]};", "const b={rows:a,name:a,list:[a,a]};"),
+        ("const{rows,last=rows,first:other}=given;", "const{rows:a,last:b=a,first:c}=d;"),
+        ("const key=`${rows} rows ${{rows}} ${`rows${rows}`}`;", "const b=`${a} rows ${{rows:a}} ${`rows${a}`}`;"),
+        ("text=/rows[/]/.test(text)?rows/2:'rows';", "a=/rows[/]/.test(a)?b/2:'rows';"),
+        ("class Rows{show(rows){this.rows=rows;}get size(){}}", "class b{show(a){this.rows=a;}get size(){}}"),
+        ("if(rows){rows=null;}else{show(rows,{show(){}});}", "if(a){a=null;}else{b(a,{show(){}});}"),
+        ("f([ 1, rows ]) ; g ( - -rows );return rows;", "f([1,a]);g(- -a);return a;"),
+        ("addEventListener;document.title=location.hash;a=rows;", "b;document.title=location.hash;a=c;"),
+    ],
+)  # fmt: skip
+def test_variables_get_short_names_and_nothing_else(script: str, short: str) -> None:
+    assert shorten(script) == short

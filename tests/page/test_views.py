@@ -9,6 +9,8 @@ from datetime import datetime
 
 import pytest
 
+from minisched.api import static_files
+from minisched.api.shorten import BROWSER, tokens, variables
 from support.page import HELD, Engine, OpenPage, act, card, choose, dialog, engine, expect, view
 from support.programs import eventually
 
@@ -304,3 +306,14 @@ def test_with_an_invalid_config_a_task_cannot_be_disabled(one: Engine, open_page
     )
     one.home.config.write_text(good)
     expect(page.locator(".banner")).to_have_count(0)
+
+
+def test_no_global_of_the_browser_is_taken_for_a_variable(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    known = page.evaluate(
+        "() => { const found = []; for (let at = globalThis; at; at = Object.getPrototypeOf(at))"
+        " found.push(...Object.getOwnPropertyNames(at)); return found; }"
+    )
+    for bundle in {modules[-1] for modules in static_files.bundles().values()}:
+        found = list(tokens(static_files.joined(bundle)))
+        assert not {found[place].text for place, _ in variables(found)} & set(known) - BROWSER, bundle
