@@ -59,13 +59,15 @@ RECORDS = (
     "Trial",
 )
 OTHER_BODIES = {
-    "TaskSummaryPage": "A page of [`TaskSummary`](#tasksummary); with `brief` of shorter ones, and `outcomes`",
+    "TaskSummaryPage": "A page of [`TaskSummary`](#tasksummary); `brief`: shorter, and `outcomes`; `ids`: only ids",
     "Outcomes": '`{"outcomes": {"<task_id>": [[run id, status, start in seconds since 1970, duration], ...]}}`',
     "NotificationPage": "A page of [`Notification`](#notification)",
     "RunPage": "A page of [`Run`](#run)",
     "Task": "a task as in [the config file](configuration.md)",
     "TaskPatch": "some fields of a task",
     "Backfill": '`{"due": ["2026-11-20T02:30:00+01:00", ...], "done": 3, "unfinished": 0}`',
+    "TasksPatch": '`{"task_ids": [...], "enabled": true, "add_tags": [...], "remove_tags": [...]}`; ids are required',
+    "TasksChanged": '`{"changed": [...], "unchanged": [...], "missing": [...]}`, lists of ids',
     "Days": '`{"days": [{"day": "2026-11-29", "from": ..., "to": ..., "counts": {"success": 7}}, ...]}`',
     "Agenda": '`{"from": ..., "to": ..., "items": [{"task_id", "time", "last", "count", "more"}], "truncated": false}`',
     "TaskDays": '`{"task_id": ..., "days": [{"day": ..., "counts": {"success": 7}, "none": null, "words": null}]}`',

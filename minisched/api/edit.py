@@ -19,6 +19,7 @@ from minisched.api.context import (
     Response,
     bad_body,
     json_response,
+    pointer_to,
     problem_json,
     to_json,
 )
@@ -46,7 +47,7 @@ from minisched.model import ConfigEdit, FieldError, Reload, Text
 from minisched.osutil import open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from minisched.api.context import AppContext
 
@@ -293,6 +294,57 @@ def read(context: RequestContext, task_id: str) -> Response:
     own, effective = to_json(None if found is None else redact(found)), to_json(effective_task(view.task))
     body = b'{"task":%b,"config":%b,"effective":%b}' % (summary, own, effective)
     return Response(200, body, headers=(("ETag", f'"{file_hash}"'),) if file_hash else ())
+
+
+@route(
+    "PATCH",
+    "/tasks",
+    "Enable or disable many tasks, add and remove tags of them, in one change of the config.",
+    Answer(200, "TasksChanged", "What became of each task; those that are changed are in force."),
+    body=Body("TasksPatch", fields=("task_ids", "enabled", "add_tags", "remove_tags")),
+    errors=SETTINGS_ERRORS,
+)
+def patch_many(context: RequestContext) -> Response:
+    """All are changed or, if one would make the config invalid, none. Tasks that do not exist are only reported."""
+    ids, added, removed = (_texts(context.body, name) for name in ("task_ids", "add_tags", "remove_tags"))
+    wanted = context.body.get("enabled")
+    if wanted is not None and not isinstance(wanted, bool):
+        raise bad_body(pointer_to("enabled"), Text("api.body.flag"))
+    changed: list[str] = []
+    unchanged: list[str] = []
+
+    def edit_task(task: Object) -> Object:
+        now = context.app.snapshot.engine.config.tasks[task["task_id"]]
+        tags = [
+            *(tag for tag in now.task_tags if tag not in removed),
+            *(tag for tag in added if tag not in now.task_tags),
+        ]
+        fields: Object = {}
+        if wanted is not None and wanted is not now.enabled:
+            fields["enabled"] = wanted
+        if tags != list(now.task_tags):
+            fields["task_tags"] = tags
+        (changed if fields else unchanged).append(now.task_id)
+        return {**task, **fields}
+
+    def edit(text: ConfigText) -> Object:
+        chosen = set(ids)
+        tasks = [edit_task(one) if one["task_id"] in chosen else one for one in text.document["tasks"]]
+        return {**text.document, "tasks": tasks}
+
+    change(
+        context, edit, f"{len(ids)} tasks changed ({', '.join(name for name in context.body if name != 'task_ids')})"
+    )
+    known = {*changed, *unchanged}
+    missing = [one for one in dict.fromkeys(ids) if one not in known]
+    return json_response(200, {"changed": changed, "unchanged": unchanged, "missing": missing})
+
+
+def _texts(body: Mapping[str, Any], name: str) -> list[str]:
+    value = body.get(name, [])
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise bad_body(pointer_to(name), Text("api.body.texts"))
+    return value
 
 
 @route("PUT", "/tasks/{task_id}", "Replace a task's object in the config.", CHANGED, body=Body("Task"), errors=ERRORS)

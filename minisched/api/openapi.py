@@ -318,7 +318,7 @@ SCHEMAS: dict[str, Schema] = {
     "TaskSummaryPage": {
         "type": "object",
         "properties": {
-            **page_of({"anyOf": [ref("TaskSummary"), ref("TaskBrief")]})["properties"],
+            **page_of({"anyOf": [ref("TaskSummary"), ref("TaskBrief"), TASK_ID]})["properties"],
             "outcomes": {**OUTCOMES, "description": "With `brief`, of up to 60 tasks, by their ids."},
         },
         "required": ["items", "page", "page_size", "total"],
@@ -334,6 +334,22 @@ SCHEMAS: dict[str, Schema] = {
         "properties": {name: {"anyOf": [row_schema(row), {"type": "null"}]} for name, row in TASK.rows.items()},
         "additionalProperties": False,
     },
+    "TasksPatch": {
+        "type": "object",
+        "properties": {
+            "task_ids": items(TASK_ID),
+            "enabled": FLAG,
+            "add_tags": TEXTS,
+            "remove_tags": {**TEXTS, "description": "A tag that is also in `add_tags` is added."},
+        },
+        "required": ["task_ids"],
+        "additionalProperties": False,
+    },
+    "TasksChanged": fields(
+        changed=items(TASK_ID),
+        unchanged={**items(TASK_ID), "description": "They were so already."},
+        missing={**items(TASK_ID), "description": "The config has no such task."},
+    ),
     "TaskId": fields(task_id=TASK_ID),
     "TaskDetail": fields(
         task=ref("TaskSummary"),

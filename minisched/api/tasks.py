@@ -69,10 +69,15 @@ FULL = Form()
     query=(
         Parameter("tag", StrParam(max_characters=64), "Only tasks with this tag."),
         Parameter("status", EnumParam(Status), "Only tasks in one of these states.", ()),
-        Parameter("q", StrParam(max_characters=200), "Only tasks with this text in id, name, description or a tag."),
+        Parameter(
+            "q",
+            StrParam(max_characters=200),
+            "Only tasks with this text in id, name, description, a tag or, with the token, the command.",
+        ),
         PAGE,
         Parameter("page_size", IntParam(1, MAX_PAGE_SIZE), "Tasks per page; without it all of them."),
         BRIEF,
+        Parameter("ids", BoolParam(), "1: only the ids of the tasks.", False),
     ),
     errors=("unavailable",),
 )
@@ -85,15 +90,19 @@ def list_tasks(context: RequestContext) -> Response:
         return Response(304, headers=headers)
     tag, text, statuses = context.query["tag"], context.query["q"], context.query["status"]
     page, size = context.query["page"], context.query["page_size"]
-    whole = tag is None and text is None and not statuses and page == 1 and size is None
+    only_ids = context.query["ids"]
+    whole = not only_ids and tag is None and text is None and not statuses and page == 1 and size is None
     body = app.summaries.find_list(form, etag) if whole else None
     if body is not None:
         return Response(200, body, headers=headers)
-    views = [view for view in app.snapshot.tasks.values() if _is_wanted(view.task, tag, text)]
+    views = [view for view in app.snapshot.tasks.values() if _is_wanted(view.task, tag, text, context.full)]
     if statuses:
         known = app.statuses.by_task(app.snapshot, app.history())
         views = [view for view in views if known.get(view.task.task_id) in statuses]
     shown = views[(page - 1) * size : page * size] if size else (views if page == 1 else [])
+    if only_ids:
+        items = [to_json(view.task.task_id) for view in shown]
+        return Response(200, page_json(items, page, size or len(views), len(views)), headers=headers)
     pieces = _pieces(app, shown, form, page, size or len(views), len(views), whole)
     if whole:
         pieces = _kept(app, form, etag, pieces)
@@ -171,15 +180,20 @@ def brief_outcome(one: Outcome) -> list[Any]:
     return [one.run_id, one.status.value, round(start), duration]
 
 
-def _is_wanted(task: Task, tag: Optional[str], text: Optional[str]) -> bool:
+def _is_wanted(task: Task, tag: Optional[str], text: Optional[str], full: bool) -> bool:
+    """full: the command is searched too; without the token nothing of it may be found out."""
     if tag is not None and tag not in task.task_tags:
         return False
     if not text:
         return True
     text = text.casefold()
-    return any(
-        text in each.casefold() for each in (task.task_id, task.task_name, task.task_description, *task.task_tags)
-    )
+    found_in = (task.task_id, task.task_name, task.task_description, *task.task_tags)
+    return any(text in each.casefold() for each in (*found_in, *(_words(task) if full else ())))
+
+
+def _words(task: Task) -> tuple[str, ...]:
+    """The command as it is written: a shell command, or the program with its arguments."""
+    return (task.task_exec,) if isinstance(task.task_exec, str) else (" ".join(task.task_exec),)
 
 
 def summaries_of(app: AppContext, views: Sequence[TaskSnapshot], form: Form = FULL, fresh: bool = False) -> list[bytes]:

@@ -150,6 +150,37 @@ def test_a_task_is_disabled_and_enabled(api: Api) -> None:
     assert api("POST", "/tasks/never_was/enable").code == "not_found"
 
 
+def test_many_tasks_are_changed_in_one_write(api: Api) -> None:
+    api("PATCH", "/tasks/b", {"task_tags": ["night", "db"]})
+    loads = len(api.posted)
+    found = api("PATCH", "/tasks", {"task_ids": ["b", "c", "gone", "b"], "enabled": False, "add_tags": ["db"]})
+    assert found.json == {"changed": ["b", "c"], "unchanged": [], "missing": ["gone"]}
+    assert [(in_file(api, name)["enabled"], in_file(api, name)["task_tags"]) for name in "bc"] == [
+        (False, ["night", "db"]),
+        (False, ["db"]),
+    ]
+    assert len(api.posted) - loads == 1
+    found = api("PATCH", "/tasks", {"task_ids": ["b", "c"], "enabled": False, "remove_tags": ["night"]})
+    assert found.json == {"changed": ["b"], "unchanged": ["c"], "missing": []}
+    assert in_file(api, "b")["task_tags"] == ["db"]
+    assert "enabled" not in in_file(api, "a")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"task_ids": "b"}, "bad_request"),
+        ({"task_ids": ["b"], "enabled": 1}, "bad_request"),
+        ({"task_ids": ["b"], "task_cwd": "/"}, "bad_request"),
+        ({"task_ids": ["b", "c"], "add_tags": [""]}, "invalid_config"),
+    ],
+)
+def test_many_tasks_are_changed_all_or_not_at_all(api: Api, body: Any, code: str) -> None:
+    before = api.config.read_bytes()
+    assert api("PATCH", "/tasks", body).code == code
+    assert api.config.read_bytes() == before
+
+
 def test_the_engine_is_paused_and_resumed(api: Api) -> None:
     found = api("POST", "/pause")
     assert (found.status, found.json) == (200, {"paused": {"since": None, "source": "file", "by": ""}, "unfinished": 0})

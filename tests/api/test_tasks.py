@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -111,6 +112,15 @@ def test_a_summary_has_past_current_and_coming_runs(api: Api) -> None:
     assert summary["last_run"]["run_id"] == last_id
     assert summary["next_run_time"] == "2026-11-18T19:07:40.500+08:00"
     assert summary["version"] == api.board.version
+
+
+def test_only_ids_are_returned_and_the_command_is_searched_only_with_the_token(api: Api) -> None:
+    assert api.get("/tasks?ids=1").json["items"] == ["nightly", "report", "by_hand"]
+    command = api.get("/tasks/nightly").json["effective"]["task_exec"]
+    text = command if isinstance(command, str) else " ".join(command)
+    assert "nightly" in api.get(f"/tasks?ids=1&q={quote(text)}").json["items"]
+    api.public_status = True
+    assert api.get(f"/tasks?ids=1&q={quote(text)}", token=None).json["items"] == []
 
 
 @pytest.mark.parametrize(
