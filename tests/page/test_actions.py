@@ -38,7 +38,12 @@ def test_a_card_shows_a_run_from_start_to_success(one: Engine, open_page: OpenPa
     expect(held.locator(".card-state")).to_have_css("animation-name", "turn")
     expect(status).to_have_text(re.compile(r"^Running \d+ s"))  # no earlier run to compare with
     expect(held.locator(".progress")).to_be_hidden()
+    # A card under the pointer stays where it is, until the button that says so is clicked.
+    expect(page.locator(".moved")).to_have_text("1 changed place")
+    expect(page.locator('.group.rest .card[data-task-id="held"]')).to_be_visible()
+    page.get_by_role("button", name="1 changed place").click()
     expect(page.locator('.group.active .card[data-task-id="held"]')).to_be_visible()
+    expect(page.locator(".moved")).to_be_hidden()
     one.release("held")
     expect(held).to_have_attribute("data-status", "success")
     expect(status).to_have_text(re.compile(r"^Success .*took \d"))
@@ -186,3 +191,44 @@ def test_an_address_opens_a_history_and_views_keep_their_address(one: Engine, op
     expect(page.locator(".engine-log")).to_contain_text("engine started")
     page.go_back()
     expect(card(page, "first")).to_be_visible()
+
+
+def test_many_tasks_are_selected_and_changed(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, expected="409")
+    card(page, "first").focus()
+    page.keyboard.press("x")
+    expect(page.locator(".bulk-count")).to_have_text("1 selected")
+    card(page, "needs").locator(".pick").click(modifiers=["Shift"])
+    expect(page.locator(".bulk-count")).to_have_text("5 selected")
+    expect(page.locator(".pick:checked")).to_have_count(5)
+    card(page, "stopped").locator(".card-word").click()
+    card(page, "held").locator(".card-word").click()
+    expect(page.locator(".bulk-count")).to_have_text("3 selected")
+    page.get_by_role("button", name="Add tag").click()
+    dialog(page).get_by_label("Tag").fill("night")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("3 tasks changed, 0 unchanged.")).to_be_visible()
+    assert [task["task_id"] for task in one.tasks() if task.get("task_tags") == ["night"]] == [
+        "first",
+        "needed",
+        "needs",
+    ]
+    page.get_by_role("button", name="Run now", exact=True).click()
+    expect(dialog(page)).to_contain_text("Run now: 3 tasks?")
+    dialog(page).get_by_role("button", name="Run now").click()
+    expect(page.get_by_text("3 runs started.")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator(".bulk, .pick")).to_have_count(0)
+
+
+def test_a_menu_stays_open_while_cards_above_change(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    act(page, "off", "more")
+    expect(page.get_by_role("menuitem").first).to_be_focused()
+    one.run("needed")
+    one.until("needed", "success")
+    expect(card(page, "needed")).to_have_attribute("data-status", "success")
+    page.mouse.move(5, 5)
+    expect(page.get_by_role("menuitem").first).to_be_focused()
+    page.mouse.wheel(0, 200)
+    expect(page.get_by_role("menu")).to_have_count(0)

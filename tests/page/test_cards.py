@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from support.page import GONE, HELD, Engine, OpenPage, card, engine, expect, view
+from support.page import GONE, HELD, Engine, OpenPage, Page, card, engine, expect, view
 from support.programs import eventually
 
 AT_ONCE = 2  # max_running; `long` and `longer` occupy both slots
 FILTER_MS = 100
 MANY = 1000
+ELEMENTS_MAX = 3000
 HOLD = HELD.format(name="long")
 
 
@@ -170,6 +171,49 @@ def test_counts_tags_and_search_filter_the_cards(one: Engine, open_page: OpenPag
     expect(page.get_by_role("searchbox")).to_be_focused()
 
 
+def test_the_list_is_ordered_grouped_folded_and_kept(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link, size=(1440, 900))
+    names = page.locator(".card-name")
+    card(page, "good").locator(".badge", has_text="net").click()
+    expect(page.locator(".card")).to_have_count(2)
+    assert "tag=net" in page.url
+    page.get_by_role("button", name="View").click()
+    page.get_by_label("Order").select_option("name")
+    page.get_by_label("Groups").select_option("tag")
+    page.get_by_label("Name", exact=True).fill("by hand")
+    page.get_by_role("button", name="Save").click()
+    page.keyboard.press("Escape")
+    card(page, "good").locator(".badge", has_text="net").click()  # again: all tasks
+    expect(page.locator(".fold")).to_have_text(["net 1", "shop 2", "No tag 12"])
+    page.get_by_role("button", name="shop 2").click()
+    expect(page.locator(".card")).to_have_count(13)
+    page.get_by_role("button", name="View").click()
+    page.get_by_label("One line per task").check()
+    page.keyboard.press("Escape")
+    page.reload()
+    expect(page.locator(".card.line")).to_have_count(13)
+    assert "sort=name" in page.url
+    expect(page.get_by_role("button", name="shop 2")).to_have_attribute("aria-expanded", "false")
+    expect(names).to_have_text(["Good one", "asked", *sorted({*STATES} - {"good", "business", "technical", "asked"})])
+    line = card(page, "longer")
+    assert line.bounding_box()["height"] < 30  # type: ignore[index]
+    expect(line.locator(".card-said")).to_have_text("broken")
+    line.locator(".card-word").click()
+    expect(line.locator(".strip")).to_be_visible()
+    line.get_by_role("button", name="Details").click()
+    expect(line.locator(".strip")).to_have_count(0)
+    page.get_by_role("button", name="View").click()
+    page.get_by_role("button", name="by hand", exact=True).click()
+    expect(page.locator(".card")).to_have_count(1)  # the other one is in the folded group
+
+
+def test_a_search_finds_commands(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    page.get_by_role("searchbox").fill("no-such-program")
+    expect(page.locator(".card")).to_have_count(1)
+    expect(card(page, "unstartable")).to_be_visible()
+
+
 # The ms from each change of the search until the next frame is ready.
 SEARCH = """async () => {
   const input = document.querySelector('input[type=search]');
@@ -186,6 +230,16 @@ SEARCH = """async () => {
 }"""
 
 
+def scroll(page: Page) -> None:
+    """Scroll through the whole list; it must show rows everywhere."""
+    eventually(lambda: page.evaluate("document.documentElement.scrollHeight") > MANY * 50, "all rows have their place")
+    height = page.evaluate("document.documentElement.scrollHeight")
+    middle = "Boolean(document.elementFromPoint(innerWidth / 2, innerHeight / 2).closest('.card'))"
+    for part in (0.3, 0.5, 0.8, 1.0):
+        page.evaluate("y => scrollTo(0, y)", height * part)
+        eventually(lambda: page.evaluate(middle), "rows are in sight")
+
+
 def test_a_search_over_a_thousand_tasks_is_immediate(
     tmp_path_factory: pytest.TempPathFactory, open_page: OpenPage
 ) -> None:
@@ -198,7 +252,18 @@ def test_a_search_over_a_thousand_tasks_is_immediate(
     with engine(tmp_path_factory.mktemp("many"), *many) as mine:
         page = open_page(mine.link, expected=GONE)
         expect(page.get_by_text(f"{MANY} never ran")).to_be_visible()
-        assert 0 < page.locator(".card").count() < 300  # the rest is added while scrolling
+        scroll(page)
+        assert page.evaluate("document.querySelectorAll('*').length") < ELEMENTS_MAX
+        page.keyboard.press("k")
+        page.keyboard.press("End")
+        last = page.locator(".card:focus")
+        expect(last).to_have_attribute("data-task-id", f"t{MANY - 1}")
+        expect(last).to_have_attribute("aria-posinset", str(MANY))
+        expect(last).to_have_attribute("aria-setsize", str(MANY))
+        page.keyboard.press("Home")
+        expect(page.locator(".card:focus")).to_have_attribute("data-task-id", "t0")
+        page.keyboard.press("j")
+        expect(page.locator(".card:focus")).to_have_attribute("data-task-id", "t1")
         tries = [page.evaluate(SEARCH) for _ in range(3)]
         assert max(min(spans) for spans in zip(*tries)) < FILTER_MS, tries
         page.get_by_role("searchbox").fill("number 999")

@@ -38,6 +38,28 @@ export const MESSAGES = {
   key_save: ["Save in the editor", "在编辑器中保存"],
   key_menu: ["Move within a menu or a list of offers", "在菜单或候选列表中移动"],
 
+  // ---- list of tasks ----
+  details: ["Details", "详情"],
+  untagged: ["No tag", "无标签"],
+  moved_places: ["{n} changed place", "{n} 个任务的位置已变"],
+  one_line: ["One line per task", "每个任务一行"],
+  sort_by: ["Order", "排序"],
+  sort_config: ["Config", "按配置"],
+  sort_failures: ["Failures first", "失败在前"],
+  group_by: ["Groups", "分组"],
+  saved_filters: ["Saved filters", "已保存的筛选"],
+  select_tasks: ["Select tasks", "选择任务"],
+  selected: ["{n} selected", "已选 {n} 个"],
+  select_shown: ["Select all {n}", "全选 {n} 个"],
+  add_tag: ["Add tag", "添加标签"],
+  remove_tag: ["Remove tag", "移除标签"],
+  done: ["Done", "完成"],
+  ask_many: ["{action}: {n} task?|{action}: {n} tasks?", "{action}：{n} 个任务？"],
+  many_started: ["{n} run started.|{n} runs started.", "已启动 {n} 次运行。"],
+  many_failed: ["Not started: {n}", "未启动：{n}"],
+  many_changed: ["{n} task changed, {same} unchanged.|{n} tasks changed, {same} unchanged.", "已修改 {n} 个任务，{same} 个无变化。"],
+  many_missing: ["Not in the config any more: {tasks}", "配置中已不存在：{tasks}"],
+
   // ---- actions ----
   edit: ["Edit", "编辑"],
   duplicate: ["Duplicate", "复制"],

@@ -90,7 +90,8 @@ export const CORE_MESSAGES = {
 
   // ---- toolbar, groups ----
   search: ["Search", "搜索"],
-  search_hint: ["Search name, id, tag", "搜索名称、ID、标签"],
+  search_hint: ["Search name, tag, command", "搜索名称、标签、命令"],
+  view_menu: ["View", "显示"],
   all_tags: ["All tags", "全部标签"],
   tag: ["Tag", "标签"],
   new_task: ["New task", "新建任务"],

@@ -1,4 +1,4 @@
-/** What the buttons and the menu of a card do. */
+/** What the buttons and the menu of a card do, and the outcomes that it shows. */
 import { call } from "../core/api.js";
 import { confirm, notice } from "../core/dialog.js";
 import { h, icon, visible } from "../core/dom.js";
@@ -95,6 +95,12 @@ export const actions = {
   why: (card, at) => open("why/why.js", ({ openWhy }) => openWhy(card.task_id, at ?? "")),
   openRun: (card, runId) => open("runs/history.js", ({ openRun }) => openRun(runId, card.task_id)),
 
+  /** Load the outcomes that the strip of a task shows; those of a moment together. */
+  needOutcomes(id) {
+    if (!wanting.size) setTimeout(loadOutcomes, OUTCOMES_WAIT_MS);
+    wanting.add(id);
+  },
+
   menu(card, anchor) {
     const newest = () => store.tasks.get(card.task_id) ?? card;
     openMenu(anchor, menuRows(newest()), (name) => actions[name](newest(), null));
@@ -109,7 +115,7 @@ const toggle = (card, action, message) =>
   });
 
 async function open(module, use) {
-  closeMenu();
+  closePopup();
   try {
     await use(await lazy(module));
   } catch (error) {
@@ -117,9 +123,52 @@ async function open(module, use) {
   }
 }
 
-// ---- the menu: fixed to the window, because cards clip their content ----
+// ---- one menu or small form at a time; fixed to the window, because cards clip their content ----
 
-/** The rows of a card's menu: [icon, label, action]. */
+// A list that changes moves the button a little; further than this, in px, the popup is no longer beside it.
+const MOVED_MAX_PX = 8;
+let popup = null;
+
+/** Open `el` below `anchor`, or close it if it is open there. Returns whether it is open. */
+export function openPopup(anchor, el) {
+  const wasOpen = popup?.anchor === anchor;
+  closePopup();
+  if (wasOpen) return false;
+  (document.querySelector("main") ?? document.body).append(el);
+  const box = anchor.getBoundingClientRect();
+  const { offsetWidth: width, offsetHeight: height } = el;
+  const below = box.bottom + 4 + height <= window.innerHeight;
+  el.style.left = `${Math.max(8, Math.min(box.right - width, window.innerWidth - width - 8))}px`;
+  el.style.top = `${below ? box.bottom + 4 : Math.max(8, box.top - 4 - height)}px`;
+  anchor.setAttribute("aria-expanded", "true");
+  popup = { el, anchor, top: box.top };
+  return true;
+}
+
+export function closePopup(focusAnchor = false) {
+  if (!popup) return;
+  const { el, anchor } = popup;
+  popup = null;
+  el.remove();
+  anchor.removeAttribute("aria-expanded");
+  if (focusAnchor) anchor.focus();
+}
+
+const isOutside = ({ target }) => popup && !popup.el.contains(target) && !popup.anchor.contains(target);
+
+for (const type of ["pointerdown", "wheel", "touchmove"]) document.addEventListener(type, (event) => isOutside(event) && closePopup(), { passive: true });
+// A change of a card above scrolls too, by the browser itself: then the button stays where it is.
+window.addEventListener("scroll", () => popup && Math.abs(popup.anchor.getBoundingClientRect().top - popup.top) > MOVED_MAX_PX && closePopup(), { passive: true, capture: true });
+window.addEventListener("resize", () => closePopup());
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !popup || event.defaultPrevented) return;
+  event.preventDefault();
+  closePopup(true);
+});
+
+// ---- the menu of a card ----
+
+/** [icon, label, action] of each row. */
 function menuRows(card) {
   const live = UNFINISHED.has(card.current_status);
   return [
@@ -133,52 +182,47 @@ function menuRows(card) {
   ].filter(Boolean);
 }
 
-let menu = null;
-
-/** Open a menu below `anchor`, or close it if it is open. `rows`: [[icon, label, name]]; `choose(name)`. */
+/** Open a menu below `anchor`. `rows`: [[icon, label, name]]; `choose(name)`. */
 function openMenu(anchor, rows, choose) {
-  const wasOpen = menu?.anchor === anchor;
-  closeMenu();
-  if (wasOpen) return;
   const items = rows.map(([name, label, id]) =>
     h(
       "button",
-      { type: "button", role: "menuitem", tabindex: "-1", class: `menu-row ${id}`, on: { click: () => (closeMenu(true), choose(id)) } },
+      { type: "button", role: "menuitem", tabindex: "-1", class: `menu-row ${id}`, on: { click: () => (closePopup(true), choose(id)) } },
       icon(name),
       label,
     ),
   );
   const el = h("div", { class: "menu", role: "menu", "aria-label": anchor.getAttribute("aria-label") ?? "", on: { keydown: (e) => menuKey(e, items) } }, items);
-  (document.querySelector("main") ?? document.body).append(el);
-  const box = anchor.getBoundingClientRect();
-  const { offsetWidth: width, offsetHeight: height } = el;
-  const below = box.bottom + 4 + height <= window.innerHeight;
-  el.style.left = `${Math.max(8, Math.min(box.right - width, window.innerWidth - width - 8))}px`;
-  el.style.top = `${below ? box.bottom + 4 : Math.max(8, box.top - 4 - height)}px`;
-  anchor.setAttribute("aria-expanded", "true");
-  menu = { el, anchor };
-  items[0].focus();
-}
-
-function closeMenu(focusAnchor = false) {
-  if (!menu) return;
-  const { el, anchor } = menu;
-  menu = null;
-  el.remove();
-  anchor.removeAttribute("aria-expanded");
-  if (focusAnchor) anchor.focus();
+  if (openPopup(anchor, el)) items[0].focus();
 }
 
 function menuKey(event, items) {
   const at = items.indexOf(document.activeElement);
   const to = { ArrowDown: at + 1, ArrowUp: at - 1 + items.length, Home: 0, End: items.length - 1 }[event.key];
   if (to !== undefined) items[to % items.length].focus();
-  else if (event.key === "Escape") closeMenu(true);
-  else if (event.key === "Tab") return closeMenu();
+  else if (event.key === "Tab") return closePopup();
   else return;
   event.preventDefault();
 }
 
-document.addEventListener("pointerdown", (event) => menu && !menu.el.contains(event.target) && !menu.anchor.contains(event.target) && closeMenu());
-window.addEventListener("scroll", () => closeMenu(), { passive: true, capture: true });
-window.addEventListener("resize", () => closeMenu());
+// ---- the outcomes of the strips ----
+
+const OUTCOMES_WAIT_MS = 30;
+// The engine gives the outcomes of up to so many tasks at once, and takes addresses of up to 2048 bytes.
+const OUTCOMES_MAX_TASKS = 60;
+const QUERY_MAX = 1900;
+const wanting = new Set();
+
+async function loadOutcomes() {
+  const ids = [...wanting];
+  wanting.clear();
+  while (ids.length) {
+    let query = "";
+    for (let n = 0; ids.length && n < OUTCOMES_MAX_TASKS && query.length + ids[0].length < QUERY_MAX; n += 1) query += `&task=${ids.shift()}`;
+    try {
+      store.putOutcomes((await call("GET", `/outcomes?${query.slice(1)}`)).data.outcomes);
+    } catch {
+      // The strips stay empty until the cards change, or are loaded again.
+    }
+  }
+}

@@ -1,4 +1,4 @@
-/** One task as a card. There may be very many: the second half of a card is built when it comes into view. */
+/** One task in the list: a card, or in the compact list one line, which can be opened to a card. */
 import { h, icon, iconButton, setText, visible } from "../core/dom.js";
 import { fmtAgo, fmtBeside, fmtDuration, fmtSpan, fmtTime, now } from "../core/format.js";
 import { FAILURES, UNFINISHED, kindOf, leadRun, reasonText, retryText, runTime, troubleOf, troubledRun } from "../core/status_text.js";
@@ -14,14 +14,16 @@ const OVER = 1.5;
 export class Card {
   /**
    * `actions`: {run, stop, history, log, menu, openRun}, each called with the card's data, and needOutcomes(task id).
-   * `readOnly`: no buttons.
+   * `readOnly`: no buttons. `line`: it is a row of the compact list; `open`: one that is shown as a card. `tag`: the tag
+   * of the filter.
    */
-  constructor(data, actions, readOnly) {
+  constructor(data, actions, { readOnly = false, line = false, open = false, tag = "" } = {}) {
     this.actions = actions;
     this.readOnly = readOnly;
-    this.complete = false;
-    this.inView = false;
-    this.parts = {
+    this.whole = !line || open;
+    this.tag = tag;
+    this.form = this.whole ? "card" : "card line";
+    const p = (this.parts = {
       state: h("div", { class: "card-state" }),
       name: h("a", { href: `#task/${data.task_id}` }),
       id: h("code", { class: "card-id" }),
@@ -33,17 +35,38 @@ export class Card {
       whyText: h("span"),
       cause: h("button", { type: "button", class: "link", hidden: true, on: { click: () => this.actions.openRun(this.data, this.causeRun) } }),
       said: h("p", { class: "card-said mono", hidden: true }),
-    };
-    const p = this.parts;
+      next: h("span", { class: "number" }),
+      nextAt: h("span", { class: "muted number" }),
+    });
     p.why = h("p", { class: "card-why" }, p.whyText, " ", p.cause);
+    p.nextBox = h("div", { class: "card-next" }, h("span", { class: "hidden-label", text: t("next_run") }), p.next, p.nextAt);
+    const status = h("div", { class: "card-status" }, h("p", { class: "card-line" }, p.word, " ", p.note, p.also), p.why, p.said);
     this.el = h(
       "li",
-      { class: "card", dataset: { taskId: data.task_id } },
+      { class: this.form, tabindex: -1, dataset: { taskId: data.task_id } },
       p.state,
       h("div", { class: "card-title" }, h("h3", { class: "card-name" }, p.name), h("p", { class: "card-meta muted" }, p.id, " ", p.plan, p.tags)),
-      h("div", { class: "card-status" }, h("p", { class: "card-line" }, p.word, " ", p.note, p.also), p.why, p.said),
+      status,
     );
+    if (this.whole) {
+      p.bar = h("div", { class: "progress-bar" });
+      p.progress = h("div", { class: "progress", role: "progressbar", "aria-label": t("progress_label"), "aria-valuemin": 0, "aria-valuemax": 100 }, p.bar);
+      status.append(p.progress);
+      p.strip = h("div", { class: "strip", role: "group", on: { click: (e) => this.stripClick(e), keydown: (e) => stripKey(e) } });
+      this.el.append(p.strip);
+    }
+    this.el.append(p.nextBox, readOnly ? "" : this.buttons(data));
     this.update(data);
+  }
+
+  buttons(data) {
+    const on = (action) => (event) => this.actions[action](this.data, event.currentTarget);
+    const one = (name, action, method = action, attrs = {}) =>
+      iconButton(name, t("action_for", { action: t(action), task: visible(data.task_name) }), on(method), { title: t(action), ...attrs });
+    const go = h("button", { type: "button", class: "icon-button go", on: { click: () => go.hasAttribute("aria-disabled") || this.actions[this.going](this.data, go) } });
+    this.parts.go = go;
+    const more = one("more", "more_actions", "menu", { "aria-haspopup": "menu" });
+    return h("div", { class: "card-actions" }, go, this.whole && [one("log", "log"), one("history", "history")], more);
   }
 
   /** Show new data of the same task. */
@@ -53,19 +76,19 @@ export class Card {
     this.shown = shownStatus(data);
     const p = this.parts;
     const name = visible(data.task_name);
-    this.el.className = `card s-${this.shown}${data.enabled ? "" : " off"}`;
+    this.el.className = `${this.form} s-${this.shown}${data.enabled ? "" : " off"}`;
     this.el.dataset.status = data.current_status;
     if (p.state.dataset.icon !== this.shown) {
       p.state.dataset.icon = this.shown;
       p.state.replaceChildren(icon(this.shown));
     }
     setText(p.name, name);
-    p.name.title = data.task_description ? visible(data.task_description) : "";
+    p.name.title = data.task_description ? `${name}\n${visible(data.task_description)}` : name;
     setText(p.id, data.task_id);
     p.id.hidden = data.task_name === data.task_id;
     setText(p.plan, data.schedule_words[lang()] || t("by_hand_only"));
-    setBadges(p.tags, (data.task_tags ?? []).map(visible));
-    setBadges(p.also, [...otherRuns(data, this.run), ...promises(data)]);
+    this.updateTags(this.tag);
+    setBadges(p.also, [...otherRuns(data, this.run), ...promises(data)], (text) => h("span", { class: "badge", text }));
     setText(p.word, t(`status_${this.shown}`));
     const reason = whyText(data, this.run, this.shown);
     setText(p.whyText, reason);
@@ -78,57 +101,32 @@ export class Card {
     setText(p.said, said);
     p.said.title = said;
     p.said.hidden = !said;
-    if (this.complete) this.updateRest();
-    this.tick();
-  }
-
-  /** Build the second half: progress, strip, next run, actions. */
-  finish() {
-    if (this.complete) return;
-    this.complete = true;
-    const p = this.parts;
-    p.bar = h("div", { class: "progress-bar" });
-    p.progress = h("div", { class: "progress", role: "progressbar", "aria-label": t("progress_label"), "aria-valuemin": 0, "aria-valuemax": 100 }, p.bar);
-    this.el.querySelector(".card-status").append(p.progress);
-    p.strip = h("div", { class: "strip", role: "group", on: { click: (e) => this.stripClick(e), keydown: (e) => stripKey(e) } });
-    p.next = h("span", { class: "number" });
-    p.nextAt = h("span", { class: "muted number" });
-    p.nextBox = h("div", { class: "card-next" }, h("span", { class: "hidden-label", text: t("next_run") }), p.next, p.nextAt);
-    this.el.append(p.strip, p.nextBox);
-    if (!this.readOnly) {
-      const label = (action) => t("action_for", { action: t(action), task: visible(this.data.task_name) });
-      const on = (action) => (event) => this.actions[action](this.data, event.currentTarget);
-      p.go = h("button", { type: "button", class: "icon-button go", on: { click: () => p.go.hasAttribute("aria-disabled") || this.actions[this.going](this.data, p.go) } });
-      p.actions = h(
-        "div",
-        { class: "card-actions" },
-        p.go,
-        iconButton("log", label("log"), on("log"), { title: t("log") }),
-        iconButton("history", label("history"), on("history"), { title: t("history") }),
-        iconButton("more", label("more_actions"), on("menu"), { title: t("more_actions"), "aria-haspopup": "menu" }),
-      );
-      this.el.append(p.actions);
-    }
-    this.updateRest();
-    this.tick();
-  }
-
-  updateRest() {
-    const { data, parts: p } = this;
-    this.updateStrip();
-    if (p.go) {
-      const going = UNFINISHED.has(data.current_status) ? "stop" : "run";
-      if (this.going !== going) {
-        if (this.going) this.pauseButton();
-        this.going = going;
-        const label = t(going === "stop" ? "stop_run" : "run_now");
-        p.go.replaceChildren(icon(going === "stop" ? "stop" : "play"));
-        p.go.title = label;
-        p.go.setAttribute("aria-label", t("action_for", { action: label, task: visible(data.task_name) }));
-      }
-    }
     p.nextBox.hidden = !data.next_run_time;
     setText(p.nextAt, fmtBeside(data.next_run_time, { seconds: false }));
+    if (this.whole) this.updateStrip();
+    if (p.go) this.updateGo();
+    this.tick();
+  }
+
+  /** Show the tags; a click on one filters by it (cards.js), and on `tag`, the one of the filter, no longer. */
+  updateTags(tag) {
+    this.tag = tag;
+    // The select above the list does the same by keyboard.
+    const badge = (one) => h("button", { type: "button", class: "badge", tabindex: "-1", dataset: { tag: one }, "aria-pressed": String(one === tag), text: visible(one) });
+    setBadges(this.parts.tags, this.data.task_tags ?? [], badge, tag);
+  }
+
+  /** Run or stop. */
+  updateGo() {
+    const { data, parts: p } = this;
+    const going = UNFINISHED.has(data.current_status) ? "stop" : "run";
+    if (this.going === going) return;
+    if (this.going) this.pauseButton();
+    this.going = going;
+    const label = t(going === "stop" ? "stop_run" : "run_now");
+    p.go.replaceChildren(icon(going === "stop" ? "stop" : "play"));
+    p.go.title = label;
+    p.go.setAttribute("aria-label", t("action_for", { action: label, task: visible(data.task_name) }));
   }
 
   /** Ignore clicks for a moment: the button has just changed its meaning. */
@@ -150,10 +148,12 @@ export class Card {
     // The one bar that the Tab key stops at.
     const stop = focused ? Math.max(0, runs.findIndex((run) => run.run_id === focused)) : runs.length - 1;
     const longest = Math.max(0.001, ...runs.map((run) => run.duration ?? 0));
+    const bars = new Map([...strip.children].map((el) => [el.dataset.key, el]));
     strip.replaceChildren(
       ...runs.map((run, i) => {
         const height = run.duration === null ? 14 : 14 + 86 * Math.sqrt(run.duration / longest);
-        const el = stripBar(run, this.readOnly);
+        const barKey = `${run.run_id} ${run.status} ${run.duration}`;
+        const el = bars.get(barKey) ?? stripBar(run, this.readOnly, barKey);
         el.style.setProperty("--h", `${height.toFixed(0)}%`);
         if (!this.readOnly) el.tabIndex = i === stop ? 0 : -1;
         return el;
@@ -172,8 +172,8 @@ export class Card {
   tick() {
     const { data, run, parts: p } = this;
     setText(p.note, noteText(data, run, this.shown));
-    if (!this.complete) return;
     setText(p.next, nextText(data));
+    if (!this.whole) return;
     const running = data.current_status === "running" && run?.start_time && data.median_duration >= BAR_MIN_S;
     p.progress.hidden = !running;
     if (running) {
@@ -190,19 +190,20 @@ function shownStatus(card) {
   return kindOf(card) === "disabled" ? "disabled" : card.current_status;
 }
 
-function setBadges(el, texts) {
-  const key = texts.join("\n");
+/** Show a badge for each text, unless the same are shown. `more`: what else they depend on. */
+function setBadges(el, texts, badge, more = "") {
+  const key = texts.concat(more).join("\n");
   if (el.dataset.key === key) return;
   el.dataset.key = key;
-  el.replaceChildren(...texts.map((text) => h("span", { class: "badge", text })));
+  el.replaceChildren(...texts.map(badge));
 }
 
 /** A run in the strip: a button, or an image if runs may not be opened. */
-function stripBar(run, inert) {
+function stripBar(run, inert, key) {
   const time = fmtTime(runTime(run), { seconds: false });
   const label = t("bar_label", { id: run.run_id, status: t(`status_${run.status}`), time, duration: fmtDuration(run.duration) });
   const kind = inert ? { role: "img" } : { type: "button" };
-  return h(inert ? "span" : "button", { ...kind, class: `bar s-${run.status}`, title: label, "aria-label": label, dataset: { runId: run.run_id } });
+  return h(inert ? "span" : "button", { ...kind, class: `bar s-${run.status}`, title: label, "aria-label": label, dataset: { runId: run.run_id, key } });
 }
 
 /** The Tab key stops once at the strip, not at each of its 30 bars; the arrow keys move inside it. */

@@ -3,8 +3,8 @@ import { button, h, icon, setText, visible } from "../core/dom.js";
 import { fmtAgo, now } from "../core/format.js";
 import { t } from "../i18n/i18n.js";
 
-/** The current filter. It is kept while other views are open. */
-export const filter = { text: "", kind: "", tag: "" };
+/** The current filter, and the order of arrange.js. They are kept while other views are open. */
+export const filter = { text: "", kind: "", tag: "", sort: "" };
 
 const COUNTED_KINDS = ["failed", "missed", "skipped", "late", "running", "waiting", "success", "cancelled", "idle", "disabled"];
 // The status whose colour and icon a count has, if it is not the kind itself.
@@ -28,9 +28,13 @@ export function summary(choose) {
       return [kind, { one, label }];
     }),
   );
+  let first = null;
   return {
     el,
-    show(numbers, chosen, store, { count: bad, again }) {
+    /** `all`: see `totals` of arrange.js. */
+    show(all, chosen, store) {
+      const { kinds: numbers, bad, again } = all;
+      first = all.first;
       for (const [kind, { one, label }] of buttons) {
         const n = numbers[kind] ?? 0;
         one.hidden = !n && chosen !== kind;
@@ -54,21 +58,18 @@ export function summary(choose) {
       const n = store.status?.failed_24h;
       failed.hidden = !n;
       if (n) setText(failed, t("failed_day", { n: n < 1000 ? n : "1000+" }));
-      let first = null;
-      for (const card of store.tasks.values()) {
-        if (card.enabled && card.next_run_time && (!first || Date.parse(card.next_run_time) < Date.parse(first.next_run_time))) first = card;
-      }
-      const when = first && (Date.parse(first.next_run_time) - now() < 1000 ? t("due_now") : fmtAgo(first.next_run_time));
-      setText(next, first ? t("next_up", { task: visible(first.task_name), when }) : store.tasks.size ? t("nothing_due") : "");
+      const when = first && (first.nextAt - now() < 1000 ? t("due_now") : fmtAgo(first.data.next_run_time));
+      setText(next, first ? t("next_up", { task: visible(first.data.task_name), when }) : store.tasks.size ? t("nothing_due") : "");
     },
   };
 }
 
 /**
- * Search, tag filter and the button for a new task. `create` is null if the user may not create one. `changed(push)` is
- * called after a change; `push`: it is a step for Back.
+ * Search, tag filter, the button of the menu that chooses rows, order and groups, and the one for a new task. `create` is
+ * null if the user may not create one. `changed(push)` is called after a change; `push`: it is a step for Back.
+ * `openView(button)` opens the menu.
  */
-export function toolbar(create, changed) {
+export function toolbar(create, changed, openView) {
   const search = h("input", { type: "search", placeholder: t("search_hint"), "aria-label": t("search"), value: filter.text, autocomplete: "off", spellcheck: "false" });
   search.addEventListener("input", () => {
     filter.text = search.value;
@@ -79,9 +80,10 @@ export function toolbar(create, changed) {
     filter.tag = tags.value;
     changed(true);
   });
+  const view = button(t("view_menu"), () => openView(view), { icon: "sliders", class: "button view-button", "aria-haspopup": "dialog" });
   const numberShown = h("span", { class: "muted nowrap", role: "status" });
-  const add = create && button(t("new_task"), create, { kind: "primary", icon: "plus" });
-  const el = h("div", { class: "toolbar", role: "search" }, h("div", { class: "search" }, icon("search"), search), tags, numberShown, add);
+  const add = create && button(t("new_task"), create, { kind: "primary", icon: "plus", "aria-label": t("new_task") });
+  const el = h("div", { class: "toolbar", role: "search" }, h("div", { class: "search" }, icon("search"), search), tags, view, numberShown, add);
   let tagsShown = "";
   return {
     el,
