@@ -183,7 +183,10 @@ def test_many_tasks_are_changed_all_or_not_at_all(api: Api, body: Any, code: str
 
 def test_the_engine_is_paused_and_resumed(api: Api) -> None:
     found = api("POST", "/pause")
-    assert (found.status, found.json) == (200, {"paused": {"since": None, "source": "file", "by": ""}, "unfinished": 0})
+    assert (found.status, found.json) == (
+        200,
+        {"paused": {"since": None, "source": "file", "by": ""}, "unfinished": 0, "changed": True},
+    )
     assert json.loads(api.config.read_text())["settings"]["paused"] is True
     assert api.get("/status").json["paused"]["source"] == "file"  # no engine has recorded it here
     assert b"minisched_paused 1\n" in api.get("/metrics").body
