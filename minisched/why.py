@@ -451,7 +451,7 @@ def _without_row(facts: Facts, stopped: Sequence[Downtime], due: int, zone: tzin
         return Text("why.due_no_engine", time=time)
     if due < facts.kept_since:
         return Text("why.due_not_kept", time=time)
-    if not facts.uptimes or due < facts.uptimes[0].start_time:
+    if not facts.uptimes or due <= facts.uptimes[0].start_time:
         if facts.uptimes:
             return Text("why.due_before_first", time=time, first=iso(int(facts.uptimes[0].start_time), zone))
         return Text("why.due_unknown", time=time)

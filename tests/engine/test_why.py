@@ -76,6 +76,7 @@ def test_of_many_due_times_the_latest_are_explained(sim: MakeSim) -> None:
 def test_no_engine_ran(sim: MakeSim) -> None:
     one = sim(task("a", "0 * * * *", task_misfire="skip"))
     one.run_until(T0 + 1.5 * HOUR)
+    assert codes(one, "a", "00:00") == ["why.due_before_first"]  # the engine began in this very second
     one.stop()
     one.engine = None
     one.world.pass_time(2 * HOUR)
