@@ -10,6 +10,7 @@ import re
 import stat
 import sys
 import threading
+import time
 from importlib import import_module
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, TypeVar
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 Item = TypeVar("Item")
+
+SAFE_FOR_S = 1.0  # how long nobody else can have changed a way that he could not change before
+SAFE_FOLDERS = 100  # that are remembered
+_safe_folders: dict[str, tuple[tuple[int, ...], float]] = {}  # path -> the folder, and the monotonic time
 
 STACK_BYTES = 256 * 1024  # of a thread, instead of 8 MiB of address space; musl gives 128 KiB
 _stack_lock = threading.Lock()  # `threading.stack_size` applies to the whole process
@@ -179,14 +184,13 @@ def open_owned(path: str, flags: int, mode: int, folder_mode: int = 0) -> tuple[
     another name (a hard link) elsewhere; and those of `open_regular`.
     """
     folder, name = os.path.split(path)
-    places: list[Place] = []
     try:
-        folder_fd = _open_safe_folder(folder, places)
+        folder_fd = _open_safe_folder(folder)
     except FileNotFoundError:
         if not folder_mode:
             raise
         os.makedirs(folder, folder_mode, exist_ok=True)  # below folders that were found to be safe
-        folder_fd = _open_safe_folder(folder, places)
+        folder_fd = _open_safe_folder(folder)
     try:
         fd, status = open_regular(name, flags, mode, folder_fd=folder_fd)
     finally:
@@ -198,9 +202,19 @@ def open_owned(path: str, flags: int, mode: int, folder_mode: int = 0) -> tuple[
     raise OSError(code, os.strerror(code), path)
 
 
-def _open_safe_folder(folder: str, places: list[Place]) -> int:
-    """Raises OSError, UnsafePlace also if the folder is missing in one that is unsafe."""
-    fd = -1
+def _open_safe_folder(folder: str) -> int:
+    """Raises OSError, UnsafePlace also if the folder is missing in one that is unsafe. The way to a folder is judged
+    once in SAFE_FOR_S: each run opens a log, and the walk costs a tenth of what a short run does."""
+    known, until = _safe_folders.get(folder, ((), 0.0))
+    if time.monotonic() < until:
+        try:
+            fd = os.open(folder, FOLDER_FLAGS)
+            if _who(os.fstat(fd)) == known:  # the same folder, wherever the path leads now
+                return fd
+            os.close(fd)
+        except OSError:
+            pass  # the walk says why
+    fd, places = -1, list[Place]()
     try:
         fd = open_walked(folder, places, FOLDER_FLAGS)
     finally:
@@ -209,7 +223,15 @@ def _open_safe_folder(folder: str, places: list[Place]) -> int:
                 if fd >= 0:
                     os.close(fd)
                 raise UnsafePlace(place.path)
+    if len(_safe_folders) >= SAFE_FOLDERS:
+        _safe_folders.clear()
+    _safe_folders[folder] = _who(places[-1].status), time.monotonic() + SAFE_FOR_S
     return fd
+
+
+def _who(status: os.stat_result) -> tuple[int, ...]:
+    """Which folder, and who may change what is in it."""
+    return status.st_dev, status.st_ino, status.st_mode, status.st_uid
 
 
 def read_regular(
