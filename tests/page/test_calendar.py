@@ -46,7 +46,7 @@ def test_a_card_and_the_preview_say_why_a_task_is_not_due_today(one: Engine, ope
     choose(page, "report", "edit")
     preview = dialog(page).locator(".ed-preview")
     expect(preview).to_contain_text("is off in the calendar cn: Founders' Day")
-    field(page, "task_calendar").get_by_role("textbox").fill('{"name": "cn", "days": "off"}')
+    field(page, "task_calendar").get_by_role("combobox").last.select_option("off")
     expect(preview).to_contain_text("at 23:59 on days off (cn)")
 
 
@@ -59,7 +59,7 @@ def test_why_is_answered_for_a_day_and_a_time_and_leads_to_the_cause(one: Engine
     expect(page).to_have_url(re.compile(f"#why/report/{day(0)}$"))
     dialog(page).get_by_role("button", name="Day before").press("Enter")
     expect(dialog(page).get_by_label("Day", exact=True)).to_have_value(day(1))
-    expect(answer).to_contain_text("nothing is recorded from then")
+    expect(answer).to_contain_text("but the first recorded start of an engine was")
     dialog(page).get_by_label(re.compile("^Time")).fill("12:00")
     expect(page).to_have_url(re.compile(f"#why/report/{day(1)}T12:00$"))
     page.keyboard.press("Escape")

@@ -581,6 +581,7 @@ export const MESSAGES = {
   why_day_after: ["Day after", "后一天"],
   why_coming: ["still to come", "尚未到来"],
   why_folded: ["{n} due times, {from} to {to}: {what}", "{n} 个计划时间，{from} 至 {to}：{what}"],
+  task_days: ["Days", "每日情况"],
   hm_title: ["The last {n} weeks", "最近 {n} 周"],
   hm_keys: ["Arrow keys move between days; Enter explains the day.", "方向键在日期之间移动；回车说明当天情况。"],
   hm_today: ["Today", "今天"],

@@ -16,6 +16,7 @@ const LISTED = 20;
 // A change of the task is shown after this time.
 const REFRESH_MS = 800;
 const TICK_MS = 1000;
+const DAYS_MS = 10000;
 
 export function mount(el, _, announce, id) {
   const view = new TaskView(el, id);
@@ -31,7 +32,8 @@ class TaskView {
     this.days = h("div", { class: "hm-frame" });
     this.facts = h("div", { class: "tk-columns" });
     this.runs = h("section", { class: "panel" }, h("p", { class: "muted", text: t("loading") }));
-    el.append(this.error, this.head, this.status, this.runs, this.facts);
+    this.calendar = h("section", { class: "panel", hidden: !token() }, h("h2", { text: t("task_days") }), this.days);
+    el.append(this.error, this.head, this.status, this.calendar, this.runs, this.facts);
     this.showCard();
     this.load();
     this.unsubscribe = store.on((change) => this.changed(change));
@@ -42,6 +44,7 @@ class TaskView {
     this.left = true;
     this.unsubscribe();
     clearTimeout(this.later);
+    clearTimeout(this.daysLater);
     clearInterval(this.clock);
   }
 
@@ -78,7 +81,7 @@ class TaskView {
         // Runs of a task that was deleted are still listed.
         this.head.replaceChildren(h("p", {}, h("a", { href: "#tasks", text: t("view_tasks") }), " · ", h("a", { href: `#runs?task=${this.id}`, text: t("view_runs") })));
       }
-      this.runs.hidden = error.status === 404;
+      this.runs.hidden = this.calendar.hidden = error.status === 404;
     }
   }
 
@@ -221,11 +224,19 @@ class TaskView {
     const card = store.tasks.get(this.id);
     this.runs.replaceChildren(
       h("div", { class: "panel-head" }, h("h2", { text: t("history") }), h("a", { href: `#runs?task=${this.id}`, text: t("task_all_runs", { n: total }) })),
-      token() ? this.days : "",
       chart(items, card?.task_expect?.duration, token() ? open : null) ?? "",
       h("div", { class: "scroll-x run-list" }, runTable(items.slice(0, LISTED), { open, again: token() ? (run, anchor) => actions.repeat(run, anchor) : null, none: t("no_runs") })),
     );
-    if (token()) showHeatmap(this.days, this.id);
+    if (token()) this.showDays();
     if (focused) this.runs.querySelector(`tr[data-run-id="${Number(focused)}"] button`)?.focus();
+  }
+
+  /** At once for the first time, later after some seconds: it changes little, and counts many runs. */
+  showDays() {
+    this.daysLater ??= setTimeout(() => {
+      this.daysLater = null;
+      this.daysShown = true;
+      showHeatmap(this.days, this.id);
+    }, this.daysShown ? DAYS_MS : 0);
   }
 }
