@@ -124,6 +124,7 @@ def test_an_invalid_config_is_reported_in_chinese(one: Engine, open_page: OpenPa
                 '值为 "secnd"；没有此 ID 的任务；是否指 "second"？',
             ]
         )
+        expect(problems.first.get_by_role("link")).to_have_attribute("href", "#task/first")
         one.home.config.write_text('{"version": 1,\n "tasks": [}')
         again.click()
         expect(problems).to_have_text(["tasks/config.json: 第 2 行，第 12 列: 此处为 }；应为一个值"])
