@@ -99,7 +99,7 @@ export function openPalette(page) {
 
 // The keys, each with the name of its text.
 const KEYS = [
-  ["Ctrl K", "palette"], ["?", "keys"], ["/", "search"], ["Tab", "tab"], ["← → Home End", "arrows"], ["+ −", "zoom"], ["Enter", "enter"],
+  ["Ctrl K", "palette"], ["?", "keys"], ["/", "search"], ["J K", "rows"], ["X", "pick"], ["Tab", "tab"], ["← → Home End", "arrows"], ["+ −", "zoom"], ["W", "why"], ["R", "run"], ["Enter", "enter"],
   ["Esc", "escape"], ["Ctrl Enter", "save"], ["↑ ↓", "menu"],
 ];
 
