@@ -17,6 +17,7 @@ const RELOAD_MS = 60000;
 const TICK_MS = 5000;
 // Changes of tasks are shown together, so that many of them cost little.
 const CHANGED_MS = 200;
+const LOAD_MS = 500;
 // Below this width the names are above their lanes.
 const NARROW_PX = 640;
 // As in timeline.css.
@@ -87,6 +88,7 @@ class Timeline {
     clearInterval(this.clock);
     clearInterval(this.reloading);
     clearTimeout(this.later);
+    clearTimeout(this.soon);
     window.removeEventListener("scroll", this.scrolled);
     this.resized.disconnect();
   }
@@ -175,6 +177,7 @@ class Timeline {
 
   /** Draw once a frame, however often the span moves. */
   moved() {
+    this.hideTip();
     this.drawing ??= requestAnimationFrame(() => {
       this.drawing = null;
       this.tick();
@@ -373,11 +376,13 @@ class Timeline {
 
   /** Take over the runs of changed cards. Other changes come with the next load. */
   changed(change) {
-    if (change.all || change.removed.size || [...change.ids].some((id) => !this.lanes.has(id))) return this.load();
+    const { list } = this.wanted;
+    if (change.all || change.removed.size || (!list && [...change.ids].some((id) => !this.lanes.has(id)))) this.soon ??= setTimeout(() => ((this.soon = null), this.load()), LOAD_MS);
+    if (list) return;
     for (const id of change.ids) {
       const card = this.store.tasks.get(id);
       const lane = this.lanes.get(id);
-      if (!card) continue;
+      if (!card || !lane) continue;
       for (const run of [...(card.outcomes ?? []), ...(card.running ?? []), card.last_run]) {
         if (run) lane.runs.set(run.run_id, { ...lane.runs.get(run.run_id), ...run });
       }
