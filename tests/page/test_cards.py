@@ -274,3 +274,9 @@ def test_a_search_over_a_thousand_tasks_is_immediate(
         expect(scene).to_have_attribute("transform", re.compile(r"translate\(20\.0 .*scale\(0\.7500\)"))
         page.get_by_role("button", name="Fit").click()
         expect(scene).to_have_attribute("transform", re.compile(r"scale\(0\.[12]"))
+        view(page, "timeline")  # lanes are made for what is in sight
+        page.locator(".tl-note").get_by_role("button", name="Show").click()
+        expect(page.get_by_role("grid")).to_have_attribute("aria-rowcount", str(MANY))
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        expect(page.locator(f'.tl-name[title="t{MANY - 1}"]')).to_be_visible()
+        assert page.locator(".tl-lane").count() < 60
