@@ -82,6 +82,19 @@ def views(page: Page, task_id: str) -> Iterator[str]:
     close(page)
     open_menu(page, task_id)
     yield "menu"
+    page.keyboard.press("Escape")
+    page.locator(".view-button").click()
+    page.locator(".view-menu [type=checkbox]").check()
+    expect(page.locator(".card.line").first).to_be_visible()
+    yield "view menu"
+    page.locator(".view-menu > .button").click()
+    card(page, task_id).locator(".expand").click()
+    page.locator(".pick").first.check()
+    yield "selection, one line per task"
+    page.keyboard.press("Escape")
+    page.locator(".view-button").click()
+    page.locator(".view-menu [type=checkbox]").uncheck()
+    page.keyboard.press("Escape")
     choose(page, task_id, "remove")
     dialog(page).locator("input").check()
     yield "delete"
