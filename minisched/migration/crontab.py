@@ -484,7 +484,8 @@ def _program(command: str, count: int) -> str:
 def _unique(task_id: str, ids: Collection[str]) -> str:
     base = re.sub(r"[^A-Za-z0-9_-]+", "_", task_id)[:ID_MAX] or "job"
     found, count = base, 1
-    while found in ids:
+    taken = {one.lower() for one in ids}  # ids are the same in upper and lower case
+    while found.lower() in taken:
         count += 1
         found = f"{base}_{count}"
     return found

@@ -286,6 +286,11 @@ def test_a_range_that_runs_backwards_is_pointed_at() -> None:
         assert ("warn.wraps" in codes(line(f"{fields} x.sh"))) is wraps, fields
 
 
+def test_programs_whose_names_differ_only_in_case_get_different_ids() -> None:
+    found = read("* * * * * Backup\n0 * * * * backup\n")
+    assert [task["task_id"] for task in found.tasks] == ["Backup", "backup_2"]
+
+
 FIELD = st.sampled_from(["*", "1", "5-7", "*/2", "99", "a"])
 LINES = st.lists(
     st.one_of(
