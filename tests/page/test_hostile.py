@@ -55,7 +55,7 @@ def hold(page: Page) -> None:
     """No text has become an element or has been executed. Dialogs and errors are reported by the fixture."""
     made = page.evaluate("document.querySelectorAll('#trap, body script, img, i, b, [onload], [onerror]').length")
     assert made == 0
-    assert re.fullmatch(r"\(\d\) \S+ · home – minisched", page.title())
+    expect(page).to_have_title(re.compile(r"^\(\d\) \S+ · home – minisched$"))
     raw = page.evaluate("/[\\u202a-\\u202e\\u2066-\\u2069\\u200b\\u001b]/.test(document.documentElement.outerHTML)")
     assert not raw
 

@@ -108,6 +108,10 @@ def views(page: Page, task_id: str) -> Iterator[str]:
     expect(page.locator(".tk-facts")).to_be_visible()
     expect(page.locator(".hm")).to_be_visible()
     yield "task"
+    page.locator(".tk-more button").click()
+    expect(dialog(page).locator(".button.primary")).to_be_enabled()
+    yield "make up for days"
+    close(page)
     page.evaluate("id => { location.hash = `#why/${id}`; }", task_id)
     expect(dialog(page).locator(".why-item").first).to_be_visible()
     yield "why"
@@ -135,6 +139,10 @@ def runs(page: Page, task_id: str) -> Iterator[str]:
     dialog(page).locator(".runs tbody tr").first.click()
     expect(dialog(page).locator(".run-output .lg-lines")).to_be_visible()
     yield "run"
+    dialog(page).locator(".dialog-actions button", has_text="…").click()
+    dialog(page).locator(".rw-rows input").first.fill("A")
+    yield "run with variables"
+    close(page)
     close(page)
     act(page, task_id, "log")
     expect(dialog(page).locator(".lg-line").first).to_be_visible()

@@ -30,8 +30,8 @@ const READABLE_ZOOM = 0.75;
 const NARROW_ZOOM = 0.4;
 const FONTS = { name: "600 14px", label: "500 11px" };
 // Without a token only the history is available.
-const PANEL_ACTIONS = ["log", "history", "why", "edit"];
-const PANEL_ICONS = { run: "play", why: "info" };
+const PANEL_ACTIONS = ["run_with", "log", "history", "why", "edit"];
+const PANEL_ICONS = { run: "play", run_with: "play", why: "info" };
 const PANEL_TEXTS = { run: "run_now", stop: "stop_run" };
 
 export function mount(el, store) {
@@ -256,7 +256,7 @@ class Graph {
     const run = leadRun(card);
     const reason = run ? reasonText(run) : "";
     const newest = () => this.store.tasks.get(card.task_id) ?? card;
-    const actionButton = (name) => button(t(PANEL_TEXTS[name] ?? name), (event) => actions[name](newest(), name === "why" ? "" : event.currentTarget), { icon: PANEL_ICONS[name] ?? name, dataset: { act: name } });
+    const actionButton = (name) => button(t(PANEL_TEXTS[name] ?? name), (event) => actions[name](newest(), ["why", "run_with"].includes(name) ? null : event.currentTarget), { icon: PANEL_ICONS[name] ?? name, dataset: { act: name } });
     const names = [UNFINISHED.has(card.current_status) ? "stop" : "run", ...PANEL_ACTIONS];
     this.panel.replaceChildren(
       h("div", { class: "gr-about" }, h("a", { href: `#task/${card.task_id}` }, h("strong", {}, visible(card.task_name ?? card.task_id))), statusMark(card.current_status), reason && h("span", { class: "muted" }, reason)),
