@@ -102,7 +102,8 @@ export class Card {
     p.said.title = said;
     p.said.hidden = !said;
     p.nextBox.hidden = !data.next_run_time;
-    setText(p.nextAt, fmtBeside(data.next_run_time, { seconds: false }));
+    if (this.nextAt !== data.next_run_time) setText(p.nextAt, fmtBeside(data.next_run_time, { seconds: false }));
+    this.nextAt = data.next_run_time;
     if (this.whole) this.updateStrip();
     if (p.go) this.updateGo();
     this.tick();

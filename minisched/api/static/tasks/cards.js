@@ -18,8 +18,8 @@ import { emptyPage, filter, summary, toolbar } from "./overview.js";
 
 // How this browser shows the list, as `layout` below.
 const LAYOUT_KEY = "minisched.list";
-// The order is computed at most so often.
-const ARRANGE_MS = 250;
+// The order is computed at most so often: a row that moves costs far more than one that only shows its new state.
+const ARRANGE_MS = 1000;
 
 /** What the buttons do; loaded with the first click. If that fails, the connection is lost, and the banner says so. */
 const cardActions = Object.fromEntries(
