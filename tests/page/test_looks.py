@@ -159,7 +159,7 @@ def test_a_palette_finds_tasks_views_and_actions(one: Engine, open_page: OpenPag
     expect(option.last).to_have_attribute("aria-selected", "true")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    page.wait_for_function("location.hash === '#task/good'")
+    expect(page).to_have_url(re.compile("#task/good$"))
     page.keyboard.press("?")
     expect(dialog(page).locator("kbd").first).to_have_text("Ctrl")
 

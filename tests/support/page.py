@@ -244,7 +244,7 @@ def change_setting(page: Page, label: str, choice: str) -> None:
     page.locator(".header-tools button").first.click()
     before = dialog(page).element_handle()
     dialog(page).get_by_label(label).select_option(choice)
-    page.wait_for_function("el => !el.isConnected", arg=before)  # it is opened again
+    eventually(lambda: before.evaluate("el => !el.isConnected"))  # it is opened again
     page.keyboard.press("Escape")
     expect(page.locator("dialog")).to_have_count(0)
 
