@@ -1,6 +1,6 @@
 /** Failed API requests as text. */
 import { visible } from "./dom.js";
-import { has, localized, t } from "../i18n/i18n.js";
+import { has, listed, localized, t } from "../i18n/i18n.js";
 import { store } from "./store.js";
 
 /** An ApiError as a sentence. */
@@ -8,7 +8,7 @@ export function errorText(error) {
   // A broken config file counts as changed until it is fixed: the advice to try again would be wrong.
   if (error.code === "config_changed" && store.status?.config.problems.length) return t("err_409_config_broken");
   for (const key of [`err_${error.status}_${error.code}`, `err_${error.code}`, `err_${error.status}`]) {
-    if (has(key)) return t(key, { names: error.dependents.join(", ") });
+    if (has(key)) return t(key, { names: listed(error.dependents) });
   }
   return t("err_other", { message: visible(localized(error)) });
 }

@@ -1,7 +1,7 @@
 /** The status of a task or a run, and the reason for it, as text. */
 import { fmtAgo, fmtSpan, now } from "./format.js";
 import { visible } from "./dom.js";
-import { engineText, has, lang, localized, t } from "../i18n/i18n.js";
+import { engineText, has, listed, localized, t } from "../i18n/i18n.js";
 
 export const FAILURES = new Set(["business_failure", "technical_failure"]);
 export const UNFINISHED = new Set(["running", "retrying", "queued", "waiting"]);
@@ -43,11 +43,11 @@ export function dependencyText(dependency) {
 /** Why a run or an attempt has its status; "" if the status says it all. */
 export function reasonText(run) {
   const { status, reason, detail } = run;
-  if (detail?.code === "waiting_for") return t("waiting_for", { needs: detail.needs.map(needText).join(lang() === "zh" ? "、" : ", ") });
+  if (detail?.code === "waiting_for") return t("waiting_for", { needs: listed(detail.needs.map(needText)) });
   if (status === "waiting") return reason ? t("why_waiting", { tasks: visible(reason).replaceAll(",", ", ") }) : "";
   if (!reason || status === "success" || status === "running") return "";
   if (["upstream_failed", "upstream_ended"].includes(detail?.code)) return t("upstream_ended", { task: detail.task, status: t(`status_${detail.status}`) });
-  if (detail?.code === "dependency_timeout") return t("dependency_timeout", { seconds: detail.seconds, tasks: detail.tasks.join(", ") });
+  if (detail?.code === "dependency_timeout") return t("dependency_timeout", { seconds: detail.seconds, tasks: listed(detail.tasks) });
   const last = run.attempts?.[run.attempts.length - 1];
   if (WHOLE.has(detail?.code) && engineText(detail)) return visible(engineText(detail));
   const meaning = `why_${status === "retrying" ? "technical_failure" : status}_${reason}`;

@@ -4,7 +4,7 @@ import { confirm, notice, openDialog } from "../core/dialog.js";
 import { button, clear, h, visible } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
 import { store } from "../core/store.js";
-import { localized, t } from "../i18n/i18n.js";
+import { listed, localized, t } from "../i18n/i18n.js";
 import { createForm, withEffective } from "./form.js";
 import { STARS, isObject } from "./form_controls.js";
 import { notifyTest } from "./notify_test.js";
@@ -178,7 +178,7 @@ function edit(taskId, newest, body, dialog) {
         form.set(keep ? merged : base);
         if (panels.at() === "json") toJson();
         form.show([]);
-        showSummary([h("p", {}, !keep ? t("ed_newest") : both.length ? t("ed_merged_both", { names: both.join(", ") }) : t("ed_merged"))]);
+        showSummary([h("p", {}, !keep ? t("ed_newest") : both.length ? t("ed_merged_both", { names: listed(both) }) : t("ed_merged"))]);
       } catch (again) {
         if (again.status === 404) deleted();
         else if (again.problems?.length) showProblems(again.problems, "");

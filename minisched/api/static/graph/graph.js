@@ -3,7 +3,7 @@ import { token } from "../core/api.js";
 import { button, h, icon, iconButton, statusMark, svg, visible } from "../core/dom.js";
 import { fmtSpan } from "../core/format.js";
 import { UNFINISHED, dependencyText, leadRun, reasonText, upstreamId, upstreamIds } from "../core/status_text.js";
-import { t } from "../i18n/i18n.js";
+import { listed, t } from "../i18n/i18n.js";
 import { actions } from "../tasks/actions.js";
 import { curve, layered } from "./graph_layout.js";
 import { Viewport } from "./viewport.js";
@@ -199,8 +199,8 @@ class Graph {
     const parts = [
       t("gr_node", { name, status }),
       card.enabled ? "" : t("status_disabled"),
-      card.task_dependencies?.length ? t("gr_needs", { names: card.task_dependencies.map(dependencyText).join(", ") }) : "",
-      needed.length ? t("gr_needed", { names: needed.join(", ") }) : "",
+      card.task_dependencies?.length ? t("gr_needs", { names: listed(card.task_dependencies.map(dependencyText)) }) : "",
+      needed.length ? t("gr_needed", { names: listed(needed) }) : "",
     ].filter(Boolean);
     const key = JSON.stringify([parts, card.current_status, card.enabled]);
     if (key === node.drawn) return;

@@ -47,6 +47,11 @@ export function t(key, params = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in params ? String(params[name]) : whole));
 }
 
+/** Texts as a list in the page's language. */
+export function listed(texts) {
+  return texts.join(current === "zh" ? "、" : ", ");
+}
+
 export function has(key) {
   return key in CORE_MESSAGES || key in TEXTS || key in (later?.MESSAGES ?? {});
 }

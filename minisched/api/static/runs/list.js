@@ -7,7 +7,7 @@ import { errorText } from "../core/error_text.js";
 import { fmtDuration, now } from "../core/format.js";
 import { FAILURES, STATUSES, runTime } from "../core/status_text.js";
 import { store } from "../core/store.js";
-import { lang, loadTexts, t } from "../i18n/i18n.js";
+import { lang, listed, loadTexts, t } from "../i18n/i18n.js";
 import { actions } from "../tasks/actions.js";
 import { canRepeat, fillPager, LaterRefresh, runTable, statsOf } from "./table.js";
 
@@ -317,7 +317,7 @@ export class RunList {
     if (!data) return;
     const runs = this.repeatable(data.items);
     const names = runs.map((run) => visible(store.tasks.get(run.task_id).task_name));
-    if (!(await confirm(t("run_failed_question", { n: runs.length }), t("run_failed_again"), { detail: names.join(", "), danger: false }))) return;
+    if (!(await confirm(t("run_failed_question", { n: runs.length }), t("run_failed_again"), { detail: listed(names), danger: false }))) return;
     let started = 0;
     for (const run of runs) if (await actions.repeat(run, null, true)) started += 1;
     notice(t("run_failed_started", { n: started }), started === runs.length ? "good" : "bad");

@@ -2,7 +2,7 @@
 import { h, svg } from "../core/dom.js";
 import { fmtDuration, fmtTime } from "../core/format.js";
 import { runTime } from "../core/status_text.js";
-import { t } from "../i18n/i18n.js";
+import { listed, t } from "../i18n/i18n.js";
 import { statsOf } from "../runs/table.js";
 
 const HEIGHT = 100;
@@ -33,7 +33,7 @@ export function chart(runs, expected, open) {
   return h(
     "figure",
     { class: "chart" },
-    svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": words.join(", "), style: { "max-width": `${width * 2}px` } }, bars, line(median, "chart-median"), line(expected ?? null, "chart-expected")),
+    svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": listed(words), style: { "max-width": `${width * 2}px` } }, bars, line(median, "chart-median"), line(expected ?? null, "chart-expected")),
     h("figcaption", { class: "muted small number", text: words.join(" · ") }),
   );
 }

@@ -5,7 +5,7 @@ import { errorText } from "../core/error_text.js";
 import { fmtAgo, fmtAgoBeside, fmtDuration, fmtTime } from "../core/format.js";
 import { UNFINISHED, dependencyText, leadRun, reasonText, retryText, runTime, troubleOf, troubledRun, upstreamId } from "../core/status_text.js";
 import { store } from "../core/store.js";
-import { lang, loadTexts, t } from "../i18n/i18n.js";
+import { lang, listed, loadTexts, t } from "../i18n/i18n.js";
 import { actions } from "../tasks/actions.js";
 import { runTable } from "../runs/table.js";
 import { showHeatmap } from "../why/heatmap.js";
@@ -154,12 +154,12 @@ class TaskView {
   showFacts({ effective: task, config }, preview) {
     const fact = (name, value) => (!value ? null : h("div", {}, h("dt", { text: t(name) }), h("dd", {}, value)));
     const code = (text) => h("code", { class: "tk-code", text: visible(text) });
-    const list = (texts) => texts?.length > 0 && texts.join(", ");
+    const list = (texts) => texts?.length > 0 && listed(texts);
     const command = Array.isArray(task.task_exec) ? JSON.stringify(task.task_exec) : task.task_exec;
     const card = store.tasks.get(this.id);
     const { duration, finish_by: by } = task.task_expect ?? {};
     const retry = task.task_retry;
-    const days = task.task_calendar && [task.task_calendar.name ?? task.task_calendar, task.task_calendar.days].filter(Boolean).join(", ");
+    const days = task.task_calendar && listed([task.task_calendar.name ?? task.task_calendar, task.task_calendar.days].filter(Boolean));
     const zone = task.task_timezone;
     const times = preview?.times.map((iso) => h("li", {}, h("time", { datetime: iso, text: fmtTime(iso, { weekday: true, seconds: iso.slice(17, 19) !== "00" }) }), " ", h("span", { class: "muted", text: fmtAgoBeside(iso) })));
     this.neighbours = h("div", { class: "tk-neighbours" });
@@ -185,7 +185,7 @@ class TaskView {
           fact("ed_f_task_env_file", list((task.task_env_file ?? []).map(visible))),
           fact("ed_f_task_user", task.task_user && visible(task.task_user)),
           fact("ed_f_task_timeout", task.task_timeout && fmtDuration(task.task_timeout)),
-          fact("ed_f_task_expect", [duration && t("task_expect_duration", { span: fmtDuration(duration) }), by && t("task_expect_by", { time: by })].filter(Boolean).join(", ")),
+          fact("ed_f_task_expect", listed([duration && t("task_expect_duration", { span: fmtDuration(duration) }), by && t("task_expect_by", { time: by })].filter(Boolean))),
           fact("ed_f_task_retry", retry.max_attempts > 1 && t("task_attempts", { n: retry.max_attempts, delay: fmtDuration(retry.delay) })),
           fact("ed_f_task_locks", list((task.task_locks ?? []).map(visible))),
           fact("ed_f_task_overlap", task.task_overlap !== "skip" && task.task_overlap),
@@ -195,7 +195,7 @@ class TaskView {
       panel(
         "task_rules",
         task.task_notify.length
-          ? h("ul", { class: "tk-rules" }, task.task_notify.map((rule) => h("li", { class: rule.enabled ? "" : "muted" }, h("strong", { text: visible(rule.name) }), " ", rule.triggers.map((one) => t(`ed_c_triggers_${one}`)).join(", "), " → ", rule.channels.map((one) => one.type).join(", "))))
+          ? h("ul", { class: "tk-rules" }, task.task_notify.map((rule) => h("li", { class: rule.enabled ? "" : "muted" }, h("strong", { text: visible(rule.name) }), " ", listed(rule.triggers.map((one) => t(`ed_c_triggers_${one}`))), " → ", listed(rule.channels.map((one) => t(`ob_type_${one.type}`))))))
           : h("p", { class: "muted", text: t("task_no_rules") }),
       ),
     );

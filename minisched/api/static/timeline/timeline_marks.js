@@ -3,7 +3,7 @@ import { token } from "../core/api.js";
 import { h } from "../core/dom.js";
 import { fmtDay, fmtDuration, fmtTime, shownOffset } from "../core/format.js";
 import { UNFINISHED } from "../core/status_text.js";
-import { t } from "../i18n/i18n.js";
+import { listed, t } from "../i18n/i18n.js";
 
 const STEPS_MIN = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 5760];
 // A label with the space around it.
@@ -129,7 +129,7 @@ export function describe({ runs, due, runId, count }) {
   const when = (run) => fmtTime(run.start_time ?? run.scheduled_time ?? run.end_time);
   if (count > 1) {
     const counts = [...countsOf(runs)].sort(([a], [b]) => WEIGHT.indexOf(a) - WEIGHT.indexOf(b)).map(([status, n]) => `${n} × ${t(`status_${status}`)}`);
-    const text = t("tl_runs", { n: count, from: when(runs[0]), to: when(runs[count - 1]), counts: counts.join(", ") });
+    const text = t("tl_runs", { n: count, from: when(runs[0]), to: when(runs[count - 1]), counts: listed(counts) });
     return token() ? `${text}; ${t("tl_opens", { id: runId })}` : text;
   }
   const [run] = runs;

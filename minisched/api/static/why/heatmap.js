@@ -3,7 +3,7 @@ import { ApiError, call } from "../core/api.js";
 import { h, setText } from "../core/dom.js";
 import { fmtDay, now } from "../core/format.js";
 import { STATUSES } from "../core/status_text.js";
-import { lang, localized, t } from "../i18n/i18n.js";
+import { lang, listed, localized, t } from "../i18n/i18n.js";
 import { actions } from "../tasks/actions.js";
 import { momentOf } from "./why.js";
 
@@ -83,7 +83,7 @@ const heatName = (kind) => (STATUSES.includes(kind) ? t(`status_${kind}`) : t(`h
 function dayCell(day, isToday) {
   const kind = kindOfDay(day);
   const counts = WORST.filter((status) => day.counts[status]).map((status) => `${day.counts[status]} × ${t(`status_${status}`)}`);
-  const what = day.none ? (day.words && localized(day)) || t(`hm_${kind}`) : t("hm_runs", { n: sumOf(day.counts), counts: counts.join(", ") });
+  const what = day.none ? (day.words && localized(day)) || t(`hm_${kind}`) : t("hm_runs", { n: sumOf(day.counts), counts: listed(counts) });
   const label = [isToday && t("hm_today"), fmtDay(day.day, { weekday: "short", day: "numeric", month: "short" })].filter(Boolean).join(", ");
   return h("td", { role: "gridcell", tabindex: -1, class: `hm-day hm-${kind} s-${kind}`, dataset: { day: day.day }, "aria-label": t("with_detail", { text: label, detail: what }), "aria-current": isToday && "date" }, SIGNS[kind]);
 }
