@@ -123,7 +123,7 @@ def test_first_tries_to_a_dead_server_do_not_hold_up_the_others_either(sim: Make
     ]
     live = task("z", "* * * * *", task_notify=[rule("success", channels=[{"type": "file", "path": "live"}])])
     script = exits(z=Exit(1.0), **{one["task_id"]: FAIL for one in dead})
-    one = sim(*dead, live, script=script, max_running=200, notify={"max_attempts": 100})
+    one = sim(*dead, live, script=script, max_running=200, notify={"max_attempts": 100}, poll_s=60.0)
     one.world.post = lambda order, draw: (30.0, AWAY) if order.channel.options["path"] == "dead" else (0.1, SENT)
     one.run_for(3 * 3600)
     waits = [d.sent_time - d.created_time for d in outbox(one) if d.task_id == "z" and d.sent_time is not None]

@@ -23,7 +23,7 @@ from support.sim import Deadly, Exit, Killed, Sim
 
 START = datetime(2027, 3, 10, 22, 0, tzinfo=timezone.utc).timestamp()  # all spring nights are in the first 26 days
 DAYS = int(os.environ.get("MINISCHED_MONTH_DAYS", "20"))  # CONTRIBUTING.md has a year
-TASKS = int(os.environ.get("MINISCHED_MONTH_TASKS", "60"))
+TASKS = int(os.environ.get("MINISCHED_MONTH_TASKS", "40"))
 KILLS = int(os.environ.get("MINISCHED_MONTH_KILLS", "100"))
 END = START + DAYS * 86_400
 POLL_S = 120.0  # the configs do not change here
