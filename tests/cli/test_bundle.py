@@ -110,7 +110,6 @@ def test_it_runs_with_every_python(bundle: Path, tmp_path: Path, version: tuple[
     created = call(bundle, "--home", home, "init", python=python, cwd=tmp_path)
     ours = version == sys.version_info[:2]
     assert (f"python3 {bundle} bundle -o {bundle}" in created) != ours, "the byte code is for one Python"
-    assert "2 tasks" in call(bundle, "--home", home, "validate", python=python, cwd=tmp_path)
     days = call(bundle, "next", "--expr", "0 0 * * 5L", "--tz", "Asia/Shanghai", "--json", python=python, cwd=tmp_path)
     assert all(time.endswith("T00:00:00+08:00") for time in json.loads(days))
     run = subprocess.run(
@@ -118,7 +117,6 @@ def test_it_runs_with_every_python(bundle: Path, tmp_path: Path, version: tuple[
     )
     assert run.returncode == 0 and b"run 1 of disk_usage: success" in run.stderr
     assert call(bundle, "help", "install", python=python) == (ROOT / "docs" / "install.md").read_text("utf-8")
-    assert str(bundle) in call(bundle, "version", python=python)
     assert "minisched 0." in call(Path("-m"), "minisched", "version", python=python, PYTHONPATH=str(bundle))
 
 
