@@ -36,7 +36,9 @@ def told(one: Sim) -> list[tuple[float, str, str]]:
     found = []
     for request, _ in one.world.sent:
         variables = request.message.variables
-        found.append((round(request.message.created_time - T0, 3), variables["execution_status"], variables.get("subject", "")))
+        found.append(
+            (round(request.message.created_time - T0, 3), variables["execution_status"], variables.get("subject", ""))
+        )
     return found
 
 
