@@ -30,6 +30,7 @@ PAIRS = (
             "notifications",
             "operation",
             "security",
+            "page",
             "task_script_development_guide",
             "cli",
         )
