@@ -36,7 +36,8 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 INDEX = "index.html"
-ENTRY = "core/app.js"  # the module that index.html loads
+EARLY = "core/api.js"  # the module that index.html loads first: the server proves itself while the next one is loaded
+ENTRY = "core/app.js"  # the module of the first view
 SHARED = "core/shared.js"  # the module that is loaded before all that the first view does not need
 FIRST_STYLE = "core/style.css"  # the style sheet of the first view
 SHARED_STYLE = "core/shared.css"  # that of all later ones
@@ -155,12 +156,12 @@ def bundles() -> dict[str, tuple[str, ...]]:
         if module.endswith(".js"):
             loaded += [name for name in _LOADED_LATER.findall(_read(module).decode()) if name in FILES]
     users: dict[str, list[str]] = {}  # the modules that are loaded by themselves, by those that they need
-    for root in dict.fromkeys((ENTRY, *loaded)):
+    for root in dict.fromkeys((EARLY, ENTRY, *loaded)):
         for module in _needed(root, []):
             users.setdefault(module, []).append(root)
     together: dict[tuple[str, ...], list[str]] = {}
     for module, roots in users.items():
-        key = roots[:1] if roots[0] in (ENTRY, SHARED) else roots
+        key = roots[:1] if roots[0] in (EARLY, ENTRY, SHARED) else roots
         together.setdefault(tuple(key), []).append(module)
     return {module: tuple(modules) for modules in together.values() for module in modules}
 

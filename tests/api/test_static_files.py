@@ -84,7 +84,8 @@ def test_each_module_is_part_of_one_bundle_and_of_no_other() -> None:
         }
         assert served.count("import{") == len(imported)
         assert imported.keys() <= {other[-1] for other in bundles} - {bundle[-1]}
-        assert bundle[-1] != static_files.ENTRY or not imported
+        assert bundle[-1] != static_files.EARLY or not imported
+        assert bundle[-1] != static_files.ENTRY or [*imported] == [static_files.EARLY]
         # Modules of a bundle share one scope.
         names = [name for found in imported.values() for name in found]
         names += [name for module in bundle for name in TOP_LEVEL.findall(source(module))]

@@ -24,6 +24,17 @@ export function anyToken() {
 /** Whether a key of localStorage is one of the tokens. */
 export const isTokenKey = (key) => [TOKEN_KEY, READ_KEY].includes(key);
 
+/** The token in the address; "" without one, or if it cannot be one. */
+export function tokenInAddress() {
+  const found = /^#token=(.+)$/.exec(location.hash);
+  try {
+    const text = found ? decodeURIComponent(found[1]).trim() : "";
+    return /^[!-~]+$/.test(text) ? text : "";
+  } catch {
+    return "";
+  }
+}
+
 /** Keep a token in place of the others; "" forgets them. `reads`: it is the one for reading. */
 export function setToken(text, reads = false) {
   for (const key of [TOKEN_KEY, READ_KEY]) {
@@ -38,12 +49,15 @@ export const SILENCE_MS = 2300;
 const PROOF_MS = 500;
 // The token that the server has proved to know, and until when this holds, in ms since 1970.
 const proven = { text: "", reads: false, until: 0 };
+// The first proof: {text, done: a promise that never rejects}. It begins before the other scripts are loaded.
+let early = null;
 
 /**
  * Have the server prove that it knows the token `text`. Resolves to whether it is the one for reading. Rejects with an
  * ApiError: "unproven" if the server does not know it, "network" if it does not answer.
  */
 export async function prove(text = anyToken(), signal = AbortSignal.timeout(5000)) {
+  if (early?.text === text) await early.done;
   if (!text || (text === proven.text && Date.now() < proven.until)) return proven.reads;
   const nonce = hex(crypto.getRandomValues(new Uint8Array(32)));
   let response;
@@ -233,3 +247,6 @@ function deliver(block, onEvent) {
   }
   if (data.length) onEvent(event, JSON.parse(data.join("\n")));
 }
+
+const first = tokenInAddress() || anyToken();
+if (first) early = { text: first, done: prove(first).catch(() => {}) };

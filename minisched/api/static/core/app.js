@@ -2,7 +2,7 @@
 import { localized, t } from "../i18n/i18n.js";
 import { mountTasks } from "../tasks/cards.js";
 import { enterView, here, isOnTop } from "./address.js";
-import { anyToken, isTokenKey, onDenied, prove, setToken, token } from "./api.js";
+import { anyToken, isTokenKey, onDenied, prove, setToken, token, tokenInAddress } from "./api.js";
 import { button, h, icon, iconButton, setText, visible } from "./dom.js";
 import { fmtSpan, fmtTime } from "./format.js";
 import { lazy } from "./lazy.js";
@@ -56,16 +56,9 @@ function announce(text) {
  * replaces a stored one. Resolves to whether there is a new token.
  */
 async function takeTokenFromAddress() {
-  const found = /^#token=(.+)$/.exec(location.hash);
-  if (!found) return false;
-  history.replaceState(null, "", location.pathname);
-  let given;
-  try {
-    given = decodeURIComponent(found[1]).trim();
-  } catch {
-    return false;
-  }
-  if (!/^[!-~]+$/.test(given) || given === anyToken()) return false;
+  const given = tokenInAddress();
+  if (location.hash.startsWith("#token=")) history.replaceState(null, "", location.pathname);
+  if (!given || given === anyToken()) return false;
   let reads = false;
   try {
     reads = await prove(given);
