@@ -306,9 +306,10 @@ def read(context: RequestContext, task_id: str) -> Response:
 )
 def patch_many(context: RequestContext) -> Response:
     """All are changed or, if one would make the config invalid, none. Tasks that do not exist are only reported."""
-    ids, added, removed = (_texts(context.body, name) for name in ("task_ids", "add_tags", "remove_tags"))
+    ids = _texts(context.body, "task_ids", None)
+    added, removed = (_texts(context.body, name, []) for name in ("add_tags", "remove_tags"))
     wanted = context.body.get("enabled")
-    if wanted is not None and not isinstance(wanted, bool):
+    if "enabled" in context.body and not isinstance(wanted, bool):
         raise bad_body(pointer_to("enabled"), Text("api.body.flag"))
     changed: list[str] = []
     unchanged: list[str] = []
@@ -340,8 +341,9 @@ def patch_many(context: RequestContext) -> Response:
     return json_response(200, {"changed": changed, "unchanged": unchanged, "missing": missing})
 
 
-def _texts(body: Mapping[str, Any], name: str) -> list[str]:
-    value = body.get(name, [])
+def _texts(body: Mapping[str, Any], name: str, default: Optional[list[str]]) -> list[str]:
+    """Without a default the member is required. Raises ApiError."""
+    value = body.get(name, default)
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise bad_body(pointer_to(name), Text("api.body.texts"))
     return value

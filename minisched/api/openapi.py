@@ -54,6 +54,7 @@ Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string"}
 TEXTS: Schema = {"type": "array", "items": TEXT}
+ANY_TEXTS: Schema = {"type": "array", "items": {"type": "string"}}  # whose rule depends on the config
 NUMBER: Schema = {"type": "number"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 FLAG: Schema = {"type": "boolean"}
@@ -337,10 +338,10 @@ SCHEMAS: dict[str, Schema] = {
     "TasksPatch": {
         "type": "object",
         "properties": {
-            "task_ids": items(TASK_ID),
+            "task_ids": {**ANY_TEXTS, "description": "Those that do not exist are reported as missing."},
             "enabled": FLAG,
-            "add_tags": TEXTS,
-            "remove_tags": {**TEXTS, "description": "A tag that is also in `add_tags` is added."},
+            "add_tags": ANY_TEXTS,
+            "remove_tags": {**ANY_TEXTS, "description": "A tag that is also in `add_tags` is added."},
         },
         "required": ["task_ids"],
         "additionalProperties": False,
@@ -348,7 +349,7 @@ SCHEMAS: dict[str, Schema] = {
     "TasksChanged": fields(
         changed=items(TASK_ID),
         unchanged={**items(TASK_ID), "description": "They were so already."},
-        missing={**items(TASK_ID), "description": "The config has no such task."},
+        missing={**ANY_TEXTS, "description": "The config has no such task."},
     ),
     "TaskId": fields(task_id=TASK_ID),
     "TaskDetail": fields(

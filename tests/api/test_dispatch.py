@@ -39,7 +39,7 @@ def test_a_path_has_its_route_and_its_ids() -> None:
     found = match("PUT", f"{BASE}/tasks/nightly_backup")
     assert isinstance(found, Match)
     assert (found.route.handler, found.ids) == (edit.replace, {"task_id": "nightly_backup"})
-    assert match("DELETE", f"{BASE}/tasks") == NotAllowed("GET, HEAD, POST")
+    assert match("DELETE", f"{BASE}/tasks") == NotAllowed("GET, HEAD, POST, PATCH")
     assert match("OPTIONS", f"{BASE}/executions/7/stop") == NotAllowed("POST")
 
 
@@ -93,12 +93,12 @@ def test_without_the_token_only_open_routes_answer(api: Api, route: Any) -> None
 def test_an_unknown_path_is_404_and_a_wrong_method_405(api: Api) -> None:
     assert (api.get("/nothing").status, api.get("/nothing").code) == (404, "not_found")
     found = api("DELETE", "/tasks")
-    assert (found.status, found.headers["Allow"]) == (405, "GET, HEAD, POST")
+    assert (found.status, found.headers["Allow"]) == (405, "GET, HEAD, POST, PATCH")
     assert found.json == {
         "error": {
             "code": "method_not_allowed",
-            "message": "allowed here: GET, HEAD, POST",
-            "words": {"en": "allowed here: GET, HEAD, POST", "zh": "此处可用：GET, HEAD, POST"},
+            "message": "allowed here: GET, HEAD, POST, PATCH",
+            "words": {"en": "allowed here: GET, HEAD, POST, PATCH", "zh": "此处可用：GET, HEAD, POST, PATCH"},
             "problems": [],
         }
     }

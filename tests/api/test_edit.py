@@ -170,7 +170,9 @@ def test_many_tasks_are_changed_in_one_write(api: Api) -> None:
     ("body", "code"),
     [
         ({"task_ids": "b"}, "bad_request"),
+        ({"enabled": True}, "bad_request"),
         ({"task_ids": ["b"], "enabled": 1}, "bad_request"),
+        ({"task_ids": ["b"], "enabled": None}, "bad_request"),
         ({"task_ids": ["b"], "task_cwd": "/"}, "bad_request"),
         ({"task_ids": ["b", "c"], "add_tags": [""]}, "invalid_config"),
     ],

@@ -350,7 +350,7 @@ def test_a_wrong_method_is_told_after_the_token_is_checked(method: str) -> None:
 def test_with_the_token_the_allowed_methods_are_named() -> None:
     with pytest.raises(ApiError) as refused:
         judged(head(f"OPTIONS {TASKS} HTTP/1.1"))
-    assert refused.value.headers == (("Allow", "GET, HEAD, POST"),)
+    assert refused.value.headers == (("Allow", "GET, HEAD, POST, PATCH"),)
 
 
 def test_the_own_hosts_are_the_addresses_listened_on_and_the_allowed() -> None:
