@@ -193,6 +193,51 @@ def test_an_address_opens_a_history_and_views_keep_their_address(one: Engine, op
     expect(card(page, "first")).to_be_visible()
 
 
+def test_back_passes_what_closed_dialogs_have_left(one: Engine, open_page: OpenPage) -> None:
+    one.run("first")
+    one.until("first", "success")
+    page = open_page(one.link)
+    expect(card(page, "first")).to_be_visible()
+    view(page, "runs")
+    rows, dialogs = page.locator(".runs tbody tr"), page.locator("dialog[open]")
+    for _ in range(2):  # closed dialogs do not add up
+        rows.first.locator(".col-time button").click()
+        expect(page).to_have_url(re.compile("#run/"))
+        dialog(page).get_by_role("button", name="Why?").click()
+        expect(page).to_have_url(re.compile("#why/"))
+        page.keyboard.press("Escape")
+        expect(page).to_have_url(re.compile("#run/"))
+        page.keyboard.press("Escape")
+        expect(dialogs).to_have_count(0)
+        expect(page).to_have_url(re.compile("#runs$"))
+    view(page, "engine")
+    page.go_back()
+    expect(page).to_have_url(re.compile("#runs$"))
+    expect(rows.first).to_be_visible()
+    page.go_forward()
+    expect(page.locator(".engine-log")).to_be_visible()
+    page.go_back()
+    expect(rows.first).to_be_visible()
+    page.go_back()
+    expect(card(page, "first")).to_be_visible()
+    expect(dialogs).to_have_count(0)
+    page.go_forward()
+    expect(rows.first).to_be_visible()
+    page.go_forward()  # an open dialog is an entry, as it always is
+    expect(page).to_have_url(re.compile("#run/"))
+    expect(dialog(page).get_by_role("button", name="Why?")).to_be_visible()
+    page.go_back()
+    expect(dialogs).to_have_count(0)
+    expect(page).to_have_url(re.compile("#runs$"))
+    rows.first.locator(".col-time button").click()
+    page.reload()
+    expect(dialogs).to_have_count(1)
+    page.keyboard.press("Escape")  # below it was another view than after the reload
+    expect(card(page, "first")).to_be_visible()
+    page.go_back()
+    expect(rows.first).to_be_visible()
+
+
 def test_many_tasks_are_selected_and_changed(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="409")
     card(page, "first").focus()

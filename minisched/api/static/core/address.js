@@ -26,8 +26,8 @@ export function addressOf(name, id = "", values = {}) {
 export function showAddress(address, push = false) {
   viewAddress = address;
   if (location.hash === address || openAddresses.length) return;
-  if (push) history.pushState(null, "", address);
-  else history.replaceState(null, "", address);
+  if (push) pushEntry(null, address);
+  else replaceEntry(history.state, address);
 }
 
 /** The view of the current address is shown. */
@@ -41,8 +41,10 @@ export function enterDialog(address, before = "") {
   if (at < 0) openAddresses.push(address);
   else openAddresses[at] = address;
   if (location.hash === address) return;
-  if (at < 0) history.pushState(null, "", address);
-  else history.replaceState(null, "", address);
+  if (at >= 0) return replaceEntry(history.state, address);
+  const key = Math.random();
+  history.replaceState({ ...history.state, key }, "");
+  pushEntry({ over: key }, address);
 }
 
 export function leaveDialog(address) {
@@ -50,10 +52,29 @@ export function leaveDialog(address) {
   if (at < 0) return;
   openAddresses.splice(at, 1);
   const below = openAddresses[openAddresses.length - 1] ?? viewAddress;
-  if (location.hash === address) history.replaceState(null, "", below);
+  if (location.hash === address) replaceEntry({ ...history.state, closed: (history.state?.closed ?? 0) + 1 }, below);
 }
 
 /** Whether the dialog of the current address is open and on top. */
 export function isOnTop() {
   return openAddresses[openAddresses.length - 1] === location.hash;
 }
+
+// ---- Back, where dialogs were closed ----
+
+// The state of an entry of the browser's history: {over: the key of the entry below, if a dialog was opened with it;
+// closed: how many dialogs were closed in it; key}. After the last one it shows the same view as an entry below: Back
+// passes that one, and those of the dialogs between them.
+let left = history.state;
+let passing = false;
+
+const pushEntry = (state, address) => history.pushState((left = state), "", address);
+const replaceEntry = (state, address) => history.replaceState((left = state), "", address);
+
+window.addEventListener("popstate", ({ state }) => {
+  const closed = (left?.over && state?.key === left.over && left.closed) || 0;
+  passing = closed > 1 || (closed > 0 && (location.hash || "#tasks") === viewAddress);
+  left = passing ? { ...state, closed: Math.max(closed - 1, state.closed ?? 0) } : state;
+  if (passing) history.back();
+});
+window.addEventListener("hashchange", (event) => passing && event.stopImmediatePropagation());
