@@ -237,12 +237,14 @@ def test_a_lost_engine_is_reported_at_once_and_the_page_reconnects(
         expect(card(page, "a")).to_be_visible()  # the known state stays
         view(page, "engine")  # a view that is not loaded yet
         expect(page.get_by_role("button", name="Try again")).to_be_visible()
+        expect(page.locator("main")).to_contain_text("The engine does not respond.")
         mine.home.write(task, {"task_id": "new", "task_exec": "true"}, http={"port": mine.address[1]})
         before = mine.url
         mine.go()
         assert mine.url == before
         live(page)
         expect(page.locator(".lost")).to_be_hidden()
+        expect(page.locator(".engine-log")).to_contain_text("engine started")  # without "Try again"
         view(page, "tasks")
         expect(card(page, "new")).to_be_visible()
 

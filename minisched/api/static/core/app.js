@@ -247,6 +247,8 @@ function buildShell(scrolled = 0) {
   const main = h("main", { id: "main", tabindex: "-1" });
   let view = null;
   let viewId = "";
+  // Whether it could not be loaded; then it is, once the engine responds again.
+  let failed = false;
   // Has the view follow its address, where it is shown already.
   let route = () => {};
   let scrollTarget = scrolled;
@@ -270,6 +272,7 @@ function buildShell(scrolled = 0) {
     if (name === view && id === viewId) return route();
     view = name;
     viewId = id;
+    failed = false;
     viewNumber += 1;
     const mine = viewNumber;
     leaveView();
@@ -287,7 +290,8 @@ function buildShell(scrolled = 0) {
     } catch (error) {
       if (mine !== viewNumber) return;
       view = null;
-      main.replaceChildren(h("div", { class: "empty" }, h("p", { text: t("view_failed") }), h("p", { class: "muted", text: visible(error.message) }), button(t("try_again"), show)));
+      failed = true;
+      main.replaceChildren(h("div", { class: "empty" }, h("p", { text: t("view_failed") }), h("p", { class: "muted", text: error.code === "network" ? t("err_network") : visible(error.message) }), button(t("try_again"), show)));
     }
   }
 
@@ -295,6 +299,7 @@ function buildShell(scrolled = 0) {
     showInTab();
     if (!change.status && !change.link) return;
     if (store.link === "denied") return denied();
+    if (failed && store.link === "live") show();
     document.documentElement.classList.toggle("is-lost", store.link === "lost");
     top.update();
     bands.update(view);
