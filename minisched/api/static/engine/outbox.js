@@ -1,10 +1,11 @@
 /** The outbox: the state of each notification, and the button to send one again. */
 import { call } from "../core/api.js";
 import { confirm, notice } from "../core/dialog.js";
-import { button, h, iconButton, setText, statusMark, visible } from "../core/dom.js";
+import { button, h, setText, statusMark, visible } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
 import { fmtAgo, fmtTime, fmtWhen } from "../core/format.js";
 import { engineText, loadTexts, t } from "../i18n/i18n.js";
+import { fillPager } from "../runs/table.js";
 import { actions } from "../tasks/actions.js";
 
 const PAGE_SIZE = 10;
@@ -53,6 +54,11 @@ export function outbox(store) {
     }
   };
 
+  const turn = (to) => {
+    page = to;
+    load();
+  };
+
   const fill = (data) => {
     const empty = !data.total;
     tools.hidden = empty && !choice.value;
@@ -67,23 +73,9 @@ export function outbox(store) {
       table.replaceChildren(rows(data.items));
       const row = focused && table.querySelector(`tr[data-id="${Number(focused)}"]`);
       if (row) (row.querySelector(again ? ".again" : ".link") ?? row.querySelector(".link")).focus({ preventScroll: true });
-      fillPager(data);
+      fillPager(pager, data, turn);
     }
     for (const one of table.querySelectorAll("[data-next]")) setText(one, fmtAgo(one.dataset.next));
-  };
-
-  const fillPager = ({ page: at, page_size: size, total }) => {
-    const turn = (to) => () => {
-      page = to;
-      load();
-    };
-    const focused = pager.contains(document.activeElement) ? document.activeElement.dataset.way : "";
-    pager.replaceChildren(
-      h("span", { class: "muted number nowrap", role: "status", text: t("page_of", { from: total ? (at - 1) * size + 1 : 0, to: Math.min(total, at * size), total }) }),
-      iconButton("left", t("newer"), turn(at - 1), { disabled: at <= 1, "data-way": "newer" }),
-      iconButton("right", t("older"), turn(at + 1), { disabled: at * size >= total, "data-way": "older" }),
-    );
-    if (focused) (pager.querySelector(`[data-way=${focused}]:enabled`) ?? pager.querySelector("button:enabled"))?.focus();
   };
 
   const rows = (items) => {
@@ -150,10 +142,7 @@ export function outbox(store) {
     counts = key;
     load();
   };
-  choice.addEventListener("change", () => {
-    page = 1;
-    load();
-  });
+  choice.addEventListener("change", () => turn(1));
   const unsubscribe = store.on((change) => change.status && update());
   const clock = setInterval(() => pending && !document.hidden && load(), OUTBOX_POLL_MS);
   update();

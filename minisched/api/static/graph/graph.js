@@ -306,7 +306,7 @@ function zoomButton(text, label, click) {
 /** What is special about a dependency, for its edge; "" if a success is needed. */
 function labelOf({ on = "success", within }) {
   const parts = [on !== "success" && t(`gr_on_${on}`), within === "ever" ? t("gr_ever") : within !== undefined && t("gr_within", { within: fmtSpan(within) })];
-  return parts.filter(Boolean).join(", ");
+  return listed(parts.filter(Boolean));
 }
 
 /** The label of an edge, on a ground that hides the line. */

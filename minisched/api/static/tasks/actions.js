@@ -6,7 +6,7 @@ import { errorText } from "../core/error_text.js";
 import { lazy } from "../core/lazy.js";
 import { UNFINISHED, leadRun, upstreamIds } from "../core/status_text.js";
 import { store } from "../core/store.js";
-import { t } from "../i18n/i18n.js";
+import { listed, t } from "../i18n/i18n.js";
 
 const path = (card, rest = "") => `/tasks/${encodeURIComponent(card.task_id)}${rest}`;
 const nameOf = (card) => visible(card.task_name);
@@ -75,7 +75,7 @@ export const actions = {
   async remove(card) {
     const options = { detail: t("delete_detail"), check: t("delete_check", { id: card.task_id }) };
     const dependents = [...store.tasks.values()].filter((other) => upstreamIds(other).includes(card.task_id)).map((other) => other.task_id);
-    if (dependents.length) return void notice(t("err_409_has_dependents", { names: dependents.join(", ") }), "bad");
+    if (dependents.length) return void notice(t("err_409_has_dependents", { names: listed(dependents) }), "bad");
     if (!(await confirm(t("delete_question", { task: nameOf(card) }), t("delete"), options))) return;
     await attempt(null, async () => {
       const goneBefore = await call("DELETE", path(card)).then(() => false, (error) => {

@@ -4,7 +4,7 @@ import { confirm, notice, openDialog } from "../core/dialog.js";
 import { button, h, setText, visible } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
 import { store } from "../core/store.js";
-import { t } from "../i18n/i18n.js";
+import { listed, t } from "../i18n/i18n.js";
 
 /** Ask for a tag. Resolves to it, or to "" if the user cancels. */
 function askTag(title, label, offered) {
@@ -102,7 +102,7 @@ export class BulkBar {
     try {
       const { changed, unchanged, missing } = (await call("PATCH", "/tasks", { task_ids: this.ids(), ...fields })).data;
       const text = t("many_changed", { n: changed.length, same: unchanged.length });
-      if (missing.length) notice(`${text} ${t("many_missing", { tasks: missing.join(", ") })}`, "bad");
+      if (missing.length) notice(`${text} ${t("many_missing", { tasks: listed(missing) })}`, "bad");
       else notice(text, "good");
     } catch (error) {
       notice(errorText(error), "bad");

@@ -84,7 +84,7 @@ function dayCell(day, isToday) {
   const kind = kindOfDay(day);
   const counts = WORST.filter((status) => day.counts[status]).map((status) => `${day.counts[status]} × ${t(`status_${status}`)}`);
   const what = day.none ? (day.words && localized(day)) || t(`hm_${kind}`) : t("hm_runs", { n: sumOf(day.counts), counts: listed(counts) });
-  const label = [isToday && t("hm_today"), fmtDay(day.day, { weekday: "short", day: "numeric", month: "short" })].filter(Boolean).join(", ");
+  const label = listed([isToday && t("hm_today"), fmtDay(day.day, { weekday: "short", day: "numeric", month: "short" })].filter(Boolean));
   return h("td", { role: "gridcell", tabindex: -1, class: `hm-day hm-${kind} s-${kind}`, dataset: { day: day.day }, "aria-label": t("with_detail", { text: label, detail: what }), "aria-current": isToday && "date" }, SIGNS[kind]);
 }
 
