@@ -6,6 +6,7 @@ import errno
 import math
 import os
 import pwd
+import re
 import resource
 import selectors
 import shlex
@@ -25,8 +26,10 @@ SHELL = "/bin/sh"
 BLOCK = 64 * 1024  # bytes read at once, the capacity of a pipe: more memory gives no more speed
 TICK_S = 0.1  # between two looks at what no descriptor announces: an exit without pidfd, the end of a stopped group
 DRAIN_S = 1.0  # how long output is still read after the exit, while a process left behind holds the pipe
-# How programs end that get no memory, 127 if the loader of the program cannot map its libraries.
-_OUT_OF_MEMORY = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGKILL, 127)
+# How programs end that get no memory.
+_OUT_OF_MEMORY = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGKILL)
+# What the loader of glibc or musl prints before it exits with 127, if it cannot map the libraries of a program.
+_NOT_LOADED = re.compile(rb"error (?:while )?loading shared librar[^\n]*(?:\bmap\b|memory)", re.IGNORECASE)
 WAIT_MAX_S = 3600.0  # of one wait: poll(2) takes milliseconds in 31 bits
 
 
@@ -267,20 +270,20 @@ def explain(error: Exception, command: Command, user: Optional[str] = None) -> T
     return Text("spawn_error", program=repr(shown), error=str(error))
 
 
-def explain_end(spec: ProcessSpec, status: Optional[int]) -> tuple[Optional[Text], bool]:
-    """What an exit code (negative: a signal) hides, if anything; and whether the program itself was never started."""
+def explain_end(spec: ProcessSpec, status: Optional[int], tail: bytes) -> tuple[Optional[Text], bool]:
+    """What an exit code (negative: a signal) hides, if anything; and whether the program itself was never started.
+    tail: the end of its output."""
     if status is None or status in (0, 1):
         return None, False
     command, limits = command_of(spec), spec.limits
+    if limits and limits.cpu_seconds and status in (-signal.SIGXCPU, -signal.SIGKILL):
+        return Text("cpu_limit", limit=limits.cpu_seconds), False
+    if limits and limits.memory and (status in _OUT_OF_MEMORY or (status == 127 and _NOT_LOADED.search(tail))):
+        return Text("memory_limit", limit=size_text(limits.memory)), False
     hint = explain_exit(command, status)
     if hint and not isinstance(spec.task_exec, str) and (spec.nice is not None or limits):
         # Without these two the system would have refused the program itself.
         return hint, hint.code == "no_program" or find_problem(command, spec.task_exec[0]) == hint
-    unexplained = hint is None or hint.code == "command_not_found"
-    if limits and limits.memory and status in _OUT_OF_MEMORY and unexplained:
-        hint = Text("memory_limit", limit=size_text(limits.memory))
-    if limits and limits.cpu_seconds and status in (-signal.SIGXCPU, -signal.SIGKILL):
-        hint = Text("cpu_limit", limit=limits.cpu_seconds)
     return hint, False
 
 

@@ -178,7 +178,8 @@ def _no_interpreter(shown: str, name: str) -> Text:
 
 def explain_exit(command: Command, exit_code: int) -> Optional[Text]:
     """What an exit code of the shell hides: 126 is "cannot execute", 127 "not found", 2 a syntax error. None for any
-    other, or if nothing is known."""
+    other, or if nothing is known. POSIX has programs that start another one (env, nice, ionice) exit with 126 and 127
+    too."""
     if exit_code not in (2, 126, 127):
         return None
     for word, path in misplaced(command):
@@ -195,8 +196,6 @@ def explain_exit(command: Command, exit_code: int) -> Optional[Text]:
         return None
     if exit_code == 127 and path_problem(command):
         return path_problem(command)
-    if not isinstance(command.exec, str):
-        return None
     return Text("command_not_found" if exit_code == 127 else "command_not_executable")
 
 

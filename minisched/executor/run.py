@@ -189,7 +189,7 @@ class Run:
             duration = time.monotonic() - self._started_at if self._started_at else 0.0
             return ProcessResult(self._wall(), duration, spawn_error=self.refusal, cancelled=self._cancelled)
         assert process.exited_at is not None
-        hint, unstarted = explain_end(self.spec, status)
+        hint, unstarted = explain_end(self.spec, status, self.log.tail)
         if unstarted:
             status = None
         return ProcessResult(

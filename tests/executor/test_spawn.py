@@ -171,6 +171,9 @@ def test_lines_of_windows_are_named_where_a_shell_reads_them(rig: Rig) -> None:
 def test_a_limit_that_ends_a_program_is_named(rig: Rig) -> None:
     result = rig.run(["/bin/echo", "x"], limits=Limits(2**20, None, None))
     assert "task_limits.memory is 1MB, which may be too little" in detail_text(classify(result, ExitCodes()).detail)
+    for command in (["ionice", "-c3", "no_such_command"], "ionice -c3 no_such_command"):
+        result = rig.run(command, limits=Limits(2**30, None, None))
+        assert detail_text(classify(result, ExitCodes()).detail) == "exit code 127: a command was not found"
     (rig.folder / "x.py").touch()
     result = rig.run("venv/bin/python x.py", limits=Limits(2**30, None, None))
     assert "venv/bin/python: No such file" in detail_text(classify(result, ExitCodes()).detail)
