@@ -746,6 +746,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "引擎（pid {pid}）没有 API：settings.http.enabled 为 false，或无法提供网页；修改后的配置会自动加载，"
         "`kill -HUP {pid}` 可立即加载",
     ),
+    "cli.api_not_served": (
+        "the engine (pid {pid}) cannot serve its page and its API, which `minisched {command}` needs",
+        "引擎（pid {pid}）无法提供网页和 `minisched {command}` 所需的 API",
+    ),
     "cli.no_response": (
         "the engine at {address} does not respond: {reason}",
         "{address} 上的引擎没有响应：{reason}",

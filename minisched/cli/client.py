@@ -114,7 +114,7 @@ def _with_option(message: Union[Text, str], pointer: str) -> Union[Text, str]:
 
 def engine_of(options: Namespace) -> Engine:
     """Raises CommandError if no engine runs on the home, if it has no API, or if another program has its address."""
-    from minisched.cli.view import other_user
+    from minisched.cli.view import other_user, read_only_config
 
     home = Home(options.home)
     target = getattr(options, "task", None) or getattr(options, "run_id", "")
@@ -128,7 +128,12 @@ def engine_of(options: Namespace) -> Engine:
         code = _NO_ENGINE.get(options.command, "cli.no_engine_to_ask")
         raise CommandError(Text(code, home=home.path, config=home.config))
     if not lock.url:
-        raise CommandError(Text("cli.no_api", pid=lock.holder.pid), *(problem for _, problem in lock.problems))
+        config, _ = read_only_config(home)
+        # To load the config again helps only the command that does so, or where http.enabled has to be changed first.
+        enabled = config is not None and config.settings.http.enabled and options.command != "reload"
+        code = "cli.api_not_served" if enabled else "cli.no_api"
+        reason = Text(code, pid=lock.holder.pid, command=options.command)
+        raise CommandError(reason, *(problem for _, problem in lock.problems))
     try:
         token = read_token(home.token)
     except UnsafeToken as error:

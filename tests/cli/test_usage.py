@@ -187,3 +187,6 @@ def test_the_reason_of_a_taken_port_says_what_to_set(home: Home) -> None:
         wanted = render(Text("engine.port_taken", address=f"127.0.0.1:{port}", port=port))
         assert "or set settings.http.port to another port" in wanted
         eventually(lambda: wanted in home.run("status").stdout, "status shows it")
+        said = home.run("trigger", "a").stderr
+        assert "cannot serve its page and its API, which `" in said and wanted in said
+        assert "kill -HUP" not in said and "kill -HUP" in home.run("reload").stderr
