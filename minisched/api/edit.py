@@ -296,6 +296,9 @@ def read(context: RequestContext, task_id: str) -> Response:
     return Response(200, body, headers=(("ETag", f'"{file_hash}"'),) if file_hash else ())
 
 
+LOGGED_IDS = 20  # that the engine's log names of one change; their number is unlimited
+
+
 @route(
     "PATCH",
     "/tasks",
@@ -315,7 +318,9 @@ def patch_many(context: RequestContext) -> Response:
     unchanged: list[str] = []
 
     def edit_task(task: Object) -> Object:
-        now = context.app.snapshot.engine.config.tasks[task["task_id"]]
+        now = context.app.snapshot.engine.config.tasks.get(task["task_id"])
+        if now is None:  # another file has come into force meanwhile
+            raise ApiError("config_changed")
         tags = [
             *(tag for tag in now.task_tags if tag not in removed),
             *(tag for tag in added if tag not in now.task_tags),
@@ -333,9 +338,14 @@ def patch_many(context: RequestContext) -> Response:
         tasks = [edit_task(one) if one["task_id"] in chosen else one for one in text.document["tasks"]]
         return {**text.document, "tasks": tasks}
 
-    change(
-        context, edit, f"{len(ids)} tasks changed ({', '.join(name for name in context.body if name != 'task_ids')})"
-    )
+    existing = [one for one in dict.fromkeys(ids) if one in context.app.snapshot.engine.config.tasks]
+    names = [*existing[:LOGGED_IDS], *([f"{len(existing) - LOGGED_IDS} more"] if len(existing) > LOGGED_IDS else [])]
+    what = [
+        *([] if wanted is None else ["enabled" if wanted else "disabled"]),
+        *(["tags added"] if added else []),
+        *(["tags removed"] if removed else []),
+    ]
+    change(context, edit, f"tasks {', '.join(names)} changed ({', '.join(what)})")
     known = {*changed, *unchanged}
     missing = [one for one in dict.fromkeys(ids) if one not in known]
     return json_response(200, {"changed": changed, "unchanged": unchanged, "missing": missing})

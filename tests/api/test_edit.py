@@ -160,6 +160,7 @@ def test_many_tasks_are_changed_in_one_write(api: Api) -> None:
         (False, ["db"]),
     ]
     assert len(api.posted) - loads == 1
+    assert api.posted[-1].by.startswith("tasks b, c changed (disabled, tags added), ")
     found = api("PATCH", "/tasks", {"task_ids": ["b", "c"], "enabled": False, "remove_tags": ["night"]})
     assert found.json == {"changed": ["b"], "unchanged": ["c"], "missing": []}
     assert in_file(api, "b")["task_tags"] == ["db"]
