@@ -102,6 +102,8 @@ def test_what_an_exit_code_hides_and_what_will_fail_is_said_in_chinese(one: Engi
     expect(card(page, "windows")).to_contain_text("tasks/windows：行尾是 Windows 的 CR LF，CR 会成为名称的一部分")
     view(page, "engine")
     expect(page.locator(".warnings .problem").first).to_contain_text("(absent): task_exec: 会失败：tasks/absent")
+    state, warning = (mark.bounding_box() for mark in page.locator(".panel-body > .mark").all())
+    assert state and warning and state["y"] + state["height"] <= warning["y"]  # one below the other
 
 
 def test_an_invalid_config_is_reported_in_chinese(one: Engine, open_page: OpenPage) -> None:
