@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from minisched.model import Task, TaskExecution
+    from minisched.store import History
 
 MAX_SPAN_S = 62 * DAY_S
 MAX_CHART_RUNS = 2000  # over all lanes, the newest
@@ -49,7 +50,7 @@ def timeline(context: RequestContext) -> Response:
     runs: dict[str, dict[int, TaskExecution]] = {}
     for run in reversed(found):
         runs.setdefault(run.task_id, {})[run.run_id] = run
-    ahead = app.history().ahead(now)
+    ahead = _ahead(app.history(), now)
     limit = max(1, min(MAX_LANE_DUE, MAX_CHART_DUE // max(1, len(tasks))))
     truncated = runs_cut = total > len(found)
     paused = app.snapshot.engine.config.settings.paused
@@ -60,7 +61,7 @@ def timeline(context: RequestContext) -> Response:
         # A run that began before the span may still be running.
         lane_runs = {**{run.run_id: run for run in view.live}, **runs.get(task_id, {})}
         # One more shows whether there are more.
-        due = [] if paused else _due(view.task, first, until, zone, limit + 1, ahead)
+        due = [] if paused else _due(view.task, first, until, zone, limit + 1, ahead.get(task_id, ()))
         due_truncated = len(due) > limit
         truncated = truncated or due_truncated
         lanes.append(
@@ -101,14 +102,20 @@ def _chart_run(run: TaskExecution, zone: tzinfo) -> dict[str, Any]:
     }
 
 
-def _due(
-    task: Task, after: float, until: float, zone: tzinfo, limit: int, ahead: Collection[tuple[str, int]]
-) -> list[float]:
-    """The coming starts of a task, its jitter included. ahead: (task_id, due time) that have run already."""
+def _ahead(history: History, now: float) -> dict[str, set[int]]:
+    """By task the coming due times that have run already, before the clock was set back."""
+    found: dict[str, set[int]] = {}
+    for task_id, due in history.ahead(now):
+        found.setdefault(task_id, set()).add(due)
+    return found
+
+
+def _due(task: Task, after: float, until: float, zone: tzinfo, limit: int, ahead: Collection[float]) -> list[float]:
+    """The coming starts of a task, its jitter included. ahead: due times of it that have run already."""
     if not task.enabled or not task.task_schedule or until <= after:
         return []
     fires = fires_between(schedules_of(task), after, until, zone, limit + len(ahead))
-    fires = [due for due in fires if (task.task_id, due) not in ahead][:limit]
+    fires = [due for due in fires if due not in ahead][:limit]
     return [due + jitter_offset(task.task_id, due, task.task_jitter) if task.task_jitter else due for due in fires]
 
 
@@ -132,7 +139,7 @@ def _left_out(task: Task, after: float, until: float, zone: tzinfo) -> list[dict
 def agenda(context: RequestContext) -> Response:
     app = context.app
     now, until = app.wall(), app.wall() + context.query["hours"] * 3600
-    ahead = app.history().ahead(now)
+    ahead = _ahead(app.history(), now)
     paused = app.snapshot.engine.config.settings.paused
     left = MAX_COMPUTED
     found: list[tuple[float, dict[str, Any]]] = []
@@ -140,7 +147,7 @@ def agenda(context: RequestContext) -> Response:
         limit = max(LISTED_EACH + 1, min(MAX_COUNTED, left))
         zone = load_zone(view.task.task_timezone)
         # One more shows whether there are more.
-        due = [] if paused else _due(view.task, now, until, zone, limit + 1, ahead)
+        due = [] if paused else _due(view.task, now, until, zone, limit + 1, ahead.get(task_id, ()))
         left -= len(due)
         folded = len(due) > LISTED_EACH
         for moment in due[:1] if folded else due:

@@ -123,6 +123,10 @@ def test_the_agenda_lists_what_is_due_next_with_one_entry_for_what_is_due_often(
         ("hourly", "13:00"),
         ("hourly", "14:00"),
     ]
+    # One that has run already, before the clock was set back.
+    api.record(make("hourly", Status.SUCCESS, created_time=NOW + 7200, scheduled_time=int(NOW) // 3600 * 3600 + 3600))
+    later = api.get("/agenda?hours=3").json["items"]
+    assert [one["time"][11:16] for one in later if one["task_id"] == "hourly"] == ["13:00", "14:00"]
     often = api.get("/agenda?hours=168").json["items"][0]
     assert (often["count"], often["more"]) == (1500, True)
 
