@@ -107,3 +107,20 @@ def test_the_page_counts_hashes_as_the_standards_do(tmp_path: Path, open_page: O
         )
         assert abc == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         assert jefe == "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+
+
+def test_modules_needed_many_times_at_once_take_one_proof(tmp_path: Path, open_page: OpenPage) -> None:
+    with engine(tmp_path, TASK) as mine:
+        page = open_page(mine.link, expected=GONE)
+        linked(page, "live")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url) if "/proof" in request.url else None)
+        page.evaluate(
+            """async () => {
+                const { lazy } = await import("/core/lazy.js");
+                const now = Date.now;
+                Date.now = () => now() + 3_600_000; // no proof holds so long
+                await Promise.all(Array.from({ length: 20 }, () => lazy("runs/list.js")));
+            }"""
+        )
+        assert len(asked) == 1
