@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-SAFE_FOR_S = 1.0  # how long nobody else can have changed a way that he could not change before
-SAFE_FOLDERS = 100  # that are remembered
-_safe_folders: dict[str, tuple[tuple[int, ...], float]] = {}  # path -> the folder, and the monotonic time
+# How long a folder counts as safe after all folders above it were checked. Only their owners or root can make it unsafe
+# in this time.
+SAFE_FOR_S = 1.0
+SAFE_FOLDERS = 100  # paths that are kept
+_safe_folders: dict[str, tuple[tuple[int, ...], float]] = {}  # path -> `_who` of the folder, end of SAFE_FOR_S
 
 STACK_BYTES = 256 * 1024  # of a thread, instead of 8 MiB of address space; musl gives 128 KiB
 _stack_lock = threading.Lock()  # `threading.stack_size` applies to the whole process
@@ -203,17 +205,17 @@ def open_owned(path: str, flags: int, mode: int, folder_mode: int = 0) -> tuple[
 
 
 def _open_safe_folder(folder: str) -> int:
-    """Raises OSError, UnsafePlace also if the folder is missing in one that is unsafe. The way to a folder is judged
-    once in SAFE_FOR_S: each run opens a log, and the walk costs a tenth of what a short run does."""
+    """Raises OSError, UnsafePlace also if the folder is missing in one that is unsafe. The folders above are checked
+    once in SAFE_FOR_S: each run opens a log, and the check costs a tenth of the CPU of a short run."""
     known, until = _safe_folders.get(folder, ((), 0.0))
     if time.monotonic() < until:
         try:
             fd = os.open(folder, FOLDER_FLAGS)
-            if _who(os.fstat(fd)) == known:  # the same folder, wherever the path leads now
+            if _who(os.fstat(fd)) == known:  # the same folder, with the same mode and owner
                 return fd
             os.close(fd)
         except OSError:
-            pass  # the walk says why
+            pass  # `open_walked` raises it with its reason
     fd, places = -1, list[Place]()
     try:
         fd = open_walked(folder, places, FOLDER_FLAGS)
