@@ -224,11 +224,13 @@ def test_the_graph_is_updated_and_runs_a_task(one: Engine, open_page: OpenPage) 
     expect(page.locator('.gr-node[data-id="report"]')).to_be_focused()
     page.set_viewport_size({"width": 360, "height": 740})  # all of it is seen on a phone
     frame = page.locator(".gr-frame").bounding_box()
-    assert frame
+    tools = page.locator(".gr-tools").bounding_box()
+    assert frame and tools
     for id in ("extract", "clean", "report"):
         expect(page.locator(f'.gr-node[data-id="{id}"] rect')).to_be_in_viewport(ratio=1)
         box = page.locator(f'.gr-node[data-id="{id}"] rect').bounding_box()
         assert box and frame["x"] <= box["x"] and box["x"] + box["width"] <= frame["x"] + frame["width"]
+        assert box["y"] >= tools["y"] + tools["height"]  # not below the buttons
 
 
 def test_the_engine_view_shows_facts_and_the_log(one: Engine, open_page: OpenPage) -> None:
