@@ -33,7 +33,6 @@ TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
 }
 INDEX = "index.html"
 EARLY = "core/api.js"  # the module that index.html loads first: the server proves itself while the next one is loaded

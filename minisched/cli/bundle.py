@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
 
-PACKAGE_FILES = (".py", ".typed", ".js", ".css", ".html", ".svg")
+PACKAGE_FILES = (".py", ".typed", ".js", ".css", ".html")
 REQUIRED = ("croniter", "tzdata")  # with what they need, as far as it is installed
 NOT_CARRIED = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")  # how pip installed them on this machine
 HASH_BASED = (1).to_bytes(4, "little")  # byte code (PEP 552) that is used without a look at the time of the source

@@ -196,7 +196,7 @@ def test_an_engine_serves_its_page_although_its_file_was_replaced(bundle: Path, 
         mine.with_suffix(".new").write_bytes(b"another program, shorter")
         mine.with_suffix(".new").replace(mine)
         address, _, token = url.partition("/#token=")
-        for path in ("/", "/core/app.js", "/editor/editor.js", "/i18n/texts_en.js", "/favicon.svg"):
+        for path in ("/", "/core/app.js", "/editor/editor.js", "/i18n/texts_en.js"):
             with urllib.request.urlopen(address + path) as response:
                 assert response.status == 200 and response.read(), path
         request = urllib.request.Request(

@@ -49,7 +49,7 @@ def test_whoever_takes_the_port_gets_nothing_from_an_open_page(
             view(page, "engine")  # its scripts are not loaded yet
             expect(page.locator(".view-engine .empty button")).to_be_visible()
             sent = eventually(intruder.requests, "the page asks for a proof")
-            assert {re.split("[ ?]", line)[1] for line in sent} <= {f"{API}/proof", "/favicon.svg"}
+            assert {re.split("[ ?]", line)[1] for line in sent} == {f"{API}/proof"}
             assert not [line for line in sent if before in line or "uthorization" in line]
             assert page.title() != "taken"
         back(mine, mine.address[1])

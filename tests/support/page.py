@@ -21,7 +21,6 @@ from support.programs import Home, eventually
 CI = bool(os.environ.get("CI"))
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser")  # the first takes half the CPU of the others
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
-SHOWS_ICONS = CHROMIUM is None or not CHROMIUM.endswith(BROWSERS[0])  # and loads them therefore
 GET_IT = "the page's tests need a browser: apt-get install chromium-headless-shell (or chromium) fonts-noto-cjk"
 if CHROMIUM is None and not CI:
     pytest.skip(GET_IT, allow_module_level=True)
@@ -115,7 +114,7 @@ class OpenPage:
         origin = url.split("/#")[0]
         if page.context is self.plain and origin not in self.keepers:
             self.keepers[origin] = self.plain.new_page()
-            self.keepers[origin].goto(f"{origin}/favicon.svg")
+            self.keepers[origin].goto(f"{origin}/core/style.css")
             page.bring_to_front()
         return page
 

@@ -29,7 +29,7 @@ function tell(title, body, tag, address) {
   if (!document.hidden || !alertsAllowed()) return;
   try {
     // Several tabs show one notification: it has the tag of the others.
-    const shown = new Notification(title, { body, tag: `minisched ${location.host} ${tag}`, icon: "favicon.svg" });
+    const shown = new Notification(title, { body, tag: `minisched ${location.host} ${tag}`, icon: document.querySelector("link[rel=icon]").href });
     shown.addEventListener("click", () => {
       window.focus();
       location.hash = address;

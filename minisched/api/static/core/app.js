@@ -225,17 +225,17 @@ function banners() {
 }
 
 // The icon of the tab by state: [colour, path]. It is part of the address, since a lost engine serves none.
-const TAB_ICONS = { failing: ["#bf2a2f", "M11 11l10 10M21 11L11 21"], lost: ["#596474", "M12 12.5a4.2 4 0 1 1 6 3.6c-1.4.8-2 1.5-2 3M16 23.5v.1"] };
+const TAB_ICONS = { well: ["#2855c5", "M24.7 11.5A10 10 0 1 0 26 16M11.5 16l3.7 3.7L23 11"], failing: ["#bf2a2f", "M11 11l10 10M21 11L11 21"], lost: ["#596474", "M12 12.5a4.2 4 0 1 1 6 3.6c-1.4.8-2 1.5-2 3M16 23.5v.1"] };
 
 /** Title and icon of the browser's tab: how many tasks need attention, whatever view is open, or that the engine is lost. */
 function showInTab() {
   const { count } = countTroubled(store.tasks.values());
-  const state = store.link === "lost" ? "lost" : count ? "failing" : "";
+  const state = store.link === "lost" ? "lost" : count ? "failing" : "well";
   const title = [{ lost: "(?)", failing: `(${count})` }[state], machine() && `${machine()} –`, "minisched"].filter(Boolean).join(" ");
   if (document.title !== title) document.title = title;
-  const [colour, path] = TAB_ICONS[state] ?? [];
+  const [colour, path] = TAB_ICONS[state];
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="${colour}"/><path d="${path}" fill="none" stroke="#fff" stroke-width="3.4" stroke-linecap="round"/></svg>`;
-  const href = state ? `data:image/svg+xml,${encodeURIComponent(svg)}` : "favicon.svg";
+  const href = `data:image/svg+xml,${encodeURIComponent(svg)}`;
   const link = document.querySelector("link[rel=icon]");
   if (link.getAttribute("href") !== href) link.setAttribute("href", href);
 }
@@ -394,4 +394,5 @@ document.addEventListener("keydown", (event) => {
   lazy("core/palette.js").then((module) => (palette ? module.openPalette({ views: views(), showSettings, signOut }) : module.openKeys()), () => {});
 });
 if (localStorage.getItem("minisched.alerts")) lazy("core/alerts.js").catch(() => {});
+showInTab();
 takeTokenFromAddress().then(start);
