@@ -129,8 +129,8 @@ async function open(module, use) {
 const MOVED_MAX_PX = 8;
 let popup = null;
 
-/** Open `el` below `anchor`, or close it if it is open there. Returns whether it is open. */
-export function openPopup(anchor, el) {
+/** Open `el` below `anchor`, or close it if it is open there. `stays`: also while the page scrolls. Returns whether it is open. */
+export function openPopup(anchor, el, stays = false) {
   const wasOpen = popup?.anchor === anchor;
   closePopup();
   if (wasOpen) return false;
@@ -141,7 +141,7 @@ export function openPopup(anchor, el) {
   el.style.left = `${Math.max(8, Math.min(box.right - width, window.innerWidth - width - 8))}px`;
   el.style.top = `${below ? box.bottom + 4 : Math.max(8, box.top - 4 - height)}px`;
   anchor.setAttribute("aria-expanded", "true");
-  popup = { el, anchor, top: box.top };
+  popup = { el, anchor, stays, top: box.top };
   return true;
 }
 
@@ -158,7 +158,7 @@ const isOutside = ({ target }) => popup && !popup.el.contains(target) && !popup.
 
 for (const type of ["pointerdown", "wheel", "touchmove"]) document.addEventListener(type, (event) => isOutside(event) && closePopup(), { passive: true });
 // A change of a card above scrolls too, by the browser itself: then the button stays where it is.
-window.addEventListener("scroll", () => popup && Math.abs(popup.anchor.getBoundingClientRect().top - popup.top) > MOVED_MAX_PX && closePopup(), { passive: true, capture: true });
+window.addEventListener("scroll", () => popup && !popup.stays && Math.abs(popup.anchor.getBoundingClientRect().top - popup.top) > MOVED_MAX_PX && closePopup(), { passive: true, capture: true });
 window.addEventListener("resize", () => closePopup());
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || !popup || event.defaultPrevented) return;

@@ -59,5 +59,6 @@ export function openViewMenu(anchor, view, controls) {
     h("form", { on: { submit: save } }, h("span", { class: "muted small", text: t("saved_filters") }), saved, h("div", { class: "saved" }, name, h("button", { class: "button", text: t("ed_save") }))),
     !view.readOnly && button(t("select_tasks"), () => (closePopup(), controls.select([]))),
   );
-  if (openPopup(anchor, el)) line.focus();
+  // Its choices change the height of the list, so that the browser scrolls.
+  if (openPopup(anchor, el, true)) line.focus();
 }
