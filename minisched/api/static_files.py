@@ -48,13 +48,8 @@ _IMPORT = re.compile(r'^import (?:\{ (.*) \} from )?"(\..+)";\n', re.MULTILINE)
 _MESSAGE = re.compile(r'^  (\w+): \[("(?:[^"\\]|\\.)*"), ("(?:[^"\\]|\\.)*")\],$', re.MULTILINE)
 _LOADED_LATER = re.compile(r'\("(?:\.\./)?(\w+/\w+\.js)"')  # by core/lazy.js, or by import()
 _COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*(?:(?!\*/).)*\*/[ \t]*)\n", re.MULTILINE | re.DOTALL)
-# A text; also one with values in it, unless these have such a text in turn.
-_TEXT = re.compile(r'("(?:[^"\\]|\\.)*"|`[^`$]*(?:\$\{[^`}]*\}[^`$]*)*`)')
-_SPACE = re.compile(r" ?([=*<>?:&|,;{}()\[\]!]+) ?")
 _STYLE_SPACE = re.compile(r" ?([{};,])\s*|(:) ")
-_SUM = re.compile(r" ([+-]) (?![+-])")
-_NEEDLESS = re.compile(r";(?=})|,(?=[}\])])")  # before the end of a block, an object, a list
-_NEEDLESS_END = re.compile(r";\n(?=})|,\n(?=[}\])])")
+_NEEDLESS_END = re.compile(r";\n(?=})|,\n(?=[}\])])")  # before the end of a block, an object, a list
 _LINE_END = re.compile(r"([{};,(\[])\n")
 _INDENT = re.compile(r"^\s+", re.MULTILINE)
 
@@ -213,21 +208,7 @@ def _source(name: str) -> str:
     if name in GENERATED:
         return generated(name)
     text = _INDENT.sub("", _COMMENT.sub("", _IMPORT.sub("", _read(name).decode())))
-    if name.endswith(".css"):
-        return _STYLE_SPACE.sub(r"\1\2", text)
-    return "\n".join(map(_without_spaces, text.split("\n")))
-
-
-def _without_spaces(line: str) -> str:
-    """A line of a script without the spaces around its signs; one that may have a text of another kind as it is."""
-    parts = _TEXT.split(line)  # each second one is a text
-    if any(re.search("[`'/]", part) for part in parts[::2]):
-        return line
-    return "".join(part if index % 2 else _tight(part) for index, part in enumerate(parts))
-
-
-def _tight(code: str) -> str:
-    return _NEEDLESS.sub("", _SUM.sub(r"\1", _SPACE.sub(r"\1", code)))
+    return _STYLE_SPACE.sub(r"\1\2", text) if name.endswith(".css") else text
 
 
 def _read(name: str) -> bytes:
