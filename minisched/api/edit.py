@@ -309,7 +309,7 @@ LOGGED_IDS = 20  # that the engine's log names of one change; their number is un
 )
 def patch_many(context: RequestContext) -> Response:
     """All are changed or, if one would make the config invalid, none. Tasks that do not exist are only reported."""
-    ids = _texts(context.body, "task_ids", None)
+    ids = list(dict.fromkeys(_texts(context.body, "task_ids", None)))
     added, removed = (_texts(context.body, name, []) for name in ("add_tags", "remove_tags"))
     wanted = context.body.get("enabled")
     if "enabled" in context.body and not isinstance(wanted, bool):
@@ -338,7 +338,7 @@ def patch_many(context: RequestContext) -> Response:
         tasks = [edit_task(one) if one["task_id"] in chosen else one for one in text.document["tasks"]]
         return {**text.document, "tasks": tasks}
 
-    existing = [one for one in dict.fromkeys(ids) if one in context.app.snapshot.engine.config.tasks]
+    existing = [one for one in ids if one in context.app.snapshot.engine.config.tasks]
     names = [*existing[:LOGGED_IDS], *([f"{len(existing) - LOGGED_IDS} more"] if len(existing) > LOGGED_IDS else [])]
     what = [
         *([] if wanted is None else ["enabled" if wanted else "disabled"]),
@@ -347,7 +347,7 @@ def patch_many(context: RequestContext) -> Response:
     ]
     change(context, edit, f"tasks {', '.join(names)} changed ({', '.join(what)})")
     known = {*changed, *unchanged}
-    missing = [one for one in dict.fromkeys(ids) if one not in known]
+    missing = [one for one in ids if one not in known]
     return json_response(200, {"changed": changed, "unchanged": unchanged, "missing": missing})
 
 
