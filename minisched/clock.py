@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from queue import Empty
-from typing import TYPE_CHECKING, Optional
 
 from minisched.osutil import receive
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from queue import SimpleQueue
+    from typing import Optional
 
     from minisched.model import Instant, Message
 

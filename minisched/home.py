@@ -8,11 +8,15 @@ import json
 import os
 import shlex
 import stat
-from typing import Any, NamedTuple, Optional
 
 from minisched.catalogue import TextError
 from minisched.model import ProcessIdentity, Text
+from minisched.namedtuple import NamedTuple
 from minisched.osutil import Place, open_regular, open_walked
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional
 
 LOCK_BYTES_MAX = 4096  # one block of the file system, so that it can be rewritten on a full disk
 

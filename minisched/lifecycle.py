@@ -6,11 +6,12 @@ is unmet.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
-
 from minisched.model import UNFINISHED, Status, TaskAttempt, TaskExecution
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Optional
+
     from minisched.model import Instant, Outcome, ProcessResult, Text
 
 _S = Status

@@ -15,7 +15,6 @@ import time
 from collections import Counter
 from itertools import islice
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
 
 from minisched.config.env_file import EnvFileError, read_env_file
 from minisched.config.problems import MAX_PROBLEMS, ParseContext, limited, show
@@ -23,12 +22,15 @@ from minisched.executor.program import Command, find_problem, from_home, misplac
 from minisched.model import FieldError, On, Secret, Text
 from minisched.model.task import CONFIG_FILE, SecretError
 from minisched.model.text import reason_of_file
+from minisched.namedtuple import NamedTuple
 from minisched.osutil import Place, open_walked, start_thread
 from minisched.timetable import format_duration, load_zone, next_of, schedules_of
 from minisched.timetable.working_days import calendar_end, local_today
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import Any, Callable, Optional, Union
 
     from minisched.model import Config, Dependency, NotifyRule, Task
 

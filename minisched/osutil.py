@@ -13,12 +13,16 @@ import threading
 import time
 from importlib import import_module
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, TypeVar
 
+from minisched.namedtuple import NamedTuple
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+    from typing import Any, Callable, Optional, TypeVar
 
-Item = TypeVar("Item")
+    Item = TypeVar("Item")
+
 
 # How long a folder counts as safe after all folders above it were checked. Only their owners or root can make it unsafe
 # in this time.

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from minisched.model import BY_HAND, ExitCodes, Misfire, Outcome, Overlap, Reason, Status, TaskExecution, Text, Trigger
+from minisched.namedtuple import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from typing import Any, Optional
 
     from minisched.model import Dependency, Ends, Instant, ProcessResult, Retry, Task
 

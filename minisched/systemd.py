@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any, Optional
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
+    from typing import Any, Optional
 
 STATUS_MAX_CHARS = 200
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from minisched.model import (
     DAY_S,
@@ -23,6 +22,7 @@ from minisched.model import (
     iso,
     origin_text,
 )
+from minisched.namedtuple import NamedTuple
 from minisched.timetable import (
     ScheduleError,
     ZoneError,
@@ -35,9 +35,11 @@ from minisched.timetable import (
     parse_time,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import tzinfo
+    from typing import Any, Optional
 
     from minisched.model import Calendar, ConfigChange, Instant, Origin, Task, TaskExecution, Uptime
     from minisched.timetable import Schedule

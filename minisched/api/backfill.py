@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from minisched.api.context import ApiError, RequestContext, Response, json_response
 from minisched.api.routing import Answer, BoolParam, Parameter, StrParam, route
 from minisched.model import Status, Text, TextError, iso
+from minisched.namedtuple import NamedTuple
 from minisched.timetable import fires_between, left_out, load_zone, parse_past_due, parse_time, schedules_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import tzinfo
 

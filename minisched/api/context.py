@@ -1,6 +1,7 @@
 """Requests, responses and errors as values; what a handler is given, and what all handlers share."""
 
-# Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text.
+from __future__ import annotations
+
 import json
 import logging
 import os
@@ -13,7 +14,6 @@ from datetime import tzinfo
 from queue import Empty, SimpleQueue
 from threading import Condition, Lock
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 from zlib import DEF_MEM_LEVEL, DEFLATED, compress, compressobj, decompress
 
 from minisched import __version__
@@ -35,11 +35,15 @@ from minisched.model import (
     TaskSnapshot,
     Text,
 )
+from minisched.namedtuple import NamedTuple
 from minisched.osutil import receive
 from minisched.store import History
 from minisched.timetable import load_zone
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Optional
+
     from minisched.api.gate import Gate
     from minisched.api.routing import Route
 
@@ -107,7 +111,7 @@ class Request(NamedTuple):
 
     method: str  # HEAD comes as GET; its body is not sent
     path: str  # decoded, begins with "/"
-    route: "Route"
+    route: Route
     ids: Mapping[str, Any] = MappingProxyType({})  # from the path, by the names in it
     query: Mapping[str, tuple[str, ...]] = MappingProxyType({})  # decoded; in the order given
     headers: Mapping[str, str] = MappingProxyType({})  # names in lower case
@@ -472,7 +476,7 @@ class AppContext:
         config_stamp: Callable[[], object],
         write_lock: Lock,
         log: logging.Logger,
-        gate: "Gate",
+        gate: Gate,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         version: str = __version__,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Any
 
 from minisched.api import (  # noqa: F401  they declare the routes
     backfill,
@@ -22,7 +21,10 @@ from minisched.api.routing import NotFound, match
 from minisched.config.strict_json import parse
 from minisched.model import StoreError, Text, TextError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from minisched.api.context import AppContext, Request, Response
     from minisched.api.routing import Body, Found
 

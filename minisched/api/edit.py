@@ -11,7 +11,6 @@ import json
 import os
 from array import array
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 from minisched.api.context import (
     ApiError,
@@ -44,10 +43,13 @@ from minisched.config.problems import count_problems
 from minisched.config.secrets import effective_task, redact, restore
 from minisched.config.task_fields import TASK
 from minisched.model import ConfigEdit, FieldError, Reload, Text
+from minisched.namedtuple import NamedTuple
 from minisched.osutil import open_regular
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any, Callable, Optional
 
     from minisched.api.context import AppContext
 
@@ -55,7 +57,8 @@ CHANGED = Answer(200, "TaskSummary", "The task, as it is now in force.")
 SETTINGS_ERRORS = ("config_changed", "stale", "invalid_config", "busy", "stopping", "unavailable", "disk_full")
 ERRORS = ("not_found", *SETTINGS_ERRORS)
 
-Object = dict[str, Any]
+if TYPE_CHECKING:
+    Object = dict[str, Any]
 
 
 class ConfigText(NamedTuple):

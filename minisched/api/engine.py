@@ -6,7 +6,6 @@ import os
 import socket
 import sys
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.api.context import (
     ApiError,
@@ -29,9 +28,11 @@ from minisched.config.problems import count_problems, limited
 from minisched.model import DeliveryState, EngineProblem, ResendDelivery, ResendFailed, Status, StoreError, Text, iso
 from minisched.notify.notify_test import NoRule, select_rules, try_channels
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import tzinfo
+    from typing import Any, Optional
 
     from minisched.api.context import AppContext
     from minisched.model import EngineSnapshot, LockSnapshot
@@ -52,7 +53,8 @@ TASK_METRICS = (
     ("task_last_end_time_seconds", "End of the latest finished run, since 1970.", "last_end_time"),
     ("task_last_duration_seconds", "Duration of the latest finished run.", "last_duration"),
 )
-Samples = list[tuple[dict[str, str], Any]]
+if TYPE_CHECKING:
+    Samples = list[tuple[dict[str, str], Any]]
 
 
 # -------------------------------------------------------------------------------------------------------------- status

@@ -4,7 +4,6 @@ more, as it is then."""
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Optional
 from zlib import crc32
 
 from minisched.api.context import ApiError, RequestContext, Response, to_json
@@ -13,8 +12,10 @@ from minisched.api.routing import PUBLIC, Answer, IntParam, Parameter, StrParam,
 from minisched.api.tasks import BRIEF, Form, summaries_of
 from minisched.model import StoreError, Text, iso
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+    from typing import Any, Optional
 
     from minisched.api.context import AppContext, Listener
     from minisched.model import EngineSnapshot, TaskSnapshot

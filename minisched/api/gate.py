@@ -9,15 +9,22 @@ the administrator's browser (Host against DNS rebinding, Origin, Sec-Fetch-Site)
 nothing can be learned, not even which paths there are.
 """
 
-# Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text.
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, Callable, NamedTuple, NoReturn, Optional, Union
 
 from minisched.api.context import ApiError, Request
-from minisched.api.routing import METHODS, OPEN, PUBLIC, READ, Found, Match, NotAllowed, NotFound
+from minisched.api.routing import METHODS, OPEN, PUBLIC, READ, Match, NotAllowed, NotFound
 from minisched.api.token import same_token
 from minisched.model import HttpSettings, Text
+from minisched.namedtuple import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, NoReturn, Optional, Union
+
+    from minisched.api.routing import Found
 
 LINE_BYTES = 8 * 1024  # of the request line
 HEADERS_BYTES = 16 * 1024  # in sum; a browser sends 1 KiB
@@ -41,7 +48,8 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +(\S+)")
 _JSON = re.compile(r'application/json(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?', re.IGNORECASE)
 
-Bytes = Union[bytes, bytearray]
+if TYPE_CHECKING:
+    Bytes = Union[bytes, bytearray]
 
 
 class NotHttp(Exception):

@@ -11,15 +11,16 @@ import re
 import socket
 import traceback
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any
 from zlib import DEF_MEM_LEVEL, DEFLATED, Z_SYNC_FLUSH, compressobj
 
 from minisched.api.context import GZIP, ApiError, Request, Response, gzipped
 from minisched.api.gate import NotHttp, WrongToken, admit, find_end, parse_head
 from minisched.model import Text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from minisched.api.server import ApiServer, Connection
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os.path
-from typing import TYPE_CHECKING, Optional, Union
 
 from minisched.api.context import ApiError, AppContext, RequestContext, Response, json_response
 from minisched.api.routing import (
@@ -22,8 +21,10 @@ from minisched.api.runs import existing_run
 from minisched.model import LogPosition, Text
 from minisched.tasklog.pages import LogReader
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Optional, Union
 
     from minisched.tasklog.pages import LogPage
 

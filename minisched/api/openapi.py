@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
 
 from minisched.api import dispatch  # noqa: F401  the handlers declare the routes
 from minisched.api.context import STATUSES
@@ -18,8 +17,10 @@ from minisched.model.notification import DELIVERY_FIELDS, SendStatus
 from minisched.model.run import ATTEMPT_FIELDS, RUN_FIELDS
 from minisched.why import NO_RUNS
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from minisched.api.routing import Answer, Parameter, Route
     from minisched.model.fields import Field
@@ -50,7 +51,8 @@ SECURITY: dict[str, list[dict[str, list[str]]]] = {
     PUBLIC: [{"token": []}, {"read_token": []}, {}],
 }
 
-Schema = dict[str, Any]
+if TYPE_CHECKING:
+    Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string"}
 TEXTS: Schema = {"type": "array", "items": TEXT}

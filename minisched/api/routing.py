@@ -4,15 +4,20 @@ A route is declared beside its handler by `@route`. The gate matches a request o
 dispatch, OpenAPI and docs/api.md are made of the same declarations.
 """
 
-# Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text.
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from types import MappingProxyType
-from typing import Any, NamedTuple, Optional, TypeVar, Union
 
 from minisched.model import Status, Text, Trigger, Word
+from minisched.namedtuple import NamedTuple
 from minisched.timetable import parse_time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional, TypeVar, Union
 
 BASE = "/api/scheduler"
 COMMAND_LINE = "minisched"  # the User-Agent of the commands
@@ -195,8 +200,9 @@ class NotAllowed(NamedTuple):
     open: bool = False  # a method of the path needs no token
 
 
-Found = Union[Match, NotFound, NotAllowed]
-Handler = TypeVar("Handler", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    Found = Union[Match, NotFound, NotAllowed]
+    Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 ROUTES: list[Route] = []
 _PLAIN: dict[str, dict[str, Route]] = {}  # paths without ids -> their routes by method

@@ -6,7 +6,6 @@ import csv
 import io
 from datetime import datetime, timedelta
 from datetime import time as clock
-from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.api.context import (
     ApiError,
@@ -48,8 +47,10 @@ from minisched.timetable import (
     schedules_of,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any, Optional
 
     from minisched.api.context import AppContext
     from minisched.model import Task

@@ -28,14 +28,16 @@ from queue import Empty, SimpleQueue
 from selectors import EVENT_READ, PollSelector
 from socketserver import BaseServer, ThreadingMixIn
 from struct import pack
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 from minisched.model import Text
 from minisched.model.task import shown_address
+from minisched.namedtuple import NamedTuple
 from minisched.osutil import receive, start_thread
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
+    from typing import Any, Callable, Optional
 
     from minisched.api.context import AppContext, Request, Response
     from minisched.api.gate import Gate

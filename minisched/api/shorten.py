@@ -10,8 +10,10 @@ import re
 from collections import Counter
 from itertools import count, product
 from string import ascii_letters
-from typing import TYPE_CHECKING, NamedTuple
 
+from minisched.namedtuple import NamedTuple
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

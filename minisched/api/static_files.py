@@ -20,14 +20,18 @@ import os
 import re
 import zlib
 from functools import cache
-from typing import NamedTuple, Optional, Union
 
 from minisched import catalogue
 from minisched.api.context import GZIP, RequestContext, Response, gzipped
 from minisched.api.routing import OPEN, Match, NotAllowed, Route
 from minisched.api.shorten import shorten
 from minisched.catalogue import runs
+from minisched.namedtuple import NamedTuple
 from minisched.osutil import PACKAGE, list_carried, read_carried
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional, Union
 
 TYPES = {
     ".css": "text/css; charset=utf-8",

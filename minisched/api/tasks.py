@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from minisched.api.context import MAX_LIST_BYTES, RequestContext, Response, in_both, json_response, page_json, to_json
 from minisched.api.routing import (
@@ -22,6 +21,7 @@ from minisched.api.routing import (
 )
 from minisched.catalogue import LANGUAGES
 from minisched.model import DAY_S, UNFINISHED, Status, iso
+from minisched.namedtuple import NamedTuple
 from minisched.timetable import (
     describe,
     is_hashed,
@@ -32,9 +32,11 @@ from minisched.timetable import (
     start_text,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import tzinfo
+    from typing import Any, Optional
 
     from minisched.api.context import AppContext
     from minisched.model import CalendarRule, Dependency, Task, TaskExecution, TaskSnapshot

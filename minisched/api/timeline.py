@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from minisched.api.context import ApiError, RequestContext, Response, json_response
 from minisched.api.routing import PUBLIC, Answer, IntParam, Parameter, TimeParam, route
 from minisched.api.tasks import left_out_json
 from minisched.model import DAY_S, Text, iso
 from minisched.timetable import fires_between, jitter_offset, left_out, load_zone, schedules_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import tzinfo
+    from typing import Any
 
     from minisched.model import Task, TaskExecution
     from minisched.store import History

@@ -11,10 +11,10 @@ import shlex
 # The same as hmac.compare_digest; hmac imports hashlib, and that OpenSSL: 3.7 MB for one function.
 from _operator import _compare_digest as compare_digest
 from binascii import b2a_base64
-from typing import NamedTuple
 
 from minisched.catalogue import Text, TextError
 from minisched.home import Home
+from minisched.namedtuple import NamedTuple
 from minisched.osutil import open_regular, sha256
 
 RANDOM_BYTES = 32

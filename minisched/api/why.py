@@ -6,16 +6,17 @@ from bisect import bisect_right
 from datetime import datetime, timedelta
 from datetime import time as clock
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.api.context import ApiError, RequestContext, Response, in_both, json_response
 from minisched.api.routing import Answer, IntParam, Parameter, StrParam, route
 from minisched.model import Reason, Status, Text, TextError, iso
 from minisched.why import MAX_CHAIN, MAX_DUE_TIMES, Facts, Finding, Span, explain, parse_when, pauses, quiet_days
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import tzinfo
+    from typing import Any, Optional
 
     from minisched.model import Config, Instant, TaskExecution
     from minisched.store import History

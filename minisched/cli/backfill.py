@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from argparse import Namespace
-from typing import TYPE_CHECKING, Optional
 
 from minisched.api.backfill import moment, plan
 from minisched.cli.client import Engine, engine_of, report_start
@@ -14,9 +13,11 @@ from minisched.cli.view import View, print_unfinished, task_named
 from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, Status, Text, TextError, iso
 from minisched.timetable import load_zone
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import tzinfo
+    from typing import Optional
 
     from minisched.api.backfill import Plan
     from minisched.model import Task, TaskExecution

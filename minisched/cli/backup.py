@@ -18,7 +18,6 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, Optional
 
 from minisched import __version__
 from minisched.cli.output import CommandError, log_action, print_error, text
@@ -27,6 +26,7 @@ from minisched.config import ConfigError, parse_json, read_config
 from minisched.executor.procfs import process_identity
 from minisched.home import NO_LOCK_TEXT, Home, HomeBusy, HomeLock, UnsafeHome
 from minisched.model import EXIT_OK, EXIT_USAGE, StoreError, Text
+from minisched.namedtuple import NamedTuple
 from minisched.osutil import open_regular
 from minisched.store import History
 from minisched.store.database import examine
@@ -34,8 +34,10 @@ from minisched.store.errors import newer_database
 from minisched.store.reader import connect_read_only
 from minisched.store.schema import copy, newest_version
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from typing import IO, Any, Optional
 
 MANIFEST = "minisched-backup.json"
 FORMAT = 1

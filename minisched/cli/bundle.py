@@ -11,7 +11,6 @@ import subprocess
 import sys
 from importlib import metadata
 from importlib.util import MAGIC_NUMBER, source_hash
-from typing import TYPE_CHECKING
 from zipfile import ZipFile, ZipInfo
 
 from minisched.cli.help import documents
@@ -20,6 +19,7 @@ from minisched.cli.output import text
 from minisched.model import EXIT_OK
 from minisched.osutil import PACKAGE, carried_folder, list_carried, read_carried, replace_file
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator

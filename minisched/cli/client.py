@@ -7,7 +7,6 @@ import os
 import re
 import sys
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
 from urllib.parse import urlsplit
 
 from minisched.api.routing import BASE, COMMAND_LINE, IDS, USER_HEADER
@@ -19,9 +18,12 @@ from minisched.executor.procfs import is_alive
 from minisched.home import Home, read_lock
 from minisched.model import EXIT_OK, UNFINISHED, LogPosition, Status, Text
 from minisched.model.task import shown_address
+from minisched.namedtuple import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from typing import Any, Optional, Union
 
     from minisched.cli.view import View
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
 
 from minisched.cli.arguments import COMMANDS
 from minisched.cli.help import documents
 from minisched.home import Home
 from minisched.model import EXIT_OK, DeliveryState, Status, Trigger
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence

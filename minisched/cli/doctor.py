@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from minisched.api.server import Sockets
 from minisched.catalogue import render
@@ -19,10 +18,13 @@ from minisched.cli.output import os_error, print_json, shown, text
 from minisched.cli.view import View, zone_text
 from minisched.lint import Surroundings, config_warnings
 from minisched.model import DAY_S, EXIT_NO, EXIT_OK, StoreError, Text
+from minisched.namedtuple import NamedTuple
 from minisched.timetable import ZoneError, load_zone
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from typing import Optional
 
     from minisched.model import SmtpSettings
 

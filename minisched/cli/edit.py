@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from typing import TYPE_CHECKING
 
 from minisched.cli.output import CommandError, log_action, print_error, text
 from minisched.cli.view import config_problems, other_user, read_only_config, unknown_task
@@ -20,6 +19,7 @@ from minisched.config.problems import count_problems
 from minisched.home import Home
 from minisched.model import EXIT_NO, EXIT_OK, FieldError, Text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
 

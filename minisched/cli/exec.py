@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Optional, TextIO, TypeVar
 
 from minisched import lifecycle, policy
 from minisched.cli.output import CommandError, discard, log_action, parse_env, print_at_once, print_error, typed
@@ -37,13 +36,16 @@ from minisched.store.writer import open_store
 from minisched.tasklog import RunLog, TaskLogs
 from minisched.timetable import parse_past_due
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Sequence
+    from typing import Any, Optional, TextIO, TypeVar
 
     from minisched.model import Config, Task
 
-Result = TypeVar("Result")
+    Result = TypeVar("Result")
+
 LOCKED_S = 30.0  # to wait for the engine or a backup that holds the database
 _CANCELLING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

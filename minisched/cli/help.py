@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from minisched.cli.arguments import COMMANDS, main_help
 from minisched.cli.output import CommandError, text
@@ -12,6 +11,7 @@ from minisched.cli.terminal import wrap
 from minisched.model import EXIT_OK, Text
 from minisched.osutil import PACKAGE, carried_folder, list_carried, read_carried
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.catalogue import TextError, detail_text
 from minisched.cli.output import CommandError, print_facts, print_json, print_table, table_time, text, typed, why
@@ -15,10 +14,12 @@ from minisched.cli.view import View, named_zone, unknown_task, with_view
 from minisched.model import EXIT_OK, EXIT_USAGE, Status, Trigger
 from minisched.timetable import DurationError, parse_duration, parse_time
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
     from datetime import tzinfo
+    from typing import Any, Optional
 
 _COLUMNS = ("run", "task", "status", "started", "why", "took", "due", "trigger", "attempt", "exit")
 _ATTEMPT_COLUMNS = ("attempt", "status", "started", "took", "exit", "why", "pid", "leftover")

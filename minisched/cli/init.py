@@ -6,7 +6,6 @@ import os
 import shlex
 import sys
 import time
-from typing import TYPE_CHECKING
 
 from minisched import catalogue
 from minisched.cli.output import CommandError, log_action, print_error, print_json, print_table, shown, table_time, text
@@ -14,6 +13,7 @@ from minisched.model import EXIT_NO, EXIT_OK, Text
 from minisched.model.text import visible
 from minisched.osutil import PACKAGE, carried_folder, read_carried
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
 

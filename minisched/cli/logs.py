@@ -7,7 +7,6 @@ import select
 import stat
 import sys
 import time
-from typing import TYPE_CHECKING, Optional
 
 from minisched.cli.output import CommandError, print_error, why
 from minisched.cli.view import View, print_unfinished, unknown_task, with_view
@@ -23,9 +22,11 @@ from minisched.tasklog.reading import (
     read_span,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable
+    from typing import Optional
 
     from minisched.model import TaskAttempt, TaskExecution
 

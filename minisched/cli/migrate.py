@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import TYPE_CHECKING, Any, Optional, TextIO
 
 from minisched.catalogue import render
 from minisched.cli.output import CommandError, print_json, shown, text
@@ -37,9 +36,11 @@ from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, Text
 from minisched.osutil import read_regular, replace_file
 from minisched.timetable import local_zone
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
+    from typing import Any, Optional, TextIO
 
     from minisched.migration.export import Exported, Finding, TaskReport
     from minisched.model import Config

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
 
 from minisched.catalogue import ENGLISH, TextError, render
 from minisched.cli.output import CommandError, print_error, print_json, print_table, table_time, typed
@@ -21,8 +20,10 @@ from minisched.timetable import (
     start_text,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from typing import Any
 
     from minisched.model import Task
 

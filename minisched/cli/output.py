@@ -8,7 +8,6 @@ import re
 import shlex
 import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Optional, Union
 
 from minisched.catalogue import ENGLISH, TextError, render
 from minisched.catalogue import template as template_of
@@ -17,10 +16,11 @@ from minisched.cli.terminal import display_width, fit_width, terminal_width
 from minisched.model import EXIT_NO, EXIT_USAGE, Status, StoreError, Text
 from minisched.model.text import find_lookalike, visible
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import tzinfo
-    from typing import TextIO
+    from typing import Any, Optional, TextIO, Union
 
     from minisched.home import Home
     from minisched.model import Config

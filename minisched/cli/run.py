@@ -13,7 +13,6 @@ import time
 import traceback
 from queue import SimpleQueue
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Optional, TextIO, Union
 
 from minisched import __version__
 from minisched.api.token import Tokens, UnsafeToken, load_tokens
@@ -61,9 +60,11 @@ from minisched.systemd import ServiceManager
 from minisched.tasklog import TaskLogs, engine_logger
 from minisched.timetable import ZONE_FOLDER, load_zone, local_zone_stamp
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, Optional, TextIO, Union
 
     from minisched.api.context import AppContext
     from minisched.api.gate import Gate

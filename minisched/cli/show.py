@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minisched.cli.output import print_error, print_facts, print_json, print_table, shown, table_time, text, why
 from minisched.cli.tasks import parse_words
@@ -14,11 +13,14 @@ from minisched.config.containers import MapOf, NameOrTable, Shared, Table
 from minisched.config.secrets import effective_task, redact
 from minisched.config.task_fields import TASK
 from minisched.model import EXIT_OK, DeliveryState, Text
+from minisched.namedtuple import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
     from datetime import tzinfo
+    from typing import Any
 
     from minisched.config.field_types import FieldType
     from minisched.model import Delivery, Task

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 
 from minisched.catalogue import ENGLISH
 from minisched.cli.output import (
@@ -25,14 +24,16 @@ from minisched.cli.view import View, next_start, with_view, zone_text
 from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, UNFINISHED, Dependency, Reason, Status, Text, Word, iso
 from minisched.timetable import start_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Collection, Mapping, Sequence
     from datetime import tzinfo
+    from typing import Any, Optional, TypeVar, Union
 
     from minisched.model import Expectation, Task, TaskExecution, TaskRecord
 
-W = TypeVar("W", bound=Word)
+    W = TypeVar("W", bound=Word)
 
 _COLUMNS = ("status", "next", "why")  # after those of the id and the name
 _SHRINK = {"next": 19, "name": 12, "why": 16, "task": 12}  # a time is not cut, a list of dependencies is

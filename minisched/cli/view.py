@@ -7,7 +7,6 @@ import pwd
 import shlex
 import time
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.cli.output import CommandError, print_error, typed
 from minisched.config import ConfigError, load_config
@@ -28,9 +27,11 @@ from minisched.timetable import (
 )
 from minisched.timetable.working_days import LeftOut, left_out
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Collection, Iterable
+    from typing import Any, Optional
 
     from minisched.model import Config, FieldError, ProcessIdentity, Task
 

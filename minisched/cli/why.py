@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from minisched.api.why import as_json, gather, span_of
 from minisched.catalogue import render
@@ -14,6 +13,7 @@ from minisched.cli.view import View, unknown_task, with_view
 from minisched.model import EXIT_OK, EXIT_USAGE, Text, TextError
 from minisched.why import explain
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Optional
 
 from minisched.model import Calendar, FieldError, Text
 from minisched.model.text import reason_of_file
@@ -14,6 +13,10 @@ from minisched.timetable import parse_calendar
 from .permissions import judge
 from .problems import is_but, show
 from .strict_json import Unreadable, decode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
 
 MAX_BYTES = 2**20  # a hundred years of public holidays are 40 KB
 

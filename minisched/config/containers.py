@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 from minisched.catalogue import render
 from minisched.model import FieldError, Text
+from minisched.namedtuple import NamedTuple
 
 from .field_types import FieldType, SecretString, String, one_of
 from .problems import (
@@ -23,8 +23,10 @@ from .problems import (
     with_character,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any, Callable, Optional
 
 
 class ListOf(FieldType):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
-
 from minisched.catalogue import LANGUAGES, render
 
 from .containers import ListOf, MapOf, NameOrTable, Shared, Table, Variants, row_schema
@@ -25,8 +23,10 @@ from .notify_fields import Command
 from .task_fields import DEPENDENCY, OWN_FIELDS, TASK, TaskDependency, Within
 from .validate import DOCUMENT
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any, Optional
 
     from minisched.model import Text
 

@@ -10,7 +10,6 @@ import codecs
 import re
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from minisched.model import FieldError, Secret, Text
 from minisched.model.text import size_text
@@ -19,9 +18,11 @@ from minisched.timetable.durations import MAX_DURATION_S, duration_rule
 
 from .problems import MAX_SHOWN, ParseContext, ValidationError, invalid, printable, rejected, show
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from enum import Enum
+    from typing import Any, Callable, Optional, Union
 
 MAX_SIZE = 2**50  # 1 PB
 MIN_WAIT_S = 0.1  # of limits and delays: shorter ones would make a busy loop

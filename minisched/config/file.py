@@ -6,7 +6,6 @@ import errno
 import os
 import shlex
 import time
-from typing import Any, Optional
 
 from minisched.catalogue import render
 from minisched.model import Config, FieldError, Text
@@ -16,6 +15,10 @@ from .calendars import CalendarFiles
 from .permissions import home_of, judge, shown_path
 from .strict_json import MAX_BYTES
 from .validate import parse_config
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional
 
 BACKUP = ".bak"
 _CODES = {errno.EISDIR: "not_regular", errno.EINVAL: "not_regular", errno.EFBIG: "too_large"}  # of `read_regular`

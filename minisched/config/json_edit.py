@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import re
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
+from minisched.namedtuple import NamedTuple
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any, Optional
 
 INLINE_COLUMNS = 100  # a new list or object that ends beyond these is written over several lines
 STYLE_FIELDS = 200  # how many fields show the style of a file: all of a large one would take some milliseconds

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
 
 from minisched.model import Channel, FieldError, NotifyRule, Text
 from minisched.model.task import TemplateVariables
@@ -14,8 +13,10 @@ from .field_types import PATH, Bool, Choice, Duration, FieldType, Integer, Secre
 from .problems import invalid
 from .strict_json import loads
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from .problems import ParseContext
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-from typing import Optional
 
 from minisched.model import FieldError, Text
 from minisched.model.task import CONFIG_FILE
 from minisched.osutil import Place, open_walked
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
 
 JUDGED = (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)  # anything else, such as /dev/null, is refused as a config anyway
 

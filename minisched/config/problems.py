@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.model import FieldError, Text
 from minisched.model.text import find_lookalike, visible_line
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+    from typing import Any, Optional
 
 MAX_SHOWN = 60  # characters of a value in a message
 MORE = "config.more"  # the code of the entry for problems that are left out

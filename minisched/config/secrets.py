@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.model import Dependency, FieldError, Secret, Task, Text
 
@@ -16,8 +15,10 @@ from .field_types import SecretString
 from .problems import STARS, expected
 from .task_fields import TASK
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any, Optional
 
     from minisched.model import Config
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
 
 from minisched.catalogue import LANGUAGES
 from minisched.model import (
@@ -23,8 +22,10 @@ from .field_types import MIN_WAIT_S, PATH, Bool, Choice, Duration, Integer, Secr
 from .notify_fields import CA_FILE, ENGINE_RULE, SENDER, URL
 from .problems import invalid, is_but, missing, show
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from .problems import ParseContext
 

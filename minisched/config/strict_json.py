@@ -10,13 +10,17 @@ import json
 import re
 from itertools import accumulate
 from math import isinf
-from typing import Any, NamedTuple, Optional, Union
 
 from minisched.model import FieldError, Text
 from minisched.model.task import CONFIG_FILE
 from minisched.model.text import find_lookalike
+from minisched.namedtuple import NamedTuple
 
 from .problems import printable, show
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional, Union
 
 MAX_BYTES = 5 * 2**20
 MAX_DEPTH = 32  # lists and objects within each other; a config has 8, and each level costs C stack while it is parsed

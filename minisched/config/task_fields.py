@@ -8,7 +8,6 @@ form in the page's files.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
 
 from minisched.model import (
     CALENDAR_DAYS,
@@ -49,8 +48,10 @@ from .notify_fields import RULE, Command
 from .problems import ParseContext, invalid
 from .settings_fields import CALENDAR_NAME, LOCK
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 MIN_WITHIN_S = 1
 TASK_ID = String("task_id", "[A-Za-z0-9_-]{1,64}", "task_id", shared=True)

@@ -9,7 +9,6 @@ import os.path
 import re
 from functools import lru_cache
 from math import inf
-from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from minisched.model import Config, FieldError, Task, Text
 from minisched.model.task import CONFIG_FILE
@@ -33,8 +32,10 @@ from .settings_fields import SETTINGS
 from .strict_json import parse_json
 from .task_fields import DEFAULTS, TASK
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any, Callable, Optional
 
     from minisched.model import Calendar, CalendarRule, Dependency, NotifyRule, SmtpSettings
 

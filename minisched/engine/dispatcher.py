@@ -7,7 +7,6 @@ clock, so that a step of the wall clock moves none of them.
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING, Any, Optional
 
 from minisched import policy
 from minisched.engine.launch import CONDITION_ATTEMPT
@@ -28,8 +27,10 @@ from minisched.model import (
 )
 from minisched.timetable import need_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any, Optional
 
     from minisched.engine.expectations import Expectations
     from minisched.engine.launch import Launcher

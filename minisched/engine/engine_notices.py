@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
-
 from minisched.model import Expectation, Notice, Text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Optional
 
     from minisched.engine.state import Outside, State
     from minisched.engine.timers import Timers

@@ -6,7 +6,6 @@ Costs nothing for a task without `task_expect`: no timer, no query, no row.
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Optional
 
 from minisched.clock import SANE_SINCE
 from minisched.engine.timers import Timers
@@ -14,7 +13,10 @@ from minisched.model import DAY_S, Expectation, Notice, Status, StoreError, Text
 from minisched.notify.compose import late_text, slow_text
 from minisched.timetable import next_due_day
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Optional
+
     from minisched.engine.state import ActiveRun, Outside, State, TaskState
     from minisched.engine.timers import Timer
     from minisched.model import Instant, TaskExecution

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
-
 from minisched.catalogue import render
 from minisched.model import Channel, Text
 from minisched.model.notification import HEARTBEAT_ID, Message, NotificationEvent, SendRequest, SendStatus
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Optional
+
     from minisched.engine.launch import Launcher
     from minisched.engine.state import Outside, State
     from minisched.engine.timers import Timer, Timers

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Optional
 
 from minisched.config import check_permissions
 from minisched.config.secrets import base_environment, secret_variables
@@ -13,8 +12,10 @@ from minisched.executor.program import from_home
 from minisched.home import Home
 from minisched.model import ProcessSpec, Secret, SecretError, StoreError, TaskRecord, Text, TextError, iso
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import tzinfo
+    from typing import Optional
 
     from minisched.engine.state import ActiveRun, Outside
     from minisched.model import Config, Task, TaskExecution

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from minisched.model import LockSnapshot, Status, Text
+from minisched.namedtuple import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Optional
 
     from minisched.engine.state import ActiveRun, State
     from minisched.model import Config, TaskExecution

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Union
 
 from minisched.model import FAILURES, DeliveryState, Status, Text
 from minisched.notify.compose import PROGRAM
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Union
+
     from minisched.model import Delivery, Instant, TaskExecution, Text
 
 _WARN = (*FAILURES, Status.SKIPPED, Status.MISSED)

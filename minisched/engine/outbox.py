@@ -7,7 +7,6 @@ however many messages wait for it, and a delivery in flight when the engine dies
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Optional
 
 from minisched.engine.log_lines import delivery_line
 from minisched.model import DAY_S, DeliveryState, OutboxCounts, Reply, StoreError, Text
@@ -16,7 +15,10 @@ from minisched.notify.compose import PROGRAM, language_of
 from minisched.notify.routing import Routing, endpoint_of
 from minisched.notify.rules import resend_delay
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Optional
+
     from minisched.engine.launch import Launcher
     from minisched.engine.persistence import Committed, Persistence
     from minisched.engine.state import Outside, State

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Optional
-
 from minisched.engine.log_lines import log_status
 from minisched.engine.recovery import SlotTaken
 from minisched.model import Batch, StoreError, Text
+from minisched.namedtuple import NamedTuple
 from minisched.notify.compose import Composed, add_notices
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Optional
+
     from minisched.engine.dispatcher import Dispatcher
     from minisched.engine.recovery import ExternalRuns
     from minisched.engine.state import Outside, State

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from minisched import lifecycle, policy
 from minisched.engine.state import ActiveRun
 from minisched.model import BY_HAND, Outcome, Reason, Status, StoreError, Text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

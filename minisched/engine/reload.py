@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Optional
 
 from minisched.config.problems import count_problems, limited
 from minisched.model import Origin, Text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Optional
 
     from minisched.engine.state import Outside, State
     from minisched.model import ConfigEdit, ConfigRead, ConfigSource, FieldError, Message, Reload

@@ -58,7 +58,6 @@ from __future__ import annotations
 
 from itertools import islice
 from math import inf
-from typing import TYPE_CHECKING, Optional
 
 from minisched import catalogue
 from minisched.engine.dispatcher import Dispatcher
@@ -100,9 +99,11 @@ from minisched.model import (
 from minisched.notify.compose import prepare
 from minisched.systemd import ServiceManager
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from queue import SimpleQueue
+    from typing import Optional
 
     from minisched.engine.state import ActiveRun, Outside
     from minisched.model import (

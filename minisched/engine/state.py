@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from datetime import timezone
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Optional
 
 from minisched import lifecycle, policy
 from minisched.model import (
@@ -25,10 +24,13 @@ from minisched.model import (
     Text,
     Uptime,
 )
+from minisched.namedtuple import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import tzinfo
+    from typing import Any, Literal, Optional
 
     from minisched.engine.timers import Timer
     from minisched.model import (
@@ -50,24 +52,24 @@ if TYPE_CHECKING:
     from minisched.store.writer import Store
     from minisched.timetable import Schedule
 
-# What a problem is about. The page has a name for each.
-ProblemKey = Literal[
-    "config",
-    "disk",
-    "engine log",
-    "files",
-    "heartbeat",
-    "history",
-    "history file",
-    "history reader",
-    "history rows",
-    "logs",
-    "messages",
-    "notifications",
-    "outbox",
-    "sender",
-    "timezone",
-]
+    # What a problem is about. The page has a name for each.
+    ProblemKey = Literal[
+        "config",
+        "disk",
+        "engine log",
+        "files",
+        "heartbeat",
+        "history",
+        "history file",
+        "history reader",
+        "history rows",
+        "logs",
+        "messages",
+        "notifications",
+        "outbox",
+        "sender",
+        "timezone",
+    ]
 
 
 class Outside(NamedTuple):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import heapq
 import itertools
 import sched
-from typing import TYPE_CHECKING, Any, Optional
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, Optional
 
 Timer = sched.Event
 ORDER_STEP = 1 << 48  # room for the count of all timers that one scheduler ever has

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from minisched import policy
 from minisched.clock import SANE_SINCE
@@ -25,6 +24,7 @@ from minisched.model import (
     Text,
     Trigger,
 )
+from minisched.namedtuple import NamedTuple
 from minisched.timetable import (
     count_fires,
     fires_between,
@@ -36,9 +36,11 @@ from minisched.timetable import (
     schedules_of,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
     from datetime import tzinfo
+    from typing import Any, Optional
 
     from minisched.engine.dispatcher import Dispatcher
     from minisched.engine.persistence import Persistence

@@ -6,14 +6,18 @@ import errno
 import os
 import signal
 import time
-from typing import Any, Callable, Optional
 
 from minisched.executor.process import Process
 from minisched.executor.procfs import ProcessTable
-from minisched.executor.run import Echo
 from minisched.executor.supervisor import Supervisor
 from minisched.model import Message, ProcessResult, ProcessSpec, RunFinished, RunStarted, Text
 from minisched.osutil import start_thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Optional
+
+    from minisched.executor.run import Echo
 
 MALLOC_KEPT = 512 * 1024  # bytes; glibc keeps up to twice as many that are free
 ORPHAN_AGE_S = 0.5  # a zombie seen for so long is not one that a spawn in this program is about to reap

@@ -15,12 +15,16 @@ import stat
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Optional
 
 from minisched.executor.procfs import ProcessTable
 from minisched.executor.program import Command, explain_exit, find_problem
 from minisched.model import Limits, ProcessSpec, Text
 from minisched.model.text import size_text
+from minisched.namedtuple import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar, Optional
 
 SHELL = "/bin/sh"
 BLOCK = 64 * 1024  # bytes read at once, the capacity of a pipe: more memory gives no more speed

@@ -10,9 +10,13 @@ import functools
 import os
 import signal
 import time
-from typing import NamedTuple, Optional
 
 from minisched.model import ProcessIdentity
+from minisched.namedtuple import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
 
 KILL_WAIT_S = 2.0  # how long killed processes may take to be gone; one in an uninterruptible call may take longer
 POLL_S = 0.02  # between two looks at /proc

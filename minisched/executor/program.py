@@ -11,13 +11,15 @@ import os
 import re
 import shlex
 import stat
-from typing import TYPE_CHECKING, NamedTuple, Optional, Union
 
 from minisched.model import Text
+from minisched.namedtuple import NamedTuple
 from minisched.osutil import open_regular
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Optional, Union
 
 HEAD_BYTES = 4096  # read of a program, enough for its first line and a look at its line ends
 BOM = b"\xef\xbb\xbf"

@@ -8,7 +8,6 @@ import os
 import selectors
 import signal
 import time
-from typing import Any, Callable, Optional
 
 from minisched.catalogue import detail_text
 from minisched.executor.process import (
@@ -27,11 +26,16 @@ from minisched.executor.procfs import process_identity
 from minisched.model import ProcessIdentity, ProcessResult, ProcessSpec, RunStarted, Text
 from minisched.model.text import plural
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Optional
+
 REPORT_S = 0.04  # a run that ends sooner posts no RunStarted: one message and one commit less for a short run
 LEAVE_S = 0.2  # after a normal end: the other programs of its pipeline are about to end, they are not left behind
 SETTLE_S = 0.5  # killed processes need a moment to be gone before the ones left are counted
 
-Echo = Callable[[str, bytes], None]
+if TYPE_CHECKING:
+    Echo = Callable[[str, bytes], None]
 
 
 class Run:

@@ -24,14 +24,19 @@ import sys
 import threading
 import time
 from collections import OrderedDict, deque
-from typing import Any, Callable, Optional
 
 from minisched.executor.process import BLOCK, WAIT_MAX_S, Account, Process, SpawnError, look_up
 from minisched.executor.procfs import POLL_S, ProcessTable
-from minisched.executor.run import Echo, Run, end_text
+from minisched.executor.run import Run, end_text
 from minisched.model import Message, ProcessResult, ProcessSpec, RunFinished, Text
 from minisched.model.text import plural
 from minisched.osutil import start_thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Optional
+
+    from minisched.executor.run import Echo
 
 EXACT_S = 0.001  # epoll counts whole milliseconds: the last one before a start at an instant is waited by select(2)
 SELECT_MAX_FD = 1024  # FD_SETSIZE: select(2) takes no descriptor from there on

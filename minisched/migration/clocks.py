@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone, tzinfo
-from typing import Callable, NamedTuple, Optional
 
 from minisched.model import DAY_S, Text
+from minisched.namedtuple import NamedTuple
 from minisched.timetable import fires_between, parse_schedule
 from minisched.timetable.calendar import due_days, first_wall
 from minisched.timetable.schedule import (
@@ -27,6 +27,10 @@ from minisched.timetable.schedule import (
 )
 from minisched.timetable.zones import segment_at
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Optional
+
 YEARS = 2  # for which the report names the nights with a difference
 UTC = "Etc/UTC"  # `@every` counts from 1970 in UTC
 UTC_ZONE = timezone.utc
@@ -34,7 +38,8 @@ HOUR_S = 3600
 _WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 
 
-NextOfTarget = Callable[[CronSchedule, int, int, tzinfo], Optional[int]]  # (schedule, after, until, zone)
+if TYPE_CHECKING:
+    NextOfTarget = Callable[[CronSchedule, int, int, tzinfo], Optional[int]]  # (schedule, after, until, zone)
 
 
 class CannotPrint(Exception):

@@ -10,12 +10,16 @@ import posixpath
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, Callable, NamedTuple, Optional, Union
 from zlib import crc32
 
 from minisched.migration.shell import Simplified, scan, simplify
 from minisched.model import Text
+from minisched.namedtuple import NamedTuple
 from minisched.timetable import ScheduleError, format_duration, parse_schedule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Optional, Union
 
 MAX_LINE = 100_000  # characters; of a command in the config
 TIMEOUT = "1d"  # cron has none; a task that hangs for ever is not seen by anybody

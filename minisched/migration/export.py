@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Optional, Union
 
-from minisched.migration.clocks import NextOfTarget, Night, nights
+from minisched.migration.clocks import Night, nights
 from minisched.model import Config, Dependency, Misfire, Secret, Task, Text
+from minisched.namedtuple import NamedTuple
 from minisched.timetable import load_zone, parse_schedule
 from minisched.timetable.schedule import RebootSchedule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional, Union
+
+    from minisched.migration.clocks import NextOfTarget
 
 PRELUDE_NAME = "minisched"  # the $0 of shells that the targets start
 

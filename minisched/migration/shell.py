@@ -9,10 +9,14 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Collection
-from typing import Any, NamedTuple, Optional
 
 from minisched.model import Text
+from minisched.namedtuple import NamedTuple
 from minisched.timetable import format_duration
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional
 
 _OPERATOR = re.compile(r"&&|\|\||;;|\|&|[;|()\n]|&(?![>])")
 _REDIRECTION = re.compile(r"(?:\d*(?:>>|>\||>&|<<-?|<>|<&|>|<)|&>>|&>)")

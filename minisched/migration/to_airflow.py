@@ -7,7 +7,6 @@ join runs once all of them have come. The files need no minisched: a runner in e
 from __future__ import annotations
 
 import pprint
-from typing import Any
 
 from minisched.migration.clocks import UTC, CannotPrint, as_cron, five_fields, merged
 from minisched.migration.export import (
@@ -27,6 +26,10 @@ from minisched.migration.export import (
 )
 from minisched.model import Config, ExitCodes, Misfire, On, Overlap, Task, Text
 from minisched.timetable.schedule import AtSchedule, RebootSchedule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 KNOWN = ("task_name", "task_description", "task_tags", "enabled", "task_cwd", "task_nice", "task_limits", "task_user")
 POOL = "minisched"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shlex
-from typing import Optional
 
 from minisched.migration.clocks import UTC, CannotPrint, as_cron, five_fields, merged
 from minisched.migration.export import (
@@ -24,6 +23,10 @@ from minisched.migration.export import (
     words_of,
 )
 from minisched.model import Config, ExitCodes, Misfire, Overlap, Task, Text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
 
 KNOWN = ("task_name", "enabled", "task_cwd", "task_nice")
 LOCKS = "/tmp/minisched-{}.lock"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any
 from zlib import crc32
 
 from minisched.migration.clocks import UTC, CannotPrint, as_cron, five_fields, merged, next_robfig
@@ -30,6 +29,10 @@ from minisched.migration.export import (
 )
 from minisched.model import Config, ExitCodes, Misfire, Overlap, Task, Text
 from minisched.timetable.schedule import Schedule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 NAME_MAX = 52  # the API server refuses longer names of CronJobs
 HASH_CHARS = 6

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import posixpath
-from typing import Optional
 
 from minisched.migration.clocks import CannotPrint, next_systemd, on_calendar
 from minisched.migration.export import (
@@ -31,6 +30,10 @@ from minisched.migration.export import (
 from minisched.model import Config, Dependency, ExitCodes, Misfire, On, Overlap, Task, Text
 from minisched.timetable import parse_schedule
 from minisched.timetable.schedule import EverySchedule, RebootSchedule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
 
 SECRETS = "/etc/minisched"  # the folder of the files with secrets, which the user writes
 KNOWN = ("task_name", "task_description", "enabled", "task_cwd", "task_user", "task_nice", "task_limits")

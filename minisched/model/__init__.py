@@ -5,8 +5,9 @@ definition), because two datetimes that differ only in `fold` compare and hash a
 that the clock repeats. Local time appears at the edges only. Every duration is a number of seconds.
 """
 
+from __future__ import annotations
+
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from minisched.catalogue import Text, TextError
 from minisched.model.run import *
@@ -14,6 +15,7 @@ from minisched.model.status import *
 from minisched.model.task import *
 from minisched.model.text import iso
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minisched.model.messages import *
     from minisched.model.notification import *

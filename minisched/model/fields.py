@@ -7,14 +7,15 @@ A new field of a record is an attribute of its class, a line in the list below t
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from minisched.model.status import Word
 from minisched.model.text import iso
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import tzinfo
+    from typing import Any, Callable, Optional, Union
 
 
 class Field:

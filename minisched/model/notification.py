@@ -1,14 +1,19 @@
 """Notifications as values: messages, requests to the thread that sends, results, and the rows of the outbox."""
 
-# Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text, 4 ms at start-up.
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
-from typing import Any, NamedTuple, Optional
 
 from minisched.catalogue import ENGLISH, Text
 from minisched.model.fields import Field, json_encoder
 from minisched.model.status import Instant, Status, Word
 from minisched.model.task import Channel, SmtpSettings
+from minisched.namedtuple import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional
 
 SEND_TIMEOUT_S = 30.0  # for an attempt by a webhook or a command; a mail has `smtp.timeout`
 HEARTBEAT_ID = -1  # in the place of a delivery's id: it is not in the outbox, and its result is not posted

@@ -1,20 +1,22 @@
 """What the history keeps: runs, attempts, the state of a task, and the batch written in one transaction."""
 
-# Without `from __future__ import annotations`: NamedTuple compiles every annotation that is a text, 4 ms of a start.
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from minisched.catalogue import Text, TextError
 from minisched.model.fields import Field, json_encoder
 from minisched.model.status import Instant, Status, Trigger, Word
 from minisched.model.task import On
+from minisched.namedtuple import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Optional
+
     from minisched.model.notification import Delivery
-else:
-    Delivery = Any  # of a message, with which the commands that read have nothing to do
 
 
 class LogPosition(NamedTuple):

@@ -1,5 +1,7 @@
 """Statuses, triggers, reasons, exit codes."""
 
+from __future__ import annotations
+
 from enum import Enum
 
 Instant = float  # seconds since 1970-01-01T00:00Z

@@ -1,14 +1,19 @@
 """Texts for people: times, plurals, and escapes for what could do harm on a terminal."""
 
+from __future__ import annotations
+
 import errno
 import re
 from datetime import datetime, timezone, tzinfo
 from functools import lru_cache
-from typing import Optional
 
 from minisched.catalogue import Text
 from minisched.model.status import Instant
 from minisched.osutil import UnsafePlace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
 
 _BLANKS = "\n\t\u00a0\u3000"  # stay as they are; the last two are the blanks of French and of Chinese text
 _SUSPECT = re.compile(f"[^ -~{_BLANKS}]")
@@ -32,7 +37,7 @@ def visible_line(text: str) -> str:
 
 
 @lru_cache(maxsize=1)  # compiled for the first text that is not ASCII: it takes 1.5 ms
-def _invisible() -> "re.Pattern[str]":
+def _invisible() -> re.Pattern[str]:
     """Letters and marks that `str.isprintable` lets pass, and that no font shows: fillers of Hangul, the blank of
     Braille, joiners, variation selectors. Two names that differ only in these would look the same."""
     return re.compile(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from minisched import catalogue
 from minisched.catalogue import ENGLISH, LANGUAGES, render
@@ -11,13 +10,16 @@ from minisched.config import config_hash
 from minisched.model import Delivery, StoreError, Text, iso
 from minisched.model.notification import Notices, NotificationEvent
 from minisched.model.task import TemplateVariables
+from minisched.namedtuple import NamedTuple
 from minisched.notify.routing import keys_of
 from minisched.notify.rules import decide, decide_notice
 from minisched.timetable import load_zone
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import tzinfo
+    from typing import Optional
 
     from minisched.model import Config, Instant, Notice, NotifyRule, Settings, Task, TaskExecution
     from minisched.model.notification import RuleState

@@ -11,7 +11,6 @@ from email import policy
 from email.errors import MessageError
 from email.message import EmailMessage
 from email.utils import format_datetime, quote
-from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.config.notify_fields import name_and_address
 from minisched.model import Text
@@ -31,8 +30,10 @@ from minisched.notify.templates import (
     visible_values,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
+    from typing import Any, Optional
 
 REPLY_BYTES_MAX = 64 * 1024  # of all that a server says in one conversation
 POLICY = policy.SMTP.clone(cte_type="7bit")  # not every server announces 8BITMIME

@@ -10,11 +10,14 @@ import ssl
 import threading
 import time
 from types import TracebackType
-from typing import Any, Optional
 
 from minisched.model import Text
 from minisched.notify.redact import DeliveryError
 from minisched.osutil import read_regular, receive, start_thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional
 
 STACK_BYTES = 512 * 1024  # TLS, the email package and the resolver need more than `start_thread` gives
 ADDRESS_S = 5.0  # to connect to one address of a name that has further ones

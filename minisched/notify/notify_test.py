@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import time
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from minisched.catalogue import TextError
 from minisched.config.secrets import base_environment
 from minisched.model import Notice, Reason, Status, TaskAttempt, TaskExecution, Text, Trigger
 from minisched.model.notification import Message, NotificationEvent, SendRequest, SendResult, SendStatus
+from minisched.namedtuple import NamedTuple
 from minisched.notify.compose import language_of, late_text, notice_variables, slow_text, variables_of
 from minisched.notify.sender import STACK_BYTES, deliver
 from minisched.osutil import receive, start_thread
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any, Optional
 
     from minisched.model import Channel, Config, NotifyRule, Task
 

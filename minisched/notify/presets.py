@@ -18,12 +18,12 @@ import base64
 import hashlib
 import hmac
 import re
-from typing import Any, Callable, NamedTuple, Optional
 from urllib.parse import quote_plus
 
 from minisched.config.strict_json import loads
 from minisched.model import Text
 from minisched.model.notification import Message, NotificationEvent, SendResult, SendStatus
+from minisched.namedtuple import NamedTuple
 from minisched.notify.redact import first_bytes
 from minisched.notify.templates import (
     TAIL_BYTES_MAX,
@@ -36,6 +36,10 @@ from minisched.notify.templates import (
     to_json,
     visible_values,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Optional
 
 JSON_TYPE = "application/json; charset=utf-8"
 TEXT_TYPE = "text/plain; charset=utf-8"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Union
 from urllib.parse import unquote, unquote_plus, urlsplit
 
 from minisched.model import Secret, Text
 from minisched.model.task import SecretError
 from minisched.model.text import visible
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Union
 
 ANSWER_BYTES_MAX = 500  # kept of what a server or a command answered
 ERROR_BYTES_MAX = 2000  # of one value in an error: a mail server may say much about each of many recipients

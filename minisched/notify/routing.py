@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
-
 from minisched.config import config_hash
 from minisched.model import Secret
 from minisched.model.notification import Queue
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from typing import Optional
 
     from minisched.model import Channel, NotifyRule, Task
 

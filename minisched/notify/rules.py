@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Optional
-
 from minisched.model import Reason, Retry, Status
 from minisched.model.notification import RETRY_AFTER_MAX_S, NotificationEvent
+from minisched.namedtuple import NamedTuple
 from minisched.policy import retry_delay
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Optional
 
     from minisched.model import Instant, NotifyRule
     from minisched.model.notification import FinishedRun, RuleState

@@ -6,14 +6,15 @@ import logging
 import traceback
 from importlib import import_module
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Callable, Optional
 
 from minisched.model import Text
 from minisched.model.notification import HEARTBEAT_ID, DeliverySent, SendRequest, SendResult, SendStatus
 from minisched.osutil import start_thread
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
+    from typing import Callable, Optional
 
 STACK_BYTES = 512 * 1024  # TLS and the email package need more than `start_thread` gives
 MODULES = {"email": "mail", "webhook": "webhook", "command": "local", "file": "local"}

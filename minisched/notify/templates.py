@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import timezone
-from typing import Any, Callable, Union
 
 from minisched import catalogue
 from minisched.catalogue import ENGLISH, Text, render, shown
@@ -20,6 +19,10 @@ from minisched.config.notify_fields import STRING_OR_VARIABLE, VARIABLE
 from minisched.model import iso
 from minisched.model.notification import Message, NotificationEvent
 from minisched.model.text import visible
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Union
 
 LINE_CHARS_MAX = 200  # of a subject, title or header: servers cut or refuse longer ones
 NAME_CHARS_MAX = 120  # of a task's name in a subject, which leaves room for the status

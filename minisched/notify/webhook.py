@@ -17,7 +17,6 @@ import urllib.request
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any, Callable, Optional
 from urllib.parse import quote_plus
 
 from minisched import __version__
@@ -48,10 +47,15 @@ from minisched.notify.templates import (
     visible_values,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Optional
+
 ANSWER_READ_BYTES = 64 * 1024
 FORM_TYPE = "application/x-www-form-urlencoded"
 
-CheckResponse = Callable[[bytes], SendResult]
+if TYPE_CHECKING:
+    CheckResponse = Callable[[bytes], SendResult]
 
 
 def deliver(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Optional
 
 from minisched.model import Action, ConfigChange, Origin, Uptime
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Sequence
+    from typing import Any, Optional
 
     from minisched.model import Instant
 

@@ -13,14 +13,15 @@ import errno
 import os
 import sqlite3
 import time
-from typing import TYPE_CHECKING, Optional
 
 from minisched.model import StoreError, Text
 from minisched.store import schema
 from minisched.store.errors import free_bytes, io_error, newer_database, store_error
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Optional
 
     from minisched.model import Instant
 

@@ -5,16 +5,16 @@ All pending deliveries of one channel of a rule are a queue, in their order: onl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
-
 from minisched.model import DAY_S, Delivery, DeliveryState, OutboxCounts, Text
 from minisched.model.notification import DELIVERY_FIELDS, FinishedRun, Queue, RuleState
 from minisched.store.rows import STATUSES, Columns, Rows, UnknownRow, assignments, detail_json, placeholders
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
+    from typing import Optional
 
     from minisched.model import Instant, TaskExecution
     from minisched.model.notification import Notices

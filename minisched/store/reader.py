@@ -9,15 +9,17 @@ import os
 import sqlite3
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from minisched.model import FAILURES, Status, StoreError, Text
 from minisched.model.text import visible_bytes
+from minisched.namedtuple import NamedTuple
 from minisched.store import audit, rows, schema
 from minisched.store.errors import io_error, newer_database, store_error
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from typing import Any, Optional
 
     from minisched.model import (
         ConfigChange,

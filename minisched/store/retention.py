@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
-
 from minisched.model import DAY_S, UNFINISHED
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Iterator
+    from typing import Optional
 
     from minisched.model import HistorySettings, Instant
 

@@ -6,7 +6,6 @@ import json
 import re
 import sys
 from operator import attrgetter, itemgetter
-from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from minisched.model import (
     FAILURES,
@@ -23,9 +22,11 @@ from minisched.model import (
 )
 from minisched.model.run import ATTEMPT_FIELDS, RUN_FIELDS
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any, Callable, Optional
 
     from minisched.model.fields import Field
 

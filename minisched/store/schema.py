@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from typing import TYPE_CHECKING, Optional
 
 from minisched.store.errors import newer_database
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Optional
 
 BUSY_TIMEOUT_S = 1.0  # it blocks the engine's loop, which retries the batch a second later
 CACHE_KIB = 512  # the state of ten thousand tasks, and the last pages of all indices

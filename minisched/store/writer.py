@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, Optional, TypeVar
 
 from minisched.model import Reason, StoreError, TaskRecord, Text
+from minisched.namedtuple import NamedTuple
 from minisched.store import rows
 from minisched.store.audit import last_changes, last_seen, read_uptimes, write_changes, write_uptimes
 from minisched.store.database import DiskReserve, WatchedFile, examine, open_database, read_db_id, set_aside
@@ -16,15 +16,18 @@ from minisched.store.outbox import Outbox, RunHistory, read_rule_state, trim, up
 from minisched.store.retention import Retention
 from minisched.store.schema import NO_BACKFILL
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Iterator
+    from typing import Optional, TypeVar
 
     from minisched.model import Batch, ConfigChange, Ends, Expectation, HistorySettings, Instant, TaskExecution
     from minisched.model.notification import Notices, RuleState
     from minisched.policy import MissedRange
     from minisched.store.outbox import Reading
 
-T = TypeVar("T")
+    T = TypeVar("T")
+
 _AHEAD = f"""FROM task_history INDEXED BY task_history_due
     WHERE task_id = ? AND scheduled_time > ? AND attempt = 0 AND {NO_BACKFILL}"""
 _KNOWN_SPAN = f"reason IN ({', '.join(repr(reason.value) for reason in Reason)}) AND missed_since >= 0"

@@ -9,7 +9,11 @@ from datetime import tzinfo
 
 from minisched.model import LogSettings, Text
 from minisched.model.text import plural, visible_line
-from minisched.tasklog.rotating_file import Block, Report, RotatingLog, timestamp
+from minisched.tasklog.rotating_file import Block, RotatingLog, timestamp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from minisched.tasklog.rotating_file import Report
 
 NAME = "minisched"
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import codecs
 from functools import lru_cache
-from typing import Optional
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
 
 _ASCII = bytes(range(128)) + b"\x1b$B!!~{VP~}"  # with what selects other characters in ISO 2022 and HZ
 LINE_MAX = 64 * 1024  # bytes; a longer line is continued in another one, so that memory is bounded

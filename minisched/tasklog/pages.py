@@ -6,10 +6,10 @@ import os
 import re
 from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple, Optional, Union
 
 from minisched.model import LogPosition, Reason, TaskExecution
 from minisched.model.text import visible_bytes
+from minisched.namedtuple import NamedTuple
 from minisched.osutil import open_regular
 from minisched.tasklog.reading import (
     CHUNK,
@@ -25,6 +25,10 @@ from minisched.tasklog.reading import (
 )
 from minisched.tasklog.rotating_file import inode_of
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional, Union
+
 _BLOCK = 64 * 1024
 _SCAN_MAX = 8 * 2**20  # bytes of a shared log that one request searches for the lines of one run
 _TAIL_MAX = 2**20  # bytes
@@ -32,7 +36,8 @@ _TAIL_MAX = 2**20  # bytes
 _CUT = re.compile(rb"(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z")
 
 RunPosition = tuple[int, LogPosition]  # in a run's output: the attempt, and where in the log
-Cursor = Union[None, int, RunPosition]  # or a number of bytes of it
+if TYPE_CHECKING:
+    Cursor = Union[None, int, RunPosition]  # or a number of bytes of it
 
 
 class LogPage(NamedTuple):

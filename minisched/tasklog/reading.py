@@ -13,11 +13,14 @@ import stat
 import sys
 from collections.abc import Iterator
 from enum import Enum
-from typing import BinaryIO, Optional
 
 from minisched.model import LogPosition
 from minisched.osutil import open_regular
 from minisched.tasklog.rotating_file import inode_of, rotated_files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO, Optional
 
 CHUNK = 256 * 1024  # bytes read at once
 LINE_BYTES = 66 * 1024  # at least the longest line with its prefix

@@ -10,11 +10,14 @@ import time
 from datetime import date, datetime, tzinfo
 from functools import lru_cache
 from logging.handlers import TimedRotatingFileHandler
-from typing import Callable, Optional
 
 from minisched.model import LogPosition, LogSettings, Text
 from minisched.model.text import reason_of_file
 from minisched.osutil import open_owned
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Optional
 
 RETRY_S = 60.0  # after a rotation failed; each block would try again otherwise
 LOSSES_MAX = 100  # labels whose losses are remembered until there is space: a task may run often on a full disk
@@ -23,7 +26,8 @@ FOLDER_MODE = 0o750
 OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND  # to read: the last byte shows whether the last line is complete
 
 Losses = dict[str, tuple[int, Text]]  # label -> (how much was lost, why)
-Report = Callable[[str, Optional[Text]], object]  # (path, why it cannot be written; None: it can be written again)
+if TYPE_CHECKING:
+    Report = Callable[[str, Optional[Text]], object]  # (path, why it cannot be written; None: it can be written again)
 
 
 def inode_of(status: os.stat_result) -> int:

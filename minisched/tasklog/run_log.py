@@ -9,12 +9,17 @@ import re
 import time
 from datetime import tzinfo
 from itertools import islice
-from typing import Callable, Optional
 
 from minisched.model import LogPosition, LogSettings, Text
 from minisched.model.text import visible_line
 from minisched.tasklog.lines import LineAssembler
-from minisched.tasklog.rotating_file import Block, Losses, Report, RotatingLog, timestamp
+from minisched.tasklog.rotating_file import Block, Losses, RotatingLog, timestamp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Optional
+
+    from minisched.tasklog.rotating_file import Report
 
 TAIL_MAX = 16 * 1024  # bytes of a run's output that its history row keeps
 FLUSH_S = 0.5  # a line without an end, such as a prompt, is written after this time: it is in the log within 1 s

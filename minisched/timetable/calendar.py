@@ -14,11 +14,14 @@ from datetime import date
 from functools import lru_cache, reduce
 from itertools import count
 from operator import and_
-from typing import Optional
 
 from minisched.model import DAY_S, Calendar, CalendarLine, CalendarRule
 
 from .schedule import ALL_DAYS, ALL_WEEKDAYS, CronSchedule, lowest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
 
 # The longest gap between two due days is 40 years: 29 February on a given weekday, across 2100, not a leap year.
 HORIZON_YEARS = 50

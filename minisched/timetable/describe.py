@@ -9,16 +9,18 @@ from __future__ import annotations
 import math
 import re
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, NamedTuple, Optional, Union
 
 from minisched.model import On, Text
+from minisched.namedtuple import NamedTuple
 
 from .durations import format_duration
 from .parser import parse_schedule
 from .schedule import ALL_DAYS, ALL_MONTHS, ALL_WEEKDAYS, AtSchedule, CronSchedule, EverySchedule, Schedule
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Optional, Union
 
     from minisched.model import Dependency
 

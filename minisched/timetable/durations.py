@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timezone, tzinfo
-from typing import Union
 from zlib import crc32
 
 from minisched.catalogue import TextError
 from minisched.model import Text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Union
 
 MAX_DURATION_S = 366 * 86400  # longer waits overflow time.sleep and select; rarer schedules are written as cron fields
 

@@ -23,13 +23,17 @@ from datetime import tzinfo
 from heapq import merge
 from itertools import combinations, islice
 from math import floor
-from typing import NamedTuple, Optional
 
 from minisched.model import DAY_S
+from minisched.namedtuple import NamedTuple
 
 from .calendar import HORIZON_YEARS, CalendarDays, count_walls, first_wall
 from .schedule import AtSchedule, CronSchedule, EverySchedule, Schedule
 from .zones import Segment, first_instant_of, segment_at
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
 
 # A broken clock can show any year. datetime converts the years 5 to 9986 in any zone; outside of them nothing is due.
 FIRST_INSTANT = -62_000_000_000

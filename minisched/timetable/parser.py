@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
 
 from minisched.model import Text
 from minisched.model.text import find_lookalike
+from minisched.namedtuple import NamedTuple
 
 from .calendar import calendar_days, next_day
 from .durations import hash_share, parse_duration
@@ -26,7 +26,10 @@ from .schedule import (
     ScheduleError,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Optional, Union
+
     from minisched.model import CalendarRule, Task
 
 MAX_CHARACTERS = 1000

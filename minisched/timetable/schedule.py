@@ -7,12 +7,15 @@ megabytes, and a search is a few shifts.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Optional, TypeVar
-
 from minisched.catalogue import TextError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, ClassVar, Optional, TypeVar
+
     from .calendar import CalendarDays
+
+    Self = TypeVar("Self", bound="Schedule")
 
 ALL_SECONDS = ALL_MINUTES = (1 << 60) - 1
 ALL_HOURS = (1 << 24) - 1
@@ -28,9 +31,6 @@ def lowest(mask: int) -> int:
 
 class ScheduleError(TextError):
     """A text that is no schedule. The message names the field, the text, and what is allowed."""
-
-
-Self = TypeVar("Self", bound="Schedule")
 
 
 class Schedule:

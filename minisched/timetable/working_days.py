@@ -16,10 +16,10 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import date, tzinfo
 from math import floor
-from typing import NamedTuple, Optional
 
 from minisched.model import DAY_S, Calendar, CalendarLine, CalendarRule, Text
 from minisched.model.text import find_lookalike, visible_line
+from minisched.namedtuple import NamedTuple
 from minisched.osutil import sha256
 
 from .calendar import EPOCH_ORDINAL, calendar_days
@@ -27,6 +27,10 @@ from .next_fire import days_left_out
 from .parser import LAST_YEAR, parse_weekdays
 from .schedule import Schedule, ScheduleError
 from .zones import segment_at
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
 
 MAX_LINE_DAYS = 366  # of a span in one line: a longer one is a mistyped year
 MAX_WORDS = 200  # characters

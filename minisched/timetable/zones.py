@@ -11,12 +11,16 @@ import re
 from bisect import bisect_right
 from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
-from typing import Callable, NamedTuple, Optional
 
 from minisched.catalogue import TextError
 from minisched.model import DAY_S, Text
 from minisched.model.text import find_lookalike
+from minisched.namedtuple import NamedTuple
 from minisched.osutil import read_regular
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Optional
 
 MAX_CHANGE_S = 3 * 3600  # a larger change of offset is a correction of the zone: nothing is caught up for it
 
