@@ -5,12 +5,17 @@ Whatever a client sends after its request is never read as another one.
 
 from __future__ import annotations
 
+import builtins
+import http
 import io
 import os.path
 import re
 import socket
+import time
 import traceback
-from http.server import BaseHTTPRequestHandler
+from importlib import import_module
+from importlib.machinery import PathFinder
+from types import ModuleType, SimpleNamespace
 from zlib import DEF_MEM_LEVEL, DEFLATED, Z_SYNC_FLUSH, compressobj
 
 from minisched.api.context import GZIP, ApiError, Request, Response, gzipped
@@ -20,7 +25,8 @@ from minisched.model import Text
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
+    from http.server import BaseHTTPRequestHandler
+    from typing import Any, Optional
 
     from minisched.api.server import ApiServer, Connection
 
@@ -51,6 +57,57 @@ STRICT_POLICY = "default-src 'none'; frame-ancestors 'none'"
 OPENER = ("Cross-Origin-Opener-Policy", "same-origin")
 _NAME = re.compile(r"[A-Za-z][A-Za-z-]*")
 _VALUE = re.compile(r"[\x20-\x7e]*")  # a line break in it would end the headers
+
+# What `http.server` imports for error pages, directory listings and its own reading of requests, with the names in it
+# that are used while `http.server` is loaded.
+PUT_OFF: dict[str, dict[str, Any]] = {
+    "email.utils": {},
+    "html": {},
+    "http.client": {"HTTPMessage": None},  # the class of the headers that its own reading makes
+    "mimetypes": {},
+    "shutil": {},
+    "urllib.parse": {},
+}
+
+
+class _PutOff:
+    """A module that is imported when another name of it is used than the `known` ones."""
+
+    def __init__(self, name: str, known: dict[str, Any]) -> None:
+        self.__dict__.update(known)
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module(self._name), name)
+
+
+def _import(name: str, *where: Any) -> Any:
+    """`__import__` of the copy of `http.server`. As that, it returns the package of a name with a dot."""
+    if name not in PUT_OFF:
+        return __import__(name, *where)
+    _, _, inner = name.partition(".")
+    module = _PutOff(name, PUT_OFF[name])
+    return SimpleNamespace(**{inner: module}) if inner else module
+
+
+def _load_base() -> Any:
+    """The class of `http.server`, from a copy of that module which does not import `email`, `ssl` and others at once:
+    they take 3.2 MB, and nothing of them is used here.
+
+    The copy has an `__import__` of its own. Stand-ins in `sys.modules` would do the same, but a thread that sends a
+    message to a webhook could import them at this moment.
+    """
+    spec = PathFinder.find_spec("http.server", http.__path__)
+    if spec is None or spec.loader is None:  # a program whose standard library is not in files
+        return import_module("http.server").BaseHTTPRequestHandler
+    copy = ModuleType(spec.name)
+    vars(copy)["__builtins__"] = {**vars(builtins), "__import__": _import}
+    spec.loader.exec_module(copy)
+    return copy.BaseHTTPRequestHandler
+
+
+if not TYPE_CHECKING:
+    BaseHTTPRequestHandler = _load_base()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -165,6 +222,12 @@ class Handler(BaseHTTPRequestHandler):
             raise
         finally:
             _close(response)
+
+    def date_time_string(self, timestamp: Optional[float] = None) -> str:
+        """As in RFC 9110, section 5.6.7. The one of the base class imports the package `email` for it."""
+        at = time.gmtime(timestamp)
+        day = f"{self.weekdayname[at.tm_wday]}, {at.tm_mday:02} {self.monthname[at.tm_mon]} {at.tm_year:04}"
+        return f"{day} {at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02} GMT"
 
     def _write_head(self, response: Response) -> None:
         self.send_response_only(response.status)

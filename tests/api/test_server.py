@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import json
 import logging
 import os
 import re
@@ -34,6 +35,7 @@ from minisched.model import EngineSnapshot, HttpSettings, Snapshot
 from minisched.store import History
 from minisched.tasklog.pages import LogReader
 from support.http import Address, Reply, connect, exchange, receive, request
+from support.notify import HOST, Authority, answering, hosted
 from support.process import few_descriptors, linux, sleeps
 from support.programs import environment, eventually, in_time
 from support.store import opened
@@ -538,27 +540,92 @@ def test_a_failed_import_is_retried_with_the_next_connection(server: Server) -> 
     assert server.get().status == 200
 
 
-def test_http_server_is_imported_with_the_first_connection() -> None:
-    """It takes 3.6 MB, which an engine whose page is never opened does without."""
-    code = (
-        "import sys, logging, threading\n"
-        "from minisched.api.server import ApiServer\n"
-        "from minisched.model import HttpSettings\n"
-        "import socket, types\n"
-        "settings = HttpSettings(True, '127.0.0.1', 0, False, ())\n"
-        "app = types.SimpleNamespace(close_history=lambda: None)\n"
-        "tokens = types.SimpleNamespace(full=b'x' * 43, read=b'')\n"
-        "server = ApiServer(settings, tokens, lambda gate: app, logging.getLogger())\n"
-        "server.start()\n"
-        "before = 'http.server' in sys.modules\n"
-        "with socket.create_connection(server.address) as sock:\n"
-        "    sock.sendall(b'GET /healthz HTTP/1.1\\r\\n\\r\\n')\n"
-        "    answer = sock.recv(1000)\n"
-        "server.close()\n"
-        "print(before, 'http.server' in sys.modules, answer[:12].decode())\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment())
-    assert (done.stdout, done.stderr) == ("False True HTTP/1.1 400\n", "")
+# A process with a server, and a message to a webhook over TLS.
+SERVING = """
+import logging, os, socket, sys, threading, types
+from minisched.api.server import ApiServer
+from minisched.config import parse_config
+from minisched.model import HttpSettings
+from minisched.model.notification import Message, NotificationEvent, SendRequest
+from minisched.notify.sender import deliver
+
+def serve():
+    app = types.SimpleNamespace(close_history=lambda: None)
+    tokens = types.SimpleNamespace(full=b"x" * 43, read=b"")
+    server = ApiServer(HttpSettings(True, "127.0.0.1", 0, False, ()), tokens, lambda gate: app, logging.getLogger())
+    server.start()
+    return server
+
+def page():
+    with socket.create_connection(server.address) as sock:
+        sock.sendall(b"GET /healthz HTTP/1.1\\r\\n\\r\\n")
+        return sock.recv(1000)[:12].decode()
+
+def loaded(*names):
+    return [name for name in names if name in sys.modules]
+
+server = serve()
+"""
+
+
+def served(program: str, *arguments: str) -> list[str]:
+    """The lines that a new process prints which begins with SERVING."""
+    command = [sys.executable, "-c", f"{SERVING}{program}server.close()\n", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=60)
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+def test_http_server_is_imported_with_the_first_connection_but_not_what_it_needs_elsewhere() -> None:
+    """`email`, `ssl` and others take 3 MB, and no answer needs them."""
+    program = """
+print(loaded("minisched.api.handler"))
+print(page())
+print(loaded("minisched.api.handler", "ssl", "email", "http.client", "urllib.parse", "html", "mimetypes", "shutil"))
+from minisched.api.handler import Handler
+import http.server
+base, original = Handler.__mro__[1], http.server.BaseHTTPRequestHandler
+print(all(vars(base)[name].__code__ == vars(original)[name].__code__ for name in ("send_header", "end_headers")))
+for seconds in (0, 951827696, 1795372203.7):
+    print(Handler.date_time_string(Handler, seconds) == original.date_time_string(original, seconds))
+print(base.date_time_string(base, 0))
+"""
+    assert served(program) == [
+        "[]",
+        "HTTP/1.1 400",
+        "['minisched.api.handler']",
+        *["True"] * 4,
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+    ]
+
+
+@pytest.mark.parametrize("first", ["page", "message", "both"])
+def test_messages_are_sent_over_tls_before_and_after_the_first_connection(first: str, tmp_path: Path) -> None:
+    program = """
+first, channel = sys.argv[1:]
+rule = '{"name": "r", "triggers": ["success"], "channels": [%s]}' % channel
+document = '{"tasks": [{"task_id": "t", "task_exec": "true", "task_notify": [%s]}]}' % rule
+task = parse_config(document.encode())[0].tasks["t"]
+message = Message(1, "1@x", NotificationEvent.EVENT, {}, 0.0)
+request = SendRequest(message, task.task_notify[0].channels[0], None, "/nonexistent", {}, {})
+results = {}
+orders = {"page": lambda: results.update(page=page()), "message": lambda: results.update(message=deliver(request))}
+if first == "both":
+    threads = [threading.Thread(target=order) for order in orders.values()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+else:
+    orders.pop(first)()
+    orders.popitem()[1]()
+print(results["page"], results["message"].state.value)
+"""
+    authority = Authority.at(tmp_path)
+    with hosted(answering("200 OK"), authority.server) as host:
+        channel = {"type": "webhook", "url": f"https://{HOST}:{host.port}/", "ca_file": authority.ca_file}
+        for _ in range(5 if first == "both" else 1):
+            assert served(program, first, json.dumps(channel)) == ["HTTP/1.1 400 sent"]
 
 
 # ---------------------------------------------------------------------------------------------------------------- end
