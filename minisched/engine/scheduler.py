@@ -6,8 +6,9 @@ Theory of operation
 Threads. The engine runs in the main thread and owns all run state (`state.State`), all timers and the one SQLite
 connection that writes. Other threads never touch these. The executor (processes), the sender (notifications), the HTTP
 server's threads and the signal handlers put messages into `inbox`, a SimpleQueue: its `put` is safe even in a signal
-handler. They read the engine through `snapshot`, whose values are frozen and replaced as a whole. A command carries a
-one-slot reply queue and the time until which its sender waits.
+handler. They read the engine through `snapshot`, whose values are frozen and replaced as a whole; the first reader of
+its tasks makes them (`snapshot.SnapshotPublisher`). A command carries a one-slot reply queue and the time until which
+its sender waits.
 
 The loop is `run`: wait for messages or for the next timer, then `step`. `Clock.wait` is the only call that blocks, so
 under a fake clock the very same engine is a simulator. There are two sets of timers (`timers.Timers`, on `sched`): due

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Lock
+
 from minisched.model import EngineSnapshot, Late, Snapshot, TaskSnapshot
 
 TYPE_CHECKING = False
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from minisched.engine.reload import Reloader
     from minisched.engine.state import State, TaskState
     from minisched.engine.triggers import Triggers
+    from minisched.model.snapshot import Tasks
 
 
 class SnapshotPublisher:
@@ -31,6 +34,8 @@ class SnapshotPublisher:
         self.triggers, self.outbox, self.reloader = triggers, outbox, reloader
         self._shown: object = None  # the engine's own values except the heartbeat
         self._tasks_version = -1  # of the tasks that the snapshot shows
+        self._lock = Lock()  # of what the snapshot shows of the tasks
+        self._read = False  # by anyone so far
 
     def publish(self, mono: float, wake_by: float) -> None:
         """After each step's commit. Costs next to nothing while nothing changes.
@@ -50,10 +55,7 @@ class SnapshotPublisher:
         changed = state.config is not before.config or shown != self._shown
         self._shown = shown
         locks = self.locks.shown() if state.changed or changed else before.locks
-        tasks = None
-        if (state.changed or state.tasks_version != self._tasks_version) and state.clean:
-            changed = True
-            tasks = self._task_snapshots(state.take_changed(), snapshot.version + 1)
+        new_tasks = bool(state.changed or state.tasks_version != self._tasks_version) and state.clean
         engine = EngineSnapshot(
             state.config,
             *shown[:-1],
@@ -63,33 +65,50 @@ class SnapshotPublisher:
             wake_by=wake_by,
             locks=locks,
         )
-        snapshot.replace(engine, tasks)
-        if changed:
+        snapshot.show(engine)
+        if new_tasks:
+            with self._lock:
+                self._publish_tasks(state.take_changed())
+        if changed or new_tasks:
             snapshot.advance()
 
-    def _task_snapshots(self, changed: Collection[str], version: int) -> dict[str, TaskSnapshot]:
-        shown, tasks = self.snapshot.tasks, self.state.tasks
-        if self.state.tasks_version != self._tasks_version:  # other tasks, or another order
-            self._tasks_version = self.state.tasks_version
-            return {
+    def _publish_tasks(self, changed: Collection[str]) -> None:
+        others, self._tasks_version = self.state.tasks_version != self._tasks_version, self.state.tasks_version
+        if not self._read:
+            self.snapshot.show_tasks(self._first_read)
+            return
+        shown, tasks, version = self.snapshot.tasks, self.state.tasks, self.snapshot.version + 1
+        if others:  # or another order
+            fresh = {
                 task_id: self._task_snapshot(task_state, version)
                 if task_id in changed or task_id not in shown
                 else shown[task_id]
                 for task_id, task_state in tasks.items()
             }
+            self.snapshot.show_tasks(fresh)
+            return
         for task_id in changed:
             if task_id in tasks:
                 shown[task_id] = self._task_snapshot(tasks[task_id], version)
-        return shown
+
+    def _first_read(self) -> Tasks:
+        """Show all tasks, in the thread of the first reader: an engine without one needs no memory for them. If the
+        engine is within a step, the changes of that are published at its end."""
+        with self._lock:
+            if not self._read:
+                version, tasks = self.snapshot.version, list(self.state.tasks.items())
+                self.snapshot.show_tasks({task_id: self._task_snapshot(one, version) for task_id, one in tasks})
+                self._read = True
+        return self.snapshot.tasks
 
     def _task_snapshot(self, task_state: TaskState, version: int) -> TaskSnapshot:
         live = [active.run for active in task_state.active if active.run.run_id]
         live += self.state.external.get(task_state.task.task_id, {}).values()
         live.sort(key=lambda run: run.run_id)
         due = task_state.next_due
-        expected = self.state.expectations.get(task_state.task.task_id)
-        slow = sorted(int(key) for kind, key in expected if kind == "slow") if expected else ()
-        late = [Late(key, time) for (kind, key), time in expected.items() if kind == "late"] if expected else []
+        expected = list(self.state.expectations.get(task_state.task.task_id, {}).items())
+        slow = sorted(int(key) for (kind, key), _ in expected if kind == "slow")
+        late = [Late(key, time) for (kind, key), time in expected if kind == "late"]
         return TaskSnapshot(
             task_state.task,
             version,

@@ -14,9 +14,10 @@ from minisched.namedtuple import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Optional
+    from typing import Callable, Optional, Union
 
     Watcher = Callable[[], object]
+    Tasks = dict[str, "TaskSnapshot"]  # by id
 
 
 class Late(NamedTuple):
@@ -81,15 +82,22 @@ class Snapshot:
 
     def __init__(self, engine: EngineSnapshot) -> None:
         self.engine = engine
-        self.tasks: dict[str, TaskSnapshot] = {}  # in the config's order; a new dict for a new config
         self.version = 0
         self.watchers: tuple[Watcher, ...] = ()
+        self._tasks: Union[Tasks, Callable[[], Tasks]] = {}
 
-    def replace(self, engine: EngineSnapshot, tasks: Optional[dict[str, TaskSnapshot]] = None) -> None:
-        """Show these values; `tasks` where they are those of another config."""
+    @property
+    def tasks(self) -> Tasks:
+        """In the config's order; a new dict for a new config."""
+        tasks = self._tasks
+        return tasks() if callable(tasks) else tasks
+
+    def show(self, engine: EngineSnapshot) -> None:
         self.engine = engine
-        if tasks is not None:
-            self.tasks = tasks
+
+    def show_tasks(self, tasks: Union[Tasks, Callable[[], Tasks]]) -> None:
+        """tasks: or what makes and shows them. It is called by the first reader, in any thread."""
+        self._tasks = tasks
 
     def watch(self, watcher: Watcher) -> None:
         self.watchers = (*self.watchers, watcher)

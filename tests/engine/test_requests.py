@@ -211,6 +211,25 @@ def test_the_snapshot_follows_a_run_from_its_row_to_its_end(sim: MakeSim) -> Non
     assert one.world.mono - snapshot.engine.beat < 3
 
 
+def test_what_the_snapshot_shows_does_not_depend_on_when_it_is_first_read(tmp_path: Path) -> None:
+    """Nothing is made of the tasks before they are read."""
+    tasks = task("a", "30 2 * * *"), task("b", "30 2 * * *", task_expect={"duration": "1s"}), task("c")
+    early, late = (Sim(str(tmp_path / name), T0, tasks, exits(a=Exit(60.0), b=Exit(5.0))) for name in ("1.db", "2.db"))
+    for one in (early, late):
+        one.boot()
+        assert one is late or list(one.engine.snapshot.tasks) == ["a", "b", "c"]
+        one.run_for(9003)
+        one.source.write(config(task("c"), *tasks[:2]))
+        one.run_for(4)
+    first = {name: view._replace(version=0) for name, view in late.engine.snapshot.tasks.items()}
+    assert first == {name: view._replace(version=0) for name, view in early.engine.snapshot.tasks.items()}
+    assert ([run.status for run in first["a"].live], list(first)) == ([Status.RUNNING], ["c", "a", "b"])
+    before = late.engine.snapshot.version
+    late.run_for(60)
+    assert shown(late) == [] and late.engine.snapshot.tasks["a"].version > before
+    assert late.engine.snapshot.tasks["c"].version <= before
+
+
 def test_the_snapshot_has_the_order_of_a_new_config_and_forgets_removed_tasks(sim: MakeSim) -> None:
     one = sim(task("a"), task("b"), task("c"))
     one.source.write(config(task("c"), task("a")))

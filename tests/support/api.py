@@ -196,10 +196,11 @@ class Api:
     def publish_all(self) -> None:
         version = self.board.version + 1
         live = {task_id: view.live for task_id, view in self.board.tasks.items()}
-        self.board.tasks = {
+        tasks = {
             task.task_id: TaskSnapshot(task, version, live.get(task.task_id, ()))
             for task in self.board.engine.config.tasks.values()
         }
+        self.board.show_tasks(tasks)
         self.bump()
 
     def publish(self, task_id: str, **changes: Any) -> None:
