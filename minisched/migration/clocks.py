@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone, tzinfo
 
+from minisched.catalogue import TextError
 from minisched.model import DAY_S, Text
 from minisched.namedtuple import NamedTuple
 from minisched.timetable import fires_between, parse_schedule
@@ -42,12 +43,8 @@ if TYPE_CHECKING:
     NextOfTarget = Callable[[CronSchedule, int, int, tzinfo], Optional[int]]  # (schedule, after, until, zone)
 
 
-class CannotPrint(Exception):
-    """The target has no way to write the schedule; `text` says which part."""
-
-    def __init__(self, text: Text) -> None:
-        super().__init__(text)
-        self.text = text
+class LeftOut(TextError):
+    """The target has no way to run the task, or to write its schedule."""
 
 
 class Night(NamedTuple):
@@ -94,7 +91,7 @@ def _cron(fixed: bool, **masks: int) -> CronSchedule:
 
 
 def as_cron(schedule: Schedule) -> tuple[CronSchedule, bool]:
-    """The same instants as cron fields, and whether they are counted in UTC (`@every 15m`). Raises CannotPrint."""
+    """The same instants as cron fields, and whether they are counted in UTC (`@every 15m`). Raises LeftOut."""
     if isinstance(schedule, CronSchedule):
         return schedule, False
     if isinstance(schedule, EverySchedule):
@@ -107,10 +104,10 @@ def as_cron(schedule: Schedule) -> tuple[CronSchedule, bool]:
         elif interval % HOUR_S == 0 and DAY_S % interval == 0:
             times = (_every(24, interval // HOUR_S), 1, 1)
         else:
-            raise CannotPrint(Text("export.lost.every"))
+            raise LeftOut(Text("export.lost.every"))
         hours, minutes, seconds = times
         return _cron(fixed=False, hours=hours, minutes=minutes, seconds=seconds, **masks), True
-    raise CannotPrint(Text("export.lost.at" if isinstance(schedule, AtSchedule) else "export.lost.reboot"))
+    raise LeftOut(Text("export.lost.at" if isinstance(schedule, AtSchedule) else "export.lost.reboot"))
 
 
 def _every(size: int, step: int) -> int:
@@ -121,12 +118,12 @@ def five_fields(schedule: CronSchedule, both: bool) -> str:
     """Five fields that each dialect reads alike: numbers, ascending ranges, lists.
 
     `both`: the dialect takes two day fields as "both" if one of them begins with `*`, as Vixie's cron does; robfig's
-    code, of Kubernetes, always takes "either". Raises CannotPrint.
+    code, of Kubernetes, always takes "either". Raises LeftOut.
     """
     if schedule.seconds != 1:
-        raise CannotPrint(Text("export.lost.seconds"))
+        raise LeftOut(Text("export.lost.seconds"))
     if schedule.special_days or schedule.special_weekdays:
-        raise CannotPrint(Text("export.lost.dialect", items=[*schedule.special_days, *schedule.special_weekdays]))
+        raise LeftOut(Text("export.lost.dialect", items=[*schedule.special_days, *schedule.special_weekdays]))
     days = _numbers(schedule.days, ALL_DAYS)
     weekdays = _numbers(schedule.weekdays, ALL_WEEKDAYS)
     if schedule.either:
@@ -135,7 +132,7 @@ def five_fields(schedule: CronSchedule, both: bool) -> str:
     elif "*" not in (days, weekdays):
         step = next((step for step in range(2, 32) if schedule.days == _every_day(step)), None)
         if not both or step is None:
-            raise CannotPrint(Text("export.lost.both_days"))
+            raise LeftOut(Text("export.lost.both_days"))
         days = f"*/{step}"
     times = (_numbers(schedule.minutes, ALL_MINUTES), _numbers(schedule.hours, ALL_HOURS))
     return " ".join((*times, days, _numbers(schedule.months, ALL_MONTHS), weekdays))
@@ -175,7 +172,7 @@ def _runs(mask: int) -> Iterator[tuple[int, int]]:
 
 
 def on_calendar(schedule: Schedule, zone: str) -> list[str]:
-    """The values of `OnCalendar=` for a schedule: one, or two where either day field may match. Raises CannotPrint.
+    """The values of `OnCalendar=` for a schedule: one, or two where either day field may match. Raises LeftOut.
 
     Lists and never steps: systemd 252 finds no next time at all for `02/4:30` at a change of the clocks.
     """
@@ -196,7 +193,7 @@ def on_calendar(schedule: Schedule, zone: str) -> list[str]:
         days += [("", date) for date in dates if cron.either]
     else:
         if any(date for _, date in weekdays):
-            raise CannotPrint(Text("export.lost.both_days"))
+            raise LeftOut(Text("export.lost.both_days"))
         days = [(weekdays[0][0], date) for date in dates]
     found = []
     for weekday, date in days:
@@ -208,7 +205,7 @@ def on_calendar(schedule: Schedule, zone: str) -> list[str]:
 def _dates(cron: CronSchedule) -> list[str]:
     """Days of the month as systemd writes them; `~01` is the last day."""
     if any(item != "L" for item in cron.special_days):
-        raise CannotPrint(Text("export.lost.dialect", items=list(cron.special_days)))
+        raise LeftOut(Text("export.lost.dialect", items=list(cron.special_days)))
     plain = [_numbers(cron.days, ALL_DAYS, "..", 2)] if cron.days else []
     return [*plain, *(["~01"] if cron.special_days else [])]
 
@@ -320,7 +317,7 @@ def nights(schedules: Sequence[Schedule], zone: tzinfo, now: float, next_of_targ
     for schedule in schedules:
         try:
             cron, counted_in_utc = as_cron(schedule)
-        except CannotPrint:
+        except LeftOut:
             continue
         if not counted_in_utc:
             crons.append(cron)

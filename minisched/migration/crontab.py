@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from zlib import crc32
 
+from minisched.catalogue import TextError
 from minisched.migration.shell import Simplified, scan, simplify
 from minisched.model import Text
 from minisched.namedtuple import NamedTuple
@@ -106,10 +107,17 @@ class _Job(NamedTuple):
     notes: list[Text]
 
 
-class _LeftOut(Exception):
-    def __init__(self, note: Text) -> None:
-        super().__init__(note)
-        self.note = note
+class _LeftOut(TextError):
+    """The line becomes no task."""
+
+
+class _Format(NamedTuple):
+    """How the lines of a file are read. anacron: the jobs have the four columns of anacron: period, delay, id, command.
+    home_of: the home of a user, None if this machine has no such user."""
+
+    options: Options
+    anacron: bool
+    home_of: Callable[[str], Optional[str]]
 
 
 def read_crontab(
@@ -123,20 +131,20 @@ def read_crontab(
     `home_of`: the home of a user, None if this machine has no such user. `taken_ids`: ids that no task must have.
     """
     text, notes = _decode(data)
-    anacron = _is_anacrontab(text)
+    how = _Format(options, _is_anacrontab(text), home_of)
     jobs: list[_Job] = []
     lines: list[Line] = []
-    for found in _read_lines(text, options, anacron, home_of):
+    for found in _read_lines(text, how):
         if isinstance(found, _Job):
             jobs.append(found)
         else:
             lines.append(found)
-    homes = {job.number: _home(job, options, home_of) for job in jobs}
+    homes = {job.number: _home(job, how) for job in jobs}
     simple = [simplify(job.command, homes[job.number]) for job in jobs]
     shared = {lock: count for lock, count in Counter(one.lock for one in simple).items() if lock and count > 1}
     locks = _task_locks(simple, shared)
     programs = Counter(_program(one.command, 1) for one in simple)
-    found = _Context(homes, shared, programs, options, home_of, frozenset(taken_ids))
+    found = _Context(homes, shared, programs, how, frozenset(taken_ids))
     tasks, of_jobs = _tasks(jobs, locks, found)
     left_out = {line.number for line in of_jobs if line.task_id is None}
     still_in_cron = {one.lock for job, one in zip(jobs, simple) if job.number in left_out}
@@ -153,8 +161,7 @@ class _Context(NamedTuple):
     homes: dict[int, Optional[str]]
     shared: dict[str, int]
     programs: Counter[str]
-    options: Options
-    home_of: Callable[[str], Optional[str]]
+    how: _Format
     taken_ids: frozenset[str]
 
 
@@ -167,7 +174,7 @@ def _tasks(jobs: list[_Job], locks: dict[str, str], context: _Context) -> tuple[
         try:
             task, notes = _task(job, locks, context, ids)
         except _LeftOut as error:
-            lines.append(Line(job.number, job.text, None, (*job.notes, error.note)))
+            lines.append(Line(job.number, job.text, None, (*job.notes, error.text)))
             continue
         ids.add(task["task_id"])
         tasks.append(task)
@@ -216,26 +223,24 @@ def _is_anacrontab(text: str) -> bool:
     )
 
 
-def _read_lines(text: str, options: Options, anacron: bool, home_of: Callable[[str], Optional[str]]) -> Iterator[Any]:
+def _read_lines(text: str, how: _Format) -> Iterator[Any]:
     """A `_Job` for each job, a `Line` for each line that cannot become a task."""
     variables: dict[str, str] = {}
     comments: list[str] = []
     for number, line in enumerate(text.split("\n"), 1):
         stripped = line.strip()
+        above, comments = comments, []
         if not stripped:
-            comments = []
             continue
         if stripped.startswith("#"):
             content = stripped.lstrip("#").strip()
-            job = _commented_job(content, number, line, variables, options, anacron, home_of)
+            job = _commented_job(content, number, line, variables, how)
             if job is None:
-                comments.append(content)
-                continue
-            if options.disabled:
-                yield job._replace(name=_name(comments))
+                comments = [*above, content]
+            elif how.options.disabled:
+                yield job._replace(name=_name(above))
             else:
                 yield Line(number, stripped, None, (Text("migration.disabled.line"),))
-            comments = []
             continue
         variable = _VARIABLE.fullmatch(line)
         if variable:
@@ -243,27 +248,17 @@ def _read_lines(text: str, options: Options, anacron: bool, home_of: Callable[[s
             if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
                 value = value[1:-1]
             variables = {**variables, variable[2]: value}
-            comments = []
             continue
         try:
-            yield _read_job(line, number, variables, options, anacron, home_of)._replace(name=_name(comments))
+            yield _read_job(line, number, variables, how)._replace(name=_name(above))
         except _LeftOut as error:
-            yield Line(number, stripped[:200], None, (error.note,))
-        comments = []
+            yield Line(number, stripped[:200], None, (error.text,))
 
 
-def _commented_job(
-    content: str,
-    number: int,
-    line: str,
-    variables: dict[str, str],
-    options: Options,
-    anacron: bool,
-    home_of: Callable[[str], Optional[str]],
-) -> Optional[_Job]:
+def _commented_job(content: str, number: int, line: str, variables: dict[str, str], how: _Format) -> Optional[_Job]:
     """The job of a line that is commented out; None if it is a comment."""
     try:
-        job = _read_job(content, number, variables, options, anacron, home_of)
+        job = _read_job(content, number, variables, how)
         parse_schedule(" ".join(job.schedule))
     except (_LeftOut, ScheduleError):
         return None
@@ -272,20 +267,13 @@ def _commented_job(
     return job._replace(enabled=False, text=line.strip())
 
 
-def _read_job(
-    line: str,
-    number: int,
-    variables: dict[str, str],
-    options: Options,
-    anacron: bool,
-    home_of: Callable[[str], Optional[str]],
-) -> _Job:
+def _read_job(line: str, number: int, variables: dict[str, str], how: _Format) -> _Job:
     """Raises _LeftOut."""
     if "\0" in line:
         raise _LeftOut(Text("migration.left.nul"))
     if len(line) > MAX_LINE:
         raise _LeftOut(Text("migration.left.too_long", characters=len(line), max=MAX_LINE))
-    if anacron:
+    if how.anacron:
         return _read_anacron_job(line, number, variables)
     found = _CRON_LINE.fullmatch(line)
     if not found:
@@ -294,10 +282,10 @@ def _read_job(
     notes: list[Text] = []
     fields: dict[str, Any] = {}
     user = None
-    if options.system and command:
+    if how.options.system and command:
         user, _, command = re.split(r"([ \t]+|$)", command, maxsplit=1)
         command = command.strip()
-    elif home_of(command.split(None, 1)[0] if command else "") is not None:
+    elif how.home_of(command.split(None, 1)[0] if command else "") is not None:
         notes.append(Text("migration.warn.user_column", user=command.split(None, 1)[0]))
     if user and not _USER.fullmatch(user):
         raise _LeftOut(Text("migration.left.user", user=user))
@@ -344,17 +332,16 @@ def _name(comments: list[str]) -> str:
     return sentence if len(sentence) <= NAME_MAX else sentence[: NAME_MAX - 1].rstrip() + "…"
 
 
-def _home(job: _Job, options: Options, home_of: Callable[[str], Optional[str]]) -> Optional[str]:
+def _home(job: _Job, how: _Format) -> Optional[str]:
     """The folder in which cron starts the job."""
-    return job.variables.get("HOME") or home_of(job.user or ("root" if options.system else options.user))
+    return job.variables.get("HOME") or how.home_of(job.user or ("root" if how.options.system else how.options.user))
 
 
 def _task(
     job: _Job, locks: dict[str, str], context: _Context, ids: Collection[str]
 ) -> tuple[dict[str, Any], list[Text]]:
     """The task of a job, and what to say about its line. Raises _LeftOut."""
-    homes, shared, programs, options, home_of, _ = context
-    home = homes[job.number]
+    home, shared, options = context.homes[job.number], context.shared, context.how.options
     if not options.all_jobs and _DISTRIBUTION.search(job.command):
         raise _LeftOut(Text("migration.left.distribution"))
     notes = list(job.notes)
@@ -370,7 +357,7 @@ def _task(
         notes.append(Text("migration.better.task_locks", count=shared[simple.lock or ""], lock=lock))
     text = simple.command if stdin is None else _with_stdin(simple.command, stdin)
     program = _program(simple.command, 1)
-    if programs[program] > 1:
+    if context.programs[program] > 1:
         program = _program(simple.command, ID_WORDS)
     ours = _OURS.fullmatch(simple.lock or "")
     task_id = _unique(job.fields.get("task_id") or (ours[1] if ours else program), ids)
@@ -389,7 +376,7 @@ def _task(
     _from_variables(job, task, options, notes)
     if job.user and job.user != options.user:
         task["task_user"] = job.user
-        if home_of(job.user) is None:
+        if context.how.home_of(job.user) is None:
             notes.append(Text("migration.warn.no_user", user=job.user))
     task.update({name: value for name, value in job.fields.items() if name != "task_id"})
     task.update({name: value for name, value in simple.fields.items() if name != "task_env"})

@@ -9,17 +9,19 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Sequence
 
-from minisched.migration.clocks import Night, nights
-from minisched.model import Config, Dependency, Misfire, Secret, Task, Text
+from minisched.migration.clocks import LeftOut, Night, nights
+from minisched.model import Config, Dependency, Limits, Misfire, Secret, Task, Text
 from minisched.namedtuple import NamedTuple
 from minisched.timetable import load_zone, parse_schedule
 from minisched.timetable.schedule import RebootSchedule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional, Union
+    from typing import Callable, Optional, TypeVar, Union
 
     from minisched.migration.clocks import NextOfTarget
+
+    Made = TypeVar("Made")
 
 PRELUDE_NAME = "minisched"  # the $0 of shells that the targets start
 
@@ -49,14 +51,6 @@ class Exported(NamedTuple):
     next_step: Text
 
 
-class LeftOut(Exception):
-    """The target has no way to run the task."""
-
-    def __init__(self, text: Text) -> None:
-        super().__init__(text)
-        self.text = text
-
-
 class Notes:
     """The findings of a task, in the order of its fields."""
 
@@ -73,20 +67,38 @@ class Notes:
         self.findings.append(Finding(field, "lost", Text(f"export.{code}", **values)))
 
 
-def report(task: Task, notes: Notes, now: float, next_of_target: Optional[NextOfTarget]) -> TaskReport:
-    """The report of a task that is in the target. `next_of_target` None: its nights are not known."""
-    found: list[Night] = []
-    if next_of_target is not None and task.task_schedule:
-        schedules = [parse_schedule(text, task.task_id) for text in task.task_schedule]
-        found = nights(schedules, load_zone(task.task_timezone), now, next_of_target)
-    return TaskReport(task.task_id, tuple(notes.findings), tuple(found), None)
+def export_tasks(
+    config: Config,
+    make: Callable[[Task, Notes], Made],
+    known: Sequence[str],
+    now: float,
+    next_of_target: Optional[NextOfTarget] = None,
+) -> tuple[dict[str, Made], list[TaskReport]]:
+    """What `make` makes of each task that can be in the target, by its id, and the reports of all tasks.
+
+    make: notes what it does with the fields, and raises LeftOut for a task that cannot be there. known: see
+    `_plain_fields`. next_of_target: when the target starts a task next; None: the report names no nights.
+    """
+    made: dict[str, Made] = {}
+    reports = []
+    for task in config.tasks.values():
+        notes = Notes()
+        try:
+            made[task.task_id] = make(task, notes)
+        except LeftOut as error:
+            reports.append(TaskReport(task.task_id, (), (), error.text))
+            continue
+        _plain_fields(task, notes, known)
+        found: list[Night] = []
+        if next_of_target is not None and task.task_schedule:
+            schedules = [parse_schedule(text, task.task_id) for text in task.task_schedule]
+            found = nights(schedules, load_zone(task.task_timezone), now, next_of_target)
+        reports.append(TaskReport(task.task_id, tuple(notes.findings), tuple(found), None))
+    reports = _without_orphans(config, reports)
+    return {one.task_id: made[one.task_id] for one in reports if not one.left_out}, reports
 
 
-def left_out(task: Task, text: Text) -> TaskReport:
-    return TaskReport(task.task_id, (), (), text)
-
-
-def plain_fields(task: Task, notes: Notes, known: Sequence[str]) -> None:
+def _plain_fields(task: Task, notes: Notes, known: Sequence[str]) -> None:
     """Note the fields that every target says exactly or not at all. `known`: those that this target says exactly."""
     given = {
         "task_name": task.task_name != task.task_id,
@@ -184,21 +196,24 @@ def misfire(task: Task, notes: Notes, target_keeps_one: bool) -> None:
         notes.exact("task_misfire")
 
 
-def drop_orphans(config: Config, reports: list[TaskReport]) -> list[TaskReport]:
+def limits_of(task: Task, *names: str) -> list[tuple[str, int]]:
+    """The limits that are set. names: those of the target for memory in bytes, CPU seconds and open files."""
+    limits = task.task_limits or Limits(None, None, None)
+    return [(name, value) for name, value in zip(names, limits) if value is not None]
+
+
+def _without_orphans(config: Config, reports: list[TaskReport]) -> list[TaskReport]:
     """The reports, in which a task is left out too if a task before it is: nothing would start it."""
-    found = list(reports)
-    while True:
-        missing = {one.task_id for one in found if one.left_out}
-        orphans = {
-            one.task_id: missing & set(upstream_ids(config.tasks[one.task_id]))
-            for one in found
-            if not one.left_out and missing & set(upstream_ids(config.tasks[one.task_id]))
-        }
-        if not orphans:
-            return found
-        found = [
-            left_out(config.tasks[one.task_id], Text("export.left.upstream", tasks=sorted(orphans[one.task_id])))
-            if one.task_id in orphans
-            else one
-            for one in found
+    found = {one.task_id: one for one in reports}
+    waiting = [one.task_id for one in reports if one.left_out]
+    while waiting:
+        missing = {task_id for task_id, one in found.items() if one.left_out}
+        waiting = [
+            task_id
+            for task_id, one in found.items()
+            if not one.left_out and missing & set(upstream_ids(config.tasks[task_id]))
         ]
+        for task_id in waiting:
+            tasks = sorted(missing & set(upstream_ids(config.tasks[task_id])))
+            found[task_id] = TaskReport(task_id, (), (), Text("export.left.upstream", tasks=tasks))
+    return list(found.values())

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import pprint
 
-from minisched.migration.clocks import UTC, CannotPrint, as_cron, five_fields, merged
+from minisched.migration.clocks import UTC, LeftOut, as_cron, five_fields, merged
 from minisched.migration.export import (
     Exported,
-    LeftOut,
     Notes,
-    drop_orphans,
+    export_tasks,
     folder_of,
-    left_out,
+    limits_of,
     misfire,
     plain_env,
-    plain_fields,
     refuse_within,
-    report,
     secret_names,
     upstream_ids,
 )
@@ -143,21 +140,7 @@ for _task in TASKS:
 
 def export_airflow(config: Config, home: str, now: float) -> Exported:
     """Python files for Airflow's folder of DAGs, one for each group of tasks that depend on each other."""
-    reports = []
-    said: dict[str, dict[str, Any]] = {}
-    for task in config.tasks.values():
-        notes = Notes()
-        try:
-            said[task.task_id] = _said(task, home, notes)
-        except (LeftOut, CannotPrint) as error:
-            reports.append(left_out(task, error.text))
-            continue
-        if task.task_calendar:
-            notes.lost("task_calendar", "airflow.calendar", calendar=task.task_calendar.name)
-        plain_fields(task, notes, KNOWN)
-        reports.append(report(task, notes, now, None))
-    reports = drop_orphans(config, reports)
-    said = {task.task_id: said[task.task_id] for task in reports if not task.left_out}
+    said, reports = export_tasks(config, lambda task, notes: _said(task, home, notes), KNOWN, now)
     files = {}
     for group in _groups(config, said):
         tasks = pprint.pformat([said[task_id] for task_id in group], width=110, sort_dicts=False)
@@ -167,7 +150,7 @@ def export_airflow(config: Config, home: str, now: float) -> Exported:
 
 
 def _said(task: Task, home: str, notes: Notes) -> dict[str, Any]:
-    """What the file says of a task. Raises LeftOut, CannotPrint."""
+    """What the file says of a task. Raises LeftOut."""
     refuse_within(task)
     if task.task_schedule and task.task_dependencies:
         raise LeftOut(Text("export.left.schedule_and_dependency", tasks=upstream_ids(task)))
@@ -207,7 +190,8 @@ def _said(task: Task, home: str, notes: Notes) -> dict[str, Any]:
         notes.exact("task_exit_codes")
     if secret_names(task):
         notes.approximated("task_env", "airflow.secrets", names=secret_names(task))
-    limits = task.task_limits
+    if task.task_calendar:
+        notes.lost("task_calendar", "airflow.calendar", calendar=task.task_calendar.name)
     return {
         "id": task.task_id,
         "name": task.task_name,
@@ -219,15 +203,7 @@ def _said(task: Task, home: str, notes: Notes) -> dict[str, Any]:
         "secrets": secret_names(task),
         "user": task.task_user,
         "nice": task.task_nice or 0,
-        "limits": {
-            name: value
-            for name, value in (
-                ("RLIMIT_AS", limits and limits.memory),
-                ("RLIMIT_CPU", limits and limits.cpu_seconds),
-                ("RLIMIT_NOFILE", limits and limits.open_files),
-            )
-            if value is not None
-        },
+        "limits": dict(limits_of(task, "RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_NOFILE")),
         "timeout": task.task_timeout,
         "kill_grace": task.task_kill_grace,
         "success": list(task.task_exit_codes.success),
@@ -247,7 +223,7 @@ def _said(task: Task, home: str, notes: Notes) -> dict[str, Any]:
 
 
 def _times(task: Task) -> tuple[list[str], str]:
-    """Texts in five fields, and the zone in which all of them are meant. Raises LeftOut, CannotPrint."""
+    """Texts in five fields, and the zone in which all of them are meant. Raises LeftOut."""
     found, zones = [], set()
     for schedule in merged(task.task_schedule, task.task_id):
         if isinstance(schedule, (AtSchedule, RebootSchedule)):

@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 import shlex
 
-from minisched.migration.clocks import UTC, CannotPrint, as_cron, five_fields, merged
+from minisched.migration.clocks import UTC, LeftOut, as_cron, five_fields, merged
 from minisched.migration.export import (
     Exported,
-    LeftOut,
     Notes,
     condition_words,
+    export_tasks,
     folder_of,
     is_reboot,
-    left_out,
     only_upstream,
     plain_env,
-    plain_fields,
-    report,
     secret_names,
     upstream_ids,
     words_of,
@@ -34,38 +31,36 @@ LOCKS = "/tmp/minisched-{}.lock"
 
 def export_crontab(config: Config, home: str, now: float, zone: Optional[str]) -> Exported:
     """Lines of all tasks for `crontab FILE`. `zone`: that of the machine; None: cronie, which has CRON_TZ."""
+
+    def make(task: Task, notes: Notes) -> tuple[set[str], list[str]]:
+        """The zones that its times are meant in, at most one, and its lines. Raises LeftOut."""
+        if only_upstream(task):
+            raise LeftOut(Text("export.left.dependency", tasks=upstream_ids(task)))
+        times = _times(task)
+        zones = {name for _, name in times if name}
+        if len(zones) > 1:
+            raise LeftOut(Text("export.left.zones"))
+        if zone is not None and zones - {zone}:
+            raise LeftOut(Text("export.left.zone", zone=sorted(zones - {zone})[0], machine=zone))
+        command = _command(task, home, notes)
+        _notes(task, notes)
+        title = [f"# {' '.join(task.task_name.split())}"] if task.task_name != task.task_id else []
+        return zones, [*title, *(f"{'' if task.enabled else '#'}{fields} {command}" for fields, _ in times)]
+
+    made, reports = export_tasks(config, make, KNOWN, now)
     lines: list[str] = []
-    reports = []
     current: Optional[str] = None
-    for task in config.tasks.values():
-        notes = Notes()
-        try:
-            if only_upstream(task):
-                raise LeftOut(Text("export.left.dependency", tasks=upstream_ids(task)))
-            times = _times(task)
-            zones = {name for _, name in times if name}
-            if len(zones) > 1:
-                raise LeftOut(Text("export.left.zones"))
-            if zone is not None and zones - {zone}:
-                raise LeftOut(Text("export.left.zone", zone=sorted(zones - {zone})[0], machine=zone))
-            command = _command(task, home, notes)
-        except (LeftOut, CannotPrint) as error:
-            reports.append(left_out(task, error.text))
-            continue
+    for zones, own_lines in made.values():
         lines.append("")
         if zone is None and zones and zones != {current}:
             (current,) = zones
             lines.append(f"CRON_TZ={current}")
-        if task.task_name != task.task_id:
-            lines.append(f"# {' '.join(task.task_name.split())}")
-        lines += [f"{'' if task.enabled else '#'}{fields} {command}" for fields, _ in times]
-        _notes(task, notes)
-        reports.append(report(task, notes, now, None))
+        lines += own_lines
     return Exported({"crontab": "".join(f"{line}\n" for line in lines)}, reports, Text("export.next.crontab"))
 
 
 def _times(task: Task) -> list[tuple[str, str]]:
-    """Five fields or a macro, and the zone they are meant in. Raises CannotPrint."""
+    """Five fields or a macro, and the zone they are meant in. Raises LeftOut."""
     found = [("@reboot", "") for text in task.task_schedule if is_reboot(text)]
     for schedule in merged([text for text in task.task_schedule if not is_reboot(text)], task.task_id):
         cron, utc = as_cron(schedule)
@@ -145,4 +140,3 @@ def _notes(task: Task, notes: Notes) -> None:
         notes.lost("task_exit_codes", "crontab.exit_codes")
     notes.lost("MINISCHED_*", "lost.variables")
     notes.lost("task_log", "crontab.output")
-    plain_fields(task, notes, KNOWN)

@@ -11,18 +11,16 @@ import math
 import re
 from zlib import crc32
 
-from minisched.migration.clocks import UTC, CannotPrint, as_cron, five_fields, merged, next_robfig
+from minisched.migration.clocks import UTC, LeftOut, as_cron, five_fields, merged, next_robfig
 from minisched.migration.export import (
     PRELUDE_NAME,
     Exported,
-    LeftOut,
     Notes,
-    left_out,
+    export_tasks,
+    limits_of,
     misfire,
     only_upstream,
     plain_env,
-    plain_fields,
-    report,
     secret_names,
     upstream_ids,
     words_of,
@@ -63,29 +61,26 @@ class Image:
 
 def export_kubernetes(config: Config, image: Image, now: float) -> Exported:
     """A List of CronJobs. Tasks with dependencies, seconds, `L`, `W`, `#`, `@at`, `@reboot` are left out."""
-    items: list[dict[str, Any]] = []
-    reports = []
-    for task in config.tasks.values():
-        notes = Notes()
-        try:
-            if only_upstream(task):
-                raise LeftOut(Text("export.left.dependency", tasks=upstream_ids(task)))
-            schedules = merged(task.task_schedule, task.task_id)
-            texts = [_times(schedule, task) for schedule in schedules]
-        except (LeftOut, CannotPrint) as error:
-            reports.append(left_out(task, error.text))
-            continue
-        if len(texts) > 1:
-            notes.approximated("task_schedule", "kubernetes.several", count=len(texts))
-        else:
-            notes.exact("task_schedule")
-        job = _job(task, image, notes)
-        for index, (fields, zone) in enumerate(texts, 1):
-            items.append(_cron_job(task, image, job, fields, zone, index if len(texts) > 1 else 0))
-        plain_fields(task, notes, KNOWN)
-        reports.append(report(task, notes, now, next_robfig))
+    made, reports = export_tasks(config, lambda task, notes: _cron_jobs(task, image, notes), KNOWN, now, next_robfig)
+    items = [one for jobs in made.values() for one in jobs]
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items}, indent=2, ensure_ascii=False) + "\n"
     return Exported({"cronjobs.json": text}, reports, Text("export.next.kubernetes"))
+
+
+def _cron_jobs(task: Task, image: Image, notes: Notes) -> list[dict[str, Any]]:
+    """One for each schedule. Raises LeftOut."""
+    if only_upstream(task):
+        raise LeftOut(Text("export.left.dependency", tasks=upstream_ids(task)))
+    texts = [_times(schedule, task) for schedule in merged(task.task_schedule, task.task_id)]
+    if len(texts) > 1:
+        notes.approximated("task_schedule", "kubernetes.several", count=len(texts))
+    else:
+        notes.exact("task_schedule")
+    job = _job(task, image, notes)
+    return [
+        _cron_job(task, image, job, fields, zone, index if len(texts) > 1 else 0)
+        for index, (fields, zone) in enumerate(texts, 1)
+    ]
 
 
 def _times(schedule: Schedule, task: Task) -> tuple[str, str]:
@@ -217,10 +212,9 @@ def _container(task: Task, image: Image, indexed: bool, notes: Notes) -> dict[st
     if task.task_jitter:
         lines.append(f"sleep $(awk 'BEGIN {{ srand(); print int(rand() * {math.ceil(task.task_jitter)}) }}')\n")
         notes.approximated("task_jitter", "kubernetes.jitter")
-    limits = task.task_limits
-    if limits:
-        named = (("v", limits.memory and limits.memory // 1024), ("t", limits.cpu_seconds), ("n", limits.open_files))
-        lines += [f"ulimit -{flag} {value}\n" for flag, value in named if value is not None]
+    if task.task_limits:
+        limits = limits_of(task, "v", "t", "n")
+        lines += [f"ulimit -{flag} {value // 1024 if flag == 'v' else value}\n" for flag, value in limits]
         notes.exact("task_limits")
     nice = ""
     if task.task_nice is not None:

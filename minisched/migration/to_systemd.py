@@ -9,21 +9,18 @@ from __future__ import annotations
 import math
 import posixpath
 
-from minisched.migration.clocks import CannotPrint, next_systemd, on_calendar
+from minisched.migration.clocks import LeftOut, next_systemd, on_calendar
 from minisched.migration.export import (
     PRELUDE_NAME,
     Exported,
-    LeftOut,
     Notes,
     condition_words,
-    drop_orphans,
+    export_tasks,
     folder_of,
-    left_out,
+    limits_of,
     misfire,
     only_upstream,
     plain_env,
-    plain_fields,
-    report,
     secret_names,
     words_of,
 )
@@ -45,20 +42,16 @@ _START = "systemctl reset-failed --quiet {unit}; systemctl {verb} --no-block {un
 
 def export_systemd(config: Config, home: str, now: float) -> Exported:
     """Units of all tasks, for /etc/systemd/system. `now`: since 1970, for the nights of the report."""
-    timers: dict[str, dict[str, str]] = {}  # of each task, with its gate
-    reports = []
-    for task in config.tasks.values():
-        notes = Notes()
-        try:
-            upstream = only_upstream(task)
-            timers[task.task_id] = {} if upstream else _timer(task, notes)
-        except (LeftOut, CannotPrint) as error:
-            reports.append(left_out(task, error.text))
-            continue
+
+    def make(task: Task, notes: Notes) -> dict[str, str]:
+        """The timer with its gate, unless the end of another task starts this one. Raises LeftOut."""
+        upstream = only_upstream(task)
+        timer = {} if upstream else _timer(task, notes)
         _notes(task, upstream, notes)
-        reports.append(report(task, notes, now, next_systemd))
-    reports = drop_orphans(config, reports)
-    tasks = [config.tasks[one.task_id] for one in reports if not one.left_out]
+        return timer
+
+    timers, reports = export_tasks(config, make, KNOWN, now, next_systemd)
+    tasks = [config.tasks[task_id] for task_id in timers]
     files: dict[str, str] = {}
     for task in tasks:
         files.update(timers[task.task_id])
@@ -115,11 +108,10 @@ def _notes(task: Task, upstream: Optional[Dependency], notes: Notes) -> None:
     if task.task_locks:
         notes.lost("task_locks", "systemd.locks")
     notes.lost("MINISCHED_*", "systemd.variables")
-    plain_fields(task, notes, KNOWN)
 
 
 def _timer(task: Task, notes: Notes) -> dict[str, str]:
-    """The timer, and the gate if there is one. Raises CannotPrint."""
+    """The timer, and the gate if there is one. Raises LeftOut."""
     lines = []
     for text in task.task_schedule:
         schedule = parse_schedule(text, task.task_id)
@@ -128,7 +120,7 @@ def _timer(task: Task, notes: Notes) -> dict[str, str]:
             continue
         try:
             lines += [f"OnCalendar={value}" for value in on_calendar(schedule, task.task_timezone)]
-        except CannotPrint:
+        except LeftOut:
             if not isinstance(schedule, EverySchedule):
                 raise
             lines += [f"OnBootSec={schedule.interval_s}s", f"OnUnitActiveSec={schedule.interval_s}s"]
@@ -199,10 +191,7 @@ def _service(task: Task, home: str, starts: dict[str, list[str]]) -> str:
         ]
     service += [f"User={task.task_user}"] if task.task_user else []
     service += [f"Nice={task.task_nice}"] if task.task_nice is not None else []
-    limits = task.task_limits
-    if limits:
-        named = (("LimitAS", limits.memory), ("LimitCPU", limits.cpu_seconds), ("LimitNOFILE", limits.open_files))
-        service += [f"{name}={value}" for name, value in named if value is not None]
+    service += [f"{name}={value}" for name, value in limits_of(task, "LimitAS", "LimitCPU", "LimitNOFILE")]
     return _unit(("Unit", unit), ("Service", service))
 
 
