@@ -9,7 +9,7 @@ from minisched.cli.output import print_error, print_facts, print_json, print_tab
 from minisched.cli.tasks import parse_words
 from minisched.cli.view import View, due_times, task_named, with_view
 from minisched.config import ConfigError, parse_json, read_config
-from minisched.config.containers import MapOf, NameOrTable, Shared, Table
+from minisched.config.containers import MapOf, NameOrTable, Table
 from minisched.config.secrets import effective_task, redact
 from minisched.config.task_fields import TASK
 from minisched.model import EXIT_OK, DeliveryState, Text
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from typing import Any
 
-    from minisched.config.field_types import FieldType
     from minisched.model import Delivery, Task
 
 SHOWN_DUE_TIMES = 3
@@ -81,7 +80,7 @@ def _values(prefix: str, kind: Any, effective: dict[str, Any], own: Any, default
     rows = kind.rows if isinstance(kind, Table) else {}
     for name, value in effective.items():
         field = f"{prefix}{name}"
-        inner = _inner(rows[name].type) if name in rows else None
+        inner = rows[name].type if name in rows else None
         if isinstance(inner, (Table, MapOf)) and isinstance(value, dict) and value:
             as_written: tuple[Any, ...] = (_member(own, name), _member(defaults, name))
             if isinstance(inner, NameOrTable):
@@ -96,10 +95,6 @@ def _values(prefix: str, kind: Any, effective: dict[str, Any], own: Any, default
         else:
             default = rows[name].default if name in rows else None
             yield Value(field, value if default is None else default, BUILT_IN)
-
-
-def _inner(kind: FieldType) -> FieldType:
-    return kind.inner if isinstance(kind, Shared) else kind
 
 
 def _member(value: Any, name: str) -> Any:

@@ -13,4 +13,4 @@ from .file import (
 )
 from .permissions import check_permissions, home_of
 from .strict_json import parse_json
-from .validate import check_document, check_task, parse_config, parse_document
+from .validate import check_task, parse_config, parse_document

@@ -32,13 +32,21 @@ if TYPE_CHECKING:
 class ListOf(FieldType):
     """A list, read to a tuple of at least `min_items`; with `key`, no two items may have the same key.
 
-    one: a single item may be written without brackets.
+    one: a single item may be written without brackets. shared: equal items become one object.
     """
 
+    has_parts = True
+
     def __init__(
-        self, item: FieldType, min_items: int = 0, one: bool = False, key: Optional[Callable[[Any], Any]] = None
+        self,
+        item: FieldType,
+        min_items: int = 0,
+        one: bool = False,
+        key: Optional[Callable[[Any], Any]] = None,
+        shared: bool = False,
     ) -> None:
         self.item, self.min_items, self.one, self.key = item, min_items, one, key
+        self._read_item = item.read_shared if shared else item.read
 
     @property
     def rule(self) -> Text:
@@ -62,7 +70,7 @@ class ListOf(FieldType):
         errors: list[FieldError] = []
         for index, each in enumerate(value):
             try:
-                item = self.item.read(each, context, None)
+                item = self._read_item(each, context, None)
             except ValidationError as error:
                 errors += [found.inside(f"[{index}]") for found in error.errors]
                 continue
@@ -82,6 +90,8 @@ class ListOf(FieldType):
 
 class MapOf(FieldType):
     """An object with names that the user chooses, merged into the base by name."""
+
+    has_parts = True
 
     def __init__(self, name: String, item: FieldType, example: Optional[dict[str, Any]] = None) -> None:
         self.name, self.item, self.example = name, item, example
@@ -158,9 +168,11 @@ class Table(FieldType):
 
     check: called with all values once every field is valid; returns errors.
     forbidden: fields that a user may expect here, with the reason why they are not allowed. aliases: names of fields in
-    other programs, and ours. example: of the object, for errors.
+    other programs, and ours. example: of the object, for errors. shared: equal lists and objects in its fields become
+    one object each.
     """
 
+    has_parts = True
     type_name = Text("config.type.object")
 
     @property
@@ -176,12 +188,14 @@ class Table(FieldType):
         forbidden: Optional[Mapping[str, Text]] = None,
         aliases: Optional[Mapping[str, str]] = None,
         example: Optional[dict[str, Any]] = None,
+        shared: bool = False,
     ) -> None:
         self.forbidden = forbidden or {}
         self.aliases = aliases or {}
         self.example = example
         self.rows = {row.name: row if row.code else row._replace(code=f"{name}.{row.name}") for row in rows}
-        self._readers = {row.name: (row.attribute or row.name, row.type.read) for row in rows}
+        readers = {row.name: row.type.read_shared if shared and row.type.has_parts else row.type.read for row in rows}
+        self._readers = {row.name: (row.attribute or row.name, readers[row.name]) for row in rows}
         self.required = [row.name for row in rows if row.required]
         self.build, self.check = build, check
         context = ParseContext()
@@ -302,28 +316,3 @@ class Variants(FieldType):
         schema["properties"] = {"type": {"const": name}, **schema["properties"]}
         schema["required"] = ["type", *schema.get("required", [])]
         return schema
-
-
-class Shared(FieldType):
-    """A type whose equal values, written the same over the same base, are read once and become one object."""
-
-    def __init__(self, inner: FieldType) -> None:
-        self.inner = inner
-
-    @property
-    def rule(self) -> Text:
-        return self.inner.rule
-
-    @property
-    def type_name(self) -> Text:
-        return self.inner.type_name
-
-    def read(self, value: Any, context: ParseContext, base: Any) -> Any:
-        key = (self, id(base), repr(value))
-        if key not in context.memo:
-            # The base is kept with the value, so that no other object gets its id while the key is in use.
-            context.memo[key] = (self.inner.read(value, context, base), base)
-        return context.memo[key][0]
-
-    def schema(self) -> dict[str, Any]:
-        return self.inner.schema()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minisched.catalogue import LANGUAGES, render
 
-from .containers import ListOf, MapOf, NameOrTable, Shared, Table, Variants, row_schema
+from .containers import ListOf, MapOf, NameOrTable, Table, Variants, row_schema
 from .field_types import (
     Bool,
     Choice,
@@ -96,8 +96,6 @@ def _field(row: Field) -> dict[str, Any]:
 
 
 def _type(kind: FieldType) -> dict[str, Any]:
-    if isinstance(kind, Shared):
-        return _type(kind.inner)
     described: dict[str, Any] = {"kind": "", "rule": _localized(kind.rule), "words": _localized(kind.type_name)}
     if isinstance(kind, ListOf) and isinstance(kind.item, TaskDependency):
         return {**described, "kind": "task_ids", "fields": [_field(row) for row in DEPENDENCY.rows.values()]}

@@ -40,6 +40,8 @@ _UNSTORABLE = re.compile(r"\x00|[\ud800-\udfff]")
 class FieldType(ABC):
     """How one value is read. `rule` and `type_name` are made when they are read: a valid config needs neither."""
 
+    has_parts = False  # it is a list or an object
+
     @property
     @abstractmethod
     def rule(self) -> Text:
@@ -56,6 +58,14 @@ class FieldType(ABC):
 
         base: the value that holds if the field is absent. Objects are merged into it; other types ignore it.
         """
+
+    def read_shared(self, value: Any, context: ParseContext, base: Any) -> Any:
+        """As `read`, but equal values, written the same over the same base, are read once and become one object."""
+        key = (self, id(base), repr(value))
+        if key not in context.memo:
+            # The base is kept with the value, so that no other object gets its id while the key is in use.
+            context.memo[key] = (self.read(value, context, base), base)
+        return context.memo[key][0]
 
     @abstractmethod
     def schema(self) -> dict[str, Any]:
@@ -77,7 +87,10 @@ class Bool(FieldType):
         return {"type": "boolean"}
 
 
-class Integer(FieldType):
+class Number(FieldType):
+    kind = "number"
+    types: tuple[type, ...] = (int, float)  # that are accepted; it is read as the last of them
+
     def __init__(self, low: int, high: int) -> None:
         self.min, self.max = low, high
 
@@ -89,39 +102,24 @@ class Integer(FieldType):
     def type_name(self) -> Text:
         return self._text("type")
 
-    def _text(self, kind: str) -> Text:
+    def _text(self, area: str) -> Text:
         if self.min == self.max:
-            return Text(f"config.{kind}.constant", value=self.min)
-        return Text(f"config.{kind}.integer", min=self.min, max=self.max)
+            return Text(f"config.{area}.constant", value=self.min)
+        return Text(f"config.{area}.{self.kind}", min=self.min, max=self.max)
 
-    def read(self, value: Any, context: ParseContext, base: Any) -> int:
-        if type(value) is int and self.min <= value <= self.max:  # not isinstance: True is an int
-            return value
+    def read(self, value: Any, context: ParseContext, base: Any) -> Any:
+        # Not isinstance: True is an int. The comparison is false for NaN.
+        if type(value) in self.types and self.min <= value <= self.max:
+            return self.types[-1](value)
         raise invalid(value, unquoted(value, self.rule))
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "integer", "minimum": self.min, "maximum": self.max}
+        return {"type": self.kind, "minimum": self.min, "maximum": self.max}
 
 
-class Number(FieldType):
-    def __init__(self, low: int, high: int) -> None:
-        self.min, self.max = low, high
-
-    @property
-    def rule(self) -> Text:
-        return Text("config.rule.number", min=self.min, max=self.max)
-
-    @property
-    def type_name(self) -> Text:
-        return Text("config.type.number", min=self.min, max=self.max)
-
-    def read(self, value: Any, context: ParseContext, base: Any) -> float:
-        if type(value) in (int, float) and self.min <= value <= self.max:  # false for NaN
-            return float(value)
-        raise invalid(value, unquoted(value, self.rule))
-
-    def schema(self) -> dict[str, Any]:
-        return {"type": "number", "minimum": self.min, "maximum": self.max}
+class Integer(Number):
+    kind = "integer"
+    types = (int,)
 
 
 def unquoted(value: Any, rule: Text) -> Text:

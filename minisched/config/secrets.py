@@ -10,7 +10,7 @@ from enum import Enum
 
 from minisched.model import Dependency, FieldError, Secret, Task, Text
 
-from .containers import ListOf, MapOf, Shared, Table, Variants
+from .containers import ListOf, MapOf, Table, Variants
 from .field_types import SecretString
 from .problems import STARS, expected
 from .task_fields import TASK
@@ -33,8 +33,6 @@ _ADDRESS = "url"  # where the secrets beside it are sent
 
 def redact(value: Any, kind: FieldType = TASK) -> Any:
     """A valid value as in the file (a task unless `kind` says otherwise), with its secrets as stars."""
-    if isinstance(kind, Shared):
-        return redact(value, kind.inner)
     if isinstance(kind, SecretString):
         return STARS if kind.redacted and isinstance(value, str) else value
     if isinstance(value, dict):
@@ -58,8 +56,6 @@ def restore(value: Any, current: Any, defaults: Any = None) -> tuple[Any, list[F
 def serialize(value: Any, kind: FieldType = TASK) -> Any:
     """A value as the engine uses it (a `Task` unless `kind` says otherwise) as JSON, with its secrets as stars: all
     fields with their defaults, durations in seconds, sizes in bytes."""
-    if isinstance(kind, Shared):
-        return serialize(value, kind.inner)
     if isinstance(value, Secret):
         return STARS if value.source == "text" else {value.source: value.place}
     if isinstance(kind, SecretString) and kind.redacted and value is not None:
@@ -106,8 +102,6 @@ def _members(kind: FieldType, value: Mapping[str, Any]) -> list[tuple[str, Any, 
 
 
 def _restored(kind: Any, value: Any, old: Any, path: str, errors: list[FieldError]) -> Any:
-    if isinstance(kind, Shared):
-        return _restored(kind.inner, value, old, path, errors)
     if isinstance(kind, SecretString):
         if not kind.redacted or value != STARS:
             return value

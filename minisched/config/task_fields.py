@@ -26,7 +26,7 @@ from minisched.model import (
 )
 from minisched.model.task import EVER
 
-from .containers import Field, ListOf, MapOf, NameOrTable, Shared, Table
+from .containers import Field, ListOf, MapOf, NameOrTable, Table
 from .field_types import (
     ENV_NAME,
     MIN_WAIT_S,
@@ -207,16 +207,14 @@ TASK = Table(
         default_text=Text("config.default.task_id"),
     ),
     Field("task_description", String(lines=True, max_length=65536), ""),
-    Field(
-        "task_tags", Shared(ListOf(String(min_length=1, max_length=64, shared=True), key=str)), [], example=["backup"]
-    ),
+    Field("task_tags", ListOf(String(min_length=1, max_length=64, shared=True), key=str), [], example=["backup"]),
     Field("enabled", Bool(), True),
-    Field("task_schedule", Shared(ListOf(ScheduleText(), one=True)), example="30 2 * * *"),
+    Field("task_schedule", ListOf(ScheduleText(), one=True), example="30 2 * * *"),
     Field("task_timezone", Zone(), example="Europe/Berlin", default_text=Text("config.default.settings_zone")),
-    Field("task_calendar", Shared(CALENDAR_RULE), example="cn"),
+    Field("task_calendar", CALENDAR_RULE, example="cn"),
     Field(
         "task_dependencies",
-        Shared(ListOf(TaskDependency(), key=lambda dependency: dependency.task_id)),
+        ListOf(TaskDependency(), key=lambda dependency: dependency.task_id),
         [],
         example=["export_db"],
     ),
@@ -228,37 +226,36 @@ TASK = Table(
     ),
     Field("task_overlap", Choice(Overlap), "skip"),
     Field("task_max_instances", Integer(1, 1000), 1),
-    Field("task_locks", Shared(ListOf(LOCK, key=str)), [], example=["db"]),
+    Field("task_locks", ListOf(LOCK, key=str), [], example=["db"]),
     Field("task_condition", Command(), example="test -e /mnt/nas/ready"),
     Field("task_condition_wait", Duration(), 0, example="2h"),
     Field("task_misfire", Choice(Misfire), "latest"),
     Field("task_misfire_grace", Duration(), "1h"),
     Field("task_timeout", Duration(MIN_WAIT_S), "24h", null=True),
-    Field("task_expect", Shared(EXPECT), example={"finish_by": "06:00"}),
-    Field("task_exit_codes", Shared(EXIT_CODES), {}, example={"success": [0, 24], "business_failure": []}),
+    Field("task_expect", EXPECT, example={"finish_by": "06:00"}),
+    Field("task_exit_codes", EXIT_CODES, {}, example={"success": [0, 24], "business_failure": []}),
     Field("task_kill_grace", Duration(), "10s"),
-    Field("task_retry", Shared(RETRY), {}, example={"max_attempts": 3, "delay": "30s"}),
+    Field("task_retry", RETRY, {}, example={"max_attempts": 3, "delay": "30s"}),
     Field("task_jitter", Duration(), 0, example="30s"),
     Field("task_cwd", PATH, default_text=Text("config.default.home")),
     Field("task_output_encoding", Encoding(), "utf-8", example="gb18030"),
-    Field("task_env_file", Shared(ListOf(PATH, one=True, key=str)), [], example="var/shop.env"),
+    Field("task_env_file", ListOf(PATH, one=True, key=str), [], example="var/shop.env"),
     Field(
         "task_env",
-        Shared(
-            MapOf(TASK_ENV_NAME, SecretString(String(lines=True, max_length=100_000), plain=True), {"LEVEL": "full"})
-        ),
+        MapOf(TASK_ENV_NAME, SecretString(String(lines=True, max_length=100_000), plain=True), {"LEVEL": "full"}),
         {},
         example={"LEVEL": "full", "PGPASSWORD": {"from_env": "DB_PASSWORD"}},
     ),
     Field("task_user", String(min_length=1, max_length=64, shared=True)),
     Field("task_nice", Integer(-20, 19), example=10),
-    Field("task_limits", Shared(LIMITS), example={"memory": "512MB"}),
+    Field("task_limits", LIMITS, example={"memory": "512MB"}),
     Field("task_log", PATH, example="backup/nightly.log", default_text=Text("config.default.task_log")),
-    Field("task_notify", Shared(ListOf(Shared(RULE), key=lambda rule: rule.name)), []),
+    Field("task_notify", ListOf(RULE, key=lambda rule: rule.name, shared=True), []),
     Field("task_notify_defaults", Bool(), False),
     build=Task,
     aliases=ALIASES,
     example={"task_id": "backup", "task_exec": "tasks/backup.sh"},
+    shared=True,
 )
 
 OWN_FIELDS = ("task_id", "task_exec", "task_name")  # not allowed in `defaults`

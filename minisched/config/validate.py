@@ -25,7 +25,7 @@ from minisched.timetable import (
 )
 
 from .calendars import CalendarFiles
-from .containers import Field, ListOf, Shared, Table
+from .containers import Field, ListOf, Table
 from .field_types import Integer, String
 from .problems import STARS, ParseContext, invalid, is_but, limited, show
 from .settings_fields import SETTINGS
@@ -129,11 +129,6 @@ def _drain(items: list[Any]) -> Iterator[Any]:
         yield items.pop()
 
 
-def check_document(document: Any, *, file: str = CONFIG_FILE, home: Optional[str] = None) -> list[FieldError]:
-    """The errors of a parsed document, as `parse_config` returns them."""
-    return parse_document(document, file=file, home=home)[1]
-
-
 def check_task(task: Any, *, defaults: Any = None, file: str = CONFIG_FILE) -> list[FieldError]:
     """The errors of one task by itself: its fields, but not its dependencies or what it shares with other tasks.
 
@@ -178,9 +173,8 @@ def _places() -> Mapping[str, str]:
     def walk(table: Table, place: str) -> None:
         for name, row in table.rows.items():
             places[name] = f"{places[name]} / {place}" if name in places else place
-            inner = row.type.inner if isinstance(row.type, Shared) else row.type
-            if isinstance(inner, Table):
-                walk(inner, f"{place}.{name}" if place else name)
+            if isinstance(row.type, Table):
+                walk(row.type, f"{place}.{name}" if place else name)
 
     walk(SETTINGS, "settings")
     walk(TASK, "tasks[...]")

@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 import pytest
 
-from minisched.config import CalendarFiles, ConfigError, check_document, check_task, load_config, parse_config
+from minisched.config import CalendarFiles, ConfigError, check_task, load_config, parse_config, parse_document
 from minisched.lint import calendar_warnings
 from minisched.model import Config
 from minisched.timetable.working_days import day_of
@@ -45,8 +45,8 @@ def test_a_task_by_itself_is_checked_without_the_files_and_a_schedule_in_a_list_
         "version": 1,
         "tasks": [task("a", task_schedule="@daily"), task("b", task_schedule=["@daily", "@hourly"])],
     }
-    assert check_document(document) == []
-    (error,) = check_document({**document, "tasks": [one]})
+    assert parse_document(document)[1] == []
+    (error,) = parse_document({**document, "tasks": [one]})[1]
     assert error.path == "task_calendar" and error.text.values["value"] == '"cn"'
 
 

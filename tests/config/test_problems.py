@@ -5,7 +5,7 @@ import json
 import pytest
 
 from minisched.catalogue import LANGUAGES, render
-from minisched.config import check_document, check_task, parse_config, parse_document
+from minisched.config import check_task, parse_config, parse_document
 from minisched.config.field_types import FieldType, SecretString
 from minisched.config.problems import ParseContext, ValidationError, count_problems
 from minisched.config.validate import DOCUMENT
@@ -237,7 +237,7 @@ def test_a_mail_without_a_server_or_a_sender_is_reported_once():
     assert problems_of(document) == [f"defaults.{MAIL_PLACE}, {NO_SMTP}"]
     settings["smtp"]["from"] = "ops@example.org"
     assert problems_of({**document, "settings": settings}) == []
-    (problem,) = check_document({"tasks": tasks})
+    (problem,) = parse_document({"tasks": tasks})[1]
     assert problem.path == "task_notify[0].channels[0]"
 
 
@@ -368,8 +368,8 @@ def test_a_file_of_nonsense_is_answered_in_time_without_hints():
 
 
 def test_a_document_and_a_task_are_checked_without_a_file():
-    assert check_document({"tasks": [task()]}) == []
-    assert [render(problem.as_text()) for problem in check_document({"tasks": [task(enabled=1)]}, file="x")] == [
+    assert parse_document({"tasks": [task()]})[1] == []
+    assert [render(problem.as_text()) for problem in parse_document({"tasks": [task(enabled=1)]}, file="x")[1]] == [
         "x: tasks[0] (a): enabled is 1; expected true or false"
     ]
     assert check_task(task(), defaults={"task_timeout": 5}) == []
