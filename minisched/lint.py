@@ -16,7 +16,6 @@ from collections import Counter
 from itertools import islice
 from threading import Lock, Thread
 
-from minisched.config.env_file import EnvFileError, read_env_file
 from minisched.config.problems import MAX_PROBLEMS, ParseContext, limited, show
 from minisched.executor.program import Command, find_problem, from_home, misplaced, script_problem
 from minisched.model import FieldError, On, Secret, Text
@@ -25,7 +24,6 @@ from minisched.model.text import reason_of_file
 from minisched.namedtuple import NamedTuple
 from minisched.osutil import Place, open_walked, start_thread
 from minisched.timetable import format_duration, load_zone, next_of, schedules_of
-from minisched.timetable.working_days import calendar_end, local_today
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -144,6 +142,8 @@ def calendar_warnings(config: Config, now: float) -> list[FieldError]:
     """Calendars whose last day is past or about to be: they must not run out in silence."""
     if not config.settings.calendars:
         return []
+    from minisched.timetable.working_days import calendar_end, local_today
+
     today = local_today(now, load_zone(config.settings.timezone))
     found = ((name, calendar_end(calendar, today)) for name, calendar in config.settings.calendars.items())
     return [FieldError(f"settings.calendars.{name}", text, sentence=True) for name, text in found if text]
@@ -219,6 +219,8 @@ def _env_file(written: str, place: str, where: Surroundings, found: dict[str, st
     if written.startswith("~"):
         yield place, Text("config.warn.tilde", value=written)
         return
+    from minisched.config.env_file import EnvFileError, read_env_file  # the engine does without where no task has one
+
     try:
         variables = read_env_file(path)
         readable = os.stat(path).st_mode & stat.S_IROTH

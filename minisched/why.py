@@ -28,12 +28,12 @@ from minisched.timetable import (
     ZoneError,
     fires_between,
     latest_fires,
-    left_out,
     load_zone,
     next_of,
     parse_schedule,
     parse_time,
 )
+from minisched.timetable.working_days import left_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

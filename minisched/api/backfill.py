@@ -6,14 +6,15 @@ from minisched.api.context import ApiError, RequestContext, Response, json_respo
 from minisched.api.routing import Answer, BoolParam, Parameter, StrParam, route
 from minisched.model import Status, Text, TextError, iso
 from minisched.namedtuple import NamedTuple
-from minisched.timetable import fires_between, left_out, load_zone, parse_past_due, parse_time, schedules_of
+from minisched.timetable import fires_between, load_zone, parse_past_due, parse_time, schedules_of
+from minisched.timetable.working_days import left_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import tzinfo
 
     from minisched.model import Instant, Task, TaskExecution
-    from minisched.store import History
+    from minisched.store.reader import History
 
 MAX_DUE_TIMES = 1000  # of one backfill, as many as a catch-up starts
 DATE_LENGTH = len("2026-11-28")

@@ -37,7 +37,7 @@ from minisched.model import (
 )
 from minisched.namedtuple import NamedTuple
 from minisched.osutil import receive
-from minisched.store import History
+from minisched.store.reader import History
 from minisched.timetable import load_zone
 
 TYPE_CHECKING = False

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from minisched.api.context import AppContext
     from minisched.model import EngineSnapshot, LockSnapshot
-    from minisched.store import TaskTotals
+    from minisched.store.reader import TaskTotals
 
 DAY_S = 24 * 3600
 MAX_FAILED = 1000  # failed runs of a day that are counted

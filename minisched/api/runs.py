@@ -38,7 +38,6 @@ from minisched.model.text import visible_bytes
 from minisched.timetable import (
     ScheduleError,
     ZoneError,
-    left_out,
     load_zone,
     next_fires,
     next_of,
@@ -46,6 +45,7 @@ from minisched.timetable import (
     parse_schedule,
     schedules_of,
 )
+from minisched.timetable.working_days import left_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -22,15 +22,9 @@ from minisched.api.routing import (
 from minisched.catalogue import LANGUAGES
 from minisched.model import DAY_S, UNFINISHED, Status, iso
 from minisched.namedtuple import NamedTuple
-from minisched.timetable import (
-    describe,
-    is_hashed,
-    left_out,
-    load_zone,
-    parse_schedule,
-    schedules_of,
-    start_text,
-)
+from minisched.timetable import is_hashed, load_zone, parse_schedule, schedules_of, start_text
+from minisched.timetable.describe import describe
+from minisched.timetable.working_days import left_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,8 +34,8 @@ if TYPE_CHECKING:
 
     from minisched.api.context import AppContext
     from minisched.model import CalendarRule, Dependency, Task, TaskExecution, TaskSnapshot
-    from minisched.store import Outcome, Past
-    from minisched.timetable import LeftOut
+    from minisched.store.reader import Outcome, Past
+    from minisched.timetable.working_days import LeftOut
 
 OUTCOMES = 30  # finished runs in a summary
 RECENT = 3  # of them in a brief summary: what may have ended between two events

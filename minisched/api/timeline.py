@@ -6,7 +6,8 @@ from minisched.api.context import ApiError, RequestContext, Response, json_respo
 from minisched.api.routing import PUBLIC, Answer, IntParam, Parameter, TimeParam, route
 from minisched.api.tasks import left_out_json
 from minisched.model import DAY_S, Text, iso
-from minisched.timetable import fires_between, jitter_offset, left_out, load_zone, schedules_of
+from minisched.timetable import fires_between, jitter_offset, load_zone, schedules_of
+from minisched.timetable.working_days import left_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from minisched.model import Task, TaskExecution
-    from minisched.store import History
+    from minisched.store.reader import History
 
 MAX_SPAN_S = 62 * DAY_S
 MAX_CHART_RUNS = 2000  # over all lanes, the newest

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Optional
 
     from minisched.model import Config, Instant, TaskExecution
-    from minisched.store import History
+    from minisched.store.reader import History
 
 MAX_RUNS = 200  # of the span, beside those of its due times
 MAX_DAYS = 190  # 26 weeks, and the begun one

@@ -467,9 +467,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.label.engine": ("engine", "引擎"),
     "cli.label.home": ("home", "目录"),
     "cli.label.zone": ("zone", "时区"),
-    "cli.zone": ("{zone} ({source})", "{zone}（{source}）"),
-    "cli.zone.settings": ("{zone} (settings)", "{zone}（配置）"),
-    "cli.zone.none": ("{zone} (none found)", "{zone}（未找到本机时区）"),
     "cli.label.tasks": ("tasks", "任务"),
     "cli.label.problem": ("problem", "问题"),
     "cli.label.run": ("run", "运行"),
@@ -692,40 +689,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.goes_on": (
         "run {run_id} of {task} goes on; `minisched stop {run_id}` ends it",
         "{task} 的运行 #{run_id} 仍在继续；`minisched stop {run_id}` 可将其终止",
-    ),
-    # run
-    "cli.stopping": (
-        "{stopping}; Ctrl-C again ends them at once",
-        "{stopping}；再按 Ctrl-C 立即终止",
-    ),
-    "cli.home_lost": (
-        "another engine holds {home} now; this one has ended",
-        "另一引擎正在使用 {home}；此引擎已退出",
-    ),
-    "cli.home_in_use": (
-        "{home}: {reason}; stop it first, or use another --home",
-        "{home}：{reason}；请先停止它，或改用其他 --home",
-    ),
-    "cli.home_unusable": ("the home {home} cannot be used: {reason}", "无法使用目录 {home}：{reason}"),
-    "cli.greeting": (
-        "minisched {version}: home {home}, {count} {count|task|tasks}, time zone {zone}",
-        "minisched {version}：目录 {home}，{count} 个任务，时区 {zone}",
-    ),
-    "cli.where_logs_are": (
-        "task output is in logs/, the engine's own log in logs/minisched.log; Ctrl-C stops the engine",
-        "任务输出在 logs/ 中，引擎日志为 logs/minisched.log；按 Ctrl-C 停止",
-    ),
-    "cli.page_at": ("page: {url}", "网页：{url}"),
-    "cli.sample_tasks": (
-        "these are two sample tasks; next: `minisched help tutorial`,\n"
-        "or a home of your own: `minisched --home ~/jobs init`,\nthen `minisched --home ~/jobs run`",
-        "以上是两个示例任务；接下来请看教程：`minisched help tutorial.zh`\n"
-        "建立自己的 minisched 目录：`minisched --home ~/jobs init`\n然后启动：`minisched --home ~/jobs run`",
-    ),
-    "cli.sample_tasks_own": (
-        "these are two sample tasks; `minisched help tutorial` replaces them by your first own one,\n"
-        "`minisched edit` opens the config",
-        "以上是两个示例任务；教程 `minisched help tutorial.zh` 教你换成自己的第一个任务，\n`minisched edit` 打开配置",
     ),
     # trigger, stop, enable, disable, reload
     "cli.no_engine": (

@@ -1,4 +1,4 @@
-"""What is wrong with the engine now, for its log, `status` and the page."""
+"""What is wrong with the engine now, for its log, `status` and the page; what `run` prints."""
 
 TEXTS: dict[str, tuple[str, str]] = {
     "engine.config": ("{problems}", "{problems}"),
@@ -227,5 +227,42 @@ TEXTS: dict[str, tuple[str, str]] = {
     "engine.reply.pending": (
         "delivery {delivery} is already waiting to be sent",
         "消息 {delivery} 已在等待发送",
+    ),
+    # what `run` prints
+    "engine.home_lost": (
+        "another engine holds {home} now; this one has ended",
+        "另一引擎正在使用 {home}；此引擎已退出",
+    ),
+    "engine.home_in_use": (
+        "{home}: {reason}; stop it first, or use another --home",
+        "{home}：{reason}；请先停止它，或改用其他 --home",
+    ),
+    "engine.home_unusable": ("the home {home} cannot be used: {reason}", "无法使用目录 {home}：{reason}"),
+    "engine.zone": ("{zone} ({source})", "{zone}（{source}）"),
+    "engine.zone.settings": ("{zone} (settings)", "{zone}（配置）"),
+    "engine.zone.none": ("{zone} (none found)", "{zone}（未找到本机时区）"),
+    "engine.greeting": (
+        "minisched {version}: home {home}, {count} {count|task|tasks}, time zone {zone}",
+        "minisched {version}：目录 {home}，{count} 个任务，时区 {zone}",
+    ),
+    "engine.where_logs_are": (
+        "task output is in logs/, the engine's own log in logs/minisched.log; Ctrl-C stops the engine",
+        "任务输出在 logs/ 中，引擎日志为 logs/minisched.log；按 Ctrl-C 停止",
+    ),
+    "engine.page_at": ("page: {url}", "网页：{url}"),
+    "engine.sample_tasks": (
+        "these are two sample tasks; next: `minisched help tutorial`,\n"
+        "or a home of your own: `minisched --home ~/jobs init`,\nthen `minisched --home ~/jobs run`",
+        "以上是两个示例任务；接下来请看教程：`minisched help tutorial.zh`\n"
+        "建立自己的 minisched 目录：`minisched --home ~/jobs init`\n然后启动：`minisched --home ~/jobs run`",
+    ),
+    "engine.sample_tasks_own": (
+        "these are two sample tasks; `minisched help tutorial` replaces them by your first own one,\n"
+        "`minisched edit` opens the config",
+        "以上是两个示例任务；教程 `minisched help tutorial.zh` 教你换成自己的第一个任务，\n`minisched edit` 打开配置",
+    ),
+    "engine.stopping_now": (
+        "{stopping}; Ctrl-C again ends them at once",
+        "{stopping}；再按 Ctrl-C 立即终止",
     ),
 }

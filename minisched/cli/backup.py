@@ -28,10 +28,9 @@ from minisched.home import NO_LOCK_TEXT, Home, HomeBusy, HomeLock, UnsafeHome
 from minisched.model import EXIT_OK, EXIT_USAGE, StoreError, Text
 from minisched.namedtuple import NamedTuple
 from minisched.osutil import open_regular
-from minisched.store import History
 from minisched.store.database import examine
 from minisched.store.errors import newer_database
-from minisched.store.reader import connect_read_only
+from minisched.store.reader import History, connect_read_only
 from minisched.store.schema import copy, newest_version
 
 TYPE_CHECKING = False
@@ -221,7 +220,7 @@ def restore(options: Namespace) -> int:
             home.make_folders()
             before = lock.acquire()
         except HomeBusy as error:
-            raise CommandError(Text("cli.home_in_use", home=home.path, reason=error.text)) from None
+            raise CommandError(Text("engine.home_in_use", home=home.path, reason=error.text)) from None
         except UnsafeHome as error:
             raise CommandError(error.text) from None
         staging = tempfile.mkdtemp(prefix=".restore-", dir=home.path)

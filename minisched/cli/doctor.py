@@ -14,8 +14,8 @@ from importlib.util import find_spec
 
 from minisched.api.server import Sockets
 from minisched.catalogue import render
-from minisched.cli.output import os_error, print_json, shown, text
-from minisched.cli.view import View, zone_text
+from minisched.cli.output import os_error, print_json, shown, text, zone_text
+from minisched.cli.view import View
 from minisched.lint import Surroundings, config_warnings
 from minisched.model import DAY_S, EXIT_NO, EXIT_OK, StoreError, Text
 from minisched.namedtuple import NamedTuple

@@ -7,7 +7,8 @@ import time
 from datetime import datetime, timedelta
 
 from minisched.catalogue import TextError, detail_text
-from minisched.cli.output import CommandError, print_facts, print_json, print_table, table_time, text, typed, why
+from minisched.cli.output import CommandError, print_facts, print_json, text, typed
+from minisched.cli.tables import print_table, table_time, why
 from minisched.cli.tasks import parse_words
 from minisched.cli.terminal import language
 from minisched.cli.view import View, named_zone, unknown_task, with_view

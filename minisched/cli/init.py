@@ -8,7 +8,8 @@ import sys
 import time
 
 from minisched import catalogue
-from minisched.cli.output import CommandError, log_action, print_error, print_json, print_table, shown, table_time, text
+from minisched.cli.output import CommandError, log_action, print_error, print_json, shown, text
+from minisched.cli.tables import print_table, table_time
 from minisched.model import EXIT_NO, EXIT_OK, Text
 from minisched.model.text import visible
 from minisched.osutil import PACKAGE, carried_folder, read_carried

@@ -8,7 +8,8 @@ import stat
 import sys
 import time
 
-from minisched.cli.output import CommandError, print_error, why
+from minisched.cli.output import CommandError, print_error
+from minisched.cli.tables import why
 from minisched.cli.view import View, print_unfinished, unknown_task, with_view
 from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, LogPosition, StoreError, Text
 from minisched.model.text import visible_bytes

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 from minisched.catalogue import ENGLISH, TextError, render
-from minisched.cli.output import CommandError, print_error, print_json, print_table, table_time, typed
+from minisched.cli.output import CommandError, print_error, print_json, typed
+from minisched.cli.tables import print_table, table_time
 from minisched.cli.terminal import language
 from minisched.model import EXIT_OK, EXIT_USAGE, Text, iso
 from minisched.timetable import (
     LocalZone,
-    describe,
     load_zone,
     local_zone,
     next_fires,
@@ -19,6 +19,7 @@ from minisched.timetable import (
     schedules_of,
     start_text,
 )
+from minisched.timetable.describe import describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

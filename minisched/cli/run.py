@@ -16,8 +16,7 @@ from threading import Lock
 
 from minisched import __version__
 from minisched.api.token import Tokens, UnsafeToken, load_tokens
-from minisched.cli.output import CommandError, os_error, shown, text
-from minisched.cli.view import config_problems, zone_text
+from minisched.cli.output import CommandError, os_error, shown, text, zone_text
 from minisched.clock import SystemClock
 from minisched.config import (
     CalendarFiles,
@@ -99,6 +98,8 @@ def run(options: Namespace) -> int:
     try:
         config = source.load()
     except ConfigError as error:
+        from minisched.cli.view import config_problems  # what commands do with a home, which an engine does without
+
         raise CommandError(*config_problems(error, home), exit_code=EXIT_CONFIG) from None
     lock, sockets = HomeLock(home), inherited_sockets()
     ledger, problems, tokens = take_home(home, lock, config)
@@ -108,17 +109,17 @@ def run(options: Namespace) -> int:
     install_signals(engine.inbox)
     say(
         sys.stdout,
-        text("cli.greeting", version=__version__, home=home.path, count=len(config.tasks), zone=zone_of(config)),
-        text("cli.where_logs_are"),
+        text("engine.greeting", version=__version__, home=home.path, count=len(config.tasks), zone=zone_of(config)),
+        text("engine.where_logs_are"),
     )
     try:
         engine.start(problems)
         page.open(config.settings.http)  # after the first tasks: to import its modules takes longer than their start
         if page.url and tokens is not None:
-            say(sys.stdout, text("cli.page_at", url=f"{page.url}/#token={tokens.full.decode()}"))
+            say(sys.stdout, text("engine.page_at", url=f"{page.url}/#token={tokens.full.decode()}"))
         if config.tasks.keys() == SAMPLE_TASKS:
             own = not os.path.isdir(os.path.join(home.path, "minisched"))
-            say(sys.stdout, text("cli.sample_tasks_own" if own else "cli.sample_tasks"))
+            say(sys.stdout, text("engine.sample_tasks_own" if own else "engine.sample_tasks"))
         for problem in page.problems:
             complain(problem)
         manager.ready()
@@ -128,7 +129,7 @@ def run(options: Namespace) -> int:
         gc.enable()
         exit_code = engine.run()
         if exit_code == EXIT_TEMPFAIL:
-            complain(Text("cli.home_lost", home=home.path))
+            complain(Text("engine.home_lost", home=home.path))
         return exit_code
     except StoreError as error:
         raise CommandError(error.text, exit_code=EXIT_IOERR) from None
@@ -162,14 +163,14 @@ def take_home(home: Home, lock: HomeLock, config: Config) -> tuple[Store, list[T
         lock.write(lock.text._replace(db_id=ledger.db_id, zone=config.settings.timezone))
         return ledger, problems, tokens
     except HomeBusy as error:
-        why = Text("cli.home_in_use", home=home.path, reason=error.text)
+        why = Text("engine.home_in_use", home=home.path, reason=error.text)
         raise CommandError(why, exit_code=EXIT_TEMPFAIL) from None
     except (UnsafeHome, UnsafeToken) as error:
         raise CommandError(error.text, exit_code=EXIT_CONFIG) from None
     except StoreError as error:  # a newer version's database stays as it is: to start again does not help
         raise CommandError(error.text, exit_code=EXIT_CONFIG if error.kind == "newer" else EXIT_IOERR) from None
     except OSError as error:
-        why = Text("cli.home_unusable", home=home.path, reason=os_error(error))
+        why = Text("engine.home_unusable", home=home.path, reason=os_error(error))
         raise CommandError(why, exit_code=EXIT_IOERR) from None
 
 
@@ -210,7 +211,7 @@ class TerminalLog(logging.Handler):
         if not isinstance(line, Text) or line.code not in self.CODES:
             return
         if line.code == "log.stopping":
-            line = Text("cli.stopping", stopping=line)
+            line = Text("engine.stopping_now", stopping=line)
         if line.code == "log.run":
             took = line.values["took"]
             only = isinstance(took, Text) and took.values["max"] == 1

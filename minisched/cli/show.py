@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 
-from minisched.cli.output import print_error, print_facts, print_json, print_table, shown, table_time, text, why
+from minisched.cli.output import print_error, print_facts, print_json, shown, text
+from minisched.cli.tables import print_table, table_time, why
 from minisched.cli.tasks import parse_words
 from minisched.cli.view import View, due_times, task_named, with_view
 from minisched.config import ConfigError, parse_json, read_config

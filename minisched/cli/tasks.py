@@ -6,21 +6,10 @@ import sys
 import time
 
 from minisched.catalogue import ENGLISH
-from minisched.cli.output import (
-    CommandError,
-    print_error,
-    print_facts,
-    print_json,
-    print_table,
-    shown,
-    table_time,
-    table_width,
-    text,
-    typed,
-    why,
-)
+from minisched.cli.output import CommandError, print_error, print_facts, print_json, shown, text, typed, zone_text
+from minisched.cli.tables import print_table, table_time, table_width, why
 from minisched.cli.terminal import terminal_width
-from minisched.cli.view import View, next_start, with_view, zone_text
+from minisched.cli.view import View, next_start, with_view
 from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, UNFINISHED, Dependency, Reason, Status, Text, Word, iso
 from minisched.timetable import start_text
 

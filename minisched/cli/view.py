@@ -8,12 +8,12 @@ import shlex
 import time
 from datetime import tzinfo
 
-from minisched.cli.output import CommandError, print_error, typed
+from minisched.cli.output import CommandError, print_error, typed, zone_text
 from minisched.config import ConfigError, load_config
 from minisched.executor.procfs import is_alive
 from minisched.home import NO_LOCK_TEXT, Home, UnsafeHome, read_lock
 from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, Action, Reason, Status, TaskExecution, Text, iso, origin_text
-from minisched.store import History
+from minisched.store.reader import History
 from minisched.timetable import (
     LocalZone,
     ZoneError,
@@ -25,7 +25,6 @@ from minisched.timetable import (
     parse_time,
     schedules_of,
 )
-from minisched.timetable.working_days import LeftOut, left_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from typing import Any, Optional
 
     from minisched.model import Config, FieldError, ProcessIdentity, Task
+    from minisched.timetable.working_days import LeftOut
 
 
 SHOWN_RUNS = 3  # of those that go on after Ctrl-C
@@ -223,15 +223,6 @@ def _is_absent(path: str) -> bool:
     return False
 
 
-def zone_text(name: str, source: str) -> Text:
-    """A time zone and where it comes from, as `LocalZone.source`."""
-    if source in ("", "settings"):
-        return Text(f"cli.zone.{source or 'none'}", zone=name)
-    if name.startswith(source):  # the rules of a file, which is its name too
-        return Text("text", text=name)
-    return Text("cli.zone", zone=name, source=source)
-
-
 def exit_code_of(run: TaskExecution) -> int:
     """What a shell would have for the last process of a run: 0 for a success, 128 + N for signal N, and 1 if none has
     such a code."""
@@ -308,6 +299,8 @@ def days_left_out(task: Task, after: float, times: list[str]) -> list[LeftOut]:
     """The days up to the last of these due times on which a task is not due because of its calendar."""
     if task.task_calendar is None or not task.enabled:
         return []
+    from minisched.timetable.working_days import left_out
+
     zone = load_zone(task.task_timezone)
     until = parse_time(times[-1], zone) if times else None
     return left_out(schedules_of(task), after, until, zone)

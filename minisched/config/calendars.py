@@ -8,7 +8,6 @@ import os
 from minisched.model import Calendar, FieldError, Text
 from minisched.model.text import reason_of_file
 from minisched.osutil import Place, read_regular
-from minisched.timetable import parse_calendar
 
 from .permissions import judge
 from .problems import is_but, show
@@ -33,6 +32,8 @@ class CalendarFiles:
 
     def read(self, name: str, file: str) -> tuple[Optional[Calendar], list[FieldError]]:
         """The calendar, or None and what is wrong with its file."""
+        from minisched.timetable.working_days import parse_calendar  # which a config without calendars does without
+
         path, places = os.path.join(self.home or "", file), list[Place]()
         self.stamps.append((path, file_stamp(path)))
         try:

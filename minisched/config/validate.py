@@ -21,7 +21,6 @@ from minisched.timetable import (
     load_zone,
     local_zone,
     parse_schedule,
-    why_not_due,
 )
 
 from .calendars import CalendarFiles
@@ -412,6 +411,8 @@ def _why_never(text: str, seed: str, rule: Optional[CalendarRule], zone: str) ->
         return None
     days = days_left_out([schedule], -inf, inf, load_zone(zone), 1) if schedule.kind == "at" else ()
     if days:
+        from minisched.timetable.working_days import why_not_due  # which a config without calendars does without
+
         return Text("config.calendar.never_at", schedule=text, why=why_not_due(rule, days[0]))
     return Text("config.calendar.never", schedule=text, calendar=rule.name)
 

@@ -4,7 +4,6 @@ Pure: texts and instants in, instants and texts out. An instant is a number of s
 zone is an argument; nothing here reads the clock.
 """
 
-from .describe import describe, need_text, start_text
 from .durations import DurationError, format_duration, jitter_offset, parse_duration, parse_past_due, parse_time
 from .next_fire import (
     DueDay,
@@ -19,6 +18,5 @@ from .next_fire import (
     next_of,
 )
 from .parser import is_hashed, parse_schedule, schedules_of
-from .schedule import Schedule, ScheduleError
-from .working_days import LeftOut, day_in_calendar, left_out, parse_calendar, why_not_due
+from .schedule import Schedule, ScheduleError, need_text, start_text
 from .zones import ZONE_FOLDER, LocalZone, ZoneError, load_zone, local_zone, local_zone_stamp

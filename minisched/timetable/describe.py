@@ -6,14 +6,11 @@ into words.
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import datetime, timedelta, timezone
 
-from minisched.model import On, Text
 from minisched.namedtuple import NamedTuple
 
-from .durations import format_duration
 from .parser import parse_schedule
 from .schedule import ALL_DAYS, ALL_MONTHS, ALL_WEEKDAYS, AtSchedule, CronSchedule, EverySchedule, Schedule
 
@@ -21,8 +18,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Optional, Union
-
-    from minisched.model import Dependency
 
 MAX_TIMES_LISTED = 6  # more times of day are described by their pattern
 
@@ -405,24 +400,6 @@ def describe(schedule: Union[Schedule, str], language: str = "en") -> str:
         shown = time if schedule.moment % 60 else time[:5]
         return say.once(date, shown + (" UTC" if schedule.absolute else ""))
     return say.reboot
-
-
-def start_text(dependencies: Sequence[Dependency]) -> Text:
-    """What starts a task that has no schedule."""
-    needs = list(map(need_text, dependencies))
-    return Text("schedules.after", tasks=needs) if needs else Text("schedules.manually")
-
-
-def need_text(dependency: Dependency) -> Union[Text, str]:
-    """A dependency in words; the id alone for the usual one, a success that is used up."""
-    if dependency.on is On.SUCCESS and dependency.within is None:
-        return dependency.task_id
-    need = Text(f"need_{dependency.on}", task=dependency.task_id)
-    if dependency.within is None:
-        return need
-    if dependency.within == math.inf:
-        return Text("need_ever", need=need)
-    return Text("need_within", need=need, within=format_duration(dependency.within))
 
 
 def _describe_cron(schedule: CronSchedule, say: Union[English, Chinese], calendar: str) -> str:

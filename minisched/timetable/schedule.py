@@ -7,11 +7,19 @@ megabytes, and a search is a few shifts.
 
 from __future__ import annotations
 
+from math import inf
+
 from minisched.catalogue import TextError
+from minisched.model import On, Text
+
+from .durations import format_duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, ClassVar, Optional, TypeVar
+    from collections.abc import Sequence
+    from typing import Any, ClassVar, Optional, TypeVar, Union
+
+    from minisched.model import Dependency
 
     from .calendar import CalendarDays
 
@@ -170,3 +178,21 @@ class RebootSchedule(Schedule):
 
     __slots__ = ()
     kind = "reboot"
+
+
+def start_text(dependencies: Sequence[Dependency]) -> Text:
+    """What starts a task that has no schedule."""
+    needs = list(map(need_text, dependencies))
+    return Text("schedules.after", tasks=needs) if needs else Text("schedules.manually")
+
+
+def need_text(dependency: Dependency) -> Union[Text, str]:
+    """A dependency in words; the id alone for the usual one, a success that is used up."""
+    if dependency.on is On.SUCCESS and dependency.within is None:
+        return dependency.task_id
+    need = Text(f"need_{dependency.on}", task=dependency.task_id)
+    if dependency.within is None:
+        return need
+    if dependency.within == inf:
+        return Text("need_ever", need=need)
+    return Text("need_within", need=need, within=format_duration(dependency.within))

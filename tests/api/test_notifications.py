@@ -23,7 +23,7 @@ from minisched.model import (
     Text,
 )
 from minisched.model.notification import Notices, NotificationEvent
-from minisched.store import History
+from minisched.store.reader import History
 from support.api import Api
 from support.config import task
 from support.store import NOW, make

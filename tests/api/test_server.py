@@ -32,7 +32,7 @@ from minisched.api.token import Tokens
 from minisched.config import parse_config
 from minisched.home import Home
 from minisched.model import EngineSnapshot, HttpSettings, Snapshot
-from minisched.store import History
+from minisched.store.reader import History
 from minisched.tasklog.pages import LogReader
 from support.http import Address, Reply, connect, exchange, receive, request
 from support.notify import HOST, Authority, answering, hosted

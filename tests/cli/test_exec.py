@@ -14,7 +14,7 @@ import pytest
 
 from minisched.executor.procfs import process_identity
 from minisched.model import ProcessIdentity, Status, TaskAttempt, TaskExecution, Trigger
-from minisched.store import History
+from minisched.store.reader import History
 from support.cli import on_terminal, record, started
 from support.programs import Home, alive, environment, eventually
 from support.store import ask

@@ -10,7 +10,7 @@ import pytest
 
 from minisched.model import Batch, Status
 from minisched.model.notification import Delivery, DeliveryState, Notices, NotificationEvent
-from minisched.store import History
+from minisched.store.reader import History
 from minisched.store.writer import open_store
 from support.cli import Cli, on_terminal, record
 from support.programs import Home, eventually

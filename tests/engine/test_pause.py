@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from minisched.model import FilesChanged
-from minisched.store import History
+from minisched.store.reader import History
 from support.engine import T0, MakeSim, configure, exits, start, task
 from support.sim import Exit, Sim
 

@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import Any
 
 from minisched.model import ConfigEdit, Origin
-from minisched.store import History
+from minisched.store.reader import History
 from support.engine import T0, MakeSim, configure, task
 from support.sim import Sim
 

@@ -13,7 +13,7 @@ import pytest
 
 from minisched.model import StoreError
 from minisched.model.notification import SendResult, SendStatus
-from minisched.store import History
+from minisched.store.reader import History
 from support.engine import T0, exits, problems, start, task
 from support.sim import Exit, Sim
 

@@ -13,7 +13,7 @@ import pytest
 from minisched.api.why import gather, span_of
 from minisched.catalogue import render
 from minisched.model import ConfigEdit, Origin
-from minisched.store import History
+from minisched.store.reader import History
 from minisched.timetable import load_zone
 from minisched.why import Finding, explain
 from support.engine import T0, MakeSim, configure, exits, task

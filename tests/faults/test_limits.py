@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from minisched.catalogue import detail_text
-from minisched.store import History
+from minisched.store.reader import History
 from support.process import linux, root
 from support.programs import Home, alive, eventually, open_to_others
 

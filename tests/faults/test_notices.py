@@ -15,7 +15,7 @@ import pytest
 from minisched.home import Home as Place
 from minisched.home import read_lock
 from minisched.model import Delivery
-from minisched.store import History
+from minisched.store.reader import History
 from support.notify import Host, hosted, parsed, read_request
 from support.programs import Home, eventually
 

@@ -14,7 +14,7 @@ from minisched.engine.outbox import REMOVED
 from minisched.model import Delivery, NotifyRule, Text
 from minisched.model.notification import Queue, SendResult, SendStatus
 from minisched.notify.routing import Routing, keys_of
-from minisched.store import History
+from minisched.store.reader import History
 from support.engine import MakeSim, configure, exits, task
 from support.factories import config
 from support.sim import Exit, Sim

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from minisched.model import Batch, Config, HistorySettings, NotifyRule, Status
 from minisched.model.notification import FinishedRun, NotificationEvent, RuleState
 from minisched.notify import compose, rules
-from minisched.store import History
+from minisched.store.reader import History
 from support.factories import config, task
 from support.store import make, opened
 

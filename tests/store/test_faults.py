@@ -10,9 +10,9 @@ import pytest
 
 from minisched.catalogue import detail_text, render
 from minisched.model import Batch, Status, StoreError, TaskAttempt, TaskRecord, Text
-from minisched.store import History, schema
 from minisched.store.database import QUICK_CHECK_BYTES, read_db_id
 from minisched.store.errors import store_error
+from minisched.store.reader import History, schema
 from minisched.store.writer import open_store
 from support.store import NOW, ask, assert_whole, fill, fill_to_the_brim, locked, make, opened, small_disk
 

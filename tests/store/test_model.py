@@ -21,7 +21,7 @@ from minisched.model import (
     TaskRecord,
     Trigger,
 )
-from minisched.store import History
+from minisched.store.reader import History
 from minisched.store.writer import open_store
 from support.store import NOW, assert_whole
 

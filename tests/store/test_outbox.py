@@ -21,7 +21,7 @@ from minisched.model import (
     Text,
 )
 from minisched.model.notification import FinishedRun, Notices, NotificationEvent, Queue, RuleState
-from minisched.store import History, outbox, schema
+from minisched.store.reader import History, outbox, schema
 from minisched.store.writer import Store
 from support.store import NOW, ask, make, opened, plans, watch_connections
 

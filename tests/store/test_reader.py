@@ -23,8 +23,7 @@ from minisched.model import (
     Text,
     Trigger,
 )
-from minisched.store import History, Outcome, Past, TaskTotals, rows, schema
-from minisched.store.reader import Filter, find_page
+from minisched.store.reader import Filter, History, Outcome, Past, TaskTotals, find_page, rows, schema
 from minisched.store.retention import Retention
 from minisched.store.schema import NO_BACKFILL
 from minisched.store.writer import Store

@@ -10,7 +10,7 @@ import pytest
 
 from minisched.catalogue import detail_text
 from minisched.model import Batch, HistorySettings, Status, StoreError, TaskAttempt, TaskRecord, Text
-from minisched.store import History, schema
+from minisched.store.reader import History, schema
 from minisched.store.writer import Store
 from support.store import NOW, ask, assert_whole, fill, full_run, make, opened, watch_connections
 

@@ -13,7 +13,7 @@ from minisched.model import (
     Text,
 )
 from minisched.model.notification import SendResult, SendStatus
-from minisched.store import History
+from minisched.store.reader import History
 from support.engine import task
 from support.sim import Exit, Sim
 

@@ -194,7 +194,7 @@ class Home:
         """The runs in the history, oldest first, read in this process."""
         from datetime import timezone
 
-        from minisched.store import History
+        from minisched.store.reader import History
 
         history = History(str(self.path / "var" / "minisched.db"))
         try:

@@ -35,7 +35,7 @@ from minisched.model import (
     iso,
 )
 from minisched.model.notification import HEARTBEAT_ID, SendRequest, SendResult, SendStatus
-from minisched.store import History
+from minisched.store.reader import History
 from minisched.store.writer import open_store
 from minisched.systemd import ServiceManager
 from support.closing import close_later

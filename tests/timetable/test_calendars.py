@@ -16,22 +16,26 @@ from minisched.model import CALENDAR_DAYS, CalendarRule, Text, iso
 from minisched.timetable import (
     can_be_due,
     count_fires,
-    day_in_calendar,
     days_left_out,
-    describe,
     fires_between,
     latest_fires,
-    left_out,
     load_zone,
     next_due_day,
     next_fire,
     next_fires,
     next_of,
-    parse_calendar,
     parse_schedule,
+)
+from minisched.timetable.describe import describe
+from minisched.timetable.working_days import (
+    calendar_end,
+    day_in_calendar,
+    day_of,
+    day_text,
+    left_out,
+    parse_calendar,
     why_not_due,
 )
-from minisched.timetable.working_days import calendar_end, day_of, day_text
 from support.bruteforce import days_of_calendar, due_in, window
 
 DAY = 86400

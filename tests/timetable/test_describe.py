@@ -8,8 +8,8 @@ import pytest
 
 from minisched.catalogue import render
 from minisched.model import Dependency, On
-from minisched.timetable import ScheduleError, describe, parse_schedule
-from minisched.timetable.describe import start_text
+from minisched.timetable import ScheduleError, parse_schedule, start_text
+from minisched.timetable.describe import describe
 
 TABLE = [
     ("30 2 * * *", "at 02:30, every day", "每天 02:30"),
