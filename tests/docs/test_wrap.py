@@ -31,11 +31,19 @@ def test_no_line_begins_with_what_would_make_it_an_item() -> None:
         assert len(lines) > 1 and not any(line.startswith(("1.", "-")) for line in lines)
 
 
-def test_chinese_is_wrapped_between_characters_and_never_before_a_comma() -> None:
-    text = "引擎在两秒之内*重新*加载 2. 改动的文件，" * 9
+def test_chinese_is_wrapped_at_marks_and_blanks_only() -> None:
+    """Renderers show the end of a line as a blank: it is not to cut a word of several characters."""
+    text = "引擎在两秒之内*重新*加载（见下文）改动的文件，包括 `tasks/config.json`、日历和 2. 个模板。" * 6
     lines = wrapped(text).split("\n")
-    assert "".join(lines).replace(" ", "") == text.replace(" ", "") and len(lines) > 2
-    assert all(columns(line) <= COLUMNS + 2 and line[0] != "，" for line in lines)
+    assert len(lines) > 2 and "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert all(columns(line) <= COLUMNS and line[0] not in "，、。）" for line in lines)
+    for line, after in zip(lines, lines[1:]):
+        assert line[-1] in "，、。）" or after[0] == "（" or f"{line[-1]} {after[0]}" in text
+    assert wrapped("\n".join(lines)) == "\n".join(lines)
+
+
+def test_a_line_that_cuts_a_chinese_word_is_wrapped_again() -> None:
+    assert wrapped("引擎在两秒之内重\n新加载。") == "引擎在两秒之内重新加载。"
 
 
 @pytest.mark.parametrize(
