@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import timezone
 
 from minisched import catalogue
-from minisched.catalogue import ENGLISH, Text, render, shown
+from minisched.catalogue import Text, render, shown
 from minisched.config.field_types import ESCAPED
 from minisched.config.notify_fields import STRING_OR_VARIABLE, VARIABLE
 from minisched.model import iso
@@ -184,7 +184,7 @@ def default_text(message: Message, tail_bytes: int) -> str:
     if "subject" in values:
         lines += [values["subject"], ""]
     lines.append(Text("notify.headline", what=what, status=_status(values, message.language)))
-    if values.get("execution_reason"):
+    if values.get("execution_reason") not in (None, "", "exit_code"):  # the exit code has a line of its own
         lines.append(Text("notify.line.reason", value=_reason(values, message.language)))
     for name, variable, superfluous in LINES:
         if values.get(variable, "") not in ("", *superfluous):
@@ -208,10 +208,8 @@ def _status(values: Mapping[str, str], language: str) -> str:
 
 
 def _reason(values: Mapping[str, str], language: str) -> str:
-    """The code, which is English, and what it means in another language."""
+    """What the code means, and the code."""
     reason = values["execution_reason"]
-    if language == ENGLISH:
-        return reason
     why = f"why_{values.get('execution_status', '')}_{reason}"
     words = _in_words(language, why, f"notify.reason.{reason}")
     return render(Text("notify.reason", words=words, reason=reason), language) if words else reason

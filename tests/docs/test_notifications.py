@@ -134,7 +134,7 @@ def test_every_example_is_delivered(example: Example, tmp_path: Path) -> None:
         assert (result.state, result.error) == (SendStatus.SENT, None)
     if channel["type"] == "command":
         assert result.answer == "the siren was sounded"
-        assert (tmp_path / "siren.log").read_text().startswith("Nightly backup: technical_failure")
+        assert (tmp_path / "siren.log").read_text().startswith("Nightly backup: technical failure")
     elif channel["type"] == "file":
         assert json.loads((tmp_path / channel["path"]).read_text().splitlines()[0])["task_id"] == "nightly_backup"
     else:

@@ -79,7 +79,7 @@ def test_a_mail_has_the_same_text_plain_and_as_html():
     ((sender, recipients, content, _),) = inbox.mails
     assert (sender, recipients) == ("minisched@plant7.example", [OPS, DEV])
     found = read(content)
-    assert found["Subject"] == "Nightly backup: technical_failure (3 in a row)"
+    assert found["Subject"] == "Nightly backup: technical failure (3 in a row)"
     assert found["From"] == "minisched@plant7.example" and found["To"] == f"{OPS}, {DEV}"
     assert found["Message-ID"] == f"<{MESSAGE_ID}>" and found["X-Minisched-Delivery"] == MESSAGE_ID
     assert found["Date"] == "Sun, 22 Nov 2026 18:30:03 +0000" and found["Auto-Submitted"] == "auto-generated"

@@ -72,7 +72,7 @@ def test_each_channel_gets_a_marked_message_and_its_answer_is_printed(cli: Cli) 
     assert fifth == "gone, webhook: failed: HTTP 404; answer: no_service"
     assert SECRET not in done.stdout + done.stderr
     (mail,) = inbox.mails
-    assert mail["Subject"] == "[test] 夜间备份: technical_failure"
+    assert mail["Subject"] == "[test] 夜间备份: technical failure"
     assert "This is a test message. Nothing has happened." in mail.get_body(("plain",)).get_content()
     (asked,) = chat.seen
     assert "[test]" in json.loads(parsed(asked).body)["text"]

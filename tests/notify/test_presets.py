@@ -102,7 +102,7 @@ def test_ntfy():
     assert request.line == "POST /alerts HTTP/1.1"
     headers = {name: request.headers[name] for name in ("Title", "Priority", "Tags", "Content-Type", "Authorization")}
     assert headers == {
-        "Title": "Nightly backup: technical_failure (3 in a row)",
+        "Title": "Nightly backup: technical failure (3 in a row)",
         "Priority": "4",
         "Tags": "warning",
         "Content-Type": "text/plain; charset=utf-8",

@@ -137,17 +137,17 @@ def test_one_line_marks_where_it_cut():
 
 
 def test_the_default_subject_has_task_and_status():
-    assert default_subject(message()) == "Nightly backup: technical_failure (3 in a row)"
-    assert default_subject(message(threshold_count="1")) == "Nightly backup: technical_failure"
+    assert default_subject(message()) == "Nightly backup: technical failure (3 in a row)"
+    assert default_subject(message(threshold_count="1")) == "Nightly backup: technical failure"
     assert default_subject(message("recovery", threshold_count="")) == "Nightly backup: recovered"
-    assert default_subject(message("test", task_name="")) == "[test] nightly_backup: technical_failure (3 in a row)"
-    assert default_subject(message(task_name="x" * 300)).endswith("...: technical_failure (3 in a row)")
+    assert default_subject(message("test", task_name="")) == "[test] nightly_backup: technical failure (3 in a row)"
+    assert default_subject(message(task_name="x" * 300)).endswith("...: technical failure (3 in a row)")
 
 
 def test_the_default_text_has_the_known_facts_only():
     assert default_text(message(), 1000) == (
-        "Nightly backup (nightly_backup) on plant7: technical_failure\n"
-        "Reason: exit_code\nExit code: 75\nDue: 2026-11-23T02:30:00+08:00\nStarted: 2026-11-23T02:30:00+08:00\n"
+        "Nightly backup (nightly_backup) on plant7: technical failure\n"
+        "Exit code: 75\nDue: 2026-11-23T02:30:00+08:00\nStarted: 2026-11-23T02:30:00+08:00\n"
         "Ended: 2026-11-23T02:30:03+08:00\nDuration: 3.2 s\nAttempt: 2\nIn a row: 3\nRun: 120\n"
         "http://127.0.0.1:8787/#nightly_backup\n\nThe last lines of its output:\nline 1\nline 2\n"
     )
@@ -155,6 +155,8 @@ def test_the_default_text_has_the_known_facts_only():
     assert default_text(message("test", **{**empty, "task_id": "a", "task_name": "A", "attempt": "1"}), 1000) == (
         "This is a test message. Nothing has happened.\nA (a): \n"
     )
+    late = message(execution_reason="timeout", explanation="took longer than 60 s")
+    assert "Reason: exceeded its time limit and was terminated (timeout)\nDetails: took" in default_text(late, 0)
     assert "The task works again." in default_text(message("recovery"), 0)
     assert "Held back since the last message: 4" in default_text(message(suppressed_count="4"), 0)
 
@@ -182,8 +184,9 @@ def test_the_built_in_texts_speak_chinese_too():
 
 
 @pytest.mark.parametrize("status", [*TRIGGERS, *ENGINE_TRIGGERS])
-def test_each_status_of_a_message_has_a_word_in_chinese(status):
+def test_each_status_of_a_message_has_words_in_both_languages(status):
     if status != "timeout":  # as a status it is a technical failure
+        assert "_" not in default_subject(message(execution_status=status))
         subject = default_subject(message(execution_status=status)._replace(language="zh"))
         assert CHINESE.search(subject.partition("，")[0]) and status not in subject
 
