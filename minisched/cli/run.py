@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import logging
+import math
 import os
 import select
 import signal
@@ -45,6 +46,7 @@ from minisched.model import (
     Message,
     Reload,
     Snapshot,
+    Status,
     Stop,
     StoreError,
     System,
@@ -83,6 +85,7 @@ PAGE_CLOSE_S = 1.0  # for responses in progress when the engine ends
 SENDER_CLOSE_S = 0.1  # the engine has waited for the delivery in flight already; one that hangs ends with the program
 PAGE_RETRY_S = 10.0  # after the address was not available: the port may become free
 FIRST_INHERITED = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
+SUCCESS_LINE_S = 60.0  # between two lines on the terminal for successes of one task
 SAMPLE_TASKS = {"disk_usage", "disk_report"}  # of the config that `init` creates
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE: a bug
 
@@ -202,9 +205,16 @@ def open_log(
 
 
 class TerminalLog(logging.Handler):
-    """Lines of the engine's log that a person at the terminal waits for: a line for each run's end, and the stop."""
+    """Lines of the engine's log that a person at the terminal waits for: the ends of runs, and the stop.
+
+    Of a task that goes on to succeed, a line a minute: more would scroll the page's address out of the terminal.
+    """
 
     CODES = ("log.run", "log.stopping", "log.stopping_idle", "log.stopped", "log.stopped_unwritten")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._success: dict[object, float] = {}  # task -> when its last success was printed, if no other end followed
 
     def emit(self, record: logging.LogRecord) -> None:
         line = record.msg
@@ -213,11 +223,23 @@ class TerminalLog(logging.Handler):
         if line.code == "log.stopping":
             line = Text("engine.stopping_now", stopping=line)
         if line.code == "log.run":
+            if self._is_repetition(line, record.created):
+                return
             took = line.values["took"]
             only = isinstance(took, Text) and took.values["max"] == 1
             shorter = Text("log.run.took_once", seconds=took.values["seconds"]) if only else took
             line = Text("log.run", **{**line.values, "took": shorter, "process": ""})
         say(sys.stdout, f"{time.strftime('%H:%M:%S', time.localtime(record.created))} {shown(line)}")
+
+    def _is_repetition(self, line: Text, now: float) -> bool:
+        task = line.values["task"]
+        if line.values["status"] != Status.SUCCESS.value:
+            self._success.pop(task, None)
+            return False
+        if 0 <= now - self._success.get(task, -math.inf) < SUCCESS_LINE_S:
+            return True
+        self._success[task] = now
+        return False
 
 
 def zone_of(config: Config) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pty
 import re
@@ -9,6 +10,10 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
+from minisched.cli.run import TerminalLog
+from minisched.model import Text
 from support.programs import Home, environment, eventually
 
 
@@ -43,6 +48,20 @@ def test_run_on_a_terminal_prints_a_line_for_each_run_and_how_to_stop_at_once(ho
             process.kill()
             os.close(master)
     assert ": success after " in home.engine_log()  # the log is English in any case
+
+
+def test_a_task_that_goes_on_to_succeed_has_a_line_a_minute(capfd: pytest.CaptureFixture[str]) -> None:
+    terminal = TerminalLog()
+    ends = [(0, 1, "a", "success"), (1, 2, "b", "success"), (5, 3, "a", "success"), (6, 4, "b", "business_failure")]
+    ends += [(10, 5, "a", "success"), (11, 6, "b", "success"), (60, 7, "a", "success"), (61, 8, "b", "success")]
+    for second, run_id, task, status in [*ends, (-3600, 9, "a", "success")]:  # the clock was put back
+        parts = dict.fromkeys(("why", "took", "retry", "left", "process"), "")
+        line = Text("log.run", run_id=run_id, task=task, status=status, **parts)
+        record = logging.LogRecord("minisched", logging.INFO, "", 0, line, None, None)  # type: ignore[arg-type]
+        record.created = 1_800_000_000.0 + second
+        terminal.emit(record)
+    printed = re.findall(r"run (\d+) of", capfd.readouterr().out)
+    assert printed == ["1", "2", "4", "6", "7", "9"]
 
 
 def test_run_into_a_file_prints_no_line_for_a_run(home: Home) -> None:
