@@ -73,7 +73,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "why.never_due": ("its schedule is due at no time", "其时间表没有任何计划时间"),
     "why.no_schedule": ("it has no schedule: only a person starts it", "没有时间表：只能手动启动"),
     "why.by_dependencies": (
-        "it has no schedule: it starts when {tasks} have ended as it needs",
+        "it has no schedule: it starts once {tasks} ended as required",
         "没有时间表：{tasks} 按要求结束后启动",
     ),
     "why.disabled": ("the task is disabled", "任务已停用"),
