@@ -126,7 +126,7 @@ class Run:
                 self._watched.add(fd)
         what = "" if self.spec.attempt else "condition, "
         self.log.marker("start", f"{what}pid {process.pid}: {command_text(self.spec)}")
-        self._report_at = self._started_at + REPORT_S
+        self._report_at = time.monotonic() + REPORT_S  # of many that start at once, most have ended by now
 
     def receive(self, fd: int) -> None:
         """Something happened to one of its descriptors."""
