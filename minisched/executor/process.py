@@ -15,6 +15,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from minisched.executor.procfs import ProcessTable
 from minisched.executor.program import Command, explain_exit, find_problem
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 SHELL = "/bin/sh"
 BLOCK = 64 * 1024  # bytes read at once, the capacity of a pipe: more memory gives no more speed
 TICK_S = 0.1  # between two looks at what no descriptor announces: an exit without pidfd, the end of a stopped group
+WATCH_S = (
+    0.02  # a process that lives longer gets a pidfd; the end of its output tells that a shorter one may have ended
+)
 DRAIN_S = 1.0  # how long output is still read after the exit, while a process left behind holds the pipe
 # How programs end that get no memory.
 _OUT_OF_MEMORY = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGKILL)
@@ -82,10 +86,12 @@ def prepare(spec: ProcessSpec, account: Optional[Account] = None) -> dict[str, A
         identity, env = _identity(spec, account), spec.env
         if account:
             env = {"HOME": account.home, "USER": account.name, "LOGNAME": account.name, "SHELL": account.shell, **env}
+        # surrogateescape: a variable of the engine's environment that is not UTF-8 is passed on unchanged.
+        how = ("utf-8", "surrogateescape")
         return {
-            "args": [_encode(word) for word in _argv(spec, account)],
-            "cwd": _encode(spec.cwd),
-            "env": {_encode(name): _encode(value) for name, value in env.items()},
+            "args": [word.encode(*how) for word in _argv(spec, account)],
+            "cwd": spec.cwd.encode(*how),
+            "env": {name.encode(*how): value.encode(*how) for name, value in env.items()},
             **identity,
         }
     except SpawnError:
@@ -109,15 +115,15 @@ def spawn(
     args: Sequence[Any],
     cwd: Any,
     env: Mapping[Any, Any],
-    stdin: int = subprocess.DEVNULL,
+    stdin: Optional[int] = None,
     stderr: int = subprocess.PIPE,
     fd_limit: float = math.inf,
     **identity: Any,
 ) -> Child:
     """Start a process in its own session and group, with pipes for its output and no other descriptor of this process.
 
-    fd_limit: no pipe may get this descriptor or a higher one. The system gives the lowest that is free, so that all
-    below it are in use then.
+    stdin: as of Popen; None: it is empty. fd_limit: no pipe may get this descriptor or a higher one. The system gives
+    the lowest that is free, so that all below it are in use then.
     Raises what Popen raises: OSError (EMFILE also for `fd_limit`), but also ValueError (NUL), UnicodeEncodeError,
     IndexError (no words), RuntimeError, MemoryError. Whatever it is, it concerns this one process: catch Exception.
     """
@@ -131,6 +137,7 @@ def spawn(
         if max(*reads, *writes) >= fd_limit:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         outputs = tuple(reads)
+        stdin = _null_fd() if stdin is None else stdin
         stderr = writes[-1] if stderr == subprocess.PIPE else stderr
         child = Child(args, outputs, stdin=stdin, stdout=writes[0], stderr=stderr, cwd=cwd, env=env, **identity)
         reads.clear()
@@ -140,6 +147,12 @@ def spawn(
             os.close(fd)
 
 
+@lru_cache(maxsize=1)  # an error is not kept
+def _null_fd() -> int:
+    """/dev/null, opened once: subprocess.DEVNULL would open it for each process."""
+    return os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+
+
 def command_of(spec: ProcessSpec) -> Command:
     return Command(spec.task_exec, spec.cwd, spec.env.get("PATH", os.defpath), spec.env.get("MINISCHED_HOME", ""))
 
@@ -147,11 +160,6 @@ def command_of(spec: ProcessSpec) -> Command:
 def command_text(spec: ProcessSpec) -> str:
     """The command as a person would type it."""
     return spec.task_exec if isinstance(spec.task_exec, str) else shlex.join(spec.task_exec)
-
-
-def _encode(text: str) -> bytes:
-    # surrogateescape: a variable of the engine's environment that is not UTF-8 is passed on unchanged.
-    return text.encode("utf-8", "surrogateescape")
 
 
 def _identity(spec: ProcessSpec, account: Optional[Account]) -> dict[str, Any]:
@@ -325,11 +333,18 @@ class Process:
         self._drain_until: Optional[float] = None
         self._child = child
         self._reaped = False
+        self.pidfd = -1  # becomes readable when the process exits; -1: not opened yet
+        self._watch_at = now + WATCH_S
+        self._watched = False  # a pidfd was opened, or there is none
+        self._exit_announced = False
+
+    def watch(self) -> None:
+        """Open the pidfd. Where the system has none, or no descriptor is left, `advance` has to look each time."""
+        self._watched = True
         try:
-            self.pidfd = os.pidfd_open(child.pid)  # becomes readable when the process exits
-        except (AttributeError, OSError):  # the system has none, or no descriptor is left
-            self.pidfd = -1
-        self._exit_announced = self.pidfd < 0  # without a pidfd `advance` has to look each time
+            self.pidfd = os.pidfd_open(self.pid)
+        except (AttributeError, OSError):
+            self._exit_announced = True
 
     def announce_exit(self) -> None:
         """The pidfd has become readable."""
@@ -349,13 +364,18 @@ class Process:
     def advance(self, now: float, pipes_open: bool) -> Optional[float]:
         """Do what is due. Returns when to call again if no descriptor announces anything before; None: reap it.
 
-        After a kill the group may need a moment to be gone, see `members_left`.
+        A process that lives on after its output has ended, or for WATCH_S, gets a pidfd, which is then to be waited
+        for: most end before. After a kill the group may need a moment to be gone, see `members_left`.
         """
         if self.exited_at is None:
-            if (self._exit_announced or now >= self._timeout_at) and self._has_exited():
+            unwatched = not self._watched and (not pipes_open or self.stopping or now >= self._watch_at)
+            if (self._exit_announced or unwatched or now >= self._timeout_at) and self._has_exited():
                 self.exited_at = now
-            elif now >= self._timeout_at and not self.stopping:
-                self.timed_out = self.stop(now + self._grace_s)
+            else:
+                if unwatched:
+                    self.watch()
+                if now >= self._timeout_at and not self.stopping:
+                    self.timed_out = self.stop(now + self._grace_s)
         if now >= self._kill_at and self._drain_until is None:
             self.signal_group(signal.SIGKILL)
             self.killed, self._kill_at = True, math.inf
@@ -365,7 +385,8 @@ class Process:
             self._drain_until = now + DRAIN_S
         if self._drain_until is not None:
             return self._drain_until if pipes_open and now < self._drain_until else None
-        return min(self._kill_at if self.stopping else self._timeout_at, now + TICK_S if self.pidfd < 0 else math.inf)
+        look_at = self._watch_at if not self._watched else now + TICK_S if self.pidfd < 0 else math.inf
+        return min(self._kill_at if self.stopping else self._timeout_at, look_at)
 
     def _has_exited(self) -> bool:
         """Looks without reaping, where the system can."""
@@ -455,6 +476,7 @@ def run_bounded(
     kept. A process that it leaves behind delays the return by at most `DRAIN_S`. Raises what `spawn` raises."""
     child = spawn(args, cwd, env, stdin=subprocess.PIPE, stderr=subprocess.STDOUT)
     process = Process(child, time.monotonic(), timeout_s, grace_s)
+    process.watch()
     assert child.stdin
     output = b""
     selector = selectors.PollSelector()  # needs no descriptor of its own

@@ -63,6 +63,7 @@ class Run:
         self._arguments: dict[str, Any] = {}  # of `spawn`
         self._pipes: dict[int, str] = {}  # descriptor -> "out" or "err"; those not at their end yet
         self._watched: set[int] = set()  # descriptors in the selector: pipes and pidfd
+        self._exit_watched = False  # the pidfd is or was in it
         self._start_time = self._end_time = 0.0  # by the wall clock
         self._started_at = 0.0  # monotonic
         self._report_at = math.inf  # monotonic; when RunStarted is to be posted
@@ -120,10 +121,8 @@ class Run:
         process = self.process
         assert process
         self._pipes = dict(zip(process.outputs, ("out", "err")))
-        for fd in (*process.outputs, process.pidfd):
-            if fd >= 0:
-                self._selector.register(fd, selectors.EVENT_READ, self)
-                self._watched.add(fd)
+        for fd in process.outputs:
+            self._watch(fd)
         what = "" if self.spec.attempt else "condition, "
         self.log.marker("start", f"{what}pid {process.pid}: {command_text(self.spec)}")
         self._report_at = time.monotonic() + REPORT_S  # of many that start at once, most have ended by now
@@ -156,6 +155,9 @@ class Run:
             self._cancelled = process.stop(self._cancel_by) or self._cancelled
             self._cancel_by = math.inf
         until = process.advance(now, bool(self._pipes))
+        if process.pidfd >= 0 and not self._exit_watched:
+            self._exit_watched = True
+            self._watch(process.pidfd)
         if process.exited_at is not None and not self._end_time:
             self._end_time = self._wall()
         if until is None:
@@ -223,6 +225,10 @@ class Run:
                 self.process.close()
             if self.log:
                 self.log.close()
+
+    def _watch(self, fd: int) -> None:
+        self._selector.register(fd, selectors.EVENT_READ, self)
+        self._watched.add(fd)
 
     def _unwatch(self, fd: int) -> None:
         self._watched.discard(fd)

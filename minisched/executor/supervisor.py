@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 EXACT_S = 0.001  # epoll counts whole milliseconds: the last one before a start at an instant is waited by select(2)
 SELECT_MAX_FD = 1024  # FD_SETSIZE: select(2) takes no descriptor from there on
 FDS_RESERVED = 64  # not used up by spawning: history, connections, logs of other runs
+FDS_TO_COME = 2  # that a spawned process may still need: its log and its pidfd
 FDS_RETRY_S = 0.2  # between two tries to spawn a run while no descriptor is left and no run ends
 USER_WAIT_S = 30  # for the account of a `task_user`, which a server may have
 USER_KEPT_S = 60.0  # how long an account is used without another question
@@ -69,6 +70,7 @@ class Supervisor:
         self._warned = False  # that they are short, since `_ready` was empty last
         self._spawned: set[Run] = set()  # hold descriptors
         self._unlogged: set[Run] = set()  # of these the ones without a line in the log, whose file may not be open yet
+        self._unwatched: set[Run] = set()  # of these the ones without a pidfd
         self._heap: list[tuple[float, int, Run]] = []  # deadlines; an entry is valid while `armed` is its time
         self._count = itertools.count()  # keeps the order of equal deadlines
         self._settled: list[tuple[Run, set[int]]] = []  # reaped after a kill, and who is left of the group
@@ -293,9 +295,12 @@ class Supervisor:
         and all behind it wait until another run ends."""
         refused, self._refused = self._refused, {}
         spawned = []
+        limit = self._fd_limit() if self._ready else 0
         while self._ready and not self._starved:
             run, _ = self._ready.popitem(last=False)
-            if self._guarded(run, run.spawn, self._fd_limit()) is False:
+            # Without any other process none can free a descriptor by its end.
+            allowed = limit if self._spawned or Process.unreaped else math.inf
+            if self._guarded(run, run.spawn, allowed) is False:
                 self._ready[run] = None
                 self._ready.move_to_end(run, last=False)
                 self._starved = True
@@ -308,7 +313,9 @@ class Supervisor:
             elif run.process:
                 self._spawned.add(run)
                 self._unlogged.add(run)
+                self._unwatched.add(run)
                 spawned.append(run)
+                limit -= FDS_TO_COME
             else:
                 refused[run] = None
         self._warned = self._warned and bool(self._ready)
@@ -318,13 +325,12 @@ class Supervisor:
         for run in refused:
             self._guarded(run, self._finish, run, set())
 
-    def _fd_limit(self) -> float:
-        """For the pipes of the next process; see `Run.spawn`. Its pidfd and its log need no more descriptors than its
-        pipes during the spawn."""
-        if not self._spawned and not Process.unreaped:
-            return math.inf
+    def _fd_limit(self) -> int:
+        """For the pipes of the next process; see `Run.spawn`. Its own pidfd and log need no more descriptors than the
+        spawn itself."""
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        return (sys.maxsize if limit == resource.RLIM_INFINITY else limit) - FDS_RESERVED - len(self._unlogged)
+        limit = sys.maxsize if limit == resource.RLIM_INFINITY else limit
+        return limit - FDS_RESERVED - len(self._unlogged) - len(self._unwatched)
 
     def _attend(self, run: Run) -> None:
         """Do what is due for a run with a process, and set its next deadline."""
@@ -332,6 +338,9 @@ class Supervisor:
         until = None if run.settle_until else run.attend(now)
         if run.log.position is not None:
             self._unlogged.discard(run)
+        assert run.process
+        if run.process.pidfd >= 0:
+            self._unwatched.discard(run)
         if until is not None:
             started = run.report(now)
             if started:
@@ -340,7 +349,6 @@ class Supervisor:
             return
         # What is left of the group gets a moment to be gone. After a normal end the rest lives on: a task may start
         # daemons, as under cron. After a kill all that carry the run's mark count.
-        assert run.process
         left = run.process.members_left()
         if left and now < run.settle_until:
             self._arm(run, now + POLL_S)
@@ -388,5 +396,6 @@ class Supervisor:
         run.release()
         self._spawned.discard(run)
         self._unlogged.discard(run)
+        self._unwatched.discard(run)
         self._starved = False
         self._shrink_heap()
