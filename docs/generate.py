@@ -49,12 +49,13 @@ RECORDS = (
     "Run",
     "Attempt",
     "Outcome",
-    "RunDetail",
     "TaskDetail",
     "LogPage",
     "Timeline",
     "Preview",
     "Status",
+    "PausedSince",
+    "Lock",
     "Notification",
     "Trial",
 )
@@ -62,6 +63,7 @@ OTHER_BODIES = {
     "TaskSummaryPage": "A page of [`TaskSummary`](#tasksummary); `brief`: shorter, and `outcomes`; `ids`: only ids",
     "Outcomes": '`{"outcomes": {"<task_id>": [[run id, status, start in seconds since 1970, duration], ...]}}`',
     "NotificationPage": "A page of [`Notification`](#notification)",
+    "RunDetail": "A [`Run`](#run), and `output_tail`: the last 16 KiB of its output",
     "RunPage": "A page of [`Run`](#run)",
     "Task": "a task as in [the config file](configuration.md)",
     "TaskPatch": "some fields of a task",
@@ -71,7 +73,7 @@ OTHER_BODIES = {
     "Days": '`{"days": [{"day": "2026-11-29", "from": ..., "to": ..., "counts": {"success": 7}}, ...]}`',
     "Agenda": '`{"from": ..., "to": ..., "items": [{"task_id", "time", "last", "count", "more"}], "truncated": false}`',
     "TaskDays": '`{"task_id": ..., "days": [{"day": ..., "counts": {"success": 7}, "none": null, "words": null}]}`',
-    "RunOptions": '`{"env": {"NAME": "text"}, "for": "2026-11-28T02:30"}`, both optional',
+    "RunOptions": '`{"env": {"NAME": "text"}, "for": "2026-11-28T02:30"}`, each optional,',
     "RerunOptions": '`{"env": {"NAME": "text"}}`',
     "TestOptions": '`{"rule": "its name"}`',
     "Proof": '`{"proof": "64 hex digits", "read_proof": "64 hex digits"}`',
@@ -240,7 +242,7 @@ def parameter_value(parameter: Parameter) -> str:
     rule = render(parameter.kind.rule).replace("|", "\\|")
     if parameter.required:
         return f"{rule}; required"
-    return rule if parameter.default in (None, (), False) else f"{rule}; default {parameter.default}"
+    return rule if parameter.default in (None, (), False, "") else f"{rule}; default {parameter.default}"
 
 
 def body(name: str) -> str:
@@ -269,7 +271,9 @@ def record_rows(schema: dict[str, Any], prefix: str = "") -> Iterator[str]:
 def field_type(schema: dict[str, Any]) -> str:
     if "$ref" in schema:
         name = schema["$ref"].rsplit("/", 1)[1]
-        return f"[`{name}`](#{name.lower()})" if name in RECORDS else "problem"
+        if name in RECORDS:
+            return f"[`{name}`](#{name.lower()})"
+        return "problem" if name.endswith("Problem") else "`{task_id, run_id}`"
     if "anyOf" in schema:
         return " or ".join(field_type(each) for each in schema["anyOf"])
     if "enum" in schema:

@@ -275,7 +275,7 @@ def check_origin(head: Head, path: str, hosts: frozenset[str]) -> None:
     for origin in head.all("origin"):
         scheme, _, host = origin.strip(" \t").lower().partition("://")
         if scheme not in ("http", "https") or host not in hosts:
-            raise ApiError("forbidden")
+            raise ApiError("forbidden", Text("api.other_site"))
     sites = [value.strip(" \t") for value in head.all("sec-fetch-site")]
     if sites in ([], ["same-origin"], ["none"]):
         return
@@ -284,7 +284,7 @@ def check_origin(head: Head, path: str, hosts: frozenset[str]) -> None:
         value.strip(" \t") for name in ("sec-fetch-mode", "sec-fetch-dest") for value in head.all(name)
     ] == ["navigate", "document"]
     if len(sites) != 1 or not goes_to_page:
-        raise ApiError("forbidden")
+        raise ApiError("forbidden", Text("api.other_site"))
 
 
 def given_token(head: Head) -> Optional[bytes]:

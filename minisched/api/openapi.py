@@ -12,8 +12,8 @@ from minisched.catalogue import ENGLISH, template
 from minisched.config.containers import row_schema
 from minisched.config.notify_fields import CHANNEL
 from minisched.config.task_fields import TASK
-from minisched.model import DeliveryState, Status
-from minisched.model.notification import DELIVERY_FIELDS, SendStatus
+from minisched.model import DeliveryState, Status, Trigger
+from minisched.model.notification import DELIVERY_FIELDS, NotificationEvent, SendStatus
 from minisched.model.run import ATTEMPT_FIELDS, RUN_FIELDS
 from minisched.why import NO_RUNS
 
@@ -60,9 +60,10 @@ ANY_TEXTS: Schema = {"type": "array", "items": {"type": "string"}}  # whose rule
 NUMBER: Schema = {"type": "number"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 FLAG: Schema = {"type": "boolean"}
-TIME: Schema = {"type": "string", "format": "date-time", "description": "ISO 8601 with the offset of the task's zone."}
+TIME: Schema = {"type": "string", "format": "date-time", "description": "ISO 8601 with an offset."}
 SECONDS: Schema = {"type": "number", "minimum": 0, "description": "Seconds."}
 STATUS: Schema = {"enum": [status.value for status in Status]}
+RUN_STATUS: Schema = {"enum": [status.value for status in Status if status is not Status.IDLE]}
 TASK_ID: Schema = {"type": "string", "pattern": f"^{IDS['task_id']}$"}
 RUN_ID: Schema = {"type": "integer", "minimum": 1}
 WORDS: Schema = {"type": "object", "properties": {"en": TEXT, "zh": TEXT}, "required": ["en", "zh"]}
@@ -120,6 +121,10 @@ TYPES: dict[str, Schema] = {  # of `Field.type`
     "process": COUNT,
     "channel_type": {"enum": [*CHANNEL.tables]},
 }
+ENUMS: dict[object, Schema] = {
+    Status: RUN_STATUS,
+    **{kind: {"enum": [word.value for word in kind]} for kind in (Trigger, DeliveryState, NotificationEvent)},
+}
 
 
 def properties(listed: Sequence[Field]) -> dict[str, Schema]:
@@ -127,7 +132,7 @@ def properties(listed: Sequence[Field]) -> dict[str, Schema]:
     found = {}
     for field in listed:
         if field.member:
-            schema = TYPES[field.type] if isinstance(field.type, str) else {"enum": [word.value for word in field.type]}
+            schema = TYPES[field.type] if isinstance(field.type, str) else ENUMS[field.type]
             schema = maybe(schema) if field.nullable else schema
             found[field.member] = {**schema, "description": field.text} if field.text else schema
     return found
@@ -146,6 +151,7 @@ _RUN = {
         "description": "Of a failed run: the last line of its output; of one skipped for its dependency: of the failed"
         " run. Null without the token.",
     },
+    "missed_since": {**maybe(TIME), "description": "Of such a row: the first of its due times."},
     "attempts": items(ref("Attempt")),
 }
 _SUMMARY = {
@@ -189,13 +195,13 @@ _SUMMARY = {
 }
 BRIEF_OUTCOME: Schema = {
     "type": "array",
-    "items": {"anyOf": [COUNT, STATUS, maybe(SECONDS)]},
+    "items": {"anyOf": [COUNT, RUN_STATUS, maybe(SECONDS)]},
     "minItems": 4,
     "maxItems": 4,
     "description": "Run id, status, start (end if it was never started) in seconds since 1970, duration.",
 }
 # Of a run in a brief summary: members that are null, 0, false or empty are left out, and the attempts that say no more.
-_BRIEF_RUN: Schema = {"type": "object", "properties": {"run_id": RUN_ID, "status": STATUS}, "required": ["run_id"]}
+_BRIEF_RUN: Schema = {"type": "object", "properties": {"run_id": RUN_ID, "status": RUN_STATUS}, "required": ["run_id"]}
 _BRIEF = {
     **{name: schema for name, schema in _SUMMARY.items() if name not in DROPPED_IN_BRIEF},
     "last_run": {**maybe(_BRIEF_RUN), "description": "As `Run`, without members that are null, 0, false or empty."},
@@ -244,7 +250,17 @@ SCHEMAS: dict[str, Schema] = {
         message=TEXT,
         words={**WORDS, "description": "The message in both languages."},
     ),
-    "Attempt": fields(**properties(ATTEMPT_FIELDS)),
+    "Attempt": fields(
+        **{
+            **properties(ATTEMPT_FIELDS),
+            "leftover_processes": {
+                **COUNT,
+                "description": "Processes that it started and that were alive when it had ended.",
+            },
+            "output_cut": {**FLAG, "description": "A process that outlived it kept its output open: the rest is lost."},
+            "log_lost": {**FLAG, "description": "Some of its output could not be written to the log."},
+        }
+    ),
     "Run": fields(**_RUN),
     "RunDetail": fields(**_RUN, output_tail={**TEXT, "description": "The last 16 KiB of its output."}),
     "RunPage": page_of(ref("Run")),
@@ -315,7 +331,7 @@ SCHEMAS: dict[str, Schema] = {
         duration=SECONDS,
     ),
     "Trials": fields(results=items(ref("Trial"))),
-    "Outcome": fields(run_id=RUN_ID, status=STATUS, start_time=maybe(TIME), end_time=TIME, duration=maybe(SECONDS)),
+    "Outcome": fields(run_id=RUN_ID, status=RUN_STATUS, start_time=maybe(TIME), end_time=TIME, duration=maybe(SECONDS)),
     "TaskSummary": fields(**_SUMMARY),
     "TaskBrief": fields(**_BRIEF),
     "TaskSummaryPage": {

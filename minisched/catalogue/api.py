@@ -7,7 +7,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "请求格式有误，或含有未知或无效的参数或字段。",
     ),
     "api.unauthorized": ("The token is missing or wrong.", "缺少令牌，或令牌不正确。"),
-    "api.forbidden": ("The request comes from a page of another site.", "请求来自其他网站的页面。"),
+    "api.forbidden": (
+        "The request comes from a page of another site, or has the token for reading and wants more.",
+        "请求来自其他网站的页面，或使用只读令牌但需要更多权限。",
+    ),
     "api.not_found": (
         "There is no such path, task, run, rule or message.",
         "没有这样的路径、任务、运行、规则或消息。",
@@ -135,6 +138,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "api.rule.flag": ("1 or 0", "1 或 0"),
     "api.rule.task_id": ("a task id", "任务 ID"),
+    "api.other_site": ("The request comes from a page of another site.", "请求来自其他网站的页面。"),
     "api.read_token": (
         "This token reads the states of the tasks and the metrics only.",
         "此令牌只能读取任务状态和指标。",
@@ -168,7 +172,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "api.no_run": ("there is no run {run} in the history", "历史中没有运行 #{run}"),
     "api.no_message": ("there is no message {message} in the outbox", "通知记录中没有消息 {message}"),
     "api.task_exists": ("there is a task {task} already", "已有任务 {task}"),
-    "api.dependents": ("{tasks} depend on {task}", "{tasks} 依赖 {task}"),
+    "api.dependents": ("{task} is a dependency of {tasks}", "{tasks} 依赖 {task}"),
     "api.run_ended": ("run {run} has ended already: {status}", "运行 #{run} 已经结束：{status}"),
     "api.output_gone.run": (
         "the output of run {run} is no longer in a log",

@@ -140,7 +140,7 @@ RUN_FIELDS = (
     Field(
         "missed_count",
         "count",
-        "How many due times a row without a run covers: a `missed` or `paused` one.",
+        "Of a row for several due times (missed, or skipped in a pause): how many.",
     ),
     Field("missed_since", "time?"),
     Field("retry_time", "time?", "Of a `retrying` run: the earliest start of its next attempt."),

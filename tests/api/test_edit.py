@@ -249,7 +249,7 @@ def test_a_task_is_removed_unless_others_depend_on_it(api: Api) -> None:
     found = api("DELETE", "/tasks/a")
     assert (found.status, found.code) == (409, "has_dependents")
     assert found.json["error"]["dependents"] == ["b"]
-    assert found.message == "b depend on a"
+    assert found.message == "a is a dependency of b"
     assert api("DELETE", "/tasks/b").json == {"task_id": "b"}
     assert api("DELETE", "/tasks/a").json == {"task_id": "a"}
     assert [one["task_id"] for one in api.document["tasks"]] == ["c"]
