@@ -54,6 +54,7 @@ _LOADED_LATER = re.compile(r'\("(?:\.\./)?(\w+/\w+\.js)"')  # by core/lazy.js, o
 _COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*(?:(?!\*/).)*\*/[ \t]*)\n", re.MULTILINE | re.DOTALL)
 _STYLE_SPACE = re.compile(r" ?([{};,])\s*|(:) ")
 _NEEDLESS_END = re.compile(r";\n(?=})|,\n(?=[}\])])")  # before the end of a block, an object, a list
+_DECLARATIONS = re.compile(r"^(const|let) .*;\n(?:\1 .*;\n)+", re.MULTILINE)  # of a line each: become one
 _LINE_END = re.compile(r"([{};,(\[])\n")
 _INDENT = re.compile(r"^\s+", re.MULTILINE)
 
@@ -140,8 +141,9 @@ def joined(name: str) -> str:
             if imported not in modules:
                 names.setdefault(bundles()[imported][-1], set()).update(found)
     lines = [f'import{{{",".join(sorted(names[it]))}}}from"./{os.path.relpath(it, folder)}";\n' for it in sorted(names)]
-    whole = _NEEDLESS_END.sub("", "".join([*lines, *map(_source, modules)]))
-    return _LINE_END.sub(r"\1", whole)
+    whole = "".join([*lines, *map(_source, modules)])
+    whole = _DECLARATIONS.sub(lambda found: found[0].replace(f";\n{found[1]} ", ",\n"), whole)
+    return _LINE_END.sub(r"\1", _NEEDLESS_END.sub("", whole))
 
 
 @cache
