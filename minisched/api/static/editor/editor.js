@@ -15,12 +15,12 @@ let table = null;
 
 /** Edit a task, or create one if `taskId` is null; `from`: the id of the task that is copied then. */
 export async function openEditor(taskId = null, from = null) {
-  const body = h("div", { class: "ed" }, h("p", { class: "muted", role: "status" }, t("ed_loading")));
+  const body = h("div", { class: "ed" }, h("p", { class: "muted", role: "status" }, t("loading")));
   let editor = null;
   const keepPage = (event) => editor?.changed() && event.preventDefault();
   window.addEventListener("beforeunload", keepPage);
   const dialog = openDialog({
-    title: taskId ? t("ed_title_edit", { id: taskId }) : t("ed_title_new"),
+    title: taskId ? t("ed_title_edit", { id: taskId }) : t("new_task"),
     body,
     wide: true,
     kind: "ed-dialog",

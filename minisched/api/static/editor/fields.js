@@ -196,7 +196,7 @@ function map(field, outer) {
     const place = h("ul", { class: "ed-list ed-map" });
     const add = h("button", { type: "button", class: "small-button ed-add" }, t("ed_add"));
     const put = (name, value) => {
-      const key = h("input", { type: "text", class: "ed-input ed-key", autocomplete: "off", spellcheck: "false", "aria-label": t("ed_key"), placeholder: t("ed_key"), value: name });
+      const key = h("input", { type: "text", class: "ed-input ed-key", autocomplete: "off", spellcheck: "false", "aria-label": t("ed_f_name"), placeholder: t("ed_f_name"), value: name });
       key.addEventListener("input", () => ctx.changed());
       const one = slot({ name: "value", ...field.item }, { ...ctx, keepsEmpty: true, named: t("ed_value") }, { bare: true });
       one.set(value);

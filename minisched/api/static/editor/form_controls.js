@@ -230,7 +230,7 @@ function template(field, outer) {
       input.focus();
       ctx.changed();
     });
-    const form = field.json ? select([["text", t("ed_as_text")], ["json", t("ed_as_json")]], ctx) : null;
+    const form = field.json ? select([["text", t("ed_src_text")], ["json", t("ed_tab_json")]], ctx) : null;
     if (form) form.setAttribute("aria-label", t("ed_as"));
     const parsed = () => {
       try {

@@ -89,7 +89,7 @@ export function numbers(field, outer) {
       ctx.changed();
     });
     return {
-      el: h("div", {}, input, field.least ? null : h("label", { class: "ed-box" }, none, h("span", {}, t("ed_no_items")))),
+      el: h("div", {}, input, field.least ? null : h("label", { class: "ed-box" }, none, h("span", {}, t("ed_nothing")))),
       control: input,
       fits: (value) => Array.isArray(value) && value.every(Number.isInteger),
       get() {
@@ -181,7 +181,7 @@ export function dependencies(field, outer) {
       // The Tab key stops once at the list; the arrow keys move inside it.
       offers.querySelectorAll("input").forEach((box, i) => (box.tabIndex = i ? -1 : 0));
       if (rest > 0) offers.append(h("li", { class: "ed-muted" }, t("ed_more_tasks", { n: rest })));
-      if (!found.length) offers.append(h("li", { class: "ed-muted" }, t("ed_no_such_task")));
+      if (!found.length) offers.append(h("li", { class: "ed-muted" }, t("none_found")));
       if (focused) offers.querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus();
     };
     input.addEventListener("input", draw);

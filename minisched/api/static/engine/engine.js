@@ -126,7 +126,7 @@ function engineLog() {
   const follow = h("input", { type: "checkbox", checked: true });
   const out = h("pre", { class: "output engine-log", tabindex: "0", "aria-label": t("en_log") });
   const note = h("p", { class: "muted", text: t("loading") });
-  const el = h("section", { class: "panel" }, h("div", { class: "panel-head" }, h("h2", { text: t("en_log") }), h("label", { class: "check" }, follow, t("en_log_follow"))), note, out);
+  const el = h("section", { class: "panel" }, h("div", { class: "panel-head" }, h("h2", { text: t("en_log") }), h("label", { class: "check" }, follow, t("lg_follow"))), note, out);
   let next = null;
   let open = true;
   let timer = null;
@@ -140,7 +140,7 @@ function engineLog() {
         next = data.next_offset;
         if (data.text) append(visibleText(data.text));
         note.hidden = Boolean(out.textContent);
-        setText(note, t("en_log_empty"));
+        setText(note, t("lg_empty"));
         out.hidden = !note.hidden;
       }
     } catch (error) {

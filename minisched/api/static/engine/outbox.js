@@ -17,7 +17,7 @@ const STATUS_OF_STATE = { failed: "technical_failure", pending: "waiting", sent:
 
 /** The panel of the outbox. Returns {el, close()}. */
 export function outbox(store) {
-  const choice = h("select", { class: "status-filter", "aria-label": t("ob_state") }, h("option", { value: "", text: t("ob_all") }));
+  const choice = h("select", { class: "status-filter", "aria-label": t("en_state") }, h("option", { value: "", text: t("ob_all") }));
   for (const state of STATES) choice.append(h("option", { value: state, text: t(`ob_state_${state}`) }));
   const pager = h("div", { class: "pager" });
   const note = h("p", { class: "muted", text: t("loading") });

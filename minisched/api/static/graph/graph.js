@@ -67,14 +67,14 @@ class Graph {
     this.boxes = svg("g", { class: "gr-nodes" });
     this.scene = svg("g", {}, this.edges, this.boxes);
     const arrow = (id) => svg("marker", { id, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 11, markerHeight: 11, markerUnits: "userSpaceOnUse", orient: "auto" }, svg("path", { d: "M0 0.5L7.5 4L0 7.5z", class: id }));
-    this.svg = svg("svg", { class: "gr-svg", role: "group", "aria-label": t("gr_title"), "aria-describedby": "gr-keys" }, svg("defs", {}, arrow("gr-arrow"), arrow("gr-arrow-on")), this.scene);
+    this.svg = svg("svg", { class: "gr-svg", role: "group", "aria-label": t("task_neighbours"), "aria-describedby": "gr-keys" }, svg("defs", {}, arrow("gr-arrow"), arrow("gr-arrow-on")), this.scene);
     this.view = new Viewport(this.svg, this.scene);
     const tools = h("div", { class: "gr-tools" }, zoomButton("+", t("gr_in"), () => this.view.zoom(1.25)), zoomButton("−", t("gr_out"), () => this.view.zoom(0.8)), button(t("gr_fit"), () => this.view.fit()));
     this.panel = h("div", { class: "gr-panel", role: "region", "aria-label": t("gr_selected"), hidden: true });
     this.frame = h("div", { class: "gr-frame" }, this.svg, tools, this.panel);
     this.note = h("p", { class: "muted gr-note" });
     this.none = h("div", { class: "empty", hidden: true }, h("p", {}, t("gr_none")));
-    this.el.append(h("h1", { class: "hidden-label" }, t("gr_title")), h("div", { class: "gr" }, h("p", { class: "hidden-label", id: "gr-keys" }, t("gr_keys")), this.frame, this.none, this.note));
+    this.el.append(h("h1", { class: "hidden-label" }, t("task_neighbours")), h("div", { class: "gr" }, h("p", { class: "hidden-label", id: "gr-keys" }, t("gr_keys")), this.frame, this.none, this.note));
     this.svg.addEventListener("keydown", (event) => this.key(event));
     this.svg.addEventListener("click", (event) => {
       if (this.view.moved) return;

@@ -45,7 +45,7 @@ export class LogSearch {
       else this.go(event.shiftKey ? 1 : -1);
     });
     this.count = h("span", { class: "lg-count", role: "status" });
-    this.cancel = h("button", { type: "button", class: "small-button", hidden: true, on: { click: () => this.stop() } }, t("lg_cancel"));
+    this.cancel = h("button", { type: "button", class: "small-button", hidden: true, on: { click: () => this.stop() } }, t("cancel"));
     const parts = [this.input, iconButton("down", t("lg_prev"), () => this.go(-1), { class: "lg-up" }), iconButton("down", t("lg_next"), () => this.go(1))];
     this.el = h("span", { class: "lg-seek" }, parts);
   }

@@ -320,7 +320,7 @@ export class RunList {
     if (!(await confirm(t("run_failed_question", { n: runs.length }), t("run_failed_again"), { detail: listed(names), danger: false }))) return;
     let started = 0;
     for (const run of runs) if (await actions.repeat(run, null, true)) started += 1;
-    notice(t("run_failed_started", { n: started }), started === runs.length ? "good" : "bad");
+    notice(t("many_started", { n: started }), started === runs.length ? "good" : "bad");
   }
 
   async download() {

@@ -24,8 +24,8 @@ export async function openRunWith(taskId, run = null) {
 
   const add = (key = "", value = "") => {
     const fault = h("p", { class: "field-error", role: "alert", hidden: true });
-    const keyInput = h("input", { class: "mono", list: "rw-names", value: key, placeholder: t("rw_name"), "aria-label": t("rw_name"), autocomplete: "off", spellcheck: "false" });
-    const valueInput = h("input", { class: "mono", value, placeholder: t("rw_value"), "aria-label": t("rw_value"), autocomplete: "off", spellcheck: "false" });
+    const keyInput = h("input", { class: "mono", list: "rw-names", value: key, placeholder: t("ed_f_name"), "aria-label": t("ed_f_name"), autocomplete: "off", spellcheck: "false" });
+    const valueInput = h("input", { class: "mono", value, placeholder: t("ed_value"), "aria-label": t("ed_value"), autocomplete: "off", spellcheck: "false" });
     const drop = iconButton("close", t("rw_drop"), () => {
       el.remove();
       more.focus();

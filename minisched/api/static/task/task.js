@@ -167,17 +167,17 @@ class TaskView {
     const raw = config ?? {};
     this.facts.replaceChildren(
       panel(
-        "task_when",
+        "ed_f_task_schedule",
         h("p", { text: card?.schedule_words[lang()] ?? "" }),
         task.task_schedule.length > 0 && h("p", {}, task.task_schedule.map((text) => [code(text), " "]), h("span", { class: "muted", text: zone })),
         days && h("p", {}, t("ed_f_task_calendar"), ": ", visible(days)),
-        preview && !times.length && h("p", { class: "muted", text: t(task.task_schedule.every((text) => text.startsWith("@reboot")) ? "task_at_boot" : "task_never_due") }),
-        times?.length > 0 && h("ol", { class: "tk-times number", "aria-label": t("task_next") }, times),
+        preview && !times.length && h("p", { class: "muted", text: t(task.task_schedule.every((text) => text.startsWith("@reboot")) ? "task_at_boot" : "ed_never_due") }),
+        times?.length > 0 && h("ol", { class: "tk-times number", "aria-label": t("ed_next_due") }, times),
         task.task_schedule.length > 0 && token() && h("p", { class: "tk-more" }, button(t("backfill"), () => actions.backfill(card), { icon: "history" })),
       ),
       panel("task_neighbours", this.neighbours),
       panel(
-        "task_what",
+        "ed_f_task_exec",
         h("dl", { class: "tk-facts" }, [
           fact("ed_f_task_exec", code(command)),
           fact("ed_f_task_cwd", task.task_cwd && code(task.task_cwd)),
@@ -193,7 +193,7 @@ class TaskView {
         ]),
       ),
       panel(
-        "task_rules",
+        "ed_s_notify",
         task.task_notify.length
           ? h("ul", { class: "tk-rules" }, task.task_notify.map((rule) => h("li", { class: rule.enabled ? "" : "muted" }, h("strong", { text: visible(rule.name) }), " ", listed(rule.triggers.map((one) => t(`ed_c_triggers_${one}`))), " → ", listed(rule.channels.map((one) => t(`ob_type_${one.type}`))))))
           : h("p", { class: "muted", text: t("task_no_rules") }),

@@ -39,7 +39,7 @@ export class Agenda {
     for (const card of tasks.values()) for (const id of upstreamIds(card)) after.set(id, [...(after.get(id) ?? []), card]);
     const items = this.data.items.filter(({ task_id: id, last }) => tasks.has(id) && this.matches(id) && Date.parse(last) > now());
     const rows = items.map((item) => this.row(item, tasks.get(item.task_id), after.get(item.task_id) ?? []));
-    const why = status?.paused ? t("engine_paused") : t(this.data.items.length ? "tl_none_match" : "ag_none");
+    const why = status?.paused ? t("engine_paused") : t(this.data.items.length ? "none_found" : "ag_none");
     this.el.replaceChildren(rows.length ? h("ol", { class: "ag-list", "aria-label": t("ag_title") }, rows) : h("p", { class: "empty", text: why }), this.data.truncated ? h("p", { class: "muted", text: t("ag_truncated", { n: this.data.items.length }) }) : "");
   }
 

@@ -106,7 +106,7 @@ class Timeline {
   build() {
     const choice = (name, label, options) => h("div", { class: "tl-choice", role: "radiogroup", "aria-label": label }, options.map(([value, text, choose]) => h("label", {}, h("input", { type: "radio", name, value, on: { change: choose } }), h("span", { text }))));
     const modes = choice("tl-mode", t("tl_mode"), [["", t("tl_chart"), () => this.filter({ list: false })], ["1", t("ag_title"), () => this.filter({ list: true })]]);
-    const hours = HOURS.map((n) => [n, `± ${n < 100 ? t("tl_hours_n", { n }) : t("tl_days_n", { n: n / 24 })}`, () => this.choose(n)]);
+    const hours = HOURS.map((n) => [n, `± ${n < 100 ? t("unit_h", { n }) : t("unit_d", { n: n / 24 })}`, () => this.choose(n)]);
     const nudge = (label, text, click) => h("button", { type: "button", class: "icon-button tl-sign", "aria-label": label, title: label, on: { click } }, text);
     this.today = button(t("tl_now"), () => this.toNow());
     this.range = h("span", { class: "tl-range muted number" });
@@ -127,14 +127,14 @@ class Timeline {
     this.body = h("div", { class: "tl-body", role: "rowgroup" });
     this.line = h("div", { class: "tl-now", "aria-hidden": "true" });
     this.lines = h("div", { class: "tl-lines", "aria-hidden": "true" }, this.line);
-    this.grid = h("div", { class: token() ? "tl-grid" : "tl-grid tl-inert", role: "grid", "aria-label": t("tl_title"), "aria-describedby": "tl-keys" }, this.lines, this.body);
+    this.grid = h("div", { class: token() ? "tl-grid" : "tl-grid tl-inert", role: "grid", "aria-label": t("view_timeline"), "aria-describedby": "tl-keys" }, this.lines, this.body);
     this.note = h("div", { class: "tl-note" });
     this.tip = h("div", { class: "tl-tip", role: "tooltip", hidden: true });
-    this.legend = h("ul", { class: "tl-legend" }, LEGEND.map((status) => h("li", {}, h("span", { class: `tl-mark tl-${status} s-${status}` }), status === "due" ? t("tl_due") : t(`status_${status}`))));
+    this.legend = h("ul", { class: "tl-legend" }, LEGEND.map((status) => h("li", {}, h("span", { class: `tl-mark tl-${status} s-${status}` }), status === "due" ? t("fact_due") : t(`status_${status}`))));
     this.agenda = new Agenda(this.store, (id) => this.matches(this.store.tasks.get(id)));
     this.frame = h("div", { class: "tl-frame" }, this.axis, this.grid);
     this.el.append(
-      h("h1", { class: "hidden-label" }, t("tl_title")),
+      h("h1", { class: "hidden-label" }, t("view_timeline")),
       h("div", { class: "tl" }, h("div", { class: "tl-tools" }, modes, this.moves, h("div", { class: "tl-filters" }, this.find, this.tag, this.only), this.legend), h("p", { class: "hidden-label", id: "tl-keys" }, t("tl_keys")), this.frame, this.note, this.agenda.el, this.tip),
     );
     this.span = new TimeSpan({ half: this.wanted.half ?? 24 * HOUR_MS, at: this.wanted.at, el: this.grid, track: () => this.trackBox(), moved: () => this.moved(), settled: () => this.settled() });
@@ -277,8 +277,8 @@ class Timeline {
     const hidden = matching.length - busy.length;
     const { failed, q, tag } = this.wanted;
     const notes = [];
-    if (!this.shown.length) notes.push(h("p", { class: "empty" }, t(failed && matching.length ? "tl_no_problems" : (q || tag) && !matching.length ? "tl_none_match" : "tl_empty")));
-    if (hidden && !failed) notes.push(h("p", { class: "muted" }, t("tl_quiet", { n: hidden }), " ", h("button", { type: "button", class: "link", on: { click: () => ((this.showEmpty = !this.showEmpty), this.arrange()) } }, t(this.showEmpty ? "tl_hide_quiet" : "tl_show_quiet"))));
+    if (!this.shown.length) notes.push(h("p", { class: "empty" }, t(failed && matching.length ? "tl_no_problems" : (q || tag) && !matching.length ? "none_found" : "tl_empty")));
+    if (hidden && !failed) notes.push(h("p", { class: "muted" }, t("tl_quiet", { n: hidden }), " ", h("button", { type: "button", class: "link", on: { click: () => ((this.showEmpty = !this.showEmpty), this.arrange()) } }, t(this.showEmpty ? "hide" : "tl_show_quiet"))));
     if (since < this.loaded.complete) notes.push(h("p", { class: "muted" }, t("tl_cut", { time: fmtTime(new Date(this.loaded.complete).toISOString(), { seconds: false }) })));
     if (token() && this.shown.length) notes.push(h("p", { class: "muted" }, t("tl_hint")));
     this.note.replaceChildren(...notes);

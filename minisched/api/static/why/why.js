@@ -36,7 +36,7 @@ class WhyDialog {
     const today = momentOf(taskId, now()).slice(0, 10);
     const [day, time = ""] = /^\d{4}-\d\d-\d\d(T\d\d:\d\d)?$/.test(at) ? at.split("T") : [today];
     const input = (type, value, label) => h("input", { type, value, "aria-label": label, on: { change: () => this.load() } });
-    this.day = input("date", day, t("why_day"));
+    this.day = input("date", day, t("sb_day"));
     this.time = input("time", time, t("why_time"));
     this.whole = button(t("why_whole_day"), () => {
       this.time.value = "";
@@ -123,7 +123,7 @@ function isSame({ one: a, causes: ofA }, { one: b, causes: ofB }) {
 }
 
 function foldedText(first, last, n) {
-  const what = first.detail.code === "why.coming" ? t("why_coming") : t("status_success");
+  const what = first.detail.code === "why.coming" ? t("hm_coming") : t("status_success");
   return t("why_folded", { n, what, from: shortTime(first.time), to: shortTime(last.time) });
 }
 
