@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from support.page import HELD, Engine, OpenPage, act, card, choose, dialog, engine, expect, focused, view
+from support.page import GONE, HELD, Engine, OpenPage, act, card, choose, dialog, engine, expect, focused, view
 
 TABS_MAX = 40  # from the top of the page to the first card's buttons
 
@@ -264,6 +265,36 @@ def test_many_tasks_are_selected_and_changed(one: Engine, open_page: OpenPage) -
     expect(page.get_by_text("3 runs started.")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator(".bulk, .pick")).to_have_count(0)
+
+
+def test_nothing_is_shown_before_its_style_sheet_applies(one: Engine, open_page: OpenPage) -> None:
+    page = open_page("about:blank", fresh=True)
+    held: list[Any] = []
+    page.route("**/core/shared.css", lambda route: held.append(route))
+    page.goto(one.link)
+    with page.expect_response("**/tasks/actions.js"):
+        card(page, "off").locator(".card-actions button").last.click()
+    page.evaluate("import('/tasks/actions.js')")
+    expect(page.locator(".menu")).to_have_count(0)
+    held.pop().continue_()
+    expect(page.locator(".menu")).to_have_css("position", "fixed")
+    place = page.locator(".menu").bounding_box()
+    anchor = card(page, "off").locator("[aria-expanded]").bounding_box()
+    assert place and anchor
+    gaps = (place["y"] - anchor["y"] - anchor["height"], anchor["y"] - place["y"] - place["height"])
+    assert round(max(gaps)) == 4  # px, below or above the button
+
+
+def test_a_style_sheet_that_failed_is_loaded_again(one: Engine, open_page: OpenPage) -> None:
+    page = open_page("about:blank", expected=GONE, fresh=True)
+    page.route("**/core/shared.css", lambda route: route.abort())
+    page.goto(one.link)
+    with page.expect_event("requestfailed"):
+        act(page, "off", "more")
+    page.unroute("**/core/shared.css")
+    choose(page, "off", "remove")
+    expect(dialog(page)).to_have_css("position", "fixed")
+    expect(dialog(page)).to_have_css("display", "flex")
 
 
 def test_a_menu_stays_open_while_cards_above_change(one: Engine, open_page: OpenPage) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -295,6 +296,29 @@ def test_a_failed_request_is_shown_and_tried_again(one: Engine, open_page: OpenP
     page.unroute("**/executions/*")
     expect(dialog(page).locator(".run-output .lg-lines")).to_contain_text("tried")
     expect(error).to_be_hidden()
+
+
+def test_views_and_dialogs_of_an_address_wait_for_the_tasks(one: Engine, open_page: OpenPage) -> None:
+    run = one.run("variables")
+    one.until("variables", "success")
+    page = open_page(one.link)
+    expect(page.locator(".card").first).to_be_visible()
+    held: list[Any] = []
+    page.route("**/tasks?*", lambda route: held.append(route))
+    for address, title, button in (
+        (f"run/{run}", f"Run {run} of variables", "Run again…"),
+        ("why/variables", "Why did variables run, or not?", "Day before"),
+        ("runs", "Runs", "Run again: variables"),
+        ("timeline", "Timeline", "History of variables"),
+    ):
+        page.goto("about:blank")
+        with page.expect_response("**/core/shared.css"):
+            page.goto(f"{one.url}/#{address}")
+        place = dialog(page) if "/" in address else page.locator("main")
+        expect(place.get_by_role("heading", name=title)).to_have_count(0)
+        held.pop().continue_()
+        expect(place.get_by_role("heading", name=title)).to_have_count(1)
+        expect(place.get_by_role("button", name=button).first).to_be_attached()
 
 
 def test_a_run_shows_its_result_and_output_and_leads_back(one: Engine, open_page: OpenPage) -> None:

@@ -233,9 +233,15 @@ def test_a_lost_engine_is_reported_at_once_and_the_page_reconnects(
         assert time.monotonic() - began < LOST_WITHIN_S
         expect(page.locator(".lost")).to_contain_text("The engine does not respond.")
         expect(card(page, "a")).to_be_visible()  # the known state stays
-        view(page, "engine")  # a view that is not loaded yet
-        expect(page.get_by_role("button", name="Try again")).to_be_visible()
+        again = page.get_by_role("button", name="Try again")
+        page.evaluate("location.hash = '#why/a'")  # a dialog and a view that are not loaded yet
+        expect(again).to_be_visible()
+        expect(page.locator("main [role=alert]")).to_contain_text("The engine does not respond.")
+        expect(card(page, "a")).to_be_visible()
+        view(page, "engine")
+        expect(again).to_be_visible()
         expect(page.locator("main")).to_contain_text("The engine does not respond.")
+        expect(card(page, "a")).to_have_count(0)
         mine.home.write(task, {"task_id": "new", "task_exec": "true"}, http={"port": mine.address[1]})
         before = mine.url
         mine.go()
@@ -245,6 +251,34 @@ def test_a_lost_engine_is_reported_at_once_and_the_page_reconnects(
         expect(page.locator(".engine-log")).to_contain_text("engine started")  # without "Try again"
         view(page, "tasks")
         expect(card(page, "new")).to_be_visible()
+
+
+def test_a_dialog_of_an_address_that_a_lost_engine_does_not_give_comes_when_it_is_back(
+    tmp_path_factory: pytest.TempPathFactory, open_page: OpenPage
+) -> None:
+    task = {"task_id": "a", "task_name": "Name", "task_exec": "true"}
+    with engine(tmp_path_factory.mktemp("dialogs"), task) as mine:
+        page, loaded = (open_page(mine.link, expected=GONE) for _ in range(2))
+        loaded.evaluate("location.hash = '#why/a'")
+        expect(loaded.locator("dialog .why-item").first).to_be_visible()
+        page.bring_to_front()
+        live(page)
+        mine.home.kill()
+        expect(page.locator(".lost")).to_be_visible()
+        page.evaluate("location.hash = '#why/a'")
+        failure = page.locator("main [role=alert]")
+        expect(failure).to_contain_text("The engine does not respond.")
+        expect(card(page, "a")).to_be_visible()
+        loaded.bring_to_front()
+        loaded.evaluate("location.hash = '#why/a/2026-11-28'")  # its modules are there already
+        expect(loaded.locator("dialog .field-error")).to_have_text("The engine does not respond.")
+        mine.home.write(task, http={"port": mine.address[1]})
+        mine.go()
+        for one in (loaded, page):
+            one.bring_to_front()
+            expect(one.locator("dialog[open] h2")).to_have_text("Why did Name run, or not?")
+            expect(one.locator("dialog .why-item").first).to_be_visible()
+        expect(failure).to_have_count(0)
 
 
 def test_a_blocked_engine_is_reported_too(one: Engine, open_page: OpenPage) -> None:

@@ -21,12 +21,13 @@ const VIEWS = {
 const DETAILS = {
   task: () => lazy("task/task.js"),
 };
+// Each loads what it needs, and resolves to how it is opened.
 const DIALOGS = {
-  run: (id) => lazy("runs/history.js").then(({ openRun }) => openRun(Number(id))),
-  history: (id) => lazy("runs/history.js").then(({ openHistory }) => openHistory(id)),
-  log: (id) => lazy("logs/log.js").then(({ openLog }) => openLog({ taskId: id })),
-  why: (id) => lazy("why/why.js").then(({ openWhy }) => openWhy(id, here().at)),
-  output: (id) => lazy("logs/log.js").then(({ openLog }) => openLog({ runId: Number(id) })),
+  run: () => lazy("runs/history.js").then(({ openRun }) => (id) => openRun(Number(id))),
+  history: () => lazy("runs/history.js").then(({ openHistory }) => openHistory),
+  log: () => lazy("logs/log.js").then(({ openLog }) => (id) => openLog({ taskId: id })),
+  why: () => lazy("why/why.js").then(({ openWhy }) => (id) => openWhy(id, here().at)),
+  output: () => lazy("logs/log.js").then(({ openLog }) => (id) => openLog({ runId: Number(id) })),
 };
 const THEME_KEY = "minisched.theme";
 // The end of the last downtime whose banner was put away.
@@ -75,8 +76,9 @@ async function takeTokenFromAddress() {
 
 /** Close the open dialogs, except one with unsaved changes. Resolves to a function that waits until that one is closed. */
 async function closeDialogs(options) {
-  const { closeAll } = document.querySelector("dialog[open]") ? await lazy("core/dialog.js") : {};
-  return closeAll?.(options) ?? (() => null);
+  // Where one is open this is loaded, so an engine that is lost does not matter.
+  const shared = document.querySelector("dialog[open]") && (await import("./shared.js"));
+  return shared?.closeDialogs(options) ?? (() => null);
 }
 
 function signOut() {
@@ -247,8 +249,8 @@ function buildShell(scrolled = 0) {
   const main = h("main", { id: "main", tabindex: "-1" });
   let view = null;
   let viewId = "";
-  // Whether it could not be loaded; then it is, once the engine responds again.
-  let failed = false;
+  // That the view, or a dialog above it, could not be loaded; then it is, once the engine responds again.
+  const failure = h("div", { class: "empty", role: "alert" });
   // Has the view follow its address, where it is shown already.
   let route = () => {};
   let scrollTarget = scrolled;
@@ -259,39 +261,59 @@ function buildShell(scrolled = 0) {
   const sized = new ResizeObserver(() => document.documentElement.style.setProperty("--top", `${head.offsetHeight}px`));
   sized.observe(head);
 
+  function fail(error) {
+    const why = error.code === "network" ? t("err_network") : visible(error.message);
+    failure.replaceChildren(h("p", { text: t("view_failed") }), h("p", { class: "muted", text: why }), button(t("try_again"), show));
+    main.prepend(failure);
+    scrollTo(0, 0);
+  }
+
+  /** Open the dialog of the address, once the tasks that it names and acts on are known. */
+  async function showDialog(load, id) {
+    const { hash } = location;
+    try {
+      const [open] = await Promise.all([load(), store.whenLoaded()]);
+      if (location.hash === hash && !isOnTop()) open(id);
+    } catch (error) {
+      if (location.hash === hash) fail(error);
+    }
+  }
+
   async function show() {
     const { name: kind, id: shown } = here();
-    const openDialog = shown && token() && Object.hasOwn(DIALOGS, kind) && DIALOGS[kind];
-    if (openDialog && isOnTop()) return;
+    const dialog = shown && token() && Object.hasOwn(DIALOGS, kind) && DIALOGS[kind];
+    if (dialog && isOnTop()) return;
+    failure.remove();
     // The dialogs belong to the view that is left.
     await closeDialogs();
-    if (openDialog) openDialog(shown).catch(() => {});
-    if (openDialog && view) return;
+    if (dialog) showDialog(dialog, shown);
+    if (dialog && view) return;
     const [name, id] = viewInAddress();
-    if (!openDialog) enterView();
+    if (!dialog) enterView();
     if (name === view && id === viewId) return route();
     view = name;
     viewId = id;
-    failed = false;
     viewNumber += 1;
     const mine = viewNumber;
     leaveView();
     leaveView = route = () => {};
-    main.replaceChildren();
+    main.replaceChildren(name === "tasks" || store.loaded ? "" : h("p", { class: "empty muted", text: t("loading") }));
     main.className = `view-${name}`;
     top.show(name);
     bands.update(view);
     try {
-      const module = await (VIEWS[name] ?? DETAILS[name])();
+      // The view of the tasks shows itself how they are loaded.
+      const [module] = await Promise.all([(VIEWS[name] ?? DETAILS[name])(), name === "tasks" || store.whenLoaded()]);
       if (mine !== viewNumber) return;
+      main.replaceChildren();
       ({ leave: leaveView = () => {}, route = () => {} } = module.mount(main, store, announce, id));
       scrollTo(0, scrollTarget);
       scrollTarget = 0;
     } catch (error) {
       if (mine !== viewNumber) return;
       view = null;
-      failed = true;
-      main.replaceChildren(h("div", { class: "empty" }, h("p", { text: t("view_failed") }), h("p", { class: "muted", text: error.code === "network" ? t("err_network") : visible(error.message) }), button(t("try_again"), show)));
+      main.replaceChildren();
+      fail(error);
     }
   }
 
@@ -299,7 +321,7 @@ function buildShell(scrolled = 0) {
     showInTab();
     if (!change.status && !change.link) return;
     if (store.link === "denied") return denied();
-    if (failed && store.link === "live") show();
+    if (failure.isConnected && ["live", "poll"].includes(store.link)) show();
     document.documentElement.classList.toggle("is-lost", store.link === "lost");
     top.update();
     bands.update(view);

@@ -55,15 +55,6 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Load a style sheet once. Resolves when it applies, or when it cannot be loaded. */
-export function loadStyle(href) {
-  if (document.querySelector(`link[href="${href}"]`)) return Promise.resolve();
-  return new Promise((resolve) => {
-    const link = h("link", { rel: "stylesheet", href, on: { load: resolve, error: resolve } });
-    document.head.append(link);
-  });
-}
-
 // ---- icons ----
 
 // Paths in a box of 24 x 24, stroked. "!" marks a filled path, "~" a stroke on top of a filled path.

@@ -1,7 +1,9 @@
 /** What all modules share that the first view does not need: dialogs, and icons in the form that dom.js describes. */
-import "./dialog.js";
+import { closeAll } from "./dialog.js";
 import { addIcons } from "./dom.js";
 import "./error_text.js";
+
+export const closeDialogs = closeAll;
 
 addIcons({
   pause: ["M9 5.5v13M15 5.5v13"],

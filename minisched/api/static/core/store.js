@@ -12,7 +12,7 @@ let pending = null;
 /** The change that is being collected: changes within BATCH_MS are reported together. */
 function collect() {
   if (!pending) {
-    pending = { ids: new Set(), removed: new Set(), all: false, status: false, link: false };
+    pending = { ids: new Set(), removed: new Set(), all: false, status: false, link: false, back: false };
     setTimeout(flush, BATCH_MS);
   }
   return pending;
@@ -86,11 +86,21 @@ export const store = {
 
   /**
    * Call `f(change)` after changes. change: {ids: Set of changed or new tasks, removed: Set of ids, all: whether the
-   * whole list was loaded, status: boolean, link: boolean}. Returns a function that unsubscribes.
+   * whole list was loaded, status: boolean, link: boolean, back: whether the engine responds again}. Returns a function
+   * that unsubscribes.
    */
   on(f) {
     storeListeners.add(f);
     return () => storeListeners.delete(f);
+  },
+
+  /** Resolves when the list is loaded. */
+  whenLoaded() {
+    return new Promise((resolve) => {
+      const look = () => store.loaded && resolve(stop());
+      const stop = store.on(look);
+      look();
+    });
   },
 
   /** Take one card, unless a newer version of it is already here. */
@@ -174,9 +184,11 @@ export const store = {
   /** `why`: the code of the error by which it was lost. */
   setLink(link, why = "") {
     if (store.link === link && store.lostWhy === why) return;
+    const change = collect();
+    change.link = true;
+    change.back ||= store.link === "lost" && link !== "lost";
     if (store.link !== link) store.lostSince = link === "lost" ? Date.now() : null;
     store.link = link;
     store.lostWhy = why;
-    collect().link = true;
   },
 };

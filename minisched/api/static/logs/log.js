@@ -41,10 +41,7 @@ class LogDialog {
     this.unseenLines = false;
     this.busy = false;
     this.build();
-    this.unsubscribe = store.on((change) => {
-      if (change.all || change.ids.has(this.taskId)) this.showTitle();
-      if (change.ids.has(this.taskId)) this.pollSoon();
-    });
+    this.unsubscribe = store.on((change) => (change.back || change.ids.has(this.taskId)) && this.pollSoon());
     this.onVisible = () => this.pollSoon();
     document.addEventListener("visibilitychange", this.onVisible);
     this.open();
@@ -85,7 +82,6 @@ class LogDialog {
     this.showTitle();
   }
 
-  /** A link opens the dialog before the names of the tasks are there. */
   showTitle() {
     if (!this.taskId) return;
     const values = { id: this.runId, task: visible(store.tasks.get(this.taskId)?.task_name ?? this.taskId) };

@@ -35,13 +35,10 @@ class HistoryDialog {
     this.error = h("p", { class: "field-error", role: "alert", hidden: true });
     this.content = h("div");
     this.dialog = openDialog({ title: "", body: this.content, wide: true, kind: "history", onClose: () => this.close() });
-    // A link opens the dialog before the names of the tasks are there.
-    this.unsubscribe = store.on((change) => (change.all || change.ids.has(this.taskId)) && this.showTitle());
   }
 
   close() {
     this.closed = true;
-    this.unsubscribe();
     this.shown?.close();
   }
 

@@ -61,7 +61,7 @@ export class RunList {
     this.later = new LaterRefresh(() => this.renew(), REFRESH_MS, () => this.page === 1);
     this.build();
     this.take(wanted, focusRun);
-    this.unsubscribe = store.on((change) => (change.all || (taskId ? change.ids.has(taskId) : change.ids.size)) && this.later.changed());
+    this.unsubscribe = store.on((change) => (change.all || change.back || (taskId ? change.ids.has(taskId) : change.ids.size)) && this.later.changed());
   }
 
   close() {
@@ -221,7 +221,7 @@ export class RunList {
 
   /** Show what has changed. */
   renew() {
-    if (document.hidden) return;
+    if (document.hidden) return this.later.changed(RETRY_MS);
     this.refresh();
     this.loadSummary();
   }

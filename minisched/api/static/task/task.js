@@ -50,7 +50,7 @@ class TaskView {
 
   changed(change) {
     if (change.all || change.ids.size || change.removed.size) this.showNeighbours();
-    if (!change.all && !change.ids.has(this.id) && !change.removed.has(this.id)) return;
+    if (!change.all && !change.back && !change.ids.has(this.id) && !change.removed.has(this.id)) return;
     this.showCard();
     this.later ??= setTimeout(() => {
       this.later = null;

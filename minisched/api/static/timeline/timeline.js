@@ -377,7 +377,7 @@ class Timeline {
   /** Take over the runs of changed cards. Other changes come with the next load. */
   changed(change) {
     const { list } = this.wanted;
-    if (change.all || change.removed.size || (!list && [...change.ids].some((id) => !this.lanes.has(id)))) this.soon ??= setTimeout(() => ((this.soon = null), this.load()), LOAD_MS);
+    if (change.all || change.back || change.removed.size || (!list && [...change.ids].some((id) => !this.lanes.has(id)))) this.soon ??= setTimeout(() => ((this.soon = null), this.load()), LOAD_MS);
     if (list) return;
     for (const id of change.ids) {
       const card = this.store.tasks.get(id);

@@ -59,9 +59,13 @@ class WhyDialog {
         this.answer,
       ],
       actions: [{ label: t("close") }],
-      onClose: () => (this.asked += 1),
+      onClose: () => {
+        this.asked += 1;
+        unsubscribe();
+      },
       address: this.address(),
     });
+    const unsubscribe = store.on((change) => change.back && this.load());
     this.load();
   }
 
