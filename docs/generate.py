@@ -22,8 +22,8 @@ from wrap import wrapped
 
 import minisched
 from minisched.api.context import STATUSES
-from minisched.api.openapi import ALWAYS, SCHEMAS, WITH_A_BODY, meaning, routes
-from minisched.api.routing import OPEN, PUBLIC, READ, ROOT_TOO
+from minisched.api.openapi import ALWAYS, SCHEMAS, WITH_A_BODY, meaning
+from minisched.api.routing import OPEN, PUBLIC, READ, ROOT_TOO, routes
 from minisched.catalogue import CHINESE, ENGLISH, Text, render
 from minisched.catalogue.cli import TEXTS as CLI_TEXTS
 from minisched.cli.arguments import COMMANDS, option_text

@@ -4,20 +4,9 @@ from __future__ import annotations
 
 import errno
 
-from minisched.api import (  # noqa: F401  they declare the routes
-    backfill,
-    edit,
-    engine,
-    events,
-    logs,
-    runs,
-    static_files,
-    tasks,
-    timeline,
-    why,
-)
+from minisched.api import static_files
 from minisched.api.context import ApiError, RequestContext, bad_body, pointer_to
-from minisched.api.routing import NotFound, match
+from minisched.api.routing import match
 from minisched.config.strict_json import parse
 from minisched.model import StoreError, Text, TextError
 
@@ -32,9 +21,11 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def find(method: str, path: str) -> Found:
-    """The route of a request: one of the API, or of the page's files."""
-    found = match(method, path)
-    return static_files.find(method, path) or found if isinstance(found, NotFound) else found
+    """The route of a request: one of the page's files, or of the API. Raises ApiError."""
+    try:
+        return static_files.find(method, path) or match(method, path)
+    except (OSError, ImportError):  # no descriptor is left
+        raise ApiError("unavailable") from None
 
 
 def respond(request: Request, app: AppContext) -> Response:

@@ -26,7 +26,6 @@ from minisched.clock import SANE_SINCE
 from minisched.config import ConfigError, config_hash, read_config
 from minisched.config.problems import count_problems, limited
 from minisched.model import DeliveryState, EngineProblem, ResendDelivery, ResendFailed, Status, StoreError, Text, iso
-from minisched.notify.notify_test import NoRule, select_rules, try_channels
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -407,6 +406,8 @@ def resend_failed(context: RequestContext) -> Response:
 )
 def notify_test(context: RequestContext, task_id: str) -> Response:
     """Nothing of it is counted or kept: the rules in force are used, not the history."""
+    from minisched.notify.notify_test import NoRule, select_rules, try_channels  # few need it
+
     app, task = context.app, context.app.task(task_id).task
     rule = context.body.get("rule")
     if rule is not None and not isinstance(rule, str):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from minisched.api import dispatch  # noqa: F401  the handlers declare the routes
 from minisched.api.context import STATUSES
-from minisched.api.routing import BASE, IDS, METHODS, OPEN, PUBLIC, READ, ROOT_TOO, ROUTES, TOKEN, EnumParam
+from minisched.api.routing import BASE, IDS, OPEN, PUBLIC, READ, ROOT_TOO, TOKEN, EnumParam, routes
 from minisched.api.tasks import DROPPED_IN_BRIEF
 from minisched.catalogue import ENGLISH, template
 from minisched.config.containers import row_schema
@@ -606,11 +605,6 @@ def _header_parameters(route: Route) -> list[dict[str, Any]]:
     if "stale" in route.errors:
         names.append(("If-Match", "The `ETag` of what was read: 412 if the config file has changed since."))
     return [{"name": name, "in": "header", "description": text, "schema": {"type": "string"}} for name, text in names]
-
-
-def routes() -> list[Route]:
-    """All routes, by path and method."""
-    return sorted(ROUTES, key=lambda route: (route.path, METHODS.index(route.method)))
 
 
 def meaning(code: str) -> str:

@@ -2,6 +2,9 @@
 
 A route is declared beside its handler by `@route`. The gate matches a request once, and the match travels with it; the
 dispatch, OpenAPI and docs/api.md are made of the same declarations.
+
+The modules with the handlers are imported when a request needs them: all of them take 0.5 MB more than those that a
+page needs while it only shows the tasks.
 """
 
 from __future__ import annotations
@@ -9,6 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
+from importlib import import_module
+from threading import Lock
 from types import MappingProxyType
 
 from minisched.model import Status, Text, Trigger, Word
@@ -204,9 +209,36 @@ if TYPE_CHECKING:
     Found = Union[Match, NotFound, NotAllowed]
     Handler = TypeVar("Handler", bound=Callable[..., Any])
 
-ROUTES: list[Route] = []
-_PLAIN: dict[str, dict[str, Route]] = {}  # paths without ids -> their routes by method
-_PATTERNS: dict[str, tuple[re.Pattern[str], dict[str, Route]]] = {}  # paths with ids
+# The modules that declare routes, in the order in which they are imported: first those that a page needs while it only
+# shows the tasks.
+MODULES = ("engine", "tasks", "events", "runs", "timeline", "logs", "edit", "why", "backfill")
+_later = [*MODULES]  # those that are not imported yet
+_lock = Lock()  # held while one is imported
+_declared: list[Route] = []
+
+
+class _Table(NamedTuple):
+    """The routes of the modules that are imported. It is replaced as a whole, so it can be read without the lock."""
+
+    plain: dict[str, dict[str, Route]]  # paths without ids -> their routes by method
+    patterns: list[tuple[re.Pattern[str], dict[str, Route]]]  # paths with ids
+
+    @classmethod
+    def of(cls, routes: list[Route]) -> _Table:
+        by_path: dict[str, dict[str, Route]] = {}
+        for one in routes:
+            for path in (BASE + one.path, *([one.path] if one.path in ROOT_TOO else ())):
+                by_path.setdefault(path, {})[one.method] = one
+        plain = {path: found for path, found in by_path.items() if "{" not in path}
+        patterns = [(_pattern(path), found) for path, found in by_path.items() if "{" in path]
+        return cls(plain, patterns)
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{(\w+)\}", lambda found: f"(?P<{found[1]}>{IDS[found[1]]})", path))
+
+
+_table = _Table({}, [])
 
 
 def route(
@@ -224,25 +256,49 @@ def route(
 
     def declare(handler: Handler) -> Handler:
         all_errors = (*errors, "busy") if costly else errors
-        declared = Route(method, path, summary, answers, handler, access, query, body, all_errors, costly)
-        ROUTES.append(declared)
-        for whole in (BASE + path, *([path] if path in ROOT_TOO else ())):
-            if "{" not in whole:
-                _PLAIN.setdefault(whole, {})[method] = declared
-                continue
-            expression = re.sub(r"\{(\w+)\}", lambda found: f"(?P<{found[1]}>{IDS[found[1]]})", whole)
-            _PATTERNS.setdefault(whole, (re.compile(expression), {}))[1][method] = declared
+        _declared.append(Route(method, path, summary, answers, handler, access, query, body, all_errors, costly))
         return handler
 
     return declare
 
 
+def _import_more(table: _Table) -> bool:
+    """Import the next module, unless another thread has done so since it had `table`; False if there is none. The
+    routes of a module are in the table when all of it is there."""
+    global _table
+    with _lock:
+        if table is _table:
+            if not _later:
+                return False
+            import_module(f"minisched.api.{_later[0]}")
+            del _later[0]
+            _table = _Table.of(_declared)
+        return True
+
+
+def routes() -> list[Route]:
+    """All of them, by path and method."""
+    while _import_more(_table):
+        pass
+    return sorted(_declared, key=lambda route: (route.path, METHODS.index(route.method)))
+
+
 def match(method: str, path: str) -> Found:
-    """The route of a decoded path. HEAD is as GET."""
+    """The route of a decoded path. HEAD is as GET. Raises ImportError or OSError if no descriptor is left to read the
+    module of the route."""
+    in_api = path.startswith(BASE) or path in ROOT_TOO
+    while True:
+        table = _table
+        found = _match(method, path, table)
+        if isinstance(found, Match) or not in_api or not _import_more(table):
+            return found
+
+
+def _match(method: str, path: str, table: _Table) -> Found:
     ids: dict[str, Any] = {}
-    methods = _PLAIN.get(path)
+    methods = table.plain.get(path)
     if methods is None:
-        for pattern, found in _PATTERNS.values():
+        for pattern, found in table.patterns:
             matched = pattern.fullmatch(path)
             if matched:
                 methods = found

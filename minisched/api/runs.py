@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from datetime import datetime, timedelta
 from datetime import time as clock
@@ -149,6 +148,8 @@ def _reason_text(run: TaskExecution, lines: Mapping[int, str], context: RequestC
 
 
 def _csv(context: RequestContext, found: Sequence[tuple[TaskExecution, Mapping[int, str]]]) -> Response:
+    import csv  # few need it
+
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\r\n")  # RFC 4180
     writer.writerow(CSV_COLUMNS)

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from minisched.api import edit, events
 from minisched.api.context import STATUSES, Request, Turns
 from minisched.api.dispatch import respond
-from minisched.api.routing import BASE, OPEN, PUBLIC, ROUTES, Match, NotAllowed, NotFound, Route, match
+from minisched.api.routing import BASE, MODULES, OPEN, PUBLIC, Match, NotAllowed, NotFound, Route, match, routes
 from minisched.model import StoreError, Text
 from minisched.osutil import receive
 from support.api import Api
@@ -69,16 +69,21 @@ def test_other_texts_are_no_path(path: str) -> None:
     assert match("GET", path) == NotFound()
 
 
+def example(route: Route) -> str:
+    """A path of it, without BASE."""
+    return route.path.replace("{task_id}", "a").replace("{run_id}", "1").replace("{delivery_id}", "1")
+
+
 def test_every_error_of_a_route_is_known() -> None:
-    for route in ROUTES:
+    for route in routes():
         assert set(route.errors) <= set(STATUSES), route.path
         assert len({parameter.name for parameter in route.query}) == len(route.query)
         assert (route.body is not None) == (route.method in ("POST", "PUT", "PATCH"))
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+@pytest.mark.parametrize("route", routes(), ids=lambda route: f"{route.method} {route.path}")
 def test_without_the_token_only_open_routes_answer(api: Api, route: Any) -> None:
-    path = route.path.replace("{task_id}", "a").replace("{run_id}", "1").replace("{delivery_id}", "1")
+    path = example(route)
     found = api(route.method, path, authorized=False)
     assert (found.status == 401) == (route.access != OPEN)
     if found.status == 401:
@@ -207,16 +212,102 @@ def test_an_error_of_the_system_has_its_status(api: Api, error: Exception, statu
     assert (response.status, json.loads(response.body)["error"]["code"]) == (status, code)
 
 
+def printed(program: str) -> list[str]:
+    """The lines that a new process prints, which has all that answers requests, but no module of a route yet."""
+    begin = "import sys\nimport minisched.api.server\nfrom minisched.api import handler\n"
+    begin += "from minisched.api.dispatch import find\nfrom minisched.api.routing import Match, routes\n"
+    command = [sys.executable, "-c", begin + program]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=60)
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
 def test_handlers_import_no_heavy_modules() -> None:
-    costly = {"hashlib", "_hashlib", "ssl", "_ssl", "email", "http", "random", "decimal", "statistics", "urllib"}
-    code = f"import sys\nimport minisched.api.dispatch\nprint(sorted({costly} & set(sys.modules)))\n"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=True)
-    assert done.stdout == "[]\n"
+    costly = {"hashlib", "_hashlib", "ssl", "_ssl", "email", "http.client", "random", "decimal", "statistics", "urllib"}
+    assert printed(f"routes()\nprint(sorted({costly} & set(sys.modules)))") == ["[]"]
+
+
+def test_the_module_of_a_route_is_imported_with_its_first_request() -> None:
+    """An open page that only shows the tasks does without most of them, and what is no path of the API needs none."""
+    program = f"""
+def loaded():
+    names = "tasks", "events", "runs", "timeline", "logs", "edit", "why", "backfill"
+    print(*[name for name in names if f"minisched.api.{{name}}" in sys.modules])
+
+for path in "/", "/core/app.js", "/favicon.ico", "/healthz", "{BASE}/status", "{BASE}/tasks", "{BASE}/events":
+    find("GET", path)
+loaded()
+find("GET", "{BASE}/timeline")
+loaded()
+find("GET", "{BASE}/none")
+loaded()
+print("minisched.why" in sys.modules, "minisched.notify.notify_test" in sys.modules, "csv" in sys.modules)
+"""
+    assert printed(program) == [
+        "tasks events",
+        "tasks events runs timeline",
+        "tasks events runs timeline logs edit why backfill",
+        "True False False",
+    ]
+
+
+def test_a_module_that_cannot_be_read_is_imported_with_a_later_request() -> None:
+    program = f"""
+import resource
+from minisched.api.context import ApiError
+resource.setrlimit(resource.RLIMIT_NOFILE, (0, limit := resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+for path in "/healthz", "{BASE}/tasks/a/why":
+    try:
+        find("GET", path)
+    except ApiError as error:
+        print(error.code)
+resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+print(find("GET", "/healthz").route.path, find("GET", "{BASE}/tasks/a/why").route.path)
+"""
+    assert printed(program) == ["unavailable", "unavailable", "/healthz /tasks/{task_id}/why"]
+
+
+def test_routes_are_found_whole_while_several_threads_import_their_modules() -> None:
+    paths = sorted({BASE + example(route) for route in routes()})
+    program = f"""
+import sys, threading
+sys.setswitchinterval(1e-6)
+found, begin, paths = [], threading.Barrier(4), {paths}
+def ask(first):
+    begin.wait(30)
+    for path in paths[first:] + paths[:first]:
+        match = find("GET", path)
+        if isinstance(match, Match):
+            found.append((path, match.route.path, match.route.handler.__module__ in sys.modules))
+threads = [threading.Thread(target=ask, args=(len(paths) * number // 4,)) for number in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(found) == 4 * len(set(found)), sorted(set(found)) == sorted(
+    (path, match.route.path, True) for path in paths for match in [find("GET", path)] if isinstance(match, Match)
+))
+"""
+    assert printed(program) == ["True True"]
+
+
+def test_every_module_that_declares_routes_is_named() -> None:
+    declaring = [
+        path.stem for path in Path(edit.__file__).parent.glob("*.py") if "\n@route(" in path.read_text(encoding="utf-8")
+    ]
+    assert sorted(declaring) == sorted(MODULES)
+
+
+def test_no_route_hides_another_one_whose_module_is_imported_later() -> None:
+    for route in routes():
+        found = match(route.method, BASE + example(route))
+        assert isinstance(found, Match)
+        assert found.route is route
 
 
 TEXT = st.text(max_size=30)
-NAMES = sorted({parameter.name for route in ROUTES for parameter in route.query})
-PATHS = st.sampled_from([route for route in ROUTES if route.handler is not events.listen])
+NAMES = sorted({parameter.name for route in routes() for parameter in route.query})
+PATHS = st.sampled_from([route for route in routes() if route.handler is not events.listen])
 VALUE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT | st.sampled_from(["task_id", "env"]), inner),

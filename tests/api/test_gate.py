@@ -9,7 +9,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from minisched.api import dispatch  # noqa: F401  the handlers declare the routes
 from minisched.api.context import STATUSES, ApiError
 from minisched.api.gate import (
     HEADERS_BYTES,
@@ -25,7 +24,7 @@ from minisched.api.gate import (
     parse_head,
     split_target,
 )
-from minisched.api.routing import BASE, OPEN, PUBLIC, ROUTES, Route, match
+from minisched.api.routing import BASE, OPEN, PUBLIC, Route, match, routes
 from minisched.model import HttpSettings
 
 TOKEN = b"k7Jx0Zq2uYwS5bV8nM4rT1cL6hP9dFgA3eQiOoRtUvW"
@@ -288,7 +287,7 @@ def test_a_wrong_token_does_not_close_an_open_route() -> None:
     assert judged(head("GET /healthz HTTP/1.1")).request.authorized
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+@pytest.mark.parametrize("route", routes(), ids=lambda route: f"{route.method} {route.path}")
 @pytest.mark.parametrize("method", [*("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")])
 def test_every_route_needs_the_token_unless_declared_otherwise(route: Route, method: str) -> None:
     path = BASE + re.sub(r"\{\w+\}", "7", route.path)
@@ -309,7 +308,7 @@ def test_every_route_needs_the_token_unless_declared_otherwise(route: Route, met
         assert shown == 401
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+@pytest.mark.parametrize("route", routes(), ids=lambda route: f"{route.method} {route.path}")
 def test_the_token_for_reading_opens_states_and_metrics_only(route: Route) -> None:
     path = BASE + re.sub(r"\{\w+\}", "7", route.path)
     fields = (JSON, "Content-Length: 0") if route.method in ("POST", "PUT", "PATCH") else ()

@@ -19,8 +19,7 @@ from typing import Any, NamedTuple, Optional
 
 import pytest
 
-from minisched.api import dispatch  # noqa: F401  the handlers declare the routes
-from minisched.api.routing import ROUTES
+from minisched.api.routing import routes
 from support.http import Address, Reply, connect, exchange, receive, request
 from support.process import linux, root
 from support.programs import Home, alive, eventually, in_time, open_to_others
@@ -386,7 +385,7 @@ def test_no_secret_is_in_any_response_file_or_command_line(engine: Engine) -> No
         assert SECRETS[name].encode() in environs["keeper"]
     lines = {
         f"GET {API}{route.path.format(task_id=task_id, run_id=keeper, delivery_id=1)}"
-        for route in ROUTES
+        for route in routes()
         for task_id in ("keeper", "other", "canary")
         if route.method == "GET"
         and not any(parameter.required for parameter in route.query)

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from minisched.api.context import STATUSES
-from minisched.api.openapi import routes
-from minisched.api.routing import BASE, Match, match
+from minisched.api.routing import BASE, Match, match, routes
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
