@@ -25,7 +25,17 @@ from minisched.api.token import prove
 from minisched.clock import SANE_SINCE
 from minisched.config import ConfigError, config_hash, read_config
 from minisched.config.problems import count_problems, limited
-from minisched.model import DeliveryState, EngineProblem, ResendDelivery, ResendFailed, Status, StoreError, Text, iso
+from minisched.model import (
+    DeliveryState,
+    EngineProblem,
+    ResendDelivery,
+    ResendFailed,
+    Status,
+    StoreError,
+    Text,
+    TextError,
+    iso,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -406,7 +416,7 @@ def resend_failed(context: RequestContext) -> Response:
 )
 def notify_test(context: RequestContext, task_id: str) -> Response:
     """Nothing of it is counted or kept: the rules in force are used, not the history."""
-    from minisched.notify.notify_test import NoRule, select_rules, try_channels  # few need it
+    from minisched.notify.notify_test import select_rules, try_channels  # few need it
 
     app, task = context.app, context.app.task(task_id).task
     rule = context.body.get("rule")
@@ -414,7 +424,7 @@ def notify_test(context: RequestContext, task_id: str) -> Response:
         raise bad_body(pointer_to("rule"), Text("api.body.rule"))
     try:
         rules = select_rules(task, rule)
-    except NoRule as error:
+    except TextError as error:
         raise ApiError("not_found", error.text) from None
     results = try_channels(app.snapshot.engine.config, task, rules, app.home.path, os.environ)
     for one in results:

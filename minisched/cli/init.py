@@ -8,7 +8,7 @@ import sys
 import time
 
 from minisched import catalogue
-from minisched.cli.output import CommandError, log_action, print_error, print_json, shown, text
+from minisched.cli.output import log_action, print_error, print_json, shown, text
 from minisched.cli.tables import print_table, table_time
 from minisched.model import EXIT_NO, EXIT_OK, Text
 from minisched.model.text import visible
@@ -130,15 +130,12 @@ def notify_test(options: Namespace) -> int:
     """Send a test message by the home's config, with or without an engine; 1 if a channel did not take it."""
     from minisched.cli.view import View, task_named
     from minisched.model.notification import SendStatus
-    from minisched.notify.notify_test import NoRule, select_rules, try_channels
+    from minisched.notify.notify_test import select_rules, try_channels
 
     with View(options.home) as view:
         config = view.config_to_act_on(f"notify-test {options.task}")
     task = task_named(options.task, config)
-    try:
-        rules = select_rules(task, options.rule)
-    except NoRule as error:
-        raise CommandError(error.text) from None
+    rules = select_rules(task, options.rule)
     results = try_channels(config, task, rules, options.home, os.environ)
     for one in results:
         log_action(view.home, config, Text("log.notify_test", task=task.task_id, result=one.text))

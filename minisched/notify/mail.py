@@ -13,7 +13,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime, quote
 
 from minisched.config.notify_fields import name_and_address
-from minisched.model import Text
+from minisched.model import Text, TextError
 from minisched.model.notification import Message, SendRequest, SendResult, SendStatus
 from minisched.model.task import SmtpSettings
 from minisched.notify.net import Deadline, reason_of, tls_context
@@ -71,12 +71,8 @@ def deliver(request: SendRequest) -> SendResult:
 # ------------------------------------------------------------------------------------------------------------ the mail
 
 
-class HeaderError(Exception):
+class HeaderError(TextError):
     """A mail would have other headers than intended: a value was read as a header."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        super().__init__(", ".join(names))
-        self.text = Text("notify.mail_headers", names=list(names))
 
 
 def make_mail(message: Message, options: Mapping[str, Any], sender: tuple[str, str]) -> bytes:
@@ -122,7 +118,7 @@ def check_headers(mail: bytes, names: Sequence[str]) -> None:
     head = mail.partition(b"\r\n\r\n")[0] + b"\r\n"
     found = [field[1].decode("ascii") for field in _FIELD.finditer(head)]
     if _FIELD.sub(b"", head) or sorted(found) != sorted(names):
-        raise HeaderError(names)
+        raise HeaderError(Text("notify.mail_headers", names=list(names)))
 
 
 def _utc(instant: float) -> Any:

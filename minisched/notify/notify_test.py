@@ -63,19 +63,16 @@ class ChannelResult(NamedTuple):
         return str(self.text)
 
 
-class NoRule(TextError):
-    """There is no rule to test."""
-
-
 def select_rules(task: Task, name: Optional[str]) -> list[NotifyRule]:
-    """The rule of that name, even if it is disabled; without a name all enabled rules. Raises NoRule."""
+    """The rule of that name, even if it is disabled; without a name all enabled rules. Raises TextError if
+    there is none."""
     rules = [rule for rule in task.task_notify if (rule.enabled if name is None else rule.name == name)]
     if not rules and name is None:
-        raise NoRule(Text("notify.no_enabled_rule", task=task.task_id))
+        raise TextError(Text("notify.no_enabled_rule", task=task.task_id))
     if not rules:
         names = [f'"{rule.name}"' for rule in task.task_notify]
         code = "notify.unknown_rule" if names else "notify.no_rules"
-        raise NoRule(Text(code, task=task.task_id, rule=name, names=names))
+        raise TextError(Text(code, task=task.task_id, rule=name, names=names))
     return rules
 
 

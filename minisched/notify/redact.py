@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote, unquote_plus, urlsplit
 
-from minisched.model import Secret, Text
+from minisched.model import Secret, Text, TextError
 from minisched.model.task import SecretError
 from minisched.model.text import visible
 
@@ -21,12 +21,8 @@ VALUE_CHARS_MIN = 4  # of a value in a query or a header; hiding a shorter one w
 HIDDEN = "***"
 
 
-class DeliveryError(Exception):
+class DeliveryError(TextError):
     """A delivery cannot be tried now; `text` says why, without any secret."""
-
-    def __init__(self, text: Text) -> None:
-        super().__init__(text)
-        self.text = text
 
 
 class Secrets:

@@ -163,18 +163,15 @@ class _Handler(urllib.request.AbstractHTTPHandler):
     def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
         return self.do_open(self._connection, request)
 
-    def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(self._tls_connection, request)
+    https_open = http_open
 
     def _connection(self, host: str, **options: Any) -> http.client.HTTPConnection:
-        return _Connection(host, self._deadline, None)
-
-    def _tls_connection(self, host: str, **options: Any) -> http.client.HTTPConnection:
         return _Connection(host, self._deadline, self._context)
 
 
 class _Connection(http.client.HTTPConnection):
     def __init__(self, host: str, deadline: Deadline, context: Optional[ssl.SSLContext]) -> None:
+        """context: for an https address, else None."""
         if context:
             self.default_port = http.client.HTTPS_PORT
         super().__init__(host, timeout=deadline.left())
