@@ -21,38 +21,18 @@ if TYPE_CHECKING:
 LOCK_BYTES_MAX = 4096  # one block of the file system, so that it can be rewritten on a full disk
 
 
-class Home(NamedTuple):
-    """The home folder; `path` is absolute."""
+class Home:
+    """The home folder, and the paths in it; `path` is absolute."""
 
-    path: str
-
-    @property
-    def config(self) -> str:
-        return os.path.join(self.path, "tasks", "config.json")
-
-    @property
-    def logs(self) -> str:
-        return os.path.join(self.path, "logs")
-
-    @property
-    def var(self) -> str:
-        return os.path.join(self.path, "var")
-
-    @property
-    def database(self) -> str:
-        return os.path.join(self.var, "minisched.db")
-
-    @property
-    def token(self) -> str:
-        return os.path.join(self.var, "token")
-
-    @property
-    def read_token(self) -> str:
-        return os.path.join(self.var, "token.read")
-
-    @property
-    def lock(self) -> str:
-        return os.path.join(self.var, "lock")
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.config = os.path.join(path, "tasks", "config.json")
+        self.logs = os.path.join(path, "logs")
+        self.var = os.path.join(path, "var")
+        self.database = os.path.join(self.var, "minisched.db")
+        self.token = os.path.join(self.var, "token")
+        self.read_token = os.path.join(self.var, "token.read")
+        self.lock = os.path.join(self.var, "lock")
 
     def announce_write(self) -> None:
         """Have a running engine read the database now: it watches the folder of the lock for new time stamps. If that

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from datetime import datetime, timedelta
 from datetime import time as clock
-from types import MappingProxyType
 
 from minisched.api.context import ApiError, RequestContext, Response, in_both, json_response
 from minisched.api.routing import Answer, IntParam, Parameter, StrParam, route
@@ -14,7 +13,6 @@ from minisched.why import MAX_CHAIN, MAX_DUE_TIMES, Facts, Finding, Span, explai
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
     from datetime import tzinfo
     from typing import Any, Optional
 
@@ -75,7 +73,7 @@ def days(context: RequestContext, task_id: str) -> Response:
     starts = [datetime.combine(day, clock(), zone).timestamp() for day in names]
     history = app.history()
     span = Span(int(starts[0]), int(starts[-1]), False)
-    facts = _facts(history, app.snapshot.engine.config, task_id, span, now, alive=True)
+    facts = _without_runs(history, app.snapshot.engine.config, task_id, span, now, alive=True)
     spans = history.task_spans(task_id, starts[0], MAX_DAY_RUNS)
     if facts.is_empty and not spans:
         raise ApiError("not_found", Text("api.no_task", task=task_id))
@@ -112,27 +110,19 @@ def gather(history: History, config: Config, task_id: str, span: Span, now: Inst
                 break
             causes[run.run_id] = cause
             run = cause
-    return _facts(history, config, task_id, span, now, alive, list(runs.values()), causes)
+    facts = _without_runs(history, config, task_id, span, now, alive)
+    return facts._replace(runs=sorted(runs.values(), key=lambda run: run.run_id), causes=causes)
 
 
-def _facts(
-    history: History,
-    config: Config,
-    task_id: str,
-    span: Span,
-    now: Instant,
-    alive: bool,
-    runs: Iterable[TaskExecution] = (),
-    causes: Mapping[int, TaskExecution] = MappingProxyType({}),
-) -> Facts:
+def _without_runs(history: History, config: Config, task_id: str, span: Span, now: Instant, alive: bool) -> Facts:
     record = history.record(task_id)
     changes = history.changes(task_id)
     return Facts(
         task_id,
         config.tasks.get(task_id),
         now,
-        sorted(runs, key=lambda run: run.run_id),
-        causes,
+        (),
+        {},
         [one for one in changes if one.task_id],
         pauses([one for one in changes if not one.task_id]),
         history.uptimes(span.since, span.until),
