@@ -53,10 +53,15 @@ SECURITY: dict[str, list[dict[str, list[str]]]] = {
 if TYPE_CHECKING:
     Schema = dict[str, Any]
 
+
+def noted(schema: Schema, text: str) -> Schema:
+    return {**schema, "description": text}
+
+
 TEXT: Schema = {"type": "string"}
+DIGEST: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 TEXTS: Schema = {"type": "array", "items": TEXT}
 ANY_TEXTS: Schema = {"type": "array", "items": {"type": "string"}}  # whose rule depends on the config
-NUMBER: Schema = {"type": "number"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 FLAG: Schema = {"type": "boolean"}
 TIME: Schema = {"type": "string", "format": "date-time", "description": "ISO 8601 with an offset."}
@@ -91,18 +96,25 @@ def items(schema: Schema, most: int = 0) -> Schema:
 
 def fields(**properties: Schema) -> Schema:
     """An object of exactly these, all of them always there."""
-    return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
+    return {**options(**properties), "required": [*properties]}
+
+
+def options(**properties: Schema) -> Schema:
+    """An object of any of these."""
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def at_least(*required: str, **properties: Schema) -> Schema:
+    """An object that has the required ones of these always, and may have members that are not listed."""
+    return {"type": "object", "properties": properties, "required": [*required]}
 
 
 def page_of(schema: Schema) -> Schema:
     return fields(items=items(schema), page={**COUNT, "minimum": 1}, page_size=COUNT, total=COUNT)
 
 
-CODED: Schema = {
-    "type": "object",
-    "properties": {"code": {**TEXT, "description": "A code of the catalogue. Its values are further properties."}},
-    "required": ["code"],
-}
+CODE: Schema = noted(TEXT, "A code of the catalogue. Its values are further properties.")
+CODED = at_least("code", code=CODE)
 DETAIL: Schema = maybe(CODED)
 TYPES: dict[str, Schema] = {  # of `Field.type`
     "text": TEXT,
@@ -133,24 +145,24 @@ def properties(listed: Sequence[Field]) -> dict[str, Schema]:
         if field.member:
             schema = TYPES[field.type] if isinstance(field.type, str) else ENUMS[field.type]
             schema = maybe(schema) if field.nullable else schema
-            found[field.member] = {**schema, "description": field.text} if field.text else schema
+            found[field.member] = noted(schema, field.text) if field.text else schema
     return found
 
 
 _DATE: Schema = {"type": "string", "format": "date"}
-_LINE_WORDS: Schema = {**TEXT, "description": "Of the calendar's file for these days; empty if it has none."}
-LEFT_OUT: Schema = {
-    **items(fields(**{"from": _DATE, "to": _DATE, "words": _LINE_WORDS, "text": WORDS})),
-    "description": "Days on which it would be due without its calendar, but is not, and why.",
-}
+_LINE_WORDS: Schema = noted(TEXT, "Of the calendar's file for these days; empty if it has none.")
+LEFT_OUT: Schema = noted(
+    items(fields(**{"from": _DATE, "to": _DATE, "words": _LINE_WORDS, "text": WORDS})),
+    "Days on which it would be due without its calendar, but is not, and why.",
+)
 _RUN = {
     **properties(RUN_FIELDS),
-    "last_line": {
-        **maybe(TEXT),
-        "description": "Of a failed run: the last line of its output; of one skipped for its dependency: of the failed"
+    "last_line": noted(
+        maybe(TEXT),
+        "Of a failed run: the last line of its output; of one skipped for its dependency: of the failed"
         " run. Null without the token.",
-    },
-    "missed_since": {**maybe(TIME), "description": "Of such a row: the first of its due times."},
+    ),
+    "missed_since": noted(maybe(TIME), "Of such a row: the first of its due times."),
     "attempts": items(ref("Attempt")),
 }
 _SUMMARY = {
@@ -161,36 +173,29 @@ _SUMMARY = {
     "enabled": FLAG,
     "task_schedule": TEXTS,
     "task_timezone": TEXT,
-    "schedule_words": {**WORDS, "description": "The schedules in words; for a task without one, what starts it."},
-    "task_dependencies": {
-        **items({"anyOf": [TASK_ID, {"type": "object", "required": ["task_id", "on"]}]}),
-        "description": "A task id, or `{task_id, on, within}`: `within` in seconds or `ever`, absent if each end counts"
-        " for one run.",
-    },
+    "schedule_words": noted(WORDS, "The schedules in words; for a task without one, what starts it."),
+    "task_dependencies": noted(
+        items({"anyOf": [TASK_ID, {"type": "object", "required": ["task_id", "on"]}]}),
+        "A task id, or `{task_id, on, within}`: `within` in seconds or `ever`, absent if each end counts for one run.",
+    ),
     "task_timeout": maybe(SECONDS),
     "task_expect": maybe(fields(duration=maybe(SECONDS), finish_by=maybe(TEXT))),
     "current_status": STATUS,
     "reason": maybe(TEXT),
-    "next_run_time": {**maybe(TIME), "description": "The next start by the schedule, `task_jitter` included."},
-    "left_out": {
-        **LEFT_OUT,
-        "description": "Days up to the next start on which it is not due because of its calendar.",
-    },
-    "last_run": {**maybe(ref("Run")), "description": "The latest finished run."},
-    "running": {**items(ref("Run")), "description": "The unfinished runs, oldest first."},
-    "slow": {
-        **items(RUN_ID),
-        "description": "The ids of those that take longer than `task_expect.duration`.",
-    },
-    "late": {
-        **maybe(fields(day={"type": "string", "format": "date"}, since=TIME)),
-        "description": "The due day that had no success by `task_expect.finish_by`, until the next success.",
-    },
+    "next_run_time": noted(maybe(TIME), "The next start by the schedule, `task_jitter` included."),
+    "left_out": noted(LEFT_OUT, "Days up to the next start on which it is not due because of its calendar."),
+    "last_run": noted(maybe(ref("Run")), "The latest finished run."),
+    "running": noted(items(ref("Run")), "The unfinished runs, oldest first."),
+    "slow": noted(items(RUN_ID), "The ids of those that take longer than `task_expect.duration`."),
+    "late": noted(
+        maybe(fields(day={"type": "string", "format": "date"}, since=TIME)),
+        "The due day that had no success by `task_expect.finish_by`, until the next success.",
+    ),
     "consecutive_failures": COUNT,
-    "outcomes": {**items(ref("Outcome"), 30), "description": "The last 30 finished runs, oldest first."},
-    "median_duration": {**maybe(SECONDS), "description": "Of the successes among the outcomes, in seconds."},
+    "outcomes": noted(items(ref("Outcome"), 30), "The last 30 finished runs, oldest first."),
+    "median_duration": noted(maybe(SECONDS), "Of the successes among the outcomes, in seconds."),
     "run_count": COUNT,
-    "version": {**COUNT, "description": "It grows with each change; for `since` of /events."},
+    "version": noted(COUNT, "It grows with each change; for `since` of /events."),
 }
 BRIEF_OUTCOME: Schema = {
     "type": "array",
@@ -200,12 +205,12 @@ BRIEF_OUTCOME: Schema = {
     "description": "Run id, status, start (end if it was never started) in seconds since 1970, duration.",
 }
 # Of a run in a brief summary: members that are null, 0, false or empty are left out, and the attempts that say no more.
-_BRIEF_RUN: Schema = {"type": "object", "properties": {"run_id": RUN_ID, "status": RUN_STATUS}, "required": ["run_id"]}
+_BRIEF_RUN = at_least("run_id", run_id=RUN_ID, status=RUN_STATUS)
 _BRIEF = {
     **{name: schema for name, schema in _SUMMARY.items() if name not in DROPPED_IN_BRIEF},
-    "last_run": {**maybe(_BRIEF_RUN), "description": "As `Run`, without members that are null, 0, false or empty."},
+    "last_run": noted(maybe(_BRIEF_RUN), "As `Run`, without members that are null, 0, false or empty."),
     "running": items(_BRIEF_RUN),
-    "outcomes": {**items(BRIEF_OUTCOME, 3), "description": "The last 3 finished runs, oldest first."},
+    "outcomes": noted(items(BRIEF_OUTCOME, 3), "The last 3 finished runs, oldest first."),
 }
 OUTCOMES: Schema = {"type": "object", "additionalProperties": items(BRIEF_OUTCOME, 30)}
 _TIMELINE_RUN = ("run_id", "status", "trigger", "start_time", "end_time", "scheduled_time")
@@ -220,53 +225,41 @@ _EVENTS = " ".join(
 )
 
 SCHEMAS: dict[str, Schema] = {
-    "Error": {
-        "type": "object",
-        "properties": {
-            "error": {
-                "type": "object",
-                "properties": {
-                    "code": {"enum": [*STATUSES]},
-                    "message": TEXT,
-                    "problems": items(ref("Problem")),
-                    "pointer": {**TEXT, "description": "For an error in the body: where in it (RFC 6901)."},
-                    "words": {**WORDS, "description": "The message in both languages."},
-                    "dependents": {
-                        **items(TASK_ID),
-                        "description": "For `has_dependents`: the tasks that depend on it.",
-                    },
-                },
-                "required": ["code", "message", "words", "problems"],
-            }
-        },
-        "required": ["error"],
-    },
+    "Error": at_least(
+        "error",
+        error=at_least(
+            *("code", "message", "words", "problems"),
+            code={"enum": [*STATUSES]},
+            message=TEXT,
+            problems=items(ref("Problem")),
+            pointer=noted(TEXT, "For an error in the body: where in it (RFC 6901)."),
+            words=noted(WORDS, "The message in both languages."),
+            dependents=noted(items(TASK_ID), "For `has_dependents`: the tasks that depend on it."),
+        ),
+    ),
     "Problem": fields(
         file=TEXT,
-        place={**TEXT, "description": "As in `tasks[2] (nightly_backup): task_timeout`."},
-        place_words={**WORDS, "description": "The same in both languages: a line and a column are words."},
-        path={**TEXT, "description": 'The field inside its task, as `task_retry.delay`; "" is the whole.'},
+        place=noted(TEXT, "As in `tasks[2] (nightly_backup): task_timeout`."),
+        place_words=noted(WORDS, "The same in both languages: a line and a column are words."),
+        path=noted(TEXT, 'The field inside its task, as `task_retry.delay`; "" is the whole.'),
         message=TEXT,
-        words={**WORDS, "description": "The message in both languages."},
+        words=noted(WORDS, "The message in both languages."),
     ),
     "Attempt": fields(
         **{
             **properties(ATTEMPT_FIELDS),
-            "leftover_processes": {
-                **COUNT,
-                "description": "Processes that it started and that were alive when it had ended.",
-            },
-            "output_cut": {**FLAG, "description": "A process that outlived it kept its output open: the rest is lost."},
-            "log_lost": {**FLAG, "description": "Some of its output could not be written to the log."},
+            "leftover_processes": noted(COUNT, "Processes that it started and that were alive when it had ended."),
+            "output_cut": noted(FLAG, "A process that outlived it kept its output open: the rest is lost."),
+            "log_lost": noted(FLAG, "Some of its output could not be written to the log."),
         }
     ),
     "Run": fields(**_RUN),
-    "RunDetail": fields(**_RUN, output_tail={**TEXT, "description": "The last 16 KiB of its output."}),
+    "RunDetail": fields(**_RUN, output_tail=noted(TEXT, "The last 16 KiB of its output.")),
     "RunPage": page_of(ref("Run")),
     "Backfill": fields(
         due=items(TIME),
-        done={**COUNT, "description": "Others, which have a success."},
-        unfinished={**COUNT, "description": "Others, which have a run that has not ended."},
+        done=noted(COUNT, "Others, which have a success."),
+        unfinished=noted(COUNT, "Others, which have a run that has not ended."),
     ),
     "Days": fields(
         days=items(
@@ -279,54 +272,45 @@ SCHEMAS: dict[str, Schema] = {
     "RunId": {
         **fields(
             run_id=RUN_ID,
-            scheduled_time={**TIME, "description": "The past time that it runs for; only with `for` and of a rerun."},
-            repeats={**maybe(RUN_ID), "description": "The run of that time, or the row that says why there was none."},
-            in_schedule={**FLAG, "description": "The schedule in force has this due time."},
+            scheduled_time=noted(TIME, "The past time that it runs for; only with `for` and of a rerun."),
+            repeats=noted(maybe(RUN_ID), "The run of that time, or the row that says why there was none."),
+            in_schedule=noted(FLAG, "The schedule in force has this due time."),
         ),
         "required": ["run_id"],
     },
-    "RunOptions": {
-        "type": "object",
-        "properties": {
-            "env": ENV,
-            "for": {
-                "type": "string",
-                "description": "A past time to run it for: ISO 8601, without an offset in the time zone of the task. A"
+    "RunOptions": options(
+        env=ENV,
+        **{
+            "for": noted(
+                TEXT,
+                "A past time to run it for: ISO 8601, without an offset in the time zone of the task. A"
                 " local time that came twice is the first; one that was skipped, the first instant after the change.",
-            },
+            )
         },
-        "additionalProperties": False,
-    },
-    "RerunOptions": {"type": "object", "properties": {"env": ENV}, "additionalProperties": False},
-    "EngineProblem": {
-        "type": "object",
-        "properties": {
-            "key": {**TEXT, "description": "What it is about."},
-            "since": TIME,
-            "message": {**TEXT, "description": "The problem in English."},
-            "words": {**WORDS, "description": "The problem in both languages."},
-            **CODED["properties"],
-        },
-        "required": ["key", "since", "message", "words", "code"],
-    },
+    ),
+    "RerunOptions": options(env=ENV),
+    "EngineProblem": at_least(
+        *("key", "since", "message", "words", "code"),
+        key=noted(TEXT, "What it is about."),
+        since=TIME,
+        message=noted(TEXT, "The problem in English."),
+        words=noted(WORDS, "The problem in both languages."),
+        code=CODE,
+    ),
     "Notification": fields(**properties(DELIVERY_FIELDS)),
     "NotificationPage": page_of(ref("Notification")),
     "Resent": fields(resent=COUNT, left=COUNT),
-    "TestOptions": {
-        "type": "object",
-        "properties": {"rule": {**maybe(TEXT), "description": "The name of a rule, enabled or not."}},
-        "additionalProperties": False,
-    },
+    "TestOptions": options(rule=noted(maybe(TEXT), "The name of a rule, enabled or not.")),
     "Trial": fields(
         rule=TEXT,
-        channel={**COUNT, "description": "Its place in the rule, from 0."},
+        channel=noted(COUNT, "Its place in the rule, from 0."),
         channel_type=TYPES["channel_type"],
         state={
             "enum": [word.value for word in SendStatus],
             "description": "`sent`; `retry`: a real message would be sent again later; `failed`: it would not.",
         },
-        error={**DETAIL, "description": "Why it was not sent, or not to all. Null for none."},
-        answer={**TEXT, "description": "The reply of the server or command, its first 500 bytes."},
+        error=noted(DETAIL, "Why it was not sent, or not to all. Null for none."),
+        answer=noted(TEXT, "The reply of the server or command, its first 500 bytes."),
         duration=SECONDS,
     ),
     "Trials": fields(results=items(ref("Trial"))),
@@ -334,65 +318,49 @@ SCHEMAS: dict[str, Schema] = {
     "TaskSummary": fields(**_SUMMARY),
     "TaskBrief": fields(**_BRIEF),
     "TaskSummaryPage": {
-        "type": "object",
-        "properties": {
+        **options(
             **page_of({"anyOf": [ref("TaskSummary"), ref("TaskBrief"), TASK_ID]})["properties"],
-            "outcomes": {**OUTCOMES, "description": "With `brief`, of up to 60 tasks, by their ids."},
-        },
+            outcomes=noted(OUTCOMES, "With `brief`, of up to 60 tasks, by their ids."),
+        ),
         "required": ["items", "page", "page_size", "total"],
-        "additionalProperties": False,
     },
     "Outcomes": fields(outcomes=OUTCOMES),
-    "Task": {
-        **TASK.schema(),
-        "description": 'A task as the config file has it. "***" keeps a secret as it is.',
-    },
-    "TaskPatch": {
-        "type": "object",
-        "properties": {name: {"anyOf": [row_schema(row), {"type": "null"}]} for name, row in TASK.rows.items()},
-        "additionalProperties": False,
-    },
+    "Task": noted(TASK.schema(), 'A task as the config file has it. "***" keeps a secret as it is.'),
+    "TaskPatch": options(**{name: maybe(row_schema(row)) for name, row in TASK.rows.items()}),
     "TasksPatch": {
-        "type": "object",
-        "properties": {
-            "task_ids": {**ANY_TEXTS, "description": "Those that do not exist are reported as missing."},
-            "enabled": FLAG,
-            "add_tags": ANY_TEXTS,
-            "remove_tags": {**ANY_TEXTS, "description": "A tag that is also in `add_tags` is added."},
-        },
+        **options(
+            task_ids=noted(ANY_TEXTS, "Those that do not exist are reported as missing."),
+            enabled=FLAG,
+            add_tags=ANY_TEXTS,
+            remove_tags=noted(ANY_TEXTS, "A tag that is also in `add_tags` is added."),
+        ),
         "required": ["task_ids"],
-        "additionalProperties": False,
     },
     "TasksChanged": fields(
         changed=items(TASK_ID),
-        unchanged={**items(TASK_ID), "description": "They were so already."},
-        missing={**ANY_TEXTS, "description": "The config has no such task."},
+        unchanged=noted(items(TASK_ID), "They were so already."),
+        missing=noted(ANY_TEXTS, "The config has no such task."),
     ),
     "TaskId": fields(task_id=TASK_ID),
     "TaskDetail": fields(
         task=ref("TaskSummary"),
-        config={
-            **maybe({"type": "object"}),
-            "description": 'The task\'s object in the file, secrets as "***"; null if the file is no valid config.',
-        },
+        config=noted(
+            maybe({"type": "object"}),
+            'The task\'s object in the file, secrets as "***"; null if the file is no valid config.',
+        ),
         effective={"type": "object", "description": "All fields in force, durations in seconds, sizes in bytes."},
     ),
     "Empty": {"type": "object", "additionalProperties": False},
-    "Validate": {
-        "oneOf": [
-            {"type": "object", "properties": {name: {}}, "required": [name], "additionalProperties": False}
-            for name in ("task", "config")
-        ]
-    },
+    "Validate": {"oneOf": [fields(task={}), fields(config={})]},
     "Validity": fields(valid=FLAG, problems=items(ref("Problem"))),
     "Problems": fields(problems=items(ref("Problem"))),
     "FieldTable": fields(json_schema={"type": "object"}, fields=items({"type": "object"})),
     "LogPage": fields(
-        text={**TEXT, "description": "Unprintable characters are escaped, as in `\\x1b`."},
+        text=noted(TEXT, "Unprintable characters are escaped, as in `\\x1b`."),
         offset=CURSOR,
         next_offset=CURSOR,
-        rotated={**FLAG, "description": "Another file began in between, or the file of the offset is gone."},
-        at_end={**FLAG, "description": "There is nothing more for now."},
+        rotated=noted(FLAG, "Another file began in between, or the file of the offset is gone."),
+        at_end=noted(FLAG, "There is nothing more for now."),
     ),
     "Timeline": fields(
         **{"from": TIME, "to": TIME, "now": TIME},
@@ -402,25 +370,25 @@ SCHEMAS: dict[str, Schema] = {
                 task_name=TEXT,
                 runs=items(fields(**{name: _RUN[name] for name in _TIMELINE_RUN})),
                 due=items(TIME, 50),
-                due_truncated={**FLAG, "description": "There are more after the last of `due`."},
+                due_truncated=noted(FLAG, "There are more after the last of `due`."),
                 left_out=LEFT_OUT,
             )
         ),
-        truncated={**FLAG, "description": "There are more runs or due times than are listed."},
-        runs_since={**TIME, "description": "Runs of the span from this time on are listed: `from`, unless too many."},
+        truncated=noted(FLAG, "There are more runs or due times than are listed."),
+        runs_since=noted(TIME, "Runs of the span from this time on are listed: `from`, unless too many."),
     ),
     "Agenda": fields(
         **{"from": TIME, "to": TIME},
         items=items(
             fields(
                 task_id=TASK_ID,
-                time={**TIME, "description": "The due time, or the first of several."},
-                last={**TIME, "description": "The last one, of those that were counted."},
-                count={**COUNT, "description": "How many due times this entry stands for."},
-                more={**FLAG, "description": "There are more than were counted."},
+                time=noted(TIME, "The due time, or the first of several."),
+                last=noted(TIME, "The last one, of those that were counted."),
+                count=noted(COUNT, "How many due times this entry stands for."),
+                more=noted(FLAG, "There are more than were counted."),
             )
         ),
-        truncated={**FLAG, "description": "There are more entries than are listed."},
+        truncated=noted(FLAG, "There are more entries than are listed."),
     ),
     "TaskDays": fields(
         task_id=TASK_ID,
@@ -428,8 +396,8 @@ SCHEMAS: dict[str, Schema] = {
             fields(
                 day={**TEXT, "format": "date"},
                 counts={"type": "object", "additionalProperties": COUNT, "description": "By status, those over 0."},
-                none={**maybe({"enum": list(NO_RUNS)}), "description": "Why there is no run; null if there is one."},
-                words={**maybe(WORDS), "description": "What a calendar says of the day."},
+                none=noted(maybe({"enum": list(NO_RUNS)}), "Why there is no run; null if there is one."),
+                words=noted(maybe(WORDS), "What a calendar says of the day."),
             )
         ),
     ),
@@ -438,52 +406,49 @@ SCHEMAS: dict[str, Schema] = {
         version=TEXT,
         python=TEXT,
         pid=COUNT,
-        host={**TEXT, "description": "Name of the machine."},
+        host=noted(TEXT, "Name of the machine."),
         home=TEXT,
         started_time=TIME,
         uptime=SECONDS,
         server_time=TIME,
         timezone=TEXT,
-        timezone_source={**TEXT, "description": "`settings`, `TZ`, or the file that gave it; empty if none did."},
+        timezone_source=noted(TEXT, "`settings`, `TZ`, or the file that gave it; empty if none did."),
         stopping=FLAG,
         paused=maybe(ref("PausedSince")),
         counts=fields(**{status.value: COUNT for status in Status}),
-        last_downtime={
-            **maybe(fields(**{"from": TIME, "to": TIME}, missed=COUNT)),
-            "description": "The last time in 24 h that no engine ran or the machine slept; `missed`: due times.",
-        },
-        failed_24h={**COUNT, "description": "Runs of the last 24 h that have failed, up to 1000."},
+        last_downtime=noted(
+            maybe(fields(**{"from": TIME, "to": TIME}, missed=COUNT)),
+            "The last time in 24 h that no engine ran or the machine slept; `missed`: due times.",
+        ),
+        failed_24h=noted(COUNT, "Runs of the last 24 h that have failed, up to 1000."),
         tasks=COUNT,
         disabled=COUNT,
-        running={**COUNT, "description": "Running processes."},
+        running=noted(COUNT, "Running processes."),
         max_running=COUNT,
-        calendars={**items(TEXT), "description": "Their names."},
-        locks={
-            **items(ref("Lock")),
-            "description": "Those that tasks use and those of `settings.locks`, by name.",
-        },
+        calendars=noted(items(TEXT), "Their names."),
+        locks=noted(items(ref("Lock")), "Those that tasks use and those of `settings.locks`, by name."),
         config=fields(
             hash=maybe(TEXT),
             problems=items(ref("Problem")),
-            problem_count={**COUNT, "description": "Also of those that are left out."},
+            problem_count=noted(COUNT, "Also of those that are left out."),
             warnings=items(ref("Problem")),
         ),
         problems=items(ref("EngineProblem")),
         disk=fields(free_bytes=maybe(COUNT), total_bytes=maybe(COUNT)),
         history=fields(runs=maybe(COUNT), bytes=COUNT),
         clock=fields(
-            sane={**FLAG, "description": "false: the clock has not been set yet."},
-            beat_age={**SECONDS, "description": "Seconds since the engine's loop turned last."},
+            sane=noted(FLAG, "false: the clock has not been set yet."),
+            beat_age=noted(SECONDS, "Seconds since the engine's loop turned last."),
         ),
         outbox=fields(**{state.value: COUNT for state in DeliveryState}),
         listeners=COUNT,
     ),
     "Lock": fields(
         name=TEXT,
-        size={**COUNT, "description": "How many runs may hold it at once."},
-        held_by={**items(ref("RunOfTask")), "description": "Oldest first."},
-        waiting={**items(ref("RunOfTask")), "description": "The first ones, in the order in which they get it."},
-        waiting_count={**COUNT, "description": "Of all that wait."},
+        size=noted(COUNT, "How many runs may hold it at once."),
+        held_by=noted(items(ref("RunOfTask")), "Oldest first."),
+        waiting=noted(items(ref("RunOfTask")), "The first ones, in the order in which they get it."),
+        waiting_count=noted(COUNT, "Of all that wait."),
     ),
     "RunOfTask": fields(task_id=TASK_ID, run_id=RUN_ID),
     "Why": fields(
@@ -491,9 +456,9 @@ SCHEMAS: dict[str, Schema] = {
         **{"from": TIME, "to": TIME},
         findings=items(
             fields(
-                time={**maybe(TIME), "description": "Of the due time or the run; null: it holds for the whole span."},
+                time=noted(maybe(TIME), "Of the due time or the run; null: it holds for the whole span."),
                 run_id=maybe(RUN_ID),
-                detail={**CODED, "description": "A code, and its values."},
+                detail=noted(CODED, "A code, and its values."),
                 words=WORDS,
             )
         ),
@@ -501,40 +466,30 @@ SCHEMAS: dict[str, Schema] = {
     "PausedSince": fields(
         since=maybe(TIME),
         source={"enum": ["api", "cli", "file", "stopped"], "description": "`stopped`: while no engine ran."},
-        by={**TEXT, "description": "The user and the address of the requester, as far as they are known."},
+        by=noted(TEXT, "The user and the address of the requester, as far as they are known."),
     ),
     "Pause": fields(
         paused=maybe(ref("PausedSince")),
-        unfinished={**COUNT, "description": "Runs that have begun and are finished all the same."},
-        changed={**FLAG, "description": "false: it was so already."},
+        unfinished=noted(COUNT, "Runs that have begun and are finished all the same."),
+        changed=noted(FLAG, "false: it was so already."),
     ),
     "Health": {
-        "type": "object",
-        "properties": {
-            "status": {"enum": ["ok", "degraded"]},
-            "reasons": {"type": "array", "items": ref("HealthReason"), "description": "With the token only."},
-        },
+        **options(
+            status={"enum": ["ok", "degraded"]},
+            reasons=noted(items(ref("HealthReason")), "With the token only."),
+        ),
         "required": ["status"],
-        "additionalProperties": False,
     },
-    "HealthReason": {
-        "type": "object",
-        "properties": {
-            "key": {**TEXT, "description": "What it is about."},
-            "message": {**TEXT, "description": "The reason in English."},
-            **CODED["properties"],
-        },
-        "required": ["key", "message", "code"],
-    },
-    "Proof": {
-        "type": "object",
-        "properties": {name: {"type": "string", "pattern": "^[0-9a-f]{64}$"} for name in ("proof", "read_proof")},
-        "required": ["proof", "read_proof"],
-        "additionalProperties": False,
-    },
+    "HealthReason": at_least(
+        *("key", "message", "code"),
+        key=noted(TEXT, "What it is about."),
+        message=noted(TEXT, "The reason in English."),
+        code=CODE,
+    ),
+    "Proof": fields(proof=DIGEST, read_proof=DIGEST),
     "OpenApi": {"type": "object"},
     "Metrics": TEXT,
-    "Events": {**TEXT, "description": _EVENTS},
+    "Events": noted(TEXT, _EVENTS),
 }
 
 
