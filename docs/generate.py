@@ -28,9 +28,9 @@ from minisched.catalogue import CHINESE, ENGLISH, Text, render
 from minisched.catalogue.cli import TEXTS as CLI_TEXTS
 from minisched.cli.arguments import COMMANDS, option_text
 from minisched.config.containers import Field, Table
-from minisched.config.notify_fields import CHANNEL, RULE
+from minisched.config.notify_fields import CHANNEL, ENGINE_RULE, RULE
 from minisched.config.settings_fields import CALENDAR, SETTINGS
-from minisched.config.task_fields import CALENDAR_RULE, DEPENDENCY, EXIT_CODES, LIMITS, RETRY, TASK
+from minisched.config.task_fields import CALENDAR_RULE, DEPENDENCY, EXIT_CODES, EXPECT, LIMITS, RETRY, TASK
 from minisched.config.validate import DOCUMENT
 from minisched.model.task import TemplateVariables
 
@@ -169,7 +169,8 @@ def config_reference(words: Words = ENGLISH_WORDS) -> str:
     ]
     tables += [("settings.calendars", CALENDAR), ("tasks[]", TASK), ("task_calendar", CALENDAR_RULE)]
     tables += [("task_dependencies[]", DEPENDENCY), ("task_exit_codes", EXIT_CODES)]
-    tables += [("task_retry", RETRY), ("task_limits", LIMITS), ("task_notify[]", RULE)]
+    tables += [("task_retry", RETRY), ("task_limits", LIMITS), ("task_expect", EXPECT)]
+    tables += [("task_notify[]", RULE), ("settings.notify.engine[]", ENGINE_RULE)]
     tables += [(f'channels[], "type": "{name}"', kind) for name, kind in CHANNEL.tables.items()]
     parts = [
         f"### `{title}`\n\n{table(words.heads, (field_row(field, words) for field in kind.rows.values()))}"

@@ -854,8 +854,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.field.rule.name": ("Name, unique within the task.", "名称，在任务内唯一。"),
     "config.field.rule.enabled": ("If false, the rule never fires.", "关闭后不再触发。"),
     "config.field.rule.triggers": (
-        "Results of a run that count. `technical_failure` includes timeouts.",
-        "计入的运行结果。`technical_failure` 包含超时。",
+        "What counts: results of runs, `slow`, `late`. `technical_failure` includes timeouts.",
+        "计入的事件：运行结果、`slow`、`late`。`technical_failure` 包含超时。",
     ),
     "config.field.rule.threshold": (
         "Fires on every N-th event in a row.",
