@@ -269,7 +269,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.type.secret": ("{type}, or the source of a secret", "{type}，或机密的来源"),
     "config.type.template": ("template", "模板"),
     "config.type.template_object": ("template, or an object of templates", "模板，或由模板组成的对象"),
-    "config.type.list": ("list of {type}", "{type}的列表"),
+    "config.type.list": ("list of {type}", "列表：{type}"),
     "config.type.one_or_list": ("{type}, or a list of them", "{type}，或其列表"),
     "config.type.map": ("object: name to {type}", "对象：名称到{type}"),
     "config.type.object": ("object", "对象"),
