@@ -517,6 +517,8 @@ class ConfigFile:
             post(ConfigRead(self.stamp(), problems=(_unavailable(os_error(error)),)))
 
     def _read(self, in_force: Config, post: Callable[[ConfigRead], object]) -> None:
+        gc.collect(1)
+        gc.disable()  # as at the start; a collection among ten thousand tasks also keeps the engine's thread waiting
         try:
             config = self.load()
             known = in_force.tasks
@@ -526,6 +528,9 @@ class ConfigFile:
             post(ConfigRead(self.loaded, problems=tuple(error.problems)))
         except Exception as error:  # out of memory, or a bug: the engine waits for an answer
             post(ConfigRead(self.loaded, problems=(_unavailable(repr(error)),)))
+        finally:
+            gc.freeze()
+            gc.enable()
 
     def load(self) -> Config:
         """Raises ConfigError, also if the machine cannot check it now (no file descriptor for that of a zone)."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from itertools import chain
 
 from minisched.model import Dependency, FieldError, Secret, Task, Text
 
@@ -17,7 +18,7 @@ from .task_fields import TASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from typing import Any, Optional
 
     from minisched.model import Config
@@ -163,31 +164,28 @@ def _name(value: Any) -> Any:
     return value.get("name") if isinstance(value, dict) else None
 
 
-def base_environment(environ: Mapping[str, str], config: Config, secret: Iterable[str] = ()) -> dict[str, str]:
+def base_environment(
+    environ: Mapping[str, str], config: Config, secret: Optional[Collection[str]] = None
+) -> dict[str, str]:
     """The part of the engine's environment that every task and command gets.
 
-    Without variables that the config reads secrets from, and those in `secret`: only a task that names one gets it.
-    Without `MINISCHED_*`: a task gets those of its own run, not those of a task that started this engine. Without
-    `TASK_LOG`: a script that finds it would write to that file, although its output is captured.
+    Without the variables in `secret`, by default those that the config reads secrets from: only a task that names one
+    gets it. Without `MINISCHED_*`: a task gets those of its own run, not those of a task that started this engine.
+    Without `TASK_LOG`: a script that finds it would write to that file, although its output is captured.
     """
-    names = {"TASK_LOG", *secret, *secret_variables(config)}
+    names = {"TASK_LOG", *(secret_variables(config) if secret is None else secret)}
     return {name: value for name, value in environ.items() if name not in names and not name.startswith(OWN_PREFIX)}
 
 
 def secret_variables(config: Config) -> set[str]:
     """The environment variables that the config reads secrets from."""
     settings = config.settings
-    names = set(_variables(settings.smtp and settings.smtp.password))
-    names.update(_variables(settings.heartbeat and settings.heartbeat.url))
-    for rule in settings.notify.engine:
-        for channel in rule.channels:
-            names.update(_variables(channel.options))
-    for task in config.tasks.values():
-        names.update(_variables(task.task_env))
-        for rule in task.task_notify:
-            for channel in rule.channels:
-                names.update(_variables(channel.options))
-    return names
+    places: list[Any] = [settings.smtp and settings.smtp.password, settings.heartbeat and settings.heartbeat.url]
+    places += [task.task_env for task in config.tasks.values() if task.task_env]
+    shared = {id(task.task_notify): task.task_notify for task in config.tasks.values()}  # many tasks, few rules
+    rules = chain(settings.notify.engine, *shared.values())
+    places += [channel.options for rule in rules for channel in rule.channels]
+    return {name for place in places for name in _variables(place)}
 
 
 def _variables(value: Any) -> Iterator[str]:

@@ -147,7 +147,8 @@ def depth(data: bytes) -> int:
 
     Counted before parsing: the parser's own limit depends on the Python version, and its stack on the thread.
     """
-    bare = data.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _ALL_BUT_STRUCTURE)
+    bare = data.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in data else data
+    bare = bare.translate(None, _ALL_BUT_STRUCTURE)
     bare = bare.replace(b'""', b"")  # texts without brackets: nearly all
     bare = re.sub(rb'"[^"]*"?', b"", bare)
     return max(accumulate(1 if byte in b"[{" else -1 for byte in bare), default=0)

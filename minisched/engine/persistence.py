@@ -40,6 +40,10 @@ LEAD_COMMITS = 2.5
 LEAD_MIN_S = 0.002
 LEAD_MAX_S = 0.25  # an SD card
 COMMIT_WEIGHT = 0.2  # of the latest commit in the average
+# What a start could find out again, as after a reload, is not synced at once, but with the next durable commit or while
+# no due time is so near, longer than most disks take; within SYNC_WITHIN_S at any rate.
+SYNC_CLEAR_S = 0.3
+SYNC_WITHIN_S = 5.0
 
 
 class Committed(NamedTuple):
@@ -60,6 +64,7 @@ class Persistence:
         self.commit_s = 0.0  # what a durable commit takes, a moving average
         self._next_try = 0.0
         self._write_by: Optional[float] = None  # monotonic; deadline for unsaved values that are not urgent
+        self._sync_by: Optional[float] = None  # monotonic; deadline for what is written but not synced
         self._reopened = -REOPEN_EVERY_S
         self._next_retain = self.clock.monotonic() + RETAIN_EVERY_S
         self._more_to_delete = False
@@ -76,7 +81,8 @@ class Persistence:
         """Seconds until there is something to write or to delete; infinite if there is nothing."""
         if not self.settled:
             return (self._next_try if self._write_by is None else self._write_by) - mono
-        return self._next_retain - mono if self._more_to_delete else float("inf")
+        nap_s = self._next_retain - mono if self._more_to_delete else float("inf")
+        return nap_s if self._sync_by is None else min(nap_s, self._sync_by - mono)
 
     @property
     def lead_s(self) -> float:
@@ -137,6 +143,9 @@ class Persistence:
                     raise
         if batch.durable:
             self.commit_s += COMMIT_WEIGHT * (self.clock.monotonic() - begun - self.commit_s)
+            self._sync_by = None
+        elif state.urgent and self._sync_by is None:
+            self._sync_by = begun + SYNC_WITHIN_S
         for run in state.saved(run_ids):
             log_status(self.log, run)
         return composed
@@ -234,11 +243,19 @@ class Persistence:
         except StoreError as error:
             self.failed(error)
 
-    def write_seen(self, now: Instant) -> None:
-        """The engine still runs. Not synced: a power cut loses some minutes more."""
+    def sync(self, now: Instant, due_in_s: float) -> None:
+        """Sync what was only written, when it delays no due time."""
+        if self._sync_by is None or self.trouble_since is not None or self.closed:
+            return
+        if due_in_s > SYNC_CLEAR_S or self.clock.monotonic() >= self._sync_by:
+            self._sync_by = None
+            self.write_seen(now, durable=True)
+
+    def write_seen(self, now: Instant, durable: bool = False) -> None:
+        """The engine still runs. By itself not synced: a power cut loses some minutes more."""
         self._next_seen = self.clock.monotonic() + SEEN_EVERY_S
         self.state.seen(now)
-        self._write_uptime(self.state.uptime, durable=False)
+        self._write_uptime(self.state.uptime, durable)
 
     def write_end(self, now: Instant) -> None:
         """The engine ends. If it cannot be written, the next engine finds out when this one wrote last."""

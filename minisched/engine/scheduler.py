@@ -23,8 +23,9 @@ One step, in this order:
 3. `handle` each message: results of processes and deliveries, commands, signals.
 4. `poll`: has the config file changed, is the database file still ours, upkeep. Once a minute and after FilesChanged,
    if the system reports changes of files, or every `poll_s`. A changed file is read in another thread and comes as
-   ConfigRead; then each step puts a piece of it in force (`put_more_in_force`), and none right before a due time, so
-   that a config of ten thousand tasks holds up no due time. Each task is either as before or as the new config has it.
+   ConfigRead; then each step puts a piece of it in force (`put_more_in_force`), the settings first, and none right
+   before a due time, so that a config of ten thousand tasks holds up no due time. Each task is either as before or as
+   the new config has it.
 5. the timers: due times become runs, retries begin, dependency timeouts expire. A decision only changes `state`; no
    process is started here. A due time that is certain to start a process is decided some milliseconds before it comes,
    about as long as a commit takes; the executor then holds the process until the instant, so that neither our decisions
@@ -37,10 +38,12 @@ So nothing starts, is shown or is answered before it is on disk. If the commit f
 wait (`state.accepting` is False), ends of processes are kept in memory and marked as unsaved, and the commit is tried
 again each second; then due times that passed meanwhile are evaluated by `task_misfire`.
 
-What is on disk when. A run has its row, as `running` with its attempt, before its process exists; its pid follows
-within 50 ms, or together with its end. `evaluated_until` is written in the same transaction as the rows of the due
-times up to it. A token is written with the run whose end gave it, and removed with the run that used it. A
-notification is in the outbox with the end of its run, and leaves it with the result of its delivery.
+What is on disk when. All commits survive a crash of the engine. Those that only have what a start finds in the config
+again, as during a reload, survive a power cut only once `persistence.sync` has synced them, while no due time is near.
+A run has its row, as `running` with its attempt, before its process exists; its pid follows within 50 ms, or together
+with its end. `evaluated_until` is written in the same transaction as the rows of the due times up to it. A token is
+written with the run whose end gave it, and removed with the run that used it. A notification is in the outbox with the
+end of its run, and leaves it with the result of its delivery.
 
 What a crash leaves, by the moment of the crash:
 
@@ -113,6 +116,7 @@ if TYPE_CHECKING:
         EngineProblem,
         Instant,
         Message,
+        Origin,
         ReplyTo,
         Snapshot,
     )
@@ -285,6 +289,8 @@ class SchedulerEngine:
                 self.triggers.catch_up(now)  # written by the next step, which follows at once
         self.outbox.dispatch(committed, now)
         due_in_s = inf if self._next_due is None else self._next_due - self.clock.wall()
+        if self._coming is None:
+            self.persistence.sync(now, due_in_s)
         self.persistence.retain(now, polling, due_in_s)
         self.answer_opened()
         shown = self.snapshot.engine.problems
@@ -481,38 +487,41 @@ class SchedulerEngine:
             return
         self.reloader.take(message)
         if message.config is not None:
-            self.put_in_force(message.config, now)
+            self.service.reload_begins()
+            self._diff = ConfigDiff([], [], [])
+            self._coming = self.put_in_force(message.config, self.reloader.origin)
+            self._next_piece = self.clock.monotonic() + PIECE_WAIT_S
             return
         self.service.reload_ended()
         requests = self.reloader.finish(is_new=False)
         self.answer(requests, Reply("invalid", Text("engine.reply.invalid"), problems=self.reloader.config_problems))
 
-    def put_in_force(self, config: Config, now: Instant) -> None:
-        """Begin to: the settings now, the tasks piece by piece."""
-        self.service.reload_begins()
+    def put_in_force(self, config: Config, origin: Origin) -> Iterator[None]:
+        """Put another config in force, one piece more after each step: the settings, the tasks, and what is outside of
+        the engine."""
         self.launcher.use(config)
         prepare(config)
+        yield
         self.heartbeat.use(config)
         self.notices.use()
         self.state.problems.report("timezone", config.settings.timezone_problem)
-        for listener in self.on_config:
-            listener(config)
         zone, before = config.settings.timezone, self.state.config.settings.timezone
         if zone != before:
             source = config.settings.timezone_source
             self.log.warning(Text("log.zone_changed", zone=zone, source=source, before=before))
         self.state.use(config)
         self.external.read_ends()
-        self.dispatcher.locks_changed(now)
-        self._diff = ConfigDiff([], [], [])
-        self._coming = self.triggers.replace(config, self._diff, self.reloader.origin)
+        self.dispatcher.locks_changed(self.clock.wall())
+        yield
+        yield from self.triggers.replace(config, self._diff, origin)
+        for listener in self.on_config:
+            yield
+            listener(config)
 
     def piece_in_s(self, now: Instant, mono: float) -> float:
-        """Seconds until another piece may be put in force."""
+        """Seconds until another piece may be put in force. A due time that has come is served before."""
         due_in_s = self._next_due - now if self._next_due is not None and self.state.accepting else inf
-        if due_in_s > PIECE_CLEAR_S + self.persistence.lead_s:
-            return 0.0
-        return min(max(due_in_s, 0.0), self._next_piece - mono)
+        return 0.0 if due_in_s > PIECE_CLEAR_S + self.persistence.lead_s else self._next_piece - mono
 
     def put_more_in_force(self, coming: Iterator[None]) -> None:
         """One piece more; after the last one the config is in force as a whole."""

@@ -307,6 +307,7 @@ class State:
         self.changed: set[str] = set()  # tasks that the snapshot does not show in their current state
         self.tasks_version = 0  # grows when a task comes or goes, or when their order changes
         self.urgent = False  # unsaved values must be on disk before anything follows from them
+        self.durable = False  # and must survive a power cut: what a start could not find out again
         self._orders = 0
         self._unsaved: dict[PendingRun, None] = {}  # a set in the order of the changes
         self._records: dict[str, TaskRecord] = {}
@@ -404,6 +405,7 @@ class State:
         self.changed.add(pending.run.task_id)
         self._unsaved[pending] = None
         self.urgent |= durable
+        self.durable |= durable
 
     def save_row(self, run: TaskExecution) -> None:
         """Write a run that has ended and that no process belonged to."""
@@ -457,7 +459,7 @@ class State:
 
     def save_delivery(self, delivery: Delivery) -> None:
         self._deliveries[delivery.delivery_id] = delivery
-        self.urgent = True
+        self.urgent = self.durable = True
 
     def record_end(self, run: TaskExecution) -> None:
         """A run has ended: for dependencies with `within`."""
@@ -478,14 +480,14 @@ class State:
         self.tokens.add(token)
         self._tokens_put.add(token)
         self._tokens_taken.discard(token)
-        self.urgent = True
+        self.urgent = self.durable = True
 
     def take_tokens(self, tokens: Sequence[Token]) -> None:
         for token in tokens:
             self.tokens.discard(token)
             self._tokens_put.discard(token)
             self._tokens_taken.add(token)
-        self.urgent = True
+        self.urgent = self.durable = True
 
     def expected(self, task_id: str, kind: str) -> dict[str, Instant]:
         """key -> time of what was found about the task; see `Expectation`."""
@@ -517,7 +519,7 @@ class State:
     def save_notice(self, notice: Notice) -> None:
         """Compose its messages in the coming commit."""
         self.notices.append(notice)
-        self.urgent = True
+        self.urgent = self.durable = True
 
     def merge_tokens(self, stored: set[Token]) -> set[Token]:
         """Take over the tokens of the database, below those that are not written yet. Returns the new ones."""
@@ -534,7 +536,7 @@ class State:
         """The engine runs from now on."""
         self.uptime = Uptime(now, now)
         self._uptimes.append(self.uptime)
-        self.urgent = True
+        self.urgent = self.durable = True
 
     def slept(self, since: Instant, until: Instant) -> None:
         """It did not run in this time: the machine slept, or its clock was set forward."""
@@ -577,7 +579,7 @@ class State:
             deliveries=list(self._deliveries.values()),
             changes=self._changes,
             uptimes=self._uptimes,
-            durable=self.urgent,
+            durable=self.durable,
         )
 
     def saved(self, run_ids: Sequence[int]) -> list[TaskExecution]:
@@ -586,7 +588,7 @@ class State:
         self._records, self._tokens_put, self._tokens_taken, self._deliveries = {}, set(), set(), {}
         self._changes, self._uptimes = [], []
         self._expected, self._not_expected, self.notices = {}, set(), []
-        self.urgent = False
+        self.urgent = self.durable = False
         to_log = []
         for one, run_id in zip(pending, run_ids):
             if one.written(run_id):

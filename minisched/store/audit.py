@@ -28,6 +28,13 @@ _CLOSE = """UPDATE engine_uptime SET ending = 'lost', end_time = max(seen_time,
         WHERE created_time <= :now AND ifnull(end_time, 0) <= :now AND "trigger" NOT IN ('manual', 'backfill')), 0))
     WHERE end_time IS NULL"""
 
+# Too old, and not the latest change of their task: of a task that has changed again, and among those that have become
+# too old just now.
+_DROP_OF_TASK = "DELETE FROM config_change WHERE task_id = ? AND change_id <= ?"
+_DROP_OLD = """DELETE FROM config_change WHERE change_id > ? AND change_id <= ? AND EXISTS
+    (SELECT 1 FROM config_change AS later
+    WHERE later.task_id = config_change.task_id AND later.change_id > config_change.change_id)"""
+
 
 def write_uptimes(db: sqlite3.Connection, uptimes: Sequence[Uptime]) -> None:
     """To be called before the runs are written that the new engine has ended for the lost one."""
@@ -68,9 +75,11 @@ def last_seen(db: sqlite3.Connection) -> Instant:
 
 
 def write_changes(db: sqlite3.Connection, changes: Sequence[ConfigChange]) -> None:
+    """Write them, and delete about as many that are too old. Costs the same however many there are."""
+    last = 0
     for one in changes:
         before = json.dumps(dict(one.before), ensure_ascii=False) if one.before else ""
-        db.execute(
+        cursor = db.execute(
             """INSERT INTO config_change (time, task_id, action, source, "by", fields, before)
             VALUES (?, ?, ?, ?, ?, ?, ?)""",
             (
@@ -83,11 +92,11 @@ def write_changes(db: sqlite3.Connection, changes: Sequence[ConfigChange]) -> No
                 before if len(before) <= MAX_BEFORE else "",
             ),
         )
-    db.execute(
-        """DELETE FROM config_change WHERE change_id <= (SELECT max(change_id) FROM config_change) - ?
-        AND change_id NOT IN (SELECT max(change_id) FROM config_change GROUP BY task_id)""",
-        (MAX_CHANGES,),
-    )
+        last = cursor.lastrowid or 0
+    until = last - MAX_CHANGES
+    if until > 0:
+        db.executemany(_DROP_OF_TASK, {(one.task_id, until) for one in changes})
+        db.execute(_DROP_OLD, (until - len(changes), until))
 
 
 _CHANGES = """SELECT change_id, time, task_id, action, source, "by", fields, before FROM config_change

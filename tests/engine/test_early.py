@@ -32,16 +32,23 @@ class SlowDisk:
         return self._ledger.transaction(durable)
 
 
-def slow_sim(path: Path, seconds: float, *tasks: dict[str, Any], **settings: Any) -> tuple[Sim, SlowDisk]:
+def slow_sim(
+    path: Path, seconds: float, *tasks: dict[str, Any], run_s: float = 1.0, **settings: Any
+) -> tuple[Sim, SlowDisk]:
     made: list[SlowDisk] = []
 
     def wrap(ledger: Any) -> SlowDisk:
         made.append(SlowDisk(ledger, one, seconds))
         return made[-1]
 
-    one = Sim(str(path / "minisched.db"), T0, tasks, lambda *_: Exit(1.0), wrap=wrap, start_early=True, **settings)
+    one = Sim(str(path / "minisched.db"), T0, tasks, lambda *_: Exit(run_s), wrap=wrap, start_early=True, **settings)
     one.boot()
     return one, made[0]
+
+
+def due_s(row: dict[str, Any]) -> float:
+    """In seconds after midnight."""
+    return datetime.fromisoformat(row["scheduled_time"]).timestamp() - T0
 
 
 def lateness(one: Sim) -> list[float]:
@@ -58,6 +65,24 @@ def test_a_process_starts_on_the_dot_however_slow_the_disk(tmp_path: Path) -> No
     one.run_for(200)
     late = lateness(one)
     assert len(late) >= 19 and max(late[3:]) < 0.005 and min(late) >= 0
+
+
+def test_a_reload_of_many_tasks_delays_no_process_and_waits_for_the_disk_once(tmp_path: Path) -> None:
+    def tasks(text: str) -> list[dict[str, Any]]:
+        others = (task(f"t{number}", "0 0 1 1 *", task_description=text) for number in range(1000))
+        return [task(schedule="* * * * * *"), *others]
+
+    one, disk = slow_sim(tmp_path, 0.1, *tasks("old"), run_s=0.3)
+    one.run_for(20)
+    disk.begun.clear()
+    for number in range(10):
+        configure(one, *tasks(str(number)))
+        one.run_for(2.77)
+    one.run_until(T0 + 50)
+    assert sum("0 added, 1000 changed, 0 removed" in line for line in one.lines) == 10
+    assert max(lateness(one)[10:]) < 0.005
+    runs = sum(20 <= due_s(row) < 50 for row in one.rows())
+    assert runs == 30 and len(disk.begun) <= 2 * runs + 10
 
 
 def test_the_row_is_written_within_a_quarter_of_a_second_before(tmp_path: Path) -> None:

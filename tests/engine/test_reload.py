@@ -271,6 +271,21 @@ def test_right_before_a_due_time_no_task_is_put_in_force_but_due_times_do_not_ke
     assert [row[2] for row in one.runs()].count("success") >= 29
 
 
+def test_what_is_due_is_written_before_another_piece_of_a_config(sim: MakeSim) -> None:
+    one = sim(task(schedule="* * * * * *"), script=exits(a=Exit(0.1)))
+    one.run_until(T0 + 29.8)
+    configure(one, *many(task(schedule="* * * * * *")))
+    request(one)
+    step(one)
+    while one.world.wall() < T0 + 31.5:
+        one.world.mono += 0.045  # what a step takes, so that a due time comes during some of them
+        starts, tasks = len(one.world.starts), len(one.engine.snapshot.tasks)
+        due = one.world.wall() % 1 < 0.045
+        one.engine.step(one.world.wait(one.inbox, 0))
+        assert not due or (len(one.world.starts), len(one.engine.snapshot.tasks)) == (starts + 1, tasks)
+    assert len(one.engine.snapshot.tasks) == 1001
+
+
 def test_a_request_during_a_reading_is_answered_when_what_is_there_then_is_in_force(sim: MakeSim) -> None:
     one = sim(task(schedule="@every 1h"))
     one.source.read_s = 1.0
@@ -372,7 +387,9 @@ def test_a_task_of_a_new_config_gets_the_token_of_a_run_that_ends_before_it_is_t
     one.run_for(80)
     configure(one, *many(task(schedule="@at 2027-01-15T00:01")), task("late", task_dependencies=["a"]))
     one.post(Reload())
-    step(one)
+    for _ in range(3):
+        step(one)
+    assert "late" not in one.engine.snapshot.tasks
     one.world.pass_time(15)  # the run of `a` ends before the next piece
     one.run_for(60)
     assert one.runs("late") == [("late", "dependency", "success", None)]
