@@ -50,8 +50,10 @@ class Token(NamedTuple):
 
 
 def tokens(script: str) -> Iterator[Token]:
-    """Raises ValueError for what is no script of the page."""
+    """Equal ones are one object: there are ten times as many places as different tokens. Raises ValueError for what is
+    no script of the page."""
     at, last = 0, Token("", "")
+    shared: dict[Token, Token] = {}
     open_braces: list[str] = []  # "{", "`" in a template, "${" in a value of one
     while at < len(script):
         if open_braces and open_braces[-1] == "`":
@@ -78,6 +80,7 @@ def tokens(script: str) -> Iterator[Token]:
         elif text == "}" and open_braces.pop() == "${":
             kind = "template"
         token = Token(kind, text)
+        token = shared.setdefault(token, token)
         yield token
         if kind != "space":
             last = token
@@ -90,20 +93,26 @@ def _begins_value(last: Token) -> bool:
     return last.kind not in ("text", "number", "template") and last.text not in (")", "]", "}")
 
 
+PLAIN = "{}"
+
+
 class Variable(NamedTuple):
     place: int  # of the token
-    renamed: str  # how it is written if its name is another one, with `{}` for that
+    renamed: str  # how it is written if its name is another one, with `{}` for that: mostly PLAIN
 
 
 def variables(found: list[Token]) -> Iterator[Variable]:
     """The tokens that are names of variables."""
-    code = [index for index, token in enumerate(found) if token.kind != "space"]
+    code = [token for token in found if token.kind != "space"]
     inner: list[str] = []  # the open brackets: (, [, ${; of braces "block", "class", "object" or "import"
     in_class = False
-    for place, index in enumerate(code):
-        kind, text = found[index]
-        before = found[code[place - 1]] if place else Token("", "")
-        after = found[code[place + 1]].text if place + 1 < len(code) else ""
+    place = -1  # in the code
+    for index, (kind, text) in enumerate(found):
+        if kind == "space":
+            continue
+        place += 1
+        before = code[place - 1] if place else Token("", "")
+        after = code[place + 1].text if place + 1 < len(code) else ""
         if kind == "template":
             if text.endswith("${"):
                 inner.append("${")
@@ -132,7 +141,7 @@ def variables(found: list[Token]) -> Iterator[Variable]:
         ):
             continue
         else:
-            yield Variable(index, "{}")
+            yield Variable(index, PLAIN)
 
 
 def _brace(before: Token) -> str:
@@ -150,15 +159,18 @@ def shorten(script: str) -> str:
     found = list(tokens(script))
     known = {token.text for token in found if token.kind == "name"}
     exported = set(re.findall(r"\bexport (?:async )?(?:const|let|function\*?|class) ([\w$]+)", script))
-    used = list(variables(found))
-    uses = Counter(found[one.place].text for one in used)
+    forms = [""] * len(found)
+    for place, form in variables(found):
+        forms[place] = form
+    uses = Counter(token.text for token, form in zip(found, forms) if form)
     names = [name for name, _ in uses.most_common() if len(name) > 2 and name not in exported | BROWSER]
     free = ("".join(letters) for size in count(1) for letters in product(ascii_letters, repeat=size))
     short = {name: next(new for new in free if new not in known | _KEYWORDS | BROWSER) for name in names}
     texts = [token.text for token in found]
-    for place, form in used:
-        if texts[place] in short:
-            texts[place] = form.format(short[texts[place]])
+    for place, form in enumerate(forms):
+        if form and texts[place] in short:
+            name = short[texts[place]]
+            texts[place] = name if form == PLAIN else form.format(name)
     return "".join(_needed(found, texts))
 
 
