@@ -234,7 +234,7 @@ def render(view: TaskSnapshot, past: Optional[Past], form: Form, now: float) -> 
         "reason": shown.reason if shown else None,
         "next_run_time": iso(view.next_start, zone),
         # Dates, not whether it is today: the summary is kept over midnight.
-        "left_out": _left_out(task, now, view.next_start, zone),
+        "left_out": [] if view.next_start is None else left_out_of(task, now - DAY_S, view.next_start, zone),
         "last_run": run_json(last, zone, full, lines) if last else None,
         "running": [run_json(run, zone, full, lines) for run in view.live],
         "slow": view.slow,
@@ -297,10 +297,11 @@ def _outcome(one: Outcome, zone: tzinfo) -> dict[str, Any]:
     }
 
 
-def _left_out(task: Task, now: float, until: Optional[float], zone: tzinfo) -> list[dict[str, Any]]:
-    if task.task_calendar is None or not task.enabled or until is None:
+def left_out_of(task: Task, after: float, until: float, zone: tzinfo) -> list[dict[str, Any]]:
+    """The days in (after, until] on which the task is not due because of its calendar."""
+    if task.task_calendar is None or not task.enabled or until <= after:
         return []
-    return left_out_json(left_out(schedules_of(task), now - DAY_S, until, zone))
+    return left_out_json(left_out(schedules_of(task), after, until, zone))
 
 
 def left_out_json(found: Sequence[LeftOut]) -> list[dict[str, Any]]:

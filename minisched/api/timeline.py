@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from minisched.api.context import ApiError, RequestContext, Response, json_response
 from minisched.api.routing import PUBLIC, Answer, IntParam, Parameter, TimeParam, route
-from minisched.api.tasks import left_out_json
+from minisched.api.tasks import left_out_of
 from minisched.model import DAY_S, Text, iso
 from minisched.timetable import fires_between, jitter_offset, load_zone, schedules_of
-from minisched.timetable.working_days import left_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def timeline(context: RequestContext) -> Response:
                 "runs": [_chart_run(lane_runs[run_id], zone) for run_id in sorted(lane_runs)],
                 "due": [iso(moment, zone) for moment in due[:limit]],
                 "due_truncated": due_truncated,
-                "left_out": _left_out(view.task, first, until, zone),
+                "left_out": left_out_of(view.task, first, until, zone),
             }
         )
     span = {"from": since, "to": until, "now": now}
@@ -118,13 +117,6 @@ def _due(task: Task, after: float, until: float, zone: tzinfo, limit: int, ahead
     fires = fires_between(schedules_of(task), after, until, zone, limit + len(ahead))
     fires = [due for due in fires if due not in ahead][:limit]
     return [due + jitter_offset(task.task_id, due, task.task_jitter) if task.task_jitter else due for due in fires]
-
-
-def _left_out(task: Task, after: float, until: float, zone: tzinfo) -> list[dict[str, Any]]:
-    """The coming days on which the task is not due because of its calendar."""
-    if task.task_calendar is None or not task.enabled or until <= after:
-        return []
-    return left_out_json(left_out(schedules_of(task), after, until, zone))
 
 
 @route(

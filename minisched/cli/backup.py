@@ -24,7 +24,7 @@ from minisched.cli.output import CommandError, log_action, print_error, text
 from minisched.cli.view import other_user, read_only_config
 from minisched.config import ConfigError, parse_json, read_config
 from minisched.executor.procfs import process_identity
-from minisched.home import NO_LOCK_TEXT, Home, HomeBusy, HomeLock, UnsafeHome
+from minisched.home import NO_LOCK_TEXT, Home, HomeBusy, HomeLock
 from minisched.model import EXIT_OK, EXIT_USAGE, StoreError, Text
 from minisched.namedtuple import NamedTuple
 from minisched.osutil import open_regular
@@ -221,8 +221,6 @@ def restore(options: Namespace) -> int:
             before = lock.acquire()
         except HomeBusy as error:
             raise CommandError(Text("engine.home_in_use", home=home.path, reason=error.text)) from None
-        except UnsafeHome as error:
-            raise CommandError(error.text) from None
         staging = tempfile.mkdtemp(prefix=".restore-", dir=home.path)
         try:
             about = _unpack(source, staging, options.file)

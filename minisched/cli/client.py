@@ -175,17 +175,12 @@ def _call_task(options: Namespace, action: str, body: Optional[dict[str, Any]] =
     """An action of the task. Raises CommandError, for an unknown task with a similar id."""
     try:
         engine = engine_of(options)
+        if not re.fullmatch(IDS["task_id"], options.task):
+            raise CommandError(Text("cli.no_task", task=options.task))
+        return engine.call("POST", f"/tasks/{options.task}/{action}", body)
     except CommandError:
         _refuse_unknown(options, options.task)
         raise
-    try:
-        if re.fullmatch(IDS["task_id"], options.task):
-            return engine.call("POST", f"/tasks/{options.task}/{action}", body)
-        error = CommandError(Text("cli.no_task", task=options.task))
-    except CommandError as refusal:
-        error = refusal
-    _refuse_unknown(options, options.task)
-    raise error
 
 
 def _refuse_unknown(options: Namespace, task: str) -> None:
@@ -209,8 +204,7 @@ def trigger(options: Namespace) -> int:
     """Run a task now. With --wait its output is printed here, and its exit code is ours."""
     env = parse_env(options.env)
     body = {**({"env": env} if env else {}), **({"for": options.due} if options.due else {})}
-    answer = _call_task(options, "run", body)
-    return report_start(options, answer)
+    return report_start(options, _call_task(options, "run", body))
 
 
 def report_start(options: Namespace, answer: dict[str, Any]) -> int:
@@ -310,16 +304,11 @@ def _print_stop(options: Namespace, run: Any) -> int:
 
 
 def enable(options: Namespace) -> int:
-    return _switch(options, "enable", "cli.enabled")
+    return _print(options, _call_task(options, "enable"), "cli.enabled", task=options.task)
 
 
 def disable(options: Namespace) -> int:
-    return _switch(options, "disable", "cli.disabled_now")
-
-
-def _switch(options: Namespace, action: str, code: str) -> int:
-    task = _call_task(options, action)
-    return _print(options, task, code, task=options.task)
+    return _print(options, _call_task(options, "disable"), "cli.disabled_now", task=options.task)
 
 
 def pause(options: Namespace) -> int:

@@ -11,7 +11,7 @@ import os
 from minisched.cli.arguments import COMMANDS
 from minisched.cli.help import documents
 from minisched.home import Home
-from minisched.model import EXIT_OK, DeliveryState, Status, Trigger
+from minisched.model import EXIT_OK, DeliveryState, Status, Trigger, Word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,15 +95,14 @@ def _after(before: Sequence[str], current: str, home: str) -> Sequence[str]:
 
 
 def _values(metavar: str, home: str) -> Sequence[str]:
+    words: dict[str, type[Word]] = {"STATE": DeliveryState, "S": Status, "T": Trigger}
+    if metavar in words:
+        return [one.value for one in words[metavar]]
     if metavar in ("TASK", "RUN_ID|TASK"):
         return _task_ids(home)
-    if metavar == "STATE":
-        return [one.value for one in DeliveryState]
-    if metavar == "FILE":
-        return [FILES]
     if metavar == "TOPIC":
         return [*COMMANDS, *documents()]
-    return [one.value for one in Status] if metavar == "S" else [one.value for one in Trigger] if metavar == "T" else []
+    return [FILES] if metavar == "FILE" else []
 
 
 def _task_ids(home: str) -> list[str]:

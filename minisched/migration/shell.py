@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Collection
+from getopt import GetoptError, getopt
 
 from minisched.model import Text
 from minisched.namedtuple import NamedTuple
@@ -331,23 +332,25 @@ class _Found(NamedTuple):
     command: Optional[str] = None  # of `flock FILE -c "command"`
 
 
+def _options(words: list[Token], short: str, *long: str) -> Optional[tuple[list[tuple[str, str]], int]]:
+    """The options of a program, and the index of the word after them; None if it has others than these."""
+    try:
+        options, rest = getopt([word.value or "" for word in words[1:]], short, list(long))
+    except GetoptError:
+        return None
+    return options, len(words) - len(rest)
+
+
 def _flock(words: list[Token]) -> Optional[_Found]:
     """`flock [-n | -w 0] FILE COMMAND...` and `flock FILE -c COMMAND`."""
-    waits, at = True, 1
-    while at < len(words) and (words[at].value or "").startswith("-"):
-        option = words[at].value or ""
-        if option in ("-w", "--timeout", "--wait"):
-            at += 1
-            if at >= len(words) or words[at].value not in ("0", "0.0"):
-                return None  # it waits for a while: no field says that
-            waits = False
-        elif option in ("-w0", "--timeout=0", "--wait=0", "--nonblock", "--nb"):
-            waits = False
-        elif re.fullmatch("-[xeno]+", option):
-            waits = waits and "n" not in option
-        elif option not in ("--exclusive", "--close", "--verbose"):
-            return None
-        at += 1
+    others = ("nonblock", "nb", "exclusive", "close", "verbose")
+    found = _options(words, "xeonw:", "timeout=", "wait=", *others)
+    if found is None:
+        return None
+    options, at = found
+    if any(value not in ("0", "0.0") for name, value in options if name in ("-w", "--timeout", "--wait")):
+        return None  # it waits for a while: no field says that
+    waits = not any(name in ("-n", "--nonblock", "--nb", "-w", "--timeout", "--wait") for name, _ in options)
     if at + 1 >= len(words) or words[at].text.isdigit():
         return None  # the lock is a descriptor
     lock, at = words[at].value or words[at].text, at + 1
@@ -361,42 +364,29 @@ def _flock(words: list[Token]) -> Optional[_Found]:
 
 
 def _nice(words: list[Token]) -> Optional[_Found]:
-    number, at = 10, 1
-    option = words[1].value or ""
-    if option in ("-n", "--adjustment") and len(words) > 2 and re.fullmatch(r"-?\d+", words[2].value or ""):
-        number, at = int(words[2].value or ""), 3
-    elif re.fullmatch(r"-n-?\d+|--adjustment=-?\d+|-\d+", option):
-        number, at = int(re.sub(r"^(?:-n|--adjustment=|-)", "", option)), 2
-    elif option.startswith("-"):
+    old = re.fullmatch(r"-(\d+)", words[1].value or "")  # `nice -5`
+    found = ([("-n", old[1])], 2) if old else _options(words, "n:", "adjustment=")
+    if found is None or any(not re.fullmatch(r"-?\d+", value) for _, value in found[0]):
         return None
-    number = max(-20, min(19, number))
-    return _Found(at, Text("migration.better.nice", number=number), {"task_nice": number})
+    numbers = [int(value) for _, value in found[0]] or [10]
+    number = max(-20, min(19, numbers[-1]))
+    return _Found(found[1], Text("migration.better.nice", number=number), {"task_nice": number})
 
 
 def _timeout(words: list[Token]) -> Optional[_Found]:
-    fields: dict[str, Any] = {}
-    at = 1
-    while at < len(words) and (words[at].value or "").startswith("-"):
-        option = words[at].value or ""
-        if option in ("-k", "--kill-after") and at + 1 < len(words):
-            at += 1
-            grace = _seconds(words[at].value)
-        elif option.startswith("--kill-after="):
-            grace = _seconds(option[len("--kill-after=") :])
-        elif option in ("--foreground", "-v", "--verbose"):
-            at += 1
-            continue
-        else:
-            return None  # another signal
-        if grace is None:
-            return None
-        fields["task_kill_grace"] = format_duration(grace)
-        at += 1
+    found = _options(words, "k:v", "kill-after=", "foreground", "verbose")
+    if found is None:
+        return None  # another signal
+    options, at = found
+    graces = [_seconds(value) for name, value in options if name in ("-k", "--kill-after")]
     seconds = _seconds(words[at].value) if at < len(words) else None
-    if not seconds:
+    if not seconds or None in graces:
         return None
     duration = format_duration(seconds)
-    return _Found(at + 1, Text("migration.better.timeout", duration=duration), {"task_timeout": duration, **fields})
+    fields = {"task_timeout": duration}
+    if graces:
+        fields["task_kill_grace"] = format_duration(graces[-1] or 0)
+    return _Found(at + 1, Text("migration.better.timeout", duration=duration), fields)
 
 
 def _seconds(word: Optional[str]) -> Optional[float]:
