@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from types import MappingProxyType
 
 from minisched.model import Channel, FieldError, NotifyRule, Text
@@ -172,10 +173,20 @@ CHANNEL = Variants(
     ),
 )
 
+# Fields of all rules.
+ENABLED = Field("enabled", Bool(), True, code="rule.enabled")
+CHANNELS = Field(
+    "channels",
+    ListOf(CHANNEL, min_items=1),
+    required=True,
+    example=[{"type": "email", "recipients": ["ops@example.org"]}],
+    code="rule.channels",
+)
+
 RULE = Table(
     "rule",
     Field("name", String(min_length=1, max_length=200, shared=True), required=True, example="tell ops"),
-    Field("enabled", Bool(), True),
+    ENABLED,
     Field(
         "triggers",
         ListOf(Choice(*TRIGGERS), min_items=1, key=str),
@@ -185,35 +196,20 @@ RULE = Table(
     Field("threshold", Integer(1, 10_000), 1),
     Field("cooldown", Duration(), 0, example="1h"),
     Field("recovery", Bool(), False),
-    Field(
-        "channels",
-        ListOf(CHANNEL, min_items=1),
-        required=True,
-        example=[{"type": "email", "recipients": ["ops@example.org"]}],
-    ),
+    CHANNELS,
     build=NotifyRule,
     example={"name": "tell ops", "triggers": ["technical_failure"], "channels": [{"type": "email", "...": "..."}]},
 )
 
 
-def _engine_rule(**values: Any) -> NotifyRule:
-    return NotifyRule(threshold=1, recovery=False, **values)
-
-
 ENGINE_RULE = Table(
     "engine_rule",
     Field("name", String(min_length=1, max_length=200, shared=True), required=True, example="engine"),
-    Field("enabled", Bool(), True, code="rule.enabled"),
+    ENABLED,
     Field("triggers", ListOf(Choice(*ENGINE_TRIGGERS), min_items=1, key=str), required=True, example=["problem"]),
     Field("cooldown", Duration(), 0, example="1h"),
-    Field(
-        "channels",
-        ListOf(CHANNEL, min_items=1),
-        required=True,
-        example=[{"type": "email", "recipients": ["ops@example.org"]}],
-        code="rule.channels",
-    ),
-    build=_engine_rule,
+    CHANNELS,
+    build=partial(NotifyRule, threshold=1, recovery=False),
     forbidden={
         "threshold": Text("config.engine_rule.threshold"),
         "recovery": Text("config.engine_rule.recovery"),
