@@ -73,6 +73,25 @@ def print_at_once(line: Text) -> None:
         pass  # nobody reads it
 
 
+def say(stream: TextIO, *lines: str) -> None:
+    """Print lines, unless that would wait for a reader, such as of a pipe that is full: tasks do not wait for one. The
+    log has what matters."""
+    import select
+
+    data = "".join(f"{line}\n" for line in lines).encode(stream.encoding, "backslashreplace")
+    try:
+        room = select.poll()
+        room.register(stream.fileno(), select.POLLOUT)
+        if room.poll(0):
+            os.write(stream.fileno(), data[: select.PIPE_BUF])  # as much as a pipe takes without waiting
+    except OSError:
+        pass  # a full disk, or a pipe without a reader
+
+
+def complain(problem: Text) -> None:
+    say(sys.stderr, f"minisched: {shown(problem)}")
+
+
 def discard(stream: TextIO) -> None:
     """Redirect an output that cannot be written to /dev/null.
 

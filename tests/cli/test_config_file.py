@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from minisched.cli.run import ConfigFile, Linter
+from minisched.cli.assembly import Linter
+from minisched.cli.run import ConfigFile
 from minisched.config import ConfigError, parse_config
 from minisched.model import Config, ConfigRead
 from minisched.osutil import receive
@@ -108,7 +109,8 @@ WATCH = """
 import json, os, signal, sys, time
 import pytest
 
-from minisched.cli.run import ConfigFile, Linter
+from minisched.cli.assembly import Linter
+from minisched.cli.run import ConfigFile
 from minisched.config import ConfigError, parse_config
 
 signals = []

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from minisched.cli.run import ConfigFile, Page
+from minisched.cli.assembly import Page
+from minisched.cli.run import ConfigFile
 from minisched.executor.procfs import process_identity
 from minisched.home import Home, HomeLock, LockText, read_lock
 from minisched.model import EngineSnapshot, HttpSettings, Snapshot, Text

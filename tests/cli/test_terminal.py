@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from minisched.cli.run import TerminalLog
+from minisched.cli.assembly import TerminalLog
 from minisched.model import Text
 from support.programs import Home, environment, eventually
 
