@@ -78,6 +78,18 @@ def hold_width(page: Page, name: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"], name
 
 
+def test_the_counts_of_seven_kinds_are_one_line_and_end_with_what_is_below(one: Engine, open_page: OpenPage) -> None:
+    page = open_page(one.link)
+    counts = page.locator(".count:visible")
+    expect(counts).to_have_count(7)
+    counts.last.click()
+    expect(counts.last).to_have_attribute("aria-pressed", "true")
+    boxes = [one.bounding_box() for one in (*counts.all(), page.locator(".toolbar"))]
+    edges = [(box["y"], box["x"] + box["width"]) for box in boxes if box]
+    assert len({y for y, _ in edges[:7]}) == 1
+    assert edges[6][1] == edges[7][1]
+
+
 def test_the_english_page_fits_a_phone(one: Engine, open_page: OpenPage) -> None:
     page = open_page(one.link, expected="422", size=PHONE, has_touch=True)
     for name in views(page, "rich"):
@@ -160,6 +172,7 @@ def test_a_palette_finds_tasks_views_and_actions(one: Engine, open_page: OpenPag
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("#task/good$"))
+    expect(page.locator("h1")).to_have_text("good")
     page.keyboard.press("?")
     expect(dialog(page).locator("kbd").first).to_have_text("Ctrl")
 
