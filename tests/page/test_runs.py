@@ -157,6 +157,9 @@ def test_all_runs_are_in_one_view_with_filters_in_the_address(one: Engine, open_
     expect(page.locator("dialog")).to_have_count(0)
     page.goto(f"{one.url}/#runs?task=broken")
     expect(rows).to_have_count(1)
+    rows.get_by_role("button", name="Why did broken run, or not?").click()
+    expect(page).to_have_url(re.compile(r"#why/broken/\d{4}-\d\d-\d\dT\d\d:\d\d$"))
+    page.keyboard.press("Escape")
     with page.expect_download() as coming:
         page.get_by_role("button", name="Table (CSV)").click()
     assert coming.value.path().read_text("utf-8-sig").splitlines()[1].startswith(f"{RUNS + 3},broken,manual,technical")

@@ -5,13 +5,13 @@ import { openDialog } from "../core/dialog.js";
 import { button, clear, h, visible } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
 import { lazy } from "../core/lazy.js";
-import { UNFINISHED, runTime } from "../core/status_text.js";
+import { UNFINISHED } from "../core/status_text.js";
 import { store } from "../core/store.js";
 import { loadTexts, t } from "../i18n/i18n.js";
 import { actions } from "../tasks/actions.js";
 import { filtersOf, RunList } from "./list.js";
 import { RunView } from "./run.js";
-import { canRepeat } from "./table.js";
+import { canRepeat, minuteOf } from "./table.js";
 
 /** Open the history of a task, with the filters of the address if it leads there. */
 export function openHistory(taskId) {
@@ -128,6 +128,3 @@ class HistoryDialog {
     }
   }
 }
-
-/** Its due time, else its start, in the zone of its task and to the minute: what the dialog "Why?" takes. */
-const minuteOf = (run) => (run.scheduled_time ?? runTime(run)).slice(0, 16);

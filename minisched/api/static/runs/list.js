@@ -210,8 +210,7 @@ export class RunList {
     const focused = this.table.contains(document.activeElement) ? document.activeElement.closest("tr")?.dataset.runId : focusRun;
     const known = !this.taskId || !store.loaded || store.tasks.has(this.taskId);
     const none = this.filtered ? t("no_runs_match") : known ? t("no_runs") : t("task_gone", { id: this.taskId });
-    const again = token() ? (run, anchor) => actions.repeat(run, anchor) : null;
-    this.table.replaceChildren(runTable(data.items, { tasks: !this.taskId, again, none, open: this.open }));
+    this.table.replaceChildren(runTable(data.items, { tasks: !this.taskId, none, open: this.open }));
     const row = focused && (this.table.querySelector(`tr[data-run-id="${Number(focused)}"]`) ?? this.table);
     if (row) row.querySelector("tbody button, td button")?.focus();
     fillPager(this.pager, data, (page) => this.turn(page));

@@ -5,6 +5,7 @@ import { fmtDuration, fmtTime, fmtWhen } from "../core/format.js";
 import { FAILURES, reasonText, runTime } from "../core/status_text.js";
 import { store } from "../core/store.js";
 import { t } from "../i18n/i18n.js";
+import { actions } from "../tasks/actions.js";
 import { exitOf, lossesOf } from "./run.js";
 
 // Rows do not move within this time after the pointer moved over them.
@@ -38,17 +39,17 @@ export class LaterRefresh {
 }
 
 /**
- * `open(run)` is called for a click on a row. `tasks`: whether there is a column for the task. `again(run, button)`: what
- * a button in each row does; without it there is none. `none`: what is shown if there are no runs.
+ * `open(run)` is called for a click on a row. `tasks`: whether there is a column for the task. `none`: what is shown if
+ * there are no runs.
  */
-export function runTable(runs, { open, tasks = false, again = null, none }) {
+export function runTable(runs, { open, tasks = false, none }) {
   if (!runs.length) return h("p", { class: "empty muted", text: none });
-  const columns = ["time", tasks && "task", "trigger", "status", "attempt", "duration", "exit", again && "again"].filter(Boolean);
-  const head = columns.map((name) => h("th", { scope: "col", class: `col-${name}` }, name === "again" ? h("span", { class: "hidden-label", text: t("run_again") }) : t(`col_${name}`)));
-  return h("table", { class: tasks ? "table runs of-all" : "table runs" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, runs.map((run) => row(run, { open, tasks, again }))));
+  const columns = ["time", tasks && "task", "trigger", "status", "attempt", "duration", "exit", token() && "actions"].filter(Boolean);
+  const head = columns.map((name) => h("th", { scope: "col", class: `col-${name}` }, name === "actions" ? h("span", { class: "hidden-label", text: t("more_actions") }) : t(`col_${name}`)));
+  return h("table", { class: tasks ? "table runs of-all" : "table runs" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, runs.map((run) => row(run, open, tasks))));
 }
 
-function row(run, { open, tasks, again }) {
+function row(run, open, tasks) {
   const notes = [reasonText(run), ...lossesOf(run.attempts)].filter(Boolean);
   // Of a run that was skipped for its dependency: the run that failed.
   const cause = run.status === "skipped" && run.detail?.run;
@@ -60,7 +61,7 @@ function row(run, { open, tasks, again }) {
   const link = inert ? fmtWhen(runTime(run)) : h("button", { type: "button", class: "link number", "aria-label": `${t("open_run", { id: run.run_id })}, ${time}`, title: time, text: fmtWhen(runTime(run)) });
   return h(
     "tr",
-    { class: inert && "inert", dataset: { runId: run.run_id }, on: { click: (event) => inert || event.target.closest("a, .again, .cause") || String(getSelection()) || open(run) } },
+    { class: inert && "inert", dataset: { runId: run.run_id }, on: { click: (event) => inert || event.target.closest("a, .col-actions, .cause") || String(getSelection()) || open(run) } },
     h("td", { class: "col-time" }, link),
     tasks && h("td", { class: "col-task" }, h("a", { href: `#task/${run.task_id}`, text: name })),
     h("td", { class: "col-trigger muted", text: t(`trigger_${run.trigger}`) }),
@@ -75,9 +76,12 @@ function row(run, { open, tasks, again }) {
     h("td", { class: "col-attempt", text: run.max_attempts > 1 && run.attempt ? `${run.attempt}/${run.max_attempts}` : run.attempt || "–" }),
     h("td", { class: "col-duration nowrap", text: fmtDuration(run.duration) }),
     h("td", { class: "col-exit", text: exitOf(run) }),
-    again && h("td", { class: "col-again" }, canRepeat(run) && iconButton("refresh", t("action_for", { action: t("run_again"), task: name }), (event) => again(run, event.currentTarget), { class: "again", title: t("run_again") })),
+    !inert && h("td", { class: "col-actions" }, iconButton("info", t("why_title", { task: name }), () => actions.why(run, minuteOf(run)), { title: t("why") }), canRepeat(run) && iconButton("refresh", t("action_for", { action: t("run_again"), task: name }), (event) => actions.repeat(run, event.currentTarget), { title: t("run_again") })),
   );
 }
+
+/** The due time of a run, else its start, in the zone of its task and to the minute: what the dialog "Why?" takes. */
+export const minuteOf = (run) => (run.scheduled_time ?? runTime(run)).slice(0, 16);
 
 /** Whether a run has ended, and its task is still there. */
 export const canRepeat = (run) => Boolean(run.end_time) && store.tasks.has(run.task_id);

@@ -225,7 +225,7 @@ class TaskView {
     this.runs.replaceChildren(
       h("div", { class: "panel-head" }, h("h2", { text: t("history") }), h("a", { href: `#runs?task=${this.id}`, text: t("task_all_runs", { n: total }) })),
       chart(items, card?.task_expect?.duration, token() ? open : null) ?? "",
-      h("div", { class: "scroll-x run-list" }, runTable(items.slice(0, LISTED), { open, again: token() ? (run, anchor) => actions.repeat(run, anchor) : null, none: t("no_runs") })),
+      h("div", { class: "scroll-x run-list" }, runTable(items.slice(0, LISTED), { open, none: t("no_runs") })),
     );
     if (token()) this.showDays();
     if (focused) this.runs.querySelector(`tr[data-run-id="${Number(focused)}"] button`)?.focus();
