@@ -35,7 +35,9 @@ class CalendarFiles:
         from minisched.timetable.working_days import parse_calendar  # which a config without calendars does without
 
         path, places = os.path.join(self.home or "", file), list[Place]()
-        self.stamps.append((path, file_stamp(path)))
+        stamp = (path, file_stamp(path))
+        if stamp not in self.stamps:  # of a file that was read before
+            self.stamps.append(stamp)
         try:
             text = decode(read_regular(path, MAX_BYTES, follow_symlinks=True, places=places), MAX_BYTES)
         except OSError as failure:

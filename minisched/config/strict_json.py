@@ -20,6 +20,7 @@ from .problems import printable, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from typing import Any, Optional, Union
 
 MAX_BYTES = 5 * 2**20
@@ -27,6 +28,8 @@ MAX_DEPTH = 32  # lists and objects within each other; a config has 8, and each 
 MAX_DIGITS = 300  # of one number; Python's own limit is 4,300 digits, at a cost of their square
 MAX_INTEGER = 2**53 - 1  # of a portable document: JavaScript reads a larger integer as another number
 MAX_CHARACTERS = 64 * 1024  # of one text in a portable document
+BLANKS = " \t\r\n"
+TAIL = 80  # characters at the end of a document in which its last brackets are looked for
 SYNTAX_EXCERPT = 40  # characters shown of an unexpected word
 
 _ALL_BUT_STRUCTURE = bytes(set(range(256)) - set(b'"[]{}'))
@@ -38,6 +41,9 @@ _CRONTAB = re.compile(
     r"(?:@[a-z]+|[0-9*/,-]+(?:[ \t]+[0-9A-Za-z*/,?#-]+){4})[ \t]+[A-Za-z/.~$\"'\[]|[A-Za-z_]\w*[ \t]*="
 )
 _QUOTES = dict.fromkeys("‘’＇", '"')  # meant as quotes of a text, which JSON writes in another way than their ASCII
+# What `stream` looks for: the name of a member, with the bracket of a list; what is between items.
+_MEMBER = re.compile(r'[ \t\r\n]*([{,])[ \t\r\n]*"(\w*)"[ \t\r\n]*:[ \t\r\n]*(\[[ \t\r\n]*)?')
+_COMMA = re.compile(r"[ \t\r\n]*,[ \t\r\n]*")
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 # What can make a document unportable, in its source: half a pair or NUL as an escape, or many digits in a row.
 _MAYBE_UNPORTABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|[0-9]{16}")
@@ -154,35 +160,90 @@ def depth(data: bytes) -> int:
     return max(accumulate(1 if byte in b"[{" else -1 for byte in bare), default=0)
 
 
-def _load(text: str) -> tuple[Any, bool]:
-    """The document, and whether it has equal keys or unfit numbers: json lets them pass. _find_errors finds where."""
-    doubtful = False
+class Faulty(ValueError):
+    """Not a document for `stream`: `parse` tells why, or reads it."""
+
+
+def stream(data: bytes, name: str) -> tuple[dict[str, Any], Iterator[Any]]:
+    """A document whose last member is a list with this name: its other members, and the items of the list.
+
+    An item is parsed when it is the next one. Ten thousand tasks are thus never in memory as JSON, whose space among
+    the tasks would stay empty. Raises Faulty, now or at an item: for every document in which `parse` finds an error,
+    and for one whose last member is another.
+    """
+    try:
+        text = decode(data, MAX_BYTES)
+    except Unreadable:
+        raise Faulty from None
+    if "".join(text[-TAIL:].split())[-2:] != "]}" or depth(data) > MAX_DEPTH:
+        raise Faulty
+    decode_at = json.JSONDecoder(**_hooks(_fault)).raw_decode
+    members: dict[str, Any] = {}
+    position = 0
+    try:
+        while (found := _MEMBER.match(text, position)) and found[1] == ("," if members else "{"):
+            position = found.end()
+            if found[2] in members or (found[3] and found[2] != name):
+                break
+            if found[3]:
+                return members, _items(text, position, decode_at)
+            members[found[2]], position = decode_at(text, position)
+    except json.JSONDecodeError:
+        pass
+    raise Faulty
+
+
+def _items(text: str, position: int, decode_at: Callable[[str, int], tuple[Any, int]]) -> Iterator[Any]:
+    try:
+        while True:
+            item, position = decode_at(text, position)
+            yield item
+            found = _COMMA.match(text, position)
+            if found is None:
+                break
+            position = found.end()
+    except json.JSONDecodeError:
+        raise Faulty from None
+    rest = text[position:].strip(BLANKS)
+    if rest[:1] != "]" or rest[1:].strip(BLANKS) != "}":
+        raise Faulty
+
+
+def _fault() -> None:
+    raise Faulty
+
+
+def _hooks(doubt: Callable[[], object]) -> dict[str, Any]:
+    """Of a decoder. doubt: called for equal keys and unfit numbers, which json lets pass."""
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        nonlocal doubtful
         fields = dict(items)
         if len(fields) != len(items):
-            doubtful = True
+            doubt()
         return fields
 
     def number(literal: str, read: Any = float) -> Any:
-        nonlocal doubtful
         if len(literal) > MAX_DIGITS or literal.lstrip("-")[0] in "NI" or isinf(value := read(literal)):
-            doubtful = True
+            doubt()
             return 0
         return value
 
+    return {
+        "object_pairs_hook": pairs,
+        "parse_constant": number,
+        "parse_float": number,
+        "parse_int": lambda literal: number(literal, int),
+    }
+
+
+def _load(text: str) -> tuple[Any, bool]:
+    """The document, and whether it has equal keys or unfit numbers. _find_errors finds where."""
+    doubts: list[None] = []
     try:
-        document = json.loads(
-            text,
-            object_pairs_hook=pairs,
-            parse_constant=number,
-            parse_float=number,
-            parse_int=lambda literal: number(literal, int),
-        )
+        document = json.loads(text, **_hooks(lambda: doubts.append(None)))
     except json.JSONDecodeError as error:
         raise _syntax_error(text, error) from None
-    return document, doubtful
+    return document, bool(doubts)
 
 
 def _syntax_error(text: str, error: json.JSONDecodeError) -> Unreadable:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os.path
 import re
 from functools import lru_cache
+from itertools import chain
 from math import inf
 
 from minisched.model import Config, FieldError, Task, Text
@@ -28,13 +29,13 @@ from .containers import Field, ListOf, Table
 from .field_types import Integer, String
 from .problems import STARS, ParseContext, invalid, is_but, limited, show
 from .settings_fields import SETTINGS
-from .strict_json import parse_json
+from .strict_json import Faulty, parse_json, stream
 from .task_fields import DEFAULTS, TASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from typing import Any, Callable, Optional
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Any, Optional
 
     from minisched.model import Calendar, CalendarRule, Dependency, NotifyRule, SmtpSettings
 
@@ -55,10 +56,15 @@ def parse_config(
     home: absolute path; with it, absolute and relative paths of the same log are recognized. calendars: reads their
     files; whoever passes it looks at its `unsafe` too.
     """
-    document, errors = parse_json(data, file=file)
+    try:
+        document, items = stream(data, "tasks")
+        config, errors = _read({**document, "tasks": []}, file, home, items, calendars)
+        return config, limited(errors)
+    except Faulty:
+        document, errors = parse_json(data, file=file)
     if document is None and errors:
         return None, limited(errors)
-    config, found = _read(document, file, home, _drain, calendars)
+    config, found = _read(document, file, home, files=calendars)
     return (None if errors else config), limited(errors + found)
 
 
@@ -74,10 +80,10 @@ def _read(
     document: Any,
     file: str,
     home: Optional[str],
-    each: Callable[[list[Any]], Iterator[Any]] = iter,
+    items: Iterable[Any] = (),
     files: Optional[CalendarFiles] = None,
 ) -> tuple[Optional[Config], list[FieldError]]:
-    """each: iterates over the list of tasks. files: reads calendars; without it, an unsafe file is an error here."""
+    """items: more tasks. files: reads calendars; without it, an unsafe file is an error here."""
     context = ParseContext(_places)
     errors: list[FieldError] = []
     top = {**DOCUMENT.defaults, **DOCUMENT.collect(document, context, DOCUMENT.defaults, errors)}
@@ -90,7 +96,7 @@ def _read(
     if not files:
         errors += own_files.unsafe
     tasks = _TaskReader(file, home, context, calendars)
-    for item in each(top["tasks"] or []):
+    for item in chain(top["tasks"] or [], items):
         tasks.add(item, top["defaults"], zone.name)
     tasks.check_dependencies()
     tasks.check_logs()
@@ -120,21 +126,13 @@ def _read_calendars(
     return calendars
 
 
-def _drain(items: list[Any]) -> Iterator[Any]:
-    """The items; each is removed from the list first, so that JSON and `Task`s are not both in memory as a whole: with
-    ten thousand tasks that is 5 MB, which the process would keep."""
-    items.reverse()
-    while items:
-        yield items.pop()
-
-
 def check_task(task: Any, *, defaults: Any = None, file: str = CONFIG_FILE) -> list[FieldError]:
     """The errors of one task by itself: its fields, but not its dependencies or what it shares with other tasks.
 
     defaults: the document's, which are valid.
     """
-    tasks = _TaskReader(file, None, ParseContext(_places))
-    tasks.add(task, DOCUMENT.rows["defaults"].type.read(defaults or {}, ParseContext(), None), "UTC", owner="task")
+    tasks = _TaskReader(file, None, ParseContext(_places), place="task")
+    tasks.add(task, DOCUMENT.rows["defaults"].type.read(defaults or {}, ParseContext(), None), "UTC")
     return limited(tasks.errors)
 
 
@@ -224,41 +222,47 @@ class _TaskReader:
         home: Optional[str],
         context: ParseContext,
         calendars: Optional[Mapping[str, Optional[Calendar]]] = None,
+        place: str = "tasks[{}]",
     ) -> None:
-        """calendars: by their names, None for one with an error; without them, names of calendars are not checked."""
-        self.file, self.context, self.calendars = file, context, calendars
+        """calendars: by their names, None for one with an error; without them, names of calendars are not checked.
+        place: of a task in the file, by its index."""
+        self.file, self.context, self.calendars, self.place = file, context, calendars, place
         self.logs_folder = os.path.join(home, "logs") if home else None
         # No log may be written to these: they have the config and the scripts, the history and the lock.
         self.protected_folders = [os.path.join(home, name).lower() for name in ("tasks", "var")] if home else []
         self.errors: list[FieldError] = []
         self.tasks: dict[str, Task] = {}
-        self.owners: dict[str, str] = {}  # task_id -> `tasks[2] (nightly_backup)`
-        self.folded: dict[str, str] = {}  # lower-case task_id -> the same
+        self.indices: dict[str, int] = {}  # by task_id; of equal ones the first
+        self.folded: dict[str, str] = {}  # lower-case task_id -> the first such task_id
         self.dependencies: dict[str, tuple[Dependency, ...]] = {}
         self.count = 0
 
-    def add(self, item: Any, base: Mapping[str, Any], timezone: str, owner: str = "") -> None:
+    def add(self, item: Any, base: Mapping[str, Any], timezone: str) -> None:
         """Read one task. base: the values for what it does not set, from the table and the file's `defaults`."""
-        owner = owner or f"tasks[{self.count}]"
+        index = self.count
         self.count += 1
         errors: list[FieldError] = []
         own = TASK.collect(item, self.context, base, errors)
-        task_id = own.get("task_id")
+        task_id = own.get("task_id", "")
         if task_id:
-            owner = f"{owner} ({task_id})"
-            other = self.folded.setdefault(task_id.lower(), owner)
-            if other != owner:
-                errors.append(FieldError("task_id", is_but(show(task_id), Text("config.task.same_id", other=other))))
-            self.owners.setdefault(task_id, owner)
-            self.dependencies.setdefault(task_id, own.get("task_dependencies", base["task_dependencies"]))
+            folded = task_id.lower()
+            first = self.folded.setdefault(task_id if folded == task_id else folded, task_id)
+            self.indices.setdefault(task_id, index)
+            dependencies = own.get("task_dependencies", base["task_dependencies"])
+            if self.indices[first] != index:
+                other = Text("config.task.same_id", other=self._owner(first))
+                errors.append(FieldError("task_id", is_but(show(task_id), other)))
+            elif dependencies:
+                self.dependencies[task_id] = dependencies
         values = {**base, **own}
         schedules, rule = values["task_schedule"] or (), values["task_calendar"]
         if not errors and (rule or any(map(is_hashed, schedules))):
             errors += self._check_schedules(values, own, timezone)
         if errors:
+            place = self.place.format(index)
+            owner = f"{place} ({task_id})" if task_id else place
             self.errors += [error._replace(owner=owner, file=self.file) for error in errors]
             return
-        assert task_id is not None  # it is required
         values["task_name"] = own.get("task_name") or task_id
         values["task_schedule"] = values["task_schedule"] or ()
         dependencies = values["task_dependencies"]
@@ -320,8 +324,8 @@ class _TaskReader:
                 other = dependency.task_id
                 if other == task_id:
                     why = Text("config.task.itself")
-                elif other not in self.owners:
-                    near = self.context.near(other, self.owners)
+                elif other not in self.indices:
+                    near = self.context.near(other, self.indices)
                     why = Text("config.task.near", hint=near) if near else Text("config.task.unknown")
                 else:
                     graph.setdefault(task_id, []).append(other)
@@ -384,15 +388,19 @@ class _TaskReader:
             key = key[len(self.logs_folder) + 1 :]
         return (f"{key}/" if path.endswith("/") else key).lower()
 
+    def _owner(self, task_id: str) -> str:
+        """As in `tasks[2] (nightly_backup)`."""
+        return f"{self.place.format(self.indices[task_id])} ({task_id})"
+
     def _report_log(self, task_id: str, code: str, other: str) -> None:
         """other: the task whose log is in conflict; "" is the engine."""
-        owner = self.owners[other] if other else Text("config.log.engine")
+        owner = self._owner(other) if other else Text("config.log.engine")
         why = Text(f"config.log.{code}", owner=owner)
         self._report(task_id, "task_log", is_but(show(self.tasks[task_id].log_file), why))
 
     def _report(self, task_id: str, path: str, text: Text) -> None:
         """task_id: "" for what is in no task."""
-        owner = self.owners[task_id] if task_id else ""
+        owner = self._owner(task_id) if task_id else ""
         self.errors.append(FieldError(path, text, owner=owner, file=self.file))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from minisched.catalogue import render
 from minisched.config import parse_config, parse_json
-from minisched.config.strict_json import loads, parse
+from minisched.config.strict_json import Faulty, loads, parse, stream
 from support.texts import in_both
 
 
@@ -167,3 +167,57 @@ def test_a_portable_document_may_hold_large_floats_pairs_and_digits_in_texts():
 def test_the_size_that_is_allowed_is_the_callers_to_say():
     value, (error,) = parse(b'{"a": 1}', max_bytes=7)
     assert value is None and render(error.located_text) == "has 8 bytes; at most 7 are allowed"
+
+
+def test_the_items_of_a_last_list_are_read_one_by_one():
+    data = b' {"version" : 1,\n"defaults":{"a":[{"b":"]}"}]},"tasks":[ {"c":1e3},\t"x" ,[[]],-1]\r\n} '
+    members, items = stream(data, "tasks")
+    assert {**members, "tasks": list(items)} == parse(data)[0]
+    assert list(members) == ["version", "defaults"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff",
+        b"[1]}",
+        b'{"tasks":[]}',
+        b'{"tasks":{}}',
+        b'{"tasks":[1],"defaults":{}}',
+        b'{"tasks":[1],"more":[2]}',
+        b'{"tasks":1,"tasks":[2]}',
+        b'{"a":1,"a":2,"tasks":[2]}',
+        b',"tasks":[2]}',
+        b'{{"tasks":[2]}',
+        b'{"a":1{"tasks":[2]}',
+        b'{"a":[1]{"tasks":[2]}',
+        b'{"a":,"tasks":[2]}',
+        b'{"tasks":[{"a":1,"a":2}]}',
+        b'{"tasks":[NaN]}',
+        b'{"tasks":[1e999]}',
+        b'{"tasks":[1,]}',
+        b'{"tasks":[1 2]}',
+        b'{"tasks":[1]]}',
+        b'{"tasks":[1]}]}',
+        b'{"tasks":[1]}x{"a":[]}',
+        b'\x0c{"tasks":[1]}',
+        b'{"\\u0074asks":[1]}',
+        b'{"tasks":[' + b"[" * 40 + b"]" * 40 + b"]}",
+    ],
+)
+def test_a_document_with_an_error_or_another_order_is_not_read_so(data):
+    with pytest.raises(Faulty):
+        list(stream(data, "tasks")[1])
+
+
+def test_a_config_means_the_same_in_any_order_and_equal_values_of_tasks_are_one_object():
+    tasks = [{"task_id": name, "task_exec": "true", "task_schedule": ["@daily", "0 5 * * 1"]} for name in "abc"]
+    settings, defaults = {"timezone": "Europe/Berlin"}, {"task_timeout": "5m", "task_env": {"A": "1"}}
+    orders = [("settings", "defaults", "tasks"), ("tasks", "defaults", "settings")]
+    document = {"settings": settings, "defaults": defaults, "tasks": tasks}
+    configs = [parse_config(json.dumps({name: document[name] for name in order}).encode())[0] for order in orders]
+    assert configs[0] == configs[1] and configs[0].tasks["c"].task_timeout == 300
+    for config in configs:
+        for field in ("task_schedule", "task_env", "task_retry", "task_timezone", "task_exit_codes"):
+            assert len({id(getattr(task, field)) for task in config.tasks.values()}) == 1
