@@ -14,6 +14,7 @@ from minisched.cli.view import View, exit_code_of, task_named, with_view
 from minisched.config.secrets import base_environment
 from minisched.engine import make_spec
 from minisched.engine.log_lines import output_lost_line, run_line
+from minisched.engine.state import KnownRecord
 from minisched.executor.executor import TaskExecutor, prepare_process
 from minisched.executor.procfs import is_alive, marked_processes, process_identity
 from minisched.home import read_lock
@@ -168,7 +169,7 @@ class _Foreground:
         spec = make_spec(
             self.task,
             self.run,
-            self.ledger.record(self.task.task_id),
+            KnownRecord.of(self.ledger.record(self.task.task_id)),
             self.view.home.path,
             self.view.zone_of(self.task.task_id),
             os.environ,

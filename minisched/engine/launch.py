@@ -8,9 +8,10 @@ from importlib import import_module
 
 from minisched.config import check_permissions
 from minisched.config.secrets import base_environment, secret_variables
+from minisched.engine.state import NEW, KnownRecord
 from minisched.executor.program import from_home
 from minisched.home import Home
-from minisched.model import ProcessSpec, Secret, SecretError, StoreError, TaskRecord, Text, TextError, iso
+from minisched.model import ProcessSpec, Secret, SecretError, StoreError, Text, TextError, iso
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,10 +59,10 @@ class Launcher:
         record = task_state.record
         if not task_state.results_known:
             try:
-                record = self._ledger.record(task.task_id)
+                record = KnownRecord.of(self._ledger.record(task.task_id))
                 task_state.set_results(record.last_status, record.last_success_time)
             except StoreError:
-                record = TaskRecord(task.task_id)  # the attempt is due and on disk: it starts without these results
+                record = NEW  # the attempt is due and on disk: it starts without these results
         spec = make_spec(task, active.run, record, system.home, task_state.zone, system.environ, self.base)
         return spec if unsafe is None else spec._replace(refused=unsafe)
 
@@ -83,7 +84,7 @@ class Launcher:
 def make_spec(
     task: Task,
     run: TaskExecution,
-    record: TaskRecord,
+    record: KnownRecord,
     home: str,
     zone: tzinfo,
     environ: Mapping[str, str],
@@ -128,7 +129,7 @@ def make_spec(
     )
 
 
-def _facts(run: TaskExecution, record: TaskRecord, home: str, zone: tzinfo) -> dict[str, str]:
+def _facts(run: TaskExecution, record: KnownRecord, home: str, zone: tzinfo) -> dict[str, str]:
     """What a script can know of its run; no variable of the task or of the run replaces these."""
     due = run.created_time if run.scheduled_time is None else run.scheduled_time
     return {

@@ -251,7 +251,6 @@ class SchedulerEngine:
         self.external.read_ends()
         self.external.take_over(self.ledger.unfinished(), now)
         self.triggers.begin(now)
-        self.state.changed.update(self.state.tasks)  # also tasks to which nothing has happened
         self.heartbeat.use(config)
         self.notices.begin()
         self.service.begin()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timezone
+from functools import lru_cache
 
 from minisched import lifecycle, policy
 from minisched.model import (
@@ -205,6 +206,30 @@ class ActiveRun(PendingRun):
         self.timer = timer
 
 
+class KnownRecord(NamedTuple):
+    """What the engine keeps of a task's `TaskRecord`: not the id, so that many tasks share one."""
+
+    schedule_hash: str = ""
+    evaluated_until: Instant = 0
+    boot_id: str = ""
+    last_status: Optional[Status] = None
+    last_success_time: Optional[Instant] = None
+
+    @classmethod
+    def of(cls, stored: TaskRecord) -> KnownRecord:
+        record = cls(*stored[1:4], stored.last_status, stored.last_success_time)
+        return record if stored.run_count else shared(record)
+
+
+NEW = KnownRecord()
+
+
+@lru_cache(maxsize=256)
+def shared(record: KnownRecord) -> KnownRecord:
+    """One object for equal records: most tasks that have not run yet have one of a few."""
+    return record
+
+
 class TaskState:
     """A task, its active runs and its next due time."""
 
@@ -222,10 +247,10 @@ class TaskState:
         "zone",
     )
 
-    def __init__(self, task: Task, record: Optional[TaskRecord]) -> None:
+    def __init__(self, task: Task, record: Optional[KnownRecord]) -> None:
         """record: what the database knows; None: it was not asked."""
         self.task = task
-        self.record = record or TaskRecord(task.task_id)
+        self.record = record or NEW
         self.results_known = record is not None  # the last status and the last success of `record` are up to date
         # Due times after `evaluated_until` that have a row, because the clock was set back; None: not known yet.
         self.ahead: Optional[Collection[int]] = None
@@ -253,7 +278,7 @@ class TaskState:
         self.next_due = due
         self.event = event
 
-    def set_record(self, record: TaskRecord) -> None:
+    def set_record(self, record: KnownRecord) -> None:
         """Without writing it; see `State.save_record`."""
         self.record = record
 
@@ -310,7 +335,7 @@ class State:
         self.durable = False  # and must survive a power cut: what a start could not find out again
         self._orders = 0
         self._unsaved: dict[PendingRun, None] = {}  # a set in the order of the changes
-        self._records: dict[str, TaskRecord] = {}
+        self._records: dict[str, KnownRecord] = {}
         self._tokens_put: set[Token] = set()
         self._tokens_taken: set[Token] = set()
         self._deliveries: dict[int, Delivery] = {}
@@ -334,11 +359,11 @@ class State:
 
     def add_task(self, task_state: TaskState) -> None:
         self.tasks[task_state.task.task_id] = task_state
-        self.changed.add(task_state.task.task_id)
         self.tasks_version += 1
 
     def remove_task(self, task_id: str) -> None:
         del self.tasks[task_id]
+        self.changed.add(task_id)  # it may come back before this is published
         self.tasks_version += 1
 
     def order_tasks(self) -> None:
@@ -450,11 +475,10 @@ class State:
         fresh = [pending.run for pending in self._unsaved if not pending.run.run_id]
         return [(run.task_id, run.due) for run in fresh if run.due is not None]
 
-    def save_record(self, record: TaskRecord) -> None:
-        self.changed.add(record.task_id)
-        if record.task_id in self.tasks:
-            self.tasks[record.task_id].set_record(record)
-        self._records[record.task_id] = record
+    def save_record(self, task_id: str, record: KnownRecord) -> None:
+        if task_id in self.tasks:
+            self.tasks[task_id].set_record(record)
+        self._records[task_id] = record
         self.urgent = True
 
     def save_delivery(self, delivery: Delivery) -> None:
@@ -570,7 +594,8 @@ class State:
         pending = self._unsaved
         return Batch(
             runs=[one.run for one in pending],
-            records=list(self._records.values()),
+            # Each is made when it is written: after the first start there are ten thousand.
+            records=(TaskRecord(name, *record[:3]) for name, record in self._records.items()) if self._records else (),
             tokens_put=sorted(self._tokens_put),
             tokens_taken=sorted(self._tokens_taken),
             tails={one.run.run_id: one.tail for one in pending if one.tail is not None},
@@ -603,8 +628,9 @@ class State:
 
     def mark_all(self) -> None:
         """The database is another one: write everything."""
-        for task_state in self.tasks.values():
-            self.save_record(task_state.record)
+        for task_id, task_state in self.tasks.items():
+            self.save_record(task_id, task_state.record)
+        self.changed.update(self.tasks)
         for active in self.runs.values():
             self.mark(active)
         self._tokens_put |= self.tokens

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 
 from minisched import policy
 from minisched.clock import SANE_SINCE
 from minisched.config.secrets import calendar_member
-from minisched.engine.state import TaskState
+from minisched.engine.state import NEW, KnownRecord, TaskState, shared
 from minisched.engine.timers import Timers
 from minisched.model import (
     DAY_S,
@@ -20,7 +21,6 @@ from minisched.model import (
     Status,
     StoreError,
     Task,
-    TaskRecord,
     Text,
     Trigger,
 )
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from minisched.engine.dispatcher import Dispatcher
     from minisched.engine.persistence import Persistence
     from minisched.engine.state import Outside, State
-    from minisched.model import Config, Instant
+    from minisched.model import Config, Instant, TaskRecord
     from minisched.timetable import Schedule
 
 REBOOT = "@reboot"
@@ -58,6 +58,8 @@ LEAD_TASKS_MAX = 2500
 TIMERS_AHEAD_S = 3600.0  # tasks that are due later have no timer yet: it would take a quarter of their memory
 TIMERS_EARLY_S = 60.0  # how long before the end of that time the next timers are set: longer than any lead
 UNCHANGED_AT_ONCE = 200  # tasks that are compared with a new config in one step of `replace`
+
+_next_of = lru_cache(maxsize=256)(next_of)  # many tasks have the same schedule: one number for all of them
 
 
 class ConfigDiff(NamedTuple):
@@ -106,14 +108,12 @@ class Triggers:
         self.state.use(config)
         schedules = _Schedules()
         for index, task in enumerate(config.tasks.values()):
-            record = records.get(task.task_id)
-            if record is not None:  # with the id of the config: ten thousand texts less in memory
-                record = record._replace(task_id=task.task_id)
-            task_state = TaskState(task, record or TaskRecord(task.task_id))
+            stored = records.get(task.task_id)
+            task_state = TaskState(task, KnownRecord.of(stored) if stored else NEW)
             task_state.configure(task, index, *schedules.of(task))
             self.state.add_task(task_state)
-            if record is None:
-                self.state.save_record(task_state.record)  # so that the next start knows the task
+            if stored is None:
+                self.state.save_record(task.task_id, NEW)  # so that the next start knows the task
         self.paused = changes is not None and "" in changes and changes[""].action is Action.PAUSED
         self._paused = set(self.state.tasks) if self.paused else set()
         if changes is not None and "" in changes and changes[""].action is Action.RESUMED:
@@ -121,9 +121,9 @@ class Triggers:
         if changes is not None:
             for change in _changes_while_stopped(config.tasks, records, changes, now):
                 self.state.save_change(change)
-        for record in records.values():
-            if record.task_id not in self.state.tasks and record.schedule_hash:
-                self.state.save_record(record._replace(schedule_hash=""))  # if it comes back, it counts from then
+        for task_id, stored in records.items():
+            if task_id not in self.state.tasks and stored.schedule_hash:  # if it comes back, it counts from then
+                self.state.save_record(task_id, KnownRecord.of(stored._replace(schedule_hash="")))
         self._drop_stale_tokens()
 
     def begin(self, now: Instant) -> None:
@@ -208,7 +208,7 @@ class Triggers:
                 for found in (task_state.schedules, schedules.of(task)[0])
             )
             if before == after and len(before) < limit:
-                self.state.save_record(record._replace(schedule_hash=key))
+                self.state.save_record(task.task_id, record._replace(schedule_hash=key))
                 return
         self.close(task_state, now)
 
@@ -259,7 +259,7 @@ class Triggers:
         self._paused.discard(task_state.task.task_id)
         task_state.set_due(None)
         if task_state.record.schedule_hash:
-            self.state.save_record(task_state.record._replace(schedule_hash=""))
+            self.state.save_record(task_state.task.task_id, task_state.record._replace(schedule_hash=""))
         self.state.remove_task(task_state.task.task_id)
         self.dispatcher.cancel_unstarted(task_state, now, Text("task_removed"))
         for active in task_state.active:
@@ -285,15 +285,14 @@ class Triggers:
         reboot_due = starting and reboot and (not self.boot_id or record.boot_id != self.boot_id)
         goes_on = starting and only_days_differ(key, record.schedule_hash)
         new_schedule = key != record.schedule_hash and not goes_on
+        until = record.evaluated_until
         if new_schedule:
-            record = record._replace(evaluated_until=now)
+            until = now
         elif key != record.schedule_hash:
-            record = record._replace(evaluated_until=self._until_stopped(task, record))
-        record = record._replace(schedule_hash=key)
-        if reboot:
-            record = record._replace(boot_id=self.boot_id)
-        if record != task_state.record:
-            self.state.save_record(record)
+            until = self._until_stopped(task, until)
+        boot_id = self.boot_id if reboot else record.boot_id
+        if (key, until, boot_id) != record[:3]:
+            self.state.save_record(task.task_id, shared(KnownRecord(key, until, boot_id, *record[3:])))
         self.expectations.begin(task_state, now, new_schedule)
         if not task.enabled:
             self.dispatcher.cancel_unstarted(task_state, now, Text("task_disabled"))
@@ -315,12 +314,12 @@ class Triggers:
         if task_state.active:
             self.dispatcher.task_changed(task_state, now)
 
-    def _until_stopped(self, task: Task, record: TaskRecord) -> Instant:
+    def _until_stopped(self, task: Task, evaluated_until: Instant) -> Instant:
         """Where a task goes on after a start with a changed calendar. The new one judges the days of the downtime. What
         the last engine did not evaluate while it ran, except for delayed starts, was not due."""
         if self._last_stopped is None:
             self._last_stopped = self.ledger.last_seen()
-        return max(record.evaluated_until, self._last_stopped - task.task_jitter)
+        return max(evaluated_until, self._last_stopped - task.task_jitter)
 
     def _drop_stale_tokens(self) -> list[str]:
         """Drop the tokens that no dependency of the config is about. Where it is now about any end, in place of a
@@ -350,7 +349,7 @@ class Triggers:
         if not task_state.task.enabled or not task_state.schedules or task_state.task.task_id in self._paused:
             return None
         since = task_state.record.evaluated_until if after is None else after
-        due = next_of(task_state.schedules, since, task_state.zone)
+        due = _next_of(task_state.schedules, since, task_state.zone)
         while task_state.ahead and due is not None and due in task_state.ahead:
             due = next_of(task_state.schedules, due, task_state.zone)
         return due
@@ -509,7 +508,7 @@ class Triggers:
         if task_state.ahead is None and now < SANE_SINCE:  # the whole history may lie ahead
             return self.ledger.due_times(task_state.task.task_id, first, last)
         if task_state.ahead is None:  # the first look of this engine; from then on it knows that by itself
-            task_state.set_ahead(self.ledger.due_times(task_state.task.task_id, first, FAR_FUTURE))
+            task_state.set_ahead(self.ledger.due_times(task_state.task.task_id, first, FAR_FUTURE) or ())
         return {due for due in task_state.ahead or () if first <= due <= last}
 
     def close(self, task_state: TaskState, now: Instant, reason: Reason = Reason.LATE) -> None:
@@ -568,8 +567,9 @@ class Triggers:
         """Continue at `evaluated_until`. A clock that shows long ago is wrong: what is evaluated by it is not written,
         so that the due times since the real last one are found once the time is known."""
         record = task_state.record._replace(evaluated_until=evaluated_until)
+        self.state.changed.add(task_state.task.task_id)
         if now >= SANE_SINCE:
-            self.state.save_record(record)
+            self.state.save_record(task_state.task.task_id, record)
         else:
             task_state.keep_known()
             task_state.set_record(record)
@@ -579,7 +579,8 @@ class Triggers:
         if not task_state.record.evaluated_until < SANE_SINCE <= now:
             return False
         until = task_state.known_until if task_state.known_until >= SANE_SINCE else now
-        self.state.save_record(task_state.record._replace(evaluated_until=until))
+        self.state.changed.add(task_state.task.task_id)
+        self.state.save_record(task_state.task.task_id, task_state.record._replace(evaluated_until=until))
         return True
 
     def _turn_back(self, task_states: Iterable[TaskState], now: Instant) -> None:

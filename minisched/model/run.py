@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo
 from types import MappingProxyType
 
@@ -275,7 +275,7 @@ class Batch(NamedTuple):
 
     runs: Sequence[TaskExecution] = ()  # run_id 0: a new row; the attempts are written too
     # Only `schedule_hash`, `evaluated_until` and `boot_id` are written; the store counts the rest itself.
-    records: Sequence[TaskRecord] = ()
+    records: Iterable[TaskRecord] = ()  # read once
     tokens_put: Sequence[tuple[str, str]] = ()  # (task_id, `Dependency.token`)
     tokens_taken: Sequence[tuple[str, str]] = ()
     tails: Mapping[int, bytes] = MappingProxyType({})  # run_id -> the last 16 KiB of its output

@@ -152,7 +152,7 @@ class Transaction:
         if batch.records:
             db.executemany(
                 rows.PUT_RECORD,
-                [(one.task_id, one.schedule_hash, one.evaluated_until, one.boot_id) for one in batch.records],
+                ((one.task_id, one.schedule_hash, one.evaluated_until, one.boot_id) for one in batch.records),
             )
         if batch.tokens_taken:
             db.executemany("DELETE FROM task_token WHERE task_id = ? AND dependency = ?", batch.tokens_taken)

@@ -12,14 +12,15 @@ import pytest
 from minisched.catalogue import render
 from minisched.config.secrets import base_environment
 from minisched.engine import make_spec
-from minisched.model import ProcessSpec, Status, TaskExecution, TaskRecord, Trigger
+from minisched.engine.state import KnownRecord
+from minisched.model import ProcessSpec, Status, TaskExecution, Trigger
 from support.factories import config as make_config
 from support.factories import task
 
 
 def launch(home: Path, environ: Any = None, **fields: Any) -> ProcessSpec:
     run = TaskExecution("backup", Trigger.MANUAL, Status.RUNNING, created_time=1000.7, run_id=7)
-    record = TaskRecord("backup")
+    record = KnownRecord()
     return make_spec(task(**fields), run, record, str(home), timezone.utc, environ or {}, {})
 
 
@@ -142,7 +143,7 @@ def test_another_user_gets_little_of_the_engines_environment(tmp_path: Path) -> 
     names = {}
     for user in (None, "nobody"):
         one = task(task_user=user, task_env={"OWN": "1"})
-        spec = make_spec(one, run, TaskRecord("backup"), str(tmp_path), timezone.utc, {}, base)
+        spec = make_spec(one, run, KnownRecord(), str(tmp_path), timezone.utc, {}, base)
         names[user] = {name for name in spec.env if not name.startswith("MINISCHED_")} - {"PYTHONUNBUFFERED", "OWN"}
         assert spec.env["OWN"] == "1"
     assert names == {None: set(base), "nobody": {"PATH", "LANG", "LC_TIME", "TZ"}}
