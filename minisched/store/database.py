@@ -46,6 +46,14 @@ _EDGES = (
     "SELECT * FROM task_outbox ORDER BY delivery_id {way} LIMIT 1",
     "SELECT delivery_id FROM task_outbox INDEXED BY task_outbox_state ORDER BY state {way}, delivery_id {way} LIMIT 1",
 )
+# Each from another part of the file. Before version 5, `seq` is the newest run id.
+_LAST_IDS = (
+    "SELECT max(run_id) FROM task_history",
+    "SELECT max(last_run_id) FROM task_state",
+    f"SELECT max(run_id) {_STATUS}",
+    "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_run_id'",
+    f"SELECT seq FROM sqlite_sequence WHERE name = 'task_history' AND seq < {schema.RUN_ID_END}",
+)
 
 
 def open_database(
@@ -161,29 +169,28 @@ def read_db_id(db: sqlite3.Connection) -> str:
 
 
 def _salvaged_last_id(path: str) -> int:
-    """The newest run id that can be read from a damaged file, or 0."""
+    """The newest run id that can be read from a damaged file, or 0: a part of it may still be whole."""
+    found = [0]
     try:
         db = sqlite3.connect(schema.uri(path, "mode=ro&immutable=1"), uri=True)
-        try:
-            return int(db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'task_history'").fetchone()[0])
-        finally:
-            db.close()
-    except (sqlite3.Error, TypeError, ValueError):
+    except sqlite3.Error:
         return 0
+    for query in _LAST_IDS:
+        try:
+            found += [last_id for (last_id,) in db.execute(query) if isinstance(last_id, int)]
+        except sqlite3.Error:
+            pass
+    db.close()
+    return max(found)
 
 
 def _start_after(db: sqlite3.Connection, last_id: int) -> None:
     """Continue run ids after `last_id`: logs still refer to earlier runs."""
-    query = "SELECT seq FROM sqlite_sequence WHERE name = 'task_history'"
-    row = db.execute(query).fetchone()
-    if row is not None and row[0] >= last_id:
+    if db.execute(schema.NEWEST_RUN_ID).fetchone()[0] >= last_id:
         return
     db.execute("BEGIN IMMEDIATE")
-    row = db.execute(query).fetchone()
-    if row is None:
-        db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('task_history', ?)", (last_id,))
-    elif row[0] < last_id:
-        db.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'task_history'", (last_id,))
+    if db.execute(schema.NEWEST_RUN_ID).fetchone()[0] < last_id:
+        db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('last_run_id', ?)", (last_id,))
     db.execute("COMMIT")
 
 

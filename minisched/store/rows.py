@@ -53,9 +53,10 @@ def placeholders(count: int) -> str:
 
 COUNT_RUNS = """INSERT INTO task_state (task_id, run_count) VALUES (?, ?)
     ON CONFLICT (task_id) DO UPDATE SET run_count = run_count + excluded.run_count"""
-PUT_RECORD = """INSERT INTO task_state (task_id, schedule_key, settled, boot_id) VALUES (?, ?, ?, ?)
+PUT_RECORD = """INSERT INTO task_state (task_id, schedule_key, settled, boot_id, run_count) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (task_id) DO UPDATE
-    SET schedule_key = excluded.schedule_key, settled = excluded.settled, boot_id = excluded.boot_id"""
+    SET schedule_key = excluded.schedule_key, settled = excluded.settled, boot_id = excluded.boot_id,
+        run_count = run_count + excluded.run_count"""
 PUT_OUTCOME = """INSERT INTO task_state
         (task_id, last_run_id, last_status, last_success_time, last_failure_id, consecutive_failures, end_count)
     VALUES (?, ?, ?, ?, ?, ?, 1)
@@ -250,6 +251,11 @@ INSERT_RUN = insert("task_history", "run_id", *_FIXED.names, *_CHANGING.names, *
 UPDATE_RUN = (
     f"UPDATE task_history SET {assignments((*_CHANGING.names, *_DETAILS.names))} WHERE run_id = ? AND end_time IS NULL"
 )
+# The same for a run that has ended, with its place among the ends of its task, which PUT_OUTCOME counts afterwards.
+END_RUN = f"""UPDATE task_history SET {assignments((*_CHANGING.names, *_DETAILS.names))},
+    output_tail = ifnull(?, output_tail),
+    end_order = 1 + ifnull((SELECT end_count FROM task_state WHERE task_id = task_history.task_id), 0)
+    WHERE run_id = ? AND end_time IS NULL"""
 HAS_RUN = "SELECT 1 FROM task_history WHERE run_id = ?"
 PUT_ATTEMPT = insert("task_attempt", "run_id", *_ATTEMPT.names, verb="INSERT OR REPLACE")
 _RUNS = f"""SELECT {_RUN_ROWS.columns}, {_ATTEMPT_ROWS.columns}, run_id FROM task_history
@@ -257,9 +263,9 @@ _RUNS = f"""SELECT {_RUN_ROWS.columns}, {_ATTEMPT_ROWS.columns}, run_id FROM tas
 _ATTEMPTS = f"SELECT {_ATTEMPT_ROWS.columns}, run_id FROM task_attempt WHERE run_id IN (%s) ORDER BY run_id, attempt"
 
 
-def new_run_values(run: TaskExecution) -> tuple[Any, ...]:
+def new_run_values(run: TaskExecution, run_id: int) -> tuple[Any, ...]:
     """For INSERT_RUN."""
-    return (run.run_id or None, *_FIXED.values(run), *changed_run_values(run)[:-1])
+    return (run_id, *_FIXED.values(run), *changed_run_values(run)[:-1])
 
 
 def changed_run_values(run: TaskExecution) -> tuple[Any, ...]:

@@ -24,7 +24,11 @@ WAL_LIMIT_BYTES = 4 << 20  # a -wal that grew larger, by a burst or a long read,
 
 NO_BACKFILL = "\"trigger\" <> 'backfill'"  # a condition of the index `task_history_due`, to the letter
 
-# Version 1. AUTOINCREMENT: the id of a deleted run is never used again. `task_history_due` makes it impossible to start
+RUN_ID_END = 1 << 62  # no run has such an id
+NEWEST_RUN_ID = """SELECT max(ifnull((SELECT max(run_id) FROM task_history), 0),
+            ifnull((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_run_id'), 0))"""
+
+# Version 1. AUTOINCREMENT: the id of a deleted row is never used again. `task_history_due` makes it impossible to start
 # a due time twice. A page is in the order of run_id, which a clock step cannot change, and read through an index that
 # contains the columns of the filters: `_task` for one task, `_status` for statuses, `_created` for a time span.
 # `_end` is the order in which the runs of a task ended; notification rules count in this order, and `end_count` is its
@@ -225,13 +229,28 @@ _VERSION_4 = (
     ) WITHOUT ROWID""",
 )
 
+# Version 5: a page less is written for each run, that of the counter of AUTOINCREMENT. SQLite writes it only for an id
+# that is larger, and RUN_ID_END is larger than any; `NEWEST_RUN_ID` counts the ids of runs. `last_run_id` is that
+# of the newest run that was deleted, so that its id is not used again.
+_VERSION_5 = (
+    """INSERT INTO meta (name, value)
+        SELECT 'last_run_id', max(seq) FROM sqlite_sequence WHERE name = 'task_history' HAVING max(seq) IS NOT NULL""",
+    "DELETE FROM sqlite_sequence WHERE name = 'task_history'",
+    f"INSERT INTO sqlite_sequence (name, seq) VALUES ('task_history', {RUN_ID_END})",
+    f"""CREATE TRIGGER task_history_last AFTER DELETE ON task_history
+        WHEN old.run_id > ({NEWEST_RUN_ID}) BEGIN
+            INSERT OR REPLACE INTO meta (name, value) VALUES ('last_run_id', old.run_id);
+        END""",
+)
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     _VERSION_1,
     _VERSION_2,
     _VERSION_3,
     _VERSION_4,
+    _VERSION_5,
 )  # MIGRATIONS[n] leads from version n to n + 1. Released ones are never changed
-# Tables and indices, with the version of the schema that brought them.
+# Tables, indices and triggers, with the version of the schema that brought them.
 NAMES = {
     "meta": 1,
     "task_history": 1,
@@ -253,6 +272,7 @@ NAMES = {
     "task_outbox_queue": 1,
     "task_outbox_state": 1,
     "config_change_task": 4,
+    "task_history_last": 5,
 }
 
 

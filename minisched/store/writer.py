@@ -14,7 +14,7 @@ from minisched.store.database import DiskReserve, WatchedFile, examine, open_dat
 from minisched.store.errors import store_error
 from minisched.store.outbox import Outbox, RunHistory, read_rule_state, trim, update_deliveries, write_notices
 from minisched.store.retention import Retention
-from minisched.store.schema import NO_BACKFILL
+from minisched.store.schema import NEWEST_RUN_ID, NO_BACKFILL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ _LATEST_END = """SELECT run_id, status FROM task_history INDEXED BY task_history
 _DUE_TIMES = f"""SELECT scheduled_time FROM task_history INDEXED BY task_history_due
     WHERE task_id = ? AND scheduled_time BETWEEN ? AND ? AND {NO_BACKFILL}"""
 
+_PUT_TAIL = "UPDATE task_history SET output_tail = ? WHERE run_id = ?"
 _PUT_EXPECTATION = "INSERT OR REPLACE INTO task_expectation (task_id, kind, key, time) VALUES (?, ?, ?, ?)"
 _ENDS = """SELECT status, scheduled_time, end_time FROM task_history INDEXED BY task_history_end
     WHERE task_id = ? AND end_order IS NOT NULL ORDER BY end_order DESC"""
@@ -90,6 +91,7 @@ class Transaction:
         self._db_id = db_id
         self._others_wrote = others_wrote
         self._unknown_runs = unknown_runs  # gets the rows that this version does not understand
+        self._newest_id = 0  # of all runs that there ever were; 0: not read yet
 
     def unfinished_of_others(self, own: Container[int] = ()) -> list[TaskExecution]:
         """Unfinished runs whose id is not in `own`, oldest first.
@@ -121,39 +123,42 @@ class Transaction:
         ids = []
         made: dict[str, int] = {}
         attempts: list[tuple[object, ...]] = []
+        tails = dict(batch.tails)
         for run in batch.runs:
-            changed = run.run_id and db.execute(rows.UPDATE_RUN, rows.changed_run_values(run)).rowcount
-            if run.run_id and not changed and db.execute(rows.HAS_RUN, (run.run_id,)).fetchone():
-                self.ended_before.add(run.run_id)
-                ids.append(run.run_id)
+            run_id, ended, changed = run.run_id, run.status.ended, False
+            if run_id and ended and self._write_end(run, tails.get(run_id)):
+                ids.append(run_id)
+                tails.pop(run_id, None)
+                attempts += rows.attempt_rows(run, run_id)
                 continue
-            run_id = run.run_id if changed else self._insert(run)
-            ids.append(run_id)
+            if run_id and not ended:
+                changed = bool(db.execute(rows.UPDATE_RUN, rows.changed_run_values(run)).rowcount)
+            if run_id and not changed and db.execute(rows.HAS_RUN, (run_id,)).fetchone():
+                self.ended_before.add(run_id)
+                tails.pop(run_id, None)
+                ids.append(run_id)
+                continue
             if not changed:
+                run_id = self._insert(run)
                 made[run.task_id] = made.get(run.task_id, 0) + 1
+                if ended:
+                    self._count_end(run, run_id)
+            ids.append(run_id)
             attempts += rows.attempt_rows(run, run_id)
         if attempts:
             db.executemany(rows.PUT_ATTEMPT, attempts)
-        if made:
-            db.executemany(rows.COUNT_RUNS, made.items())
-        for run, run_id in zip(batch.runs, ids):
-            if run.status.ended and run_id not in self.ended_before:
-                db.execute(rows.PUT_OUTCOME, rows.outcome_values(run, run_id))
-                try:
-                    db.execute(rows.PUT_END_ORDER, (run.task_id, run_id))
-                except sqlite3.IntegrityError:  # another program changed the numbers
-                    db.execute(rows.RENUMBER_ENDS, (run_id, run.task_id))
-                    db.execute(rows.PUT_END_ORDER, (run.task_id, run_id))
-        if batch.tails:
-            db.executemany(
-                "UPDATE task_history SET output_tail = ? WHERE run_id = ?",
-                [(tail, run_id) for run_id, tail in batch.tails.items() if run_id not in self.ended_before],
-            )
+        if tails:
+            db.executemany(_PUT_TAIL, [(tail, run_id) for run_id, tail in tails.items()])
         if batch.records:
             db.executemany(
                 rows.PUT_RECORD,
-                ((one.task_id, one.schedule_hash, one.evaluated_until, one.boot_id) for one in batch.records),
+                (
+                    (one.task_id, one.schedule_hash, one.evaluated_until, one.boot_id, made.pop(one.task_id, 0))
+                    for one in batch.records
+                ),
             )
+        if made:
+            db.executemany(rows.COUNT_RUNS, made.items())
         if batch.tokens_taken:
             db.executemany("DELETE FROM task_token WHERE task_id = ? AND dependency = ?", batch.tokens_taken)
         if batch.tokens_put:
@@ -216,16 +221,45 @@ class Transaction:
     def add_notices(self, notices: Notices) -> None:
         write_notices(self._db, notices, self._db_id)
 
-    def _insert(self, run: TaskExecution) -> int:
+    def _write_end(self, run: TaskExecution, tail: Optional[bytes]) -> bool:
+        """Write the end of a run, and count it. False: it has no row, or one with an end."""
+        db = self._db
+        *values, run_id = rows.changed_run_values(run)
         try:
-            cursor = self._db.execute(rows.INSERT_RUN, rows.new_run_values(run))
+            if not db.execute(rows.END_RUN, (*values, tail, run_id)).rowcount:
+                return False
+            db.execute(rows.PUT_OUTCOME, rows.outcome_values(run, run_id))
+        except sqlite3.IntegrityError:  # another program changed the numbers of the ends
+            db.execute(rows.UPDATE_RUN, (*values, run_id))
+            if tail is not None:
+                db.execute(_PUT_TAIL, (tail, run_id))
+            self._count_end(run, run_id)
+        return True
+
+    def _count_end(self, run: TaskExecution, run_id: int) -> None:
+        """Give the end of a run, whose row has it, its place among those of its task."""
+        db = self._db
+        db.execute(rows.PUT_OUTCOME, rows.outcome_values(run, run_id))
+        try:
+            db.execute(rows.PUT_END_ORDER, (run.task_id, run_id))
+        except sqlite3.IntegrityError:  # another program changed the numbers
+            db.execute(rows.RENUMBER_ENDS, (run_id, run.task_id))
+            db.execute(rows.PUT_END_ORDER, (run.task_id, run_id))
+
+    def _insert(self, run: TaskExecution) -> int:
+        """Under its id, or else the next one."""
+        if not self._newest_id:
+            (self._newest_id,) = self._db.execute(NEWEST_RUN_ID).fetchone()
+        run_id = run.run_id or self._newest_id + 1
+        try:
+            self._db.execute(rows.INSERT_RUN, rows.new_run_values(run, run_id))
         except sqlite3.IntegrityError as error:
             if run.scheduled_time is None or "scheduled_time" not in str(error):
                 raise
             text = Text("engine.db.duplicate", task=run.task_id, due=run.scheduled_time)
             raise StoreError("duplicate", text) from error
-        assert cursor.lastrowid is not None
-        return cursor.lastrowid
+        self._newest_id = max(self._newest_id, run_id)
+        return run_id
 
 
 class Store:
@@ -251,8 +285,7 @@ class Store:
         try:
             self._retention = Retention(db)
             self.db_id = read_db_id(db)
-            row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'task_history'").fetchone()
-            self._last_id = max(self._last_id, row[0] if row else 0)
+            self._last_id = max(self._last_id, *db.execute(NEWEST_RUN_ID).fetchone())
             self._data_version = self._read_data_version()
             self._retention.opened(db, now)
         except sqlite3.Error as error:

@@ -392,6 +392,28 @@ def test_an_older_database_is_copied_and_then_brought_up_to_date(path: Path) -> 
     assert_whole(path)
 
 
+@pytest.mark.parametrize("version", [1, 4])
+def test_an_id_that_was_deleted_before_the_upgrade_is_not_used_again(path: Path, version: int) -> None:
+    with closing(schema.connect(str(path))) as db:
+        schema.migrate(db, str(path), schema.MIGRATIONS[:version])
+        for _ in range(5):
+            db.execute(
+                """INSERT INTO task_history (task_id, "trigger", status, detail, attempt, max_attempts, missed_count,
+                created_time) VALUES ('backup', 'manual', 'skipped', '', 0, 1, 0, 3)"""
+            )
+        db.execute("DELETE FROM task_history WHERE run_id > 3")
+    with closing(opened(path)) as store:
+        assert store.last_id == 5
+        assert fill(store, 2) == [6, 7]
+        ask(path, "DELETE FROM task_history WHERE run_id > 2")  # by another program
+        assert fill(store, 1) == [8]
+        ask(path, "DELETE FROM task_history")
+    with closing(opened(path)) as store:
+        assert fill(store, 1) == [9]
+        ask(path, "DELETE FROM task_history WHERE run_id < 9")
+        assert fill(store, 1) == [10]
+
+
 def test_a_migration_that_fails_in_its_middle_changes_nothing(path: Path) -> None:
     import sqlite3
 
