@@ -24,7 +24,7 @@ from minisched.timetable import ZoneError, load_zone
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from typing import Optional
+    from typing import Any, Optional, Union
 
     from minisched.model import SmtpSettings
 
@@ -32,7 +32,6 @@ MIN_FREE_BYTES = 100 * 2**20
 MIN_FREE_FILES = 1000
 CLOCK_AHEAD_S = DAY_S  # the newest row of the history may be that much later than now
 CONNECT_S = 5.0
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 class Finding(NamedTuple):
@@ -49,6 +48,16 @@ class Finding(NamedTuple):
             "message": render(self.text),
             "help": render(self.help) if self.help else None,
         }
+
+
+def _ok(code: str, **values: Any) -> Finding:
+    return Finding("ok", Text(f"doctor.{code}", **values))
+
+
+def _problem(found: Union[str, Text], help: str, **values: Any) -> Finding:
+    """found: a text, or the code of one. values: of it and of the help."""
+    text = Text(f"doctor.{found}", **values) if isinstance(found, str) else found
+    return Finding("problem", text, Text(f"doctor.{help}.help", **values))
 
 
 def doctor(options: Namespace) -> int:
@@ -81,21 +90,21 @@ def _findings(view: View) -> Iterator[Finding]:
 
 def _python() -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
-    yield Finding("ok", Text("doctor.python", version=version, sqlite=sqlite3.sqlite_version, path=sys.executable))
+    yield _ok("python", version=version, sqlite=sqlite3.sqlite_version, path=sys.executable)
     if find_spec("croniter") is None:
-        yield Finding("ok", Text("doctor.no_croniter"))
+        yield _ok("no_croniter")
 
 
 def _zone(view: View) -> Iterator[Finding]:
     try:
         load_zone("Europe/Berlin")
     except ZoneError:
-        yield Finding("problem", Text("doctor.no_zones"), Text("doctor.no_zones.help"))
+        yield _problem("no_zones", "no_zones")
     found = view.zone_found
     if found.problem:
-        yield Finding("problem", found.problem, Text("doctor.zone.help"))
+        yield _problem(found.problem, "zone")
     else:
-        yield Finding("ok", Text("doctor.zone", zone=zone_text(found.name, found.source)))
+        yield _ok("zone", zone=zone_text(found.name, found.source))
 
 
 def _clock(view: View) -> Iterator[Finding]:
@@ -105,17 +114,15 @@ def _clock(view: View) -> Iterator[Finding]:
     try:
         runs, _ = view.history.page(page_size=1)
     except StoreError as error:
-        yield Finding("problem", error.text, Text("doctor.history.help"))
+        yield _problem(error.text, "history")
         runs = []
     newest = runs[0].created_time if runs else now
     if now < made - DAY_S:
-        found = Text("doctor.clock.behind", now=_date(now), made=_date(made))
+        yield _problem("clock.behind", "clock", now=_date(now), made=_date(made))
     elif newest > now + CLOCK_AHEAD_S:
-        found = Text("doctor.clock.ahead", now=_date(now), newest=_date(newest))
+        yield _problem("clock.ahead", "clock", now=_date(now), newest=_date(newest))
     else:
-        yield Finding("ok", Text("doctor.clock", now=_date(now)))
-        return
-    yield Finding("problem", found, Text("doctor.clock.help"))
+        yield _ok("clock", now=_date(now))
 
 
 def _date(instant: float) -> str:
@@ -126,16 +133,12 @@ def _folders(view: View) -> Iterator[Finding]:
     """Whether history and logs can be written, and how much room is left for them."""
     home = view.home
     if not os.path.isdir(home.path):
-        yield Finding(
-            "problem", Text("doctor.no_home", path=home.path), Text("doctor.no_home.help", home=shlex.quote(home.path))
-        )
+        yield _problem("no_home", "no_home", path=home.path, home=shlex.quote(home.path))
         return
     for folder in (home.var, home.logs):
         place = folder if os.path.isdir(folder) else home.path
         if not os.access(place, os.W_OK | os.X_OK):
-            yield Finding(
-                "problem", Text("doctor.not_writable", path=place), Text("doctor.not_writable.help", path=place)
-            )
+            yield _problem("not_writable", "not_writable", path=place)
         yield from _room(place)
         if place == home.path:
             break  # neither exists yet
@@ -145,20 +148,16 @@ def _room(folder: str) -> Iterator[Finding]:
     try:
         found = os.statvfs(folder)
     except OSError as error:
-        yield Finding("problem", Text("text", text=os_error(error)), Text("doctor.not_writable.help"))
+        yield _problem(Text("text", text=os_error(error)), "not_writable")
         return
     free, files = found.f_bavail * found.f_frsize, found.f_favail
     megabytes = free // 2**20
     if found.f_flag & os.ST_RDONLY:
-        yield Finding("problem", Text("doctor.read_only", path=folder), Text("doctor.read_only.help"))
+        yield _problem("read_only", "read_only", path=folder)
     elif free < MIN_FREE_BYTES or (found.f_files and files < MIN_FREE_FILES):
-        yield Finding(
-            "problem",
-            Text("doctor.disk_full", path=folder, megabytes=megabytes, files=files),
-            Text("doctor.disk_full.help"),
-        )
+        yield _problem("disk_full", "disk_full", path=folder, megabytes=megabytes, files=files)
     else:
-        yield Finding("ok", Text("doctor.disk", path=folder, megabytes=megabytes))
+        yield _ok("disk", path=folder, megabytes=megabytes)
 
 
 def _history(view: View) -> Iterator[Finding]:
@@ -169,16 +168,16 @@ def _history(view: View) -> Iterator[Finding]:
 def _config(view: View) -> Iterator[Finding]:
     if view.config is None:
         if not os.path.lexists(view.home.config):
-            yield Finding("problem", view.problems[0], Text("doctor.no_home.help", home=shlex.quote(view.home.path)))
+            yield _problem(view.problems[0], "no_home", home=shlex.quote(view.home.path))
             return
         for problem in view.problems:
-            yield Finding("problem", problem, Text("doctor.config.help"))
+            yield _problem(problem, "config")
         return
     warnings = config_warnings(view.config, Surroundings(view.home.path, os.environ, time.time()))
     for warning in warnings:
-        yield Finding("problem", warning.as_text(), Text("doctor.config.help"))
+        yield _problem(warning.as_text(), "config")
     if not warnings:
-        yield Finding("ok", Text("doctor.config", path=view.home.config, count=len(view.config.tasks)))
+        yield _ok("config", path=view.home.config, count=len(view.config.tasks))
 
 
 def _page(view: View) -> Iterator[Finding]:
@@ -192,13 +191,10 @@ def _page(view: View) -> Iterator[Finding]:
         sockets.listen(settings.host, settings.port)
         sockets.close()
     except OSError as error:
-        code = "doctor.port.taken" if error.errno == errno.EADDRINUSE else "doctor.port.other"
-        reason = str(error.strerror or error)
-        yield Finding(
-            "problem", Text(code, host=settings.host, port=settings.port, reason=reason), Text("doctor.port.help")
-        )
+        code = "port.taken" if error.errno == errno.EADDRINUSE else "port.other"
+        yield _problem(code, "port", host=settings.host, port=settings.port, reason=str(error.strerror or error))
     else:
-        yield Finding("ok", Text("doctor.port", host=settings.host, port=settings.port))
+        yield _ok("port", host=settings.host, port=settings.port)
 
 
 def _mail(smtp: SmtpSettings) -> Iterator[Finding]:
@@ -209,18 +205,15 @@ def _mail(smtp: SmtpSettings) -> Iterator[Finding]:
             greeting = b"220" if smtp.security == "ssl" else sock.recv(3)
     except OSError as error:
         reason = "timeout" if isinstance(error, TimeoutError) else str(error.strerror or error)
-        yield Finding("problem", Text("doctor.mail.dead", reason=reason, **place), Text("doctor.mail.help"))
+        yield _problem("mail.dead", "mail", reason=reason, **place)
         return
-    if greeting != b"220":
-        yield Finding("problem", Text("doctor.mail.no_greeting", **place), Text("doctor.mail.help"))
-    else:
-        yield Finding("ok", Text("doctor.mail", **place))
+    yield _ok("mail", **place) if greeting == b"220" else _problem("mail.no_greeting", "mail", **place)
 
 
 def _engine(view: View) -> Iterator[Finding]:
     if view.engine is None:
-        yield Finding("ok", Text("doctor.no_engine"))
+        yield _ok("no_engine")
         return
-    yield Finding("ok", Text("doctor.engine", pid=view.engine.pid))
+    yield _ok("engine", pid=view.engine.pid)
     for _, problem in view.engine_problems:
-        yield Finding("problem", problem, Text("doctor.engine.help"))
+        yield _problem(problem, "engine")
