@@ -8,9 +8,9 @@ from argparse import Namespace
 
 from minisched.api.backfill import moment, plan
 from minisched.cli.client import Engine, engine_of, report_start
-from minisched.cli.output import CommandError, parse_env, print_error, print_json, text, typed
+from minisched.cli.output import CommandError, parse_env, print_error, print_json, reading_typed, text
 from minisched.cli.view import View, print_unfinished, task_named
-from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, Status, Text, TextError, iso
+from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, Status, Text, iso
 from minisched.timetable import load_zone
 
 TYPE_CHECKING = False
@@ -42,12 +42,11 @@ def backfill(options: Namespace) -> int:
         task = task_named(options.task, view.valid_config())
         zone = load_zone(task.task_timezone)
         now = time.time()
-        since = _moment(options.since, zone, now)
-        until = int(now) if options.to is None else _moment(options.to, zone, now, end_of_day=True)
-        try:
-            due = plan(view.history, task, zone, since, until, options.all)
-        except TextError as error:
-            raise CommandError(error.text) from None
+        with reading_typed(options.since):
+            since = moment(options.since, zone, now)
+        with reading_typed(options.to):
+            until = int(now) if options.to is None else moment(options.to, zone, now, end_of_day=True)
+        due = plan(view.history, task, zone, since, until, options.all)
         _show(due, zone, options.json)
         if not due.dues:
             if options.json:
@@ -56,14 +55,6 @@ def backfill(options: Namespace) -> int:
         if not options.yes and not _confirmed(len(due.dues), task):
             return EXIT_NO
         return _run_all(view, engine, options, due, zone)
-
-
-def _moment(value: str, zone: tzinfo, now: float, end_of_day: bool = False) -> int:
-    """Raises CommandError."""
-    try:
-        return moment(value, zone, now, end_of_day)
-    except TextError as error:
-        raise CommandError(typed(error.text, value), exit_code=EXIT_USAGE) from None
 
 
 def _show(plan: Plan, zone: tzinfo, as_json: bool) -> None:

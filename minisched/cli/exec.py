@@ -9,7 +9,7 @@ import sys
 import time
 
 from minisched import lifecycle, policy
-from minisched.cli.output import CommandError, discard, log_action, parse_env, print_at_once, print_error, typed
+from minisched.cli.output import CommandError, discard, log_action, parse_env, print_at_once, print_error, reading_typed
 from minisched.cli.view import View, exit_code_of, task_named, with_view
 from minisched.config.secrets import base_environment
 from minisched.engine import make_spec
@@ -19,7 +19,6 @@ from minisched.executor.executor import TaskExecutor, prepare_process
 from minisched.executor.procfs import is_alive, marked_processes, process_identity
 from minisched.home import read_lock
 from minisched.model import (
-    EXIT_USAGE,
     Batch,
     ProcessResult,
     Reason,
@@ -28,7 +27,6 @@ from minisched.model import (
     StoreError,
     TaskExecution,
     Text,
-    TextError,
     Trigger,
 )
 from minisched.model.text import visible
@@ -66,10 +64,8 @@ def execute(view: View, options: Namespace) -> int:
             print_error(problem)
         due = None
         if options.due is not None:
-            try:
+            with reading_typed(options.due):
                 due = parse_past_due(options.due, view.zone_of(task.task_id), time.time())
-            except TextError as error:
-                raise CommandError(typed(error.text, options.due), exit_code=EXIT_USAGE) from None
         return _Foreground(view, config, task, ledger, signals, options.notify).execute(env, due)
     finally:
         ledger.close()

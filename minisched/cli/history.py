@@ -6,13 +6,13 @@ import os
 import time
 from datetime import datetime, timedelta
 
-from minisched.catalogue import TextError, detail_text
-from minisched.cli.output import CommandError, print_facts, print_json, text, typed
+from minisched.catalogue import detail_text
+from minisched.cli.output import print_facts, print_json, reading_typed, text
 from minisched.cli.tables import print_table, table_time, why
 from minisched.cli.tasks import parse_words
 from minisched.cli.terminal import language
 from minisched.cli.view import View, named_zone, unknown_task, with_view
-from minisched.model import EXIT_OK, EXIT_USAGE, Status, Trigger
+from minisched.model import EXIT_OK, Status, Trigger
 from minisched.timetable import DurationError, parse_duration, parse_time
 
 TYPE_CHECKING = False
@@ -75,10 +75,8 @@ def _time(value: Optional[str], view: View) -> Optional[float]:
         return now - parse_duration(value)
     except DurationError:
         pass
-    try:
+    with reading_typed(value):
         return parse_time(value, view.zone)
-    except TextError as error:
-        raise CommandError(typed(error.text, value), exit_code=EXIT_USAGE) from None
 
 
 def _row(run: dict[str, Any], zone: tzinfo) -> tuple[Any, ...]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from minisched.catalogue import ENGLISH, TextError, render
-from minisched.cli.output import CommandError, print_error, print_json, typed
+from minisched.catalogue import ENGLISH, render
+from minisched.cli.output import CommandError, print_error, print_json, reading_typed
 from minisched.cli.tables import print_table, table_time
 from minisched.cli.terminal import language
 from minisched.model import EXIT_OK, EXIT_USAGE, Text, iso
@@ -24,7 +24,9 @@ from minisched.timetable.describe import describe
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from typing import Any
+    from collections.abc import Sequence
+    from datetime import tzinfo
+    from typing import Any, Optional
 
     from minisched.model import Task
 
@@ -44,13 +46,11 @@ def _of_text(options: Namespace) -> int:
     """Due times of `--expr`."""
     if options.task:
         raise CommandError(Text("cli.task_or_expr"), exit_code=EXIT_USAGE)
-    try:
+    with reading_typed(""):  # these errors name a full-width character themselves
         schedule = parse_schedule(options.expr)
         zone = load_zone(home_zone(options.home) if options.tz is None else options.tz)
+    with reading_typed(options.after):
         after = time.time() if options.after is None else parse_time(options.after, zone)
-    except TextError as error:
-        after_text = options.after if error.text.code == "schedules.time" else ""
-        raise CommandError(typed(error.text, after_text), exit_code=EXIT_USAGE) from None
     times = [iso(due, zone) for due in next_fires([schedule], after, zone, options.n or _DEFAULT_COUNT)]
     if options.json:
         import json
@@ -84,14 +84,7 @@ def describe_start(task: Task, language: str) -> str:
 
 
 def _of_tasks(options: Namespace) -> int:
-    from minisched.cli.view import (
-        days_left_out,
-        due_times,
-        named_zone,
-        other_zone,
-        read_only_config,
-        task_named,
-    )
+    from minisched.cli.view import named_zone, other_zone, read_only_config, task_named
     from minisched.home import Home
 
     home, zone = Home(options.home), named_zone(options.tz)
@@ -107,35 +100,41 @@ def _of_tasks(options: Namespace) -> int:
     tasks = [task_named(options.task, config)] if options.task is not None else list(config.tasks.values())
     count = options.n or (1 if options.task is None else _DEFAULT_COUNT)
     now = time.time()
-    rows: list[dict[str, Any]] = []
-    notes: list[Text] = []
-    for task in tasks:
-        own_zone = load_zone(task.task_timezone)
-        try:
-            after = now if options.after is None else parse_time(options.after, zone or own_zone)
-        except TextError as error:
-            raise CommandError(typed(error.text, options.after), exit_code=EXIT_USAGE) from None
-        words = describe_start(task, _language(options))
-        times = due_times(task, count, after)
-        rows.append({"task_id": task.task_id, "schedule": list(task.task_schedule), "words": words, "times": times})
-        left_out = days_left_out(task, after, times)
-        if task.task_calendar:
-            rows[-1]["left_out"] = [
-                {"from": one.first, "to": one.last, "text": render(one.text, _language(options))} for one in left_out
-            ]
-            notes += [Text("cli.left_out", task=task.task_id, text=one.text) for one in left_out]
+    rows = [_row(task, count, now, zone, options) for task in tasks]
     if options.json:
         print_json(rows)
-        return EXIT_OK
-    zone = zone or load_zone(local_zone().name)
+    else:
+        _print_rows(rows, tasks, zone or load_zone(local_zone().name), _language(options))
+    return EXIT_OK
+
+
+def _row(task: Task, count: int, now: float, zone: Optional[tzinfo], options: Namespace) -> dict[str, Any]:
+    """A task as JSON. zone: of `--after`; None: that of the task."""
+    from minisched.cli.view import days_left_out, due_times
+
+    own_zone = load_zone(task.task_timezone)
+    with reading_typed(options.after):
+        after = now if options.after is None else parse_time(options.after, zone or own_zone)
+    times = due_times(task, count, after)
+    row: dict[str, Any] = {"task_id": task.task_id, "schedule": list(task.task_schedule)}
+    row.update(words=describe_start(task, _language(options)), times=times)
+    if task.task_calendar:
+        row["left_out"] = [
+            {"from": one.first, "to": one.last, "text": render(one.text, _language(options))}
+            for one in days_left_out(task, after, times)
+        ]
+    return row
+
+
+def _print_rows(rows: Sequence[dict[str, Any]], tasks: Sequence[Task], zone: tzinfo, language: str) -> None:
     lines = []
     for row, task in zip(rows, tasks):
         times = [table_time(moment, zone) for moment in row["times"]] or ["-"]
         words = row["words"]
         if task.task_schedule and load_zone(task.task_timezone) != zone:
-            words = render(Text("cli.in_zone", words=words, zone=task.task_timezone), _language(options))
+            words = render(Text("cli.in_zone", words=words, zone=task.task_timezone), language)
         lines += [(task.task_id, times[0], words), *(("", moment, "") for moment in times[1:])]
     print_table(("task", "due", "schedule"), lines, shrink={"schedule": 10, "task": 10})
-    for one in notes:
-        print(render(one, _language(options)))
-    return EXIT_OK
+    for row in rows:
+        for one in row.get("left_out", ()):
+            print(render(Text("cli.left_out", task=row["task_id"], text=one["text"]), language))

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import sys
+from contextlib import contextmanager
 
 from minisched.catalogue import TextError, render
 from minisched.cli import terminal
@@ -16,7 +17,7 @@ from minisched.model.text import find_lookalike, visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any, TextIO, Union
 
     from minisched.home import Home
@@ -160,6 +161,15 @@ def typed(text: Text, word: str) -> Text:
     """An error about something that was typed, with the ASCII character to write for a full-width one in it."""
     found, meant = find_lookalike(word)
     return Text("cli.typed", text=text, found=found, ascii=meant) if found else text
+
+
+@contextmanager
+def reading_typed(word: str) -> Iterator[None]:
+    """What cannot be read of a word that was typed is wrong usage: TextError becomes CommandError."""
+    try:
+        yield
+    except TextError as error:
+        raise CommandError(typed(error.text, word), exit_code=EXIT_USAGE) from None
 
 
 def parse_env(pairs: Sequence[str]) -> dict[str, str]:

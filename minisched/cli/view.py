@@ -8,15 +8,14 @@ import shlex
 import time
 from datetime import tzinfo
 
-from minisched.cli.output import CommandError, print_error, typed, zone_text
+from minisched.cli.output import CommandError, print_error, reading_typed, typed, zone_text
 from minisched.config import ConfigError, load_config
 from minisched.executor.procfs import is_alive
 from minisched.home import NO_LOCK_TEXT, Home, UnsafeHome, read_lock
-from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, Action, Reason, Status, TaskExecution, Text, iso, origin_text
+from minisched.model import EXIT_NO, EXIT_OK, Action, Reason, Status, TaskExecution, Text, iso, origin_text
 from minisched.store.reader import History
 from minisched.timetable import (
     LocalZone,
-    ZoneError,
     jitter_offset,
     load_zone,
     local_zone,
@@ -241,10 +240,8 @@ def print_unfinished(view: View, task_ids: Collection[str], run_id: Optional[int
 
 def named_zone(name: Optional[str]) -> Optional[tzinfo]:
     """The zone of `--tz`, None where it was not given. Raises CommandError."""
-    try:
+    with reading_typed(name or ""):
         return None if name is None else load_zone(name)
-    except ZoneError as error:
-        raise CommandError(typed(error.text, name or ""), exit_code=EXIT_USAGE) from None
 
 
 def task_named(task_id: str, config: Config) -> Task:

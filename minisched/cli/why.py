@@ -7,10 +7,10 @@ from itertools import groupby
 
 from minisched.api.why import as_json, gather, span_of
 from minisched.catalogue import render
-from minisched.cli.output import CommandError, print_error, print_json, typed
+from minisched.cli.output import print_error, print_json, reading_typed
 from minisched.cli.terminal import language
 from minisched.cli.view import View, unknown_task, with_view
-from minisched.model import EXIT_OK, EXIT_USAGE, Text, TextError
+from minisched.model import EXIT_OK, Text
 from minisched.why import explain
 
 TYPE_CHECKING = False
@@ -27,10 +27,8 @@ def why(view: View, options: Namespace) -> int:
     if view.zone_note:
         print_error(view.zone_note)
     now, zone = time.time(), view.zone_of(options.task)
-    try:
+    with reading_typed(options.at):
         span = span_of(options.at, zone, now)
-    except TextError as error:
-        raise CommandError(typed(error.text, options.at), exit_code=EXIT_USAGE) from None
     facts = gather(view.history, config, options.task, span, now, alive=view.engine is not None)
     if facts.is_empty:
         raise unknown_task(options.task, {**config.tasks, **view.history.records()})
