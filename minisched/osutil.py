@@ -240,11 +240,10 @@ def _who(status: os.stat_result) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_mode, status.st_uid
 
 
-def read_regular(
-    path: str, max_bytes: int, follow_symlinks: bool = False, places: Optional[list[Place]] = None
-) -> bytes:
-    """The content of a regular file. Raises OSError, also EFBIG for more than `max_bytes`."""
-    fd, _ = open_regular(path, follow_symlinks=follow_symlinks, places=places)
+def read_regular(path: str, max_bytes: int, places: Optional[list[Place]] = None) -> bytes:
+    """The content of a regular file, or of the one that a symlink leads to. Raises OSError, also EFBIG for more than
+    `max_bytes`."""
+    fd, _ = open_regular(path, follow_symlinks=True, places=places)
     with open(fd, "rb") as file:
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:

@@ -13,7 +13,7 @@ import tempfile
 from minisched.cli.output import CommandError, log_action, print_error, text
 from minisched.cli.view import config_problems, other_user, read_only_config, unknown_task
 from minisched.config import ConfigChanged, ConfigError, NotDurable, config_hash, parse_config, read_config, save_config
-from minisched.config.calendars import CalendarFiles
+from minisched.config.files import CalendarFiles
 from minisched.config.json_edit import members
 from minisched.config.problems import count_problems
 from minisched.home import Home

@@ -95,7 +95,7 @@ def _read(file: Optional[str]) -> tuple[bytes, str]:
     if file == "-":
         return sys.stdin.buffer.read(MAX_BYTES), "-"
     if file is not None:
-        return read_regular(file, MAX_BYTES, follow_symlinks=True), file
+        return read_regular(file, MAX_BYTES), file
     try:
         done = subprocess.run(["crontab", "-l"], capture_output=True, stdin=subprocess.DEVNULL, check=False)
     except FileNotFoundError:

@@ -11,8 +11,7 @@ from minisched.catalogue import render
 from minisched.model import Config, FieldError, Text
 from minisched.osutil import Place, read_regular, sha256
 
-from .calendars import CalendarFiles
-from .permissions import home_of, judge, shown_path
+from .files import CalendarFiles, home_of, judge, shown_path
 from .strict_json import MAX_BYTES
 from .validate import parse_config
 
@@ -57,7 +56,7 @@ def read_config(path: str, places: Optional[list[Place]] = None) -> bytes:
     It never blocks: a plain open() of a FIFO would wait for a writer. places: as in `osutil.open_walked`.
     """
     try:
-        return read_regular(path, MAX_BYTES, follow_symlinks=True, places=places)
+        return read_regular(path, MAX_BYTES, places=places)
     except OSError as error:
         code = _CODES.get(error.errno or 0, "unreadable")
         raise _unusable(path, code, error=str(error.strerror), max_bytes=MAX_BYTES) from None
@@ -90,7 +89,7 @@ def with_backup(path: str, problems: list[FieldError]) -> list[FieldError]:
     if first is None or not (first.text.code.startswith(_LOST) or is_gone):
         return problems  # such as one that may not be read: it may be newer than the backup
     try:
-        data = read_regular(path + BACKUP, MAX_BYTES, follow_symlinks=True)
+        data = read_regular(path + BACKUP, MAX_BYTES)
         changed = time.strftime("%Y-%m-%d %H:%M", time.localtime(os.stat(path + BACKUP).st_mtime))
     except OSError:
         return problems

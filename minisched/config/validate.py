@@ -24,9 +24,9 @@ from minisched.timetable import (
     parse_schedule,
 )
 
-from .calendars import CalendarFiles
 from .containers import Field, ListOf, Table
 from .field_types import Integer, String
+from .files import CalendarFiles
 from .problems import STARS, ParseContext, invalid, is_but, limited, show
 from .settings_fields import SETTINGS
 from .strict_json import Faulty, parse_json, stream

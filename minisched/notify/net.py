@@ -145,7 +145,7 @@ def tls_context(home: str, ca_file: Optional[str]) -> ssl.SSLContext:
 
 def _read_ca(path: str) -> str:
     """The file as ASCII; comments between the certificates may be in any encoding."""
-    data = read_regular(path, CA_BYTES_MAX, follow_symlinks=True)
+    data = read_regular(path, CA_BYTES_MAX)
     if b"-----BEGIN " not in data:  # an empty `cadata` would select the machine's authorities
         raise ssl.SSLError("not PEM")
     return data.decode("ascii", "replace").replace("\ufffd", "?")

@@ -268,7 +268,7 @@ def _zone_of_rules(path: str) -> Optional[str]:
     from zoneinfo import ZoneInfo
 
     try:
-        data = read_regular(path, MAX_FILE_BYTES, follow_symlinks=True)
+        data = read_regular(path, MAX_FILE_BYTES)
         rule = _RULE.fullmatch(data.rstrip().rpartition(b"\n")[2])  # files of the first version have none
         name = f"{path} ({rule[0].decode() if rule else 'no rule for the future'})"
         _file_zones.setdefault(name, ZoneInfo.from_file(BytesIO(data), key=name))
