@@ -272,3 +272,19 @@ def test_a_step_reads_some_rows_only_where_most_are_kept(store: Store, path: Pat
         assert store.retain(history, NOW, 10) == 10
         deleted.append(success not in ids(path, "last"))
     assert deleted[:2] == [False, False] and deleted[-1]
+
+
+def test_while_no_run_is_written_the_states_of_the_tasks_are_looked_through_once_an_hour(store: Store) -> None:
+    def passes(now: float) -> set[str]:
+        assert store.retain(HistorySettings(90, 1000), now, 10, tasks={"backup"}) == 0
+        return set(store.records())
+
+    fill(store, 1)
+    passes(NOW)
+    gone = Batch(records=[TaskRecord("gone", evaluated_until=NOW - 400 * DAY)])
+    store.commit(gone)
+    assert passes(NOW + 60) == {"backup", "gone"}
+    assert passes(NOW + 3601) == {"backup"}
+    store.commit(gone)
+    fill(store, 1)
+    assert passes(NOW + 3661) == {"backup"}
