@@ -11,7 +11,7 @@ import logging
 from minisched.engine.log_lines import delivery_line
 from minisched.model import DAY_S, DeliveryState, OutboxCounts, Reply, StoreError, Text
 from minisched.model.notification import SEND_TIMEOUT_S, Message, SendRequest, SendResult, SendStatus
-from minisched.notify.compose import PROGRAM, language_of
+from minisched.notify.compose import PROGRAM, has_rules, language_of
 from minisched.notify.routing import Routing, endpoint_of
 from minisched.notify.rules import resend_delay
 
@@ -62,6 +62,7 @@ class OutboxDispatcher:
         self._channel: Optional[Channel] = None  # of the delivery in flight
         self._began = 0.0  # monotonic; the attempt in flight
         self._postpone: Optional[tuple[str, Instant]] = None  # (endpoint, when first attempts to it are due)
+        self._used = False  # there are rules or deliveries, or were since the start
         self._closed = False
         self._check = True  # something may be due
         self._recount = True  # the counts may have changed
@@ -82,8 +83,9 @@ class OutboxDispatcher:
 
     def set_back(self, by_s: float) -> None:
         """The clock was set back: pending retries keep their delay instead of waiting for the old time."""
-        self._set_back_s += by_s
-        self._shift()
+        if self._used:
+            self._set_back_s += by_s
+            self._shift()
         self.recheck()
 
     def _shift(self) -> None:
@@ -113,6 +115,10 @@ class OutboxDispatcher:
         if not self.persistence.settled:
             return
         try:
+            if not self._is_used():
+                self._check = self._recount = False
+                self.state.problems.report("outbox", None)
+                return
             self._route(now)
             self._postpone_first_attempts()
             due = self.ledger.outbox.due(now)
@@ -143,6 +149,16 @@ class OutboxDispatcher:
         self.state.problems.report("outbox", Text("engine.outbox", error=error.text))
         self._check = False
         self._set_timer(now + UNREAD_S, now)
+
+    def _is_used(self) -> bool:
+        """A home without notifications does without the modules and the queries of the outbox. Raises StoreError."""
+        if not self._used:
+            config = self.state.config
+            new = config is not self._routed and has_rules(config)
+            self._used = new or self.ledger.has_deliveries()
+            if not self._used:
+                self._routed = config
+        return self._used
 
     def _route(self, now: Instant) -> None:
         """Once for each config: pending deliveries follow their channel, or fail if it is gone."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "minisched"  # in the place of a task's name
 TEMPLATES = "minisched.notify.templates"
+_USED = (TEMPLATES, "minisched.store.outbox")  # by the first end of a run with rules
 
 
 class Composed(NamedTuple):
@@ -37,13 +38,18 @@ class Composed(NamedTuple):
     failed: Mapping[int, str] = {}  # run_id -> why its messages could not be made
 
 
+def has_rules(config: Config) -> bool:
+    return bool(config.settings.notify.engine) or any(task.task_notify for task in config.tasks.values())
+
+
 def prepare(config: Config) -> None:
     """Import what messages are made with, which takes 2 ms, if a task has rules: once the process is out of file
     descriptors nothing can be imported any more."""
-    if config.settings.notify.engine or any(task.task_notify for task in config.tasks.values()):
+    if has_rules(config):
         catalogue.load("notify")
         try:
-            import_module(TEMPLATES)
+            for name in _USED:
+                import_module(name)
             config_hash(b"")  # imports a module too
         except (ImportError, OSError):
             pass  # the first end of a run with rules tries again

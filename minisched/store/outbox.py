@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     Reading = Callable[[], AbstractContextManager[sqlite3.Connection]]
 
-KEEP_ENDED = 2000  # sent and failed ones: 8 MB with a usual log's tail in each, 34 MB with the longest
-
 _NEW = Columns(field for field in DELIVERY_FIELDS if field.columns and field.name != "next_time")
 _CHANGING = Columns(field for field in DELIVERY_FIELDS if field.columns and not field.fixed)
 _ROWS = Rows(Delivery, DELIVERY_FIELDS)
@@ -69,9 +67,6 @@ _GIVE_UP = """UPDATE task_outbox SET state = 'failed', error = ?, tried_time = ?
 _SET_ASIDE = (
     "UPDATE task_outbox SET state = 'failed', error = ?, tried_time = ?, next_time = NULL WHERE delivery_id = ?"
 )
-_ENDED = "state IN ('sent', 'failed')"
-_OLD = f"""SELECT delivery_id, created_time FROM task_outbox WHERE delivery_id IN (
-    SELECT delivery_id FROM task_outbox WHERE {_ENDED} ORDER BY delivery_id LIMIT ?) ORDER BY delivery_id"""
 _RULE = """SELECT task_id, rule, fired, last_time, suppressed, row_length, row_end, row_of FROM task_rule
     WHERE task_id = ? AND rule = ?"""
 _PUT_RULE = f"""INSERT OR REPLACE INTO task_rule
@@ -133,21 +128,6 @@ def update_deliveries(db: sqlite3.Connection, deliveries: Sequence[Delivery]) ->
         db.execute(_UPDATE, (*_CHANGING.values(one), *key))
         if one.state is not DeliveryState.PENDING:
             db.execute(_PROMOTE, (one.tried_time, one.task_id, one.rule, one.channel))
-
-
-def trim(db: sqlite3.Connection, cutoff: Instant, limit: int) -> int:
-    """Delete at most `limit` sent and failed deliveries: the oldest above KEEP_ENDED, and those from before `cutoff`.
-    Returns how many."""
-    (ended,) = db.execute(f"SELECT count(*) FROM task_outbox WHERE {_ENDED}").fetchone()
-    rows = db.execute(_OLD, (limit,)).fetchall()
-    surplus = ended - KEEP_ENDED
-    expired = [
-        (row[0],)
-        for number, row in enumerate(rows)
-        if number < surplus or not isinstance(row[1], (int, float)) or row[1] < cutoff
-    ]
-    db.executemany("DELETE FROM task_outbox WHERE delivery_id = ?", expired)
-    return len(expired)
 
 
 # --------------------------------------------------------------------------------------------------------- the engine

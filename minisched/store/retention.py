@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from minisched.model import HistorySettings, Instant
 
+KEEP_DELIVERIES = 2000  # sent and failed ones: 8 MB with a usual log's tail in each, 34 MB with the longest
 TASKS_PER_STEP = 10  # tasks that share a step if so many have too many runs
 LOOK_FACTOR = 10  # rows that a step reads for each that it may delete, where most are kept: some milliseconds
 # The share of `max_bytes` that is filled: what is written in the minute between two passes goes into the rest.
@@ -53,6 +54,11 @@ _OLDEST = f"""
         ifnull(h.scheduled_time BETWEEN ? AND ?, 0)
     FROM task_history AS h LEFT JOIN task_state AS s ON s.task_id = h.task_id
     WHERE h.run_id > ? ORDER BY h.run_id LIMIT ?"""
+
+
+_ENDED_DELIVERIES = "state IN ('sent', 'failed')"
+_OLD_DELIVERIES = f"""SELECT delivery_id, created_time FROM task_outbox WHERE delivery_id IN (
+    SELECT delivery_id FROM task_outbox WHERE {_ENDED_DELIVERIES} ORDER BY delivery_id LIMIT ?) ORDER BY delivery_id"""
 
 
 def _two_numbers(db: sqlite3.Connection, name: str) -> tuple[float, float]:
@@ -268,3 +274,18 @@ def _purge_tasks(db: sqlite3.Connection, cutoff: Instant, tasks: Collection[str]
     db.executemany("DELETE FROM task_state WHERE task_id = ?", gone)
     db.executemany("DELETE FROM task_token WHERE task_id = ?", gone)
     db.executemany("DELETE FROM task_rule WHERE task_id = ?", gone)
+
+
+def trim_outbox(db: sqlite3.Connection, cutoff: Instant, limit: int) -> int:
+    """Delete at most `limit` sent and failed deliveries: the oldest above KEEP_DELIVERIES, and those from before
+    `cutoff`. Returns how many."""
+    (ended,) = db.execute(f"SELECT count(*) FROM task_outbox WHERE {_ENDED_DELIVERIES}").fetchone()
+    rows = db.execute(_OLD_DELIVERIES, (limit,)).fetchall()
+    surplus = ended - KEEP_DELIVERIES
+    expired = [
+        (row[0],)
+        for number, row in enumerate(rows)
+        if number < surplus or not isinstance(row[1], (int, float)) or row[1] < cutoff
+    ]
+    db.executemany("DELETE FROM task_outbox WHERE delivery_id = ?", expired)
+    return len(expired)

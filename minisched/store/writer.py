@@ -12,8 +12,7 @@ from minisched.store import rows
 from minisched.store.audit import last_changes, last_seen, read_uptimes, write_changes, write_uptimes
 from minisched.store.database import DiskReserve, WatchedFile, examine, open_database, read_db_id, set_aside
 from minisched.store.errors import store_error
-from minisched.store.outbox import Outbox, RunHistory, read_rule_state, trim, update_deliveries, write_notices
-from minisched.store.retention import Retention
+from minisched.store.retention import Retention, trim_outbox
 from minisched.store.schema import NEWEST_RUN_ID, NO_BACKFILL
 
 TYPE_CHECKING = False
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from minisched.model import Batch, ConfigChange, Ends, Expectation, HistorySettings, Instant, TaskExecution
     from minisched.model.notification import Notices, RuleState
     from minisched.policy import MissedRange
-    from minisched.store.outbox import Reading
+    from minisched.store.outbox import Outbox, Reading, RunHistory
 
     T = TypeVar("T")
 
@@ -39,6 +38,7 @@ _DUE_TIMES = f"""SELECT scheduled_time FROM task_history INDEXED BY task_history
     WHERE task_id = ? AND scheduled_time BETWEEN ? AND ? AND {NO_BACKFILL}"""
 
 _PUT_TAIL = "UPDATE task_history SET output_tail = ? WHERE run_id = ?"
+_HAS_DELIVERIES = "SELECT EXISTS (SELECT 1 FROM task_outbox) OR EXISTS (SELECT 1 FROM task_rule)"
 _PUT_EXPECTATION = "INSERT OR REPLACE INTO task_expectation (task_id, kind, key, time) VALUES (?, ?, ?, ?)"
 _ENDS = """SELECT status, scheduled_time, end_time FROM task_history INDEXED BY task_history_end
     WHERE task_id = ? AND end_order IS NOT NULL ORDER BY end_order DESC"""
@@ -169,7 +169,10 @@ class Transaction:
             )
         if batch.expected:
             db.executemany(_PUT_EXPECTATION, batch.expected)
-        update_deliveries(db, batch.deliveries)
+        if batch.deliveries:
+            from minisched.store.outbox import update_deliveries
+
+            update_deliveries(db, batch.deliveries)
         self.last_id = max(self.last_id, *ids, 0)
         return ids
 
@@ -212,13 +215,19 @@ class Transaction:
 
     def rule_state(self, task_id: str, rule: str) -> RuleState:
         """What a notification rule has done so far."""
+        from minisched.store.outbox import read_rule_state
+
         return read_rule_state(self._reading, task_id, rule)
 
     def history(self, run: TaskExecution) -> RunHistory:
         """What preceded the end of `run`, which this transaction has written."""
+        from minisched.store.outbox import RunHistory
+
         return RunHistory(self._reading, run)
 
     def add_notices(self, notices: Notices) -> None:
+        from minisched.store.outbox import write_notices
+
         write_notices(self._db, notices, self._db_id)
 
     def _write_end(self, run: TaskExecution, tail: Optional[bytes]) -> bool:
@@ -275,7 +284,7 @@ class Store:
         self._unknown_runs: set[int] = set()
         self._unknown_tasks: set[str] = set()
         self._unknown_tokens: set[str] = set()  # the ids of their tasks
-        self.outbox = Outbox(self._transaction, self._reading)
+        self._outbox: Optional[Outbox] = None
         self._adopt(db, now)
 
     def _adopt(self, db: sqlite3.Connection, now: Instant) -> None:
@@ -296,6 +305,21 @@ class Store:
         except StoreError:
             pass  # the file is locked, or the disk full: it is remembered for as long as this program runs
         self._file = WatchedFile(self.path)
+
+    @property
+    def outbox(self) -> Outbox:
+        """Its module is imported with the first use: a home without notifications does without. Raises StoreError."""
+        if self._outbox is None:
+            try:
+                from minisched.store.outbox import Outbox
+            except (OSError, ImportError) as error:  # no descriptor is left
+                raise StoreError("io", Text("engine.db.io", path=self.path, error=str(error))) from error
+            self._outbox = Outbox(self._transaction, self._reading)
+        return self._outbox
+
+    def has_deliveries(self) -> bool:
+        """Whether there are deliveries, or states of notification rules."""
+        return self._ask(lambda db: bool(db.execute(_HAS_DELIVERIES).fetchone()[0]))
 
     @property
     def last_id(self) -> int:
@@ -354,7 +378,7 @@ class Store:
         """
         with self._transaction(durable=False) as db:  # what a power cut undoes is deleted again
             deleted = self._retention.step(db, history, now, limit, tasks)
-            return deleted + trim(db, self._retention.cutoff(history, now), limit - deleted)
+            return deleted + trim_outbox(db, self._retention.cutoff(history, now), limit - deleted)
 
     def clock_set(self, by_s: float, now: Instant) -> None:
         """The clock was set by so much and shows `now`: see `Retention.clock_set`."""

@@ -23,6 +23,7 @@ from minisched.model import (
 from minisched.model.notification import FinishedRun, Notices, NotificationEvent, Queue, RuleState
 from minisched.store import outbox, schema
 from minisched.store.reader import History
+from minisched.store.retention import KEEP_DELIVERIES
 from minisched.store.writer import Store
 from support.store import NOW, ask, make, opened, plans, watch_connections
 
@@ -313,7 +314,7 @@ def test_only_the_first_tries_of_those_that_are_held_are_put_off(path: Path) -> 
 
 
 def test_sent_and_failed_ones_are_kept_by_age_and_number_and_those_that_wait_for_ever(path: Path) -> None:
-    kept, waiting = outbox.KEEP_ENDED, 10
+    kept, waiting = KEEP_DELIVERIES, 10
     store, keep = opened(path), HistorySettings(keep_days=1, keep_runs=1000)
     ended = put(store, *(delivery(rule=str(n)) for n in range(kept + 5 + waiting)))[: kept + 5]
     sent = {"state": DeliveryState.SENT, "next_time": None, "tried_time": NOW, "sent_time": NOW}
