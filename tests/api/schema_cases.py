@@ -79,13 +79,13 @@ schema = schemathesis.openapi.from_dict(document("0"), config=schemathesis.Confi
 
 def harmless(value: Any, name: str = "") -> Any:
     if isinstance(value, dict):
-        return {key: harmless(each, key) for key, each in value.items()}
+        return {key.replace("\0", ""): harmless(each, key) for key, each in value.items()}
     if isinstance(value, list):
         return [harmless(each, name) for each in value]
     if isinstance(value, int) and abs(value) > INTEGERS:
         return INTEGERS
     if isinstance(value, str):
-        return HARMLESS.get(name) or value.replace("\0", "")  # never a part of a text, whatever its field
+        return HARMLESS.get(name) or value.replace("\0", "")  # never a part of a text, of a name neither
     return value
 
 
