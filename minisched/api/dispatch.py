@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import errno
 
-from minisched.api import static_files
 from minisched.api.context import ApiError, RequestContext, bad_body, pointer_to
-from minisched.api.routing import match
+from minisched.api.routing import NotFound, is_of_api, match
 from minisched.config.strict_json import parse
 from minisched.model import StoreError, Text, TextError
 
@@ -21,9 +20,13 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def find(method: str, path: str) -> Found:
-    """The route of a request: one of the page's files, or of the API. Raises ApiError."""
+    """The route of a request: one of the API, or of the page's files. Raises ApiError."""
     try:
-        return static_files.find(method, path) or match(method, path)
+        if is_of_api(path):
+            return match(method, path)
+        from minisched.api import static_files  # most clients without a browser request none
+
+        return static_files.find(method, path) or NotFound()
     except (OSError, ImportError):  # no descriptor is left
         raise ApiError("unavailable") from None
 

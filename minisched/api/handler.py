@@ -61,6 +61,7 @@ _VALUE = re.compile(r"[\x20-\x7e]*")  # a line break in it would end the headers
 # What `http.server` imports for error pages, directory listings and its own reading of requests, with the names in it
 # that are used while `http.server` is loaded.
 PUT_OFF: dict[str, dict[str, Any]] = {
+    "copy": {},
     "email.utils": {},
     "html": {},
     "http.client": {"HTTPMessage": None},  # the class of the headers that its own reading makes
@@ -103,6 +104,8 @@ def _load_base() -> Any:
     copy = ModuleType(spec.name)
     vars(copy)["__builtins__"] = {**vars(builtins), "__import__": _import}
     spec.loader.exec_module(copy)
+    for unused in ("SimpleHTTPRequestHandler", "CGIHTTPRequestHandler"):
+        vars(copy).pop(unused, None)
     return copy.BaseHTTPRequestHandler
 
 

@@ -283,14 +283,17 @@ def routes() -> list[Route]:
     return sorted(_declared, key=lambda route: (route.path, METHODS.index(route.method)))
 
 
+def is_of_api(path: str) -> bool:
+    return path.startswith(BASE) or path in ROOT_TOO
+
+
 def match(method: str, path: str) -> Found:
     """The route of a decoded path. HEAD is as GET. Raises ImportError or OSError if no descriptor is left to read the
     module of the route."""
-    in_api = path.startswith(BASE) or path in ROOT_TOO
     while True:
         table = _table
         found = _match(method, path, table)
-        if isinstance(found, Match) or not in_api or not _import_more(table):
+        if isinstance(found, Match) or not _import_more(table):
             return found
 
 

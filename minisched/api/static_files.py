@@ -1,6 +1,6 @@
 """The files of the page.
 
-The allowed paths are listed once, when the server starts: no path of a request ever becomes the path of a file. A file
+The allowed paths are listed once, with the first request: no path of a request ever becomes the path of a file. A file
 is read when it is first requested, and kept compressed.
 
 The page has to be small, and each request costs a connection. So comments and most spaces are not served, and modules
@@ -24,7 +24,6 @@ from functools import cache
 from minisched import catalogue
 from minisched.api.context import GZIP, RequestContext, Response, gzipped
 from minisched.api.routing import OPEN, Match, NotAllowed, Route
-from minisched.api.shorten import shorten
 from minisched.catalogue import runs
 from minisched.namedtuple import NamedTuple
 from minisched.osutil import PACKAGE, list_carried, read_carried
@@ -128,6 +127,8 @@ def content(name: str) -> bytes:
     bundle = bundles()[name][-1]
     if name != bundle:
         return f'export * from "./{os.path.relpath(bundle, os.path.dirname(name))}";\n'.encode()
+    from minisched.api.shorten import shorten  # the scripts are made once
+
     return shorten(joined(name)).encode()
 
 

@@ -231,10 +231,13 @@ def test_the_module_of_a_route_is_imported_with_its_first_request() -> None:
     """An open page that only shows the tasks does without most of them, and what is no path of the API needs none."""
     program = f"""
 def loaded():
-    names = "tasks", "events", "runs", "timeline", "logs", "edit", "why", "backfill"
+    names = "static_files", "tasks", "events", "runs", "timeline", "logs", "edit", "why", "backfill"
     print(*[name for name in names if f"minisched.api.{{name}}" in sys.modules])
 
-for path in "/", "/core/app.js", "/favicon.ico", "/healthz", "{BASE}/status", "{BASE}/tasks", "{BASE}/events":
+for path in "/healthz", "{BASE}/status", "{BASE}/tasks", "{BASE}/events":
+    find("GET", path)
+loaded()
+for path in "/", "/core/app.js", "/favicon.ico":
     find("GET", path)
 loaded()
 find("GET", "{BASE}/timeline")
@@ -245,8 +248,9 @@ print("minisched.why" in sys.modules, "minisched.notify.notify_test" in sys.modu
 """
     assert printed(program) == [
         "tasks events",
-        "tasks events runs timeline",
-        "tasks events runs timeline logs edit why backfill",
+        "static_files tasks events",
+        "static_files tasks events runs timeline",
+        "static_files tasks events runs timeline logs edit why backfill",
         "True False False",
     ]
 
@@ -256,15 +260,21 @@ def test_a_module_that_cannot_be_read_is_imported_with_a_later_request() -> None
 import resource
 from minisched.api.context import ApiError
 resource.setrlimit(resource.RLIMIT_NOFILE, (0, limit := resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-for path in "/healthz", "{BASE}/tasks/a/why":
+for path in "/", "/healthz", "{BASE}/tasks/a/why":
     try:
         find("GET", path)
     except ApiError as error:
         print(error.code)
 resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-print(find("GET", "/healthz").route.path, find("GET", "{BASE}/tasks/a/why").route.path)
+for path in "/", "/healthz", "{BASE}/tasks/a/why":
+    print(find("GET", path).route.summary)
 """
-    assert printed(program) == ["unavailable", "unavailable", "/healthz /tasks/{task_id}/why"]
+    assert printed(program) == [
+        *["unavailable"] * 3,
+        "The page and its files.",
+        "Check the health; the reasons need the token.",
+        "Explain why a task ran, or did not, at a moment or on a day.",
+    ]
 
 
 def test_routes_are_found_whole_while_several_threads_import_their_modules() -> None:
