@@ -45,9 +45,10 @@ from minisched.timetable import ZONE_FOLDER, local_zone_stamp
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, Optional
 
+    from minisched.model import Task
     from minisched.store.writer import Store
 
 GC_THRESHOLD = 20_000  # new objects between two collections: a run makes few cycles, and Python's 700 costs it 9 us
@@ -103,6 +104,7 @@ def run(options: Namespace) -> int:
             complain(problem)
         manager.ready()
         linter.start(config, at_start=True)
+        del config  # another one may replace it
         gc.freeze()  # what exists now stays: no later collection looks at it again
         gc.set_threshold(GC_THRESHOLD)
         gc.enable()
@@ -220,10 +222,8 @@ class ConfigFile:
         gc.collect(1)
         gc.disable()  # as at the start; a collection among ten thousand tasks also keeps the engine's thread waiting
         try:
-            config = self.load()
-            known = in_force.tasks
-            same = {task_id: known[task_id] for task_id, task in config.tasks.items() if known.get(task_id) == task}
-            post(ConfigRead(self.loaded, config._replace(tasks={**config.tasks, **same})))
+            config = self.load(in_force.tasks)
+            post(ConfigRead(self.loaded, config))
         except ConfigError as error:
             post(ConfigRead(self.loaded, problems=tuple(error.problems)))
         except Exception as error:  # out of memory, or a bug: the engine waits for an answer
@@ -232,11 +232,13 @@ class ConfigFile:
             gc.freeze()
             gc.enable()
 
-    def load(self) -> Config:
-        """Raises ConfigError, also if the machine cannot check it now (no file descriptor for that of a zone)."""
+    def load(self, known: Optional[Mapping[str, Task]] = None) -> Config:
+        """Raises ConfigError, also if the machine cannot check it now (no file descriptor for that of a zone).
+
+        known: see `parse_config`."""
         found, calendars = self._own_stamp(), CalendarFiles(home_of(self._path))  # any later change is noticed
         try:
-            return load_config(self._path, calendars)
+            return load_config(self._path, calendars, known)
         except (OSError, ImportError) as error:
             reason = os_error(error) if isinstance(error, OSError) else str(error)
             raise ConfigError([_unavailable(reason)]) from error

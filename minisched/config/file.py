@@ -17,7 +17,10 @@ from .validate import parse_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, Optional
+
+    from minisched.model import Task
 
 BACKUP = ".bak"
 _CODES = {errno.EISDIR: "not_regular", errno.EINVAL: "not_regular", errno.EFBIG: "too_large"}  # of `read_regular`
@@ -62,10 +65,12 @@ def read_config(path: str, places: Optional[list[Place]] = None) -> bytes:
         raise _unusable(path, code, error=str(error.strerror), max_bytes=MAX_BYTES) from None
 
 
-def load_config(path: str, calendars: Optional[CalendarFiles] = None) -> Config:
+def load_config(
+    path: str, calendars: Optional[CalendarFiles] = None, known: Optional[Mapping[str, Task]] = None
+) -> Config:
     """The config of a file, if no other user can change it. Raises ConfigError with all problems.
 
-    calendars: reads the files of its calendars, and knows afterwards which ones they were.
+    calendars: reads the files of its calendars, and knows afterwards which ones they were. known: see `parse_config`.
     """
     calendars = calendars or CalendarFiles(home_of(path))
     places: list[Place] = []
@@ -73,7 +78,7 @@ def load_config(path: str, calendars: Optional[CalendarFiles] = None) -> Config:
         data = read_config(path, places)
     except ConfigError as error:
         raise ConfigError(judge(path, places) + with_backup(path, error.problems)) from None
-    config, problems = parse_config(data, file=shown_path(path), home=home_of(path), calendars=calendars)
+    config, problems = parse_config(data, file=shown_path(path), home=home_of(path), calendars=calendars, known=known)
     unsafe = judge(path, places)
     unsafe += [error for error in calendars.unsafe if error not in unsafe]
     problems = unsafe + with_backup(path, problems)

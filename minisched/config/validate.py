@@ -48,23 +48,29 @@ _ROTATED = re.compile(r"(.+)\.[0-9]{4}-[0-9]{2}-[0-9]{2}(?:\.[0-9]+)?")
 
 
 def parse_config(
-    data: bytes, *, file: str = CONFIG_FILE, home: Optional[str] = None, calendars: Optional[CalendarFiles] = None
+    data: bytes,
+    *,
+    file: str = CONFIG_FILE,
+    home: Optional[str] = None,
+    calendars: Optional[CalendarFiles] = None,
+    known: Optional[Mapping[str, Task]] = None,
 ) -> tuple[Optional[Config], list[FieldError]]:
     """The config of a file's bytes and no error, or None and the errors, as many as can be found at once; of very many
     the first ones and their number.
 
     home: absolute path; with it, absolute and relative paths of the same log are recognized. calendars: reads their
-    files; whoever passes it looks at its `unsafe` too.
+    files; whoever passes it looks at its `unsafe` too. known: tasks of another config; those that have not changed are
+    the same objects in this one.
     """
     try:
         document, items = stream(data, "tasks")
-        config, errors = _read({**document, "tasks": []}, file, home, items, calendars)
+        config, errors = _read({**document, "tasks": []}, file, home, items, calendars, known)
         return config, limited(errors)
     except Faulty:
         document, errors = parse_json(data, file=file)
     if document is None and errors:
         return None, limited(errors)
-    config, found = _read(document, file, home, files=calendars)
+    config, found = _read(document, file, home, (), calendars, known)
     return (None if errors else config), limited(errors + found)
 
 
@@ -82,6 +88,7 @@ def _read(
     home: Optional[str],
     items: Iterable[Any] = (),
     files: Optional[CalendarFiles] = None,
+    known: Optional[Mapping[str, Task]] = None,
 ) -> tuple[Optional[Config], list[FieldError]]:
     """items: more tasks. files: reads calendars; without it, an unsafe file is an error here."""
     context = ParseContext(_places)
@@ -95,7 +102,7 @@ def _read(
         calendars = _read_calendars(settings.calendars, own_files, errors)
     if not files:
         errors += own_files.unsafe
-    tasks = _TaskReader(file, home, context, calendars)
+    tasks = _TaskReader(file, home, context, calendars, known=known)
     for item in chain(top["tasks"] or [], items):
         tasks.add(item, top["defaults"], zone.name)
     tasks.check_dependencies()
@@ -223,6 +230,7 @@ class _TaskReader:
         context: ParseContext,
         calendars: Optional[Mapping[str, Optional[Calendar]]] = None,
         place: str = "tasks[{}]",
+        known: Optional[Mapping[str, Task]] = None,
     ) -> None:
         """calendars: by their names, None for one with an error; without them, names of calendars are not checked.
         place: of a task in the file, by its index."""
@@ -232,6 +240,7 @@ class _TaskReader:
         self.protected_folders = [os.path.join(home, name).lower() for name in ("tasks", "var")] if home else []
         self.errors: list[FieldError] = []
         self.tasks: dict[str, Task] = {}
+        self.known = known or {}
         self.indices: dict[str, int] = {}  # by task_id; of equal ones the first
         self.folded: dict[str, str] = {}  # lower-case task_id -> the first such task_id
         self.dependencies: dict[str, tuple[Dependency, ...]] = {}
@@ -271,7 +280,9 @@ class _TaskReader:
         values["task_timezone"] = values["task_timezone"] or timezone
         if values["task_notify_defaults"]:
             values["task_notify"] = self._with_defaults(values["task_notify"], base["task_notify"])
-        self.tasks[values["task_id"]] = Task(**values)
+        task, known = Task(**values), self.known.get(task_id)
+        # At once: ten thousand unchanged tasks would need 5 MB until they are compared.
+        self.tasks[task_id] = known if known == task else task
 
     def _with_defaults(self, rules: tuple[NotifyRule, ...], defaults: tuple[NotifyRule, ...]) -> tuple[NotifyRule, ...]:
         """A task's rules and those of the defaults that it does not replace; the same tuple for the same rules."""

@@ -543,6 +543,7 @@ class SchedulerEngine:
             self._failing_logs = {path: why for path, why in self._failing_logs.items() if path in paths}
             self.report_logs()
         sizes = {name: len(found) for name, found in self._diff._asdict().items()}
+        self._diff = ConfigDiff([], [], [])
         self.log.info(Text("log.reloaded", why=self.reloader.why, count=len(config.tasks), **sizes))
         self.state.require_commit()  # so that the snapshot shows it in this step
         self.service.reload_ended()
