@@ -401,9 +401,8 @@ def resend(context: RequestContext, delivery_id: int) -> Response:
 )
 def resend_failed(context: RequestContext) -> Response:
     """As `POST /notifications/{delivery_id}/resend` for each of them. `left` counts those that need a further call."""
-    _, total = context.app.history().deliveries((DeliveryState.FAILED,), page_size=1)
-    context.app.send_command(lambda reply_to: ResendFailed(reply_to, MAX_RESENT, context.by))
-    return json_response(202, {"resent": min(total, MAX_RESENT), "left": max(0, total - MAX_RESENT)})
+    reply = context.app.send_command(lambda reply_to: ResendFailed(reply_to, MAX_RESENT, context.by))
+    return json_response(202, {"resent": reply.resent, "left": reply.left})
 
 
 @route(

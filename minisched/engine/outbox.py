@@ -259,11 +259,11 @@ class OutboxDispatcher:
     def resend_failed(self, message: ResendFailed, now: Instant) -> Reply:
         """Send failed deliveries once more, on request."""
         try:
-            count = self.ledger.outbox.resend_failed(message.most, now)
+            count, left = self.ledger.outbox.resend_failed(message.most, now)
         except StoreError as error:
             return Reply("unavailable", Text("engine.reply.outbox", error=error.text))
         self.log.info(Text("log.resend_failed", count=count, by=message.by))
-        return self._reconsidered()
+        return self._reconsidered()._replace(resent=count, left=left)
 
     def _reconsidered(self) -> Reply:
         """What is pending again may have been written for an older config."""

@@ -94,6 +94,8 @@ class Reply(NamedTuple):
     message: Optional[Text] = None  # why it is refused
     run_id: int = 0
     problems: tuple[FieldError, ...] = ()
+    resent: int = 0  # deliveries that are pending again
+    left: int = 0  # failed deliveries beyond those
 
 
 class ReplyTo(NamedTuple):

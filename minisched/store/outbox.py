@@ -36,7 +36,7 @@ _UPDATE = f"""UPDATE task_outbox SET {assignments(_CHANGING.names)}
     WHERE delivery_id = ? AND message_id = ? AND (state = 'pending' OR ? = 'sent')"""
 _AGAIN = """UPDATE task_outbox SET state = 'pending', attempts = 0, next_time = ?, tried_time = NULL,
     sent_time = NULL, error = '', answer = '' WHERE delivery_id = ?"""
-_FAILED = "SELECT delivery_id FROM task_outbox WHERE state = 'failed' ORDER BY delivery_id LIMIT ?"
+_FAILED = "SELECT delivery_id FROM task_outbox WHERE state = 'failed' ORDER BY delivery_id"
 _PROMOTE = f"UPDATE task_outbox SET next_time = ? WHERE delivery_id = ({_OLDEST}) AND next_time IS NULL"
 _STEP_BACK = f"""UPDATE task_outbox SET next_time = NULL
     WHERE {_QUEUE} AND next_time IS NOT NULL AND delivery_id <> ({_OLDEST})"""
@@ -184,13 +184,15 @@ class Outbox:
                 _make_pending(db, one, now)
             return one.state
 
-    def resend_failed(self, most: int, now: Instant) -> int:
-        """As `resend`, of the oldest `most` failed deliveries in one transaction; returns how many there were."""
+    def resend_failed(self, most: int, now: Instant) -> tuple[int, int]:
+        """As `resend`, of the oldest `most` failed deliveries in one transaction; returns how many these were, and how
+        many are left."""
         with self._transaction(True) as db:
-            failed = read_deliveries(db, [row[0] for row in db.execute(_FAILED, (most,))])
+            ids = [row[0] for row in db.execute(_FAILED)]
+            failed = read_deliveries(db, ids[:most])
             for one in sorted(failed, key=lambda one: one.delivery_id):
                 _make_pending(db, one, now)
-            return len(failed)
+            return len(failed), len(ids) - len(failed)
 
     def queues(self) -> list[Queue]:
         """The queues with pending deliveries."""

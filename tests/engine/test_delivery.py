@@ -300,9 +300,12 @@ def test_all_failed_messages_are_sent_again_on_request(sim: MakeSim) -> None:
     assert states(one) == ["failed", "failed"]
     one.world.post = posting(SENT)
     reply: SimpleQueue[Reply] = SimpleQueue()
-    one.post(ResendFailed(ReplyTo(reply, one.world.mono + 5), 10, "token"))
+    for most, resent, left in ((1, 1, 1), (10, 1, 0), (10, 0, 0)):
+        one.post(ResendFailed(ReplyTo(reply, one.world.mono + 5), most, "token"))
+        one.run_for(1)
+        assert reply.get_nowait() == Reply(resent=resent, left=left)
     one.run_for(100)
-    assert reply.get_nowait() == Reply() and states(one) == ["sent", "sent"]
+    assert states(one) == ["sent", "sent"]
 
 
 def test_a_command_that_is_read_too_late_is_not_carried_out(sim: MakeSim) -> None:

@@ -191,14 +191,14 @@ def test_resending_what_has_failed_keeps_the_order_of_each_queue(path: Path) -> 
     found = put(store, delivery(), delivery(), delivery(), delivery(rule="other"))
     for one in found:
         end(store, one, DeliveryState.FAILED)
-    assert store.outbox.resend_failed(3, NOW + 3) == 3
+    assert store.outbox.resend_failed(3, NOW + 3) == (3, 1)
     assert [(one.state, one.next_time) for one in read(store)] == [
         ("pending", NOW + 3),
         ("pending", None),
         ("pending", None),
         ("failed", None),
     ]
-    assert (store.outbox.resend_failed(3, NOW + 4), store.outbox.resend_failed(3, NOW + 4)) == (1, 0)
+    assert (store.outbox.resend_failed(3, NOW + 4), store.outbox.resend_failed(3, NOW + 4)) == ((1, 0), (0, 0))
 
 
 def test_one_that_is_sent_again_shows_nothing_of_its_earlier_attempts(path: Path) -> None:

@@ -178,7 +178,8 @@ class Api:
         if answer is None and isinstance(message, ResendDelivery):
             self.store.outbox.resend(message.delivery_id, self.now)
         if answer is None and isinstance(message, ResendFailed):
-            self.store.outbox.resend_failed(message.most, self.now)
+            resent, left = self.store.outbox.resend_failed(message.most, self.now)
+            answer = model.Reply(resent=resent, left=left)
         message.asked.reply.put(answer or model.Reply())
 
     def reload(self) -> model.Reply:
