@@ -95,6 +95,9 @@ def test_a_new_failure_and_a_lost_engine_are_notified_while_the_tab_is_hidden(
         ((title, options),) = page.evaluate("window.told")
         assert title == "New: Technical failure"
         assert options["body"] == f"exit code 3 · {socket.gethostname()} · home"
+        eventually(lambda: page.evaluate("document.title.startsWith('(2)')"))
+        mine.call("DELETE /tasks/new")
+        eventually(lambda: page.evaluate("document.title.startsWith('(1)')"))
         mine.home.kill()
         eventually(lambda: page.evaluate("document.title.startsWith('(?)')"))
         expect(page.locator("link[rel=icon]")).to_have_attribute("href", re.compile("data:image/svg.*%23596474"))

@@ -49,7 +49,7 @@ function tellOf(card) {
 
 function compare() {
   const before = troubled;
-  troubled = store.loaded ? new Set([...store.tasks.values()].filter(troubleOf).map((card) => card.task_id)) : null;
+  troubled = store.loaded ? new Set(store.troubled) : null;
   if (before && troubled) for (const id of troubled) if (!before.has(id)) tellOf(store.tasks.get(id));
 }
 

@@ -7,7 +7,7 @@ import { button, h, icon, iconButton, setText, visible } from "./dom.js";
 import { fmtSpan, fmtTime } from "./format.js";
 import { lazy } from "./lazy.js";
 import { connect, disconnect } from "./live_updates.js";
-import { countTroubled, engineProblems } from "./status_text.js";
+import { engineProblems } from "./status_text.js";
 import { machine, store } from "./store.js";
 
 const VIEWS = {
@@ -231,7 +231,7 @@ const TAB_ICONS = { well: ["#2855c5", "M24.7 11.5A10 10 0 1 0 26 16M11.5 16l3.7 
 
 /** Title and icon of the browser's tab: how many tasks need attention, whatever view is open, or that the engine is lost. */
 function showInTab() {
-  const { count } = countTroubled(store.tasks.values());
+  const count = store.troubled.size;
   const state = store.link === "lost" ? "lost" : count ? "failing" : "well";
   const title = [{ lost: "(?)", failing: `(${count})` }[state], machine() && `${machine()} –`, "minisched"].filter(Boolean).join(" ");
   if (document.title !== title) document.title = title;

@@ -109,17 +109,6 @@ export function troubledRun(card) {
   return card.running.find((run) => run.status === "retrying" || run.attempt > 1) ?? card.last_run;
 }
 
-/** How many cards need attention, and how many of these are running or waiting again. */
-export function countTroubled(cards) {
-  let [count, again] = [0, 0];
-  for (const card of cards) {
-    if (!troubleOf(card)) continue;
-    count += 1;
-    if (UNFINISHED.has(card.current_status)) again += 1;
-  }
-  return { count, again };
-}
-
 /** The kinds under which a card is counted: what it is doing, and why it needs attention. */
 export function kindsOf(card) {
   return new Set([kindOf(card), troubleOf(card)].filter(Boolean));

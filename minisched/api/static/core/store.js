@@ -1,6 +1,7 @@
 /** The state of the engine as this page knows it, with change notifications. */
 import { visible } from "./dom.js";
 import { isoIn, setEngineZone } from "./format.js";
+import { troubleOf } from "./status_text.js";
 
 // The name of the machine and of the home, as they were last known: the sign-in shows them too.
 const MACHINE_KEY = "minisched.machine";
@@ -20,7 +21,14 @@ function collect() {
 
 function flush() {
   const change = pending;
+  const { tasks, troubled } = store;
   pending = null;
+  if (change.all) troubled.clear();
+  for (const id of change.removed) troubled.delete(id);
+  for (const id of change.all ? tasks.keys() : change.ids) {
+    if (troubleOf(tasks.get(id))) troubled.add(id);
+    else troubled.delete(id);
+  }
   for (const f of [...storeListeners]) f(change);
 }
 
@@ -72,6 +80,8 @@ export const machine = () => localStorage.getItem(MACHINE_KEY) ?? "";
 export const store = {
   /** task_id -> card, in the config's order. */
   tasks: new Map(),
+  /** The ids of the tasks that need attention, as of the latest change. */
+  troubled: new Set(),
   /** The answer of GET /status, or null. */
   status: null,
   /** "connecting", "live" (by events), "poll", "lost", or "denied" (no token or a wrong one). */
@@ -83,6 +93,9 @@ export const store = {
   loaded: false,
   /** How many bytes of the list have come, while the first one is loading. */
   loadedBytes: 0,
+
+  /** All tags of the tasks, sorted. */
+  tags: () => [...new Set([...store.tasks.values()].flatMap((card) => card.task_tags ?? []))].sort(),
 
   /**
    * Call `f(change)` after changes. change: {ids: Set of changed or new tasks, removed: Set of ids, all: whether the

@@ -76,7 +76,7 @@ function textOf(error) {
 
 // Values that a field is likely to have.
 const KNOWN = {
-  task_tags: () => [...new Set([...store.tasks.values()].flatMap((card) => card.task_tags ?? []))].sort(),
+  task_tags: store.tags,
   task_locks: () => (store.status?.locks ?? []).map(({ name }) => name),
   task_calendar: () => store.status?.calendars ?? [],
 };

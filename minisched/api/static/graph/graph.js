@@ -40,6 +40,9 @@ export function mount(el, store) {
   return { leave: () => view.leave() };
 }
 
+/** What the layout depends on. */
+const shapeOf = (card) => JSON.stringify([card.task_name, card.task_dependencies]);
+
 class Graph {
   constructor(el, store) {
     this.el = el;
@@ -97,17 +100,13 @@ class Graph {
   }
 
   changed(change) {
-    if (change.all || change.removed.size || this.shape() !== this.drawn) return this.layout();
+    const isNew = (id) => this.shapes.get(id) !== shapeOf(this.store.tasks.get(id));
+    if (change.all || change.removed.size || [...change.ids].some(isNew)) return this.layout();
     for (const id of change.ids) {
       const node = this.nodes.get(id);
       if (node) this.draw(node, this.store.tasks.get(id));
     }
     if (this.chosen && change.ids.has(this.chosen)) this.fillPanel();
-  }
-
-  /** What the layout depends on. */
-  shape() {
-    return JSON.stringify([...this.store.tasks.values()].map((card) => [card.task_id, card.task_name, card.task_dependencies ?? []]));
   }
 
   resize() {
@@ -121,9 +120,9 @@ class Graph {
   }
 
   layout() {
-    this.drawn = this.shape();
     this.narrow = this.frame.clientWidth < NARROW_PX;
     const cards = [...this.store.tasks.values()];
+    this.shapes = new Map(cards.map((card) => [card.task_id, shapeOf(card)]));
     const linked = new Set();
     for (const card of cards) {
       for (const other of upstreamIds(card)) if (this.store.tasks.has(other)) linked.add(other).add(card.task_id);
@@ -195,7 +194,7 @@ class Graph {
   draw(node, card) {
     const name = visible(card.task_name ?? card.task_id);
     const status = t(`status_${card.current_status}`);
-    const needed = [...this.store.tasks.values()].filter((other) => upstreamIds(other).includes(card.task_id)).map((other) => other.task_id);
+    const needed = this.lines.filter(({ from }) => from === card.task_id).map(({ to }) => to);
     const parts = [
       t("gr_node", { name, status }),
       card.enabled ? "" : t("status_disabled"),

@@ -84,7 +84,7 @@ export class RunList {
     };
     const date = (name) => h("input", { type: "date", on: { change: (event) => this.filter({ [name]: event.target.value }) } });
     const labelled = (name, input) => h("label", { class: "runs-date" }, h("span", { text: t(name) }), input);
-    const tags = this.taskId ? [] : [...new Set([...store.tasks.values()].flatMap((card) => card.task_tags ?? []))].sort();
+    const tags = this.taskId ? [] : store.tags();
     const statuses = [["", t("all_statuses")], ["failed", t("runs_failed")], ["attention", t("runs_attention")], ...STATUSES.filter((one) => one !== "idle").map((one) => [one, t(`status_${one}`)])];
     const spans = [["", t("runs_any_time")], ...Object.keys(SPANS_H).map((one) => [one, t(`runs_last_${one}`)]), ["dates", t("runs_dates")]];
     this.controls = {

@@ -3,10 +3,10 @@ import { ApiError, call, token } from "../core/api.js";
 import { button, h, icon, setText, statusMark, visible } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
 import { fmtAgo, fmtAgoBeside, fmtDuration, fmtTime } from "../core/format.js";
-import { UNFINISHED, dependencyText, leadRun, reasonText, retryText, runTime, troubleOf, troubledRun, upstreamId } from "../core/status_text.js";
+import { UNFINISHED, dependencyText, leadRun, reasonText, retryText, runTime, troubleOf, troubledRun, upstreamId, upstreamIds } from "../core/status_text.js";
 import { store } from "../core/store.js";
 import { lang, listed, loadTexts, t } from "../i18n/i18n.js";
-import { actions } from "../tasks/actions.js";
+import { actions, dependentsOf } from "../tasks/actions.js";
 import { runTable } from "../runs/table.js";
 import { showHeatmap } from "../why/heatmap.js";
 import { chart } from "./chart.js";
@@ -49,13 +49,18 @@ class TaskView {
   }
 
   changed(change) {
-    if (change.all || change.ids.size || change.removed.size) this.showNeighbours();
+    if (change.all || change.removed.size || [...change.ids].some((id) => this.isBeside(id))) this.showNeighbours();
     if (!change.all && !change.back && !change.ids.has(this.id) && !change.removed.has(this.id)) return;
     this.showCard();
     this.later ??= setTimeout(() => {
       this.later = null;
       this.load();
     }, REFRESH_MS);
+  }
+
+  /** Whether this task depends on that one, or that one on this. */
+  isBeside(id) {
+    return [[this.id, id], [id, this.id]].some(([one, other]) => upstreamIds(store.tasks.get(one) ?? {}).includes(other));
   }
 
   async load() {
@@ -211,7 +216,7 @@ class TaskView {
       return h("li", {}, h("a", { href: `#task/${id}`, class: `mark s-${other?.current_status ?? "idle"}` }, icon(other?.current_status ?? "idle"), h("span", { text: visible(other?.task_name ?? id) })), kind && h("span", { class: "muted small", text: ` ${kind}` }));
     };
     const up = (card.task_dependencies ?? []).map((each) => one(upstreamId(each), each.on ? dependencyText(each) : ""));
-    const down = [...store.tasks.values()].filter((other) => (other.task_dependencies ?? []).some((each) => upstreamId(each) === this.id)).map((other) => one(other.task_id));
+    const down = dependentsOf(this.id).map((id) => one(id));
     const group = (title, items) => [h("h3", { text: t(title) }), items.length ? h("ul", {}, items) : h("p", { class: "muted", text: t("task_none") })];
     this.neighbours.replaceChildren(...group("task_upstream", up), ...group("task_downstream", down));
   }

@@ -11,6 +11,9 @@ import { listed, t } from "../i18n/i18n.js";
 const path = (card, rest = "") => `/tasks/${encodeURIComponent(card.task_id)}${rest}`;
 const nameOf = (card) => visible(card.task_name);
 
+/** The ids of the tasks that depend on a task. */
+export const dependentsOf = (id) => [...store.tasks.values()].filter((other) => upstreamIds(other).includes(id)).map((other) => other.task_id);
+
 /** Do `work`, which the engine may refuse. The button `anchor` is disabled meanwhile. */
 async function attempt(anchor, work) {
   if (anchor?.disabled) return;
@@ -74,7 +77,7 @@ export const actions = {
 
   async remove(card) {
     const options = { detail: t("delete_detail"), check: t("delete_check", { id: card.task_id }) };
-    const dependents = [...store.tasks.values()].filter((other) => upstreamIds(other).includes(card.task_id)).map((other) => other.task_id);
+    const dependents = dependentsOf(card.task_id);
     if (dependents.length) return void notice(t("err_409_has_dependents", { names: listed(dependents) }), "bad");
     if (!(await confirm(t("delete_question", { task: nameOf(card) }), t("delete"), options))) return;
     await attempt(null, async () => {

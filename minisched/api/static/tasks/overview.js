@@ -96,7 +96,7 @@ export function toolbar(create, changed, openView) {
       el.hidden = !store.loaded || (!total && !create);
       el.classList.toggle("bare", !total);
       setText(numberShown, filtered ? t("shown_of", { shown, total }) : "");
-      const all = [...new Set([...store.tasks.values()].flatMap((card) => card.task_tags ?? []))].sort();
+      const all = store.tags();
       const key = JSON.stringify(all);
       if (key === tagsShown) return;
       tagsShown = key;

@@ -118,7 +118,7 @@ class Timeline {
       this.range,
     );
     this.find = h("input", { type: "search", class: "tl-find", placeholder: t("tl_find"), "aria-label": t("tl_find"), autocomplete: "off", spellcheck: "false", value: this.wanted.q, on: { input: () => this.filter({ q: this.find.value.trim() }, false) } });
-    const tags = [...new Set([...this.store.tasks.values()].flatMap((card) => card.task_tags ?? []))].sort();
+    const tags = this.store.tags();
     this.tag = h("select", { class: "tag-filter", "aria-label": t("tag"), hidden: !tags.length && !this.wanted.tag, on: { change: () => this.filter({ tag: this.tag.value }) } }, h("option", { value: "", text: t("all_tags") }), tags.map((tag) => h("option", { value: tag, text: visible(tag) })));
     this.tag.value = this.wanted.tag;
     this.problems = h("input", { type: "checkbox", checked: this.wanted.failed, on: { change: () => this.filter({ failed: this.problems.checked }) } });
