@@ -149,8 +149,8 @@ def export_airflow(config: Config, home: str, now: float) -> Exported:
     return Exported(files, reports, Text("export.next.airflow", slots=config.settings.max_running))
 
 
-def _said(task: Task, home: str, notes: Notes) -> dict[str, Any]:
-    """What the file says of a task. Raises LeftOut."""
+def _refuse(task: Task) -> None:
+    """Raises LeftOut."""
     refuse_within(task)
     if task.task_schedule and task.task_dependencies:
         raise LeftOut(Text("export.left.schedule_and_dependency", tasks=upstream_ids(task)))
@@ -159,10 +159,12 @@ def _said(task: Task, home: str, notes: Notes) -> dict[str, Any]:
         raise LeftOut(Text("export.left.on", tasks=others))
     if task.task_env_file:
         raise LeftOut(Text("export.left.env_file", paths=list(task.task_env_file)))
-    fields, zone = _times(task)
+
+
+def _notes(task: Task, notes: Notes) -> None:
     if task.task_dependencies:
         notes.exact("task_dependencies")
-    elif fields:
+    elif task.task_schedule:
         notes.approximated("task_schedule", "airflow.nights")
     if task.task_overlap is Overlap.SKIP and task.task_max_instances == 1:
         notes.approximated("task_overlap", "airflow.queue")
@@ -192,6 +194,14 @@ def _said(task: Task, home: str, notes: Notes) -> dict[str, Any]:
         notes.approximated("task_env", "airflow.secrets", names=secret_names(task))
     if task.task_calendar:
         notes.lost("task_calendar", "airflow.calendar", calendar=task.task_calendar.name)
+
+
+def _said(task: Task, home: str, notes: Notes) -> dict[str, Any]:
+    """What the file says of a task. Raises LeftOut."""
+    _refuse(task)
+    fields, zone = _times(task)
+    _notes(task, notes)
+    retry = task.task_retry
     return {
         "id": task.task_id,
         "name": task.task_name,

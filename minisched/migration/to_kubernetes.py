@@ -135,8 +135,8 @@ def _deadline(task: Task, image: Image) -> int:
     return max(SKIP_DEADLINE_S, math.ceil(task.task_misfire_grace))
 
 
-def _job(task: Task, image: Image, notes: Notes) -> dict[str, Any]:
-    """The spec of the Job, with what it says of the task in `notes`."""
+def _notes(task: Task, image: Image, notes: Notes) -> None:
+    """What the CronJob and its Job make of the fields; `_container` says the rest."""
     if task.task_max_instances > 1:
         notes.approximated("task_max_instances", "kubernetes.instances")
     elif task.task_overlap is not Overlap.SKIP:
@@ -150,28 +150,28 @@ def _job(task: Task, image: Image, notes: Notes) -> dict[str, Any]:
     if task.task_locks:
         notes.lost("task_locks", "kubernetes.locks")
     misfire(task, notes, target_keeps_one=not _skips(task, image))
-    retry = task.task_retry
-    indexed = image.attempts == INDEXED
-    job: dict[str, Any] = {}
-    if indexed:
-        job.update(completions=1, parallelism=1, completionMode="Indexed", backoffLimitPerIndex=retry.max_attempts - 1)
-    else:
-        job["backoffLimit"] = retry.max_attempts - 1
-    if retry.max_attempts > 1:
-        own = (retry.delay, retry.backoff, retry.max_delay) == OWN_RETRY
-        if own:
-            notes.exact("task_retry")
-        else:
-            notes.approximated("task_retry", "kubernetes.retry", attempts=retry.max_attempts)
-    codes = task.task_exit_codes
+    retry, codes = task.task_retry, task.task_exit_codes
+    if retry.max_attempts > 1 and (retry.delay, retry.backoff, retry.max_delay) == OWN_RETRY:
+        notes.exact("task_retry")
+    elif retry.max_attempts > 1:
+        notes.approximated("task_retry", "kubernetes.retry", attempts=retry.max_attempts)
     if set(codes.success) != {0}:
         notes.lost("task_exit_codes", "kubernetes.exit_codes", codes=list(codes.success))
     elif codes != ExitCodes():
         notes.exact("task_exit_codes")
+
+
+def _job(task: Task, image: Image, notes: Notes) -> dict[str, Any]:
+    """The spec of the Job."""
+    _notes(task, image, notes)
+    retries, indexed = task.task_retry.max_attempts - 1, image.attempts == INDEXED
+    job: dict[str, Any] = {"backoffLimit": retries}
+    if indexed:
+        job = {"completions": 1, "parallelism": 1, "completionMode": "Indexed", "backoffLimitPerIndex": retries}
     rules: list[dict[str, Any]] = [
         {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
     ]
-    final = sorted({code for code in codes.business_failure if code})
+    final = sorted({code for code in task.task_exit_codes.business_failure if code})
     if final:
         failed = {"containerName": CONTAINER, "operator": "In", "values": final}
         rules.append({"action": "FailJob", "onExitCodes": failed})
@@ -189,7 +189,8 @@ def _job(task: Task, image: Image, notes: Notes) -> dict[str, Any]:
     return {**job, "podFailurePolicy": {"rules": rules}, "template": template}
 
 
-def _container(task: Task, image: Image, indexed: bool, notes: Notes) -> dict[str, Any]:
+def _env(task: Task, indexed: bool, notes: Notes) -> list[dict[str, Any]]:
+    """The variables of the container."""
     job_name = "metadata.labels['batch.kubernetes.io/job-name']"
     env: list[dict[str, Any]] = [{"name": name, "value": _literal(value)} for name, value in plain_env(task)]
     names = secret_names(task)
@@ -208,6 +209,11 @@ def _container(task: Task, image: Image, indexed: bool, notes: Notes) -> dict[st
         env.append({"name": "MINISCHED_FAILURES", "valueFrom": {"fieldRef": {"fieldPath": failures}}})
     else:
         notes.lost("MINISCHED_ATTEMPT", "kubernetes.attempt")
+    return env
+
+
+def _prelude(task: Task, indexed: bool, notes: Notes) -> str:
+    """What the shell does before it becomes the command."""
     lines = [DUE_TIME, ATTEMPT] if indexed else [DUE_TIME]
     if task.task_jitter:
         lines.append(f"sleep $(awk 'BEGIN {{ srand(); print int(rand() * {math.ceil(task.task_jitter)}) }}')\n")
@@ -217,13 +223,17 @@ def _container(task: Task, image: Image, indexed: bool, notes: Notes) -> dict[st
         lines += [f"ulimit -{flag} {value // 1024 if flag == 'v' else value}\n" for flag, value in limits]
         notes.exact("task_limits")
     nice = ""
-    if task.task_nice is not None:
-        nice = f"nice -n {task.task_nice} " if task.task_nice >= 0 else ""
-        if nice:
-            notes.exact("task_nice")
-        else:
-            notes.lost("task_nice", "kubernetes.nice")
-    words = words_of(task)
+    if task.task_nice is not None and task.task_nice >= 0:
+        nice = f"nice -n {task.task_nice} "
+        notes.exact("task_nice")
+    elif task.task_nice is not None:
+        notes.lost("task_nice", "kubernetes.nice")
+    return "".join(lines) + f'exec {nice}"$@"'
+
+
+def _container(task: Task, image: Image, indexed: bool, notes: Notes) -> dict[str, Any]:
+    env = _env(task, indexed, notes)
+    prelude = _prelude(task, indexed, notes)
     sources = [
         {"secretRef": {"name": name_of(f"{task.task_id}-env", number)}}
         for number in range(1, len(task.task_env_file) + 1)
@@ -233,8 +243,8 @@ def _container(task: Task, image: Image, indexed: bool, notes: Notes) -> dict[st
     container: dict[str, Any] = {
         "name": CONTAINER,
         "image": image.name,
-        "command": ["/bin/sh", "-c", "".join(lines) + f'exec {nice}"$@"', PRELUDE_NAME],
-        "args": [_literal(word) for word in words],
+        "command": ["/bin/sh", "-c", prelude, PRELUDE_NAME],
+        "args": [_literal(word) for word in words_of(task)],
         "env": env,
         **({"envFrom": sources} if sources else {}),
     }
