@@ -17,11 +17,12 @@ from minisched.config.files import CalendarFiles
 from minisched.config.json_edit import members
 from minisched.config.problems import count_problems
 from minisched.home import Home
-from minisched.model import EXIT_NO, EXIT_OK, FieldError, Text
+from minisched.model import EXIT_NO, EXIT_OK, Text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from typing import Optional
 
 EDITORS = ("editor", "nano", "vi")  # where neither $VISUAL nor $EDITOR names one
 _CONFLICTING = (signal.SIGINT, signal.SIGQUIT)  # of the terminal: for the editor
@@ -43,33 +44,19 @@ def edit(options: Namespace) -> int:
         raise CommandError(*config_problems(error, home)) from None
     except UnicodeDecodeError:
         raise CommandError(Text("cli.edit_not_utf8", path=home.config)) from None
-    start, end = (0, len(before)) if options.task is None else _span(home, before, options.task)
-    copy = _Copy(options.task or "config", _dedented(before, start, end))
+    span = (0, len(before)) if options.task is None else _span(home, before, options.task)
+    copy = _Copy(options.task or "config", _dedented(before, *span))
     try:
-        while True:
-            _run(editor, copy)
-            edited = copy.read()
-            if edited == copy.original:
-                copy.remove()
-                print(text("cli.edit_unchanged"))
-                return EXIT_OK
-            after = before[:start] + _indented(edited, before, start, end) + before[end:]
-            found = _problems(after, home)
-            if not found:
-                break
-            for problem in found:
-                # Of one task, lines are counted in what was edited.
-                line = problem.line - before[:start].count("\n") if problem.line else 0
-                print_error(problem._replace(line=line).as_text())
-            print(text("cli.problem_count", count=count_problems(found)), file=sys.stderr)
-            if not _again():
-                print_error(Text("cli.edit_kept", path=copy.path))
-                return EXIT_NO
+        after = _edit_until_valid(editor, copy, before, span, home)
+        if after == before:
+            copy.remove()
+            print(text("cli.edit_unchanged"))
+            return EXIT_OK
+        if after is None:
+            print_error(Text("cli.edit_kept", path=copy.path))
+            return EXIT_NO
         _save(home, after, data)
-    except KeyboardInterrupt:
-        print_error(Text("cli.edit_kept", path=copy.path))
-        raise
-    except (CommandError, OSError):
+    except (KeyboardInterrupt, CommandError, OSError):
         print_error(Text("cli.edit_kept", path=copy.path))
         raise
     copy.remove()
@@ -78,6 +65,28 @@ def edit(options: Namespace) -> int:
         log_action(home, config, Text("log.edited", task=options.task or "tasks/config.json"))
     print(text("cli.edit_saved", path=home.config))
     return EXIT_OK
+
+
+def _edit_until_valid(editor: str, copy: _Copy, before: str, span: tuple[int, int], home: Home) -> Optional[str]:
+    """The text of the config with what was edited in place of the span; None if it is not valid and the user gives up.
+    Raises CommandError, OSError."""
+    start, end = span
+    while True:
+        _run(editor, copy)
+        edited = copy.read()
+        if edited == copy.original:
+            return before
+        after = before[:start] + _indented(edited, before, start, end) + before[end:]
+        _, found = parse_config(after.encode(), home=home.path, calendars=CalendarFiles(home.path))
+        if not found:
+            return after
+        for problem in found:
+            # Of one task, lines are counted in what was edited.
+            line = problem.line - before[:start].count("\n") if problem.line else 0
+            print_error(problem._replace(line=line).as_text())
+        print(text("cli.problem_count", count=count_problems(found)), file=sys.stderr)
+        if not _again():
+            return None
 
 
 def _editor(home: Home) -> str:
@@ -133,12 +142,6 @@ def _again() -> bool:
     print(text("cli.edit_again"), end="", flush=True)
     answer = sys.stdin.readline()
     return bool(answer) and not answer.strip().lower().startswith(("n", "q", "否"))
-
-
-def _problems(edited: str, home: Home) -> list[FieldError]:
-    calendars = CalendarFiles(home.path)
-    _, found = parse_config(edited.encode(), home=home.path, calendars=calendars)
-    return found
 
 
 def _save(home: Home, edited: str, before: bytes) -> None:
