@@ -17,6 +17,7 @@ from minisched.osutil import PACKAGE, carried_folder, read_carried
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from typing import Any
 
     from minisched.model import FieldError, Task
 
@@ -61,12 +62,12 @@ def _create(path: str, content: bytes) -> bool:
 
 def validate(options: Namespace) -> int:
     """All problems of a config, or its tasks with their next due times."""
-    from minisched.cli.view import config_problems, due_times, other_zone, read_only_config
+    from minisched.cli.view import config_problems, other_zone, read_only_config
     from minisched.config import ConfigError, load_config
     from minisched.config.problems import count_problems
     from minisched.home import Home
     from minisched.lint import Surroundings, config_warnings
-    from minisched.timetable import LocalZone, load_zone, local_zone, start_text
+    from minisched.timetable import LocalZone, load_zone, local_zone
 
     home = Home(options.home)
     path = options.file or home.config
@@ -85,33 +86,37 @@ def validate(options: Namespace) -> int:
         if note:
             print_error(note)
     warnings = config_warnings(config, Surroundings(home.path, os.environ, time.time(), path))
-    rows = []
-    for task in config.tasks.values():
-        times = due_times(task, 1)
-        schedule = " | ".join(task.task_schedule) or shown(
-            start_text(task.task_dependencies), catalogue.ENGLISH if options.json else ""
-        )
-        rows.append((task, schedule, times[0] if times else None))
+    language = catalogue.ENGLISH if options.json else ""
+    tasks = [_task_json(task, language) for task in config.tasks.values()]
     if options.json:
-        tasks = [
-            {"task_id": task.task_id, "schedule": schedule, "next_run_time": due, "enabled": task.enabled}
-            for task, schedule, due in rows
-        ]
         found = list(map(_problem_json, warnings))
         print_json({"valid": True, "problems": [], "warnings": found, "tasks": tasks})
         return EXIT_OK
-    print(text("cli.valid", path=path, count=len(rows)))
+    print(text("cli.valid", path=path, count=len(tasks)))
     zone = load_zone(local_zone().name)
-    lines = [
-        (task.task_id, table_time(due, zone) if task.enabled else text("cli.disabled"), f"{schedule}{_calendar(task)}")
-        for task, schedule, due in rows
-    ]
+    lines = []
+    for row, task in zip(tasks, config.tasks.values()):
+        due = table_time(row["next_run_time"], zone) if task.enabled else text("cli.disabled")
+        lines.append((task.task_id, due, row["schedule"] + _calendar(task)))
     if lines:
         print_table(("task", "next", "schedule"), lines, shrink={"schedule": 10, "task": 10})
     sys.stdout.flush()
     for warning in warnings:
         print_error(Text("config.warning", warning=warning.as_text()))
     return EXIT_OK
+
+
+def _task_json(task: Task, language: str) -> dict[str, Any]:
+    """A task with its next due time. language: of what starts it if it has no schedule."""
+    from minisched.cli.view import due_times
+    from minisched.timetable import start_text
+
+    return {
+        "task_id": task.task_id,
+        "schedule": " | ".join(task.task_schedule) or shown(start_text(task.task_dependencies), language),
+        "next_run_time": next(iter(due_times(task, 1)), None),
+        "enabled": task.enabled,
+    }
 
 
 def _calendar(task: Task) -> str:
