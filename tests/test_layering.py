@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "minisched"
 
 # From the ground up. `timetable` is below `config`, which uses it to check schedules, zones and durations.
 FLOORS = [
-    {"namedtuple"},
+    {"namedtuple", "put_off"},
     {"osutil"},
     {"catalogue"},
     {"model"},

@@ -12,7 +12,6 @@ import selectors
 import shlex
 import signal
 import stat
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -22,10 +21,14 @@ from minisched.executor.program import Command, explain_exit, find_problem
 from minisched.model import Limits, ProcessSpec, Text
 from minisched.model.text import size_text
 from minisched.namedtuple import NamedTuple
+from minisched.put_off import import_without
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import subprocess
     from typing import Any, ClassVar, Optional
+else:
+    subprocess = import_without("subprocess", "locale")
 
 SHELL = "/bin/sh"
 BLOCK = 64 * 1024  # bytes read at once, the capacity of a pipe: more memory gives no more speed

@@ -9,15 +9,18 @@ import re
 import time
 from datetime import date, datetime, tzinfo
 from functools import lru_cache
-from logging.handlers import TimedRotatingFileHandler
 
 from minisched.model import LogPosition, LogSettings, Text
 from minisched.model.text import reason_of_file
 from minisched.osutil import open_owned
+from minisched.put_off import import_without
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from logging.handlers import TimedRotatingFileHandler
     from typing import Callable, Optional
+else:
+    TimedRotatingFileHandler = import_without("logging.handlers", "pickle", "copy").TimedRotatingFileHandler
 
 RETRY_S = 60.0  # after a rotation failed; each block would try again otherwise
 LOSSES_MAX = 100  # labels whose losses are remembered until there is space: a task may run often on a full disk
