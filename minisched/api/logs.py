@@ -19,7 +19,7 @@ from minisched.api.routing import (
 )
 from minisched.api.runs import existing_run
 from minisched.model import LogPosition, Text
-from minisched.tasklog.pages import LogReader
+from minisched.tasklog import pages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from minisched.tasklog.pages import LogPage
 
 ENGINE_LOG = "minisched.log"
-READER = LogReader()
 
 CURSOR = StrParam(pattern=r"(?:[0-9]{1,20}-)?[0-9]{1,15}", rule=Text("api.rule.cursor"))
 RUN_CURSOR = StrParam(pattern=r"(?:[0-9]{1,4}-[0-9]{1,20}-)?[0-9]{1,15}", rule=Text("api.rule.cursor"))
@@ -77,14 +76,14 @@ def of_run(context: RequestContext, run_id: int) -> Response:
     query, path = context.query, _path(context.app, run.task_id)
     page: Optional[LogPage] = None
     if query["raw"] and query["limit"] is None:
-        blocks = READER.run_raw(path, run)
+        blocks = pages.run_raw(path, run)
         if blocks is not None:
             return _download("run.log", blocks)
     elif query["tail"] is not None:
         with context.app.turns.take(context.full):  # all of its output is read
-            page = READER.run_tail(path, run, query["tail"])
+            page = pages.run_tail(path, run, query["tail"])
     else:
-        page = READER.run(path, run, _run_cursor(query["offset"]), query["limit"] or LOG_BYTES)
+        page = pages.run(path, run, _run_cursor(query["offset"]), query["limit"] or LOG_BYTES)
     if page is None:
         raise ApiError("output_gone", Text("api.output_gone.run", run=run_id))
     return _page(page, "run.log", query["raw"])
@@ -101,14 +100,14 @@ def _log(context: RequestContext, path: str, name: str) -> Response:
     start, before = _cursor(query["offset"]), _cursor(query["before"])
     limit = query["limit"] or LOG_BYTES
     if query["raw"] and query["limit"] is None:
-        blocks = READER.raw(path, start.offset if start else None)
+        blocks = pages.raw(path, start.offset if start else None)
         return _download(name, blocks, ("Content-Length", str(blocks.size)))
     if before is not None:
-        page = READER.before(path, before, limit)
+        page = pages.before(path, before, limit)
     elif query["tail"] is not None:
-        page = READER.tail(path, query["tail"])
+        page = pages.tail(path, query["tail"])
     else:
-        page = READER.read(path, start, limit)
+        page = pages.read(path, start, limit)
     return _page(page, name, query["raw"])
 
 

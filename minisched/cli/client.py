@@ -241,15 +241,14 @@ def _follow_in(view: View, options: Namespace, run_id: int) -> int:
     from minisched.cli.view import exit_code_of
     from minisched.engine.log_lines import run_line
     from minisched.model.text import visible_bytes
-    from minisched.tasklog.pages import LogReader, RunPosition
+    from minisched.tasklog import pages
 
-    reader = LogReader()
     path = view.log_of(options.task)
-    position: Optional[RunPosition] = None  # in the output of the run
+    position: Optional[pages.RunPosition] = None  # in the output of the run
     while True:
         run = view.as_seen(view.run(run_id, options.task))
         while not options.json:
-            page = reader.run(path, run, position, _PAGE_BYTES)
+            page = pages.run(path, run, position, _PAGE_BYTES)
             if page is None:
                 break  # its log was removed
             sys.stdout.write(page.text)

@@ -26,6 +26,7 @@ from minisched.migration.export import (
     words_of,
 )
 from minisched.model import Config, ExitCodes, Misfire, Overlap, Task, Text
+from minisched.namedtuple import NamedTuple
 from minisched.timetable.schedule import Schedule
 
 TYPE_CHECKING = False
@@ -50,13 +51,12 @@ fi
 ATTEMPT = "export MINISCHED_ATTEMPT=$((${MINISCHED_FAILURES:-0}+1)); unset MINISCHED_FAILURES\n"
 
 
-class Image:
+class Image(NamedTuple):
     """How the tasks run in the cluster: `prefer` "queue" or "skip" for due times that find the last run going on."""
 
-    def __init__(self, name: str, attempts: str = PLAIN, prefer: str = "queue") -> None:
-        self.name = name
-        self.attempts = attempts
-        self.prefer = prefer
+    name: str
+    attempts: str = PLAIN
+    prefer: str = "queue"
 
 
 def export_kubernetes(config: Config, image: Image, now: float) -> Exported:

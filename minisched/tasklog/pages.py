@@ -1,4 +1,8 @@
-"""Logs in pages, as the API serves them: cursors are texts, and nothing in a text is a command to a terminal."""
+"""Logs in pages, as the API serves them: cursors are texts, and nothing in a text is a command to a terminal.
+
+`path` is an absolute one. A cursor is "inode-bytes"; inode 0 is the live file. In a run it is "attempt-inode-bytes".
+Every function raises OSError.
+"""
 
 from __future__ import annotations
 
@@ -55,91 +59,91 @@ class LogPage(NamedTuple):
         return visible_bytes(self.data)
 
 
-class LogReader:
-    """Reads logs; `path` is an absolute one. Holds nothing; any thread may use it. Every method raises OSError.
+def read(path: str, position: Optional[LogPosition], limit: int) -> LogPage:
+    """Whole lines from `position` on, at most `limit` bytes; None is the start of the live file."""
+    data, after, jump = read_from(path, position, limit)
+    cut = _CUT.search(data)
+    if cut and len(cut[0]) < len(data):  # a line longer than the limit was divided within a character
+        data = data[: cut.start()]
+        after = LogPosition(after.inode, after.offset - len(cut[0]))
+    start = LogPosition(after.inode, after.offset - len(data))
+    at_end = not data or (len(data) < limit and not read_from(path, after, LINE_BYTES)[0])
+    return _page(data, start, after, jump is not Discontinuity.NONE, at_end)
 
-    A cursor is "inode-bytes"; inode 0 is the live file. In a run it is "attempt-inode-bytes".
-    """
 
-    def read(self, path: str, position: Optional[LogPosition], limit: int) -> LogPage:
-        """Whole lines from `position` on, at most `limit` bytes; None is the start of the live file."""
-        data, after, jump = read_from(path, position, limit)
-        cut = _CUT.search(data)
-        if cut and len(cut[0]) < len(data):  # a line longer than the limit was divided within a character
-            data = data[: cut.start()]
-            after = LogPosition(after.inode, after.offset - len(cut[0]))
-        start = LogPosition(after.inode, after.offset - len(data))
-        at_end = not data or (len(data) < limit and not read_from(path, after, LINE_BYTES)[0])
-        return _page(data, start, after, jump is not Discontinuity.NONE, at_end)
+def tail(path: str, lines: int) -> LogPage:
+    """The last lines, and what comes after them."""
+    _, end = last_lines(path, 0)
+    pieces: list[bytes] = []
+    start, size, count = end, 0, 0
+    while count < lines and size < _TAIL_MAX:
+        data, before = lines_before(path, start, min(_BLOCK, _TAIL_MAX - size))
+        if not data:
+            break
+        pieces.insert(0, data)
+        start, size, count = before, size + len(data), count + data.count(b"\n")
+    text = b"".join(pieces)
+    if count > lines:  # the first piece has too many lines
+        rest = text.split(b"\n", count - lines)[-1]
+        text, start = rest, LogPosition(start.inode, start.offset + len(text) - len(rest))
+    return _page(text, start, end)
 
-    def tail(self, path: str, lines: int) -> LogPage:
-        """The last lines, and what comes after them."""
-        _, end = last_lines(path, 0)
-        pieces: list[bytes] = []
-        start, size, count = end, 0, 0
-        while count < lines and size < _TAIL_MAX:
-            data, before = lines_before(path, start, min(_BLOCK, _TAIL_MAX - size))
-            if not data:
-                break
-            pieces.insert(0, data)
-            start, size, count = before, size + len(data), count + data.count(b"\n")
-        text = b"".join(pieces)
-        if count > lines:  # the first piece has too many lines
-            rest = text.split(b"\n", count - lines)[-1]
-            text, start = rest, LogPosition(start.inode, start.offset + len(text) - len(rest))
-        return _page(text, start, end)
 
-    def before(self, path: str, position: LogPosition, limit: int) -> LogPage:
-        """The whole lines that end at `position`."""
-        data, start = lines_before(path, position, limit)
-        end = LogPosition(start.inode, start.offset + len(data)) if data else start
-        return _page(data, start, end, bool(position.inode) and end.inode != position.inode, at_end=False)
+def before(path: str, position: LogPosition, limit: int) -> LogPage:
+    """The whole lines that end at `position`."""
+    data, start = lines_before(path, position, limit)
+    end = LogPosition(start.inode, start.offset + len(data)) if data else start
+    return _page(data, start, end, bool(position.inode) and end.inode != position.inode, at_end=False)
 
-    def raw(self, path: str, offset: Optional[int]) -> Union[_Blocks, _WholeLog]:
-        """The bytes of all files of the log to its present end, as they are; with `offset` those of the live file from
-        there on. To be closed."""
-        return _WholeLog(path) if offset is None else _Blocks(path, offset)
 
-    def run(self, path: str, run: TaskExecution, cursor: Cursor, limit: int) -> Optional[LogPage]:
-        """The run's own lines from a cursor on. None: they are in no file any more."""
-        if isinstance(cursor, tuple):
-            data, after, at_end = _own_lines(path, run, cursor, limit)
-            return LogPage(data, _run_cursor(cursor), _run_cursor(after), False, at_end)
-        first = _first_left(path, run)
-        if first is None:
-            return None if _starts(run) else LogPage(b"", "0", "0")
-        after, skip, data, at_end = first, cursor or 0, b"", False
-        while skip and not at_end:  # a number of bytes has to be counted
-            data, after, at_end = _own_lines(path, run, after, min(skip, _BLOCK))
-            data, skip = data[skip:], max(0, skip - len(data))
-        if not data and not at_end:
-            data, after, at_end = _own_lines(path, run, after, limit)
-        return LogPage(data, str(cursor or 0), _run_cursor(after), False, at_end)
+def raw(path: str, offset: Optional[int]) -> Union[_Blocks, _WholeLog]:
+    """The bytes of all files of the log to its present end, as they are; with `offset` those of the live file from
+    there on. To be closed."""
+    return _WholeLog(path) if offset is None else _Blocks(path, offset)
 
-    def run_tail(self, path: str, run: TaskExecution, lines: int) -> Optional[LogPage]:
-        """The last lines of the run. None: its output is in no file any more."""
-        after = _first_left(path, run)
-        if after is None:
-            return None if _starts(run) else LogPage(b"", "0", "0")
-        kept: deque[bytes] = deque()
-        size = seen = 0
-        at_end = False
-        while not at_end:
-            data, after, at_end = _own_lines(path, run, after, CHUNK)
-            seen += len(data)
-            for line in data.splitlines(keepends=True)[-lines:]:
-                kept.append(line)
-                size += len(line)
-                while len(kept) > lines or size > _TAIL_MAX:
-                    size -= len(kept.popleft())
-        return LogPage(b"".join(kept), str(seen - size), _run_cursor(after))
 
-    def run_raw(self, path: str, run: TaskExecution) -> Optional[Iterator[bytes]]:
-        """The run's own lines to their present end, in pieces. None: they are in no file any more."""
-        after = _first_left(path, run)
-        if after is None:
-            return None if _starts(run) else iter(())
-        return _run_blocks(path, run, after)
+def run(path: str, run: TaskExecution, cursor: Cursor, limit: int) -> Optional[LogPage]:
+    """The run's own lines from a cursor on. None: they are in no file any more."""
+    if isinstance(cursor, tuple):
+        data, after, at_end = _own_lines(path, run, cursor, limit)
+        return LogPage(data, _run_cursor(cursor), _run_cursor(after), False, at_end)
+    first = _first_left(path, run)
+    if first is None:
+        return None if _starts(run) else LogPage(b"", "0", "0")
+    after, skip, data, at_end = first, cursor or 0, b"", False
+    while skip and not at_end:  # a number of bytes has to be counted
+        data, after, at_end = _own_lines(path, run, after, min(skip, _BLOCK))
+        data, skip = data[skip:], max(0, skip - len(data))
+    if not data and not at_end:
+        data, after, at_end = _own_lines(path, run, after, limit)
+    return LogPage(data, str(cursor or 0), _run_cursor(after), False, at_end)
+
+
+def run_tail(path: str, run: TaskExecution, lines: int) -> Optional[LogPage]:
+    """The last lines of the run. None: its output is in no file any more."""
+    after = _first_left(path, run)
+    if after is None:
+        return None if _starts(run) else LogPage(b"", "0", "0")
+    kept: deque[bytes] = deque()
+    size = seen = 0
+    at_end = False
+    while not at_end:
+        data, after, at_end = _own_lines(path, run, after, CHUNK)
+        seen += len(data)
+        for line in data.splitlines(keepends=True)[-lines:]:
+            kept.append(line)
+            size += len(line)
+            while len(kept) > lines or size > _TAIL_MAX:
+                size -= len(kept.popleft())
+    return LogPage(b"".join(kept), str(seen - size), _run_cursor(after))
+
+
+def run_raw(path: str, run: TaskExecution) -> Optional[Iterator[bytes]]:
+    """The run's own lines to their present end, in pieces. None: they are in no file any more."""
+    after = _first_left(path, run)
+    if after is None:
+        return None if _starts(run) else iter(())
+    return _run_blocks(path, run, after)
 
 
 def _page(data: bytes, start: LogPosition, after: LogPosition, rotated: bool = False, at_end: bool = True) -> LogPage:

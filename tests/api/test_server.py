@@ -33,7 +33,7 @@ from minisched.config import parse_config
 from minisched.home import Home
 from minisched.model import EngineSnapshot, HttpSettings, Snapshot
 from minisched.store.reader import History
-from minisched.tasklog.pages import LogReader
+from minisched.tasklog import pages
 from support.http import Address, Reply, connect, exchange, receive, request
 from support.notify import HOST, Authority, answering, hosted
 from support.process import few_descriptors, linux, sleeps
@@ -368,7 +368,7 @@ def test_an_aborted_download_leaves_no_descriptor_open(server: Server, tmp_path:
 
     def handler(request: Request) -> Response:
         time.sleep(0.02)  # the client may be gone before the first byte goes out
-        return Response(200, content_type="application/octet-stream", stream=LogReader().raw(str(path), 0))
+        return Response(200, content_type="application/octet-stream", stream=pages.raw(str(path), 0))
 
     server.handlers[f"{API}/log"] = handler
     before = len(os.listdir("/proc/self/fd"))

@@ -12,8 +12,7 @@ import pytest
 
 from minisched.config.settings_fields import MIN_LOG_BYTES
 from minisched.model import LogSettings, Status, TaskAttempt, TaskExecution, Trigger
-from minisched.tasklog import TaskLogs
-from minisched.tasklog.pages import LogReader
+from minisched.tasklog import TaskLogs, pages
 from minisched.tasklog.reading import OutputGone, log_files, read_run
 from minisched.tasklog.rotating_file import RotatingLog
 from support.process import ZONE, Logs, at, root
@@ -349,8 +348,8 @@ def test_output_whose_rest_is_gone_says_so(tmp_path: Path) -> None:
     sink.close()
     attempt = TaskAttempt(1, Status.SUCCESS, 1.0, log=sink.position)
     run = TaskExecution("t", Trigger.MANUAL, Status.SUCCESS, 1.0, run_id=7, attempts=(attempt,))
-    whole = b"".join(LogReader().run_raw(logs.path, run) or ())
+    whole = b"".join(pages.run_raw(logs.path, run) or ())
     assert whole.count(b"\n") == 4 and b"no file any more" not in whole
     (tmp_path / "t.log").unlink()
-    rest = b"".join(LogReader().run_raw(logs.path, run) or ())
+    rest = b"".join(pages.run_raw(logs.path, run) or ())
     assert rest.endswith(b"[7.1 out] the beginning\n[7.1 note] the rest of this output is in no file any more\n")
