@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minisched.api.context import ApiError, RequestContext, Response, json_response
 from minisched.api.routing import Answer, BoolParam, Parameter, StrParam, route
-from minisched.model import Status, Text, TextError, iso
+from minisched.model import DAY_S, Status, Text, TextError, iso
 from minisched.namedtuple import NamedTuple
 from minisched.timetable import fires_between, load_zone, parse_past_due, parse_time, schedules_of
 from minisched.timetable.working_days import left_out
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from minisched.store.reader import History
 
 MAX_DUE_TIMES = 1000  # of one backfill, as many as a catch-up starts
+MAX_YEARS = 100  # of its span: with a schedule that is seldom due and a calendar the search takes 0.2 s
 DATE_LENGTH = len("2026-11-28")
 MOMENT = "a day or a time such as 2026-11-28T02:30, in the time zone of the task"
 
@@ -41,6 +42,8 @@ def plan(history: History, task: Task, zone: tzinfo, since: int, until: int, all
     """Raises TextError if it is too much, or if the task has no schedule."""
     if not task.task_schedule:
         raise TextError(Text("cli.backfill_no_schedule", task=task.task_id))
+    if until - since > MAX_YEARS * 366 * DAY_S:
+        raise TextError(Text("cli.backfill_too_long", years=MAX_YEARS))
     schedules = schedules_of(task)
     dues = [int(due) for due in fires_between(schedules, since - 1, until, zone, MAX_DUE_TIMES + 1)]
     if len(dues) > MAX_DUE_TIMES:

@@ -397,9 +397,10 @@ SCHEMAS: dict[str, Schema] = {
                 day={**TEXT, "format": "date"},
                 counts={"type": "object", "additionalProperties": COUNT, "description": "By status, those over 0."},
                 none=noted(maybe({"enum": list(NO_RUNS)}), "Why there is no run; null if there is one."),
-                words=noted(maybe(WORDS), "What a calendar says of the day."),
+                words=noted(maybe(WORDS), "What a calendar says of the day, or why its runs were not counted."),
             )
         ),
+        counted_since=noted(maybe(TIME), "Older runs are not counted, as there are too many; null: all are."),
     ),
     "Preview": fields(times=items(TIME, 50), words=WORDS, left_out=LEFT_OUT),
     "Status": fields(

@@ -81,14 +81,17 @@ def days(context: RequestContext, task_id: str) -> Response:
     for status, first, last in spans:
         for index in range(max(0, bisect_right(starts, first) - 1), min(len(counts), bisect_right(starts, last))):
             counts[index][status] = counts[index].get(status, 0) + 1
+    counted_since = spans[-1][2] if len(spans) == MAX_DAY_RUNS else None
     quiet = quiet_days(facts, list(zip(starts, starts[1:])))
+    uncounted = bisect_right(starts, counted_since) - 1 if counted_since else 0  # days
+    quiet[:uncounted] = [("unknown", Text("why.uncounted", count=MAX_DAY_RUNS))] * uncounted
     items = [
         {"day": day.isoformat(), "counts": of_day, "none": None, "words": None}
         if of_day
         else {"day": day.isoformat(), "counts": {}, "none": none, "words": None if text is None else in_both(text)}
         for day, of_day, (none, text) in zip(names, counts, quiet)
     ]
-    return json_response(200, {"task_id": task_id, "days": items})
+    return json_response(200, {"task_id": task_id, "days": items, "counted_since": iso(counted_since, zone)})
 
 
 def span_of(text: Optional[str], zone: tzinfo, now: Instant) -> Span:

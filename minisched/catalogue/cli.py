@@ -740,6 +740,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "there are more than {max} due times; take a span up to {last}, and the rest in another backfill",
         "计划时间超过 {max} 个；请把时间段缩短到 {last} 为止，其余另行补做",
     ),
+    "cli.backfill_too_long": (
+        "the span is longer than {years} years; take a shorter one, and the rest in another backfill",
+        "时间段超过 {years} 年；请缩短时间段，其余另行补做",
+    ),
     "cli.backfill_nothing": ("no due time is to be made up", "没有需要补做的计划时间"),
     "cli.backfill_plan": (
         "{count} due {count|time|times} to make up, from {first} to {last}, one after another",

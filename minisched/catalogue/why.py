@@ -110,6 +110,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "机器在休眠，或时钟被拨快",
     ),
     "why.not_kept": ("runs before {since} are no longer all kept", "{since} 之前的运行已不再全部保留"),
+    "why.uncounted": (
+        "not counted: the newest {count} runs are of later days",
+        "未统计：最近 {count} 次运行都在此后",
+    ),
     # The clock.
     "why.skipped_time": (
         "{time} did not exist: the clock was set forward then; a task with that time is due at {instead}",

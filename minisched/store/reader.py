@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _STATUS_INDEX = "INDEXED BY task_history_status"
 _ALL = tuple(status for status in Status if status is not Status.IDLE)
+_UNSUCCESSFUL = tuple(status for status in _ALL if status is not Status.SUCCESS)
 _ENDED = tuple(status for status in Status if status.ended)
 _OUTCOMES = f"""SELECT * FROM (
     SELECT run_id, status, start_time, end_time, duration FROM task_history INDEXED BY task_history_task
@@ -218,15 +219,15 @@ class History:
         """For each span between two of `starts` the number of runs created in it, by status, of a task or of all."""
         found: list[dict[str, int]] = []
         with self._snapshot() as db:
+            if db is None:
+                return [{} for _ in starts[1:]]
             for since, until in zip(starts, starts[1:]):
-                span = Filter(task_id, since=since, until=until)
-                left = _matching(db, span)[0] if db is not None else 0
-                counts: dict[str, int] = {}
-                for status in _ALL:
-                    if left and status is not Status.SUCCESS:
-                        counts[status.value] = _matching(db, span._replace(statuses=(status,)))[0] if db else 0
-                        left -= counts[status.value]
-                found.append({name: count for name, count in {"success": left, **counts}.items() if count})
+                total, ids = _matching(db, Filter(since=since, until=until))
+                wanted = Filter(task_id, () if task_id else _UNSUCCESSFUL, since=since, until=until)
+                counts = _count_statuses(db, wanted, ids) if total else {}
+                if task_id is None:
+                    counts[Status.SUCCESS.value] = total - sum(counts.values())
+                found.append({status.value: counts[status.value] for status in _ALL if counts.get(status.value)})
         return found
 
     def task_spans(self, task_id: str, since: Instant, limit: int) -> list[tuple[str, Instant, Instant]]:
@@ -553,6 +554,13 @@ def _count(db: sqlite3.Connection, wanted: Filter, ids: Optional[tuple[int, int]
     source = wanted.source(ids)
     where, values = wanted.conditions(source, ids)
     return int(db.execute(f"SELECT count(*) FROM task_history {source}{where}", values).fetchone()[0])
+
+
+def _count_statuses(db: sqlite3.Connection, wanted: Filter, ids: Optional[tuple[int, int]]) -> dict[str, int]:
+    """How many of the runs that match have which status."""
+    source = wanted.source(ids)
+    where, values = wanted.conditions(source, ids)
+    return dict(db.execute(f"SELECT status, count(*) FROM task_history {source}{where} GROUP BY status", values))
 
 
 def _selection(wanted: Filter, ids: Optional[tuple[int, int]], way: str) -> tuple[str, list[Any]]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -163,6 +166,47 @@ def test_each_day_of_a_task_has_its_runs_or_why_there_are_none(workdays: Api) ->
     assert days[5]["words"]["en"] == "2026-11-14 (Saturday) is off in the calendar cn"
     assert len(api.get("/tasks/report/days").json["days"]) == 31
     assert api.get("/tasks/nobody/days").status == 404
+
+
+def test_days_before_the_newest_fifty_thousand_runs_say_that_they_are_not_counted(workdays: Api) -> None:
+    midnight, api = int(NOW) // DAY * DAY, workdays
+    api.record(make("report", Status.SUCCESS, created_time=midnight - 3 * DAY, scheduled_time=midnight - 3 * DAY))
+    assert api.get("/tasks/report/days?days=5").json["counted_since"] is None
+    with closing(sqlite3.connect(api.store.path)) as db, db:
+        columns = ", ".join(f'"{row[1]}"' for row in db.execute("PRAGMA table_info(task_history)"))
+        values = columns.replace('"run_id"', "run_id + i").replace('"end_order"', "NULL")
+        for name in ("created_time", "scheduled_time"):
+            values = values.replace(f'"{name}"', f"{midnight - DAY} + i")
+        db.execute(
+            f"""INSERT INTO task_history ({columns})
+            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000)
+            SELECT {values} FROM n, task_history WHERE run_id = 1"""
+        )
+    found = api.get("/tasks/report/days?days=5").json
+    assert [sum(one["counts"].values()) for one in found["days"]] == [0, 0, 0, 50_000, 0]
+    assert [one["none"] for one in found["days"][:3]] == ["unknown"] * 3
+    assert found["days"][1]["words"]["en"] == "not counted: the newest 50000 runs are of later days"
+    assert found["counted_since"] == "2026-11-17T00:00:01+00:00"
+
+
+def test_the_agenda_of_very_many_tasks_has_the_next_ones(tmp_path: Path) -> None:
+    schedules = ("0 13 * * *", "30 12 * * *", "*/20 * * * *", "0 0 1 1 *")
+    tasks = [task(f"t{number}", task_schedule=schedules[number % 4]) for number in range(2400)]
+    with closing(Api(tmp_path / "home", *tasks)) as api:
+        whole = api.get("/agenda").json  # as long as the engine has not said what is next
+        for number, one in enumerate(tasks):
+            first = ("T13:00:00", "T12:30:00", "T11:20:00", "")[number % 4]
+            next_start = datetime.fromisoformat(f"2026-11-18{first}+00:00").timestamp() if first else NOW + 44 * DAY
+            api.publish(one["task_id"], next_start=next_start)
+        assert api.get("/agenda").json == whole
+    assert len(whole["items"]) == 1000 and whole["truncated"]
+    assert [one["time"][11:16] for one in whole["items"][::250]] == ["11:20", "11:20", "11:20", "12:30"]
+
+
+def test_a_backfill_of_centuries_is_refused_before_it_is_computed(workdays: Api) -> None:
+    refused = workdays.get("/tasks/report/backfill?from=0005-01-01")
+    assert refused.code == "bad_request" and "longer than 100 years" in str(refused.json)
+    assert workdays.get("/tasks/report/backfill?from=2026-11-17&to=2026-11-17").json["due"]
 
 
 def test_schedule_texts_give_times_and_words(api: Api) -> None:
