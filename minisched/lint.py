@@ -129,12 +129,11 @@ def _all_warnings(config: Config, where: Surroundings) -> Iterator[FieldError]:
     yield from map(_error, _channel_warnings(engine_rules, "settings.notify.engine", where))
     yield from map(_error, _channel_warnings(config.default_rules, "defaults.task_notify", where))
     yield from _lock_warnings(config)
-    due = _DueTimes(config, where.now)
     for index, task in enumerate(config.tasks.values()):
         owner = f"tasks[{index}] ({task.task_id})"
         if index % PAUSE_TASKS == 0:
             where.pause()
-        for found in _task_warnings(task, config, where, due):
+        for found in _task_warnings(task, config, where):
             yield _error(found, owner)
 
 
@@ -162,7 +161,7 @@ def _error(found: Found, owner: str = "") -> FieldError:
     return FieldError(path, text, text.code in _SENTENCES, owner)
 
 
-def _task_warnings(task: Task, config: Config, where: Surroundings, due: _DueTimes) -> Iterator[Found]:
+def _task_warnings(task: Task, config: Config, where: Surroundings) -> Iterator[Found]:
     env_file: dict[str, str] = {}
     for index, path in enumerate(task.task_env_file):
         place = f"task_env_file[{index}]" if len(task.task_env_file) > 1 else "task_env_file"
@@ -190,7 +189,7 @@ def _task_warnings(task: Task, config: Config, where: Surroundings, due: _DueTim
     if expect and expect.finish_by and not task.task_schedule:
         yield "task_expect.finish_by", Text("config.warn.never_late")
     for index, dependency in enumerate(task.task_dependencies):
-        rarer = due.rarer(task, dependency)
+        rarer = _rarer(task, dependency, config.tasks, where.now)
         if rarer:
             yield f"task_dependencies[{index}]", rarer
     yield from _rule_warnings(task, config.default_rules, where)
@@ -360,60 +359,54 @@ def _long_steps(text: str) -> Iterator[Text]:
                 yield Text(code, field=Text(f"schedules.field.{name}"), item=found[0], value=low, every=every)
 
 
-class _DueTimes:
-    """Compares tasks with those that they depend on."""
-
-    def __init__(self, config: Config, now: float) -> None:
-        self._tasks = config.tasks
-        self._now = now
-
-    def rarer(self, task: Task, dependency: Dependency) -> Optional[Text]:
-        """Why a dependency cannot be met at each due time of the task; None: it can, as far as schedules tell. Nobody
-        expects a failure before each due time."""
-        other, within = self._tasks.get(dependency.task_id), dependency.within
-        if other is None or not task.task_schedule or not task.enabled:
-            return None
-        if not other.enabled and within is None:
-            return Text("config.warn.disabled", task=other.task_id)
-        if dependency.on is On.FAILURE or within == math.inf:
-            return None
-        schedules, zone = schedules_of(task), load_zone(task.task_timezone)
-        due = next_of(schedules, self._now, zone)
-        for source in self._scheduled(other):
-            found, source_zone = schedules_of(source), load_zone(source.task_timezone)
-            start = due
-            for _ in range(COMPARED_DUE_TIMES):
-                if start is None:
-                    break
-                following = next_of(schedules, start, zone)
-                if following is None:
-                    break
-                values = {"task": source.task_id, "schedule": " | ".join(source.task_schedule)}
-                if within is None:
-                    come = next_of(found, start, source_zone)
-                    if come is None or come > following:
-                        return Text("config.warn.rarer", **values)
-                else:  # one end counts for several due times
-                    come = next_of(found, start - within - 1, source_zone)
-                    if come is not None and come > start:
-                        return Text("config.warn.too_old", **values, within=format_duration(within))
-                start = following
+def _rarer(task: Task, dependency: Dependency, tasks: Mapping[str, Task], now: float) -> Optional[Text]:
+    """Why a dependency cannot be met at each due time of the task; None: it can, as far as schedules tell. Nobody
+    expects a failure before each due time."""
+    other, within = tasks.get(dependency.task_id), dependency.within
+    if other is None or not task.task_schedule or not task.enabled:
         return None
+    if not other.enabled and within is None:
+        return Text("config.warn.disabled", task=other.task_id)
+    if dependency.on is On.FAILURE or within == math.inf:
+        return None
+    schedules, zone = schedules_of(task), load_zone(task.task_timezone)
+    due = next_of(schedules, now, zone)
+    for source in _scheduled(other, tasks):
+        found, source_zone = schedules_of(source), load_zone(source.task_timezone)
+        start = due
+        for _ in range(COMPARED_DUE_TIMES):
+            if start is None:
+                break
+            following = next_of(schedules, start, zone)
+            if following is None:
+                break
+            values = {"task": source.task_id, "schedule": " | ".join(source.task_schedule)}
+            if within is None:
+                come = next_of(found, start, source_zone)
+                if come is None or come > following:
+                    return Text("config.warn.rarer", **values)
+            else:  # one end counts for several due times
+                come = next_of(found, start - within - 1, source_zone)
+                if come is not None and come > start:
+                    return Text("config.warn.too_old", **values, within=format_duration(within))
+            start = following
+    return None
 
-    def _scheduled(self, task: Task) -> list[Task]:
-        """The tasks with a schedule by which a task without one is started."""
-        found, seen, waiting = [], set(), [task]
-        while waiting:
-            one = waiting.pop()
-            if one.task_id in seen:
-                continue
-            seen.add(one.task_id)
-            if one.task_schedule:
-                found.append(one)
-            else:
-                needed = [need.task_id for need in one.task_dependencies if need.within is None]
-                waiting += [self._tasks[name] for name in needed if name in self._tasks]
-        return found
+
+def _scheduled(task: Task, tasks: Mapping[str, Task]) -> list[Task]:
+    """The tasks with a schedule by which a task without one is started."""
+    found, seen, waiting = [], set(), [task]
+    while waiting:
+        one = waiting.pop()
+        if one.task_id in seen:
+            continue
+        seen.add(one.task_id)
+        if one.task_schedule:
+            found.append(one)
+        else:
+            needed = [need.task_id for need in one.task_dependencies if need.within is None]
+            waiting += [tasks[name] for name in needed if name in tasks]
+    return found
 
 
 # ------------------------------------------------------------------------------------------------ rules and secrets
