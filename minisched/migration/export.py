@@ -67,7 +67,7 @@ class Notes:
         self.findings.append(Finding(field, "lost", Text(f"export.{code}", **values)))
 
 
-def export_tasks(
+def each_task(
     config: Config,
     make: Callable[[Task, Notes], Made],
     known: Sequence[str],

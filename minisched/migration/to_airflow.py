@@ -8,19 +8,9 @@ from __future__ import annotations
 
 import pprint
 
+from minisched.migration import export
 from minisched.migration.clocks import UTC, LeftOut, as_cron, five_fields, merged
-from minisched.migration.export import (
-    Exported,
-    Notes,
-    export_tasks,
-    folder_of,
-    limits_of,
-    misfire,
-    plain_env,
-    refuse_within,
-    secret_names,
-    upstream_ids,
-)
+from minisched.migration.export import Exported, Notes
 from minisched.model import Config, ExitCodes, Misfire, On, Overlap, Task, Text
 from minisched.timetable.schedule import AtSchedule, RebootSchedule
 
@@ -140,7 +130,7 @@ for _task in TASKS:
 
 def export_airflow(config: Config, home: str, now: float) -> Exported:
     """Python files for Airflow's folder of DAGs, one for each group of tasks that depend on each other."""
-    said, reports = export_tasks(config, lambda task, notes: _said(task, home, notes), KNOWN, now)
+    said, reports = export.each_task(config, lambda task, notes: _said(task, home, notes), KNOWN, now)
     files = {}
     for group in _groups(config, said):
         tasks = pprint.pformat([said[task_id] for task_id in group], width=110, sort_dicts=False)
@@ -151,9 +141,9 @@ def export_airflow(config: Config, home: str, now: float) -> Exported:
 
 def _refuse(task: Task) -> None:
     """Raises LeftOut."""
-    refuse_within(task)
+    export.refuse_within(task)
     if task.task_schedule and task.task_dependencies:
-        raise LeftOut(Text("export.left.schedule_and_dependency", tasks=upstream_ids(task)))
+        raise LeftOut(Text("export.left.schedule_and_dependency", tasks=export.upstream_ids(task)))
     others = [one.task_id for one in task.task_dependencies if one.on is not On.SUCCESS]
     if others:
         raise LeftOut(Text("export.left.on", tasks=others))
@@ -179,7 +169,7 @@ def _notes(task: Task, notes: Notes) -> None:
     if task.task_misfire is Misfire.ALL:
         notes.exact("task_misfire")
     else:
-        misfire(task, notes, target_keeps_one=True)
+        export.misfire(task, notes, target_keeps_one=True)
         if task.task_schedule:
             notes.lost("task_misfire_grace")
     retry = task.task_retry
@@ -190,8 +180,8 @@ def _notes(task: Task, notes: Notes) -> None:
             notes.exact("task_retry")
     if task.task_exit_codes != ExitCodes():
         notes.exact("task_exit_codes")
-    if secret_names(task):
-        notes.approximated("task_env", "airflow.secrets", names=secret_names(task))
+    if export.secret_names(task):
+        notes.approximated("task_env", "airflow.secrets", names=export.secret_names(task))
     if task.task_calendar:
         notes.lost("task_calendar", "airflow.calendar", calendar=task.task_calendar.name)
 
@@ -208,19 +198,19 @@ def _said(task: Task, home: str, notes: Notes) -> dict[str, Any]:
         "description": task.task_description,
         "tags": list(task.task_tags),
         "exec": task.task_exec if isinstance(task.task_exec, str) else list(task.task_exec),
-        "cwd": folder_of(task, home),
-        "env": dict(plain_env(task)),
-        "secrets": secret_names(task),
+        "cwd": export.folder_of(task, home),
+        "env": dict(export.plain_env(task)),
+        "secrets": export.secret_names(task),
         "user": task.task_user,
         "nice": task.task_nice or 0,
-        "limits": dict(limits_of(task, "RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_NOFILE")),
+        "limits": dict(export.limits_of(task, "RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_NOFILE")),
         "timeout": task.task_timeout,
         "kill_grace": task.task_kill_grace,
         "success": list(task.task_exit_codes.success),
         "business_failure": list(task.task_exit_codes.business_failure),
         "schedule": fields,
         "timezone": zone,
-        "upstream": upstream_ids(task),
+        "upstream": export.upstream_ids(task),
         "catchup": task.task_misfire is Misfire.ALL,
         "max_active_runs": task.task_max_instances,
         "paused": not task.enabled,
@@ -250,7 +240,7 @@ def _groups(config: Config, said: dict[str, dict[str, Any]]) -> list[list[str]]:
     """The ids of the tasks in groups that depend on each other, each in the order of the config."""
     group_of: dict[str, list[str]] = {task_id: [task_id] for task_id in said}
     for task_id in said:
-        for upstream in upstream_ids(config.tasks[task_id]):
+        for upstream in export.upstream_ids(config.tasks[task_id]):
             one, other = group_of[task_id], group_of.get(upstream)
             if other is not None and other is not one:
                 other += one

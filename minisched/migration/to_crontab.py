@@ -5,20 +5,9 @@ from __future__ import annotations
 import math
 import shlex
 
+from minisched.migration import export
 from minisched.migration.clocks import UTC, LeftOut, as_cron, five_fields, merged
-from minisched.migration.export import (
-    Exported,
-    Notes,
-    condition_words,
-    export_tasks,
-    folder_of,
-    is_reboot,
-    only_upstream,
-    plain_env,
-    secret_names,
-    upstream_ids,
-    words_of,
-)
+from minisched.migration.export import Exported, Notes
 from minisched.model import Config, ExitCodes, Misfire, Overlap, Task, Text
 
 TYPE_CHECKING = False
@@ -34,8 +23,8 @@ def export_crontab(config: Config, home: str, now: float, zone: Optional[str]) -
 
     def make(task: Task, notes: Notes) -> tuple[set[str], list[str]]:
         """The zones that its times are meant in, at most one, and its lines. Raises LeftOut."""
-        if only_upstream(task):
-            raise LeftOut(Text("export.left.dependency", tasks=upstream_ids(task)))
+        if export.only_upstream(task):
+            raise LeftOut(Text("export.left.dependency", tasks=export.upstream_ids(task)))
         times = _times(task)
         zones = {name for _, name in times if name}
         if len(zones) > 1:
@@ -47,7 +36,7 @@ def export_crontab(config: Config, home: str, now: float, zone: Optional[str]) -
         title = [f"# {' '.join(task.task_name.split())}"] if task.task_name != task.task_id else []
         return zones, [*title, *(f"{'' if task.enabled else '#'}{fields} {command}" for fields, _ in times)]
 
-    made, reports = export_tasks(config, make, KNOWN, now)
+    made, reports = export.each_task(config, make, KNOWN, now)
     lines: list[str] = []
     current: Optional[str] = None
     for zones, own_lines in made.values():
@@ -61,8 +50,8 @@ def export_crontab(config: Config, home: str, now: float, zone: Optional[str]) -
 
 def _times(task: Task) -> list[tuple[str, str]]:
     """Five fields or a macro, and the zone they are meant in. Raises LeftOut."""
-    found = [("@reboot", "") for text in task.task_schedule if is_reboot(text)]
-    for schedule in merged([text for text in task.task_schedule if not is_reboot(text)], task.task_id):
+    found = [("@reboot", "") for text in task.task_schedule if export.is_reboot(text)]
+    for schedule in merged([text for text in task.task_schedule if not export.is_reboot(text)], task.task_id):
         cron, utc = as_cron(schedule)
         found.append(
             (five_fields(cron, both=True), UTC if utc and not _same_in_each_zone(cron.minutes) else task.task_timezone)
@@ -84,13 +73,13 @@ def _command(task: Task, home: str, notes: Notes) -> str:
     """The command on one line, with what cron lacks around it. Raises LeftOut."""
     if task.task_user:
         raise LeftOut(Text("export.left.user", user=task.task_user))
-    words, condition = words_of(task), condition_words(task)
+    words, condition = export.words_of(task), export.condition_words(task)
     if any("\n" in word for word in (*words, *condition)):
         raise LeftOut(Text("export.left.lines"))
     if task.task_env_file:
         raise LeftOut(Text("export.left.env_file", paths=list(task.task_env_file)))
-    if secret_names(task):
-        raise LeftOut(Text("export.left.secrets", names=secret_names(task)))
+    if export.secret_names(task):
+        raise LeftOut(Text("export.left.secrets", names=export.secret_names(task)))
     before: list[str] = []
     if task.task_overlap is Overlap.REPLACE or task.task_max_instances > 1:
         notes.lost("task_overlap")
@@ -106,7 +95,7 @@ def _command(task: Task, home: str, notes: Notes) -> str:
         notes.exact("task_timeout")
     if task.task_nice is not None:
         before += ["nice", "-n", str(task.task_nice)]
-    env = dict(plain_env(task))
+    env = dict(export.plain_env(task))
     if env:
         variables = ["env", *(f"{name}={value}" for name, value in env.items())]
         before = [*variables, *before]
@@ -120,7 +109,7 @@ def _command(task: Task, home: str, notes: Notes) -> str:
     if condition:
         asked = f"{shlex.join(condition)} && "
         notes.approximated("task_condition", "crontab.condition")
-    command = f"cd {shlex.quote(folder_of(task, home))} && {delay}{asked}{shlex.join([*before, *words])}"
+    command = f"cd {shlex.quote(export.folder_of(task, home))} && {delay}{asked}{shlex.join([*before, *words])}"
     if any("\n" in value for value in env.values()):
         raise LeftOut(Text("export.left.lines"))
     return command.replace("%", "\\%")

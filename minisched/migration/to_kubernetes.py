@@ -11,20 +11,9 @@ import math
 import re
 from zlib import crc32
 
+from minisched.migration import export
 from minisched.migration.clocks import UTC, LeftOut, as_cron, five_fields, merged, next_robfig
-from minisched.migration.export import (
-    PRELUDE_NAME,
-    Exported,
-    Notes,
-    export_tasks,
-    limits_of,
-    misfire,
-    only_upstream,
-    plain_env,
-    secret_names,
-    upstream_ids,
-    words_of,
-)
+from minisched.migration.export import PRELUDE_NAME, Exported, Notes
 from minisched.model import Config, ExitCodes, Misfire, Overlap, Task, Text
 from minisched.namedtuple import NamedTuple
 from minisched.timetable.schedule import Schedule
@@ -61,7 +50,9 @@ class Image(NamedTuple):
 
 def export_kubernetes(config: Config, image: Image, now: float) -> Exported:
     """A List of CronJobs. Tasks with dependencies, seconds, `L`, `W`, `#`, `@at`, `@reboot` are left out."""
-    made, reports = export_tasks(config, lambda task, notes: _cron_jobs(task, image, notes), KNOWN, now, next_robfig)
+    made, reports = export.each_task(
+        config, lambda task, notes: _cron_jobs(task, image, notes), KNOWN, now, next_robfig
+    )
     items = [one for jobs in made.values() for one in jobs]
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items}, indent=2, ensure_ascii=False) + "\n"
     return Exported({"cronjobs.json": text}, reports, Text("export.next.kubernetes"))
@@ -69,8 +60,8 @@ def export_kubernetes(config: Config, image: Image, now: float) -> Exported:
 
 def _cron_jobs(task: Task, image: Image, notes: Notes) -> list[dict[str, Any]]:
     """One for each schedule. Raises LeftOut."""
-    if only_upstream(task):
-        raise LeftOut(Text("export.left.dependency", tasks=upstream_ids(task)))
+    if export.only_upstream(task):
+        raise LeftOut(Text("export.left.dependency", tasks=export.upstream_ids(task)))
     texts = [_times(schedule, task) for schedule in merged(task.task_schedule, task.task_id)]
     if len(texts) > 1:
         notes.approximated("task_schedule", "kubernetes.several", count=len(texts))
@@ -149,7 +140,7 @@ def _notes(task: Task, image: Image, notes: Notes) -> None:
         notes.lost("task_condition", "kubernetes.condition")
     if task.task_locks:
         notes.lost("task_locks", "kubernetes.locks")
-    misfire(task, notes, target_keeps_one=not _skips(task, image))
+    export.misfire(task, notes, target_keeps_one=not _skips(task, image))
     retry, codes = task.task_retry, task.task_exit_codes
     if retry.max_attempts > 1 and (retry.delay, retry.backoff, retry.max_delay) == OWN_RETRY:
         notes.exact("task_retry")
@@ -192,8 +183,8 @@ def _job(task: Task, image: Image, notes: Notes) -> dict[str, Any]:
 def _env(task: Task, indexed: bool, notes: Notes) -> list[dict[str, Any]]:
     """The variables of the container."""
     job_name = "metadata.labels['batch.kubernetes.io/job-name']"
-    env: list[dict[str, Any]] = [{"name": name, "value": _literal(value)} for name, value in plain_env(task)]
-    names = secret_names(task)
+    env: list[dict[str, Any]] = [{"name": name, "value": _literal(value)} for name, value in export.plain_env(task)]
+    names = export.secret_names(task)
     if names:
         secret = name_of(task.task_id)
         env += [{"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": name}}} for name in names]
@@ -219,7 +210,7 @@ def _prelude(task: Task, indexed: bool, notes: Notes) -> str:
         lines.append(f"sleep $(awk 'BEGIN {{ srand(); print int(rand() * {math.ceil(task.task_jitter)}) }}')\n")
         notes.approximated("task_jitter", "kubernetes.jitter")
     if task.task_limits:
-        limits = limits_of(task, "v", "t", "n")
+        limits = export.limits_of(task, "v", "t", "n")
         lines += [f"ulimit -{flag} {value // 1024 if flag == 'v' else value}\n" for flag, value in limits]
         notes.exact("task_limits")
     nice = ""
@@ -244,7 +235,7 @@ def _container(task: Task, image: Image, indexed: bool, notes: Notes) -> dict[st
         "name": CONTAINER,
         "image": image.name,
         "command": ["/bin/sh", "-c", prelude, PRELUDE_NAME],
-        "args": [_literal(word) for word in words_of(task)],
+        "args": [_literal(word) for word in export.words_of(task)],
         "env": env,
         **({"envFrom": sources} if sources else {}),
     }

@@ -9,21 +9,9 @@ from __future__ import annotations
 import math
 import posixpath
 
+from minisched.migration import export
 from minisched.migration.clocks import LeftOut, next_systemd, on_calendar
-from minisched.migration.export import (
-    PRELUDE_NAME,
-    Exported,
-    Notes,
-    condition_words,
-    export_tasks,
-    folder_of,
-    limits_of,
-    misfire,
-    only_upstream,
-    plain_env,
-    secret_names,
-    words_of,
-)
+from minisched.migration.export import PRELUDE_NAME, Exported, Notes
 from minisched.model import Config, Dependency, ExitCodes, Misfire, On, Overlap, Task, Text
 from minisched.timetable import parse_schedule
 from minisched.timetable.schedule import EverySchedule, RebootSchedule
@@ -45,12 +33,12 @@ def export_systemd(config: Config, home: str, now: float) -> Exported:
 
     def make(task: Task, notes: Notes) -> dict[str, str]:
         """The timer with its gate, unless the end of another task starts this one. Raises LeftOut."""
-        upstream = only_upstream(task)
+        upstream = export.only_upstream(task)
         timer = {} if upstream else _timer(task, notes)
         _notes(task, upstream, notes)
         return timer
 
-    timers, reports = export_tasks(config, make, KNOWN, now, next_systemd)
+    timers, reports = export.each_task(config, make, KNOWN, now, next_systemd)
     tasks = [config.tasks[task_id] for task_id in timers]
     files: dict[str, str] = {}
     for task in tasks:
@@ -75,7 +63,7 @@ def _notes(task: Task, upstream: Optional[Dependency], notes: Notes) -> None:
         notes.approximated("task_dependencies", code, settings=[f"{name}=" for name in SETTINGS_OF[upstream.on]])
     if task.task_max_instances == 1:
         notes.exact("task_overlap")
-    misfire(task, notes, target_keeps_one=True)
+    export.misfire(task, notes, target_keeps_one=True)
     if task.task_schedule and task.task_misfire is not Misfire.SKIP:
         notes.lost("task_misfire_grace", "systemd.grace")
     if task.task_jitter:
@@ -96,9 +84,9 @@ def _notes(task: Task, upstream: Optional[Dependency], notes: Notes) -> None:
             notes.approximated("task_env_file", "systemd.env_file_order", names=both)
         else:
             notes.approximated("task_env_file", "systemd.env_file")
-    if secret_names(task):
+    if export.secret_names(task):
         path = f"{SECRETS}/{task.task_id}.env"
-        notes.approximated("task_env", "systemd.secrets", names=secret_names(task), path=path)
+        notes.approximated("task_env", "systemd.secrets", names=export.secret_names(task), path=path)
     if task.task_notify:
         notes.lost("task_notify", "systemd.notify")
     if task.task_max_instances > 1:
@@ -156,11 +144,11 @@ def _service(task: Task, home: str, starts: dict[str, list[str]]) -> str:
     retry = task.task_retry
     # The prelude gives a script its run id; the words after it are the command.
     prelude = 'export MINISCHED_RUN_ID="$INVOCATION_ID"; exec "$@"'
-    command = ["/bin/sh", "-c", prelude, PRELUDE_NAME, *words_of(task)]
-    condition = condition_words(task)
+    command = ["/bin/sh", "-c", prelude, PRELUDE_NAME, *export.words_of(task)]
+    condition = export.condition_words(task)
     service = [
         "Type=oneshot",
-        f"WorkingDirectory={_value(folder_of(task, home))}",
+        f"WorkingDirectory={_value(export.folder_of(task, home))}",
         f"ExecStart={_command(command)}",
         *([f"ExecCondition={_command(condition)}"] if condition else []),
         f"TimeoutStartSec={'infinity' if task.task_timeout is None else _span(task.task_timeout)}",
@@ -168,7 +156,7 @@ def _service(task: Task, home: str, starts: dict[str, list[str]]) -> str:
         "KillMode=control-group",
     ]
     env = {
-        **dict(plain_env(task)),
+        **dict(export.plain_env(task)),
         "PYTHONUNBUFFERED": "1",
         "MINISCHED_HOME": home,
         "MINISCHED_TASK_ID": task.task_id,
@@ -179,7 +167,7 @@ def _service(task: Task, home: str, starts: dict[str, list[str]]) -> str:
     more = [str(code) for code in codes.success if code]
     service += [f"SuccessExitStatus={' '.join(more)}"] if more else []
     service += [f"EnvironmentFile={_value(posixpath.join(home, path))}" for path in task.task_env_file]
-    service += [f"EnvironmentFile={SECRETS}/{task.task_id}.env"] if secret_names(task) else []
+    service += [f"EnvironmentFile={SECRETS}/{task.task_id}.env"] if export.secret_names(task) else []
     if retry.max_attempts > 1:
         service += ["Restart=on-failure", f"RestartSec={_span(retry.delay)}"]
         final = " ".join(map(str, codes.business_failure))
@@ -191,7 +179,7 @@ def _service(task: Task, home: str, starts: dict[str, list[str]]) -> str:
         ]
     service += [f"User={task.task_user}"] if task.task_user else []
     service += [f"Nice={task.task_nice}"] if task.task_nice is not None else []
-    service += [f"{name}={value}" for name, value in limits_of(task, "LimitAS", "LimitCPU", "LimitNOFILE")]
+    service += [f"{name}={value}" for name, value in export.limits_of(task, "LimitAS", "LimitCPU", "LimitNOFILE")]
     return _unit(("Unit", unit), ("Service", service))
 
 
