@@ -13,15 +13,8 @@ from minisched.cli.tables import why
 from minisched.cli.view import View, print_unfinished, unknown_task, with_view
 from minisched.model import EXIT_NO, EXIT_OK, EXIT_USAGE, LogPosition, StoreError, Text
 from minisched.model.text import visible_bytes
-from minisched.tasklog.reading import (
-    Discontinuity,
-    OutputGone,
-    last_lines,
-    read_from,
-    read_remains,
-    read_run,
-    read_span,
-)
+from minisched.tasklog import reading
+from minisched.tasklog.reading import Discontinuity, OutputGone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +48,7 @@ def logs(view: View, options: Namespace) -> int:
             raise
     path = paths[options.task]
     usable = _is_usable(path)
-    printed = _print_all(read_span(path, *last_lines(path, options.n)))
+    printed = _print_all(reading.read_span(path, *reading.last_lines(path, options.n)))
     try:
         lost = [run.run_id for run in view.history.page(task_id=options.task, page_size=1)[0] if output_lost(run)]
     except StoreError:
@@ -145,10 +138,10 @@ def _show_attempt(path: str, run_id: int, attempt: TaskAttempt) -> Optional[Text
     if attempt.log is None:
         return Text("cli.output_not_written" if attempt.log_lost else "cli.output_not_in", run_id=run_id, path=path)
     try:
-        _print_all(read_run(path, attempt.log, run_id, attempt.attempt))
+        _print_all(reading.read_run(path, attempt.log, run_id, attempt.attempt))
         return None
     except OutputGone:
-        blocks = read_remains(path, run_id, attempt.attempt)
+        blocks = reading.read_remains(path, run_id, attempt.attempt)
         first = next(blocks, b"")
         if not first:
             return Text("cli.output_not_in", run_id=run_id, path=path)
@@ -165,11 +158,11 @@ def _follow(paths: dict[str, str], lines: int) -> int:
     positions: dict[str, LogPosition] = {}
     for name, path in paths.items():
         if _is_usable(path) and os.path.exists(path):
-            positions[name], _ = last_lines(path, max(1, lines // len(paths)))
+            positions[name], _ = reading.last_lines(path, max(1, lines // len(paths)))
     while True:
         for name, path in paths.items():
             while _has_grown(path, positions.get(name)):
-                data, positions[name], jump = read_from(path, positions.get(name), _BLOCK_BYTES)
+                data, positions[name], jump = reading.read_from(path, positions.get(name), _BLOCK_BYTES)
                 if jump is Discontinuity.GONE:
                     print_error(Text("cli.lines_gone", task=name))
                 if not data:

@@ -24,18 +24,8 @@ from minisched.config.strict_json import loads
 from minisched.model import Text
 from minisched.model.notification import Message, NotificationEvent, SendResult, SendStatus
 from minisched.namedtuple import NamedTuple
+from minisched.notify import templates
 from minisched.notify.redact import first_bytes
-from minisched.notify.templates import (
-    TAIL_BYTES_MAX,
-    default_subject,
-    default_text,
-    fill,
-    header_value,
-    last_lines,
-    text_mark,
-    to_json,
-    visible_values,
-)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,15 +69,15 @@ def _fitting(
     escape: what makes a value plain text to the service; the user's own text may use the service's marks.
     subject: the default text begins with the subject.
     """
-    values, tail_bytes = visible_values(message.variables), min(TAIL_BYTES_MAX, max_bytes)
+    values, tail_bytes = templates.visible_values(message.variables), min(templates.TAIL_BYTES_MAX, max_bytes)
     tail = values.get("execution_log_tail", "")
     while True:
         if template is None:
-            head = f"{default_subject(message)}\n" if subject else ""
-            text = escape(head + default_text(message, tail_bytes))
+            head = f"{templates.default_subject(message)}\n" if subject else ""
+            text = escape(head + templates.default_text(message, tail_bytes))
         else:
-            values["execution_log_tail"] = last_lines(tail, tail_bytes)
-            text = text_mark(message) + fill(template, values, escape)
+            values["execution_log_tail"] = templates.last_lines(tail, tail_bytes)
+            text = templates.text_mark(message) + templates.fill(template, values, escape)
         body = build(text)
         over = len(body) - max_bytes
         if over <= 0:
@@ -99,7 +89,7 @@ def _fitting(
 
 
 def _json(value: Any) -> bytes:
-    return to_json(value).encode()
+    return templates.to_json(value).encode()
 
 
 def _json_request(url: str, body: bytes) -> PreparedRequest:
@@ -148,7 +138,7 @@ def _ntfy(message: Message, template: Optional[str], url: str, secret: Optional[
     good = status == "success" or message.event != NotificationEvent.EVENT
     headers = {
         "Content-Type": TEXT_TYPE,
-        "Title": header_value(default_subject(message), "Title", fold=" "),
+        "Title": templates.header_value(templates.default_subject(message), "Title", fold=" "),
         "Priority": "3" if good else "4",
         "Tags": "white_check_mark" if good else "warning",
     }

@@ -32,20 +32,10 @@ from minisched.model.notification import (
     SendResult,
     SendStatus,
 )
+from minisched.notify import templates
 from minisched.notify.net import Deadline, reason_of, tls_context
 from minisched.notify.presets import JSON_TYPE, PRESETS, TEXT_TYPE, PreparedRequest, check_any_response
 from minisched.notify.redact import DeliveryError, Secrets
-from minisched.notify.templates import (
-    fill,
-    fill_json,
-    fill_json_text,
-    message_json,
-    one_line,
-    subject_mark,
-    text_mark,
-    to_json,
-    visible_values,
-)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,7 +91,7 @@ def _prepare(request: SendRequest, secrets: Secrets, now: float) -> tuple[urllib
         "User-Agent": f"minisched/{__version__}",
         **prepared.headers,
         **({"X-Minisched-Test": "1"} if message.event == NotificationEvent.TEST else {}),
-        "X-Minisched-Delivery": one_line(message.message_id).encode("ascii", "replace").decode(),
+        "X-Minisched-Delivery": templates.one_line(message.message_id).encode("ascii", "replace").decode(),
     }
     if secret is not None and not (preset and preset.signs):
         digest = hmac.new(secret.encode(), prepared.body, hashlib.sha256).hexdigest()
@@ -118,22 +108,22 @@ def _body(message: Message, template: Any, content_type: str, method: str) -> tu
 
     A test is marked in the task's name wherever an additional line would break the format.
     """
-    values = visible_values(message.variables)
-    marked = {**values, "task_name": subject_mark(message) + values.get("task_name", "")}
+    values = templates.visible_values(message.variables)
+    marked = {**values, "task_name": templates.subject_mark(message) + values.get("task_name", "")}
     if template is None:
         if method == "GET":
             return {}, b""
-        return {"Content-Type": JSON_TYPE}, to_json(message_json(message)).encode()
+        return {"Content-Type": JSON_TYPE}, templates.to_json(templates.message_json(message)).encode()
     if isinstance(template, dict):
-        return {"Content-Type": JSON_TYPE}, to_json(fill_json(template, marked)).encode()
+        return {"Content-Type": JSON_TYPE}, templates.to_json(templates.fill_json(template, marked)).encode()
     if is_json(template) or "json" in content_type:
-        return {"Content-Type": JSON_TYPE}, fill_json_text(template, marked).encode()
+        return {"Content-Type": JSON_TYPE}, templates.fill_json_text(template, marked).encode()
     if content_type == FORM_TYPE:
-        text = fill(template, marked, quote_plus)
+        text = templates.fill(template, marked, quote_plus)
     elif content_type in ("", "text/plain"):
-        text = text_mark(message) + fill(template, values)
+        text = templates.text_mark(message) + templates.fill(template, values)
     else:
-        text = fill(template, marked)
+        text = templates.fill(template, marked)
     return {"Content-Type": TEXT_TYPE}, text.encode()
 
 
