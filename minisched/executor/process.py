@@ -90,11 +90,13 @@ def prepare(spec: ProcessSpec, account: Optional[Account] = None) -> dict[str, A
         if account:
             env = {"HOME": account.home, "USER": account.name, "LOGNAME": account.name, "SHELL": account.shell, **env}
         # surrogateescape: a variable of the engine's environment that is not UTF-8 is passed on unchanged.
-        how = ("utf-8", "surrogateescape")
         return {
-            "args": [word.encode(*how) for word in _argv(spec, account)],
-            "cwd": spec.cwd.encode(*how),
-            "env": {name.encode(*how): value.encode(*how) for name, value in env.items()},
+            "args": [word.encode("utf-8", "surrogateescape") for word in _argv(spec, account)],
+            "cwd": spec.cwd.encode("utf-8", "surrogateescape"),
+            "env": {
+                name.encode("utf-8", "surrogateescape"): value.encode("utf-8", "surrogateescape")
+                for name, value in env.items()
+            },
             **identity,
         }
     except SpawnError:
@@ -340,6 +342,11 @@ class Process:
         self._watch_at = now + WATCH_S
         self._watched = False  # a pidfd was opened, or there is none
         self._exit_announced = False
+
+    def first_look(self, now: float) -> float:
+        """Its output is read from now on: when to call `advance` first, if no descriptor announces anything before."""
+        self._watch_at = now + WATCH_S
+        return min(self._watch_at, self._timeout_at)
 
     def watch(self) -> None:
         """Open the pidfd. Where the system has none, or no descriptor is left, `advance` has to look each time."""

@@ -116,8 +116,8 @@ class Run:
             self.process = Process(child, self._started_at, self.spec.timeout_s, self.spec.kill_grace_s)
         return True
 
-    def begin(self) -> None:
-        """Watch the process that was spawned, and write the first line of its log."""
+    def begin(self) -> float:
+        """Watch the process that was spawned, and write the first line of its log. Returns when to attend to it."""
         process = self.process
         assert process
         self._pipes = dict(zip(process.outputs, ("out", "err")))
@@ -125,7 +125,9 @@ class Run:
             self._watch(fd)
         what = "" if self.spec.attempt else "condition, "
         self.log.marker("start", f"{what}pid {process.pid}: {command_text(self.spec)}")
-        self._report_at = time.monotonic() + REPORT_S  # of many that start at once, most have ended by now
+        now = time.monotonic()  # later than its start: of many that start at once, most have ended by now
+        self._report_at = now + REPORT_S
+        return self.due(process.first_look(now))
 
     def receive(self, fd: int) -> None:
         """Something happened to one of its descriptors."""

@@ -320,8 +320,9 @@ class Supervisor:
                 refused[run] = None
         self._warned = self._warned and bool(self._ready)
         for run in spawned:
-            self._guarded(run, run.begin)
-            self._guarded(run, self._attend, run)
+            due = self._guarded(run, run.begin)
+            if due is not None:
+                self._arm(run, due)
         for run in refused:
             self._guarded(run, self._finish, run, set())
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+import math
 import re
-from datetime import datetime, timezone, tzinfo
+from datetime import datetime, tzinfo
 from functools import lru_cache
 
 from minisched.catalogue import Text
@@ -125,5 +126,17 @@ def iso(instant: Optional[Instant], zone: tzinfo) -> Optional[str]:
     """ISO 8601 with the zone's offset; whole seconds without a fraction, others with milliseconds."""
     if instant is None:
         return None
-    moment = datetime.fromtimestamp(instant, timezone.utc).astimezone(zone)
-    return moment.isoformat(timespec="seconds" if instant == int(instant) else "milliseconds")
+    return "".join(_second(int(instant), zone)) if instant == int(instant) else timestamp(instant, zone)
+
+
+def timestamp(instant: Instant, zone: tzinfo) -> str:
+    """ISO 8601 with milliseconds and the zone's offset."""
+    second = math.floor(instant)
+    head, offset = _second(second, zone)
+    return f"{head}.{min(round((instant - second) * 1e6) // 1000, 999):03}{offset}"
+
+
+@lru_cache(maxsize=8)  # many lines, and the due times of many tasks, have the same second in one zone
+def _second(second: int, zone: tzinfo) -> tuple[str, str]:
+    text = datetime.fromtimestamp(second, zone).isoformat()
+    return text[:19], text[19:]

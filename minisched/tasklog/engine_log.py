@@ -8,8 +8,8 @@ import time
 from datetime import tzinfo
 
 from minisched.model import LogSettings, Text
-from minisched.model.text import plural, visible_line
-from minisched.tasklog.rotating_file import Block, RotatingLog, timestamp
+from minisched.model.text import plural, timestamp, visible_line
+from minisched.tasklog.rotating_file import Block, RotatingLog
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ class LineAssembler:
     """
 
     def __init__(self, encoding: str = "utf-8") -> None:
-        self._decoder = codecs.getincrementaldecoder(encoding)("backslashreplace")
+        self._encoding = encoding
+        self._decoder: Optional[codecs.IncrementalDecoder] = None  # made for the first block that is not ASCII
         self._ascii = encoding == "utf-8" or is_ascii_superset(encoding)
         self._rest = b""  # the beginning of a line
         self._after_cr = False  # the last byte was a "\r": a "\n" that follows is the second half of "\r\n"
@@ -32,7 +33,7 @@ class LineAssembler:
     def feed(self, block: bytes, now: float) -> bytes:
         """The lines that `block` completes; `b""` if none."""
         # Pure ASCII, the common case, needs no decoder.
-        if not block.isascii() or not self._ascii or self._decoder.getstate()[0]:
+        if not block.isascii() or not self._ascii or (self._decoder and self._decoder.getstate()[0]):
             block = self._decoded(block)
         if self._after_cr and block.startswith(b"\n"):
             block = block[1:]
@@ -58,7 +59,7 @@ class LineAssembler:
     def flush(self, final: bool = False) -> bytes:
         """End the incomplete line here; the rest of it becomes another line. `final`: no more bytes follow."""
         text = self._rest
-        if final:
+        if final and self._decoder:
             text += self._decoded(b"", final=True)
         self._rest = b""
         self.since = None
@@ -66,6 +67,8 @@ class LineAssembler:
         return text + b"\n" if text else b""
 
     def _decoded(self, block: bytes, final: bool = False) -> bytes:
+        if self._decoder is None:
+            self._decoder = codecs.getincrementaldecoder(self._encoding)("backslashreplace")
         try:
             text = self._decoder.decode(block, final)
         except UnicodeError:  # a codec that does not know the error handler; the config accepts none that is known to

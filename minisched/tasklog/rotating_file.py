@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import re
 import time
 from datetime import date, datetime, tzinfo
-from functools import lru_cache
 
 from minisched.model import LogPosition, LogSettings, Text
-from minisched.model.text import reason_of_file
+from minisched.model.text import reason_of_file, timestamp
 from minisched.osutil import open_owned
 from minisched.put_off import import_without
 
@@ -36,19 +34,6 @@ if TYPE_CHECKING:
 def inode_of(status: os.stat_result) -> int:
     """The inode in 63 bits, as SQLite stores it; some network file systems use the 64th."""
     return status.st_ino & 0x7FFF_FFFF_FFFF_FFFF
-
-
-def timestamp(instant: float, zone: tzinfo) -> str:
-    """ISO 8601 with milliseconds and the zone's offset."""
-    second = math.floor(instant)
-    head, offset = _second(second, zone)
-    return f"{head}.{min(round((instant - second) * 1e6) // 1000, 999):03}{offset}"
-
-
-@lru_cache(maxsize=4)  # many lines have the same second, in one zone
-def _second(second: int, zone: tzinfo) -> tuple[str, str]:
-    text = datetime.fromtimestamp(second, zone).isoformat()
-    return text[:19], text[19:]
 
 
 class Block(logging.LogRecord):

@@ -11,9 +11,9 @@ from datetime import tzinfo
 from itertools import islice
 
 from minisched.model import LogPosition, LogSettings, Text
-from minisched.model.text import visible_line
+from minisched.model.text import timestamp, visible_line
 from minisched.tasklog.lines import LineAssembler
-from minisched.tasklog.rotating_file import Block, Losses, RotatingLog, timestamp
+from minisched.tasklog.rotating_file import Block, Losses, RotatingLog
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -170,10 +170,11 @@ class RunLog:
     @property
     def flush_due(self) -> Optional[float]:
         """The monotonic time at which `flush` is due; None: there is nothing to write."""
-        due = [lines.since + FLUSH_S for lines in self._streams.values() if lines.since is not None]
-        if self._held:
-            due.append(self._held_since + HOLD_S)
-        return min(due, default=None)
+        due = self._held_since + HOLD_S if self._held else None
+        for lines in self._streams.values():
+            if lines.since is not None and (due is None or lines.since + FLUSH_S < due):
+                due = lines.since + FLUSH_S
+        return due
 
     def flush(self, now: float = math.inf) -> None:
         """Write the lines that are held, and the incomplete ones that have waited for FLUSH_S at the monotonic time
