@@ -38,7 +38,7 @@ TEXTS = """() => {
 
 # Texts without a Chinese character that a Chinese page may have.
 ANY_LANGUAGE = re.compile(
-    r"English|ID|minisched.*|every thing|ALL|JSON|null|[\d:, ]*UTC|[a-z_]+|A|[\W\d]*"  # names, terms of the config
+    r"English|ID|minisched.*|every thing|ALL|JSON|null|[\d:, ]*UTC(\+\d+)?|[a-z_]+|A|[\W\d]*"  # names, terms
     r"|.*(B|kB|MB|GB|TB)|/.*|Python .*|\d+[smhd]"  # sizes, paths, durations as they are typed
 )
 
@@ -141,6 +141,12 @@ def test_times_are_shown_in_the_chosen_zone_and_relative_or_not(one: Engine, ope
     expect(page.locator(".tl-zone")).to_have_text("UTC+0")
     change_setting(page, "Time zone", "browser")
     expect(page.locator(".tl-zone")).to_have_text("UTC+9")
+    change_setting(page, "Time zone", "task")  # they all have one
+    expect(page.locator(".tl-zone")).to_have_text("UTC+0")
+    expect(page.locator(".tl-range")).to_have_text(re.compile(r" UTC\+0 – .* UTC\+0$"))
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.locator(".tl-zone")).to_be_visible()
+    page.set_viewport_size({"width": 1280, "height": 900})
     change_setting(page, "Times", "relative")
     view(page, "tasks")
     expect(due).not_to_contain_text(":")

@@ -25,7 +25,7 @@ function offsetOf(iso) {
 const zoneFormats = new Map();
 
 /** The UTC offset of a time zone at `instant` (ms), in minutes; that of this browser if it does not know the zone. */
-function offsetIn(zone, instant) {
+export function offsetIn(zone, instant) {
   try {
     if (!zoneFormats.has(zone)) zoneFormats.set(zone, new Intl.DateTimeFormat("en", { timeZone: zone, timeZoneName: "longOffset" }));
     const name = zoneFormats.get(zone).formatToParts(instant).find(({ type }) => type === "timeZoneName").value;

@@ -2,10 +2,10 @@
 import { ApiError, call } from "../core/api.js";
 import { button, h, visible } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
-import { fmtDay, fmtOffset, fmtSpan, now, shownOffset } from "../core/format.js";
+import { fmtDay, fmtOffset, fmtSpan, now } from "../core/format.js";
 import { upstreamIds } from "../core/status_text.js";
 import { lang, t } from "../i18n/i18n.js";
-import { clockText } from "./timeline_marks.js";
+import { axisOffset, clockText, useZoneOf } from "./timeline_marks.js";
 
 const MINUTE_MS = 60000;
 const AHEAD_HOURS = 24;
@@ -34,6 +34,7 @@ export class Agenda {
   show() {
     if (!this.data) return;
     const { tasks, status } = this.store;
+    useZoneOf(tasks.values());
     // By task, the names of those that start after it.
     const after = new Map();
     for (const card of tasks.values()) for (const id of upstreamIds(card)) after.set(id, [...(after.get(id) ?? []), card]);
@@ -58,7 +59,7 @@ export class Agenda {
 
 /** The time on the clock that the page shows, with the weekday if it is not today. */
 function momentText(at) {
-  const local = (ms) => new Date(ms + shownOffset(ms) * MINUTE_MS);
+  const local = (ms) => new Date(ms + axisOffset(ms) * MINUTE_MS);
   const [time, today] = [local(at), local(now())];
   const clock = clockText(time);
   return time.getUTCDate() === today.getUTCDate() ? clock : `${fmtDay(time, { weekday: "short" })} ${clock}`;
@@ -67,5 +68,5 @@ function momentText(at) {
 /** The same time in the zone of its task, if that is another one. */
 function ownTime(iso) {
   const offset = (Date.parse(`${iso.slice(0, 19)}Z`) - Math.floor(Date.parse(iso) / 1000) * 1000) / MINUTE_MS;
-  return offset !== shownOffset(Date.parse(iso)) && h("span", { class: "muted small", text: `${iso.slice(11, 16)} ${fmtOffset(offset)}` });
+  return offset !== axisOffset(Date.parse(iso)) && h("span", { class: "muted small", text: `${iso.slice(11, 16)} ${fmtOffset(offset)}` });
 }

@@ -3,12 +3,12 @@ import { addressOf, here, showAddress } from "../core/address.js";
 import { ApiError, call, token } from "../core/api.js";
 import { button, h, iconButton, setText, visible } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
-import { fmtOffset, fmtTime, now, shownOffset } from "../core/format.js";
+import { fmtOffset, fmtTime, now } from "../core/format.js";
 import { t } from "../i18n/i18n.js";
 import { actions } from "../tasks/actions.js";
 import { Agenda } from "./agenda.js";
 import { HOUR_MS, TimeSpan } from "./time_span.js";
-import { axis, describe, marksOf, positionOf, startOf } from "./timeline_marks.js";
+import { axis, axisOffset, describe, marksOf, positionOf, startOf, useZoneOf } from "./timeline_marks.js";
 
 const HOURS = [1, 6, 24, 168];
 const HOURS_KEY = "minisched.timeline";
@@ -20,6 +20,8 @@ const CHANGED_MS = 200;
 const LOAD_MS = 500;
 // Below this width the names are above their lanes.
 const NARROW_PX = 640;
+// The name of the time zone stands before the labels of the axis there.
+const ZONE_PX = 84;
 // As in timeline.css.
 const LANE_PX = { wide: 34, narrow: 56 };
 // Lanes so far outside the window are there already when it is scrolled.
@@ -269,6 +271,7 @@ class Timeline {
   /** Decide which lanes are shown, in the order of the config. */
   arrange() {
     if (this.left || !this.lanes.size) return;
+    useZoneOf(this.store.tasks.values());
     const matching = [...this.lanes.values()].filter((lane) => this.matches(this.store.tasks.get(lane.id) ?? { task_id: lane.id, task_name: lane.name }));
     const [since, until] = this.span.bounds();
     const isIn = (run) => startOf(run, now()) < until && (!run.end_time || Date.parse(run.end_time) > since);
@@ -306,9 +309,9 @@ class Timeline {
     this.showRows();
     const { width } = this.trackBox();
     this.scale = { since, until, width };
-    const { labels, lines } = axis(this.scale);
+    const { labels, lines } = axis(this.scale, this.narrow ? ZONE_PX : undefined);
     this.lines.replaceChildren(...lines, this.line);
-    this.axis.replaceChildren(h("span", { class: "tl-zone" }, fmtOffset(shownOffset(since))), h("div", { class: "tl-scale" }, ...labels));
+    this.axis.replaceChildren(h("span", { class: "tl-zone" }, fmtOffset(axisOffset(since))), h("div", { class: "tl-scale" }, ...labels));
     const present = positionOf(now(), this.scale);
     this.line.hidden = present < 0 || present > width;
     this.grid.style.setProperty("--tl-now", `${present}px`);
@@ -497,7 +500,7 @@ function wantedOf() {
 
 /** A time (ms) as ISO 8601 with the offset in which the page shows it. */
 function isoShown(ms) {
-  const offset = shownOffset(ms);
+  const offset = axisOffset(ms);
   const sign = offset < 0 ? "-" : "+";
   const digits = new Date(Math.abs(offset) * 60000).toISOString().slice(11, 16);
   return `${new Date(ms + offset * 60000).toISOString().slice(0, 19)}${sign}${digits}`;

@@ -1,15 +1,15 @@
 /** The axis of the timeline, and the marks of a lane: runs and due times. Marks that are too close are merged. */
 import { token } from "../core/api.js";
 import { h } from "../core/dom.js";
-import { fmtDay, fmtDuration, fmtTime, shownOffset } from "../core/format.js";
+import { fmtDay, fmtDuration, fmtTime, offsetIn, shownOffset } from "../core/format.js";
 import { UNFINISHED } from "../core/status_text.js";
 import { listed, t } from "../i18n/i18n.js";
 
 const STEPS_MIN = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 5760];
 // A label with the space around it.
 const LABEL_PX = 64;
-// So close to the left and right edge, a label would be cut.
-const EDGE_PX = [16, 22];
+// So close to an edge, a label would be cut.
+const EDGE_PX = 22;
 // The smallest width of a mark, so that it can be seen and clicked.
 const MIN_PX = 7;
 // Marks that begin within this distance are merged.
@@ -17,17 +17,32 @@ const SLOT_PX = 9;
 // Merged marks have the colour of the first of these statuses.
 const WEIGHT = ["technical_failure", "business_failure", "missed", "skipped", "retrying", "running", "waiting", "queued", "cancelled", "success"];
 
+// The time zone that all tasks have; "" if they differ.
+let zone = "";
+
+/** Take over the tasks: where "of each task" is chosen, one zone for all of them is theirs. */
+export function useZoneOf(cards) {
+  const zones = new Set([...cards].map((card) => card.task_timezone));
+  zone = zones.size === 1 ? [...zones][0] : "";
+}
+
+/** The UTC offset, in minutes, in which a time (ms) is shown on the axis: by the choice of the user, as on the cards. */
+export const axisOffset = (instant) => shownOffset(instant, zone ? offsetIn(zone, instant) : undefined);
+
 /** The distance of a time (ms) from the left, in px. scale: {since, until: ms, width: px}. */
 export function positionOf(at, { since, until, width }) {
   return Math.round(((at - since) / (until - since)) * width * 10) / 10;
 }
 
-/** The axis: lines and labels at round times of the clock that the page shows. Returns {labels, lines}: elements. */
-export function axis(scale) {
+/**
+ * The axis: lines and labels at round times of the clock that the page shows. `edge`: where labels may begin, in px.
+ * Returns {labels, lines}: elements.
+ */
+export function axis(scale, edge = EDGE_PX) {
   const { since, until, width } = scale;
   const minStep = ((until - since) / width) * LABEL_PX;
   const step = (STEPS_MIN.find((minutes) => minutes * 60000 >= minStep) ?? STEPS_MIN[STEPS_MIN.length - 1]) * 60000;
-  const offset = shownOffset(since) * 60000;
+  const offset = axisOffset(since) * 60000;
   const labels = [];
   const lines = [];
   for (let at = Math.ceil((since + offset) / step) * step - offset; at < until; at += step) {
@@ -35,7 +50,7 @@ export function axis(scale) {
     const x = positionOf(at, scale);
     const midnight = !time.getUTCHours() && !time.getUTCMinutes();
     lines.push(h("div", { class: "tl-tick", style: { left: `${x}px` } }));
-    if (x < EDGE_PX[0] || x > width - EDGE_PX[1]) continue;
+    if (x < edge || x > width - EDGE_PX) continue;
     labels.push(h("span", { class: midnight ? "tl-hour tl-midnight" : "tl-hour", style: { left: `${x}px` } }, midnight ? fmtDay(time, { day: "numeric", month: "short" }) : clockText(time)));
   }
   return { labels, lines };
