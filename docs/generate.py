@@ -68,7 +68,8 @@ OTHER_BODIES = {
     "Task": "a task as in [the config file](configuration.md)",
     "TaskPatch": "some fields of a task",
     "Backfill": '`{"due": ["2026-11-20T02:30:00+01:00", ...], "done": 3, "unfinished": 0}`',
-    "TasksPatch": '`{"task_ids": [...], "enabled": true, "add_tags": [...], "remove_tags": [...]}`; ids are required',
+    "TasksPatch": '`{"task_ids": [...], "enabled": true, "add_tags": [...], "remove_tags": [...]}` or'
+    ' `{"task_ids": [...], "delete": true}`',
     "TasksChanged": '`{"changed": [...], "unchanged": [...], "missing": [...]}`, lists of ids',
     "Days": '`{"days": [{"day": "2026-11-29", "from": ..., "to": ..., "counts": {"success": 7}}, ...]}`',
     "Agenda": '`{"from": ..., "to": ..., "items": [{"task_id", "time", "last", "count", "more"}], "truncated": false}`',

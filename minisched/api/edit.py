@@ -48,7 +48,7 @@ from minisched.osutil import open_regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from typing import Any, Callable, Optional
 
     from minisched.api.context import AppContext
@@ -305,18 +305,18 @@ LOGGED_IDS = 20  # that the engine's log names of one change; their number is un
 @route(
     "PATCH",
     "/tasks",
-    "Enable or disable many tasks, add and remove tags of them, in one change of the config.",
+    "Enable, disable or delete many tasks, add and remove tags of them, in one change of the config.",
     Answer(200, "TasksChanged", "What became of each task; those that are changed are in force."),
-    body=Body("TasksPatch", fields=("task_ids", "enabled", "add_tags", "remove_tags")),
-    errors=SETTINGS_ERRORS,
+    body=Body("TasksPatch", fields=("task_ids", "enabled", "add_tags", "remove_tags", "delete")),
+    errors=("has_dependents", *SETTINGS_ERRORS),
 )
 def patch_many(context: RequestContext) -> Response:
     """All are changed or, if one would make the config invalid, none. Tasks that do not exist are only reported."""
     ids = list(dict.fromkeys(_texts(context.body, "task_ids", None)))
     added, removed = (_texts(context.body, name, []) for name in ("add_tags", "remove_tags"))
-    wanted = context.body.get("enabled")
-    if "enabled" in context.body and not isinstance(wanted, bool):
-        raise bad_body(pointer_to("enabled"), Text("api.body.flag"))
+    wanted, deletes = _flag(context.body, "enabled"), _flag(context.body, "delete")
+    if deletes and len(context.body) > 2:
+        raise bad_body(pointer_to("delete"), Text("api.body.alone"))
     changed: list[str] = []
     unchanged: list[str] = []
 
@@ -338,6 +338,9 @@ def patch_many(context: RequestContext) -> Response:
 
     def edit(text: ConfigText) -> Object:
         chosen = set(ids)
+        if deletes:
+            changed.extend(one["task_id"] for one in text.document["tasks"] if one["task_id"] in chosen)
+            return _without(context, text.document, chosen)
         tasks = [edit_task(one) if one["task_id"] in chosen else one for one in text.document["tasks"]]
         return {**text.document, "tasks": tasks}
 
@@ -348,10 +351,19 @@ def patch_many(context: RequestContext) -> Response:
         *(["tags added"] if added else []),
         *(["tags removed"] if removed else []),
     ]
-    change(context, edit, f"tasks {', '.join(names)} changed ({', '.join(what)})")
+    done = "removed" if deletes else f"changed ({', '.join(what)})"
+    change(context, edit, f"tasks {', '.join(names)} {done}")
     known = {*changed, *unchanged}
     missing = [one for one in ids if one not in known]
     return json_response(200, {"changed": changed, "unchanged": unchanged, "missing": missing})
+
+
+def _flag(body: Mapping[str, Any], name: str) -> Optional[bool]:
+    """None if the body does not have it. Raises ApiError."""
+    value: Optional[bool] = body.get(name)
+    if name in body and not isinstance(value, bool):
+        raise bad_body(pointer_to(name), Text("api.body.flag"))
+    return value
 
 
 def _texts(body: Mapping[str, Any], name: str, default: Optional[list[str]]) -> list[str]:
@@ -426,16 +438,25 @@ def _switch(context: RequestContext, task_id: str, enabled: bool) -> Response:
 )
 def delete(context: RequestContext, task_id: str) -> Response:
     def edit(text: ConfigText) -> Object:
-        task = text.existing(task_id)
-        tasks = context.app.snapshot.engine.config.tasks.values()
-        dependents = [one.task_id for one in tasks if task_id in (dep.task_id for dep in one.task_dependencies)]
-        if dependents:
-            why = Text("api.dependents", tasks=dependents, task=task_id)
-            raise ApiError("has_dependents", why, dependents=dependents)
-        return {**text.document, "tasks": [one for one in text.document["tasks"] if one is not task]}
+        text.existing(task_id)
+        return _without(context, text.document, {task_id})
 
     change(context, edit, f"task {task_id} removed")
     return json_response(200, {"task_id": task_id})
+
+
+def _without(context: RequestContext, document: Object, ids: Collection[str]) -> Object:
+    """The document without these tasks. Raises ApiError if others depend on them; its message is about the first."""
+    dependents: dict[str, list[str]] = {}  # by the task that they depend on
+    for one in context.app.snapshot.engine.config.tasks.values():
+        for dependency in one.task_dependencies if one.task_id not in ids else ():
+            if dependency.task_id in ids:
+                dependents.setdefault(dependency.task_id, []).append(one.task_id)
+    if dependents:
+        task, tasks = next(iter(dependents.items()))
+        everyone = list(dict.fromkeys(one for some in dependents.values() for one in some))
+        raise ApiError("has_dependents", Text("api.dependents", tasks=tasks, task=task), dependents=everyone)
+    return {**document, "tasks": [one for one in document["tasks"] if one["task_id"] not in ids]}
 
 
 # ------------------------------------------------------------------------------------------------------------- settings

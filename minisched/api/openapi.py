@@ -333,6 +333,7 @@ SCHEMAS: dict[str, Schema] = {
             enabled=FLAG,
             add_tags=ANY_TEXTS,
             remove_tags=noted(ANY_TEXTS, "A tag that is also in `add_tags` is added."),
+            delete=noted(FLAG, "True removes the tasks from the config. It excludes the other changes."),
         ),
         "required": ["task_ids"],
     },

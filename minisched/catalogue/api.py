@@ -160,6 +160,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "api.body.text": ("expected a text", "应为文本"),
     "api.body.texts": ("expected a list of texts", "应为文本列表"),
     "api.body.flag": ("expected true or false", "应为 true 或 false"),
+    "api.body.alone": ("cannot be combined with other changes", "不能与其他更改同时使用"),
     "api.body.rule": ("expected the name of a rule", "应为规则名称"),
     "api.body.env": ("expected an object of texts, at most {max}", "应为由文本组成的对象，最多 {max} 项"),
     "api.body.task_or_config": ('expected one of "task" and "config"', '应为 "task" 或 "config" 之一'),

@@ -167,9 +167,25 @@ def test_many_tasks_are_changed_in_one_write(api: Api) -> None:
     assert "enabled" not in in_file(api, "a")
 
 
+def test_many_tasks_are_removed_in_one_write_unless_others_depend_on_them(api: Api) -> None:
+    found = api("PATCH", "/tasks", {"task_ids": ["c", "a"], "delete": True})
+    assert (found.status, found.code, found.json["error"]["dependents"]) == (409, "has_dependents", ["b"])
+    assert (found.message, len(api.document["tasks"])) == ("a is a dependency of b", 3)
+    loads = len(api.posted)
+    found = api("PATCH", "/tasks", {"task_ids": ["b", "a", "gone"], "delete": True})
+    assert found.json == {"changed": ["a", "b"], "unchanged": [], "missing": ["gone"]}
+    assert [one["task_id"] for one in api.document["tasks"]] == ["c"]
+    assert len(api.posted) - loads == 1
+    assert api.posted[-1].by.startswith("tasks b, a removed, ")
+    found = api("PATCH", "/tasks", {"task_ids": ["c"], "delete": False})
+    assert found.json == {"changed": [], "unchanged": ["c"], "missing": []}
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [
+        ({"task_ids": ["c"], "delete": 1}, "bad_request"),
+        ({"task_ids": ["c"], "delete": True, "enabled": True}, "bad_request"),
         ({"task_ids": "b"}, "bad_request"),
         ({"enabled": True}, "bad_request"),
         ({"task_ids": ["b"], "enabled": 1}, "bad_request"),

@@ -267,6 +267,29 @@ def test_many_tasks_are_selected_and_changed(one: Engine, open_page: OpenPage) -
     expect(page.locator(".bulk, .pick")).to_have_count(0)
 
 
+def test_many_tasks_are_deleted_at_once_after_a_question_that_names_them(one: Engine, open_page: OpenPage) -> None:
+    for task_id, needs in (("extra", []), ("after", ["extra"])):
+        one.call("POST /tasks", {"task_id": task_id, "task_exec": "true", "task_dependencies": needs})
+    page = open_page(one.link)
+    card(page, "extra").focus()
+    page.keyboard.press("x")
+    button = page.locator(".bulk").get_by_role("button", name="Delete")
+    button.click()
+    expect(page.locator(".notice.bad")).to_contain_text("Other tasks depend on it: after")
+    expect(page.locator("dialog")).to_have_count(0)
+    card(page, "after").locator(".pick").click()
+    button.click()
+    expect(dialog(page)).to_contain_text("Delete: 2 tasks?")
+    expect(dialog(page)).to_contain_text(re.compile("extra, after|after, extra"))
+    delete = dialog(page).get_by_role("button", name="Delete", exact=True)
+    expect(delete).to_be_disabled()
+    dialog(page).get_by_label("Yes, delete 2 tasks").check()
+    delete.click()
+    expect(page.get_by_text("2 tasks deleted.")).to_be_visible()
+    expect(page.locator(".bulk-count")).to_have_text("0 selected")
+    assert not {"extra", "after"} & {task["task_id"] for task in one.tasks()}
+
+
 def test_nothing_is_shown_before_its_style_sheet_applies(one: Engine, open_page: OpenPage) -> None:
     page = open_page("about:blank", fresh=True)
     held: list[Any] = []

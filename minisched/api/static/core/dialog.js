@@ -110,7 +110,7 @@ export function closeAll({ denied = false } = {}) {
 }
 
 /**
- * Ask a yes/no question. `yesLabel`: the label of the button for yes. `detail`: a further sentence. `check`: the label
+ * Ask a yes/no question. `yesLabel`: the label of the button for yes. `detail`: a further text, or several. `check`: the label
  * of a box that must be ticked first, for actions that cannot be undone. Resolves to true or false.
  */
 export function confirm(question, yesLabel, { detail = "", check = "", danger = true, cancel = t("cancel") } = {}) {
@@ -121,7 +121,7 @@ export function confirm(question, yesLabel, { detail = "", check = "", danger = 
     const no = button(cancel, () => dialog.close(), { autofocus: !check });
     const dialog = openDialog({
       title: question,
-      body: [detail && h("p", { text: detail }), check && h("label", { class: "check" }, box, h("span", { text: check }))],
+      body: [[detail].flat().map((text) => text && h("p", { text })), check && h("label", { class: "check" }, box, h("span", { text: check }))],
       onClose: () => resolve(answer),
       kind: "question",
     });

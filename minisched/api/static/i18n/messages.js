@@ -62,6 +62,7 @@ export const MESSAGES = {
   many_started: ["{n} run started.|{n} runs started.", "已启动 {n} 次运行。"],
   many_failed: ["Not started: {n}", "未启动：{n}"],
   many_changed: ["{n} task changed, {same} unchanged.|{n} tasks changed, {same} unchanged.", "已修改 {n} 个任务，{same} 个无变化。"],
+  many_deleted: ["{n} task deleted.|{n} tasks deleted.", "已删除 {n} 个任务。"],
   many_missing: ["Not in the config any more: {tasks}", "配置中已不存在：{tasks}"],
 
   // ---- actions ----
@@ -77,8 +78,9 @@ export const MESSAGES = {
   deleted_before: ["{task} had already been deleted.", "{task} 此前已被删除。"],
   deleted_now: ["{task} is deleted.", "{task} 已删除。"],
   delete_question: ["Delete {task}?", "删除 {task}？"],
-  delete_detail: ["The task is removed from tasks/config.json. Its history and log are kept until retention deletes them; `minisched history` shows them.", "任务将从 tasks/config.json 中移除。历史和日志保留到期满为止，可用 `minisched history` 查看。"],
+  delete_detail: ["This changes tasks/config.json. History and log are kept until retention deletes them; `minisched history` shows them.", "此操作会修改 tasks/config.json。历史和日志保留到期满为止，可用 `minisched history` 查看。"],
   delete_check: ["Yes, delete task “{id}”", "确认删除任务“{id}”"],
+  delete_check_many: ["Yes, delete {n} task|Yes, delete {n} tasks", "确认删除 {n} 个任务"],
   stop_question: ["Stop run {id} of {task}?", "停止 {task} · 运行 #{id}？"],
   stop_detail: ["Its processes are sent TERM, and KILL after the kill grace.", "先向其进程发送 TERM，等待期满后发送 KILL。"],
 

@@ -216,7 +216,7 @@ class TaskView {
       return h("li", {}, h("a", { href: `#task/${id}`, class: `mark s-${other?.current_status ?? "idle"}` }, icon(other?.current_status ?? "idle"), h("span", { text: visible(other?.task_name ?? id) })), kind && h("span", { class: "muted small", text: ` ${kind}` }));
     };
     const up = (card.task_dependencies ?? []).map((each) => one(upstreamId(each), each.on ? dependencyText(each) : ""));
-    const down = dependentsOf(this.id).map((id) => one(id));
+    const down = dependentsOf([this.id]).map((id) => one(id));
     const group = (title, items) => [h("h3", { text: t(title) }), items.length ? h("ul", {}, items) : h("p", { class: "muted", text: t("task_none") })];
     this.neighbours.replaceChildren(...group("task_upstream", up), ...group("task_downstream", down));
   }

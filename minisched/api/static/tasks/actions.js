@@ -11,8 +11,18 @@ import { listed, t } from "../i18n/i18n.js";
 const path = (card, rest = "") => `/tasks/${encodeURIComponent(card.task_id)}${rest}`;
 const nameOf = (card) => visible(card.task_name);
 
-/** The ids of the tasks that depend on a task. */
-export const dependentsOf = (id) => [...store.tasks.values()].filter((other) => upstreamIds(other).includes(id)).map((other) => other.task_id);
+/** The ids of the tasks that depend on one of these and are none of them. */
+export function dependentsOf(ids) {
+  const chosen = new Set(ids);
+  return [...store.tasks.values()].filter((one) => !chosen.has(one.task_id) && upstreamIds(one).some((id) => chosen.has(id))).map((one) => one.task_id);
+}
+
+/** Say which other tasks depend on these, so that they cannot be deleted. Returns whether there are some. */
+export function refuseDependents(ids) {
+  const found = dependentsOf(ids);
+  if (found.length) notice(t("err_409_has_dependents", { names: listed(found) }), "bad");
+  return found.length > 0;
+}
 
 /** Do `work`, which the engine may refuse. The button `anchor` is disabled meanwhile. */
 async function attempt(anchor, work) {
@@ -77,8 +87,7 @@ export const actions = {
 
   async remove(card) {
     const options = { detail: t("delete_detail"), check: t("delete_check", { id: card.task_id }) };
-    const dependents = dependentsOf(card.task_id);
-    if (dependents.length) return void notice(t("err_409_has_dependents", { names: listed(dependents) }), "bad");
+    if (refuseDependents([card.task_id])) return;
     if (!(await confirm(t("delete_question", { task: nameOf(card) }), t("delete"), options))) return;
     await attempt(null, async () => {
       const goneBefore = await call("DELETE", path(card)).then(() => false, (error) => {

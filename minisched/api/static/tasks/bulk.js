@@ -1,10 +1,11 @@
-/** The bar of the selected tasks: run, enable, disable, add or remove a tag, each asked once for all of them. */
+/** The bar of the selected tasks: run, enable, disable, delete, add or remove a tag, each asked once for all of them. */
 import { call } from "../core/api.js";
 import { confirm, notice, openDialog } from "../core/dialog.js";
 import { button, h, setText, visible } from "../core/dom.js";
 import { errorText } from "../core/error_text.js";
 import { store } from "../core/store.js";
 import { listed, t } from "../i18n/i18n.js";
+import { refuseDependents } from "./actions.js";
 
 /** Ask for a tag. Resolves to it, or to "" if the user cancels. */
 function askTag(title, label, offered) {
@@ -35,6 +36,7 @@ export class BulkBar {
       button(t("disable"), () => this.change("disable", { enabled: false })),
       button(t("add_tag"), () => this.changeTag("add_tag", "add_tags", [...store.tasks.keys()])),
       button(t("remove_tag"), () => this.changeTag("remove_tag", "remove_tags", this.ids())),
+      button(t("delete"), () => this.remove(), { icon: "trash" }),
     ];
     this.el = h("div", { class: "bulk", role: "toolbar", "aria-label": t("select_tasks") }, this.count, this.all, this.actions, button(t("done"), () => controls.select(null)));
     view.el.append(this.el);
@@ -86,6 +88,14 @@ export class BulkBar {
     if (await confirm(this.question(name), t(name), { danger: false })) await this.send(fields);
   }
 
+  async remove() {
+    const ids = this.ids();
+    if (refuseDependents(ids)) return;
+    const names = listed(ids.map((id) => visible(store.tasks.get(id).task_name)));
+    const options = { detail: [names, t("delete_detail")], check: t("delete_check_many", { n: ids.length }) };
+    if (await confirm(this.question("delete"), t("delete"), options)) await this.send({ delete: true }, ids);
+  }
+
   /** Ask for a tag, offering those of the tasks `offering`. */
   async changeTag(name, field, offering) {
     const offered = [...new Set(offering.flatMap((id) => store.tasks.get(id)?.task_tags ?? []))].sort();
@@ -98,10 +108,10 @@ export class BulkBar {
   }
 
   /** Change the tasks in one write of the config: all or, with the reason, none. `fields` as PATCH /tasks takes them. */
-  async send(fields) {
+  async send(fields, ids = this.ids()) {
     try {
-      const { changed, unchanged, missing } = (await call("PATCH", "/tasks", { task_ids: this.ids(), ...fields })).data;
-      const text = t("many_changed", { n: changed.length, same: unchanged.length });
+      const { changed, unchanged, missing } = (await call("PATCH", "/tasks", { task_ids: ids, ...fields })).data;
+      const text = t(fields.delete ? "many_deleted" : "many_changed", { n: changed.length, same: unchanged.length });
       if (missing.length) notice(`${text} ${t("many_missing", { tasks: listed(missing) })}`, "bad");
       else notice(text, "good");
     } catch (error) {
