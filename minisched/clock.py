@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from queue import Empty
 
-from minisched.osutil import receive
+from minisched.threads import receive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ from minisched.model import FieldError, On, Secret, Text
 from minisched.model.task import CONFIG_FILE, SecretError
 from minisched.model.text import reason_of_file
 from minisched.namedtuple import NamedTuple
-from minisched.osutil import Place, open_walked, start_thread
+from minisched.osutil import Place, open_walked
+from minisched.threads import start_thread
 from minisched.timetable import format_duration, load_zone, next_of, schedules_of
 
 TYPE_CHECKING = False

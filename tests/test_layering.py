@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "minisched"
 # From the ground up. `timetable` is below `config`, which uses it to check schedules, zones and durations.
 FLOORS = [
     {"namedtuple", "put_off"},
-    {"osutil"},
+    {"osutil", "threads"},
     {"catalogue"},
     {"model"},
     {"timetable"},

@@ -36,8 +36,8 @@ from minisched.model import (
     Text,
 )
 from minisched.namedtuple import NamedTuple
-from minisched.osutil import receive
 from minisched.store.reader import History
+from minisched.threads import receive
 from minisched.timetable import load_zone
 
 TYPE_CHECKING = False

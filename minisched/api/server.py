@@ -32,7 +32,7 @@ from struct import pack
 from minisched.model import Text
 from minisched.model.task import shown_address
 from minisched.namedtuple import NamedTuple
-from minisched.osutil import receive, start_thread
+from minisched.threads import receive, start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -38,9 +38,9 @@ from minisched.model import (
 )
 from minisched.model.task import LOOPBACK
 from minisched.notify import Sender
-from minisched.osutil import start_thread
 from minisched.systemd import ServiceManager
 from minisched.tasklog import TaskLogs, engine_logger
+from minisched.threads import start_thread
 from minisched.timetable import load_zone
 
 TYPE_CHECKING = False

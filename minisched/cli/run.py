@@ -37,9 +37,10 @@ from minisched.model import (
     StoreError,
     Text,
 )
-from minisched.osutil import FolderWatch, mount_of, start_thread
+from minisched.osutil import FolderWatch, mount_of
 from minisched.store.writer import open_store
 from minisched.systemd import ServiceManager
+from minisched.threads import start_thread
 from minisched.timetable import ZONE_FOLDER, local_zone_stamp
 
 TYPE_CHECKING = False

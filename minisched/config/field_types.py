@@ -13,6 +13,7 @@ from functools import cached_property
 
 from minisched.model import FieldError, Secret, Text, TextError
 from minisched.model.text import size_text
+from minisched.put_off import lazy_pattern
 from minisched.timetable import DurationError, load_zone, parse_duration, parse_schedule
 from minisched.timetable.durations import MAX_DURATION_S, duration_rule
 
@@ -28,13 +29,13 @@ MAX_SIZE = 2**50  # 1 PB
 MIN_WAIT_S = 0.1  # of limits and delays: shorter ones would make a busy loop
 
 _DURATION = r"^(?=.)([0-9.]+d)?([0-9.]+h)?([0-9.]+m)?([0-9.]+s)?$"
-_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(B|KB|MB|GB|TB)")
-_LIKE_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([kKmMgGtT]?)[iI]?[bB]?")
+_SIZE = lazy_pattern(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(B|KB|MB|GB|TB)")
+_LIKE_SIZE = lazy_pattern(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([kKmMgGtT]?)[iI]?[bB]?")
 _UNITS = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 _LINE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"  # no line ends: names go into logs and mail headers
 _LINES = r"[^\x00\ud800-\udfff]"
 ESCAPED = "{{{{"  # in a template: the text "{{"
-_UNSTORABLE = re.compile(r"\x00|[\ud800-\udfff]")
+_UNSTORABLE = lazy_pattern(r"\x00|[\ud800-\udfff]")
 
 
 class FieldType(ABC):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from minisched.catalogue import LANGUAGES
 from minisched.model import (
     FieldError,
@@ -16,6 +14,7 @@ from minisched.model import (
     SmtpSettings,
     Text,
 )
+from minisched.put_off import lazy_pattern
 
 from .containers import Field, ListOf, MapOf, Table
 from .field_types import MIN_WAIT_S, PATH, Bool, Choice, Duration, Integer, SecretString, Size, String, Zone
@@ -35,7 +34,7 @@ HOST = String("host", r"[A-Za-z0-9._:-]{1,253}", "host")
 ALLOWED_HOST = String(
     "allowed_host", r"(?:https?://)?(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", "allowed_host"
 )
-_LOOPBACK = re.compile(r"127(?:\.[0-9]{1,3}){3}|::1")
+_LOOPBACK = lazy_pattern(r"127(?:\.[0-9]{1,3}){3}|::1")
 _BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 
 # Lines that are read together are written to one file: up to 64 KiB, which are 0.5 MB of empty lines with their

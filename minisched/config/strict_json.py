@@ -15,6 +15,7 @@ from minisched.model import FieldError, Text
 from minisched.model.task import CONFIG_FILE
 from minisched.model.text import find_lookalike
 from minisched.namedtuple import NamedTuple
+from minisched.put_off import lazy_pattern
 
 from .problems import printable, show
 
@@ -33,20 +34,20 @@ TAIL = 80  # characters at the end of a document in which its last brackets are 
 SYNTAX_EXCERPT = 40  # characters shown of an unexpected word
 
 _ALL_BUT_STRUCTURE = bytes(set(range(256)) - set(b'"[]{}'))
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
-_BLANKS = re.compile(r"[ \t\r\n]*")
-_WORD = re.compile(rf'//|/\*|"(?:[^"\\\n]|\\.){{0,{SYNTAX_EXCERPT}}}"?|\w{{1,{SYNTAX_EXCERPT}}}|.', re.DOTALL)
+_TOKEN = lazy_pattern(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
+_BLANKS = lazy_pattern(r"[ \t\r\n]*")
+_WORD = lazy_pattern(rf'//|/\*|"(?:[^"\\\n]|\\.){{0,{SYNTAX_EXCERPT}}}"?|\w{{1,{SYNTAX_EXCERPT}}}|.', re.DOTALL)
 _WORDS = {"True": "true", "False": "false", "None": "null", "nil": "null", "undefined": "null"}
-_CRONTAB = re.compile(
+_CRONTAB = lazy_pattern(
     r"(?:@[a-z]+|[0-9*/,-]+(?:[ \t]+[0-9A-Za-z*/,?#-]+){4})[ \t]+[A-Za-z/.~$\"'\[]|[A-Za-z_]\w*[ \t]*="
 )
 _QUOTES = dict.fromkeys("‘’＇", '"')  # meant as quotes of a text, which JSON writes in another way than their ASCII
 # What `stream` looks for: the name of a member, with the bracket of a list; what is between items.
-_MEMBER = re.compile(r'[ \t\r\n]*([{,])[ \t\r\n]*"(\w*)"[ \t\r\n]*:[ \t\r\n]*(\[[ \t\r\n]*)?')
-_COMMA = re.compile(r"[ \t\r\n]*,[ \t\r\n]*")
-_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+_MEMBER = lazy_pattern(r'[ \t\r\n]*([{,])[ \t\r\n]*"(\w*)"[ \t\r\n]*:[ \t\r\n]*(\[[ \t\r\n]*)?')
+_COMMA = lazy_pattern(r"[ \t\r\n]*,[ \t\r\n]*")
+_UNSTORABLE = lazy_pattern(r"[\x00\ud800-\udfff]")
 # What can make a document unportable, in its source: half a pair or NUL as an escape, or many digits in a row.
-_MAYBE_UNPORTABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|[0-9]{16}")
+_MAYBE_UNPORTABLE = lazy_pattern(rb"\\u(?:0000|[dD][89a-fA-F])|[0-9]{16}")
 
 _EXPECTED = {  # json's own messages
     "Extra data": "end_expected",

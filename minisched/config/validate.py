@@ -6,13 +6,13 @@ First each field by its row of the table, then the rules across fields: ids, dep
 from __future__ import annotations
 
 import os.path
-import re
 from functools import lru_cache
 from itertools import chain
 from math import inf
 
 from minisched.model import Config, FieldError, Task, Text
 from minisched.model.task import CONFIG_FILE
+from minisched.put_off import lazy_pattern
 from minisched.timetable import (
     LocalZone,
     ScheduleError,
@@ -44,7 +44,7 @@ MAX_CYCLE_NAMES = 20  # names of a cycle that are shown
 MAX_CYCLES = 20  # cycles that are reported: tasks that all depend on each other form one for every pair
 
 # Rotated logs: `a.log.2026-11-23`, and `.1`, `.2` of the same day.
-_ROTATED = re.compile(r"(.+)\.[0-9]{4}-[0-9]{2}-[0-9]{2}(?:\.[0-9]+)?")
+_ROTATED = lazy_pattern(r"(.+)\.[0-9]{4}-[0-9]{2}-[0-9]{2}(?:\.[0-9]+)?")
 
 
 def parse_config(
@@ -187,11 +187,11 @@ def _places() -> Mapping[str, str]:
 
 # Where a text in a wrong place may be a secret: in mail settings and channels, but for addresses and templates, and in
 # the place of variables.
-_PRIVATE = re.compile(
+_PRIVATE = lazy_pattern(
     r"(?:^|\.)(?:smtp(?!\.(?:from|timeout)$)|heartbeat\.url|(?:task_notify|notify\.engine)(?:\[[0-9]+\](?:\.channels\b"
     r"(?!.*\.(?:recipients\b|\w+_template$|path$|task_exec\b)).*)?)?$|task_env$)"
 )
-_CHOICE = re.compile(r'"[A-Za-z]{1,12}"')  # such as `"mail"` for a type: a word that is shown nevertheless
+_CHOICE = lazy_pattern(r'"[A-Za-z]{1,12}"')  # such as `"mail"` for a type: a word that is shown nevertheless
 
 
 def _hide_secrets(errors: list[FieldError]) -> list[FieldError]:

@@ -11,7 +11,7 @@ from minisched.executor.process import Process
 from minisched.executor.procfs import ProcessTable
 from minisched.executor.supervisor import Supervisor
 from minisched.model import Message, ProcessResult, ProcessSpec, RunFinished, RunStarted, Text
-from minisched.osutil import start_thread
+from minisched.threads import start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from minisched.executor.program import Command, explain_exit, find_problem
 from minisched.model import Limits, ProcessSpec, Text
 from minisched.model.text import size_text
 from minisched.namedtuple import NamedTuple
-from minisched.put_off import import_without
+from minisched.put_off import import_without, lazy_pattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ DRAIN_S = 1.0  # how long output is still read after the exit, while a process l
 # How programs end that get no memory.
 _OUT_OF_MEMORY = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGKILL)
 # What the loader of glibc or musl prints before it exits with 127, if it cannot map the libraries of a program.
-_NOT_LOADED = re.compile(rb"error (?:while )?loading shared librar[^\n]*(?:\bmap\b|memory)", re.IGNORECASE)
+_NOT_LOADED = lazy_pattern(rb"error (?:while )?loading shared librar[^\n]*(?:\bmap\b|memory)", re.IGNORECASE)
 WAIT_MAX_S = 3600.0  # of one wait: poll(2) takes milliseconds in 31 bits
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import os
-import signal
 import time
 
 from minisched.model import ProcessIdentity
@@ -129,6 +128,8 @@ def kill_leftover(identity: Optional[ProcessIdentity], run_id: int, home: str) -
     Returns the number of processes killed, after they are gone or after KILL_WAIT_S. Spares this process and its
     ancestors: a task may have started this engine.
     """
+    from signal import SIGKILL  # an engine has it; to the commands that only look at a process it is half a millisecond
+
     spared = _self_and_ancestors()
     killed: set[int] = set()
     deadline = time.monotonic() + KILL_WAIT_S
@@ -143,7 +144,7 @@ def kill_leftover(identity: Optional[ProcessIdentity], run_id: int, home: str) -
         for pid in living:
             # One by one, as they were seen just now: once a group is empty, another group may get its number.
             try:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, SIGKILL)
                 killed.add(pid)
             except ProcessLookupError:
                 pass

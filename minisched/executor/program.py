@@ -15,6 +15,7 @@ import stat
 from minisched.model import Text
 from minisched.namedtuple import NamedTuple
 from minisched.osutil import open_regular
+from minisched.put_off import lazy_pattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,10 +26,10 @@ HEAD_BYTES = 4096  # read of a program, enough for its first line and a look at 
 BOM = b"\xef\xbb\xbf"
 ELF_HEADER_BYTES = 52  # of the smaller, the 32-bit form
 SHELLS = ("sh", "ash", "bash", "dash", "ksh", "zsh")  # they read CR as a part of the last word of a line
-_INTERPRETER = re.compile(r"(?:python|perl|ruby|node|php|lua)[0-9.]*")  # of scripts, beside the shells
+_INTERPRETER = lazy_pattern(r"(?:python|perl|ruby|node|php|lua)[0-9.]*")  # of scripts, beside the shells
 
 _ASSIGNED = r"""(?:'[^']*'|"[^"]*"|[^\s'"`;&|<>()]*)"""
-_FIRST_WORD = re.compile(
+_FIRST_WORD = lazy_pattern(
     rf"\s*(?:[A-Za-z_]\w*={_ASSIGNED}\s+)*"
     r"""(?P<word>'[^']+'|"[^"`$\\]+"|[^\s'"`$\\;&|<>()*?\[\]{}#~!]+)(?=[\s;&|<>()]|$)"""
 )

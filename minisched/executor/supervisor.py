@@ -30,7 +30,7 @@ from minisched.executor.procfs import POLL_S, ProcessTable
 from minisched.executor.run import Run, end_text
 from minisched.model import Message, ProcessResult, ProcessSpec, RunFinished, Text
 from minisched.model.text import plural
-from minisched.osutil import start_thread
+from minisched.threads import start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,13 +11,14 @@ from functools import lru_cache
 from minisched.catalogue import Text
 from minisched.model.status import Instant
 from minisched.osutil import UnsafePlace
+from minisched.put_off import lazy_pattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Optional
 
 _BLANKS = "\n\t\u00a0\u3000"  # stay as they are; the last two are the blanks of French and of Chinese text
-_SUSPECT = re.compile(f"[^ -~{_BLANKS}]")
+_SUSPECT = lazy_pattern(f"[^ -~{_BLANKS}]")
 _PLAIN_BYTES = bytes(range(0x20, 0x7F)) + b"\n\t"
 
 

@@ -13,7 +13,8 @@ from types import TracebackType
 
 from minisched.model import Text
 from minisched.notify.redact import DeliveryError
-from minisched.osutil import read_regular, receive, start_thread
+from minisched.osutil import read_regular
+from minisched.threads import receive, start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from minisched.model.notification import Message, NotificationEvent, SendRequest
 from minisched.namedtuple import NamedTuple
 from minisched.notify.compose import language_of, late_text, notice_variables, slow_text, variables_of
 from minisched.notify.sender import STACK_BYTES, deliver
-from minisched.osutil import receive, start_thread
+from minisched.threads import receive, start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

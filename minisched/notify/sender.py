@@ -9,7 +9,7 @@ from queue import SimpleQueue
 
 from minisched.model import Text
 from minisched.model.notification import HEARTBEAT_ID, DeliverySent, SendRequest, SendResult, SendStatus
-from minisched.osutil import start_thread
+from minisched.threads import start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from operator import attrgetter, itemgetter
 
@@ -21,6 +20,7 @@ from minisched.model import (
     Text,
 )
 from minisched.model.run import ATTEMPT_FIELDS, RUN_FIELDS
+from minisched.put_off import lazy_pattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ _UNFINISHED = (
 )
 
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = lazy_pattern("[\ud800-\udfff]")
 
 
 def text(value: Optional[str]) -> Optional[str]:

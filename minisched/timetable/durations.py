@@ -8,6 +8,7 @@ from zlib import crc32
 
 from minisched.catalogue import TextError
 from minisched.model import Text
+from minisched.put_off import lazy_pattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 MAX_DURATION_S = 366 * 86400  # longer waits overflow time.sleep and select; rarer schedules are written as cron fields
 
 _NUMBER = r"([0-9]{1,12}(?:\.[0-9]{1,9})?)"
-_TEXT = re.compile(rf"(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?")
+_TEXT = lazy_pattern(rf"(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?")
 _UNITS_S = (86400, 3600, 60, 1)
-_PART = re.compile(rf"{_NUMBER}([a-z]*)")
+_PART = lazy_pattern(rf"{_NUMBER}([a-z]*)")
 # As people and other programs name them, without the "s" of several.
 _UNIT_NAMES = {
     **dict.fromkeys(("w", "week"), 7 * 86400),
@@ -29,11 +30,11 @@ _UNIT_NAMES = {
     **dict.fromkeys(("ms", "msec", "millisecond"), 0.001),
 }
 # Written out, to be the same on every Python: `fromisoformat` accepts more from 3.11 on.
-_TIME = re.compile(
+_TIME = lazy_pattern(
     r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(?:(:\d\d)(?:[.,](\d{1,9}))?)?(?:([Zz])|([+-]\d\d):?(\d\d))?)?", re.ASCII
 )
 
-_HAS_OFFSET = re.compile(r"([Zz]|[T ].*[+-]\d\d:?\d\d)$")
+_HAS_OFFSET = lazy_pattern(r"([Zz]|[T ].*[+-]\d\d:?\d\d)$")
 
 
 class DurationError(TextError, ValueError):

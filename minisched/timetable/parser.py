@@ -14,6 +14,7 @@ from types import MappingProxyType
 from minisched.model import Text
 from minisched.model.text import find_lookalike
 from minisched.namedtuple import NamedTuple
+from minisched.put_off import lazy_pattern
 
 from .calendar import calendar_days, next_day
 from .durations import hash_share, parse_duration
@@ -63,27 +64,27 @@ _FIELDS = (
     _Field("month", 1, 12, {name: number for number, name in enumerate(_MONTHS, 1)}),
     _Field("weekday", 0, 6, {name: number for number, name in enumerate(_WEEKDAYS)}),
 )
-_LONG_NAMES = re.compile(
+_LONG_NAMES = lazy_pattern(
     "sunday|monday|tues(?:day)?|wednes(?:day)?|weds|thurs?(?:day)?|thursday|friday|saturday|sundays|mondays"
     "|january|february|march|april|june|july|august|sept(?:ember)?|october|november|december"
 )
 _DAY, _WEEKDAY = _FIELDS[3], _FIELDS[5]
 
 # A number by the hash of the task's id: `0~30` as in cronie, `H`, `H(0-29)`, `H/15` as in Jenkins.
-_HASHED = re.compile(r"~|(?:^|[ \t,])[Hh](?=[ \t,/(]|$)")
-_RANDOM_ITEM = re.compile(r"([0-9]{1,2})?~([0-9]{1,2})?")
-_HASH_ITEM = re.compile(r"h(?:\(([0-9]{1,2})-([0-9]{1,2})\))?(?:/([0-9]{1,4}))?")
+_HASHED = lazy_pattern(r"~|(?:^|[ \t,])[Hh](?=[ \t,/(]|$)")
+_RANDOM_ITEM = lazy_pattern(r"([0-9]{1,2})?~([0-9]{1,2})?")
+_HASH_ITEM = lazy_pattern(r"h(?:\(([0-9]{1,2})-([0-9]{1,2})\))?(?:/([0-9]{1,4}))?")
 LAST_DAY_OF_ALL = 28  # the largest number that each month has
 
-_YEARS = re.compile(r"[0-9*,/-]*(?:19|20|21)[0-9]{2}[0-9,/-]*")
-_STRANGE = re.compile(r"[^\t -~]")
-_ITEM = re.compile(r"(?:(\*)|([0-9]+|[a-z]+)(?:-([0-9]+|[a-z]+))?)(?:/([0-9]+))?")
-_DAY_ITEM = re.compile(r"(?P<last>lw?)|(?:w(?P<before>[0-9]{1,2})|(?P<after>[0-9]{1,2})w)")
-_WEEKDAY_ITEM = re.compile(
+_YEARS = lazy_pattern(r"[0-9*,/-]*(?:19|20|21)[0-9]{2}[0-9,/-]*")
+_STRANGE = lazy_pattern(r"[^\t -~]")
+_ITEM = lazy_pattern(r"(?:(\*)|([0-9]+|[a-z]+)(?:-([0-9]+|[a-z]+))?)(?:/([0-9]+))?")
+_DAY_ITEM = lazy_pattern(r"(?P<last>lw?)|(?:w(?P<before>[0-9]{1,2})|(?P<after>[0-9]{1,2})w)")
+_WEEKDAY_ITEM = lazy_pattern(
     r"(?P<from>[0-7]|[a-z]+)(?:-(?P<to>[0-7]|[a-z]+))?#(?P<nth>[1-5])|l(?P<before>[0-7])|(?P<after>[0-7]|[a-z]+)l"
 )
-_INTERVAL_WORDS = re.compile(r"(?:every\s*)?([0-9]*)\s*([smhd])(?:ec|ecs|econds?|in|ins|inutes?|rs?|ours?|ays?)?")
-_AT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2})(:[0-9]{2})?([Zz]|[+-][0-9]{2}:?[0-9]{2})?")
+_INTERVAL_WORDS = lazy_pattern(r"(?:every\s*)?([0-9]*)\s*([smhd])(?:ec|ecs|econds?|in|ins|inutes?|rs?|ours?|ays?)?")
+_AT = lazy_pattern(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2})(:[0-9]{2})?([Zz]|[+-][0-9]{2}:?[0-9]{2})?")
 
 
 def parse_schedule(text: str, task_id: str = "", rule: Optional[CalendarRule] = None) -> Schedule:

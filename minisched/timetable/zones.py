@@ -7,7 +7,6 @@ changes are found once, by probing, and cached: a lookup is then a bisection of 
 from __future__ import annotations
 
 import os
-import re
 from bisect import bisect_right
 from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
@@ -17,6 +16,7 @@ from minisched.model import DAY_S, Text
 from minisched.model.text import find_lookalike
 from minisched.namedtuple import NamedTuple
 from minisched.osutil import read_regular
+from minisched.put_off import lazy_pattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ PROBE_S = 3 * DAY_S
 MARGIN_S = 2 * DAY_S
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_NAME = re.compile(r"[A-Za-z0-9_+-]{1,40}(?:/[A-Za-z0-9_+-]{1,40}){0,3}")
+_NAME = lazy_pattern(r"[A-Za-z0-9_+-]{1,40}(?:/[A-Za-z0-9_+-]{1,40}){0,3}")
 
 ZONE_FOLDER = "/etc"  # has the files that name the machine's zone
 LOCALTIME = "localtime"  # the file in /etc with the rules of the machine's zone
@@ -42,9 +42,9 @@ WRONG_NAMES = {
     **dict.fromkeys(("beijing", "peking", "shenzhen", "guangzhou", "北京", "上海", "中国"), "Asia/Shanghai"),
     **dict.fromkeys(("mumbai", "bombay", "delhi", "bangalore", "india"), "Asia/Kolkata"),
 }
-_OFFSET = re.compile(r"(?:UTC|GMT|utc|gmt)?([+-])([0-9]{1,2})(?::?([0-9]{2}))?")
-_RULE = re.compile(rb"[-+<>A-Za-z0-9,./:]+")
-_ABBREVIATION = re.compile(r"[A-Z]{2,5}(?:[+-]?[0-9]{1,2}[A-Z]{0,4})?|[a-z]{2,4}t")  # CST, CST-8, CST8CDT, cst
+_OFFSET = lazy_pattern(r"(?:UTC|GMT|utc|gmt)?([+-])([0-9]{1,2})(?::?([0-9]{2}))?")
+_RULE = lazy_pattern(rb"[-+<>A-Za-z0-9,./:]+")
+_ABBREVIATION = lazy_pattern(r"[A-Z]{2,5}(?:[+-]?[0-9]{1,2}[A-Z]{0,4})?|[a-z]{2,4}t")  # CST, CST-8, CST8CDT, cst
 
 
 class ZoneError(TextError):

@@ -22,7 +22,7 @@ from minisched.api.context import STATUSES, Request, Turns
 from minisched.api.dispatch import respond
 from minisched.api.routing import BASE, MODULES, OPEN, PUBLIC, Match, NotAllowed, NotFound, Route, match, routes
 from minisched.model import StoreError, Text
-from minisched.osutil import receive
+from minisched.threads import receive
 from support.api import Api
 from support.config import task
 from support.programs import environment

@@ -19,8 +19,8 @@ import pytest
 from minisched.catalogue import detail_text
 from minisched.executor.run import Run
 from minisched.model import LogSettings, RunFinished, Text
-from minisched.osutil import receive
 from minisched.tasklog import TaskLogs
+from minisched.threads import receive
 from support.process import PATH, REPO, ZONE, Rig, few_descriptors, linux, sleeps, until
 from support.programs import in_time
 

@@ -15,8 +15,8 @@ import pytest
 from minisched.catalogue import detail_text
 from minisched.executor.process import prepare
 from minisched.model import ExitCodes, Limits, RunFinished, Text
-from minisched.osutil import receive
 from minisched.policy import classify
+from minisched.threads import receive
 from support.process import PATH, REPO, Rig, few_descriptors, linux, root
 
 

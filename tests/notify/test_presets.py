@@ -14,7 +14,7 @@ from minisched.model.notification import SendStatus
 from minisched.notify import webhook
 from minisched.notify.sender import Sender
 from minisched.notify.templates import default_subject, default_text
-from minisched.osutil import receive
+from minisched.threads import receive
 from support.notify import HOST, VARIABLES, answering, hosted, message, parsed, said, send_request, words
 
 NOW = 1_795_372_203.25

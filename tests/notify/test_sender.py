@@ -11,7 +11,7 @@ import pytest
 
 from minisched.model.notification import SendResult, SendStatus
 from minisched.notify import Sender, deliver
-from minisched.osutil import receive
+from minisched.threads import receive
 from support.notify import HOST, Watch, answering, hosted, message, said, send_request, silent, words
 from support.programs import in_time
 

@@ -18,8 +18,8 @@ import pytest
 from minisched.catalogue import render
 from minisched.executor.executor import TaskExecutor
 from minisched.model import LogSettings, Message, ProcessResult, ProcessSpec, RunFinished, RunStarted, Text
-from minisched.osutil import receive
 from minisched.tasklog import RunLog, TaskLogs
+from minisched.threads import receive
 
 ZONE = timezone(timedelta(hours=8))
 REPO = str(Path(__file__).parents[2])
