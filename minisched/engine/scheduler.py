@@ -74,7 +74,7 @@ from minisched.engine.persistence import Persistence
 from minisched.engine.recovery import ExternalRuns
 from minisched.engine.reload import Reloader
 from minisched.engine.snapshot import SnapshotPublisher
-from minisched.engine.state import State
+from minisched.engine.state import KnownRecord, State
 from minisched.engine.timers import Timers
 from minisched.engine.triggers import ConfigDiff, Triggers
 from minisched.home import HomeBusy
@@ -247,7 +247,7 @@ class SchedulerEngine:
         self.state.began(now)
         self.state.merge_tokens(self.ledger.tokens())
         self.state.load_expectations(self.ledger.expectations())
-        self.triggers.load(config, self.ledger.records(), self.ledger.last_changes(), now)
+        self.triggers.load(config, self.ledger.records(KnownRecord.of), self.ledger.last_changes(), now)
         self.external.read_ends()
         self.external.take_over(self.ledger.unfinished(), now)
         self.triggers.begin(now)

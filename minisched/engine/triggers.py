@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from minisched.engine.dispatcher import Dispatcher
     from minisched.engine.persistence import Persistence
     from minisched.engine.state import Outside, State
-    from minisched.model import Config, Instant, TaskRecord
+    from minisched.model import Config, Instant
     from minisched.timetable import Schedule
 
 REBOOT = "@reboot"
@@ -97,7 +97,7 @@ class Triggers:
     def load(
         self,
         config: Config,
-        records: Mapping[str, TaskRecord],
+        records: Mapping[str, KnownRecord],
         changes: Optional[Mapping[str, ConfigChange]],
         now: Instant,
     ) -> None:
@@ -108,11 +108,11 @@ class Triggers:
         self.state.use(config)
         schedules = _Schedules()
         for index, task in enumerate(config.tasks.values()):
-            stored = records.get(task.task_id)
-            task_state = TaskState(task, KnownRecord.of(stored) if stored else NEW)
+            record = records.get(task.task_id)
+            task_state = TaskState(task, record or NEW)
             task_state.configure(task, index, *schedules.of(task))
             self.state.add_task(task_state)
-            if stored is None:
+            if record is None:
                 self.state.save_record(task.task_id, NEW)  # so that the next start knows the task
         self.paused = changes is not None and "" in changes and changes[""].action is Action.PAUSED
         self._paused = set(self.state.tasks) if self.paused else set()
@@ -121,9 +121,9 @@ class Triggers:
         if changes is not None:
             for change in _changes_while_stopped(config.tasks, records, changes, now):
                 self.state.save_change(change)
-        for task_id, stored in records.items():
-            if task_id not in self.state.tasks and stored.schedule_hash:  # if it comes back, it counts from then
-                self.state.save_record(task_id, KnownRecord.of(stored._replace(schedule_hash="")))
+        for task_id, record in records.items():
+            if task_id not in self.state.tasks and record.schedule_hash:  # if it comes back, it counts from then
+                self.state.save_record(task_id, record._replace(schedule_hash=""))
         self._drop_stale_tokens()
 
     def begin(self, now: Instant) -> None:
@@ -677,7 +677,7 @@ def changed(old: Task, new: Task, origin: Origin, now: Instant) -> ConfigChange:
 
 
 def _changes_while_stopped(
-    tasks: Mapping[str, Task], records: Mapping[str, TaskRecord], changes: Mapping[str, ConfigChange], now: Instant
+    tasks: Mapping[str, Task], records: Mapping[str, KnownRecord], changes: Mapping[str, ConfigChange], now: Instant
 ) -> Iterator[ConfigChange]:
     """How the config differs from that of the last engine, as far as its records tell: tasks that are new or gone, and
     those whose due times follow from something else."""
@@ -698,12 +698,12 @@ def _changes_while_stopped(
             action = Action.ENABLED if was_disabled else Action.CHANGED
             before = {"enabled": False} if was_disabled else {"task_schedule": ()}
             yield ConfigChange(now, task.task_id, action, origin, before=before)
-    for record in records.values():
-        last = changes.get(record.task_id)
-        gone = record.task_id not in tasks and (last is None or last.action is not Action.REMOVED)
+    for task_id, record in records.items():
+        last = changes.get(task_id)
+        gone = task_id not in tasks and (last is None or last.action is not Action.REMOVED)
         if gone and (record.schedule_hash or last is not None):
             before = _before(record.schedule_hash) if record.schedule_hash else {}
-            yield ConfigChange(now, record.task_id, Action.REMOVED, origin, before=before)
+            yield ConfigChange(now, task_id, Action.REMOVED, origin, before=before)
 
 
 def _before(schedule_hash: str) -> dict[str, Any]:

@@ -338,9 +338,15 @@ STATUSES: dict[Optional[str], Optional[Status]] = {None: None, **{status.value: 
 def read_records(
     db: sqlite3.Connection, task_ids: Optional[Sequence[str]] = None, unknown: Optional[set[str]] = None
 ) -> dict[str, TaskRecord]:
+    """By task id what `each_record` gives."""
+    return {record.task_id: record for record in each_record(db, task_ids, unknown)}
+
+
+def each_record(
+    db: sqlite3.Connection, task_ids: Optional[Sequence[str]] = None, unknown: Optional[set[str]] = None
+) -> Iterator[TaskRecord]:
     """The records of all tasks, or of those of `task_ids` that have one. Those that this version does not understand
     are left out; their ids are added to `unknown`."""
-    records = {}
     for row in select_of_tasks(db, _RECORDS, task_ids):
         task_id, schedule_hash, evaluated_until, boot_id, failures, last_run_id, last_status, *rest = row
         known = all(map(isinstance, row, _RECORD_TYPES)) and last_status in STATUSES
@@ -349,10 +355,9 @@ def read_records(
                 unknown.add(str(task_id))
             continue
         status = STATUSES[last_status]
-        records[task_id] = TaskRecord(
+        yield TaskRecord(
             task_id, sys.intern(schedule_hash), evaluated_until, boot_id, failures, last_run_id, status, *rest
         )
-    return records
 
 
 def select_of_tasks(db: sqlite3.Connection, query: str, task_ids: Optional[Sequence[str]]) -> Iterator[tuple[Any, ...]]:

@@ -18,7 +18,7 @@ from minisched.store.schema import NEWEST_RUN_ID, NO_BACKFILL
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Iterator
-    from typing import Optional, TypeVar
+    from typing import Any, Optional, TypeVar
 
     from minisched.model import Batch, ConfigChange, Ends, Expectation, HistorySettings, Instant, TaskExecution
     from minisched.model.notification import Notices, RuleState
@@ -449,9 +449,10 @@ class Store:
         states = [Text("engine.unknown_state", task=task_id) for task_id in sorted(self._unknown_tasks)]
         return runs + states + [Text("engine.unknown_token", task=task_id) for task_id in sorted(self._unknown_tokens)]
 
-    def records(self) -> dict[str, TaskRecord]:
-        """By task id the record of every task, configured or not."""
-        return self._ask(lambda db: rows.read_records(db, None, self._unknown_tasks))
+    def records(self, keep: Callable[[TaskRecord], Any] = lambda one: one) -> dict[str, Any]:
+        """By task id the record of every task, configured or not, or what `keep` makes of it."""
+        unknown = self._unknown_tasks
+        return self._ask(lambda db: {one.task_id: keep(one) for one in rows.each_record(db, None, unknown)})
 
     def record(self, task_id: str) -> TaskRecord:
         """The record of one task, empty if there is none."""
