@@ -36,7 +36,6 @@ from minisched.model import (
     Text,
 )
 from minisched.namedtuple import NamedTuple
-from minisched.store.reader import History
 from minisched.threads import receive
 from minisched.timetable import load_zone
 
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
 
     from minisched.api.gate import Gate
     from minisched.api.routing import Route
+    from minisched.store.reader import History
 
 REPLY_S = 5.0  # for the engine, whose loop turns at least once a second unless its disk hangs
 MAX_LATE_S = 15.0  # after the time by which the loop should have turned; a commit on a hung disk holds it up
@@ -513,6 +513,8 @@ class AppContext:
         thread = threading.get_ident()
         reader = self._readers.get(thread)
         if reader is None:
+            from minisched.store.reader import History  # /healthz does without
+
             reader = self._readers[thread] = History(self.home.database)
         return reader
 
