@@ -356,11 +356,7 @@ def _task(
     if lock:
         notes.append(Text("migration.better.task_locks", count=shared[simple.lock or ""], lock=lock))
     text = simple.command if stdin is None else _with_stdin(simple.command, stdin)
-    program = _program(simple.command, 1)
-    if context.programs[program] > 1:
-        program = _program(simple.command, ID_WORDS)
-    ours = _OURS.fullmatch(simple.lock or "")
-    task_id = _unique(job.fields.get("task_id") or (ours[1] if ours else program), ids)
+    task_id = _task_id(job, simple, context.programs, ids)
     schedule = _schedule(job.schedule, task_id, notes)
     task: dict[str, Any] = {"task_id": task_id}
     if job.name:
@@ -386,6 +382,15 @@ def _task(
     if env:
         task["task_env"] = env
     return task, notes
+
+
+def _task_id(job: _Job, simple: Simplified, programs: Counter[str], ids: Collection[str]) -> str:
+    """The id that the job has in its file, that of the task which was exported as this line, or one by its program."""
+    program = _program(simple.command, 1)
+    if programs[program] > 1:
+        program = _program(simple.command, ID_WORDS)
+    ours = _OURS.fullmatch(simple.lock or "")
+    return _unique(job.fields.get("task_id") or (ours[1] if ours else program), ids)
 
 
 def _as_exec(text: str, shell: str) -> Union[str, list[str]]:

@@ -15,18 +15,8 @@ from minisched.model import LogPosition, Reason, TaskExecution
 from minisched.model.text import visible_bytes
 from minisched.namedtuple import NamedTuple
 from minisched.osutil import open_regular
-from minisched.tasklog.reading import (
-    CHUNK,
-    LINE_BYTES,
-    Discontinuity,
-    OutputGone,
-    last_lines,
-    lines_before,
-    log_files,
-    read_from,
-    read_run,
-    run_lines,
-)
+from minisched.tasklog import reading
+from minisched.tasklog.reading import CHUNK, LINE_BYTES, Discontinuity, OutputGone
 from minisched.tasklog.rotating_file import inode_of
 
 TYPE_CHECKING = False
@@ -61,23 +51,23 @@ class LogPage(NamedTuple):
 
 def read(path: str, position: Optional[LogPosition], limit: int) -> LogPage:
     """Whole lines from `position` on, at most `limit` bytes; None is the start of the live file."""
-    data, after, jump = read_from(path, position, limit)
+    data, after, jump = reading.read_from(path, position, limit)
     cut = _CUT.search(data)
     if cut and len(cut[0]) < len(data):  # a line longer than the limit was divided within a character
         data = data[: cut.start()]
         after = LogPosition(after.inode, after.offset - len(cut[0]))
     start = LogPosition(after.inode, after.offset - len(data))
-    at_end = not data or (len(data) < limit and not read_from(path, after, LINE_BYTES)[0])
+    at_end = not data or (len(data) < limit and not reading.read_from(path, after, LINE_BYTES)[0])
     return _page(data, start, after, jump is not Discontinuity.NONE, at_end)
 
 
 def tail(path: str, lines: int) -> LogPage:
     """The last lines, and what comes after them."""
-    _, end = last_lines(path, 0)
+    _, end = reading.last_lines(path, 0)
     pieces: list[bytes] = []
     start, size, count = end, 0, 0
     while count < lines and size < _TAIL_MAX:
-        data, before = lines_before(path, start, min(_BLOCK, _TAIL_MAX - size))
+        data, before = reading.lines_before(path, start, min(_BLOCK, _TAIL_MAX - size))
         if not data:
             break
         pieces.insert(0, data)
@@ -91,7 +81,7 @@ def tail(path: str, lines: int) -> LogPage:
 
 def before(path: str, position: LogPosition, limit: int) -> LogPage:
     """The whole lines that end at `position`."""
-    data, start = lines_before(path, position, limit)
+    data, start = reading.lines_before(path, position, limit)
     end = LogPosition(start.inode, start.offset + len(data)) if data else start
     return _page(data, start, end, bool(position.inode) and end.inode != position.inode, at_end=False)
 
@@ -164,7 +154,7 @@ def _first_left(path: str, run: TaskExecution) -> Optional[RunPosition]:
     """The first attempt whose output is still there."""
     for number, start in _starts(run).items():
         try:
-            read_run(path, start, run.run_id, number)
+            reading.read_run(path, start, run.run_id, number)
         except OutputGone:
             continue
         return number, start
@@ -179,7 +169,7 @@ def _own_lines(path: str, run: TaskExecution, position: RunPosition, limit: int)
     pieces: list[bytes] = []
     size = scanned = 0
     while size <= limit // 2 and scanned < _SCAN_MAX:  # a page that is half full is not worth one more look
-        data, after, ended = run_lines(path, at, run.run_id, attempt, limit - size)
+        data, after, ended = reading.run_lines(path, at, run.run_id, attempt, limit - size)
         if size and size + len(data) > limit:  # the next line does not fit
             break
         pieces.append(data)
@@ -252,7 +242,9 @@ class _WholeLog:
 
     def __init__(self, path: str) -> None:
         self._live = _Blocks(path, 0)  # before the others: what is renamed in between is found twice, not never
-        older = [(name, size) for inode, size, name in log_files(path) if inode != self._live.inode and name != path]
+        older = [
+            (name, size) for inode, size, name in reading.log_files(path) if inode != self._live.inode and name != path
+        ]
         self._older = deque(older)
         self._current: Optional[_Blocks] = None
 
