@@ -10,7 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import tzinfo
+from datetime import date, datetime, timedelta, tzinfo
+from datetime import time as clock
 from queue import Empty, SimpleQueue
 from threading import Condition, Lock
 from types import MappingProxyType
@@ -548,6 +549,12 @@ class AppContext:
         """The zone in which a task's times are shown; the engine's for a task that was removed."""
         view = self.snapshot.tasks.get(task_id)
         return self.zone if view is None else load_zone(view.task.task_timezone)
+
+    def last_days(self, count: int, zone: tzinfo) -> tuple[list[date], list[float]]:
+        """The last days, today included, oldest first; and when each of them begins, and the one after them."""
+        today = datetime.fromtimestamp(self.wall(), zone).date()
+        days = [today - timedelta(days=back) for back in range(count - 1, -2, -1)]
+        return days[:-1], [datetime.combine(day, clock(), zone).timestamp() for day in days]
 
     def task(self, task_id: str) -> TaskSnapshot:
         """Raises ApiError."""

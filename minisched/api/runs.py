@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-from datetime import datetime, timedelta
-from datetime import time as clock
 
 from minisched.api.context import (
     ApiError,
@@ -102,12 +100,10 @@ def list_of_task(context: RequestContext, task_id: str) -> Response:
 )
 def list_of_all(context: RequestContext) -> Response:
     wanted = context.query
-    selected = {"task_id": wanted["task"], **{name: wanted[name] for name in ("since", "until")}}
-    selected.update(statuses=wanted["status"], triggers=wanted["trigger"])
     if not (wanted["tag"] or wanted["q"] or wanted["format"]):
         return _page(context, wanted["task"])
     with context.app.turns.take(context.full):
-        found = _matching(context, selected)
+        found = _matching(context)
         if wanted["format"]:
             return _csv(context, found)
         size = wanted["page_size"]
@@ -116,12 +112,19 @@ def list_of_all(context: RequestContext) -> Response:
         return Response(200, page_json(items, wanted["page"], size, len(found)))
 
 
-def _matching(context: RequestContext, selected: dict[str, Any]) -> list[tuple[TaskExecution, Mapping[int, str]]]:
+def _selected(query: Mapping[str, Any], task_id: Optional[str]) -> dict[str, Any]:
+    """What of a query the history can select by."""
+    times = {name: query[name] for name in ("since", "until")}
+    return {"task_id": task_id, "statuses": query["status"], "triggers": query["trigger"], **times}
+
+
+def _matching(context: RequestContext) -> list[tuple[TaskExecution, Mapping[int, str]]]:
     """The runs with the tag and the text of the query, newest first, each with its last line of output if it is needed:
     the history has no index for these, so a limited number of runs is read."""
     tag, text, table = context.query["tag"], context.query["q"], context.query["format"]
     tasks = context.app.snapshot.tasks
     tagged = {task_id for task_id, view in tasks.items() if tag in view.task.task_tags} if tag else None
+    selected = _selected(context.query, context.query["task"])
     if text and not selected["statuses"]:
         selected["statuses"] = tuple(status for status in Status if status not in (Status.IDLE, Status.SUCCESS))
     found: list[tuple[TaskExecution, Mapping[int, str]]] = []
@@ -178,9 +181,7 @@ def _cell(value: Any) -> str:
 )
 def count_days(context: RequestContext) -> Response:
     app, zone = context.app, context.app.zone
-    today = datetime.fromtimestamp(app.wall(), zone).date()
-    days = [today - timedelta(days=back) for back in range(context.query["days"], -2, -1)][1:]
-    starts = [datetime.combine(day, clock(), zone).timestamp() for day in days]
+    days, starts = app.last_days(context.query["days"], zone)
     found = app.history().count_spans(starts, context.query["task"])
     items = [
         {"day": day.isoformat(), "from": iso(start, zone), "to": iso(end, zone), "counts": counts}
@@ -191,18 +192,11 @@ def count_days(context: RequestContext) -> Response:
 
 def _page(context: RequestContext, task_id: Optional[str]) -> Response:
     wanted = context.query
-    runs, total = context.app.history().page(
-        task_id=task_id,
-        statuses=wanted["status"],
-        triggers=wanted["trigger"],
-        since=wanted["since"],
-        until=wanted["until"],
-        page=wanted["page"],
-        page_size=wanted["page_size"],
-    )
+    size = wanted["page_size"]
+    runs, total = context.app.history().page(**_selected(wanted, task_id), page=wanted["page"], page_size=size)
     lines = context.app.history().last_lines(runs) if context.full else {}
     items = [to_json(_json(context, run, lines)) for run in runs]
-    return Response(200, page_json(items, wanted["page"], wanted["page_size"], total))
+    return Response(200, page_json(items, wanted["page"], size, total))
 
 
 def _json(

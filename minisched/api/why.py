@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from datetime import datetime, timedelta
-from datetime import time as clock
 
 from minisched.api.context import ApiError, RequestContext, Response, in_both, json_response
 from minisched.api.routing import Answer, IntParam, Parameter, StrParam, route
@@ -68,9 +66,7 @@ def days(context: RequestContext, task_id: str) -> Response:
     """Also of a task that was removed. A run belongs to the day of its due time; without one, to that of its start."""
     app = context.app
     now, zone = app.wall(), app.zone_of(task_id)
-    today = datetime.fromtimestamp(now, zone).date()
-    names = [today - timedelta(days=back) for back in range(context.query["days"], -2, -1)][1:]
-    starts = [datetime.combine(day, clock(), zone).timestamp() for day in names]
+    names, starts = app.last_days(context.query["days"], zone)
     history = app.history()
     span = Span(int(starts[0]), int(starts[-1]), False)
     facts = _without_runs(history, app.snapshot.engine.config, task_id, span, now, alive=True)
