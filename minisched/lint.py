@@ -16,7 +16,7 @@ from collections import Counter
 from itertools import islice
 from threading import Lock, Thread
 
-from minisched.config.problems import MAX_PROBLEMS, ParseContext, limited, show
+from minisched.config.problems import MAX_PROBLEMS, ParseContext, hinted, limited, show
 from minisched.executor.program import Command, find_problem, from_home, misplaced, script_problem
 from minisched.model import FieldError, On, Secret, Text
 from minisched.model.task import CONFIG_FILE, SecretError
@@ -203,7 +203,7 @@ def _lock_warnings(config: Config) -> Iterator[FieldError]:
     for name in sizes:
         if name not in users:
             hint = near(name, [one for one in users if one not in sizes])
-            text = Text("config.warn.lock_unused_near", hint=hint) if hint else Text("config.warn.lock_unused")
+            text = hinted(Text("config.warn.lock_unused"), hint)
             yield _error((f"settings.locks.{name}", text))
     for index, task in enumerate(config.tasks.values() if users else ()):
         for place, name in enumerate(task.task_locks):

@@ -70,7 +70,7 @@ def _query(request: Request, app: AppContext) -> dict[str, Any]:
     known = {parameter.name: parameter for parameter in request.route.query}
     for name in request.query:
         if name not in known:
-            text = Text("api.query.known", names=[*known]) if known else Text("api.query.none")
+            text = Text("api.known", names=[*known]) if known else Text("api.query.none")
             raise ApiError("bad_request", Text("api.query.unknown", name=name[:60], text=text))
     values: dict[str, Any] = {}
     for name, parameter in known.items():
@@ -100,6 +100,6 @@ def _body(request: Request, body: Body | None) -> dict[str, Any]:
         raise bad_body("", Text("api.body.object"))
     for name in document:
         if body.fields is not None and name not in body.fields:
-            known = Text("api.body.known", names=[*body.fields]) if body.fields else Text("api.body.none_known")
+            known = Text("api.known", names=[*body.fields]) if body.fields else Text("api.body.none_known")
             raise bad_body(pointer_to(name), Text("api.body.unknown", text=known))
     return document

@@ -118,7 +118,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "api.gate.allowed": ("allowed here: {methods}", "此处可用：{methods}"),
     # Parameters.
     "api.query.unknown": ('unknown query parameter "{name}"; {text}', '未知的查询参数 "{name}"；{text}'),
-    "api.query.known": ("known are {names}", "已知的有 {names}"),
     "api.query.none": ("this path takes none", "此路径不接受参数"),
     "api.query.repeated": (
         'query parameter "{name}" is given {count} times; expected once',
@@ -155,7 +154,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "api.body": ('body, at "{pointer}": {text}', '请求内容 "{pointer}" 处：{text}'),
     "api.body.object": ("is no object", "不是对象"),
     "api.body.unknown": ("unknown field; {text}", "未知字段；{text}"),
-    "api.body.known": ("known are {names}", "已知的有 {names}"),
+    "api.known": ("known are {names}", "已知的有 {names}"),
     "api.body.none_known": ("none is known here", "此处没有可用字段"),
     "api.body.text": ("expected a text", "应为文本"),
     "api.body.texts": ("expected a list of texts", "应为文本列表"),

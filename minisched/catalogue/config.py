@@ -15,6 +15,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.missing": ("is missing; {why}", "缺少此项；{why}"),
     "config.unknown_field": ('unknown field "{name}"; {hint}', '未知字段 "{name}"；{hint}'),
     "config.unknown_variable": ("unknown template variable {name}; {hint}", "未知模板变量 {name}；{hint}"),
+    "config.hinted": ("{why}; {hint}", "{why}；{hint}"),
     "config.did_you_mean": ('did you mean "{word}"?', '是否指 "{word}"？'),
     "config.belongs": ("it belongs in {place}", "它应写在 {place} 中"),
     "config.known": ("expected one of {words}", "应为以下之一：{words}"),
@@ -394,7 +395,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{task}（{schedule}）并非在此任务每个计划时间之前的 {within} 内都会运行，届时此任务会等待它",
     ),
     "config.warn.lock_unused": ("is a lock that no task uses", "是没有任务使用的锁"),
-    "config.warn.lock_unused_near": ("is a lock that no task uses; {hint}", "是没有任务使用的锁；{hint}"),
     "config.warn.lock_alone": (
         "is {lock}, which no other task uses and settings.locks does not name; {hint}",
         "为 {lock}，没有其他任务使用，settings.locks 中也没有；{hint}",
@@ -464,7 +464,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "config.task.itself": ("a task cannot depend on itself", "任务不能依赖自身"),
     "config.task.unknown": ("no task has this id", "没有此 ID 的任务"),
-    "config.task.near": ("no task has this id; {hint}", "没有此 ID 的任务；{hint}"),
     "config.task.only_within": (
         'all have "within", so that nothing starts the task: leave it out of one of them, or add task_schedule',
         '全部带有 "within"，因此没有什么会启动此任务：请从其中一项去掉它，或添加 task_schedule',
@@ -484,10 +483,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "config.calendar.unknown": (
         "no calendar has this name in settings.calendars",
         "settings.calendars 中没有此名称的日历",
-    ),
-    "config.calendar.near": (
-        "no calendar has this name in settings.calendars; {hint}",
-        "settings.calendars 中没有此名称的日历；{hint}",
     ),
     "config.calendar.no_schedule": (
         "has no effect without task_schedule: it restricts the due times of schedules; remove it, or add a schedule",

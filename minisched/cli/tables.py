@@ -32,7 +32,7 @@ _COLORS = {
 }
 _ENDS = ("exit_code", "signal")  # of an attempt; the reasons of a failure have the same names
 _UNNAMED = (*_ENDS, "lock")  # reasons whose detail says all
-_EXIT_HINTS = {126: "cli.not_executable", 127: "cli.not_found"}  # what a shell means by them
+_EXIT_HINTS = {126: "cli.why.command_not_executable", 127: "cli.why.command_not_found"}  # what a shell means by them
 _NO_WIDTHS: Mapping[str, int] = {}
 
 

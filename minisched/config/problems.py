@@ -57,6 +57,10 @@ def missing(why: Text) -> Text:
     return Text("config.missing", why=why)
 
 
+def hinted(why: Text, hint: Optional[Text]) -> Text:
+    return Text("config.hinted", why=why, hint=hint) if hint else why
+
+
 def show(value: Any) -> str:
     """A value as JSON, short and printable. Items of lists and objects are not shown: they may be secrets."""
     if isinstance(value, (list, dict)) and value:

@@ -27,7 +27,7 @@ from minisched.timetable import (
 from .containers import Field, ListOf, Table
 from .field_types import Integer, String
 from .files import CalendarFiles
-from .problems import STARS, ParseContext, invalid, is_but, limited, show
+from .problems import STARS, ParseContext, hinted, invalid, is_but, limited, show
 from .settings_fields import SETTINGS
 from .strict_json import Faulty, parse_json, stream
 from .task_fields import DEFAULTS, TASK
@@ -320,9 +320,8 @@ class _TaskReader:
         if key not in self.context.memo:
             found: CalendarRule | Text = rule
             if self.calendars is not None and rule.name not in self.calendars:
-                found = Text("config.calendar.unknown")
-                if self.calendars:
-                    found = Text("config.calendar.near", hint=self.context.hint(rule.name, self.calendars))
+                hint = self.context.hint(rule.name, self.calendars) if self.calendars else None
+                found = hinted(Text("config.calendar.unknown"), hint)
             elif self.calendars is not None:
                 found = rule._replace(calendar=self.calendars[rule.name])
             self.context.memo[key] = found
@@ -336,8 +335,7 @@ class _TaskReader:
                 if other == task_id:
                     why = Text("config.task.itself")
                 elif other not in self.indices:
-                    near = self.context.near(other, self.indices)
-                    why = Text("config.task.near", hint=near) if near else Text("config.task.unknown")
+                    why = hinted(Text("config.task.unknown"), self.context.near(other, self.indices))
                 else:
                     graph.setdefault(task_id, []).append(other)
                     continue
