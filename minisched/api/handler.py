@@ -5,22 +5,18 @@ Whatever a client sends after its request is never read as another one.
 
 from __future__ import annotations
 
-import builtins
-import http
 import io
 import os.path
 import re
 import socket
 import time
 import traceback
-from importlib import import_module
-from importlib.machinery import PathFinder
-from types import ModuleType, SimpleNamespace
 from zlib import DEF_MEM_LEVEL, DEFLATED, Z_SYNC_FLUSH, compressobj
 
 from minisched.api.context import GZIP, ApiError, Request, Response, gzipped
 from minisched.api.gate import NotHttp, WrongToken, admit, find_end, parse_head
 from minisched.model import Text
+from minisched.put_off import copy_without
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,9 +54,9 @@ OPENER = ("Cross-Origin-Opener-Policy", "same-origin")
 _NAME = re.compile(r"[A-Za-z][A-Za-z-]*")
 _VALUE = re.compile(r"[\x20-\x7e]*")  # a line break in it would end the headers
 
-# What `http.server` imports for error pages, directory listings and its own reading of requests, with the names in it
-# that are used while `http.server` is loaded.
-PUT_OFF: dict[str, dict[str, Any]] = {
+# What `http.server` imports for error pages, directory listings and its own reading of requests, which are not used.
+# The page's engine does without 3 MB.
+UNUSED: dict[str, dict[str, Any]] = {
     "copy": {},
     "email.utils": {},
     "html": {},
@@ -69,48 +65,9 @@ PUT_OFF: dict[str, dict[str, Any]] = {
     "shutil": {},
     "urllib.parse": {},
 }
-
-
-class _PutOff:
-    """A module that is imported when another name of it is used than the `known` ones."""
-
-    def __init__(self, name: str, known: dict[str, Any]) -> None:
-        self.__dict__.update(known)
-        self._name = name
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(import_module(self._name), name)
-
-
-def _import(name: str, *where: Any) -> Any:
-    """`__import__` of the copy of `http.server`. As that, it returns the package of a name with a dot."""
-    if name not in PUT_OFF:
-        return __import__(name, *where)
-    _, _, inner = name.partition(".")
-    module = _PutOff(name, PUT_OFF[name])
-    return SimpleNamespace(**{inner: module}) if inner else module
-
-
-def _load_base() -> Any:
-    """The class of `http.server`, from a copy of that module which does not import `email`, `ssl` and others at once:
-    they take 3.2 MB, and nothing of them is used here.
-
-    The copy has an `__import__` of its own. Stand-ins in `sys.modules` would do the same, but a thread that sends a
-    message to a webhook could import them at this moment.
-    """
-    spec = PathFinder.find_spec("http.server", http.__path__)
-    if spec is None or spec.loader is None:  # a program whose standard library is not in files
-        return import_module("http.server").BaseHTTPRequestHandler
-    copy = ModuleType(spec.name)
-    vars(copy)["__builtins__"] = {**vars(builtins), "__import__": _import}
-    spec.loader.exec_module(copy)
-    for unused in ("SimpleHTTPRequestHandler", "CGIHTTPRequestHandler"):
-        vars(copy).pop(unused, None)
-    return copy.BaseHTTPRequestHandler
-
-
 if not TYPE_CHECKING:
-    BaseHTTPRequestHandler = _load_base()
+    # A copy of its own: with an HTTPMessage of None it is of no use to others.
+    BaseHTTPRequestHandler = copy_without("http.server", UNUSED).BaseHTTPRequestHandler
 
 
 class Handler(BaseHTTPRequestHandler):
