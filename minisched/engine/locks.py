@@ -65,7 +65,9 @@ class Locks:
 
     def leave(self, active: ActiveRun) -> None:
         """The run waits no longer: it begins, ends, or is queued for something else first."""
-        names = self._names.pop(active, ())
+        names = self._names.pop(active, None)
+        if names is None:
+            return
         for name in names:
             line = self._lines[name]
             del line[bisect_left(line, (active.order,))]
@@ -93,7 +95,8 @@ class Locks:
 
     def freed(self, names: Iterable[str]) -> None:
         """A process that held these has ended."""
-        self._freed.update(name for name in names if name in self._lines)
+        if self._lines:
+            self._freed.update(name for name in names if name in self._lines)
 
     def changed(self) -> None:
         """The sizes may be others, or other processes hold a lock."""

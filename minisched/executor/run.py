@@ -129,25 +129,27 @@ class Run:
         self._report_at = now + REPORT_S
         return self.due(process.first_look(now))
 
-    def receive(self, fd: int) -> None:
-        """Something happened to one of its descriptors."""
+    def receive(self, fd: int) -> bool:
+        """Something happened to one of its descriptors. Returns whether it is to be attended to now."""
         stream = self._pipes.get(fd)
         if stream is None:
             assert self.process
             self.process.announce_exit()
             self._unwatch(fd)  # it stays readable
-            return
+            return True
         block = os.read(fd, BLOCK)  # does not block: the only reader, and there is something
         if not block:
             self._unwatch(fd)
             del self._pipes[fd]
-            return
+            return not self._pipes  # while there is another pipe, nothing follows from that
         self.log.write(stream, block)
         if self._echo:
             try:
                 self._echo(stream, block)
             except OSError:  # the terminal is gone, the run goes on
                 self._echo = None
+        flush_due = self.log.flush_due
+        return flush_due is not None and flush_due < self.armed
 
     def attend(self, now: float) -> Optional[float]:
         """Do what is due for its process. Returns when something is due for that next; None: it is reaped."""

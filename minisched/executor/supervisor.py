@@ -150,8 +150,8 @@ class Supervisor:
                 os.read(key.fd, BLOCK)
                 self._awake = False  # before the orders are taken: one that comes later sends a byte of its own
             else:
-                self._guarded(key.data, key.data.receive, key.fd)
-                changed[key.data] = None
+                if self._guarded(key.data, key.data.receive, key.fd):
+                    changed[key.data] = None
             if self._orders or (self._heap and self._heap[0][0] <= time.monotonic()):
                 self._handle_due()  # the disk may have taken long for the block
         self._handle_due()
