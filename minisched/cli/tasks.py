@@ -60,8 +60,6 @@ def list_tasks(view: View, options: Namespace) -> int:
 @with_view
 def status(view: View, options: Namespace) -> int:
     """The engine, the problems, and the tasks that need attention."""
-    from minisched.cli.client import engine_problems  # with the API's routes, which `list` does without
-
     tz = view.table_zone(options.tz)
     tasks = tasks_json(view)
     counts: dict[str, int] = {}
@@ -70,7 +68,7 @@ def status(view: View, options: Namespace) -> int:
     problems: list[Union[Text, str]] = [*view.problems]
     problems += filter(None, (view.zone_found.problem, view.zone_note))
     problems += [Text("cli.damaged_history", path=path) for path in view.damaged_files()]
-    for key, problem in engine_problems(view):
+    for key, problem in _engine_problems(view):
         # What is wrong with the config file is seen here, as it is now.
         if (key != "config" or not view.problems) and problem not in problems:
             problems.append(problem)
@@ -101,6 +99,14 @@ def status(view: View, options: Namespace) -> int:
         print()
         _print_tasks(in_trouble, tz)
     return EXIT_OK
+
+
+def _engine_problems(view: View) -> list[tuple[str, Union[Text, str]]]:
+    if view.engine is None:
+        return []
+    from minisched.cli.client import engine_problems  # with the API's routes, 4 ms, which are needed only here
+
+    return engine_problems(view)
 
 
 def _check(
