@@ -37,7 +37,7 @@ from minisched.timetable.working_days import left_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import tzinfo
     from typing import Any, Optional
 
@@ -186,9 +186,12 @@ def explain(facts: Facts, span: Span) -> list[Finding]:
     if span.note is not None:
         found.append(Finding(span.note))
     found += [finding for state in states for finding in _about_state(facts, state, span)]
-    found += _about_pauses(facts, span, zone)
+    pauses = [(one.since, one.until, {"by": origin_text(one.origin)}) for one in facts.pauses]
+    found += _about_spells(pauses, ("why.was_paused", "why.paused"), span, zone)
     stopped = _downtimes(facts)
-    found += _about_downtimes(facts, stopped, span, zone)
+    ends = [(one.since, one.until, {"how": Text(f"why.ending_{one.ending}")}) for one in stopped]
+    past = span._replace(until=min(span.until, int(facts.now) + 1))
+    found += _about_spells(ends, ("why.no_engine_then", "why.no_engine"), past, zone)
     told: set[int] = set()
     explained: list[Finding] = []
     for due, due_zone in dues:
@@ -383,15 +386,19 @@ def pauses(changes: Sequence[ConfigChange]) -> list[Pause]:
     return found
 
 
-def _about_pauses(facts: Facts, span: Span, zone: tzinfo) -> list[Finding]:
+def _about_spells(
+    spells: Iterable[tuple[Instant, Optional[Instant], dict[str, Text]]],
+    codes: tuple[str, str],
+    span: Span,
+    zone: tzinfo,
+) -> list[Finding]:
+    """A sentence about each spell that touches the span. spells: since when, until when (None: still), and further
+    values of the sentence. codes: of a spell that has ended, and of one that goes on."""
     found = []
-    for since, until, origin in facts.pauses:
+    for since, until, values in spells:
         if since < span.until and (until is None or until > span.since):
-            values: dict[str, Any] = {"since": iso(int(since), zone), "by": origin_text(origin)}
-            if until is None:
-                found.append(Finding(Text("why.paused", **values)))
-            else:
-                found.append(Finding(Text("why.was_paused", until=iso(int(until), zone), **values)))
+            end = {} if until is None else {"until": iso(int(until), zone)}
+            found.append(Finding(Text(codes[until is None], since=iso(int(since), zone), **end, **values)))
     return found
 
 
@@ -407,19 +414,6 @@ def _downtimes(facts: Facts) -> list[Downtime]:
             found.append(Downtime(one.end_time, None, one.ending))
         elif not facts.alive:
             found.append(Downtime(one.seen_time, None, "lost"))
-    return found
-
-
-def _about_downtimes(facts: Facts, stopped: Sequence[Downtime], span: Span, zone: tzinfo) -> list[Finding]:
-    found = []
-    for since, until, ending in stopped:
-        if since < min(span.until, facts.now) and (until is None or until > span.since):
-            how = Text(f"why.ending_{ending}")
-            if until is None:
-                found.append(Finding(Text("why.no_engine", since=iso(int(since), zone), how=how)))
-            else:
-                values = {"since": iso(int(since), zone), "until": iso(int(until), zone), "how": how}
-                found.append(Finding(Text("why.no_engine_then", **values)))
     return found
 
 
