@@ -62,11 +62,12 @@ class FieldType(ABC):
 
     def read_shared(self, value: Any, context: ParseContext, base: Any) -> Any:
         """As `read`, but equal values, written the same over the same base, are read once and become one object."""
-        key = (self, id(base), repr(value))
-        if key not in context.memo:
-            # The base is kept with the value, so that no other object gets its id while the key is in use.
-            context.memo[key] = (self.read(value, context, base), base)
-        return context.memo[key][0]
+        # The base is kept with the values, so that no other object gets its id while the key is in use.
+        known, _ = context.memo.setdefault((self, id(base)), ({}, base))
+        written = value if isinstance(value, str) else repr(value).encode()  # no text equals another value's
+        if written not in known:
+            known[written] = self.read(value, context, base)
+        return known[written]
 
     @abstractmethod
     def schema(self) -> dict[str, Any]:
@@ -239,14 +240,14 @@ class CheckedText(FieldType):
     def read(self, value: Any, context: ParseContext, base: Any) -> str:
         if not isinstance(value, str):
             raise invalid(value, self.rule)
-        key = (type(self), value)
-        if key not in context.memo:
-            context.memo[key] = value
+        known: dict[str, Union[str, Text]] = context.memo.setdefault(type(self), {})
+        if value not in known:
+            known[value] = value
             try:
                 self.check(value, context)
             except TextError as error:
-                context.memo[key] = error.text
-        found: Union[str, Text] = context.memo[key]
+                known[value] = error.text
+        found = known[value]
         if isinstance(found, Text):
             raise rejected(found)
         return found

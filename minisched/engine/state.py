@@ -29,9 +29,9 @@ from minisched.namedtuple import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import tzinfo
-    from typing import Any, Literal, Optional
+    from typing import Any, Literal, Optional, TypeVar
 
     from minisched.engine.timers import Timer
     from minisched.model import (
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from minisched.store.writer import Store
     from minisched.timetable import Schedule
 
+    T = TypeVar("T")
     # What a problem is about. The page has a name for each.
     ProblemKey = Literal[
         "config",
@@ -217,17 +218,16 @@ class KnownRecord(NamedTuple):
 
     @classmethod
     def of(cls, stored: TaskRecord) -> KnownRecord:
-        record = cls(*stored[1:4], stored.last_status, stored.last_success_time)
+        known = shared(stored.schedule_hash), *stored[2:4]
+        record = cls(*known, stored.last_status, stored.last_success_time)
         return record if stored.run_count else shared(record)
 
 
 NEW = KnownRecord()
 
 
-@lru_cache(maxsize=256)
-def shared(record: KnownRecord) -> KnownRecord:
-    """One object for equal records: most tasks that have not run yet have one of a few."""
-    return record
+# One object for equal texts and records: most tasks that have not run yet have one of a few.
+shared: Callable[[T], T] = lru_cache(maxsize=512)(lambda value: value)
 
 
 class TaskState:

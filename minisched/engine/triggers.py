@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import lru_cache
 
 from minisched import policy
@@ -634,7 +633,7 @@ def schedule_hash(task: Task) -> str:
     """Identifies what the due times of a task follow from; "" if it is never due."""
     if not task.enabled or not task.task_schedule:
         return ""
-    return sys.intern("\n".join((task.task_timezone, *task.task_schedule, *_calendar_key(task))))  # many have the same
+    return shared("\n".join((task.task_timezone, *task.task_schedule, *_calendar_key(task))))
 
 
 def _calendar_key(task: Task) -> list[str]:
@@ -717,12 +716,14 @@ class _Schedules:
 
     def __init__(self) -> None:
         self._zones: dict[str, tzinfo] = {}
-        self._parsed: dict[tuple[tuple[str, ...], int, str], tuple[Schedule, ...]] = {}
+        self._parsed: dict[tuple[Any, ...], tuple[Schedule, ...]] = {}
 
     def of(self, task: Task) -> tuple[tuple[Schedule, ...], tzinfo]:
-        # Tasks with the same calendar have the same object; its value would take long to compare.
         seed = task.task_id if any(map(is_hashed, task.task_schedule)) else ""
-        key = (task.task_schedule, id(task.task_calendar), seed)
+        key: tuple[Any, ...] = task.task_schedule
+        if seed or task.task_calendar:
+            # Tasks with the same calendar have the same object; its value would take long to compare.
+            key = (task.task_schedule, id(task.task_calendar), seed)
         zone, parsed = self._zones.get(task.task_timezone), self._parsed.get(key)
         if zone is None:
             zone = self._zones[task.task_timezone] = load_zone(task.task_timezone)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from operator import attrgetter, itemgetter
 
 from minisched.model import (
@@ -355,9 +354,7 @@ def each_record(
                 unknown.add(str(task_id))
             continue
         status = STATUSES[last_status]
-        yield TaskRecord(
-            task_id, sys.intern(schedule_hash), evaluated_until, boot_id, failures, last_run_id, status, *rest
-        )
+        yield TaskRecord(task_id, schedule_hash, evaluated_until, boot_id, failures, last_run_id, status, *rest)
 
 
 def select_of_tasks(db: sqlite3.Connection, query: str, task_ids: Optional[Sequence[str]]) -> Iterator[tuple[Any, ...]]:
