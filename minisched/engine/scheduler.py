@@ -138,9 +138,11 @@ SHOWN_LOGS = 3  # failing logs of tasks that their problem names; it counts the 
 PIECE_S = 0.008
 PIECE_TASKS = 300
 # No piece is begun when a due time is so near, and a commit's time nearer, which it would delay; but one each
-# PIECE_WAIT_S, so that the config comes into force however many tasks are due.
+# PIECE_WAIT_S, or each so many times a commit's time on a slow disk, so that the config comes into force however many
+# tasks are due.
 PIECE_CLEAR_S = 0.025
 PIECE_WAIT_S = 0.1
+PIECE_WAIT_LEADS = 5
 LAST_COMMIT_S = 5.0  # how long a stopping engine keeps trying to write, once no process is left
 LAST_SEND_S = 3.0  # how long it waits for the result of a delivery; without it the next engine sends it again
 
@@ -276,7 +278,8 @@ class SchedulerEngine:
             self.report_logs()
         if polling:
             self.poll(now, mono)
-        if coming is not None and coming is self._coming and self.piece_in_s(now, mono) <= 0:
+        # What has come is written before another piece, unless due times come in each step.
+        if coming is not None and coming is self._coming and self.piece_in_s(now, mono) <= -self.piece_wait_s * due:
             self.put_more_in_force(coming)
         self.run_timers()
 
@@ -489,7 +492,7 @@ class SchedulerEngine:
             self.service.reload_begins()
             self._diff = ConfigDiff([], [], [])
             self._coming = self.put_in_force(message.config, self.reloader.origin)
-            self._next_piece = self.clock.monotonic() + PIECE_WAIT_S
+            self._next_piece = self.clock.monotonic() + self.piece_wait_s
             return
         self.service.reload_ended()
         requests = self.reloader.finish(is_new=False)
@@ -518,14 +521,18 @@ class SchedulerEngine:
             listener(config)
 
     def piece_in_s(self, now: Instant, mono: float) -> float:
-        """Seconds until another piece may be put in force. A due time that has come is served before."""
+        """Seconds until another piece may be put in force."""
         due_in_s = self._next_due - now if self._next_due is not None and self.state.accepting else inf
         return 0.0 if due_in_s > PIECE_CLEAR_S + self.persistence.lead_s else self._next_piece - mono
+
+    @property
+    def piece_wait_s(self) -> float:
+        return max(PIECE_WAIT_S, PIECE_WAIT_LEADS * self.persistence.lead_s)
 
     def put_more_in_force(self, coming: Iterator[None]) -> None:
         """One piece more; after the last one the config is in force as a whole."""
         begun = self.clock.monotonic()
-        until, self._next_piece = begun + PIECE_S, begun + PIECE_WAIT_S
+        until, self._next_piece = begun + PIECE_S, begun + self.piece_wait_s
         for _ in range(PIECE_TASKS):
             try:
                 next(coming)
