@@ -599,6 +599,23 @@ print(base.date_time_string(base, 0))
     ]
 
 
+def test_a_connection_whose_modules_cannot_be_read_is_closed_and_the_next_one_is_served() -> None:
+    program = """
+import resource
+logging.disable()
+with socket.socket() as sock:
+    left = os.dup(0)  # the lowest free number
+    os.close(left)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (left + 1, most))
+    sock.connect(server.address)
+    print(sock.recv(1000))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+print(page())
+"""
+    assert served(program) == ["b''", "HTTP/1.1 400"]
+
+
 @pytest.mark.parametrize("first", ["page", "message", "both"])
 def test_messages_are_sent_over_tls_before_and_after_the_first_connection(first: str, tmp_path: Path) -> None:
     program = """
