@@ -145,8 +145,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "engine.db.incomplete": ("{path}: {names} missing", "{path}：缺少 {names}"),
     "engine.db.not_moved": ("{path} cannot be moved aside: {error}", "{path} 无法移开：{error}"),
     "engine.db.older": (
-        "{path} has schema version {found}; start the engine once to upgrade it",
-        "{path} 的结构版本为 {found}；启动一次引擎即可升级",
+        "{path} has schema version {found}; start the engine, or restart it if it runs, to upgrade it",
+        "{path} 的结构版本为 {found}；启动引擎（正在运行则重启）即可升级",
     ),
     "engine.db.newer": (
         "{path} has schema version {found}, this minisched knows versions up to {known}; run the newer minisched, or"

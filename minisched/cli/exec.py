@@ -58,7 +58,7 @@ def execute(view: View, options: Namespace) -> int:
     config = view.config_to_act_on(f"exec {options.task}")
     task = task_named(options.task, config)
     view.home.make_folders()
-    ledger, problems = open_store(view.home.database, now=time.time(), repair=False)
+    ledger, problems = open_store(view.home.database, now=time.time(), repair=False, upgrade=view.engine is None)
     try:
         for problem in problems:
             print_error(problem)

@@ -16,7 +16,7 @@ import time
 
 from minisched.model import StoreError, Text
 from minisched.store import schema
-from minisched.store.errors import free_bytes, io_error, newer_database, store_error
+from minisched.store.errors import free_bytes, io_error, newer_database, older_database, store_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,13 +57,13 @@ _LAST_IDS = (
 
 
 def open_database(
-    path: str, expected_db_id: Optional[str], now: Instant, repair: bool, last_id: int = 0
+    path: str, expected_db_id: Optional[str], now: Instant, repair: bool, last_id: int = 0, upgrade: bool = True
 ) -> tuple[sqlite3.Connection, list[Text]]:
     """The writing connection to `path`, with the newest schema, and the problems to report.
 
     A new database is made if there is none, and with `repair` in place of a damaged one. last_id: the newest run id
     that the caller knows; ids of a new database continue after it. Raises StoreError: `newer`, `full`, `locked` or
-    `io`, and `damaged` without `repair`. After an error the file is unchanged.
+    `io`, `damaged` without `repair`, and `older` without `upgrade`. After an error the file is unchanged.
     """
     problems: list[Text] = []
     size = _size(path)
@@ -74,14 +74,14 @@ def open_database(
         code = "engine.db.missing" if size is None else "engine.db.empty"
         problems.append(Text(code, path=path, aside=Text("engine.db.aside", path=aside) if aside else ""))
     try:
-        db = _open(path)
+        db = _open(path, upgrade)
     except StoreError as error:
         if error.kind != "damaged" or not repair:
             raise
         last_id = max(last_id, _salvaged_last_id(path))
         aside = set_aside(path, now)
         problems.append(Text("engine.db.set_aside", error=error.text, aside=aside))
-        db = _open(path)
+        db = _open(path, upgrade)
     try:
         found = read_db_id(db)
         if expected_db_id not in (None, found) and not problems:
@@ -119,14 +119,17 @@ def _refuse_newer(path: str) -> None:
         raise newer_database(path, version, schema.newest_version())
 
 
-def _open(path: str) -> sqlite3.Connection:
+def _open(path: str, upgrade: bool) -> sqlite3.Connection:
     try:
         db = schema.connect(path)
     except sqlite3.Error as error:
         raise store_error(error, path) from error
     try:
-        if schema.user_version(db):
+        version = schema.user_version(db)
+        if version:
             _refuse_stranger(db, path)
+        if 0 < version < schema.newest_version() and not upgrade:
+            raise older_database(path, version)
         schema.migrate(db, path)
         examine(db, path)
         # A connection keeps its last hundred statements prepared: those that run once take 0.4 MB. Opened before the

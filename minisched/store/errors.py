@@ -27,6 +27,11 @@ def newer_database(path: str, found: int, known: int) -> StoreError:
     return StoreError("newer", Text("engine.db.newer", path=path, found=found, known=known))
 
 
+def older_database(path: str, found: int) -> StoreError:
+    """The file was written by an older minisched, whose engine may still run on it."""
+    return StoreError("older", Text("engine.db.older", path=path, found=found))
+
+
 def io_error(path: str, error: OSError) -> StoreError:
     return StoreError("io", Text("engine.db.io", path=path, error=error.strerror))
 

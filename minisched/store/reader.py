@@ -10,11 +10,11 @@ import sqlite3
 from contextlib import contextmanager
 from types import MappingProxyType
 
-from minisched.model import FAILURES, Status, StoreError, Text
+from minisched.model import FAILURES, Status
 from minisched.model.text import visible_bytes
 from minisched.namedtuple import NamedTuple
 from minisched.store import audit, rows, schema
-from minisched.store.errors import io_error, newer_database, store_error
+from minisched.store.errors import io_error, newer_database, older_database, store_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -385,7 +385,7 @@ class History:
                 raise newer_database(self._path, version, schema.newest_version())
             if version == 0:
                 return None  # being made
-            raise StoreError("older", Text("engine.db.older", path=self._path, found=version))
+            raise older_database(self._path, version)
         db.text_factory = self._text_factory
         self._db = db
         self._file = file

@@ -24,7 +24,7 @@ WAL_LIMIT_BYTES = 4 << 20  # a -wal that grew larger, by a burst or a long read,
 
 NO_BACKFILL = "\"trigger\" <> 'backfill'"  # a condition of the index `task_history_due`, to the letter
 
-RUN_ID_END = 1 << 62  # no run has such an id
+RUN_ID_END = (1 << 63) - 1  # the largest id that SQLite has; no run has it
 NEWEST_RUN_ID = """SELECT max(ifnull((SELECT max(run_id) FROM task_history), 0),
             ifnull((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_run_id'), 0))"""
 
@@ -231,7 +231,8 @@ _VERSION_4 = (
 
 # Version 5: a page less is written for each run, that of the counter of AUTOINCREMENT. SQLite writes it only for an id
 # that is larger, and RUN_ID_END is larger than any; `NEWEST_RUN_ID` counts the ids of runs. `last_run_id` is that
-# of the newest run that was deleted, so that its id is not used again.
+# of the newest run that was deleted, so that its id is not used again. An older program that has the file open during
+# the upgrade, and lets AUTOINCREMENT find an id, gets an error: there is none after RUN_ID_END.
 _VERSION_5 = (
     """INSERT INTO meta (name, value)
         SELECT 'last_run_id', max(seq) FROM sqlite_sequence WHERE name = 'task_history' HAVING max(seq) IS NOT NULL""",

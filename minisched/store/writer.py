@@ -48,7 +48,13 @@ _BUGS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceErro
 
 
 def open_store(
-    path: str, expected_db_id: Optional[str] = None, *, now: Instant, repair: bool = True, last_id: int = 0
+    path: str,
+    expected_db_id: Optional[str] = None,
+    *,
+    now: Instant,
+    repair: bool = True,
+    last_id: int = 0,
+    upgrade: bool = True,
 ) -> tuple[Store, list[Text]]:
     """Open or make the database at `path`; returns the store, and problems to report.
 
@@ -56,15 +62,17 @@ def open_store(
     missing, empty or different file is a problem.
     repair: a damaged file is moved aside (with -wal and -shm, as `<path>.damaged-<time>`) and a new one made. Only for
     the holder of `var/lock`; without it a damaged file raises StoreError `damaged`.
+    upgrade: a file of an older version is upgraded. Not while an engine of that version may run, which would write on
+    as if nothing had changed; without it such a file raises StoreError `older`.
     Raises StoreError, `newer` if the file was written by a newer version. A full disk is `full`, never `damaged`.
     """
     reserve = DiskReserve(os.path.join(os.path.dirname(path), "ballast"))
     try:
-        db, problems = open_database(path, expected_db_id, now, repair, last_id)
+        db, problems = open_database(path, expected_db_id, now, repair, last_id, upgrade)
     except StoreError as error:
         if error.kind != "full" or not reserve.release():
             raise
-        db, problems = open_database(path, expected_db_id, now, repair, last_id)
+        db, problems = open_database(path, expected_db_id, now, repair, last_id, upgrade)
     store = Store(db, path, reserve, now)
     store.heal()
     return store, problems

@@ -7,14 +7,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Any, Optional
 
 import pytest
 
 from minisched.executor.procfs import process_identity
+from minisched.home import Home as Place
+from minisched.home import HomeLock
 from minisched.model import ProcessIdentity, Status, TaskAttempt, TaskExecution, Trigger
-from minisched.store.reader import History
+from minisched.store.reader import History, schema
 from support.cli import on_terminal, record, started
 from support.programs import Home, alive, environment, eventually
 from support.store import ask
@@ -47,6 +49,22 @@ def test_exec_shows_logs_and_records_a_run(home: Home) -> None:
     assert all(row["attempts"][0]["pid"] for row in (first, second))
     assert "[1.1 out] out" in home.log("hello") and "[1.1 err] err" in home.log("hello")
     assert "[1.1 out] out" in home.run("logs", "--run", "1").stdout
+
+
+def test_exec_upgrades_no_database_on_which_an_older_engine_runs(home: Home) -> None:
+    home.write({"task_id": "a", "task_exec": "true"})
+    place, database = Place(str(home.path)), home.path / "var/minisched.db"
+    place.make_folders()
+    with closing(schema.connect(str(database))) as db:
+        schema.migrate(db, str(database), schema.MIGRATIONS[:4])
+    lock = HomeLock(place)
+    lock.write(lock.acquire()._replace(holder=process_identity(os.getpid())))
+    done = home.run("exec", "a")
+    assert done.returncode == 1 and "restart it if it runs" in done.stderr
+    assert ask(database, "SELECT user_version, (SELECT count(*) FROM task_history) FROM pragma_user_version") == [
+        (4, 0)
+    ]
+    lock.release()
 
 
 def test_a_run_has_the_times_of_its_only_attempt_and_one_row(home: Home) -> None:

@@ -11,7 +11,7 @@ import pytest
 from minisched.catalogue import detail_text
 from minisched.model import Batch, HistorySettings, Status, StoreError, TaskAttempt, TaskRecord, Text
 from minisched.store.reader import History, schema
-from minisched.store.writer import Store
+from minisched.store.writer import Store, open_store
 from support.store import NOW, ask, assert_whole, fill, full_run, make, opened, watch_connections
 
 if TYPE_CHECKING:
@@ -72,6 +72,31 @@ def test_an_id_is_never_used_again_even_after_the_newest_was_deleted(store: Stor
     assert store.retain(HistorySettings(keep_days=0, keep_runs=0), NOW + 1000, 100, tasks=()) == 5
     assert ask(path, "SELECT count(*) FROM task_history") == [(0,)]
     assert fill(store, 1) == [ids[-1] + 1]
+
+
+def test_an_older_program_that_has_the_file_open_gets_no_id_after_the_upgrade(tmp_path: Path) -> None:
+    """Rows that it let AUTOINCREMENT number would give all later runs ids beyond what JSON holds."""
+    path = tmp_path / "history.db"
+    insert = f"""INSERT INTO task_history (task_id, "trigger", status, detail, attempt, max_attempts, missed_count,
+        created_time) VALUES ('a', 'manual', 'skipped', '', 0, 1, 1, {NOW})"""
+    with closing(schema.connect(str(path))) as old:
+        schema.migrate(old, str(path), schema.MIGRATIONS[:4])
+        old.execute(insert)
+        with closing(opened(path)) as store:
+            assert fill(store, 1) == [2]
+            with pytest.raises(sqlite3.OperationalError, match="full"):
+                old.execute(insert)
+            assert fill(store, 1) == [3]
+
+
+def test_a_file_of_an_older_version_is_left_alone_if_it_may_not_be_upgraded(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    with closing(schema.connect(str(path))) as old:
+        schema.migrate(old, str(path), schema.MIGRATIONS[:4])
+    with pytest.raises(StoreError, match="has schema version 4; start the engine, or restart it") as refused:
+        open_store(str(path), now=NOW, repair=False, upgrade=False)
+    assert refused.value.kind == "older"
+    assert ask(path, "PRAGMA user_version") == [(4,)]
 
 
 def test_a_change_writes_the_run_and_its_attempts_and_leaves_its_output(store: Store, path: Path) -> None:
