@@ -101,7 +101,12 @@ def test_what_an_exit_code_hides_and_what_will_fail_is_said_in_chinese(one: Engi
     expect(card(page, "windows")).to_contain_text("退出码 127")
     expect(card(page, "windows")).to_contain_text("tasks/windows：行尾是 Windows 的 CR LF，CR 会成为名称的一部分")
     view(page, "engine")
-    expect(page.locator(".warnings .problem").first).to_contain_text("(absent): task_exec: 会失败：tasks/absent")
+    warning = page.locator(".warnings .problem").first
+    expect(warning).to_contain_text("(absent): task_exec: 会失败：tasks/absent")
+    warning.get_by_role("button").click()
+    expect(problem(page, "task_exec")).to_contain_text("会失败：tasks/absent")
+    expect(field(page, "task_exec").get_by_role("textbox").first).to_be_focused()
+    page.keyboard.press("Escape")
     state, warning = (mark.bounding_box() for mark in page.locator(".panel-body > .mark").all())
     assert state and warning and state["y"] + state["height"] <= warning["y"]  # one below the other
 

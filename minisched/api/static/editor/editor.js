@@ -13,8 +13,11 @@ import { proposedId, rebased, same, spanOf } from "./values.js";
 // The field table of the API. It does not change while the engine runs.
 let table = null;
 
-/** Edit a task, or create one if `taskId` is null; `from`: the id of the task that is copied then. */
-export async function openEditor(taskId = null, from = null) {
+/**
+ * Edit a task, or create one if `taskId` is null; `from`: the id of the task that is copied then. `warning`: one of the
+ * config, at whose field the editor opens.
+ */
+export async function openEditor(taskId = null, { from = null, warning = null } = {}) {
   const body = h("div", { class: "ed" }, h("p", { class: "muted", role: "status" }, t("loading")));
   let editor = null;
   const keepPage = (event) => editor?.changed() && event.preventDefault();
@@ -32,7 +35,7 @@ export async function openEditor(taskId = null, from = null) {
   try {
     table ??= (await call("GET", "/schema")).data.fields;
     const newest = taskId ? await load(taskId) : from ? copyOf(await load(from), from) : await emptyTask();
-    if (newest.config) editor = edit(taskId, newest, body, dialog);
+    if (newest.config) editor = edit(taskId, newest, body, dialog, warning);
     else clear(body).append(h("p", { class: "ed-trouble", role: "alert" }, t("ed_no_config")));
   } catch (error) {
     clear(body).append(h("p", { class: "ed-trouble", role: "alert" }, textOf(error)));
@@ -82,10 +85,10 @@ const KNOWN = {
 };
 
 /**
- * Fill the dialog with the editor of a task. `newest`: {config, etag, fields}.
+ * Fill the dialog with the editor of a task. `newest`: {config, etag, fields}. `warning`: see `openEditor`.
  * Returns {changed(), denied()}: whether there are unsaved changes; show that the engine rejects the token.
  */
-function edit(taskId, newest, body, dialog) {
+function edit(taskId, newest, body, dialog, warning) {
   let { config: base, etag } = newest;
   const summary = h("div", { class: "ed-summary", role: "alert", tabindex: "-1" });
   // The test buttons of the rules in the form.
@@ -141,8 +144,8 @@ function edit(taskId, newest, body, dialog) {
     summary.scrollIntoView({ block: "nearest" });
   };
 
-  /** Show problems at their fields and in the summary; without problems, `message`. */
-  const showProblems = (problems, message) => {
+  /** Show problems at their fields and, below `message`, in the summary. */
+  const showProblems = (problems, message = t("ed_problems", { n: problems.length })) => {
     const inJson = panels.at() === "json";
     if (inJson) form.set(parsed());
     const found = form.show(problems);
@@ -157,7 +160,7 @@ function edit(taskId, newest, body, dialog) {
       });
       return h("li", {}, link);
     });
-    clear(summary).append(h("p", {}, problems.length ? t("ed_problems", { n: problems.length }) : message), h("ul", {}, ...items));
+    clear(summary).append(h("p", {}, message), h("ul", {}, ...items));
     const first = found.find(({ slot }) => slot);
     if (first && !inJson) first.slot.focus();
     else summary.focus();
@@ -181,7 +184,7 @@ function edit(taskId, newest, body, dialog) {
         showSummary([h("p", {}, !keep ? t("ed_newest") : both.length ? t("ed_merged_both", { names: listed(both) }) : t("ed_merged"))]);
       } catch (again) {
         if (again.status === 404) deleted();
-        else if (again.problems?.length) showProblems(again.problems, "");
+        else if (again.problems?.length) showProblems(again.problems);
         else showSummary([h("p", {}, textOf(again))]);
       }
     };
@@ -202,7 +205,7 @@ function edit(taskId, newest, body, dialog) {
     const task = value();
     if (!task) return;
     const problems = panels.at() === "form" ? form.problems() : [];
-    if (problems.length) return showProblems(problems, "");
+    if (problems.length) return showProblems(problems);
     saving(true);
     try {
       const { data } = taskId && !asNew
@@ -215,8 +218,8 @@ function edit(taskId, newest, body, dialog) {
       saving(false);
       if (error.status === 404) deleted();
       else if (error.status === 412 || (error.status === 409 && error.code === "config_changed" && taskId)) conflict(error);
-      else if (error.status === 422) showProblems(error.problems, textOf(error));
-      else if (error.code === "exists") showProblems([{ path: "task_id", message: t("ed_id_taken", { id: task.task_id }) }], "");
+      else if (error.status === 422) showProblems(error.problems, error.problems.length ? undefined : textOf(error));
+      else if (error.code === "exists") showProblems([{ path: "task_id", message: t("ed_id_taken", { id: task.task_id }) }]);
       else {
         form.show([]);
         showSummary([h("p", {}, textOf(error))]);
@@ -239,7 +242,8 @@ function edit(taskId, newest, body, dialog) {
   form.set(base, newest.id);
   if (newest.note) summary.append(h("p", {}, newest.note));
   clear(body).append(panels.list, summary, ...panels.panels);
-  form.focus();
+  if (warning) showProblems([warning], t("en_config_warnings"));
+  else form.focus();
   return {
     denied: () => showSummary([h("p", {}, t("ed_denied"))]),
     changed() {

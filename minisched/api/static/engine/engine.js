@@ -6,6 +6,7 @@ import { errorText } from "../core/error_text.js";
 import { fmtAgoBeside, fmtBytes, fmtTime } from "../core/format.js";
 import { engineProblems } from "../core/status_text.js";
 import { has, lang, localized, t } from "../i18n/i18n.js";
+import { actions } from "../tasks/actions.js";
 import { outbox } from "./outbox.js";
 
 const TAIL_LINES = 300;
@@ -84,10 +85,10 @@ function fillConfig(el, { config }) {
   const head = h("p", { class: `mark s-${good ? "success" : "technical_failure"}` }, icon(good ? "success" : "technical_failure"), t(good ? "en_config_good" : "en_config_bad"));
   const row = (problem) => {
     const where = [problem.file, problem.place_words[lang()]].filter(Boolean).map(visible).join(": ");
-    // A problem of a task leads to it.
+    // A problem of a task leads to it; what is in force can be edited.
     const id = /^tasks\[\d+\] \(([\w-]+)\)/.exec(problem.place)?.[1];
     const place = where && h("code", { text: where });
-    return h("li", { class: "problem" }, h("p", {}, id ? h("a", { href: `#task/${id}` }, place) : place, " ", visible(localized(problem))));
+    return h("li", { class: "problem" }, h("p", {}, !id ? place : problems.length ? h("a", { href: `#task/${id}` }, place) : h("button", { type: "button", class: "link", title: t("edit"), on: { click: () => actions.editAt(id, problem) } }, place), " ", visible(localized(problem))));
   };
   const list = (found, name) => (found.length ? [h("ul", { class: name }, found.map(row))] : []);
   const title = warnings.length ? [h("p", { class: "mark s-missed" }, icon("warn"), t("en_config_warnings"))] : [];

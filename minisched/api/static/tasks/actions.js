@@ -100,7 +100,8 @@ export const actions = {
   },
 
   edit: (card) => open("editor/editor.js", ({ openEditor }) => openEditor(card?.task_id ?? null)),
-  duplicate: (card) => open("editor/editor.js", ({ openEditor }) => openEditor(null, card.task_id)),
+  duplicate: (card) => open("editor/editor.js", ({ openEditor }) => openEditor(null, { from: card.task_id })),
+  editAt: (id, warning) => open("editor/editor.js", ({ openEditor }) => openEditor(id, { warning })),
   log: (card) => open("logs/log.js", ({ openLog }) => openLog({ taskId: card.task_id })),
   history: (card) => open("runs/history.js", ({ openHistory }) => openHistory(card.task_id)),
   /** `at`: a day or a time, see `openWhy`. */
