@@ -336,6 +336,7 @@ SCHEMAS: dict[str, Schema] = {
             delete=noted(FLAG, "True removes the tasks from the config. It excludes the other changes."),
         ),
         "required": ["task_ids"],
+        "not": {"properties": {"delete": {"const": True}}, "required": ["delete"], "minProperties": 3},
     },
     "TasksChanged": fields(
         changed=items(TASK_ID),
