@@ -82,7 +82,7 @@ def run(options: Namespace) -> int:
     from minisched.cli.assembly import assemble, note_history, open_log
     from minisched.executor.executor import prepare_process
 
-    prepare_process()
+    prepare_process(spawns=False)
     inbox: SimpleQueue[Message] = SimpleQueue()
     log, log_file = open_log(home, config, inbox, problems)
     engine, page, sender, linter = assemble(home, config, source, ledger, log, log_file, lock, inbox, sockets, manager)

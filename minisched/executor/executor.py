@@ -23,15 +23,18 @@ MALLOC_KEPT = 512 * 1024  # bytes; glibc keeps up to twice as many that are free
 ORPHAN_AGE_S = 0.5  # a zombie seen for so long is not one that a spawn in this program is about to reap
 
 
-def prepare_process() -> None:
-    """Undo what a parent may have set for this process. To be called first in a program that starts tasks.
+def prepare_process(spawns: bool = True) -> None:
+    """Undo what a parent may have set for this process. To be called first in a program that starts tasks. spawns: the
+    calling thread will start processes itself.
 
     With SIGCHLD ignored the kernel reaps children itself, and every task would seem to exit with 0. Tasks inherit
     blocked and ignored signals (`nohup`, a shell's `&`): an ignored one gets a handler that does nothing, which an exec
     resets to the default.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    # A thread that spawns blocks all signals for a moment. For a SIGCHLD in this moment, which has no effect, the
+    # kernel wakes another thread, once or twice for each of many runs, unless these others block it.
+    signal.pthread_sigmask(signal.SIG_SETMASK, () if spawns else (signal.SIGCHLD,))
     for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:  # Popen restores these two
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *_: None)

@@ -158,6 +158,12 @@ def _null_fd() -> int:
     return os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
 
 
+def prepare_thread() -> None:
+    """To be called by a thread before it spawns: its processes inherit which signals it blocks, and
+    `prepare_process` may have blocked SIGCHLD."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD,))
+
+
 def command_of(spec: ProcessSpec) -> Command:
     return Command(spec.task_exec, spec.cwd, spec.env.get("PATH", os.defpath), spec.env.get("MINISCHED_HOME", ""))
 
@@ -484,6 +490,7 @@ def run_bounded(
     """Run a process in the calling thread to its end, which comes after `timeout_s` at the latest: then its group gets
     TERM, and KILL after `grace_s`. `data` goes to its standard input; the last `output_max` bytes of its output are
     kept. A process that it leaves behind delays the return by at most `DRAIN_S`. Raises what `spawn` raises."""
+    prepare_thread()
     child = spawn(args, cwd, env, stdin=subprocess.PIPE, stderr=subprocess.STDOUT)
     process = Process(child, time.monotonic(), timeout_s, grace_s)
     process.watch()

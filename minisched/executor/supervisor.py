@@ -25,7 +25,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 
-from minisched.executor.process import BLOCK, WAIT_MAX_S, Account, Process, SpawnError, look_up
+from minisched.executor.process import BLOCK, WAIT_MAX_S, Account, Process, SpawnError, look_up, prepare_thread
 from minisched.executor.procfs import POLL_S, ProcessTable
 from minisched.executor.run import Run, end_text
 from minisched.model import Message, ProcessResult, ProcessSpec, RunFinished, Text
@@ -131,6 +131,7 @@ class Supervisor:
     def run_forever(self) -> None:
         """Turn until an order calls `stop`, then close."""
         self._has_thread = True
+        prepare_thread()
         while not self._stopped:
             try:
                 self.turn()

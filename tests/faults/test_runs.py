@@ -244,11 +244,13 @@ def test_signals_ignored_or_blocked_by_the_parent_work_in_the_engine(tmp_path: P
         {"task_id": "seven", "task_exec": "exit 7", "task_schedule": "@reboot"},
         {"task_id": "slow", "task_exec": "sleep 60", "task_timeout": 0.3, "task_schedule": "@reboot"},
         {"task_id": "long", "task_exec": "exec sleep 60", "task_schedule": "@reboot"},
+        {"task_id": "blocked", "task_exec": "grep SigBlk /proc/self/status", "task_schedule": "@reboot"},
         shutdown_grace=0,
     )
     try:
         process = home.start(sys.executable, "-c", code)
-        eventually(lambda: len(home.ended()) == 2)
+        eventually(lambda: len(home.ended()) == 3)
+        assert "SigBlk:\t" + "0" * 16 in home.run("logs", "blocked").stdout
         assert row_of(home, "seven")["exit_code"] == 7
         slow = row_of(home, "slow")
         assert (slow["reason"], slow["attempts"][0]["signal"]) == ("timeout", 15)

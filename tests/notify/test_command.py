@@ -11,6 +11,7 @@ from minisched.model.notification import SendStatus
 from minisched.notify import deliver
 from minisched.notify.local import run_command
 from support.notify import MESSAGE_ID, VARIABLES, Watch, message, said, send_request, words
+from support.process import linux
 from support.programs import alive, eventually, in_time
 
 
@@ -72,6 +73,15 @@ def test_the_end_of_the_output_is_kept(tmp_path):
     result = run([sys.executable, "-X", "utf8", "-c", program], tmp_path)
     assert result.state is SendStatus.SENT and result.answer.endswith("中\\x1b end")
     assert 400 < len(result.answer.encode()) <= 500
+
+
+@linux
+def test_a_command_blocks_no_signal_that_the_engine_blocks(tmp_path):
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+    try:
+        assert run("grep SigBlk /proc/self/status", tmp_path).answer.split() == ["SigBlk:", "0" * 16]
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def test_a_command_that_reads_no_input_can_succeed(tmp_path):
