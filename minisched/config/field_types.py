@@ -318,9 +318,14 @@ class String(FieldType):
         return re.compile(pattern).fullmatch
 
     def read(self, value: Any, context: ParseContext, base: Any) -> str:
-        if isinstance(value, str) and self._match(value):
+        if isinstance(value, str) and (self._is_plain(value) or self._match(value)):
             return context.memo.setdefault(value, value) if self.shared else value
         raise invalid(value, self.rule_for(value) or self.rule)
+
+    def _is_plain(self, value: str) -> bool:
+        """A text that needs no pattern, as most are: printable ASCII."""
+        is_line = not self.pattern and value.isascii() and value.isprintable()
+        return is_line and self.min_length <= len(value) <= self.max_length
 
     def rule_for(self, value: Any) -> Optional[Text]:
         """The rule against characters that cannot be passed on, stored or sent, if the value breaks that one."""

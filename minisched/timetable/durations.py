@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+from binascii import crc32  # the one of zlib, without that library
 from datetime import datetime, timezone, tzinfo
-from zlib import crc32
 
 from minisched.catalogue import TextError
 from minisched.model import Text

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
-from heapq import merge
 from itertools import combinations, islice
 from math import floor
 
@@ -260,6 +259,8 @@ def _count_union(schedules: list[CronSchedule], start: int, stop: int) -> int:
 
 def _series(schedules: Sequence[Schedule], after: float, until: float, zone: tzinfo) -> Iterator[int]:
     """The due instants of all schedules in (after, until], ascending and distinct."""
+    from heapq import merge  # an engine has it; a command that lists one task after the other does without
+
     last = None
     for due in merge(*(_series_of_one(schedule, after, until, zone) for schedule in set(schedules))):
         if due != last:

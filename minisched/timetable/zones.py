@@ -226,8 +226,8 @@ def _zone_of_files(names_file: str, rules_file: str) -> LocalZone:
     rules = (_zone_of_path(path) if "zoneinfo/" in path else None) or _zone_of_rules(rules_file)
     named = None
     try:
-        with open(names_file, encoding="ascii", errors="replace") as file:
-            named = _zone_of_path(file.readline(200).strip())
+        with open(names_file, "rb") as file:
+            named = _zone_of_path(file.readline(200).decode("ascii", "replace").strip())
     except OSError:
         pass  # most systems have none
     if named is None:
