@@ -133,13 +133,10 @@ def _read_calendars(
     return calendars
 
 
-def check_task(task: Any, *, defaults: Any = None, file: str = CONFIG_FILE) -> list[FieldError]:
-    """The errors of one task by itself: its fields, but not its dependencies or what it shares with other tasks.
-
-    defaults: the document's, which are valid.
-    """
-    tasks = _TaskReader(file, None, ParseContext(_places), place="task")
-    tasks.add(task, DOCUMENT.rows["defaults"].type.read(defaults or {}, ParseContext(), None), "UTC")
+def check_task(task: Any) -> list[FieldError]:
+    """The errors of one task by itself: its fields, but not its dependencies or what it shares with other tasks."""
+    tasks = _TaskReader(CONFIG_FILE, None, ParseContext(_places), place="task")
+    tasks.add(task, DEFAULTS.defaults, "UTC")
     return limited(tasks.errors)
 
 

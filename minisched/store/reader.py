@@ -187,13 +187,8 @@ class History:
         with self._snapshot() as db:
             return _last_lines(db, runs) if db is not None else {}
 
-    def recent_outcomes(self, task_id: str, count: int) -> list[Outcome]:
-        """The task's last `count` finished runs, oldest first."""
-        with self._snapshot() as db:
-            return list(_outcomes(db, task_id, count)) if db is not None else []
-
     def outcomes(self, task_ids: Sequence[str], count: int) -> dict[str, tuple[Outcome, ...]]:
-        """As `recent_outcomes`, of several tasks, from one snapshot."""
+        """By task the last `count` finished runs, oldest first, from one snapshot."""
         with self._snapshot() as db:
             return {task_id: () if db is None else _outcomes(db, task_id, count) for task_id in task_ids}
 

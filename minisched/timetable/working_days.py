@@ -170,11 +170,6 @@ def day_text(day: int) -> str:
     return date.fromordinal(day + EPOCH_ORDINAL).isoformat()
 
 
-def day_of(text: str) -> int:
-    """The opposite of `day_text`. Raises ValueError."""
-    return date.fromisoformat(text).toordinal() - EPOCH_ORDINAL
-
-
 # Why a working day is none of the days, by `CalendarRule.days`.
 _OTHER_DAY = {"off": "on", "first_working": "not_first", "last_working": "not_last"}
 

@@ -19,7 +19,7 @@ from minisched.cli.run import ConfigFile
 from minisched.config import ConfigError, parse_config
 from minisched.model import Config, ConfigRead
 from minisched.threads import receive
-from minisched.timetable.working_days import day_of
+from support.bruteforce import day_of
 from support.config import task
 from support.factories import config as make_config
 

@@ -12,7 +12,7 @@ import pytest
 from minisched.config import CalendarFiles, ConfigError, check_task, load_config, parse_config, parse_document
 from minisched.lint import calendar_warnings
 from minisched.model import Config
-from minisched.timetable.working_days import day_of
+from support.bruteforce import day_of
 from support.config import task
 
 CN = "week mon-fri\n2026-10-01..2026-10-07 off National Day\n2026-10-10 on make-up day\n"

@@ -372,7 +372,7 @@ def test_a_document_and_a_task_are_checked_without_a_file():
     assert [render(problem.as_text()) for problem in parse_document({"tasks": [task(enabled=1)]}, file="x")[1]] == [
         "x: tasks[0] (a): enabled is 1; expected true or false"
     ]
-    assert check_task(task(), defaults={"task_timeout": 5}) == []
+    assert check_task(task()) == []
     (problem,) = check_task(task(enabled=1, task_dependencies=["of_the_file"]))
     assert (problem.place, render(problem.text)) == ("task (a): enabled", "is 1; expected true or false")
 

@@ -72,7 +72,7 @@ def test_without_a_database_every_answer_is_empty_and_nothing_is_made(history: H
     assert history.page() == ([], 0)
     assert history.run(1) is None
     assert history.tail(1) == b""
-    assert history.recent_outcomes("a", 30) == []
+    assert history.outcomes(["a"], 30) == {"a": ()}
     assert history.pasts(["a"], 30) == {}
     assert (history.last_statuses(), history.totals()) == ({}, {})
     assert (history.records(), history.unfinished(), history.tokens()) == ({}, [], set())
@@ -145,8 +145,8 @@ def test_the_last_outcomes_are_of_finished_runs_oldest_first(store: Store, histo
     ]
     ids = store.commit(Batch(made))
     skipped = Outcome(ids[2], Status.SKIPPED, None, NOW, None)
-    assert history.recent_outcomes("a", 30) == [Outcome(ids[0], Status.SUCCESS, NOW, NOW, 0.5), skipped]
-    assert history.recent_outcomes("a", 1) == [skipped]
+    assert history.outcomes(["a"], 30) == {"a": (Outcome(ids[0], Status.SUCCESS, NOW, NOW, 0.5), skipped)}
+    assert history.outcomes(["a"], 1) == {"a": (skipped,)}
 
 
 @pytest.mark.parametrize("others", [0, 50])
@@ -157,9 +157,7 @@ def test_the_history_of_many_tasks_is_read_at_once(store: Store, history: Histor
     names = [f"other{number}" for number in range(others)]
     pasts = history.pasts(["b", "a", "never ran", *names], 30)
     assert list(pasts) == ["b", "a", *names]
-    assert pasts["a"] == Past(
-        history.records()["a"], last._replace(run_id=ids[1]), tuple(history.recent_outcomes("a", 30))
-    )
+    assert pasts["a"] == Past(history.records()["a"], last._replace(run_id=ids[1]), history.outcomes(["a"], 30)["a"])
     assert (pasts["a"].record.consecutive_failures, pasts["a"].record.run_count) == (1, 3)
     assert pasts["b"] == Past(history.records()["b"], None, ())
     assert len(history.pasts(["a"], 1)["a"].outcomes) == 1

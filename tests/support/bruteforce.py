@@ -17,6 +17,11 @@ NAMES.update({name: number for number, name in enumerate(["sun", "mon", "tue", "
 BOUNDS = [(0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 6)]
 
 
+def day_of(text: str) -> int:
+    """A date as days since 1970-01-01."""
+    return date.fromisoformat(text).toordinal() - date(1970, 1, 1).toordinal()
+
+
 def numbers(text, low, high):
     found = set()
     for item in text.lower().split(","):

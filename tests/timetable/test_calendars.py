@@ -30,13 +30,12 @@ from minisched.timetable.describe import describe
 from minisched.timetable.working_days import (
     calendar_end,
     day_in_calendar,
-    day_of,
     day_text,
     left_out,
     parse_calendar,
     why_not_due,
 )
-from support.bruteforce import days_of_calendar, due_in, window
+from support.bruteforce import day_of, days_of_calendar, due_in, window
 
 DAY = 86400
 CN = """\
