@@ -235,6 +235,8 @@ def test_a_lost_engine_is_reported_at_once_and_the_page_reconnects(
         expect(page.locator(".lost")).to_be_visible()
         assert time.monotonic() - began < LOST_WITHIN_S
         expect(page.locator(".lost")).to_contain_text("The engine does not respond.")
+        spoken = page.locator("[role=log]")  # once, not with each second that the banner counts
+        expect(spoken).to_have_text("The engine does not respond.")
         expect(card(page, "a")).to_be_visible()  # the known state stays
         again = page.get_by_role("button", name="Try again")
         page.evaluate("location.hash = '#why/a'")  # a dialog and a view that are not loaded yet
@@ -252,6 +254,7 @@ def test_a_lost_engine_is_reported_at_once_and_the_page_reconnects(
         live(page)
         expect(page.locator(".lost")).to_be_hidden()
         expect(page.locator(".engine-log")).to_contain_text("engine started")  # without "Try again"
+        expect(spoken).to_have_text("Connected")
         view(page, "tasks")
         expect(card(page, "new")).to_be_visible()
 

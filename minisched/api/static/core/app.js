@@ -44,10 +44,21 @@ let viewNumber = 0;
 
 const announcements = h("div", { class: "hidden-label", role: "log", "aria-live": "polite" });
 
+// What is said within this time is said together; of more than so many texts only how many tasks need attention.
+const SPEAK_MS = 2000;
+const SPOKEN_MAX = 3;
+let unsaid = [];
+
 /** Speak to screen readers. For rare events: who hears it often stops listening. */
 function announce(text) {
-  announcements.append(h("p", { text }));
-  while (announcements.children.length > 5) announcements.firstChild.remove();
+  if (!unsaid.length) setTimeout(speak, SPEAK_MS);
+  unsaid.push(text);
+}
+
+function speak() {
+  const texts = unsaid.length > SPOKEN_MAX ? [t("attention_headline", { n: store.troubled.size })] : unsaid;
+  unsaid = [];
+  announcements.replaceChildren(...texts.map((text) => h("p", { text })));
 }
 
 // ---- token ----
@@ -170,9 +181,10 @@ function header() {
 
 /** The banners above every view: connection lost, config not loaded, standing problems. */
 function banners() {
-  const lost = h("div", { class: "lost", hidden: true }, icon("warn"), h("p"));
+  // It counts the seconds: `announce` says it once.
+  const lost = h("div", { class: "lost", hidden: true, "aria-live": "off" }, icon("warn"), h("p"));
   const rows = h("div", { class: "banners" });
-  const el = h("div", { class: "bands", role: "status" }, lost, rows);
+  const el = h("div", { class: "bands", role: "status", "aria-atomic": "false" }, lost, rows);
   let shown = "";
   return {
     el,
@@ -322,7 +334,10 @@ function buildShell(scrolled = 0) {
     if (!change.status && !change.link) return;
     if (store.link === "denied") return denied();
     if (failure.isConnected && ["live", "poll"].includes(store.link)) show();
-    document.documentElement.classList.toggle("is-lost", store.link === "lost");
+    const { classList } = document.documentElement;
+    const isLost = store.link === "lost";
+    if (isLost !== classList.contains("is-lost")) announce(t(!isLost ? "link_live" : store.lostWhy === "unproven" ? "err_unproven" : "err_network"));
+    classList.toggle("is-lost", isLost);
     top.update();
     bands.update(view);
   };

@@ -20,7 +20,7 @@ export function openDialog({ title, body, actions = [], onClose = () => {}, guar
   count += 1;
   const heading = h("h2", { id: `dialog-title-${count}`, tabindex: "-1" }, title);
   const content = h("div", { class: "dialog-body" }, body);
-  const footer = h("footer", { class: "dialog-actions" });
+  const footer = h("div", { class: "dialog-actions" });
   let asking = false;
   const ask = async () => {
     if (asking) return;
@@ -35,7 +35,7 @@ export function openDialog({ title, body, actions = [], onClose = () => {}, guar
   const el = h(
     "dialog",
     { class: `dialog ${wide ? "wide" : ""} ${kind}`, "aria-labelledby": heading.id },
-    h("header", { class: "dialog-head" }, heading, cross),
+    h("div", { class: "dialog-head" }, heading, cross),
     content,
     footer,
   );

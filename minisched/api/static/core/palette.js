@@ -104,6 +104,6 @@ const KEYS = [
 ];
 
 export function openKeys() {
-  const rows = KEYS.map(([keys, name]) => h("tr", {}, h("td", { class: "nowrap" }, keys.split(" ").flatMap((key) => [h("kbd", { text: key }), " "])), h("td", { text: t(`key_${name}`) })));
-  openDialog({ title: t("keys"), body: h("table", { class: "table keys" }, h("tbody", {}, rows)), kind: "question", actions: [{ label: t("close") }] });
+  const rows = KEYS.map(([keys, name]) => h("tr", {}, h("td", { class: "nowrap", role: "rowheader" }, keys.split(" ").flatMap((key) => [h("kbd", { text: key }), " "])), h("td", { text: t(`key_${name}`) })));
+  openDialog({ title: t("keys"), body: h("table", { class: "table keys", "aria-label": t("keys") }, h("tbody", {}, rows)), kind: "question", actions: [{ label: t("close") }] });
 }

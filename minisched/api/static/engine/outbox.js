@@ -81,7 +81,7 @@ export function outbox(store) {
   const rows = (items) => {
     const columns = ["time", "task", "channel", "state", "tries", "next"];
     const head = columns.map((name) => h("th", { scope: "col", class: `ob-${name}`, text: t(`ob_${name}`) }));
-    return h("table", { class: "table messages" }, h("thead", {}, h("tr", {}, head, h("th", { scope: "col" }, h("span", { class: "hidden-label", text: t("ob_again") })))), h("tbody", {}, items.map(row)));
+    return h("table", { class: "table messages", "aria-label": t("ob_title") }, h("thead", {}, h("tr", {}, head, h("th", { scope: "col" }, h("span", { class: "hidden-label", text: t("ob_again") })))), h("tbody", {}, items.map(row)));
   };
 
   const row = (one) => {

@@ -201,6 +201,6 @@ function attemptTable(run, open) {
     ),
   );
   const head = ["attempt", "status", "time", "duration"].map((name) => h("th", { scope: "col", text: t(`col_${name}`) }));
-  const table = h("table", { class: "table" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows));
+  const table = h("table", { class: "table", "aria-label": t("attempts_n", { n: run.attempts.length }) }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows));
   return h("details", { class: "attempts", open }, h("summary", { text: t("attempts_n", { n: run.attempts.length }) }), h("div", { class: "scroll-x" }, table));
 }

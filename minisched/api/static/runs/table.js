@@ -1,6 +1,6 @@
 /** Runs as a table, newest first, the buttons that turn its pages, and what runs have in common. */
 import { token } from "../core/api.js";
-import { h, iconButton, statusMark, visible } from "../core/dom.js";
+import { h, iconButton, setText, statusMark, visible } from "../core/dom.js";
 import { fmtDuration, fmtTime, fmtWhen } from "../core/format.js";
 import { FAILURES, reasonText, runTime } from "../core/status_text.js";
 import { store } from "../core/store.js";
@@ -46,7 +46,7 @@ export function runTable(runs, { open, tasks = false, none }) {
   if (!runs.length) return h("p", { class: "empty muted", text: none });
   const columns = ["time", tasks && "task", "trigger", "status", "attempt", "duration", "exit", token() && "actions"].filter(Boolean);
   const head = columns.map((name) => h("th", { scope: "col", class: `col-${name}` }, name === "actions" ? h("span", { class: "hidden-label", text: t("more_actions") }) : t(`col_${name}`)));
-  return h("table", { class: tasks ? "table runs of-all" : "table runs" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, runs.map((run) => row(run, open, tasks))));
+  return h("table", { class: tasks ? "table runs of-all" : "table runs", "aria-label": t("view_runs") }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, runs.map((run) => row(run, open, tasks))));
 }
 
 function row(run, open, tasks) {
@@ -93,8 +93,12 @@ export function fillPager(pager, { page, page_size: size, total }, turn) {
   const focused = pager.contains(document.activeElement) ? document.activeElement.dataset.way : "";
   const number = h("input", { type: "number", class: "page-number", min: 1, max: pages, value: page, "aria-label": t("page_number"), title: t("page_number"), "data-way": "number" });
   number.addEventListener("change", () => turn(Math.min(pages, Math.max(1, Math.floor(number.valueAsNumber) || 1))));
-  pager.replaceChildren(
-    h("span", { class: "muted number nowrap", role: "status", text: t("page_of", { from, to: Math.min(total, page * size), total }) }),
+  // It stays in its place, so that screen readers say it only if it changes.
+  const said = pager.firstChild ?? h("span", { class: "muted number nowrap", role: "status" });
+  setText(said, t("page_of", { from, to: Math.min(total, page * size), total }));
+  while (pager.children.length > 1) pager.lastChild.remove();
+  pager.append(
+    ...(said.parentElement ? [] : [said]),
     iconButton("left", t("newer"), () => turn(page - 1), { disabled: page <= 1, "data-way": "newer" }),
     pages > 2 ? number : "",
     iconButton("right", t("older"), () => turn(page + 1), { disabled: page >= pages, "data-way": "older" }),

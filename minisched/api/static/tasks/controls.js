@@ -35,7 +35,7 @@ export class Controls {
     // The row from which the keys move.
     this.current = "";
     this.chip = button("", () => view.rearrange(true), { class: "button moved-chip" });
-    this.moved = h("div", { class: "moved", role: "status", hidden: true }, this.chip);
+    this.moved = h("div", { class: "moved", hidden: true }, this.chip);
     view.list.el.before(this.moved);
   }
 
