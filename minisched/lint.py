@@ -22,7 +22,7 @@ from minisched.model import FieldError, On, Secret, Text
 from minisched.model.task import CONFIG_FILE, SecretError
 from minisched.model.text import reason_of_file
 from minisched.namedtuple import NamedTuple
-from minisched.osutil import Place, open_walked
+from minisched.osutil import Importing, Place, open_walked
 from minisched.threads import start_thread
 from minisched.timetable import format_duration, load_zone, next_of, schedules_of
 
@@ -142,7 +142,8 @@ def calendar_warnings(config: Config, now: float) -> list[FieldError]:
     """Calendars whose last day is past or about to be: they must not run out in silence."""
     if not config.settings.calendars:
         return []
-    from minisched.timetable.working_days import calendar_end, local_today
+    with Importing():
+        from minisched.timetable.working_days import calendar_end, local_today
 
     today = local_today(now, load_zone(config.settings.timezone))
     found = ((name, calendar_end(calendar, today)) for name, calendar in config.settings.calendars.items())
@@ -219,8 +220,8 @@ def _env_file(written: str, place: str, where: Surroundings, found: dict[str, st
     if written.startswith("~"):
         yield place, Text("config.warn.tilde", value=written)
         return
-    from minisched.config.env_file import EnvFileError, read_env_file  # the engine does without where no task has one
-
+    with Importing():  # the engine does without where no task has one
+        from minisched.config.env_file import EnvFileError, read_env_file
     try:
         variables = read_env_file(path)
         readable = os.stat(path).st_mode & stat.S_IROTH

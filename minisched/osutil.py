@@ -56,6 +56,38 @@ def read_carried(path: str) -> bytes:
     return data
 
 
+class Importing:
+    """`with` this around an import that may fail while the engine runs on. It raises OSError, and ImportError for all
+    else: there may be no memory, or the file may be overwritten with another version, from which anything is raised."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, (ImportError, OSError)):
+            raise ImportError(f"{type(error).__name__}: {error}") from error
+
+
+def places_of(error: BaseException) -> list[str]:
+    """The files and lines of a traceback, innermost last. Unlike for the text of the lines, no file is read: those of
+    the program may be overwritten with another version."""
+    places, trace = [], error.__traceback__
+    while trace is not None:
+        places.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return places
+
+
+def traceback_text(error: BaseException) -> str:
+    """The traceback as Python prints it, or its places if the lines cannot be read."""
+    import traceback  # 3 ms, which commands do without; an engine has it, by `logging`
+
+    try:
+        return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    except Exception:
+        return "\n".join(("Traceback (most recent call last):", *places_of(error), f"{error!r}\n"))
+
+
 _LOOK = getattr(os, "O_PATH", os.O_RDONLY)  # does not need the right to read
 FOLDER_FLAGS = _LOOK | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CAREFUL = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY

@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 import pytest
 
 from minisched.clock import SystemClock
-from minisched.osutil import LOCAL_FILE_SYSTEMS, FolderWatch, mount_of
+from minisched.osutil import LOCAL_FILE_SYSTEMS, FolderWatch, Importing, mount_of, traceback_text
 from minisched.threads import receive
 
 ROUNDS = 100_000
@@ -132,3 +132,30 @@ def test_a_change_in_a_watched_folder_is_one_signal(tmp_path: Path) -> None:
 def test_a_file_system_that_others_may_write_is_not_watched() -> None:
     assert mount_of("/proc/self")[1] == "proc"
     assert not FolderWatch().arm([], ["/proc"])
+
+
+def test_whatever_an_import_raises_is_an_import_error() -> None:
+    with pytest.raises(ImportError, match="EOFError: no more"), Importing():
+        raise EOFError("no more")
+    for error in (OSError(24, "x"), ModuleNotFoundError("y")):
+        with pytest.raises(type(error)) as raised, Importing():
+            raise error
+        assert raised.value is error
+
+
+def test_a_traceback_has_its_places_if_the_lines_cannot_be_read() -> None:
+    code = compile("1 / 0", "<gone>", "exec")
+    with pytest.raises(ZeroDivisionError) as plain:
+        exec(code, {})
+    assert traceback_text(plain.value).startswith("Traceback (most recent call last):\n  File")
+
+    class Loader:
+        def get_source(self, name: str) -> str:
+            raise EOFError
+
+    names = {"__name__": "gone", "__loader__": Loader()}
+    with pytest.raises(ZeroDivisionError) as raised:
+        exec(compile("1 / 0", "/nowhere/gone.py", "exec"), names)
+    lines = traceback_text(raised.value).splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[-2:] == ["/nowhere/gone.py:1", "ZeroDivisionError('division by zero')"]

@@ -8,6 +8,7 @@ from minisched.api.context import ApiError, RequestContext, bad_body, pointer_to
 from minisched.api.routing import NotFound, is_of_api, match
 from minisched.config.strict_json import parse
 from minisched.model import StoreError, Text, TextError
+from minisched.osutil import Importing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ def find(method: str, path: str) -> Found:
     try:
         if is_of_api(path):
             return match(method, path)
-        from minisched.api import static_files  # most clients without a browser request none
-
+        with Importing():
+            from minisched.api import static_files  # most clients without a browser request none
         return static_files.find(method, path) or NotFound()
     except (OSError, ImportError):  # no descriptor is left
         raise ApiError("unavailable") from None

@@ -10,12 +10,12 @@ import os.path
 import re
 import socket
 import time
-import traceback
 from zlib import DEF_MEM_LEVEL, DEFLATED, Z_SYNC_FLUSH, compressobj
 
 from minisched.api.context import GZIP, ApiError, Request, Response, gzipped
 from minisched.api.gate import NotHttp, WrongToken, admit, find_end, parse_head
 from minisched.model import Text
+from minisched.osutil import places_of
 from minisched.put_off import copy_without
 
 TYPE_CHECKING = False
@@ -257,6 +257,5 @@ def _close(response: Response) -> None:
 
 def _located(error: BaseException) -> str:
     """An exception in one line: what, and the innermost places first."""
-    frames = traceback.extract_tb(error.__traceback__)[:-5:-1]
-    where = " < ".join(f"{os.path.basename(frame.filename)}:{frame.lineno}" for frame in frames)
+    where = " < ".join(map(os.path.basename, places_of(error)[:-5:-1]))
     return f"{type(error).__name__}: {error!s:.300} ({where})"

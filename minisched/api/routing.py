@@ -18,6 +18,7 @@ from types import MappingProxyType
 
 from minisched.model import Status, Text, Trigger, Word
 from minisched.namedtuple import NamedTuple
+from minisched.osutil import Importing
 from minisched.timetable import parse_time
 
 TYPE_CHECKING = False
@@ -270,7 +271,8 @@ def _import_more(table: _Table) -> bool:
         if table is _table:
             if not _later:
                 return False
-            import_module(f"minisched.api.{_later[0]}")
+            with Importing():
+                import_module(f"minisched.api.{_later[0]}")
             del _later[0]
             _table = _Table.of(_declared)
         return True
@@ -288,8 +290,8 @@ def is_of_api(path: str) -> bool:
 
 
 def match(method: str, path: str) -> Found:
-    """The route of a decoded path. HEAD is as GET. Raises ImportError or OSError if no descriptor is left to read the
-    module of the route."""
+    """The route of a decoded path. HEAD is as GET. Raises ImportError or OSError if the module of the route cannot
+    be imported."""
     while True:
         table = _table
         found = _match(method, path, table)

@@ -97,17 +97,18 @@ def load(*areas: str) -> None:
     for area in areas:
         try:
             table(area)
-        except (ImportError, OSError):
+        except Exception:  # see `template`
             pass
 
 
 def template(code: str, language: str) -> str:
     """The template of a code. A code that is not known, written by a newer version, is shown as it is, and so is any
-    code whose texts cannot be imported because the process is out of file descriptors."""
+    code whose texts cannot be imported: the process is out of file descriptors or memory, or its files are overwritten
+    with another version, from which anything can be raised."""
     area, dot, _ = code.partition(".")
     try:
         pair = table(area if dot and area in AREAS else "runs").get(code)
-    except (ImportError, OSError):
+    except Exception:
         pair = None
     return code if pair is None else pair[LANGUAGES.index(language)]
 

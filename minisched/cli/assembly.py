@@ -38,6 +38,7 @@ from minisched.model import (
 )
 from minisched.model.task import LOOPBACK
 from minisched.notify import Sender
+from minisched.osutil import Importing
 from minisched.systemd import ServiceManager
 from minisched.tasklog import TaskLogs, engine_logger
 from minisched.threads import start_thread
@@ -285,8 +286,8 @@ class Linter:
 
     def _report(self, config: Config, at_start: bool) -> None:
         try:
-            from minisched.lint import Surroundings, config_warnings, pause
-
+            with Importing():
+                from minisched.lint import Surroundings, config_warnings, pause
             found = config_warnings(config, Surroundings(self._home, os.environ, self._wall(), pause=pause))
         except (OSError, ImportError):  # no descriptor is left
             return
@@ -297,8 +298,8 @@ class Linter:
         day = int(self._wall() // DAY_S)
         if self._config is not None and self._config.settings.calendars and day != self._day:
             try:
-                from minisched.lint import calendar_warnings
-
+                with Importing():
+                    from minisched.lint import calendar_warnings
                 found = calendar_warnings(self._config, self._wall())
             except (OSError, ImportError):  # no descriptor is left
                 return ()
@@ -397,8 +398,8 @@ class Page:
 
     def _start(self, settings: HttpSettings) -> None:
         """Raises OSError, ImportError, UnsafeToken."""
-        from minisched.api.server import ApiServer, Sockets, listening
-
+        with Importing():
+            from minisched.api.server import ApiServer, Sockets, listening
         if self._sockets is None:
             self._sockets = Sockets(listening(self._inherited))
         server = ApiServer(settings, load_tokens(self.home), self._make_app, self.log, sockets=self._sockets)

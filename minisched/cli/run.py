@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import time
-import traceback
 from queue import SimpleQueue
 
 from minisched import __version__
@@ -37,7 +36,7 @@ from minisched.model import (
     StoreError,
     Text,
 )
-from minisched.osutil import FolderWatch, mount_of
+from minisched.osutil import FolderWatch, mount_of, traceback_text
 from minisched.store.writer import open_store
 from minisched.systemd import ServiceManager
 from minisched.threads import start_thread
@@ -117,8 +116,9 @@ def run(options: Namespace) -> int:
         raise CommandError(error.text, exit_code=EXIT_IOERR) from None
     except Exception as error:
         # A bug, which nothing here can handle: it is logged, and the next start recovers as from a crash.
-        log.critical("bug: %s", "".join(traceback.format_exception(type(error), error, error.__traceback__)))
-        traceback.print_exc()
+        found = traceback_text(error)
+        log.critical("bug: %s", found)
+        sys.stderr.write(found)
         return EXIT_SOFTWARE
     finally:
         sender.close(SENDER_CLOSE_S)

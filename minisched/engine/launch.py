@@ -12,6 +12,7 @@ from minisched.engine.state import NEW, KnownRecord
 from minisched.executor.program import from_home
 from minisched.home import Home
 from minisched.model import ProcessSpec, Secret, SecretError, StoreError, Text, TextError, iso
+from minisched.osutil import Importing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Launcher:
         self.base = base_environment(self._system.environ, config, self._secret)
         if any(task.task_env_file for task in config.tasks.values()):
             try:
-                import_module(ENV_FILES)  # while there are descriptors to read it
+                with Importing():
+                    import_module(ENV_FILES)  # while there are descriptors to read it
             except (ImportError, OSError):
                 pass  # the next start of a task with such a file tries again
 
@@ -98,10 +100,12 @@ def make_spec(
     refused: Optional[Text] = None
     if task.task_env_file:
         try:
-            own.update(import_module(ENV_FILES).read_env_files(home, task.task_env_file))
+            with Importing():
+                module = import_module(ENV_FILES)
+            own.update(module.read_env_files(home, task.task_env_file))
         except TextError as error:
             refused = Text("task_env_file", reason=error.text)
-        except (ImportError, OSError) as error:  # no descriptor is left
+        except (ImportError, OSError) as error:
             refused = Text("task_env_file", reason=str(error))
     for name, value in task.task_env.items():
         try:

@@ -13,6 +13,7 @@ from minisched.model.task import TemplateVariables
 from minisched.namedtuple import NamedTuple
 from minisched.notify.routing import keys_of
 from minisched.notify.rules import decide, decide_notice
+from minisched.osutil import Importing
 from minisched.timetable import load_zone
 
 TYPE_CHECKING = False
@@ -48,9 +49,10 @@ def prepare(config: Config) -> None:
     if has_rules(config):
         catalogue.load("notify")
         try:
-            for name in _USED:
-                import_module(name)
-            config_hash(b"")  # imports a module too
+            with Importing():
+                for name in _USED:
+                    import_module(name)
+                config_hash(b"")  # imports a module too
         except (ImportError, OSError):
             pass  # the first end of a run with rules tries again
 

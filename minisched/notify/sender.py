@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from importlib import import_module
 from queue import SimpleQueue
 
 from minisched.model import Text
 from minisched.model.notification import HEARTBEAT_ID, DeliverySent, SendRequest, SendResult, SendStatus
+from minisched.osutil import Importing, places_of
 from minisched.threads import start_thread
 
 TYPE_CHECKING = False
@@ -27,7 +27,8 @@ def deliver(request: SendRequest) -> SendResult:
     """
     try:
         # Imported here: smtplib, ssl, email and urllib take 4 MB, which an engine without messages does not need.
-        module = import_module(f"minisched.notify.{MODULES[request.channel.type]}")
+        with Importing():
+            module = import_module(f"minisched.notify.{MODULES[request.channel.type]}")
     except (ImportError, OSError) as error:  # no descriptor left to read it
         return SendResult(SendStatus.RETRY, Text("notify.not_loaded", reason=str(error)))
     try:
@@ -35,7 +36,7 @@ def deliver(request: SendRequest) -> SendResult:
         return result
     except Exception as error:
         # A bug costs this message and no other. The text of the exception may hold a secret, so only its place is said.
-        where = "".join(traceback.format_tb(error.__traceback__))
+        where = "\n".join(places_of(error))
         name = type(error).__name__
         logging.getLogger("minisched").error("bug in sending by %s: %s at\n%s", request.channel.type, name, where)
         return SendResult(SendStatus.RETRY, Text("notify.internal_error", error=name))

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from minisched.model import Reason, StoreError, TaskRecord, Text
 from minisched.namedtuple import NamedTuple
+from minisched.osutil import Importing
 from minisched.store import rows
 from minisched.store.audit import last_changes, last_seen, read_uptimes, write_changes, write_uptimes
 from minisched.store.database import DiskReserve, WatchedFile, examine, open_database, read_db_id, set_aside
@@ -319,7 +320,8 @@ class Store:
         """Its module is imported with the first use: a home without notifications does without. Raises StoreError."""
         if self._outbox is None:
             try:
-                from minisched.store.outbox import Outbox
+                with Importing():
+                    from minisched.store.outbox import Outbox
             except (OSError, ImportError) as error:  # no descriptor is left
                 raise StoreError("io", Text("engine.db.io", path=self.path, error=str(error))) from error
             self._outbox = Outbox(self._transaction, self._reading)
@@ -528,8 +530,11 @@ class Store:
 
     def examine(self) -> None:
         """Open the file as another process would. Raises StoreError: `damaged` where a cheap check finds damage."""
-        from minisched.store.reader import connect_read_only  # seldom needed: a start does not wait for it
-
+        try:
+            with Importing():
+                from minisched.store.reader import connect_read_only  # seldom needed: a start does not wait for it
+        except (OSError, ImportError) as error:
+            raise StoreError("io", Text("engine.db.io", path=self.path, error=str(error))) from error
         try:
             db, _ = connect_read_only(self.path)
             try:

@@ -9,6 +9,7 @@ from datetime import tzinfo
 
 from minisched.model import LogSettings, Text
 from minisched.model.text import plural, timestamp, visible_line
+from minisched.osutil import traceback_text
 from minisched.tasklog.rotating_file import Block, RotatingLog
 
 TYPE_CHECKING = False
@@ -56,8 +57,8 @@ class EngineLog(RotatingLog):
             lines = [record.getMessage()]
         except (TypeError, ValueError, KeyError) as error:
             lines = [f"{record.msg!r} {record.args!r}: {error}"]
-        if record.exc_info:
-            lines += logging.Formatter().formatException(record.exc_info).splitlines()
+        if record.exc_info and record.exc_info[1]:
+            lines += traceback_text(record.exc_info[1]).splitlines()
         prefix = f"{timestamp(record.created, self.zone)} {record.levelname} "
         text = "".join(f"{prefix}{visible_line(line)}\n" for line in lines)
         return Block(record.created, "", memoryview(text.encode("utf-8", "backslashreplace")), len(lines))

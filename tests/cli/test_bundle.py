@@ -209,6 +209,30 @@ def test_an_engine_serves_its_page_although_its_file_was_replaced(bundle: Path, 
         eventually(lambda: log.exists() and "done" in log.read_text(), "the task prints")
 
 
+def test_an_engine_goes_on_although_its_file_was_overwritten(bundle: Path, tmp_path: Path) -> None:
+    """As by `cp`: a module that it needs later cannot be read, and is neither missing nor without a descriptor."""
+    mine, home = tmp_path / "minisched.pyz", tmp_path / "home"
+    shutil.copy(bundle, mine)
+    (home / "tasks").mkdir(parents=True)
+    (home / "a.env").write_text("A=1")
+    config = home / "tasks" / "config.json"
+    old = {"task_id": "old", "task_exec": "true", "task_schedule": "* * * * * *"}
+    rule = {"name": "r", "triggers": ["technical_failure"], "channels": [{"type": "file", "path": "notices"}]}
+    new = {**old, "task_id": "new", "task_env_file": "a.env", "task_notify": [rule]}
+    settings = {"http": {"port": 0}}
+    config.write_text(json.dumps({"settings": settings, "tasks": [old]}))
+    log = home / "logs" / "minisched.log"
+    with engine(mine, home):
+        os.truncate(mine, len(bundle.read_bytes()) // 3)
+        config.write_text(json.dumps({"settings": settings, "tasks": [old, new]}))
+        eventually(lambda: "of new: technical_failure (spawn: task_env_file: " in log.read_text(), "the run is refused")
+        seen = log.read_text()
+        assert "notifications could not be composed: " in seen
+        count = seen.count("of old: success")
+        eventually(lambda: log.read_text().count("of old: success") > count + 1, "the other task goes on")
+    assert log.read_text().endswith("engine stopped\n") and "bug" not in log.read_text()
+
+
 def cpu_s(command: list[str], **env: str) -> float:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**CLEAN, **env}, cwd="/")
     _, status, used = os.wait4(process.pid, 0)
