@@ -183,14 +183,11 @@ class ApiError(Exception):
         return Response(STATUSES[self.code], to_json({"error": error}), headers=self.headers)
 
 
-def bad_body(pointer: str, text: Text) -> ApiError:
-    """Something is wrong in the body, at `pointer` (RFC 6901; "" is the whole)."""
+def bad_body(text: Text, *steps: str, pointer: str = "") -> ApiError:
+    """Something is wrong in the body: at the member that the steps lead to, or at `pointer` (RFC 6901; "" is the
+    whole)."""
+    pointer += "".join("/" + step[:100].replace("~", "~0").replace("/", "~1") for step in steps)
     return ApiError("bad_request", Text("api.body", pointer=pointer, text=text), pointer=pointer)
-
-
-def pointer_to(*steps: str) -> str:
-    """RFC 6901: `~` and `/` are escaped."""
-    return "".join("/" + step[:100].replace("~", "~0").replace("/", "~1") for step in steps)
 
 
 def problem_json(error: FieldError) -> dict[str, Any]:

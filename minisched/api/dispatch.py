@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from minisched.api.context import ApiError, RequestContext, bad_body, pointer_to
+from minisched.api.context import ApiError, RequestContext, bad_body
 from minisched.api.routing import NotFound, is_of_api, match
 from minisched.config.strict_json import parse
 from minisched.model import StoreError, Text, TextError
@@ -96,11 +96,11 @@ def _body(request: Request, body: Body | None) -> dict[str, Any]:
         return {}
     document, errors = parse(request.body, portable=True)
     if errors:
-        raise bad_body(errors[0].pointer, errors[0].located_text)
+        raise bad_body(errors[0].located_text, pointer=errors[0].pointer)
     if not isinstance(document, dict):
-        raise bad_body("", Text("api.body.object"))
+        raise bad_body(Text("api.body.object"))
     for name in document:
         if body.fields is not None and name not in body.fields:
             known = Text("api.known", names=[*body.fields]) if body.fields else Text("api.body.none_known")
-            raise bad_body(pointer_to(name), Text("api.body.unknown", text=known))
+            raise bad_body(Text("api.body.unknown", text=known), name)
     return document

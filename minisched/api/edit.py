@@ -12,16 +12,7 @@ import os
 from array import array
 from functools import lru_cache
 
-from minisched.api.context import (
-    ApiError,
-    RequestContext,
-    Response,
-    bad_body,
-    json_response,
-    pointer_to,
-    problem_json,
-    to_json,
-)
+from minisched.api.context import ApiError, RequestContext, Response, bad_body, json_response, problem_json, to_json
 from minisched.api.engine import paused_json
 from minisched.api.routing import BASE, EMPTY, Answer, Body, route
 from minisched.api.tasks import summaries_of
@@ -316,7 +307,7 @@ def patch_many(context: RequestContext) -> Response:
     added, removed = (_texts(context.body, name, []) for name in ("add_tags", "remove_tags"))
     wanted, deletes = _flag(context.body, "enabled"), _flag(context.body, "delete")
     if deletes and len(context.body) > 2:
-        raise bad_body(pointer_to("delete"), Text("api.body.alone"))
+        raise bad_body(Text("api.body.alone"), "delete")
     changed: list[str] = []
     unchanged: list[str] = []
 
@@ -362,7 +353,7 @@ def _flag(body: Mapping[str, Any], name: str) -> Optional[bool]:
     """None if the body does not have it. Raises ApiError."""
     value: Optional[bool] = body.get(name)
     if name in body and not isinstance(value, bool):
-        raise bad_body(pointer_to(name), Text("api.body.flag"))
+        raise bad_body(Text("api.body.flag"), name)
     return value
 
 
@@ -370,7 +361,7 @@ def _texts(body: Mapping[str, Any], name: str, default: Optional[list[str]]) -> 
     """Without a default the member is required. Raises ApiError."""
     value = body.get(name, default)
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise bad_body(pointer_to(name), Text("api.body.texts"))
+        raise bad_body(Text("api.body.texts"), name)
     return value
 
 
@@ -520,7 +511,7 @@ def resume(context: RequestContext) -> Response:
 def validate(context: RequestContext) -> Response:
     """A task is checked in place of the one with its id, or beside the others."""
     if len(context.body) != 1:
-        raise bad_body("", Text("api.body.task_or_config"))
+        raise bad_body(Text("api.body.task_or_config"))
     if "config" in context.body:
         problems = problems_of(context.body["config"], context.app)
     else:

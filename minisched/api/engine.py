@@ -16,7 +16,6 @@ from minisched.api.context import (
     in_both,
     json_response,
     page_json,
-    pointer_to,
     problem_json,
     to_json,
 )
@@ -420,7 +419,7 @@ def notify_test(context: RequestContext, task_id: str) -> Response:
     app, task = context.app, context.app.task(task_id).task
     rule = context.body.get("rule")
     if rule is not None and not isinstance(rule, str):
-        raise bad_body(pointer_to("rule"), Text("api.body.rule"))
+        raise bad_body(Text("api.body.rule"), "rule")
     try:
         rules = select_rules(task, rule)
     except TextError as error:

@@ -5,18 +5,7 @@ from __future__ import annotations
 import os.path
 
 from minisched.api.context import ApiError, AppContext, RequestContext, Response, json_response
-from minisched.api.routing import (
-    LOG_BYTES,
-    MAX_LOG_BYTES,
-    MAX_TAIL_LINES,
-    MIN_LOG_BYTES,
-    Answer,
-    BoolParam,
-    IntParam,
-    Parameter,
-    StrParam,
-    route,
-)
+from minisched.api.routing import Answer, BoolParam, IntParam, Parameter, StrParam, route
 from minisched.api.runs import existing_run
 from minisched.model import LogPosition, Text
 from minisched.tasklog import pages
@@ -29,6 +18,8 @@ if TYPE_CHECKING:
     from minisched.tasklog.pages import LogPage
 
 ENGINE_LOG = "minisched.log"
+MIN_LOG_BYTES, LOG_BYTES, MAX_LOG_BYTES = 1024, 256 * 1024, 1024 * 1024  # of a page
+MAX_TAIL_LINES = 5000
 
 CURSOR = StrParam(pattern=r"(?:[0-9]{1,20}-)?[0-9]{1,15}", rule=Text("api.rule.cursor"))
 RUN_CURSOR = StrParam(pattern=r"(?:[0-9]{1,4}-[0-9]{1,20}-)?[0-9]{1,15}", rule=Text("api.rule.cursor"))

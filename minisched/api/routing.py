@@ -43,8 +43,6 @@ MAX_CHARACTERS = 1000  # of one parameter; the request line has 2 KiB as a whole
 PAGE_SIZE = 20
 MAX_PAGE_SIZE = 200
 MAX_PAGE = 10**9
-MIN_LOG_BYTES, LOG_BYTES, MAX_LOG_BYTES = 1024, 256 * 1024, 1024 * 1024
-MAX_TAIL_LINES = 5000
 
 
 # ---------------------------------------------------------------------------------------------------------- parameters

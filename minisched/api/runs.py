@@ -4,16 +4,7 @@ from __future__ import annotations
 
 import io
 
-from minisched.api.context import (
-    ApiError,
-    RequestContext,
-    Response,
-    bad_body,
-    json_response,
-    page_json,
-    pointer_to,
-    to_json,
-)
+from minisched.api.context import ApiError, RequestContext, Response, bad_body, json_response, page_json, to_json
 from minisched.api.routing import EMPTY, PUBLIC, RUNS, TASK, Answer, Body, IntParam, Parameter, StrParam, route
 from minisched.api.tasks import left_out_json, run_json, schedule_words
 from minisched.catalogue import LANGUAGES, detail_text
@@ -250,7 +241,7 @@ def start(context: RequestContext, task_id: str) -> Response:
                 raise TextError(Text("schedules.time", text=to_json(text)[:100].decode()))
             due = parse_past_due(text, zone, context.app.wall())
         except TextError as error:
-            raise bad_body(pointer_to("for"), error.text) from None
+            raise bad_body(error.text, "for") from None
         return _make_up(context, task, due, context.app.history().run_for(task_id, due))
     env = _env(context.body.get("env", {}))
     reply = context.app.send_command(lambda reply_to: RunTask(reply_to, task_id, env, context.by))
@@ -286,14 +277,14 @@ def _make_up(context: RequestContext, task: Task, due: int, repeats: Optional[in
 
 def _env(value: Any) -> Mapping[str, str]:
     if not isinstance(value, dict) or len(value) > MAX_VARIABLES:
-        raise bad_body(pointer_to("env"), Text("api.body.env", max=MAX_VARIABLES))
+        raise bad_body(Text("api.body.env", max=MAX_VARIABLES), "env")
     for name, text in value.items():
         try:
             TASK_ENV_NAME.read(name, ParseContext(), None)
         except ValidationError:
-            raise bad_body(pointer_to("env", name), expected(TASK_ENV_NAME.rule)) from None
+            raise bad_body(expected(TASK_ENV_NAME.rule), "env", name) from None
         if not isinstance(text, str):
-            raise bad_body(pointer_to("env", name), Text("api.body.text"))
+            raise bad_body(Text("api.body.text"), "env", name)
     return value
 
 
