@@ -72,7 +72,7 @@ def test_a_long_deletion_is_done_in_pieces_between_which_tasks_start(tmp_path: P
     moments = [(row["scheduled_time"], row["start_time"]) for row in one.rows()]
     assert (
         max((datetime.fromisoformat(start) - datetime.fromisoformat(due)).total_seconds() for due, start in moments)
-        < 0.03
+        < 0.001
     )
 
 
