@@ -11,17 +11,7 @@ import re
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from minisched.model import (
-    DAY_S,
-    Action,
-    CalendarRule,
-    Reason,
-    Status,
-    Text,
-    Trigger,
-    iso,
-    origin_text,
-)
+from minisched.model import DAY_S, Action, CalendarRule, Reason, Status, Text, Trigger, iso, origin_text
 from minisched.namedtuple import NamedTuple
 from minisched.timetable import (
     ScheduleError,

@@ -21,20 +21,11 @@ from minisched.api.context import (
 )
 from minisched.api.routing import EMPTY, OPEN, PAGES, READ, TASK, Answer, Body, EnumParam, Parameter, StrParam, route
 from minisched.api.token import prove
+from minisched.catalogue import TextError
 from minisched.clock import SANE_SINCE
 from minisched.config import ConfigError, config_hash, read_config
 from minisched.config.problems import count_problems, limited
-from minisched.model import (
-    DeliveryState,
-    EngineProblem,
-    ResendDelivery,
-    ResendFailed,
-    Status,
-    StoreError,
-    Text,
-    TextError,
-    iso,
-)
+from minisched.model import DeliveryState, EngineProblem, ResendDelivery, ResendFailed, Status, StoreError, Text, iso
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -18,17 +18,7 @@ from minisched.engine.state import KnownRecord
 from minisched.executor.executor import TaskExecutor, prepare_process
 from minisched.executor.procfs import is_alive, marked_processes, process_identity
 from minisched.home import read_lock
-from minisched.model import (
-    Batch,
-    ProcessResult,
-    Reason,
-    RunStarted,
-    Status,
-    StoreError,
-    TaskExecution,
-    Text,
-    Trigger,
-)
+from minisched.model import Batch, ProcessResult, Reason, RunStarted, Status, StoreError, TaskExecution, Text, Trigger
 from minisched.model.text import visible
 from minisched.notify.compose import Composed, add_notices
 from minisched.store.writer import open_store

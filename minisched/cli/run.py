@@ -12,14 +12,7 @@ from queue import SimpleQueue
 from minisched import __version__
 from minisched.api.token import Tokens, UnsafeToken, load_tokens
 from minisched.cli.output import CommandError, complain, os_error, say, text, zone_text
-from minisched.config import (
-    CalendarFiles,
-    ConfigError,
-    file_stamp,
-    home_of,
-    load_config,
-    sweep_temporaries,
-)
+from minisched.config import CalendarFiles, ConfigError, file_stamp, home_of, load_config, sweep_temporaries
 from minisched.executor.procfs import process_identity
 from minisched.home import Home, HomeBusy, HomeLock, UnsafeHome
 from minisched.model import (

@@ -110,16 +110,7 @@ if TYPE_CHECKING:
     from typing import Optional
 
     from minisched.engine.state import ActiveRun, Outside
-    from minisched.model import (
-        Config,
-        ConfigSource,
-        EngineProblem,
-        Instant,
-        Message,
-        Origin,
-        ReplyTo,
-        Snapshot,
-    )
+    from minisched.model import Config, ConfigSource, EngineProblem, Instant, Message, Origin, ReplyTo, Snapshot
 
 # A changed config takes effect within this time. While a due time lies within the next SOON_S the naps are half as
 # long: after a suspend or a clock set forward it is at most that late.

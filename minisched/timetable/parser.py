@@ -18,14 +18,7 @@ from minisched.put_off import lazy_pattern
 
 from .calendar import calendar_days, next_day
 from .durations import hash_share, parse_duration
-from .schedule import (
-    AtSchedule,
-    CronSchedule,
-    EverySchedule,
-    RebootSchedule,
-    Schedule,
-    ScheduleError,
-)
+from .schedule import AtSchedule, CronSchedule, EverySchedule, RebootSchedule, Schedule, ScheduleError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
