@@ -40,7 +40,7 @@ again each second; then due times that passed meanwhile are evaluated by `task_m
 
 What is on disk when. All commits survive a crash of the engine. Those that only have what a start finds in the config
 again, as during a reload, survive a power cut only once `persistence.sync` has synced them, while no due time is near.
-A run has its row, as `running` with its attempt, before its process exists; its pid follows within 50 ms, or together
+A run has its row, as `running` with its attempt, before its process exists; its pid follows within 0.1 s, or together
 with its end. `evaluated_until` is written in the same transaction as the rows of the due times up to it. A token is
 written with the run whose end gave it, and removed with the run that used it. A notification is in the outbox with the
 end of its run, and leaves it with the result of its delivery.
