@@ -18,16 +18,8 @@ from minisched.catalogue import render
 from minisched.cli.output import CommandError, print_json, shown, text
 from minisched.cli.terminal import terminal_width, wrap
 from minisched.cli.view import config_problems
-from minisched.config import (
-    ConfigChanged,
-    ConfigError,
-    config_hash,
-    load_config,
-    parse_document,
-    parse_json,
-    save_config,
-)
-from minisched.config.file import read_config
+from minisched.config import ConfigChanged, ConfigError, config_hash, parse_document, parse_json, save_config
+from minisched.config.file import load_config, read_config
 from minisched.config.json_edit import edit_json
 from minisched.executor.program import from_home
 from minisched.home import Home
