@@ -1,5 +1,5 @@
-/** Failed API requests as text. */
-import { visible } from "./dom.js";
+/** Failed API requests as text, and the place where it is shown. */
+import { h, visible } from "./dom.js";
 import { has, listed, localized, t } from "../i18n/i18n.js";
 import { store } from "./store.js";
 
@@ -12,3 +12,6 @@ export function errorText(error) {
   }
   return t("err_other", { message: visible(localized(error)) });
 }
+
+/** A place for an error, hidden until there is one. */
+export const errorLine = () => h("p", { class: "field-error", role: "alert", hidden: true });

@@ -3,7 +3,7 @@ import { addressOf, here } from "../core/address.js";
 import { ApiError, call, token } from "../core/api.js";
 import { openDialog } from "../core/dialog.js";
 import { button, clear, h, visible } from "../core/dom.js";
-import { errorText } from "../core/error_text.js";
+import { errorLine, errorText } from "../core/error_text.js";
 import { lazy } from "../core/lazy.js";
 import { UNFINISHED } from "../core/status_text.js";
 import { store } from "../core/store.js";
@@ -32,7 +32,7 @@ class HistoryDialog {
     // The id of the run that is shown, null for the list.
     this.runId = null;
     this.closed = false;
-    this.error = h("p", { class: "field-error", role: "alert", hidden: true });
+    this.error = errorLine();
     this.content = h("div");
     this.dialog = openDialog({ title: "", body: this.content, wide: true, kind: "history", onClose: () => this.close() });
   }

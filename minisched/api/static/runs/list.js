@@ -3,7 +3,7 @@ import { addressOf, here, showAddress } from "../core/address.js";
 import { ApiError, call, request, token } from "../core/api.js";
 import { confirm, notice } from "../core/dialog.js";
 import { button, h, icon, visible } from "../core/dom.js";
-import { errorText } from "../core/error_text.js";
+import { errorLine, errorText } from "../core/error_text.js";
 import { fmtDuration, now } from "../core/format.js";
 import { FAILURES, STATUSES, runTime } from "../core/status_text.js";
 import { store } from "../core/store.js";
@@ -104,7 +104,7 @@ export class RunList {
     this.only = h("p", { class: "runs-only" });
     this.days = h("div", { class: "days", role: "group", "aria-label": t("runs_days") });
     this.stats = h("p", { class: "muted number" });
-    this.error = h("p", { class: "field-error", role: "alert", hidden: true });
+    this.error = errorLine();
     this.table = h("div", { class: "scroll-x run-list", "aria-live": "off" }, h("p", { class: "muted", text: t("loading") }));
     this.later.watch(this.table);
     this.pager = h("div", { class: "pager" });

@@ -1,7 +1,7 @@
 /** One task: its state, what it is, what it depends on, and its runs. */
 import { ApiError, call, token } from "../core/api.js";
 import { button, h, icon, setText, statusMark, visible } from "../core/dom.js";
-import { errorText } from "../core/error_text.js";
+import { errorLine, errorText } from "../core/error_text.js";
 import { fmtAgo, fmtAgoBeside, fmtDuration, fmtTime } from "../core/format.js";
 import { UNFINISHED, dependencyText, leadRun, reasonText, retryText, runTime, troubleOf, troubledRun, upstreamId, upstreamIds } from "../core/status_text.js";
 import { store } from "../core/store.js";
@@ -26,7 +26,7 @@ export function mount(el, _, announce, id) {
 class TaskView {
   constructor(el, id) {
     Object.assign(this, { el, id, asked: 0 });
-    this.error = h("p", { class: "field-error", role: "alert", hidden: true });
+    this.error = errorLine();
     this.head = h("div", { class: "tk-head" });
     this.status = h("div", { class: "tk-status" });
     this.days = h("div", { class: "hm-frame" });

@@ -80,7 +80,7 @@ export const actions = {
   /** Ask for variables or a due time first. `run`: the run that is repeated. */
   run_with: (card, run = null) => open("runs/run_with.js", ({ openRunWith }) => openRunWith(card.task_id, run)),
 
-  backfill: (card) => open("runs/backfill.js", ({ openBackfill }) => openBackfill(card.task_id)),
+  backfill: (card) => open("runs/run_with.js", ({ openBackfill }) => openBackfill(card.task_id)),
 
   enable: (card) => toggle(card, "enable", "enabled_now"),
   disable: (card) => toggle(card, "disable", "disabled_now"),
