@@ -37,6 +37,7 @@ _OLD = f"""
     ORDER BY h.created_time, h.run_id LIMIT ?"""
 _NEWEST = """SELECT run_id, created_time FROM task_history WHERE typeof(created_time) IN ('real', 'integer')
     ORDER BY run_id DESC LIMIT 1"""
+_STATES = "SELECT max(run_count > ?), max(run_count = 0 AND settled < ?) FROM task_state"
 _CROWDED = """
     SELECT task_id, run_count - ?, last_run_id, last_failure_id FROM task_state
     WHERE run_count > ? AND typeof(run_count) = 'integer' AND task_id %s ? ORDER BY task_id"""
@@ -92,6 +93,7 @@ class Retention:
         self._states_seen: Optional[tuple[int, HistorySettings]] = None  # the newest run then, and the limits
         self._states_seen_at = 0.0
         self._crowded_seen = False  # a task then had too many runs, which were to be kept
+        self._deleting = False  # the last step has deleted some
         self._returns_pages = db.execute("PRAGMA auto_vacuum").fetchone()[0] == INCREMENTAL
         self._ahead_s, self._ahead_since = _two_numbers(db, "clock_ahead")
         self._known_time, self._known_run = _two_numbers(db, "clock_known")
@@ -145,19 +147,22 @@ class Retention:
         expired = self._too_old(db, cutoff, limit, tasks)
         newest = (db.execute("SELECT max(run_id) FROM task_history").fetchone()[0] or 0, history)
         is_new = newest != self._states_seen or not 0 <= now - self._states_seen_at < STATES_EVERY_S
-        look = is_new or self._crowded_seen
-        if look and not expired:
+        crowded = gone = look = is_new or self._crowded_seen or self._deleting
+        if look and not expired and not self._deleting:  # one read for two that usually find nothing
+            crowded, gone = db.execute(_STATES, (history.keep_runs, cutoff)).fetchone()
+            self._crowded_seen = bool(crowded)
+        if crowded and not expired:
             expired = self._too_many(db, history.keep_runs, now, limit)
+        self._deleting = bool(expired)
         if expired:
             _delete(db, expired)
-            self._states_seen = None
             return len(expired)
         if history.max_bytes and (
             self._shrink(db, int(history.max_bytes * FILL), now, limit, tasks) or self._vacuum(db, history.max_bytes)
         ):
             return limit
         self._after = _START
-        if look and tasks is not None:
+        if gone and tasks is not None:
             _purge_tasks(db, cutoff, tasks)
         if look:
             self._states_seen, self._states_seen_at = newest, now
