@@ -45,7 +45,7 @@ export const CORE_MESSAGES = {
   signin_title: ["Sign in", "登录"],
   read_only: ["Only the states of the tasks are shown. Sign in for everything else.", "仅显示任务状态；登录后可查看其他内容。"],
   sign_out: ["Sign out", "退出登录"],
-  view_failed: ["This view could not be loaded.", "无法加载此视图。"],
+  view_failed: ["This could not be loaded.", "无法加载此内容。"],
   try_again: ["Try again", "重试"],
 
   // ---- link ----

@@ -132,7 +132,7 @@ async function open(module, use) {
   try {
     await use(await lazy(module));
   } catch (error) {
-    notice(`${t("view_failed")} ${visible(error?.message ?? error)}`, "bad");
+    notice(`${t("view_failed")} ${error.code === "network" ? t("err_network") : visible(error.message)}`, "bad");
   }
 }
 
