@@ -38,6 +38,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.path = str(Path(self.folder.name, "minisched.db"))
         self.runs: dict[int, TaskExecution] = {}
+        self.known_run, self.started = 0, float(NOW)
         self.open()
         self.history = History(self.path)
         self.state = {task: TaskRecord(task) for task in TASKS}
@@ -47,9 +48,12 @@ class StoreMachine(RuleBasedStateMachine):
 
     def open(self, db_id: str | None = None) -> None:
         """The engine's store and the one of an `exec` beside it."""
-        # Not long after the newest row: else the clock would count as ahead, and no row as too old.
-        now = self.runs[max(self.runs)].created_time if self.runs else NOW
-        opened = [open_store(self.path, db_id, now=now) for _ in range(2)]
+        # At the time of the newest row, or of the last start if there is no row since: else the clock could count as
+        # ahead, and no row as too old.
+        if self.runs and max(self.runs) > self.known_run:
+            self.known_run = max(self.runs)
+            self.started = self.runs[self.known_run].created_time
+        opened = [open_store(self.path, db_id, now=self.started) for _ in range(2)]
         assert [problems for _, problems in opened] == [[], []]
         self.stores = [store for store, _ in opened]
 
