@@ -194,7 +194,7 @@ class Persistence:
 
     def close(self) -> None:
         """Write nothing more: the database is another engine's."""
-        self.closed = True
+        self.closed, self._sync_by = True, None
 
     def reader_failed(self, error: StoreError) -> None:
         """A reader could not read the history, which this engine, whose pages are in memory, may not notice."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import closing
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -28,7 +29,7 @@ from support.deliveries import AWAY, FAIL, REFUSED, SENT, ask_again, failing, ou
 from support.engine import T0, MakeSim, configure, exits, problems, task
 from support.factories import config
 from support.sim import Exit, Sim
-from support.store import make
+from support.store import make, opened
 
 # ------------------------------------------------------------------------------------------------------- it is sent
 
@@ -315,3 +316,46 @@ def test_a_command_that_is_read_too_late_is_not_carried_out(sim: MakeSim) -> Non
     one.post(ResendDelivery(ReplyTo(reply, one.world.mono - 1), 1, "token"))
     one.run_for(1)
     assert reply.empty() and states(one) == ["sent"]
+
+
+# ----------------------------------------------------------------------------------------- without rules at the start
+
+
+def test_rules_that_a_reload_brings_are_followed(sim: MakeSim) -> None:
+    one = sim(task("a", "@every 60s"), script=exits(a=FAIL))
+    one.run_for(65)
+    configure(one, failing())
+    one.run_for(65)
+    assert received(one) == [2]
+
+
+def test_what_an_earlier_engine_left_is_ended_by_one_without_rules(sim: MakeSim) -> None:
+    one = sim(failing(), script=exits(a=[FAIL, FAIL]))
+    one.world.post = posting(REFUSED, AWAY)
+    one.run_for(130)
+    assert states(one) == ["failed", "pending"]
+    one.crash()
+    configure(one, task("a", "@every 60s"))
+    one.boot()
+    one.run_for(10)
+    assert states(one) == ["failed", "failed"] and one.engine.snapshot.engine.outbox == (0, 0, 2)
+    assert ask_again(one, 1) == Reply()
+    one.run_for(10)
+    assert states(one) == ["failed", "failed"] and received(one) == []
+    configure(one, failing())
+    one.world.post = posting(SENT)
+    one.run_for(10)
+    assert ask_again(one, 2) == Reply()
+    one.run_for(10)
+    assert states(one) == ["failed", "sent"] and received(one) == [2]
+
+
+def test_a_delivery_that_another_program_wrote_is_found_by_an_engine_without_rules(sim: MakeSim) -> None:
+    one = sim(task("b", "@every 1h"))
+    one.run_for(70)
+    stranger = Delivery(T0, "a", "next", 0, "file", 1, NotificationEvent.EVENT, {"host_name": "h"})
+    with closing(opened(Path(one.path))) as other, other.transaction() as tx:
+        tx.write(Batch([make("a", Status.SUCCESS)]))
+        tx.add_notices(Notices((), [stranger]))
+    one.run_for(70)
+    assert [(d.state.value, d.error) for d in outbox(one)] == [("failed", engine_outbox.REMOVED)]
