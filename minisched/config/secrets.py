@@ -181,7 +181,8 @@ def secret_variables(config: Config) -> set[str]:
     """The environment variables that the config reads secrets from."""
     settings = config.settings
     places: list[Any] = [settings.smtp and settings.smtp.password, settings.heartbeat and settings.heartbeat.url]
-    places += [task.task_env for task in config.tasks.values() if task.task_env]
+    values = chain.from_iterable(task.task_env.values() for task in config.tasks.values())
+    places += [value for value in values if not isinstance(value, str)]  # most are texts
     shared = {id(task.task_notify): task.task_notify for task in config.tasks.values()}  # many tasks, few rules
     rules = chain(settings.notify.engine, *shared.values())
     places += [channel.options for rule in rules for channel in rule.channels]

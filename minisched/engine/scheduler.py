@@ -127,7 +127,7 @@ SHOWN_LOGS = 3  # failing logs of tasks that their problem names; it counts the 
 # Of another config that is put in force, between two looks at the inbox and the timers: time, and tasks whose rows the
 # commit after it writes.
 PIECE_S = 0.008
-PIECE_TASKS = 300
+PIECE_TASKS = 200
 # No piece is begun when a due time is so near, and a commit's time nearer, which it would delay; but one each
 # PIECE_WAIT_S, or each so many times a commit's time on a slow disk, so that the config comes into force however many
 # tasks are due.
