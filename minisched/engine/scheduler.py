@@ -129,8 +129,8 @@ SHOWN_LOGS = 3  # failing logs of tasks that their problem names; it counts the 
 PIECE_S = 0.008
 PIECE_TASKS = 200
 # No piece is begun when a due time is so near, and a commit's time nearer, which it would delay; but one each
-# PIECE_WAIT_S, or each so many times a commit's time on a slow disk, so that the config comes into force however many
-# tasks are due.
+# PIECE_WAIT_S, so that the config comes into force however many tasks are due; on a slow disk each so many times a
+# commit's time, for the first POLL_S.
 PIECE_CLEAR_S = 0.025
 PIECE_WAIT_S = 0.1
 PIECE_WAIT_LEADS = 5
@@ -205,7 +205,7 @@ class SchedulerEngine:
         self.service = ServiceStatus(manager or ServiceManager(), self.state, self.timers, outside)
         self.replies = Replies()
         self._coming: Optional[Iterator[None]] = None  # the rest of another config that is put in force
-        self._next_piece = 0.0  # monotonic; one is put in force then, whatever is due
+        self._read_at = self._last_piece = 0.0  # monotonic; when it was read, and the last piece put in force
         self._diff = ConfigDiff([], [], [])  # what it has changed
         mono = self.clock.monotonic()
         self._clock_offset = self.clock.wall() - mono
@@ -483,7 +483,9 @@ class SchedulerEngine:
             self.service.reload_begins()
             self._diff = ConfigDiff([], [], [])
             self._coming = self.put_in_force(message.config, self.reloader.origin)
-            self._next_piece = self.clock.monotonic() + self.piece_wait_s
+            # The first piece is forced: a small config is one, and in force at once however many tasks are due.
+            self._read_at = self.clock.monotonic()
+            self._last_piece = self._read_at - self.piece_wait_s
             return
         self.service.reload_ended()
         requests = self.reloader.finish(is_new=False)
@@ -514,16 +516,20 @@ class SchedulerEngine:
     def piece_in_s(self, now: Instant, mono: float) -> float:
         """Seconds until another piece may be put in force."""
         due_in_s = self._next_due - now if self._next_due is not None and self.state.accepting else inf
-        return 0.0 if due_in_s > PIECE_CLEAR_S + self.persistence.lead_s else self._next_piece - mono
+        return (
+            0.0 if due_in_s > PIECE_CLEAR_S + self.persistence.lead_s else self._last_piece + self.piece_wait_s - mono
+        )
 
     @property
     def piece_wait_s(self) -> float:
+        if self.clock.monotonic() - self._read_at > POLL_S:
+            return PIECE_WAIT_S
         return max(PIECE_WAIT_S, PIECE_WAIT_LEADS * self.persistence.lead_s)
 
     def put_more_in_force(self, coming: Iterator[None]) -> None:
         """One piece more; after the last one the config is in force as a whole."""
         begun = self.clock.monotonic()
-        until, self._next_piece = begun + PIECE_S, begun + self.piece_wait_s
+        until, self._last_piece = begun + PIECE_S, begun
         for _ in range(PIECE_TASKS):
             try:
                 next(coming)

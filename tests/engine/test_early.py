@@ -88,6 +88,24 @@ def test_a_reload_of_many_tasks_delays_no_process_and_waits_for_the_disk_once(tm
     assert runs == 30 and len(disk.begun) <= 2 * runs + 10
 
 
+@pytest.mark.parametrize("count, within_s", [(20, 0.5), (3000, 5.0)])
+def test_a_change_comes_into_force_although_tasks_are_due_all_the_time_on_a_slow_disk(
+    tmp_path: Path, count: int, within_s: float
+) -> None:
+    def tasks(text: str) -> list[dict[str, Any]]:
+        others = (task(f"t{number}", "0 0 1 1 *", task_description=text) for number in range(count))
+        return [*(task(f"j{number}", "@every 10s", task_jitter="10s") for number in range(80)), *others]
+
+    one, _ = slow_sim(tmp_path, 0.1, *tasks("old"), run_s=0.3, max_running=1000)
+    one.run_for(20)
+    for number in range(1, 7):
+        configure(one, *tasks(str(number)), max_running=1000)
+        one.post(Reload())
+        one.run_for(within_s)
+        assert sum(f"0 added, {count} changed, 0 removed" in line for line in one.lines) == number
+        one.run_for(0.77)
+
+
 def test_the_row_is_written_within_a_quarter_of_a_second_before(tmp_path: Path) -> None:
     one, disk = slow_sim(tmp_path, 0.3, task(schedule="@every 10s"))
     one.run_for(200)
