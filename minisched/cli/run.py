@@ -48,6 +48,9 @@ GC_THRESHOLD = 20_000  # new objects between two collections: a run makes few cy
 # How long a thread that computes, for a reader of the API or to read the config, may keep the engine's thread waiting.
 # A step waits some ten times, at each call of the database; with Python's 5 ms, due times would be 50 ms late.
 SWITCH_S = 0.0005
+# The thread that reads a changed config sleeps so long again and again: another thread can ask for the interpreter only
+# while it has a processor, and those may all be busy.
+READ_PAUSE_S = 0.0001
 PAGE_CLOSE_S = 1.0  # for responses in progress when the engine ends
 SENDER_CLOSE_S = 0.1  # the engine has waited for the delivery in flight already; one that hangs ends with the program
 FIRST_INHERITED = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
@@ -216,7 +219,7 @@ class ConfigFile:
         gc.collect(1)
         gc.disable()  # as at the start; a collection among ten thousand tasks also keeps the engine's thread waiting
         try:
-            config = self.load(in_force.tasks)
+            config = self.load(in_force.tasks, lambda: time.sleep(READ_PAUSE_S))
             post(ConfigRead(self.loaded, config))
         except ConfigError as error:
             post(ConfigRead(self.loaded, problems=tuple(error.problems)))
@@ -226,13 +229,13 @@ class ConfigFile:
             gc.freeze()
             gc.enable()
 
-    def load(self, known: Optional[Mapping[str, Task]] = None) -> Config:
+    def load(self, known: Optional[Mapping[str, Task]] = None, pause: Callable[[], object] = lambda: None) -> Config:
         """Raises ConfigError, also if the machine cannot check it now (no file descriptor for that of a zone).
 
-        known: see `parse_config`."""
+        known, pause: see `parse_config`."""
         found, calendars = self._own_stamp(), CalendarFiles(home_of(self._path))  # any later change is noticed
         try:
-            return load_config(self._path, calendars, known)
+            return load_config(self._path, calendars, known, pause)
         except (OSError, ImportError) as error:
             reason = os_error(error) if isinstance(error, OSError) else str(error)
             raise ConfigError([_unavailable(reason)]) from error

@@ -17,7 +17,7 @@ from .validate import parse_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any, Optional
 
     from minisched.model import Task
@@ -66,11 +66,15 @@ def read_config(path: str, places: Optional[list[Place]] = None) -> bytes:
 
 
 def load_config(
-    path: str, calendars: Optional[CalendarFiles] = None, known: Optional[Mapping[str, Task]] = None
+    path: str,
+    calendars: Optional[CalendarFiles] = None,
+    known: Optional[Mapping[str, Task]] = None,
+    pause: Callable[[], object] = lambda: None,
 ) -> Config:
     """The config of a file, if no other user can change it. Raises ConfigError with all problems.
 
-    calendars: reads the files of its calendars, and knows afterwards which ones they were. known: see `parse_config`.
+    calendars: reads the files of its calendars, and knows afterwards which ones they were. known, pause: see
+    `parse_config`.
     """
     calendars = calendars or CalendarFiles(home_of(path))
     places: list[Place] = []
@@ -78,7 +82,8 @@ def load_config(
         data = read_config(path, places)
     except ConfigError as error:
         raise ConfigError(judge(path, places) + with_backup(path, error.problems)) from None
-    config, problems = parse_config(data, file=shown_path(path), home=home_of(path), calendars=calendars, known=known)
+    file, home = shown_path(path), home_of(path)
+    config, problems = parse_config(data, file=file, home=home, calendars=calendars, known=known, pause=pause)
     unsafe = judge(path, places)
     unsafe += [error for error in calendars.unsafe if error not in unsafe]
     problems = unsafe + with_backup(path, problems)

@@ -34,12 +34,13 @@ from .task_fields import DEFAULTS, TASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any, Optional
 
     from minisched.model import Calendar, CalendarRule, Dependency, NotifyRule, SmtpSettings
 
 ENGINE_LOG = "minisched.log"
+PAUSE_TASKS = 50  # they take 0.5 ms
 MAX_CYCLE_NAMES = 20  # names of a cycle that are shown
 MAX_CYCLES = 20  # cycles that are reported: tasks that all depend on each other form one for every pair
 
@@ -54,23 +55,24 @@ def parse_config(
     home: Optional[str] = None,
     calendars: Optional[CalendarFiles] = None,
     known: Optional[Mapping[str, Task]] = None,
+    pause: Callable[[], object] = lambda: None,
 ) -> tuple[Optional[Config], list[FieldError]]:
     """The config of a file's bytes and no error, or None and the errors, as many as can be found at once; of very many
     the first ones and their number.
 
     home: absolute path; with it, absolute and relative paths of the same log are recognized. calendars: reads their
     files; whoever passes it looks at its `unsafe` too. known: tasks of another config; those that have not changed are
-    the same objects in this one.
+    the same objects in this one. pause: called every PAUSE_TASKS tasks.
     """
     try:
         document, items = stream(data, "tasks")
-        config, errors = _read({**document, "tasks": []}, file, home, items, calendars, known)
+        config, errors = _read({**document, "tasks": []}, file, home, items, calendars, known, pause)
         return config, limited(errors)
     except Faulty:
         document, errors = parse_json(data, file=file)
     if document is None and errors:
         return None, limited(errors)
-    config, found = _read(document, file, home, (), calendars, known)
+    config, found = _read(document, file, home, (), calendars, known, pause)
     return (None if errors else config), limited(errors + found)
 
 
@@ -89,6 +91,7 @@ def _read(
     items: Iterable[Any] = (),
     files: Optional[CalendarFiles] = None,
     known: Optional[Mapping[str, Task]] = None,
+    pause: Callable[[], object] = lambda: None,
 ) -> tuple[Optional[Config], list[FieldError]]:
     """items: more tasks. files: reads calendars; without it, an unsafe file is an error here."""
     context = ParseContext(_places)
@@ -103,7 +106,9 @@ def _read(
     if not files:
         errors += own_files.unsafe
     tasks = _TaskReader(file, home, context, calendars, known=known)
-    for item in chain(top["tasks"] or [], items):
+    for number, item in enumerate(chain(top["tasks"] or [], items), 1):
+        if number % PAUSE_TASKS == 0:
+            pause()
         tasks.add(item, top["defaults"], zone.name)
     tasks.check_dependencies()
     tasks.check_logs()

@@ -1,7 +1,10 @@
 """Rules across fields: ids, dependencies and their cycles, logs."""
 
+import json
+
 import pytest
 
+from minisched.config import parse_config
 from support.config import problems_of, task
 
 
@@ -92,3 +95,11 @@ def test_a_task_named_as_the_engine_needs_another_log():
     assert problem.endswith(
         'task_log is "minisched.log"; it is the log of the engine; expected a different log for each task'
     )
+
+
+def test_other_threads_can_run_while_many_tasks_are_read() -> None:
+    pauses: list[None] = []
+    tasks = [{"task_id": f"t{number}", "task_exec": "true"} for number in range(520)]
+    data = json.dumps({"version": 1, "tasks": tasks}).encode()
+    found, problems = parse_config(data, pause=lambda: pauses.append(None))
+    assert found is not None and not problems and len(pauses) == 10
