@@ -10,6 +10,7 @@ import re
 import stat
 import sys
 import time
+from _thread import RLock
 from importlib import import_module
 
 from minisched.namedtuple import NamedTuple
@@ -56,14 +57,21 @@ def read_carried(path: str) -> bytes:
     return data
 
 
+_import_lock = RLock()
+
+
 class Importing:
     """`with` this around an import that may fail while the engine runs on. It raises OSError, and ImportError for all
-    else: there may be no memory, or the file may be overwritten with another version, from which anything is raised."""
+    else: there may be no memory, or the file may be overwritten with another version, from which anything is raised.
+
+    One thread at a time: from a zip file, Python 3.9 gives others a module of which only a part is there.
+    """
 
     def __enter__(self) -> None:
-        pass
+        _import_lock.acquire()
 
     def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> None:
+        _import_lock.release()
         if isinstance(error, Exception) and not isinstance(error, (ImportError, OSError)):
             raise ImportError(f"{type(error).__name__}: {error}") from error
 

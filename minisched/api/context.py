@@ -37,6 +37,7 @@ from minisched.model import (
     Text,
 )
 from minisched.namedtuple import NamedTuple
+from minisched.osutil import Importing
 from minisched.threads import receive
 from minisched.timetable import load_zone
 
@@ -511,8 +512,8 @@ class AppContext:
         thread = threading.get_ident()
         reader = self._readers.get(thread)
         if reader is None:
-            from minisched.store.reader import History  # /healthz does without
-
+            with Importing():
+                from minisched.store.reader import History  # /healthz does without
             reader = self._readers[thread] = History(self.home.database)
         return reader
 

@@ -32,6 +32,7 @@ from struct import pack
 from minisched.model import Text
 from minisched.model.task import shown_address
 from minisched.namedtuple import NamedTuple
+from minisched.osutil import Importing
 from minisched.threads import receive, start_thread
 
 TYPE_CHECKING = False
@@ -409,9 +410,10 @@ class ApiServer(ThreadingMixIn, BaseServer):
     def _load(self) -> None:
         """Import and build what answers requests. If that fails for want of descriptors, the connection is closed and
         the next one tries again."""
-        from minisched.api.dispatch import find, respond
-        from minisched.api.gate import Gate, own_hosts
-        from minisched.api.handler import Handler
+        with Importing():
+            from minisched.api.dispatch import find, respond
+            from minisched.api.gate import Gate, own_hosts
+            from minisched.api.handler import Handler
 
         absent = self.beside_error is not None and self.beside_error.errno in ABSENT
         hosts = own_hosts(self._settings, [one.getsockname()[:2] for one in self.listeners], absent)

@@ -26,7 +26,7 @@ from minisched.api.context import GZIP, RequestContext, Response, gzipped
 from minisched.api.routing import OPEN, Match, NotAllowed, Route
 from minisched.catalogue import runs
 from minisched.namedtuple import NamedTuple
-from minisched.osutil import PACKAGE, list_carried, read_carried
+from minisched.osutil import PACKAGE, Importing, list_carried, read_carried
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,22 +126,27 @@ def content(name: str) -> bytes:
         return _read(name)
     bundle = bundles()[name][-1]
     if name != bundle:
-        return f'export * from "./{os.path.relpath(bundle, os.path.dirname(name))}";\n'.encode()
-    from minisched.api.shorten import shorten  # the scripts are made once
-
+        return f'export * from "{_seen_from(name, bundle)}";\n'.encode()
+    with Importing():
+        from minisched.api.shorten import shorten  # the scripts are made once
     return shorten(joined(name)).encode()
+
+
+def _seen_from(name: str, other: str) -> str:
+    """The path of a file in an import of another one. With an absolute path, `relpath` needs no current folder, which
+    may be deleted."""
+    return f"./{os.path.relpath(f'/{other}', os.path.dirname(f'/{name}'))}"
 
 
 def joined(name: str) -> str:
     """The modules of a bundle as one script, its variables with their own names. Raises OSError."""
     modules = bundles()[name]
-    folder = os.path.dirname(name)
     names: dict[str, set[str]] = {}  # that the bundle imports, by the bundle that they are from
     for module in modules:
         for imported, found in _imports(module):
             if imported not in modules:
                 names.setdefault(bundles()[imported][-1], set()).update(found)
-    lines = [f'import{{{",".join(sorted(names[it]))}}}from"./{os.path.relpath(it, folder)}";\n' for it in sorted(names)]
+    lines = [f'import{{{",".join(sorted(names[it]))}}}from"{_seen_from(name, it)}";\n' for it in sorted(names)]
     whole = "".join([*lines, *map(_source, modules)])
     whole = _DECLARATIONS.sub(lambda found: found[0].replace(f";\n{found[1]} ", ",\n"), whole)
     return _LINE_END.sub(r"\1", _NEEDLESS_END.sub("", whole))

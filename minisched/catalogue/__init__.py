@@ -15,6 +15,7 @@ Rules of a template:
 
 from __future__ import annotations
 
+from _thread import RLock
 from functools import cache, lru_cache
 from importlib import import_module
 
@@ -85,10 +86,14 @@ class TextError(Exception):
         self.text = text
 
 
+_lock = RLock()
+
+
 @cache  # of the tables, which are few; an import that fails is tried again
 def table(area: str) -> dict[str, tuple[str, str]]:
     """All texts of an area, by their full code."""
-    texts: dict[str, tuple[str, str]] = import_module(f"minisched.catalogue.{area}").TEXTS
+    with _lock:  # for Python 3.9, as in `osutil.Importing`
+        texts: dict[str, tuple[str, str]] = import_module(f"minisched.catalogue.{area}").TEXTS
     return texts
 
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from minisched.model import FAILURES, Status
 from minisched.model.text import visible_bytes
 from minisched.namedtuple import NamedTuple
+from minisched.osutil import Importing
 from minisched.store import audit, rows, schema
 from minisched.store.errors import io_error, newer_database, older_database, store_error
 
@@ -326,13 +327,15 @@ class History:
         """Page `page` (from 1) of the deliveries that match, newest first, and how many match in all. Empty `states`
         are all of them."""
         with self._snapshot() as db:
-            from minisched.store import outbox  # 4 ms, for the only command that shows messages
+            with Importing():
+                from minisched.store import outbox  # 4 ms, for the only command that shows messages
 
             return outbox.read_page(db, task_id, states, page, page_size) if db is not None else ([], 0)
 
     def delivery(self, delivery_id: int) -> Optional[Delivery]:
         with self._snapshot() as db:
-            from minisched.store import outbox
+            with Importing():
+                from minisched.store import outbox
 
             found = outbox.read_deliveries(db, [delivery_id]) if db is not None else []
             return found[0] if found else None

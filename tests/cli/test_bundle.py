@@ -14,6 +14,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from zipfile import ZipFile
@@ -163,11 +164,11 @@ def test_threads_read_from_it_at_the_same_time(bundle: Path) -> None:
 
 
 @contextmanager
-def engine(bundle: Path, home: Path) -> Iterator[str]:
+def engine(bundle: Path, home: Path, cwd: str = "/") -> Iterator[str]:
     """An engine that runs from the file; yields the address of its page with the token."""
     process = subprocess.Popen(
         [sys.executable, str(bundle), "--home", str(home), "run"],
-        cwd="/",
+        cwd=cwd,
         env=CLEAN,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -207,6 +208,27 @@ def test_an_engine_serves_its_page_although_its_file_was_replaced(bundle: Path, 
             assert response.status in (200, 202)
         log = home / "logs" / "last_day.log"
         eventually(lambda: log.exists() and "done" in log.read_text(), "the task prints")
+
+
+def test_first_requests_at_the_same_time_are_all_answered(bundle: Path, tmp_path: Path) -> None:
+    """A browser sends several at once, each of which needs modules that are not loaded; and the folder in which the
+    engine was started may be deleted by then."""
+    home, folder = tmp_path / "home", tmp_path / "folder"
+    folder.mkdir()
+    (home / "tasks").mkdir(parents=True)
+    (home / "tasks" / "config.json").write_text(json.dumps({"settings": {"http": {"port": 0}}, "tasks": []}))
+    paths = ("/", "/core/app.js", "/editor/editor.js", "/i18n/texts_en.js", "/healthz", "/api/scheduler/status")
+    with engine(bundle, home, str(folder)) as url:
+        folder.rmdir()
+        address, _, token = url.partition("/#token=")
+
+        def status(path: str) -> int:
+            request = urllib.request.Request(address + path, headers={"Authorization": f"Bearer {token}"})
+            with urllib.request.urlopen(request) as response:
+                return len(response.read()) and int(response.status)
+
+        with ThreadPoolExecutor(3 * len(paths)) as pool:
+            assert list(pool.map(status, 3 * paths)) == [200] * 3 * len(paths)
 
 
 def test_an_engine_goes_on_although_its_file_was_overwritten(bundle: Path, tmp_path: Path) -> None:
