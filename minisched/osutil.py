@@ -77,11 +77,12 @@ class Importing:
 
 
 def places_of(error: BaseException) -> list[str]:
-    """The files and lines of a traceback, innermost last. Unlike for the text of the lines, no file is read: those of
-    the program may be overwritten with another version."""
+    """File, line and function of each frame of a traceback, such as "/a.py:3 in f", innermost last. Unlike for the text
+    of the lines, no file is read: those of the program may be overwritten with another version."""
     places, trace = [], error.__traceback__
     while trace is not None:
-        places.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
+        code = trace.tb_frame.f_code
+        places.append(f"{code.co_filename}:{trace.tb_lineno} in {code.co_name}")
         trace = trace.tb_next
     return places
 

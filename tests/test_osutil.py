@@ -158,4 +158,4 @@ def test_a_traceback_has_its_places_if_the_lines_cannot_be_read() -> None:
         exec(compile("1 / 0", "/nowhere/gone.py", "exec"), names)
     lines = traceback_text(raised.value).splitlines()
     assert lines[0] == "Traceback (most recent call last):"
-    assert lines[-2:] == ["/nowhere/gone.py:1", "ZeroDivisionError('division by zero')"]
+    assert lines[-2:] == ["/nowhere/gone.py:1 in <module>", "ZeroDivisionError('division by zero')"]
