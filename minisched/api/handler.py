@@ -54,8 +54,8 @@ OPENER = ("Cross-Origin-Opener-Policy", "same-origin")
 _NAME = re.compile(r"[A-Za-z][A-Za-z-]*")
 _VALUE = re.compile(r"[\x20-\x7e]*")  # a line break in it would end the headers
 
-# What `http.server` imports for error pages, directory listings and its own reading of requests, which are not used.
-# The page's engine does without 3 MB.
+# What `http.server` imports for error pages, directory listings and its own reading of requests, which are not used. It
+# takes 3 MB.
 UNUSED: dict[str, dict[str, Any]] = {
     "copy": {},
     "email.utils": {},

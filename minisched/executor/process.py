@@ -33,9 +33,8 @@ else:
 SHELL = "/bin/sh"
 BLOCK = 64 * 1024  # bytes read at once, the capacity of a pipe: more memory gives no more speed
 TICK_S = 0.1  # between two looks at what no descriptor announces: an exit without pidfd, the end of a stopped group
-WATCH_S = (
-    0.02  # a process that lives longer gets a pidfd; the end of its output tells that a shorter one may have ended
-)
+# A process that lives longer gets a pidfd; the end of its output tells that a shorter one may have ended.
+WATCH_S = 0.02
 DRAIN_S = 1.0  # how long output is still read after the exit, while a process left behind holds the pipe
 # How programs end that get no memory.
 _OUT_OF_MEMORY = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGKILL)

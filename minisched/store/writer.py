@@ -319,11 +319,8 @@ class Store:
     def outbox(self) -> Outbox:
         """Its module is imported with the first use: a home without notifications does without. Raises StoreError."""
         if self._outbox is None:
-            try:
-                with Importing():
-                    from minisched.store.outbox import Outbox
-            except (OSError, ImportError) as error:  # no descriptor is left
-                raise StoreError("io", Text("engine.db.io", path=self.path, error=str(error))) from error
+            with self._importing():
+                from minisched.store.outbox import Outbox
             self._outbox = Outbox(self._transaction, self._reading)
         return self._outbox
 
@@ -522,6 +519,15 @@ class Store:
     def _read_data_version(self) -> int:
         return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
+    @contextmanager
+    def _importing(self) -> Iterator[None]:
+        """As `Importing`, but raises StoreError: no descriptor may be left."""
+        try:
+            with Importing():
+                yield
+        except (OSError, ImportError) as error:
+            raise StoreError("io", Text("engine.db.io", path=self.path, error=str(error))) from error
+
     # ------------------------------------------------------------------------------------------------------- healing
 
     def heal(self) -> bool:
@@ -530,11 +536,8 @@ class Store:
 
     def examine(self) -> None:
         """Open the file as another process would. Raises StoreError: `damaged` where a cheap check finds damage."""
-        try:
-            with Importing():
-                from minisched.store.reader import connect_read_only  # seldom needed: a start does not wait for it
-        except (OSError, ImportError) as error:
-            raise StoreError("io", Text("engine.db.io", path=self.path, error=str(error))) from error
+        with self._importing():
+            from minisched.store.reader import connect_read_only  # seldom needed: a start does not wait for it
         try:
             db, _ = connect_read_only(self.path)
             try:
